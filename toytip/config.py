@@ -1,0 +1,106 @@
+"""Settings: flags, then `TOYTIP_*`, then `.env`, then `toytip.toml`, then the defaults here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from toytip.errors import ConfigError
+
+FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
+Population = Literal["all", "card"]
+
+
+class Settings(BaseSettings):
+    """Every setting of a run, with its default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOYTIP_", env_file=".env", toml_file="toytip.toml", extra="ignore", frozen=True
+    )
+
+    source: str | None = Field(None, description="folder, glob, list or URI of TLC monthly parquet")
+    months: str | None = Field(None, description="2023-01:2023-12, or a list 2023-01,2023-03")
+    store: str = Field("./toytip-store", min_length=1, description="where the versions live")
+    env: Literal["dev", "prod"] = Field("dev", description="which side of the store")
+    version: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
+        description="the id of the version to publish (default: a new one)",
+    )
+
+    workers: int | None = Field(None, ge=1, le=512, description="worker processes (default: one a core)")
+    threads_per_worker: int | None = Field(None, ge=1, description="threads in each (default: cores / workers)")
+    memory_limit: str | None = Field(None, description="memory per worker, as 4GB (default: its share of RAM)")
+    scheduler: str | None = Field(None, description="address of a Dask scheduler that is already there")
+    start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
+    partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
+
+    train: str | None = Field(None, description="months to train on, A:B (default: all before valid)")
+    valid: str | None = Field(None, description="month to stop and tune on, or none (default: last but one)")
+    test: str | None = Field(None, description="month to test on (default: last)")
+    features: FeatureSet = Field("payment", description="the set of features, by the moment they are known")
+    population: Population = Field("all", description="trips to learn from: all, or paid by card")
+    rounds: int = Field(300, ge=1, description="boosting rounds, at most")
+    max_depth: int = Field(6, ge=1, le=20, description="depth of a tree")
+    eta: float = Field(0.1, gt=0, le=1, description="learning rate")
+    early_stop: int = Field(20, ge=0, description="rounds without a better log loss before stopping; 0 = never")
+
+    synth_rows: int = Field(100_000, ge=1, description="trips a month in the built-in synthetic year")
+    synth_seed: int = Field(2020, ge=0, description="its seed")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's fixed signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, `.env`, `toytip.toml`."""
+        toml = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:
+        """Resolve the settings; flags that are None fall through to the next source.
+
+        Raises ConfigError naming the first setting that is wrong.
+        """
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            found = first.get("input")
+            raise ConfigError(f"setting {name}={found!r}: {first['msg'].lower()}; see `toytip config --help`") from None
+        except ValueError as error:  # toml that does not parse
+            raise ConfigError(f"toytip.toml cannot be read: {error}") from None
+
+    def masked(self) -> dict[str, Any]:
+        """Return the settings as plain values, credentials in URLs masked."""
+        return {name: mask(value) if isinstance(value, str) else value for name, value in self.model_dump().items()}
+
+
+def mask(uri: str) -> str:
+    """Hide user and password in a URI.
+
+    >>> mask("s3://key:secret@bucket/trips")
+    's3://***@bucket/trips'
+    >>> mask("./toytip-store")
+    './toytip-store'
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    host, slash, path = rest.partition("/")
+    if "@" in host:
+        host = "***@" + host.rpartition("@")[2]
+    return f"{scheme}://{host}{slash}{path}"

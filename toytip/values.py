@@ -1,0 +1,293 @@
+"""Small frozen values that carry meaning between the parts. No rows, no input or output."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, Self
+
+from toytip.errors import ConfigError
+
+TAXIS = ("yellow", "green")
+
+
+class Month(NamedTuple):
+    """A calendar month; months sort by time."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `2023-01`. Raises ConfigError where the text is no month.
+
+        >>> Month.parse("2023-01")
+        Month(year=2023, month=1)
+        """
+        match = re.fullmatch(r"(\d{4})-(\d{1,2})", text.strip())
+        if match is None or not 1 <= int(match[2]) <= 12:
+            raise ConfigError(f"{text!r} is not a month; write it as 2023-01")
+        return cls(int(match[1]), int(match[2]))
+
+    @property
+    def start(self) -> dt.datetime:
+        """The first instant of the month."""
+        return dt.datetime(self.year, self.month, 1)  # noqa: DTZ001 - TLC times are local, without a zone
+
+    @property
+    def next(self) -> Month:
+        """The month after.
+
+        >>> Month(2023, 12).next
+        Month(year=2024, month=1)
+        """
+        return Month(self.year + self.month // 12, self.month % 12 + 1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+
+def parse_months(text: str) -> tuple[Month, ...]:
+    """Read `2023-01`, `2023-01:2023-12` or a list of these with commas, in order of time.
+
+    Raises ConfigError where a range runs backwards or a month comes twice.
+
+    >>> [str(m) for m in parse_months("2022-12:2023-01,2023-03")]
+    ['2022-12', '2023-01', '2023-03']
+    """
+    months: list[Month] = []
+    for piece in text.split(","):
+        first, colon, last = piece.partition(":")
+        month, end = Month.parse(first), Month.parse(last if colon else first)
+        if month > end:
+            raise ConfigError(f"the range {piece.strip()} runs backwards; write the earlier month first")
+        while month <= end:
+            months.append(month)
+            month = month.next
+    if len(set(months)) < len(months):
+        raise ConfigError(f"the list {text} names a month twice")
+    return tuple(sorted(months))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthPart:
+    """One partition of the source: rows `start` to `stop` of one monthly file."""
+
+    taxi: str
+    month: Month
+    uri: str
+    start: int
+    stop: int
+    index: int
+
+    @property
+    def rows(self) -> int:
+        """Rows in the partition."""
+        return self.stop - self.start
+
+    @property
+    def key(self) -> PartKey:
+        """Where the partition's output goes."""
+        return PartKey(self.month, self.index)
+
+
+class PartKey(NamedTuple):
+    """The place of a part in a table: its month, and its number in the month."""
+
+    month: Month
+    index: int
+
+    @property
+    def path(self) -> str:
+        """The part's path below its version.
+
+        >>> PartKey(Month(2023, 1), 0).path
+        'year=2023/month=1/part-00000.parquet'
+        """
+        return f"year={self.month.year}/month={self.month.month}/part-{self.index:05d}.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRecord:
+    """What is known of a part once it is written; `path` is below the version's folder."""
+
+    path: str
+    month: Month
+    index: int
+    rows: int
+    bytes: int
+    checksum: str
+    rejects: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> PartKey:
+        """Where the part stands."""
+        return PartKey(self.month, self.index)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read back what `asdict` wrote."""
+        return cls(**{**record, "month": Month(*record["month"])})
+
+
+class Span(NamedTuple):
+    """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
+
+    start: str
+    stop: str
+
+
+SPLITS = ("train", "valid", "test", "other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which trips are for training, validation and test; trips in none of them are `other`."""
+
+    train: Span
+    valid: Span | None
+    test: Span
+
+    def spans(self) -> dict[str, Span]:
+        """The spans by name, in the order of SPLITS."""
+        named = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: span for name, span in named.items() if span is not None}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read back what `asdict` wrote."""
+        valid = record["valid"]
+        return cls(train=Span(*record["train"]), valid=valid and Span(*valid), test=Span(*record["test"]))
+
+
+def plan_split(
+    months: tuple[Month, ...], train: str | None = None, valid: str | None = None, test: str | None = None
+) -> Split:
+    """Split months by time: the last is test, the one before valid, all earlier train.
+
+    Fewer than three months, with nothing asked for, are split by pickup day, 60/20/20.
+    `valid="none"` leaves validation out. Raises ConfigError where the asked months are not there, overlap,
+    or leave nothing to train on.
+    """
+    if len(months) < 3 and train is None and valid in (None, "none") and test is None:
+        return _split_by_day(months, with_valid=valid != "none")
+    test_months = parse_months(test) if test else (months[-1],)
+    earlier = tuple(month for month in months if month < test_months[0])
+    if valid == "none":
+        valid_months: tuple[Month, ...] = ()
+    else:
+        valid_months = parse_months(valid) if valid else earlier[-1:]
+    before = valid_months[0] if valid_months else test_months[0]
+    train_months = parse_months(train) if train else tuple(month for month in months if month < before)
+    if not train_months or (valid != "none" and not valid_months):
+        raise ConfigError(
+            f"no month is left to train on before {before} in {months[0]}:{months[-1]}; "
+            "choose a later --valid or --test, or read more months"
+        )
+    asked = [*train_months, *valid_months, *test_months]
+    for month in asked:
+        if month not in months:
+            raise ConfigError(f"the split names {month}, which the data has not ({months[0]}:{months[-1]})")
+        if asked.count(month) > 1:
+            raise ConfigError(f"{month} is in more than one of --train, --valid and --test")
+    if train_months[-1] > before or (valid_months and valid_months[-1] > test_months[0]):
+        raise ConfigError("training must come before validation, and validation before the test, in time")
+    return Split(
+        train=_span(train_months), valid=_span(valid_months) if valid_months else None, test=_span(test_months)
+    )
+
+
+def _span(months: tuple[Month, ...]) -> Span:
+    return Span(months[0].start.isoformat(), months[-1].next.start.isoformat())
+
+
+def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
+    start, stop = months[0].start, months[-1].next.start
+    days = (stop - start).days
+    first, second = (start + dt.timedelta(days=round(days * share)) for share in (0.6, 0.8))
+    a, b, c, d = (moment.isoformat() for moment in (start, first, second, stop))
+    if with_valid:
+        return Split(train=Span(a, b), valid=Span(b, c), test=Span(c, d))
+    return Split(train=Span(a, c), valid=None, test=Span(c, d))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureCodes:
+    """How one feature becomes a small integer.
+
+    `exact`: `values` are the distinct training values and the code is the position; a value that is none of
+    them gets the code `len(values)`. Otherwise `values` are the inner edges of the bins, and the code is the
+    number of edges at or below the value. One more code, the last, stands for missing.
+    """
+
+    name: str
+    exact: bool
+    values: tuple[float, ...]
+
+    @property
+    def unseen(self) -> int:
+        """The code of a value that training never saw (exact features)."""
+        return len(self.values) if self.exact else len(self.values) + 1
+
+    @property
+    def missing(self) -> int:
+        """The code of a missing value."""
+        return self.unseen + 1
+
+    @property
+    def count(self) -> int:
+        """The number of codes."""
+        return self.missing + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """The fitted preprocessing: the codes of every feature, and what they were fitted on."""
+
+    features: tuple[FeatureCodes, ...]
+    split: Split
+    population: str
+    rows: int
+    positives: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features, in the order of the matrix' columns."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def max_bin(self) -> int:
+        """The bins that XGBoost needs so that every code is a bin of its own."""
+        return max(feature.count for feature in self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read back what `to_json` gave."""
+        features = tuple(FeatureCodes(**{**f, "values": tuple(f["values"])}) for f in record["features"])
+        return cls(**{**record, "features": features, "split": Split.from_json(record["split"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """What the booster is trained with."""
+
+    rounds: int = 300
+    max_depth: int = 6
+    eta: float = 0.1
+    early_stop: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A trained model, whole: from features to a decision. `booster` is XGBoost's UBJSON."""
+
+    version: str
+    booster: bytes
+    encoding: Encoding
+    rounds: int
+    threshold: float = 0.5
