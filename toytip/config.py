@@ -36,8 +36,12 @@ class Settings(BaseSettings):
     )
 
     workers: int | None = Field(None, ge=1, le=512, description="worker processes (default: one a core)")
-    threads_per_worker: int | None = Field(None, ge=1, description="threads in each (default: cores / workers)")
-    memory_limit: str | None = Field(None, description="memory per worker, as 4GB (default: its share of RAM)")
+    threads_per_worker: int | None = Field(
+        None, ge=1, description="threads in each (default: cores / workers)"
+    )
+    memory_limit: str | None = Field(
+        None, description="memory per worker, as 4GB (default: its share of RAM)"
+    )
     scheduler: str | None = Field(None, description="address of a Dask scheduler that is already there")
     start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
     partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
@@ -50,7 +54,9 @@ class Settings(BaseSettings):
     rounds: int = Field(300, ge=1, description="boosting rounds, at most")
     max_depth: int = Field(6, ge=1, le=20, description="depth of a tree")
     eta: float = Field(0.1, gt=0, le=1, description="learning rate")
-    early_stop: int = Field(20, ge=0, description="rounds without a better log loss before stopping; 0 = never")
+    early_stop: int = Field(
+        20, ge=0, description="rounds without a better log loss before stopping; 0 = never"
+    )
 
     synth_rows: int = Field(100_000, ge=1, description="trips a month in the built-in synthetic year")
     synth_seed: int = Field(2020, ge=0, description="its seed")
@@ -80,13 +86,18 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             found = first.get("input")
-            raise ConfigError(f"setting {name}={found!r}: {first['msg'].lower()}; see `toytip config --help`") from None
+            raise ConfigError(
+                f"setting {name}={found!r}: {first['msg'].lower()}; see `toytip config --help`"
+            ) from None
         except ValueError as error:  # toml that does not parse
             raise ConfigError(f"toytip.toml cannot be read: {error}") from None
 
     def masked(self) -> dict[str, Any]:
         """Return the settings as plain values, credentials in URLs masked."""
-        return {name: mask(value) if isinstance(value, str) else value for name, value in self.model_dump().items()}
+        return {
+            name: mask(value) if isinstance(value, str) else value
+            for name, value in self.model_dump().items()
+        }
 
 
 def mask(uri: str) -> str:

@@ -8,13 +8,14 @@ import pandas as pd
 import pyarrow as pa
 
 from toytip.errors import SchemaError
-from toytip.values import SPLITS, TAXIS
+from toytip.values import TAXIS
 
 # In memory a nullable whole number is a float, so that arithmetic stays plain numpy; on disk it is an integer.
 ON_DISK = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
     "int32": pa.int32(),
+    "uint16": pa.uint16(),
     "int64": pa.int64(),
     "float32": pa.float32(),
     "float64": pa.float64(),
@@ -74,7 +75,9 @@ class Table:
         if found != self.names:
             missing = [name for name in self.names if name not in found]
             extra = [name for name in found if name not in self.names]
-            raise SchemaError(f"table {self.name}: columns missing {missing}, not declared {extra}, or out of order")
+            raise SchemaError(
+                f"table {self.name}: columns missing {missing}, not declared {extra}, or out of order"
+            )
         for column in self.columns:
             if str(frame[column.name].dtype) != column.dtype:
                 raise SchemaError(
@@ -84,7 +87,9 @@ class Table:
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
         """Check the frame and return it as it goes to disk."""
-        return pa.Table.from_pandas(self.check(frame), schema=self.arrow, preserve_index=False).replace_schema_metadata()
+        return pa.Table.from_pandas(
+            self.check(frame), schema=self.arrow, preserve_index=False
+        ).replace_schema_metadata()
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """Return what was read from disk as a frame of this table. Raises SchemaError on other columns."""
@@ -174,8 +179,6 @@ _IDENTITY = (
 _CONTEXT = (Column("high_tip", "bool"), Column("split", "str"), Column("model_version", "str"))
 SCORES = Table("scores", (*_IDENTITY, *_CONTEXT))
 PREDICTIONS = Table("predictions", (*_IDENTITY, Column("prediction", "bool"), *_CONTEXT))
-
-SPLIT_CODES = {name: number for number, name in enumerate(SPLITS)}
 
 # A trip's id is decimal, so that a person can read it: taxi, year and month of the file, row in the file.
 _ROWS_IN_FILE = 10**9

@@ -113,22 +113,24 @@ class PartRecord:
     """What is known of a part once it is written; `path` is below the version's folder."""
 
     path: str
-    month: Month
-    index: int
     rows: int
     bytes: int
     checksum: str
+    month: Month | None = None
+    index: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> PartKey:
-        """Where the part stands."""
+        """Where the part stands in its table."""
+        assert self.month is not None, "an artifact's file stands in no month"
         return PartKey(self.month, self.index)
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Read back what `asdict` wrote."""
-        return cls(**{**record, "month": Month(*record["month"])})
+        month = record["month"]
+        return cls(**{**record, "month": month and Month(*month)})
 
 
 class Span(NamedTuple):
@@ -159,57 +161,6 @@ class Split:
         """Read back what `asdict` wrote."""
         valid = record["valid"]
         return cls(train=Span(*record["train"]), valid=valid and Span(*valid), test=Span(*record["test"]))
-
-
-def plan_split(
-    months: tuple[Month, ...], train: str | None = None, valid: str | None = None, test: str | None = None
-) -> Split:
-    """Split months by time: the last is test, the one before valid, all earlier train.
-
-    Fewer than three months, with nothing asked for, are split by pickup day, 60/20/20.
-    `valid="none"` leaves validation out. Raises ConfigError where the asked months are not there, overlap,
-    or leave nothing to train on.
-    """
-    if len(months) < 3 and train is None and valid in (None, "none") and test is None:
-        return _split_by_day(months, with_valid=valid != "none")
-    test_months = parse_months(test) if test else (months[-1],)
-    earlier = tuple(month for month in months if month < test_months[0])
-    if valid == "none":
-        valid_months: tuple[Month, ...] = ()
-    else:
-        valid_months = parse_months(valid) if valid else earlier[-1:]
-    before = valid_months[0] if valid_months else test_months[0]
-    train_months = parse_months(train) if train else tuple(month for month in months if month < before)
-    if not train_months or (valid != "none" and not valid_months):
-        raise ConfigError(
-            f"no month is left to train on before {before} in {months[0]}:{months[-1]}; "
-            "choose a later --valid or --test, or read more months"
-        )
-    asked = [*train_months, *valid_months, *test_months]
-    for month in asked:
-        if month not in months:
-            raise ConfigError(f"the split names {month}, which the data has not ({months[0]}:{months[-1]})")
-        if asked.count(month) > 1:
-            raise ConfigError(f"{month} is in more than one of --train, --valid and --test")
-    if train_months[-1] > before or (valid_months and valid_months[-1] > test_months[0]):
-        raise ConfigError("training must come before validation, and validation before the test, in time")
-    return Split(
-        train=_span(train_months), valid=_span(valid_months) if valid_months else None, test=_span(test_months)
-    )
-
-
-def _span(months: tuple[Month, ...]) -> Span:
-    return Span(months[0].start.isoformat(), months[-1].next.start.isoformat())
-
-
-def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
-    start, stop = months[0].start, months[-1].next.start
-    days = (stop - start).days
-    first, second = (start + dt.timedelta(days=round(days * share)) for share in (0.6, 0.8))
-    a, b, c, d = (moment.isoformat() for moment in (start, first, second, stop))
-    if with_valid:
-        return Split(train=Span(a, b), valid=Span(b, c), test=Span(c, d))
-    return Split(train=Span(a, c), valid=None, test=Span(c, d))
 
 
 @dataclass(frozen=True, kw_only=True)

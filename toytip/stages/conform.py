@@ -19,7 +19,9 @@ def conform(raw: pa.Table, part: MonthPart) -> pd.DataFrame:
     Names match whatever their case and prefix; an optional column that the file lacks is missing throughout.
     Raises SchemaError naming file and column where a required column is absent or does not convert.
     """
-    columns = {"trip_id": trip_id_base(part.taxi, *part.month) + np.arange(part.start, part.stop, dtype=np.int64)}
+    columns = {
+        "trip_id": trip_id_base(part.taxi, *part.month) + np.arange(part.start, part.stop, dtype=np.int64)
+    }
     for field in FIELDS:
         columns[field.name] = _convert(raw, field, part.uri).astype(TRIPS.dtypes[field.name])
     return TRIPS.check(pd.DataFrame(columns))

@@ -50,7 +50,9 @@ def declare(
     return Feature(column, moment, needs, make)
 
 
-def feature(moment: Moment, dtype: str, *needs: str) -> Callable[[Callable[[pd.DataFrame], pd.Series]], Feature]:
+def feature(
+    moment: Moment, dtype: str, *needs: str
+) -> Callable[[Callable[[pd.DataFrame], pd.Series]], Feature]:
     """Declare the function below as a feature."""
     return lambda make: declare(moment, Column(make.__name__, dtype), needs, make)
 
@@ -160,7 +162,9 @@ def feature_set(name: str) -> tuple[str, ...]:
     if name == "seed":
         return SEED
     if name not in MOMENTS:
-        raise ConfigError(f"no feature set {name!r}; choose seed, {', '.join(MOMENTS)} (settled features leak the tip)")
+        raise ConfigError(
+            f"no feature set {name!r}; choose seed, {', '.join(MOMENTS)} (settled features leak the tip)"
+        )
     known = MOMENTS[: MOMENTS.index(name) + 1]
     return tuple(item.name for item in FEATURES if item.moment in known)
 

@@ -1,0 +1,218 @@
+"""The Dask graph: lazy frames over partitions, the stages mapped over them, and sinks that write parts.
+
+Between two barriers all that happens to a partition is one fused task. Nothing here computes while it builds;
+`collect` does, and tells the progress of every partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import dask
+import dask.dataframe as dd
+import distributed
+import pandas as pd
+
+from toytip import source, synth
+from toytip.errors import ClusterError
+from toytip.progress import Stage
+from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
+from toytip.splits import assign
+from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, summary
+from toytip.store import Store
+from toytip.tally import Summary, merge
+from toytip.values import Encoding, Model, Month, MonthPart, PartKey, PartRecord
+
+VERDICT = pd.Series(dtype="int8", name="verdict")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is left of a partition at a barrier: the parts that it wrote, or what it adds up to."""
+
+    rows: int
+    records: dict[str, PartRecord] = field(default_factory=dict)
+    summary: Summary = field(default_factory=dict)
+    census: preprocess.Census | None = None
+
+
+LAZY_DONE = pd.Series(dtype=object, name="done")
+
+
+def _frames(
+    read: Callable[..., pd.DataFrame], items: Sequence[Any], shape: Table, /, **kwargs: Any
+) -> dd.DataFrame:
+    # Our strings have their dtype already; Dask's own conversion would only change it.
+    with dask.config.set({"dataframe.convert-string": False}):
+        return dd.from_map(
+            read, list(items), meta=shape.empty(), label=shape.name, enforce_metadata=False, **kwargs
+        )
+
+
+def _map(
+    frame: dd.DataFrame, stage: Callable[..., Any], meta: Any, *args: Any, **kwargs: Any
+) -> dd.DataFrame:
+    return frame.map_partitions(stage, *args, meta=meta, enforce_metadata=False, **kwargs)
+
+
+def _read_trips(part: MonthPart) -> pd.DataFrame:
+    return conform.conform(source.load(part), part)
+
+
+def _read_part(record: PartRecord, store: Store, table: Table, version: str) -> pd.DataFrame:
+    return store.read(table, version, record)
+
+
+def raw_trips(parts: Sequence[MonthPart]) -> dd.DataFrame:
+    """Read monthly files: `trips`, not yet clean."""
+    return _frames(_read_trips, parts, TRIPS)
+
+
+def published(store: Store, table: Table, version: str, records: Sequence[PartRecord]) -> dd.DataFrame:
+    """Read parts of a published version."""
+    return _frames(_read_part, records, table, store=store, table=table, version=version)
+
+
+def cleaned(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
+    """Split trips into those kept, and `rejects`."""
+    verdict = _map(trips, clean.judge, VERDICT)
+    return _map(trips, clean.keep, TRIPS.empty(), verdict), _map(
+        trips, clean.reject, REJECTS.empty(), verdict
+    )
+
+
+def featurized(trips: dd.DataFrame) -> dd.DataFrame:
+    """Make `features` of kept trips."""
+    return _map(trips, featurize.featurize, featurize.TABLE.empty())
+
+
+def scored(features: dd.DataFrame, model: Model) -> dd.DataFrame:
+    """Make `scores` of features. The model is one value of the graph, not a copy in every task."""
+    return _map(features, _score, SCORES.empty(), dask.delayed(model, pure=True))
+
+
+def _score(features: pd.DataFrame, model: Model) -> pd.DataFrame:
+    return infer.infer(features, preprocess.encode(features, model.encoding), model)
+
+
+def decided(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
+    """Make `predictions` of scores."""
+    return _map(scores, postprocess.postprocess, PREDICTIONS.empty(), threshold)
+
+
+def encoded(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
+    """Make the matrix of one split's rows, with the label as its last column."""
+    meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
+    return _map(features, _encode, meta, encoding, split)
+
+
+def _encode(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
+    rows = features[assign(features, encoding.split, encoding.population) == split]
+    return preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
+
+
+def written(
+    store: Store,
+    version: str,
+    keys: Sequence[PartKey],
+    frames: dict[Table, dd.DataFrame],
+    *,
+    summed: bool = False,
+) -> dd.Series:
+    """Write frames, partition by partition, as parts of their tables: a lazy series of Done."""
+    first, *others = frames.values()
+    return _map(
+        first, _write, LAZY_DONE, *others,
+        store=store, version=version, keys=tuple(keys), tables=tuple(frames), summed=summed,
+    )  # fmt: skip
+
+
+def _write(
+    *frames: pd.DataFrame,
+    store: Store,
+    version: str,
+    keys: tuple[PartKey, ...],
+    tables: tuple[Table, ...],
+    summed: bool,
+    partition_info: dict[str, int] | None = None,
+) -> pd.Series:
+    assert partition_info is not None, "Dask tells every task its partition"
+    key = keys[partition_info["number"]]
+    records = {}
+    for table, frame in zip(tables, frames, strict=True):
+        record = store.write(table, version, key, frame)
+        reasons = clean.count_reasons(frame) if table is REJECTS or table.name == REJECTS.name else {}
+        records[table.name] = PartRecord(**{**vars(record), "rejects": reasons})
+    done = Done(len(frames[0]), records, summary.summarize(frames[0]) if summed else {})
+    return pd.Series([done], dtype=object, name="done")
+
+
+def tallied(predictions: dd.DataFrame) -> dd.Series:
+    """Summarize predictions: a lazy series of Done."""
+    return _map(predictions, _tally, LAZY_DONE)
+
+
+def _tally(predictions: pd.DataFrame) -> pd.Series:
+    return pd.Series(
+        [Done(len(predictions), summary=summary.summarize(predictions))], dtype=object, name="done"
+    )
+
+
+def counted(features: dd.DataFrame, names: tuple[str, ...], encoding: Any, population: str) -> dd.Series:
+    """Take the census of the training rows: a lazy series of Done."""
+    return _map(features, _count, LAZY_DONE, names, encoding, population)
+
+
+def _count(features: pd.DataFrame, names: tuple[str, ...], split: Any, population: str) -> pd.Series:
+    census = preprocess.take_census(features, names, split, population)
+    return pd.Series([Done(len(features), census=census)], dtype=object, name="done")
+
+
+def collect(client: distributed.Client, lazy: dd.Series, stage: Stage) -> list[Done]:
+    """Compute a lazy series of Done, one task a partition; return them in the order of the partitions."""
+    futures = client.compute(lazy.to_delayed())
+    return [result.iloc[0] for result in gather(futures, stage, rows=lambda result: result.iloc[0].rows)]
+
+
+def gather(futures: list[Any], stage: Stage, rows: Callable[[Any], int]) -> list[Any]:
+    """Wait for futures, telling the progress; return their results in order.
+
+    The first error ends the wait and the work. Raises ClusterError where workers keep dying.
+    """
+    results = {}
+    try:
+        for future, result in distributed.as_completed(futures, with_results=True):
+            results[future.key] = result
+            stage.advance(rows(result))
+    except distributed.KilledWorker as error:
+        raise ClusterError(
+            f"a task killed {error.allowed_failures + 1} workers, most likely for memory; "
+            "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
+        ) from None
+    except (distributed.client.FutureCancelledError, distributed.CommClosedError, TimeoutError) as error:
+        raise ClusterError(
+            f"the cluster was lost in the middle of {stage.name}: {error}; run again"
+        ) from None
+    finally:
+        for future in futures:
+            if not future.done():
+                future.cancel()
+    return [results[future.key] for future in futures]
+
+
+def merged(done: Iterable[Done]) -> Summary:
+    """Merge the summaries of all partitions."""
+    return reduce(merge, (item.summary for item in done), {})
+
+
+def synthesize(client: distributed.Client, uris: dict[Month, str], plan: synth.Synth, stage: Stage) -> int:
+    """Generate months of the synthetic year on the workers, a task for each; return the rows."""
+    futures = [client.submit(_synthesize, month, uri, plan, pure=False) for month, uri in uris.items()]
+    return sum(gather(futures, stage, rows=lambda rows: rows))
+
+
+def _synthesize(month: Month, uri: str, plan: synth.Synth) -> int:
+    return source.save(synth.generate(month, plan), uri)

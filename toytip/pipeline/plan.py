@@ -1,0 +1,92 @@
+"""The plan: which source, how many partitions, and whether they fit in the workers' memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fsspec
+
+from toytip import cluster, flow
+from toytip import source as sources
+from toytip.config import Settings, mask
+from toytip.errors import PlanError
+from toytip.pipeline.context import Context
+from toytip.progress import Progress
+from toytip.source import Source
+from toytip.stages.featurize import feature_set
+from toytip.synth import YEAR, Synth, file_name
+from toytip.values import parse_months
+
+# Measured on 500,000-row slices of yellow months: the frames of one partition, raw to parquet, at their peak.
+BYTES_PER_ROW = 700
+# A worker at rest, with all that it imports.
+BASE_BYTES = 200e6
+# Codes (2 bytes) twice, as frame and as matrix; gradients, margins and labels.
+MATRIX_BYTES_PER_CODE = 4
+MATRIX_BYTES_PER_ROW = 40
+# Dask begins to spill above this share of a worker's limit.
+USABLE = 0.7
+
+
+def resolve(settings: Settings) -> Source | None:
+    """Find the source that the settings name; None for the built-in year. Raises SourceError."""
+    return None if settings.source is None else sources.resolve(settings.source, settings.months)
+
+
+def synthetic(context: Context) -> Source:
+    """Return the built-in synthetic year, made under the store where it is not there yet."""
+    settings = context.settings
+    folder = f"{settings.store.rstrip('/')}/_source/synthetic-{settings.synth_rows}-{settings.synth_seed}"
+    return write_synthetic(context.client, settings, folder, context.progress)
+
+
+def write_synthetic(client: Any, settings: Settings, folder: str, progress: Progress) -> Source:
+    """Write the months of the synthetic year that a folder lacks; return it as a source."""
+    recipe = Synth(rows=settings.synth_rows, seed=settings.synth_seed)
+    months = parse_months(settings.months) if settings.months else YEAR
+    uris = {month: f"{folder}/{file_name(month)}" for month in months}
+    fs, _ = fsspec.core.url_to_fs(folder)
+    lacking = {month: uri for month, uri in uris.items() if not fs.exists(uri)}
+    if lacking:
+        progress.say(f"making a synthetic year, about {recipe.rows:,} trips a month, in {mask(folder)}")
+        with progress.stage("synth", len(lacking)) as stage:
+            flow.synthesize(client, lacking, recipe, stage)
+    else:
+        progress.say(f"the synthetic year in {mask(folder)} is there already")
+    return sources.resolve(",".join(uris.values()), settings.months)
+
+
+def check(context: Context, source: Source) -> None:
+    """Say the plan, and raise PlanError where a worker's memory would not hold its share."""
+    settings = context.settings
+    parts = source.parts(settings.partition_rows)
+    context.progress.say(
+        f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
+        f"{source.rows:,} rows, {len(parts)} partitions"
+    )
+    if source.absent:
+        context.progress.say(f"columns that this source does not have: {', '.join(source.absent)}")
+    workers = cluster.workers_of(context.client)
+    tightest = min(workers.values(), key=lambda info: info["memory_limit"] or float("inf"))
+    limit = tightest["memory_limit"]
+    need = estimate(
+        rows=source.rows,
+        largest=max(part.rows for part in parts),
+        features=len(feature_set(settings.features)),
+        threads=max(info["nthreads"] for info in workers.values()),
+        ranks=min(len(workers), cluster.cores() if settings.scheduler is None else len(workers)),
+    )
+    context.progress.say(f"memory: about {need / 1e6:,.0f} MB a worker, of {limit / 1e6:,.0f} MB")
+    if limit and need > USABLE * limit:
+        raise PlanError(
+            f"a worker would need about {need / 1e6:,.0f} MB and has {limit / 1e6:,.0f} MB, of which "
+            f"{USABLE:.0%} can be used; try --partition-rows {settings.partition_rows // 4 or 1}, fewer --workers, "
+            "fewer --threads-per-worker, or a larger --memory-limit"
+        )
+
+
+def estimate(*, rows: int, largest: int, features: int, threads: int, ranks: int) -> float:
+    """Estimate the bytes that the busiest worker needs: the larger of its row stages and its share of training."""
+    row_stages = largest * threads * BYTES_PER_ROW
+    training = rows / ranks * (features * MATRIX_BYTES_PER_CODE + MATRIX_BYTES_PER_ROW)
+    return BASE_BYTES + max(row_stages, training)

@@ -1,0 +1,96 @@
+"""`toytip run`: every stage in order, from a year of files to published predictions and their metrics."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import distributed
+
+from toytip import cluster
+from toytip.config import Settings, mask
+from toytip.pipeline import plan, stages
+from toytip.pipeline.context import Context, opened
+from toytip.progress import Progress
+from toytip.schema import REJECTS
+from toytip.source import Source
+from toytip.stages.evaluate import Metrics, evaluate
+from toytip.store import Manifest
+from toytip.values import Model
+
+TABLES = ("features", "rejects", "encodings", "models", "predictions")
+
+
+def run(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Run the whole pipeline; return the summary, plain values under the keys that `--json` prints.
+
+    Raises SourceError, ConfigError, StoreError, PlanError or ClusterError, with nothing half-published.
+    """
+    started = time.perf_counter()
+    source = plan.resolve(settings)
+    memory = cluster.MemoryWatch()
+    memory.start()
+    try:
+        with opened(settings, TABLES, progress) as context, tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "report.html"
+            with distributed.performance_report(filename=page):
+                source = source or plan.synthetic(context)
+                plan.check(context, source)
+                published, model, metrics = _stages(context, source)
+            report = context.store.save_report(context.version, page)
+            dashboard, workers = context.client.dashboard_link, len(cluster.workers_of(context.client))
+    finally:
+        peak = memory.stop()
+    seconds = time.perf_counter() - started
+    return {
+        "version": context.version,
+        "store": mask(settings.store),
+        "env": settings.env,
+        "taxi": source.taxi,
+        "months": [str(month) for month in source.months],
+        "source": mask(settings.source) if settings.source else "synthetic",
+        "rows": _rows(source, published),
+        "rejects": published[REJECTS.name].rejects,
+        "tables": {name: describe(context, manifest) for name, manifest in published.items()},
+        "model": {
+            "version": model.version,
+            "rounds": model.rounds,
+            "features": list(model.encoding.names),
+            "threshold": model.threshold,
+            "path": mask(context.store.version_path("models", model.version)),
+        },
+        "metrics": metrics,
+        "stages": progress.seconds,
+        "seconds": round(seconds, 3),
+        "rows_per_s": round(source.rows / seconds, 1),
+        "peak_memory_mb": peak,
+        "workers": workers,
+        "dashboard": dashboard,
+        "report": mask(report),
+    }
+
+
+def _stages(context: Context, source: Source) -> tuple[dict[str, Manifest], Model, dict[str, Metrics]]:
+    published = stages.read(context, source)
+    features = published["features"]
+    encoded, encoding = stages.preprocess(context, features)
+    trained, model = stages.train(context, features, encoding, encoded["encodings"])
+    predicted, summary = stages.predict(context, features, model)
+    return {**published, **encoded, **trained, **predicted}, model, evaluate(summary)
+
+
+def _rows(source: Source, published: dict[str, Manifest]) -> dict[str, int]:
+    return {"read": source.rows, "kept": published["features"].rows, "rejected": published["rejects"].rows}
+
+
+def describe(context: Context, manifest: Manifest) -> dict[str, Any]:
+    """Return what a person needs to find a version."""
+    return {
+        "version": manifest.version,
+        "path": mask(context.store.version_path(manifest.table, manifest.version)),
+        "manifest": mask(context.store.manifest_path(manifest.table, manifest.version)),
+        "rows": manifest.rows,
+        "bytes": manifest.bytes,
+    }

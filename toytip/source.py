@@ -1,0 +1,280 @@
+"""Files in: find the monthly files, judge them by their footers, cut them into partitions, read one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from toytip.config import mask
+from toytip.errors import SourceError
+from toytip.schema import FIELDS, taxi_of
+from toytip.values import Month, MonthPart, parse_months
+
+# Rows decoded at a time: a slice of a large row group never holds more than this beyond itself.
+BATCH = 65_536
+_MONTH = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?!\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A monthly file, as its footer tells it."""
+
+    uri: str
+    taxi: str
+    month: Month
+    rows: int
+    bytes: int
+    modified: str
+    absent: tuple[str, ...]  # optional columns that it lacks, or has without a type
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The months of one taxi, in order of time."""
+
+    taxi: str
+    files: tuple[SourceFile, ...]
+
+    @property
+    def months(self) -> tuple[Month, ...]:
+        """The months."""
+        return tuple(file.month for file in self.files)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Optional columns that no file has."""
+        return tuple(f.name for f in FIELDS if all(f.name in file.absent for file in self.files))
+
+    def parts(self, partition_rows: int) -> tuple[MonthPart, ...]:
+        """Cut every file into slices of about equal rows, none above `partition_rows`."""
+        return tuple(part for file in self.files for part in _slices(file, partition_rows))
+
+
+def _slices(file: SourceFile, partition_rows: int) -> list[MonthPart]:
+    count = -(-file.rows // partition_rows)
+    cuts = [file.rows * k // count for k in range(count + 1)]
+    return [
+        MonthPart(taxi=file.taxi, month=file.month, uri=file.uri, start=cuts[k], stop=cuts[k + 1], index=k)
+        for k in range(count)
+    ]
+
+
+def resolve(spec: str, months: str | None = None) -> Source:
+    """Find the monthly files of a folder, glob, list (with commas) or URI, and read their footers.
+
+    Raises SourceError naming the file and what to do: nothing found, no month in a name, a month twice,
+    a gap, both taxis at once, and all that `inspect` refuses.
+    """
+    by_month: dict[Month, list[str]] = defaultdict(list)
+    for uri in find(spec):
+        by_month[_month_of(uri)].append(uri)
+    chosen = _choose(sorted(by_month), months, spec)
+    for month in chosen:
+        if len(by_month[month]) > 1:
+            names = " and ".join(mask(uri) for uri in sorted(by_month[month])[:2])
+            raise SourceError(f"month {month} comes twice: {names}; keep one, or narrow --source with a glob")
+    files = tuple(inspect(by_month[month][0], month) for month in chosen)
+    taxis = {file.taxi: file.uri for file in files}
+    if len(taxis) > 1:
+        found = ", ".join(f"{taxi} ({mask(uri)})" for taxi, uri in taxis.items())
+        raise SourceError(
+            f"both taxis at once: {found}; choose one with a glob, as --source 'DIR/green_*.parquet'"
+        )
+    return Source(taxi=files[0].taxi, files=files)
+
+
+def find(spec: str) -> list[str]:
+    """List the parquet files of a folder, glob, list or URI. Raises SourceError where there are none."""
+    found: list[str] = []
+    for piece in filter(None, (piece.strip() for piece in spec.split(","))):
+        try:
+            fs, path = fsspec.core.url_to_fs(piece)
+            pattern = f"{path.rstrip('/')}/*.parquet" if fs.isdir(path) else path
+            names = sorted(fs.glob(pattern)) if "*" in pattern or "?" in pattern else [path] * fs.isfile(path)
+        except (OSError, ValueError, ImportError) as error:
+            raise SourceError(f"source {mask(piece)} cannot be listed: {_first_line(error)}") from None
+        if not names:
+            raise SourceError(
+                f"source {mask(piece)}: no parquet files there; give a folder, glob, list or URI of them"
+            )
+        found += [fs.unstrip_protocol(name) if "://" in piece else name for name in names]
+    if not found:
+        raise SourceError("the source is empty; give a folder, glob, list or URI of monthly parquet files")
+    return found
+
+
+def _month_of(uri: str) -> Month:
+    match = _MONTH.search(uri.rpartition("/")[2])
+    if match is None or not 1 <= int(match[2]) <= 12:
+        raise SourceError(
+            f"{mask(uri)}: no month in the name; name it as the TLC does, yellow_tripdata_2023-01.parquet"
+        )
+    return Month(int(match[1]), int(match[2]))
+
+
+def _choose(there: list[Month], months: str | None, spec: str) -> list[Month]:
+    if months is not None:
+        chosen = list(parse_months(months))
+        lacking = [str(month) for month in chosen if month not in there]
+        if lacking:
+            have = ", ".join(map(str, there))
+            raise SourceError(f"--months {months}: {mask(spec)} has no {', '.join(lacking)}; it has {have}")
+        return chosen
+    for month, following in zip(there, there[1:], strict=False):
+        if month.next != following:
+            raise SourceError(
+                f"{mask(spec)}: a gap between {month} and {following}; add {month.next}, "
+                f"or say that you mean it with --months {','.join(map(str, there))}"
+            )
+    return there
+
+
+def inspect(uri: str, month: Month) -> SourceFile:
+    """Read a file's footer. Raises SourceError for a file that is empty, corrupt or no trip record."""
+    name = mask(uri)
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+        info = fs.info(path)
+        if not info["size"]:
+            raise SourceError(f"{name}: the file is empty; fetch it again")
+        with fs.open(path, "rb") as stream:
+            if stream.read(4) != b"PAR1":
+                raise SourceError(
+                    f"{name}: not parquet, whatever its name says; convert it, or fetch the parquet file"
+                )
+            stream.seek(0)
+            footer = pq.ParquetFile(stream)
+            schema, metadata = footer.schema_arrow, footer.metadata
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SourceError(f"{name}: corrupt or cut short ({_first_line(error)}); fetch it again") from None
+    taxi = taxi_of(schema.names)
+    if taxi is None:
+        raise SourceError(
+            f"{name}: not a yellow or green trip record; it has {', '.join(schema.names[:5])}, ..."
+        )
+    if not metadata.num_rows:
+        raise SourceError(f"{name}: the file has no rows; fetch it again")
+    absent = _check_columns(name, schema, metadata)
+    modified = str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "")
+    return SourceFile(
+        uri=uri,
+        taxi=taxi,
+        month=month,
+        rows=metadata.num_rows,
+        bytes=info["size"],
+        modified=modified,
+        absent=absent,
+    )
+
+
+def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> tuple[str, ...]:
+    absent = []
+    for field in FIELDS:
+        column = field.find(schema.names)
+        kind = None if column is None else schema.field(column).type
+        if column is None or pa.types.is_null(kind) or _all_null(metadata, schema.names.index(column)):
+            if field.required:
+                how = "is missing" if column is None else "holds only nulls"
+                raise SourceError(
+                    f"{name}: column {field.name} {how}; every trip record has it: fetch the file again"
+                )
+            absent.append(field.name)
+        elif not _fits(kind, field.kind):
+            wanted = "a timestamp" if field.kind == "time" else "a number"
+            raise SourceError(f"{name}: column {column} is {kind}, not {wanted}; fetch the TLC's own file")
+    return tuple(absent)
+
+
+def _all_null(metadata: pq.FileMetaData, index: int) -> bool:
+    for group in range(metadata.num_row_groups):
+        statistics = metadata.row_group(group).column(index).statistics
+        if statistics is None or statistics.null_count != metadata.row_group(group).num_rows:
+            return False
+    return True
+
+
+def _fits(kind: pa.DataType, wanted: str) -> bool:
+    if wanted == "time":
+        return bool(pa.types.is_timestamp(kind))
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def load(part: MonthPart) -> pa.Table:
+    """Read a partition's rows, only the columns that toytip knows, under the file's own names and types.
+
+    Row groups before the slice are skipped unread; inside one, batches are decoded and dropped.
+    Raises SourceError where the file's data cannot be read.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(part.uri)
+        with fs.open(path, "rb") as stream:
+            file = pq.ParquetFile(stream)
+            names = [name for field in FIELDS if (name := field.find(file.schema_arrow.names))]
+            batches = list(_batches(file, names, part.start, part.stop))
+            schema = pa.schema([file.schema_arrow.field(name) for name in names])
+            table = pa.Table.from_batches(batches, schema=schema.remove_metadata())
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SourceError(f"{mask(part.uri)}: corrupt data ({_first_line(error)}); fetch it again") from None
+    if len(table) != part.rows:
+        raise SourceError(
+            f"{mask(part.uri)}: rows {part.start} to {part.stop} are not all there; it changed meanwhile"
+        )
+    return table
+
+
+def _batches(file: pq.ParquetFile, names: list[str], start: int, stop: int) -> Any:
+    groups, first, offset = [], 0, 0
+    for number in range(file.num_row_groups):
+        rows = file.metadata.row_group(number).num_rows
+        if offset + rows > start and offset < stop:
+            if not groups:
+                first = offset
+            groups.append(number)
+        offset += rows
+    position = first
+    for batch in file.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
+        begin, end = max(start - position, 0), min(stop - position, batch.num_rows)
+        if begin < end:
+            ordered = batch.slice(begin, end - begin).select(names)
+            yield ordered.replace_schema_metadata()
+        position += batch.num_rows
+        if position >= stop:
+            return
+
+
+def save(table: pa.Table, uri: str) -> int:
+    """Write a monthly file, whole or not at all; return its rows."""
+    fs, path = fsspec.core.url_to_fs(uri)
+    part = f"{path}.tmp"
+    try:
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with fs.open(part, "wb") as stream:
+            pq.write_table(table, stream, compression="zstd", row_group_size=len(table))
+        fs.mv(part, path)
+    except OSError as error:
+        raise SourceError(
+            f"{mask(uri)} cannot be written: {_first_line(error)}; choose another folder"
+        ) from None
+    return len(table)
+
+
+def checksum(uri: str) -> str:
+    """Return the SHA-256 of a file."""
+    with fsspec.open(uri, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return mask(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__

@@ -1,0 +1,91 @@
+"""The split by time: planned from the months of the data, and told of every trip."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from toytip.errors import ConfigError
+from toytip.values import SPLITS, Month, Span, Split, parse_months
+
+CARD = 1
+
+
+def plan_split(
+    months: tuple[Month, ...], train: str | None = None, valid: str | None = None, test: str | None = None
+) -> Split:
+    """Split months by time: the last is test, the one before valid, all earlier train.
+
+    Fewer than three months, with nothing asked for, are split by pickup day, 60/20/20.
+    `valid="none"` leaves validation out. Raises ConfigError where the asked months are not there, overlap,
+    or leave nothing to train on.
+    """
+    if len(months) < 3 and train is None and valid in (None, "none") and test is None:
+        return _split_by_day(months, with_valid=valid != "none")
+    test_months = parse_months(test) if test else (months[-1],)
+    earlier = tuple(month for month in months if month < test_months[0])
+    if valid == "none":
+        valid_months: tuple[Month, ...] = ()
+    else:
+        valid_months = parse_months(valid) if valid else earlier[-1:]
+    before = valid_months[0] if valid_months else test_months[0]
+    train_months = parse_months(train) if train else tuple(month for month in months if month < before)
+    if not train_months or (valid != "none" and not valid_months):
+        raise ConfigError(
+            f"no month is left to train on before {before} in {months[0]}:{months[-1]}; "
+            "choose a later --valid or --test, or read more months"
+        )
+    asked = [*train_months, *valid_months, *test_months]
+    for month in asked:
+        if month not in months:
+            raise ConfigError(f"the split names {month}, which the data has not ({months[0]}:{months[-1]})")
+        if asked.count(month) > 1:
+            raise ConfigError(f"{month} is in more than one of --train, --valid and --test")
+    inside = [month for month in months if train_months[0] <= month <= train_months[-1]]
+    if inside != list(train_months):
+        raise ConfigError(
+            f"--train {train} leaves out months in between; training months must follow each other"
+        )
+    if train_months[-1] > before or (valid_months and valid_months[-1] > test_months[0]):
+        raise ConfigError("training must come before validation, and validation before the test, in time")
+    return Split(
+        train=_span(train_months),
+        valid=_span(valid_months) if valid_months else None,
+        test=_span(test_months),
+    )
+
+
+def _span(months: tuple[Month, ...]) -> Span:
+    return Span(months[0].start.isoformat(), months[-1].next.start.isoformat())
+
+
+def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
+    start, stop = months[0].start, months[-1].next.start
+    days = (stop - start).days
+    first, second = (start + dt.timedelta(days=round(days * share)) for share in (0.6, 0.8))
+    a, b, c, d = (moment.isoformat() for moment in (start, first, second, stop))
+    if with_valid:
+        return Split(train=Span(a, b), valid=Span(b, c), test=Span(c, d))
+    return Split(train=Span(a, c), valid=None, test=Span(c, d))
+
+
+def assign(features: pd.DataFrame, split: Split, population: str) -> pd.Series:
+    """Return the split of every trip (str): train, valid or test; other outside of them or of the population."""
+    pickup = features["pickup_at"]
+    inside = (
+        features["payment_type"] == CARD if population == "card" else pd.Series(True, index=features.index)
+    )
+    number = np.full(len(features), SPLITS.index("other"))
+    for name, span in split.spans().items():
+        number[inside & (pickup >= pd.Timestamp(span.start)) & (pickup < pd.Timestamp(span.stop))] = (
+            SPLITS.index(name)
+        )
+    names = np.array(SPLITS, dtype=object)[number]
+    return pd.Series(names, index=features.index, dtype="str", name="split")
+
+
+def overlaps(month: Month, span: Span) -> bool:
+    """Tell whether a month has trips in a span."""
+    return month.start.isoformat() < span.stop and span.start < month.next.start.isoformat()

@@ -1,0 +1,44 @@
+"""infer: the matrix of codes and a model -> `scores`: the probability of a high tip, for every trip."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xgboost as xgb
+
+from toytip.schema import SCORES
+from toytip.splits import assign
+from toytip.values import Model
+
+
+@lru_cache(maxsize=4)
+def _load(booster: bytes) -> xgb.Booster:
+    loaded = xgb.Booster()
+    loaded.load_model(bytearray(booster))
+    # One thread a task: the workers already fill the cores.
+    loaded.set_param({"nthread": 1})
+    return loaded
+
+
+def probability(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float32]:
+    """Return the probability of a high tip for every row of the matrix."""
+    if matrix.empty:
+        return np.empty(0, np.float32)
+    scored: npt.NDArray[np.float32] = _load(booster).inplace_predict(
+        matrix.to_numpy(), validate_features=False
+    )
+    return scored.astype(np.float32, copy=False)
+
+
+def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: Model) -> pd.DataFrame:
+    """Return `scores` of `features`, whose codes are `matrix`, row for row."""
+    scores = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
+        probability=probability(matrix, model.booster),
+        high_tip=features["high_tip"],
+        split=assign(features, model.encoding.split, model.encoding.population),
+        model_version=pd.Series(model.version, index=features.index, dtype="str"),
+    )
+    return SCORES.check(scores)

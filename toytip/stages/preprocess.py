@@ -1,0 +1,118 @@
+"""preprocess: `features` -> a matrix of small integer codes, by an encoding fitted on the training rows.
+
+All bins are fixed here, before training: what XGBoost then learns does not depend on how the rows are spread
+over the workers. The fit needs only a census, the count of every value, which merges exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import starmap
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from toytip.errors import ConfigError
+from toytip.schema import Column, Table
+from toytip.splits import assign
+from toytip.values import Encoding, FeatureCodes, Split
+
+# A feature of more distinct values than MAX_EXACT gets BINS bins of about equal weight instead.
+MAX_EXACT = 320
+BINS = 250
+# Values are told apart to 12 significant bits, 0.05 %: whole numbers up to 4096 exactly. It bounds the census.
+_KEPT_BITS = np.uint32(0xFFFFF000)
+
+Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Census:
+    """How often each feature has each value among the training rows, missing ones left out."""
+
+    rows: int
+    positives: int
+    values: dict[str, tuple[Floats, Counts]]
+
+    @classmethod
+    def empty(cls, names: tuple[str, ...]) -> Census:
+        """The neutral census."""
+        return cls(0, 0, {name: (np.empty(0, np.float32), np.empty(0, np.int64)) for name in names})
+
+    def merge(self, other: Census) -> Census:
+        """Return the census of both sets of rows; associative and commutative, exactly."""
+        merged = {name: _add(counts, other.values[name]) for name, counts in self.values.items()}
+        return Census(self.rows + other.rows, self.positives + other.positives, merged)
+
+
+def _add(a: tuple[Floats, Counts], b: tuple[Floats, Counts]) -> tuple[Floats, Counts]:
+    values, inverse = np.unique(np.concatenate([a[0], b[0]]), return_inverse=True)
+    counts = np.zeros(len(values), np.int64)
+    np.add.at(counts, inverse, np.concatenate([a[1], b[1]]))
+    return values, counts
+
+
+def coarse(values: pd.Series) -> Floats:
+    """Return the values as float32, to 12 significant bits; monotone; NaN stays NaN."""
+    exact = values.to_numpy(dtype=np.float32) + np.float32(0)  # -0.0 and 0.0 are one value
+    short = (exact.view(np.uint32) & _KEPT_BITS).view(np.float32)
+    return np.where(np.isnan(exact), np.float32(np.nan), short)
+
+
+def take_census(features: pd.DataFrame, names: tuple[str, ...], split: Split, population: str) -> Census:
+    """Count the values of the named features over the training rows."""
+    rows = features[assign(features, split, population) == "train"]
+    values = {}
+    for name in names:
+        column = coarse(rows[name])
+        values[name] = np.unique(column[~np.isnan(column)], return_counts=True)
+    return Census(len(rows), int(rows["high_tip"].sum()), values)
+
+
+def fit(census: Census, split: Split, population: str) -> Encoding:
+    """Fix the codes of every feature; one that no training row has is left out.
+
+    Raises ConfigError where there is nothing to learn from: no training rows, or labels all alike.
+    """
+    if not 0 < census.positives < census.rows:
+        raise ConfigError(
+            f"nothing to learn: {census.positives} of {census.rows} training trips from {split.train.start} "
+            f"to {split.train.stop} (population {population}) have a high tip; choose other --train months"
+        )
+    codes = tuple(
+        starmap(_codes, ((name, *counts) for name, counts in census.values.items() if len(counts[0])))
+    )
+    return Encoding(
+        features=codes, split=split, population=population, rows=census.rows, positives=census.positives
+    )
+
+
+def _codes(name: str, values: Floats, counts: Counts) -> FeatureCodes:
+    if len(values) > MAX_EXACT:
+        below = np.cumsum(counts)
+        targets = below[-1] * np.arange(1, BINS) / BINS
+        edges = values[np.searchsorted(below, targets)]
+        return FeatureCodes(name=name, exact=False, values=tuple(np.unique(edges).tolist()))
+    return FeatureCodes(name=name, exact=True, values=tuple(values.tolist()))
+
+
+def matrix_table(encoding: Encoding) -> Table:
+    """Return the schema of the matrix: a uint16 column for each feature."""
+    return Table("matrix", tuple(Column(name, "uint16") for name in encoding.names))
+
+
+def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
+    """Return the matrix of codes of `features`, row for row."""
+    columns = {codes.name: _encode(features[codes.name], codes) for codes in encoding.features}
+    return matrix_table(encoding).check(pd.DataFrame(columns, index=features.index))
+
+
+def _encode(column: pd.Series, codes: FeatureCodes) -> npt.NDArray[np.uint16]:
+    values, known = coarse(column), np.asarray(codes.values, np.float32)
+    position = np.searchsorted(known, values, side="left" if codes.exact else "right")
+    if codes.exact:
+        match = np.append(known, np.nan)[position] == values
+        position = np.where(match, position, codes.unseen)
+    return np.where(np.isnan(values), codes.missing, position).astype(np.uint16)
