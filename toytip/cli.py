@@ -486,7 +486,7 @@ def guarded(command: Callable[..., Any]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told apart in _usage, which raises what is a bug
         return _usage(error)
     return 0
 

@@ -66,7 +66,8 @@ class Progress:
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with Bars(*columns, console=self.console) as self._bars:
+        with Bars(*columns, console=self.console) as bars:
+            self._bars = bars
             try:
                 yield self
             finally:

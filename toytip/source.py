@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import fsspec
 import pyarrow as pa
@@ -66,7 +67,7 @@ def _slices(file: SourceFile, partition_rows: int) -> list[MonthPart]:
     count = -(-file.rows // partition_rows)
     cuts = [file.rows * k // count for k in range(count + 1)]
     return [
-        MonthPart(taxi=file.taxi, month=file.month, uri=file.uri, start=cuts[k], stop=cuts[k + 1], index=k)
+        MonthPart(taxi=file.taxi, month=file.month, uri=file.uri, start=cuts[k], stop=cuts[k + 1], number=k)
         for k in range(count)
     ]
 
@@ -132,7 +133,7 @@ def _choose(there: list[Month], months: str | None, spec: str) -> list[Month]:
             have = ", ".join(map(str, there))
             raise SourceError(f"--months {months}: {mask(spec)} has no {', '.join(lacking)}; it has {have}")
         return chosen
-    for month, following in zip(there, there[1:], strict=False):
+    for month, following in pairwise(there):
         if month.next != following:
             raise SourceError(
                 f"{mask(spec)}: a gap between {month} and {following}; add {month.next}, "
@@ -234,8 +235,9 @@ def load(part: MonthPart) -> pa.Table:
     return table
 
 
-def _batches(file: pq.ParquetFile, names: list[str], start: int, stop: int) -> Any:
-    groups, first, offset = [], 0, 0
+def _batches(file: pq.ParquetFile, names: list[str], start: int, stop: int) -> Iterator[pa.RecordBatch]:
+    groups: list[int] = []
+    first = offset = 0
     for number in range(file.num_row_groups):
         rows = file.metadata.row_group(number).num_rows
         if offset + rows > start and offset < stop:

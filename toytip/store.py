@@ -174,7 +174,7 @@ class Store:
         buffer = io.BytesIO()
         pq.write_table(table.to_arrow(frame), buffer, compression="zstd")
         record = self.put(table.name, version, key.path, buffer.getvalue(), rows=len(frame))
-        return PartRecord(**{**asdict(record), "month": key.month, "index": key.index})
+        return PartRecord(**{**asdict(record), "month": key.month, "number": key.number})
 
     def put(self, table: str, version: str, name: str, content: bytes, rows: int = 0) -> PartRecord:
         """Write one file of a version that is not yet published."""

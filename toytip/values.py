@@ -79,7 +79,7 @@ class MonthPart:
     uri: str
     start: int
     stop: int
-    index: int
+    number: int
 
     @property
     def rows(self) -> int:
@@ -89,14 +89,14 @@ class MonthPart:
     @property
     def key(self) -> PartKey:
         """Where the partition's output goes."""
-        return PartKey(self.month, self.index)
+        return PartKey(self.month, self.number)
 
 
 class PartKey(NamedTuple):
     """The place of a part in a table: its month, and its number in the month."""
 
     month: Month
-    index: int
+    number: int
 
     @property
     def path(self) -> str:
@@ -105,7 +105,7 @@ class PartKey(NamedTuple):
         >>> PartKey(Month(2023, 1), 0).path
         'year=2023/month=1/part-00000.parquet'
         """
-        return f"year={self.month.year}/month={self.month.month}/part-{self.index:05d}.parquet"
+        return f"year={self.month.year}/month={self.month.month}/part-{self.number:05d}.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +117,14 @@ class PartRecord:
     bytes: int
     checksum: str
     month: Month | None = None
-    index: int = 0
+    number: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> PartKey:
         """Where the part stands in its table."""
         assert self.month is not None, "an artifact's file stands in no month"
-        return PartKey(self.month, self.index)
+        return PartKey(self.month, self.number)
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:

@@ -50,7 +50,7 @@ class Context:
             version=self.version,
             created=dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
             parts=tuple(
-                sorted(records, key=lambda record: (record.month or (0, 0), record.index, record.path))
+                sorted(records, key=lambda record: (record.month or (0, 0), record.number, record.path))
             ),
             config=config,
             config_digest=digest(config),

@@ -78,7 +78,10 @@ def _stages(context: Context, source: Source) -> tuple[dict[str, Manifest], Mode
     encoded, encoding = stages.preprocess(context, features)
     trained, model = stages.train(context, features, encoding, encoded["encodings"])
     predicted, summary = stages.predict(context, features, model)
-    return {**published, **encoded, **trained, **predicted}, model, evaluate(summary)
+    with context.progress.stage("evaluate", 1) as stage:
+        metrics = evaluate(summary)
+        stage.advance()
+    return {**published, **encoded, **trained, **predicted}, model, metrics
 
 
 def _rows(source: Source, published: dict[str, Manifest]) -> dict[str, int]:

@@ -6,12 +6,13 @@ Each runs alone from the command line, and in its place in `run`; the tables are
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
-from toytip import flow, train as training
+from toytip import flow
 from toytip import source as sources
+from toytip import train as training
 from toytip.config import mask
 from toytip.errors import StoreError
 from toytip.pipeline.context import Context, parent, parent_version
@@ -24,7 +25,7 @@ from toytip.stages import preprocess as encodings
 from toytip.stages.evaluate import Metrics
 from toytip.stages.evaluate import evaluate as measure
 from toytip.store import Manifest
-from toytip.tally import Summary
+from toytip.tally import Summary, Tally
 from toytip.values import Encoding, Model, Params, PartRecord
 
 FEATURES = features_of.TABLE
@@ -114,9 +115,8 @@ def train(
     )
     fitted = _fit(context, features, encoding, params)
     model = Model(version=context.version, booster=fitted.booster_, encoding=encoding, rounds=fitted.rounds_)
-    threshold, metrics = _tune(context, features, model)
-    model = Model(**{**vars(model), "threshold": threshold})
-    return _save(context, model, params, metrics, [parent(features), parent(encoded)]), model
+    model = replace(model, threshold=_tune(context, features, model))
+    return _save(context, model, params, [parent(features), parent(encoded)]), model
 
 
 def _fit(context: Context, features: Manifest, encoding: Encoding, params: Params) -> training.TipClassifier:
@@ -147,31 +147,26 @@ def _fit(context: Context, features: Manifest, encoding: Encoding, params: Param
     return classifier
 
 
-def _tune(context: Context, features: Manifest, model: Model) -> tuple[float, dict[str, Metrics]]:
-    """Tune the threshold where there are validation rows; return it with their metrics."""
+def _tune(context: Context, features: Manifest, model: Model) -> float:
+    """Return the threshold with the best F1 on the validation rows; the default where there are none."""
     span = model.encoding.split.valid
     if span is None:
-        return decisions.DEFAULT, {}
+        return decisions.DEFAULT
     records = [record for record in features.parts if overlaps(record.key.month, span)]
     scores = flow.scored(flow.published(context.store, FEATURES, features.version, records), model)
     with context.progress.stage("tune", len(records)) as stage:
         done = flow.collect(context.client, flow.tallied(flow.decided(scores, decisions.DEFAULT)), stage)
-    tally = flow.merged(done).get("valid")
-    if tally is None:
-        return decisions.DEFAULT, {}
-    return decisions.tune(tally.negatives, tally.positives), {}
+    tally = flow.merged(done).get("valid", Tally.empty())
+    return decisions.tune(tally.negatives, tally.positives)
 
 
-def _save(
-    context: Context, model: Model, params: Params, metrics: dict[str, Metrics], parents: list[dict[str, Any]]
-) -> Published:
+def _save(context: Context, model: Model, params: Params, parents: list[dict[str, Any]]) -> Published:
     about = {
         "version": model.version,
         "rounds": model.rounds,
         "threshold": model.threshold,
         "encoding": model.encoding.to_json(),
     }
-    del metrics
     files = {"model.ubj": model.booster, "model.json": json.dumps(about).encode()}
     records = [context.store.put("models", context.version, name, content) for name, content in files.items()]
     return {"models": context.publish("models", records, asdict(params), parents)}

@@ -34,7 +34,7 @@ class Census:
 
     rows: int
     positives: int
-    values: dict[str, tuple[Floats, Counts]]
+    by_value: dict[str, tuple[Floats, Counts]]
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> Census:
@@ -43,7 +43,7 @@ class Census:
 
     def merge(self, other: Census) -> Census:
         """Return the census of both sets of rows; associative and commutative, exactly."""
-        merged = {name: _add(counts, other.values[name]) for name, counts in self.values.items()}
+        merged = {name: _add(counts, other.by_value[name]) for name, counts in self.by_value.items()}
         return Census(self.rows + other.rows, self.positives + other.positives, merged)
 
 
@@ -82,7 +82,7 @@ def fit(census: Census, split: Split, population: str) -> Encoding:
             f"to {split.train.stop} (population {population}) have a high tip; choose other --train months"
         )
     codes = tuple(
-        starmap(_codes, ((name, *counts) for name, counts in census.values.items() if len(counts[0])))
+        starmap(_codes, ((name, *counts) for name, counts in census.by_value.items() if len(counts[0])))
     )
     return Encoding(
         features=codes, split=split, population=population, rows=census.rows, positives=census.positives
