@@ -65,7 +65,7 @@ def as_is(moment: Moment, column: Column) -> Feature:
 @feature("pickup", "int8", "pickup_at")
 def pickup_weekday(trips: pd.DataFrame) -> pd.Series:
     """0 = Monday."""
-    return trips["pickup_at"].dt.weekday
+    return trips["pickup_at"].dt.day_of_week
 
 
 @feature("pickup", "int8", "pickup_at")
@@ -84,7 +84,7 @@ def pickup_minute(trips: pd.DataFrame) -> pd.Series:
 def work_hours(trips: pd.DataFrame) -> pd.Series:
     """1 from Monday to Friday, hours 8 to 18 inclusive."""
     pickup = trips["pickup_at"].dt
-    return (pickup.weekday < 5) & pickup.hour.between(8, 18)
+    return (pickup.day_of_week < 5) & pickup.hour.between(8, 18)
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at")

@@ -1,0 +1,47 @@
+# Everything goes through .venv; a target installs what it needs, and does so once.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install run test lint bench clean
+
+help:
+	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
+	@echo "              (make run ARGS='--source DIR' for real months)"
+	@echo "make test     lint, types and tests, with the coverage of the workers in it"
+	@echo "make lint     ruff, mypy and the import contracts alone"
+	@echo "make bench    throughput side by side: workers, inference, readers"
+	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "toytip needs Python 3.11 or later; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -d .venv || $(PYTHON) -m venv .venv || \
+	  { echo "python3 -m venv does not work here; on Debian: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: $(STAMP)
+	$(BIN)/toytip run --workers 8 $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+# Workers are processes of their own: coverage starts in each (`patch = subprocess`), and their files are combined.
+test: lint
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+	  build dist toytip-store

@@ -1,0 +1,137 @@
+"""What the tests share: rows of trips, small sources, one cluster, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from toytip.schema import FIELDS, TRIPS, trip_id_base
+from toytip.synth import Synth, file_name, generate
+from toytip.values import Month, parse_months
+
+REAL = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+GOOD: dict[str, Any] = {
+    "pickup_at": "2023-01-10 08:00:00",
+    "dropoff_at": "2023-01-10 08:20:00",
+    "VendorID": 2,
+    "passenger_count": 1,
+    "trip_distance": 5.0,
+    "PULocationID": 74,
+    "DOLocationID": 75,
+    "RatecodeID": 1,
+    "payment_type": 1,
+    "trip_type": 1,
+    "fare_amount": 10.0,
+    "tip_amount": 2.5,
+    "extra": 0.5,
+    "mta_tax": 0.5,
+    "tolls_amount": 0.0,
+    "improvement_surcharge": 0.3,
+    "congestion_surcharge": 2.5,
+    "airport_fee": None,
+    "cbd_congestion_fee": None,
+}
+
+
+def make_trips(*changes: dict[str, Any], month: Month = Month(2023, 1)) -> pd.DataFrame:  # noqa: B008
+    """Return `trips`: a good trip for each of the changes to it, in the file of the month."""
+    frame = pd.DataFrame([{**GOOD, **change} for change in changes], columns=list(GOOD))
+    frame.insert(0, "trip_id", trip_id_base("yellow", *month) + np.arange(len(frame)))
+    for name in ("pickup_at", "dropoff_at"):
+        frame[name] = pd.to_datetime(frame[name], format="ISO8601")
+    return TRIPS.check(frame[TRIPS.names].astype(TRIPS.dtypes))
+
+
+def raw_table(rows: int = 50, month: Month = Month(2023, 1), prefix: str = "tpep", seed: int = 1) -> pa.Table:  # noqa: B008
+    """Return a raw monthly file of good trips, under the TLC's names."""
+    rng = np.random.default_rng(seed)
+    pickup = np.datetime64(month.start, "us") + np.sort(rng.integers(0, 27 * 86_400, rows)).astype(
+        "timedelta64[s]"
+    )
+    columns: dict[str, Any] = {}
+    for field in FIELDS:
+        if field.name == "trip_type" and prefix == "tpep":
+            continue
+        value = GOOD[field.name]
+        columns[field.name] = pa.array([value] * rows, pa.null() if value is None else None)
+    columns["pickup_at"] = pa.array(pickup)
+    columns["dropoff_at"] = pa.array(pickup + np.timedelta64(900, "s"))
+    columns["tip_amount"] = pa.array(rng.choice([0.0, 1.0, 2.5, 4.0], rows))
+    columns["PULocationID"] = pa.array(rng.integers(1, 264, rows))
+    names = {"pickup_at": f"{prefix}_pickup_datetime", "dropoff_at": f"{prefix}_dropoff_datetime"}
+    return pa.table({names.get(name, name): column for name, column in columns.items()})
+
+
+def write_months(folder: Path, tables: dict[str, pa.Table], taxi: str = "yellow") -> Path:
+    """Write raw tables as monthly files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for month, table in tables.items():
+        pq.write_table(table, folder / f"{taxi}_tripdata_{month}.parquet")
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return the files below a folder and what is in them."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+
+
+def toytip(
+    *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "toytip", *map(str, args)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        env={**os.environ, **env},
+        check=False,
+    )
+
+
+def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the object that `--json` printed, and nothing else did."""
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1, done.stdout
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four synthetic months of about 2,000 trips."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    for month in parse_months("2020-01:2020-04"):
+        pq.write_table(generate(month, Synth(rows=2_000, seed=1)), folder / file_name(month))
+    return folder
+
+
+@pytest.fixture
+def real() -> Path:
+    """The folder of the published months."""
+    if not REAL.is_dir():
+        pytest.skip(f"no published months in {REAL}; set TOYTIP_TEST_DATA to a folder that has them")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def client() -> Any:
+    """One small cluster of two workers, for all that needs a client."""
+    from toytip import cluster
+    from toytip.config import Settings
+
+    cluster.warm("forkserver")
+    with cluster.connect(Settings.load(workers=2, threads_per_worker=1)) as connected:
+        yield connected
