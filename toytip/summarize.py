@@ -10,12 +10,14 @@ from rich.table import Table
 
 from toytip.store import Manifest
 
+# A table that is piped into a file or a log keeps its columns whole.
+WIDTH = 132
 METRICS = ("prevalence", "auc", "pr_auc", "log_loss", "brier", "precision", "recall", "f1", "f1_always_yes")
 
 
 def show(summary: dict[str, Any]) -> None:
     """Print a run's summary on stdout."""
-    console = Console(highlight=False)
+    console = _console()
     rows, model = summary["rows"], summary["model"]
     console.print(
         f"\n{rows['read']:,} trips read, {rows['kept']:,} kept, {rows['rejected']:,} rejected"
@@ -37,6 +39,11 @@ def show(summary: dict[str, Any]) -> None:
     )
 
 
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+
+
 def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = None) -> None:
     """Print a line of metrics for each split; the last column is the F1 of answering yes to every trip."""
     table = Table(box=None, pad_edge=False)
@@ -45,7 +52,7 @@ def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = N
     for split, values in metrics.items():
         cells = ["-" if values[name] is None else f"{values[name]:.4f}" for name in METRICS]
         table.add_row(split, f"{values['rows']:,}", *cells)
-    (console or Console(highlight=False)).print(table)
+    (console or _console()).print(table)
 
 
 def version_rows(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
@@ -71,7 +78,7 @@ def version_rows(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
 
 def show_versions(rows: list[dict[str, Any]], where: str) -> None:
     """Print the versions as a table."""
-    console = Console(highlight=False)
+    console = _console()
     if not rows:
         console.print(f"no versions in {where} yet; `toytip run` makes the first", soft_wrap=True)
         return

@@ -149,21 +149,23 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         callbacks: list[Any] = [RoundEvents()]
         if watched is not None and self.early_stop:
             callbacks.append(
-                xgb.callback.EarlyStopping(self.early_stop, metric_name="logloss", data_name="valid")
+                xgb.callback.EarlyStopping(rounds=self.early_stop, metric_name="logloss", data_name="valid")
             )
         if self.on_round is not None:
             client.subscribe_topic(TOPIC, lambda event: self.on_round(event[1]))
         try:
-            output = dxgb.train(
-                client,
-                self._params(positive),
-                dtrain,
-                num_boost_round=self.rounds,
-                evals=evals,
-                callbacks=callbacks,
-                verbose_eval=False,
-                coll_cfg=Config(retry=1, timeout=SILENCE_S),
-            )
+            # The workers take the driver's verbosity: their ranks and rounds are told by us.
+            with xgb.config_context(verbosity=0):
+                output = dxgb.train(
+                    client,
+                    self._params(positive),
+                    dtrain,
+                    num_boost_round=self.rounds,
+                    evals=evals,
+                    callbacks=callbacks,
+                    verbose_eval=False,
+                    coll_cfg=Config(retry=1, timeout=SILENCE_S),
+                )
         finally:
             if self.on_round is not None:
                 client.unsubscribe_topic(TOPIC)
