@@ -1,5 +1,7 @@
 """The laws that every stage keeps, for any rows and any cut points."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,7 +35,7 @@ cuts = st.lists(st.integers(0, 25), max_size=4)
 
 def cut(frame, at):
     edges = [0, *sorted(min(point, len(frame)) for point in at), len(frame)]
-    return [frame.iloc[a:b].reset_index(drop=True) for a, b in zip(edges, edges[1:], strict=False)]
+    return [frame.iloc[a:b].reset_index(drop=True) for a, b in pairwise(edges)]
 
 
 def joined(frames):

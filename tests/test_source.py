@@ -35,15 +35,27 @@ def replace(folder, column, values):
 BROKEN = {
     "empty": (lambda f: only(f).write_bytes(b""), "the file is empty"),
     "a CSV renamed": (lambda f: only(f).write_text("VendorID,fare\n1,2\n" * 99), "not parquet"),
-    "text that starts like parquet": (lambda f: only(f).write_bytes(b"PAR1" + b"x" * 99), "corrupt or cut short"),
+    "text that starts like parquet": (
+        lambda f: only(f).write_bytes(b"PAR1" + b"x" * 99),
+        "corrupt or cut short",
+    ),
     "cut short": (lambda f: only(f).write_bytes(only(f).read_bytes()[:-40]), "corrupt or cut short"),
     "no rows": (lambda f: pq.write_table(raw_table(9).slice(0, 0), only(f)), "no rows"),
-    "another table": (lambda f: pq.write_table(pa.table({"a": [1], "b": [2]}), only(f)), "not a yellow or green trip"),
+    "another table": (
+        lambda f: pq.write_table(pa.table({"a": [1], "b": [2]}), only(f)),
+        "not a yellow or green trip",
+    ),
     "no fare": (lambda f: drop(f, "fare_amount"), "fare_amount is missing"),
     "no zone": (lambda f: drop(f, "PULocationID"), "PULocationID is missing"),
     "a null-typed fare": (lambda f: replace(f, "fare_amount", pa.nulls(9)), "fare_amount holds only nulls"),
-    "a fare of nulls": (lambda f: replace(f, "fare_amount", pa.nulls(9, pa.float64())), "fare_amount holds only nulls"),
-    "a fare in words": (lambda f: replace(f, "fare_amount", pa.array(["x"] * 9)), "fare_amount is string, not a number"),
+    "a fare of nulls": (
+        lambda f: replace(f, "fare_amount", pa.nulls(9, pa.float64())),
+        "fare_amount holds only nulls",
+    ),
+    "a fare in words": (
+        lambda f: replace(f, "fare_amount", pa.array(["x"] * 9)),
+        "fare_amount is string, not a number",
+    ),
     "times in words": (lambda f: replace(f, "tpep_pickup_datetime", pa.array(["x"] * 9)), "not a timestamp"),
     "a gap": (lambda f: only(f).unlink(), "a gap between 2023-01 and 2023-03"),
     "a month twice": (lambda f: shutil.copy(only(f), f / "copy_2023-02.parquet"), "2023-02 comes twice"),
@@ -134,7 +146,12 @@ def test_damage_that_no_footer_shows_is_named(tmp_path):
 def test_a_file_that_shrank_is_named(tmp_path):
     write_months(tmp_path, {"2023-01": raw_table(50)})
     part = MonthPart(
-        taxi="yellow", month=Month(2023, 1), uri=str(tmp_path / "yellow_tripdata_2023-01.parquet"), start=0, stop=60, number=0
+        taxi="yellow",
+        month=Month(2023, 1),
+        uri=str(tmp_path / "yellow_tripdata_2023-01.parquet"),
+        start=0,
+        stop=60,
+        number=0,
     )
     with pytest.raises(SourceError, match="changed meanwhile"):
         load(part)

@@ -14,10 +14,14 @@ from toytip.values import Month, MonthPart
 
 def trips(month, recipe):
     table = generate(month, recipe)
-    return conform(table, MonthPart(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0))
+    return conform(
+        table, MonthPart(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
+    )
 
 
-@pytest.mark.parametrize("month", [Month(2020, 1), Month(2020, 2), Month(2020, 4), Month(2023, 12), Month(2024, 2)])
+@pytest.mark.parametrize(
+    "month", [Month(2020, 1), Month(2020, 2), Month(2020, 4), Month(2023, 12), Month(2024, 2)]
+)
 @pytest.mark.parametrize("rows", [1, 7, 3_000, 20_000])
 def test_the_dirt_is_what_it_says(month, rows):
     kept, rejects = clean(trips(month, Synth(rows=rows, seed=5)))

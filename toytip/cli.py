@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from toytip.store import Manifest
 
 INTERRUPTED = 130
+STOPPED = "stopped; nothing half-made was left behind"
 
 app = typer.Typer(
     name="toytip",
@@ -474,21 +475,23 @@ def _terminate(_signal: int, _frame: Any) -> None:
 def guarded(command: Callable[..., Any]) -> int:
     """Run the command line; return the exit code: 0, 1 our error (one line), 2 usage, 130 Ctrl-C."""
     try:
-        command(standalone_mode=False)
+        code = command(standalone_mode=False) or 0
+        if code == INTERRUPTED:  # Typer has caught the Ctrl-C
+            _say(STOPPED)
     except ToytipError as error:
         if _debug:
             raise
         _say(f"error: {error}")
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        _say("stopped; nothing half-made was left behind")
+        _say(STOPPED)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - told apart in _usage, which raises what is a bug
         return _usage(error)
-    return 0
+    return int(code)
 
 
 def _usage(error: Exception) -> int:

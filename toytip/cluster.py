@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ PRELOAD = [
     "pyarrow.compute",
     "xgboost.dask",
 ]
-ANSWER_S = 15
+ANSWER_S = 12
 
 
 def cores() -> int:
@@ -45,7 +46,12 @@ def warm(start_method: str) -> None:
     from multiprocessing import forkserver
 
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
-    forkserver.ensure_running()
+    # Workers inherit that Ctrl-C is not for them: the driver ends them, in order.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     import distributed.utils
 
     if hasattr(
@@ -62,7 +68,8 @@ def connect(settings: Settings) -> Iterator[Any]:
     """
     import distributed
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # What goes wrong is said once, in our words, by whoever catches it.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if settings.scheduler:
             try:
@@ -94,7 +101,7 @@ def _local(settings: Settings) -> Any:
             memory_limit=settings.memory_limit or "auto",
             host="127.0.0.1",
             dashboard_address=f"127.0.0.1:{_dashboard_port()}",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         )
     except ValueError as error:
         raise ClusterError(f"the workers cannot start: {error}; check --memory-limit, as 4GB") from None

@@ -15,6 +15,8 @@ import dask
 import dask.dataframe as dd
 import distributed
 import pandas as pd
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from toytip import source, synth
 from toytip.errors import ClusterError
@@ -192,7 +194,7 @@ def gather(futures: list[Any], stage: Stage, rows: Callable[[Any], int]) -> list
             f"a task killed {error.allowed_failures + 1} workers, most likely for memory; "
             "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
         ) from None
-    except (distributed.client.FutureCancelledError, distributed.CommClosedError, TimeoutError) as error:
+    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
             f"the cluster was lost in the middle of {stage.name}: {error}; run again"
         ) from None

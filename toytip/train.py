@@ -6,9 +6,11 @@ successor, and is what `TipClassifier` trains with.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, Self
 
@@ -155,7 +157,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             client.subscribe_topic(TOPIC, lambda event: self.on_round(event[1]))
         try:
             # The workers take the driver's verbosity: their ranks and rounds are told by us.
-            with xgb.config_context(verbosity=0):
+            with xgb.config_context(verbosity=0), _muted(client):
                 output = dxgb.train(
                     client,
                     self._params(positive),
@@ -213,6 +215,30 @@ def _canonical(booster: xgb.Booster) -> bytes:
     """Return the model's bytes without what the path to it left behind: scores of the early stopping."""
     booster.set_attr(best_iteration=None, best_score=None)
     return bytes(booster.save_raw("ubj"))
+
+
+@contextlib.contextmanager
+def _muted(client: Any) -> Iterator[None]:
+    """Keep XGBoost's own lines about ranks, which no verbosity turns off, out of the progress display."""
+    saved = client.run(_mute)
+    try:
+        yield
+    finally:
+        client.run(_unmute, saved, on_error="ignore")
+
+
+def _mute() -> tuple[int, int]:
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return os.getpid(), saved
+
+
+def _unmute(saved: dict[str, tuple[int, int]]) -> None:
+    for process, descriptor in saved.values():
+        if process == os.getpid():
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
 
 
 def _training_ranks(client: Any) -> int:

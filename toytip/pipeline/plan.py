@@ -13,6 +13,7 @@ from toytip.errors import PlanError
 from toytip.pipeline.context import Context
 from toytip.progress import Progress
 from toytip.source import Source
+from toytip.splits import plan_split
 from toytip.stages.featurize import feature_set
 from toytip.synth import YEAR, Synth, file_name
 from toytip.values import parse_months
@@ -57,8 +58,9 @@ def write_synthetic(client: Any, settings: Settings, folder: str, progress: Prog
 
 
 def check(context: Context, source: Source) -> None:
-    """Say the plan, and raise PlanError where a worker's memory would not hold its share."""
+    """Say the plan; raise ConfigError for a split that cannot be, PlanError where memory would not hold."""
     settings = context.settings
+    plan_split(source.months, settings.train, settings.valid, settings.test)
     parts = source.parts(settings.partition_rows)
     context.progress.say(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "

@@ -1,0 +1,195 @@
+"""The command line: help that helps, and one line for everything that goes wrong."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import raw_table, summary_of, toytip, write_months
+from toytip.values import Month
+
+COMMANDS = [
+    ("run",), ("clean",), ("featurize",), ("preprocess",), ("train",), ("infer",), ("postprocess",), ("evaluate",),
+    ("versions",), ("config",), ("source", "synth"),
+]  # fmt: skip
+
+
+def test_help_answers_at_once():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert toytip("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5, "ten times what it takes"
+    heavy = "import sys, toytip.cli; sys.exit(any(m in sys.modules for m in ('dask', 'pandas', 'xgboost', 'pydantic')))"
+    assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_help_has_an_example(command):
+    told = toytip(*command, "--help")
+    assert told.returncode == 0
+    assert "Example:" in told.stdout
+    assert f"toytip {' '.join(command)}" in told.stdout.split("Example:")[1]
+
+
+def test_every_command_is_listed_and_in_the_readme():
+    from typer.main import get_command
+
+    from toytip.cli import app
+
+    names = set(get_command(app).commands)
+    assert names == {command[0] for command in COMMANDS}
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert all(f"toytip {name}" in readme for name in names)
+
+
+def good(folder):
+    return write_months(folder, {f"2023-0{m}": raw_table(300, Month(2023, m)) for m in (1, 2, 3)})
+
+
+def spoiled(spoil):
+    def make(tmp_path):
+        folder = good(tmp_path / "in")
+        spoil(folder / "yellow_tripdata_2023-02.parquet")
+        return ("run", "--source", folder)
+
+    return make
+
+
+def damaged_within(path):
+    content = bytearray(path.read_bytes())
+    content[4:2_000] = b"\xff" * 1_996
+    path.write_bytes(content)
+
+
+def on(*arguments):
+    return lambda tmp_path: ("run", "--source", good(tmp_path / "in"), *arguments)
+
+
+ERRORS = {
+    "a corrupt footer": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:-8] + b"xxxxPAR1")), "2023-02"),
+    "damaged data": (spoiled(damaged_within), "corrupt data"),
+    "a truncated file": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:900])), "corrupt or cut short"),
+    "an empty file": (spoiled(lambda p: p.write_bytes(b"")), "is empty"),
+    "another schema": (spoiled(lambda p: pq.write_table(pa.table({"a": [1]}), p)), "not a yellow or green"),
+    "a null-typed fare": (
+        spoiled(lambda p: pq.write_table(raw_table(9).set_column(9, "fare_amount", pa.nulls(9)), p)), "only nulls"
+    ),
+    "a renamed CSV": (spoiled(lambda p: p.write_text("VendorID\n1\n")), "not parquet"),
+    "a gap": (spoiled(lambda p: p.unlink()), "a gap between"),
+    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no parquet files"),
+    "an unwritable store": (on("--store", "/proc/nowhere"), "cannot be written"),
+    "a store that is a file": (on("--store", "/dev/null/store"), "cannot be written"),
+    "a bad month": (on("--months", "2023-13"), "not a month"),
+    "months backwards": (on("--months", "2023-03:2023-01"), "backwards"),
+    "months that are not there": (on("--months", "2023-01:2023-05"), "has no 2023-04"),
+    "a dead scheduler": (on("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
+    "an address that is none": (on("--scheduler", "nowhere"), "no Dask scheduler answers"),
+    "a split that is not there": (on("--test", "2024-01"), "which the data has not"),
+    "too little memory": (on("--memory-limit", "100MB"), "would need"),
+    "a memory limit that is none": (on("--memory-limit", "much"), "--memory-limit"),
+    "a setting out of range": (on("--rounds", "0"), "rounds=0"),
+    "settled features": (on("--features", "settled"), "features='settled'"),
+    "an unsafe version": (on("--version", "../up"), "version="),
+    "nothing to evaluate": (lambda tmp_path: ("evaluate", "--store", tmp_path), "no version of predictions"),
+    "nothing to train on": (lambda tmp_path: ("train", "--store", tmp_path), "no version of encodings"),
+    "a version that is not there": (
+        lambda tmp_path: ("infer", "--store", tmp_path, "--from", "v1"), "no version v1 of features"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_line_and_code_1(case, tmp_path):
+    make, words = ERRORS[case]
+    arguments = make(tmp_path)
+    if "--store" not in arguments:
+        arguments += ("--store", tmp_path / "store")
+    told = toytip(*arguments, "--workers", 1, "--json", cwd=tmp_path)
+    assert (told.returncode, told.stdout) == (1, ""), told.stderr
+    lines = [line for line in told.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert told.stderr.splitlines()[-1] == lines[0], "nothing comes after it"
+    assert "Traceback" not in told.stderr
+    assert words in lines[0]
+    assert not list((tmp_path / "store").glob("*/[!_]*/version=*")), "no half-made version"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small tmpfs cannot be mounted here; it needs the rights of root")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_is_one_line_too(small_disk, tmp_path):
+    source = write_months(
+        tmp_path / "in", {f"2023-0{m}": raw_table(9_000, Month(2023, m)) for m in (1, 2, 3)}
+    )
+    told = toytip("run", "--source", source, "--store", small_disk, "--workers", 1, "--json")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "no space left" in told.stderr.splitlines()[-1]
+    assert "Traceback" not in told.stderr
+    assert not list(small_disk.rglob("*.parquet"))
+
+
+def test_usage_is_code_2():
+    for arguments in (("run", "--nonsense"), ("fly",), ("run", "--workers", "many")):
+        told = toytip(*arguments)
+        assert told.returncode == 2
+        assert "Traceback" not in told.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    told = toytip("run", "--source", tmp_path / "nothing", "--debug")
+    assert told.returncode == 1
+    assert "Traceback" in told.stderr
+    assert "SourceError" in told.stderr
+
+
+def test_settings_are_shown_with_secrets_masked(tmp_path):
+    told = toytip("config", "--json", "--source", "s3://key:secret@bucket/x", cwd=tmp_path, TOYTIP_ROUNDS="7")
+    assert "secret" not in told.stdout
+    assert summary_of(told)["rounds"] == 7
+    assert "rounds = 300" in toytip("config", cwd=tmp_path).stdout
+
+
+def test_versions_of_an_empty_store(tmp_path):
+    assert "no versions" in toytip("versions", "--store", tmp_path).stdout
+    assert summary_of(toytip("versions", "--store", tmp_path, "--json")) == {"versions": []}
+
+
+def test_synth_writes_months_anywhere(tmp_path):
+    told = summary_of(
+        toytip(
+            "source",
+            "synth",
+            tmp_path / "x",
+            "--rows",
+            50,
+            "--months",
+            "2021-02:2021-03",
+            "--workers",
+            1,
+            "--json",
+        )
+    )
+    assert (told["files"], told["months"]) == (2, ["2021-02", "2021-03"])
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == [
+        f"yellow_tripdata_2021-0{m}.parquet" for m in (2, 3)
+    ]
+
+
+def test_the_version_is_told():
+    assert toytip("--version").stdout.startswith("toytip 0.")
+    assert os.linesep in toytip("--version").stdout

@@ -1,0 +1,42 @@
+"""Real published months: rows, rejects and ranking are known, from a plain single-process XGBoost."""
+
+import pytest
+
+from tests.conftest import summary_of, toytip
+
+pytestmark = [pytest.mark.cluster, pytest.mark.real]
+GREEN = {
+    "out_of_month": 141,
+    "non_positive_fare": 3_170,
+    "non_positive_duration": 978,
+    "implausible_distance": 562,
+}
+YELLOW_2020 = {
+    "out_of_month": 2, "non_positive_fare": 604, "non_positive_duration": 241, "overlong_trip": 1, "implausible_distance": 3,
+}  # fmt: skip
+
+
+def run(source, store, *more):
+    return summary_of(toytip("run", "--source", source, "--store", store, "--workers", 2, "--json", *more))
+
+
+@pytest.mark.parametrize(
+    ("folder", "read", "kept", "rejects"),
+    [
+        ("green-2023", 787_060, 782_209, GREEN),
+        ("yellow-sample-2020", 120_000, 119_149, YELLOW_2020),
+        ("yellow-sample-2019", 120_000, 119_609, None),
+    ],
+)
+def test_rows_and_rejects(folder, read, kept, rejects, real, tmp_path):
+    summary = run(real / folder, tmp_path, "--rounds", 10)
+    assert summary["rows"] == {"read": read, "kept": kept, "rejected": read - kept}
+    if rejects is not None:
+        assert summary["rejects"] == rejects
+    assert summary["metrics"]["test"]["f1"] > summary["metrics"]["test"]["f1_always_yes"]
+
+
+def test_green_ranks_as_a_plain_xgboost_does(real, tmp_path):
+    summary = run(real / "green-2023", tmp_path)
+    assert summary["metrics"]["test"]["auc"] > 0.8755 - 0.003
+    assert summary["metrics"]["test"]["rows"] == 63_852

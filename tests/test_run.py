@@ -1,0 +1,313 @@
+"""`toytip run`, whole: what it prints, what it leaves, and that the workers do not show in it."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import summary_of, toytip, tree
+from toytip.schema import PREDICTIONS, trip_id_base
+from toytip.store import Store
+from toytip.synth import dirt
+from toytip.values import parse_months
+
+pytestmark = pytest.mark.cluster
+MONTHS = parse_months("2020-01:2020-04")
+FAST = ("--rounds", 8, "--max-depth", 4)
+METRICS = {
+    "rows",
+    "prevalence",
+    "auc",
+    "pr_auc",
+    "log_loss",
+    "brier",
+    "f1",
+    "precision",
+    "recall",
+    "f1_always_yes",
+}
+
+
+def run(source, store, *more, workers=2):
+    return toytip("run", "--source", source, "--store", store, "--workers", workers, "--json", *FAST, *more)
+
+
+@pytest.fixture(scope="module")
+def done(synthetic, tmp_path_factory):
+    store = tmp_path_factory.mktemp("store")
+    return summary_of(run(synthetic, store, "--version", "vtest")), store
+
+
+def test_the_summary_has_its_keys(done, synthetic):
+    summary, _ = done
+    assert list(summary) == [
+        "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
+        "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
+    ]  # fmt: skip
+    assert summary["months"] == [str(month) for month in MONTHS]
+    assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
+    assert summary["source"] == str(synthetic)
+    assert set(summary["metrics"]) == {"train", "valid", "test"}
+    assert all(set(values) == METRICS for values in summary["metrics"].values())
+    assert summary["metrics"]["test"]["auc"] > 0.75
+    assert summary["dashboard"].startswith("http://127.0.0.1:")
+    assert "<html" in Path(summary["report"]).read_text()[:500].lower()
+    assert summary["peak_memory_mb"] > 50
+
+
+def test_rows_are_accounted_for(done):
+    summary, _ = done
+    wanted = {}
+    for month in MONTHS:
+        for reason, count in dirt(month, 2_000).items():
+            wanted[reason] = wanted.get(reason, 0) + count
+    assert summary["rejects"] == wanted
+    rows = summary["rows"]
+    assert rows["read"] == rows["kept"] + rows["rejected"]
+    assert rows["rejected"] == sum(wanted.values()) == summary["tables"]["rejects"]["rows"]
+    assert rows["kept"] == summary["tables"]["predictions"]["rows"] == summary["tables"]["features"]["rows"]
+
+
+def test_duckdb_reads_the_predictions(done):
+    summary, _ = done
+    files = f"{summary['tables']['predictions']['path']}/../*/*/*/*.parquet"
+    found = duckdb.sql(
+        f"select version, year, month, count(*) n from read_parquet('{files}', hive_partitioning=true) group by all order by all"
+    ).fetchall()
+    assert [(row[0], row[1], row[2]) for row in found] == [("vtest", m.year, m.month) for m in MONTHS]
+    assert sum(row[3] for row in found) == summary["rows"]["kept"]
+
+
+def test_trip_ids_join_back_to_the_source(done, synthetic):
+    summary, _ = done
+    read = f"read_parquet('{summary['tables']['predictions']['path']}/*/*/*.parquet', hive_partitioning=true)"
+    for month in MONTHS:
+        source = pq.read_table(synthetic / f"yellow_tripdata_{month}.parquet")
+        source = source.append_column("row", pa.array(range(len(source))))
+        base = trip_id_base("yellow", *month)
+        pairs = duckdb.sql(
+            f"""select count(*), bool_and(p.pickup_at = s.tpep_pickup_datetime), bool_and(p."PULocationID" = s."PULocationID"),
+                       bool_and(p.high_tip = (s.tip_amount > 0.2 * s.fare_amount))
+                from {read} p join source s on p.trip_id - {base} = s.row where p.month = {month.month}"""
+        ).fetchone()
+        kept = duckdb.sql(f"select count(*) from {read} where month = {month.month}").fetchone()
+        assert pairs == (kept[0], True, True, True)
+
+
+def test_predictions_are_as_the_schema_says(done):
+    _, store = done
+    stored = Store(str(store), "dev")
+    manifest = stored.resolve("predictions")
+    frame = pd.concat([stored.read(PREDICTIONS, "vtest", part) for part in manifest.parts])
+    assert frame["trip_id"].is_unique
+    assert frame["probability"].between(0, 1).all()
+    assert set(frame["split"]) == {"train", "valid", "test"}
+    assert set(frame["model_version"]) == {"vtest"}
+    threshold = manifest.config["threshold"]
+    assert (frame["prediction"] == (frame["probability"] >= threshold)).all()
+
+
+def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
+    summary, store = done
+    for name, told in summary["tables"].items():
+        manifest = json.loads(Path(told["manifest"]).read_text())
+        assert manifest["table"] == name
+        assert manifest["environment"]["toytip"]
+        for part in manifest["parts"]:
+            content = (Path(told["path"]) / part["path"]).read_bytes()
+            assert part["checksum"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+            assert part["bytes"] == len(content)
+    parents = Store(str(store), "dev").resolve("features").parents
+    first = Path(parents[0]["uri"])
+    assert parents[0]["checksum"] == hashlib.sha256(first.read_bytes()).hexdigest()
+    assert [Path(parent["uri"]).parent for parent in parents] == [synthetic] * len(MONTHS)
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
+    """The same tables row for row, and the same model bytes; two workers again would be the same run twice."""
+    summary, store = done
+    other = summary_of(run(synthetic, tmp_path, "--version", "vtest", workers=workers))
+    for key in ("rows", "rejects", "metrics"):
+        assert other[key] == summary[key]
+    assert tree(tmp_path / "dev") == tree(store / "dev")
+    model = "dev/models/version=vtest/model.ubj"
+    assert (tmp_path / model).read_bytes() == (store / model).read_bytes()
+
+
+def test_the_same_run_twice_is_the_same_twice(done, synthetic, tmp_path):
+    _, store = done
+    summary_of(run(synthetic, tmp_path, "--version", "vtest"))
+    assert tree(tmp_path / "dev") == tree(store / "dev")
+
+
+def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_path):
+    summary, store = done
+    other = summary_of(run(synthetic, tmp_path, "--version", "vtest", "--partition-rows", 700))
+    assert other["metrics"] == summary["metrics"]
+    rows = [
+        duckdb.sql(
+            f"select * from read_parquet('{root}/dev/predictions/*/*/*/*.parquet') order by trip_id"
+        ).fetchall()
+        for root in (tmp_path, store)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
+    _, store = done
+    common = ("--store", tmp_path, "--workers", 1, "--version", "vtest", "--json")
+    summary_of(toytip("clean", "--source", synthetic, *common))
+    summary_of(toytip("featurize", *common))
+    summary_of(toytip("preprocess", *common))
+    summary_of(toytip("train", *FAST, *common))
+    summary_of(toytip("infer", *common))
+    summary_of(toytip("postprocess", *common))
+    measured = summary_of(toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
+    for table in ("features", "rejects", "predictions"):
+        assert tree(tmp_path / "dev" / table) == tree(store / "dev" / table)
+    for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
+        assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
+    assert measured["metrics"] == done[0]["metrics"]
+    listed = summary_of(toytip("versions", "--store", tmp_path, "--json"))["versions"]
+    assert {row["table"] for row in listed} == {
+        "trips", "rejects", "features", "encodings", "models", "scores", "predictions"
+    }  # fmt: skip
+
+
+def test_without_validation_nothing_is_tuned(synthetic, tmp_path):
+    summary = summary_of(run(synthetic, tmp_path, "--valid", "none"))
+    assert summary["model"]["threshold"] == 0.5
+    assert summary["model"]["rounds"] == 8
+    assert set(summary["metrics"]) == {"train", "test"}
+
+
+def test_two_months_and_card_trips(synthetic, tmp_path):
+    summary = summary_of(
+        run(
+            synthetic,
+            tmp_path,
+            "--months",
+            "2020-01:2020-02",
+            "--population",
+            "card",
+            "--features",
+            "dropoff",
+        )
+    )
+    assert "payment_type" not in summary["model"]["features"]
+    assert set(summary["metrics"]) == {"train", "valid", "test"}
+    measured = sum(values["rows"] for values in summary["metrics"].values())
+    assert measured < summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
+
+
+def test_the_built_in_year_is_made_once(tmp_path):
+    arguments = ("run", "--store", tmp_path, "--workers", 2, "--json", *FAST)
+    first = toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    assert summary_of(first)["source"] == "synthetic"
+    assert "making a synthetic year" in first.stderr
+    second = toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    assert "is there already" in second.stderr
+    assert summary_of(second)["rows"] == summary_of(first)["rows"]
+    people = toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS="800")
+    assert people.returncode == 0
+    assert "synthetic" in people.stdout
+    assert "always yes" in " ".join(people.stdout.split())
+
+
+def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
+    import distributed
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
+    ) as cluster:
+        other = toytip(
+            "run", "--source", synthetic, "--store", tmp_path, "--scheduler", cluster.scheduler_address,
+            "--version", "vtest", "--json", *FAST,
+        )  # fmt: skip
+        assert summary_of(other)["metrics"] == done[0]["metrics"]
+    assert tree(tmp_path / "dev") == tree(done[1] / "dev")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize("stage", ["featurize", "preprocess"])
+def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
+    """The signal goes to the whole group, as a terminal's Ctrl-C does, at the end of a stage."""
+    command = [
+        sys.executable,
+        "-m",
+        "toytip",
+        "run",
+        "--source",
+        synthetic,
+        "--store",
+        tmp_path,
+        "--workers",
+        "2",
+    ]
+    process = subprocess.Popen(
+        [*command, "--rounds", "5000", "--early-stop", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith(stage):
+            break
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 3
+    if stage == "preprocess":
+        time.sleep(1)  # into the training
+    os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
+    said.append(process.communicate(timeout=60)[1])
+    assert process.returncode == code, said
+    assert "Traceback" not in "".join(said)
+    assert said[-1].strip().splitlines()[-1].startswith("stopped")
+    psutil.wait_procs(family, timeout=15)
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    published = {manifest.table for manifest in Store(str(tmp_path), "dev").versions()}
+    on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
+    assert on_disk == published <= {"features", "rejects", "encodings"}
+    assert not list((tmp_path / "dev" / "_staging").iterdir())
+
+
+def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "toytip",
+        "run",
+        "--source",
+        synthetic,
+        "--store",
+        tmp_path,
+        "--workers",
+        "2",
+    ]
+    process = subprocess.Popen(
+        [*command, "--version", "vtest", *map(str, FAST)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stderr:
+        if line.startswith("source"):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert Store(str(tmp_path), "dev").versions() == []
+    summary_of(run(synthetic, tmp_path, "--version", "vtest"))
+    assert tree(tmp_path / "dev") == tree(done[1] / "dev")

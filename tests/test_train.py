@@ -1,0 +1,133 @@
+"""train: estimators that stand in a pipeline, and one model whatever the cluster."""
+
+import dask
+import dask.dataframe as dd
+import numpy as np
+import pytest
+import xgboost as xgb
+from dask_ml.metrics import accuracy_score
+from dask_ml.wrappers import ParallelPostFit
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+
+from toytip.source import load, resolve
+from toytip.splits import assign, plan_split
+from toytip.stages.clean import clean
+from toytip.stages.conform import conform
+from toytip.stages.featurize import feature_set, featurize
+from toytip.stages.infer import infer, probability
+from toytip.stages.preprocess import encode
+from toytip.train import Preprocess, TipClassifier, place
+from toytip.values import Model
+
+NAMES = feature_set("payment")
+
+
+@pytest.fixture(scope="module")
+def features(synthetic):
+    import pandas as pd
+
+    parts = resolve(str(synthetic)).parts(10_000)
+    return pd.concat([featurize(clean(conform(load(part), part))[0]) for part in parts], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def split(synthetic):
+    return plan_split(resolve(str(synthetic)).months)
+
+
+def lazily(frame, partitions):
+    with dask.config.set({"dataframe.convert-string": False}):
+        return dd.from_pandas(frame, npartitions=partitions, sort=False)
+
+
+@pytest.fixture(scope="module")
+def pipeline(features, split, client):
+    frame = lazily(features, 4)
+    stages = make_pipeline(Preprocess(NAMES, split), TipClassifier(rounds=12, max_depth=4))
+    return stages.fit(frame, frame["high_tip"])
+
+
+def test_a_pipeline_fits_and_predicts_lazily(pipeline, features):
+    frame = lazily(features, 4)
+    chance = pipeline.predict_proba(frame).compute()
+    assert chance.shape == (len(features), 2)
+    np.testing.assert_allclose(chance.sum(axis=1), 1, rtol=1e-6)
+    assert roc_auc_score(features["high_tip"], chance[:, 1]) > 0.8
+    assert (
+        accuracy_score(frame["high_tip"].to_dask_array().compute(), pipeline.predict(frame).compute()) > 0.7
+    )
+
+
+def test_alone_in_a_batch_and_lazily_is_the_same_probability(pipeline, features):
+    rows = features.head(40)
+    batch = pipeline.predict_proba(rows)[:, 1]
+    alone = [pipeline.predict_proba(rows.iloc[[i]])[0, 1] for i in range(len(rows))]
+    lazy = pipeline.predict_proba(lazily(rows, 3)).compute()[:, 1]
+    assert batch.tolist() == alone == lazy.tolist()
+
+
+def test_infer_is_the_pipeline(pipeline, features):
+    coder, classifier = (step for _, step in pipeline.steps)
+    model = Model(
+        version="v1", booster=classifier.booster_, encoding=coder.encoding_, rounds=classifier.rounds_
+    )
+    scores = infer(features, encode(features, model.encoding), model)
+    assert scores["probability"].tolist() == pipeline.predict_proba(features)[:, 1].tolist()
+    assert scores["split"].equals(assign(features, model.encoding.split, "all"))
+
+
+def test_dask_mls_parallel_post_fit_gives_the_same_probabilities(pipeline, features):
+    classifier = xgb.XGBClassifier()
+    classifier.load_model(bytearray(pipeline[-1].booster_))
+    codes = pipeline[0].transform(features)
+    wrapped = ParallelPostFit(classifier).predict_proba(lazily(codes, 4)).compute()[:, 1]
+    np.testing.assert_allclose(wrapped, probability(codes, pipeline[-1].booster_), rtol=1e-6)
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 7])
+def test_the_model_does_not_see_the_partitions(partitions, pipeline, features):
+    frame = lazily(features, partitions)
+    again = clone(pipeline).fit(frame, frame["high_tip"])
+    assert again[-1].booster_ == pipeline[-1].booster_
+
+
+def test_a_plain_xgboost_on_the_same_codes_is_no_better(pipeline, features, split):
+    codes = pipeline[0].transform(features)
+    label = features["high_tip"]
+    plain = xgb.XGBClassifier(n_estimators=12, max_depth=4, learning_rate=0.1, max_bin=512).fit(codes, label)
+    ours = roc_auc_score(label, pipeline.predict_proba(features)[:, 1])
+    assert ours == pytest.approx(roc_auc_score(label, plain.predict_proba(codes)[:, 1]), abs=2e-3)
+
+
+def test_early_stopping_keeps_the_best_round(features, split, client):
+    coder = Preprocess(NAMES, split).fit(features)
+    told = assign(features, split, "all")
+    few = features[told == "train"].head(300)
+    valid = features[told == "valid"]
+    x, y = lazily(coder.transform(few), 2), lazily(few[["high_tip"]], 2)["high_tip"]
+    watched = lazily(coder.transform(valid), 1), lazily(valid[["high_tip"]], 1)["high_tip"]
+    events = []
+    classifier = TipClassifier(rounds=200, eta=0.5, early_stop=5, on_round=events.append)
+    classifier.fit(x, y, eval_set=watched)
+    assert 1 <= classifier.rounds_ < 195
+    booster = xgb.Booster()
+    booster.load_model(bytearray(classifier.booster_))
+    assert booster.num_boosted_rounds() == classifier.rounds_
+    assert not booster.attributes()
+    never = TipClassifier(rounds=30, eta=0.5, early_stop=0).fit(x, y, eval_set=watched)
+    assert never.rounds_ == 30
+
+
+def test_partitions_go_to_workers_evenly_by_rows(features, client):
+    frame = lazily(features.head(1_000), 4)
+    uneven = dd.concat([frame, frame.partitions[0], frame.partitions[0]])
+    ranks = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    placed = place(client, uneven, ranks)
+    assert len(placed) == 1_500
+    rows = dict.fromkeys(ranks, 0)
+    sizes = placed.map_partitions(len).compute().tolist()
+    assert sum(sizes) == 1_500
+    few = place(client, frame.partitions[:1], ranks)
+    assert few.npartitions == len(ranks) == len(rows)
