@@ -100,8 +100,8 @@ def test_trip_ids_join_back_to_the_source(done, synthetic):
             f"""select count(*), bool_and(p.pickup_at = s.tpep_pickup_datetime), bool_and(p."PULocationID" = s."PULocationID"),
                        bool_and(p.high_tip = (s.tip_amount > 0.2 * s.fare_amount))
                 from {read} p join source s on p.trip_id - {base} = s.row where p.month = {month.month}"""
-        ).fetchone()
-        kept = duckdb.sql(f"select count(*) from {read} where month = {month.month}").fetchone()
+        ).fetchall()[0]
+        kept = duckdb.sql(f"select count(*) from {read} where month = {month.month}").fetchall()[0]
         assert pairs == (kept[0], True, True, True)
 
 

@@ -18,7 +18,7 @@ from toytip.stages.conform import conform
 from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.infer import infer, probability
 from toytip.stages.preprocess import encode
-from toytip.train import Preprocess, TipClassifier, place
+from toytip.train import GRID, Preprocess, TipClassifier, exact_logistic, place
 from toytip.values import Model
 
 NAMES = feature_set("payment")
@@ -131,3 +131,18 @@ def test_partitions_go_to_workers_evenly_by_rows(features, client):
     assert sum(sizes) == 1_500
     few = place(client, frame.partitions[:1], ranks)
     assert few.npartitions == len(ranks) == len(rows)
+
+
+def test_gradients_add_up_exactly_in_any_order():
+    """What makes the model the same on any number of workers, also where rounding would tell them apart."""
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0, 3, 400_000).astype(np.float32)
+    matrix = xgb.DMatrix(np.zeros((len(margin), 1)), label=rng.random(len(margin)) < 0.5)
+    chance = 1 / (1 + np.exp(-margin.astype(float)))
+    plain = chance - matrix.get_label()
+    for found, wanted in zip(exact_logistic(margin, matrix), (plain, chance * (1 - chance)), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2.5 * GRID)
+        assert (found / GRID == np.rint(found / GRID)).all()
+        orders = [rng.permutation(found) for _ in range(20)]
+        assert len({float(np.cumsum(order, dtype=np.float64)[-1]) for order in orders}) == 1
+    assert (exact_logistic(margin, matrix)[1] > 0).all()

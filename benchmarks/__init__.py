@@ -1,0 +1,1 @@
+"""Throughput, side by side on one machine. Every row carries the quality of what was timed."""
