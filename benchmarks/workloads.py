@@ -110,7 +110,7 @@ def inference(options: Namespace, folder: Path) -> Rows:
                 probability, model.booster, meta=empty, enforce_metadata=False
             ).compute(),
             "ParallelPostFit": lambda: wrapped.predict_proba(codes)[:, 1].compute(),
-            "xgboost.dask": dxgb.inplace_predict(client, booster, codes).compute,
+            "xgboost.dask": lambda: dxgb.inplace_predict(client, booster, codes).compute(),
         }
         for way in (*ways, *ways):  # twice: the first round warms up, the second counts
             start = time.perf_counter()

@@ -89,6 +89,15 @@ def test_duckdb_reads_the_predictions(done):
     assert sum(row[3] for row in found) == summary["rows"]["kept"]
 
 
+def test_the_readmes_query_runs(done):
+    summary, store = done
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    query = readme.split("```sql\n")[1].split("```")[0]
+    rows = duckdb.sql(query.replace("toytip-store", str(store)).replace("VERSION", "vtest")).fetchall()
+    assert [row[0] for row in rows] == [month.month for month in MONTHS]
+    assert sum(row[1] for row in rows) == summary["rows"]["kept"]
+
+
 def test_trip_ids_join_back_to_the_source(done, synthetic):
     summary, _ = done
     read = f"read_parquet('{summary['tables']['predictions']['path']}/*/*/*.parquet', hive_partitioning=true)"

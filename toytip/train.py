@@ -286,9 +286,10 @@ def exact_logistic(
     in whatever order. So sums, and with them the trees, do not depend on which rows are where. The step is that
     of float32 between 2 and 4, and the noise of a single one is below 2^-23.
     """
-    chance = 1 / (1 + np.exp(-margin.astype(np.float32, copy=False)))
+    one = np.float32(1)
+    chance = one / (one + np.exp(-margin.astype(np.float32, copy=False)))
     gradient = _to_grid(chance - matrix.get_label())
-    return gradient, np.maximum(_to_grid(chance * (1 - chance)), GRID)
+    return gradient, np.maximum(_to_grid(chance * (one - chance)), GRID)
 
 
 def _to_grid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,0 +1,81 @@
+"""What the docs show works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from tests.conftest import make_trips
+from toytip.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster" / "README.md"]
+COMMANDS = sorted({
+    line.strip().split("  #")[0]
+    for page in PAGES
+    for line in page.read_text().splitlines()
+    if re.match(r"(    |`)?toytip [a-z]", line)
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_parse(line):
+    words = shlex.split(line)[1:]
+    command = get_command(app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context("toytip", words)
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 8
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def fenced(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_the_examples_of_a_feature_and_a_rule_run():
+    import pandas as pd
+
+    from toytip.stages.featurize import feature
+
+    made, rule = fenced("docs/extending.md", "python")
+    names = {"pd": pd, "feature": feature}
+    exec(made + rule, names)  # noqa: S102
+    trips = make_trips({}, {"passenger_count": 9})
+    assert names["pickup_month"].make(trips).tolist() == [1, 1]
+    assert names["too_many_passengers"](trips).tolist() == [False, True]
+
+
+def test_the_example_of_settings_is_read(tmp_path, monkeypatch):
+    from toytip.config import Settings
+
+    monkeypatch.chdir(tmp_path)
+    (example,) = fenced("docs/operations.md", "toml")
+    (tmp_path / "toytip.toml").write_text(example)
+    assert Settings.load().workers == 4
+
+
+def test_trip_ids_read_as_the_docs_say():
+    from toytip.schema import trip_id_base
+
+    assert trip_id_base("green", 2023, 1) + 41 == 2202301000000041
+
+
+def test_every_dependency_has_its_line():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for dependency in project["dependencies"]:
+        name = re.match(r"[a-z0-9-]+", dependency)[0]
+        assert name.removesuffix("-cpu") in page, name
