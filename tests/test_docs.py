@@ -16,7 +16,7 @@ COMMANDS = sorted({
     line.strip().split("  #")[0]
     for page in PAGES
     for line in page.read_text().splitlines()
-    if re.match(r"(    |`)?toytip [a-z]", line)
+    if re.match(r"    toytip [a-z]", line)
 })  # fmt: skip
 
 
