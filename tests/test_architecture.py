@@ -18,8 +18,7 @@ def test_stages_never_meet_xgboosts_dask_side(module):
 
 
 def test_modules_stay_short():
-    long = {path.name: lines for path in MODULES if (lines := path.read_text().count("\n")) > 350}
-    assert set(long) <= {"cli.py"}, "the command line is a flat list of commands; nothing else is so long"
+    assert not [path.name for path in MODULES if path.read_text().count("\n") > 350]
 
 
 def test_nothing_is_called_utils():
@@ -27,5 +26,5 @@ def test_nothing_is_called_utils():
 
 
 def test_only_the_command_line_prints():
-    allowed = {"cli.py", "summarize.py", "progress.py"}
-    assert {path.name for path in MODULES if re.search(r"\bprint\(|\becho\(", path.read_text())} <= allowed
+    printing = [path for path in MODULES if re.search(r"\bprint\(|\becho\(", path.read_text())]
+    assert {path.parent.name for path in printing if path.name != "progress.py"} == {"cli"}

@@ -146,7 +146,7 @@ def _write(
     records = {}
     for table, frame in zip(tables, frames, strict=True):
         record = store.write(table, version, key, frame)
-        reasons = clean.count_reasons(frame) if table is REJECTS or table.name == REJECTS.name else {}
+        reasons = clean.count_reasons(frame) if table == REJECTS else {}
         records[table.name] = PartRecord(**{**vars(record), "rejects": reasons})
     done = Done(len(frames[0]), records, summary.summarize(frames[0]) if summed else {})
     return pd.Series([done], dtype=object, name="done")

@@ -1,0 +1,85 @@
+"""The options of the command line: each is declared once, and used by the commands that take it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+READ = "Reading"
+STORE = "Store"
+WORK = "Workers"
+LEARN = "Learning"
+
+
+def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 - Typer's word
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+
+
+SourceOption = Annotated[
+    str | None,
+    _option(
+        "--source",
+        help="Folder, glob, list (commas) or URI of TLC monthly parquet [default: a synthetic year]",
+        panel=READ,
+    ),
+]
+MonthsOption = Annotated[
+    str | None, _option("--months", help="Months: 2023-01:2023-12, or a list 2023-01,2023-03", panel=READ)
+]
+RowsOption = Annotated[
+    int | None, _option("--partition-rows", help="Rows in a partition, at most [default: 500000]", panel=READ)
+]
+StoreOption = Annotated[
+    str | None, _option("--store", help="Where versions live [default: ./toytip-store]", panel=STORE)
+]
+EnvOption = Annotated[str | None, _option("--env", help="dev or prod [default: dev]", panel=STORE)]
+VersionOption = Annotated[
+    str | None, _option("--version", help="Id of the version to publish [default: a new one]", panel=STORE)
+]
+WorkersOption = Annotated[
+    int | None, _option("--workers", help="Worker processes [default: one a core]", panel=WORK)
+]
+ThreadsOption = Annotated[
+    int | None, _option("--threads-per-worker", help="Threads in each [default: cores / workers]", panel=WORK)
+]
+MemoryOption = Annotated[
+    str | None, _option("--memory-limit", help="Memory per worker, as 4GB [default: its share]", panel=WORK)
+]
+SchedulerOption = Annotated[
+    str | None, _option("--scheduler", help="Address of a running Dask scheduler, tcp://...", panel=WORK)
+]
+StartOption = Annotated[
+    str | None, _option("--start-method", help="forkserver or spawn [default: forkserver]", panel=WORK)
+]
+TrainOption = Annotated[
+    str | None, _option("--train", help="Months to train on, A:B [default: all before valid]", panel=LEARN)
+]
+ValidOption = Annotated[
+    str | None,
+    _option("--valid", help="Month to stop and tune on, or none [default: last but one]", panel=LEARN),
+]
+TestOption = Annotated[
+    str | None, _option("--test", help="Month to test on [default: the last]", panel=LEARN)
+]
+FeaturesOption = Annotated[
+    str | None, _option("--features", help="seed, pickup, dropoff or payment [default: payment]", panel=LEARN)
+]
+PopulationOption = Annotated[
+    str | None, _option("--population", help="all trips, or those paid by card [default: all]", panel=LEARN)
+]
+RoundsOption = Annotated[
+    int | None, _option("--rounds", help="Boosting rounds, at most [default: 300]", panel=LEARN)
+]
+DepthOption = Annotated[int | None, _option("--max-depth", help="Depth of a tree [default: 6]", panel=LEARN)]
+EtaOption = Annotated[float | None, _option("--eta", help="Learning rate [default: 0.1]", panel=LEARN)]
+StopOption = Annotated[
+    int | None,
+    _option("--early-stop", help="Rounds without gain before stopping, 0 = never [default: 20]", panel=LEARN),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", help="Version to work on [default: the newest upstream]", show_default=False),
+]

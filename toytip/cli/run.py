@@ -1,0 +1,69 @@
+"""`toytip run`."""
+
+from __future__ import annotations
+
+from toytip.cli.app import app
+from toytip.cli.options import (
+    DebugOption,
+    DepthOption,
+    EnvOption,
+    EtaOption,
+    FeaturesOption,
+    JsonOption,
+    MemoryOption,
+    MonthsOption,
+    PopulationOption,
+    RoundsOption,
+    RowsOption,
+    SchedulerOption,
+    SourceOption,
+    StartOption,
+    StopOption,
+    StoreOption,
+    TestOption,
+    ThreadsOption,
+    TrainOption,
+    ValidOption,
+    VersionOption,
+    WorkersOption,
+)
+from toytip.cli.shell import print_json, settings_of
+
+
+@app.command(epilog="Example:  toytip run --source data/green-2023 --workers 8")
+def run(
+    source: SourceOption = None,
+    months: MonthsOption = None,
+    partition_rows: RowsOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = None,
+    memory_limit: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    start_method: StartOption = None,
+    train: TrainOption = None,
+    valid: ValidOption = None,
+    test: TestOption = None,
+    features: FeaturesOption = None,
+    population: PopulationOption = None,
+    rounds: RoundsOption = None,
+    max_depth: DepthOption = None,
+    eta: EtaOption = None,
+    early_stop: StopOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run the whole pipeline: read, clean, featurize, train, infer, evaluate."""
+    settings = settings_of(locals())
+    from toytip.pipeline.run import run as run_all
+    from toytip.progress import Progress
+
+    summary = run_all(settings, Progress())
+    if json_:
+        print_json(summary)
+    else:
+        from toytip.cli.summarize import show
+
+        show(summary)

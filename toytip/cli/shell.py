@@ -1,0 +1,115 @@
+"""What every command shares: settings, one stage alone, one JSON object, one line for an error, an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from toytip.errors import ToytipError
+
+if TYPE_CHECKING:
+    from toytip.config import Settings
+    from toytip.pipeline.context import Context
+    from toytip.store import Manifest
+
+INTERRUPTED = 130
+STOPPED = "stopped; nothing half-made was left behind"
+
+
+def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settings:
+    """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
+    global _debug  # noqa: PLW0603 - read by `guarded`, which knows no command
+    _debug = given.get("debug", False)
+    if workers_needed:
+        signal.signal(signal.SIGTERM, _terminate)
+    from toytip.config import Settings
+
+    settings = Settings.load(
+        **{name: value for name, value in given.items() if name in Settings.model_fields}
+    )
+    if workers_needed and settings.scheduler is None:
+        from toytip.cluster import warm
+
+        warm(settings.start_method)
+    return settings
+
+
+def upstream_of(settings: Settings, table: str, version: str | None) -> Manifest:
+    """Return the version to work on: the one named, or the newest."""
+    from toytip.store import Store
+
+    return Store(settings.store, settings.env).resolve(table, version)
+
+
+def run_stage(
+    settings: Settings, tables: tuple[str, ...], work: Callable[[Context], dict[str, Any]], as_json: bool
+) -> None:
+    """Run one stage alone and say what it published."""
+    from toytip.pipeline.context import opened
+    from toytip.pipeline.run import describe
+    from toytip.progress import Progress
+
+    progress = Progress()
+    with opened(settings, tables, progress) as context:
+        published = {name: describe(context, manifest) for name, manifest in work(context).items()}
+    if as_json:
+        print_json({"version": context.version, "tables": published, "stages": progress.seconds})
+        return
+    for name, told in published.items():
+        typer.echo(f"{name} {told['version']}: {told['rows']:,} rows in {told['path']}")
+
+
+def print_json(value: Any) -> None:
+    """Print the one line that `--json` promises."""
+    typer.echo(json.dumps(value))
+
+
+_debug = False
+
+
+def _terminate(_signal: int, _frame: Any) -> None:
+    """End on SIGTERM as on Ctrl-C: clean up, leave no worker behind."""
+    raise KeyboardInterrupt
+
+
+def guarded(command: Callable[..., Any]) -> int:
+    """Run the command line; return the exit code: 0, 1 our error (one line), 2 usage, 130 Ctrl-C."""
+    try:
+        code = command(standalone_mode=False) or 0
+        if code == INTERRUPTED:  # Typer has caught the Ctrl-C
+            _say(STOPPED)
+    except ToytipError as error:
+        if _debug:
+            raise
+        _say(f"error: {error}")
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        _say(STOPPED)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - told apart in _usage, which raises what is a bug
+        return _usage(error)
+    return int(code)
+
+
+def _usage(error: Exception) -> int:
+    """Show a usage error as Click does; anything else is a bug and keeps its traceback."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    return int(getattr(error, "exit_code", 2))
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(" ".join(line.split()) + "\n")

@@ -1,0 +1,216 @@
+"""The stages, one command each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.options import (
+    DebugOption,
+    DepthOption,
+    EnvOption,
+    EtaOption,
+    FeaturesOption,
+    FromOption,
+    JsonOption,
+    MemoryOption,
+    MonthsOption,
+    PopulationOption,
+    RoundsOption,
+    RowsOption,
+    SchedulerOption,
+    SourceOption,
+    StartOption,
+    StopOption,
+    StoreOption,
+    TestOption,
+    ThreadsOption,
+    TrainOption,
+    ValidOption,
+    VersionOption,
+    WorkersOption,
+)
+from toytip.cli.shell import print_json, run_stage, settings_of, upstream_of
+
+if TYPE_CHECKING:
+    from toytip.pipeline.context import Context
+    from toytip.source import Source
+
+
+@app.command(epilog="Example:  toytip clean --source data/green-2023 --workers 2")
+def clean(
+    source: SourceOption = None,
+    months: MonthsOption = None,
+    partition_rows: RowsOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = None,
+    memory_limit: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    start_method: StartOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Source -> the tables trips and rejects."""
+    settings = settings_of(locals())
+    from toytip.pipeline import plan, stages
+
+    found = plan.resolve(settings)
+
+    def work(context: Context) -> dict[str, Any]:
+        files: Source = found or plan.synthetic(context)
+        plan.check(context, files)
+        return stages.clean(context, files)
+
+    run_stage(settings, ("trips", "rejects"), work, json_)
+
+
+@app.command(epilog="Example:  toytip featurize --store ./toytip-store")
+def featurize(
+    from_: FromOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Trips -> the table features."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "trips", from_)
+    from toytip.pipeline import stages
+
+    run_stage(settings, ("features",), lambda context: stages.featurize(context, upstream), json_)
+
+
+@app.command(epilog="Example:  toytip preprocess --features dropoff --valid 2023-11 --test 2023-12")
+def preprocess(
+    from_: FromOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    train: TrainOption = None,
+    valid: ValidOption = None,
+    test: TestOption = None,
+    features: FeaturesOption = None,
+    population: PopulationOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Features -> the encoding of every feature, fitted on the training months."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "features", from_)
+    from toytip.pipeline import stages
+
+    run_stage(settings, ("encodings",), lambda context: stages.preprocess(context, upstream)[0], json_)
+
+
+@app.command(epilog="Example:  toytip train --rounds 100 --max-depth 8")
+def train(
+    from_: FromOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    rounds: RoundsOption = None,
+    max_depth: DepthOption = None,
+    eta: EtaOption = None,
+    early_stop: StopOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Encoding and its features -> the model. `--from` names the version of the encoding."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "encodings", from_)
+    from toytip.pipeline import stages
+    from toytip.pipeline.context import parent_version
+
+    def work(context: Context) -> dict[str, Any]:
+        features = context.store.resolve("features", parent_version(upstream, "features"))
+        return stages.train(context, features, stages.load_encoding(context, upstream), upstream)[0]
+
+    run_stage(settings, ("models",), work, json_)
+
+
+@app.command(epilog="Example:  toytip infer --model v20261124T101500Z-3f9c2a")
+def infer(
+    from_: FromOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Version of the model [default: the newest]", show_default=False),
+    ] = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Features and the model -> the table scores. `--from` names the version of the features."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "features", from_)
+    learned = upstream_of(settings, "models", model)
+    from toytip.pipeline import stages
+
+    def work(context: Context) -> dict[str, Any]:
+        return stages.infer(context, upstream, stages.load_model(context, learned))
+
+    run_stage(settings, ("scores",), work, json_)
+
+
+@app.command(epilog="Example:  toytip postprocess --env prod")
+def postprocess(
+    from_: FromOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Scores -> the table predictions, decided at the model's threshold."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "scores", from_)
+    from toytip.pipeline import stages
+
+    def work(context: Context) -> dict[str, Any]:
+        return stages.postprocess(context, upstream, stages.model_of(context, upstream))
+
+    run_stage(settings, ("predictions",), work, json_)
+
+
+@app.command(epilog="Example:  toytip evaluate --from v20261124T101500Z-3f9c2a --json")
+def evaluate(
+    from_: FromOption = None,
+    store: StoreOption = None,
+    env: EnvOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Predictions -> metrics of every split, beside the trivial baseline."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "predictions", from_)
+    from toytip.pipeline import stages
+    from toytip.pipeline.context import opened
+    from toytip.progress import Progress
+
+    with opened(settings, (), Progress()) as context:
+        metrics = stages.evaluate(context, upstream)
+    if json_:
+        print_json({"version": upstream.version, "metrics": metrics})
+    else:
+        from toytip.cli.summarize import show_metrics
+
+        show_metrics(metrics)
