@@ -313,7 +313,7 @@ def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tm
         start_new_session=True,
     )
     for line in process.stderr:
-        if line.startswith("source"):
+        if "dashboard" in line:
             break
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)

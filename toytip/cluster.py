@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from toytip.config import Settings
@@ -90,21 +91,61 @@ def connect(settings: Settings) -> Iterator[Any]:
         yield client
 
 
-def _local(settings: Settings) -> Any:
-    import distributed
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a cluster has: workers, threads in the largest, bytes that the tightest may use (0: no limit)."""
+
+    workers: int
+    threads: int
+    limit: int
+    ranks: int
+
+
+def shape(settings: Settings) -> Shape:
+    """Return what a local cluster will have. Raises ClusterError where the memory limit is none."""
+    from dask.utils import parse_bytes
+    from distributed.system import MEMORY_LIMIT
 
     count = settings.workers or cores()
     try:
-        return distributed.LocalCluster(
-            n_workers=count,
-            threads_per_worker=settings.threads_per_worker or max(1, cores() // count),
-            memory_limit=settings.memory_limit or "auto",
-            host="127.0.0.1",
-            dashboard_address=f"127.0.0.1:{_dashboard_port()}",
-            silence_logs=logging.CRITICAL,
-        )
+        # A worker's share: Dask's own default would promise the same memory to many.
+        limit = parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // count
     except ValueError as error:
-        raise ClusterError(f"the workers cannot start: {error}; check --memory-limit, as 4GB") from None
+        raise ClusterError(f"--memory-limit {settings.memory_limit}: {error}; write it as 4GB") from None
+    threads = settings.threads_per_worker or max(1, cores() // count)
+    return Shape(workers=count, threads=threads, limit=limit, ranks=min(count, cores()))
+
+
+def shape_of(client: Any) -> Shape:
+    """Return what a running cluster has."""
+    workers = workers_of(client)
+    return Shape(
+        workers=len(workers),
+        threads=max(info["nthreads"] for info in workers.values()),
+        limit=min((info["memory_limit"] for info in workers.values() if info["memory_limit"]), default=0),
+        ranks=training_ranks(client),
+    )
+
+
+def training_ranks(client: Any) -> int:
+    """Return how many workers train: no more than there are cores, where all of them share this machine."""
+    workers = workers_of(client)
+    hosts = {info["host"] for info in workers.values()}
+    return min(cores(), len(workers)) if hosts == {"127.0.0.1"} else len(workers)
+
+
+def _local(settings: Settings) -> Any:
+    import distributed
+
+    planned = shape(settings)
+    return distributed.LocalCluster(
+        n_workers=planned.workers,
+        threads_per_worker=planned.threads,
+        memory_limit=planned.limit,
+        host="127.0.0.1",
+        dashboard_address=f"127.0.0.1:{_dashboard_port()}",
+        silence_logs=logging.CRITICAL,
+    )
 
 
 def _dashboard_port() -> int:

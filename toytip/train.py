@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 from xgboost import dask as dxgb
 from xgboost.collective import Config
 
-from toytip.cluster import cores, workers_of
+from toytip.cluster import training_ranks, workers_of
 from toytip.errors import ClusterError
 from toytip.stages import infer, preprocess
 from toytip.values import Encoding, Split
@@ -134,7 +134,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self, client: Any, data: dd.DataFrame, watched: dd.DataFrame | None, rows: Sequence[int] | None
     ) -> xgb.Booster:
         client.wait_for_workers(1, timeout=SILENCE_S)
-        ranks = list(workers_of(client))[: min(len(workers_of(client)), _training_ranks(client))]
+        ranks = list(workers_of(client))[: training_ranks(client)]
         train = place(client, data, ranks, rows)
         label = train["high_tip"]
         positive = float(label.mean().compute())
@@ -241,13 +241,6 @@ def _unmute(saved: dict[str, tuple[int, int]]) -> None:
         if process == os.getpid():
             os.dup2(descriptor, 2)
             os.close(descriptor)
-
-
-def _training_ranks(client: Any) -> int:
-    """Return how many workers train: no more than there are cores, where all of them share this machine."""
-    workers = workers_of(client)
-    hosts = {info["host"] for info in workers.values()}
-    return cores() if hosts == {"127.0.0.1"} else len(workers)
 
 
 def place(

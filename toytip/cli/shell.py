@@ -17,6 +17,7 @@ from toytip.errors import ToytipError
 if TYPE_CHECKING:
     from toytip.config import Settings
     from toytip.pipeline.context import Context
+    from toytip.progress import Progress
     from toytip.store import Manifest
 
 INTERRUPTED = 130
@@ -25,8 +26,6 @@ STOPPED = "stopped; nothing half-made was left behind"
 
 def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settings:
     """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
-    global _debug  # noqa: PLW0603 - read by `guarded`, which knows no command
-    _debug = given.get("debug", False)
     if workers_needed:
         signal.signal(signal.SIGTERM, _terminate)
     from toytip.config import Settings
@@ -49,14 +48,18 @@ def upstream_of(settings: Settings, table: str, version: str | None) -> Manifest
 
 
 def run_stage(
-    settings: Settings, tables: tuple[str, ...], work: Callable[[Context], dict[str, Any]], as_json: bool
+    settings: Settings,
+    tables: tuple[str, ...],
+    work: Callable[[Context], dict[str, Any]],
+    as_json: bool,
+    progress: Progress | None = None,
 ) -> None:
     """Run one stage alone and say what it published."""
     from toytip.pipeline.context import opened
     from toytip.pipeline.run import describe
     from toytip.progress import Progress
 
-    progress = Progress()
+    progress = progress or Progress()
     with opened(settings, tables, progress) as context:
         published = {name: describe(context, manifest) for name, manifest in work(context).items()}
     if as_json:
@@ -71,9 +74,6 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value))
 
 
-_debug = False
-
-
 def _terminate(_signal: int, _frame: Any) -> None:
     """End on SIGTERM as on Ctrl-C: clean up, leave no worker behind."""
     raise KeyboardInterrupt
@@ -86,7 +86,7 @@ def guarded(command: Callable[..., Any]) -> int:
         if code == INTERRUPTED:  # Typer has caught the Ctrl-C
             _say(STOPPED)
     except ToytipError as error:
-        if _debug:
+        if "--debug" in sys.argv:
             raise
         _say(f"error: {error}")
         return 1

@@ -36,7 +36,6 @@ from toytip.cli.shell import print_json, run_stage, settings_of, upstream_of
 
 if TYPE_CHECKING:
     from toytip.pipeline.context import Context
-    from toytip.source import Source
 
 
 @app.command(epilog="Example:  toytip clean --source data/green-2023 --workers 2")
@@ -58,15 +57,15 @@ def clean(
     """Source -> the tables trips and rejects."""
     settings = settings_of(locals())
     from toytip.pipeline import plan, stages
+    from toytip.progress import Progress
 
-    found = plan.resolve(settings)
+    progress = Progress()
+    found = plan.prepare(settings, progress)
 
     def work(context: Context) -> dict[str, Any]:
-        files: Source = found or plan.synthetic(context)
-        plan.check(context, files)
-        return stages.clean(context, files)
+        return stages.clean(context, plan.settle(context, found))
 
-    run_stage(settings, ("trips", "rejects"), work, json_)
+    run_stage(settings, ("trips", "rejects"), work, json_, progress)
 
 
 @app.command(epilog="Example:  toytip featurize --store ./toytip-store")

@@ -8,6 +8,7 @@ import fsspec
 
 from toytip import cluster, flow
 from toytip import source as sources
+from toytip.cluster import Shape
 from toytip.config import Settings, mask
 from toytip.errors import PlanError
 from toytip.pipeline.context import Context
@@ -29,9 +30,26 @@ MATRIX_BYTES_PER_ROW = 40
 USABLE = 0.7
 
 
-def resolve(settings: Settings) -> Source | None:
-    """Find the source that the settings name; None for the built-in year. Raises SourceError."""
-    return None if settings.source is None else sources.resolve(settings.source, settings.months)
+def prepare(settings: Settings, progress: Progress) -> Source | None:
+    """Find the source that the settings name, before anything starts; None for the built-in year.
+
+    Raises SourceError, ConfigError or PlanError.
+    """
+    if settings.source is None:
+        return None
+    source = sources.resolve(settings.source, settings.months)
+    if settings.scheduler is None:
+        check(settings, progress, source, cluster.shape(settings))
+    return source
+
+
+def settle(context: Context, source: Source | None) -> Source:
+    """Return the source to work on: the one prepared, else the synthetic year, made where it is not there yet."""
+    checked = source is not None and context.settings.scheduler is None
+    source = source or synthetic(context)
+    if not checked:
+        check(context.settings, context.progress, source, cluster.shape_of(context.client))
+    return source
 
 
 def synthetic(context: Context) -> Source:
@@ -57,31 +75,27 @@ def write_synthetic(client: Any, settings: Settings, folder: str, progress: Prog
     return sources.resolve(",".join(uris.values()), settings.months)
 
 
-def check(context: Context, source: Source) -> None:
+def check(settings: Settings, progress: Progress, source: Source, shape: Shape) -> None:
     """Say the plan; raise ConfigError for a split that cannot be, PlanError where memory would not hold."""
-    settings = context.settings
     plan_split(source.months, settings.train, settings.valid, settings.test)
     parts = source.parts(settings.partition_rows)
-    context.progress.say(
+    progress.say(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
         f"{source.rows:,} rows, {len(parts)} partitions"
     )
     if source.absent:
-        context.progress.say(f"columns that this source does not have: {', '.join(source.absent)}")
-    workers = cluster.workers_of(context.client)
-    tightest = min(workers.values(), key=lambda info: info["memory_limit"] or float("inf"))
-    limit = tightest["memory_limit"]
+        progress.say(f"columns that this source does not have: {', '.join(source.absent)}")
     need = estimate(
         rows=source.rows,
         largest=max(part.rows for part in parts),
         features=len(feature_set(settings.features)),
-        threads=max(info["nthreads"] for info in workers.values()),
-        ranks=min(len(workers), cluster.cores() if settings.scheduler is None else len(workers)),
+        threads=shape.threads,
+        ranks=shape.ranks,
     )
-    context.progress.say(f"memory: about {need / 1e6:,.0f} MB a worker, of {limit / 1e6:,.0f} MB")
-    if limit and need > USABLE * limit:
+    progress.say(f"memory: about {need / 1e6:,.0f} MB a worker, of {shape.limit / 1e6:,.0f} MB")
+    if shape.limit and need > USABLE * shape.limit:
         raise PlanError(
-            f"a worker would need about {need / 1e6:,.0f} MB and has {limit / 1e6:,.0f} MB, of which "
+            f"a worker would need about {need / 1e6:,.0f} MB and has {shape.limit / 1e6:,.0f} MB, of which "
             f"{USABLE:.0%} can be used; try --partition-rows {settings.partition_rows // 4 or 1}, fewer --workers, "
             "fewer --threads-per-worker, or a larger --memory-limit"
         )

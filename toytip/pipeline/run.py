@@ -29,15 +29,14 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
     Raises SourceError, ConfigError, StoreError, PlanError or ClusterError, with nothing half-published.
     """
     started = time.perf_counter()
-    source = plan.resolve(settings)
+    found = plan.prepare(settings, progress)
     memory = cluster.MemoryWatch()
     memory.start()
     try:
         with opened(settings, TABLES, progress) as context, tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "report.html"
             with distributed.performance_report(filename=page):
-                source = source or plan.synthetic(context)
-                plan.check(context, source)
+                source = plan.settle(context, found)
                 published, model, metrics = _stages(context, source)
             report = context.store.save_report(context.version, page)
             dashboard, workers = context.client.dashboard_link, len(cluster.workers_of(context.client))
