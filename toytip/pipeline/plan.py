@@ -14,18 +14,18 @@ from toytip.errors import PlanError
 from toytip.pipeline.context import Context
 from toytip.progress import Progress
 from toytip.source import Source
-from toytip.splits import plan_split
+from toytip.splits import overlaps, plan_split
 from toytip.stages.featurize import feature_set
 from toytip.synth import YEAR, Synth, file_name
 from toytip.values import parse_months
 
-# Measured on 500,000-row slices of yellow months: the frames of one partition, raw to parquet, at their peak.
-BYTES_PER_ROW = 700
+# Measured on three months of 16 million rows, one row group each, two workers, 11 and 19 features: the growth of a
+# worker's resident memory in the row stages, per row of a partition, and in training, per row that it holds.
+BYTES_PER_ROW = 900
+MATRIX_BYTES_PER_CODE = 5
+MATRIX_BYTES_PER_ROW = 75
 # A worker at rest, with all that it imports.
-BASE_BYTES = 200e6
-# Codes (2 bytes) twice, as frame and as matrix; gradients, margins and labels.
-MATRIX_BYTES_PER_CODE = 4
-MATRIX_BYTES_PER_ROW = 40
+BASE_BYTES = 250e6
 # Dask begins to spill above this share of a worker's limit.
 USABLE = 0.7
 
@@ -77,7 +77,7 @@ def write_synthetic(client: Any, settings: Settings, folder: str, progress: Prog
 
 def check(settings: Settings, progress: Progress, source: Source, shape: Shape) -> None:
     """Say the plan; raise ConfigError for a split that cannot be, PlanError where memory would not hold."""
-    plan_split(source.months, settings.train, settings.valid, settings.test)
+    split = plan_split(source.months, settings.train, settings.valid, settings.test)
     parts = source.parts(settings.partition_rows)
     progress.say(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
@@ -85,8 +85,9 @@ def check(settings: Settings, progress: Progress, source: Source, shape: Shape) 
     )
     if source.absent:
         progress.say(f"columns that this source does not have: {', '.join(source.absent)}")
+    learned = [span for name, span in split.spans().items() if name != "test"]
     need = estimate(
-        rows=source.rows,
+        learned=sum(f.rows for f in source.files if any(overlaps(f.month, span) for span in learned)),
         largest=max(part.rows for part in parts),
         features=len(feature_set(settings.features)),
         threads=shape.threads,
@@ -101,8 +102,11 @@ def check(settings: Settings, progress: Progress, source: Source, shape: Shape) 
         )
 
 
-def estimate(*, rows: int, largest: int, features: int, threads: int, ranks: int) -> float:
-    """Estimate the bytes that the busiest worker needs: the larger of its row stages and its share of training."""
+def estimate(*, learned: int, largest: int, features: int, threads: int, ranks: int) -> float:
+    """Estimate the bytes that the busiest worker needs.
+
+    Its largest partition in each thread, which the allocator keeps, then its share of the training and validation rows.
+    """
     row_stages = largest * threads * BYTES_PER_ROW
-    training = rows / ranks * (features * MATRIX_BYTES_PER_CODE + MATRIX_BYTES_PER_ROW)
-    return BASE_BYTES + max(row_stages, training)
+    training = learned / ranks * (features * MATRIX_BYTES_PER_CODE + MATRIX_BYTES_PER_ROW)
+    return BASE_BYTES + row_stages + training
