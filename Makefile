@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test lint bench clean
+.PHONY: help install run test test-store test-faults lint bench clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
 	@echo "              (make run ARGS='--source DIR' for real months)"
 	@echo "make test     lint, types and tests, with the coverage of the workers in it"
+	@echo "make test-store   the store's promises on a real S3 server, which it installs"
+	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
 	@echo "make lint     ruff, mypy and the import contracts alone"
 	@echo "make bench    throughput side by side: workers, inference, readers"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
@@ -39,9 +41,20 @@ test: lint
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+STORE_STAMP := .venv/.store-installed
+$(STORE_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,object-store]'
+	@touch $@
+
+test-store: $(STORE_STAMP)
+	$(BIN)/python -m pytest -m object_store tests/test_object_store.py $(ARGS)
+
+test-faults: $(STORE_STAMP)
+	$(BIN)/python -m pytest -m faults tests/test_faults.py $(ARGS)
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
-	  build dist toytip-store
+	  build dist toytip-store toytip-data

@@ -23,6 +23,7 @@ def toytip(store: Path, options: Namespace, *more: Any) -> dict[str, Any]:
         "-m",
         "toytip",
         "run",
+        "--fresh",
         "--store",
         store,
         "--rounds",
@@ -127,6 +128,7 @@ def _prepared(options: Namespace, folder: Path) -> tuple[Any, list[str], Any, An
     """Return the features of a run with their names, the split of every row, and the model."""
     import pandas as pd
 
+    from toytip.history import resolve
     from toytip.splits import assign
     from toytip.stages.featurize import TABLE
     from toytip.store import Store
@@ -134,7 +136,7 @@ def _prepared(options: Namespace, folder: Path) -> tuple[Any, list[str], Any, An
 
     summary = toytip(folder, options)
     store = Store(str(folder), "dev")
-    manifest = store.resolve("features", summary["version"])
+    manifest = resolve(store, "features", summary["version"])
     features = pd.concat(
         [store.read(TABLE, manifest.version, part) for part in manifest.parts], ignore_index=True
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from toytip.manifest import Manifest
 from toytip.schema import FIELDS, TRIPS, trip_id_base
 from toytip.synth import Synth, file_name, generate
-from toytip.values import Month, parse_months
+from toytip.values import Month, PartKey, PartRecord, parse_months
+
+# A suite that is started in the background inherits that Ctrl-C is ignored, and so would what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -86,6 +93,30 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
+def part_of(month=Month(2023, 1), number=0, identity="id"):  # noqa: B008
+    key = PartKey(month, number)
+    return PartRecord(
+        path=key.path, rows=0, bytes=0, checksum="", month=month, number=number, identity=identity
+    )
+
+
+def manifest_of(records, version="v1", table="trips"):
+    return Manifest(
+        table=table,
+        version=version,
+        created=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
+        parts=tuple(records),
+        config={},
+        parents=[],
+        schema_digest="x",
+    )
+
+
+def publish(store, version="v1", rows=3):
+    record = store.write(TRIPS, version, part_of(), make_trips(*[{}] * rows))
+    return store.publish(manifest_of([record], version))
+
+
 def toytip(
     *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
@@ -100,6 +131,36 @@ def toytip(
         env={**os.environ, **env},
         check=False,
     )
+
+
+@contextlib.contextmanager
+def started(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the command line in a process group of its own; whatever is left of it at the end is killed."""
+    command = [sys.executable, "-m", "toytip", *map(str, args)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **env},
+    ) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process says until a line with a text in it."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if text in line:
+            return
+    raise AssertionError(f"it never said {text!r}: {said}")
 
 
 def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

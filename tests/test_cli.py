@@ -15,7 +15,8 @@ from toytip.values import Month
 
 COMMANDS = [
     ("run",), ("clean",), ("featurize",), ("preprocess",), ("train",), ("infer",), ("postprocess",), ("evaluate",),
-    ("versions",), ("config",), ("source", "synth"),
+    ("config",), ("source", "synth"), ("source", "fetch"), ("source", "check"),
+    ("versions",), ("show",), ("trace",), ("impact",), ("diff",), ("tag",), ("rollback",), ("verify",), ("gc",),
 ]  # fmt: skip
 
 

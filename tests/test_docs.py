@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from tests.conftest import make_trips
+from tests.conftest import make_trips, manifest_of, part_of
 from toytip.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +54,31 @@ def test_the_examples_of_a_feature_and_a_rule_run():
     trips = make_trips({}, {"passenger_count": 9})
     assert names["pickup_month"].make(trips).tolist() == [1, 1]
     assert names["too_many_passengers"](trips).tolist() == [False, True]
+
+
+def test_the_examples_of_reading_run(tmp_path, monkeypatch):
+    """DuckDB's and polars', on a store of three trips; Spark's needs Java."""
+    import duckdb
+
+    from toytip.schema import PREDICTIONS
+    from toytip.store import Store
+
+    store = Store(str(tmp_path / "toytip-store"), "dev")
+    with store.making("v1"):
+        predictions = (
+            PREDICTIONS.empty()
+            .reindex(range(3))
+            .assign(**{c.name: {"str": "x", "bool": True}.get(c.dtype, 1) for c in PREDICTIONS.columns})
+        )
+        record = store.write(PREDICTIONS, "v1", part_of(), predictions.astype(PREDICTIONS.dtypes))
+        store.publish(manifest_of([record], "v1", table="predictions"))
+    monkeypatch.chdir(tmp_path)
+    (query,) = fenced("docs/store.md", "sql")
+    assert duckdb.sql(query.replace("VERSION", "v1")).fetchall() == [(2023, 1, 3)]
+    (script,) = fenced("docs/store.md", "python")
+    names: dict[str, object] = {}
+    exec(script.replace("VERSION", "v1"), names)  # noqa: S102
+    assert names["predictions"].select("version", "year", "month").unique().rows() == [("v1", 2023, 1)]
 
 
 def test_the_example_of_settings_is_read(tmp_path, monkeypatch):

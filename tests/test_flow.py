@@ -6,6 +6,7 @@ import pytest
 from tests.conftest import raw_table, write_months
 from toytip import flow
 from toytip.errors import SourceError
+from toytip.pipeline.identity import of_slice
 from toytip.progress import Progress
 from toytip.schema import REJECTS
 from toytip.source import resolve
@@ -29,7 +30,7 @@ def lazy(parts, tmp_path):
         store = Store(str(tmp_path / "store"), "dev")
         trips, rejects = flow.cleaned(flow.raw_trips(parts))
         frames = {FEATURES: flow.featurized(trips), REJECTS: rejects}
-        return flow.written(store, "v1", [part.key for part in parts], frames)
+        return flow.written(store, "v1", [of_slice("read", part, "sha256:0") for part in parts], frames)
 
     return build
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import summary_of, toytip, tree
+from toytip.history import resolve
 from toytip.schema import PREDICTIONS, trip_id_base
 from toytip.store import Store
 from toytip.synth import dirt
@@ -54,6 +55,7 @@ def test_the_summary_has_its_keys(done, synthetic):
     assert list(summary) == [
         "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
         "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
+        "reasons", "source_bytes_read",
     ]  # fmt: skip
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
@@ -117,7 +119,7 @@ def test_trip_ids_join_back_to_the_source(done, synthetic):
 def test_predictions_are_as_the_schema_says(done):
     _, store = done
     stored = Store(str(store), "dev")
-    manifest = stored.resolve("predictions")
+    manifest = resolve(stored, "predictions")
     frame = pd.concat([stored.read(PREDICTIONS, "vtest", part) for part in manifest.parts])
     assert frame["trip_id"].is_unique
     assert frame["probability"].between(0, 1).all()
@@ -137,9 +139,9 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
             content = (Path(told["path"]) / part["path"]).read_bytes()
             assert part["checksum"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
             assert part["bytes"] == len(content)
-    parents = Store(str(store), "dev").resolve("features").parents
+    parents = resolve(Store(str(store), "dev"), "features").parents
     first = Path(parents[0]["uri"])
-    assert parents[0]["checksum"] == hashlib.sha256(first.read_bytes()).hexdigest()
+    assert parents[0]["checksum"] == f"sha256:{hashlib.sha256(first.read_bytes()).hexdigest()}"
     assert [Path(parent["uri"]).parent for parent in parents] == [synthetic] * len(MONTHS)
 
 

@@ -1,33 +1,18 @@
 """store: a version exists if and only if its manifest does, and never changes."""
 
+import contextlib
 import json
 import multiprocessing
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_trips
+from tests.conftest import make_trips, manifest_of, part_of, publish
+from toytip import upkeep
 from toytip.errors import StoreError
+from toytip.history import resolve
 from toytip.schema import TRIPS
-from toytip.store import Manifest, Store, new_version
-from toytip.values import Month, PartKey
-
-
-def manifest_of(records, version="v1", table="trips"):
-    return Manifest(
-        table=table,
-        version=version,
-        created=f"2026-{version}",
-        parts=tuple(records),
-        config={},
-        parents=[],
-        schema_digest="x",
-    )
-
-
-def publish(store, version="v1", rows=3):
-    record = store.write(TRIPS, version, PartKey(Month(2023, 1), 0), make_trips(*[{}] * rows))
-    return store.publish(manifest_of([record], version))
+from toytip.store import Store, new_version
 
 
 @pytest.fixture
@@ -40,116 +25,180 @@ def below(store, pattern):
 
 
 def test_layout(store):
-    with store.claim("v1"):
+    with store.making("v1"):
         assert not below(store, "trips/**/*.parquet"), "nothing is seen before it is published"
         manifest = publish(store)
     assert below(store, "**/*.parquet") == ["trips/version=v1/year=2023/month=1/part-00000.parquet"]
     assert below(store, "_versions/**/*.json") == ["_versions/trips/v1.json"]
     assert not below(store, "_staging/*")
-    assert store.resolve("trips") == store.resolve("trips", "v1") == manifest
+    assert resolve(store, "trips") == resolve(store, "trips", "v1") == manifest
     assert (manifest.rows, manifest.rejects) == (3, {})
 
 
 def test_part_names_follow_from_the_input(store):
-    with store.claim("v1"):
-        first, second = (
-            store.write(TRIPS, "v1", PartKey(Month(2023, 1), 0), make_trips({}, {})) for _ in range(2)
-        )
+    with store.making("v1"):
+        first, second = (store.write(TRIPS, "v1", part_of(), make_trips({}, {})) for _ in range(2))
         assert first == second
         manifest = store.publish(manifest_of([second]))
     assert store.read(TRIPS, "v1", manifest.parts[0]).equals(make_trips({}, {}))
 
 
 def test_a_published_version_is_never_changed(store):
-    with store.claim("v1"):
+    with store.making("v1"):
         publish(store)
     before = Path(store.manifest_path("trips", "v1")).read_bytes()
-    with store.claim("v1"):
+    with store.making("v1"):
         with pytest.raises(StoreError, match="already published"):
             publish(store, rows=5)
         with pytest.raises(StoreError, match="already published"):
             store.refuse_published("v1", ("features", "trips"))
     assert Path(store.manifest_path("trips", "v1")).read_bytes() == before
-    assert store.read(TRIPS, "v1", store.resolve("trips").parts[0]).equals(make_trips({}, {}, {}))
+    assert store.read(TRIPS, "v1", resolve(store, "trips").parts[0]).equals(make_trips({}, {}, {}))
 
 
 def test_what_is_not_published_is_swept(store):
-    with store.claim("v1"):
-        store.write(TRIPS, "v1", PartKey(Month(2023, 1), 0), make_trips({}))
+    with store.making("v1"):
+        store.write(TRIPS, "v1", part_of(), make_trips({}))
         assert below(store, "_staging/v1/**/*.parquet")
     assert not below(store, "**/*.parquet")
     assert store.versions() == []
 
 
-def _die_in_the_middle(root):
+def _die_in_the_middle(root, moved):
     import os
 
     store = Store(root, "dev")
-    with store.claim("v1"):
-        store.write(TRIPS, "v1", PartKey(Month(2023, 1), 0), make_trips({}))
-        Path(store.version_path("trips", "v1")).mkdir(parents=True)
+    with store.making("v1"):
+        store.write(TRIPS, "v1", part_of(), make_trips({}))
+        if moved:
+            Path(store.path("trips")).mkdir()
+            Path(store.path("_staging/v1/trips")).rename(store.version_path("trips", "v1"))
         os._exit(9)
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(store):
-    process = multiprocessing.get_context("spawn").Process(target=_die_in_the_middle, args=(store.root,))
+@pytest.fixture(params=[False, True], ids=["while it wrote", "between its folder and its manifest"])
+def killed(store, request):
+    """A store in which a run was killed, with one part written."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=_die_in_the_middle, args=(store.root, request.param)
+    )
     process.start()
     process.join(60)
     assert process.exitcode == 9
-    assert below(store, "_staging/v1*")
-    assert store.versions() == []
-    with store.claim("v2"):
-        assert not below(store, "_staging/v1*")
-        assert not below(store, "trips/*")
-        publish(store, "v2")
-    with store.claim("v1"):
-        publish(store)
-    assert [m.version for m in store.versions("trips")] == ["v1", "v2"]
+    return store
+
+
+def test_what_a_killed_run_left_is_out_of_sight_until_it_is_taken_over(killed):
+    assert killed.versions() == []
+    assert killed.abandoned() == ["v1"]
+    with killed.making("v2"):
+        assert not below(killed, "trips/*"), "what was moved in but not published is staged again"
+        found = killed.made("trips")["id"]
+        assert found.version == "v1"
+        assert killed.adopt("trips", "v2", found)
+        killed.publish(manifest_of([found.record], "v2"))
+    assert killed.read(TRIPS, "v2", found.record).equals(make_trips({}))
+    killed.sweep("v1")
+    assert not below(killed, "_staging/*")
+    assert killed.read(TRIPS, "v2", found.record).equals(make_trips({}))
+
+
+def test_the_version_of_a_killed_run_can_be_made_again(killed):
+    with killed.making("v1"):
+        assert killed.adopt("trips", "v1", killed.made("trips")["id"])
+        publish(killed)
+    assert [m.version for m in killed.versions("trips")] == ["v1"]
+    assert not below(killed, "_staging/*")
+
+
+def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
+    for error, left in ((StoreError("the disk is full"), True), (KeyboardInterrupt(), False)):
+        with contextlib.suppress(StoreError, KeyboardInterrupt), store.making("v1"):
+            store.write(TRIPS, "v1", part_of(), make_trips({}))
+            raise error
+        assert bool(store.made("trips")) == left
+        assert bool(below(store, "_staging/*")) == left
+
+
+def test_a_part_is_taken_over_only_if_it_is_what_was_written(store):
+    with store.making("v1"):
+        manifest = publish(store)
+    part = Path(store.version_path("trips", "v1"), manifest.parts[0].path)
+    found = store.made("trips")["id"]
+    with store.making("v2"):
+        assert store.adopt("trips", "v2", found)
+        flip(part)
+        assert not store.adopt("trips", "v2", found)
+        part.unlink()
+        assert not store.adopt("trips", "v2", found)
+
+
+def flip(path, at=100):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_one_flipped_byte_is_named_and_never_read(store):
+    with store.making("v1"):
+        manifest = publish(store)
+    assert upkeep.verify(store, "v1", lambda _: None) == []
+    part = Path(store.version_path("trips", "v1"), manifest.parts[0].path)
+    flip(part)
+    (fault,) = upkeep.verify(store, "v1", lambda _: None)
+    assert (fault.path, fault.what) == (f"dev/trips/version=v1/{manifest.parts[0].path}", "has changed")
+    with pytest.raises(StoreError, match="not what was published"):
+        store.read(TRIPS, "v1", manifest.parts[0])
+    part.rename(part.with_name("part-00009.parquet"))
+    assert {fault.what for fault in upkeep.verify(store, "v1", lambda _: None)} == {
+        "is lost",
+        "was never published",
+    }
 
 
 def test_a_version_is_made_by_one_run_at_a_time(store):
     with (
-        store.claim("v1"),
+        store.making("v1"),
         pytest.raises(StoreError, match="another run"),
-        Store(store.root, "dev").claim("v1"),
+        Store(store.root, "dev").making("v1"),
     ):
         pass
 
 
 def test_the_newest_is_the_last_created(store):
     for version in ("v2", "v1"):
-        with store.claim(version):
+        with store.making(version):
             publish(store, version)
-    assert store.resolve("trips").version == "v2"
-    assert store.resolve("trips", "v1").version == "v1"
+    assert resolve(store, "trips").version == "v2"
+    assert resolve(store, "trips", "v1").version == "v1"
 
 
 def test_what_is_not_there_is_said(store):
     with pytest.raises(StoreError, match="no version of trips"):
-        store.resolve("trips")
+        resolve(store, "trips")
     with pytest.raises(StoreError, match="no version v9"):
-        store.resolve("trips", "v9")
+        resolve(store, "trips", "v9")
 
 
 def test_a_lost_part_and_a_broken_manifest_are_named(store):
-    with store.claim("v1"):
+    with store.making("v1"):
         manifest = publish(store)
     (Path(store.version_path("trips", "v1")) / manifest.parts[0].path).unlink()
     with pytest.raises(StoreError, match="lacks a file"):
         store.read(TRIPS, "v1", manifest.parts[0])
     Path(store.manifest_path("trips", "v1")).write_text("{")
     with pytest.raises(StoreError, match="not a manifest"):
-        store.resolve("trips")
+        resolve(store, "trips")
 
 
 @pytest.mark.parametrize("root", ["/proc/nowhere/store", "/dev/null/store"])
 def test_an_unwritable_store_is_said_at_once(root):
-    with pytest.raises(StoreError, match="cannot be written"), Store(root, "dev").claim("v1"):
+    with pytest.raises(StoreError, match="cannot be written"), Store(root, "dev").making("v1"):
         pass
 
 
 def test_manifests_hold_plain_json(store):
-    with store.claim("v1"):
+    with store.making("v1"):
         publish(store)
     found = json.loads(Path(store.manifest_path("trips", "v1")).read_text())
     (part,) = found["parts"]
@@ -161,13 +210,3 @@ def test_manifests_hold_plain_json(store):
 def test_versions_sort_by_time():
     assert new_version() < "v9999"
     assert len(new_version()) == len("v20261124T101500Z-3f9c2a")
-
-
-def test_any_file_system_of_fsspec_holds_versions():
-    store = Store("memory://toytip-test", "dev")
-    with store.claim("v1"):
-        manifest = publish(store)
-    assert store.resolve("trips") == manifest
-    assert store.read(TRIPS, "v1", manifest.parts[0]).equals(make_trips({}, {}, {}))
-    with pytest.raises(StoreError, match="already published"):
-        publish(store)

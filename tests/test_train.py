@@ -124,7 +124,8 @@ def test_partitions_go_to_workers_evenly_by_rows(features, client):
     frame = lazily(features.head(1_000), 4)
     uneven = dd.concat([frame, frame.partitions[0], frame.partitions[0]])
     ranks = sorted(client.scheduler_info(n_workers=-1)["workers"])
-    placed = place(client, uneven, ranks)
+    placed, holders = place(client, uneven, ranks)
+    assert holders == ranks
     assert len(placed) == 1_500
     rows = dict.fromkeys(ranks, 0)
     sizes = placed.map_partitions(len).compute().tolist()

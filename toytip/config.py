@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -26,7 +28,17 @@ class Settings(BaseSettings):
     )
 
     source: str | None = Field(None, description="folder, glob, list or URI of TLC monthly parquet")
+    data: str = Field("./toytip-data", min_length=1, description="folder that fetched months go to")
+    base_url: str = Field(
+        "https://d37ci6vzurychx.cloudfront.net", description="the server that the TLC publishes on"
+    )
     months: str | None = Field(None, description="2023-01:2023-12, or a list 2023-01,2023-03")
+    endpoint: str | None = Field(None, description="address of the S3 server, where it is not Amazon's")
+    source_endpoint: str | None = Field(
+        None, description="address of the source's S3 server, where it is another"
+    )
+    fresh: bool = Field(False, description="make everything anew, whatever the store holds already")
+    explain: bool = Field(False, description="say of every stage why it runs or not")
     store: str = Field("./toytip-store", min_length=1, description="where the versions live")
     env: Literal["dev", "prod"] = Field("dev", description="which side of the store")
     version: str | None = Field(
@@ -98,6 +110,16 @@ class Settings(BaseSettings):
             name: mask(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
+
+
+def export_credentials() -> None:
+    """Give the object store's settings in `.env` (`AWS_*`) to this process and those that it starts.
+
+    They go no other way: no setting, message or task holds them. What the environment has goes first.
+    """
+    for name, value in dotenv_values(".env").items():
+        if name.startswith("AWS_") and value and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def mask(uri: str) -> str:

@@ -7,7 +7,7 @@ Between two barriers all that happens to a partition is one fused task. Nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -18,7 +18,7 @@ import pandas as pd
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
-from toytip import source, synth
+from toytip import reach, source, synth
 from toytip.errors import ClusterError
 from toytip.progress import Stage
 from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
@@ -26,7 +26,7 @@ from toytip.splits import assign
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, summary
 from toytip.store import Store
 from toytip.tally import Summary, merge
-from toytip.values import Encoding, Model, Month, MonthPart, PartKey, PartRecord
+from toytip.values import Access, Encoding, Model, Month, MonthPart, PartRecord
 
 VERDICT = pd.Series(dtype="int8", name="verdict")
 
@@ -64,8 +64,8 @@ def _read_trips(part: MonthPart) -> pd.DataFrame:
     return conform.conform(source.load(part), part)
 
 
-def _read_part(record: PartRecord, store: Store, table: Table, version: str) -> pd.DataFrame:
-    return store.read(table, version, record)
+def _read_part(record: PartRecord, store: Store, table: Table, version: str, *, making: bool) -> pd.DataFrame:
+    return store.read(table, version, record, making=making)
 
 
 def raw_trips(parts: Sequence[MonthPart]) -> dd.DataFrame:
@@ -73,9 +73,11 @@ def raw_trips(parts: Sequence[MonthPart]) -> dd.DataFrame:
     return _frames(_read_trips, parts, TRIPS)
 
 
-def published(store: Store, table: Table, version: str, records: Sequence[PartRecord]) -> dd.DataFrame:
-    """Read parts of a published version."""
-    return _frames(_read_part, records, table, store=store, table=table, version=version)
+def published(
+    store: Store, table: Table, version: str, records: Sequence[PartRecord], *, making: bool = False
+) -> dd.DataFrame:
+    """Read parts of a published version, or of one that is being made."""
+    return _frames(_read_part, records, table, store=store, table=table, version=version, making=making)
 
 
 def cleaned(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
@@ -119,16 +121,19 @@ def _encode(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFr
 def written(
     store: Store,
     version: str,
-    keys: Sequence[PartKey],
+    records: Sequence[PartRecord],
     frames: dict[Table, dd.DataFrame],
     *,
     summed: bool = False,
 ) -> dd.Series:
-    """Write frames, partition by partition, as parts of their tables: a lazy series of Done."""
+    """Write frames, partition by partition, as parts of their tables: a lazy series of Done.
+
+    `records` say of each partition what is known beforehand: its key, its input, its identity.
+    """
     first, *others = frames.values()
     return _map(
         first, _write, LAZY_DONE, *others,
-        store=store, version=version, keys=tuple(keys), tables=tuple(frames), summed=summed,
+        store=store, version=version, records=tuple(records), tables=tuple(frames), summed=summed,
     )  # fmt: skip
 
 
@@ -136,19 +141,18 @@ def _write(
     *frames: pd.DataFrame,
     store: Store,
     version: str,
-    keys: tuple[PartKey, ...],
+    records: tuple[PartRecord, ...],
     tables: tuple[Table, ...],
     summed: bool,
     partition_info: dict[str, int] | None = None,
 ) -> pd.Series:
     assert partition_info is not None, "Dask tells every task its partition"
-    key = keys[partition_info["number"]]
-    records = {}
+    planned = records[partition_info["number"]]
+    written = {}
     for table, frame in zip(tables, frames, strict=True):
-        record = store.write(table, version, key, frame)
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
-        records[table.name] = PartRecord(**{**vars(record), "rejects": reasons})
-    done = Done(len(frames[0]), records, summary.summarize(frames[0]) if summed else {})
+        written[table.name] = store.write(table, version, replace(planned, rejects=reasons), frame)
+    done = Done(len(frames[0]), written, summary.summarize(frames[0]) if summed else {})
     return pd.Series([done], dtype=object, name="done")
 
 
@@ -210,11 +214,26 @@ def merged(done: Iterable[Done]) -> Summary:
     return reduce(merge, (item.summary for item in done), {})
 
 
-def synthesize(client: distributed.Client, uris: dict[Month, str], plan: synth.Synth, stage: Stage) -> int:
+def synthesize(
+    client: distributed.Client, uris: dict[Month, str], access: Access, plan: synth.Synth, stage: Stage
+) -> int:
     """Generate months of the synthetic year on the workers, a task for each; return the rows."""
-    futures = [client.submit(_synthesize, month, uri, plan, pure=False) for month, uri in uris.items()]
+    futures = [
+        client.submit(_synthesize, month, uri, access, plan, pure=False) for month, uri in uris.items()
+    ]
     return sum(gather(futures, stage, rows=lambda rows: rows))
 
 
-def _synthesize(month: Month, uri: str, plan: synth.Synth) -> int:
-    return source.save(synth.generate(month, plan), uri)
+def _synthesize(month: Month, uri: str, access: Access, plan: synth.Synth) -> int:
+    return source.save(synth.generate(month, plan), uri, access)
+
+
+def checksums(client: distributed.Client, files: Sequence[source.SourceFile], stage: Stage) -> list[str]:
+    """Return the checksums of source files, each read by a worker."""
+    futures = [client.submit(source.checksum, file.uri, file.access, pure=False) for file in files]
+    return gather(futures, stage, rows=lambda _: 0)
+
+
+def bytes_read(client: distributed.Client) -> int:
+    """Return the bytes of sources that the workers which are there, and this process, have read so far."""
+    return sum(map(int, client.run(reach.bytes_read).values())) + reach.bytes_read()

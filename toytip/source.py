@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
+import io
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toytip.config import mask
 from toytip.errors import SourceError
+from toytip.place import scheme_of
+from toytip.reach import access_of, filesystem, open_file, place_of
+from toytip.s3 import told
 from toytip.schema import FIELDS, taxi_of
-from toytip.values import Month, MonthPart, parse_months
+from toytip.values import Access, Month, MonthPart, parse_months
 
 # Rows decoded at a time: a slice of a large row group never holds more than this beyond itself.
 BATCH = 65_536
@@ -32,8 +38,14 @@ class SourceFile:
     month: Month
     rows: int
     bytes: int
-    modified: str
+    modified: str  # the entity tag of an object, else the time of its last change
     absent: tuple[str, ...]  # optional columns that it lacks, or has without a type
+    access: Access = dataclasses.field(default_factory=Access)
+
+    @property
+    def tag(self) -> str:
+        """What names the content without reading it: an object's entity tag and size; empty on a disk."""
+        return f"etag:{self.modified}-{self.bytes}" if scheme_of(self.uri) == "s3" and self.modified else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +79,39 @@ def _slices(file: SourceFile, partition_rows: int) -> list[MonthPart]:
     count = -(-file.rows // partition_rows)
     cuts = [file.rows * k // count for k in range(count + 1)]
     return [
-        MonthPart(taxi=file.taxi, month=file.month, uri=file.uri, start=cuts[k], stop=cuts[k + 1], number=k)
+        MonthPart(
+            taxi=file.taxi,
+            month=file.month,
+            uri=file.uri,
+            start=cuts[k],
+            stop=cuts[k + 1],
+            number=k,
+            access=file.access,
+        )
         for k in range(count)
     ]
 
 
-def resolve(spec: str, months: str | None = None) -> Source:
+def resolve(spec: str, months: str | None = None, endpoint: str | None = None) -> Source:
     """Find the monthly files of a folder, glob, list (with commas) or URI, and read their footers.
+
+    Object stores are asked without credentials first, as befits public data, and with them where they refuse.
 
     Raises SourceError naming the file and what to do: nothing found, no month in a name, a month twice,
     a gap, both taxis at once, and all that `inspect` refuses.
     """
     by_month: dict[Month, list[str]] = defaultdict(list)
-    for uri in find(spec):
+    listed = find(spec, endpoint)
+    for uri in listed:
         by_month[_month_of(uri)].append(uri)
     chosen = _choose(sorted(by_month), months, spec)
     for month in chosen:
         if len(by_month[month]) > 1:
             names = " and ".join(mask(uri) for uri in sorted(by_month[month])[:2])
             raise SourceError(f"month {month} comes twice: {names}; keep one, or narrow --source with a glob")
-    files = tuple(inspect(by_month[month][0], month) for month in chosen)
+    with ThreadPoolExecutor(8) as pool:
+        uris = [by_month[month][0] for month in chosen]
+        files = tuple(pool.map(inspect, uris, chosen, [listed[uri] for uri in uris]))
     taxis = {file.taxi: file.uri for file in files}
     if len(taxis) > 1:
         found = ", ".join(f"{taxi} ({mask(uri)})" for taxi, uri in taxis.items())
@@ -96,24 +121,46 @@ def resolve(spec: str, months: str | None = None) -> Source:
     return Source(taxi=files[0].taxi, files=files)
 
 
-def find(spec: str) -> list[str]:
-    """List the parquet files of a folder, glob, list or URI. Raises SourceError where there are none."""
-    found: list[str] = []
+def find(spec: str, endpoint: str | None = None) -> dict[str, Access]:
+    """List the parquet files of a folder, glob, list or URI, and how to reach each.
+
+    Raises SourceError where there are none.
+    """
+    found: dict[str, Access] = {}
     for piece in filter(None, (piece.strip() for piece in spec.split(","))):
         try:
-            fs, path = fsspec.core.url_to_fs(piece)
-            pattern = f"{path.rstrip('/')}/*.parquet" if fs.isdir(path) else path
-            names = sorted(fs.glob(pattern)) if "*" in pattern or "?" in pattern else [path] * fs.isfile(path)
+            names, access = _find(piece, endpoint)
         except (OSError, ValueError, ImportError) as error:
             raise SourceError(f"source {mask(piece)} cannot be listed: {_first_line(error)}") from None
         if not names:
             raise SourceError(
                 f"source {mask(piece)}: no parquet files there; give a folder, glob, list or URI of them"
             )
-        found += [fs.unstrip_protocol(name) if "://" in piece else name for name in names]
+        found |= dict.fromkeys(names, access)
     if not found:
         raise SourceError("the source is empty; give a folder, glob, list or URI of monthly parquet files")
     return found
+
+
+def _find(piece: str, endpoint: str | None) -> tuple[list[str], Access]:
+    signed = access_of(piece, endpoint)
+    anonymous = replace(signed, anonymous=True)
+    if scheme_of(piece) == "s3":
+        with contextlib.suppress(PermissionError), told():
+            return _list(piece, anonymous), anonymous
+    with told():
+        return _list(piece, signed), signed
+
+
+def _list(piece: str, access: Access) -> list[str]:
+    fs, path = filesystem(piece, access)
+    if "*" in path or "?" in path:
+        names = fs.glob(path)
+    elif fs.isfile(path):
+        names = [path]
+    else:
+        names = fs.glob(f"{path.rstrip('/')}/*.parquet")
+    return sorted(fs.unstrip_protocol(name) if "://" in piece else name for name in names)
 
 
 def _month_of(uri: str) -> Month:
@@ -142,15 +189,16 @@ def _choose(there: list[Month], months: str | None, spec: str) -> list[Month]:
     return there
 
 
-def inspect(uri: str, month: Month) -> SourceFile:
+def inspect(uri: str, month: Month, access: Access = Access()) -> SourceFile:  # noqa: B008 - frozen
     """Read a file's footer. Raises SourceError for a file that is empty, corrupt or no trip record."""
     name = mask(uri)
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
-        info = fs.info(path)
+        fs, path = filesystem(uri, access)
+        with told():
+            info = fs.info(path)
         if not info["size"]:
             raise SourceError(f"{name}: the file is empty; fetch it again")
-        with fs.open(path, "rb") as stream:
+        with open_file(uri, access) as stream:
             if stream.read(4) != b"PAR1":
                 raise SourceError(
                     f"{name}: not parquet, whatever its name says; convert it, or fetch the parquet file"
@@ -158,7 +206,7 @@ def inspect(uri: str, month: Month) -> SourceFile:
             stream.seek(0)
             footer = pq.ParquetFile(stream)
             schema, metadata = footer.schema_arrow, footer.metadata
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError) as error:  # a ValueError of Arrow's, or of a server without ranges
         raise SourceError(f"{name}: corrupt or cut short ({_first_line(error)}); fetch it again") from None
     taxi = taxi_of(schema.names)
     if taxi is None:
@@ -168,7 +216,7 @@ def inspect(uri: str, month: Month) -> SourceFile:
     if not metadata.num_rows:
         raise SourceError(f"{name}: the file has no rows; fetch it again")
     absent = _check_columns(name, schema, metadata)
-    modified = str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "")
+    modified = str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "").strip('"')
     return SourceFile(
         uri=uri,
         taxi=taxi,
@@ -177,6 +225,7 @@ def inspect(uri: str, month: Month) -> SourceFile:
         bytes=info["size"],
         modified=modified,
         absent=absent,
+        access=access,
     )
 
 
@@ -219,14 +268,13 @@ def load(part: MonthPart) -> pa.Table:
     Raises SourceError where the file's data cannot be read.
     """
     try:
-        fs, path = fsspec.core.url_to_fs(part.uri)
-        with fs.open(path, "rb") as stream:
-            file = pq.ParquetFile(stream)
+        with open_file(part.uri, part.access) as stream:
+            file = pq.ParquetFile(stream, pre_buffer=scheme_of(part.uri) != "file")
             names = [name for field in FIELDS if (name := field.find(file.schema_arrow.names))]
             batches = list(_batches(file, names, part.start, part.stop))
             schema = pa.schema([file.schema_arrow.field(name) for name in names])
             table = pa.Table.from_batches(batches, schema=schema.remove_metadata())
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError) as error:
         raise SourceError(f"{mask(part.uri)}: corrupt data ({_first_line(error)}); fetch it again") from None
     if len(table) != part.rows:
         raise SourceError(
@@ -256,15 +304,13 @@ def _batches(file: pq.ParquetFile, names: list[str], start: int, stop: int) -> I
             return
 
 
-def save(table: pa.Table, uri: str) -> int:
+def save(table: pa.Table, uri: str, access: Access = Access()) -> int:  # noqa: B008 - frozen
     """Write a monthly file, whole or not at all; return its rows."""
-    fs, path = fsspec.core.url_to_fs(uri)
-    part = f"{path}.tmp"
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=len(table))
+    folder, _, name = uri.rpartition("/")
     try:
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with fs.open(part, "wb") as stream:
-            pq.write_table(table, stream, compression="zstd", row_group_size=len(table))
-        fs.mv(part, path)
+        place_of(folder or ".", access).write(name, buffer.getvalue())
     except OSError as error:
         raise SourceError(
             f"{mask(uri)} cannot be written: {_first_line(error)}; choose another folder"
@@ -272,10 +318,10 @@ def save(table: pa.Table, uri: str) -> int:
     return len(table)
 
 
-def checksum(uri: str) -> str:
+def checksum(uri: str, access: Access) -> str:
     """Return the SHA-256 of a file."""
-    with fsspec.open(uri, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    with open_file(uri, access) as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _first_line(error: Exception) -> str:

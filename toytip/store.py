@@ -1,33 +1,41 @@
-"""Versions out: parts are staged, a version is renamed in whole, and its manifest, written last, makes it exist."""
+"""Versions out: parts are staged, a version is published whole, and its manifest, written last, makes it exist."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import fcntl
+import functools
 import hashlib
 import io
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple
 
-import fsspec
 import pandas as pd
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
-from toytip.config import mask
-from toytip.errors import StoreError
+from toytip.claim import STAGING, claim, dead, forget
+from toytip.config import Settings, mask
+from toytip.errors import ClusterError, StoreError
+from toytip.manifest import Manifest, check_table, check_version, digest
+from toytip.place import Disk, Place
+from toytip.reach import access_of, place_of
+from toytip.s3 import Bucket
 from toytip.schema import Table
-from toytip.values import PartKey, PartRecord
+from toytip.values import Access, PartRecord
+
+__all__ = ["Found", "Manifest", "Store", "digest", "new_version", "saying", "store_of"]
 
 MANIFESTS = "_versions"
-STAGING = "_staging"
 REPORTS = "_reports"
+NOTES = "notes"
+READERS = 16
 
 
 def new_version() -> str:
@@ -36,71 +44,36 @@ def new_version() -> str:
     return f"v{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def digest(value: Any) -> str:
-    """Return a short stable hash of plain values.
-
-    >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
-    True
-    """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def store_of(settings: Settings) -> Store:
+    """Return the store that the settings name."""
+    return Store(settings.store, settings.env, access_of(settings.store, settings.endpoint))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """A published version: where it came from, and the files it is made of."""
+class Found(NamedTuple):
+    """A part that some run has made: its record, the run's version, and the file."""
 
-    table: str
+    record: PartRecord
     version: str
-    created: str
-    parts: tuple[PartRecord, ...]
-    config: dict[str, Any]
-    parents: list[dict[str, Any]]
-    schema_digest: str
-    config_digest: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        """Rows in all parts."""
-        return sum(part.rows for part in self.parts)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes in all parts."""
-        return sum(part.bytes for part in self.parts)
-
-    @property
-    def rejects(self) -> dict[str, int]:
-        """Rejected rows by reason, over all parts."""
-        total: dict[str, int] = {}
-        for part in self.parts:
-            for reason, count in part.rejects.items():
-                total[reason] = total.get(reason, 0) + count
-        return total
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read back what was published."""
-        return cls(**{**record, "parts": tuple(PartRecord.from_json(part) for part in record["parts"])})
+    name: str
 
 
 @dataclass(frozen=True)
 class Store:
-    """The versions of every table below `<root>/<env>`, on any file system that fsspec knows."""
+    """The versions of every table below `<root>/<env>`, on a disk or in an object store."""
 
     root: str
     env: str
+    access: Access = field(default_factory=Access)
+
+    @functools.cached_property
+    def place(self) -> Place:
+        """Where the bytes are."""
+        return place_of(self.root, self.access)
 
     @property
-    def _fs(self) -> tuple[Any, str]:
-        fs, path = fsspec.core.url_to_fs(self.root)
-        return fs, f"{path.rstrip('/')}/{self.env}"
-
-    @property
-    def local(self) -> bool:
-        """Whether a rename is possible: staged parts are moved in whole. Elsewhere they are written in place."""
-        return "file" in self._fs[0].protocol
+    def shown(self) -> str:
+        """The store's address, for people."""
+        return mask(self.path())
 
     def path(self, *names: str) -> str:
         """Return the URI or path of something in the store."""
@@ -114,180 +87,254 @@ class Store:
         """Return where a version's manifest lies."""
         return self.path(MANIFESTS, table, f"{version}.json")
 
-    @contextlib.contextmanager
-    def claim(self, version: str) -> Iterator[None]:
-        """Hold a version while it is made; what is left unpublished is removed at the end, and before.
+    def _manifest(self, table: str, version: str) -> str:
+        return f"{self.env}/{MANIFESTS}/{check_table(table)}/{check_version(version)}.json"
 
-        Raises StoreError where the store cannot be written, or another run holds the version. The lock is the
-        system's: it goes with the process, so what a killed run left behind is free to be swept.
+    def _folder(self, table: str, version: str) -> str:
+        """Return where a version's files are to be found once it is published."""
+        return f"{self.env}/{check_table(table)}/version={check_version(version)}"
+
+    def _making(self, table: str, version: str) -> str:
+        """Return where a version's files are put while it is made: in their place where nothing renames."""
+        if not self.place.renames:
+            return self._folder(table, version)
+        return f"{self.env}/{STAGING}/{check_version(version)}/{check_table(table)}"
+
+    # making a version
+
+    @contextlib.contextmanager
+    def making(self, version: str) -> Iterator[None]:
+        """Hold a version while it is made.
+
+        What is unpublished at the end is removed, except after a failure of the store or the cluster: then the
+        parts that are whole stay, out of sight, for the next run to take up. Raises StoreError where the store
+        cannot be written, or another run holds the version.
         """
-        if not self.local:
-            yield
-            return
-        with _saying(f"the store {self.path()} cannot be written"):
-            folder = Path(self._fs[1]) / STAGING
-            folder.mkdir(parents=True, exist_ok=True)
-            self._sweep(folder)
-            lock = (folder / f"{version}.lock").open("w")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(
-                    f"version {version} is being made by another run; wait, or choose another"
-                ) from None
+        self.refuse_unsigned()
+        with contextlib.ExitStack() as stack:
+            with saying(f"the store {self.shown} cannot be written"):
+                held = stack.enter_context(claim(self.place, self.env, check_version(version)))
+                for other in dead(self.place, self.env):
+                    self._take_back(other)
+                self._take_back(version)
             try:
                 yield
-            finally:
-                self._discard(version)
-                Path(lock.name).unlink(missing_ok=True)
+            except (StoreError, ClusterError):
+                with contextlib.suppress(OSError):
+                    held.left = bool(self.place.files(f"{self.env}/{STAGING}/{version}/{NOTES}"))
+                    if not held.left:
+                        self.discard(version)
+                raise
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self.discard(version)
+                raise
+            with saying(f"cannot tidy up in {self.shown}"):
+                self.discard(version)
 
-    def _sweep(self, folder: Path) -> None:
-        """Remove what runs that are no longer alive left unpublished."""
-        for path in folder.glob("*.lock"):
-            with contextlib.suppress(OSError), path.open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._discard(path.stem)
-                path.unlink(missing_ok=True)
+    def _take_back(self, version: str) -> None:
+        """Stage again what a killed run had moved in but not published."""
+        if isinstance(self.place, Disk):
+            for folder in self.place.path(self.env).glob(f"*/version={version}"):
+                table = folder.parent.name
+                if not self.place.exists(self._manifest(table, version)):
+                    for name in self.place.files(self._folder(table, version)):
+                        piece = name.removeprefix(self._folder(table, version))
+                        self.place.move(name, self._making(table, version) + piece)
+                    shutil.rmtree(folder, ignore_errors=True)
 
-    def _discard(self, version: str) -> None:
-        base = Path(self._fs[1])
-        shutil.rmtree(base / STAGING / version, ignore_errors=True)
-        for folder in base.glob(f"*/version={version}"):
-            if not (base / MANIFESTS / folder.parent.name / f"{version}.json").exists():
-                shutil.rmtree(folder, ignore_errors=True)
+    def abandoned(self) -> list[str]:
+        """Return the versions that dead runs left unfinished."""
+        with saying(f"the store {self.shown} cannot be read"):
+            return dead(self.place, self.env)
+
+    def discard(self, version: str) -> None:
+        """Remove all of a version that is not published."""
+        staged = f"{self.env}/{STAGING}/{check_version(version)}"
+        noted = self.place.files(staged)
+        tables = {
+            name.removeprefix(f"{staged}/{NOTES}/").partition("/")[0]
+            for name in noted
+            if f"/{NOTES}/" in name
+        }
+        if isinstance(self.place, Bucket):
+            for table in tables:
+                folder = self._folder(table, version)
+                self.place.abort_uploads(folder)
+                if not self.place.exists(self._manifest(table, version)):
+                    self.place.remove(self.place.files(folder))
+        self.place.remove(noted)
+
+    def sweep(self, version: str) -> None:
+        """Remove all that a dead run left."""
+        with saying(f"cannot tidy up in {self.shown}"):
+            self.discard(version)
+            forget(self.place, self.env, version)
+
+    def refuse_unsigned(self) -> None:
+        """Raise StoreError where writing needs credentials, and there are none."""
+        if isinstance(self.place, Bucket) and self.access.anonymous:
+            raise StoreError(
+                f"writing to {self.shown} needs credentials: set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, here or in .env, or AWS_PROFILE"
+            )
 
     def refuse_published(self, version: str, tables: tuple[str, ...]) -> None:
         """Raise StoreError where a version is published already: it is never changed."""
         for table in tables:
-            fs, _ = self._fs
-            with _saying(f"the store {self.path()} cannot be read"):
-                taken = fs.exists(self.manifest_path(table, version))
-            if taken:
+            if self.published(table, version) is not None:
                 raise StoreError(
-                    f"version {version} of {table} is already published in {mask(self.path())}; "
+                    f"version {version} of {table} is already published in {self.shown}; "
                     "leave out --version for a new one"
                 )
 
-    def write(self, table: Table, version: str, key: PartKey, frame: pd.DataFrame) -> PartRecord:
-        """Write a part; the name follows from the key, so that a retried task overwrites itself."""
+    def write(self, table: Table, version: str, record: PartRecord, frame: pd.DataFrame) -> PartRecord:
+        """Write a part; its name follows from its key, so that a retried task overwrites itself.
+
+        `record` says what is known of it beforehand. Its note, written after it, says that it is whole.
+        """
         buffer = io.BytesIO()
         pq.write_table(table.to_arrow(frame), buffer, compression="zstd")
-        record = self.put(table.name, version, key.path, buffer.getvalue(), rows=len(frame))
-        return PartRecord(**{**asdict(record), "month": key.month, "number": key.number})
+        put = self.put(table.name, version, record.key.path, buffer.getvalue())
+        record = replace(record, rows=len(frame), bytes=put.bytes, checksum=put.checksum)
+        return self._note(table.name, version, record)
 
-    def put(self, table: str, version: str, name: str, content: bytes, rows: int = 0) -> PartRecord:
-        """Write one file of a version that is not yet published."""
-        fs, base = self._fs
-        folder = f"{base}/{STAGING}/{version}/{table}" if self.local else f"{base}/{table}/version={version}"
-        target = f"{folder}/{name}"
-        with _saying(f"cannot write to the store {mask(self.path())}"):
-            if self.local:
-                fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-                part = f"{target}.{secrets.token_hex(4)}.tmp"
-                with fs.open(part, "wb") as stream:
-                    stream.write(content)
-                Path(part).replace(target)
-            else:
-                fs.pipe_file(target, content)
-        checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        return PartRecord(path=name, rows=rows, bytes=len(content), checksum=checksum)
+    def _note(self, table: str, version: str, record: PartRecord) -> PartRecord:
+        name = f"{record.key.month}-{record.key.number:05d}.json"
+        content = json.dumps(asdict(record)).encode()
+        with saying(f"cannot write to the store {self.shown}"):
+            self.place.write(f"{self.env}/{STAGING}/{version}/{NOTES}/{table}/{name}", content)
+        return record
+
+    def put(self, table: str, version: str, name: str, content: bytes) -> PartRecord:
+        """Write one file of a version that is not yet published, as an artifact's."""
+        with saying(f"cannot write to the store {self.shown}"):
+            self.place.write(f"{self._making(table, version)}/{name}", content)
+        return PartRecord(path=name, rows=0, bytes=len(content), checksum=_checksum(content))
+
+    def adopt(self, table: str, version: str, found: Found) -> bool:
+        """Take a part that another run has made: linked on a disk, copied by the server in an object store.
+
+        False where it is no longer there, or no longer what its record says.
+        """
+        record = found.record
+        target = f"{self._making(table, version)}/{record.path}"
+        try:
+            with saying(f"cannot write to the store {self.shown}", but=FileNotFoundError):
+                if isinstance(self.place, Disk) and _checksum(self.place.read(found.name)) != record.checksum:
+                    return False
+                if found.name != target:
+                    self.place.copy(found.name, target)
+        except FileNotFoundError:
+            return False
+        self._note(table, version, record)
+        return True
+
+    def made(self, table: str) -> dict[str, Found]:
+        """Return every part of a table that is there, by its identity: published, or whole in an unfinished run."""
+        found = {}
+        with saying(f"the store {self.shown} cannot be read"):
+            staged = self.place.files(f"{self.env}/{STAGING}")
+            for name in staged:
+                version, kind, of, *_ = [*name.split("/")[2:], "", "", ""]
+                if kind == NOTES and of == table:
+                    with contextlib.suppress(ValueError, FileNotFoundError):
+                        record = TypeAdapter(PartRecord).validate_json(self.place.read(name))
+                        part = f"{self._making(table, version)}/{record.path}"
+                        found[record.identity] = Found(record, version, part)
+        for manifest in self.versions(table):
+            folder = self._folder(table, manifest.version)
+            for record in manifest.parts:
+                found[record.identity] = Found(record, manifest.version, f"{folder}/{record.path}")
+        return found
 
     def publish(self, manifest: Manifest) -> Manifest:
-        """Rename the version in, then create its manifest, exclusively.
+        """Make a version exist: move its files in, then create its manifest, exclusively.
 
         Raises StoreError where the version is published already.
         """
-        fs, base = self._fs
         table, version = manifest.table, manifest.version
         self.refuse_published(version, (table,))
-        text = json.dumps(asdict(manifest), indent=1, default=str).encode()
-        with _saying(f"cannot publish {table} {version} in {mask(self.path())}"):
-            if self.local:
-                target = Path(base) / table / f"version={version}"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (Path(base) / STAGING / version / table).rename(target)
+        making, folder = self._making(table, version), self._folder(table, version)
+        with saying(f"cannot publish {table} {version} in {self.shown}"):
+            wanted = {f"{making}/{part.path}" for part in manifest.parts}
+            self.place.remove(name for name in self.place.files(making) if name not in wanted)
+            if isinstance(self.place, Disk):
+                self.place.move(making, folder)
             try:
-                _create(fs, f"{base}/{MANIFESTS}/{table}/{version}.json", text, local=self.local)
+                self.place.create(self._manifest(table, version), manifest.to_json())
             except FileExistsError:
                 raise StoreError(f"version {version} of {table} has been published by another run") from None
         return manifest
 
+    # reading versions
+
+    def published(self, table: str, version: str) -> Manifest | None:
+        """Return a version's manifest; None where there is none."""
+        name = self._manifest(table, version)
+        with saying(f"the store {self.shown} cannot be read", but=FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                return Manifest.from_json(self.place.read(name), name)
+            return None
+
     def versions(self, table: str | None = None) -> list[Manifest]:
         """Return the published versions, by table and time."""
-        fs, base = self._fs
-        with _saying(f"the store {mask(self.path())} cannot be read"):
-            paths = fs.glob(f"{base}/{MANIFESTS}/{table or '*'}/*.json", refresh=True)
-            return sorted(
-                (self._read_manifest(path) for path in paths), key=lambda m: (m.table, m.created, m.version)
-            )
+        folder = f"{self.env}/{MANIFESTS}" + (f"/{check_table(table)}" if table else "")
+        with saying(f"the store {self.shown} cannot be read"):
+            files = self.place.files(folder)
+            names = [(name, info.mark) for name, info in files.items() if name.endswith(".json")]
+            with ThreadPoolExecutor(READERS) as pool:
+                found = list(pool.map(lambda item: _read_manifest(self.place, *item), names))
+        return sorted(found, key=lambda manifest: (manifest.table, manifest.created, manifest.version))
 
-    def resolve(self, table: str, version: str | None = None) -> Manifest:
-        """Return a version of a table: the one named, or the newest. Raises StoreError where there is none."""
-        fs, base = self._fs
-        if version is None:
-            there = self.versions(table)
-            if not there:
-                raise StoreError(f"no version of {table} in {mask(self.path())}; run the stage before first")
-            return there[-1]
-        path = f"{base}/{MANIFESTS}/{table}/{version}.json"
-        with _saying(f"the store {mask(self.path())} cannot be read"):
-            if not fs.exists(path):
-                raise StoreError(
-                    f"no version {version} of {table} in {mask(self.path())}; see `toytip versions`"
-                )
-            return self._read_manifest(path)
+    def newest(self, table: str) -> Manifest | None:
+        """Return the last version of a table that was published; None where there is none."""
+        there = self.versions(table)
+        return there[-1] if there else None
 
-    def _read_manifest(self, path: str) -> Manifest:
-        try:
-            return Manifest.from_json(json.loads(self._fs[0].cat_file(path)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"{mask(path)}: not a manifest that this toytip reads: {error}") from None
-
-    def read(self, table: Table, version: str, record: PartRecord) -> pd.DataFrame:
-        """Read a part of a published version, only the columns of `table`."""
-        content = io.BytesIO(self.get(table.name, version, record.path))
+    def read(self, table: Table, version: str, record: PartRecord, *, making: bool = False) -> pd.DataFrame:
+        """Read a part of a published version, or of one that is being made; only the columns of `table`."""
+        content = io.BytesIO(self.get(table.name, version, record, making=making))
         return table.from_arrow(pq.ParquetFile(content).read(columns=table.names, use_threads=False))
 
-    def get(self, table: str, version: str, name: str) -> bytes:
-        """Read one file of a published version. Raises StoreError where it is gone."""
-        fs, base = self._fs
-        path = f"{base}/{table}/version={version}/{name}"
-        with _saying(f"{table} {version} in {mask(self.path())} lacks a file"):
-            return bytes(fs.cat_file(path))
+    def get(self, table: str, version: str, record: PartRecord, *, making: bool = False) -> bytes:
+        """Read one file of a version. Raises StoreError where it is gone or has changed."""
+        folder = self._making(table, version) if making else self._folder(table, version)
+        with saying(f"{table} {version} in {self.shown} lacks a file"):
+            content = self.place.read(f"{folder}/{record.path}")
+        if _checksum(content) != record.checksum:
+            raise StoreError(
+                f"{self.version_path(table, version)}/{record.path} is not what was published; "
+                f"see `toytip verify {version}`, or make the version anew"
+            )
+        return content
 
     def save_report(self, version: str, path: Path) -> str:
         """Keep a run's performance report beside the tables; return where."""
-        fs, base = self._fs
-        with _saying(f"cannot write to the store {mask(self.path())}"):
-            fs.makedirs(f"{base}/{REPORTS}", exist_ok=True)
-            fs.put_file(str(path), f"{base}/{REPORTS}/{version}.html")
+        with saying(f"cannot write to the store {self.shown}"):
+            self.place.write(f"{self.env}/{REPORTS}/{version}.html", path.read_bytes())
         return self.path(REPORTS, f"{version}.html")
 
 
-def _create(fs: Any, path: str, content: bytes, *, local: bool) -> None:
-    """Create a file whole and exclusively. Raises FileExistsError where it is there already."""
-    if local:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Linked in, not written in place: a reader never sees half a manifest.
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            part.write_bytes(content)
-            os.link(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    else:
-        fs.pipe_file(path, content, mode="create")
+@functools.lru_cache(maxsize=10_000)
+def _read_manifest(place: Place, name: str, _mark: str) -> Manifest:
+    """Read a manifest once: it never changes, and where it does all the same, its mark is another."""
+    return Manifest.from_json(place.read(name), name)
+
+
+def _checksum(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 @contextlib.contextmanager
-def _saying(what: str) -> Iterator[None]:
+def saying(what: str, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
     """Turn the system's errors into ours: what could not be done, and the system's reason."""
     try:
         yield
+    except but:
+        raise
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        reason = error.strerror or mask(str(error).partition("\n")[0]) or type(error).__name__
         raise StoreError(
             f"{what}: {reason.lower()}; check --store, its space and your rights there"
         ) from None

@@ -33,6 +33,8 @@ from toytip.values import Encoding, Split
 
 TOPIC = "toytip-round"
 ATTEMPTS = 3
+# So long a worker that died may take to come back before the training goes on without it.
+RETURN_S = 30
 GRID = np.float32(2**-22)
 # A worker that says nothing for so long is lost: training fails, and is tried again on those that are left.
 SILENCE_S = 120
@@ -111,11 +113,16 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y = _as_series(X, y)
         data = X.assign(high_tip=y)
         watched = None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1])
+        count = len(workers_of(client))
         for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:  # one that died is started again, and should have its share
+                with contextlib.suppress(TimeoutError):
+                    client.wait_for_workers(count, timeout=RETURN_S)
             try:
                 booster = self._train(client, data, watched, rows)
                 break
-            except (xgb.core.XGBoostError, RuntimeError, distributed.KilledWorker) as error:
+            except (xgb.core.XGBoostError, RuntimeError, ValueError, distributed.KilledWorker) as error:
+                # XGBoost tells of a rank that has lost its rows in any of these ways.
                 reason = str(error).strip().splitlines()[-1]
                 log.warning("training attempt %d of %d failed: %s", attempt, ATTEMPTS, reason)
                 if attempt == ATTEMPTS:
@@ -135,7 +142,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> xgb.Booster:
         client.wait_for_workers(1, timeout=SILENCE_S)
         ranks = list(workers_of(client))[: training_ranks(client)]
-        train = place(client, data, ranks, rows)
+        train, holders = place(client, data, ranks, rows)
         label = train["high_tip"]
         positive = float(label.mean().compute())
         columns = [name for name in train.columns if name != "high_tip"]
@@ -144,7 +151,9 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         evals = []
         if watched is not None:
-            valid = place(client, watched, ranks)
+            valid, watchers = place(client, watched, holders)
+            if set(watchers) - set(holders):
+                raise RuntimeError("a worker was lost while the rows were dealt out")
             dvalid = dxgb.DaskQuantileDMatrix(
                 client, valid[columns], valid["high_tip"].astype("float32"), max_bin=self.max_bin, ref=dtrain
             )
@@ -245,8 +254,10 @@ def _unmute(saved: dict[str, tuple[int, int]]) -> None:
 
 def place(
     client: Any, frame: dd.DataFrame, ranks: list[str], rows: Sequence[int] | None = None
-) -> dd.DataFrame:
+) -> tuple[dd.DataFrame, list[str]]:
     """Compute a frame's partitions on the workers `ranks`, each with about the same number of rows.
+
+    Return it, and the workers that hold it: others than asked for, where one was lost meanwhile.
 
     Where there are fewer partitions than ranks, each is dealt out over all of them.
     """
@@ -263,7 +274,8 @@ def place(
         # Another worker may take it where this one dies: a lost worker must not block the run.
         futures[index] = client.compute(parts[index], workers=[ranks[number]], allow_other_workers=True)
     distributed.wait(futures)
-    return dd.from_delayed(futures, meta=frame._meta, verify_meta=False)  # noqa: SLF001
+    holders = sorted({worker for workers in client.who_has(futures).values() for worker in workers})
+    return dd.from_delayed(futures, meta=frame._meta, verify_meta=False), holders  # noqa: SLF001
 
 
 def _deal(frame: pd.DataFrame, number: int, count: int) -> pd.DataFrame:

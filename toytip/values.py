@@ -70,6 +70,14 @@ def parse_months(text: str) -> tuple[Month, ...]:
     return tuple(sorted(months))
 
 
+@dataclass(frozen=True)
+class Access:
+    """How an object store is reached: its endpoint (None: Amazon's), and whether requests go unsigned."""
+
+    endpoint: str | None = None
+    anonymous: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class MonthPart:
     """One partition of the source: rows `start` to `stop` of one monthly file."""
@@ -80,6 +88,7 @@ class MonthPart:
     start: int
     stop: int
     number: int
+    access: Access = Access()
 
     @property
     def rows(self) -> int:
@@ -110,7 +119,11 @@ class PartKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """What is known of a part once it is written; `path` is below the version's folder."""
+    """What is known of a part once it is written; `path` is below the version's folder.
+
+    `input` names the content that it was made from; `identity` is the digest of that content, the code and the
+    config together: parts of equal identity are equal, byte for byte.
+    """
 
     path: str
     rows: int
@@ -118,6 +131,8 @@ class PartRecord:
     checksum: str
     month: Month | None = None
     number: int = 0
+    input: str = ""
+    identity: str = ""
     rejects: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -125,12 +140,6 @@ class PartRecord:
         """Where the part stands in its table."""
         assert self.month is not None, "an artifact's file stands in no month"
         return PartKey(self.month, self.number)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read back what `asdict` wrote."""
-        month = record["month"]
-        return cls(**{**record, "month": month and Month(*month)})
 
 
 class Span(NamedTuple):

@@ -1,4 +1,4 @@
-"""Looking at what there is: versions, settings; and the synthetic source."""
+"""Looking at what there is: the settings, and the source."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from toytip.cli.app import app, source_app
 from toytip.cli.options import (
     DebugOption,
+    EndpointOption,
     EnvOption,
     JsonOption,
     MonthsOption,
@@ -18,22 +19,6 @@ from toytip.cli.options import (
     WorkersOption,
 )
 from toytip.cli.shell import print_json, settings_of
-
-
-@app.command(epilog="Example:  toytip versions --store ./toytip-store --env prod")
-def versions(
-    store: StoreOption = None, env: EnvOption = None, json_: JsonOption = False, debug: DebugOption = False
-) -> None:
-    """List the published versions of every table: rows, months, bytes, created, parents."""
-    settings = settings_of(locals(), workers_needed=False)
-    from toytip.cli.summarize import show_versions, version_rows
-    from toytip.store import Store
-
-    rows = version_rows(Store(settings.store, settings.env).versions())
-    if json_:
-        print_json({"versions": rows})
-    else:
-        show_versions(rows, f"{settings.store}/{settings.env}")
 
 
 @app.command(epilog="Example:  TOYTIP_WORKERS=4 toytip config")
@@ -92,3 +77,63 @@ def synth(
         )
     else:
         typer.echo(f"{len(made.files)} files, {made.rows:,} rows in {folder}")
+
+
+@source_app.command(
+    epilog="Example:  toytip source fetch --taxi yellow --months 2023-01:2023-12 --to data/yellow"
+)
+def fetch(
+    taxi: Annotated[str, typer.Option("--taxi", help="yellow or green.")] = "yellow",
+    months: MonthsOption = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Folder to fetch to [default: ./toytip-data]", show_default=False),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="Server [default: the TLC's public address]", show_default=False),
+    ] = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fetch monthly files and the zone table; goes on where it was cut, and checks all before they count."""
+    settings = settings_of({**locals(), "data": to}, workers_needed=False)
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from toytip.pipeline import plan
+    from toytip.progress import Progress
+
+    got, _ = plan.fetch(settings, taxi, Path(settings.data), Progress())
+    if json_:
+        print_json({"folder": settings.data, "files": [asdict(file) for file in got]})
+        return
+    there = sum(file.bytes == 0 for file in got)
+    typer.echo(f"{len(got)} files in {settings.data}, {there} of them were there already")
+
+
+@source_app.command(epilog="Example:  toytip source check data/yellow --json")
+def check(
+    source: Annotated[str, typer.Argument(help="Folder, glob, list (commas) or URI of monthly parquet.")],
+    months: MonthsOption = None,
+    endpoint: EndpointOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say of each file: rows, era of its schema, missing values, trips of other months, rows beside its neighbours."""
+    settings = settings_of(locals(), workers_needed=False)
+    from dataclasses import asdict
+
+    from toytip.check import check as check_source
+    from toytip.cli.summarize import show_checked
+    from toytip.progress import Progress
+    from toytip.source import resolve
+
+    found = resolve(source, settings.months, settings.endpoint)
+    progress = Progress()
+    with progress.live(), progress.stage("check", len(found.files)) as stage:
+        checked = check_source(found, stage.advance)
+    if json_:
+        print_json({"taxi": found.taxi, "rows": found.rows, "files": [asdict(file) for file in checked]})
+    else:
+        show_checked(checked)

@@ -33,6 +33,16 @@ RowsOption = Annotated[
 StoreOption = Annotated[
     str | None, _option("--store", help="Where versions live [default: ./toytip-store]", panel=STORE)
 ]
+EndpointOption = Annotated[
+    str | None,
+    _option(
+        "--endpoint", help="Address of the S3 server [default: AWS_ENDPOINT_URL, or Amazon's]", panel=STORE
+    ),
+]
+SourceEndpointOption = Annotated[
+    str | None,
+    _option("--source-endpoint", help="Address of the source's S3 server [default: --endpoint]", panel=READ),
+]
 EnvOption = Annotated[str | None, _option("--env", help="dev or prod [default: dev]", panel=STORE)]
 VersionOption = Annotated[
     str | None, _option("--version", help="Id of the version to publish [default: a new one]", panel=STORE)
@@ -77,9 +87,24 @@ StopOption = Annotated[
     int | None,
     _option("--early-stop", help="Rounds without gain before stopping, 0 = never [default: 20]", panel=LEARN),
 ]
+FreshOption = Annotated[
+    bool | None,
+    _option("--fresh", help="Make everything anew, whatever the store holds already", panel=WORK),
+]
+ExplainOption = Annotated[
+    bool | None, _option("--explain", help="Say of every stage why it runs or not", panel=WORK)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 FromOption = Annotated[
     str | None,
-    typer.Option("--from", help="Version to work on [default: the newest upstream]", show_default=False),
+    typer.Option(
+        "--from", help="Version or tag to work on [default: the newest upstream]", show_default=False
+    ),
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", help="The newest version as of a time: 2026-11-24T10:15, UTC", show_default=False
+    ),
 ]

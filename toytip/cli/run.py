@@ -6,9 +6,12 @@ from toytip.cli.app import app
 from toytip.cli.options import (
     DebugOption,
     DepthOption,
+    EndpointOption,
     EnvOption,
     EtaOption,
+    ExplainOption,
     FeaturesOption,
+    FreshOption,
     JsonOption,
     MemoryOption,
     MonthsOption,
@@ -16,6 +19,7 @@ from toytip.cli.options import (
     RoundsOption,
     RowsOption,
     SchedulerOption,
+    SourceEndpointOption,
     SourceOption,
     StartOption,
     StopOption,
@@ -33,9 +37,11 @@ from toytip.cli.shell import print_json, settings_of
 @app.command(epilog="Example:  toytip run --source data/green-2023 --workers 8")
 def run(
     source: SourceOption = None,
+    source_endpoint: SourceEndpointOption = None,
     months: MonthsOption = None,
     partition_rows: RowsOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
@@ -52,6 +58,8 @@ def run(
     max_depth: DepthOption = None,
     eta: EtaOption = None,
     early_stop: StopOption = None,
+    fresh: FreshOption = None,
+    explain: ExplainOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:

@@ -28,8 +28,9 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
     if workers_needed:
         signal.signal(signal.SIGTERM, _terminate)
-    from toytip.config import Settings
+    from toytip.config import Settings, export_credentials
 
+    export_credentials()
     settings = Settings.load(
         **{name: value for name, value in given.items() if name in Settings.model_fields}
     )
@@ -40,11 +41,12 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     return settings
 
 
-def upstream_of(settings: Settings, table: str, version: str | None) -> Manifest:
-    """Return the version to work on: the one named, or the newest."""
-    from toytip.store import Store
+def upstream_of(settings: Settings, table: str, version: str | None, as_of: str | None = None) -> Manifest:
+    """Return the version to work on: the one of that name or tag, or the newest, as of a moment."""
+    from toytip.history import resolve
+    from toytip.store import store_of
 
-    return Store(settings.store, settings.env).resolve(table, version)
+    return resolve(store_of(settings), table, version, as_of)
 
 
 def run_stage(

@@ -8,11 +8,14 @@ import typer
 
 from toytip.cli.app import app
 from toytip.cli.options import (
+    AsOfOption,
     DebugOption,
     DepthOption,
+    EndpointOption,
     EnvOption,
     EtaOption,
     FeaturesOption,
+    FreshOption,
     FromOption,
     JsonOption,
     MemoryOption,
@@ -21,6 +24,7 @@ from toytip.cli.options import (
     RoundsOption,
     RowsOption,
     SchedulerOption,
+    SourceEndpointOption,
     SourceOption,
     StartOption,
     StopOption,
@@ -41,9 +45,11 @@ if TYPE_CHECKING:
 @app.command(epilog="Example:  toytip clean --source data/green-2023 --workers 2")
 def clean(
     source: SourceOption = None,
+    source_endpoint: SourceEndpointOption = None,
     months: MonthsOption = None,
     partition_rows: RowsOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
@@ -51,6 +57,7 @@ def clean(
     memory_limit: MemoryOption = None,
     scheduler: SchedulerOption = None,
     start_method: StartOption = None,
+    fresh: FreshOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -71,17 +78,20 @@ def clean(
 @app.command(epilog="Example:  toytip featurize --store ./toytip-store")
 def featurize(
     from_: FromOption = None,
+    as_of: AsOfOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    fresh: FreshOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Trips -> the table features."""
     settings = settings_of(locals())
-    upstream = upstream_of(settings, "trips", from_)
+    upstream = upstream_of(settings, "trips", from_, as_of)
     from toytip.pipeline import stages
 
     run_stage(settings, ("features",), lambda context: stages.featurize(context, upstream), json_)
@@ -90,7 +100,9 @@ def featurize(
 @app.command(epilog="Example:  toytip preprocess --features dropoff --valid 2023-11 --test 2023-12")
 def preprocess(
     from_: FromOption = None,
+    as_of: AsOfOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
@@ -105,16 +117,19 @@ def preprocess(
 ) -> None:
     """Features -> the encoding of every feature, fitted on the training months."""
     settings = settings_of(locals())
-    upstream = upstream_of(settings, "features", from_)
-    from toytip.pipeline import stages
+    upstream = upstream_of(settings, "features", from_, as_of)
 
-    run_stage(settings, ("encodings",), lambda context: stages.preprocess(context, upstream)[0], json_)
+    from toytip.pipeline import learn
+
+    run_stage(settings, ("encodings",), lambda context: learn.preprocess(context, upstream)[0], json_)
 
 
 @app.command(epilog="Example:  toytip train --rounds 100 --max-depth 8")
 def train(
     from_: FromOption = None,
+    as_of: AsOfOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
@@ -128,13 +143,15 @@ def train(
 ) -> None:
     """Encoding and its features -> the model. `--from` names the version of the encoding."""
     settings = settings_of(locals())
-    upstream = upstream_of(settings, "encodings", from_)
-    from toytip.pipeline import stages
+    upstream = upstream_of(settings, "encodings", from_, as_of)
+    from toytip.history import resolve
     from toytip.pipeline.context import parent_version
 
     def work(context: Context) -> dict[str, Any]:
-        features = context.store.resolve("features", parent_version(upstream, "features"))
-        return stages.train(context, features, stages.load_encoding(context, upstream), upstream)[0]
+        features = resolve(context.store, "features", parent_version(upstream, "features"))
+        return learn.train(context, features, learn.load_encoding(context, upstream), upstream)[0]
+
+    from toytip.pipeline import learn
 
     run_stage(settings, ("models",), work, json_)
 
@@ -142,26 +159,29 @@ def train(
 @app.command(epilog="Example:  toytip infer --model v20261124T101500Z-3f9c2a")
 def infer(
     from_: FromOption = None,
+    as_of: AsOfOption = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Version of the model [default: the newest]", show_default=False),
     ] = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    fresh: FreshOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Features and the model -> the table scores. `--from` names the version of the features."""
     settings = settings_of(locals())
-    upstream = upstream_of(settings, "features", from_)
-    learned = upstream_of(settings, "models", model)
-    from toytip.pipeline import stages
+    upstream = upstream_of(settings, "features", from_, as_of)
+    learned = upstream_of(settings, "models", model, as_of)
+    from toytip.pipeline import learn, stages
 
     def work(context: Context) -> dict[str, Any]:
-        return stages.infer(context, upstream, stages.load_model(context, learned))
+        return stages.infer(context, upstream, learn.load_model(context, learned))
 
     run_stage(settings, ("scores",), work, json_)
 
@@ -169,21 +189,24 @@ def infer(
 @app.command(epilog="Example:  toytip postprocess --env prod")
 def postprocess(
     from_: FromOption = None,
+    as_of: AsOfOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     version: VersionOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    fresh: FreshOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Scores -> the table predictions, decided at the model's threshold."""
     settings = settings_of(locals())
-    upstream = upstream_of(settings, "scores", from_)
-    from toytip.pipeline import stages
+    upstream = upstream_of(settings, "scores", from_, as_of)
+    from toytip.pipeline import learn, stages
 
     def work(context: Context) -> dict[str, Any]:
-        return stages.postprocess(context, upstream, stages.model_of(context, upstream))
+        return stages.postprocess(context, upstream, learn.model_of(context, upstream))
 
     run_stage(settings, ("predictions",), work, json_)
 
@@ -191,7 +214,9 @@ def postprocess(
 @app.command(epilog="Example:  toytip evaluate --from v20261124T101500Z-3f9c2a --json")
 def evaluate(
     from_: FromOption = None,
+    as_of: AsOfOption = None,
     store: StoreOption = None,
+    endpoint: EndpointOption = None,
     env: EnvOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -200,12 +225,12 @@ def evaluate(
 ) -> None:
     """Predictions -> metrics of every split, beside the trivial baseline."""
     settings = settings_of(locals())
-    upstream = upstream_of(settings, "predictions", from_)
+    upstream = upstream_of(settings, "predictions", from_, as_of)
     from toytip.pipeline import stages
-    from toytip.pipeline.context import opened
+    from toytip.pipeline.context import reading
     from toytip.progress import Progress
 
-    with opened(settings, (), Progress()) as context:
+    with reading(settings, Progress()) as context:
         metrics = stages.evaluate(context, upstream)
     if json_:
         print_json({"version": upstream.version, "metrics": metrics})

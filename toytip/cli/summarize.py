@@ -7,7 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.tree import Tree
 
+from toytip.check import Checked
 from toytip.store import Manifest
 
 # A table that is piped into a file or a log keeps its columns whole.
@@ -33,6 +35,7 @@ def show(summary: dict[str, Any]) -> None:
         console.print(f"{name:<12} {summary['tables'][name]['path']}", soft_wrap=True)
     console.print(f"{'model':<12} {model['path']}", soft_wrap=True)
     console.print(f"{'report':<12} {summary['report']}", soft_wrap=True)
+    console.print(f"{summary['source_bytes_read'] / 1e6:,.1f} MB of raw data read")
     console.print(
         f"{summary['seconds']:.1f} s, {summary['rows_per_s']:,.0f} rows/s, "
         f"{summary['peak_memory_mb']:,.0f} MB at the peak, {summary['workers']} workers"
@@ -45,18 +48,20 @@ def _console() -> Console:
 
 
 def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = None) -> None:
-    """Print a line of metrics for each split; the last column is the F1 of answering yes to every trip."""
+    """Print a column of metrics for each split; the last row is the F1 of answering yes to every trip."""
     table = Table(box=None, pad_edge=False)
-    for title in ("split", "trips", *METRICS):
-        table.add_column(title.replace("_", " "), justify="left" if title == "split" else "right")
-    for split, values in metrics.items():
-        cells = ["-" if values[name] is None else f"{values[name]:.4f}" for name in METRICS]
-        table.add_row(split, f"{values['rows']:,}", *cells)
+    table.add_column("")
+    for split in metrics:
+        table.add_column(split, justify="right")
+    table.add_row("trips", *(f"{values['rows']:,}" for values in metrics.values()))
+    for name in METRICS:
+        cells = ("-" if values[name] is None else f"{values[name]:.4f}" for values in metrics.values())
+        table.add_row(name.replace("_", " "), *cells)
     (console or _console()).print(table)
 
 
-def version_rows(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
-    """Return a plain row for each version: its table, rows, months, bytes, time and parents."""
+def version_rows(manifests: Sequence[Manifest], tags: dict[str, str]) -> list[dict[str, Any]]:
+    """Return a plain row for each version: its table, rows, months, bytes, time, parents and tags."""
     rows = []
     for manifest in manifests:
         months = sorted({part.month for part in manifest.parts if part.month})
@@ -71,28 +76,113 @@ def version_rows(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
                 "bytes": manifest.bytes,
                 "created": manifest.created,
                 "parents": parents or [f"{len(files)} files"],
+                "tags": sorted(name for name, version in tags.items() if version == manifest.version),
             }
         )
     return rows
 
 
 def show_versions(rows: list[dict[str, Any]], where: str) -> None:
-    """Print the versions as a table."""
+    """Print the versions as a table that fits a narrow terminal; `toytip show` tells the rest."""
     console = _console()
     if not rows:
         console.print(f"no versions in {where} yet; `toytip run` makes the first", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("table", "version", "rows", "months", "MB", "created", "parents"):
-        table.add_column(title, justify="right" if title in ("rows", "MB") else "left")
+    for title in ("table", "version", "rows", "months", "MB", "tags"):
+        table.add_column(title, justify="right" if title in ("rows", "MB") else "left", no_wrap=True)
     for row in rows:
-        months = f"{row['months'][0]} to {row['months'][-1]}" if row["months"] else ""
-        cells = (
-            f"{row['rows']:,}",
-            months,
-            f"{row['bytes'] / 1e6:.1f}",
-            row["created"][:19],
-            ", ".join(row["parents"]),
-        )
+        months = f"{row['months'][0]}:{row['months'][-1]}" if row["months"] else ""
+        cells = (f"{row['rows']:,}", months, f"{row['bytes'] / 1e6:.1f}", ", ".join(row["tags"]))
         table.add_row(row["table"], row["version"], *cells)
     console.print(table)
+
+
+def show_manifest(manifest: Manifest) -> None:
+    """Print one table of a version."""
+    console = _console()
+    console.print(
+        f"{manifest.table} {manifest.version}: {manifest.rows:,} rows, {len(manifest.parts)} files, "
+        f"{manifest.bytes / 1e6:,.1f} MB, created {manifest.created[:19]}"
+    )
+    for parent in manifest.parents:
+        told = parent.get("uri") or f"{parent['table']} {parent['version']}"
+        console.print(f"  from {told}", soft_wrap=True)
+    for name, value in manifest.config.items():
+        console.print(f"  {name} = {value}", soft_wrap=True)
+    for reason, count in manifest.rejects.items():
+        console.print(f"  {count:>9,} {reason}")
+    if manifest.metrics:
+        show_metrics(manifest.metrics, console)
+
+
+def show_trace(found: dict[str, Any]) -> None:
+    """Print what a version was made from, as a tree."""
+    _console().print(_branch(found))
+
+
+def _branch(found: dict[str, Any]) -> Tree:
+    if "file" in found:
+        return Tree(f"{found['file']}  {found['rows']:,} rows  {found['checksum']}")
+    if found.get("gone"):
+        return Tree(f"{found['table']} {found['version']}  (removed since)")
+    commit = found["environment"].get("git_commit", "")[:12]
+    tree = Tree(
+        f"[bold]{found['table']} {found['version']}[/]  {found['created'][:19]}  {found['rows']:,} rows  "
+        f"toytip {found['environment'].get('toytip', '')} {commit}"
+    )
+    for part in found["parts"]:
+        tree.add(f"{part['path']}  {part['rows']:,} rows  {part['checksum']}")
+    for parent in found["parents"]:
+        tree.add(_branch(parent))
+    return tree
+
+
+def show_diff(found: dict[str, Any]) -> None:
+    """Print how two versions differ; what is equal is left out."""
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for title in ("", *found["versions"]):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    pairs: dict[str, list[Any]] = {f"{name} rows": pair for name, pair in found["rows"].items()}
+    pairs |= {f"rejected {name}": pair for name, pair in found["rejects"].items()}
+    for stage, changes in found["config"].items():
+        pairs |= {f"{stage} {name}": pair for name, pair in changes.items()}
+    for column, stats in found.get("columns", {}).items():
+        pairs |= {f"{column} {name}": pair for name, pair in stats.items()}
+    for split, values in found.get("metrics", {}).items():
+        pairs |= {f"{split} {name}": pair for name, pair in values.items()}
+    different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    for name, pair in different.items():
+        table.add_row(name, *(_cell(value) for value in pair))
+    console.print(table if different else "rows, rejects, config, columns and metrics are the same")
+    flips = found.get("predictions")
+    if flips and flips["common"]:
+        console.print(
+            f"{flips['flipped']:,} of {flips['common']:,} predictions flipped ({flips['flipped_share']:.4%}), "
+            f"{flips['in_one_only']:,} trips are in one only"
+        )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def show_checked(files: list[Checked]) -> None:
+    """Print a line for each file of a source, and below it what stands out."""
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for title in ("month", "rows", "x neighbours", "of other months", "era"):
+        table.add_column(title, justify="left" if title in ("month", "era") else "right", no_wrap=True)
+    for file in files:
+        beside = "" if file.neighbours is None else f"{file.neighbours:.2f}"
+        table.add_row(file.month, f"{file.rows:,}", beside, f"{file.out_of_month:.4%}", file.era)
+    console.print(table)
+    for name in dict.fromkeys(name for file in files for name in file.nulls):
+        shares = [file.nulls.get(name, 0.0) for file in files]
+        console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of a month")
+    for file in files:
+        for warning in file.warnings:
+            console.print(f"{file.month}: warning: {warning}")

@@ -7,7 +7,6 @@ import datetime as dt
 import importlib.metadata
 import platform
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,15 @@ from typing import Any
 
 import toytip
 from toytip import cluster
-from toytip.config import Settings, mask
+from toytip.config import Settings
 from toytip.errors import StoreError
 from toytip.progress import Progress
 from toytip.schema import Table
-from toytip.store import Manifest, Store, digest, new_version
+from toytip.store import Manifest, Store, digest, new_version, store_of
 from toytip.values import PartRecord
+
+# What a stage has published, by table.
+Published = dict[str, Manifest]
 
 PACKAGES = ("dask", "distributed", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu")
 
@@ -34,7 +36,14 @@ class Context:
     client: Any
     progress: Progress
     version: str
-    started: float = field(default_factory=time.perf_counter)
+    taken_from: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, stage: str, reason: str) -> None:
+        """Keep why a stage runs or not; say it where it was asked for, or where something is taken over."""
+        self.reasons[stage] = reason
+        if self.settings.explain or "taken over" in reason or "reused" in reason:
+            self.progress.say(f"{stage}: {reason}")
 
     def publish(
         self,
@@ -42,8 +51,16 @@ class Context:
         records: Iterable[PartRecord],
         config: dict[str, Any],
         parents: list[dict[str, Any]],
+        *,
+        code: str = "",
+        identity: str = "",
+        metrics: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Publish the version of a table, or of an artifact, from the records of its parts."""
+        """Publish the version of a table, or of an artifact, from the records of its parts.
+
+        Where a run that was killed has published the very same under this version already, that is it.
+        Raises StoreError where the version is published with something else.
+        """
         name, shape = (table, []) if isinstance(table, str) else (table.name, [str(f) for f in table.arrow])
         manifest = Manifest(
             table=name,
@@ -56,8 +73,14 @@ class Context:
             config_digest=digest(config),
             parents=parents,
             schema_digest=digest(shape),
+            code=code,
+            identity=identity,
+            metrics=metrics or {},
             environment=environment(),
         )
+        there = self.store.published(name, self.version)
+        if there is not None and there.parts == manifest.parts and there.identity == identity:
+            return there
         return self.store.publish(manifest)
 
 
@@ -100,19 +123,36 @@ def opened(settings: Settings, tables: tuple[str, ...], progress: Progress) -> I
 
     Raises StoreError where the version is published already or the store cannot be written, before any work.
     """
-    store = Store(settings.store, settings.env)
+    store = store_of(settings)
     version = settings.version or new_version()
+    store.refuse_unsigned()
     store.refuse_published(version, tables)
-    with store.claim(version), cluster.connect(settings) as client:
-        _greet(client, settings, progress, version)
+    with store.making(version), cluster.connect(settings) as client:
+        context = Context(settings, store, client, progress, version)
+        progress.say(f"version {version} in {store.shown}")
+        _greet(client, settings, progress)
+        left = store.abandoned()
         with progress.live():
-            yield Context(settings, store, client, progress, version)
+            yield context
+        for other in left:
+            if other in context.taken_from:
+                store.sweep(other)
+            else:
+                progress.say(f"{other} was never finished; `toytip gc` removes what is left of it")
 
 
-def _greet(client: Any, settings: Settings, progress: Progress, version: str) -> None:
+@contextlib.contextmanager
+def reading(settings: Settings, progress: Progress) -> Iterator[Context]:
+    """Connect to the cluster and show the progress, to work on what is published; nothing is written."""
+    with cluster.connect(settings) as client:
+        _greet(client, settings, progress)
+        with progress.live():
+            yield Context(settings, store_of(settings), client, progress, version="")
+
+
+def _greet(client: Any, settings: Settings, progress: Progress) -> None:
     workers = cluster.workers_of(client)
     threads = sum(info["nthreads"] for info in workers.values())
-    progress.say(f"version {version} in {mask(settings.store)}/{settings.env}")
     progress.say(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
     if settings.scheduler is None and threads > cluster.cores():
         progress.say(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
-
-import fsspec
 
 from toytip import cluster, flow
 from toytip import source as sources
 from toytip.cluster import Shape
 from toytip.config import Settings, mask
-from toytip.errors import PlanError
+from toytip.errors import ConfigError, PlanError
+from toytip.fetch import Fetched, Fetcher
 from toytip.pipeline.context import Context
 from toytip.progress import Progress
+from toytip.reach import access_of, place_of
 from toytip.source import Source
 from toytip.splits import overlaps, plan_split
 from toytip.stages.featurize import feature_set
 from toytip.synth import YEAR, Synth, file_name
-from toytip.values import parse_months
+from toytip.values import TAXIS, Month, parse_months
 
 # Measured on three months of 16 million rows, one row group each, two workers, 11 and 19 features: the growth of a
 # worker's resident memory in the row stages, per row of a partition, and in training, per row that it holds.
@@ -37,10 +38,43 @@ def prepare(settings: Settings, progress: Progress) -> Source | None:
     """
     if settings.source is None:
         return None
-    source = sources.resolve(settings.source, settings.months)
+    source = find(settings, progress)
     if settings.scheduler is None:
         check(settings, progress, source, cluster.shape(settings))
     return source
+
+
+def find(settings: Settings, progress: Progress) -> Source:
+    """Return the source that the settings name; `tlc:yellow` is fetched first, where it is not there yet."""
+    assert settings.source is not None, "there is no default here"
+    kind, _, taxi = settings.source.partition(":")
+    if kind != "tlc":
+        endpoint = settings.source_endpoint or settings.endpoint
+        return sources.resolve(settings.source, settings.months, endpoint)
+    months = fetch(settings, taxi, Path(settings.data), progress)[1]
+    names = ",".join(str(Path(settings.data, f"{taxi}_tripdata_{month}.parquet")) for month in months)
+    return sources.resolve(names, settings.months)
+
+
+def fetch(
+    settings: Settings, taxi: str, folder: Path, progress: Progress
+) -> tuple[list[Fetched], tuple[Month, ...]]:
+    """Fetch the months that the settings name into a folder. Raises ConfigError or SourceError."""
+    if taxi not in TAXIS:
+        raise ConfigError(f"{taxi or 'no taxi'}: the TLC's taxis are {' and '.join(TAXIS)}")
+    if not settings.months:
+        raise ConfigError("which months are to be fetched? say so as --months 2023-01:2023-12")
+    months = parse_months(settings.months)
+    with progress.live(), progress.stage("fetch", len(months) + 1) as stage:
+        sizes: list[int] = []
+
+        def seen(size: int) -> None:
+            sizes.append(size)
+            stage.advance(parts=0, note=f"{sum(sizes) / 1e6:,.1f} MB")
+
+        got = Fetcher(settings.base_url, folder, seen).fetch(taxi, months)
+        stage.advance(parts=len(got), note=f"{sum(file.bytes for file in got) / 1e6:,.1f} MB fetched")
+    return got, months
 
 
 def settle(context: Context, source: Source | None) -> Source:
@@ -64,15 +98,16 @@ def write_synthetic(client: Any, settings: Settings, folder: str, progress: Prog
     recipe = Synth(rows=settings.synth_rows, seed=settings.synth_seed)
     months = parse_months(settings.months) if settings.months else YEAR
     uris = {month: f"{folder}/{file_name(month)}" for month in months}
-    fs, _ = fsspec.core.url_to_fs(folder)
-    lacking = {month: uri for month, uri in uris.items() if not fs.exists(uri)}
+    access = access_of(folder, settings.endpoint)
+    place = place_of(folder, access)
+    lacking = {month: uri for month, uri in uris.items() if not place.exists(file_name(month))}
     if lacking:
         progress.say(f"making a synthetic year, about {recipe.rows:,} trips a month, in {mask(folder)}")
         with progress.stage("synth", len(lacking)) as stage:
-            flow.synthesize(client, lacking, recipe, stage)
+            flow.synthesize(client, lacking, access, recipe, stage)
     else:
         progress.say(f"the synthetic year in {mask(folder)} is there already")
-    return sources.resolve(",".join(uris.values()), settings.months)
+    return sources.resolve(",".join(uris.values()), settings.months, settings.endpoint)
 
 
 def check(settings: Settings, progress: Progress, source: Source, shape: Shape) -> None:

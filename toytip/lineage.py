@@ -1,0 +1,109 @@
+"""Lineage, from the manifests alone: what a version was made from, and what was made from a file."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from toytip.errors import StoreError
+from toytip.history import resolve, tables_of
+from toytip.manifest import Manifest
+from toytip.store import Store
+from toytip.values import Month
+
+ORDER = ("predictions", "scores", "models", "encodings", "features", "trips", "rejects")
+
+
+def outcome(store: Store, version: str) -> Manifest:
+    """Return what a version is for: its predictions, or else the last table that was published under it."""
+    found = {manifest.table: manifest for manifest in tables_of(store, version)}
+    return next((found[name] for name in ORDER if name in found), next(iter(found.values())))
+
+
+def trace(store: Store, manifest: Manifest, month: Month | None = None) -> dict[str, Any]:
+    """Return what a version was made from, down to the files: nested plain values.
+
+    With a month, only that month's parts and files are told, with their checksums, down to the stage that learned
+    from all months. Raises StoreError where the version does not have the month.
+    """
+    parts = [part for part in manifest.parts if part.month == month] if month else []
+    if month and not parts and any(part.month for part in manifest.parts):
+        raise StoreError(f"{manifest.table} {manifest.version} has no month {month}")
+    return {
+        "table": manifest.table,
+        "version": manifest.version,
+        "created": manifest.created,
+        "rows": sum(part.rows for part in parts) if parts else manifest.rows,
+        "config": manifest.config,
+        "code": manifest.code,
+        "environment": manifest.environment,
+        "parts": [
+            {"path": part.path, "rows": part.rows, "checksum": part.checksum, "input": part.input}
+            for part in parts
+        ],
+        "parents": [_parent(store, parent, month) for parent in _of_month(manifest, parts)],
+    }
+
+
+def _of_month(manifest: Manifest, parts: list[Any]) -> list[dict[str, Any]]:
+    """Leave out the files that a month's parts do not come from."""
+    inputs = {part.input.partition("[")[0] for part in parts}
+    return [p for p in manifest.parents if "table" in p or not inputs or p["checksum"] in inputs]
+
+
+def _parent(store: Store, parent: dict[str, Any], month: Month | None) -> dict[str, Any]:
+    if "table" not in parent:
+        return {"file": parent["uri"], **{k: parent[k] for k in ("rows", "bytes", "checksum")}}
+    found = store.published(parent["table"], parent["version"])
+    if found is None:
+        return {**parent, "gone": True}
+    # What was learned was learned from all months.
+    return trace(store, found, month if parent["table"] in ("features", "trips", "scores") else None)
+
+
+def impact(store: Store, file: str) -> list[Manifest]:
+    """Return every version that was made from a file, directly or not, in order of time.
+
+    The file is named by its address, the end of it, or its checksum. Raises StoreError where nothing was.
+    """
+    versions = store.versions()
+    touched = {
+        (m.table, m.version)
+        for m in versions
+        for parent in m.parents
+        if "uri" in parent and _is(file, parent)
+    }
+    if not touched:
+        raise StoreError(f"nothing in {store.shown} was made from {file}; `toytip trace V` shows the files")
+    found: list[Manifest] = []
+    for manifest in sorted(versions, key=lambda m: m.created):
+        parents = {(p["table"], p["version"]) for p in manifest.parents if "table" in p}
+        if (manifest.table, manifest.version) in touched or parents & touched:
+            touched.add((manifest.table, manifest.version))
+            found.append(manifest)
+    return found
+
+
+def _is(file: str, parent: dict[str, Any]) -> bool:
+    wanted, uri = PurePosixPath(file).parts, PurePosixPath(parent["uri"]).parts
+    plain = tuple(piece for piece in wanted if piece not in (".", ".."))
+    return parent["checksum"] == file or (bool(plain) and uri[-len(plain) :] == plain)
+
+
+def family(store: Store, version: str) -> dict[str, Manifest]:
+    """Return the tables that belong to a version: its own, and those it was made from, by name."""
+    found: dict[str, Manifest] = {}
+    todo = [*tables_of(store, version)]
+    while todo:
+        manifest = todo.pop(0)
+        if manifest.table not in found:
+            found[manifest.table] = manifest
+            todo += [
+                resolve(store, parent["table"], parent["version"])
+                for parent in manifest.parents
+                if "table" in parent
+            ]
+    if "features" in found and "rejects" not in found:
+        rejects = store.published("rejects", found["features"].version)
+        found |= {"rejects": rejects} if rejects else {}
+    return found

@@ -1,0 +1,114 @@
+"""The manifest: what a published version is made of, and where it came from."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from toytip.errors import StoreError
+from toytip.place import safe
+from toytip.values import PartRecord
+
+FORMAT = 1
+_TABLE = re.compile(r"[a-z][a-z_]{0,40}")
+VERSION = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+
+
+def digest(value: Any) -> str:
+    """Return a short stable hash of plain values.
+
+    >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A published version of a table or artifact.
+
+    `parents` are tables with versions, or source files with size and checksum. `identity` is the digest of all that an
+    artifact was made from (parts carry their own); `code` is the digest of the code that made it.
+    """
+
+    table: str
+    version: str
+    created: str
+    parts: tuple[PartRecord, ...]
+    config: dict[str, Any]
+    parents: list[dict[str, Any]]
+    schema_digest: str
+    config_digest: str = ""
+    code: str = ""
+    identity: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def rows(self) -> int:
+        """Rows in all parts."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in all parts."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def rejects(self) -> dict[str, int]:
+        """Rejected rows by reason, over all parts."""
+        total: dict[str, int] = {}
+        for part in self.parts:
+            for reason, count in part.rejects.items():
+                total[reason] = total.get(reason, 0) + count
+        return total
+
+    @property
+    def folder(self) -> str:
+        """Where the version's files lie, below the store's side."""
+        return f"{self.table}/version={self.version}"
+
+    def to_json(self) -> builtins.bytes:
+        """Return the bytes that are published."""
+        return json.dumps(asdict(self), indent=1, default=str).encode()
+
+    @classmethod
+    def from_json(cls, content: builtins.bytes, name: str) -> Self:
+        """Read back what was published under a name.
+
+        Raises StoreError for what is no manifest, or one that leads anywhere but into its own version.
+        """
+        try:
+            manifest = TypeAdapter(cls).validate_json(content)
+            identity = check_table(manifest.table), check_version(manifest.version)
+            paths = [safe(part.path) for part in manifest.parts]
+        except ValueError as error:
+            reason = " ".join(str(error).splitlines()[1:3]).strip()
+            raise StoreError(f"{name}: not a manifest that this toytip reads: {reason}") from None
+        if manifest.format > FORMAT:
+            raise StoreError(f"{name}: written by a later toytip; upgrade this one")
+        if not name.endswith("{}/{}.json".format(*identity)) or len(set(paths)) < len(paths):
+            raise StoreError(f"{name}: the manifest is not of this version; the store was tampered with")
+        return manifest
+
+
+def check_table(name: str) -> str:
+    """Return the name of a table. Raises StoreError where no table can have it."""
+    if not _TABLE.fullmatch(name):
+        raise StoreError(f"{name!r} is not the name of a table; see `toytip versions`")
+    return name
+
+
+def check_version(version: str) -> str:
+    """Return a version. Raises StoreError where no version can be named so."""
+    if not VERSION.fullmatch(version):
+        raise StoreError(f"{version!r} is not a version: a letter, then letters, digits, . _ - only")
+    return version

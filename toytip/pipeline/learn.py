@@ -1,0 +1,175 @@
+"""The stages that learn: `features` to an encoding, and both to a model. What was learned from the very same is reused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from functools import reduce
+from typing import Any
+
+from toytip import flow
+from toytip import train as training
+from toytip.history import resolve
+from toytip.pipeline.context import Context, Published, parent, parent_version
+from toytip.pipeline.identity import code_of, identity
+from toytip.splits import overlaps, plan_split
+from toytip.stages import featurize as features_of
+from toytip.stages import postprocess as decisions
+from toytip.stages import preprocess as encodings
+from toytip.store import Manifest
+from toytip.tally import Tally
+from toytip.values import Encoding, Model, Params
+
+FEATURES = features_of.TABLE
+
+
+def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> tuple[Published, Encoding]:
+    """`features` -> the encoding, fitted on the training rows only.
+
+    With `reuse`, one that was fitted on the very same rows, by the same code, is taken instead.
+    """
+    settings = context.settings
+    months = tuple(dict.fromkeys(record.key.month for record in features.parts))
+    split = plan_split(months, settings.train, settings.valid, settings.test)
+    names = features_of.feature_set(settings.features)
+    records = [record for record in features.parts if overlaps(record.key.month, split.train)]
+    config = {"features": settings.features, "population": settings.population, "split": asdict(split)}
+    made_from = identity("preprocess", [record.checksum for record in records], config)
+    there = _reused(context, "preprocess", "encodings", made_from) if reuse else None
+    if there is not None:
+        return {"encodings": there}, load_encoding(context, there)
+    lazy = flow.published(context.store, FEATURES, features.version, records)
+    with context.progress.stage("preprocess", len(records)) as stage:
+        done = flow.collect(context.client, flow.counted(lazy, names, split, settings.population), stage)
+    censuses = [item.census for item in done if item.census is not None]
+    census = reduce(encodings.Census.merge, censuses, encodings.Census.empty(names))
+    encoding = encodings.fit(census, split, settings.population)
+    content = json.dumps(encoding.to_json()).encode()
+    record = context.store.put("encodings", context.version, "encoding.json", content)
+    manifest = context.publish(
+        "encodings", [record], config, [parent(features)], code=code_of("preprocess"), identity=made_from
+    )
+    return {"encodings": manifest}, encoding
+
+
+def _reused(context: Context, stage: str, table: str, made_from: str) -> Manifest | None:
+    """Return the version of an artifact that was made from the very same; None where it must be made."""
+    if context.settings.fresh:
+        context.tell(stage, "everything is made anew, as asked (--fresh)")
+        return None
+    before = context.store.versions(table)
+    for manifest in reversed(before):
+        if manifest.identity == made_from:
+            context.tell(stage, f"same input, code and config: {manifest.version} is reused")
+            return manifest
+    if not before:
+        reason = "first of its kind"
+    elif before[-1].code != code_of(stage):
+        reason = f"its code or packages are not those of {before[-1].version}"
+    else:
+        reason = f"its input or config are not those of {before[-1].version}"
+    context.tell(stage, reason)
+    return None
+
+
+def train(
+    context: Context, features: Manifest, encoding: Encoding, encoded: Manifest, *, reuse: bool = False
+) -> tuple[Published, Model]:
+    """`features` and the encoding -> the model, with the threshold tuned on the validation rows.
+
+    With `reuse`, a model that was trained on the very same, by the same code, is taken instead.
+    """
+    settings = context.settings
+    params = Params(
+        rounds=settings.rounds, max_depth=settings.max_depth, eta=settings.eta, early_stop=settings.early_stop
+    )
+    learned = [span for name, span in encoding.split.spans().items() if name != "test"]
+    records = [r for r in features.parts if any(overlaps(r.key.month, span) for span in learned)]
+    made_from = identity("train", [part.checksum for part in (*encoded.parts, *records)], asdict(params))
+    there = _reused(context, "train", "models", made_from) if reuse else None
+    if there is not None:
+        return {"models": there}, load_model(context, there)
+    fitted = _fit(context, features, encoding, params)
+    model = Model(version=context.version, booster=fitted.booster_, encoding=encoding, rounds=fitted.rounds_)
+    model = replace(model, threshold=_tune(context, features, model))
+    return _save(context, model, params, [parent(features), parent(encoded)], made_from), model
+
+
+def _fit(context: Context, features: Manifest, encoding: Encoding, params: Params) -> training.TipClassifier:
+    matrices = {}
+    for name, span in encoding.split.spans().items():
+        records = [record for record in features.parts if overlaps(record.key.month, span)]
+        frame = flow.published(context.store, FEATURES, features.version, records)
+        matrices[name] = flow.encoded(frame, encoding, name), records
+    matrix, records = matrices["train"]
+    with context.progress.stage("train", params.rounds) as stage:
+
+        def show(event: dict[str, Any]) -> None:
+            loss = event["log_loss"]
+            stage.advance(
+                note=f"valid log loss {loss:.5f}" if loss is not None else "",
+                parts=event["round"] - stage.done,
+            )
+
+        classifier = training.TipClassifier(**asdict(params), max_bin=max(encoding.max_bin, 2), on_round=show)
+        valid = matrices.get("valid")
+        classifier.fit(
+            matrix.drop(columns="high_tip"),
+            matrix["high_tip"],
+            eval_set=None if valid is None else (valid[0].drop(columns="high_tip"), valid[0]["high_tip"]),
+            rows=[record.rows for record in records],
+        )
+        stage.note = f"{classifier.rounds_} rounds kept"
+    return classifier
+
+
+def _tune(context: Context, features: Manifest, model: Model) -> float:
+    """Return the threshold with the best F1 on the validation rows; the default where there are none."""
+    span = model.encoding.split.valid
+    if span is None:
+        return decisions.DEFAULT
+    records = [record for record in features.parts if overlaps(record.key.month, span)]
+    scores = flow.scored(flow.published(context.store, FEATURES, features.version, records), model)
+    with context.progress.stage("tune", len(records)) as stage:
+        done = flow.collect(context.client, flow.tallied(flow.decided(scores, decisions.DEFAULT)), stage)
+    tally = flow.merged(done).get("valid", Tally.empty())
+    return decisions.tune(tally.negatives, tally.positives)
+
+
+def _save(
+    context: Context, model: Model, params: Params, parents: list[dict[str, Any]], made_from: str
+) -> Published:
+    about = {
+        "version": model.version,
+        "rounds": model.rounds,
+        "threshold": model.threshold,
+        "encoding": model.encoding.to_json(),
+    }
+    files = {"model.ubj": model.booster, "model.json": json.dumps(about).encode()}
+    records = [context.store.put("models", context.version, name, content) for name, content in files.items()]
+    manifest = context.publish(
+        "models", records, asdict(params), parents, code=code_of("train"), identity=made_from
+    )
+    return {"models": manifest}
+
+
+def _content(context: Context, manifest: Manifest, name: str) -> bytes:
+    record = next(part for part in manifest.parts if part.path == name)
+    return context.store.get(manifest.table, manifest.version, record)
+
+
+def load_encoding(context: Context, manifest: Manifest) -> Encoding:
+    """Read a published encoding."""
+    return Encoding.from_json(json.loads(_content(context, manifest, "encoding.json")))
+
+
+def load_model(context: Context, manifest: Manifest) -> Model:
+    """Read a published model."""
+    about = json.loads(_content(context, manifest, "model.json"))
+    booster = _content(context, manifest, "model.ubj")
+    return Model(**{**about, "encoding": Encoding.from_json(about["encoding"])}, booster=booster)
+
+
+def model_of(context: Context, manifest: Manifest) -> Model:
+    """Read the model that a version was made with."""
+    return load_model(context, resolve(context.store, "models", parent_version(manifest, "models")))
