@@ -130,7 +130,7 @@ def test_partitions_go_to_workers_evenly_by_rows(features, client):
     rows = dict.fromkeys(ranks, 0)
     sizes = placed.map_partitions(len).compute().tolist()
     assert sum(sizes) == 1_500
-    few = place(client, frame.partitions[:1], ranks)
+    few, _ = place(client, frame.partitions[:1], ranks)
     assert few.npartitions == len(ranks) == len(rows)
 
 
