@@ -111,6 +111,26 @@ def test_the_version_of_a_killed_run_can_be_made_again(killed):
     assert not below(killed, "_staging/*")
 
 
+def test_what_a_killed_run_left_can_be_removed(killed):
+    with killed.making("v2"):
+        publish(killed, "v2")
+    waste = upkeep.needless(killed, 1)
+    assert (waste.versions, waste.abandoned) == ([], ["v1"])
+    assert waste.bytes > 0
+    upkeep.remove(killed, waste)
+    assert below(killed, "**/*.parquet") == ["trips/version=v2/year=2023/month=1/part-00000.parquet"]
+    assert not below(killed, "_staging/*")
+
+
+def test_what_is_not_a_manifest_is_not_read(store):
+    with store.making("v1"):
+        publish(store)
+    folder = Path(store.manifest_path("trips", "v1")).parent
+    for name in ("v1 (copy).json", ".v2.json.1a2b3c4d", "notes.txt", "%2e%2e.json", "é.json"):
+        (folder / name).write_text("{")
+    assert [manifest.version for manifest in store.versions()] == ["v1"]
+
+
 def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
     for error, left in ((StoreError("the disk is full"), True), (KeyboardInterrupt(), False)):
         with contextlib.suppress(StoreError, KeyboardInterrupt), store.making("v1"):

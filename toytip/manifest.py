@@ -100,6 +100,15 @@ class Manifest:
         return manifest
 
 
+def is_manifest(name: str) -> bool:
+    """Tell whether a file is where a manifest is; a copy that someone made beside it is none."""
+    table, _, file = name.rpartition("/")
+    version, dot, kind = file.rpartition(".")
+    return bool(
+        VERSION.fullmatch(version) and dot + kind == ".json" and _TABLE.fullmatch(table.rpartition("/")[2])
+    )
+
+
 def check_table(name: str) -> str:
     """Return the name of a table. Raises StoreError where no table can have it."""
     if not _TABLE.fullmatch(name):

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from toytip.claim import STAGING, claim, dead, forget
 from toytip.config import Settings, mask
 from toytip.errors import ClusterError, StoreError
-from toytip.manifest import Manifest, check_table, check_version, digest
+from toytip.manifest import Manifest, check_table, check_version, digest, is_manifest
 from toytip.place import Disk, Place
 from toytip.reach import access_of, place_of
 from toytip.s3 import Bucket
@@ -282,7 +282,7 @@ class Store:
         folder = f"{self.env}/{MANIFESTS}" + (f"/{check_table(table)}" if table else "")
         with saying(f"the store {self.shown} cannot be read"):
             files = self.place.files(folder)
-            names = [(name, info.mark) for name, info in files.items() if name.endswith(".json")]
+            names = [(name, info.mark) for name, info in files.items() if is_manifest(name)]
             with ThreadPoolExecutor(READERS) as pool:
                 found = list(pool.map(lambda item: _read_manifest(self.place, *item), names))
         return sorted(found, key=lambda manifest: (manifest.table, manifest.created, manifest.version))
