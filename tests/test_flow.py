@@ -51,7 +51,8 @@ def test_building_computes_nothing(lazy, parts):
         features = flow.featurized(flow.cleaned(flow.raw_trips(parts))[0])
         flow.encoded(features, encoding, "train").optimize()
         model = Model(version="v1", booster=b"", encoding=encoding, rounds=1)
-        flow.tallied(flow.decided(flow.scored(features, model), 0.5)).optimize()
+        summing = flow.Summing(features, flow.Rule(encoding))
+        flow.tallied(flow.decided(flow.scored(features, model), 0.5), summing).optimize()
         flow.counted(features, feature_set("payment"), SPLIT, "all").optimize()
 
 

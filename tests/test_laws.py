@@ -12,7 +12,7 @@ from tests.conftest import GOOD, make_trips, raw_table
 from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table, trip_id_base
 from toytip.stages import clean, conform, featurize, postprocess, preprocess, summary
 from toytip.tally import merge
-from toytip.values import Month, MonthPart, Span, Split
+from toytip.values import Encoding, Month, MonthPart, Span, Split
 
 SPLIT = Split(
     train=Span("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
@@ -110,9 +110,15 @@ def test_the_census_merges_exactly(trips, at):
 @settings(max_examples=25, deadline=None)
 @given(some_trips, cuts)
 def test_summaries_merge_exactly(trips, at):
-    predictions = predicted(trips)
-    a, b, c = [*(summary.summarize(piece) for piece in cut(predictions, [*at, 3, 9][:2]))]
-    assert merge(merge(a, b), c) == merge(a, merge(b, c)) == summary.summarize(predictions)
+    features, predictions = featurize.featurize(kept(trips)), predicted(trips)
+    encoding = Encoding(features=(), split=SPLIT, population="all", rows=5, positives=2)
+
+    def summed(frames):
+        return summary.summarize(*frames, encoding, ("Queens",) * 266)
+
+    pieces = zip(*(cut(frame, [*at, 3, 9][:2]) for frame in (predictions, features)), strict=True)
+    a, b, c = map(summed, pieces)
+    assert merge(merge(a, b), c) == merge(a, merge(b, c)) == summed((predictions, features))
     assert merge(a, b) == merge(b, a)
     assert merge(a, {}) == merge({}, a) == a
 

@@ -41,6 +41,26 @@ class Done:
     census: preprocess.Census | None = None
 
 
+@dataclass(frozen=True)
+class Rule:
+    """How predictions are summed up: by the splits and rates of an encoding, and the names of the zones' boroughs."""
+
+    encoding: Encoding
+    boroughs: tuple[str, ...] = ()
+
+    def __call__(self, predictions: pd.DataFrame, features: pd.DataFrame) -> Summary:
+        """Return the summary of a partition."""
+        return summary.summarize(predictions, features, self.encoding, self.boroughs)
+
+
+@dataclass(frozen=True)
+class Summing:
+    """What predictions are summed up with: lazy features of the same rows, and the rule."""
+
+    features: dd.DataFrame
+    rule: Rule
+
+
 LAZY_DONE = pd.Series(dtype=object, name="done")
 
 
@@ -123,17 +143,20 @@ def written(
     version: str,
     records: Sequence[PartRecord],
     frames: dict[Table, dd.DataFrame],
-    *,
-    summed: bool = False,
+    summing: Summing | None = None,
 ) -> dd.Series:
     """Write frames, partition by partition, as parts of their tables: a lazy series of Done.
 
-    `records` say of each partition what is known beforehand: its key, its input, its identity.
+    `records` say of each partition what is known beforehand: its key, its input, its identity. With `summing` the
+    first table is summed up with the features that it was made of.
     """
     first, *others = frames.values()
+    if summing is not None:
+        others.append(summing.features)
     return _map(
         first, _write, LAZY_DONE, *others,
-        store=store, version=version, records=tuple(records), tables=tuple(frames), summed=summed,
+        store=store, version=version, records=tuple(records), tables=tuple(frames),
+        sums=None if summing is None else dask.delayed(summing.rule, pure=True),
     )  # fmt: skip
 
 
@@ -143,28 +166,27 @@ def _write(
     version: str,
     records: tuple[PartRecord, ...],
     tables: tuple[Table, ...],
-    summed: bool,
+    sums: Rule | None,
     partition_info: dict[str, int] | None = None,
 ) -> pd.Series:
     assert partition_info is not None, "Dask tells every task its partition"
     planned = records[partition_info["number"]]
     written = {}
-    for table, frame in zip(tables, frames, strict=True):
+    for table, frame in zip(tables, frames, strict=False):  # the features that are summed come last
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
         written[table.name] = store.write(table, version, replace(planned, rejects=reasons), frame)
-    done = Done(len(frames[0]), written, summary.summarize(frames[0]) if summed else {})
+    done = Done(len(frames[0]), written, sums(frames[0], frames[-1]) if sums else {})
     return pd.Series([done], dtype=object, name="done")
 
 
-def tallied(predictions: dd.DataFrame) -> dd.Series:
-    """Summarize predictions: a lazy series of Done."""
-    return _map(predictions, _tally, LAZY_DONE)
+def tallied(predictions: dd.DataFrame, summing: Summing) -> dd.Series:
+    """Sum up predictions with the features that they were made of: a lazy series of Done."""
+    return _map(predictions, _tally, LAZY_DONE, summing.features, dask.delayed(summing.rule, pure=True))
 
 
-def _tally(predictions: pd.DataFrame) -> pd.Series:
-    return pd.Series(
-        [Done(len(predictions), summary=summary.summarize(predictions))], dtype=object, name="done"
-    )
+def _tally(predictions: pd.DataFrame, features: pd.DataFrame, rule: Rule) -> pd.Series:
+    done = Done(len(predictions), summary=rule(predictions, features))
+    return pd.Series([done], dtype=object, name="done")
 
 
 def counted(features: dd.DataFrame, names: tuple[str, ...], encoding: Any, population: str) -> dd.Series:

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -309,11 +308,11 @@ class Store:
             )
         return content
 
-    def save_report(self, version: str, path: Path) -> str:
-        """Keep a run's performance report beside the tables; return where."""
+    def save_report(self, name: str, content: bytes) -> str:
+        """Keep a report of a run beside the tables; return where."""
         with saying(f"cannot write to the store {self.shown}"):
-            self.place.write(f"{self.env}/{REPORTS}/{version}.html", path.read_bytes())
-        return self.path(REPORTS, f"{version}.html")
+            self.place.write(f"{self.env}/{REPORTS}/{name}", content)
+        return self.path(REPORTS, name)
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -6,24 +6,41 @@ All is kept in whole numbers (losses in units of 2^-32), so that the order of me
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 # Probabilities are counted in bins of 2^-14: thresholds are exact in float32, and the error that bins bring
-# into the AUC is bounded by the pairs that share a bin (`evaluate.auc_error`).
+# into the AUC is bounded by the pairs that share a bin (`metrics.auc_error`). Days and slices, of which there are
+# many, have bins of 2^-9.
 BINS = 2**14
+COARSE = 2**9
 UNIT = 2.0**32
 
 Counts = npt.NDArray[np.int64]
 
 
+class Cell(NamedTuple):
+    """Which trips a tally is of: a split, paid by card or not, and a value of a slice; and whose probabilities.
+
+    The slice "" is all trips. `predictor` is `model`, or `hour_zone`: the rate of high tips by hour and pickup zone.
+    """
+
+    split: str
+    card: bool
+    predictor: str = "model"
+    slice: str = ""
+    value: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Counts over the trips of one split.
+    """Counts over some trips.
 
-    `negatives` and `positives` count trips by bin of probability; `true_positives` and `false_positives` at
-    the decision; `log_loss` and `squared_error` are sums in units of 2^-32.
+    `negatives` and `positives` count trips by bin of probability (equal bins of [0, 1]); `true_positives` and
+    `false_positives` at the decision; `log_loss` and `squared_error` are sums in units of 2^-32.
     """
 
     negatives: Counts
@@ -34,9 +51,14 @@ class Tally:
     squared_error: int
 
     @classmethod
-    def empty(cls) -> Tally:
+    def empty(cls, bins: int = BINS) -> Tally:
         """The neutral tally."""
-        return cls(np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), 0, 0, 0, 0)
+        return cls(np.zeros(bins, np.int64), np.zeros(bins, np.int64), 0, 0, 0, 0)
+
+    @property
+    def rows(self) -> int:
+        """The trips counted."""
+        return int(self.positives.sum() + self.negatives.sum())
 
     def merge(self, other: Tally) -> Tally:
         """Return the tally of both sets of trips; associative and commutative, exactly."""
@@ -50,12 +72,27 @@ class Tally:
     __hash__ = None  # type: ignore[assignment]  # arrays do not hash
 
 
-Summary = dict[str, Tally]
+Summary = dict[Cell, Tally]
+POPULATIONS = ("all", "card")
 
 
 def merge(a: Summary, b: Summary) -> Summary:
-    """Merge two summaries, split by split."""
-    neutral = Tally.empty()
-    return {
-        name: a.get(name, neutral).merge(b.get(name, neutral)) for name in [*a, *(n for n in b if n not in a)]
-    }
+    """Merge two summaries, cell by cell."""
+    both = {cell: tally.merge(b[cell]) if cell in b else tally for cell, tally in a.items()}
+    return both | {cell: tally for cell, tally in b.items() if cell not in a}
+
+
+def select(summary: Summary, split: str, population: str, predictor: str = "model") -> Tally:
+    """Return the tally of a split's trips, all of them or those paid by card."""
+    cells = [Cell(split, card, predictor) for card in ((True,) if population == "card" else (True, False))]
+    return reduce(Tally.merge, (summary[cell] for cell in cells if cell in summary), Tally.empty())
+
+
+def slices(summary: Summary, split: str, population: str) -> dict[tuple[str, str], Tally]:
+    """Return the tallies of a split by slice and value, of all trips or those paid by card."""
+    found: dict[tuple[str, str], Tally] = {}
+    for cell, tally in summary.items():
+        if cell.split == split and cell.slice and (cell.card or population == "all"):
+            name = (cell.slice, cell.value)
+            found[name] = found[name].merge(tally) if name in found else tally
+    return found

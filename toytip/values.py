@@ -7,9 +7,14 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from toytip.errors import ConfigError
 
 TAXIS = ("yellow", "green")
+# The TLC numbers its zones from 1 to 265.
+ZONES = 266
 
 
 class Month(NamedTuple):
@@ -210,6 +215,18 @@ class Encoding:
     population: str
     rows: int
     positives: int
+    rates: tuple[float, ...] = ()
+
+    def rate_of(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the share of high tips among the training rows of an hour (0 to 23) and pickup zone.
+
+        What has few training rows is drawn to the share of them all: it counts for twenty rows more.
+        """
+        if not self.rates:
+            return np.full(len(hour), self.positives / self.rows, np.float32)
+        table = np.asarray(self.rates, np.float32)
+        place = hour.astype(np.int64) * ZONES + np.clip(zone.astype(np.int64), 0, ZONES - 1)
+        return np.asarray(table[place], np.float32)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -229,7 +246,8 @@ class Encoding:
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
         features = tuple(FeatureCodes(**{**f, "values": tuple(f["values"])}) for f in record["features"])
-        return cls(**{**record, "features": features, "split": Split.from_json(record["split"])})
+        split, rates = Split.from_json(record["split"]), tuple(record.get("rates", ()))
+        return cls(**{**record, "features": features, "split": split, "rates": rates})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -226,15 +226,17 @@ def evaluate(
     """Predictions -> metrics of every split, beside the trivial baseline."""
     settings = settings_of(locals())
     upstream = upstream_of(settings, "predictions", from_, as_of)
-    from toytip.pipeline import stages
+    from toytip.pipeline import learn, stages
     from toytip.pipeline.context import reading
     from toytip.progress import Progress
 
     with reading(settings, Progress()) as context:
-        metrics = stages.evaluate(context, upstream)
+        evaluation = stages.evaluate(context, upstream, learn.model_of(context, upstream))
     if json_:
-        print_json({"version": upstream.version, "metrics": metrics})
+        print_json(
+            {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}
+        )
     else:
-        from toytip.cli.summarize import show_metrics
+        from toytip.cli.summarize import show_evaluation
 
-        show_metrics(metrics)
+        show_evaluation(evaluation.report)

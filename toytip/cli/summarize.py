@@ -27,7 +27,7 @@ def show(summary: dict[str, Any]) -> None:
     )
     if summary["source"] == "synthetic":
         console.print("the trips are synthetic: what follows says nothing of real passengers")
-    show_metrics(summary["metrics"], console)
+    show_evaluation(summary["evaluation"], console)
     console.print(
         f"model: {model['rounds']} rounds, {len(model['features'])} features, threshold {model['threshold']:.4f}"
     )
@@ -58,6 +58,50 @@ def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = N
         cells = ("-" if values[name] is None else f"{values[name]:.4f}" for values in metrics.values())
         table.add_row(name.replace("_", " "), *cells)
     (console or _console()).print(table)
+
+
+WHY_TWO = (
+    "The meter records card tips only: a cash trip always looks like no tip. `all` is therefore the easier task, "
+    "much of which is telling how a trip was paid; `card` asks who tips."
+)
+
+
+def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None = None) -> None:
+    """Print the last split's metrics, of all trips and of those paid by card, beside the trivial baselines."""
+    console = console or _console()
+    for split, populations in list(report.items())[::-1]:
+        console.print(f"\n[bold]{split}[/]")
+        for population, told in populations.items():
+            console.print(_evaluation(population, told))
+    console.print(WHY_TWO)
+    worst = next(reversed(report.values()))["all"]["worst"] if report else []
+    for slice_ in worst[:3]:
+        console.print(
+            f"worst slices: {slice_['slice']} {slice_['value']}: AUC {slice_['auc']:.4f} of {slice_['rows']:,} trips"
+        )
+
+
+def _evaluation(population: str, told: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    values = told["metrics"]
+    table.add_column(f"{population}, {values['rows']:,} trips", min_width=22)
+    for title in ("value", "95 % interval", *told["lift"]):
+        table.add_column(title.replace("_", " "), justify="right", no_wrap=True)
+    for name in ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence"):
+        span = told["intervals"][name]
+        cells = [_number(values[name]), "" if span is None else f"{span[0]:.4f} to {span[1]:.4f}"]
+        cells += [_signed(lift.get(name)) for lift in told["lift"].values()]
+        table.add_row(name.replace("_", " "), *cells)
+    table.add_row("calibration error", _number(told["ece"]))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4f}"
 
 
 def version_rows(manifests: Sequence[Manifest], tags: dict[str, str]) -> list[dict[str, Any]]:

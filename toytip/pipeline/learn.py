@@ -17,7 +17,7 @@ from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages import preprocess as encodings
 from toytip.store import Manifest
-from toytip.tally import Tally
+from toytip.tally import select
 from toytip.values import Encoding, Model, Params
 
 FEATURES = features_of.TABLE
@@ -129,10 +129,12 @@ def _tune(context: Context, features: Manifest, model: Model) -> float:
     if span is None:
         return decisions.DEFAULT
     records = [record for record in features.parts if overlaps(record.key.month, span)]
-    scores = flow.scored(flow.published(context.store, FEATURES, features.version, records), model)
+    frame = flow.published(context.store, FEATURES, features.version, records)
+    decided = flow.decided(flow.scored(frame, model), decisions.DEFAULT)
+    summing = flow.Summing(frame, flow.Rule(model.encoding))
     with context.progress.stage("tune", len(records)) as stage:
-        done = flow.collect(context.client, flow.tallied(flow.decided(scores, decisions.DEFAULT)), stage)
-    tally = flow.merged(done).get("valid", Tally.empty())
+        done = flow.collect(context.client, flow.tallied(decided, summing), stage)
+    tally = select(flow.merged(done), "valid", model.encoding.population)
     return decisions.tune(tally.negatives, tally.positives)
 
 

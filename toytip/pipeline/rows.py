@@ -27,12 +27,12 @@ def make(
     tables: Sequence[Table],
     planned: Sequence[PartRecord],
     frames: Callable[[list[int]], dict[Table, Any]],
-    *,
-    summed: bool = False,
+    summing: Callable[[list[int]], flow.Summing] | None = None,
 ) -> tuple[Records, Summary]:
-    """Make the parts of a stage's tables: their records, and the summary of the first table where it is `summed`.
+    """Make the parts of a stage's tables: their records, and the summary of the first table where one is asked for.
 
-    `planned` says of every part what it is made from; `frames` builds lazy frames of those that must be made.
+    `planned` says of every part what it is made from; `frames` builds lazy frames of those that must be made, and
+    `summing` what the first table is summed up with.
     """
     taken = _take(context, tables, planned)
     todo = [number for number in range(len(planned)) if number not in taken]
@@ -44,12 +44,14 @@ def make(
         shown.advance(parts=len(taken), note=f"{len(taken)} taken over" if taken else "")
         if todo:
             parts = [planned[number] for number in todo]
-            lazy = flow.written(context.store, context.version, parts, frames(todo), summed=summed)
+            with_ = summing(todo) if summing else None
+            lazy = flow.written(context.store, context.version, parts, frames(todo), with_)
             done = flow.collect(context.client, lazy, shown)
             made |= {number: item.records for number, item in zip(todo, done, strict=True)}
             summary = flow.merged(done)
-        if summed and taken:
-            summary = merge(summary, _summed(context, tables[0], [r[tables[0].name] for r in taken.values()]))
+        if summing and taken:
+            records = [item[tables[0].name] for item in taken.values()]
+            summary = merge(summary, _summed(context, tables[0], records, summing(list(taken))))
         shown.note = f"{len(taken)} taken over" if taken else ""
     return {table.name: [made[n][table.name] for n in range(len(planned))] for table in tables}, summary
 
@@ -75,10 +77,10 @@ def _take(
     return {number: records for number, records in results.items() if records is not None}
 
 
-def _summed(context: Context, table: Table, records: list[PartRecord]) -> Summary:
+def _summed(context: Context, table: Table, records: list[PartRecord], summing: flow.Summing) -> Summary:
     lazy = flow.published(context.store, table, context.version, records, making=True)
     with context.progress.stage("summary", len(records)) as shown:
-        return flow.merged(flow.collect(context.client, flow.tallied(lazy), shown))
+        return flow.merged(flow.collect(context.client, flow.tallied(lazy, summing), shown))
 
 
 def _why(context: Context, stage: str, table: Table, planned: Sequence[PartRecord], todo: list[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -12,11 +13,11 @@ import distributed
 from toytip import cluster, flow
 from toytip.config import Settings, mask
 from toytip.pipeline import learn, plan, stages
-from toytip.pipeline.context import Context, opened
+from toytip.pipeline.context import Context, Published, opened
+from toytip.pipeline.stages import Evaluation
 from toytip.progress import Progress
 from toytip.schema import PREDICTIONS, REJECTS
 from toytip.source import Source
-from toytip.stages.evaluate import Metrics
 from toytip.store import Manifest
 from toytip.values import Model
 
@@ -40,9 +41,11 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             before = flow.bytes_read(context.client)
             with distributed.performance_report(filename=page):
                 source = plan.settle(context, found)
-                published, model, metrics = _stages(context, source)
+                published, model, evaluation = _stages(context, source)
             source_bytes = max(flow.bytes_read(context.client) - before, 0)
-            report = context.store.save_report(context.version, page)
+            report = context.store.save_report(f"{context.version}.html", page.read_bytes())
+            told = json.dumps(evaluation.report, indent=1).encode()
+            saved = context.store.save_report(f"{context.version}.json", told)
             dashboard, workers = context.client.dashboard_link, len(cluster.workers_of(context.client))
     finally:
         peak = memory.stop()
@@ -64,7 +67,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             "threshold": model.threshold,
             "path": mask(context.store.version_path("models", model.version)),
         },
-        "metrics": metrics,
+        "metrics": evaluation.metrics,
         "stages": progress.seconds,
         "seconds": round(seconds, 3),
         "rows_per_s": round(source.rows / seconds, 1),
@@ -74,16 +77,27 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "report": mask(report),
         "reasons": context.reasons,
         "source_bytes_read": source_bytes,
+        "evaluation": _briefly(evaluation.report),
+        "evaluation_file": mask(saved),
     }
 
 
-def _stages(context: Context, source: Source) -> tuple[dict[str, Manifest], Model, dict[str, Metrics]]:
+def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluation]:
     published = stages.read(context, source)
     features = published["features"]
     encoded, encoding = learn.preprocess(context, features, reuse=True)
     trained, model = learn.train(context, features, encoding, encoded["encodings"], reuse=True)
-    predicted, metrics = stages.predict(context, features, model)
-    return {**published, **encoded, **trained, **predicted}, model, metrics
+    predicted, evaluation = stages.predict(context, features, model)
+    return {**published, **encoded, **trained, **predicted}, model, evaluation
+
+
+def _briefly(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Leave out the long lists, which the file has."""
+    long = ("calibration", "curve", "slices")
+    return {
+        split: {p: {k: v for k, v in told.items() if k not in long} for p, told in populations.items()}
+        for split, populations in report.items()
+    }
 
 
 def _rows(source: Source, published: dict[str, Manifest]) -> dict[str, int]:

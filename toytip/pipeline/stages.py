@@ -7,24 +7,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from toytip import flow
+from toytip import flow, zones
 from toytip.config import mask
 from toytip.errors import StoreError
+from toytip.history import resolve
+from toytip.metrics import Metrics
 from toytip.pipeline import rows
-from toytip.pipeline.context import Context, Published, parent
+from toytip.pipeline.context import Context, Published, parent, parent_version
 from toytip.pipeline.identity import code_of, of_part, of_slice
 from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
 from toytip.source import Source
 from toytip.stages import featurize as features_of
-from toytip.stages.evaluate import Metrics
+from toytip.stages import postprocess as decisions
+from toytip.stages.evaluate import Baseline, report
 from toytip.stages.evaluate import evaluate as measure
 from toytip.store import Manifest
-from toytip.tally import Summary
+from toytip.tally import Summary, select
 from toytip.values import Model, MonthPart, PartRecord
 
 FEATURES = features_of.TABLE
+
+
+class Evaluation(NamedTuple):
+    """The metrics of every split, of the population that was learned from; and the whole report."""
+
+    metrics: dict[str, Metrics]
+    report: dict[str, dict[str, Any]]
 
 
 def clean(context: Context, source: Source) -> Published:
@@ -128,20 +139,43 @@ def postprocess(context: Context, scores: Manifest, model: Model) -> Published:
         read = flow.published(context.store, SCORES, scores.version, parts)
         return {PREDICTIONS: flow.decided(read, model.threshold)}
 
-    made = _from_parts(context, "postprocess", scores, PREDICTIONS, frames, model.threshold, summed=True)
+    features = resolve(context.store, "features", parent_version(scores, "features"))
+    made = _from_parts(
+        context, "postprocess", scores, PREDICTIONS, frames, model.threshold,
+        summing=_summing(context, features, model, [part.path for part in scores.parts]),
+    )  # fmt: skip
     return _publish_predictions(context, "postprocess", [parent(scores), _model_parent(model)], model, *made)[
         0
     ]
 
 
-def predict(context: Context, features: Manifest, model: Model) -> tuple[Published, dict[str, Metrics]]:
-    """`features` and the model -> `predictions`: infer and postprocess in one task a partition; and the metrics."""
+def _summing(
+    context: Context, features: Manifest, model: Model, paths: list[str]
+) -> Callable[[list[int]], flow.Summing]:
+    """Return what sums up the parts of those paths: the features that they were made of, and the rule."""
+    settings = context.settings
+    table = Path(settings.zones) if settings.zones else zones.find(settings.source, settings.data)
+    rule = flow.Rule(model.encoding, zones.boroughs(table) if table else ())
+    by_path = {part.path: part for part in features.parts}
+
+    def summing(numbers: list[int]) -> flow.Summing:
+        parts = [by_path[paths[number]] for number in numbers]
+        return flow.Summing(flow.published(context.store, FEATURES, features.version, parts), rule)
+
+    return summing
+
+
+def predict(context: Context, features: Manifest, model: Model) -> tuple[Published, Evaluation]:
+    """`features` and the model -> `predictions`: infer, postprocess and summary in one task a partition."""
 
     def frames(parts: list[PartRecord]) -> dict[Table, Any]:
         read = flow.published(context.store, FEATURES, features.version, parts)
         return {PREDICTIONS: flow.decided(flow.scored(read, model), model.threshold)}
 
-    made = _from_parts(context, "predict", features, PREDICTIONS, frames, _about(model), summed=True)
+    made = _from_parts(
+        context, "predict", features, PREDICTIONS, frames, _about(model),
+        summing=_summing(context, features, model, [part.path for part in features.parts]),
+    )  # fmt: skip
     return _publish_predictions(context, "predict", [parent(features), _model_parent(model)], model, *made)
 
 
@@ -152,21 +186,46 @@ def _publish_predictions(
     model: Model,
     records: list[PartRecord],
     summary: Summary,
-) -> tuple[Published, dict[str, Metrics]]:
+) -> tuple[Published, Evaluation]:
     with context.progress.stage("evaluate", 1) as shown:
-        metrics = measure(summary)
+        found = _evaluation(summary, model)
         shown.advance()
     manifest = context.publish(
-        PREDICTIONS, records, {"threshold": model.threshold}, parents, code=code_of(stage), metrics=metrics
+        PREDICTIONS,
+        records,
+        {"threshold": model.threshold},
+        parents,
+        code=code_of(stage),
+        metrics=found.metrics,
     )
-    return {PREDICTIONS.name: manifest}, metrics
+    return {PREDICTIONS.name: manifest}, found
 
 
-def evaluate(context: Context, predictions: Manifest) -> dict[str, Metrics]:
-    """`predictions` -> the metrics of every split."""
-    lazy = flow.tallied(flow.published(context.store, PREDICTIONS, predictions.version, predictions.parts))
+def _evaluation(summary: Summary, model: Model) -> Evaluation:
+    rated = select(summary, "valid", model.encoding.population, "hour_zone")
+    trivial = Baseline(
+        rate=model.encoding.positives / model.encoding.rows,
+        threshold=decisions.tune(rated.negatives, rated.positives),
+    )
+    return Evaluation(measure(summary, model.encoding.population), report(summary, trivial))
+
+
+def evaluate(context: Context, predictions: Manifest, model: Model) -> Evaluation:
+    """`predictions` -> the metrics of every split, of all trips and of those paid by card."""
+    features = resolve(context.store, "features", _features_version(context, predictions))
+    summing = _summing(context, features, model, [part.path for part in predictions.parts])
+    frame = flow.published(context.store, PREDICTIONS, predictions.version, predictions.parts)
+    lazy = flow.tallied(frame, summing(list(range(len(predictions.parts)))))
     with context.progress.stage("evaluate", len(predictions.parts)) as stage:
-        return measure(flow.merged(flow.collect(context.client, lazy, stage)))
+        return _evaluation(flow.merged(flow.collect(context.client, lazy, stage)), model)
+
+
+def _features_version(context: Context, predictions: Manifest) -> str:
+    """Return the version of the features that predictions were made of, directly or over scores."""
+    if any(item.get("table") == "scores" for item in predictions.parents):
+        scores = resolve(context.store, "scores", parent_version(predictions, "scores"))
+        return parent_version(scores, "features")
+    return parent_version(predictions, "features")
 
 
 def _model_parent(model: Model) -> dict[str, Any]:
@@ -190,8 +249,7 @@ def _from_parts(
     table: Table,
     frames: Callable[[list[PartRecord]], dict[Table, Any]],
     config: Any,
-    *,
-    summed: bool = False,
+    summing: Callable[[list[int]], flow.Summing] | None = None,
 ) -> tuple[list[PartRecord], Summary]:
     planned = [of_part(stage, record, config) for record in upstream.parts]
     written, summary = rows.make(
@@ -200,7 +258,7 @@ def _from_parts(
         (table,),
         planned,
         lambda todo: frames([upstream.parts[n] for n in todo]),
-        summed=summed,
+        summing,
     )
     rows.check_sum(upstream.rows, written)
     return written[table.name], summary

@@ -1,59 +1,87 @@
-"""evaluate: the tally of a split -> its metrics, beside the trivial baseline."""
+"""evaluate: a summary -> metrics of every split, with intervals, beside trivial baselines, by population and slice."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
+from typing import Any
 
-from toytip.tally import UNIT, Summary, Tally
+from toytip import metrics
+from toytip.metrics import Metrics
+from toytip.tally import POPULATIONS, Summary, Tally, select, slices
 
-Metrics = dict[str, float | int | None]
+SPLITS = ("train", "valid", "test")
+# Slices with fewer trips are not told: chance alone would name them the worst.
+SUPPORT = 200
+WORST = 5
 
 
-def evaluate(summary: Summary) -> dict[str, Metrics]:
-    """Return the metrics of the splits train, valid and test that have trips; None where undefined."""
-    return {name: metrics(summary[name]) for name in ("train", "valid", "test") if name in summary}
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What the trivial predictors learned.
+
+    The rate of the training rows; and the threshold of the rates by hour and zone, tuned on the validation rows as
+    the model's is.
+    """
+
+    rate: float
+    threshold: float = 0.5
 
 
-def metrics(tally: Tally) -> Metrics:
-    """Return rows, prevalence, ranking, loss and decision metrics, and the F1 of answering yes to all."""
-    positive, negative = int(tally.positives.sum()), int(tally.negatives.sum())
-    rows = positive + negative
-    hits, alarms = tally.true_positives, tally.false_positives
+def evaluate(summary: Summary, population: str = "all") -> dict[str, Metrics]:
+    """Return the metrics of the splits train, valid and test that have trips of the population."""
+    found = {name: select(summary, name, population) for name in SPLITS}
+    return {name: metrics.measure(tally) for name, tally in found.items() if tally.rows}
+
+
+def report(summary: Summary, baseline: Baseline) -> dict[str, dict[str, Any]]:
+    """Return, for every split and both populations: metrics, intervals, baselines, lifts, calibration, slices."""
+    found: dict[str, dict[str, Any]] = {}
+    for split in SPLITS:
+        for population in POPULATIONS:
+            tally = select(summary, split, population)
+            if tally.rows:
+                found.setdefault(split, {})[population] = _report(summary, split, population, tally, baseline)
+    return found
+
+
+def _report(
+    summary: Summary, split: str, population: str, tally: Tally, baseline: Baseline
+) -> dict[str, Any]:
+    values = metrics.measure(tally)
+    rated = metrics.decided_at(select(summary, split, population, "hour_zone"), baseline.threshold)
+    baselines = {
+        "always_yes": metrics.always_yes(tally),
+        "base_rate": metrics.base_rate(tally, baseline.rate),
+        "hour_zone": {name: metrics.measure(rated)[name] for name in metrics.HIGHER_IS_BETTER},
+    }
+    error, bands = metrics.calibration(tally)
+    told = [
+        _slice(name, value, part)
+        for (name, value), part in sorted(slices(summary, split, population).items())
+        if name != "day" and part.rows >= SUPPORT
+    ]
+    days = [part for (name, _), part in sorted(slices(summary, split, population).items()) if name == "day"]
     return {
-        "rows": rows,
-        "prevalence": _ratio(positive, rows),
-        "auc": auc(tally.negatives, tally.positives),
-        "pr_auc": pr_auc(tally.negatives, tally.positives),
-        "log_loss": _ratio(tally.log_loss / UNIT, rows),
-        "brier": _ratio(tally.squared_error / UNIT, rows),
-        "f1": _ratio(2 * hits, hits + alarms + positive),
-        "precision": _ratio(hits, hits + alarms),
-        "recall": _ratio(hits, positive),
-        "f1_always_yes": _ratio(2 * positive, rows + positive),
+        "metrics": values,
+        "auc_error": metrics.auc_error(tally.negatives, tally.positives),
+        "intervals": metrics.intervals(days),
+        "baselines": baselines,
+        "lift": {name: metrics.lift(values, trivial) for name, trivial in baselines.items()},
+        "confusion": metrics.confusion(tally),
+        "ece": error,
+        "calibration": bands,
+        "curve": metrics.curve(tally),
+        "slices": told,
+        "worst": sorted((s for s in told if s["auc"] is not None), key=lambda s: s["auc"])[:WORST],
     }
 
 
-def auc(negatives: npt.NDArray[np.int64], positives: npt.NDArray[np.int64]) -> float | None:
-    """Return the area under the ROC curve: the share of pairs in order, pairs in one bin counted half."""
-    below = np.cumsum(negatives) - negatives
-    pairs = float(positives.sum()) * float(negatives.sum())
-    ordered = float((positives * (below + negatives / 2)).sum())
-    return _ratio(ordered, pairs)
-
-
-def auc_error(negatives: npt.NDArray[np.int64], positives: npt.NDArray[np.int64]) -> float | None:
-    """Return the most by which the bins can have changed the AUC: half the share of pairs in one bin."""
-    pairs = float(positives.sum()) * float(negatives.sum())
-    return _ratio(float((positives * negatives.astype(float)).sum()) / 2, pairs)
-
-
-def pr_auc(negatives: npt.NDArray[np.int64], positives: npt.NDArray[np.int64]) -> float | None:
-    """Return the average precision: the precision at every threshold, weighted by the recall it adds."""
-    hits, alarms = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
-    precision = hits / np.maximum(hits + alarms, 1)
-    return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+def _slice(name: str, value: str, tally: Tally) -> dict[str, Any]:
+    values = metrics.measure(tally)
+    kept = ("rows", "prevalence", "auc", "log_loss", "f1", "f1_always_yes")
+    return {
+        "slice": name,
+        "value": value,
+        **{metric: values[metric] for metric in kept},
+        "auc_error": metrics.auc_error(tally.negatives, tally.positives),
+    }

@@ -16,11 +16,13 @@ import pandas as pd
 from toytip.errors import ConfigError
 from toytip.schema import Column, Table
 from toytip.splits import assign
-from toytip.values import Encoding, FeatureCodes, Split
+from toytip.values import ZONES, Encoding, FeatureCodes, Split
 
 # A feature of more distinct values than MAX_EXACT gets BINS bins of about equal weight instead.
 MAX_EXACT = 320
 BINS = 250
+# The rate of an hour and zone is drawn to that of all training rows, which counts for so many trips.
+SMOOTHING = 20
 # Values are told apart to 12 significant bits, 0.05 %: whole numbers up to 4096 exactly. It bounds the census.
 _KEPT_BITS = np.uint32(0xFFFFF000)
 
@@ -35,16 +37,19 @@ class Census:
     rows: int
     positives: int
     by_value: dict[str, tuple[Floats, Counts]]
+    by_hour_and_zone: Counts  # (24 * ZONES, 2): trips, and those with a high tip
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> Census:
         """The neutral census."""
-        return cls(0, 0, {name: (np.empty(0, np.float32), np.empty(0, np.int64)) for name in names})
+        nothing = {name: (np.empty(0, np.float32), np.empty(0, np.int64)) for name in names}
+        return cls(0, 0, nothing, np.zeros((24 * ZONES, 2), np.int64))
 
     def merge(self, other: Census) -> Census:
         """Return the census of both sets of rows; associative and commutative, exactly."""
         merged = {name: _add(counts, other.by_value[name]) for name, counts in self.by_value.items()}
-        return Census(self.rows + other.rows, self.positives + other.positives, merged)
+        rates = self.by_hour_and_zone + other.by_hour_and_zone
+        return Census(self.rows + other.rows, self.positives + other.positives, merged, rates)
 
 
 def _add(a: tuple[Floats, Counts], b: tuple[Floats, Counts]) -> tuple[Floats, Counts]:
@@ -68,7 +73,14 @@ def take_census(features: pd.DataFrame, names: tuple[str, ...], split: Split, po
     for name in names:
         column = coarse(rows[name])
         values[name] = np.unique(column[~np.isnan(column)], return_counts=True)
-    return Census(len(rows), int(rows["high_tip"].sum()), values)
+    return Census(len(rows), int(rows["high_tip"].sum()), values, _by_hour_and_zone(rows))
+
+
+def _by_hour_and_zone(rows: pd.DataFrame) -> Counts:
+    zone = rows["PULocationID"].clip(0, ZONES - 1).to_numpy().astype(np.int64)
+    place = rows["pickup_hour"].to_numpy().astype(np.int64) * ZONES + zone
+    sides = (place, place[rows["high_tip"].to_numpy()])
+    return np.stack([np.bincount(side, minlength=24 * ZONES) for side in sides], axis=1)
 
 
 def fit(census: Census, split: Split, population: str) -> Encoding:
@@ -84,8 +96,15 @@ def fit(census: Census, split: Split, population: str) -> Encoding:
     codes = tuple(
         starmap(_codes, ((name, *counts) for name, counts in census.by_value.items() if len(counts[0])))
     )
+    trips, tipped = census.by_hour_and_zone.T
+    rates = (tipped + SMOOTHING * census.positives / census.rows) / (trips + SMOOTHING)
     return Encoding(
-        features=codes, split=split, population=population, rows=census.rows, positives=census.positives
+        features=codes,
+        split=split,
+        population=population,
+        rows=census.rows,
+        positives=census.positives,
+        rates=tuple(rates.astype(np.float32).tolist()),
     )
 
 

@@ -1,32 +1,126 @@
-"""summary: `predictions` -> a tally for each split."""
+"""summary: `predictions`, with the `features` they were made of -> tallies by split, card, day and slice."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise, product
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from toytip.tally import BINS, UNIT, Summary, Tally
+from toytip.splits import CARD, assign
+from toytip.tally import BINS, COARSE, UNIT, Cell, Summary, Tally
+from toytip.values import Encoding
 
 # A probability of exactly 0 or 1 would make the log loss infinite; the clip is scikit-learn's for float32.
 EPSILON = float(np.finfo(np.float32).eps)
+# Miles; the last band is open.
+DISTANCES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
+# Newark, JFK and LaGuardia, by the TLC's zone table.
+AIRPORTS = (1, 132, 138)
+
+Floats = npt.NDArray[np.float32]
 
 
-def summarize(predictions: pd.DataFrame) -> Summary:
-    """Return the tally of every split that the predictions have."""
-    return {str(name): _tally(rows) for name, rows in predictions.groupby("split", sort=True)}
+def summarize(
+    predictions: pd.DataFrame, features: pd.DataFrame, encoding: Encoding, boroughs: tuple[str, ...] = ()
+) -> Summary:
+    """Return the tallies of every split, of card trips and the others apart.
+
+    Each has the model's tally and that of the rates by hour and zone, in fine bins; and the model's tallies by day and
+    slice, in coarse ones. `boroughs` are named by zone, where the zone table is known.
+    """
+    if predictions.empty:
+        return {}
+    chance, label = predictions["probability"].to_numpy(), predictions["high_tip"].to_numpy()
+    decided = predictions["prediction"].to_numpy()
+    rate = encoding.rate_of(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
+    split = assign(features, encoding.split, "all").to_numpy()
+    card = (features["payment_type"] == CARD).to_numpy()
+    named = dict(_slices(features, boroughs))
+    summary: Summary = {}
+    for name, paid in product(np.unique(split), (False, True)):
+        rows = np.flatnonzero((split == name) & (card == paid))
+        if not len(rows):
+            continue
+        losses = _losses(chance[rows], label[rows])
+        columns = chance[rows], label[rows], decided[rows], *losses
+        summary[Cell(str(name), paid)] = _tallies(np.zeros(len(rows), np.int64), 1, BINS, *columns)[0]
+        rated = rate[rows]
+        columns_rated = rated, label[rows], rated >= 0.5, *_losses(rated, label[rows])
+        summary[Cell(str(name), paid, "hour_zone")] = _tallies(
+            np.zeros(len(rows), np.int64), 1, BINS, *columns_rated
+        )[0]
+        for slice_, (codes, values) in named.items():
+            for value, tally in zip(
+                values, _tallies(codes[rows], len(values), COARSE, *columns), strict=True
+            ):
+                if tally.rows:
+                    summary[Cell(str(name), paid, "model", slice_, value)] = tally
+    return summary
 
 
-def _tally(rows: pd.DataFrame) -> Tally:
-    chance, label = rows["probability"].to_numpy(), rows["high_tip"].to_numpy()
-    decided = rows["prediction"].to_numpy()
-    place = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
-    clipped = np.clip(chance.astype(np.float64), EPSILON, 1 - EPSILON)
-    loss = -np.log(np.where(label, clipped, 1 - clipped))
-    return Tally(
-        np.bincount(place[~label], minlength=BINS),
-        np.bincount(place[label], minlength=BINS),
-        int((decided & label).sum()),
-        int((decided & ~label).sum()),
-        int(np.rint(loss * UNIT).astype(np.int64).sum()),
-        int(np.rint((chance.astype(np.float64) - label) ** 2 * UNIT).astype(np.int64).sum()),
+def _losses(
+    chance: Floats, label: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    exact = chance.astype(np.float64)
+    clipped = np.clip(exact, EPSILON, 1 - EPSILON)
+    log_loss = -np.log(np.where(label, clipped, 1 - clipped))
+    return tuple(np.rint(part * UNIT).astype(np.int64) for part in (log_loss, (exact - label) ** 2))  # type: ignore[return-value]
+
+
+def _tallies(
+    codes: npt.NDArray[np.int64],
+    count: int,
+    bins: int,
+    chance: Floats,
+    label: npt.NDArray[np.bool_],
+    decided: npt.NDArray[np.bool_],
+    log_loss: npt.NDArray[np.int64],
+    squared: npt.NDArray[np.int64],
+) -> list[Tally]:
+    """Count rows by their code, 0 to `count` - 1, and bin."""
+    place = codes * bins + np.minimum((chance * bins).astype(np.int64), bins - 1)
+    negatives, positives = (
+        np.bincount(place[side], minlength=count * bins).reshape(count, bins) for side in (~label, label)
     )
+    sums = np.zeros((4, count), np.int64)
+    for row, values in enumerate((decided & label, decided & ~label, log_loss, squared)):
+        np.add.at(sums[row], codes, values.astype(np.int64))
+    return [Tally(negatives[k], positives[k], *map(int, sums[:, k])) for k in range(count)]
+
+
+def _slices(
+    features: pd.DataFrame, boroughs: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[npt.NDArray[np.int64], list[str]]]]:
+    """Yield each slice with the code of every row, and the names of the codes."""
+    day = features["pickup_at"].dt.strftime("%Y-%m-%d")
+    distance = np.digitize(features["trip_distance"], DISTANCES[1:])
+    bands = [f"{a:g}-{b:g} miles" for a, b in pairwise(DISTANCES)]
+    bands.append(f"{DISTANCES[-1]:g} miles or more")
+    airport = features["PULocationID"].isin(AIRPORTS) | features["DOLocationID"].isin(AIRPORTS)
+    yield "day", _coded(day)
+    yield "distance", (distance.astype(np.int64), bands)
+    yield "airport", (airport.to_numpy().astype(np.int64), ["no", "yes"])
+    for name, column in {
+        "hour": "pickup_hour",
+        "weekday": "pickup_weekday",
+        "payment_type": "payment_type",
+        "rate_code": "RatecodeID",
+        "vendor": "VendorID",
+    }.items():
+        yield name, _coded(features[column])
+    if boroughs:
+        zone = features["PULocationID"].clip(0, len(boroughs) - 1).to_numpy()
+        yield "borough", _coded(pd.Series(np.array(boroughs, dtype=object)[zone]))
+
+
+def _coded(column: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
+    codes, values = pd.factorize(column, sort=True, use_na_sentinel=False)
+    names = ["missing" if pd.isna(value) else _plain(value) for value in values]
+    return codes.astype(np.int64), names
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)

@@ -1,0 +1,205 @@
+"""Metrics from tallies: ranking, loss, decision, calibration; trivial baselines; intervals by a bootstrap of days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from toytip.tally import UNIT, Tally
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Metrics = dict[str, float | int | None]
+
+RESAMPLES = 500
+# Fewer days than this say nothing of how days differ.
+FEWEST_DAYS = 7
+# Divides the number of bins.
+BANDS = 16
+CURVE_POINTS = 50
+HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "f1": True, "log_loss": False, "brier": False}
+
+
+def measure(tally: Tally) -> Metrics:
+    """Return rows, prevalence, ranking, loss and decision metrics, and the F1 of answering yes to all.
+
+    None where a metric is undefined, as the AUC without positives.
+    """
+    positive, rows = int(tally.positives.sum()), tally.rows
+    hits, alarms = tally.true_positives, tally.false_positives
+    return {
+        "rows": rows,
+        "prevalence": _ratio(positive, rows),
+        "auc": auc(tally.negatives, tally.positives),
+        "pr_auc": pr_auc(tally.negatives, tally.positives),
+        "log_loss": _ratio(tally.log_loss / UNIT, rows),
+        "brier": _ratio(tally.squared_error / UNIT, rows),
+        "f1": _ratio(2 * hits, hits + alarms + positive),
+        "precision": _ratio(hits, hits + alarms),
+        "recall": _ratio(hits, positive),
+        "f1_always_yes": _ratio(2 * positive, rows + positive),
+    }
+
+
+def auc(negatives: Counts, positives: Counts) -> float | None:
+    """Return the area under the ROC curve: the share of pairs in order, pairs in one bin counted half."""
+    below = np.cumsum(negatives) - negatives
+    pairs = float(positives.sum()) * float(negatives.sum())
+    ordered = float((positives * (below + negatives / 2)).sum())
+    return _ratio(ordered, pairs)
+
+
+def auc_error(negatives: Counts, positives: Counts) -> float | None:
+    """Return the most by which the bins can have changed the AUC: half the share of pairs in one bin."""
+    pairs = float(positives.sum()) * float(negatives.sum())
+    return _ratio(float((positives * negatives.astype(float)).sum()) / 2, pairs)
+
+
+def pr_auc(negatives: Counts, positives: Counts) -> float | None:
+    """Return the average precision: the precision at every threshold, weighted by the recall it adds."""
+    hits, alarms = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
+    precision = hits / np.maximum(hits + alarms, 1)
+    return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
+
+
+def confusion(tally: Tally) -> dict[str, int]:
+    """Return the trips by decision and truth."""
+    hits, alarms = tally.true_positives, tally.false_positives
+    return {
+        "true_positives": hits,
+        "false_positives": alarms,
+        "false_negatives": int(tally.positives.sum()) - hits,
+        "true_negatives": int(tally.negatives.sum()) - alarms,
+    }
+
+
+def calibration(tally: Tally) -> tuple[float | None, list[dict[str, float | int]]]:
+    """Return the expected calibration error, and for equal bands of probability what was predicted and what happened.
+
+    The error is the mean distance of both, weighted by trips (Naeini et al., 2015). The predicted mean of a band is
+    exact to half a bin, 2^-15.
+    """
+    bins = len(tally.positives)
+    centre = (np.arange(bins) + 0.5) / bins
+    counts = (tally.positives + tally.negatives).reshape(BANDS, -1)
+    happened = tally.positives.reshape(counts.shape).sum(axis=1)
+    predicted = (counts * centre.reshape(counts.shape)).sum(axis=1)
+    trips = counts.sum(axis=1)
+    bands: list[dict[str, float | int]] = [
+        {
+            "from": k / len(trips),
+            "to": (k + 1) / len(trips),
+            "trips": int(trips[k]),
+            "predicted": float(predicted[k] / trips[k]),
+            "happened": float(happened[k] / trips[k]),
+        }
+        for k in np.flatnonzero(trips).tolist()
+    ]
+    return _ratio(float(np.abs(predicted - happened).sum()), float(trips.sum())), bands
+
+
+def curve(tally: Tally) -> list[dict[str, float | None]]:
+    """Return precision, recall and F1 at equally spaced thresholds."""
+    bins, positive = len(tally.positives), float(tally.positives.sum())
+    hits, alarms = (np.cumsum(counts[::-1])[::-1] for counts in (tally.positives, tally.negatives))
+    points = []
+    for point in range(CURVE_POINTS):
+        k = point * bins // CURVE_POINTS
+        found, wrong = float(hits[k]), float(alarms[k])
+        points.append(
+            {
+                "threshold": k / bins,
+                "precision": _ratio(found, found + wrong),
+                "recall": _ratio(found, positive),
+                "f1": _ratio(2 * found, found + wrong + positive),
+            }
+        )
+    return points
+
+
+def decided_at(tally: Tally, threshold: float) -> Tally:
+    """Return the tally with its decisions taken at a threshold, to the bin."""
+    k = round(threshold * len(tally.positives))
+    hits, alarms = int(tally.positives[k:].sum()), int(tally.negatives[k:].sum())
+    return Tally(tally.negatives, tally.positives, hits, alarms, tally.log_loss, tally.squared_error)
+
+
+def always_yes(tally: Tally) -> Metrics:
+    """Return the metrics of answering yes to every trip, with no probability."""
+    positive, rows = int(tally.positives.sum()), tally.rows
+    prevalence = _ratio(positive, rows)
+    f1 = _ratio(2 * positive, rows + positive)
+    return {"auc": 0.5, "pr_auc": prevalence, "f1": f1, "log_loss": None, "brier": None}
+
+
+def base_rate(tally: Tally, rate: float) -> Metrics:
+    """Return the metrics of giving every trip the rate of the training rows."""
+    positive, rows = int(tally.positives.sum()), tally.rows
+    share = _ratio(positive, rows)
+    if share is None:
+        return dict.fromkeys(HIGHER_IS_BETTER)
+    loss = -(share * np.log(rate) + (1 - share) * np.log(1 - rate))
+    brier = share * (1 - rate) ** 2 + (1 - share) * rate**2
+    f1 = _ratio(2 * positive, rows + positive) if rate >= 0.5 else 0.0
+    return {"auc": 0.5, "pr_auc": share, "f1": f1, "log_loss": float(loss), "brier": float(brier)}
+
+
+def lift(values: Metrics, baseline: Metrics) -> Metrics:
+    """Return by how much metrics are better than a baseline's: positive is better, of losses too."""
+    found: Metrics = {}
+    for name, higher in HIGHER_IS_BETTER.items():
+        a, b = values.get(name), baseline.get(name)
+        found[name] = None if a is None or b is None else (a - b if higher else b - a)
+    return found
+
+
+def intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | None]:
+    """Return 95 % intervals of the metrics, by resampling whole days: trips of one day are no independent witnesses.
+
+    Percentiles of `RESAMPLES` bootstrap resamples (Efron, 1979), in coarse bins; None for fewer than seven days.
+    """
+    names = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
+    if len(days) < FEWEST_DAYS:
+        return dict.fromkeys(names)
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(len(days), np.full(len(days), 1 / len(days)), RESAMPLES).astype(np.float64)
+    negatives, positives = (
+        weights @ np.stack([getattr(day, side) for day in days]) for side in ("negatives", "positives")
+    )
+    sums = {
+        name: weights @ np.array([float(getattr(day, name)) for day in days])
+        for name in ("true_positives", "false_positives", "log_loss", "squared_error")
+    }
+    resampled = _resampled(negatives, positives, sums)
+    return {name: _percentiles(resampled[name]) for name in names}
+
+
+def _percentiles(values: Floats) -> list[float] | None:
+    known = values[~np.isnan(values)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    return [float(low), float(high)] if len(known) else None
+
+
+def _resampled(negatives: Floats, positives: Floats, sums: dict[str, Floats]) -> dict[str, Floats]:
+    positive, negative = positives.sum(axis=1), negatives.sum(axis=1)
+    rows, hits, alarms = positive + negative, sums["true_positives"], sums["false_positives"]
+    below = np.cumsum(negatives, axis=1) - negatives
+    found, wrong = (np.cumsum(counts[:, ::-1], axis=1) for counts in (positives, negatives))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = found / np.maximum(found + wrong, 1)
+        return {
+            "auc": (positives * (below + negatives / 2)).sum(axis=1) / (positive * negative),
+            "pr_auc": (precision * positives[:, ::-1]).sum(axis=1) / positive,
+            "log_loss": sums["log_loss"] / UNIT / rows,
+            "brier": sums["squared_error"] / UNIT / rows,
+            "f1": 2 * hits / (hits + alarms + positive),
+            "precision": hits / (hits + alarms),
+            "recall": hits / positive,
+            "prevalence": positive / rows,
+        }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
