@@ -185,8 +185,21 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
     place = place_of(root, Access(admin.endpoint))
     left = b"".join(place.read(name) for name in place.files("dev"))
     assert b"vtest" in left
+    scratch = {"DASK_TEMPORARY_DIRECTORY": str(tmp_path), "TMPDIR": str(tmp_path)}
     run = toytip(
-        "run", "--source", months, "--store", root, "--fresh", "--workers", 2, "--rounds", 4, **server.env()
+        "run",
+        "--source",
+        months,
+        "--store",
+        root,
+        "--fresh",
+        "--workers",
+        2,
+        "--rounds",
+        4,
+        cwd=tmp_path,
+        **server.env(),
+        **scratch,
     )
     broken = toytip("run", "--source", f"{months}/none", "--store", root, "--debug", **server.env())
     wrong = toytip("versions", "--store", "s3://nobucket/x", "--debug", **server.env())
@@ -194,8 +207,11 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
     said = "".join(done.stdout + done.stderr for done in (run, broken, wrong, shown)).encode()
     assert run.returncode == 0
     assert broken.returncode == 1
+    scraps = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    after = b"".join(place.read(name) for name in place.files("dev"))
+    assert len(after) > len(left)
     for secret in weed.ADMIN:
-        assert secret.encode() not in left + said
+        assert secret.encode() not in left + said + scraps + after
 
 
 def test_the_graph_that_workers_get_holds_no_secret(admin, store):
