@@ -237,6 +237,37 @@ def test_rates_by_hour_and_zone_are_counted_and_drawn_to_the_whole():
     assert Encoding.from_json(encoding.to_json()) == encoding
 
 
+def test_a_feature_that_knows_the_tip_is_found_also_when_it_is_derived():
+    from toytip.stages import preprocess
+
+    scores, features = made(20_000)
+    rng = np.random.default_rng(0)
+    label = scores["high_tip"].to_numpy()
+    columns = {
+        "settled": np.where(label, 5.0, 0.0),
+        "derived": np.log1p(np.where(label, 5.0, 0.0)) / features["fare_amount"]
+        + rng.normal(0, 0.01, len(label)),
+        "not monotone": np.where(label, rng.choice([-3.0, 3.0], len(label)), rng.normal(0, 0.5, len(label))),
+        "missing tells": np.where(label, np.nan, 1.0),
+        "chance": rng.normal(size=len(label)),
+        "payment": features["payment_type"],
+    }
+    frame = features.assign(**columns)
+    census = preprocess.take_census(frame, tuple(columns), SPLIT, "all")
+    found = {
+        name: metrics.alone(counts, positives, census.rows, census.positives)
+        for name, (_, counts, positives) in census.by_value.items()
+    }
+    assert {name for name, value in found.items() if value >= metrics.LEAK} == set(columns) - {
+        "chance",
+        "payment",
+    }
+    assert found["chance"] < 0.6
+    rows = features["pickup_at"] < "2023-01-11"
+    paid = (features["payment_type"] == 1)[rows]
+    assert found["payment"] == pytest.approx(sk.roc_auc_score(label[rows], paid))
+
+
 def test_the_tuned_threshold_is_the_best_there_is():
     scores, features = made()
     tally = select(of(scores, features), "valid", "all")

@@ -55,7 +55,7 @@ def test_the_summary_has_its_keys(done, synthetic):
     assert list(summary) == [
         "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
         "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
-        "reasons", "source_bytes_read", "evaluation", "evaluation_file",
+        "reasons", "source_bytes_read", "leaks", "evaluation", "evaluation_file",
     ]  # fmt: skip
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
@@ -195,6 +195,29 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     assert {row["table"] for row in listed} == {
         "trips", "rejects", "features", "encodings", "models", "scores", "predictions"
     }  # fmt: skip
+
+
+def test_a_planted_leak_is_caught(synthetic, tmp_path):
+    """A column that the TLC might one day settle with the tip; and one that only a ratio betrays."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in synthetic.glob("*.parquet"):
+        table = pq.read_table(path)
+        tip, fare = table.column("tip_amount"), table.column("fare_amount")
+        leak = pc.if_else(pc.equal(fare, 0), 0.0, pc.divide(tip, pc.if_else(pc.equal(fare, 0), 1.0, fare)))
+        names = table.column_names
+        table = table.set_column(names.index("extra"), "extra", leak.cast(pa.float64()))
+        pq.write_table(table, folder / path.name)
+    done = run(folder, tmp_path / "st")
+    leaks = summary_of(done)["leaks"]
+    assert set(leaks) == {"extra"}
+    assert leaks["extra"] > 0.99
+    assert "warning: feature extra alone reaches an AUC of" in done.stderr
+    assert summary_of(run(synthetic, tmp_path / "st2"))["leaks"] == {}
 
 
 def test_without_validation_nothing_is_tuned(synthetic, tmp_path):

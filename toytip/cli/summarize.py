@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from toytip.check import Checked
+from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
 
 # A table that is piped into a file or a log keeps its columns whole.
@@ -156,7 +157,9 @@ def show_manifest(manifest: Manifest) -> None:
         console.print(f"  {name} = {value}", soft_wrap=True)
     for reason, count in manifest.rejects.items():
         console.print(f"  {count:>9,} {reason}")
-    if manifest.metrics:
+    for name, value in manifest.metrics.get("auc_alone", {}).items():
+        console.print(f"  {name} alone: AUC {_number(value)}")
+    if manifest.table == PREDICTIONS.name and manifest.metrics:
         show_metrics(manifest.metrics, console)
 
 

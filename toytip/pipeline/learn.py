@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
-from toytip import flow
+from toytip import flow, metrics
 from toytip import train as training
 from toytip.history import resolve
 from toytip.pipeline.context import Context, Published, parent, parent_version
@@ -37,6 +37,7 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
     made_from = identity("preprocess", [record.checksum for record in records], config)
     there = _reused(context, "preprocess", "encodings", made_from) if reuse else None
     if there is not None:
+        _warn_of_leaks(context, there)
         return {"encodings": there}, load_encoding(context, there)
     lazy = flow.published(context.store, FEATURES, features.version, records)
     with context.progress.stage("preprocess", len(records)) as stage:
@@ -46,10 +47,30 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
     encoding = encodings.fit(census, split, settings.population)
     content = json.dumps(encoding.to_json()).encode()
     record = context.store.put("encodings", context.version, "encoding.json", content)
+    single = {
+        name: metrics.alone(counts, positives, census.rows, census.positives)
+        for name, (_, counts, positives) in census.by_value.items()
+    }
     manifest = context.publish(
-        "encodings", [record], config, [parent(features)], code=code_of("preprocess"), identity=made_from
-    )
+        "encodings", [record], config, [parent(features)],
+        code=code_of("preprocess"), identity=made_from, metrics={"auc_alone": single},
+    )  # fmt: skip
+    _warn_of_leaks(context, manifest)
     return {"encodings": manifest}, encoding
+
+
+def leaks(encoded: Manifest) -> dict[str, float]:
+    """Return the features that alone tell the label too well, with their AUC on the training rows."""
+    told = encoded.metrics.get("auc_alone", {})
+    return {name: value for name, value in told.items() if value is not None and value >= metrics.LEAK}
+
+
+def _warn_of_leaks(context: Context, encoded: Manifest) -> None:
+    for name, value in leaks(encoded).items():
+        context.progress.say(
+            f"warning: feature {name} alone reaches an AUC of {value:.4f}: it knows the tip, or nearly; "
+            "is it known at its moment?"
+        )
 
 
 def _reused(context: Context, stage: str, table: str, made_from: str) -> Manifest | None:

@@ -77,6 +77,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "report": mask(report),
         "reasons": context.reasons,
         "source_bytes_read": source_bytes,
+        "leaks": learn.leaks(published["encodings"]),
         "evaluation": _briefly(evaluation.report),
         "evaluation_file": mask(saved),
     }

@@ -32,17 +32,21 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Census:
-    """How often each feature has each value among the training rows, missing ones left out."""
+    """How often each feature has each value among the training rows, missing ones left out.
+
+    `by_value` holds values, trips, and trips with a high tip.
+    """
 
     rows: int
     positives: int
-    by_value: dict[str, tuple[Floats, Counts]]
+    by_value: dict[str, tuple[Floats, Counts, Counts]]
     by_hour_and_zone: Counts  # (24 * ZONES, 2): trips, and those with a high tip
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> Census:
         """The neutral census."""
-        nothing = {name: (np.empty(0, np.float32), np.empty(0, np.int64)) for name in names}
+        none = np.empty(0, np.int64)
+        nothing = {name: (np.empty(0, np.float32), none, none) for name in names}
         return cls(0, 0, nothing, np.zeros((24 * ZONES, 2), np.int64))
 
     def merge(self, other: Census) -> Census:
@@ -52,11 +56,12 @@ class Census:
         return Census(self.rows + other.rows, self.positives + other.positives, merged, rates)
 
 
-def _add(a: tuple[Floats, Counts], b: tuple[Floats, Counts]) -> tuple[Floats, Counts]:
+def _add(a: tuple[Floats, Counts, Counts], b: tuple[Floats, Counts, Counts]) -> tuple[Floats, Counts, Counts]:
     values, inverse = np.unique(np.concatenate([a[0], b[0]]), return_inverse=True)
-    counts = np.zeros(len(values), np.int64)
+    counts, positives = np.zeros((2, len(values)), np.int64)
     np.add.at(counts, inverse, np.concatenate([a[1], b[1]]))
-    return values, counts
+    np.add.at(positives, inverse, np.concatenate([a[2], b[2]]))
+    return values, counts, positives
 
 
 def coarse(values: pd.Series) -> Floats:
@@ -70,9 +75,16 @@ def take_census(features: pd.DataFrame, names: tuple[str, ...], split: Split, po
     """Count the values of the named features over the training rows."""
     rows = features[assign(features, split, population) == "train"]
     values = {}
+    label = rows["high_tip"].to_numpy()
     for name in names:
         column = coarse(rows[name])
-        values[name] = np.unique(column[~np.isnan(column)], return_counts=True)
+        known = ~np.isnan(column)
+        found, inverse = np.unique(column[known], return_inverse=True)
+        counts, positives = (
+            np.bincount(side, minlength=len(found)).astype(np.int64)
+            for side in (inverse, inverse[label[known]])
+        )
+        values[name] = found, counts, positives
     return Census(len(rows), int(rows["high_tip"].sum()), values, _by_hour_and_zone(rows))
 
 
@@ -94,7 +106,7 @@ def fit(census: Census, split: Split, population: str) -> Encoding:
             f"to {split.train.stop} (population {population}) have a high tip; choose other --train months"
         )
     codes = tuple(
-        starmap(_codes, ((name, *counts) for name, counts in census.by_value.items() if len(counts[0])))
+        starmap(_codes, ((name, *told[:2]) for name, told in census.by_value.items() if len(told[0])))
     )
     trips, tipped = census.by_hour_and_zone.T
     rates = (tipped + SMOOTHING * census.positives / census.rows) / (trips + SMOOTHING)
