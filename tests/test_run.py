@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import summary_of, toytip, tree
+from tests.conftest import started, summary_of, toytip, tree, wait_for
 from toytip.history import resolve
 from toytip.schema import PREDICTIONS, trip_id_base
 from toytip.store import Store
@@ -278,38 +276,18 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
 @pytest.mark.parametrize("stage", ["featurize", "preprocess"])
 def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
     """The signal goes to the whole group, as a terminal's Ctrl-C does, at the end of a stage."""
-    command = [
-        sys.executable,
-        "-m",
-        "toytip",
-        "run",
-        "--source",
-        synthetic,
-        "--store",
-        tmp_path,
-        "--workers",
-        "2",
-    ]
-    process = subprocess.Popen(
-        [*command, "--rounds", "5000", "--early-stop", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if line.startswith(stage):
-            break
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert len(family) >= 3
-    if stage == "preprocess":
-        time.sleep(1)  # into the training
-    os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
-    said.append(process.communicate(timeout=60)[1])
-    assert process.returncode == code, said
-    assert "Traceback" not in "".join(said)
-    assert said[-1].strip().splitlines()[-1].startswith("stopped")
+    endless = ("--rounds", 5000, "--early-stop", 0)
+    with started("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
+        wait_for(process, f"{stage} ")
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 3
+        if stage == "preprocess":
+            time.sleep(1)  # into the training
+        os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("stopped")
     psutil.wait_procs(family, timeout=15)
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     published = {manifest.table for manifest in Store(str(tmp_path), "dev").versions()}
@@ -319,29 +297,12 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
 
 
 def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "toytip",
-        "run",
-        "--source",
-        synthetic,
-        "--store",
-        tmp_path,
-        "--workers",
-        "2",
-    ]
-    process = subprocess.Popen(
-        [*command, "--version", "vtest", *map(str, FAST)],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    for line in process.stderr:
-        if "dashboard" in line:
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    """The whole group is killed, as by a machine that goes down."""
+    named = ("--version", "vtest", "--workers", 2, *FAST)
+    with started("run", "--source", synthetic, "--store", tmp_path, *named) as process:
+        wait_for(process, "dashboard")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
     assert Store(str(tmp_path), "dev").versions() == []
     summary_of(run(synthetic, tmp_path, "--version", "vtest"))
     assert tree(tmp_path / "dev") == tree(done[1] / "dev")
