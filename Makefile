@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test test-store test-faults lint bench clean
+.PHONY: help install run test coverage test-store test-faults lint bench clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
 	@echo "              (make run ARGS='--source DIR' for real months)"
-	@echo "make test     lint, types and tests, with the coverage of the workers in it"
+	@echo "make test     lint, types and tests"
+	@echo "make coverage the tests again, with the lines that they reach, workers and all"
 	@echo "make test-store   the store's promises on a real S3 server, which it installs"
 	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
 	@echo "make lint     ruff, mypy and the import contracts alone"
@@ -34,8 +35,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Workers are processes of their own: coverage starts in each (`patch = subprocess`), and their files are combined.
 test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+# Workers are processes of their own: coverage starts in each (`patch = subprocess`), and their files are combined.
+coverage: $(STAMP)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
