@@ -12,12 +12,13 @@ from sklearn import metrics as sk
 
 from tests.conftest import make_trips
 from toytip import metrics
+from toytip.metrics import Baseline
 from toytip.schema import SCORES
 from toytip.stages import featurize
-from toytip.stages.evaluate import SUPPORT, Baseline, evaluate, report
+from toytip.stages.evaluate import evaluate, report
 from toytip.stages.postprocess import postprocess, tune
 from toytip.stages.summary import EPSILON, summarize
-from toytip.tally import BINS, Tally, merge, select, slices
+from toytip.tally import BINS, SUPPORT, Tally, merge, select, slices
 from toytip.values import ZONES, Encoding, Span, Split
 
 SPLIT = Split(

@@ -43,14 +43,23 @@ class Done:
 
 @dataclass(frozen=True)
 class Rule:
-    """How predictions are summed up: by the splits and rates of an encoding, and the names of the zones' boroughs."""
+    """How predictions are summed up: by the splits and rates of an encoding, and the names of the zones' boroughs.
+
+    With a `champion`, what it says of the same test rows is summed up beside.
+    """
 
     encoding: Encoding
     boroughs: tuple[str, ...] = ()
+    champion: Model | None = None
 
     def __call__(self, predictions: pd.DataFrame, features: pd.DataFrame) -> Summary:
         """Return the summary of a partition."""
-        return summary.summarize(predictions, features, self.encoding, self.boroughs)
+        found = summary.summarize(predictions, features, self.encoding, self.boroughs)
+        if self.champion is None:
+            return found
+        rows = features[assign(features, self.encoding.split, "all") == "test"].reset_index(drop=True)
+        said = postprocess.postprocess(_score(rows, self.champion), self.champion.threshold)
+        return found | summary.summarize(said, rows, self.encoding, self.boroughs, predictor="champion")
 
 
 @dataclass(frozen=True)

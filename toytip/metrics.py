@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,18 @@ LEAK = 0.95
 BANDS = 16
 CURVE_POINTS = 50
 HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "f1": True, "log_loss": False, "brier": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What the trivial predictors learned.
+
+    The rate of the training rows; and the threshold of the rates by hour and zone, tuned on the validation rows as
+    the model's is.
+    """
+
+    rate: float
+    threshold: float = 0.5
 
 
 def measure(tally: Tally) -> Metrics:
@@ -187,6 +200,11 @@ def intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | N
     names = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
     if len(days) < FEWEST_DAYS:
         return dict.fromkeys(names)
+    resampled = _resamples(days, seed)
+    return {name: _percentiles(resampled[name]) for name in names}
+
+
+def _resamples(days: Sequence[Tally], seed: int) -> dict[str, Floats]:
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(days), np.full(len(days), 1 / len(days)), RESAMPLES).astype(np.float64)
     negatives, positives = (
@@ -196,8 +214,32 @@ def intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | N
         name: weights @ np.array([float(getattr(day, name)) for day in days])
         for name in ("true_positives", "false_positives", "log_loss", "squared_error")
     }
-    resampled = _resampled(negatives, positives, sums)
-    return {name: _percentiles(resampled[name]) for name in names}
+    return _resampled(negatives, positives, sums)
+
+
+def paired(ours: Sequence[Tally], theirs: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | None]:
+    """Return 95 % intervals of how much better ours is than theirs on the same days; positive is better, of losses too.
+
+    Both are resampled with the same days: what makes a day hard for both does not blur their difference.
+    """
+    if len(ours) < FEWEST_DAYS:
+        return dict.fromkeys(HIGHER_IS_BETTER)
+    a, b = (_resamples(days, seed) for days in (ours, theirs))
+    return {
+        name: _percentiles(a[name] - b[name] if higher else b[name] - a[name])
+        for name, higher in HIGHER_IS_BETTER.items()
+    }
+
+
+def auc_deviation(tally: Tally) -> float:
+    """Return the standard error of the AUC by the formula of Hanley and McNeil (1982); infinite where it has none."""
+    area, positive = auc(tally.negatives, tally.positives), int(tally.positives.sum())
+    negative = tally.rows - positive
+    if area is None:
+        return float("inf")
+    twice, twice_negative = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (positive - 1) * (twice - area**2) + (negative - 1) * (twice_negative - area**2)
+    return float(np.sqrt((area * (1 - area) + spread) / (positive * negative)))
 
 
 def _percentiles(values: Floats) -> list[float] | None:

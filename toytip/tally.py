@@ -25,7 +25,8 @@ Counts = npt.NDArray[np.int64]
 class Cell(NamedTuple):
     """Which trips a tally is of: a split, paid by card or not, and a value of a slice; and whose probabilities.
 
-    The slice "" is all trips. `predictor` is `model`, or `hour_zone`: the rate of high tips by hour and pickup zone.
+    The slice "" is all trips. `predictor` is `model`; `champion`, the registered one; or `hour_zone`: the rate of high
+    tips by hour and pickup zone.
     """
 
     split: str
@@ -74,6 +75,8 @@ class Tally:
 
 Summary = dict[Cell, Tally]
 POPULATIONS = ("all", "card")
+# Slices with fewer trips are not told: chance alone would name them the worst.
+SUPPORT = 200
 
 
 def merge(a: Summary, b: Summary) -> Summary:
@@ -88,11 +91,20 @@ def select(summary: Summary, split: str, population: str, predictor: str = "mode
     return reduce(Tally.merge, (summary[cell] for cell in cells if cell in summary), Tally.empty())
 
 
-def slices(summary: Summary, split: str, population: str) -> dict[tuple[str, str], Tally]:
+def slices(
+    summary: Summary, split: str, population: str, predictor: str = "model"
+) -> dict[tuple[str, str], Tally]:
     """Return the tallies of a split by slice and value, of all trips or those paid by card."""
     found: dict[tuple[str, str], Tally] = {}
     for cell, tally in summary.items():
-        if cell.split == split and cell.slice and (cell.card or population == "all"):
+        there = cell.split == split and cell.predictor == predictor and cell.slice
+        if there and (cell.card or population == "all"):
             name = (cell.slice, cell.value)
             found[name] = found[name].merge(tally) if name in found else tally
     return found
+
+
+def days(summary: Summary, split: str, population: str, predictor: str = "model") -> list[Tally]:
+    """Return the tallies of a split's days, in order of time."""
+    told = sorted(slices(summary, split, population, predictor).items())
+    return [part for (name, _), part in told if name == "day"]

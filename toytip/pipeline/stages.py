@@ -14,7 +14,7 @@ from toytip import flow, zones
 from toytip.config import mask
 from toytip.errors import StoreError
 from toytip.history import resolve
-from toytip.metrics import Metrics
+from toytip.metrics import Baseline, Metrics
 from toytip.pipeline import rows
 from toytip.pipeline.context import Context, Published, parent, parent_version
 from toytip.pipeline.identity import code_of, of_part, of_slice
@@ -22,8 +22,8 @@ from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
 from toytip.source import Source
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
-from toytip.stages.evaluate import Baseline, report
 from toytip.stages.evaluate import evaluate as measure
+from toytip.stages.evaluate import report
 from toytip.store import Manifest
 from toytip.tally import Summary, select
 from toytip.values import Model, MonthPart, PartRecord

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from toytip import metrics
-from toytip.metrics import Metrics
-from toytip.tally import POPULATIONS, Summary, Tally, select, slices
+from toytip.metrics import Baseline, Metrics
+from toytip.tally import POPULATIONS, SUPPORT, Summary, Tally, days, select, slices
 
 SPLITS = ("train", "valid", "test")
-# Slices with fewer trips are not told: chance alone would name them the worst.
-SUPPORT = 200
 WORST = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """What the trivial predictors learned.
-
-    The rate of the training rows; and the threshold of the rates by hour and zone, tuned on the validation rows as
-    the model's is.
-    """
-
-    rate: float
-    threshold: float = 0.5
 
 
 def evaluate(summary: Summary, population: str = "all") -> dict[str, Metrics]:
@@ -54,17 +39,20 @@ def _report(
         "base_rate": metrics.base_rate(tally, baseline.rate),
         "hour_zone": {name: metrics.measure(rated)[name] for name in metrics.HIGHER_IS_BETTER},
     }
+    champion = select(summary, split, population, "champion")
+    if champion.rows:
+        measured = metrics.measure(champion)
+        baselines["champion"] = {name: measured[name] for name in metrics.HIGHER_IS_BETTER}
     error, bands = metrics.calibration(tally)
     told = [
         _slice(name, value, part)
         for (name, value), part in sorted(slices(summary, split, population).items())
         if name != "day" and part.rows >= SUPPORT
     ]
-    days = [part for (name, _), part in sorted(slices(summary, split, population).items()) if name == "day"]
     return {
         "metrics": values,
         "auc_error": metrics.auc_error(tally.negatives, tally.positives),
-        "intervals": metrics.intervals(days),
+        "intervals": metrics.intervals(days(summary, split, population)),
         "baselines": baselines,
         "lift": {name: metrics.lift(values, trivial) for name, trivial in baselines.items()},
         "confusion": metrics.confusion(tally),

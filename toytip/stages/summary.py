@@ -24,12 +24,17 @@ Floats = npt.NDArray[np.float32]
 
 
 def summarize(
-    predictions: pd.DataFrame, features: pd.DataFrame, encoding: Encoding, boroughs: tuple[str, ...] = ()
+    predictions: pd.DataFrame,
+    features: pd.DataFrame,
+    encoding: Encoding,
+    boroughs: tuple[str, ...] = (),
+    predictor: str = "model",
 ) -> Summary:
     """Return the tallies of every split, of card trips and the others apart.
 
     Each has the model's tally and that of the rates by hour and zone, in fine bins; and the model's tallies by day and
-    slice, in coarse ones. `boroughs` are named by zone, where the zone table is known.
+    slice, in coarse ones. `boroughs` are named by zone, where the zone table is known. Another `predictor` than the model
+    goes without the rates, which are there already.
     """
     if predictions.empty:
         return {}
@@ -46,18 +51,18 @@ def summarize(
             continue
         losses = _losses(chance[rows], label[rows])
         columns = chance[rows], label[rows], decided[rows], *losses
-        summary[Cell(str(name), paid)] = _tallies(np.zeros(len(rows), np.int64), 1, BINS, *columns)[0]
-        rated = rate[rows]
-        columns_rated = rated, label[rows], rated >= 0.5, *_losses(rated, label[rows])
-        summary[Cell(str(name), paid, "hour_zone")] = _tallies(
-            np.zeros(len(rows), np.int64), 1, BINS, *columns_rated
-        )[0]
+        whole = np.zeros(len(rows), np.int64)
+        summary[Cell(str(name), paid, predictor)] = _tallies(whole, 1, BINS, *columns)[0]
+        if predictor == "model":
+            rated = rate[rows]
+            columns_rated = rated, label[rows], rated >= 0.5, *_losses(rated, label[rows])
+            summary[Cell(str(name), paid, "hour_zone")] = _tallies(whole, 1, BINS, *columns_rated)[0]
         for slice_, (codes, values) in named.items():
             for value, tally in zip(
                 values, _tallies(codes[rows], len(values), COARSE, *columns), strict=True
             ):
                 if tally.rows:
-                    summary[Cell(str(name), paid, "model", slice_, value)] = tally
+                    summary[Cell(str(name), paid, predictor, slice_, value)] = tally
     return summary
 
 
