@@ -71,6 +71,10 @@ class Settings(BaseSettings):
         20, ge=0, description="rounds without a better log loss before stopping; 0 = never"
     )
 
+    gate: Literal["on", "dry-run", "off"] = Field(
+        "on", description="judge, register and promote the model of a run; only judge it; or neither"
+    )
+
     synth_rows: int = Field(100_000, ge=1, description="trips a month in the built-in synthetic year")
     synth_seed: int = Field(2020, ge=0, description="its seed")
 

@@ -5,6 +5,7 @@ ToytipError
 ├── SourceError    an input file or folder that cannot be used
 ├── SchemaError    a table whose columns or dtypes are not what its schema says
 ├── StoreError     a version that cannot be written, found or read
+├── RegistryError  a model that cannot be registered, found or promoted
 ├── PlanError      work that would not fit in the workers' memory
 └── ClusterError   workers that cannot be started, reached or kept
 
@@ -31,6 +32,10 @@ class SchemaError(ToytipError):
 
 class StoreError(ToytipError):
     """A version that cannot be written, found or read."""
+
+
+class RegistryError(ToytipError):
+    """A model that cannot be registered, found or promoted."""
 
 
 class PlanError(ToytipError):

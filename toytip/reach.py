@@ -33,11 +33,11 @@ def access_of(uri: str, endpoint: str | None = None) -> Access:
         return Access()
     endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
     if endpoint:
-        _knock(endpoint)
+        knock(endpoint)
     return Access(endpoint, anonymous=not has_credentials())
 
 
-def _knock(endpoint: str) -> None:
+def knock(endpoint: str, what: str = "S3 server") -> None:
     """Raise StoreError where nobody listens: the clients themselves would try for a minute."""
     parts = urllib.parse.urlsplit(endpoint)
     port = {"http": 80, "https": 443}.get(parts.scheme)
@@ -47,9 +47,7 @@ def _knock(endpoint: str) -> None:
         socket.create_connection((parts.hostname, parts.port or port), timeout=5).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(
-            f"no S3 server answers at {mask(endpoint)}: {reason.lower()}; is it running?"
-        ) from None
+        raise StoreError(f"no {what} answers at {mask(endpoint)}: {reason.lower()}; is it running?") from None
 
 
 def open_file(uri: str, access: Access) -> Counted:

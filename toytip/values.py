@@ -269,3 +269,4 @@ class Model:
     encoding: Encoding
     rounds: int
     threshold: float = 0.5
+    taxi: str = "yellow"

@@ -87,6 +87,14 @@ StopOption = Annotated[
     int | None,
     _option("--early-stop", help="Rounds without gain before stopping, 0 = never [default: 20]", panel=LEARN),
 ]
+GateOption = Annotated[
+    str | None,
+    _option(
+        "--gate",
+        help="on: judge, register and promote the model; dry-run: only judge it; off [default: on]",
+        panel=LEARN,
+    ),
+]
 FreshOption = Annotated[
     bool | None,
     _option("--fresh", help="Make everything anew, whatever the store holds already", panel=WORK),

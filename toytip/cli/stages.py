@@ -156,13 +156,17 @@ def train(
     run_stage(settings, ("models",), work, json_)
 
 
-@app.command(epilog="Example:  toytip infer --model v20261124T101500Z-3f9c2a")
+@app.command(epilog="Example:  toytip infer --model champion")
 def infer(
     from_: FromOption = None,
     as_of: AsOfOption = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Version of the model [default: the newest]", show_default=False),
+        typer.Option(
+            "--model",
+            help="Version, champion, challenger or number of the model [default: the newest]",
+            show_default=False,
+        ),
     ] = None,
     store: StoreOption = None,
     endpoint: EndpointOption = None,
@@ -177,11 +181,12 @@ def infer(
     """Features and the model -> the table scores. `--from` names the version of the features."""
     settings = settings_of(locals())
     upstream = upstream_of(settings, "features", from_, as_of)
-    learned = upstream_of(settings, "models", model, as_of)
-    from toytip.pipeline import learn, stages
+    from toytip.pipeline import models, stages
+
+    learned = models.named(settings, model, upstream.config.get("taxi"), as_of)
 
     def work(context: Context) -> dict[str, Any]:
-        return stages.infer(context, upstream, learn.load_model(context, learned))
+        return stages.infer(context, upstream, learned)
 
     run_stage(settings, ("scores",), work, json_)
 
@@ -203,10 +208,12 @@ def postprocess(
     """Scores -> the table predictions, decided at the model's threshold."""
     settings = settings_of(locals())
     upstream = upstream_of(settings, "scores", from_, as_of)
-    from toytip.pipeline import learn, stages
+    from toytip.pipeline import models, stages
+
+    learned = models.behind(settings, upstream)
 
     def work(context: Context) -> dict[str, Any]:
-        return stages.postprocess(context, upstream, learn.model_of(context, upstream))
+        return stages.postprocess(context, upstream, learned)
 
     run_stage(settings, ("predictions",), work, json_)
 
@@ -226,12 +233,13 @@ def evaluate(
     """Predictions -> metrics of every split, beside the trivial baseline."""
     settings = settings_of(locals())
     upstream = upstream_of(settings, "predictions", from_, as_of)
-    from toytip.pipeline import learn, stages
+    from toytip.pipeline import models, stages
     from toytip.pipeline.context import reading
     from toytip.progress import Progress
 
+    learned = models.behind(settings, upstream)
     with reading(settings, Progress()) as context:
-        evaluation = stages.evaluate(context, upstream, learn.model_of(context, upstream))
+        evaluation = stages.evaluate(context, upstream, learned)
     if json_:
         print_json(
             {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}

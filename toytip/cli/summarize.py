@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from toytip.check import Checked
+from toytip.registry import Entry
 from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
 
@@ -32,6 +33,8 @@ def show(summary: dict[str, Any]) -> None:
     console.print(
         f"model: {model['rounds']} rounds, {len(model['features'])} features, threshold {model['threshold']:.4f}"
     )
+    if summary["registry"]:
+        show_decision(summary["registry"], console)
     for name in ("predictions", "features", "rejects"):
         console.print(f"{name:<12} {summary['tables'][name]['path']}", soft_wrap=True)
     console.print(f"{'model':<12} {model['path']}", soft_wrap=True)
@@ -41,6 +44,74 @@ def show(summary: dict[str, Any]) -> None:
         f"{summary['seconds']:.1f} s, {summary['rows_per_s']:,.0f} rows/s, "
         f"{summary['peak_memory_mb']:,.0f} MB at the peak, {summary['workers']} workers"
     )
+
+
+def show_decision(told: dict[str, Any], console: Console | None = None) -> None:
+    """Print what the gate decided, and why."""
+    console = console or _console()
+    number = f" as number {told['number']}" if told["number"] else ""
+    console.print(f"gate: {told['decision']}; {told['name']}{number}")
+    for reason in told["reasons"]:
+        console.print(f"  {reason}", soft_wrap=True)
+
+
+def show_models(found: dict[str, list[Entry]], where: str) -> None:
+    """Print the registered models, and below each refused one why."""
+    console = _console()
+    if not any(found.values()):
+        console.print(f"no models in {where} yet; `toytip run` registers the first", soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "number", "version", "alias", "decision", "why"):
+        table.add_column(title, justify="right" if title == "number" else "left", no_wrap=title != "why")
+    for name, entries in found.items():
+        for entry in entries:
+            decision = "withdrawn" if entry.withdrawn else entry.decision
+            why = entry.reasons[0] if entry.reasons else ""
+            table.add_row(name, str(entry.number), entry.version, ", ".join(entry.aliases), decision, why)
+    console.print(table)
+
+
+def show_card(entry: Entry, card: dict[str, Any]) -> None:
+    """Print a model's card."""
+    console = _console()
+    aliases = f" ({', '.join(entry.aliases)})" if entry.aliases else ""
+    console.print(f"[bold]{entry.version}[/], number {entry.number}{aliases}, {entry.decision}")
+    for reason in entry.reasons:
+        console.print(f"  {reason}", soft_wrap=True)
+    console.print(
+        f"{card['rounds']} rounds, threshold {card['threshold']:.4f}, learned from {card['population']} trips"
+    )
+    for name, (start, stop) in card["split"].items():
+        console.print(f"  {name:<6} {start[:10]} to {stop[:10]}")
+    by_moment: dict[str, list[str]] = {}
+    for name, moment in card["features"].items():
+        by_moment.setdefault(moment, []).append(name)
+    for moment, names in by_moment.items():
+        console.print(f"known at {moment}: {', '.join(names)}")
+    for population, told in card["evaluation"].get("test", {}).items():
+        console.print(_evaluation(population, told))
+    console.print(_branch(card["data"]))
+
+
+def show_compared(entries: list[Entry], found: dict[str, Any]) -> None:
+    """Print what differs between two models."""
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for entry in entries:
+        table.add_column(entry.version, justify="right", no_wrap=True)
+    for kind in ("params", "split", "features"):
+        for name, pair in found[kind].items():
+            table.add_row(f"{kind} {name}", *(_cell(value) for value in pair))
+    for population, metrics in found["metrics"].items():
+        for name, pair in metrics.items():
+            table.add_row(f"test {population} {name}", *(_cell(value) for value in pair))
+    console.print(table)
+    if not found["same_test_rows"]:
+        console.print(
+            "their test rows differ: `toytip models promote MODEL --dry-run` compares on the same rows"
+        )
 
 
 def _console() -> Console:

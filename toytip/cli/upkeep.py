@@ -9,7 +9,7 @@ import typer
 from toytip.cli.app import app
 from toytip.cli.history import VersionArgument, store_given
 from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
-from toytip.cli.shell import print_json
+from toytip.cli.shell import print_json, settings_of
 from toytip.errors import StoreError
 
 
@@ -58,11 +58,13 @@ def gc(
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Remove old versions and what dead runs left; never what a kept version, a tag or a rollback needs."""
+    """Remove old versions and what dead runs left; never what a kept version, a tag, a rollback or a registered model needs."""
     place = store_given(locals())
+    from toytip.pipeline.models import registered
     from toytip.upkeep import needless, remove
 
-    waste = needless(place, keep)
+    settings = settings_of(locals(), workers_needed=False)
+    waste = needless(place, keep, registered(settings))
     if not dry_run:
         remove(place, waste)
     if json_:

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
-from toytip import flow, metrics
+from toytip import flow, metrics, packing
 from toytip import train as training
-from toytip.history import resolve
-from toytip.pipeline.context import Context, Published, parent, parent_version
+from toytip.pipeline import models
+from toytip.pipeline.context import Context, Published, parent
 from toytip.pipeline.identity import code_of, identity
 from toytip.splits import overlaps, plan_split
 from toytip.stages import featurize as features_of
@@ -109,9 +109,15 @@ def train(
     made_from = identity("train", [part.checksum for part in (*encoded.parts, *records)], asdict(params))
     there = _reused(context, "train", "models", made_from) if reuse else None
     if there is not None:
-        return {"models": there}, load_model(context, there)
+        return {"models": there}, models.load(context.store, there)
     fitted = _fit(context, features, encoding, params)
-    model = Model(version=context.version, booster=fitted.booster_, encoding=encoding, rounds=fitted.rounds_)
+    model = Model(
+        version=context.version,
+        booster=fitted.booster_,
+        encoding=encoding,
+        rounds=fitted.rounds_,
+        taxi=str(features.config["taxi"]),
+    )
     model = replace(model, threshold=_tune(context, features, model))
     return _save(context, model, params, [parent(features), parent(encoded)], made_from), model
 
@@ -162,13 +168,7 @@ def _tune(context: Context, features: Manifest, model: Model) -> float:
 def _save(
     context: Context, model: Model, params: Params, parents: list[dict[str, Any]], made_from: str
 ) -> Published:
-    about = {
-        "version": model.version,
-        "rounds": model.rounds,
-        "threshold": model.threshold,
-        "encoding": model.encoding.to_json(),
-    }
-    files = {"model.ubj": model.booster, "model.json": json.dumps(about).encode()}
+    files = {"model.ubj": model.booster, "model.json": packing.model_json(model)}
     records = [context.store.put("models", context.version, name, content) for name, content in files.items()]
     manifest = context.publish(
         "models", records, asdict(params), parents, code=code_of("train"), identity=made_from
@@ -176,23 +176,7 @@ def _save(
     return {"models": manifest}
 
 
-def _content(context: Context, manifest: Manifest, name: str) -> bytes:
-    record = next(part for part in manifest.parts if part.path == name)
-    return context.store.get(manifest.table, manifest.version, record)
-
-
 def load_encoding(context: Context, manifest: Manifest) -> Encoding:
     """Read a published encoding."""
-    return Encoding.from_json(json.loads(_content(context, manifest, "encoding.json")))
-
-
-def load_model(context: Context, manifest: Manifest) -> Model:
-    """Read a published model."""
-    about = json.loads(_content(context, manifest, "model.json"))
-    booster = _content(context, manifest, "model.ubj")
-    return Model(**{**about, "encoding": Encoding.from_json(about["encoding"])}, booster=booster)
-
-
-def model_of(context: Context, manifest: Manifest) -> Model:
-    """Read the model that a version was made with."""
-    return load_model(context, resolve(context.store, "models", parent_version(manifest, "models")))
+    content = context.store.get(manifest.table, manifest.version, manifest.parts[0])
+    return Encoding.from_json(json.loads(content))

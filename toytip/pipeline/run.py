@@ -12,10 +12,11 @@ import distributed
 
 from toytip import cluster, flow
 from toytip.config import Settings, mask
-from toytip.pipeline import learn, plan, stages
+from toytip.pipeline import gate, learn, plan, stages
 from toytip.pipeline.context import Context, Published, opened
 from toytip.pipeline.stages import Evaluation
 from toytip.progress import Progress
+from toytip.registry import registry_of
 from toytip.schema import PREDICTIONS, REJECTS
 from toytip.source import Source
 from toytip.store import Manifest
@@ -29,6 +30,8 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
     """
     started = time.perf_counter()
     found = plan.prepare(settings, progress)
+    if settings.gate != "off":
+        registry_of(settings, found.taxi if found else "yellow").knock()
     memory = cluster.MemoryWatch()
     memory.start()
     try:
@@ -41,7 +44,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             before = flow.bytes_read(context.client)
             with distributed.performance_report(filename=page):
                 source = plan.settle(context, found)
-                published, model, evaluation = _stages(context, source)
+                published, model, evaluation, gated = _stages(context, source)
             source_bytes = max(flow.bytes_read(context.client) - before, 0)
             report = context.store.save_report(f"{context.version}.html", page.read_bytes())
             told = json.dumps(evaluation.report, indent=1).encode()
@@ -78,18 +81,28 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "reasons": context.reasons,
         "source_bytes_read": source_bytes,
         "leaks": learn.leaks(published["encodings"]),
+        "registry": gated,
         "evaluation": _briefly(evaluation.report),
         "evaluation_file": mask(saved),
     }
 
 
-def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluation]:
+def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluation, dict[str, Any] | None]:
     published = stages.read(context, source)
     features = published["features"]
     encoded, encoding = learn.preprocess(context, features, reuse=True)
     trained, model = learn.train(context, features, encoding, encoded["encodings"], reuse=True)
-    predicted, evaluation = stages.predict(context, features, model)
-    return {**published, **encoded, **trained, **predicted}, model, evaluation
+    made = {**published, **encoded, **trained}
+    if context.settings.gate == "off":
+        predicted, evaluation = stages.predict(context, features, model)
+        return {**made, **predicted}, model, evaluation, None
+    registry = registry_of(context.settings, source.taxi)
+    rival = gate.rival_of(registry, model)
+    predicted, evaluation = stages.predict(context, features, model, rival.model)
+    gated = gate.submit(
+        context, registry, rival, trained["models"], model, evaluation, dry=context.settings.gate == "dry-run"
+    )
+    return {**made, **predicted}, model, evaluation, gated
 
 
 def _briefly(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

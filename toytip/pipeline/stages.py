@@ -32,10 +32,12 @@ FEATURES = features_of.TABLE
 
 
 class Evaluation(NamedTuple):
-    """The metrics of every split, of the population that was learned from; and the whole report."""
+    """The metrics of every split, of the population that was learned from; the whole report; what it was told from."""
 
     metrics: dict[str, Metrics]
     report: dict[str, dict[str, Any]]
+    summary: Summary
+    baseline: Baseline
 
 
 def clean(context: Context, source: Source) -> Published:
@@ -150,12 +152,12 @@ def postprocess(context: Context, scores: Manifest, model: Model) -> Published:
 
 
 def _summing(
-    context: Context, features: Manifest, model: Model, paths: list[str]
+    context: Context, features: Manifest, model: Model, paths: list[str], champion: Model | None = None
 ) -> Callable[[list[int]], flow.Summing]:
     """Return what sums up the parts of those paths: the features that they were made of, and the rule."""
     settings = context.settings
     table = Path(settings.zones) if settings.zones else zones.find(settings.source, settings.data)
-    rule = flow.Rule(model.encoding, zones.boroughs(table) if table else ())
+    rule = flow.Rule(model.encoding, zones.boroughs(table) if table else (), champion)
     by_path = {part.path: part for part in features.parts}
 
     def summing(numbers: list[int]) -> flow.Summing:
@@ -165,8 +167,13 @@ def _summing(
     return summing
 
 
-def predict(context: Context, features: Manifest, model: Model) -> tuple[Published, Evaluation]:
-    """`features` and the model -> `predictions`: infer, postprocess and summary in one task a partition."""
+def predict(
+    context: Context, features: Manifest, model: Model, champion: Model | None = None
+) -> tuple[Published, Evaluation]:
+    """`features` and the model -> `predictions`: infer, postprocess and summary in one task a partition.
+
+    A champion is evaluated on the same test rows; nothing of it is published.
+    """
 
     def frames(parts: list[PartRecord]) -> dict[Table, Any]:
         read = flow.published(context.store, FEATURES, features.version, parts)
@@ -174,7 +181,7 @@ def predict(context: Context, features: Manifest, model: Model) -> tuple[Publish
 
     made = _from_parts(
         context, "predict", features, PREDICTIONS, frames, _about(model),
-        summing=_summing(context, features, model, [part.path for part in features.parts]),
+        summing=_summing(context, features, model, [part.path for part in features.parts], champion),
     )  # fmt: skip
     return _publish_predictions(context, "predict", [parent(features), _model_parent(model)], model, *made)
 
@@ -207,25 +214,28 @@ def _evaluation(summary: Summary, model: Model) -> Evaluation:
         rate=model.encoding.positives / model.encoding.rows,
         threshold=decisions.tune(rated.negatives, rated.positives),
     )
-    return Evaluation(measure(summary, model.encoding.population), report(summary, trivial))
+    measured = measure(summary, model.encoding.population)
+    return Evaluation(measured, report(summary, trivial), summary, trivial)
 
 
-def evaluate(context: Context, predictions: Manifest, model: Model) -> Evaluation:
+def evaluate(
+    context: Context, predictions: Manifest, model: Model, champion: Model | None = None
+) -> Evaluation:
     """`predictions` -> the metrics of every split, of all trips and of those paid by card."""
-    features = resolve(context.store, "features", _features_version(context, predictions))
-    summing = _summing(context, features, model, [part.path for part in predictions.parts])
+    features = features_behind(context, predictions)
+    summing = _summing(context, features, model, [part.path for part in predictions.parts], champion)
     frame = flow.published(context.store, PREDICTIONS, predictions.version, predictions.parts)
     lazy = flow.tallied(frame, summing(list(range(len(predictions.parts)))))
     with context.progress.stage("evaluate", len(predictions.parts)) as stage:
         return _evaluation(flow.merged(flow.collect(context.client, lazy, stage)), model)
 
 
-def _features_version(context: Context, predictions: Manifest) -> str:
-    """Return the version of the features that predictions were made of, directly or over scores."""
+def features_behind(context: Context, predictions: Manifest) -> Manifest:
+    """Return the features that predictions were made of, directly or over scores."""
+    behind = predictions
     if any(item.get("table") == "scores" for item in predictions.parents):
-        scores = resolve(context.store, "scores", parent_version(predictions, "scores"))
-        return parent_version(scores, "features")
-    return parent_version(predictions, "features")
+        behind = resolve(context.store, "scores", parent_version(predictions, "scores"))
+    return resolve(context.store, "features", parent_version(behind, "features"))
 
 
 def _model_parent(model: Model) -> dict[str, Any]:

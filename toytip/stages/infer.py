@@ -33,6 +33,14 @@ def probability(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float32]
     return scored.astype(np.float32, copy=False)
 
 
+def contributions(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float32]:
+    """Return by how much each column moves the log-odds of each row from the mean (Lundberg's SHAP for trees)."""
+    if matrix.empty:
+        return np.empty(matrix.shape, np.float32)
+    said: npt.NDArray[np.float32] = _load(booster).predict(xgb.DMatrix(matrix.to_numpy()), pred_contribs=True)
+    return said[:, :-1]  # the last column is the mean
+
+
 def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: Model) -> pd.DataFrame:
     """Return `scores` of `features`, whose codes are `matrix`, row for row."""
     scores = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(

@@ -1,0 +1,162 @@
+"""Registered models: list, show, compare, promote, roll back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.options import (
+    DebugOption,
+    EndpointOption,
+    EnvOption,
+    JsonOption,
+    SchedulerOption,
+    StoreOption,
+    WorkersOption,
+)
+from toytip.cli.shell import print_json, settings_of
+from toytip.errors import ConfigError, RegistryError
+
+models_app = typer.Typer(
+    help="The registered models: champion, challenger, and those before them.", no_args_is_help=True
+)
+app.add_typer(models_app, name="models")
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="champion, challenger, a number, or the version it was trained as."),
+]
+TaxiOption = Annotated[
+    str | None,
+    typer.Option("--taxi", help="yellow or green [default: the one that has models]", show_default=False),
+]
+
+
+@models_app.command("list", epilog="Example:  toytip models list --env prod")
+def list_(
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the registered models: number, version, aliases, what was decided, and why."""
+    settings = settings_of(locals(), workers_needed=False)
+    from dataclasses import asdict
+
+    from toytip.cli.summarize import show_models
+    from toytip.registry import registry_of
+    from toytip.values import TAXIS
+
+    found = {r.name: r.entries() for r in (registry_of(settings, taxi) for taxi in TAXIS)}
+    if json_:
+        print_json({"models": {name: [asdict(e) for e in entries] for name, entries in found.items()}})
+    else:
+        show_models(found, registry_of(settings, "*").shown)
+
+
+@models_app.command(epilog="Example:  toytip models show champion")
+def show(
+    model: ModelArgument = "champion",
+    taxi: TaxiOption = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show a model's card: features and their moments, metrics with lifts, and the data that made it."""
+    settings = settings_of(locals(), workers_needed=False)
+    from dataclasses import asdict
+
+    from toytip.cli.summarize import show_card
+    from toytip.pipeline.models import card_of
+
+    entry, card = card_of(settings, model, taxi)
+    if json_:
+        print_json({**asdict(entry), "card": card})
+    else:
+        show_card(entry, card)
+
+
+@models_app.command(epilog="Example:  toytip models compare champion challenger")
+def compare(
+    a: ModelArgument,
+    b: ModelArgument,
+    taxi: TaxiOption = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Compare two models: parameters, features, and metrics on their test months."""
+    settings = settings_of(locals(), workers_needed=False)
+    from toytip.cli.summarize import show_compared
+    from toytip.pipeline.models import card_of, compared
+
+    (entry_a, card_a), (entry_b, card_b) = (card_of(settings, name, taxi) for name in (a, b))
+    found = compared(card_a, card_b)
+    if json_:
+        print_json({"models": [entry_a.version, entry_b.version], **found})
+    else:
+        show_compared([entry_a, entry_b], found)
+
+
+@models_app.command(epilog='Example:  toytip models promote challenger --force "the drift was ours"')
+def promote(
+    model: ModelArgument = "challenger",
+    taxi: TaxiOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge it, and change nothing.")] = False,
+    force: Annotated[
+        str | None,
+        typer.Option("--force", metavar="REASON", help="Promote it all the same; the reason is kept."),
+    ] = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Judge a model against the champion on the same test rows, and make it the champion if it passes."""
+    if force is not None and not force.strip():
+        raise ConfigError("--force needs a reason, which is kept with the model")
+    settings = settings_of(locals())
+    from toytip.cli.summarize import show_decision
+    from toytip.pipeline.gate import promote as promote_model
+    from toytip.progress import Progress
+
+    told = promote_model(settings, model, taxi, Progress(), dry=dry_run, force=force or "")
+    if json_:
+        print_json(told)
+    else:
+        show_decision(told)
+    if told["decision"] in ("refused", "would stay challenger"):
+        raise RegistryError(
+            f"{told['reasons'][0]}; it stays challenger (--force REASON promotes it all the same)"
+        )
+
+
+@models_app.command(epilog="Example:  toytip models rollback")
+def rollback(
+    taxi: TaxiOption = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make the champion before this one the champion again."""
+    settings = settings_of(locals(), workers_needed=False)
+    from toytip.pipeline.models import find
+
+    registry, _ = find(settings, "champion", taxi)
+    now, before = registry.rollback()
+    if json_:
+        print_json({"champion": now.version, "number": now.number, "before": before.version})
+    else:
+        typer.echo(f"champion is {now.version} (number {now.number}) again, no longer {before.version}")

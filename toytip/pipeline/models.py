@@ -1,0 +1,113 @@
+"""Models by name: a version in the store, or what the registry calls champion, challenger, or by a number."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from toytip import packing
+from toytip.config import Settings
+from toytip.errors import RegistryError
+from toytip.history import resolve, tags
+from toytip.pipeline.context import parent_version
+from toytip.registry import CHALLENGER, CHAMPION, Entry, Registry, registry_of
+from toytip.store import Manifest, Store, store_of
+from toytip.tally import POPULATIONS
+from toytip.values import TAXIS, Model
+
+
+def load(store: Store, manifest: Manifest) -> Model:
+    """Read a published model."""
+    files = {part.path: part for part in manifest.parts}
+    about, booster = (
+        store.get(manifest.table, manifest.version, files[name]) for name in ("model.json", "model.ubj")
+    )
+    return packing.from_bytes(about, booster)
+
+
+def named(
+    settings: Settings, name: str | None = None, taxi: str | None = None, as_of: str | None = None
+) -> Model:
+    """Return the model of a name; without one, the newest in the store.
+
+    A version that the store has no longer is taken from the registry. Raises StoreError or RegistryError.
+    """
+    store = store_of(settings)
+    if name is not None and not _in_store(store, name):
+        registry, entry = find(settings, name, taxi)
+        with registry.files(entry) as folder:
+            return packing.load(folder)
+    return load(store, resolve(store, "models", name, as_of))
+
+
+def _in_store(store: Store, name: str) -> bool:
+    if name in (CHAMPION, CHALLENGER) or name.isdigit():
+        return False
+    return store.published("models", tags(store).get(name, name)) is not None
+
+
+def find(settings: Settings, name: str, taxi: str | None = None) -> tuple[Registry, Entry]:
+    """Return a registered model, and where it is registered: among the models of a taxi, or of the one that has it.
+
+    Raises RegistryError where there is none, or where two taxis have one of that name.
+    """
+    found = []
+    for each in (taxi,) if taxi else TAXIS:
+        registry = registry_of(settings, each)
+        found += [
+            (registry, entry)
+            for entry in reversed(registry.entries())
+            if name in (*entry.aliases, str(entry.number), entry.version)
+        ][:1]
+    if not found:
+        where = registry_of(settings, taxi or "*").shown
+        raise RegistryError(f"no model {name} is registered as {where}; see `toytip models list`")
+    if len(found) > 1:
+        raise RegistryError(f"{name}: both {' and '.join(TAXIS)} have one; say which with --taxi")
+    return found[0]
+
+
+def behind(settings: Settings, manifest: Manifest) -> Model:
+    """Return the model that a version was made with."""
+    return named(settings, parent_version(manifest, "models"))
+
+
+def registered(settings: Settings) -> set[str]:
+    """Return the versions of all registered models."""
+    return {entry.version for taxi in TAXIS for entry in registry_of(settings, taxi).entries()}
+
+
+def card_of(settings: Settings, name: str, taxi: str | None = None) -> tuple[Entry, dict[str, Any]]:
+    """Return a registered model and its card. Raises RegistryError where there is none."""
+    registry, entry = find(settings, name, taxi)
+    with registry.files(entry) as folder:
+        return entry, json.loads((folder / "card.json").read_text())
+
+
+def compared(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """Return what differs between two cards, as pairs, and whether their test rows are the same."""
+    return {
+        "same_test_rows": _test_rows(a) == _test_rows(b),
+        "params": _pairs(a["params"], b["params"]),
+        "features": {
+            name: (a["features"].get(name), b["features"].get(name))
+            for name in {**a["features"], **b["features"]}
+            if a["features"].get(name) != b["features"].get(name)
+        },
+        "split": _pairs(a["split"], b["split"]),
+        "metrics": {
+            population: _pairs(*(card["evaluation"]["test"][population]["metrics"] for card in (a, b)))
+            for population in POPULATIONS
+            if all(population in card["evaluation"].get("test", {}) for card in (a, b))
+        },
+    }
+
+
+def _pairs(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
+
+
+def _test_rows(card: dict[str, Any]) -> tuple[Any, ...]:
+    features = next(p for p in card["data"]["parents"] if p.get("table") == "features")
+    files = sorted(parent["checksum"] for parent in features.get("parents", ()) if "checksum" in parent)
+    return card["split"]["test"], card["taxi"], features.get("code"), files
