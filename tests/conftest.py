@@ -26,6 +26,9 @@ from toytip.values import Month, PartKey, PartRecord, parse_months
 # A suite that is started in the background inherits that Ctrl-C is ignored, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Only tests of the gate meet the registry: it takes seconds to import and to set up.
+os.environ.setdefault("TOYTIP_GATE", "off")
+
 REAL = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 GOOD: dict[str, Any] = {
@@ -168,6 +171,21 @@ def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, done.stdout
     return dict(json.loads(done.stdout))
+
+
+@pytest.fixture
+def here(monkeypatch, capsys, tmp_path):
+    """The command line in this process, in an empty folder."""
+    from toytip.cli import app, guarded
+
+    def call(*arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["toytip", *map(str, arguments)])
+        code = guarded(app)
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, told.out, told.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ COMMANDS = [
     ("run",), ("clean",), ("featurize",), ("preprocess",), ("train",), ("infer",), ("postprocess",), ("evaluate",),
     ("config",), ("source", "synth"), ("source", "fetch"), ("source", "check"),
     ("versions",), ("show",), ("trace",), ("impact",), ("diff",), ("tag",), ("rollback",), ("verify",), ("gc",),
+    ("models", "list"), ("models", "show"), ("models", "compare"), ("models", "promote"), ("models", "rollback"),
+    ("score",), ("serve",),
 ]  # fmt: skip
 
 
@@ -106,21 +108,6 @@ ERRORS = {
 
 # The errors that are met before any worker starts are as well met in this process, ten times as fast.
 OWN_PROCESS = ("damaged data", "a corrupt footer", "a dead scheduler", "too little memory")
-
-
-@pytest.fixture
-def here(monkeypatch, capsys, tmp_path):
-    """The command line in this process, in an empty folder."""
-    from toytip.cli import app, guarded
-
-    def call(*arguments):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["toytip", *map(str, arguments)])
-        code = guarded(app)
-        told = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, code, told.out, told.err)
-
-    return call
 
 
 @pytest.mark.parametrize("case", ERRORS)

@@ -5,6 +5,7 @@ A trip alone, among others, or in a run's partition gets the same probability, b
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +79,10 @@ def _typed(values: list[Any], field: Field) -> list[Any]:
 
 def _value(value: Any, field: Field) -> Any:
     if field.kind == "time":
-        return pd.Timestamp(value).as_unit("us").to_pydatetime() if isinstance(value, str) else value
+        moment = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
+        if moment is None or moment.tzinfo is not None:  # the TLC's times are New York's, without a zone
+            raise ValueError
+        return moment.as_unit("us").to_pydatetime()
     number = float(value)
     if field.kind == "code":
         if number != int(number) or abs(number) >= 2**31:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from toytip import packing
@@ -65,6 +66,32 @@ def find(settings: Settings, name: str, taxi: str | None = None) -> tuple[Regist
     if len(found) > 1:
         raise RegistryError(f"{name}: both {' and '.join(TAXIS)} have one; say which with --taxi")
     return found[0]
+
+
+def answering(settings: Settings, name: str | None, taxi: str | None) -> Callable[[str | None], Model | None]:
+    """Return what finds the model that should answer now: the one named, else the champion, else the newest in the store.
+
+    It is asked with the version at hand, and gives None where that is still the one.
+    """
+
+    def load(at_hand: str | None) -> Model | None:
+        wanted = name or (CHAMPION if _has_champion(settings, taxi) else None)
+        version = _version_of(settings, wanted, taxi)
+        return None if version == at_hand else named(settings, wanted, taxi)
+
+    return load
+
+
+def _has_champion(settings: Settings, taxi: str | None) -> bool:
+    taxis = (taxi,) if taxi else TAXIS
+    return any(registry_of(settings, each).champion() is not None for each in taxis)
+
+
+def _version_of(settings: Settings, name: str | None, taxi: str | None) -> str:
+    store = store_of(settings)
+    if name is None or _in_store(store, name):
+        return resolve(store, "models", name).version
+    return find(settings, name, taxi)[1].version
 
 
 def behind(settings: Settings, manifest: Manifest) -> Model:

@@ -6,7 +6,7 @@ trip at which a driver or a dispatcher could know it. Its name is the function's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,15 +22,18 @@ MOMENTS: tuple[Moment, ...] = ("pickup", "dropoff", "payment")
 SETTLED = ("tip_amount", "total_amount")
 HIGH_TIP = 0.2
 
+# Of the trips a feature sees the columns that it declares, and no others.
+Columns = Mapping[str, pd.Series]
+
 
 @dataclass(frozen=True)
 class Feature:
-    """A declared feature. `make` takes a frame of the needed columns and returns the values, row for row."""
+    """A declared feature. `make` takes the needed columns and returns the values, row for row."""
 
     column: Column
     moment: Moment
     needs: tuple[str, ...]
-    make: Callable[[pd.DataFrame], pd.Series]
+    make: Callable[[Columns], pd.Series]
 
     @property
     def name(self) -> str:
@@ -39,7 +42,7 @@ class Feature:
 
 
 def declare(
-    moment: Moment, column: Column, needs: tuple[str, ...], make: Callable[[pd.DataFrame], pd.Series]
+    moment: Moment, column: Column, needs: tuple[str, ...], make: Callable[[Columns], pd.Series]
 ) -> Feature:
     """Declare a feature. Raises ConfigError where it needs a settled column, or one that trips have not."""
     for name in needs:
@@ -50,9 +53,7 @@ def declare(
     return Feature(column, moment, needs, make)
 
 
-def feature(
-    moment: Moment, dtype: str, *needs: str
-) -> Callable[[Callable[[pd.DataFrame], pd.Series]], Feature]:
+def feature(moment: Moment, dtype: str, *needs: str) -> Callable[[Callable[[Columns], pd.Series]], Feature]:
     """Declare the function below as a feature."""
     return lambda make: declare(moment, Column(make.__name__, dtype), needs, make)
 
@@ -63,38 +64,38 @@ def as_is(moment: Moment, column: Column) -> Feature:
 
 
 @feature("pickup", "int8", "pickup_at")
-def pickup_weekday(trips: pd.DataFrame) -> pd.Series:
+def pickup_weekday(trips: Columns) -> pd.Series:
     """0 = Monday."""
     return trips["pickup_at"].dt.day_of_week
 
 
 @feature("pickup", "int8", "pickup_at")
-def pickup_hour(trips: pd.DataFrame) -> pd.Series:
+def pickup_hour(trips: Columns) -> pd.Series:
     """0 to 23."""
     return trips["pickup_at"].dt.hour
 
 
 @feature("pickup", "int8", "pickup_at")
-def pickup_minute(trips: pd.DataFrame) -> pd.Series:
+def pickup_minute(trips: Columns) -> pd.Series:
     """0 to 59."""
     return trips["pickup_at"].dt.minute
 
 
 @feature("pickup", "int8", "pickup_at")
-def work_hours(trips: pd.DataFrame) -> pd.Series:
+def work_hours(trips: Columns) -> pd.Series:
     """1 from Monday to Friday, hours 8 to 18 inclusive."""
     pickup = trips["pickup_at"].dt
     return (pickup.day_of_week < 5) & pickup.hour.between(8, 18)
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at")
-def trip_time(trips: pd.DataFrame) -> pd.Series:
+def trip_time(trips: Columns) -> pd.Series:
     """Seconds."""
     return (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds()
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at", "trip_distance")
-def trip_speed(trips: pd.DataFrame) -> pd.Series:
+def trip_speed(trips: Columns) -> pd.Series:
     """Miles an hour."""
     hours = (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds() / 3600
     return trips["trip_distance"] / hours
@@ -180,5 +181,7 @@ def featurize(trips: pd.DataFrame) -> pd.DataFrame:
     columns = {"trip_id": trips["trip_id"], "pickup_at": trips["pickup_at"]}
     for item in FEATURES:
         with np.errstate(over="ignore"):  # an amount beyond float32 becomes infinite: the last bin
-            columns[item.name] = item.make(trips[list(item.needs)]).astype(item.column.dtype)
+            columns[item.name] = item.make({name: trips[name] for name in item.needs}).astype(
+                item.column.dtype
+            )
     return TABLE.check(pd.DataFrame({**columns, "high_tip": high_tip(trips)}))

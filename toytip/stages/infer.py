@@ -37,7 +37,9 @@ def contributions(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float3
     """Return by how much each column moves the log-odds of each row from the mean (Lundberg's SHAP for trees)."""
     if matrix.empty:
         return np.empty(matrix.shape, np.float32)
-    said: npt.NDArray[np.float32] = _load(booster).predict(xgb.DMatrix(matrix.to_numpy()), pred_contribs=True)
+    said: npt.NDArray[np.float32] = _load(booster).predict(
+        xgb.DMatrix(matrix.to_numpy()), pred_contribs=True, validate_features=False
+    )
     return said[:, :-1]  # the last column is the mean
 
 

@@ -1,0 +1,194 @@
+"""The registry, its gate and what is packed: on a real database file, with models of real runs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import summary_of, toytip
+from toytip import packing, scoring
+from toytip.config import Settings
+from toytip.errors import ConfigError, RegistryError
+from toytip.registry import Registry, registry_of
+
+
+@pytest.fixture(scope="module")
+def runs(synthetic, tmp_path_factory):
+    """Four runs on one store: a first model, a worse one, a better one, and one that is only judged."""
+    store = tmp_path_factory.mktemp("registry") / "store"
+
+    def run(*more):
+        args = ("run", "--source", synthetic, "--store", store, "--workers", 2, "--gate", "on", "--json")
+        return summary_of(toytip(*args, *more))
+
+    found = {
+        "first": run("--rounds", 5),
+        "worse": run("--rounds", 1, "--max-depth", 1),
+        "better": run("--rounds", 80),
+        "judged": run("--rounds", 2, "--gate", "dry-run"),
+    }
+    return store, found
+
+
+@pytest.fixture
+def told(runs, here):
+    """What `toytip models ... --json` says, asked in this process."""
+    return lambda *args: summary_of(here("models", *args, "--store", runs[0], "--json"))
+
+
+@pytest.fixture
+def listed(told):
+    return lambda: {entry["number"]: entry for entry in told("list")["models"]["toytip-dev-yellow"]}
+
+
+def test_the_first_good_model_becomes_champion(runs):
+    _, found = runs
+    registry = found["first"]["registry"]
+    assert (registry["decision"], registry["number"], registry["champion"]) == ("promoted", 1, True)
+    assert all(check["passed"] for check in registry["checks"])
+    assert registry["checks"][-1]["told"] == "8 golden trips score as they did"
+
+
+def test_a_worse_challenger_is_refused_with_reasons(runs, listed):
+    found = runs[1]
+    registry = found["worse"]["registry"]
+    assert (registry["decision"], registry["aliases"]) == ("refused", ["challenger"])
+    assert any("the champion's" in reason for reason in registry["reasons"])
+    assert listed()[2]["decision"] == "refused"
+
+
+def test_a_better_challenger_is_promoted(runs):
+    _, found = runs
+    registry = found["better"]["registry"]
+    assert (registry["decision"], registry["number"], registry["aliases"]) == ("promoted", 3, ["champion"])
+    beside = found["better"]["evaluation"]["test"]["all"]
+    assert beside["lift"]["champion"]["log_loss"] > 0
+    first = found["first"]["metrics"]["test"]
+    assert beside["baselines"]["champion"]["log_loss"] == pytest.approx(first["log_loss"], abs=1e-12)
+
+
+def test_a_dry_run_registers_nothing(runs, listed):
+    found = runs[1]
+    assert found["judged"]["registry"]["decision"] == "would stay challenger"
+    assert sorted(listed()) == [1, 2, 3]
+
+
+def test_what_is_packed_has_no_pickle_and_says_what_made_it(runs, told):
+    store, found = runs
+    entry = told("show", "champion")
+    card = entry["card"]
+    assert entry["version"] == card["version"] == found["better"]["model"]["version"]
+    assert card["features"]["payment_type"] == "payment"
+    features = next(parent for parent in card["data"]["parents"] if parent["table"] == "features")
+    assert [file["rows"] for file in features["parents"]] == [f["rows"] for f in features["parents"]] != []
+    assert all(file["checksum"].startswith("sha256:") for file in features["parents"])
+    assert card["evaluation"]["test"]["card"]["lift"]["hour_zone"]["auc"] is not None
+    names = {path.suffix for path in (store / "dev" / "_registry" / "models").rglob("*") if path.is_file()}
+    assert names <= {".ubj", ".json", ".txt", ".yaml", ".py", ""}
+
+
+def test_mlflow_loads_it_and_scores_as_the_batch_does(runs):
+    store = runs[0]
+    registry = registry_of(Settings.load(store=str(store)), "yellow")
+    with registry.files(registry.find("champion")) as folder:
+        golden = json.loads((folder / "golden.json").read_text())
+        program = (
+            "import sys, json, mlflow.pyfunc; from toytip.scoring import to_table\n"
+            "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+            "trips = to_table(json.loads(sys.argv[2])).to_pandas()\n"
+            "print(json.dumps([float(p) for p in model.unwrap_python_model().predict(None, trips)]))"
+        )
+        command = [sys.executable, "-c", program, str(folder.parents[1]), json.dumps(golden["trips"])]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == golden["probability"]
+
+
+def test_a_file_that_was_changed_is_refused(runs, tmp_path):
+    import shutil
+
+    store, _ = runs
+    shutil.copytree(store / "dev" / "_registry", tmp_path / "moved" / "dev" / "_registry")
+    registry = registry_of(Settings.load(store=str(tmp_path / "moved")), "yellow")
+    entry = registry.find("champion")
+    with registry.files(entry) as folder:  # a store that was moved is found again
+        model = packing.load(folder)
+        path = folder / "golden.json"
+        golden = json.loads(path.read_text())
+        golden["probability"][3] += 2**-24
+        path.write_text(json.dumps(golden))
+        with pytest.raises(RegistryError, match="golden trip 3 scores"):
+            packing.check(folder)
+    with (
+        pytest.raises(RegistryError, match=r"golden.json of model 3 .* is not what was registered"),
+        registry.files(entry),
+    ):
+        pass
+    assert scoring.needed(model) == (
+        "pickup_at", "dropoff_at", "fare_amount", "trip_distance", "PULocationID", "DOLocationID",
+    )  # fmt: skip
+
+
+def test_promote_by_force_and_roll_back(runs, told, listed, here):
+    store, found = runs
+    refused = toytip("models", "promote", "2", "--dry-run", "--store", store, "--workers", 2)
+    assert refused.returncode == 1
+    assert "it stays challenger (--force REASON" in refused.stderr.splitlines()[-1]
+    command = ("models", "promote", "2", "--force", "to see it", "--store", store, "--workers", 2, "--json")
+    forced = summary_of(toytip(*command))
+    assert (forced["decision"], forced["reasons"][0]) == ("forced", "forced: to see it")
+    assert listed()[2]["reasons"][0] == "forced: to see it"
+    back = told("rollback")
+    assert back["champion"] == found["better"]["model"]["version"]
+    assert told("rollback")["champion"] == found["first"]["model"]["version"]
+    last = here("models", "rollback", "--store", store)
+    assert (last.returncode, last.stderr.count("\n")) == (1, 1)
+
+
+def test_infer_with_the_champion(runs, told, here):
+    store = runs[0]
+    done = toytip("infer", "--store", store, "--model", "champion", "--workers", 2, "--json")
+    version = summary_of(done)["tables"]["scores"]["version"]
+    parents = summary_of(here("show", version, "--store", store, "--json"))["tables"]["scores"]["parents"]
+    assert {"table": "models", "version": told("show", "champion")["version"]} in parents
+
+
+def test_gc_keeps_what_is_registered(runs, here):
+    store, found = runs
+    going = summary_of(here("gc", "--keep", 1, "--dry-run", "--store", store, "--json"))["versions"]
+    gone = {item["version"] for item in going if item["table"] == "models"}
+    assert found["first"]["model"]["version"] not in gone
+    assert {item["table"] for item in going} >= {"predictions"}
+
+
+def test_compare(runs, told, here):
+    pair = told("compare", "1", "3")
+    assert pair["same_test_rows"]
+    assert pair["params"]["rounds"] == [5, 80]
+    assert "test all auc" in here("models", "compare", "1", "3", "--store", runs[0]).stdout
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "databricks"])
+def test_the_file_store_is_refused(uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match="file store is not supported"):
+        registry_of(Settings.load(store=str(tmp_path)), "yellow")
+
+
+def test_a_server_that_does_not_answer_is_told_before_the_work(synthetic, tmp_path):
+    done = toytip(
+        "run", "--source", synthetic, "--store", tmp_path / "s", "--gate", "on",
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no MLflow server answers at http://127.0.0.1:9" in done.stderr.splitlines()[-1]
+
+
+def test_errors_name_a_way_out(tmp_path, here):
+    for args in (("show", "champion"), ("rollback",), ("compare", "1", "7")):
+        done = here("models", *args, "--store", tmp_path / "s")
+        assert done.returncode == 1, args
+        assert "see `toytip models list`" in done.stderr.splitlines()[-1]
+    assert here("models", "list", "--store", tmp_path / "s").stdout.count("no models in") == 1
+    with pytest.raises(RegistryError, match="no model 3 is registered"):
+        Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find("3")
