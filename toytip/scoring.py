@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from toytip.errors import SchemaError
 from toytip.schema import FIELDS, Field, trip_id_base
-from toytip.stages import clean, conform, featurize, infer, preprocess
+from toytip.stages import clean, conform, featurize, infer, preprocess, rates
 from toytip.values import Model, Month, MonthPart
 
 # Where a field is neither given nor asked for by a feature of the model, this stands in for it: no rule of cleaning
@@ -30,6 +30,9 @@ STAND_INS: dict[str, Any] = {
     "PULocationID": 264.0,
 }
 ARROW = conform.ARROW
+# Of every feature, natural or a rate by zone: the fields that it is made from, and the moment at which it is known.
+NEEDS = {f.name: f.needs for f in featurize.FEATURES} | {r.name: r.needs for r in rates.RATES}
+MOMENTS = {f.name: str(f.moment) for f in featurize.FEATURES} | {r.name: r.moment for r in rates.RATES}
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,7 @@ def needed(model: Model) -> tuple[str, ...]:
 
     Fields that the batch takes with nulls may be null here too.
     """
-    features = {item.name: item for item in featurize.FEATURES}
-    asked = {name for feature in model.encoding.names for name in features[feature].needs}
+    asked = {name for feature in model.encoding.names for name in NEEDS[feature]}
     return tuple(name for name in clean.NEEDED if name in asked | {"pickup_at"})
 
 
@@ -145,7 +147,10 @@ def _reasons(
     contributions = infer.contributions(matrix, model.booster)
     names = model.encoding.names
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
-    values = features[list(names)].to_numpy(np.float64)
+    seen = rates.look_up(
+        features, model.encoding.history, tuple(name for name in names if name in rates.BY_NAME)
+    )
+    values = features.assign(**seen)[list(names)].to_numpy(np.float64)
     return [
         [
             {

@@ -29,7 +29,7 @@ from xgboost.collective import Config
 from toytip.cluster import training_ranks, workers_of
 from toytip.errors import ClusterError
 from toytip.stages import infer, preprocess
-from toytip.values import Encoding, Split
+from toytip.values import Split
 
 TOPIC = "toytip-round"
 ATTEMPTS = 3
@@ -45,8 +45,15 @@ log = logging.getLogger(__name__)
 class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features to codes: fitted on the training rows of a pandas or Dask frame of `features`."""
 
-    def __init__(self, names: tuple[str, ...], split: Split, population: str = "all") -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        split: Split,
+        population: str = "all",
+        rate_names: tuple[str, ...] = (),
+    ) -> None:
         self.names = names
+        self.rate_names = rate_names
         self.split = split
         self.population = population
 
@@ -60,7 +67,7 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         else:
             parts = [preprocess.take_census(X, *args)]
         census = reduce(preprocess.Census.merge, parts, preprocess.Census.empty(self.names))
-        self.encoding_ = preprocess.fit(census, self.split, self.population)
+        self.encoding_ = preprocess.fit(census, self.split, self.population, self.rate_names)
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
@@ -313,10 +320,3 @@ class RoundEvents(xgb.callback.TrainingCallback):  # type: ignore[misc]
             loss = float(losses[-1]) if losses else None
             distributed.get_worker().log_event(TOPIC, {"round": epoch + 1, "log_loss": loss})
         return False
-
-
-def fitted(encoding: Encoding) -> Preprocess:
-    """Return the transformer of an encoding that is fitted already."""
-    transformer = Preprocess(encoding.names, encoding.split, encoding.population)
-    transformer.encoding_ = encoding
-    return transformer

@@ -208,7 +208,11 @@ class FeatureCodes:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """The fitted preprocessing: the codes of every feature, and what they were fitted on."""
+    """The fitted preprocessing: the codes of every feature, and what they were fitted on.
+
+    `rates` are those of the trivial predictor, by hour and pickup zone; `history` the counts that the rates by zone are
+    looked up in, packed (`stages.rates`).
+    """
 
     features: tuple[FeatureCodes, ...]
     split: Split
@@ -216,6 +220,7 @@ class Encoding:
     rows: int
     positives: int
     rates: tuple[float, ...] = ()
+    history: str = ""
 
     def rate_of(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the share of high tips among the training rows of an hour (0 to 23) and pickup zone.

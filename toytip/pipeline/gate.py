@@ -19,7 +19,7 @@ from toytip.pipeline.stages import Evaluation
 from toytip.progress import Progress
 from toytip.registry import CHAMPION, STORE, Entry, Registry, registry_of
 from toytip.schema import PREDICTIONS
-from toytip.stages.featurize import FEATURES
+from toytip.scoring import MOMENTS
 from toytip.stages.gate import Check, Verdict
 from toytip.stages.gate import gate as judge
 from toytip.store import Manifest, store_of
@@ -44,8 +44,7 @@ def rival_of(registry: Registry, model: Model) -> Rival:
         return Rival(entry)
     with registry.files(entry) as folder:
         champion = packing.load(folder)
-    known = {feature.name for feature in FEATURES}
-    if gone := sorted(set(champion.encoding.names) - known):
+    if gone := sorted(set(champion.encoding.names) - set(MOMENTS)):
         return Rival(entry, unfair=f"the champion needs features that there are no more: {', '.join(gone)}")
     test = model.encoding.split.test
     for name, span in champion.encoding.split.spans().items():
@@ -168,13 +167,12 @@ def _flat(evaluation: Evaluation) -> dict[str, float]:
 
 def _card(context: Context, trained: Manifest, model: Model, evaluation: Evaluation) -> dict[str, Any]:
     """Return what a person or a program should know of a model: what it learned, from what, and how well."""
-    moments = {feature.name: feature.moment for feature in FEATURES}
     kept = ("metrics", "intervals", "baselines", "lift", "worst", "ece", "confusion")
     return {
         "version": model.version,
         "taxi": model.taxi,
         "population": model.encoding.population,
-        "features": {name: moments[name] for name in model.encoding.names},
+        "features": {name: MOMENTS[name] for name in model.encoding.names},
         "split": {name: list(span) for name, span in model.encoding.split.spans().items()},
         "rounds": model.rounds,
         "threshold": model.threshold,

@@ -12,7 +12,7 @@ from toytip.manifest import digest
 from toytip.values import MonthPart, PartRecord
 
 _ROW = ("errors", "values", "schema", "flow")
-_LEARN = (*_ROW, "splits", "stages/preprocess")
+_LEARN = (*_ROW, "splits", "stages/preprocess", "stages/rates")
 # The modules that decide what a stage makes; a test compares them with what the stages really import.
 MODULES = {
     "clean": (*_ROW, "source", "stages/conform", "stages/clean"),

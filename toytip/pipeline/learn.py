@@ -16,6 +16,7 @@ from toytip.splits import overlaps, plan_split
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages import preprocess as encodings
+from toytip.stages.rates import rate_set
 from toytip.store import Manifest
 from toytip.tally import select
 from toytip.values import Encoding, Model, Params
@@ -33,6 +34,7 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
     split = plan_split(months, settings.train, settings.valid, settings.test)
     names = features_of.feature_set(settings.features)
     records = [record for record in features.parts if overlaps(record.key.month, split.train)]
+    rate_names = rate_set(settings.features)
     config = {"features": settings.features, "population": settings.population, "split": asdict(split)}
     made_from = identity("preprocess", [record.checksum for record in records], config)
     there = _reused(context, "preprocess", "encodings", made_from) if reuse else None
@@ -44,7 +46,7 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
         done = flow.collect(context.client, flow.counted(lazy, names, split, settings.population), stage)
     censuses = [item.census for item in done if item.census is not None]
     census = reduce(encodings.Census.merge, censuses, encodings.Census.empty(names))
-    encoding = encodings.fit(census, split, settings.population)
+    encoding = encodings.fit(census, split, settings.population, rate_names)
     content = json.dumps(encoding.to_json()).encode()
     record = context.store.put("encodings", context.version, "encoding.json", content)
     single = {

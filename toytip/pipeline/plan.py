@@ -17,6 +17,7 @@ from toytip.reach import access_of, place_of
 from toytip.source import Source
 from toytip.splits import overlaps, plan_split
 from toytip.stages.featurize import feature_set
+from toytip.stages.rates import rate_set
 from toytip.synth import YEAR, Synth, file_name
 from toytip.values import TAXIS, Month, parse_months
 
@@ -124,7 +125,7 @@ def check(settings: Settings, progress: Progress, source: Source, shape: Shape) 
     need = estimate(
         learned=sum(f.rows for f in source.files if any(overlaps(f.month, span) for span in learned)),
         largest=max(part.rows for part in parts),
-        features=len(feature_set(settings.features)),
+        features=len(feature_set(settings.features)) + len(rate_set(settings.features)),
         threads=shape.threads,
         ranks=shape.ranks,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import starmap
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pandas as pd
 from toytip.errors import ConfigError
 from toytip.schema import Column, Table
 from toytip.splits import assign
+from toytip.stages import rates
 from toytip.values import ZONES, Encoding, FeatureCodes, Split
 
 # A feature of more distinct values than MAX_EXACT gets BINS bins of about equal weight instead.
@@ -41,22 +43,24 @@ class Census:
     positives: int
     by_value: dict[str, tuple[Floats, Counts, Counts]]
     by_hour_and_zone: Counts  # (24 * ZONES, 2): trips, and those with a high tip
+    by_month_and_zones: tuple[Counts, Counts, Counts]  # of card trips: places, trips, high tips
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> Census:
         """The neutral census."""
         none = np.empty(0, np.int64)
         nothing = {name: (np.empty(0, np.float32), none, none) for name in names}
-        return cls(0, 0, nothing, np.zeros((24 * ZONES, 2), np.int64))
+        return cls(0, 0, nothing, np.zeros((24 * ZONES, 2), np.int64), (none, none, none))
 
     def merge(self, other: Census) -> Census:
         """Return the census of both sets of rows; associative and commutative, exactly."""
         merged = {name: _add(counts, other.by_value[name]) for name, counts in self.by_value.items()}
-        rates = self.by_hour_and_zone + other.by_hour_and_zone
-        return Census(self.rows + other.rows, self.positives + other.positives, merged, rates)
+        by_hour = self.by_hour_and_zone + other.by_hour_and_zone
+        by_month = _add(self.by_month_and_zones, other.by_month_and_zones)
+        return Census(self.rows + other.rows, self.positives + other.positives, merged, by_hour, by_month)
 
 
-def _add(a: tuple[Floats, Counts, Counts], b: tuple[Floats, Counts, Counts]) -> tuple[Floats, Counts, Counts]:
+def _add(a: tuple[Any, Counts, Counts], b: tuple[Any, Counts, Counts]) -> tuple[Any, Counts, Counts]:
     values, inverse = np.unique(np.concatenate([a[0], b[0]]), return_inverse=True)
     counts, positives = np.zeros((2, len(values)), np.int64)
     np.add.at(counts, inverse, np.concatenate([a[1], b[1]]))
@@ -85,7 +89,7 @@ def take_census(features: pd.DataFrame, names: tuple[str, ...], split: Split, po
             for side in (inverse, inverse[label[known]])
         )
         values[name] = found, counts, positives
-    return Census(len(rows), int(rows["high_tip"].sum()), values, _by_hour_and_zone(rows))
+    return Census(len(rows), int(rows["high_tip"].sum()), values, _by_hour_and_zone(rows), rates.count(rows))
 
 
 def _by_hour_and_zone(rows: pd.DataFrame) -> Counts:
@@ -95,8 +99,8 @@ def _by_hour_and_zone(rows: pd.DataFrame) -> Counts:
     return np.stack([np.bincount(side, minlength=24 * ZONES) for side in sides], axis=1)
 
 
-def fit(census: Census, split: Split, population: str) -> Encoding:
-    """Fix the codes of every feature; one that no training row has is left out.
+def fit(census: Census, split: Split, population: str, rate_names: tuple[str, ...] = ()) -> Encoding:
+    """Fix the codes of every feature, and of the rates by zone; a feature that no training row has is left out.
 
     Raises ConfigError where there is nothing to learn from: no training rows, or labels all alike.
     """
@@ -108,15 +112,17 @@ def fit(census: Census, split: Split, population: str) -> Encoding:
     codes = tuple(
         starmap(_codes, ((name, *told[:2]) for name, told in census.by_value.items() if len(told[0])))
     )
+    known = rate_names if census.by_month_and_zones[1].sum() else ()
     trips, tipped = census.by_hour_and_zone.T
-    rates = (tipped + SMOOTHING * census.positives / census.rows) / (trips + SMOOTHING)
+    by_hour = (tipped + SMOOTHING * census.positives / census.rows) / (trips + SMOOTHING)
     return Encoding(
-        features=codes,
+        features=(*codes, *map(rates.codes, known)),
         split=split,
         population=population,
         rows=census.rows,
         positives=census.positives,
-        rates=tuple(rates.astype(np.float32).tolist()),
+        rates=tuple(by_hour.astype(np.float32).tolist()),
+        history=rates.pack(*census.by_month_and_zones) if known else "",
     )
 
 
@@ -136,7 +142,14 @@ def matrix_table(encoding: Encoding) -> Table:
 
 def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
     """Return the matrix of codes of `features`, row for row."""
-    columns = {codes.name: _encode(features[codes.name], codes) for codes in encoding.features}
+    looked_up = tuple(name for name in encoding.names if name in rates.BY_NAME)
+    seen = rates.look_up(features, encoding.history, looked_up) if looked_up else {}
+    columns = {
+        codes.name: _encode(
+            pd.Series(seen[codes.name]) if codes.name in seen else features[codes.name], codes
+        )
+        for codes in encoding.features
+    }
     return matrix_table(encoding).check(pd.DataFrame(columns, index=features.index))
 
 

@@ -1,0 +1,114 @@
+"""What groups of features are worth: `python -m benchmarks.ablation --source data/green-2023`.
+
+Trains in this process, as a run does, with and without each group, and prints the test AUC over all trips and over those
+paid by card. `surcharge_ratio` and `airport` are candidates that toytip does not have: they are made here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+import pandas as pd
+import xgboost as xgb
+from sklearn.metrics import roc_auc_score
+
+from toytip import source as sources
+from toytip.splits import CARD, assign, plan_split
+from toytip.stages import clean, conform, featurize, infer, preprocess, rates
+from toytip.stages.summary import AIRPORTS
+from toytip.values import Params, Split
+
+SURCHARGES = (
+    "extra", "mta_tax", "tolls_amount", "improvement_surcharge", "congestion_surcharge", "airport_fee",
+    "cbd_congestion_fee",
+)  # fmt: skip
+# The set of features, and the trips that are learned from.
+TASKS = (("payment", "all"), ("dropoff", "all"), ("dropoff", "card"))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Features beside the natural ones: columns that are made here, and rates by zone."""
+
+    name: str
+    columns: tuple[str, ...] = ()
+    rates: bool = False
+
+
+GROUPS = (
+    Group("natural features"),
+    Group("+ surcharge ratio", ("surcharge_ratio",)),
+    Group("+ airport flags", ("pickup_airport", "dropoff_airport")),
+    Group("+ rates by zone", (), rates=True),
+    Group("+ all of these", ("surcharge_ratio", "pickup_airport", "dropoff_airport"), rates=True),
+)
+
+
+def load(uri: str) -> tuple[pd.DataFrame, Split]:
+    """Read a source into one frame of `features`, with the candidates; and its default split."""
+    found = sources.resolve(uri)
+    parts = []
+    for part in found.parts(10**9):
+        trips, _ = clean.clean(conform.conform(sources.load(part), part))
+        parts.append(featurize.featurize(trips))
+    frame = pd.concat(parts, ignore_index=True)
+    paid = sum(frame[name].fillna(0).astype("float64") for name in SURCHARGES)
+    frame["surcharge_ratio"] = (paid / frame["fare_amount"]).astype("float32")
+    for end, zone in (("pickup", "PULocationID"), ("dropoff", "DOLocationID")):
+        frame[f"{end}_airport"] = frame[zone].isin(AIRPORTS).astype("float32")
+    return frame, plan_split(found.months)
+
+
+def auc(frame: pd.DataFrame, split: Split, task: tuple[str, str], group: Group) -> tuple[float, float]:
+    """Train on a task with a group of features; return the test AUC over all trips and over card trips."""
+    features, population = task
+    names = (*featurize.feature_set(features), *group.columns)
+    census = preprocess.take_census(frame, names, split, population)
+    wanted = rates.rate_set(features) if group.rates else ()
+    encoding = preprocess.fit(census, split, population, wanted)
+    params, matrices = Params(), {}
+    where = assign(frame, split, population)
+    for name in ("train", "valid"):
+        rows = frame[where == name].reset_index(drop=True)
+        codes = preprocess.encode(rows, encoding)
+        matrices[name] = xgb.QuantileDMatrix(
+            codes, rows["high_tip"], max_bin=encoding.max_bin, ref=matrices.get("train")
+        )
+    booster = xgb.train(
+        {
+            "objective": "binary:logistic", "eval_metric": "logloss", "max_depth": params.max_depth,
+            "eta": params.eta, "max_bin": encoding.max_bin,
+        },
+        matrices["train"],
+        params.rounds,
+        evals=[(matrices["valid"], "valid")],
+        early_stopping_rounds=params.early_stop,
+        verbose_eval=False,
+    )  # fmt: skip
+    rows = frame[assign(frame, split, "all") == "test"].reset_index(drop=True)
+    model = bytes(booster[: booster.best_iteration + 1].save_raw("ubj"))
+    chance = infer.probability(preprocess.encode(rows, encoding), model)
+    card = (rows["payment_type"] == CARD).to_numpy()
+    label = rows["high_tip"].to_numpy()
+    return roc_auc_score(label, chance), roc_auc_score(label[card], chance[card])
+
+
+def main() -> int:
+    """Print the table; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
+    parser.add_argument("--source", required=True, help="folder of monthly files")
+    frame, split = load(parser.parse_args().source)
+    print(f"{len(frame):,} trips, test {split.test.start[:7]}")
+    tasks = [f"{features}, learned from {population}" for features, population in TASKS]
+    print("| features | " + " | ".join(f"{task}: all | card" for task in tasks) + " |")
+    print("|---" * (2 * len(TASKS) + 1) + "|")
+    for group in GROUPS:
+        cells = [f"{value:.4f}" for task in TASKS for value in auc(frame, split, task, group)]
+        print(f"| {group.name} | " + " | ".join(cells) + " |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
