@@ -208,6 +208,18 @@ def _count(features: pd.DataFrame, names: tuple[str, ...], split: Any, populatio
     return pd.Series([Done(len(features), census=census)], dtype=object, name="done")
 
 
+def held(client: distributed.Client, frame: dd.DataFrame) -> dd.DataFrame:
+    """Compute a frame's partitions once and hold them on the workers."""
+    frame = client.persist(frame)
+    distributed.wait(frame)
+    return frame
+
+
+def chosen(frame: dd.DataFrame, numbers: Sequence[int]) -> dd.DataFrame:
+    """Return some partitions of a frame."""
+    return frame.partitions[list(numbers)]
+
+
 def collect(client: distributed.Client, lazy: dd.Series, stage: Stage) -> list[Done]:
     """Compute a lazy series of Done, one task a partition; return them in the order of the partitions."""
     futures = client.compute(lazy.to_delayed())

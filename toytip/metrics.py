@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -160,7 +160,7 @@ def decided_at(tally: Tally, threshold: float) -> Tally:
     """Return the tally with its decisions taken at a threshold, to the bin."""
     k = round(threshold * len(tally.positives))
     hits, alarms = int(tally.positives[k:].sum()), int(tally.negatives[k:].sum())
-    return Tally(tally.negatives, tally.positives, hits, alarms, tally.log_loss, tally.squared_error)
+    return replace(tally, true_positives=hits, false_positives=alarms)
 
 
 def always_yes(tally: Tally) -> Metrics:

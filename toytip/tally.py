@@ -41,7 +41,8 @@ class Tally:
     """Counts over some trips.
 
     `negatives` and `positives` count trips by bin of probability (equal bins of [0, 1]); `true_positives` and
-    `false_positives` at the decision; `log_loss` and `squared_error` are sums in units of 2^-32.
+    `false_positives` at the decision; `log_loss` (of all, and of the positives alone) and `squared_error` are sums in
+    units of 2^-32.
     """
 
     negatives: Counts
@@ -50,6 +51,7 @@ class Tally:
     false_positives: int
     log_loss: int
     squared_error: int
+    log_loss_positives: int = 0
 
     @classmethod
     def empty(cls, bins: int = BINS) -> Tally:

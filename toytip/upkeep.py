@@ -122,7 +122,7 @@ def _claimed(name: str) -> str:
 def _is_stray(name: str, exist: set[tuple[str, str]], still: set[str], live: set[str]) -> bool:
     _, table, version, *_ = [*name.split("/"), "", ""]
     if table == REPORTS:
-        return version.rpartition(".")[0] not in still
+        return not any(version.startswith(f"{each}.") for each in still)
     if not version.startswith("version="):
         return False
     version = version.removeprefix("version=")

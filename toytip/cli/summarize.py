@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,9 @@ from toytip.check import Checked
 from toytip.registry import Entry
 from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
+
+if TYPE_CHECKING:
+    from toytip.pipeline.backtest import Backtest
 
 # A table that is piped into a file or a log keeps its columns whole.
 WIDTH = 132
@@ -112,6 +115,44 @@ def show_compared(entries: list[Entry], found: dict[str, Any]) -> None:
         console.print(
             "their test rows differ: `toytip models promote MODEL --dry-run` compares on the same rows"
         )
+
+
+def show_backtest(found: Backtest, files: dict[str, str], tolerance: float) -> None:
+    """Print for each population the AUC and F1 by model and age, what changed them, and how old a model may be."""
+    console = _console()
+    for population, ages in found.ages.items():
+        told = [row for row in found.rows if row.population == population and row.age]
+        table = Table(title=f"{population} trips", title_justify="left", box=None, pad_edge=False)
+        titles = (
+            "month",
+            "AUC",
+            "log loss",
+            "F1",
+            "always yes",
+            "F1 since tuned",
+            "by prevalence",
+            "by skill",
+        )
+        table.add_column("tuned on")
+        for title in titles:
+            table.add_column(title, justify="right")
+        for row in told:
+            m = row.metrics
+            parts = ("", "", "") if row.f1 is None else tuple(f"{part:+.4f}" for part in row.f1)
+            cells = (_number(m[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes"))
+            table.add_row(row.trained, row.month, *cells, *parts)
+        console.print(table)
+        for age in ages:
+            console.print(
+                f"a model {age.age} months old loses {age.auc[0]:+.4f} of AUC to one tuned the month before "
+                f"({age.auc[1]:+.4f} to {age.auc[2]:+.4f} in {age.months} months)"
+            )
+        console.print(
+            f"{population} trips: a model may be {found.oldest[population]} months old, "
+            f"if it may lose {tolerance:g} of AUC\n"
+        )
+    for where in files.values():
+        console.print(where, soft_wrap=True)
 
 
 def _console() -> Console:

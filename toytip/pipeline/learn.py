@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
 from toytip import flow, metrics, packing
 from toytip import train as training
+from toytip.config import Settings
 from toytip.pipeline import models
 from toytip.pipeline.context import Context, Published, parent
 from toytip.pipeline.identity import code_of, identity
@@ -19,7 +21,7 @@ from toytip.stages import preprocess as encodings
 from toytip.stages.rates import rate_set
 from toytip.store import Manifest
 from toytip.tally import select
-from toytip.values import Encoding, Model, Params
+from toytip.values import Encoding, Model, Params, PartRecord
 
 FEATURES = features_of.TABLE
 
@@ -103,16 +105,18 @@ def train(
     With `reuse`, a model that was trained on the very same, by the same code, is taken instead.
     """
     settings = context.settings
-    params = Params(
-        rounds=settings.rounds, max_depth=settings.max_depth, eta=settings.eta, early_stop=settings.early_stop
-    )
+    params = params_of(settings)
     learned = [span for name, span in encoding.split.spans().items() if name != "test"]
     records = [r for r in features.parts if any(overlaps(r.key.month, span) for span in learned)]
     made_from = identity("train", [part.checksum for part in (*encoded.parts, *records)], asdict(params))
     there = _reused(context, "train", "models", made_from) if reuse else None
     if there is not None:
         return {"models": there}, models.load(context.store, there)
-    fitted = _fit(context, features, encoding, params)
+
+    def frame_of(parts: list[PartRecord]) -> Any:
+        return flow.published(context.store, FEATURES, features.version, parts)
+
+    fitted = fit(context, list(features.parts), frame_of, encoding, params)
     model = Model(
         version=context.version,
         booster=fitted.booster_,
@@ -124,14 +128,28 @@ def train(
     return _save(context, model, params, [parent(features), parent(encoded)], made_from), model
 
 
-def _fit(context: Context, features: Manifest, encoding: Encoding, params: Params) -> training.TipClassifier:
+def params_of(settings: Settings) -> Params:
+    """Return what the settings say of the booster."""
+    return Params(
+        rounds=settings.rounds, max_depth=settings.max_depth, eta=settings.eta, early_stop=settings.early_stop
+    )
+
+
+def fit(
+    context: Context,
+    parts: list[PartRecord],
+    frame_of: Callable[[list[PartRecord]], Any],
+    encoding: Encoding,
+    params: Params,
+    shown_as: str = "train",
+) -> training.TipClassifier:
+    """Train on the training rows of parts, and stop by their validation rows; `frame_of` gives lazy features of parts."""
     matrices = {}
     for name, span in encoding.split.spans().items():
-        records = [record for record in features.parts if overlaps(record.key.month, span)]
-        frame = flow.published(context.store, FEATURES, features.version, records)
-        matrices[name] = flow.encoded(frame, encoding, name), records
+        records = [record for record in parts if overlaps(record.key.month, span)]
+        matrices[name] = flow.encoded(frame_of(records), encoding, name), records
     matrix, records = matrices["train"]
-    with context.progress.stage("train", params.rounds) as stage:
+    with context.progress.stage(shown_as, params.rounds) as stage:
 
         def show(event: dict[str, Any]) -> None:
             loss = event["log_loss"]

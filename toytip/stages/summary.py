@@ -90,8 +90,9 @@ def _tallies(
     negatives, positives = (
         np.bincount(place[side], minlength=count * bins).reshape(count, bins) for side in (~label, label)
     )
-    sums = np.zeros((4, count), np.int64)
-    for row, values in enumerate((decided & label, decided & ~label, log_loss, squared)):
+    sums = np.zeros((5, count), np.int64)
+    losses = log_loss, squared, np.where(label, log_loss, 0)
+    for row, values in enumerate((decided & label, decided & ~label, *losses)):
         np.add.at(sums[row], codes, values.astype(np.int64))
     return [Tally(negatives[k], positives[k], *map(int, sums[:, k])) for k in range(count)]
 

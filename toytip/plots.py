@@ -1,0 +1,68 @@
+"""Pictures: drawn by matplotlib without a screen, in colours that the colour-blind can tell apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from toytip.stages.decay import Age, Aged
+
+# Okabe and Ito (2008).
+INK = ("#0072B2", "#E69F00")
+GREY = "#777777"
+SIZE = (10.0, 7.0)
+DPI = 110
+
+
+def _figure() -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def backtest(rows: Sequence[Aged], ages: dict[str, list[Age]], title: str) -> bytes:
+    """Draw what age costs in AUC, and the change of F1 in its two parts, of all trips and of card trips: a PNG."""
+    figure = _figure()
+    figure.suptitle(title)
+    for column, population in enumerate(("all", "card")):
+        told = [row for row in rows if row.population == population]
+        above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
+        _loss_by_age(above, ages.get(population, []))
+        above.set_title(f"{population} trips: AUC lost to a model tuned last month")
+        _parts_of_f1(below, told)
+        below.set_title(f"{population} trips: change of F1 since the tuning month")
+    return _png(figure)
+
+
+def _loss_by_age(axes: Any, ages: Sequence[Age]) -> None:
+    """Draw what each age costs: the mean over test months, and the least and most in one."""
+    mean = [age.auc[0] for age in ages]
+    reach = [[age.auc[0] - age.auc[1] for age in ages], [age.auc[2] - age.auc[0] for age in ages]]
+    axes.errorbar([age.age for age in ages], mean, yerr=reach, color=INK[0], marker="o", capsize=4)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_xticks([age.age for age in ages])
+    axes.set_xlabel("months since the model was tuned")
+
+
+def _parts_of_f1(axes: Any, rows: list[Aged]) -> None:
+    """Draw the model that is oldest: its F1 changes, split into prevalence and skill, month by month."""
+    first = next(iter(dict.fromkeys(row.trained for row in rows)), None)
+    line = [row for row in rows if row.trained == first and row.age and row.f1]
+    places = range(len(line))
+    for offset, name, colour in ((-0.2, "prevalence", INK[1]), (0.2, "skill", INK[0])):
+        values = [getattr(row.f1, name) for row in line]
+        axes.bar([p + offset for p in places], values, width=0.4, color=colour, label=f"by {name}")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_xticks(list(places), [row.month for row in line], rotation=45, fontsize="small")
+    axes.set_xlabel(f"month; the model was tuned on {first}")
+    axes.legend(fontsize="small")

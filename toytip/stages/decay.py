@@ -1,0 +1,140 @@
+"""decay: how a model ages, from tallies by month: what is due to another share of high tips, what to lost skill.
+
+A metric that follows from the prevalence and from how the model treats each class, F(prevalence, skill), changes by
+
+    F(p', s') - F(p, s) = [F(p', s) - F(p, s) + F(p', s') - F(p, s')] / 2      the part of the prevalence
+                        + [F(p, s') - F(p, s) + F(p', s') - F(p', s)] / 2      the part of the skill
+
+which adds up exactly and favours no order (Shapley's value of two players). For F1 the skill is the rate of hits and of
+false alarms; for the log loss, its mean over each class. The AUC does not know the prevalence: all its change is skill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from toytip import metrics
+from toytip.metrics import Metrics
+from toytip.tally import UNIT, Tally
+
+
+class Change(NamedTuple):
+    """The change of a metric since the month that the model was tuned on, and its two parts."""
+
+    whole: float
+    prevalence: float
+    skill: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aged:
+    """A model, trained until a month and tuned on it, on the trips of a month `age` months later."""
+
+    trained: str
+    month: str
+    age: int
+    population: str
+    metrics: Metrics
+    f1: Change | None
+    log_loss: Change | None
+
+
+def _f1(prevalence: float, skill: tuple[float, float]) -> float:
+    hits, alarms = skill[0] * prevalence, skill[1] * (1 - prevalence)
+    return 2 * hits / (hits + alarms + prevalence)
+
+
+def _log_loss(prevalence: float, skill: tuple[float, float]) -> float:
+    return prevalence * skill[0] + (1 - prevalence) * skill[1]
+
+
+def _classes(tally: Tally) -> tuple[float, tuple[float, float], tuple[float, float]] | None:
+    """Return the prevalence; the rates of hits and alarms; the mean log loss of each class. None without both classes."""
+    positive = int(tally.positives.sum())
+    negative = tally.rows - positive
+    if not positive or not negative:
+        return None
+    rates = tally.true_positives / positive, tally.false_positives / negative
+    losses = (
+        tally.log_loss_positives / UNIT / positive,
+        (tally.log_loss - tally.log_loss_positives) / UNIT / negative,
+    )
+    return positive / tally.rows, rates, losses
+
+
+Skill = tuple[float, float]
+
+
+def split(
+    value: Callable[[float, Skill], float], then: tuple[float, Skill], now: tuple[float, Skill]
+) -> Change:
+    """Split the change of a metric into the part of the prevalence and the part of the skill."""
+    (p, s), (q, t) = then, now
+    prevalence = (value(q, s) - value(p, s) + value(q, t) - value(p, t)) / 2
+    whole = value(q, t) - value(p, s)
+    return Change(whole, prevalence, whole - prevalence)
+
+
+def changes(then: Tally, now: Tally) -> tuple[Change | None, Change | None]:
+    """Return how F1 and log loss have changed from one month to another; None where a class is missing."""
+    a, b = _classes(then), _classes(now)
+    if a is None or b is None:
+        return None, None
+    return split(_f1, (a[0], a[1]), (b[0], b[1])), split(_log_loss, (a[0], a[2]), (b[0], b[2]))
+
+
+def aged(trained: str, months: Sequence[tuple[str, Tally]], population: str) -> list[Aged]:
+    """Return how a model does month by month; the first month is the one that it was tuned on, at age 0."""
+    tuned = months[0][1]
+    found = []
+    for age, (month, tally) in enumerate(months):
+        f1, log_loss = changes(tuned, tally)
+        found.append(
+            Aged(
+                trained=trained, month=month, age=age, population=population, metrics=metrics.measure(tally),
+                f1=f1, log_loss=log_loss,
+            )
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Age:
+    """What a model of an age loses beside one that was tuned the month before, on the same trips: mean, least, most."""
+
+    age: int
+    months: int
+    auc: tuple[float, float, float]
+    log_loss: tuple[float, float, float]
+
+
+def by_age(rows: Sequence[Aged], population: str) -> list[Age]:
+    """Compare models of every age with the freshest, test month by test month; positive is a loss."""
+    there = {(row.month, row.age): row.metrics for row in rows if row.population == population}
+    found = []
+    for age in sorted({row.age for row in rows if row.age > 1}):
+        pairs = [(values, there.get((month, 1))) for (month, a), values in there.items() if a == age]
+        lost = {
+            name: [
+                (fresh[name] - old[name]) * (1 if name == "auc" else -1)  # type: ignore[operator]
+                for old, fresh in pairs
+                if fresh and old[name] is not None and fresh[name] is not None
+            ]
+            for name in ("auc", "log_loss")
+        }
+        if lost["auc"]:
+            sums = {name: (sum(v) / len(v), min(v), max(v)) for name, v in lost.items()}
+            found.append(Age(age=age, months=len(lost["auc"]), **sums))
+    return found
+
+
+def oldest(ages: Sequence[Age], tolerance: float) -> int:
+    """Return how old a model may be: the last age up to which no mean loss of AUC is above a tolerance; 1 is always."""
+    last = 1
+    for age in ages:
+        if age.auc[0] > tolerance:
+            break
+        last = age.age
+    return last
