@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
@@ -71,6 +73,10 @@ class Settings(BaseSettings):
         20, ge=0, description="rounds without a better log loss before stopping; 0 = never"
     )
 
+    min_child_weight: float = Field(1.0, ge=0, description="least weight of a leaf")
+    reg_lambda: float = Field(1.0, ge=0, description="L2 penalty of the leaves")
+    gamma: float = Field(0.0, ge=0, description="least gain of a split")
+    params: str | None = Field(None, description="file of parameters, as `toytip tune` writes them")
     gate: Literal["on", "dry-run", "off"] = Field(
         "on", description="judge, register and promote the model of a run; only judge it; or neither"
     )
@@ -95,10 +101,14 @@ class Settings(BaseSettings):
     def load(cls, **flags: Any) -> Self:
         """Resolve the settings; flags that are None fall through to the next source.
 
+        Parameters in the file that `params` names go behind flags, and before the environment.
         Raises ConfigError naming the first setting that is wrong.
         """
+        given = {name: value for name, value in flags.items() if value is not None}
+        if "params" in given:
+            given = {**params_in(given["params"]), **given}
         try:
-            return cls(**{name: value for name, value in flags.items() if value is not None})
+            return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
@@ -115,6 +125,20 @@ class Settings(BaseSettings):
             name: mask(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
+
+
+TUNABLE = ("rounds", "max_depth", "eta", "early_stop", "min_child_weight", "reg_lambda", "gamma")
+
+
+def params_in(file: str) -> dict[str, Any]:
+    """Return the parameters in a TOML file. Raises ConfigError for another key, or what is no TOML."""
+    try:
+        found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--params {file} cannot be read: {error}") from None
+    if other := sorted(set(found) - set(TUNABLE)):
+        raise ConfigError(f"--params {file}: {', '.join(other)}: only {', '.join(TUNABLE)} can stand there")
+    return found
 
 
 def export_credentials() -> None:

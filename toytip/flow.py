@@ -226,6 +226,14 @@ def collect(client: distributed.Client, lazy: dd.Series, stage: Stage) -> list[D
     return [result.iloc[0] for result in gather(futures, stage, rows=lambda result: result.iloc[0].rows)]
 
 
+def each(
+    client: distributed.Client, frame: dd.DataFrame, ask: Callable[..., Any], *args: Any, stage: Stage
+) -> list[Any]:
+    """Ask something of every partition; return the answers in their order."""
+    futures = client.compute([dask.delayed(ask)(part, *args) for part in frame.to_delayed()])
+    return gather(futures, stage, rows=lambda _: 0)
+
+
 def gather(futures: list[Any], stage: Stage, rows: Callable[[Any], int]) -> list[Any]:
     """Wait for futures, telling the progress; return their results in order.
 

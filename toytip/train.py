@@ -94,6 +94,9 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_depth: int = 6,
         eta: float = 0.1,
         early_stop: int = 20,
+        min_child_weight: float = 1.0,
+        reg_lambda: float = 1.0,
+        gamma: float = 0.0,
         max_bin: int = 512,
         on_round: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
@@ -101,6 +104,9 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_depth = max_depth
         self.eta = eta
         self.early_stop = early_stop
+        self.min_child_weight = min_child_weight
+        self.reg_lambda = reg_lambda
+        self.gamma = gamma
         self.max_bin = max_bin
         self.on_round = on_round
 
@@ -192,18 +198,8 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return output["booster"]
 
     def _params(self, positive: float) -> dict[str, Any]:
-        return {
-            "objective": "binary:logistic",
-            "eval_metric": "logloss",
-            "tree_method": "hist",
-            "max_depth": self.max_depth,
-            "eta": self.eta,
-            "max_bin": self.max_bin,
-            # Given, not estimated on the cluster: one number less that could depend on it.
-            "base_score": positive,
-            "verbosity": 0,
-            "seed": 0,
-        }
+        given = ("max_depth", "eta", "min_child_weight", "reg_lambda", "gamma")
+        return booster_params({name: getattr(self, name) for name in given}, self.max_bin, positive)
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         """Return the probabilities of no and yes: an array (rows, 2), lazy where the input is."""
@@ -218,6 +214,21 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return whether each row more likely has a high tip than not."""
         return self.predict_proba(X)[:, 1] >= 0.5
+
+
+def booster_params(given: dict[str, Any], max_bin: int, positive: float) -> dict[str, Any]:
+    """Return XGBoost's parameters; `positive` is the share of high tips among the training rows."""
+    return {
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "tree_method": "hist",
+        **given,
+        "max_bin": max_bin,
+        # Given, not estimated on the cluster: one number less that could depend on it.
+        "base_score": positive,
+        "verbosity": 0,
+        "seed": 0,
+    }
 
 
 def _both(codes: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:

@@ -263,6 +263,9 @@ class Params:
     max_depth: int = 6
     eta: float = 0.1
     early_stop: int = 20
+    min_child_weight: float = 1.0
+    reg_lambda: float = 1.0
+    gamma: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

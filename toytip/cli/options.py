@@ -87,6 +87,9 @@ StopOption = Annotated[
     int | None,
     _option("--early-stop", help="Rounds without gain before stopping, 0 = never [default: 20]", panel=LEARN),
 ]
+ParamsOption = Annotated[
+    str | None, _option("--params", help="File of parameters, as `toytip tune` writes them", panel=LEARN)
+]
 GateOption = Annotated[
     str | None,
     _option(

@@ -15,7 +15,10 @@ from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toytip.pipeline.backtest import Backtest
+    from toytip.pipeline.tune import Tuned
 
 # A table that is piped into a file or a log keeps its columns whole.
 WIDTH = 132
@@ -153,6 +156,27 @@ def show_backtest(found: Backtest, files: dict[str, str], tolerance: float) -> N
         )
     for where in files.values():
         console.print(where, soft_wrap=True)
+
+
+def show_tuned(found: Tuned, out: Path) -> None:
+    """Print the best trial beside the defaults, block by block, and its parameters."""
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for title in ("block", "log loss, defaults", "best", "AUC, defaults", "best", "rounds"):
+        table.add_column(title, justify="left" if title == "block" else "right")
+    for month, a, b in zip(found.blocks, found.default.scores, found.best.scores, strict=True):
+        losses = f"{a.log_loss:.5f}", f"{b.log_loss:.5f}"
+        table.add_row(month, *losses, f"{a.auc:.5f}", f"{b.auc:.5f}", str(b.rounds))
+    console.print(table)
+    for name, value in found.best.params.items():
+        console.print(f"{name} = {_cell(value)}")
+    gain = found.default.log_loss - found.best.log_loss
+    dropped = sum(len(trial.scores) < len(found.blocks) for trial in found.trials)
+    console.print(
+        f"{len(found.trials)} trials, {dropped} dropped early, on {found.rows:,} rows: "
+        f"log loss {found.best.log_loss:.5f}, {gain:.5f} better than the defaults"
+    )
+    console.print(f"in {out}: toytip run --params {out}", soft_wrap=True)
 
 
 def _console() -> Console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import reduce
 from typing import Any
 
@@ -130,9 +130,7 @@ def train(
 
 def params_of(settings: Settings) -> Params:
     """Return what the settings say of the booster."""
-    return Params(
-        rounds=settings.rounds, max_depth=settings.max_depth, eta=settings.eta, early_stop=settings.early_stop
-    )
+    return Params(**{each.name: getattr(settings, each.name) for each in fields(Params)})
 
 
 def fit(

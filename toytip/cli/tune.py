@@ -1,0 +1,98 @@
+"""`toytip tune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.options import (
+    AsOfOption,
+    DebugOption,
+    EndpointOption,
+    EnvOption,
+    FeaturesOption,
+    FromOption,
+    JsonOption,
+    MemoryOption,
+    PopulationOption,
+    RoundsOption,
+    SchedulerOption,
+    StopOption,
+    StoreOption,
+    TestOption,
+    TrainOption,
+    ValidOption,
+    WorkersOption,
+)
+from toytip.cli.shell import print_json, settings_of, upstream_of
+
+
+@app.command(epilog="Example:  toytip tune --trials 40 && toytip run --params toytip-params.toml")
+def tune(
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="Trials, with those the study has already.")
+    ] = 30,
+    folds: Annotated[int, typer.Option("--folds", min=1, help="Months that trials are measured on.")] = 3,
+    rows: Annotated[
+        int, typer.Option("--rows", min=1_000, help="Rows that trials learn from, at most.")
+    ] = 1_000_000,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", help="File that keeps the study [default: in the store]", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="File for the best parameters.")] = Path(
+        "toytip-params.toml"
+    ),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is proposed.")] = 0,
+    from_: FromOption = None,
+    as_of: AsOfOption = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    workers: WorkersOption = None,
+    memory_limit: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    train: TrainOption = None,
+    valid: ValidOption = None,
+    test: TestOption = None,
+    features: FeaturesOption = None,
+    population: PopulationOption = None,
+    rounds: RoundsOption = None,
+    early_stop: StopOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Search for better parameters on blocks of time, never the test months; goes on where it was stopped."""
+    settings = settings_of(locals())
+    upstream = upstream_of(settings, "features", from_, as_of)
+    from toytip.pipeline import tune as tuner
+    from toytip.pipeline.context import reading
+    from toytip.progress import Progress
+
+    with reading(settings, Progress()) as context:
+        found = tuner.tune(context, upstream, trials=trials, folds=folds, rows=rows, study=study, seed=seed)
+    tuner.write(found, out, upstream, settings.early_stop)
+    if json_:
+        print_json(
+            {
+                "best": {
+                    "params": found.best.params,
+                    "log_loss": found.best.log_loss,
+                    "blocks": found.best.scores,
+                },
+                "default": {"log_loss": found.default.log_loss, "blocks": found.default.scores},
+                "blocks": found.blocks,
+                "trials": len(found.trials),
+                "dropped": sum(len(t.scores) < len(found.blocks) for t in found.trials),
+                "there": found.there,
+                "rows": found.rows,
+                "out": str(out),
+            }
+        )
+        return
+    from toytip.cli.summarize import show_tuned
+
+    show_tuned(found, out)
