@@ -161,6 +161,12 @@ def test_gc_keeps_what_is_registered(runs, here):
     assert {item["table"] for item in going} >= {"predictions"}
 
 
+def test_evaluation_is_drawn(runs, tmp_path):
+    done = toytip("evaluate", "--store", runs[0], "--workers", 2, "--picture", tmp_path / "e.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_compare(runs, told, here):
     pair = told("compare", "1", "3")
     assert pair["same_test_rows"]

@@ -9,7 +9,7 @@ from typing import Any
 from toytip.stages.decay import Age, Aged
 
 # Okabe and Ito (2008).
-INK = ("#0072B2", "#E69F00")
+INK = ("#0072B2", "#E69F00", "#009E73")
 GREY = "#777777"
 SIZE = (10.0, 7.0)
 DPI = 110
@@ -65,4 +65,44 @@ def _parts_of_f1(axes: Any, rows: list[Aged]) -> None:
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xticks(list(places), [row.month for row in line], rotation=45, fontsize="small")
     axes.set_xlabel(f"month; the model was tuned on {first}")
+    axes.legend(fontsize="small")
+
+
+def evaluation(report: dict[str, dict[str, Any]], title: str) -> bytes:
+    """Draw calibration, and precision, recall and F1 by threshold, of the last split's all and card trips: a PNG."""
+    figure = _figure()
+    figure.suptitle(title)
+    for column, (population, told) in enumerate(next(reversed(report.values())).items()):
+        above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
+        _calibration(above, told)
+        above.set_title(f"{population} trips: calibration, error {told['ece']:.3f}")
+        _thresholds(below, told)
+        below.set_title(f"{population} trips: precision, recall, F1 by threshold")
+    return _png(figure)
+
+
+def _calibration(axes: Any, told: dict[str, Any]) -> None:
+    bands = told["calibration"]
+    most = max(band["trips"] for band in bands)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
+    axes.scatter(
+        [band["predicted"] for band in bands],
+        [band["happened"] for band in bands],
+        s=[10 + 150 * band["trips"] / most for band in bands],
+        color=INK[0],
+    )
+    axes.set_xlabel("predicted; the dot's size is the number of trips")
+    axes.set_ylabel("happened")
+
+
+def _thresholds(axes: Any, told: dict[str, Any]) -> None:
+    for name, colour, style in (("precision", INK[1], "--"), ("recall", INK[2], ":"), ("f1", INK[0], "-")):
+        points = [(p["threshold"], p[name]) for p in told["curve"] if p[name] is not None]
+        label = name if name != "f1" else "F1"
+        axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, label=label)
+    yes = told["metrics"]["f1_always_yes"]
+    axes.axhline(yes, color=GREY, linewidth=0.8)
+    axes.annotate(f"F1 of always yes {yes:.3f}", (0.98, yes), fontsize="small", ha="right", va="top")
+    axes.set_xlabel("threshold")
+    axes.set_ylim(0, 1.02)
     axes.legend(fontsize="small")

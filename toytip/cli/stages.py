@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +39,7 @@ from toytip.cli.options import (
     WorkersOption,
 )
 from toytip.cli.shell import print_json, run_stage, settings_of, upstream_of
+from toytip.errors import ConfigError
 
 if TYPE_CHECKING:
     from toytip.pipeline.context import Context
@@ -229,6 +231,10 @@ def evaluate(
     env: EnvOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Draw calibration and thresholds to a PNG.", show_default=False),
+    ] = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -242,6 +248,8 @@ def evaluate(
     learned = models.behind(settings, upstream)
     with reading(settings, Progress()) as context:
         evaluation = stages.evaluate(context, upstream, learned)
+    if picture is not None:
+        _draw(picture, evaluation.report, upstream.version)
     if json_:
         print_json(
             {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}
@@ -250,3 +258,12 @@ def evaluate(
         from toytip.cli.summarize import show_evaluation
 
         show_evaluation(evaluation.report)
+
+
+def _draw(picture: Path, report: dict[str, dict[str, Any]], version: str) -> None:
+    from toytip import plots
+
+    try:
+        picture.write_bytes(plots.evaluation(report, f"{next(reversed(report))} trips of {version}"))
+    except OSError as error:
+        raise ConfigError(f"--picture {picture} cannot be written: {error.strerror}") from None
