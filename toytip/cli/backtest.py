@@ -101,6 +101,6 @@ def backtest(
     if json_:
         print_json({"version": upstream.version, **tester.to_json(found), "files": files})
     else:
-        from toytip.cli.summarize import show_backtest
+        from toytip.cli.summarize_models import show_backtest
 
         show_backtest(found, files, tolerance)

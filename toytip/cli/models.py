@@ -46,7 +46,7 @@ def list_(
     settings = settings_of(locals(), workers_needed=False)
     from dataclasses import asdict
 
-    from toytip.cli.summarize import show_models
+    from toytip.cli.summarize_models import show_models
     from toytip.registry import registry_of
     from toytip.values import TAXIS
 
@@ -71,7 +71,7 @@ def show(
     settings = settings_of(locals(), workers_needed=False)
     from dataclasses import asdict
 
-    from toytip.cli.summarize import show_card
+    from toytip.cli.summarize_models import show_card
     from toytip.pipeline.models import card_of
 
     entry, card = card_of(settings, model, taxi)
@@ -94,7 +94,7 @@ def compare(
 ) -> None:
     """Compare two models: parameters, features, and metrics on their test months."""
     settings = settings_of(locals(), workers_needed=False)
-    from toytip.cli.summarize import show_compared
+    from toytip.cli.summarize_models import show_compared
     from toytip.pipeline.models import card_of, compared
 
     (entry_a, card_a), (entry_b, card_b) = (card_of(settings, name, taxi) for name in (a, b))

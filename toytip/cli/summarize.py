@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
 from toytip.check import Checked
-from toytip.registry import Entry
 from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from toytip.pipeline.backtest import Backtest
-    from toytip.pipeline.tune import Tuned
 
 # A table that is piped into a file or a log keeps its columns whole.
 WIDTH = 132
@@ -27,7 +20,7 @@ METRICS = ("prevalence", "auc", "pr_auc", "log_loss", "brier", "precision", "rec
 
 def show(summary: dict[str, Any]) -> None:
     """Print a run's summary on stdout."""
-    console = _console()
+    console = console_of()
     rows, model = summary["rows"], summary["model"]
     console.print(
         f"\n{rows['read']:,} trips read, {rows['kept']:,} kept, {rows['rejected']:,} rejected"
@@ -39,8 +32,8 @@ def show(summary: dict[str, Any]) -> None:
     console.print(
         f"model: {model['rounds']} rounds, {len(model['features'])} features, threshold {model['threshold']:.4f}"
     )
-    if summary["registry"]:
-        show_decision(summary["registry"], console)
+    if told := summary["registry"]:
+        show_decision(told, console)
     for name in ("predictions", "features", "rejects"):
         console.print(f"{name:<12} {summary['tables'][name]['path']}", soft_wrap=True)
     console.print(f"{'model':<12} {model['path']}", soft_wrap=True)
@@ -54,132 +47,15 @@ def show(summary: dict[str, Any]) -> None:
 
 def show_decision(told: dict[str, Any], console: Console | None = None) -> None:
     """Print what the gate decided, and why."""
-    console = console or _console()
+    console = console or console_of()
     number = f" as number {told['number']}" if told["number"] else ""
     console.print(f"gate: {told['decision']}; {told['name']}{number}")
     for reason in told["reasons"]:
         console.print(f"  {reason}", soft_wrap=True)
 
 
-def show_models(found: dict[str, list[Entry]], where: str) -> None:
-    """Print the registered models, and below each refused one why."""
-    console = _console()
-    if not any(found.values()):
-        console.print(f"no models in {where} yet; `toytip run` registers the first", soft_wrap=True)
-        return
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "number", "version", "alias", "decision", "why"):
-        table.add_column(title, justify="right" if title == "number" else "left", no_wrap=title != "why")
-    for name, entries in found.items():
-        for entry in entries:
-            decision = "withdrawn" if entry.withdrawn else entry.decision
-            why = entry.reasons[0] if entry.reasons else ""
-            table.add_row(name, str(entry.number), entry.version, ", ".join(entry.aliases), decision, why)
-    console.print(table)
-
-
-def show_card(entry: Entry, card: dict[str, Any]) -> None:
-    """Print a model's card."""
-    console = _console()
-    aliases = f" ({', '.join(entry.aliases)})" if entry.aliases else ""
-    console.print(f"[bold]{entry.version}[/], number {entry.number}{aliases}, {entry.decision}")
-    for reason in entry.reasons:
-        console.print(f"  {reason}", soft_wrap=True)
-    console.print(
-        f"{card['rounds']} rounds, threshold {card['threshold']:.4f}, learned from {card['population']} trips"
-    )
-    for name, (start, stop) in card["split"].items():
-        console.print(f"  {name:<6} {start[:10]} to {stop[:10]}")
-    by_moment: dict[str, list[str]] = {}
-    for name, moment in card["features"].items():
-        by_moment.setdefault(moment, []).append(name)
-    for moment, names in by_moment.items():
-        console.print(f"known at {moment}: {', '.join(names)}")
-    for population, told in card["evaluation"].get("test", {}).items():
-        console.print(_evaluation(population, told))
-    console.print(_branch(card["data"]))
-
-
-def show_compared(entries: list[Entry], found: dict[str, Any]) -> None:
-    """Print what differs between two models."""
-    console = _console()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for entry in entries:
-        table.add_column(entry.version, justify="right", no_wrap=True)
-    for kind in ("params", "split", "features"):
-        for name, pair in found[kind].items():
-            table.add_row(f"{kind} {name}", *(_cell(value) for value in pair))
-    for population, metrics in found["metrics"].items():
-        for name, pair in metrics.items():
-            table.add_row(f"test {population} {name}", *(_cell(value) for value in pair))
-    console.print(table)
-    if not found["same_test_rows"]:
-        console.print(
-            "their test rows differ: `toytip models promote MODEL --dry-run` compares on the same rows"
-        )
-
-
-def show_backtest(found: Backtest, files: dict[str, str], tolerance: float) -> None:
-    """Print for each population the AUC and F1 by model and age, what changed them, and how old a model may be."""
-    console = _console()
-    for population, ages in found.ages.items():
-        told = [row for row in found.rows if row.population == population and row.age]
-        table = Table(title=f"{population} trips", title_justify="left", box=None, pad_edge=False)
-        titles = (
-            "month",
-            "AUC",
-            "log loss",
-            "F1",
-            "always yes",
-            "F1 since tuned",
-            "by prevalence",
-            "by skill",
-        )
-        table.add_column("tuned on")
-        for title in titles:
-            table.add_column(title, justify="right")
-        for row in told:
-            m = row.metrics
-            parts = ("", "", "") if row.f1 is None else tuple(f"{part:+.4f}" for part in row.f1)
-            cells = (_number(m[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes"))
-            table.add_row(row.trained, row.month, *cells, *parts)
-        console.print(table)
-        for age in ages:
-            console.print(
-                f"a model {age.age} months old loses {age.auc[0]:+.4f} of AUC to one tuned the month before "
-                f"({age.auc[1]:+.4f} to {age.auc[2]:+.4f} in {age.months} months)"
-            )
-        console.print(
-            f"{population} trips: a model may be {found.oldest[population]} months old, "
-            f"if it may lose {tolerance:g} of AUC\n"
-        )
-    for where in files.values():
-        console.print(where, soft_wrap=True)
-
-
-def show_tuned(found: Tuned, out: Path) -> None:
-    """Print the best trial beside the defaults, block by block, and its parameters."""
-    console = _console()
-    table = Table(box=None, pad_edge=False)
-    for title in ("block", "log loss, defaults", "best", "AUC, defaults", "best", "rounds"):
-        table.add_column(title, justify="left" if title == "block" else "right")
-    for month, a, b in zip(found.blocks, found.default.scores, found.best.scores, strict=True):
-        losses = f"{a.log_loss:.5f}", f"{b.log_loss:.5f}"
-        table.add_row(month, *losses, f"{a.auc:.5f}", f"{b.auc:.5f}", str(b.rounds))
-    console.print(table)
-    for name, value in found.best.params.items():
-        console.print(f"{name} = {_cell(value)}")
-    gain = found.default.log_loss - found.best.log_loss
-    dropped = sum(len(trial.scores) < len(found.blocks) for trial in found.trials)
-    console.print(
-        f"{len(found.trials)} trials, {dropped} dropped early, on {found.rows:,} rows: "
-        f"log loss {found.best.log_loss:.5f}, {gain:.5f} better than the defaults"
-    )
-    console.print(f"in {out}: toytip run --params {out}", soft_wrap=True)
-
-
-def _console() -> Console:
+def console_of() -> Console:
+    """Return a console; what is piped into a file keeps its columns whole."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
@@ -194,7 +70,7 @@ def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = N
     for name in METRICS:
         cells = ("-" if values[name] is None else f"{values[name]:.4f}" for values in metrics.values())
         table.add_row(name.replace("_", " "), *cells)
-    (console or _console()).print(table)
+    (console or console_of()).print(table)
 
 
 WHY_TWO = (
@@ -205,11 +81,11 @@ WHY_TWO = (
 
 def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None = None) -> None:
     """Print the last split's metrics, of all trips and of those paid by card, beside the trivial baselines."""
-    console = console or _console()
+    console = console or console_of()
     for split, populations in list(report.items())[::-1]:
         console.print(f"\n[bold]{split}[/]")
         for population, told in populations.items():
-            console.print(_evaluation(population, told))
+            console.print(evaluation_table(population, told))
     console.print(WHY_TWO)
     worst = next(reversed(report.values()))["all"]["worst"] if report else []
     for slice_ in worst[:3]:
@@ -218,7 +94,8 @@ def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None =
         )
 
 
-def _evaluation(population: str, told: dict[str, Any]) -> Table:
+def evaluation_table(population: str, told: dict[str, Any]) -> Table:
+    """Return the metrics of a split's trips with intervals and lifts."""
     table = Table(box=None, pad_edge=False)
     values = told["metrics"]
     table.add_column(f"{population}, {values['rows']:,} trips", min_width=22)
@@ -226,14 +103,15 @@ def _evaluation(population: str, told: dict[str, Any]) -> Table:
         table.add_column(title.replace("_", " "), justify="right", no_wrap=True)
     for name in ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence"):
         span = told["intervals"][name]
-        cells = [_number(values[name]), "" if span is None else f"{span[0]:.4f} to {span[1]:.4f}"]
+        cells = [number(values[name]), "" if span is None else f"{span[0]:.4f} to {span[1]:.4f}"]
         cells += [_signed(lift.get(name)) for lift in told["lift"].values()]
         table.add_row(name.replace("_", " "), *cells)
-    table.add_row("calibration error", _number(told["ece"]))
+    table.add_row("calibration error", number(told["ece"]))
     return table
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return a number as text."""
     return "-" if value is None else f"{value:.4f}"
 
 
@@ -265,7 +143,7 @@ def version_rows(manifests: Sequence[Manifest], tags: dict[str, str]) -> list[di
 
 def show_versions(rows: list[dict[str, Any]], where: str) -> None:
     """Print the versions as a table that fits a narrow terminal; `toytip show` tells the rest."""
-    console = _console()
+    console = console_of()
     if not rows:
         console.print(f"no versions in {where} yet; `toytip run` makes the first", soft_wrap=True)
         return
@@ -281,7 +159,7 @@ def show_versions(rows: list[dict[str, Any]], where: str) -> None:
 
 def show_manifest(manifest: Manifest) -> None:
     """Print one table of a version."""
-    console = _console()
+    console = console_of()
     console.print(
         f"{manifest.table} {manifest.version}: {manifest.rows:,} rows, {len(manifest.parts)} files, "
         f"{manifest.bytes / 1e6:,.1f} MB, created {manifest.created[:19]}"
@@ -294,17 +172,18 @@ def show_manifest(manifest: Manifest) -> None:
     for reason, count in manifest.rejects.items():
         console.print(f"  {count:>9,} {reason}")
     for name, value in manifest.metrics.get("auc_alone", {}).items():
-        console.print(f"  {name} alone: AUC {_number(value)}")
+        console.print(f"  {name} alone: AUC {number(value)}")
     if manifest.table == PREDICTIONS.name and manifest.metrics:
         show_metrics(manifest.metrics, console)
 
 
 def show_trace(found: dict[str, Any]) -> None:
     """Print what a version was made from, as a tree."""
-    _console().print(_branch(found))
+    console_of().print(branch(found))
 
 
-def _branch(found: dict[str, Any]) -> Tree:
+def branch(found: dict[str, Any]) -> Tree:
+    """Return what a version was made from, as a tree."""
     if "file" in found:
         return Tree(f"{found['file']}  {found['rows']:,} rows  {found['checksum']}")
     if found.get("gone"):
@@ -317,13 +196,13 @@ def _branch(found: dict[str, Any]) -> Tree:
     for part in found["parts"]:
         tree.add(f"{part['path']}  {part['rows']:,} rows  {part['checksum']}")
     for parent in found["parents"]:
-        tree.add(_branch(parent))
+        tree.add(branch(parent))
     return tree
 
 
 def show_diff(found: dict[str, Any]) -> None:
     """Print how two versions differ; what is equal is left out."""
-    console = _console()
+    console = console_of()
     table = Table(box=None, pad_edge=False)
     for title in ("", *found["versions"]):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
@@ -337,7 +216,7 @@ def show_diff(found: dict[str, Any]) -> None:
         pairs |= {f"{split} {name}": pair for name, pair in values.items()}
     different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     for name, pair in different.items():
-        table.add_row(name, *(_cell(value) for value in pair))
+        table.add_row(name, *(cell(value) for value in pair))
     console.print(table if different else "rows, rejects, config, columns and metrics are the same")
     flips = found.get("predictions")
     if flips and flips["common"]:
@@ -347,7 +226,8 @@ def show_diff(found: dict[str, Any]) -> None:
         )
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return a value as text."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
@@ -355,7 +235,7 @@ def _cell(value: Any) -> str:
 
 def show_checked(files: list[Checked]) -> None:
     """Print a line for each file of a source, and below it what stands out."""
-    console = _console()
+    console = console_of()
     table = Table(box=None, pad_edge=False)
     for title in ("month", "rows", "x neighbours", "of other months", "era"):
         table.add_column(title, justify="left" if title in ("month", "era") else "right", no_wrap=True)

@@ -93,6 +93,6 @@ def tune(
             }
         )
         return
-    from toytip.cli.summarize import show_tuned
+    from toytip.cli.summarize_models import show_tuned
 
     show_tuned(found, out)
