@@ -24,6 +24,8 @@ def toytip(store: Path, options: Namespace, *more: Any) -> dict[str, Any]:
         "toytip",
         "run",
         "--fresh",
+        "--gate",
+        "off",
         "--store",
         store,
         "--rounds",
@@ -125,14 +127,14 @@ def inference(options: Namespace, folder: Path) -> Rows:
 
 
 def _prepared(options: Namespace, folder: Path) -> tuple[Any, list[str], Any, Any]:
-    """Return the features of a run with their names, the split of every row, and the model."""
+    """Return the features of a run with the names of the natural ones, the split of every row, and the model."""
     import pandas as pd
 
     from toytip.history import resolve
+    from toytip.pipeline.models import load
     from toytip.splits import assign
     from toytip.stages.featurize import TABLE
     from toytip.store import Store
-    from toytip.values import Encoding, Model
 
     summary = toytip(folder, options)
     store = Store(str(folder), "dev")
@@ -140,12 +142,9 @@ def _prepared(options: Namespace, folder: Path) -> tuple[Any, list[str], Any, An
     features = pd.concat(
         [store.read(TABLE, manifest.version, part) for part in manifest.parts], ignore_index=True
     )
-    about = json.loads(store.get("models", summary["version"], "model.json"))
-    encoding = Encoding.from_json(about["encoding"])
-    model = Model(
-        **{**about, "encoding": encoding}, booster=store.get("models", summary["version"], "model.ubj")
-    )
-    return features, list(encoding.names), assign(features, encoding.split, encoding.population), model
+    model = load(store, resolve(store, "models", summary["version"]))
+    names = [name for name in model.encoding.names if name in features]
+    return features, names, assign(features, model.encoding.split, model.encoding.population), model
 
 
 ALL: dict[str, Callable[[Namespace, Path], Rows]] = {"run": run, "plain": plain, "inference": inference}
