@@ -67,6 +67,7 @@ class Registry:
         with quiet(), self._saying():
             if self.artifacts is not None:
                 Path(self.artifacts).mkdir(parents=True, exist_ok=True)
+            self.knock()
             from mlflow import MlflowClient
 
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)

@@ -33,6 +33,7 @@ __all__ = ["Found", "Manifest", "Store", "digest", "new_version", "saying", "sto
 
 MANIFESTS = "_versions"
 REPORTS = "_reports"
+REGISTERED = "_registered"
 NOTES = "notes"
 READERS = 16
 
@@ -307,6 +308,18 @@ class Store:
                 f"see `toytip verify {version}`, or make the version anew"
             )
         return content
+
+    def mark_registered(self, version: str, where: str) -> None:
+        """Keep that a registry has the model of a version, wherever that registry is: `toytip gc` goes by it."""
+        with saying(f"cannot write to the store {self.shown}"):
+            content = json.dumps({"registry": where}).encode()
+            self.place.write(f"{self.env}/{REGISTERED}/{check_version(version)}.json", content)
+
+    def registered(self) -> set[str]:
+        """Return the versions whose models a registry has."""
+        with saying(f"the store {self.shown} cannot be read"):
+            files = self.place.files(f"{self.env}/{REGISTERED}")
+        return {name.rpartition("/")[2].removesuffix(".json") for name in files}
 
     def save_report(self, name: str, content: bytes) -> str:
         """Keep a report of a run beside the tables; return where."""

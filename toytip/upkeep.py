@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -69,13 +69,13 @@ class Waste:
     bytes: int
 
 
-def needless(store: Store, keep: int, registered: Collection[str] = ()) -> Waste:
+def needless(store: Store, keep: int) -> Waste:
     """Find what can go: all but the newest `keep` versions of each table, the tagged, and what these were made from.
 
-    Models that are `registered` stay, with the data that made them. What a live run is making is left alone.
+    Registered models stay, with the data that made them. What a live run is making is left alone.
     """
     versions = store.versions()
-    kept = _needed(store, versions, keep, registered)
+    kept = _needed(store, versions, keep)
     going = [m for m in versions if (m.table, m.version) not in kept]
     dead = store.abandoned()
     with saying(f"the store {store.shown} cannot be read"):
@@ -89,14 +89,12 @@ def needless(store: Store, keep: int, registered: Collection[str] = ()) -> Waste
     return Waste(going, dead, strays, size)
 
 
-def _needed(
-    store: Store, versions: list[Manifest], keep: int, registered: Collection[str]
-) -> set[tuple[str, str]]:
+def _needed(store: Store, versions: list[Manifest], keep: int) -> set[tuple[str, str]]:
     by_name = {(m.table, m.version): m for m in versions}
     tables: dict[str, list[Manifest]] = {}
     for manifest in versions:
         tables.setdefault(manifest.table, []).append(manifest)
-    tagged = set(tags(store).values())
+    tagged, registered = set(tags(store).values()), store.registered()
     todo = [m for listed in tables.values() for m in listed[-keep:]]
     todo += [resolve(store, table) for table in tables]  # after a rollback not the last
     todo += [m for m in versions if m.version in tagged]

@@ -9,7 +9,7 @@ import typer
 from toytip.cli.app import app
 from toytip.cli.history import VersionArgument, store_given
 from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.shell import print_json
 from toytip.errors import StoreError
 
 
@@ -60,11 +60,9 @@ def gc(
 ) -> None:
     """Remove old versions and what dead runs left; never what a kept version, a tag, a rollback or a registered model needs."""
     place = store_given(locals())
-    from toytip.pipeline.models import registered
     from toytip.upkeep import needless, remove
 
-    settings = settings_of(locals(), workers_needed=False)
-    waste = needless(place, keep, registered(settings))
+    waste = needless(place, keep)
     if not dry_run:
         remove(place, waste)
     if json_:

@@ -88,9 +88,9 @@ def submit(
         entry = _registered(context, registry, package, model, evaluation)
         decision = ("forced" if force else "promoted") if passed else "refused"
         reasons = [f"forced: {force}", *verdict.reasons] if force else verdict.reasons
-        registry.decide(entry, decision, reasons)
         if passed:
             registry.promote(entry, instead_of=rival.entry)
+        registry.decide(entry, decision, reasons)
         return _told(registry, registry.find(str(entry.number)), decision, reasons, verdict)
 
 
@@ -149,6 +149,7 @@ def _registered(
     if there:
         return there[-1]
     tags = {STORE: context.store.shown, "toytip.population": model.encoding.population}
+    context.store.mark_registered(model.version, registry.shown)
     return registry.register(package, model.version, tags=tags, metrics=_flat(evaluation))
 
 

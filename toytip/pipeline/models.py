@@ -99,11 +99,6 @@ def behind(settings: Settings, manifest: Manifest) -> Model:
     return named(settings, parent_version(manifest, "models"))
 
 
-def registered(settings: Settings) -> set[str]:
-    """Return the versions of all registered models."""
-    return {entry.version for taxi in TAXIS for entry in registry_of(settings, taxi).entries()}
-
-
 def card_of(settings: Settings, name: str, taxi: str | None = None) -> tuple[Entry, dict[str, Any]]:
     """Return a registered model and its card. Raises RegistryError where there is none."""
     registry, entry = find(settings, name, taxi)

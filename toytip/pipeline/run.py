@@ -12,6 +12,7 @@ import distributed
 
 from toytip import cluster, flow
 from toytip.config import Settings, mask
+from toytip.errors import RegistryError
 from toytip.pipeline import gate, learn, plan, stages
 from toytip.pipeline.context import Context, Published, opened
 from toytip.pipeline.stages import Evaluation
@@ -99,9 +100,13 @@ def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluat
     registry = registry_of(context.settings, source.taxi)
     rival = gate.rival_of(registry, model)
     predicted, evaluation = stages.predict(context, features, model, rival.model)
-    gated = gate.submit(
-        context, registry, rival, trained["models"], model, evaluation, dry=context.settings.gate == "dry-run"
-    )
+    dry = context.settings.gate == "dry-run"
+    try:
+        gated = gate.submit(context, registry, rival, trained["models"], model, evaluation, dry=dry)
+    except RegistryError as error:
+        raise RegistryError(
+            f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
+        ) from None
     return {**made, **predicted}, model, evaluation, gated
 
 
