@@ -14,7 +14,8 @@ from typing import Any
 
 from toytip.errors import ConfigError, StoreError
 from toytip.manifest import Manifest, check_version
-from toytip.store import Store, saying
+from toytip.reach import saying
+from toytip.store import Store
 
 TAGS = "_tags"
 ROLLBACKS = "_rollbacks"

@@ -1,11 +1,13 @@
-"""Addresses: which place or file system an address means, how it is reached, and how many bytes were read of it."""
+"""Addresses: the place that one means, how it is reached, what is said where it fails, and the bytes read of it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any, Self
 
 import fsspec
@@ -105,3 +107,17 @@ class Counted:
 def bytes_read() -> int:
     """Return the bytes of sources that this process has read so far."""
     return Counted.total
+
+
+@contextlib.contextmanager
+def saying(what: str, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+    """Turn the system's errors into ours: what could not be done, and the system's reason."""
+    try:
+        yield
+    except but:
+        raise
+    except OSError as error:
+        reason = error.strerror or mask(str(error).partition("\n")[0]) or type(error).__name__
+        raise StoreError(
+            f"{what}: {reason.lower()}; check --store, its space and your rights there"
+        ) from None

@@ -24,12 +24,12 @@ from toytip.config import Settings, mask
 from toytip.errors import ClusterError, StoreError
 from toytip.manifest import Manifest, check_table, check_version, digest, is_manifest
 from toytip.place import Disk, Place
-from toytip.reach import access_of, place_of
+from toytip.reach import access_of, place_of, saying
 from toytip.s3 import Bucket
 from toytip.schema import Table
 from toytip.values import Access, PartRecord
 
-__all__ = ["Found", "Manifest", "Store", "digest", "new_version", "saying", "store_of"]
+__all__ = ["Found", "Manifest", "Store", "digest", "new_version", "store_of"]
 
 MANIFESTS = "_versions"
 REPORTS = "_reports"
@@ -336,17 +336,3 @@ def _read_manifest(place: Place, name: str, _mark: str) -> Manifest:
 
 def _checksum(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-@contextlib.contextmanager
-def saying(what: str, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
-    """Turn the system's errors into ours: what could not be done, and the system's reason."""
-    try:
-        yield
-    except but:
-        raise
-    except OSError as error:
-        reason = error.strerror or mask(str(error).partition("\n")[0]) or type(error).__name__
-        raise StoreError(
-            f"{what}: {reason.lower()}; check --store, its space and your rights there"
-        ) from None

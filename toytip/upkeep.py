@@ -12,8 +12,9 @@ from toytip.errors import StoreError
 from toytip.history import resolve, tables_of, tags
 from toytip.manifest import Manifest
 from toytip.place import Disk
+from toytip.reach import saying
 from toytip.s3 import Bucket
-from toytip.store import MANIFESTS, REPORTS, Store, saying
+from toytip.store import MANIFESTS, REPORTS, Store
 from toytip.values import PartRecord
 
 READERS = 8
