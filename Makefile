@@ -13,7 +13,7 @@ help:
 	@echo "make test-store   the store's promises on a real S3 server, which it installs"
 	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
 	@echo "make lint     ruff, mypy and the import contracts alone"
-	@echo "make bench    throughput side by side: workers, inference, readers"
+	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
 
 install: $(STAMP)
@@ -57,7 +57,7 @@ test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/test_faults.py $(ARGS)
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \

@@ -1,150 +1,102 @@
-"""What is timed: each workload yields rows of plain values, time beside quality."""
+"""What is measured: contenders, each a command that does the whole work and leaves predictions, to be judged alike."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
-import time
-from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Rows = Iterator[dict[str, Any]]
+import pyarrow.parquet as pq
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.harness import Measured
 
 
-def toytip(store: Path, options: Namespace, *more: Any) -> dict[str, Any]:
-    """Run the pipeline in a process of its own; return its summary."""
-    source = ("--source", options.source) if options.source else ()
-    command = [
-        sys.executable,
-        "-m",
-        "toytip",
-        "run",
-        "--fresh",
-        "--gate",
-        "off",
-        "--store",
-        store,
-        "--rounds",
-        options.rounds,
-        *source,
-        *more,
+@dataclass(frozen=True)
+class Task:
+    """The work: a folder of months, and how to train. All months but the last are trained on."""
+
+    source: Path
+    rounds: int = 100
+    max_depth: int = 8
+    eta: float = 0.1
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Someone who does the work: the command, the folder of its predictions, and whether it trains as toytip does."""
+
+    name: str
+    workers: int
+    command: Callable[[Task, Path], list[str]]
+    told: Callable[[Measured, Path], dict[str, Any]]
+    alike: bool = True
+    whole: bool = True  # its wall time is the work's; otherwise the sum of its laps is
+
+
+def toytip(workers: int) -> Contender:
+    """Return `toytip run` on so many workers, without what the peers do not do: registry and gate."""
+
+    def command(task: Task, out: Path) -> list[str]:
+        return [
+            "-m", "toytip", "run", "--source", str(task.source), "--store", str(out), "--fresh", "--gate", "off",
+            "--features", "seed", "--valid", "none", "--early-stop", "0", "--rounds", str(task.rounds),
+            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), "--json",
+        ]  # fmt: skip
+
+    def told(measured: Measured, _: Path) -> dict[str, Any]:
+        summary = json.loads(measured.out.splitlines()[-1])
+        return {
+            "stages": summary["stages"],
+            "kept": summary["rows"]["kept"],
+            "predictions": summary["tables"]["predictions"]["path"],
+        }
+
+    return Contender(f"toytip-{workers}", workers, command, told)
+
+
+def peer(name: str, workers: int = 2, *, alike: bool = True, whole: bool = True) -> Contender:
+    """Return a peer, by the name of its module."""
+
+    def command(task: Task, out: Path) -> list[str]:
+        return [
+            "-m", f"benchmarks.peers.{name}", str(task.source), str(out), "--rounds", str(task.rounds),
+            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers),
+        ]  # fmt: skip
+
+    def told(measured: Measured, out: Path) -> dict[str, Any]:
+        return {**json.loads(measured.out.splitlines()[-1]), "predictions": str(out / "version=1")}
+
+    return Contender(name, workers, command, told, alike, whole)
+
+
+PEERS = {
+    each.name: each
+    for each in (
+        peer("limit", whole=False),
+        peer("polars_xgboost"),
+        peer("duckdb_xgboost"),
+        peer("pandas_xgboost"),
+        peer("dask_xgboost"),
+        peer("original", alike=False),
+    )
+}
+
+
+def quality(predictions: Path) -> float:
+    """Return the AUC of the predictions of the last month."""
+    months = sorted(
+        predictions.glob("year=*/month=*"), key=lambda p: [int(x.split("=")[1]) for x in p.parts[-2:]]
+    )
+    # The folder's names are not columns here: what the files hold is enough.
+    tables = [
+        pq.ParquetFile(file).read(["high_tip", "probability"])
+        for file in sorted(months[-1].glob("*.parquet"))
     ]
-    done = subprocess.run([*map(str, command), "--json"], capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
-
-
-def run(options: Namespace, folder: Path) -> Rows:
-    """Time the whole pipeline on different numbers of workers; the models' bytes must be the same."""
-    toytip(folder, options, "--rounds", 1)  # the synthetic year is made, and files are in the system's cache
-    for workers in options.workers.split(","):
-        summary = toytip(folder, options, "--workers", workers)
-        model = (Path(summary["model"]["path"]) / "model.ubj").read_bytes()
-        yield {
-            "workers": int(workers),
-            "rows": summary["rows"]["read"],
-            "source": "synthetic" if options.source is None else Path(options.source).name,
-            "seconds": summary["seconds"],
-            "rows_per_s": summary["rows_per_s"],
-            "peak_memory_mb": summary["peak_memory_mb"],
-            **{f"{name}_s": seconds for name, seconds in summary["stages"].items()},
-            "test_auc": round(summary["metrics"]["test"]["auc"], 5),
-            "model": hashlib.sha256(model).hexdigest()[:12],
-        }
-
-
-def plain(options: Namespace, folder: Path) -> Rows:
-    """Time a single process: pandas and XGBoost on raw features, no Dask, no codes, no store."""
-    import pandas as pd
-    import xgboost as xgb
-    from sklearn.metrics import roc_auc_score
-
-    features, names, told, booster = _prepared(options, folder)
-    del booster
-    start = time.perf_counter()
-    train, valid, test = (features[told == split] for split in ("train", "valid", "test"))
-    model = xgb.XGBClassifier(
-        n_estimators=options.rounds, max_depth=6, learning_rate=0.1, max_bin=256, early_stopping_rounds=20
+    label, chance = (
+        [value for table in tables for value in table[name].to_numpy()]
+        for name in ("high_tip", "probability")
     )
-    model.fit(train[names], train["high_tip"], eval_set=[(valid[names], valid["high_tip"])], verbose=False)
-    chance = pd.Series(model.predict_proba(test[names])[:, 1])
-    seconds = time.perf_counter() - start
-    yield {
-        "what": "train and infer alone, raw features in one process",
-        "rows": len(features),
-        "seconds": round(seconds, 3),
-        "test_auc": round(float(roc_auc_score(test["high_tip"], chance)), 5),
-    }
-
-
-def inference(options: Namespace, folder: Path) -> Rows:
-    """Compare ways to score lazily: our map over partitions, dask-ml's ParallelPostFit, and `xgboost.dask`."""
-    import dask
-    import dask.dataframe as dd
-    import distributed
-    import numpy as np
-    import xgboost as xgb
-    from dask_ml.wrappers import ParallelPostFit
-    from xgboost import dask as dxgb
-
-    from toytip.stages.infer import probability
-    from toytip.stages.preprocess import encode
-
-    features, _, _, model = _prepared(options, folder)
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-        dask.config.set({"dataframe.convert-string": False}),
-    ):
-        codes = dd.from_pandas(encode(features, model.encoding), npartitions=12, sort=False).persist()
-        distributed.wait(codes)
-        classifier, booster = xgb.XGBClassifier(n_jobs=1), xgb.Booster()
-        classifier.load_model(bytearray(model.booster))
-        booster.load_model(bytearray(model.booster))
-        wrapped = ParallelPostFit(classifier)
-        empty = np.empty(0, np.float32)
-        ways: dict[str, Callable[[], Any]] = {
-            "map_partitions": lambda: codes.map_partitions(
-                probability, model.booster, meta=empty, enforce_metadata=False
-            ).compute(),
-            "ParallelPostFit": lambda: wrapped.predict_proba(codes)[:, 1].compute(),
-            "xgboost.dask": lambda: dxgb.inplace_predict(client, booster, codes).compute(),
-        }
-        for way in (*ways, *ways):  # twice: the first round warms up, the second counts
-            start = time.perf_counter()
-            chance = np.asarray(ways[way]())
-            yield {
-                "way": way,
-                "rows": len(features),
-                "seconds": round(time.perf_counter() - start, 3),
-                "mean_probability": round(float(np.mean(chance)), 6),
-            }
-
-
-def _prepared(options: Namespace, folder: Path) -> tuple[Any, list[str], Any, Any]:
-    """Return the features of a run with the names of the natural ones, the split of every row, and the model."""
-    import pandas as pd
-
-    from toytip.history import resolve
-    from toytip.pipeline.models import load
-    from toytip.splits import assign
-    from toytip.stages.featurize import TABLE
-    from toytip.store import Store
-
-    summary = toytip(folder, options)
-    store = Store(str(folder), "dev")
-    manifest = resolve(store, "features", summary["version"])
-    features = pd.concat(
-        [store.read(TABLE, manifest.version, part) for part in manifest.parts], ignore_index=True
-    )
-    model = load(store, resolve(store, "models", summary["version"]))
-    names = [name for name in model.encoding.names if name in features]
-    return features, names, assign(features, model.encoding.split, model.encoding.population), model
-
-
-ALL: dict[str, Callable[[Namespace, Path], Rows]] = {"run": run, "plain": plain, "inference": inference}
+    return float(roc_auc_score(label, chance))

@@ -7,7 +7,18 @@ import pytest
 from tests.conftest import make_trips
 from toytip.errors import ConfigError
 from toytip.stages.featurize import feature_set, featurize
-from toytip.stages.preprocess import BINS, MAX_EXACT, Census, coarse, encode, fit, take_census
+from toytip.stages.preprocess import (
+    BINS,
+    BYTE,
+    MAX_EXACT,
+    Census,
+    _table,
+    encode,
+    fit,
+    keys,
+    take_census,
+    value_of,
+)
 from toytip.values import FeatureCodes, Span, Split
 
 SPLIT = Split(
@@ -76,7 +87,7 @@ def test_a_feature_that_training_never_has_is_left_out():
 def test_the_matrix_is_small_whole_numbers():
     encoding = fit_on(features({}))
     matrix = encode(features({"passenger_count": None}), encoding)
-    assert set(matrix.dtypes.astype(str)) == {"uint16"}
+    assert set(matrix.dtypes.astype(str)) == {"uint8"}
     assert int(matrix.to_numpy().max()) < encoding.max_bin
 
 
@@ -85,15 +96,40 @@ def test_card_population_learns_from_card_trips():
     assert 6.0 not in codes_of(fit_on(frame, "card"), "passenger_count").values
 
 
-def test_coarse_keeps_what_must_be_told_apart():
+def test_keys_keep_what_must_be_told_apart():
     whole = pd.Series(np.arange(-4096, 4097), dtype="float32")
-    assert coarse(whole).tolist() == whole.tolist()
-    assert np.isnan(coarse(pd.Series([np.nan], dtype="float32"))).all()
-    values = pd.Series(np.linspace(-50, 5000, 10_001), dtype="float32")
-    near = coarse(values)
-    assert (np.diff(near) >= 0).all()
-    assert (np.abs(near - values) <= np.abs(values) * 2**-11).all()
-    assert np.signbit(coarse(pd.Series([-0.0], dtype="float32"))).tolist() == [False]
+    assert value_of(keys(whole)).tolist() == whole.tolist()
+    values = pd.Series([-np.inf, *np.linspace(-50, 5000, 10_001), np.inf], dtype="float32")
+    near = value_of(keys(values))
+    assert (np.diff(keys(values).astype(np.int64)) >= 0).all()
+    assert [near[0], near[-1]] == [-np.inf, np.inf]
+    assert (np.abs(near - values)[1:-1] <= np.abs(values)[1:-1] * 2**-11).all()
+    assert keys(pd.Series([-0.0], dtype="float32")).tolist() == keys(pd.Series([0.0])).tolist()
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_look_up_says_what_a_search_would(exact):
+    rng = np.random.default_rng(1)
+    known = value_of(np.unique(keys(pd.Series(rng.normal(0, 40, 60), dtype="float32"))))
+    values = pd.Series([*known, *rng.normal(0, 60, 500), np.nan, np.inf, -np.inf, 0.0], dtype="float32")
+    codes = FeatureCodes(name="fare_amount", exact=exact, values=tuple(known.tolist()))
+    short = value_of(keys(values))
+    wanted = np.searchsorted(known, short, side="left" if exact else "right")
+    if exact:
+        wanted = np.where(np.append(known, np.nan)[wanted] == short, wanted, codes.unseen)
+    wanted = np.where(values.isna(), codes.missing, wanted)
+    assert _table(codes)[keys(values)].tolist() == wanted.tolist()
+
+
+def test_the_rarest_of_many_values_have_no_code_of_their_own():
+    zones = [{"PULocationID": zone} for zone in range(1, 255)]
+    frame = features(*zones * 8, {"PULocationID": 255}, {"PULocationID": 256})
+    codes = codes_of(fit_on(frame), "PULocationID")
+    assert (codes.exact, codes.count) == (True, BYTE)
+    assert not {255.0, 256.0} & set(codes.values)
+    matrix = encode(frame, fit_on(frame))
+    assert matrix["PULocationID"].tolist()[-2:] == [codes.unseen] * 2
+    assert set(matrix.dtypes.astype(str)) == {"uint8"}
 
 
 @pytest.mark.parametrize("rows", [[], [{"tip_amount": 0.0}]])

@@ -125,3 +125,13 @@ def test_packing_is_exact():
     assert all(np.array_equal(a, b) for a, b in zip(rates._unpack(packed), counts, strict=True))
     assert rates.rate_set("seed") == ()
     assert rates.rate_set("pickup") == ("pickup_zone_rate",)
+
+
+@pytest.mark.parametrize("spread", [3, 10_000_000])
+def test_counting_is_the_same_dense_or_sparse(spread):
+    rng = np.random.default_rng(0)
+    items, label = rng.integers(5, 5 + spread, 2_000), rng.random(2_000) < 0.3
+    found, trips, tipped = rates.counted(items, label)
+    assert found.tolist() == sorted(set(items.tolist()))
+    assert trips.tolist() == [int((items == item).sum()) for item in found]
+    assert tipped.tolist() == [int(((items == item) & label).sum()) for item in found]

@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import raw_table, write_months
 from toytip.errors import SourceError
+from toytip.reader import BATCH, load
 from toytip.schema import FIELDS
-from toytip.source import BATCH, load, resolve
+from toytip.source import resolve
 from toytip.values import Month, MonthPart
 
 
@@ -155,3 +156,23 @@ def test_a_file_that_shrank_is_named(tmp_path):
     )
     with pytest.raises(SourceError, match="changed meanwhile"):
         load(part)
+
+
+@pytest.mark.parametrize("groups", [40_000, 150_000, 1_000_000])
+def test_slices_in_any_order_are_the_file(groups, tmp_path):
+    """A reader goes on where it stopped, goes back where it must, and never takes one file for another."""
+    numbers = pa.table({name: pa.array(range(300_000)) for name in ("fare_amount", "trip_distance")})
+    path = tmp_path / "yellow_tripdata_2023-01.parquet"
+
+    def part(start, stop):
+        return MonthPart(taxi="yellow", month=Month(2023, 1), uri=str(path), start=start, stop=stop, number=0)
+
+    pq.write_table(numbers, path, row_group_size=groups)
+    cuts = [(0, 70_000), (70_000, 140_001), (200_000, 300_000), (140_001, 200_000), (0, 1), (5, 299_999)]
+    for start, stop in cuts:
+        assert load(part(start, stop))["fare_amount"].to_pylist() == list(range(start, stop))
+    load(part(0, 10))
+    pq.write_table(numbers.sort_by([("fare_amount", "descending")]), path)
+    assert load(part(10, 12))["fare_amount"].to_pylist() == [299_989, 299_988], "the file is another now"
+    with pytest.raises(SourceError, match="not all there"):
+        load(part(299_999, 300_002))

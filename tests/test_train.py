@@ -11,14 +11,17 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from toytip.source import load, resolve
+from toytip.boost import GRID, ExactLogistic, boost, booster_params, canonical, quantize
+from toytip.ranks import balanced
+from toytip.reader import load
+from toytip.source import resolve
 from toytip.splits import assign, plan_split
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
 from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.infer import infer, probability
 from toytip.stages.preprocess import encode
-from toytip.train import GRID, Preprocess, TipClassifier, exact_logistic, place
+from toytip.train import Preprocess, TipClassifier
 from toytip.values import Model
 
 NAMES = feature_set("payment")
@@ -120,30 +123,86 @@ def test_early_stopping_keeps_the_best_round(features, split, client):
     assert never.rounds_ == 30
 
 
-def test_partitions_go_to_workers_evenly_by_rows(features, client):
-    frame = lazily(features.head(1_000), 4)
-    uneven = dd.concat([frame, frame.partitions[0], frame.partitions[0]])
-    ranks = sorted(client.scheduler_info(n_workers=-1)["workers"])
-    placed, holders = place(client, uneven, ranks)
-    assert holders == ranks
-    assert len(placed) == 1_500
-    rows = dict.fromkeys(ranks, 0)
-    sizes = placed.map_partitions(len).compute().tolist()
-    assert sum(sizes) == 1_500
-    few, _ = place(client, frame.partitions[:1], ranks)
-    assert few.npartitions == len(ranks) == len(rows)
+def test_partitions_are_dealt_out_evenly():
+    sizes = [500, 10, 490, 1_000, 20, 980]
+    shares = balanced(sizes, 3)
+    assert sorted(number for share in shares for number in share) == list(range(6))
+    assert [sum(sizes[n] for n in share) for share in shares] == [1_000, 1_000, 1_000]
+    assert balanced([7], 2) == [[0], []]
+
+
+class Folder:
+    """A keeper on a folder that all ranks see."""
+
+    every = 4
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def checkpoint(self):
+        kept = sorted(self.folder.glob("*.ubj"))
+        return kept[-1].read_bytes() if kept else None
+
+    def keep(self, booster):
+        model = xgb.Booster(model_file=bytearray(booster))
+        (self.folder / f"{model.num_boosted_rounds():03d}.ubj").write_bytes(booster)
+
+    def scores(self, number, chances):
+        np.save(self.folder / f"{number}.npy", chances)
+
+
+def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(pipeline, features, tmp_path):
+    coder, before = (step for _, step in pipeline.steps)
+    frame, keeper = lazily(features, 3), Folder(tmp_path)
+    codes, label = coder.transform(frame), frame["high_tip"]
+    whole = clone(before).fit(codes, label, keeper=keeper)
+    assert whole.booster_ == before.booster_
+    assert sorted(path.name for path in tmp_path.glob("*.ubj")) == ["004.ubj", "008.ubj", "012.ubj"]
+    for later in ("012.ubj", "008.ubj"):
+        (tmp_path / later).unlink()
+        rounds = []
+        again = clone(before).set_params(on_round=lambda event, told=rounds: told.append(event["round"]))
+        assert again.fit(codes, label, keeper=keeper).booster_ == before.booster_
+        assert not {1, 2, 3, 4} & set(rounds)
+    given = [len(part) for part in frame.partitions]
+    cuts = np.split(probability(coder.transform(features), before.booster_), np.cumsum(given)[:-1])
+    for number, wanted in enumerate(cuts):
+        assert np.load(tmp_path / f"{number}.npy").tolist() == wanted.tolist(), "to the last bit"
+
+
+def test_early_stopping_goes_on_where_it_was(features, split):
+    """The best round so far, and how long ago it was, are part of a checkpoint."""
+    coder = Preprocess(NAMES, split).fit(features)
+    told, counts = assign(features, split, "all"), coder.encoding_.counts
+    few, valid = features[told == "train"].head(300), features[told == "valid"]
+    train, watched = (
+        quantize([(coder.transform(rows).to_numpy(), rows["high_tip"].to_numpy("float32"))], counts, 1)
+        for rows in (few, valid)
+    )
+    params = booster_params({"max_depth": 4, "eta": 0.5}, max(counts), float(few["high_tip"].mean()))
+    kept = {}
+
+    def seen(number, loss, booster):
+        kept[number] = bytes(booster.save_raw("ubj"))
+
+    booster, best = boost(train, watched, params, rounds=200, early_stop=5, seen=seen)
+    assert len(kept) == best.round + 5 < 200
+    for number in (1, best.round, best.round + 3, best.round + 5):
+        again, found = boost(train, watched, params, rounds=200, early_stop=5, start=kept[number])
+        assert found == best
+        assert canonical(again, found.round) == canonical(booster, best.round)
 
 
 def test_gradients_add_up_exactly_in_any_order():
     """What makes the model the same on any number of workers, also where rounding would tell them apart."""
     rng = np.random.default_rng(0)
     margin = rng.normal(0, 3, 400_000).astype(np.float32)
-    matrix = xgb.DMatrix(np.zeros((len(margin), 1)), label=rng.random(len(margin)) < 0.5)
+    label = (rng.random(len(margin)) < 0.5).astype(np.float32)
     chance = 1 / (1 + np.exp(-margin.astype(float)))
-    plain = chance - matrix.get_label()
-    for found, wanted in zip(exact_logistic(margin, matrix), (plain, chance * (1 - chance)), strict=True):
-        np.testing.assert_allclose(found, wanted, atol=2.5 * GRID)
-        assert (found / GRID == np.rint(found / GRID)).all()
-        orders = [rng.permutation(found) for _ in range(20)]
+    found = ExactLogistic(label)(margin.copy())
+    for sums, wanted in zip(found, (chance - label, chance * (1 - chance)), strict=True):
+        np.testing.assert_allclose(sums, wanted, atol=2.5 * GRID)
+        assert (sums / GRID == np.rint(sums / GRID)).all()
+        orders = [rng.permutation(sums) for _ in range(20)]
         assert len({float(np.cumsum(order, dtype=np.float64)[-1]) for order in orders}) == 1
-    assert (exact_logistic(margin, matrix)[1] > 0).all()
+    assert (found[1] > 0).all()

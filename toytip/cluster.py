@@ -24,6 +24,8 @@ PRELOAD = [
     "xgboost.dask",
 ]
 ANSWER_S = 12
+# A worker that has said nothing for so long is frozen, and is started again.
+SILENCE = "60s"
 
 
 def cores() -> int:
@@ -41,6 +43,12 @@ def warm(start_method: str) -> None:
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
     # A killed worker may need long to come back on a busy machine; the default gives it up after 15 s.
     os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "300s")
+    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", SILENCE)
+    # A worker gets a run of neighbouring partitions, not every n-th: it then reads a file once. Nothing piles up, since
+    # what a partition leaves is small.
+    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "inf")
+    # The profile of the workers takes a look a hundred times a second otherwise: on two cores, that shows.
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL", "100ms")
     if start_method != "forkserver":
         return
     import multiprocessing
@@ -123,15 +131,33 @@ def shape_of(client: Any) -> Shape:
         workers=len(workers),
         threads=max(info["nthreads"] for info in workers.values()),
         limit=min((info["memory_limit"] for info in workers.values() if info["memory_limit"]), default=0),
-        ranks=training_ranks(client),
+        ranks=len(ranks(client)),
     )
 
 
-def training_ranks(client: Any) -> int:
-    """Return how many workers train: no more than there are cores, where all of them share this machine."""
-    workers = workers_of(client)
-    hosts = {info["host"] for info in workers.values()}
-    return min(cores(), len(workers)) if hosts == {"127.0.0.1"} else len(workers)
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """A worker that trains: with how many threads, and the workers of its host, itself among them."""
+
+    address: str
+    threads: int
+    peers: tuple[str, ...]
+
+
+def ranks(client: Any) -> list[Rank]:
+    """Return the workers that train: of each host as many as it has cores, which share them."""
+    hosts: dict[str, list[str]] = {}
+    for address, info in workers_of(client).items():
+        hosts.setdefault(info["host"], []).append(address)
+    there = client.run(cores, workers=[addresses[0] for addresses in hosts.values()])
+    chosen = []
+    for addresses in hosts.values():
+        number = there[addresses[0]]
+        peers = tuple(addresses[:number])
+        chosen += [
+            Rank(address=a, threads=max(1, number // len(peers)), peers=tuple(addresses)) for a in peers
+        ]
+    return chosen
 
 
 def _local(settings: Settings) -> Any:
@@ -163,6 +189,17 @@ def workers_of(client: Any) -> dict[str, dict[str, Any]]:
     """Return the workers by address, in order of their names: the same order in every fresh cluster."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return dict(sorted(workers.items(), key=lambda item: (str(type(item[1]["name"])), item[1]["name"])))
+
+
+def trim() -> None:
+    """Give memory that is free back to the system, where it can be done: a process keeps it otherwise."""
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 class MemoryWatch(threading.Thread):

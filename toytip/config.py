@@ -151,6 +151,11 @@ def export_credentials() -> None:
             os.environ[name] = value
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, credentials masked."""
+    return mask(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
+
+
 def mask(uri: str) -> str:
     """Hide user and password in a URI.
 

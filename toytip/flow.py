@@ -14,15 +14,16 @@ from typing import Any
 import dask
 import dask.dataframe as dd
 import distributed
+import numpy as np
 import pandas as pd
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
-from toytip import reach, source, synth
+from toytip import reach, reader, source, splits, synth
 from toytip.errors import ClusterError
+from toytip.keeper import StoreKeeper
 from toytip.progress import Stage
 from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
-from toytip.splits import assign
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, summary
 from toytip.store import Store
 from toytip.tally import Summary, merge
@@ -57,7 +58,7 @@ class Rule:
         found = summary.summarize(predictions, features, self.encoding, self.boroughs)
         if self.champion is None:
             return found
-        rows = features[assign(features, self.encoding.split, "all") == "test"].reset_index(drop=True)
+        rows = features[splits.of(features, self.encoding.split, "all", "test")].reset_index(drop=True)
         said = postprocess.postprocess(_score(rows, self.champion), self.champion.threshold)
         return found | summary.summarize(said, rows, self.encoding, self.boroughs, predictor="champion")
 
@@ -90,7 +91,7 @@ def _map(
 
 
 def _read_trips(part: MonthPart) -> pd.DataFrame:
-    return conform.conform(source.load(part), part)
+    return conform.conform(reader.load(part), part)
 
 
 def _read_part(record: PartRecord, store: Store, table: Table, version: str, *, making: bool) -> pd.DataFrame:
@@ -122,13 +123,37 @@ def featurized(trips: dd.DataFrame) -> dd.DataFrame:
     return _map(trips, featurize.featurize, featurize.TABLE.empty())
 
 
-def scored(features: dd.DataFrame, model: Model) -> dd.DataFrame:
+@dataclass(frozen=True)
+class Known:
+    """What training left: the scores of the rows that it trained on, by partition."""
+
+    keeper: StoreKeeper
+    paths: tuple[str, ...]
+
+
+def scored(features: dd.DataFrame, model: Model, known: Known | None = None) -> dd.DataFrame:
     """Make `scores` of features. The model is one value of the graph, not a copy in every task."""
-    return _map(features, _score, SCORES.empty(), dask.delayed(model, pure=True))
+    return _map(features, _score, SCORES.empty(), dask.delayed(model, pure=True), known)
 
 
-def _score(features: pd.DataFrame, model: Model) -> pd.DataFrame:
-    return infer.infer(features, preprocess.encode(features, model.encoding), model)
+def _score(
+    features: pd.DataFrame,
+    model: Model,
+    known: Known | None = None,
+    partition_info: dict[str, int] | None = None,
+) -> pd.DataFrame:
+    """Score a partition; of the rows that were trained on, what the trained booster said is as good."""
+    chances = None
+    if known is not None and partition_info is not None:
+        chances = known.keeper.scores_of(known.paths[partition_info["number"]])
+    if chances is None:
+        return infer.infer(features, preprocess.encode(features, model.encoding), model)
+    trained = splits.of(features, model.encoding.split, model.encoding.population, "train")
+    whole = np.empty(len(features), np.float32)
+    whole[trained] = chances
+    rest = features[~trained]
+    whole[~trained] = infer.probability(preprocess.encode(rest, model.encoding), model.booster)
+    return infer.scores(features, whole, model)
 
 
 def decided(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
@@ -143,7 +168,7 @@ def encoded(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFr
 
 
 def _encode(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    rows = features[assign(features, encoding.split, encoding.population) == split]
+    rows = features[splits.of(features, encoding.split, encoding.population, split)]
     return preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
 
 
@@ -220,10 +245,16 @@ def chosen(frame: dd.DataFrame, numbers: Sequence[int]) -> dd.DataFrame:
     return frame.partitions[list(numbers)]
 
 
-def collect(client: distributed.Client, lazy: dd.Series, stage: Stage) -> list[Done]:
-    """Compute a lazy series of Done, one task a partition; return them in the order of the partitions."""
+def collect(
+    client: distributed.Client, lazy: dd.Series, stage: Stage, names: Sequence[str] = ()
+) -> list[Done]:
+    """Compute a lazy series of Done, one task a partition; return them in the order of the partitions.
+
+    `names` say what the partitions are, should one be the end of every worker that meets it.
+    """
     futures = client.compute(lazy.to_delayed())
-    return [result.iloc[0] for result in gather(futures, stage, rows=lambda result: result.iloc[0].rows)]
+    results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names)
+    return [result.iloc[0] for result in results]
 
 
 def each(
@@ -234,7 +265,9 @@ def each(
     return gather(futures, stage, rows=lambda _: 0)
 
 
-def gather(futures: list[Any], stage: Stage, rows: Callable[[Any], int]) -> list[Any]:
+def gather(
+    futures: list[Any], stage: Stage, rows: Callable[[Any], int], names: Sequence[str] = ()
+) -> list[Any]:
     """Wait for futures, telling the progress; return their results in order.
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
@@ -245,8 +278,9 @@ def gather(futures: list[Any], stage: Stage, rows: Callable[[Any], int]) -> list
             results[future.key] = result
             stage.advance(rows(result))
     except distributed.KilledWorker as error:
+        named = dict(zip((future.key for future in futures), names, strict=False))
         raise ClusterError(
-            f"a task killed {error.allowed_failures + 1} workers, most likely for memory; "
+            f"{named.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "
             "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
         ) from None
     except (FutureCancelledError, CommClosedError, TimeoutError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +17,7 @@ ON_DISK = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
     "int32": pa.int32(),
+    "uint8": pa.uint8(),
     "uint16": pa.uint16(),
     "int64": pa.int64(),
     "float32": pa.float32(),
@@ -26,11 +29,12 @@ ON_DISK = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its dtype in memory, and on disk where that differs."""
+    """A column: its dtype in memory, and on disk where that differs; whether values come again and again."""
 
     name: str
     dtype: str
     disk: pa.DataType | None = None
+    repeats: bool = True
 
     @property
     def arrow(self) -> pa.DataType:
@@ -65,6 +69,10 @@ class Table:
         """The schema on disk."""
         return pa.schema([(column.name, column.arrow) for column in self.columns])
 
+    def pick(self, names: Collection[str]) -> Table:
+        """Return the table with some of its columns; names of others do not matter."""
+        return Table(self.name, tuple(column for column in self.columns if column.name in names))
+
     def empty(self) -> pd.DataFrame:
         """Return a frame of no rows with exactly these columns: the meta of a lazy frame."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
@@ -90,6 +98,16 @@ class Table:
         return pa.Table.from_pandas(
             self.check(frame), schema=self.arrow, preserve_index=False
         ).replace_schema_metadata()
+
+    @property
+    def encodings(self) -> dict[str, Any]:
+        """How parquet's writer encodes the columns: a dictionary of values that hardly repeat is made in vain."""
+        once = [column for column in self.columns if not column.repeats]
+        return {
+            "use_dictionary": [column.name for column in self.columns if column.repeats],
+            "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in once if c.dtype == "int64"},
+            "compression": "zstd",
+        }
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """Return what was read from disk as a frame of this table. Raises SchemaError on other columns."""
@@ -166,15 +184,15 @@ def _column(field: Field) -> Column:
     return Column(field.name, "datetime64[us]" if field.kind == "time" else "float64")
 
 
-TRIPS = Table("trips", (Column("trip_id", "int64"), *(_column(field) for field in FIELDS)))
+TRIPS = Table("trips", (Column("trip_id", "int64", repeats=False), *(_column(field) for field in FIELDS)))
 REJECTS = Table("rejects", (*TRIPS.columns, Column("reason", "str")))
 
 _IDENTITY = (
-    Column("trip_id", "int64"),
-    Column("pickup_at", "datetime64[us]"),
+    Column("trip_id", "int64", repeats=False),
+    Column("pickup_at", "datetime64[us]", repeats=False),
     Column("PULocationID", "int32"),
     Column("DOLocationID", "int32"),
-    Column("probability", "float32"),
+    Column("probability", "float32", repeats=False),
 )
 _CONTEXT = (Column("high_tip", "bool"), Column("split", "str"), Column("model_version", "str"))
 SCORES = Table("scores", (*_IDENTITY, *_CONTEXT))

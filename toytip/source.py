@@ -8,7 +8,6 @@ import hashlib
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,7 +15,7 @@ from itertools import pairwise
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toytip.config import mask
+from toytip.config import first_line, mask
 from toytip.errors import SourceError
 from toytip.place import scheme_of
 from toytip.reach import access_of, filesystem, open_file, place_of
@@ -24,8 +23,6 @@ from toytip.s3 import told
 from toytip.schema import FIELDS, taxi_of
 from toytip.values import Access, Month, MonthPart, parse_months
 
-# Rows decoded at a time: a slice of a large row group never holds more than this beyond itself.
-BATCH = 65_536
 _MONTH = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?!\d)")
 
 
@@ -131,7 +128,7 @@ def find(spec: str, endpoint: str | None = None) -> dict[str, Access]:
         try:
             names, access = _find(piece, endpoint)
         except (OSError, ValueError, ImportError) as error:
-            raise SourceError(f"source {mask(piece)} cannot be listed: {_first_line(error)}") from None
+            raise SourceError(f"source {mask(piece)} cannot be listed: {first_line(error)}") from None
         if not names:
             raise SourceError(
                 f"source {mask(piece)}: no parquet files there; give a folder, glob, list or URI of them"
@@ -207,7 +204,7 @@ def inspect(uri: str, month: Month, access: Access = Access()) -> SourceFile:  #
             footer = pq.ParquetFile(stream)
             schema, metadata = footer.schema_arrow, footer.metadata
     except (OSError, ValueError) as error:  # a ValueError of Arrow's, or of a server without ranges
-        raise SourceError(f"{name}: corrupt or cut short ({_first_line(error)}); fetch it again") from None
+        raise SourceError(f"{name}: corrupt or cut short ({first_line(error)}); fetch it again") from None
     taxi = taxi_of(schema.names)
     if taxi is None:
         raise SourceError(
@@ -261,49 +258,6 @@ def _fits(kind: pa.DataType, wanted: str) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def load(part: MonthPart) -> pa.Table:
-    """Read a partition's rows, only the columns that toytip knows, under the file's own names and types.
-
-    Row groups before the slice are skipped unread; inside one, batches are decoded and dropped.
-    Raises SourceError where the file's data cannot be read.
-    """
-    try:
-        with open_file(part.uri, part.access) as stream:
-            file = pq.ParquetFile(stream, pre_buffer=scheme_of(part.uri) != "file")
-            names = [name for field in FIELDS if (name := field.find(file.schema_arrow.names))]
-            batches = list(_batches(file, names, part.start, part.stop))
-            schema = pa.schema([file.schema_arrow.field(name) for name in names])
-            table = pa.Table.from_batches(batches, schema=schema.remove_metadata())
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{mask(part.uri)}: corrupt data ({_first_line(error)}); fetch it again") from None
-    if len(table) != part.rows:
-        raise SourceError(
-            f"{mask(part.uri)}: rows {part.start} to {part.stop} are not all there; it changed meanwhile"
-        )
-    return table
-
-
-def _batches(file: pq.ParquetFile, names: list[str], start: int, stop: int) -> Iterator[pa.RecordBatch]:
-    groups: list[int] = []
-    first = offset = 0
-    for number in range(file.num_row_groups):
-        rows = file.metadata.row_group(number).num_rows
-        if offset + rows > start and offset < stop:
-            if not groups:
-                first = offset
-            groups.append(number)
-        offset += rows
-    position = first
-    for batch in file.iter_batches(BATCH, row_groups=groups, columns=names, use_threads=False):
-        begin, end = max(start - position, 0), min(stop - position, batch.num_rows)
-        if begin < end:
-            ordered = batch.slice(begin, end - begin).select(names)
-            yield ordered.replace_schema_metadata()
-        position += batch.num_rows
-        if position >= stop:
-            return
-
-
 def save(table: pa.Table, uri: str, access: Access = Access()) -> int:  # noqa: B008 - frozen
     """Write a monthly file, whole or not at all; return its rows."""
     buffer = io.BytesIO()
@@ -313,7 +267,7 @@ def save(table: pa.Table, uri: str, access: Access = Access()) -> int:  # noqa: 
         place_of(folder or ".", access).write(name, buffer.getvalue())
     except OSError as error:
         raise SourceError(
-            f"{mask(uri)} cannot be written: {_first_line(error)}; choose another folder"
+            f"{mask(uri)} cannot be written: {first_line(error)}; choose another folder"
         ) from None
     return len(table)
 
@@ -322,7 +276,3 @@ def checksum(uri: str, access: Access) -> str:
     """Return the SHA-256 of a file."""
     with open_file(uri, access) as stream:
         return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-
-
-def _first_line(error: Exception) -> str:
-    return mask(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from toytip.errors import ConfigError
 from toytip.values import SPLITS, Month, Span, Split, parse_months
@@ -71,18 +73,27 @@ def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
     return Split(train=Span(a, c), valid=None, test=Span(c, d))
 
 
+def number(features: pd.DataFrame, split: Split, population: str) -> npt.NDArray[np.int8]:
+    """Return the split of every trip, as its place in SPLITS."""
+    pickup = features["pickup_at"].to_numpy()
+    found = np.full(len(features), SPLITS.index("other"), np.int8)
+    for name, span in split.spans().items():
+        inside = (pickup >= np.datetime64(span.start)) & (pickup < np.datetime64(span.stop))
+        found[inside] = SPLITS.index(name)
+    if population == "card":
+        found[features["payment_type"].to_numpy() != CARD] = SPLITS.index("other")
+    return found
+
+
+def of(features: pd.DataFrame, split: Split, population: str, name: str) -> npt.NDArray[np.bool_]:
+    """Tell of every trip whether it is in a split."""
+    return np.equal(number(features, split, population), SPLITS.index(name))
+
+
 def assign(features: pd.DataFrame, split: Split, population: str) -> pd.Series:
     """Return the split of every trip (str): train, valid or test; other outside of them or of the population."""
-    pickup = features["pickup_at"]
-    inside = (
-        features["payment_type"] == CARD if population == "card" else pd.Series(True, index=features.index)
-    )
-    number = np.full(len(features), SPLITS.index("other"))
-    for name, span in split.spans().items():
-        number[inside & (pickup >= pd.Timestamp(span.start)) & (pickup < pd.Timestamp(span.stop))] = (
-            SPLITS.index(name)
-        )
-    names = np.array(SPLITS, dtype=object)[number]
+    codes = pa.DictionaryArray.from_arrays(pa.array(number(features, split, population)), pa.array(SPLITS))
+    names = codes.cast(pa.large_string())
     return pd.Series(names, index=features.index, dtype="str", name="split")
 
 

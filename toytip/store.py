@@ -194,7 +194,7 @@ class Store:
         `record` says what is known of it beforehand. Its note, written after it, says that it is whole.
         """
         buffer = io.BytesIO()
-        pq.write_table(table.to_arrow(frame), buffer, compression="zstd")
+        pq.write_table(table.to_arrow(frame), buffer, **table.encodings)
         put = self.put(table.name, version, record.key.path, buffer.getvalue())
         record = replace(record, rows=len(frame), bytes=put.bytes, checksum=put.checksum)
         return self._note(table.name, version, record)

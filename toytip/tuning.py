@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 
+from toytip.boost import boost, booster_params, quantize
 from toytip.errors import ConfigError
 from toytip.metrics import auc
 from toytip.stages import preprocess
 from toytip.tally import BINS
-from toytip.train import booster_params, exact_logistic
 from toytip.values import Encoding, Params
 
 # Trials are proposed so many at a time whatever the number of workers, so that it does not show in what is found.
@@ -32,10 +32,10 @@ FIRST_WHOLE = 5
 class Matrix:
     """The rows that are learned from: codes, labels, and the number of each row's month."""
 
-    codes: npt.NDArray[np.uint16]
+    codes: npt.NDArray[Any]
     label: npt.NDArray[np.bool_]
     month: npt.NDArray[np.int64]
-    max_bin: int
+    counts: tuple[int, ...]
 
 
 class Score(NamedTuple):
@@ -73,27 +73,25 @@ def rows_of(features: pd.DataFrame, encoding: Encoding, share: float) -> tuple[A
 def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, early_stop: int) -> Score:
     """Train on the months before a block (a month), stop by it, and measure on it."""
     before, inside = matrix.month < block, matrix.month == block
-    train = xgb.QuantileDMatrix(matrix.codes[before], matrix.label[before], max_bin=matrix.max_bin, nthread=1)
-    valid = xgb.QuantileDMatrix(
-        matrix.codes[inside], matrix.label[inside], max_bin=matrix.max_bin, ref=train, nthread=1
+    train, valid = (
+        quantize([(matrix.codes[rows], matrix.label[rows].astype(np.float32))], matrix.counts, threads=1)
+        for rows in (before, inside)
     )
-    told: dict[str, dict[str, list[float]]] = {}
-    booster = xgb.train(
-        {**booster_params(params, matrix.max_bin, float(matrix.label[before].mean())), "nthread": 1},
-        train,
-        rounds,
-        evals=[(valid, "valid")],
-        obj=exact_logistic,
-        early_stopping_rounds=early_stop or None,
-        evals_result=told,
-        verbose_eval=False,
-    )
-    losses = told["valid"]["logloss"]
-    best = int(np.argmin(losses)) if early_stop else len(losses) - 1
-    chance = booster[: best + 1].inplace_predict(matrix.codes[inside], validate_features=False)
+    losses: list[float] = []
+
+    def seen(_round: int, loss: float | None, _booster: xgb.Booster) -> None:
+        assert loss is not None, "there are validation rows"
+        losses.append(loss)
+
+    positive = float(matrix.label[before].mean())
+    booster, best = boost(
+        train, valid, booster_params(params, max(*matrix.counts, 2), positive),
+        rounds=rounds, early_stop=early_stop, seen=seen,
+    )  # fmt: skip
+    chance = booster[: best.round].inplace_predict(matrix.codes[inside], validate_features=False)
     place = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
     sides = [np.bincount(place[matrix.label[inside] == y], minlength=BINS) for y in (False, True)]
-    return Score(losses[best], auc(*sides) or 0.5, best + 1)
+    return Score(losses[best.round - 1], auc(*sides) or 0.5, best.round)
 
 
 @contextlib.contextmanager

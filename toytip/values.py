@@ -239,9 +239,14 @@ class Encoding:
         return tuple(feature.name for feature in self.features)
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of codes of each feature."""
+        return tuple(feature.count for feature in self.features)
+
+    @property
     def max_bin(self) -> int:
         """The bins that XGBoost needs so that every code is a bin of its own."""
-        return max(feature.count for feature in self.features)
+        return max(self.counts)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

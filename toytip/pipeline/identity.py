@@ -13,13 +13,14 @@ from toytip.values import MonthPart, PartRecord
 
 _ROW = ("errors", "values", "schema", "flow")
 _LEARN = (*_ROW, "splits", "stages/preprocess", "stages/rates")
+_TRAIN = ("boost", "ranks", "train", "tally", "stages/infer", "stages/postprocess", "stages/summary")
 # The modules that decide what a stage makes; a test compares them with what the stages really import.
 MODULES = {
-    "clean": (*_ROW, "source", "stages/conform", "stages/clean"),
-    "read": (*_ROW, "source", "stages/conform", "stages/clean", "stages/featurize"),
+    "clean": (*_ROW, "reader", "stages/conform", "stages/clean"),
+    "read": (*_ROW, "reader", "stages/conform", "stages/clean", "stages/featurize"),
     "featurize": (*_ROW, "stages/featurize"),
     "preprocess": _LEARN,
-    "train": (*_LEARN, "train", "tally", "stages/infer", "stages/postprocess", "stages/summary"),
+    "train": (*_LEARN, *_TRAIN),
     "infer": (*_LEARN, "stages/infer"),
     "postprocess": (*_ROW, "stages/postprocess"),
     "predict": (*_LEARN, "stages/infer", "stages/postprocess"),

@@ -11,6 +11,7 @@ from typing import Any
 from toytip import flow, metrics, packing
 from toytip import train as training
 from toytip.config import Settings
+from toytip.keeper import StoreKeeper
 from toytip.pipeline import models
 from toytip.pipeline.context import Context, Published, parent
 from toytip.pipeline.identity import code_of, identity
@@ -22,8 +23,6 @@ from toytip.stages.rates import rate_set
 from toytip.store import Manifest
 from toytip.tally import select
 from toytip.values import Encoding, Model, Params, PartRecord
-
-FEATURES = features_of.TABLE
 
 
 def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> tuple[Published, Encoding]:
@@ -43,7 +42,7 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
     if there is not None:
         _warn_of_leaks(context, there)
         return {"encodings": there}, load_encoding(context, there)
-    lazy = flow.published(context.store, FEATURES, features.version, records)
+    lazy = flow.published(context.store, features_of.table_of(names), features.version, records)
     with context.progress.stage("preprocess", len(records)) as stage:
         done = flow.collect(context.client, flow.counted(lazy, names, split, settings.population), stage)
     censuses = [item.census for item in done if item.census is not None]
@@ -114,9 +113,14 @@ def train(
         return {"models": there}, models.load(context.store, there)
 
     def frame_of(parts: list[PartRecord]) -> Any:
-        return flow.published(context.store, FEATURES, features.version, parts)
+        return flow.published(context.store, features_of.table_of(encoding.names), features.version, parts)
 
-    fitted = fit(context, list(features.parts), frame_of, encoding, params)
+    keeper = StoreKeeper(context.store, context.version, made_from)
+    if settings.fresh:
+        keeper.forget()
+    elif keeper.checkpoint() is not None:
+        context.progress.say("train: goes on from the checkpoint of a run that was not finished")
+    fitted = fit(context, list(features.parts), frame_of, encoding, params, keeper=keeper)
     model = Model(
         version=context.version,
         booster=fitted.booster_,
@@ -125,7 +129,9 @@ def train(
         taxi=str(features.config["taxi"]),
     )
     model = replace(model, threshold=_tune(context, features, model))
-    return _save(context, model, params, [parent(features), parent(encoded)], made_from), model
+    published = _save(context, model, params, [parent(features), parent(encoded)], made_from)
+    keeper.forget()
+    return published, model
 
 
 def params_of(settings: Settings) -> Params:
@@ -140,8 +146,12 @@ def fit(
     encoding: Encoding,
     params: Params,
     shown_as: str = "train",
+    keeper: StoreKeeper | None = None,
 ) -> training.TipClassifier:
-    """Train on the training rows of parts, and stop by their validation rows; `frame_of` gives lazy features of parts."""
+    """Train on the training rows of parts, and stop by their validation rows; `frame_of` gives lazy features of parts.
+
+    What the `keeper` has of it, an earlier run may have left.
+    """
     matrices = {}
     for name, span in encoding.split.spans().items():
         records = [record for record in parts if overlaps(record.key.month, span)]
@@ -156,13 +166,15 @@ def fit(
                 parts=event["round"] - stage.done,
             )
 
-        classifier = training.TipClassifier(**asdict(params), max_bin=max(encoding.max_bin, 2), on_round=show)
+        classifier = training.TipClassifier(**asdict(params), on_round=show)
         valid = matrices.get("valid")
         classifier.fit(
             matrix.drop(columns="high_tip"),
             matrix["high_tip"],
             eval_set=None if valid is None else (valid[0].drop(columns="high_tip"), valid[0]["high_tip"]),
             rows=[record.rows for record in records],
+            counts=encoding.counts,
+            keeper=keeper and replace(keeper, paths=tuple(record.path for record in records)),
         )
         stage.note = f"{classifier.rounds_} rounds kept"
     return classifier
@@ -174,7 +186,8 @@ def _tune(context: Context, features: Manifest, model: Model) -> float:
     if span is None:
         return decisions.DEFAULT
     records = [record for record in features.parts if overlaps(record.key.month, span)]
-    frame = flow.published(context.store, FEATURES, features.version, records)
+    table = features_of.table_of(model.encoding.names)
+    frame = flow.published(context.store, table, features.version, records)
     decided = flow.decided(flow.scored(frame, model), decisions.DEFAULT)
     summing = flow.Summing(frame, flow.Rule(model.encoding))
     with context.progress.stage("tune", len(records)) as stage:

@@ -28,15 +28,17 @@ def make(
     planned: Sequence[PartRecord],
     frames: Callable[[list[int]], dict[Table, Any]],
     summing: Callable[[list[int]], flow.Summing] | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[Records, Summary]:
     """Make the parts of a stage's tables: their records, and the summary of the first table where one is asked for.
 
     `planned` says of every part what it is made from; `frames` builds lazy frames of those that must be made, and
-    `summing` what the first table is summed up with.
+    `summing` what the first table is summed up with; `names` say where every part comes from, if not from its like.
     """
+    shown_as = SHOWN.get(stage, stage)
+    called = names or [f"{shown_as} of {part.path}" for part in planned]
     taken = _take(context, tables, planned)
     todo = [number for number in range(len(planned)) if number not in taken]
-    shown_as = SHOWN.get(stage, stage)
     context.tell(shown_as, _why(context, stage, tables[0], planned, todo))
     summary: Summary = {}
     made: dict[int, dict[str, PartRecord]] = dict(taken)
@@ -46,7 +48,7 @@ def make(
             parts = [planned[number] for number in todo]
             with_ = summing(todo) if summing else None
             lazy = flow.written(context.store, context.version, parts, frames(todo), with_)
-            done = flow.collect(context.client, lazy, shown)
+            done = flow.collect(context.client, lazy, shown, [called[number] for number in todo])
             made |= {number: item.records for number, item in zip(todo, done, strict=True)}
             summary = flow.merged(done)
         if summing and taken:

@@ -14,6 +14,7 @@ from toytip import flow, zones
 from toytip.config import mask
 from toytip.errors import StoreError
 from toytip.history import resolve
+from toytip.keeper import StoreKeeper
 from toytip.metrics import Baseline, Metrics
 from toytip.pipeline import rows
 from toytip.pipeline.context import Context, Published, parent, parent_version
@@ -70,7 +71,10 @@ def _from_source(
     contents = _contents(context, source)
     parts = source.parts(context.settings.partition_rows)
     planned = [of_slice(stage, part, contents[part.uri]) for part in parts]
-    written, _ = rows.make(context, stage, tables, planned, lambda todo: frames([parts[n] for n in todo]))
+    written, _ = rows.make(
+        context, stage, tables, planned, lambda todo: frames([parts[n] for n in todo]),
+        names=[f"{mask(part.uri)}, rows {part.start:,} to {part.stop:,}," for part in parts],
+    )  # fmt: skip
     rows.check_sum(source.rows, written)
     if not any(record.rows for record in written[tables[0].name]):
         raise StoreError("not one trip is left after cleaning; look at what --source holds")
@@ -126,7 +130,8 @@ def infer(context: Context, features: Manifest, model: Model) -> Published:
     """`features` and the model -> `scores`."""
 
     def frames(parts: list[PartRecord]) -> dict[Table, Any]:
-        read = flow.published(context.store, FEATURES, features.version, parts)
+        table = features_of.table_of(model.encoding.names)
+        read = flow.published(context.store, table, features.version, parts)
         return {SCORES: flow.scored(read, model)}
 
     records, _ = _from_parts(context, "infer", features, SCORES, frames, _about(model))
@@ -156,15 +161,21 @@ def _summing(
 ) -> Callable[[list[int]], flow.Summing]:
     """Return what sums up the parts of those paths: the features that they were made of, and the rule."""
     settings = context.settings
-    table = Path(settings.zones) if settings.zones else zones.find(settings.source, settings.data)
-    rule = flow.Rule(model.encoding, zones.boroughs(table) if table else (), champion)
+    found = Path(settings.zones) if settings.zones else zones.find(settings.source, settings.data)
+    rule = flow.Rule(model.encoding, zones.boroughs(found) if found else (), champion)
+    table = _table(model, champion)
     by_path = {part.path: part for part in features.parts}
 
     def summing(numbers: list[int]) -> flow.Summing:
         parts = [by_path[paths[number]] for number in numbers]
-        return flow.Summing(flow.published(context.store, FEATURES, features.version, parts), rule)
+        return flow.Summing(flow.published(context.store, table, features.version, parts), rule)
 
     return summing
+
+
+def _table(model: Model, champion: Model | None) -> Table:
+    """Return what must be read of `features`."""
+    return features_of.table_of(model.encoding.names, champion.encoding.names if champion else ())
 
 
 def predict(
@@ -172,12 +183,15 @@ def predict(
 ) -> tuple[Published, Evaluation]:
     """`features` and the model -> `predictions`: infer, postprocess and summary in one task a partition.
 
-    A champion is evaluated on the same test rows; nothing of it is published.
+    What training left of its own rows' scores is taken as it is. A champion is evaluated on the same test rows; nothing
+    of it is published.
     """
+    keeper = StoreKeeper(context.store, context.version)
 
     def frames(parts: list[PartRecord]) -> dict[Table, Any]:
-        read = flow.published(context.store, FEATURES, features.version, parts)
-        return {PREDICTIONS: flow.decided(flow.scored(read, model), model.threshold)}
+        read = flow.published(context.store, _table(model, champion), features.version, parts)
+        known = flow.Known(keeper, tuple(part.path for part in parts))
+        return {PREDICTIONS: flow.decided(flow.scored(read, model, known), model.threshold)}
 
     made = _from_parts(
         context, "predict", features, PREDICTIONS, frames, _about(model),

@@ -125,7 +125,7 @@ def _matrix(
     with context.progress.stage("read", len(parts)) as shown:
         found = flow.each(context.client, frame, _rows, encoding, share, settings.population, stage=shown)
     codes, label, month = (np.concatenate(side) for side in zip(*found, strict=True))
-    return Matrix(codes, label, month, max(encoding.max_bin, 2))
+    return Matrix(codes, label, month, encoding.counts)
 
 
 def _rows(features: Any, encoding: Encoding, share: float, population: str) -> Any:

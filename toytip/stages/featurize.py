@@ -53,9 +53,11 @@ def declare(
     return Feature(column, moment, needs, make)
 
 
-def feature(moment: Moment, dtype: str, *needs: str) -> Callable[[Callable[[Columns], pd.Series]], Feature]:
-    """Declare the function below as a feature."""
-    return lambda make: declare(moment, Column(make.__name__, dtype), needs, make)
+def feature(
+    moment: Moment, dtype: str, *needs: str, repeats: bool = True
+) -> Callable[[Callable[[Columns], pd.Series]], Feature]:
+    """Declare the function below as a feature; its values come again and again, or do not."""
+    return lambda make: declare(moment, Column(make.__name__, dtype, repeats=repeats), needs, make)
 
 
 def as_is(moment: Moment, column: Column) -> Feature:
@@ -94,7 +96,7 @@ def trip_time(trips: Columns) -> pd.Series:
     return (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds()
 
 
-@feature("dropoff", "float32", "pickup_at", "dropoff_at", "trip_distance")
+@feature("dropoff", "float32", "pickup_at", "dropoff_at", "trip_distance", repeats=False)
 def trip_speed(trips: Columns) -> pd.Series:
     """Miles an hour."""
     hours = (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds() / 3600
@@ -147,8 +149,8 @@ SEED = (
 TABLE = Table(
     "features",
     (
-        Column("trip_id", "int64"),
-        Column("pickup_at", "datetime64[us]"),
+        Column("trip_id", "int64", repeats=False),
+        Column("pickup_at", "datetime64[us]", repeats=False),
         *(item.column for item in FEATURES),
         Column("high_tip", "bool"),
     ),
@@ -168,6 +170,27 @@ def feature_set(name: str) -> tuple[str, ...]:
         )
     known = MOMENTS[: MOMENTS.index(name) + 1]
     return tuple(item.name for item in FEATURES if item.moment in known)
+
+
+# What splits, scores, rates and slices look at, whatever the model learns from.
+ALWAYS = (
+    "trip_id",
+    "pickup_at",
+    "pickup_weekday",
+    "pickup_hour",
+    "PULocationID",
+    "DOLocationID",
+    "VendorID",
+    "trip_distance",
+    "RatecodeID",
+    "payment_type",
+    "high_tip",
+)
+
+
+def table_of(*names: tuple[str, ...]) -> Table:
+    """Return the columns of `features` that models of those features need: the others need not be read."""
+    return TABLE.pick({*ALWAYS, *(name for some in names for name in some)})
 
 
 def high_tip(trips: pd.DataFrame) -> pd.Series:

@@ -45,10 +45,15 @@ def contributions(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float3
 
 def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: Model) -> pd.DataFrame:
     """Return `scores` of `features`, whose codes are `matrix`, row for row."""
-    scores = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
-        probability=probability(matrix, model.booster),
+    return scores(features, probability(matrix, model.booster), model)
+
+
+def scores(features: pd.DataFrame, chances: npt.NDArray[np.float32], model: Model) -> pd.DataFrame:
+    """Return `scores` of `features`, of which the model says `chances`, row for row."""
+    told = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
+        probability=chances,
         high_tip=features["high_tip"],
         split=assign(features, model.encoding.split, model.encoding.population),
         model_version=pd.Series(model.version, index=features.index, dtype="str"),
     )
-    return SCORES.check(scores)
+    return SCORES.check(told)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.splits import CARD, assign
+from toytip.splits import CARD, number
 from toytip.tally import BINS, COARSE, UNIT, Cell, Summary, Tally
-from toytip.values import Encoding
+from toytip.values import SPLITS, ZONES, Encoding
 
 # A probability of exactly 0 or 1 would make the log loss infinite; the clip is scikit-learn's for float32.
 EPSILON = float(np.finfo(np.float32).eps)
@@ -41,28 +41,29 @@ def summarize(
     chance, label = predictions["probability"].to_numpy(), predictions["high_tip"].to_numpy()
     decided = predictions["prediction"].to_numpy()
     rate = encoding.rate_of(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
-    split = assign(features, encoding.split, "all").to_numpy()
+    split = number(features, encoding.split, "all")
     card = (features["payment_type"] == CARD).to_numpy()
     named = dict(_slices(features, boroughs))
     summary: Summary = {}
-    for name, paid in product(np.unique(split), (False, True)):
-        rows = np.flatnonzero((split == name) & (card == paid))
+    for place, paid in product(range(len(SPLITS)), (False, True)):
+        rows = np.flatnonzero((split == place) & (card == paid))
         if not len(rows):
             continue
+        name = SPLITS[place]
         losses = _losses(chance[rows], label[rows])
         columns = chance[rows], label[rows], decided[rows], *losses
         whole = np.zeros(len(rows), np.int64)
-        summary[Cell(str(name), paid, predictor)] = _tallies(whole, 1, BINS, *columns)[0]
+        summary[Cell(name, paid, predictor)] = _tallies(whole, 1, BINS, *columns)[0]
         if predictor == "model":
             rated = rate[rows]
             columns_rated = rated, label[rows], rated >= 0.5, *_losses(rated, label[rows])
-            summary[Cell(str(name), paid, "hour_zone")] = _tallies(whole, 1, BINS, *columns_rated)[0]
+            summary[Cell(name, paid, "hour_zone")] = _tallies(whole, 1, BINS, *columns_rated)[0]
         for slice_, (codes, values) in named.items():
             for value, tally in zip(
                 values, _tallies(codes[rows], len(values), COARSE, *columns), strict=True
             ):
                 if tally.rows:
-                    summary[Cell(str(name), paid, predictor, slice_, value)] = tally
+                    summary[Cell(name, paid, predictor, slice_, value)] = tally
     return summary
 
 
@@ -86,29 +87,38 @@ def _tallies(
     squared: npt.NDArray[np.int64],
 ) -> list[Tally]:
     """Count rows by their code, 0 to `count` - 1, and bin."""
+    side = codes * 2 + label
     place = codes * bins + np.minimum((chance * bins).astype(np.int64), bins - 1)
-    negatives, positives = (
-        np.bincount(place[side], minlength=count * bins).reshape(count, bins) for side in (~label, label)
-    )
-    sums = np.zeros((5, count), np.int64)
-    losses = log_loss, squared, np.where(label, log_loss, 0)
-    for row, values in enumerate((decided & label, decided & ~label, *losses)):
-        np.add.at(sums[row], codes, values.astype(np.int64))
-    return [Tally(negatives[k], positives[k], *map(int, sums[:, k])) for k in range(count)]
+    by_bin = np.bincount(place * 2 + label, minlength=count * bins * 2).reshape(count, bins, 2)
+    by_side = np.bincount(side * 2 + decided, minlength=count * 4).reshape(count, 2, 2)
+    losses, squares = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
+    np.add.at(losses, side, log_loss)
+    np.add.at(squares, codes, squared)
+    return [
+        Tally(
+            by_bin[k, :, 0], by_bin[k, :, 1], int(by_side[k, 1, 1]), int(by_side[k, 0, 1]),
+            int(losses[2 * k] + losses[2 * k + 1]), int(squares[k]), int(losses[2 * k + 1]),
+        )
+        for k in range(count)
+    ]  # fmt: skip
 
 
 def _slices(
     features: pd.DataFrame, boroughs: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[npt.NDArray[np.int64], list[str]]]]:
     """Yield each slice with the code of every row, and the names of the codes."""
-    day = features["pickup_at"].dt.strftime("%Y-%m-%d")
+    day = features["pickup_at"].to_numpy().astype("datetime64[D]")
     distance = np.digitize(features["trip_distance"], DISTANCES[1:])
     bands = [f"{a:g}-{b:g} miles" for a, b in pairwise(DISTANCES)]
     bands.append(f"{DISTANCES[-1]:g} miles or more")
-    airport = features["PULocationID"].isin(AIRPORTS) | features["DOLocationID"].isin(AIRPORTS)
-    yield "day", _coded(day)
+    there = np.isin(np.arange(ZONES), AIRPORTS)
+    pickup, dropoff = (
+        features[name].clip(0, ZONES - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
+    )
+    codes, days = pd.factorize(day)
+    yield "day", (codes.astype(np.int64), np.datetime_as_string(days, "D").tolist())
     yield "distance", (distance.astype(np.int64), bands)
-    yield "airport", (airport.to_numpy().astype(np.int64), ["no", "yes"])
+    yield "airport", ((there[pickup] | there[dropoff]).astype(np.int64), ["no", "yes"])
     for name, column in {
         "hour": "pickup_hour",
         "weekday": "pickup_weekday",

@@ -1,0 +1,108 @@
+"""Measures commands, whatever they are: wall and processor time, memory, bytes, of all processes they start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+# Seconds from one look at the processes to the next.
+EVERY = 0.5
+
+
+@dataclass
+class Measured:
+    """What a command took. Memory is PSS, summed over its processes: pages that they share count once."""
+
+    out: str = ""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
+    read_mb: float = 0.0
+    written_mb: float = 0.0
+    spilled_mb: float = 0.0
+    memory: list[tuple[float, float]] = field(default_factory=list)  # seconds, MB
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
+    """Run a command to its end and measure it. Raises RuntimeError with what it said where it fails."""
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as said:
+        env = {**os.environ, "DASK_TEMPORARY_DIRECTORY": scratch, **(environment or {})}
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=said, text=True, env=env
+        )
+        watch = _Watch(process.pid, Path(scratch), start)
+        watch.start()
+        try:
+            out = process.communicate()[0]
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        finally:
+            wall = time.perf_counter() - start
+            watch.stop()
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(map(str, command[:3]))} failed: {said.read()[-2000:]}")
+    told = watch.told
+    told.out, told.wall_s = out, round(wall, 3)
+    told.cpu_s = round(sum(watch.cpu.values()), 2)
+    told.read_mb, told.written_mb = (
+        round(sum(side.values()) / 1e6, 1) for side in (watch.read, watch.written)
+    )
+    return told
+
+
+class _Watch(threading.Thread):
+    """Looks at a process and its children, and keeps the last of what only grows."""
+
+    def __init__(self, pid: int, scratch: Path, start: float) -> None:
+        super().__init__(daemon=True)
+        self.told = Measured()
+        self.cpu: dict[tuple[int, float], float] = {}
+        self.read: dict[tuple[int, float], int] = {}
+        self.written: dict[tuple[int, float], int] = {}
+        self._pid, self._scratch, self._start = pid, scratch, start
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(EVERY):
+            self._look()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+    def _look(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            parent = psutil.Process(self._pid)
+            memory = 0.0
+            for process in (parent, *parent.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    memory += self._ask(process)
+            self.told.memory.append((round(time.perf_counter() - self._start, 1), round(memory, 1)))
+            self.told.peak_mb = max(self.told.peak_mb, round(memory, 1))
+        with contextlib.suppress(OSError):  # files come and go
+            spilled = sum(path.stat().st_size for path in self._scratch.rglob("*") if path.is_file()) / 1e6
+            self.told.spilled_mb = max(self.told.spilled_mb, round(spilled, 1))
+
+    def _ask(self, process: psutil.Process) -> float:
+        key = process.pid, process.create_time()
+        times = process.cpu_times()
+        self.cpu[key] = times.user + times.system
+        with contextlib.suppress(AttributeError, psutil.AccessDenied):
+            counters = process.io_counters()
+            self.read[key], self.written[key] = counters.read_chars, counters.write_chars
+        info = process.memory_full_info()
+        return float(getattr(info, "pss", info.rss)) / 1e6

@@ -1,0 +1,173 @@
+"""boost: rounds of XGBoost on one rank, alone or with others, whose sums are exact whatever the rows' order.
+
+A rank is a process that trains: it has its share of the rows as a matrix of small integer codes. With more than one,
+XGBoost adds up the histograms of all of them; `toytip.train` says which rank has what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xgboost as xgb
+
+GRID = np.float32(2**-22)
+# Rows whose gradients are worked out at a time: they stay in a core's own cache.
+BLOCK = 2**16
+BEST, LOSS = "best_round", "best_loss"
+
+Codes = npt.NDArray[Any]
+Labels = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+# Called after every round with its number, from 1, the validation loss, and the booster so far.
+Seen = Callable[[int, float | None, xgb.Booster], None]
+
+
+class _Batches(xgb.DataIter):  # type: ignore[misc]
+    """Gives XGBoost one part after the other, so that they are never put together in memory."""
+
+    def __init__(self, parts: Sequence[tuple[Codes, Labels]]) -> None:
+        self._parts, self._next = parts, 0
+        super().__init__(release_data=True)
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        if self._next == len(self._parts):
+            return False
+        codes, label = self._parts[self._next]
+        self._next += 1
+        input_data(data=codes, label=label)
+        return True
+
+    def reset(self) -> None:
+        self._next = 0
+
+
+def quantize(
+    parts: Sequence[tuple[Codes, Labels]], counts: Sequence[int], threads: int
+) -> xgb.QuantileDMatrix:
+    """Return XGBoost's matrix of parts, each (rows, columns) codes and (rows,) labels; column k has `counts[k]` codes.
+
+    The bins are taken from a table of all codes: every code is a bin of its own, and the rows need no sketch.
+    """
+    most = max(*counts, 2)
+    every = np.stack([np.arange(most) % count for count in counts], axis=1).astype(np.uint16)
+    bins = xgb.QuantileDMatrix(every, max_bin=most, nthread=threads)
+    return xgb.QuantileDMatrix(_Batches(parts), max_bin=most, nthread=threads, ref=bins)
+
+
+class ExactLogistic:
+    """Gradient and hessian of the logistic loss, as multiples of 2^-22.
+
+    XGBoost adds them up in doubles: of multiples of 2^-22 below 1, two thousand million add up without rounding,
+    in whatever order. So sums, and with them the trees, do not depend on which rows are where. The step is that
+    of float32 between 2 and 4, and the noise of a single one is below 2^-23.
+    """
+
+    def __init__(self, label: Floats) -> None:
+        self._label = label.astype(np.bool_)
+        self._hessian = np.empty(len(label), np.float32)
+
+    def __call__(self, margin: Floats, _matrix: Any = None) -> tuple[Floats, Floats]:
+        """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
+
+        The hessian's is written over by the next call.
+        """
+        for start in range(0, len(margin), BLOCK):
+            self._block(margin, start)
+        return margin, self._hessian
+
+    def _block(self, margin: Floats, start: int) -> None:
+        rows = slice(start, start + BLOCK)
+        gradient, hessian = margin[rows], self._hessian[rows]
+        with np.errstate(over="ignore"):  # the chance is then 0, as it should be
+            np.exp(np.negative(gradient, out=gradient), out=gradient)
+        gradient += np.float32(1)
+        chance = np.reciprocal(gradient, out=gradient)
+        np.subtract(np.float32(1), chance, out=hessian)
+        hessian *= chance
+        gradient -= self._label[rows]
+        # Between 2 and 4 a float32 is a multiple of GRID.
+        gradient += np.float32(3)
+        gradient -= np.float32(3)
+        hessian += np.float32(3)
+        hessian -= np.float32(3)
+        np.maximum(hessian, GRID, out=hessian)
+
+
+def booster_params(given: dict[str, Any], max_bin: int, positive: float) -> dict[str, Any]:
+    """Return XGBoost's parameters; `positive` is the share of high tips among the training rows."""
+    return {
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "tree_method": "hist",
+        **given,
+        "max_bin": max_bin,
+        # Given, not estimated on the cluster: one number less that could depend on it.
+        "base_score": positive,
+        "verbosity": 0,
+        "seed": 0,
+    }
+
+
+class Best(NamedTuple):
+    """The round with the least validation loss so far, from 1, and that loss; a booster carries it along."""
+
+    round: int
+    loss: float
+
+    @classmethod
+    def of(cls, booster: xgb.Booster) -> Best:
+        """Read it from a booster that was kept half-way."""
+        return cls(int(booster.attr(BEST) or 0), float(booster.attr(LOSS) or "inf"))
+
+    def keep(self, booster: xgb.Booster) -> None:
+        """Write it to a booster."""
+        booster.set_attr(**{BEST: str(self.round), LOSS: repr(self.loss)})
+
+
+def boost(
+    train: xgb.QuantileDMatrix,
+    valid: xgb.QuantileDMatrix | None,
+    params: dict[str, Any],
+    *,
+    rounds: int,
+    early_stop: int = 0,
+    threads: int = 1,
+    start: bytes | None = None,
+    seen: Seen | None = None,
+) -> tuple[xgb.Booster, Best]:
+    """Boost `rounds` rounds, fewer where `early_stop` of them (0: never) have not lowered the validation loss.
+
+    With `start`, a booster that was kept half-way, the rest: the outcome is the same. Return the booster with all
+    its rounds, and which of them is the best: the last, where none is watched.
+    """
+    booster = xgb.Booster(
+        {**params, "nthread": threads},
+        [train] if valid is None else [train, valid],
+        model_file=bytearray(start) if start else None,
+    )
+    objective = ExactLogistic(train.get_label())
+    best = Best.of(booster)
+    watching = valid is not None and early_stop > 0
+    for number in range(booster.num_boosted_rounds() + 1, rounds + 1):
+        if watching and best.round and number - best.round > early_stop:
+            break
+        booster.update(train, number - 1, fobj=objective)
+        loss = None
+        if valid is not None:
+            loss = float(booster.eval(valid, "valid", number - 1).rpartition(":")[2])
+        if not watching or (loss is not None and loss < best.loss):
+            best = Best(number, best.loss if loss is None else loss)
+            best.keep(booster)
+        if seen is not None:
+            seen(number, loss, booster)
+    return booster, best
+
+
+def canonical(booster: xgb.Booster, rounds: int) -> bytes:
+    """Return the bytes of a booster's first rounds, without what the path to them left behind."""
+    kept = booster[:rounds]
+    kept.set_attr(**dict.fromkeys(kept.attributes()))
+    return bytes(kept.save_raw("ubj"))
