@@ -10,7 +10,7 @@ from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.preprocess import (
     BINS,
     BYTE,
-    MAX_EXACT,
+    EXACT,
     Census,
     _table,
     encode,
@@ -59,7 +59,7 @@ def test_few_values_are_exact_and_others_unseen_or_missing():
 
 
 def test_many_values_become_bins_of_even_weight():
-    distances = np.linspace(0.1, 250, MAX_EXACT * 4)
+    distances = np.linspace(0.1, 250, EXACT * 4)
     encoding = fit_on(features(*({"trip_distance": d} for d in distances)))
     codes = codes_of(encoding, "trip_distance")
     assert not codes.exact

@@ -21,11 +21,12 @@ from toytip.schema import Column, Table
 from toytip.stages import rates
 from toytip.values import ZONES, Encoding, FeatureCodes, Split
 
-# So many values of a feature get codes of their own, the most common ones: with two more codes, a byte holds them all.
-# What is rarer is coded as never seen. Where that is more than one row in a thousand, the feature gets BINS bins of
-# about equal weight instead.
-MAX_EXACT = 254
-RARE = 0.001
+# A feature of at most MAX_VALUES distinct values, as a zone, keeps its EXACT most common ones: with two more codes, a byte
+# holds them all. What is rarer is coded as never seen, if it is not more than one row in a hundred. Any other feature
+# gets BINS bins of about equal weight.
+MAX_VALUES = 320
+EXACT = 254
+RARE = 0.01
 BINS = 250
 # The rate of an hour and zone is drawn to that of all training rows, which counts for so many trips.
 SMOOTHING = 20
@@ -144,8 +145,8 @@ def fit(census: Census, split: Split, population: str, rate_names: tuple[str, ..
 
 
 def _codes(name: str, values: Floats, counts: Counts) -> FeatureCodes:
-    common = np.sort(np.argsort(-counts, kind="stable")[:MAX_EXACT])
-    if counts[common].sum() < (1 - RARE) * counts.sum():
+    common = np.sort(np.argsort(-counts, kind="stable")[:EXACT])
+    if len(values) > MAX_VALUES or counts[common].sum() < (1 - RARE) * counts.sum():
         below = np.cumsum(counts)
         targets = below[-1] * np.arange(1, BINS) / BINS
         edges = values[np.searchsorted(below, targets)]
