@@ -15,8 +15,9 @@ from pathlib import Path
 
 import psutil
 
-# Seconds from one look at the processes to the next.
-EVERY = 0.5
+# Seconds from one look at the processes to the next, or longer: the kernel walks through every page, and a look must not
+# take more than a fiftieth of a core from what is measured.
+EVERY, SHARE = 0.5, 50
 
 
 @dataclass
@@ -77,8 +78,11 @@ class _Watch(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(EVERY):
+        took = 0.0
+        while not self._ended.wait(max(EVERY, SHARE * took)):
+            start = time.perf_counter()
             self._look()
+            took = time.perf_counter() - start
 
     def stop(self) -> None:
         self._ended.set()
