@@ -36,7 +36,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # Workers are processes of their own: coverage starts in each (`patch = subprocess`), and their files are combined.
 coverage: $(STAMP)

@@ -3,9 +3,13 @@
 `make test-faults` runs these and prints the figures that docs/reliability.md shows.
 """
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -171,9 +175,227 @@ def test_a_run_on_an_object_store_is_killed(number, moment, delay, server, calm)
     TALLY["survived"] += 1
 
 
+# Long enough to be struck ten times while it trains; every ten rounds leave a checkpoint.
+LONG = (
+    "--rounds",
+    400,
+    "--early-stop",
+    0,
+    "--max-depth",
+    6,
+    "--workers",
+    2,
+    "--partition-rows",
+    500,
+    "--explain",
+    "--json",
+)
+MOMENTS = [
+    *(("preprocess:", 0.4 + 0.35 * k) for k in range(10)),  # training begins soon after it is said why
+    *(("featurize:", 0.02 + 0.12 * k) for k in range(5)),
+    *(("infer:", 0.02 + 0.12 * k) for k in range(5)),
+]
+SIGNALS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
+# A worker that says nothing for so long is taken for frozen: a minute otherwise.
+NOTICED = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
+
+
+@pytest.fixture(scope="module")
+def steady(synthetic, tmp_path_factory):
+    """The store of an undisturbed run of many rounds, and its summary."""
+    root = tmp_path_factory.mktemp("steady")
+    return root, summary_of(toytip("run", "--source", synthetic, "--store", root, *LONG))
+
+
+def workers_under(run):
+    """Return the worker processes of a run, the first started first."""
+    server = next(child for child in psutil.Process(run.pid).children() if child.children())
+    return sorted(server.children(), key=lambda child: child.create_time())
+
+
+def finish(run, store, undisturbed):
+    """Wait for the end of a run that was struck: it must be as if nothing had happened."""
+    out, said = run.communicate(timeout=400)
+    assert run.returncode == 0, said
+    count_rows(store, json.loads(out), undisturbed)
+    check_nothing_half(store, undisturbed)
+    assert not list(Path(store.path("_checkpoints")).glob("*")), "it is done with"
+    TALLY["survived"] += 1
+
+
+@pytest.mark.parametrize("what", SIGNALS)
+@pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(MOMENTS)])
+def test_a_worker_is_lost_at_any_moment(number, moment, delay, what, synthetic, steady, tmp_path):
+    with started("run", "--source", synthetic, "--store", tmp_path, *LONG, **NOTICED) as run:
+        wait_for(run, moment)
+        time.sleep(delay)
+        os.kill(workers_under(run)[number % 2].pid, SIGNALS[what])
+        TALLY[f"worker {what}, {'training' if moment == 'preprocess:' else 'row stages'}"] += 1
+        finish(run, Store(str(tmp_path), "dev"), steady)
+
+
+def test_two_workers_are_lost_one_after_the_other(synthetic, steady, tmp_path):
+    with started("run", "--source", synthetic, "--store", tmp_path, *LONG) as run:
+        wait_for(run, "preprocess:")
+        time.sleep(1.5)
+        first, second = workers_under(run)
+        os.kill(first.pid, signal.SIGKILL)
+        time.sleep(0.3)
+        os.kill(second.pid, signal.SIGKILL)
+        TALLY["two workers killed, 0.3 s apart"] += 1
+        finish(run, Store(str(tmp_path), "dev"), steady)
+
+
+def preloaded(folder, code):
+    """Return the environment in which every worker runs some code before its first task."""
+    script = folder / "preload.py"
+    script.write_text(code)
+    return {"DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(script)])}
+
+
+LOADS = """
+import os, pathlib, signal
+from toytip import reader
+load = reader.load
+
+def worse(part):
+    if part.month.month == 3 and part.start >= 500:
+        {what}
+    return load(part)
+
+reader.load = worse
+"""
+
+
+def test_a_worker_out_of_memory_is_started_again(synthetic, steady, tmp_path):
+    """Dask's nanny ends it at its limit; the partition is made by another."""
+    marker = tmp_path / "marker"
+    hog = f"""
+        if not pathlib.Path({str(marker)!r}).exists():
+            pathlib.Path({str(marker)!r}).touch()
+            hog = bytearray(3_000_000_000); hog[::4096] = b"x" * len(hog[::4096])
+            import time; time.sleep(60)"""
+    env = preloaded(tmp_path, LOADS.format(what=hog.strip()))
+    store = tmp_path / "store"
+    limit = ("--memory-limit", "1500MB")
+    with started("run", "--source", synthetic, "--store", store, *LONG, *limit, **env) as run:
+        TALLY["worker killed for its memory"] += 1
+        finish(run, Store(str(store), "dev"), steady)
+    assert marker.exists()
+
+
+def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
+    env = preloaded(tmp_path, LOADS.format(what="os.kill(os.getpid(), signal.SIGKILL)"))
+    done = toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "yellow_tripdata_2020-03.parquet, rows 5" in last, done.stderr
+    assert "killed 4 workers" in last
+    assert not Store(str(tmp_path / "store"), "dev").versions()
+    TALLY["poison partition named"] += 1
+
+
+@contextlib.contextmanager
+def cluster_of(folder, workers):
+    """Yield a scheduler's address, its process, and what starts one more worker; all end with the context."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    host, port = address.split(":")
+    binary = str(Path(sys.executable).parent / "dask")
+    own = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler = subprocess.Popen(
+        [binary, "scheduler", "--host", host, "--port", port, "--no-dashboard"], **own
+    )
+    there = [scheduler]
+
+    def add():
+        command = [
+            binary,
+            "worker",
+            address,
+            "--host",
+            host,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--death-timeout",
+            "5",
+        ]
+        there.append(subprocess.Popen(command, **own))
+
+    try:
+        for _ in range(workers):
+            add()
+        yield f"tcp://{address}", scheduler, add
+    finally:
+        for process in there:
+            process.terminate()
+        for process in there:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+
+
+@pytest.mark.parametrize("moment", ["featurize:", "preprocess:", "infer:"])
+def test_the_scheduler_is_lost(moment, synthetic, steady, tmp_path):
+    """It is said in one line; the next run goes on from what is whole."""
+    command = ("run", "--source", synthetic, "--store", tmp_path, *LONG)
+    with cluster_of(tmp_path, 2) as (address, scheduler, _), started(*command, "--scheduler", address) as run:
+        wait_for(run, moment)
+        time.sleep(1.0 if moment == "preprocess:" else 0.3)
+        scheduler.kill()
+        _, said = run.communicate(timeout=200)
+        assert run.returncode == 1, said
+        assert "Traceback" not in said
+        TALLY["scheduler killed"] += 1
+    again = toytip(*command)
+    count_rows(Store(str(tmp_path), "dev"), summary_of(again), steady)
+    assert "taken over" in again.stderr
+    TALLY["survived"] += 1
+
+
+def test_a_worker_that_comes_late_does_its_share(synthetic, steady, tmp_path):
+    with cluster_of(tmp_path, 1) as (address, _, add):
+        command = ("run", "--source", synthetic, "--store", tmp_path, *LONG, "--scheduler", address)
+        with started(*command) as run:
+            wait_for(run, "featurize:")
+            add()
+            TALLY["worker came late"] += 1
+            finish(run, Store(str(tmp_path), "dev"), steady)
+
+
+def test_eight_workers_on_three_partitions(synthetic, tmp_path):
+    few = ("run", "--source", synthetic, "--months", "2020-01:2020-03", "--rounds", 30, "--json")
+    summaries = [
+        summary_of(toytip(*few, "--store", tmp_path / str(count), "--workers", count)) for count in (1, 8)
+    ]
+    boosters = [(Path(s["model"]["path"]) / "model.ubj").read_bytes() for s in summaries]
+    assert boosters[0] == boosters[1]
+    assert summaries[0]["metrics"] == summaries[1]["metrics"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_scratch_disk(synthetic, steady, tmp_path):
+    """Nothing is spilled where the plan fits, so that nothing needs it."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", scratch], check=True)
+    try:
+        with contextlib.suppress(OSError):
+            (scratch / "filler").write_bytes(b"x" * 200_000)
+        env = {"DASK_TEMPORARY_DIRECTORY": str(scratch)}
+        with started("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env) as run:
+            TALLY["full scratch disk"] += 1
+            finish(run, Store(str(tmp_path / "store"), "dev"), steady)
+    finally:
+        subprocess.run(["umount", "-l", scratch], check=True)
+
+
 def test_the_figures(capsys):
     TALLY.update({"rows lost": 0, "rows doubled": 0})
-    kills = sum(count for name, count in TALLY.items() if "killed" in name)
+    harmless = ("survived", "went on from whole parts", "poison partition named", "rows lost", "rows doubled")
+    kills = sum(count for name, count in TALLY.items() if name not in harmless)
     with capsys.disabled():
         print("\n\n" + "\n".join(f"{name:<32}{TALLY[name]:>6}" for name in TALLY))  # noqa: T201
     assert kills == TALLY["survived"]

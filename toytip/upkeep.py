@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from toytip.claim import STAGING
 from toytip.errors import StoreError
 from toytip.history import resolve, tables_of, tags
+from toytip.keeper import CHECKPOINTS
 from toytip.manifest import Manifest
 from toytip.place import Disk
 from toytip.reach import saying
@@ -62,7 +63,7 @@ def _changed(store: Store, manifest: Manifest, seen: Callable[[int], None]) -> l
 
 @dataclass(frozen=True)
 class Waste:
-    """What nothing needs: versions, what dead runs left, and files that belong to no version."""
+    """What nothing needs: versions, what dead runs left, checkpoints among it, and files that belong to no version."""
 
     versions: list[Manifest]
     abandoned: list[str]
@@ -122,6 +123,8 @@ def _is_stray(name: str, exist: set[tuple[str, str]], still: set[str], live: set
     _, table, version, *_ = [*name.split("/"), "", ""]
     if table == REPORTS:
         return not any(version.startswith(f"{each}.") for each in still)
+    if table == CHECKPOINTS:
+        return not live  # whose it is, only its run knows
     if not version.startswith("version="):
         return False
     version = version.removeprefix("version=")
