@@ -259,7 +259,7 @@ from toytip import reader
 load = reader.load
 
 def worse(part):
-    if part.month.month == 3 and part.start >= 500:
+    if part.month.month == 3 and part.start == 0:
         {what}
     return load(part)
 
@@ -289,7 +289,7 @@ def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
     done = toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert "yellow_tripdata_2020-03.parquet, rows 5" in last, done.stderr
+    assert "yellow_tripdata_2020-03.parquet, rows 0 to" in last, done.stderr
     assert "killed 4 workers" in last
     assert not Store(str(tmp_path / "store"), "dev").versions()
     TALLY["poison partition named"] += 1
@@ -347,7 +347,7 @@ def test_the_scheduler_is_lost(moment, synthetic, steady, tmp_path):
         scheduler.kill()
         _, said = run.communicate(timeout=200)
         assert run.returncode == 1, said
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said
         TALLY["scheduler killed"] += 1
     again = toytip(*command)
     count_rows(Store(str(tmp_path), "dev"), summary_of(again), steady)

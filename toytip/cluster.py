@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from toytip.config import Settings
@@ -45,11 +46,11 @@ def warm(start_method: str) -> None:
     # A killed worker may need long to come back on a busy machine; the default gives it up after 15 s.
     os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "300s")
     os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", SILENCE)
-    # A worker gets a run of neighbouring partitions, not every n-th: it then reads a file once. Nothing piles up, since
-    # what a partition leaves is small.
-    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "inf")
-    # The profile of the workers takes a look a hundred times a second otherwise: on two cores, that shows.
-    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL", "100ms")
+    # A worker that dies takes the blame to the partition that it was at, and to none that was only waiting there.
+    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "1.0")
+    # Workers look at themselves a hundred times a second otherwise: with eight of them on two cores, that shows.
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL", "500ms")
+    os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL", "2s")
     if start_method != "forkserver":
         return
     import multiprocessing
@@ -74,12 +75,13 @@ def warm(start_method: str) -> None:
 def connect(settings: Settings) -> Iterator[Any]:
     """Yield a client of the scheduler that the settings name, or of a local cluster that ends with the context.
 
-    Raises ClusterError where no scheduler answers, or no worker comes.
+    Raises ClusterError where no scheduler answers, no worker comes, or the scheduler is lost.
     """
     import distributed
 
     # What goes wrong is said once, in our words, by whoever catches it.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client", "tornado.application"):  # each has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if settings.scheduler:
             try:
@@ -97,7 +99,22 @@ def connect(settings: Settings) -> Iterator[Any]:
             raise ClusterError(
                 "no worker has come within 120 s; start one with `dask worker ADDRESS`"
             ) from None
-        yield client
+        try:
+            yield client
+        except (OSError, RuntimeError):
+            if answers(client):
+                raise
+            raise ClusterError(
+                f"the cluster at {client.scheduler.address} was lost; run again: what is whole is taken over"
+            ) from None
+
+
+def answers(client: Any) -> bool:
+    """Tell whether the scheduler of a client is there."""
+    with contextlib.suppress(OSError, RuntimeError):
+        client.nthreads()
+        return bool(client.status == "running")
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +218,17 @@ def trim() -> None:
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@contextlib.contextmanager
+def reported(page: Path) -> Iterator[None]:
+    """Write Dask's page of what the workers did; none after an error, when there may be no scheduler to ask."""
+    import distributed
+
+    report = distributed.performance_report(filename=page)
+    report.__enter__()
+    yield
+    report.__exit__(None, None, None)
 
 
 class MemoryWatch(threading.Thread):

@@ -6,7 +6,9 @@ Between two barriers all that happens to a partition is one fused task. Nothing 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -16,7 +18,6 @@ import dask.dataframe as dd
 import distributed
 import numpy as np
 import pandas as pd
-from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
 from toytip import reach, reader, source, splits, synth
@@ -275,6 +276,10 @@ def gather(
     results = {}
     try:
         for future, result in distributed.as_completed(futures, with_results=True):
+            if isinstance(
+                result, BaseException
+            ):  # so it is told of a future that was cancelled with its cluster
+                raise result
             results[future.key] = result
             stage.advance(rows(result))
     except distributed.KilledWorker as error:
@@ -283,7 +288,7 @@ def gather(
             f"{named.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "
             "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
         ) from None
-    except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+    except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
             f"the cluster was lost in the middle of {stage.name}: {error}; run again"
         ) from None

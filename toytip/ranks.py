@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import heapq
 import logging
@@ -24,7 +26,7 @@ from xgboost.dask import CommunicatorContext
 from xgboost.tracker import RabitTracker
 
 from toytip.boost import boost, booster_params, canonical, quantize
-from toytip.cluster import Rank, ranks, trim, workers_of
+from toytip.cluster import Rank, answers, ranks, trim, workers_of
 from toytip.errors import ClusterError
 
 TOPIC = "toytip-round"
@@ -96,6 +98,18 @@ class _Held(NamedTuple):
 _HELD: dict[tuple[str, int], _Held] = {}
 
 
+# A rank that has lost its peers, or its rows, says so in any of these ways; and so does a driver that has lost a rank.
+_LOST = (
+    xgb.core.XGBoostError,
+    RuntimeError,
+    KeyError,
+    OSError,
+    distributed.KilledWorker,
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+)
+
+
 def persistently(client: Any, task: Task) -> tuple[bytes, int]:
     """Train, and try again where a worker was lost; return the model's bytes and its rounds."""
     count = len(workers_of(client))
@@ -105,9 +119,12 @@ def persistently(client: Any, task: Task) -> tuple[bytes, int]:
                 client.wait_for_workers(count, timeout=RETURN_S)
         try:
             return _train(client, task)
-        except (xgb.core.XGBoostError, RuntimeError, KeyError, distributed.KilledWorker) as error:
-            # A rank that has lost its peers, or its rows, says so in any of these ways.
-            reason = str(error).strip().splitlines()[-1]
+        except _LOST as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            if not answers(client):
+                raise ClusterError(
+                    "the cluster was lost in the middle of train; run again: it goes on from the last checkpoint"
+                ) from None
             log.warning("training attempt %d of %d failed: %s", attempt, ATTEMPTS, reason)
     raise ClusterError(
         f"training failed {ATTEMPTS} times, at last with: {reason}; "
@@ -118,6 +135,7 @@ def persistently(client: Any, task: Task) -> tuple[bytes, int]:
 def _train(client: Any, task: Task) -> tuple[bytes, int]:
     client.wait_for_workers(1, timeout=SILENCE_S)
     chosen, token = ranks(client), secrets.token_hex(8)
+    client.run(trim)  # what the row stages have left free is wanted now
     try:
         sums = _quantized(client, task, chosen, token)
         rows, positives = (sum(column) for column in zip(*sums, strict=True))
@@ -138,7 +156,8 @@ def _train(client: Any, task: Task) -> tuple[bytes, int]:
         booster, rounds = _gathered(client, futures, chosen)[0]
         return booster, rounds
     finally:
-        client.run(_forget, token, on_error="ignore")
+        with contextlib.suppress(*_LOST):
+            client.run(_forget, token, on_error="ignore")
 
 
 def _quantized(client: Any, task: Task, chosen: list[Rank], token: str) -> list[tuple[int, int]]:
@@ -207,7 +226,7 @@ def _gathered(client: Any, futures: list[Any], chosen: list[Rank]) -> list[Any]:
                 distributed.wait(futures, timeout=LOOK_S)
             if any(future.status in ("error", "lost", "cancelled") for future in futures):
                 break
-            there = workers_of(client)
+            there = client.nthreads()
             for rank in chosen:
                 if rank.address not in there:
                     raise RuntimeError(f"the worker at {rank.address} was lost")
@@ -252,7 +271,6 @@ def _quantize(
     counts: tuple[int, ...],
     threads: int,
 ) -> tuple[int, int]:
-    trim()
     train = quantize([_arrays(part) for part in parts], counts, threads)
     valid = quantize([_arrays(part) for part in watched], counts, threads) if watched else None
     _HELD[token, number] = _Held(train, valid, numbers, [len(part) for part in parts])

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import distributed
-
 from toytip import cluster, flow
 from toytip.config import Settings, mask
 from toytip.errors import RegistryError
@@ -43,7 +41,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         ):
             page = Path(folder) / "report.html"
             before = flow.bytes_read(context.client)
-            with distributed.performance_report(filename=page):
+            with cluster.reported(page):
                 source = plan.settle(context, found)
                 published, model, evaluation, gated = _stages(context, source)
             source_bytes = max(flow.bytes_read(context.client) - before, 0)
