@@ -46,10 +46,10 @@ def fenced(page, language):
 def test_the_examples_of_a_feature_and_a_rule_run():
     import pandas as pd
 
-    from toytip.stages.featurize import feature
+    from toytip.stages.featurize import Columns, feature
 
     made, rule = fenced("docs/extending.md", "python")
-    names = {"pd": pd, "feature": feature}
+    names = {"pd": pd, "feature": feature, "Columns": Columns}
     exec(made + rule, names)  # noqa: S102
     trips = make_trips({}, {"passenger_count": 9})
     assert names["pickup_month"].make(trips).tolist() == [1, 1]
