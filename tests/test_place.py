@@ -80,6 +80,7 @@ def test_so_does_what_is_said_to_be_a_version_or_a_table(version, table, tmp_pat
     field=st.sampled_from(["path", "table", "version", "parts", "rows"]),
 )
 @example(path="../../../../etc/passwd", table="trips", version="v1", field="path")
+@example(path="", table="s", version="v1", field="table")
 def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, field, tmp_path):
     record = json.loads(manifest_of([part_of()]).to_json())
     record["parts"][0]["path"] = path if field == "path" else "part.parquet"

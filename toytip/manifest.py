@@ -88,14 +88,14 @@ class Manifest:
         """
         try:
             manifest = TypeAdapter(cls).validate_json(content)
-            identity = check_table(manifest.table), check_version(manifest.version)
+            place = [check_table(manifest.table), f"{check_version(manifest.version)}.json"]
             paths = [safe(part.path) for part in manifest.parts]
         except ValueError as error:
             reason = " ".join(str(error).splitlines()[1:3]).strip()
             raise StoreError(f"{name}: not a manifest that this toytip reads: {reason}") from None
         if manifest.format > FORMAT:
             raise StoreError(f"{name}: written by a later toytip; upgrade this one")
-        if not name.endswith("{}/{}.json".format(*identity)) or len(set(paths)) < len(paths):
+        if name.split("/")[-2:] != place or len(set(paths)) < len(paths):
             raise StoreError(f"{name}: the manifest is not of this version; the store was tampered with")
         return manifest
 
