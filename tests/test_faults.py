@@ -267,23 +267,6 @@ reader.load = worse
 """
 
 
-def test_a_worker_out_of_memory_is_started_again(synthetic, steady, tmp_path):
-    """Dask's nanny ends it at its limit; the partition is made by another."""
-    marker = tmp_path / "marker"
-    hog = f"""
-        if not pathlib.Path({str(marker)!r}).exists():
-            pathlib.Path({str(marker)!r}).touch()
-            hog = bytearray(3_000_000_000); hog[::4096] = b"x" * len(hog[::4096])
-            import time; time.sleep(60)"""
-    env = preloaded(tmp_path, LOADS.format(what=hog.strip()))
-    store = tmp_path / "store"
-    limit = ("--memory-limit", "1500MB")
-    with started("run", "--source", synthetic, "--store", store, *LONG, *limit, **env) as run:
-        TALLY["worker killed for its memory"] += 1
-        finish(run, Store(str(store), "dev"), steady)
-    assert marker.exists()
-
-
 def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
     env = preloaded(tmp_path, LOADS.format(what="os.kill(os.getpid(), signal.SIGKILL)"))
     done = toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env)
