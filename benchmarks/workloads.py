@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
@@ -96,7 +97,6 @@ def quality(predictions: Path) -> float:
         for file in sorted(months[-1].glob("*.parquet"))
     ]
     label, chance = (
-        [value for table in tables for value in table[name].to_numpy()]
-        for name in ("high_tip", "probability")
+        np.concatenate([table[name].to_numpy() for table in tables]) for name in ("high_tip", "probability")
     )
     return float(roc_auc_score(label, chance))

@@ -19,7 +19,6 @@ BLOCK = 2**16
 BEST, LOSS = "best_round", "best_loss"
 
 Codes = npt.NDArray[Any]
-Labels = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32]
 # Called after every round with its number, from 1, the validation loss, and the booster so far.
 Seen = Callable[[int, float | None, xgb.Booster], None]
@@ -28,7 +27,7 @@ Seen = Callable[[int, float | None, xgb.Booster], None]
 class _Batches(xgb.DataIter):  # type: ignore[misc]
     """Gives XGBoost one part after the other, so that they are never put together in memory."""
 
-    def __init__(self, parts: Sequence[tuple[Codes, Labels]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Codes, Floats]]) -> None:
         self._parts, self._next = parts, 0
         super().__init__(release_data=True)
 
@@ -44,14 +43,19 @@ class _Batches(xgb.DataIter):  # type: ignore[misc]
         self._next = 0
 
 
+def bins_of(counts: Sequence[int]) -> int:
+    """Return the bins that XGBoost needs for columns of so many codes: every code is one."""
+    return max(*counts, 2)
+
+
 def quantize(
-    parts: Sequence[tuple[Codes, Labels]], counts: Sequence[int], threads: int
+    parts: Sequence[tuple[Codes, Floats]], counts: Sequence[int], threads: int
 ) -> xgb.QuantileDMatrix:
     """Return XGBoost's matrix of parts, each (rows, columns) codes and (rows,) labels; column k has `counts[k]` codes.
 
     The bins are taken from a table of all codes: every code is a bin of its own, and the rows need no sketch.
     """
-    most = max(*counts, 2)
+    most = bins_of(counts)
     every = np.stack([np.arange(most) % count for count in counts], axis=1).astype(np.uint16)
     bins = xgb.QuantileDMatrix(every, max_bin=most, nthread=threads)
     return xgb.QuantileDMatrix(_Batches(parts), max_bin=most, nthread=threads, ref=bins)

@@ -26,8 +26,8 @@ PRELOAD = [
     "xgboost.dask",
 ]
 ANSWER_S = 12
-# A worker that has said nothing for so long is frozen, and is started again.
-SILENCE = "60s"
+# A worker that has said nothing for so long is frozen, and is started again; a rank that waits for it gives up.
+SILENCE_S = 60
 
 
 def cores() -> int:
@@ -45,7 +45,7 @@ def warm(start_method: str) -> None:
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
     # A killed worker may need long to come back on a busy machine; the default gives it up after 15 s.
     os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "300s")
-    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", SILENCE)
+    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", f"{SILENCE_S}s")
     # A worker that dies takes the blame to the partition that it was at, and to none that was only waiting there.
     os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "1.0")
     # Workers look at themselves a hundred times a second otherwise: with eight of them on two cores, that shows.

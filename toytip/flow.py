@@ -276,9 +276,8 @@ def gather(
     results = {}
     try:
         for future, result in distributed.as_completed(futures, with_results=True):
-            if isinstance(
-                result, BaseException
-            ):  # so it is told of a future that was cancelled with its cluster
+            # So it is told of a future that was cancelled with its cluster.
+            if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
             stage.advance(rows(result))

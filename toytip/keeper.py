@@ -36,10 +36,7 @@ class StoreKeeper:
 
     def checkpoint(self) -> bytes | None:
         """Return the booster that was kept last; None where there is none."""
-        with saying(f"the store {self.store.shown} cannot be read", but=FileNotFoundError):
-            with contextlib.suppress(FileNotFoundError):
-                return self.store.place.read(self._checkpoint)
-            return None
+        return self._read(self._checkpoint)
 
     def keep(self, booster: bytes) -> None:
         """Keep a booster half-way, in place of the one before."""
@@ -63,8 +60,11 @@ class StoreKeeper:
 
     def scores_of(self, path: str) -> npt.NDArray[np.float32] | None:
         """Return what was kept of a partition; None where nothing was."""
+        content = self._read(self._scores(path))
+        return None if content is None else np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+
+    def _read(self, name: str) -> bytes | None:
         with saying(f"the store {self.store.shown} cannot be read", but=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
-                content = self.store.place.read(self._scores(path))
-                return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+                return self.store.place.read(name)
             return None

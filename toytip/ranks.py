@@ -25,16 +25,14 @@ from xgboost.collective import Config
 from xgboost.dask import CommunicatorContext
 from xgboost.tracker import RabitTracker
 
-from toytip.boost import boost, booster_params, canonical, quantize
-from toytip.cluster import Rank, answers, ranks, trim, workers_of
+from toytip.boost import bins_of, boost, booster_params, canonical, quantize
+from toytip.cluster import SILENCE_S, Rank, answers, ranks, trim, workers_of
 from toytip.errors import ClusterError
 
 TOPIC = "toytip-round"
 ATTEMPTS = 3
 # So long a worker that died may take to come back before the training goes on without it.
 RETURN_S = 30
-# A rank that says nothing to the others for so long is lost: training fails, and is tried again.
-SILENCE_S = 60
 # So often the driver looks whether all ranks are still there.
 LOOK_S = 1
 
@@ -141,7 +139,7 @@ def _train(client: Any, task: Task) -> tuple[bytes, int]:
         rows, positives = (sum(column) for column in zip(*sums, strict=True))
         keeper, alone = task.keeper, len(chosen) == 1
         job = _Job(
-            params=booster_params(task.params, max(*task.counts, 2), positives / rows),
+            params=booster_params(task.params, bins_of(task.counts), positives / rows),
             rounds=task.rounds,
             early_stop=task.early_stop,
             threads=min(rank.threads for rank in chosen),

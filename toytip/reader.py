@@ -95,9 +95,8 @@ class _Reader:
         return int(self._file.metadata.row_group(group).num_rows)
 
     def _from(self, first: int) -> Generator[pa.RecordBatch]:
-        for group in range(
-            first, self._file.num_row_groups
-        ):  # one by one: none is fetched before it is wanted
+        # One by one: none is fetched before it is wanted.
+        for group in range(first, self._file.num_row_groups):
             yield from self._file.iter_batches(
                 BATCH, row_groups=[group], columns=self._names, use_threads=False
             )

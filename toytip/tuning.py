@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 
-from toytip.boost import boost, booster_params, quantize
+from toytip.boost import bins_of, boost, booster_params, quantize
 from toytip.errors import ConfigError
 from toytip.metrics import auc
 from toytip.stages import preprocess
@@ -85,7 +85,7 @@ def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, ear
 
     positive = float(matrix.label[before].mean())
     booster, best = boost(
-        train, valid, booster_params(params, max(*matrix.counts, 2), positive),
+        train, valid, booster_params(params, bins_of(matrix.counts), positive),
         rounds=rounds, early_stop=early_stop, seen=seen,
     )  # fmt: skip
     chance = booster[: best.round].inplace_predict(matrix.codes[inside], validate_features=False)

@@ -130,8 +130,7 @@ def infer(context: Context, features: Manifest, model: Model) -> Published:
     """`features` and the model -> `scores`."""
 
     def frames(parts: list[PartRecord]) -> dict[Table, Any]:
-        table = features_of.table_of(model.encoding.names)
-        read = flow.published(context.store, table, features.version, parts)
+        read = flow.published(context.store, _table(model), features.version, parts)
         return {SCORES: flow.scored(read, model)}
 
     records, _ = _from_parts(context, "infer", features, SCORES, frames, _about(model))
@@ -173,7 +172,7 @@ def _summing(
     return summing
 
 
-def _table(model: Model, champion: Model | None) -> Table:
+def _table(model: Model, champion: Model | None = None) -> Table:
     """Return what must be read of `features`."""
     return features_of.table_of(model.encoding.names, champion.encoding.names if champion else ())
 
