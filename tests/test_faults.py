@@ -253,18 +253,36 @@ def preloaded(folder, code):
     return {"DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(script)])}
 
 
+# A worker that is started again runs its preload twice, in one module: the real one must not be lost.
 LOADS = """
-import os, pathlib, signal
+import os, pathlib, signal, time
 from toytip import reader
-load = reader.load
+reader.real = getattr(reader, "real", reader.load)
 
 def worse(part):
     if part.month.month == 3 and part.start == 0:
         {what}
-    return load(part)
+    return reader.real(part)
 
 reader.load = worse
 """
+
+
+def test_a_worker_out_of_memory_is_started_again(synthetic, steady, tmp_path):
+    """Dask's nanny ends it at its limit; the partition is made by another."""
+    marker = tmp_path / "marker"
+    hog = f"""
+        if not pathlib.Path({str(marker)!r}).exists():
+            pathlib.Path({str(marker)!r}).touch()
+            hog = bytearray(3_000_000_000); hog[::4096] = b"x" * len(hog[::4096])
+            time.sleep(60)"""
+    env = preloaded(tmp_path, LOADS.format(what=hog.strip()))
+    store = tmp_path / "store"
+    limit = ("--memory-limit", "1500MB")
+    with started("run", "--source", synthetic, "--store", store, *LONG, *limit, **env) as run:
+        finish(run, Store(str(store), "dev"), steady)
+    assert marker.exists()
+    TALLY["worker killed for its memory"] += 1
 
 
 def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
