@@ -76,7 +76,7 @@ def _prepared(folder: Path, rounds: int) -> tuple[pd.DataFrame, bytes]:
     codes = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
     rows = pd.concat([assign(part, split, "all") for part in parts], ignore_index=True) == "train"
     label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[rows].to_numpy(np.float32)
-    matrix = quantize([(codes[rows].to_numpy(), label)], encoding.counts, threads=2)
+    matrix = quantize([(codes[rows], label)], encoding.counts, threads=2)
     params = booster_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))
     booster, best = boost(matrix, None, params, rounds=rounds, threads=2)
     return codes, canonical(booster, best.round)

@@ -176,7 +176,7 @@ def test_early_stopping_goes_on_where_it_was(features, split):
     told, counts = assign(features, split, "all"), coder.encoding_.counts
     few, valid = features[told == "train"].head(300), features[told == "valid"]
     train, watched = (
-        quantize([(coder.transform(rows).to_numpy(), rows["high_tip"].to_numpy("float32"))], counts, 1)
+        quantize([(coder.transform(rows), rows["high_tip"].to_numpy("float32"))], counts, 1)
         for rows in (few, valid)
     )
     params = booster_params({"max_depth": 4, "eta": 0.5}, max(counts), float(few["high_tip"].mean()))

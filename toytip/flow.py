@@ -163,14 +163,18 @@ def decided(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
 
 
 def encoded(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
-    """Make the matrix of one split's rows, with the label as its last column."""
+    """Make the matrix of one split's rows, with the label as its last column; rows that are alike beside each other.
+
+    The index of a partition says where a row stood among them.
+    """
     meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
     return _map(features, _encode, meta, encoding, split)
 
 
 def _encode(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    rows = features[splits.of(features, encoding.split, encoding.population, split)]
-    return preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
+    rows = features[splits.of(features, encoding.split, encoding.population, split)].reset_index(drop=True)
+    matrix = preprocess.encode(rows, encoding)
+    return matrix.assign(high_tip=rows["high_tip"]).iloc[preprocess.alike(matrix, encoding)]
 
 
 def written(

@@ -53,7 +53,7 @@ class Keeper(Protocol):
         """Keep a booster half-way, in place of the one before."""
 
     def scores(self, number: int, chances: npt.NDArray[np.float32]) -> None:
-        """Keep what the model says of the rows of a partition that it was trained on."""
+        """Keep what the model says of the rows of a partition that it was trained on, in the order of the index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +84,12 @@ class _Job:
 
 
 class _Held(NamedTuple):
-    """What a rank holds while it trains: the matrices, and which partitions their rows are of, in order."""
+    """What a rank holds while it trains: the matrices, which partitions their rows are of, and the order of each's index."""
 
     train: xgb.QuantileDMatrix
     valid: xgb.QuantileDMatrix | None
     numbers: Sequence[int]
-    sizes: list[int]
+    orders: list[npt.NDArray[np.uint32]]
 
 
 # On a worker: what its ranks hold.
@@ -269,14 +269,15 @@ def _quantize(
     counts: tuple[int, ...],
     threads: int,
 ) -> tuple[int, int]:
-    train = quantize([_arrays(part) for part in parts], counts, threads)
-    valid = quantize([_arrays(part) for part in watched], counts, threads) if watched else None
-    _HELD[token, number] = _Held(train, valid, numbers, [len(part) for part in parts])
+    train = quantize([_parted(part) for part in parts], counts, threads)
+    valid = quantize([_parted(part) for part in watched], counts, threads) if watched else None
+    orders = [np.argsort(part.index.to_numpy()).astype(np.uint32) for part in parts]
+    _HELD[token, number] = _Held(train, valid, numbers, orders)
     return train.num_row(), int(train.get_label().sum())
 
 
-def _arrays(part: pd.DataFrame) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-    return part.drop(columns="high_tip").to_numpy(), part["high_tip"].to_numpy(np.float32)
+def _parted(part: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+    return part.drop(columns="high_tip"), part["high_tip"].to_numpy(np.float32)
 
 
 def _boost(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
@@ -297,9 +298,10 @@ def _boost(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
         )  # fmt: skip
     if keeper and held.numbers and best.round == booster.num_boosted_rounds():
         # The booster still has them: to ask is free, now.
-        cuts = np.cumsum(held.sizes)[:-1]
-        for part, chances in zip(held.numbers, np.split(booster.predict(held.train), cuts), strict=True):
-            keeper.scores(part, chances)
+        cuts = np.cumsum([len(order) for order in held.orders])[:-1]
+        told = np.split(booster.predict(held.train), cuts)
+        for part, order, chances in zip(held.numbers, held.orders, told, strict=True):
+            keeper.scores(part, chances[order])
     return (canonical(booster, best.round), best.round) if number == 0 else None
 
 

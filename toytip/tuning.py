@@ -74,7 +74,9 @@ def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, ear
     """Train on the months before a block (a month), stop by it, and measure on it."""
     before, inside = matrix.month < block, matrix.month == block
     train, valid = (
-        quantize([(matrix.codes[rows], matrix.label[rows].astype(np.float32))], matrix.counts, threads=1)
+        quantize(
+            [(pd.DataFrame(matrix.codes[rows]), matrix.label[rows].astype(np.float32))], matrix.counts, 1
+        )
         for rows in (before, inside)
     )
     losses: list[float] = []
