@@ -75,10 +75,10 @@ def _prepared(folder: Path, rounds: int) -> tuple[pd.DataFrame, bytes]:
     encoding = preprocess.fit(reduce(preprocess.Census.merge, censuses), split, "all")
     codes = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
     rows = pd.concat([assign(part, split, "all") for part in parts], ignore_index=True) == "train"
-    label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[rows].to_numpy(np.float32)
-    matrix = quantize([(codes[rows], label)], encoding.counts, threads=2)
+    label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[rows].to_numpy()
+    matrix = quantize([(codes[rows], None)], encoding.counts, threads=2)
     params = booster_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))
-    booster, best = boost(matrix, None, params, rounds=rounds, threads=2)
+    booster, best = boost(matrix, label, None, params, rounds=rounds, threads=2)
     return codes, canonical(booster, best.round)
 
 

@@ -185,10 +185,11 @@ def test_early_stopping_goes_on_where_it_was(features, split):
     def seen(number, loss, booster):
         kept[number] = bytes(booster.save_raw("ubj"))
 
-    booster, best = boost(train, watched, params, rounds=200, early_stop=5, seen=seen)
+    label = few["high_tip"].to_numpy()
+    booster, best = boost(train, label, watched, params, rounds=200, early_stop=5, seen=seen)
     assert len(kept) == best.round + 5 < 200
     for number in (1, best.round, best.round + 3, best.round + 5):
-        again, found = boost(train, watched, params, rounds=200, early_stop=5, start=kept[number])
+        again, found = boost(train, label, watched, params, rounds=200, early_stop=5, start=kept[number])
         assert found == best
         assert canonical(again, found.round) == canonical(booster, best.round)
 
@@ -197,7 +198,7 @@ def test_gradients_add_up_exactly_in_any_order():
     """What makes the model the same on any number of workers, also where rounding would tell them apart."""
     rng = np.random.default_rng(0)
     margin = rng.normal(0, 3, 400_000).astype(np.float32)
-    label = (rng.random(len(margin)) < 0.5).astype(np.float32)
+    label = rng.random(len(margin)) < 0.5
     chance = 1 / (1 + np.exp(-margin.astype(float)))
     found = ExactLogistic(label)(margin.copy())
     for sums, wanted in zip(found, (chance - label, chance * (1 - chance)), strict=True):

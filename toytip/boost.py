@@ -7,6 +7,7 @@ XGBoost adds up the histograms of all of them; `toytip.train` says which rank ha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ BLOCK = 2**16
 BEST, LOSS = "best_round", "best_loss"
 
 Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+# A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
+Part = tuple[pd.DataFrame, Floats | None]
 # Called after every round with its number, from 1, the validation loss, and the booster so far.
 Seen = Callable[[int, float | None, xgb.Booster], None]
 
@@ -27,9 +31,9 @@ Seen = Callable[[int, float | None, xgb.Booster], None]
 class _Batches(xgb.DataIter):  # type: ignore[misc]
     """Gives XGBoost one part after the other, so that they are never put together in memory."""
 
-    def __init__(self, parts: Sequence[tuple[pd.DataFrame, Floats]]) -> None:
+    def __init__(self, parts: Sequence[Part], cache: Path | None = None) -> None:
         self._parts, self._next = parts, 0
-        super().__init__(release_data=True)
+        super().__init__(cache_prefix=str(cache / "codes") if cache else None, release_data=True)
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         if self._next == len(self._parts):
@@ -49,12 +53,17 @@ def bins_of(counts: Sequence[int]) -> int:
 
 
 def quantize(
-    parts: Sequence[tuple[pd.DataFrame, Floats]], counts: Sequence[int], threads: int
+    parts: Sequence[Part],
+    counts: Sequence[int],
+    threads: int,
+    cache: Path | None = None,
 ) -> xgb.QuantileDMatrix:
-    """Return XGBoost's matrix of parts, each a frame of codes and (rows,) labels; column k has `counts[k]` codes.
+    """Return XGBoost's matrix of parts, each a frame of codes and labels or none; column k has `counts[k]` codes.
 
     The bins are taken from a table of all codes: every code is a bin of its own, and the rows need no sketch.
-    A frame is read column by column, in three quarters of the time that an array takes.
+    A frame is read column by column, in three quarters of the time that an array takes. With a `cache`, a folder, the
+    codes are kept there, and every part is mapped into memory while it is looked at; that takes no
+    longer, and the trees are the same.
     """
     most = bins_of(counts)
     every = {
@@ -62,7 +71,9 @@ def quantize(
         for name, count in zip(parts[0][0].columns, counts, strict=True)
     }
     bins = xgb.QuantileDMatrix(pd.DataFrame(every), max_bin=most, nthread=threads)
-    return xgb.QuantileDMatrix(_Batches(parts), max_bin=most, nthread=threads, ref=bins)
+    matrix = xgb.ExtMemQuantileDMatrix if cache else xgb.QuantileDMatrix
+    filled = [part for part in parts if len(part[0])] or parts
+    return matrix(_Batches(filled, cache), max_bin=most, nthread=threads, ref=bins)
 
 
 class ExactLogistic:
@@ -73,8 +84,8 @@ class ExactLogistic:
     of float32 between 2 and 4, and the noise of a single one is below 2^-23.
     """
 
-    def __init__(self, label: Floats) -> None:
-        self._label = label.astype(np.bool_)
+    def __init__(self, label: Flags) -> None:
+        self._label = label
         self._hessian = np.empty(len(label), np.float32)
 
     def __call__(self, margin: Floats, _matrix: Any = None) -> tuple[Floats, Floats]:
@@ -137,6 +148,7 @@ class Best(NamedTuple):
 
 def boost(
     train: xgb.QuantileDMatrix,
+    label: Flags,
     valid: xgb.QuantileDMatrix | None,
     params: dict[str, Any],
     *,
@@ -146,7 +158,7 @@ def boost(
     start: bytes | None = None,
     seen: Seen | None = None,
 ) -> tuple[xgb.Booster, Best]:
-    """Boost `rounds` rounds, fewer where `early_stop` of them (0: never) have not lowered the validation loss.
+    """Boost `rounds` rounds on a matrix and its labels, fewer where `early_stop` of them (0: never) have not lowered the validation loss.
 
     With `start`, a booster that was kept half-way, the rest: the outcome is the same. Return the booster with all
     its rounds, and which of them is the best: the last, where none is watched.
@@ -156,7 +168,7 @@ def boost(
         [train] if valid is None else [train, valid],
         model_file=bytearray(start) if start else None,
     )
-    objective = ExactLogistic(train.get_label())
+    objective = ExactLogistic(label)
     best = Best.of(booster)
     watching = valid is not None and early_stop > 0
     for number in range(booster.num_boosted_rounds() + 1, rounds + 1):

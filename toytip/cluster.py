@@ -48,6 +48,11 @@ def warm(start_method: str) -> None:
     os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", f"{SILENCE_S}s")
     # A worker that dies takes the blame to the partition that it was at, and to none that was only waiting there.
     os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "1.0")
+    # Large arrays come from the system and go back to it at once: a heap would keep them, a worker's time long.
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**22))
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**22))
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # Workers look at themselves a hundred times a second otherwise: with eight of them on two cores, that shows.
     os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL", "500ms")
     os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL", "2s")

@@ -173,8 +173,9 @@ def encoded(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFr
 
 def _encode(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
     rows = features[splits.of(features, encoding.split, encoding.population, split)].reset_index(drop=True)
-    matrix = preprocess.encode(rows, encoding)
-    return matrix.assign(high_tip=rows["high_tip"]).iloc[preprocess.alike(matrix, encoding)]
+    matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
+    order = preprocess.alike(matrix, encoding)
+    return matrix.take(order).set_axis(pd.Index(order, dtype="uint32"))
 
 
 def written(

@@ -9,9 +9,12 @@ import heapq
 import logging
 import os
 import secrets
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import dask
@@ -33,6 +36,12 @@ TOPIC = "toytip-round"
 ATTEMPTS = 3
 # So long a worker that died may take to come back before the training goes on without it.
 RETURN_S = 30
+# Every so many rounds a rank gives back memory that is free.
+TRIM = 10
+# A matrix is kept on the scratch disk where that has so many times the room: other ranks may want as much. It takes
+# two bytes a code, and these a row.
+ROOM = 4
+ROW_BYTES = 12
 # So often the driver looks whether all ranks are still there.
 LOOK_S = 1
 
@@ -84,12 +93,18 @@ class _Job:
 
 
 class _Held(NamedTuple):
-    """What a rank holds while it trains: the matrices, which partitions their rows are of, and the order of each's index."""
+    """What a rank holds while it trains.
+
+    The matrices, the labels of the first, which partitions its rows are of, the order of the index of each; and the
+    folder of what is on the scratch disk.
+    """
 
     train: xgb.QuantileDMatrix
+    label: npt.NDArray[np.bool_]
     valid: xgb.QuantileDMatrix | None
     numbers: Sequence[int]
     orders: list[npt.NDArray[np.uint32]]
+    scratch: tempfile.TemporaryDirectory[str]
 
 
 # On a worker: what its ranks hold.
@@ -269,23 +284,37 @@ def _quantize(
     counts: tuple[int, ...],
     threads: int,
 ) -> tuple[int, int]:
-    train = quantize([_parted(part) for part in parts], counts, threads)
-    valid = quantize([_parted(part) for part in watched], counts, threads) if watched else None
+    scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
+    folder, rows = Path(scratch.name), sum(map(len, parts))
+    roomy = shutil.disk_usage(folder).free > ROOM * rows * (2 * len(counts) + ROW_BYTES)
+    train = quantize([(_codes(part), None) for part in parts], counts, threads, folder if roomy else None)
+    valid = [(_codes(part), part["high_tip"].to_numpy(np.float32)) for part in watched]
+    label = np.concatenate([part["high_tip"].to_numpy() for part in parts])
     orders = [np.argsort(part.index.to_numpy()).astype(np.uint32) for part in parts]
-    _HELD[token, number] = _Held(train, valid, numbers, orders)
-    return train.num_row(), int(train.get_label().sum())
+    _HELD[token, number] = _Held(
+        train, label, quantize(valid, counts, threads) if valid else None, numbers,
+        [_laid_down(order, folder / f"{k}.npy") for k, order in enumerate(orders)] if roomy else orders, scratch,
+    )  # fmt: skip
+    return rows, int(label.sum())
 
 
-def _parted(part: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-    return part.drop(columns="high_tip"), part["high_tip"].to_numpy(np.float32)
+def _codes(part: pd.DataFrame) -> pd.DataFrame:
+    return part.drop(columns="high_tip")
+
+
+def _laid_down(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
+    """Keep an array in a file, and only there, until it is looked at."""
+    np.save(file, values)
+    return np.asarray(np.load(file, mmap_mode="r"))
 
 
 def _boost(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
     """Train as one of the ranks; the first returns the model's bytes and rounds."""
-    trim()
     held, worker, keeper = _HELD[token, number], distributed.get_worker(), job.keeper
 
     def seen(done: int, loss: float | None, booster: xgb.Booster) -> None:
+        if done % TRIM == 1:  # what the matrix was made of is free by the end of the first round
+            trim()
         if number == 0:
             worker.log_event(TOPIC, {"round": done, "log_loss": loss})
             if keeper and done % keeper.every == 0:
@@ -293,7 +322,7 @@ def _boost(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
 
     with _muted(), CommunicatorContext(**job.communicator) if job.communicator else contextlib.nullcontext():
         booster, best = boost(
-            held.train, held.valid, job.params, rounds=job.rounds, early_stop=job.early_stop,
+            held.train, held.label, held.valid, job.params, rounds=job.rounds, early_stop=job.early_stop,
             threads=job.threads, start=job.start, seen=seen,
         )  # fmt: skip
     if keeper and held.numbers and best.round == booster.num_boosted_rounds():
@@ -307,4 +336,5 @@ def _boost(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
 
 def _forget(token: str) -> None:
     for key in [key for key in _HELD if key[0] == token]:
-        del _HELD[key]
+        scratch = _HELD.pop(key).scratch
+        scratch.cleanup()

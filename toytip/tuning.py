@@ -87,7 +87,7 @@ def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, ear
 
     positive = float(matrix.label[before].mean())
     booster, best = boost(
-        train, valid, booster_params(params, bins_of(matrix.counts), positive),
+        train, matrix.label[before], valid, booster_params(params, bins_of(matrix.counts), positive),
         rounds=rounds, early_stop=early_stop, seen=seen,
     )  # fmt: skip
     chance = booster[: best.round].inplace_predict(matrix.codes[inside], validate_features=False)
