@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import islice
 from typing import Any
 
 import dask
@@ -21,6 +22,7 @@ import pandas as pd
 from distributed.comm import CommClosedError
 
 from toytip import reach, reader, source, splits, synth
+from toytip.cluster import ranks
 from toytip.errors import ClusterError
 from toytip.keeper import StoreKeeper
 from toytip.progress import Stage
@@ -256,10 +258,13 @@ def collect(
 ) -> list[Done]:
     """Compute a lazy series of Done, one task a partition; return them in the order of the partitions.
 
+    No more at once than cores can serve, and one: more workers would only displace each other's caches.
     `names` say what the partitions are, should one be the end of every worker that meets it.
     """
-    futures = client.compute(lazy.to_delayed())
-    results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names)
+    parts = iter(lazy.to_delayed())
+    futures = client.compute(list(islice(parts, sum(rank.threads for rank in ranks(client)) + 1)))
+    more = map(client.compute, parts)
+    results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names, more=more)
     return [result.iloc[0] for result in results]
 
 
@@ -272,19 +277,27 @@ def each(
 
 
 def gather(
-    futures: list[Any], stage: Stage, rows: Callable[[Any], int], names: Sequence[str] = ()
+    futures: list[Any],
+    stage: Stage,
+    rows: Callable[[Any], int],
+    names: Sequence[str] = (),
+    more: Iterable[Any] = (),
 ) -> list[Any]:
-    """Wait for futures, telling the progress; return their results in order.
+    """Wait for futures, telling the progress; return their results in order. For each that is done, one `more` begins.
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
     """
     results = {}
     try:
-        for future, result in distributed.as_completed(futures, with_results=True):
+        under_way, others = distributed.as_completed(futures, with_results=True), iter(more)
+        for future, result in under_way:
             # So it is told of a future that was cancelled with its cluster.
             if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
+            for another in islice(others, 1):
+                futures.append(another)
+                under_way.add(another)
             stage.advance(rows(result))
     except distributed.KilledWorker as error:
         named = dict(zip((future.key for future in futures), names, strict=False))
