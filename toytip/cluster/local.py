@@ -8,6 +8,8 @@ import signal
 import socket
 from typing import Any
 
+from toytip.cluster.elastic import bounds
+from toytip.cluster.tls import encrypted, security
 from toytip.cluster.workers import Shape, cores
 from toytip.config import Settings
 from toytip.errors import ClusterError
@@ -65,7 +67,8 @@ def shape(settings: Settings) -> Shape:
     from dask.utils import parse_bytes
     from distributed.system import MEMORY_LIMIT
 
-    count = settings.workers or cores()
+    limits = bounds(settings)
+    count = limits[1] if limits else settings.workers or cores()
     try:
         # A worker's share: Dask's own default would promise the same memory to many.
         limit = parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // count
@@ -79,14 +82,16 @@ def local(settings: Settings) -> Any:
     """Start workers on this machine."""
     import distributed
 
-    planned = shape(settings)
+    planned, limits = shape(settings), bounds(settings)
+    secure = {"protocol": "tls://", "security": security(settings)} if encrypted(settings) else {}
     return distributed.LocalCluster(
-        n_workers=planned.workers,
+        n_workers=limits[0] if limits else planned.workers,
         threads_per_worker=planned.threads,
         memory_limit=planned.limit,
         host="127.0.0.1",
         dashboard_address=f"127.0.0.1:{_dashboard_port()}",
         silence_logs=logging.CRITICAL,
+        **secure,
     )
 
 
