@@ -7,9 +7,7 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import psutil
 import pytest
 
 from tests import weed
-from tests.conftest import started, summary_of, toytip, wait_for
+from tests.conftest import cluster_of, started, summary_of, toytip, wait_for
 from tests.undisturbed import TALLY, check_nothing_half, count_rows
 from toytip.s3 import Bucket, has_credentials, s3
 from toytip.store import Store
@@ -245,48 +243,6 @@ def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
     assert "killed 4 workers" in last
     assert not Store(str(tmp_path / "store"), "dev").versions()
     TALLY["poison partition named"] += 1
-
-
-@contextlib.contextmanager
-def cluster_of(folder, workers):
-    """Yield a scheduler's address, its process, and what starts one more worker; all end with the context."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    host, port = address.split(":")
-    binary = str(Path(sys.executable).parent / "dask")
-    own = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    scheduler = subprocess.Popen(
-        [binary, "scheduler", "--host", host, "--port", port, "--no-dashboard"], **own
-    )
-    there = [scheduler]
-
-    def add():
-        command = [
-            binary,
-            "worker",
-            address,
-            "--host",
-            host,
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-            "--death-timeout",
-            "5",
-        ]
-        there.append(subprocess.Popen(command, **own))
-
-    try:
-        for _ in range(workers):
-            add()
-        yield f"tcp://{address}", scheduler, add
-    finally:
-        for process in there:
-            process.terminate()
-        for process in there:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
 
 
 @pytest.mark.parametrize("moment", ["featurize:", "preprocess:", "infer:"])

@@ -6,12 +6,18 @@ are needed. `make test-cluster` runs these and prints the figures that docs/reli
 
 import contextlib
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from tests import daemons, weed
 from tests import hosts as of
-from tests import weed
 from tests.conftest import started, summary_of, toytip, wait_for
 from tests.undisturbed import TALLY, check_nothing_half, count_rows
 from toytip.s3 import Bucket, has_credentials, s3
@@ -157,6 +163,49 @@ def test_a_slow_line(line, network, calm, cluster):
     finally:
         for host in of.WORKERS:
             hosts.slow(host, "delay", "0ms")
+
+
+@pytest.mark.skipif(bool(daemons.no_sshd), reason=f"a private sshd needs {daemons.no_sshd}")
+def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
+    """What cluster/README.md has under that title is run word for word; the files of the hosts are their own."""
+    hosts, server = network
+    page = (Path(__file__).parents[1] / "cluster" / "README.md").read_text()
+    section = page.partition("## From the laptop to three hosts")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```(toml|sh)\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "toytip.toml").write_text("".join(text for kind, text in blocks if kind == "toml"))
+    home, script = tmp_path / ".ssh", "".join(text for kind, text in blocks if kind == "sh")
+    home.mkdir()
+    daemons.keys(home)
+    session = {**server.env(), "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TOYTIP_GATE": "off"}
+    # A login shell would have it in its path; ssh itself looks for its files where the password file says.
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "toytip").write_text(f'#!/bin/sh\nexec {sys.executable} -m toytip "$@"\n')
+    for name in ("ssh", "scp"):
+        (tools / name).write_text(f'#!/bin/sh\nexec {shutil.which(name)} -F {home}/config "$@"\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    (home / "config").write_text(f"IdentityFile {home}/user\nUserKnownHostsFile {home}/known_hosts\n")
+    (home / "id_ed25519").write_bytes((home / "user").read_bytes())
+    (home / "id_ed25519").chmod(0o600)
+    Path("/etc/toytip").mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(Path("/etc/toytip").rmdir)
+        for host in of.WORKERS:
+            alone = hosts.words(
+                host, "unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /etc/toytip; exec "$@"', "-"
+            )
+            stack.enter_context(daemons.sshd(home, of.address(host), 22, session, alone))
+        done = subprocess.run(
+            ["sh", "-euxc", script], cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False,
+            env={**os.environ, **session, "HOME": str(tmp_path), "PATH": f"{tools}:{os.environ['PATH']}"},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lab is down" in done.stdout
+    assert not list(Path("/etc").glob("toytip/*")), "each host has its own"
+    store = Store(f"s3://{weed.PRIVATE}/toytip", "dev", Access(server.endpoint))
+    (predictions,) = store.versions("predictions")
+    assert predictions.rows == calm[1]["tables"]["predictions"]["rows"]
 
 
 def test_the_figures(capsys):

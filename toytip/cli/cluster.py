@@ -152,9 +152,9 @@ def doctor(
         raise typer.Exit(1)
 
 
-@cluster_app.command(epilog="Example:  toytip cluster certs --out tls --hosts 10.0.0.1,10.0.0.2,10.0.0.3")
+@cluster_app.command(epilog="Example:  toytip cluster certs --out certs --hosts 10.0.0.1,10.0.0.2,10.0.0.3")
 def certs(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("toytip-tls"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("certs"),
     hosts: Annotated[
         str, typer.Option("--hosts", help="Addresses or names of all hosts, with commas.")
     ] = "localhost,127.0.0.1",

@@ -32,6 +32,7 @@ class Definition(BaseModel):
     tls_key: str | None = None
     wait: int = Field(120, ge=1)
     hosts: tuple[str, ...] = ()
+    tls_on_hosts: str | None = None
     scheduler: str | None = None
     manifest: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)

@@ -52,6 +52,7 @@ def _merged(options: dict[str, Any], name: str, **ours: Any) -> dict[str, Any]:
 
 def _ssh(settings: Settings, found: Definition) -> Any:
     """Start a scheduler on the first host and workers on all; they have this process' interpreter, at the same path."""
+    import dask
     from distributed import SSHCluster
 
     scheme = "tls://" if tls.encrypted(settings) else None
@@ -63,11 +64,14 @@ def _ssh(settings: Settings, found: Definition) -> Any:
     scheduler = _merged(
         options, "scheduler_options", protocol=scheme, port=0, dashboard_address="127.0.0.1:8787"
     )
-    return SSHCluster(
-        [found.hosts[0], *found.hosts],
-        **{**options, "worker_options": workers, "scheduler_options": scheduler},
-        security=tls.security(settings), silence_logs=logging.CRITICAL,
-    )  # fmt: skip
+    ours = tls.security(settings)
+    # The processes there inherit Dask's config of this moment.
+    with dask.config.set(tls.on_hosts(found.tls_on_hosts) if scheme and found.tls_on_hosts else {}):
+        return SSHCluster(
+            [found.hosts[0], *found.hosts],
+            **{**options, "worker_options": workers, "scheduler_options": scheduler},
+            security=ours, silence_logs=logging.CRITICAL,
+        )  # fmt: skip
 
 
 def _slurm(settings: Settings, found: Definition) -> Any:

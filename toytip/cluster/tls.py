@@ -47,15 +47,21 @@ def in_dask(settings: Settings) -> dict[str, Any]:
     """Return Dask's config for these settings: what it passes on to processes that it starts elsewhere."""
     if not encrypted(settings):
         return {}
-    # Absolute: other processes, and other hosts, look from other folders.
-    files = {name: str(Path(getattr(settings, name)).absolute()) for name in FILES}
-    tls = {
-        f"distributed.comm.tls.{role}.{kind}": files[f"tls_{kind}"]
-        for role in ROLES
-        for kind in ("cert", "key")
-    }
-    tls["distributed.comm.tls.ca-file"] = files["tls_ca_file"]
-    return {**tls, "distributed.comm.require-encryption": True}
+    # Absolute: other processes look from other folders.
+    return _config(*(str(Path(getattr(settings, name)).absolute()) for name in FILES))
+
+
+def on_hosts(folder: str) -> dict[str, Any]:
+    """Return Dask's config for hosts that have their certificate in a folder of their own."""
+    return _config(*(f"{folder.rstrip('/')}/{name}" for name in ("ca.pem", "node.pem", "node.key")))
+
+
+def _config(authority: str, certificate: str, key: str) -> dict[str, Any]:
+    pair = {"cert": certificate, "key": key}
+    files = {f"distributed.comm.tls.{role}.{kind}": pair[kind] for role in ROLES for kind in pair}
+    return {
+        **files, "distributed.comm.tls.ca-file": authority, "distributed.comm.require-encryption": True,
+    }  # fmt: skip
 
 
 def security(settings: Settings) -> Any:
