@@ -63,7 +63,7 @@ $(CLUSTER_STAMP): $(STAMP)
 	@touch $@
 
 test-cluster: $(CLUSTER_STAMP)
-	$(BIN)/python -m pytest -m hosts tests/test_hosts.py tests/test_deployers.py $(ARGS)
+	$(BIN)/python -m pytest -m hosts tests/test_hosts.py tests/test_deployers.py tests/test_cluster.py $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)

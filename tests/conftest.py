@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,15 +186,15 @@ def cluster_of(
     binary = str(Path(sys.executable).parent / "dask")
     there: list[subprocess.Popen[bytes]] = []
 
-    def start(*words: str, **env: str) -> subprocess.Popen[bytes]:
+    def start(*words: str, within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
         there.append(subprocess.Popen(
-            [binary, *words, "--host", host, "--no-dashboard"], cwd=folder, env={**os.environ, **env},
+            [*within, binary, *words, "--host", host, "--no-dashboard"], cwd=folder, env={**os.environ, **env},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ))  # fmt: skip
         return there[-1]
 
-    def add(**env: str) -> subprocess.Popen[bytes]:
-        return start("worker", address, "--nthreads", "1", "--death-timeout", "5", **env)
+    def add(within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
+        return start("worker", address, "--nthreads", "1", "--death-timeout", "5", within=within, **env)
 
     try:
         scheduler = start("scheduler", "--port", port)

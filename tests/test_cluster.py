@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import re
 import shutil
 import stat
@@ -9,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import distributed
 import pytest
 
 import toytip as package
 from tests.conftest import cluster_of, summary_of, toytip
 from toytip.cluster import certs, definition, elastic, settled, standing
+from toytip.cluster.versions import enforced
 from toytip.config import Settings
 from toytip.errors import ClusterError, ConfigError
 
@@ -208,18 +211,16 @@ def test_workers_of_other_versions_and_places_that_are_not_shared(synthetic, tmp
         assert (
             "does not see what is written here; put it on a file system that all hosts mount" in done.stderr
         )
-        done = toytip(*run, "--source", synthetic.name, "--store", tmp_path / "store", cwd=synthetic.parent)
-        assert done.returncode == 1
-        assert "yellow_tripdata_2020-01.parquet: No such file" in done.stderr
         told = toytip("cluster", "doctor", "existing", "--source", synthetic, "--store", "relative", "--json",
                       cwd=tmp_path, TOYTIP_CLUSTERS=json.dumps({"existing": {"scheduler": address}}))  # fmt: skip
         assert told.returncode == 1, told.stderr
         checks = {check["name"]: check["ok"] for check in json.loads(told.stdout)["checks"]}
         assert [name for name, ok in checks.items() if not ok] == ["store"]
 
-        assert summary_of(toytip(*run, "--source", synthetic, "--store", tmp_path / "store"))["workers"] == 1
-        late = add(PYTHONPATH=str(other))
-        assert late.wait(60) != 0, "one that comes late is refused, too"
+        with distributed.Client(address) as client, enforced(client):
+            late = add(PYTHONPATH=str(other))
+            late.wait(60)
+            assert len(client.nthreads()) == 1, "one that comes late is refused, too"
 
     with cluster_of(tmp_path / "elsewhere", 0) as (address, _, add):
         add(PYTHONPATH=str(other))
@@ -229,6 +230,19 @@ def test_workers_of_other_versions_and_places_that_are_not_shared(synthetic, tmp
         assert re.search(
             rf"worker tcp://127.0.0.1:\d+ has toytip {version}; this client has {version}", done.stderr
         )
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a worker files of its own")
+def test_a_source_that_a_worker_does_not_have(synthetic, tmp_path):
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs tmpfs {synthetic}; exec "$@"', "-")
+    with cluster_of(tmp_path, 0) as (address, _, add):
+        add(within=hidden)
+        done = toytip("run", "--scheduler", address, "--source", synthetic, "--store", tmp_path / "store")
+    assert (done.returncode, done.stderr.count("error:")) == (1, 1)
+    assert re.search(
+        r"worker tcp://\S+ cannot read \S+2020-01.parquet: No such file or directory; put the", done.stderr
+    )
 
 
 @pytest.mark.cluster
@@ -252,7 +266,7 @@ def test_bounds_the_wrong_way_round():
         elastic.bounds(Settings(adapt="3:1"))
 
 
-@pytest.mark.cluster
+@pytest.mark.hosts
 def test_an_elastic_run_gives_the_same_model(synthetic, tmp_path):
     run = ("run", "--source", synthetic, "--rounds", 5, "--partition-rows", 500, "--json")
     sizes = [("--workers", 2), ("--adapt", "1:3")]

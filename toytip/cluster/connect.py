@@ -27,18 +27,24 @@ def connect(settings: Settings, *, strict: bool = True) -> Iterator[Any]:
     """
     address = address_of(settings)
     with _quietly(settings), reach(address, settings) if address else owned(settings) as client:
-        if strict and not starts_here(settings):
-            from toytip.cluster.versions import refuse_others
-
-            refuse_others(client)
         try:
-            yield client
+            with _same_versions(client, settings) if strict else contextlib.nullcontext():
+                yield client
         except (OSError, RuntimeError):
             if answers(client):
                 raise
             raise ClusterError(
                 f"the cluster at {client.scheduler.address} was lost; run again: what is whole is taken over"
             ) from None
+
+
+def _same_versions(client: Any, settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """Refuse processes of other versions; what this machine starts for the run has this process' own."""
+    if starts_here(settings):
+        return contextlib.nullcontext()
+    from toytip.cluster.versions import enforced
+
+    return enforced(client)
 
 
 @contextlib.contextmanager

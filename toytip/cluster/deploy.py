@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import ipaddress
 import logging
 from typing import Any
 
@@ -64,6 +66,8 @@ def _ssh(settings: Settings, found: Definition) -> Any:
     scheduler = _merged(
         options, "scheduler_options", protocol=scheme, port=0, dashboard_address="127.0.0.1:8787"
     )
+    if _is_address(found.hosts[0]):  # a name may mean another address there
+        scheduler.setdefault("host", found.hosts[0])
     ours = tls.security(settings)
     # The processes there inherit Dask's config of this moment.
     with dask.config.set(tls.on_hosts(found.tls_on_hosts) if scheme and found.tls_on_hosts else {}):
@@ -72,6 +76,12 @@ def _ssh(settings: Settings, found: Definition) -> Any:
             **{**options, "worker_options": workers, "scheduler_options": scheduler},
             security=ours, silence_logs=logging.CRITICAL,
         )  # fmt: skip
+
+
+def _is_address(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return host == "localhost"
 
 
 def _slurm(settings: Settings, found: Definition) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import platform
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -68,7 +70,8 @@ def _line(who: str, found: Any, wanted: dict[str, str]) -> str | None:
     return None
 
 
-def refuse_others(client: Any) -> None:
+@contextlib.contextmanager
+def enforced(client: Any) -> Iterator[None]:
     """Refuse a cluster in which any process has other versions, and every such worker that comes later.
 
     Raises ClusterError naming the first of them.
@@ -79,10 +82,15 @@ def refuse_others(client: Any) -> None:
             "install the same versions on every host: pip install -c constraints.txt"
         )
     client.register_plugin(SameVersions(here()))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            client.unregister_worker_plugin(PLUGIN)
 
 
 class SameVersions(WorkerPlugin):  # type: ignore[misc]
-    """Ends a worker that comes with other versions: Dask closes one whose plugins cannot be set up."""
+    """Ends a worker that comes with other versions; Dask itself would only log that its plugin failed."""
 
     name = PLUGIN
 
@@ -92,4 +100,5 @@ class SameVersions(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Any) -> None:
         """See WorkerPlugin. Raises ClusterError."""
         if line := _line(worker.address, here(), self.wanted):
+            worker.loop.add_callback(worker.close, reason=line)
             raise ClusterError(line)
