@@ -58,6 +58,8 @@ class Hosts:
             _ip("-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", host, "netns", switch)
             _ip("-n", space, "addr", "add", f"{address(host)}/24", "dev", "eth0")
             _ip("-n", space, "link", "set", "eth0", "up")
+            # By its default route a host finds out its own address.
+            _ip("-n", space, "route", "add", "default", "dev", "eth0")
             _ip("-n", switch, "link", "set", host, "master", "bridge", "up")
 
     def remove(self) -> None:

@@ -200,7 +200,7 @@ def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
             ["sh", "-euxc", script], cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False,
             env={**os.environ, **session, "HOME": str(tmp_path), "PATH": f"{tools}:{os.environ['PATH']}"},
         )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "lab is down" in done.stdout
     assert not list(Path("/etc").glob("toytip/*")), "each host has its own"
     store = Store(f"s3://{weed.PRIVATE}/toytip", "dev", Access(server.endpoint))
