@@ -98,13 +98,8 @@ def up(settings: Settings) -> str:
             f"cluster {name} is of kind existing: whoever started it at {found.scheduler} ends it"
         )
     if found.kind == "compose":
-        _compose(
-            settings,
-            "up",
-            "--detach",
-            "--wait",
-            *(("--scale", f"worker={settings.workers}") if settings.workers else ()),
-        )
+        scale = ["--scale", f"worker={settings.workers}"] if settings.workers else []
+        _compose(settings, "up", "--detach", "--wait", *scale)
         return str(found.scheduler)
     if there := standing_of(settings):
         raise ClusterError(
