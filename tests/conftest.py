@@ -6,9 +6,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,42 @@ def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, done.stdout
     return dict(json.loads(done.stdout))
+
+
+@contextlib.contextmanager
+def cluster_of(
+    folder: Path, workers: int
+) -> Iterator[tuple[str, subprocess.Popen[bytes], Callable[..., Any]]]:
+    """Yield a scheduler's address, its process, and what starts one more worker; all end with the context."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    host, port = address.split(":")
+    binary = str(Path(sys.executable).parent / "dask")
+    there: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: str, within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
+        there.append(subprocess.Popen(
+            [*within, binary, *words, "--host", host, "--no-dashboard"], cwd=folder, env={**os.environ, **env},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ))  # fmt: skip
+        return there[-1]
+
+    def add(within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
+        return start("worker", address, "--nthreads", "1", "--death-timeout", "5", within=within, **env)
+
+    try:
+        scheduler = start("scheduler", "--port", port)
+        for _ in range(workers):
+            add()
+        yield f"tcp://{address}", scheduler, add
+    finally:
+        for process in there:
+            process.terminate()
+        for process in there:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
 
 
 @pytest.fixture

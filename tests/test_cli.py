@@ -19,6 +19,7 @@ COMMANDS = [
     ("versions",), ("show",), ("trace",), ("impact",), ("diff",), ("tag",), ("rollback",), ("verify",), ("gc",),
     ("models", "list"), ("models", "show"), ("models", "compare"), ("models", "promote"), ("models", "rollback"),
     ("score",), ("serve",), ("backtest",), ("tune",),
+    ("cluster", "up"), ("cluster", "down"), ("cluster", "status"), ("cluster", "doctor"), ("cluster", "certs"),
 ]  # fmt: skip
 
 

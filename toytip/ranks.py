@@ -12,6 +12,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ TRIM = 10
 # two bytes a code, and these a row.
 ROOM = 4
 ROW_BYTES = 12
+# So long a rank may take to leave a training that is over.
+LEAVES_S = 5
 # So often the driver looks whether all ranks are still there.
 LOOK_S = 1
 
@@ -107,8 +110,9 @@ class _Held(NamedTuple):
     scratch: tempfile.TemporaryDirectory[str]
 
 
-# On a worker: what its ranks hold.
+# On a worker: what its ranks hold, and which of them are training.
 _HELD: dict[tuple[str, int], _Held] = {}
+_TRAINING: set[tuple[str, int]] = set()
 
 
 # A rank that has lost its peers, or its rows, says so in any of these ways; and so does a driver that has lost a rank.
@@ -139,10 +143,26 @@ def persistently(client: Any, task: Task) -> tuple[bytes, int]:
                     "the cluster was lost in the middle of train; run again: it goes on from the last checkpoint"
                 ) from None
             log.warning("training attempt %d of %d failed: %s", attempt, ATTEMPTS, reason)
+            with contextlib.suppress(*_LOST, ValueError):  # without a nanny nothing can be started again
+                _free(client)
     raise ClusterError(
         f"training failed {ATTEMPTS} times, at last with: {reason}; "
         "give the workers more memory, or use fewer; another run goes on from the last checkpoint"
     )
+
+
+def _free(client: Any) -> None:
+    """Start workers again whose rank does not leave a training that is over.
+
+    Of three ranks or more, XGBoost may let one wait for ever that is no neighbour of the one that was lost (seen in 3.2).
+    """
+    end = time.monotonic() + LEAVES_S
+    while inside := [w for w, there in client.run(_inside, on_error="ignore").items() if there]:
+        if time.monotonic() > end:
+            log.warning("ranks that wait for ever are started again: %s", ", ".join(inside))
+            client.restart_workers(inside, timeout=RETURN_S, raise_for_error=False)
+            return
+        time.sleep(LOOK_S)
 
 
 def _train(client: Any, task: Task) -> tuple[bytes, int]:
@@ -310,6 +330,19 @@ def _laid_down(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
 
 def _boost(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
     """Train as one of the ranks; the first returns the model's bytes and rounds."""
+    _TRAINING.add((token, number))
+    try:
+        return _boosted(token, number, job)
+    finally:
+        _TRAINING.discard((token, number))
+
+
+def _inside() -> bool:
+    """Tell whether a rank of this worker is training."""
+    return bool(_TRAINING)
+
+
+def _boosted(token: str, number: int, job: _Job) -> tuple[bytes, int] | None:
     held, worker, keeper = _HELD[token, number], distributed.get_worker(), job.keeper
 
     def seen(done: int, loss: float | None, booster: xgb.Booster) -> None:

@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 source_app = typer.Typer(help="Make and look at input files.", no_args_is_help=True)
 app.add_typer(source_app, name="source")
+cluster_app = typer.Typer(help="Bring clusters up and down, look at them, secure them.", no_args_is_help=True)
+app.add_typer(cluster_app, name="cluster")
 
 
 @app.callback(invoke_without_command=True)

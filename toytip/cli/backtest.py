@@ -8,7 +8,11 @@ import typer
 
 from toytip.cli.app import app
 from toytip.cli.options import (
+    AdaptOption,
     AsOfOption,
+    CaOption,
+    CertOption,
+    ClusterOption,
     DebugOption,
     DepthOption,
     EndpointOption,
@@ -17,6 +21,7 @@ from toytip.cli.options import (
     FeaturesOption,
     FromOption,
     JsonOption,
+    KeyOption,
     MemoryOption,
     MonthsOption,
     PopulationOption,
@@ -63,6 +68,11 @@ def backtest(
     threads_per_worker: ThreadsOption = None,
     memory_limit: MemoryOption = None,
     scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    adapt: AdaptOption = None,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
     start_method: StartOption = None,
     features: FeaturesOption = None,
     population: PopulationOption = None,

@@ -8,10 +8,15 @@ import typer
 
 from toytip.cli.app import app, source_app
 from toytip.cli.options import (
+    AdaptOption,
+    CaOption,
+    CertOption,
+    ClusterOption,
     DebugOption,
     EndpointOption,
     EnvOption,
     JsonOption,
+    KeyOption,
     MonthsOption,
     SchedulerOption,
     SourceOption,
@@ -26,6 +31,7 @@ def config(
     store: StoreOption = None,
     env: EnvOption = None,
     source: SourceOption = None,
+    cluster: ClusterOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -54,17 +60,22 @@ def synth(
     months: MonthsOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    adapt: AdaptOption = None,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Write a synthetic year of yellow trips, TLC-shaped, with known amounts of dirt."""
     settings = settings_of({**locals(), "synth_rows": rows, "synth_seed": seed})
-    from toytip import cluster
+    from toytip.cluster import connect
     from toytip.pipeline import plan
     from toytip.progress import Progress
 
     progress = Progress()
-    with cluster.connect(settings) as client, progress.live():
+    with connect(settings) as client, progress.live():
         made = plan.write_synthetic(client, settings, folder, progress)
     if json_:
         print_json(

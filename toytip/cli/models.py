@@ -8,10 +8,15 @@ import typer
 
 from toytip.cli.app import app
 from toytip.cli.options import (
+    AdaptOption,
+    CaOption,
+    CertOption,
+    ClusterOption,
     DebugOption,
     EndpointOption,
     EnvOption,
     JsonOption,
+    KeyOption,
     SchedulerOption,
     StoreOption,
     WorkersOption,
@@ -119,6 +124,11 @@ def promote(
     env: EnvOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    adapt: AdaptOption = None,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:

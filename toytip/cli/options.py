@@ -57,8 +57,27 @@ MemoryOption = Annotated[
     str | None, _option("--memory-limit", help="Memory per worker, as 4GB [default: its share]", panel=WORK)
 ]
 SchedulerOption = Annotated[
-    str | None, _option("--scheduler", help="Address of a running Dask scheduler, tcp://...", panel=WORK)
+    str | None,
+    _option("--scheduler", help="Address of a running Dask scheduler, tcp://... or tls://...", panel=WORK),
 ]
+ClusterOption = Annotated[
+    str | None,
+    _option(
+        "--cluster", help="Name of a cluster, as cluster/clusters.toml has it [default: local]", panel=WORK
+    ),
+]
+AdaptOption = Annotated[
+    str | None,
+    _option("--adapt", help="Fewest and most workers, MIN:MAX, as there is work for them", panel=WORK),
+]
+CaOption = Annotated[
+    str | None,
+    _option(
+        "--tls-ca-file", help="The authority's certificate, as `toytip cluster certs` makes it", panel=WORK
+    ),
+]
+CertOption = Annotated[str | None, _option("--tls-cert", help="This end's certificate", panel=WORK)]
+KeyOption = Annotated[str | None, _option("--tls-key", help="Its private key", panel=WORK)]
 StartOption = Annotated[
     str | None, _option("--start-method", help="forkserver or spawn [default: forkserver]", panel=WORK)
 ]

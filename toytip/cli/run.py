@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from toytip.cli.app import app
 from toytip.cli.options import (
+    AdaptOption,
+    CaOption,
+    CertOption,
+    ClusterOption,
     DebugOption,
     DepthOption,
     EndpointOption,
@@ -14,6 +18,7 @@ from toytip.cli.options import (
     FreshOption,
     GateOption,
     JsonOption,
+    KeyOption,
     MemoryOption,
     MonthsOption,
     ParamsOption,
@@ -50,6 +55,11 @@ def run(
     threads_per_worker: ThreadsOption = None,
     memory_limit: MemoryOption = None,
     scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    adapt: AdaptOption = None,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
     start_method: StartOption = None,
     train: TrainOption = None,
     valid: ValidOption = None,

@@ -34,10 +34,11 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     settings = Settings.load(
         **{name: value for name, value in given.items() if name in Settings.model_fields}
     )
-    if workers_needed and settings.scheduler is None:
-        from toytip.cluster import warm
+    from toytip.cluster import settled, starts_here, warm
 
-        warm(settings.start_method)
+    settings = settled(settings)
+    if workers_needed and settings.scheduler is None:
+        warm(settings.start_method if starts_here(settings) else "spawn")
     return settings
 
 

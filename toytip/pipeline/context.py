@@ -14,6 +14,7 @@ from typing import Any
 
 import toytip
 from toytip import cluster
+from toytip.cluster import sharing
 from toytip.config import Settings
 from toytip.errors import StoreError
 from toytip.progress import Progress
@@ -130,6 +131,8 @@ def opened(settings: Settings, tables: tuple[str, ...], progress: Progress) -> I
     with store.making(version), cluster.connect(settings) as client:
         context = Context(settings, store, client, progress, version)
         progress.say(f"version {version} in {store.shown}")
+        if not cluster.starts_here(settings):
+            sharing.refuse_unshared_store(client, store.root, store.env, store.access)
         _greet(client, settings, progress)
         left = store.abandoned()
         with progress.live():
@@ -154,7 +157,7 @@ def _greet(client: Any, settings: Settings, progress: Progress) -> None:
     workers = cluster.workers_of(client)
     threads = sum(info["nthreads"] for info in workers.values())
     progress.say(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
-    if settings.scheduler is None and threads > cluster.cores():
+    if cluster.starts_here(settings) and threads > cluster.cores():
         progress.say(
             f"warning: {threads} worker threads share {cluster.cores()} cores: "
             "it works, but no faster than one worker a core, and in more memory"

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, replace
 from functools import reduce
 from typing import Any
 
-from toytip import flow, metrics, packing
+from toytip import cluster, flow, metrics, packing
 from toytip import train as training
 from toytip.config import Settings
 from toytip.keeper import StoreKeeper
@@ -157,7 +157,10 @@ def fit(
         records = [record for record in parts if overlaps(record.key.month, span)]
         matrices[name] = flow.encoded(frame_of(records), encoding, name), records
     matrix, records = matrices["train"]
-    with context.progress.stage(shown_as, params.rounds) as stage:
+    with (
+        cluster.fixed(context.client, context.settings),
+        context.progress.stage(shown_as, params.rounds) as stage,
+    ):
 
         def show(event: dict[str, Any]) -> None:
             loss = event["log_loss"]

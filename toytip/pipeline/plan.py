@@ -7,7 +7,7 @@ from typing import Any
 
 from toytip import cluster, flow
 from toytip import source as sources
-from toytip.cluster import Shape
+from toytip.cluster import Shape, sharing
 from toytip.config import Settings, mask
 from toytip.errors import ConfigError, PlanError
 from toytip.fetch import Fetched, Fetcher
@@ -40,7 +40,7 @@ def prepare(settings: Settings, progress: Progress) -> Source | None:
     if settings.source is None:
         return None
     source = find(settings, progress)
-    if settings.scheduler is None:
+    if cluster.starts_here(settings):
         check(settings, progress, source, cluster.shape(settings))
     return source
 
@@ -80,8 +80,11 @@ def fetch(
 
 def settle(context: Context, source: Source | None) -> Source:
     """Return the source to work on: the one prepared, else the synthetic year, made where it is not there yet."""
-    checked = source is not None and context.settings.scheduler is None
+    here = cluster.starts_here(context.settings)
+    checked = source is not None and here
     source = source or synthetic(context)
+    if not here:
+        sharing.refuse_unreadable(context.client, [(f.uri, f.bytes, f.access) for f in source.files])
     if not checked:
         check(context.settings, context.progress, source, cluster.shape_of(context.client))
     return source
@@ -113,7 +116,7 @@ def write_synthetic(client: Any, settings: Settings, folder: str, progress: Prog
 
 def check(settings: Settings, progress: Progress, source: Source, shape: Shape) -> None:
     """Say the plan; raise ConfigError for a split that cannot be, PlanError where memory would not hold."""
-    split = plan_split(source.months, settings.train, settings.valid, settings.test)
+    plan_split(source.months, settings.train, settings.valid, settings.test)
     parts = source.parts(settings.partition_rows)
     progress.say(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
@@ -121,14 +124,7 @@ def check(settings: Settings, progress: Progress, source: Source, shape: Shape) 
     )
     if source.absent:
         progress.say(f"columns that this source does not have: {', '.join(source.absent)}")
-    learned = [span for name, span in split.spans().items() if name != "test"]
-    need = estimate(
-        learned=sum(f.rows for f in source.files if any(overlaps(f.month, span) for span in learned)),
-        largest=max(part.rows for part in parts),
-        features=len(feature_set(settings.features)) + len(rate_set(settings.features)),
-        threads=shape.threads,
-        ranks=shape.ranks,
-    )
+    need = needed(settings, source, shape)
     progress.say(f"memory: about {need / 1e6:,.0f} MB a worker, of {shape.limit / 1e6:,.0f} MB")
     if shape.limit and need > USABLE * shape.limit:
         raise PlanError(
@@ -136,6 +132,19 @@ def check(settings: Settings, progress: Progress, source: Source, shape: Shape) 
             f"{USABLE:.0%} can be used; try --partition-rows {settings.partition_rows // 4 or 1}, fewer --workers, "
             "fewer --threads-per-worker, or a larger --memory-limit"
         )
+
+
+def needed(settings: Settings, source: Source, shape: Shape) -> float:
+    """Estimate the bytes that the busiest worker needs for a source, with these settings."""
+    split = plan_split(source.months, settings.train, settings.valid, settings.test)
+    learned = [span for name, span in split.spans().items() if name != "test"]
+    return estimate(
+        learned=sum(f.rows for f in source.files if any(overlaps(f.month, span) for span in learned)),
+        largest=max(part.rows for part in source.parts(settings.partition_rows)),
+        features=len(feature_set(settings.features)) + len(rate_set(settings.features)),
+        threads=shape.threads,
+        ranks=shape.ranks,
+    )
 
 
 def estimate(*, learned: int, largest: int, features: int, threads: int, ranks: int) -> float:

@@ -1,0 +1,176 @@
+"""Several hosts on one machine: network namespaces on a bridge of their own, nothing of it attached to the real network.
+
+Each host has its address and its processes, and can be killed, cut off, or put behind a slow line. Needs root and iproute2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CLONE_NEWNET = 0x40000000
+NETWORK = "10.77.0"
+ADDRESSES = {"scheduler": 1, "w1": 11, "w2": 12, "w3": 13, "s3": 50, "client": 100}
+WORKERS = ("w1", "w2", "w3")
+missing = next(
+    (why for there, why in [(os.geteuid() == 0, "root"), (shutil.which("ip"), "iproute2")] if not there), ""
+)
+
+
+def address(host: str) -> str:
+    return f"{NETWORK}.{ADDRESSES[host]}"
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+@dataclass
+class Hosts:
+    """The hosts, and what was started on each."""
+
+    folder: Path
+    name: str = field(default_factory=lambda: f"tt{os.getpid()}")
+    running: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def space(self, host: str) -> str:
+        return f"{self.name}-{host}"
+
+    def build(self) -> None:
+        switch = self.space("switch")
+        _ip("netns", "add", switch)
+        _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", switch, "link", "set", "bridge", "up")
+        for host in ADDRESSES:
+            space = self.space(host)
+            _ip("netns", "add", space)
+            _ip("-n", space, "link", "set", "lo", "up")
+            _ip("-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", host, "netns", switch)
+            _ip("-n", space, "addr", "add", f"{address(host)}/24", "dev", "eth0")
+            _ip("-n", space, "link", "set", "eth0", "up")
+            # By its default route a host finds out its own address.
+            _ip("-n", space, "route", "add", "default", "dev", "eth0")
+            _ip("-n", switch, "link", "set", host, "master", "bridge", "up")
+
+    def remove(self) -> None:
+        for host in list(self.running):
+            self.kill(host)
+        for host in (*ADDRESSES, "switch"):
+            subprocess.run(["ip", "netns", "del", self.space(host)], check=False, capture_output=True)
+
+    def words(self, host: str, *command: Any) -> list[str]:
+        """Return a command that does something on a host."""
+        return ["nsenter", f"--net=/run/netns/{self.space(host)}", *map(str, command)]
+
+    def start(self, host: str, *command: Any, **env: str) -> subprocess.Popen[bytes]:
+        """Start something that stays; its output goes to a file of the host's name."""
+        with (self.folder / f"{host}.log").open("ab") as log:
+            process = subprocess.Popen(
+                self.words(host, *command), cwd=self.folder, env={**os.environ, **env}, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        self.running.setdefault(host, []).append(process)
+        return process
+
+    def kill(self, host: str) -> None:
+        """End everything on a host at once, as a power cut would."""
+        for process in self.running.pop(host, []):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+        found = subprocess.run(
+            ["ip", "netns", "pids", self.space(host)], capture_output=True, text=True, check=False
+        ).stdout
+        for pid in map(int, found.split()):  # what has left its process group
+            if pid != os.getpid():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def cut(self, host: str) -> None:
+        _ip("-n", self.space("switch"), "link", "set", host, "down")
+
+    def mend(self, host: str) -> None:
+        _ip("-n", self.space("switch"), "link", "set", host, "up")
+
+    def slow(self, host: str, *how: str) -> bool:
+        """Put a host behind a worse line (`delay 20ms loss 1%`); tell whether this kernel can."""
+        words = ["tc", "qdisc", "replace", "dev", "eth0", "root", "netem", *how]
+        return subprocess.run(self.words(host, *words), check=False, capture_output=True).returncode == 0
+
+
+@contextlib.contextmanager
+def built(folder: Path) -> Iterator[Hosts]:
+    """Build the hosts; whatever runs on them at the end is killed."""
+    hosts = Hosts(folder)
+    try:
+        hosts.build()
+        yield hosts
+    finally:
+        hosts.remove()
+
+
+@contextlib.contextmanager
+def inside(hosts: Hosts, host: str) -> Iterator[None]:
+    """Be on a host: this thread, and what it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with (
+        Path("/proc/thread-self/ns/net").open("rb") as before,
+        Path("/run/netns", hosts.space(host)).open("rb") as there,
+    ):
+        assert libc.setns(there.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        try:
+            yield
+        finally:
+            assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
+
+
+def dask(kind: str, *options: Any) -> list[str]:
+    return [str(Path(sys.executable).parent / "dask"), kind, *map(str, options)]
+
+
+def start_dask(hosts: Hosts, tls: Path | None, workers: tuple[str, ...] = WORKERS, **env: str) -> str:
+    """Start a scheduler and a worker on each host, as cluster/README.md has it; return the scheduler's address."""
+    scheme, files = (
+        (
+            "tls",
+            ("--tls-ca-file", tls / "ca.pem", "--tls-cert", tls / "node.pem", "--tls-key", tls / "node.key"),
+        )
+        if tls
+        else ("tcp", ())
+    )
+    there = f"{scheme}://{address('scheduler')}:8786"
+    hosts.start(
+        "scheduler",
+        *dask("scheduler", "--host", there, "--dashboard-address", "127.0.0.1:8787", *files),
+        **env,
+    )
+    for host in workers:
+        start_worker(hosts, host, there, *files, **env)
+    return there
+
+
+def start_worker(hosts: Hosts, host: str, there: str, *files: Any, **env: str) -> subprocess.Popen[bytes]:
+    scratch = hosts.folder / host
+    return hosts.start(
+        host,
+        *dask("worker", there, "--host", address(host), "--nthreads", 1, "--memory-limit", "2GB", "--no-dashboard",
+              "--local-directory", scratch, "--name", host, *files),
+        **env,
+    )  # fmt: skip
+
+
+def until(done: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.2)

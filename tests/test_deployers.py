@@ -1,0 +1,104 @@
+"""Clusters that toytip starts elsewhere, over a real sshd and a real Slurm: the same model as on this machine."""
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import daemons
+from tests import hosts as of
+from tests.conftest import summary_of, toytip
+
+pytestmark = pytest.mark.hosts
+OPTIONS = ("--rounds", 5, "--partition-rows", 500, "--json")
+
+
+@pytest.fixture(scope="module")
+def booster(synthetic, tmp_path_factory):
+    store = tmp_path_factory.mktemp("here")
+    return booster_of(
+        summary_of(toytip("run", "--source", synthetic, "--store", store, "--workers", 2, *OPTIONS))
+    )
+
+
+def booster_of(summary):
+    return (Path(summary["model"]["path"]) / "model.ubj").read_bytes()
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """Return what defines the cluster `lab` in toytip.toml, with certificates."""
+    monkeypatch.setenv("TOYTIP_STATE", str(tmp_path / "state"))
+
+    def define(**definition):
+        done = toytip("cluster", "certs", "--out", tmp_path / "tls")
+        assert done.returncode == 0, done.stderr
+        tls = {"tls_ca_file": "ca.pem", "tls_cert": "node.pem", "tls_key": "node.key"}
+        files = {name: str(tmp_path / "tls" / file) for name, file in tls.items()}
+        monkeypatch.setenv("TOYTIP_CLUSTERS", json.dumps({"lab": {**definition, **files}}))
+
+    return define
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def check(synthetic, folder, booster, **env):
+    """Run on a cluster that ends with the run; then on one that stays, which the doctor looks at."""
+    where = ("--source", synthetic, "--store", folder / "store", "--cluster", "lab")
+    summary = summary_of(toytip("run", *where, *OPTIONS, **env))
+    assert summary["workers"] == 2
+    assert booster_of(summary) == booster
+    assert not summary_of(toytip("cluster", "status", "lab", "--json", **env))["up"]
+
+    up = summary_of(toytip("cluster", "up", "lab", "--json", **env))
+    assert up["address"].startswith("tls://")
+    try:
+        told = toytip("cluster", "doctor", "lab", *where[:4], "--json", **env)
+        assert [c for c in json.loads(told.stdout)["checks"] if not c["ok"]] == [], told.stderr
+        again = summary_of(toytip("run", *where, "--fresh", *OPTIONS, **env))
+        assert booster_of(again) == booster
+    finally:
+        assert summary_of(toytip("cluster", "down", "lab", "--json", **env))["ended"]
+
+
+@pytest.mark.skipif(bool(daemons.no_sshd), reason=f"a private sshd needs {daemons.no_sshd}")
+def test_ssh(synthetic, tmp_path, booster, lab):
+    port = free_port()
+    daemons.keys(tmp_path)
+    loopback = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    connect = {
+        "port": port, "username": "root", "client_keys": [str(tmp_path / "user")],
+        "known_hosts": str(tmp_path / "known_hosts"),
+    }  # fmt: skip
+    options = {"connect_options": connect, "worker_options": loopback, "scheduler_options": loopback}
+    lab(
+        kind="ssh",
+        hosts=["127.0.0.1", "127.0.0.1"],
+        threads_per_worker=1,
+        memory_limit="2GB",
+        options=options,
+    )
+    env = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    with daemons.sshd(tmp_path, "127.0.0.1", port, env):
+        check(synthetic, tmp_path, booster)
+
+
+@pytest.mark.skipif(bool(of.missing or daemons.no_slurm), reason=f"a private Slurm needs {daemons.no_slurm}")
+def test_slurm(synthetic, tmp_path, booster, lab):
+    """On a host of its own: Slurm wants an address that is no loopback."""
+    options = {
+        "interface": "eth0", "walltime": "00:10:00", "local_directory": str(tmp_path / "scratch"),
+        "log_directory": str(tmp_path / "log"), "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
+        "python": sys.executable,
+    }  # fmt: skip
+    lab(kind="slurm", workers=2, threads_per_worker=1, memory_limit="1500MB", options=options)
+    (tmp_path / "hosts").mkdir()
+    with of.built(tmp_path / "hosts") as hosts, of.inside(hosts, "client"), daemons.slurm(tmp_path) as env:
+        check(synthetic, tmp_path, booster, **env)

@@ -1,0 +1,62 @@
+"""A run that was struck beside one that nobody disturbed: the same rows, values, metrics and model bytes, nothing half-made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from toytip import upkeep
+from toytip.schema import PREDICTIONS
+from toytip.stages.featurize import TABLE as FEATURES
+from toytip.store import Store
+
+# A run that nobody disturbed: the folder of its store, and its summary.
+Calm = tuple[Path, dict[str, Any]]
+TALLY: Counter[str] = Counter()
+
+
+def check_nothing_half(store: Store, calm: Calm) -> None:
+    """What is published verifies; and what a glob sees on a disk is whole."""
+    expected = {name: told["rows"] for name, told in calm[1]["tables"].items()}
+    for manifest in store.versions():
+        assert manifest.rows == expected[manifest.table]
+        assert not [
+            f for f in upkeep.verify(store, manifest.version, lambda _: None) if f.table == manifest.table
+        ]
+    if store.place.renames:
+        for table in ("features", "rejects", "predictions"):
+            pattern = f"{store.path(table)}/*/*/*/*.parquet"
+            if list(Path(store.path(table)).glob("*/*/*/*.parquet")):
+                query = f"select version, count(*) from read_parquet('{pattern}', hive_partitioning=true) group by 1"
+                assert {rows for _, rows in duckdb.sql(query).fetchall()} == {expected[table]}
+
+
+def count_rows(store: Store, summary: dict[str, Any], calm: Calm) -> None:
+    """Compare predictions and features with those of the undisturbed run, row for row, by trip."""
+    root, first = calm
+    undisturbed = Store(str(root), "dev")
+    for table in (PREDICTIONS, FEATURES):
+        versions = [s["tables"][table.name]["version"] for s in (first, summary)]
+        frames = [
+            [side.read(table, version, part) for part in side.published(table.name, version).parts]
+            for side, version in zip((undisturbed, store), versions, strict=True)
+        ]
+        ids = [Counter(i for frame in frames_of for i in frame["trip_id"].tolist()) for frames_of in frames]
+        TALLY["rows lost"] += sum((ids[0] - ids[1]).values())
+        TALLY["rows doubled"] += sum((ids[1] - ids[0]).values())
+        assert ids[0] == ids[1]
+        for a, b in zip(*frames, strict=True):
+            assert a.drop(columns="model_version", errors="ignore").equals(
+                b.drop(columns="model_version", errors="ignore")
+            )
+    assert summary["metrics"] == first["metrics"]
+    models = [
+        side.published("models", s["model"]["version"])
+        for side, s in ((undisturbed, first), (store, summary))
+    ]
+    boosters = [p.checksum for manifest in models for p in manifest.parts if p.path == "model.ubj"]
+    assert len(boosters) == 2
+    assert len(set(boosters)) == 1, "the same model bytes"

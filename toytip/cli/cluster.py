@@ -1,0 +1,176 @@
+"""`toytip cluster`: bring a cluster up and down, look at it, and make certificates for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toytip.cli.app import cluster_app
+from toytip.cli.options import (
+    AdaptOption,
+    CaOption,
+    CertOption,
+    DebugOption,
+    EndpointOption,
+    EnvOption,
+    FeaturesOption,
+    JsonOption,
+    KeyOption,
+    MemoryOption,
+    MonthsOption,
+    RowsOption,
+    SourceEndpointOption,
+    SourceOption,
+    StoreOption,
+    ThreadsOption,
+    WorkersOption,
+)
+from toytip.cli.shell import print_json, settings_of
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
+]
+
+
+@cluster_app.command(epilog="Example:  toytip cluster up lab --workers 16")
+def up(
+    name: NameArgument,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = None,
+    memory_limit: MemoryOption = None,
+    adapt: AdaptOption = None,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Start a cluster and leave it running; `toytip run --cluster NAME` then uses it."""
+    settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
+    from toytip.cluster import standing
+
+    address = standing.up(settings)
+    if json_:
+        print_json({"cluster": name, "address": address})
+    else:
+        typer.echo(f"{name} is up at {address}; `toytip cluster down {name}` ends it")
+
+
+@cluster_app.command(epilog="Example:  toytip cluster down lab")
+def down(name: NameArgument, json_: JsonOption = False, debug: DebugOption = False) -> None:
+    """End a cluster that was brought up."""
+    settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
+    from toytip.cluster import standing
+
+    ended = standing.down(settings)
+    if json_:
+        print_json({"cluster": name, "ended": ended})
+    else:
+        typer.echo(f"{name} is down" if ended else f"{name} was not up")
+
+
+@cluster_app.command(epilog="Example:  toytip cluster status lab")
+def status(
+    name: NameArgument,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show the workers of a cluster that is up."""
+    settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
+    from toytip.cluster import standing, workers_of
+    from toytip.cluster.connect import connect
+
+    if standing.address_of(settings) is None:
+        if json_:
+            print_json({"cluster": name, "up": False})
+        else:
+            typer.echo(f"{name} is not up; `toytip cluster up {name}` starts it")
+        return
+    with connect(settings, strict=False) as client:
+        there = [
+            {
+                "address": address, "host": info["host"], "threads": info["nthreads"],
+                "memory_limit": info["memory_limit"],
+            }
+            for address, info in workers_of(client).items()
+        ]  # fmt: skip
+        address, dashboard = client.scheduler.address, client.dashboard_link
+    if json_:
+        print_json(
+            {"cluster": name, "up": True, "address": address, "dashboard": dashboard, "workers": there}
+        )
+        return
+    typer.echo(f"{name} is up at {address}: {len(there)} workers; dashboard {dashboard}")
+    for worker in there:
+        typer.echo(
+            f"  {worker['address']}  {worker['threads']} threads  {worker['memory_limit'] / 1e6:,.0f} MB"
+        )
+
+
+@cluster_app.command(
+    epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip"
+)
+def doctor(
+    name: NameArgument,
+    source: SourceOption = None,
+    source_endpoint: SourceEndpointOption = None,
+    months: MonthsOption = None,
+    partition_rows: RowsOption = None,
+    features: FeaturesOption = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = None,
+    memory_limit: MemoryOption = None,
+    tls_ca_file: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Look whether a run on a cluster would work, and say what to do where not; exit code 1 then."""
+    settings = settings_of({**locals(), "cluster": name})
+    from toytip.pipeline.doctor import examine
+    from toytip.progress import Progress
+
+    checks = examine(settings, Progress())
+    well = all(check.ok for check in checks)
+    if json_:
+        print_json({"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]})
+    for check in () if json_ else checks:
+        typer.echo(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}")
+        if not check.ok and check.advice:
+            typer.echo(f"{'':<18} {check.advice}")
+    if not well:
+        raise typer.Exit(1)
+
+
+@cluster_app.command(epilog="Example:  toytip cluster certs --out certs --hosts 10.0.0.1,10.0.0.2,10.0.0.3")
+def certs(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("certs"),
+    hosts: Annotated[
+        str, typer.Option("--hosts", help="Addresses or names of all hosts, with commas.")
+    ] = "localhost,127.0.0.1",
+    json_: JsonOption = False,
+    debug: DebugOption = False,  # noqa: ARG001 - every command takes it, and `guarded` reads it
+) -> None:
+    """Make a certificate authority, and certificates of the nodes and the clients of a cluster; nothing is overwritten."""
+    from toytip.cluster import certs as maker
+
+    made = maker.make(out, [host.strip() for host in hosts.split(",") if host.strip()])
+    if json_:
+        print_json({"files": [str(path) for path in made]})
+        return
+    for path in made:
+        typer.echo(str(path))
+    typer.echo(
+        f"ca.pem goes to every host; node.pem and node.key to those of the cluster; client.* to who runs toytip. "
+        f"ca.key signs: keep it offline. Good for {maker.SIGNED_DAYS} days."
+    )

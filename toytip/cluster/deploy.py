@@ -1,0 +1,108 @@
+"""Starting clusters elsewhere, each with the deployer that Dask has for it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import ipaddress
+import logging
+from typing import Any
+
+from toytip.cluster import tls
+from toytip.cluster.definitions import Definition, definition
+from toytip.cluster.elastic import bounds
+from toytip.cluster.local import local
+from toytip.config import Settings
+from toytip.errors import ClusterError
+
+EXTRAS = {"ssh": "asyncssh", "slurm": "dask_jobqueue", "kubernetes": "dask_kubernetes"}
+
+
+def deploy(settings: Settings) -> Any:
+    """Start the cluster that the settings name, the default one on this machine; Dask's cluster object.
+
+    Raises ClusterError where an extra is missing, or the deployer fails.
+    """
+    found = definition(settings)
+    if extra := EXTRAS.get(found.kind):
+        _need(found.kind, extra)
+    start = {"local": lambda s, _: local(s), "ssh": _ssh, "slurm": _slurm, "kubernetes": _kubernetes}[
+        found.kind
+    ]
+    try:
+        return start(settings, found)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ClusterError(
+            f"cluster {settings.cluster or found.kind} could not be started: {said}; see its definition in clusters.toml"
+        ) from None
+
+
+def _need(kind: str, package: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        raise ClusterError(
+            f"a cluster of kind {kind} needs {package.replace('_', '-')}: pip install 'toytip[{kind}]'"
+        ) from None
+
+
+def _merged(options: dict[str, Any], name: str, **ours: Any) -> dict[str, Any]:
+    """Return what of the options stands under a name, with ours below it; what is None is left to the deployer."""
+    return {**{key: value for key, value in ours.items() if value is not None}, **options.get(name, {})}
+
+
+def _ssh(settings: Settings, found: Definition) -> Any:
+    """Start a scheduler on the first host and workers on all; they have this process' interpreter, at the same path."""
+    import dask
+    from distributed import SSHCluster
+
+    scheme = "tls://" if tls.encrypted(settings) else None
+    options = dict(found.options)
+    workers = _merged(
+        options, "worker_options", nthreads=settings.threads_per_worker, memory_limit=settings.memory_limit,
+        n_workers=max(1, (settings.workers or 0) // len(found.hosts)), protocol=scheme,
+    )  # fmt: skip
+    scheduler = _merged(
+        options, "scheduler_options", protocol=scheme, port=0, dashboard_address="127.0.0.1:8787"
+    )
+    if _is_address(found.hosts[0]):  # a name may mean another address there
+        scheduler.setdefault("host", found.hosts[0])
+    ours = tls.security(settings)
+    # The processes there inherit Dask's config of this moment.
+    with dask.config.set(tls.on_hosts(found.tls_on_hosts) if scheme and found.tls_on_hosts else {}):
+        return SSHCluster(
+            [found.hosts[0], *found.hosts],
+            **{**options, "worker_options": workers, "scheduler_options": scheduler},
+            security=ours, silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+
+
+def _is_address(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return host == "localhost"
+
+
+def _slurm(settings: Settings, found: Definition) -> Any:
+    """Start a scheduler here, and a job for each worker."""
+    from dask_jobqueue import SLURMCluster
+
+    limits, threads = bounds(settings), settings.threads_per_worker or 1
+    options = dict(found.options)
+    scheduler = _merged(options, "scheduler_options", dashboard_address="127.0.0.1:8787")
+    return SLURMCluster(**{
+        "cores": threads, "processes": 1, "memory": settings.memory_limit or "4GB", "silence_logs": logging.CRITICAL,
+        "n_workers": limits[0] if limits else settings.workers or 1,
+        "security": tls.security(settings) if tls.encrypted(settings) else None,
+        **options, "scheduler_options": scheduler,
+    })  # fmt: skip
+
+
+def _kubernetes(settings: Settings, found: Definition) -> Any:
+    """Have the Dask operator make what the manifest says; an address of the scheduler is forwarded to this machine."""
+    from dask_kubernetes.operator import KubeCluster
+
+    return KubeCluster(
+        custom_cluster_spec=found.manifest, security=tls.security(settings), quiet=True, **found.options
+    )

@@ -1,0 +1,126 @@
+"""TLS between client, scheduler and workers; and one line for a connection that it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+from toytip.config import Settings
+from toytip.errors import ConfigError
+
+FILES = ("tls_ca_file", "tls_cert", "tls_key")
+ROLES = ("client", "scheduler", "worker")
+KNOCK_S = 3
+
+
+def encrypted(settings: Settings) -> bool:
+    """Tell whether all connections must be encrypted. Raises ConfigError for files that lack, or cannot be read."""
+    given = [getattr(settings, name) for name in FILES]
+    if not any(given):
+        return False
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in FILES)
+    if not all(given):
+        raise ConfigError(f"TLS needs all three of {flags}; `toytip cluster certs` makes the files")
+    for path in given:
+        if not Path(path).is_file():
+            raise ConfigError(f"no file {path}; `toytip cluster certs` makes what {flags} name")
+    try:
+        _context(*given)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"{', '.join(given)}: not a certificate, its key and its authority: {error}"
+        ) from None
+    return True
+
+
+def _context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authority)
+    context.load_cert_chain(certificate, key)
+    context.check_hostname = False
+    return context
+
+
+def in_dask(settings: Settings) -> dict[str, Any]:
+    """Return Dask's config for these settings: what it passes on to processes that it starts elsewhere."""
+    if not encrypted(settings):
+        return {}
+    # Absolute: other processes look from other folders.
+    return _config(*(str(Path(getattr(settings, name)).absolute()) for name in FILES))
+
+
+def on_hosts(folder: str) -> dict[str, Any]:
+    """Return Dask's config for hosts that have their certificate in a folder of their own."""
+    return _config(*(f"{folder.rstrip('/')}/{name}" for name in ("ca.pem", "node.pem", "node.key")))
+
+
+def _config(authority: str, certificate: str, key: str) -> dict[str, Any]:
+    pair = {"cert": certificate, "key": key}
+    files = {f"distributed.comm.tls.{role}.{kind}": pair[kind] for role in ROLES for kind in pair}
+    return {
+        **files, "distributed.comm.tls.ca-file": authority, "distributed.comm.require-encryption": True,
+    }  # fmt: skip
+
+
+def security(settings: Settings) -> Any:
+    """Return Dask's Security: of these settings, else what Dask's own config has."""
+    import dask
+    from distributed import Security
+
+    with dask.config.set(in_dask(settings)):
+        return Security()
+
+
+def check_scheme(address: str, settings: Settings) -> None:
+    """Raise ConfigError where the address and the settings do not agree on TLS."""
+    there = security(settings).get_tls_config_for_role("client")
+    if address.startswith("tls://") and not (there["ca_file"] and there["cert"]):
+        raise ConfigError(
+            f"{address} needs certificates: --tls-ca-file, --tls-cert and --tls-key, or TOYTIP_TLS_*; "
+            "`toytip cluster certs` makes them"
+        )
+    if encrypted(settings) and not address.startswith("tls://"):
+        raise ConfigError(
+            f"{address} is not encrypted, and with certificates everything must be; write it as tls://..., "
+            "or leave out --tls-ca-file, --tls-cert and --tls-key"
+        )
+
+
+def reason(address: str, settings: Settings) -> str | None:
+    """Return why a scheduler that is there may have refused us, and what to do; None where TLS is not why."""
+    host, _, port = address.partition("://")[2].rpartition(":")
+    try:
+        speaks = _speaks_tls(host.strip("[]"), int(port))
+    except (OSError, ValueError):
+        return None
+    if address.startswith("tls://") and speaks:
+        return (
+            f"the scheduler at {address} and this client do not trust each other: {settings.tls_cert or 'the certificate'} "
+            "is of another authority than the scheduler's, or out of date; take client.pem, client.key and ca.pem from "
+            "where the cluster's were made"
+        )
+    if address.startswith("tls://"):
+        return (
+            f"the scheduler at {address} speaks no TLS; start it with --tls-ca-file, --tls-cert and --tls-key"
+        )
+    if speaks:
+        return (
+            f"the scheduler at {address} refuses plain connections: write it as tls://{host}:{port}, with "
+            "--tls-ca-file, --tls-cert and --tls-key"
+        )
+    return None
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    """Tell whether a server answers a TLS handshake; who it is does not matter here. Raises OSError where nobody listens."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(socket.create_connection((host, port), KNOCK_S))
+        try:
+            stack.enter_context(context.wrap_socket(plain))
+        except (OSError, ssl.SSLError):
+            return False
+        return True
