@@ -19,7 +19,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from toytip.ranks import TOPIC, Keeper, Task, persistently
+from toytip.rank import TOPIC, Keeper
+from toytip.ranks import Task, persistently
 from toytip.stages import infer, preprocess
 from toytip.values import Split
 
