@@ -43,7 +43,9 @@ class Builder:
         return done.stdout.strip()
 
     def base(self, image: str, suite: str = "trixie") -> None:
-        """Make an image of Debian and its Python, which stands in for the one of a registry."""
+        """Make an image of Debian and its Python, which stands in for the one of a registry; once in a storage."""
+        if image in self("images", "--format", "{{.Name}}:{{.Tag}}"):
+            return
         tar = self.folder / "base.tar"
         if not tar.exists():
             packages = "python3,python3-venv,ca-certificates"
@@ -77,7 +79,7 @@ class Host:
     def __init__(self, builder: Builder, image: str, name: str, address: str, hosts: Path) -> None:
         self.builder, self.name, self.address = builder, name, address
         self.container = builder("from", "--pull-never", image)
-        self.options = ["-v", f"{hosts}:/etc/hosts:ro"]
+        self.options = ["--no-hosts", "-v", f"{hosts}:/etc/hosts:ro"]
         self.log = builder.folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -141,6 +143,7 @@ def network(names: list[str], tag: str) -> Iterator[dict[str, str]]:
             ip("-n", space, "link", "set", "lo", "up")
         ip("-n", bridge, "link", "add", "br0", "type", "bridge")
         ip("-n", bridge, "link", "set", "br0", "up")
+        ip("-n", bridge, "addr", "add", "10.231.77.1/24", "dev", "br0")
         for number, (name, address) in enumerate(addresses.items()):
             ip(
                 "-n",
@@ -159,6 +162,8 @@ def network(names: list[str], tag: str) -> Iterator[dict[str, str]]:
             ip("-n", bridge, "link", "set", f"v{number}", "master", "br0", "up")
             ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
+            # It leads nowhere; from the route alone Dask knows which address is its own.
+            ip("-n", name, "route", "add", "default", "via", "10.231.77.1")
         yield addresses
     finally:
         for space in made:
