@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults test-cluster lint bench clean
+.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy lint bench clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-store   the store's promises on a real S3 server, which it installs"
 	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
 	@echo "make test-cluster runs on several hosts (network namespaces: as root), by SSH and by Slurm; prints the figures"
+	@echo "make test-deploy  docker-compose reads its file; the images are built and run (as root, with buildah)"
 	@echo "make lint     ruff, mypy and the import contracts alone"
 	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
@@ -64,6 +65,14 @@ $(CLUSTER_STAMP): $(STAMP)
 
 test-cluster: $(CLUSTER_STAMP)
 	$(BIN)/python -m pytest -m hosts tests/test_hosts.py tests/test_deployers.py tests/test_cluster.py $(ARGS)
+
+DEPLOY_STAMP := .venv/.deploy-installed
+$(DEPLOY_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deploy]'
+	@touch $@
+
+test-deploy: $(DEPLOY_STAMP)
+	$(BIN)/python -m pytest -m deploy tests/test_cluster_files.py tests/test_deploy.py $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)

@@ -1,0 +1,170 @@
+"""Containers without an engine, for the tests: images by buildah, a network namespace for each, and a bridge between them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+TOOLS = ("buildah", "mmdebstrap", "ip", "nsenter")
+
+
+def lacking() -> str | None:
+    """Return why no image can be built here; None where it can."""
+    if os.geteuid():
+        return "an image is built as root, and a network made"
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    return (
+        f"{', '.join(missing)} not here: apt install buildah mmdebstrap iproute2 util-linux"
+        if missing
+        else None
+    )
+
+
+class Builder:
+    """Buildah, with a storage of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.words = ["buildah", "--root", str(folder / "root"), "--runroot", str(folder / "run")]
+        os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
+
+    def __call__(self, *words: Any, timeout: float = 600) -> str:
+        """Run buildah; return what it says."""
+        command = [*self.words, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout.strip()
+
+    def base(self, image: str, suite: str = "trixie") -> None:
+        """Make an image of Debian and its Python, which stands in for the one of a registry; once in a storage."""
+        if image in self("images", "--format", "{{.Name}}:{{.Tag}}"):
+            return
+        tar = self.folder / "base.tar"
+        if not tar.exists():
+            packages = "python3,python3-venv,ca-certificates"
+            subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite, tar],
+                check=True, timeout=300,
+            )  # fmt: skip
+        container = self("from", "scratch")
+        self("add", "--quiet", container, tar, "/")
+        self("commit", "--quiet", "--rm", container, image)
+
+    def build(self, dockerfile: Path, context: Path, base: str, target: str) -> str:
+        """Build one target of a Dockerfile on a base that is here; return the image's name."""
+        certificates = "/etc/ssl/certs"  # a registry may be behind a proxy with an authority of its own
+        self(
+            "bud", "--layers", "--pull-never", "-v", f"{certificates}:{certificates}:ro", "--build-arg", f"BASE={base}",
+            "--target", target, "-t", f"localhost/{target}:test", "-f", dockerfile, context,
+        )  # fmt: skip
+        return f"localhost/{target}:test"
+
+    def end(self) -> None:
+        """Remove every container and image of this storage, and the storage."""
+        self("rm", "--all")
+        self("rmi", "--all", "--force")
+        shutil.rmtree(self.folder)
+
+
+class Host:
+    """A container with an address of its own, in which commands are run as its user."""
+
+    def __init__(self, builder: Builder, image: str, name: str, address: str, hosts: Path) -> None:
+        self.builder, self.name, self.address = builder, name, address
+        self.container = builder("from", "--pull-never", image)
+        self.options = ["--no-hosts", "-v", f"{hosts}:/etc/hosts:ro"]
+        self.log = builder.folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *words: str) -> list[str]:
+        """Return the command that runs another in the container, in its network."""
+        enter = ["nsenter", f"--net=/run/netns/{self.name}"]
+        return [*enter, *self.builder.words, "run", *self.options, self.container, "--", *words]
+
+    def run(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def start(self, *words: str) -> None:
+        """Start a service."""
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command(*words), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def healthy(self, check: list[str], within: float = 150) -> float:
+        """Wait until the health check says yes; return the seconds."""
+        start = time.monotonic()
+        assert self.process is not None
+        while time.monotonic() < start + within and self.process.poll() is None:
+            if self.run(*check, timeout=30).returncode == 0:
+                return time.monotonic() - start
+            time.sleep(0.5)
+        raise AssertionError(f"{self.name} is not healthy: {self.log.read_text()[-3000:]}")
+
+    def end(self) -> None:
+        """End what was started, and all that it has started."""
+        if self.process is not None:
+            for sign in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, sign)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(15)
+        for pid in subprocess.run(
+            ["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False
+        ).stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def network(names: list[str], tag: str) -> Iterator[dict[str, str]]:
+    """Make a network namespace for each name, on a bridge that no other network is attached to; yield their addresses."""
+
+    def ip(*words: str) -> None:
+        done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+
+    bridge, made = f"{tag}-bridge", []
+    addresses = {name: f"10.231.77.{number}" for number, name in enumerate(names, start=11)}
+    try:
+        for space in (bridge, *names):
+            ip("netns", "add", space)
+            made.append(space)
+            ip("-n", space, "link", "set", "lo", "up")
+        ip("-n", bridge, "link", "add", "br0", "type", "bridge")
+        ip("-n", bridge, "link", "set", "br0", "up")
+        ip("-n", bridge, "addr", "add", "10.231.77.1/24", "dev", "br0")
+        for number, (name, address) in enumerate(addresses.items()):
+            ip(
+                "-n",
+                bridge,
+                "link",
+                "add",
+                f"v{number}",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                name,
+            )
+            ip("-n", bridge, "link", "set", f"v{number}", "master", "br0", "up")
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+            ip("-n", name, "link", "set", "eth0", "up")
+            # It leads nowhere; from the route alone Dask knows which address is its own.
+            ip("-n", name, "route", "add", "default", "via", "10.231.77.1")
+        yield addresses
+    finally:
+        for space in made:
+            ip("netns", "del", space)
