@@ -193,8 +193,9 @@ def cluster_of(
         ))  # fmt: skip
         return there[-1]
 
-    def add(within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
-        return start("worker", address, "--nthreads", "1", "--death-timeout", "5", within=within, **env)
+    def add(*more: str, within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
+        words = ("worker", address, "--nthreads", "1", "--death-timeout", "5", *more)
+        return start(*words, within=within, **env)
 
     try:
         scheduler = start("scheduler", "--port", port)

@@ -1,10 +1,12 @@
 """cluster: definitions and what goes before them, certificates, who is refused, clusters that stay, elastic ones."""
 
+import contextlib
 import datetime as dt
 import json
 import os
 import re
 import shutil
+import socket
 import stat
 import sys
 import time
@@ -15,7 +17,7 @@ import pytest
 
 import toytip as package
 from tests.conftest import cluster_of, summary_of, toytip
-from toytip.cluster import certs, definition, elastic, settled, standing
+from toytip.cluster import certs, connect, definition, elastic, ranks, settled, standing
 from toytip.cluster.versions import enforced
 from toytip.config import Settings
 from toytip.errors import ClusterError, ConfigError
@@ -274,3 +276,24 @@ def test_an_elastic_run_gives_the_same_model(synthetic, tmp_path):
     models = [(Path(s["model"]["path"]) / "model.ubj").read_bytes() for s in summaries]
     assert models[0] == models[1]
     assert summaries[0]["metrics"] == summaries[1]["metrics"]
+
+
+def test_only_workers_that_announce_it_train(tmp_path):
+    with cluster_of(tmp_path, 1) as (address, _, add), distributed.Client(address) as client:
+        client.wait_for_workers(1, timeout=30)
+        assert len(ranks(client)) == 1, "where none does, all may"
+        add("--resources", "TRAIN=1")
+        client.wait_for_workers(2, timeout=30)
+        (chosen,) = ranks(client)
+        assert client.scheduler_info()["workers"][chosen.address]["resources"] == {"TRAIN": 1}
+
+
+def test_a_dashboard_port_that_is_taken_is_no_trouble():
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # somebody else has it, then
+            other.bind(("127.0.0.1", 8787))
+            other.listen()
+        with connect(Settings(workers=1)) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
+            assert "127.0.0.1" in client.dashboard_link
+            assert ":8787" not in client.dashboard_link

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import warnings
 from typing import Any
 
 from toytip.cluster.elastic import bounds
@@ -89,15 +90,18 @@ def local(settings: Settings) -> Any:
 
     planned, limits = shape(settings), bounds(settings)
     secure = {"protocol": "tls://", "security": security(settings)} if encrypted(settings) else {}
-    return distributed.LocalCluster(
-        n_workers=limits[0] if limits else planned.workers,
-        threads_per_worker=planned.threads,
-        memory_limit=planned.limit,
-        host="127.0.0.1",
-        dashboard_address=f"127.0.0.1:{_dashboard_port()}",
-        silence_logs=logging.CRITICAL,
-        **secure,
-    )
+    with warnings.catch_warnings():
+        # Dask finds another where somebody has just taken it, and warns.
+        warnings.filterwarnings("ignore", "Port 8787 is already in use")
+        return distributed.LocalCluster(
+            n_workers=limits[0] if limits else planned.workers,
+            threads_per_worker=planned.threads,
+            memory_limit=planned.limit,
+            host="127.0.0.1",
+            dashboard_address=f"127.0.0.1:{_dashboard_port()}",
+            silence_logs=logging.CRITICAL,
+            **secure,
+        )
 
 
 def _dashboard_port() -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
+TRAIN = "TRAIN"
+
 
 def cores() -> int:
-    """Return the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the cores this process may use: those that it is bound to, and a container's share of them."""
+    from dask.system import CPU_COUNT
+
+    return int(CPU_COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +46,19 @@ class Rank:
 
 
 def ranks(client: Any) -> list[Rank]:
-    """Return the workers that train: of each host as many as it has cores, which share them."""
+    """Return the workers that train: of each host as many as it has cores, which share them.
+
+    Where workers announce the resource TRAIN (`dask worker --resources TRAIN=1`), it is only they.
+    """
+    there = workers_of(client)
+    announced = {address: info for address, info in there.items() if info["resources"].get(TRAIN)}
     hosts: dict[str, list[str]] = {}
-    for address, info in workers_of(client).items():
+    for address, info in (announced or there).items():
         hosts.setdefault(info["host"], []).append(address)
-    there = client.run(cores, workers=[addresses[0] for addresses in hosts.values()])
+    counted = client.run(cores, workers=[addresses[0] for addresses in hosts.values()])
     chosen = []
     for addresses in hosts.values():
-        number = there[addresses[0]]
+        number = counted[addresses[0]]
         peers = tuple(addresses[:number])
         chosen += [
             Rank(address=a, threads=max(1, number // len(peers)), peers=tuple(addresses)) for a in peers
