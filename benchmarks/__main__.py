@@ -19,7 +19,7 @@ import psutil
 
 from benchmarks import plots, results
 from benchmarks.harness import measure
-from benchmarks.workloads import PEERS, Contender, Task, quality, toytip
+from benchmarks.workloads import PEERS, USUAL, Contender, Task, quality, toytip
 
 RESULTS = Path("benchmarks/results.jsonl")
 
@@ -35,7 +35,10 @@ def main() -> int:
     run.add_argument("--rounds", type=int, default=100)
     run.add_argument("--max-depth", type=int, default=8)
     run.add_argument("--workers", default="2", help="numbers of workers to run toytip on, as 1,2,4,8")
-    run.add_argument("--peers", default=",".join(PEERS), help="peers, with commas; none")
+    run.add_argument("--peers", default=",".join(USUAL), help=f"of {', '.join(PEERS)}; none")
+    run.add_argument(
+        "--weak", action="store_true", help="as many times the rows as workers, without peers: weak scaling"
+    )
     run.add_argument("--repeats", type=int, default=3)
     run.add_argument("--out", type=Path, default=RESULTS)
     run.set_defaults(do=_run)
@@ -52,22 +55,34 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    source = _year(options)
-    task = Task(source, rounds=options.rounds, max_depth=options.max_depth)
-    names = [] if options.peers == "none" else options.peers.split(",")
-    contenders = [toytip(int(count)) for count in options.workers.split(",")] + [
-        PEERS[name] for name in names
-    ]
+    counts = [int(count) for count in options.workers.split(",")]
+    names = [] if options.peers == "none" or options.weak else options.peers.split(",")
+    years = {count: _year(options, options.rows * (count if options.weak else 1)) for count in counts}
+    sides = [(toytip(count), years[count]) for count in counts]
+    sides += [(PEERS[name], years[counts[0]]) for name in names]
     rows = []
     for repeat in range(options.repeats):
-        for contender in contenders:
+        for contender, source in sides:
+            task = Task(source, rounds=options.rounds, max_depth=options.max_depth)
             rows.append(_measured(contender, task, options, repeat))
             results.append(options.out, rows[-1])
             _say("  ".join(f"{key} {rows[-1][key]}" for key in SHOWN))
     _say("")
+    return _told_weak(rows) if options.weak else _told(rows)
+
+
+def _told_weak(rows: list[dict[str, Any]]) -> int:
+    """Say how much of its speed alone a worker keeps among many, stage by stage and in all; years differ, so no AUC is odd."""
+    for workers, stage, kept in results.weak(rows):
+        _say(f"{workers} workers, {stage}: {kept:.2f}")
+    return 0
+
+
+def _told(rows: list[dict[str, Any]]) -> int:
+    """Say the ratios of the first contender to all others; 1 where a row is no result."""
     for value, what in (("seconds", "time"), ("peak_mb", "peak memory")):
-        for other, found in results.ratios(rows, contenders[0].name, value).items():
-            _say(f"{what} of {contenders[0].name} / {other}: {found}")
+        for other, found in results.ratios(rows, rows[0]["name"], value).items():
+            _say(f"{what} of {rows[0]['name']} / {other}: {found}")
     odd = results.out_of_band(rows)
     for row in odd:
         _say(f"no result: {row['name']} kept {row['kept']} rows, AUC {row['auc']:.5f}")
@@ -77,14 +92,14 @@ def _run(options: argparse.Namespace) -> int:
 SHOWN = ("name", "repeat", "seconds", "cpu_s", "peak_mb", "rows_per_s", "auc")
 
 
-def _year(options: argparse.Namespace) -> Path:
-    """Return the folder of the generated year; made where it is not there yet, by toytip."""
-    folder = options.data / f"synthetic-{options.rows}-{options.seed}"
+def _year(options: argparse.Namespace, size: int) -> Path:
+    """Return the folder of a generated year of so many trips a month; made where it is not there yet, by toytip."""
+    folder = options.data / f"synthetic-{size}-{options.seed}"
     if len(list(folder.glob("*.parquet"))) < 12:
         from benchmarks.year import write
 
-        _say(f"making a year of {options.rows:,} trips a month in {folder}")
-        write(folder, options.rows, options.seed)
+        _say(f"making a year of {size:,} trips a month in {folder}")
+        write(folder, size, options.seed)
     return Path(folder)
 
 

@@ -89,6 +89,25 @@ def ratios(rows: list[Row], name: str, value: str = "seconds") -> dict[str, Rati
     return found
 
 
+def weak(rows: list[Row]) -> list[tuple[int, str, float]]:
+    """Return, of runs whose rows grew with their workers, each stage's speed a worker, in shares of the fewest's.
+
+    One of (workers, stage, share) for every stage and for the whole; the means are of all repeats.
+    """
+    sides = {workers: side for (workers,), side in sorted(_groups(rows, "workers").items())}
+    told: list[tuple[int, str, float]] = []
+    for stage in (*next(iter(sides.values()))[0]["stages"], "end to end"):
+        seconds = {
+            workers: fmean(
+                row["seconds"] if stage == "end to end" else row["stages"].get(stage, 0.0) for row in side
+            )
+            for workers, side in sides.items()
+        }
+        first = next(iter(seconds.values()))
+        told += [(workers, stage, first / took) for workers, took in seconds.items() if took]
+    return told
+
+
 class Change(NamedTuple):
     """What has changed from one file of results to another."""
 

@@ -58,19 +58,21 @@ def toytip(workers: int) -> Contender:
     return Contender(f"toytip-{workers}", workers, command, told)
 
 
-def peer(name: str, workers: int = 2, *, alike: bool = True, whole: bool = True) -> Contender:
-    """Return a peer, by the name of its module."""
+def peer(
+    name: str, *more: str, workers: int = 2, alike: bool = True, whole: bool = True, called: str = ""
+) -> Contender:
+    """Return a peer, by the name of its module, with more of its flags."""
 
     def command(task: Task, out: Path) -> list[str]:
         return [
             "-m", f"benchmarks.peers.{name}", str(task.source), str(out), "--rounds", str(task.rounds),
-            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers),
+            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), *more,
         ]  # fmt: skip
 
     def told(measured: Measured, out: Path) -> dict[str, Any]:
         return {**json.loads(measured.out.splitlines()[-1]), "predictions": str(out / "version=1")}
 
-    return Contender(name, workers, command, told, alike, whole)
+    return Contender(called or name, workers, command, told, alike, whole)
 
 
 PEERS = {
@@ -82,8 +84,12 @@ PEERS = {
         peer("pandas_xgboost"),
         peer("dask_xgboost"),
         peer("original", alike=False),
+        peer("original", "--learn-from", "11", alike=False, called="original_year"),
     )
 }
+
+# A forest of eleven months takes longer than all the others together.
+USUAL = [name for name in PEERS if name != "original_year"]
 
 
 def quality(predictions: Path) -> float:

@@ -77,6 +77,13 @@ def test_what_is_no_result_is_said():
     assert results.out_of_band([*good, worse, fewer]) == [worse, fewer]
 
 
+def test_weak_scaling_is_each_workers_speed_in_shares_of_one_alone():
+    rows = [row("toytip-1", 0, 10, workers=1), row("toytip-4", 0, 12.5, workers=4, rows=400)]
+    rows += [row("toytip-1", 1, 10, workers=1), row("toytip-4", 1, 12.5, workers=4, rows=400)]
+    told = {(workers, stage): share for workers, stage, share in results.weak(rows)}
+    assert told == {(1, "train"): 1, (4, "train"): 0.8, (1, "end to end"): 1, (4, "end to end"): 0.8}
+
+
 def test_two_files_are_compared(tmp_path, monkeypatch, capsys):
     from benchmarks.__main__ import main
 

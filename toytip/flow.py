@@ -7,7 +7,7 @@ Between two barriers all that happens to a partition is one fused task. Nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -19,10 +19,12 @@ import dask.dataframe as dd
 import distributed
 import numpy as np
 import pandas as pd
+from dask.delayed import Delayed
+from dask.optimization import cull
 from distributed.comm import CommClosedError
 
 from toytip import reach, reader, source, splits, synth
-from toytip.cluster import ranks
+from toytip.cluster import at_once
 from toytip.errors import ClusterError
 from toytip.keeper import StoreKeeper
 from toytip.progress import Stage
@@ -258,14 +260,24 @@ def collect(
 ) -> list[Done]:
     """Compute a lazy series of Done, one task a partition; return them in the order of the partitions.
 
-    No more at once than cores can serve, and one: more workers would only displace each other's caches.
-    `names` say what the partitions are, should one be the end of every worker that meets it.
+    Where there are more workers than cores, no more are under way than these can serve, and one: they would only
+    displace each other's caches. `names` say what the partitions are, should one be the end of every worker that meets it.
     """
-    parts = iter(lazy.to_delayed())
-    futures = client.compute(list(islice(parts, sum(rank.threads for rank in ranks(client)) + 1)))
-    more = map(client.compute, parts)
+    parts, most = lazy.to_delayed(), at_once(client)
+    if most is None:
+        futures, more = client.compute(parts), iter(())
+    else:
+        more = map(client.compute, _apart(parts))
+        futures = list(islice(more, most))
     results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names, more=more)
     return [result.iloc[0] for result in results]
+
+
+def _apart(parts: Sequence[Delayed]) -> Iterator[Delayed]:
+    """Give every task a graph of its own: to hand one in takes a millisecond then, however many there are."""
+    graph = dict(parts[0].dask) if parts else {}
+    for part in parts:
+        yield Delayed(part.key, cull(graph, [part.key])[0])
 
 
 def each(

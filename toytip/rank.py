@@ -88,8 +88,10 @@ def hold(
     watched: list[pd.DataFrame],
     counts: tuple[int, ...],
     threads: int,
-) -> tuple[int, int]:
-    """Hold a share of the rows as matrices, from then on; return how many they are, and how many have a high tip.
+) -> tuple[int, int, bool]:
+    """Hold a share of the rows as matrices, from then on.
+
+    Return how many they are, how many have a high tip, and whether the scratch disk had room for the codes.
 
     `numbers` say which partitions `parts` are, where they are whole ones; `watched` are parts of the validation rows.
     """
@@ -104,7 +106,7 @@ def hold(
         train, label, quantize(valid, counts, threads) if valid else None, numbers,
         [_laid_down(order, folder / f"{k}.npy") for k, order in enumerate(orders)] if roomy else orders, scratch,
     )  # fmt: skip
-    return rows, int(label.sum())
+    return rows, int(label.sum()), roomy
 
 
 def _codes(part: pd.DataFrame) -> pd.DataFrame:

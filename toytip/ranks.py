@@ -109,7 +109,11 @@ def _train(client: Any, task: Task) -> tuple[bytes, int]:
     client.run(trim)  # what the row stages have left free is wanted now
     try:
         sums = _quantized(client, task, chosen, token)
-        rows, positives = (sum(column) for column in zip(*sums, strict=True))
+        rows, positives, roomy = (sum(column) for column in zip(*sums, strict=True))
+        if roomy < len(chosen):
+            log.warning(
+                "training holds its codes in memory: the scratch disk has no room (DASK_TEMPORARY_DIRECTORY)"
+            )
         keeper, alone = task.keeper, len(chosen) == 1
         job = Job(
             params=booster_params(task.params, bins_of(task.counts), positives / rows),
@@ -131,8 +135,8 @@ def _train(client: Any, task: Task) -> tuple[bytes, int]:
             client.run(rank_of.forget, token, on_error="ignore")
 
 
-def _quantized(client: Any, task: Task, chosen: list[Rank], token: str) -> list[tuple[int, int]]:
-    """Have every rank hold its share of the rows as a matrix; return the training rows and high tips of each."""
+def _quantized(client: Any, task: Task, chosen: list[Rank], token: str) -> list[tuple[int, int, bool]]:
+    """Have every rank hold its share of the rows as a matrix; return what each says of it."""
     shares = [_shared_out(client, frame, chosen, task.rows) for frame in (task.data, task.watched)]
     futures = [
         client.submit(
@@ -149,7 +153,7 @@ def _shared_out(
 ) -> list[tuple[list[int], list[Any]]]:
     """Compute a frame's partitions; return for each rank the numbers of those that it should take, and their futures.
 
-    Each is computed on the host where it is needed if that can be. Where there are fewer than ranks, every one is
+    Each is computed by the rank that needs it, if that can be: ranks are as many as cores. Where there are fewer than ranks, every one is
     dealt out over them all.
     """
     if frame is None:
@@ -165,7 +169,7 @@ def _shared_out(
         numbers = balanced(rows if rows and len(rows) == len(parts) else [1] * len(parts), len(chosen))
         shares = [[parts[number] for number in share] for share in numbers]
     return [
-        (share, client.compute(lazy, workers=list(rank.peers), allow_other_workers=True))
+        (share, client.compute(lazy, workers=[rank.address], allow_other_workers=True))
         for share, lazy, rank in zip(numbers, shares, chosen, strict=True)
     ]
 

@@ -45,6 +45,10 @@ class SourceFile:
         return f"etag:{self.modified}-{self.bytes}" if scheme_of(self.uri) == "s3" and self.modified else ""
 
 
+# A scheduler takes one to two milliseconds a task, on one core: half a minute a stage for so many.
+MOST_PARTITIONS = 20_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """The months of one taxi, in order of time."""
@@ -68,8 +72,13 @@ class Source:
         return tuple(f.name for f in FIELDS if all(f.name in file.absent for file in self.files))
 
     def parts(self, partition_rows: int) -> tuple[MonthPart, ...]:
-        """Cut every file into slices of about equal rows, none above `partition_rows`."""
-        return tuple(part for file in self.files for part in _slices(file, partition_rows))
+        """Cut every file into slices of about equal rows, none above `partition_rows`; or larger, see `coarse`."""
+        size = self.coarse(partition_rows)
+        return tuple(part for file in self.files for part in _slices(file, size))
+
+    def coarse(self, partition_rows: int) -> int:
+        """Return the rows of a partition at which there are not more of them than one scheduler can bear."""
+        return max(partition_rows, -(-self.rows // MOST_PARTITIONS))
 
 
 def _slices(file: SourceFile, partition_rows: int) -> list[MonthPart]:

@@ -34,6 +34,7 @@ class Peer:
         parser.add_argument("--max-depth", type=int, default=8)
         parser.add_argument("--eta", type=float, default=0.1)
         parser.add_argument("--workers", type=int, default=2)
+        parser.add_argument("--learn-from", type=int, default=1, help="months, of the original's way alone")
         self.options = parser.parse_args()
         self.files = sorted(self.options.source.glob("*.parquet"))
         self.months = [(int(file.stem[-7:-3]), int(file.stem[-2:])) for file in self.files]

@@ -38,11 +38,10 @@ def shape_of(client: Any) -> Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """A worker that trains: with how many threads, and the workers of its host, itself among them."""
+    """A worker that trains, and with how many threads."""
 
     address: str
     threads: int
-    peers: tuple[str, ...]
 
 
 def ranks(client: Any) -> list[Rank]:
@@ -52,18 +51,28 @@ def ranks(client: Any) -> list[Rank]:
     """
     there = workers_of(client)
     announced = {address: info for address, info in there.items() if info["resources"].get(TRAIN)}
+    chosen = []
+    for addresses, number in _by_host(client, announced or there):
+        training = addresses[:number]
+        chosen += [Rank(address=each, threads=max(1, number // len(training))) for each in training]
+    return chosen
+
+
+def at_once(client: Any) -> int | None:
+    """Return how many tasks should be under way where workers have more threads than cores; None where they have not."""
+    there = workers_of(client)
+    threads = sum(info["nthreads"] for info in there.values())
+    served = sum(number for _, number in _by_host(client, there))
+    return None if threads <= served else served + 1
+
+
+def _by_host(client: Any, workers: dict[str, dict[str, Any]]) -> list[tuple[list[str], int]]:
+    """Return the workers of each host, and the cores that it has."""
     hosts: dict[str, list[str]] = {}
-    for address, info in (announced or there).items():
+    for address, info in workers.items():
         hosts.setdefault(info["host"], []).append(address)
     counted = client.run(cores, workers=[addresses[0] for addresses in hosts.values()])
-    chosen = []
-    for addresses in hosts.values():
-        number = counted[addresses[0]]
-        peers = tuple(addresses[:number])
-        chosen += [
-            Rank(address=a, threads=max(1, number // len(peers)), peers=tuple(addresses)) for a in peers
-        ]
-    return chosen
+    return [(addresses, counted[addresses[0]]) for addresses in hosts.values()]
 
 
 def workers_of(client: Any) -> dict[str, dict[str, Any]]:

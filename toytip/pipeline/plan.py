@@ -21,11 +21,12 @@ from toytip.stages.rates import rate_set
 from toytip.synth import YEAR, Synth, file_name
 from toytip.values import TAXIS, Month, parse_months
 
-# Measured on three months of 16 million rows, one row group each, two workers, 11 and 19 features: the growth of a
-# worker's resident memory in the row stages, per row of a partition, and in training, per row that it holds.
+# Measured on a year of 24 million rows, two workers, 11 and 19 features: the growth of a worker's memory in the row
+# stages, per row of a partition, and in training, per row of its share: positions, gradients and margins, and the
+# codes once, which are on the scratch disk from then on (`docs/performance.md`).
 BYTES_PER_ROW = 900
-MATRIX_BYTES_PER_CODE = 5
-MATRIX_BYTES_PER_ROW = 75
+MATRIX_BYTES_PER_CODE = 2
+MATRIX_BYTES_PER_ROW = 70
 # A worker at rest, with all that it imports.
 BASE_BYTES = 250e6
 # Dask begins to spill above this share of a worker's limit.
@@ -122,6 +123,10 @@ def check(settings: Settings, progress: Progress, source: Source, shape: Shape) 
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
         f"{source.rows:,} rows, {len(parts)} partitions"
     )
+    if (size := source.coarse(settings.partition_rows)) > settings.partition_rows:
+        progress.say(
+            f"partitions of {size:,} rows: of {settings.partition_rows:,} they would be too many for one scheduler"
+        )
     if source.absent:
         progress.say(f"columns that this source does not have: {', '.join(source.absent)}")
     need = needed(settings, source, shape)

@@ -1,0 +1,55 @@
+"""What the scheduler costs: tasks that do nothing, handed in and collected as a run's are.
+
+    python -m benchmarks.scheduler --partitions 1000,10000,100000
+
+The workers are threads of this process, so that nothing but the graph, the scheduler and the driver takes time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import dask.dataframe as dd
+import distributed
+import pandas as pd
+import psutil
+
+from toytip import flow
+from toytip.progress import Progress
+
+
+def main() -> int:
+    """Print for every number of partitions what it takes to build their graph and to run it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
+    parser.add_argument("--partitions", default="1000,10000,100000")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    cluster = distributed.LocalCluster(
+        n_workers=options.workers, threads_per_worker=1, processes=False, dashboard_address=None
+    )
+    progress = Progress()
+    with cluster, distributed.Client(cluster) as client:
+        for count in map(int, options.partitions.split(",")):
+            start = time.perf_counter()
+            lazy = dd.from_map(_nothing, range(count), meta=flow.LAZY_DONE, enforce_metadata=False)
+            built = time.perf_counter()
+            with progress.stage("nothing", count) as stage:
+                flow.collect(client, lazy, stage)
+            ran = time.perf_counter()
+            memory = psutil.Process().memory_info().rss / 1e6
+            sys.stdout.write(
+                f"{count:>9,} partitions: built in {built - start:.1f} s, run in {ran - built:.1f} s, "
+                f"{(ran - start) / count * 1e3:.2f} ms each, {memory:,.0f} MB\n"
+            )
+            sys.stdout.flush()
+    return 0
+
+
+def _nothing(_number: int) -> pd.Series:
+    return pd.Series([flow.Done(1)], dtype=object, name="done")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
