@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import plots, results
+from benchmarks import plots, results, scale
 from benchmarks.harness import measure
 from benchmarks.workloads import PEERS, Task, quality, toytip
 
@@ -82,6 +82,24 @@ def test_weak_scaling_is_each_workers_speed_in_shares_of_one_alone():
     rows += [row("toytip-1", 1, 10, workers=1), row("toytip-4", 1, 12.5, workers=4, rows=400)]
     told = {(workers, stage): share for workers, stage, share in results.weak(rows)}
     assert told == {(1, "train"): 1, (4, "train"): 0.8, (1, "end to end"): 1, (4, "end to end"): 0.8}
+
+
+def test_the_model_of_cost_finds_what_made_the_times():
+    rows = []
+    for size in (1e6, 4e6, 16e6):
+        for workers in (1, 2):
+            share = size / workers
+            stages = {"featurize": 1 + 2e-6 * share, "train": 3 + 4e-8 * 5 * share, "infer": 1e-6 * share}
+            told = row(f"toytip-{workers}", 0, sum(stages.values()) + 4, workers=workers, cores=2)
+            rows.append({**told, "rows": size, "stages": stages})
+    costs = scale.fit(rows)
+    assert costs["featurize"] == pytest.approx((1, 2e-6))
+    assert costs["train"] == pytest.approx((3, 4e-8))
+    assert costs["the rest"].at(0) == pytest.approx(4)
+    given = {"rounds": 5, "depth": 8, "features": 11, "network": 1e9, "delay": 1e-4}
+    few, many = (scale.predict(costs, 1e9, workers, **given) for workers in (16, 64))
+    assert many["featurize"] < few["featurize"]
+    assert many["histograms"] > few["histograms"] > 0
 
 
 def test_two_files_are_compared(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """source: what is there, what is wrong with it, and which rows a partition holds."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.conftest import raw_table, write_months
 from toytip.errors import SourceError
 from toytip.reader import BATCH, load
 from toytip.schema import FIELDS
-from toytip.source import resolve
+from toytip.source import MOST_PARTITIONS, resolve
 from toytip.values import Month, MonthPart
 
 
@@ -176,3 +177,14 @@ def test_slices_in_any_order_are_the_file(groups, tmp_path):
     assert load(part(10, 12))["fare_amount"].to_pylist() == [299_989, 299_988], "the file is another now"
     with pytest.raises(SourceError, match="not all there"):
         load(part(299_999, 300_002))
+
+
+def test_too_many_partitions_for_one_scheduler_become_coarser(folder):
+    source = resolve(str(folder))
+    assert source.coarse(7) == 7
+    large = dataclasses.replace(
+        source, files=tuple(dataclasses.replace(file, rows=100_000_000) for file in source.files)
+    )
+    parts = large.parts(1_000)
+    assert MOST_PARTITIONS <= len(parts) <= MOST_PARTITIONS + len(large.files), "each file ends with a part"
+    assert sum(part.rows for part in parts) == large.rows
