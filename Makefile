@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults lint bench clean
+.PHONY: help install run test coverage test-store test-faults test-volume lint bench clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -12,6 +12,7 @@ help:
 	@echo "make coverage the tests again, with the lines that they reach, workers and all"
 	@echo "make test-store   the store's promises on a real S3 server, which it installs"
 	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
+	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
 	@echo "make lint     ruff, mypy and the import contracts alone"
 	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
@@ -55,6 +56,9 @@ test-store: $(STORE_STAMP)
 
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/test_faults.py $(ARGS)
+
+test-volume: $(STAMP)
+	$(BIN)/python -m pytest -m volume tests/test_monitor.py $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)

@@ -217,7 +217,9 @@ def kept(eleven, tmp_path_factory):
 def test_show(kept):
     _, where, first, _ = kept
     shown = summary_of(toytip("show", first["version"], *where, "--json"))
-    assert set(shown["tables"]) == {"features", "rejects", "encodings", "models", "predictions"}
+    assert set(shown["tables"]) == {
+        "features", "profiles", "rejects", "encodings", "models", "tallies", "predictions", "monitors",
+    }  # fmt: skip
     assert toytip("show", "first", *where).stdout.count("created") == 5
 
 
