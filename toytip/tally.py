@@ -129,9 +129,11 @@ def to_bytes(summary: Summary) -> bytes:
     for name in _SUMS:
         columns[name] = pa.array([getattr(summary[cell], name) for cell in cells], pa.int64())
     for name in _COUNTS:
-        columns[name] = pa.array([getattr(summary[cell], name) for cell in cells], pa.list_(pa.int64()))
+        counts = [getattr(summary[cell], name) for cell in cells]
+        ends = np.cumsum([0, *map(len, counts)], dtype=np.int32)
+        columns[name] = pa.ListArray.from_arrays(ends, np.concatenate([*counts, np.empty(0, np.int64)]))
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    pq.write_table(pa.table(columns), buffer, compression="zstd", use_dictionary=False)
     return buffer.getvalue()
 
 

@@ -159,13 +159,16 @@ def watch(
     reference = _performance("reference", then, then, share, labelled=True)
     readings: list[Reading] = []
     found: dict[str, list[Drift]] = {}
-    whole = profile.merge(profiles[month] for month in asked.features)
-    bands = _bands([drift.missing(profiles[month], population) for month in asked.features])
+    seen = {
+        month: drift.histograms(profiles[month], population) for month in {*asked.features, *asked.months}
+    }
+    whole = drift.histograms(profile.merge(profiles[month] for month in asked.features), population)
+    bands = _bands([{n: told.missing for n, told in seen[month].items()} for month in asked.features])
     reject_bands = _bands([rejects.get(month, {}) for month in asked.features])
     performance = []
     for month in asked.months:
         name = str(month)
-        told = [each for each in drift.drift(whole, profiles[month], population) if each.feature in gains]
+        told = [each for each in drift.drift(whole, seen[month]) if each.feature in gains]
         found[name] = sorted(told, key=lambda each: -gains[each.feature])
         readings += monitor.of_drift(name, found[name], gains, bounds)
         rates = {each.feature: each.missing for each in told}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,7 @@ CATEGORIES = (
     "work_hours",
     "pickup_weekday",
 )
+# Sums in a profile are in units of 1/1024.
 UNIT = 1024
 # A category is new, or has vanished, where it has at least this share of the trips on one side and none on the other: what
 # concerns fewer than one trip in a hundred cannot move a metric of all by more than 0.01.
@@ -53,39 +56,70 @@ class Drift:
     vanished: dict[str, float]
 
 
-def drift(reference: pd.DataFrame, month: pd.DataFrame, population: str = "all") -> list[Drift]:
-    """Return for every feature how far the month's trips of a population are from the reference's."""
-    sides = [_of(profiles, population) for profiles in (reference, month)]
-    names = sides[0]["feature"].drop_duplicates().tolist()
-    by_name = [dict(tuple(side.groupby("feature"))) for side in sides]
-    return [_drift(name, by_name[0][name], by_name[1].get(name, sides[1].iloc[:0])) for name in names]
+Counts = npt.NDArray[np.int64]
 
 
-def missing(profiles: pd.DataFrame, population: str = "all") -> dict[str, float]:
-    """Return the share of trips that lack each feature."""
-    trips = _of(profiles, population)
-    lacking = trips["trips"].where(trips["value"].isna(), 0)
-    shares = lacking.groupby(trips["feature"]).sum() / trips.groupby("feature")["trips"].sum()
-    return {str(name): float(share) for name, share in shares.items()}
+class Histogram(NamedTuple):
+    """How many trips have each value of a feature, in order; how many lack it; and the sum of the values."""
+
+    values: npt.NDArray[np.float64]
+    trips: Counts
+    lacking: int
+    total: float
+
+    @property
+    def rows(self) -> int:
+        """All the trips."""
+        return int(self.trips.sum()) + self.lacking
+
+    @property
+    def missing(self) -> float:
+        """The share of trips that lack the feature."""
+        return self.lacking / self.rows if self.rows else 1.0
+
+    @property
+    def mean(self) -> float:
+        """The mean of the values."""
+        return self.total / int(self.trips.sum())
 
 
-def trips_of(profiles: pd.DataFrame, population: str = "all") -> int:
-    """Return how many trips of a population some profiles are of."""
-    trips = _of(profiles, population)
-    return int(trips.groupby("feature")["trips"].sum().max()) if len(trips) else 0
+NOTHING = Histogram(np.empty(0), np.empty(0, np.int64), 0, 0.0)
 
 
-def _of(profiles: pd.DataFrame, population: str) -> pd.DataFrame:
-    return profiles[profiles["card"]] if population == "card" else profiles
+def histograms(profiles: pd.DataFrame, population: str = "all") -> dict[str, Histogram]:
+    """Return the histogram of every feature, of all trips of some profiles or of those paid by card."""
+    rows = profiles[profiles["card"]] if population == "card" else profiles
+    codes, names = pd.factorize(rows["feature"])
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    columns = [rows[name].to_numpy()[order] for name in ("value", "trips", "total")]
+    return {
+        str(name): _histogram(*(column[start:stop] for column in columns))
+        for name, (start, stop) in zip(names, pairwise(ends.tolist()), strict=True)
+    }
 
 
-def _drift(name: str, reference: pd.DataFrame, month: pd.DataFrame) -> Drift:
+def _histogram(values: npt.NDArray[np.float32], trips: Counts, totals: Counts) -> Histogram:
+    known = ~np.isnan(values)
+    found, place = np.unique(values[known].astype(np.float64), return_inverse=True)
+    counts = np.zeros(len(found), np.int64)
+    np.add.at(counts, place, trips[known])
+    return Histogram(found, counts, int(trips[~known].sum()), int(totals.sum()) / UNIT)
+
+
+def drift(reference: Mapping[str, Histogram], month: Mapping[str, Histogram]) -> list[Drift]:
+    """Return for every feature of the reference how far the month's trips are from it."""
+    return [_drift(name, told, month.get(name, NOTHING)) for name, told in reference.items()]
+
+
+def _drift(name: str, reference: Histogram, month: Histogram) -> Drift:
+    told = Drift(
+        feature=name, missing=month.missing, reference_missing=reference.missing, new={}, vanished={}
+    )
     values, expected, actual = _aligned(reference, month)
-    lacking = [_missing(side) for side in (reference, month)]
-    told = Drift(feature=name, missing=lacking[1], reference_missing=lacking[0], new={}, vanished={})
     if min(expected.sum(), actual.sum()) < FEWEST:
         return told
-    told = replace(told, mean=_mean(month), reference_mean=_mean(reference))
+    told = replace(told, mean=month.mean, reference_mean=reference.mean)
     if name in CATEGORIES:
         return replace(
             told,
@@ -104,29 +138,16 @@ def _drift(name: str, reference: pd.DataFrame, month: pd.DataFrame) -> Drift:
     )
 
 
-def _aligned(
-    reference: pd.DataFrame, month: pd.DataFrame
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _aligned(a: Histogram, b: Histogram) -> tuple[npt.NDArray[np.float64], Counts, Counts]:
     """Return all the values that there are, in order, and how many trips of each side have them."""
-    sides = [side.dropna(subset="value").groupby("value")["trips"].sum() for side in (reference, month)]
-    both = pd.concat(sides, axis=1).fillna(0).sort_index()
-    counts = both.to_numpy(np.int64)
-    return both.index.to_numpy(np.float64), counts[:, 0], counts[:, 1]
+    values = np.union1d(a.values, b.values)
+    counts = np.zeros((2, len(values)), np.int64)
+    for side, told in zip(counts, (a, b), strict=True):
+        side[np.searchsorted(values, told.values)] = told.trips
+    return values, counts[0], counts[1]
 
 
-def _missing(side: pd.DataFrame) -> float:
-    trips = int(side["trips"].sum())
-    return float(side["trips"][side["value"].isna()].sum() / trips) if trips else 1.0
-
-
-def _mean(side: pd.DataFrame) -> float:
-    known = side.dropna(subset="value")
-    return float(known["total"].sum() / UNIT / known["trips"].sum())
-
-
-def _only(
-    values: npt.NDArray[np.float64], here: npt.NDArray[np.int64], there: npt.NDArray[np.int64]
-) -> dict[str, float]:
+def _only(values: npt.NDArray[np.float64], here: Counts, there: Counts) -> dict[str, float]:
     shares = here / here.sum()
     found = (there == 0) & (shares >= SEEN)
     return {f"{value:g}": float(share) for value, share in zip(values[found], shares[found], strict=True)}
