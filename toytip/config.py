@@ -92,8 +92,8 @@ class Settings(BaseSettings):
     alert_share: float = Field(
         0.05, gt=0, le=1, description="how far the shares of card trips, and of tips among them, may move"
     )
-    alert_f1: float = Field(0.03, gt=0, le=1, description="F1 that may be lost by skill")
-    alert_log_loss: float = Field(0.03, gt=0, description="log loss that may be lost by skill")
+    alert_f1: float = Field(0.02, gt=0, le=1, description="F1 that may be lost by skill")
+    alert_log_loss: float = Field(0.02, gt=0, description="log loss that may be lost by skill")
     alert_auc: float = Field(0.03, gt=0, le=1, description="AUC among card trips that may be lost")
     alert_times: int = Field(2, ge=1, description="an alert rings when a bound is broken so often ..")
     alert_windows: int = Field(3, ge=1, description=".. in the last so many months, and in the latest")

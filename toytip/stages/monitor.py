@@ -30,8 +30,8 @@ class Bounds:
     wasserstein: float = 0.5
     gain: float = 0.005
     share: float = 0.05
-    f1: float = 0.03
-    log_loss: float = 0.03
+    f1: float = 0.02
+    log_loss: float = 0.02
     auc: float = 0.03
     times: int = 2
     windows: int = 3
