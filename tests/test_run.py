@@ -292,7 +292,7 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     published = {manifest.table for manifest in Store(str(tmp_path), "dev").versions()}
     on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
-    assert on_disk == published <= {"features", "rejects", "encodings"}
+    assert on_disk == published <= {"features", "profiles", "rejects", "encodings"}
     assert not list((tmp_path / "dev" / "_staging").iterdir())
 
 
