@@ -184,14 +184,14 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     summary_of(toytip("infer", *common))
     summary_of(toytip("postprocess", *common))
     measured = summary_of(toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
-    for table in ("features", "rejects", "predictions"):
+    for table in ("features", "profiles", "rejects", "tallies", "predictions"):
         assert tree(tmp_path / "dev" / table) == tree(store / "dev" / table)
     for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
         assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
     assert measured["metrics"] == done[0]["metrics"]
     listed = summary_of(toytip("versions", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
-        "trips", "rejects", "features", "encodings", "models", "scores", "predictions"
+        "trips", "rejects", "features", "profiles", "encodings", "models", "scores", "tallies", "predictions"
     }  # fmt: skip
 
 

@@ -64,10 +64,11 @@ def source_of(context: Context, model: Model) -> Source:
 
 
 def read(
-    store: Store, source: Source
+    store: Store, source: Source, summary: Summary | None = None
 ) -> tuple[Summary, dict[Month, pd.DataFrame], dict[Month, dict[str, float]]]:
-    """Read tallies and profiles, and the reject rates by month."""
-    summary = from_bytes(store.get(TALLIES, source.tallies.version, source.tallies.parts[0]))
+    """Read tallies, unless their summary is at hand, and profiles, and the reject rates by month."""
+    if summary is None:
+        summary = from_bytes(store.get(TALLIES, source.tallies.version, source.tallies.parts[0]))
     parts: dict[Month, list[pd.DataFrame]] = {}
     for part in source.profiles.parts:
         frame = store.read(PROFILES, source.profiles.version, part)
@@ -99,6 +100,7 @@ def run(
     months: str | None = None,
     labels_until: str | None = None,
     keep: bool = True,
+    summary: Summary | None = None,
 ) -> tuple[Monitored | None, Manifest | None]:
     """Monitor a model by what the store has; keep what was read as a version of `monitors`. None: no month to watch."""
     source = source_of(context, model)
@@ -106,7 +108,7 @@ def run(
     if asked is None:
         return None, None
     with context.progress.stage("monitor", len(asked.months)) as shown:
-        found = watch(model, asked, bounds_of(context.settings), *read(context.store, source))
+        found = watch(model, asked, bounds_of(context.settings), *read(context.store, source, summary))
         parents = [
             parent(source.tallies), parent(source.profiles), {"table": "models", "version": model.version},
         ]  # fmt: skip

@@ -98,12 +98,12 @@ def _stages(
     made = {**published, **encoded, **trained}
     if context.settings.gate == "off":
         predicted, evaluation = stages.predict(context, features, model)
-        watched, monitored = _monitor(context, model)
+        watched, monitored = _monitor(context, model, evaluation)
         return {**made, **predicted, **watched}, model, evaluation, monitored, None
     registry = registry_of(context.settings, source.taxi)
     rival = gate.rival_of(registry, model)
     predicted, evaluation = stages.predict(context, features, model, rival.model)
-    watched, monitored = _monitor(context, model)
+    watched, monitored = _monitor(context, model, evaluation)
     dry = context.settings.gate == "dry-run"
     try:
         gated = gate.submit(context, registry, rival, trained["models"], model, evaluation, dry=dry)
@@ -114,9 +114,11 @@ def _stages(
     return {**made, **predicted, **watched}, model, evaluation, monitored, gated
 
 
-def _monitor(context: Context, model: Model) -> tuple[Published, dict[str, Any] | None]:
+def _monitor(
+    context: Context, model: Model, evaluation: Evaluation
+) -> tuple[Published, dict[str, Any] | None]:
     """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
-    found, manifest = monitor.run(context, model)
+    found, manifest = monitor.run(context, model, summary=evaluation.summary)
     if found is None or manifest is None:
         context.progress.say("monitor: there is no month after those that were learned from")
         return {}, None
