@@ -18,6 +18,10 @@ from toytip.history import moment, resolve, rollback, tag, tags, untag
 from toytip.pipeline.identity import MODULES
 from toytip.store import Store
 
+# What a run publishes.
+TABLES = {
+    "features", "profiles", "rejects", "encodings", "models", "tallies", "predictions", "monitors",
+}  # fmt: skip
 FAST = ("--rounds", 6, "--max-depth", 3, "--workers", 2, "--json")
 
 
@@ -217,8 +221,8 @@ def kept(eleven, tmp_path_factory):
 def test_show(kept):
     _, where, first, _ = kept
     shown = summary_of(toytip("show", first["version"], *where, "--json"))
-    assert set(shown["tables"]) == {"features", "rejects", "encodings", "models", "predictions"}
-    assert toytip("show", "first", *where).stdout.count("created") == 5
+    assert set(shown["tables"]) == TABLES
+    assert toytip("show", "first", *where).stdout.count("created") == len(TABLES)
 
 
 def test_trace(kept):
@@ -240,7 +244,7 @@ def test_impact(kept):
     folder, where, _, second = kept
     file = folder / "yellow_tripdata_2020-02.parquet"
     hit = summary_of(toytip("impact", file.name, *where, "--json"))["versions"]
-    assert {row["table"] for row in hit} == {"features", "rejects", "encodings", "models", "predictions"}
+    assert {row["table"] for row in hit} == TABLES
     assert second["version"] in {row["version"] for row in hit}
     checksum = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
     assert summary_of(toytip("impact", checksum, *where, "--json"))["versions"] == hit

@@ -53,7 +53,7 @@ def test_the_summary_has_its_keys(done, synthetic):
     assert list(summary) == [
         "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
         "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
-        "reasons", "source_bytes_read", "leaks", "registry", "evaluation", "evaluation_file",
+        "reasons", "source_bytes_read", "leaks", "registry", "evaluation", "evaluation_file", "monitor",
     ]  # fmt: skip
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
@@ -184,14 +184,14 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     summary_of(toytip("infer", *common))
     summary_of(toytip("postprocess", *common))
     measured = summary_of(toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
-    for table in ("features", "rejects", "predictions"):
+    for table in ("features", "profiles", "rejects", "tallies", "predictions"):
         assert tree(tmp_path / "dev" / table) == tree(store / "dev" / table)
     for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
         assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
     assert measured["metrics"] == done[0]["metrics"]
     listed = summary_of(toytip("versions", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
-        "trips", "rejects", "features", "encodings", "models", "scores", "predictions"
+        "trips", "rejects", "features", "profiles", "encodings", "models", "scores", "tallies", "predictions"
     }  # fmt: skip
 
 
@@ -292,7 +292,7 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     published = {manifest.table for manifest in Store(str(tmp_path), "dev").versions()}
     on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
-    assert on_disk == published <= {"features", "rejects", "encodings"}
+    assert on_disk == published <= {"features", "profiles", "rejects", "encodings"}
     assert not list((tmp_path / "dev" / "_staging").iterdir())
 
 

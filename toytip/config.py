@@ -96,6 +96,23 @@ class Settings(BaseSettings):
         "on", description="judge, register and promote the model of a run; only judge it; or neither"
     )
 
+    alert_psi: float = Field(0.2, gt=0, description="PSI of a feature beyond which a month counts as drifted")
+    alert_ks: float = Field(0.15, gt=0, le=1, description="the same, of its Kolmogorov-Smirnov statistic")
+    alert_wasserstein: float = Field(
+        0.5, gt=0, description="the same, of its Wasserstein distance, in spreads of the reference"
+    )
+    alert_gain: float = Field(
+        0.005, ge=0, le=1, description="share of the model's gain below which a feature's drift is only told"
+    )
+    alert_share: float = Field(
+        0.05, gt=0, le=1, description="how far the shares of card trips, and of tips among them, may move"
+    )
+    alert_f1: float = Field(0.02, gt=0, le=1, description="F1 that may be lost by skill")
+    alert_log_loss: float = Field(0.02, gt=0, description="log loss that may be lost by skill")
+    alert_auc: float = Field(0.03, gt=0, le=1, description="AUC among card trips that may be lost")
+    alert_times: int = Field(2, ge=1, description="an alert rings when a bound is broken so often ..")
+    alert_windows: int = Field(3, ge=1, description=".. in the last so many months, and in the latest")
+
     synth_rows: int = Field(100_000, ge=1, description="trips a month in the built-in synthetic year")
     synth_seed: int = Field(2020, ge=0, description="its seed")
 

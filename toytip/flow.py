@@ -28,8 +28,8 @@ from toytip.cluster import at_once
 from toytip.errors import ClusterError
 from toytip.keeper import StoreKeeper
 from toytip.progress import Stage
-from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
-from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, summary
+from toytip.schema import PREDICTIONS, PROFILES, REJECTS, SCORES, TRIPS, Table
+from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile, summary
 from toytip.store import Store
 from toytip.tally import Summary, merge
 from toytip.values import Access, Encoding, Model, Month, MonthPart, PartRecord
@@ -126,6 +126,11 @@ def cleaned(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
 def featurized(trips: dd.DataFrame) -> dd.DataFrame:
     """Make `features` of kept trips."""
     return _map(trips, featurize.featurize, featurize.TABLE.empty())
+
+
+def profiled(features: dd.DataFrame) -> dd.DataFrame:
+    """Make `profiles` of features, one a partition."""
+    return _map(features, profile.profile, PROFILES.empty())
 
 
 @dataclass(frozen=True)

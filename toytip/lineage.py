@@ -11,7 +11,9 @@ from toytip.manifest import Manifest
 from toytip.store import Store
 from toytip.values import Month
 
-ORDER = ("predictions", "scores", "models", "encodings", "features", "trips", "rejects")
+ORDER = (
+    "predictions", "scores", "models", "encodings", "features", "trips", "rejects", "monitors", "tallies", "profiles",
+)  # fmt: skip
 
 
 def outcome(store: Store, version: str) -> Manifest:

@@ -60,8 +60,11 @@ def measure(tally: Tally) -> Metrics:
     }
 
 
-def auc(negatives: Counts, positives: Counts) -> float | None:
-    """Return the area under the ROC curve: the share of pairs in order, pairs in one bin counted half."""
+def auc(negatives: Counts | Floats, positives: Counts | Floats) -> float | None:
+    """Return the area under the ROC curve: the share of pairs in order, pairs in one bin counted half.
+
+    Of counts by bin of probability, or of what is expected of them.
+    """
     below = np.cumsum(negatives) - negatives
     pairs = float(positives.sum()) * float(negatives.sum())
     ordered = float((positives * (below + negatives / 2)).sum())

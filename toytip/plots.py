@@ -106,3 +106,57 @@ def _thresholds(axes: Any, told: dict[str, Any]) -> None:
     axes.set_xlabel("threshold")
     axes.set_ylim(0, 1.02)
     axes.legend(fontsize="small")
+
+
+def monitor(
+    days: Sequence[dict[str, Any]], psi: dict[str, dict[str, float | None]], bound: float, title: str
+) -> bytes:
+    """Draw the F1 of every day and of the week that it ends, beside that of always yes; and how far features moved: a PNG.
+
+    `psi` is by feature, most important first, and month.
+    """
+    figure = _figure()
+    figure.suptitle(title)
+    above, below = figure.subplots(2, 1, height_ratios=(2, 3))
+    _daily_f1(above, days)
+    _heat_map(figure, below, psi, bound)
+    return _png(figure)
+
+
+def _daily_f1(axes: Any, days: Sequence[dict[str, Any]]) -> None:
+    import matplotlib.dates as mdates
+
+    when = mdates.datestr2num([day["day"] for day in days])
+    weeks = [day["rolling"] for day in days]
+    nothing = float("nan")
+
+    def line(told: Sequence[dict[str, Any]], name: str) -> list[float]:
+        return [nothing if each[name] is None else each[name] for each in told]
+
+    axes.plot(when, line(days, "f1"), ".", color=INK[1], markersize=3, label="F1 of the day")
+    axes.plot(when, line(weeks, "f1"), color=INK[0], label="F1 of seven days")
+    axes.plot(when, line(weeks, "f1_always_yes"), color=GREY, linestyle="--", label="always yes, seven days")
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator())
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set_title("F1, day by day")
+    axes.legend(fontsize="small", ncols=3)
+
+
+SHOWN = 16
+
+
+def _heat_map(figure: Any, axes: Any, psi: dict[str, dict[str, float | None]], bound: float) -> None:
+    names = list(psi)[:SHOWN]
+    months = list(dict.fromkeys(month for told in psi.values() for month in told))
+    cells = [[psi[name][month] for month in months] for name in names]
+    plain = [[float("nan") if value is None else value for value in row] for row in cells]
+    drawn = axes.imshow(plain, aspect="auto", cmap="cividis", vmin=0, vmax=2 * bound)
+    axes.set_xticks(range(len(months)), months, rotation=45, fontsize="small")
+    axes.set_yticks(range(len(names)), names, fontsize="small")
+    for row, told in enumerate(cells):
+        for column, value in enumerate(told):
+            if value is not None and value >= bound / 2:
+                colour = "black" if value > bound else "white"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_title(f"PSI of the features, those that the model leans on most above; the bound is {bound:g}")
+    figure.colorbar(drawn, ax=axes, extend="max", shrink=0.8)

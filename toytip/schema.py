@@ -198,6 +198,35 @@ _CONTEXT = (Column("high_tip", "bool"), Column("split", "str"), Column("model_ve
 SCORES = Table("scores", (*_IDENTITY, *_CONTEXT))
 PREDICTIONS = Table("predictions", (*_IDENTITY, Column("prediction", "bool"), *_CONTEXT))
 
+# How often every feature has about each value, of card trips and the others apart: `value` is null where it is missing,
+# `total` the sum of the values in units of 1/1024.
+PROFILES = Table(
+    "profiles",
+    (
+        Column("feature", "str"),
+        Column("card", "bool"),
+        Column("value", "float32"),
+        Column("trips", "int64"),
+        Column("total", "int64"),
+    ),
+)
+# What monitoring read of a month: of a kind (drift, missing, ..), the name of a feature, reason or metric, and a measure.
+# `bound` is null where nothing is bounded; `beyond` says that this month is, `alert` that the rule has rung.
+MONITORS = Table(
+    "monitors",
+    (
+        Column("kind", "str"),
+        Column("name", "str"),
+        Column("measure", "str"),
+        Column("value", "float64"),
+        Column("reference", "float64"),
+        Column("effect", "float64"),
+        Column("bound", "float64"),
+        Column("beyond", "bool"),
+        Column("alert", "bool"),
+    ),
+)
+
 # A trip's id is decimal, so that a person can read it: taxi, year and month of the file, row in the file.
 _ROWS_IN_FILE = 10**9
 _MONTHS = 10**6

@@ -9,7 +9,7 @@ passengers is made up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -43,16 +43,26 @@ DIRT = {
 }
 DISPATCH = 0.02  # trips without passenger count, rate and payment type: real trips, to be kept
 
+Plant = Literal["distance", "card", "skill"]
+KILOMETRES = 1.609344
+TO_CASH = 0.3
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synth:
-    """The recipe: trips a month, on average over the year, and the seed."""
+    """The recipe: trips a month, on average over the year, the seed, and whether the year drifts.
+
+    `plant` is a drift of one kind, for monitoring to find: `distance`, which the meter tells in kilometres; `card`, of which
+    three in ten become cash; `skill`: who tips is drawn anew among the trips paid by card, as many as before.
+    """
 
     rows: int = 100_000
     seed: int = 2020
+    drift: bool = True
+    plant: Plant | None = None
 
 
 def file_name(month: Month) -> str:
@@ -79,7 +89,8 @@ def generate(month: Month, recipe: Synth) -> pa.Table:
     """Return the month's raw file, under the TLC's names and types; the same for the same month and recipe."""
     rng = np.random.default_rng([recipe.seed, month.year, month.month])
     rows = month_rows(month, recipe.rows)
-    trips = _trips(rng, month, rows)
+    trips = _trips(rng, month, rows, float(DRIFT[month.month - 1]) if recipe.drift else 0.0)
+    _plant(np.random.default_rng([recipe.seed, month.year, month.month, 1]), trips, recipe.plant)
     _soil(rng, trips, month, dirt(month, recipe.rows))
     return pa.table({name: _column(name, values, rows) for name, values in trips.items()})
 
@@ -99,8 +110,7 @@ def _city() -> tuple[Floats, Floats, Floats]:
     return east, north, weight
 
 
-def _trips(rng: np.random.Generator, month: Month, rows: int) -> dict[str, Any]:
-    drift = DRIFT[month.month - 1]
+def _trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
     east, north, weight = _city()
     radius = np.hypot(east, north)
     weight = weight * (1 + drift * 0.25 * radius)
@@ -198,6 +208,22 @@ def _tips(rng: np.random.Generator, generous: Floats, due: Floats, fare: Floats)
     dollars = np.maximum(1.0, np.floor(fare * rng.uniform(0.06, 0.24, rows)))
     none = rng.random(rows) < 0.06
     return np.where(none, 0.0, np.where(_coin(rng, generous), button, dollars))
+
+
+def _plant(rng: np.random.Generator, trips: dict[str, Any], plant: Plant | None) -> None:
+    """Let one thing drift, in place."""
+    card = np.flatnonzero(trips["payment_type"] == 1)
+    due = trips["total_amount"] - trips["tip_amount"]
+    if plant == "distance":
+        trips["trip_distance"] = np.round(trips["trip_distance"] * KILOMETRES, 2)
+    elif plant == "card":
+        cash = card[rng.random(len(card)) < TO_CASH]
+        trips["payment_type"][cash] = 2
+        trips["tip_amount"][cash] = 0.0
+    elif plant == "skill":
+        high = rng.permutation(trips["tip_amount"][card] > 0.2 * trips["fare_amount"][card])
+        trips["tip_amount"][card] = np.round(trips["fare_amount"][card] * np.where(high, 0.25, 0.1), 2)
+    trips["total_amount"] = np.round(due + trips["tip_amount"], 2)
 
 
 def _soil(rng: np.random.Generator, trips: dict[str, Any], month: Month, amounts: dict[str, int]) -> None:

@@ -5,12 +5,15 @@ All is kept in whole numbers (losses in units of 2^-32), so that the order of me
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, fields
 from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 # Probabilities are counted in bins of 2^-14: thresholds are exact in float32, and the error that bins bring
 # into the AUC is bounded by the pairs that share a bin (`metrics.auc_error`). Days and slices, of which there are
@@ -110,3 +113,50 @@ def days(summary: Summary, split: str, population: str, predictor: str = "model"
     """Return the tallies of a split's days, in order of time."""
     told = sorted(slices(summary, split, population, predictor).items())
     return [part for (name, _), part in told if name == "day"]
+
+
+_SUMS = ("true_positives", "false_positives", "log_loss", "squared_error", "log_loss_positives")
+_COUNTS = ("negatives", "positives")
+
+
+def to_bytes(summary: Summary) -> bytes:
+    """Return a summary as a parquet file, a row for each cell: the same bytes for the same summary."""
+    cells = sorted(summary)
+    columns: dict[str, pa.Array] = {
+        name: pa.array([getattr(cell, name) for cell in cells], pa.bool_() if name == "card" else pa.string())
+        for name in Cell._fields
+    }
+    for name in _SUMS:
+        columns[name] = pa.array([getattr(summary[cell], name) for cell in cells], pa.int64())
+    for name in _COUNTS:
+        counts = [getattr(summary[cell], name) for cell in cells]
+        ends = np.cumsum([0, *map(len, counts)], dtype=np.int32)
+        columns[name] = pa.ListArray.from_arrays(ends, np.concatenate([*counts, np.empty(0, np.int64)]))
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, compression="zstd", use_dictionary=False)
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> Summary:
+    """Read back what `to_bytes` gave."""
+    table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
+    cells = zip(*(table[name].to_pylist() for name in Cell._fields), strict=True)
+    sums = [table[name].to_pylist() for name in _SUMS]
+    counts = [table[name].combine_chunks() for name in _COUNTS]
+    return {
+        Cell(*cell): Tally(
+            *(side[row].values.to_numpy(zero_copy_only=False) for side in counts),
+            *(column[row] for column in sums),
+        )
+        for row, cell in enumerate(cells)
+    }
+
+
+def by_day(summary: Summary) -> dict[str, tuple[Tally, Tally]]:
+    """Return the tallies of the model by day, as `2023-01-31`, in order of time: of card trips, and of the others."""
+    found: dict[str, tuple[Tally, Tally]] = {}
+    for cell, tally in sorted(summary.items(), key=lambda item: item[0].value):
+        if cell.slice == "day" and cell.predictor == "model":
+            card, other = found.get(cell.value, (Tally.empty(COARSE), Tally.empty(COARSE)))
+            found[cell.value] = (card.merge(tally), other) if cell.card else (card, other.merge(tally))
+    return found

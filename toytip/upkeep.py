@@ -19,6 +19,7 @@ from toytip.store import MANIFESTS, REPORTS, Store
 from toytip.values import PartRecord
 
 READERS = 8
+TOGETHER = (("features", "rejects", "trips", "profiles"), ("predictions", "tallies"))
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ def _needed(store: Store, versions: list[Manifest], keep: int) -> set[tuple[str,
         if name not in needed:
             needed.add(name)
             parents = [(p["table"], p["version"]) for p in manifest.parents if "table" in p]
-            # Features and rejects are one stage's: neither is whole without the other.
-            parents += [(t, manifest.version) for t in ("features", "rejects", "trips")]
+            # Features, profiles and rejects are one stage's, as predictions and tallies: none is whole without the others.
+            group = next((each for each in TOGETHER if manifest.table in each), ())
+            parents += [(t, manifest.version) for t in group]
             todo += [by_name[parent] for parent in parents if parent in by_name]
     return needed
 

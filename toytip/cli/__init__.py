@@ -3,7 +3,7 @@
 Heavy imports stand inside the commands, so that `--help` answers at once.
 """
 
-from toytip.cli import run, stages, models, serve, backtest, tune, look, history, upkeep, cluster  # noqa: F401, I001 - they register themselves, in the order of the help
+from toytip.cli import run, stages, models, serve, backtest, tune, monitor, look, history, upkeep, cluster  # noqa: F401, I001 - they register themselves, in the order of the help
 from toytip.cli.app import app
 from toytip.cli.shell import guarded
 

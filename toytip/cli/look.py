@@ -57,6 +57,17 @@ def synth(
         int | None,
         typer.Option("--seed", help="Seed of the random numbers [default: 2020]", show_default=False),
     ] = None,
+    plant: Annotated[
+        str | None,
+        typer.Option(
+            "--plant",
+            help="A drift for `toytip monitor` to find: distance, card or skill [default: none]",
+            show_default=False,
+        ),
+    ] = None,
+    steady: Annotated[
+        bool, typer.Option("--steady", help="Without the drift of 2020: every month alike but for its size.")
+    ] = False,
     months: MonthsOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -76,7 +87,7 @@ def synth(
 
     progress = Progress()
     with connect(settings) as client, progress.live():
-        made = plan.write_synthetic(client, settings, folder, progress)
+        made = plan.write_synthetic(client, settings, folder, progress, plant=plant, drift=not steady)
     if json_:
         print_json(
             {

@@ -34,6 +34,12 @@ def show(summary: dict[str, Any]) -> None:
     )
     if told := summary["registry"]:
         show_decision(told, console)
+    if told := summary["monitor"]:
+        console.print(
+            f"monitor: {len(told['alerts'])} alerts in {told['months'][-1]}; `toytip monitor` tells"
+            if told["alerts"]
+            else f"monitor: nothing rings in {told['months'][-1]}"
+        )
     for name in ("predictions", "features", "rejects"):
         console.print(f"{name:<12} {summary['tables'][name]['path']}", soft_wrap=True)
     console.print(f"{'model':<12} {model['path']}", soft_wrap=True)

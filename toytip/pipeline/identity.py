@@ -12,13 +12,14 @@ from toytip.manifest import digest
 from toytip.values import MonthPart, PartRecord
 
 _ROW = ("errors", "values", "schema", "flow")
+_FEATURES = ("stages/featurize", "stages/profile", "splits")
 _LEARN = (*_ROW, "splits", "stages/preprocess", "stages/rates")
 _TRAIN = ("boost", "ranks", "train", "tally", "stages/infer", "stages/postprocess", "stages/summary")
 # The modules that decide what a stage makes; a test compares them with what the stages really import.
 MODULES = {
     "clean": (*_ROW, "reader", "stages/conform", "stages/clean"),
-    "read": (*_ROW, "reader", "stages/conform", "stages/clean", "stages/featurize"),
-    "featurize": (*_ROW, "stages/featurize"),
+    "read": (*_ROW, "reader", "stages/conform", "stages/clean", *_FEATURES),
+    "featurize": (*_ROW, *_FEATURES),
     "preprocess": _LEARN,
     "train": (*_LEARN, *_TRAIN),
     "infer": (*_LEARN, "stages/infer"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from toytip import cluster, flow
 from toytip import source as sources
@@ -18,7 +18,7 @@ from toytip.source import Source
 from toytip.splits import overlaps, plan_split
 from toytip.stages.featurize import feature_set
 from toytip.stages.rates import rate_set
-from toytip.synth import YEAR, Synth, file_name
+from toytip.synth import YEAR, Plant, Synth, file_name
 from toytip.values import TAXIS, Month, parse_months
 
 # Measured on a year of 24 million rows, two workers, 11 and 19 features: the growth of a worker's memory in the row
@@ -98,9 +98,24 @@ def synthetic(context: Context) -> Source:
     return write_synthetic(context.client, settings, folder, context.progress)
 
 
-def write_synthetic(client: Any, settings: Settings, folder: str, progress: Progress) -> Source:
-    """Write the months of the synthetic year that a folder lacks; return it as a source."""
-    recipe = Synth(rows=settings.synth_rows, seed=settings.synth_seed)
+def write_synthetic(
+    client: Any,
+    settings: Settings,
+    folder: str,
+    progress: Progress,
+    *,
+    plant: str | None = None,
+    drift: bool = True,
+) -> Source:
+    """Write the months of the synthetic year that a folder lacks; return it as a source.
+
+    Raises ConfigError where there is no such plant.
+    """
+    if plant is not None and plant not in get_args(Plant):
+        raise ConfigError(f"--plant {plant}: there are {', '.join(get_args(Plant))}")
+    recipe = Synth(
+        rows=settings.synth_rows, seed=settings.synth_seed, plant=cast("Plant | None", plant), drift=drift
+    )
     months = parse_months(settings.months) if settings.months else YEAR
     uris = {month: f"{folder}/{file_name(month)}" for month in months}
     access = access_of(folder, settings.endpoint)

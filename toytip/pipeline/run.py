@@ -11,9 +11,10 @@ from typing import Any
 from toytip import cluster, flow
 from toytip.config import Settings, mask
 from toytip.errors import RegistryError
-from toytip.pipeline import gate, learn, plan, stages
+from toytip.pipeline import gate, learn, monitor, plan, stages
 from toytip.pipeline.context import Context, Published, opened
 from toytip.pipeline.stages import Evaluation
+from toytip.pipeline.watch import to_json
 from toytip.progress import Progress
 from toytip.registry import registry_of
 from toytip.schema import PREDICTIONS, REJECTS
@@ -43,7 +44,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             before = flow.bytes_read(context.client)
             with cluster.reported(page):
                 source = plan.settle(context, found)
-                published, model, evaluation, gated = _stages(context, source)
+                published, model, evaluation, monitored, gated = _stages(context, source)
             source_bytes = max(flow.bytes_read(context.client) - before, 0)
             report = context.store.save_report(f"{context.version}.html", page.read_bytes())
             told = json.dumps(evaluation.report, indent=1).encode()
@@ -83,10 +84,13 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "registry": gated,
         "evaluation": _briefly(evaluation.report),
         "evaluation_file": mask(saved),
+        "monitor": monitored,
     }
 
 
-def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluation, dict[str, Any] | None]:
+def _stages(
+    context: Context, source: Source
+) -> tuple[Published, Model, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
     published = stages.read(context, source)
     features = published["features"]
     encoded, encoding = learn.preprocess(context, features, reuse=True)
@@ -94,10 +98,12 @@ def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluat
     made = {**published, **encoded, **trained}
     if context.settings.gate == "off":
         predicted, evaluation = stages.predict(context, features, model)
-        return {**made, **predicted}, model, evaluation, None
+        watched, monitored = _monitor(context, model, evaluation)
+        return {**made, **predicted, **watched}, model, evaluation, monitored, None
     registry = registry_of(context.settings, source.taxi)
     rival = gate.rival_of(registry, model)
     predicted, evaluation = stages.predict(context, features, model, rival.model)
+    watched, monitored = _monitor(context, model, evaluation)
     dry = context.settings.gate == "dry-run"
     try:
         gated = gate.submit(context, registry, rival, trained["models"], model, evaluation, dry=dry)
@@ -105,7 +111,18 @@ def _stages(context: Context, source: Source) -> tuple[Published, Model, Evaluat
         raise RegistryError(
             f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
         ) from None
-    return {**made, **predicted}, model, evaluation, gated
+    return {**made, **predicted, **watched}, model, evaluation, monitored, gated
+
+
+def _monitor(
+    context: Context, model: Model, evaluation: Evaluation
+) -> tuple[Published, dict[str, Any] | None]:
+    """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
+    found, manifest = monitor.run(context, model, summary=evaluation.summary)
+    if found is None or manifest is None:
+        context.progress.say("monitor: there is no month after those that were learned from")
+        return {}, None
+    return {manifest.table: manifest}, to_json(found)
 
 
 def _briefly(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

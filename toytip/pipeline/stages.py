@@ -19,17 +19,19 @@ from toytip.metrics import Baseline, Metrics
 from toytip.pipeline import rows
 from toytip.pipeline.context import Context, Published, parent, parent_version
 from toytip.pipeline.identity import code_of, of_part, of_slice
-from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table
+from toytip.schema import PREDICTIONS, PROFILES, REJECTS, SCORES, TRIPS, Table
 from toytip.source import Source
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages.evaluate import evaluate as measure
 from toytip.stages.evaluate import report
 from toytip.store import Manifest
-from toytip.tally import Summary, select
+from toytip.tally import Summary, select, to_bytes
 from toytip.values import Model, MonthPart, PartRecord
 
 FEATURES = features_of.TABLE
+# The artifact that holds the summary of predictions: what metrics, and monitoring, are told from.
+TALLIES = "tallies"
 
 
 class Evaluation(NamedTuple):
@@ -52,20 +54,21 @@ def clean(context: Context, source: Source) -> Published:
 
 
 def read(context: Context, source: Source) -> Published:
-    """Source -> `features` and `rejects`: conform, clean and featurize in one task a partition."""
+    """Source -> `features`, their `profiles`, and `rejects`: conform, clean and featurize in one task a partition."""
 
     def frames(parts: list[MonthPart]) -> dict[Table, Any]:
         trips, rejects = flow.cleaned(flow.raw_trips(parts))
-        return {FEATURES: flow.featurized(trips), REJECTS: rejects}
+        features = flow.featurized(trips)
+        return {FEATURES: features, REJECTS: rejects, PROFILES: flow.profiled(features)}
 
-    return _from_source(context, source, "read", (FEATURES, REJECTS), frames)
+    return _from_source(context, source, "read", (FEATURES, REJECTS, PROFILES), frames)
 
 
 def _from_source(
     context: Context,
     source: Source,
     stage: str,
-    tables: tuple[Table, Table],
+    tables: tuple[Table, ...],
     frames: Callable[[list[MonthPart]], dict[Table, Any]],
 ) -> Published:
     contents = _contents(context, source)
@@ -116,14 +119,17 @@ def _contents(context: Context, source: Source) -> dict[str, str]:
 
 
 def featurize(context: Context, trips: Manifest) -> Published:
-    """`trips` -> `features`."""
+    """`trips` -> `features`, and their `profiles`."""
 
     def frames(parts: list[PartRecord]) -> dict[Table, Any]:
-        return {FEATURES: flow.featurized(flow.published(context.store, TRIPS, trips.version, parts))}
+        features = flow.featurized(flow.published(context.store, TRIPS, trips.version, parts))
+        return {FEATURES: features, PROFILES: flow.profiled(features)}
 
-    records, _ = _from_parts(context, "featurize", trips, FEATURES, frames, None)
-    manifest = context.publish(FEATURES, records, trips.config, [parent(trips)], code=code_of("featurize"))
-    return {FEATURES.name: manifest}
+    written, _ = _from_parts(context, "featurize", trips, (FEATURES, PROFILES), frames, None)
+    return {
+        name: context.publish(table, written[name], trips.config, [parent(trips)], code=code_of("featurize"))
+        for name, table in ((PROFILES.name, PROFILES), (FEATURES.name, FEATURES))
+    }
 
 
 def infer(context: Context, features: Manifest, model: Model) -> Published:
@@ -133,8 +139,8 @@ def infer(context: Context, features: Manifest, model: Model) -> Published:
         read = flow.published(context.store, _table(model), features.version, parts)
         return {SCORES: flow.scored(read, model)}
 
-    records, _ = _from_parts(context, "infer", features, SCORES, frames, _about(model))
-    parents = [parent(features), _model_parent(model)]
+    written, _ = _from_parts(context, "infer", features, (SCORES,), frames, _about(model))
+    parents, records = [parent(features), _model_parent(model)], written[SCORES.name]
     return {SCORES.name: context.publish(SCORES, records, {}, parents, code=code_of("infer"))}
 
 
@@ -147,12 +153,11 @@ def postprocess(context: Context, scores: Manifest, model: Model) -> Published:
 
     features = resolve(context.store, "features", parent_version(scores, "features"))
     made = _from_parts(
-        context, "postprocess", scores, PREDICTIONS, frames, model.threshold,
+        context, "postprocess", scores, (PREDICTIONS,), frames, model.threshold,
         summing=_summing(context, features, model, [part.path for part in scores.parts]),
     )  # fmt: skip
-    return _publish_predictions(context, "postprocess", [parent(scores), _model_parent(model)], model, *made)[
-        0
-    ]
+    parents = [parent(scores), _model_parent(model)]
+    return _publish_predictions(context, "postprocess", parents, model, *made)[0]
 
 
 def _summing(
@@ -193,7 +198,7 @@ def predict(
         return {PREDICTIONS: flow.decided(flow.scored(read, model, known), model.threshold)}
 
     made = _from_parts(
-        context, "predict", features, PREDICTIONS, frames, _about(model),
+        context, "predict", features, (PREDICTIONS,), frames, _about(model),
         summing=_summing(context, features, model, [part.path for part in features.parts], champion),
     )  # fmt: skip
     return _publish_predictions(context, "predict", [parent(features), _model_parent(model)], model, *made)
@@ -204,21 +209,21 @@ def _publish_predictions(
     stage: str,
     parents: list[dict[str, Any]],
     model: Model,
-    records: list[PartRecord],
+    written: rows.Records,
     summary: Summary,
 ) -> tuple[Published, Evaluation]:
     with context.progress.stage("evaluate", 1) as shown:
         found = _evaluation(summary, model)
         shown.advance()
+    config, code = {"threshold": model.threshold}, code_of(stage)
+    # The tallies first: where predictions are, a run is whole. What a champion said beside is no part of the version.
+    own = {cell: tally for cell, tally in summary.items() if cell.predictor != "champion"}
+    record = context.store.put(TALLIES, context.version, "tallies.parquet", to_bytes(own))
+    tallies = context.publish(TALLIES, [record], config, parents, code=code)
     manifest = context.publish(
-        PREDICTIONS,
-        records,
-        {"threshold": model.threshold},
-        parents,
-        code=code_of(stage),
-        metrics=found.metrics,
+        PREDICTIONS, written[PREDICTIONS.name], config, parents, code=code, metrics=found.metrics
     )
-    return {PREDICTIONS.name: manifest}, found
+    return {TALLIES: tallies, PREDICTIONS.name: manifest}, found
 
 
 def _evaluation(summary: Summary, model: Model) -> Evaluation:
@@ -269,19 +274,19 @@ def _from_parts(
     context: Context,
     stage: str,
     upstream: Manifest,
-    table: Table,
+    tables: tuple[Table, ...],
     frames: Callable[[list[PartRecord]], dict[Table, Any]],
     config: Any,
     summing: Callable[[list[int]], flow.Summing] | None = None,
-) -> tuple[list[PartRecord], Summary]:
+) -> tuple[rows.Records, Summary]:
     planned = [of_part(stage, record, config) for record in upstream.parts]
     written, summary = rows.make(
         context,
         stage,
-        (table,),
+        tables,
         planned,
         lambda todo: frames([upstream.parts[n] for n in todo]),
         summing,
     )
     rows.check_sum(upstream.rows, written)
-    return written[table.name], summary
+    return written, summary

@@ -7,13 +7,20 @@ A metric that follows from the prevalence and from how the model treats each cla
 
 which adds up exactly and favours no order (Shapley's value of two players). For F1 the skill is the rate of hits and of
 false alarms; for the log loss, its mean over each class. The AUC does not know the prevalence: all its change is skill.
+
+Of all trips the prevalence is made of two things, how many pay by card and how many of these tip well, and a model that is
+as good as before at both kinds of trips has another rate of hits where their mix is another. `parts` therefore tells card
+trips and the others apart, and splits a change into three: the share of card trips, the shares of high tips within each kind,
+and the skill within each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import combinations
+from math import factorial
+from typing import Any, NamedTuple
 
 from toytip import metrics
 from toytip.metrics import Metrics
@@ -83,6 +90,112 @@ def changes(then: Tally, now: Tally) -> tuple[Change | None, Change | None]:
     if a is None or b is None:
         return None, None
     return split(_f1, (a[0], a[1]), (b[0], b[1])), split(_log_loss, (a[0], a[2]), (b[0], b[2]))
+
+
+class Parts(NamedTuple):
+    """The change of a metric since a reference: due to the share of card trips, to the shares of high tips, to skill."""
+
+    whole: float
+    card_share: float
+    tip_share: float
+    skill: float
+
+
+def shapley(value: Callable[..., float], then: Sequence[Any], now: Sequence[Any]) -> list[float]:
+    """Return the part that each argument has in a change of a value: they add up to it (Shapley, 1953)."""
+    players = range(len(then))
+
+    def of(changed: Sequence[int]) -> float:
+        return value(*(now[k] if k in changed else then[k] for k in players))
+
+    found = []
+    for player in players:
+        others = [k for k in players if k != player]
+        found.append(
+            sum(
+                factorial(size) * factorial(len(others) - size) / factorial(len(then))
+                * (of((*some, player)) - of(some))
+                for size in range(len(then))
+                for some in combinations(others, size)
+            )
+        )  # fmt: skip
+    return found
+
+
+Both = tuple[Tally, Tally]
+
+
+def parts(then: Both, now: Both) -> tuple[Parts | None, Parts | None, Parts | None]:
+    """Return how prevalence, F1 and log loss have changed, in three parts; each side is card trips and the others.
+
+    None where a side has not both classes. The prevalence knows no skill.
+    """
+    if any(_classes(side[0].merge(side[1])) is None for side in (then, now)):
+        return None, None, None
+    sides = [_strata(side) for side in (then, now)]
+    known = [_filled(*pair) for pair in zip(*(side[2] for side in sides), strict=True)]
+    skills = list(zip(*known, strict=True))
+    told = []
+    for place, of_kinds in ((0, _prevalence_of_kinds), (0, _f1_of_kinds), (1, _log_loss_of_kinds)):
+        a, b = (
+            (share, tips, tuple(kind[place] for kind in skill))
+            for (share, tips, _), skill in zip(sides, skills, strict=True)
+        )
+        told.append(Parts(of_kinds(*b) - of_kinds(*a), *shapley(of_kinds, a, b)))
+    return told[0], told[1], told[2]
+
+
+# Of a kind of trips: the rates of hits and alarms, and the mean log loss of each class; None where a class has no trips.
+Rates = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
+
+
+def _strata(side: Both) -> tuple[float, tuple[float, ...], list[Rates]]:
+    """Return the share of card trips, the shares of high tips of each kind, and how the model treats each kind."""
+    rows = side[0].rows + side[1].rows
+    tips, treated = [], []
+    for tally in side:
+        positive = int(tally.positives.sum())
+        negative = tally.rows - positive
+        tips.append(positive / tally.rows if tally.rows else 0.0)
+        yes, no = tally.log_loss_positives / UNIT, (tally.log_loss - tally.log_loss_positives) / UNIT
+        rates = _share(tally.true_positives, positive), _share(tally.false_positives, negative)
+        treated.append((rates, (_share(yes, positive), _share(no, negative))))
+    return side[0].rows / rows, tuple(tips), treated
+
+
+def _share(part: float, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _filled(then: Rates, now: Rates) -> tuple[Any, Any]:
+    """Take a rate that a side cannot tell, for want of trips, from the other side: nothing is known to have changed."""
+    sides = [
+        tuple(
+            tuple((own if own is not None else other) or 0.0 for own, other in zip(mine, theirs, strict=True))
+            for mine, theirs in zip(a, b, strict=True)
+        )
+        for a, b in ((then, now), (now, then))
+    ]
+    return sides[0], sides[1]
+
+
+def _prevalence_of_kinds(card: float, tips: Sequence[float], _skill: Sequence[Skill]) -> float:
+    return card * tips[0] + (1 - card) * tips[1]
+
+
+def _f1_of_kinds(card: float, tips: Sequence[float], skill: Sequence[Skill]) -> float:
+    hits = alarms = positive = 0.0
+    for share, tip, (hit, alarm) in zip((card, 1 - card), tips, skill, strict=True):
+        hits += share * tip * hit
+        alarms += share * (1 - tip) * alarm
+        positive += share * tip
+    return 2 * hits / (hits + alarms + positive) if positive else 0.0
+
+
+def _log_loss_of_kinds(card: float, tips: Sequence[float], skill: Sequence[Skill]) -> float:
+    return sum(
+        share * _log_loss(tip, loss) for share, tip, loss in zip((card, 1 - card), tips, skill, strict=True)
+    )
 
 
 def aged(trained: str, months: Sequence[tuple[str, Tally]], population: str) -> list[Aged]:

@@ -1,0 +1,85 @@
+"""`toytip monitor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.options import (
+    DebugOption,
+    EndpointOption,
+    EnvOption,
+    JsonOption,
+    StoreOption,
+    VersionOption,
+)
+from toytip.cli.shell import print_json, settings_of
+
+# For schedulers: nothing went wrong, but somebody should look.
+ALERTED = 3
+
+
+@app.command(epilog="Example:  toytip monitor --model champion --months 2023-11:2023-12")
+def monitor(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Version, champion, challenger or number of the model [default: the newest]",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="Months to compare with, A:B [default: the training months for features, the valid month for skill]",
+            show_default=False,
+        ),
+    ] = None,
+    months: Annotated[
+        str | None,
+        typer.Option(
+            "--months", help="Months to watch, A:B [default: all after the training]", show_default=False
+        ),
+    ] = None,
+    labels_until: Annotated[
+        str | None,
+        typer.Option(
+            "--labels-until",
+            help="Last month whose labels are there; later ones are estimated [default: all have them]",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and keep nothing in the store.")] = False,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    version: VersionOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell how far features have moved, how a model has decayed, and why; exit code 3 where an alert rings.
+
+    No trip is read: each run leaves profiles and tallies. Bounds are settings, `alert_...` (see `toytip config`).
+    """
+    settings = settings_of(locals(), workers_needed=False)
+    from toytip.pipeline.monitor import monitor_model
+    from toytip.progress import Progress
+
+    progress = Progress()
+    with progress.live():
+        found, told = monitor_model(
+            settings, model, progress,
+            reference=reference, months=months, labels_until=labels_until, keep=not dry_run,
+        )  # fmt: skip
+    if json_:
+        print_json(told)
+    else:
+        from toytip.cli.summarize_monitor import show_monitored
+
+        show_monitored(told)
+    if found.ringing:
+        raise typer.Exit(ALERTED)

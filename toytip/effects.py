@@ -1,0 +1,99 @@
+"""Effect sizes: how far two distributions are apart, from counts. They say how much, not how surely.
+
+A test of significance finds any two months of millions of trips different, and every one of its p-values is zero. An effect
+size does not grow with the rows: what is told is whether the difference is large enough to matter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# Groups of about equal weight that a number's values are put in, as is usual for the stability index.
+GROUPS = 10
+# A category with a smaller share in the reference is put together with the other rare ones.
+RARE = 0.01
+# Where the middle half of the reference is one value, as of tolls, its standard deviation is the spread.
+NORMAL_IQR = 1.349
+# Values farther than so many spreads outside the reference's 0.1 and 99.9 % count as lying there.
+REACH = 5
+
+
+def psi(expected: Counts, actual: Counts) -> float:
+    """Return the population stability index of counts by group: the sum of (a - e) ln(a / e) over their shares a and e.
+
+    It is Jeffreys' divergence, symmetric and 0 for equal shares (Lewis, 1994; Siddiqi, 2006). Half a trip is added to every
+    group, so that an empty one does not make it infinite.
+    """
+    e, a = ((side + 0.5) / (side.sum() + 0.5 * len(side)) for side in (expected, actual))
+    return float(((a - e) * np.log(a / e)).sum())
+
+
+def ks(expected: Counts, actual: Counts) -> float:
+    """Return the Kolmogorov-Smirnov statistic of counts by value, in order: the largest gap between both shares so far."""
+    e, a = _cumulated(expected), _cumulated(actual)
+    return float(np.abs(e - a).max())
+
+
+def wasserstein(values: Floats, expected: Counts, actual: Counts) -> float:
+    """Return how far a trip has to be moved on average to make one distribution the other, in units of the values.
+
+    The first Wasserstein distance of counts by value, in order of the values.
+    """
+    gap = np.abs(_cumulated(expected) - _cumulated(actual))
+    return float((gap[:-1] * np.diff(values)).sum())
+
+
+def _cumulated(counts: Counts) -> Floats:
+    below = np.cumsum(counts)
+    return np.asarray(below / below[-1], np.float64)
+
+
+def quantile(values: Floats, counts: Counts, share: float) -> float:
+    """Return the value that a share of the trips does not exceed."""
+    below = np.cumsum(counts)
+    return float(values[min(np.searchsorted(below, share * below[-1]), len(values) - 1)])
+
+
+def spread(values: Floats, counts: Counts) -> float:
+    """Return how wide a distribution is: its interquartile range as of a normal's deviation, or its deviation; 1 if it has none."""
+    middle = quantile(values, counts, 0.75) - quantile(values, counts, 0.25)
+    if middle > 0:
+        return middle / NORMAL_IQR
+    mean = (values * counts).sum() / counts.sum()
+    deviation = float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+    return deviation or 1.0
+
+
+def within_reach(values: Floats, expected: Counts) -> tuple[Floats, float]:
+    """Return the values, with those that lie far outside of the reference drawn in, and the reference's spread.
+
+    One mistyped fare would otherwise be most of a distance.
+    """
+    low, high = (quantile(values, expected, share) for share in (0.001, 0.999))
+    wide = spread(np.clip(values, low, high), expected)
+    return np.clip(values, low - REACH * wide, high + REACH * wide), wide
+
+
+def groups(expected: Counts, actual: Counts) -> tuple[Counts, Counts]:
+    """Put counts by value, in order, into about ten groups of equal weight in the reference; a common value is one alone."""
+    place = (np.cumsum(expected) - expected / 2) * GROUPS // max(int(expected.sum()), 1)
+    _, group = np.unique(place, return_inverse=True)
+    return _summed(expected, group), _summed(actual, group)
+
+
+def common(expected: Counts, actual: Counts) -> tuple[Counts, Counts]:
+    """Put the categories that are rare in the reference, or not there, into one."""
+    rare = expected < RARE * expected.sum()
+    group = np.where(rare, 0, np.arange(1, len(expected) + 1))
+    _, group = np.unique(group, return_inverse=True)
+    return _summed(expected, group), _summed(actual, group)
+
+
+def _summed(counts: Counts, group: npt.NDArray[np.int64]) -> Counts:
+    found = np.zeros(int(group.max()) + 1, np.int64)
+    np.add.at(found, group, counts)
+    return found
