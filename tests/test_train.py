@@ -16,6 +16,7 @@ from toytip.ranks import balanced
 from toytip.reader import load
 from toytip.source import resolve
 from toytip.splits import assign, plan_split
+from toytip.stages import preprocess
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
 from toytip.stages.featurize import feature_set, featurize
@@ -207,3 +208,27 @@ def test_gradients_add_up_exactly_in_any_order():
         orders = [rng.permutation(sums) for _ in range(20)]
         assert len({float(np.cumsum(order, dtype=np.float64)[-1]) for order in orders}) == 1
     assert (found[1] > 0).all()
+
+
+def test_codes_on_the_scratch_disk_give_the_same_trees_and_scores(features, split, tmp_path):
+    coder = Preprocess(NAMES, split).fit(features)
+    rows = features[assign(features, split, "all") == "train"]
+    label, counts = rows["high_tip"].to_numpy(), coder.encoding_.counts
+    parts = [(coder.transform(part), None) for part in (rows[:100], rows[100:100], rows[100:])]
+    params = booster_params({"max_depth": 4, "eta": 0.3}, max(counts), float(label.mean()))
+    found = []
+    for cache in (None, tmp_path):
+        matrix = quantize(parts, counts, 1, cache)
+        booster, best = boost(matrix, label, None, params, rounds=8)
+        found.append((canonical(booster, best.round), booster.predict(matrix).tobytes()))
+    assert list(tmp_path.iterdir()), "it was there"
+    assert found[0] == found[1]
+
+
+def test_alike_rows_stand_together_and_none_is_lost(features, split):
+    coder = Preprocess(NAMES, split).fit(features)
+    matrix = coder.transform(features)
+    order = preprocess.alike(matrix, coder.encoding_)
+    assert sorted(order) == list(range(len(matrix)))
+    fewest = min((codes for codes in coder.encoding_.features if codes.exact), key=lambda codes: codes.count)
+    assert matrix[fewest.name].to_numpy()[order].tolist() == sorted(matrix[fewest.name])
