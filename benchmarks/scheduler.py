@@ -16,7 +16,7 @@ import distributed
 import pandas as pd
 import psutil
 
-from toytip import flow
+from toytip import barrier, flow
 from toytip.progress import Progress
 
 
@@ -36,7 +36,7 @@ def main() -> int:
             lazy = dd.from_map(_nothing, range(count), meta=flow.LAZY_DONE, enforce_metadata=False)
             built = time.perf_counter()
             with progress.stage("nothing", count) as stage:
-                flow.collect(client, lazy, stage)
+                barrier.collect(client, lazy, stage)
             ran = time.perf_counter()
             memory = psutil.Process().memory_info().rss / 1e6
             sys.stdout.write(

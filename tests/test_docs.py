@@ -11,7 +11,11 @@ from tests.conftest import make_trips, manifest_of, part_of
 from toytip.cli import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "cluster" / "README.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "cluster").rglob("README.md")),
+]
 COMMANDS = sorted({
     line.strip().split("  #")[0]
     for page in PAGES

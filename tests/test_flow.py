@@ -4,7 +4,7 @@ import dask
 import pytest
 
 from tests.conftest import raw_table, write_months
-from toytip import flow
+from toytip import barrier, flow
 from toytip.errors import SourceError
 from toytip.pipeline.identity import of_slice
 from toytip.progress import Progress
@@ -64,7 +64,7 @@ def test_from_file_to_written_parts_is_one_task_a_partition(lazy, parts):
 
 def test_every_partition_writes_its_parts(lazy, parts, client):
     with Progress().stage("featurize", len(parts)) as stage:
-        done = flow.collect(client, lazy(), stage)
+        done = barrier.collect(client, lazy(), stage)
     assert [item.records["features"].path for item in done] == [part.key.path for part in parts]
     assert sum(item.rows for item in done) == stage.rows == 120
     assert stage.done == len(parts)
@@ -73,4 +73,4 @@ def test_every_partition_writes_its_parts(lazy, parts, client):
 def test_an_error_in_a_task_is_our_own(lazy, parts, client, tmp_path):
     (tmp_path / "in" / "yellow_tripdata_2023-01.parquet").write_bytes(b"PAR1 nothing more")
     with pytest.raises(SourceError, match="2023-01"), Progress().stage("featurize", len(parts)) as stage:
-        flow.collect(client, lazy(), stage)
+        barrier.collect(client, lazy(), stage)

@@ -6,12 +6,9 @@ Between two barriers all that happens to a partition is one fused task. Nothing 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from itertools import islice
 from typing import Any
 
 import dask
@@ -19,13 +16,9 @@ import dask.dataframe as dd
 import distributed
 import numpy as np
 import pandas as pd
-from dask.delayed import Delayed
-from dask.optimization import cull
-from distributed.comm import CommClosedError
 
 from toytip import reach, reader, source, splits, synth
-from toytip.cluster import at_once
-from toytip.errors import ClusterError
+from toytip.barrier import gather
 from toytip.keeper import StoreKeeper
 from toytip.progress import Stage
 from toytip.schema import PREDICTIONS, PROFILES, REJECTS, SCORES, TRIPS, Table
@@ -258,79 +251,6 @@ def held(client: distributed.Client, frame: dd.DataFrame) -> dd.DataFrame:
 def chosen(frame: dd.DataFrame, numbers: Sequence[int]) -> dd.DataFrame:
     """Return some partitions of a frame."""
     return frame.partitions[list(numbers)]
-
-
-def collect(
-    client: distributed.Client, lazy: dd.Series, stage: Stage, names: Sequence[str] = ()
-) -> list[Done]:
-    """Compute a lazy series of Done, one task a partition; return them in the order of the partitions.
-
-    Where there are more workers than cores, no more are under way than these can serve, and one: they would only
-    displace each other's caches. `names` say what the partitions are, should one be the end of every worker that meets it.
-    """
-    parts, most = lazy.to_delayed(), at_once(client)
-    if most is None:
-        futures, more = client.compute(parts), iter(())
-    else:
-        more = map(client.compute, _apart(parts))
-        futures = list(islice(more, most))
-    results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names, more=more)
-    return [result.iloc[0] for result in results]
-
-
-def _apart(parts: Sequence[Delayed]) -> Iterator[Delayed]:
-    """Give every task a graph of its own: to hand one in takes a millisecond then, however many there are."""
-    graph = dict(parts[0].dask) if parts else {}
-    for part in parts:
-        yield Delayed(part.key, cull(graph, [part.key])[0])
-
-
-def each(
-    client: distributed.Client, frame: dd.DataFrame, ask: Callable[..., Any], *args: Any, stage: Stage
-) -> list[Any]:
-    """Ask something of every partition; return the answers in their order."""
-    futures = client.compute([dask.delayed(ask)(part, *args) for part in frame.to_delayed()])
-    return gather(futures, stage, rows=lambda _: 0)
-
-
-def gather(
-    futures: list[Any],
-    stage: Stage,
-    rows: Callable[[Any], int],
-    names: Sequence[str] = (),
-    more: Iterable[Any] = (),
-) -> list[Any]:
-    """Wait for futures, telling the progress; return their results in order. For each that is done, one `more` begins.
-
-    The first error ends the wait and the work. Raises ClusterError where workers keep dying.
-    """
-    results = {}
-    try:
-        under_way, others = distributed.as_completed(futures, with_results=True), iter(more)
-        for future, result in under_way:
-            # So it is told of a future that was cancelled with its cluster.
-            if isinstance(result, BaseException):
-                raise result
-            results[future.key] = result
-            for another in islice(others, 1):
-                futures.append(another)
-                under_way.add(another)
-            stage.advance(rows(result))
-    except distributed.KilledWorker as error:
-        named = dict(zip((future.key for future in futures), names, strict=False))
-        raise ClusterError(
-            f"{named.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "
-            "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
-        ) from None
-    except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
-        raise ClusterError(
-            f"the cluster was lost in the middle of {stage.name}: {error}; run again"
-        ) from None
-    finally:
-        for future in futures:
-            if not future.done():
-                future.cancel()
-    return [results[future.key] for future in futures]
 
 
 def merged(done: Iterable[Done]) -> Summary:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any
 
-from toytip import flow, plots
+from toytip import barrier, flow, plots
 from toytip.cluster import workers_of
 from toytip.errors import ConfigError
 from toytip.metrics import decided_at
@@ -118,7 +118,7 @@ def _censuses(
     names = features_of.feature_set(settings.features)
     whole = replace(split, train=split.train._replace(stop=parts[-1].key.month.next.start.isoformat()))
     with context.progress.stage("preprocess", len(parts)) as shown:
-        done = flow.collect(
+        done = barrier.collect(
             context.client,
             flow.counted(frame, names, replace(whole, valid=None, test=_NEVER), settings.population),
             shown,
@@ -152,7 +152,7 @@ def _fold(
     decided = flow.decided(flow.scored(frame, model), decisions.DEFAULT)
     lazy = flow.tallied(decided, flow.Summing(frame, flow.Rule(encoding)))
     with context.progress.stage(f"test {name}", len(asked)) as shown:
-        done = flow.collect(context.client, lazy, shown)
+        done = barrier.collect(context.client, lazy, shown)
     by_month: dict[Month, Summary] = {}
     for part, item in zip(asked, done, strict=True):
         by_month[part.key.month] = merge(by_month.get(part.key.month, {}), item.summary)

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, replace
 from functools import reduce
 from typing import Any
 
-from toytip import cluster, flow, metrics, packing
+from toytip import barrier, cluster, flow, metrics, packing
 from toytip import train as training
 from toytip.config import Settings
 from toytip.keeper import StoreKeeper
@@ -44,7 +44,7 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
         return {"encodings": there}, load_encoding(context, there)
     lazy = flow.published(context.store, features_of.table_of(names), features.version, records)
     with context.progress.stage("preprocess", len(records)) as stage:
-        done = flow.collect(context.client, flow.counted(lazy, names, split, settings.population), stage)
+        done = barrier.collect(context.client, flow.counted(lazy, names, split, settings.population), stage)
     censuses = [item.census for item in done if item.census is not None]
     census = reduce(encodings.Census.merge, censuses, encodings.Census.empty(names))
     encoding = encodings.fit(census, split, settings.population, rate_names)
@@ -194,7 +194,7 @@ def _tune(context: Context, features: Manifest, model: Model) -> float:
     decided = flow.decided(flow.scored(frame, model), decisions.DEFAULT)
     summing = flow.Summing(frame, flow.Rule(model.encoding))
     with context.progress.stage("tune", len(records)) as stage:
-        done = flow.collect(context.client, flow.tallied(decided, summing), stage)
+        done = barrier.collect(context.client, flow.tallied(decided, summing), stage)
     tally = select(flow.merged(done), "valid", model.encoding.population)
     return decisions.tune(tally.negatives, tally.positives)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from toytip import flow
+from toytip import barrier, flow
 from toytip.errors import StoreError
 from toytip.pipeline.context import Context
 from toytip.pipeline.identity import code_of
@@ -48,7 +48,7 @@ def make(
             parts = [planned[number] for number in todo]
             with_ = summing(todo) if summing else None
             lazy = flow.written(context.store, context.version, parts, frames(todo), with_)
-            done = flow.collect(context.client, lazy, shown, [called[number] for number in todo])
+            done = barrier.collect(context.client, lazy, shown, [called[number] for number in todo])
             made |= {number: item.records for number, item in zip(todo, done, strict=True)}
             summary = flow.merged(done)
         if summing and taken:
@@ -82,7 +82,7 @@ def _take(
 def _summed(context: Context, table: Table, records: list[PartRecord], summing: flow.Summing) -> Summary:
     lazy = flow.published(context.store, table, context.version, records, making=True)
     with context.progress.stage("summary", len(records)) as shown:
-        return flow.merged(flow.collect(context.client, flow.tallied(lazy, summing), shown))
+        return flow.merged(barrier.collect(context.client, flow.tallied(lazy, summing), shown))
 
 
 def _why(context: Context, stage: str, table: Table, planned: Sequence[PartRecord], todo: list[int]) -> str:

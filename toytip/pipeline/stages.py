@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from toytip import flow, zones
+from toytip import barrier, flow, zones
 from toytip.config import mask
 from toytip.errors import StoreError
 from toytip.history import resolve
@@ -245,7 +245,7 @@ def evaluate(
     frame = flow.published(context.store, PREDICTIONS, predictions.version, predictions.parts)
     lazy = flow.tallied(frame, summing(list(range(len(predictions.parts)))))
     with context.progress.stage("evaluate", len(predictions.parts)) as stage:
-        return _evaluation(flow.merged(flow.collect(context.client, lazy, stage)), model)
+        return _evaluation(flow.merged(barrier.collect(context.client, lazy, stage)), model)
 
 
 def features_behind(context: Context, predictions: Manifest) -> Manifest:

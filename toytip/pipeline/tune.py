@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from toytip import flow, tuning
+from toytip import barrier, flow, tuning
 from toytip.cluster import workers_of
 from toytip.config import Settings
 from toytip.errors import ConfigError, PlanError
@@ -123,7 +123,7 @@ def _matrix(
         )
     frame = flow.published(context.store, FEATURES, features.version, parts)
     with context.progress.stage("read", len(parts)) as shown:
-        found = flow.each(context.client, frame, _rows, encoding, share, settings.population, stage=shown)
+        found = barrier.each(context.client, frame, _rows, encoding, share, settings.population, stage=shown)
     codes, label, month = (np.concatenate(side) for side in zip(*found, strict=True))
     return Matrix(codes, label, month, encoding.counts)
 
@@ -140,7 +140,7 @@ def _encoding(context: Context, features: Manifest, before: list[Month], blocks:
     parts = [part for part in features.parts if part.key.month in before]
     frame = flow.published(context.store, FEATURES, features.version, parts)
     with context.progress.stage("preprocess", len(parts)) as shown:
-        done = flow.collect(context.client, flow.counted(frame, names, split, settings.population), shown)
+        done = barrier.collect(context.client, flow.counted(frame, names, split, settings.population), shown)
     censuses = [item.census for item in done if item.census is not None]
     census = reduce(encodings.Census.merge, censuses, encodings.Census.empty(names))
     return encodings.fit(census, split, settings.population, rate_set(settings.features))
