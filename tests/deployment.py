@@ -35,8 +35,8 @@ def schema_faults(document: Document) -> list[str]:
     import kubernetes_validate
 
     kind = (document["apiVersion"], document["kind"])
-    if kind in (known := _custom_kinds()):
-        found = jsonschema.Draft202012Validator(known[kind]).iter_errors(document)
+    if kind[0].startswith("kubernetes.dask.org/"):
+        found = jsonschema.Draft202012Validator(_custom_kinds()[kind]).iter_errors(document)
         return [f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in found]
     faults = []
     for version in KUBERNETES:
