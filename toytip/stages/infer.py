@@ -46,7 +46,7 @@ def contributions(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float3
 def gains(model: Model) -> dict[str, float]:
     """Return the share of all the gain of a model's splits that each of its features has: how much it leans on it."""
     told = _load(model.booster).get_score(importance_type="total_gain")
-    found = {name: float(told.get(f"f{k}", 0.0)) for k, name in enumerate(model.encoding.names)}
+    found = {name: float(told.get(name, 0.0)) for name in model.encoding.names}
     whole = sum(found.values())
     return {name: gain / whole if whole else 0.0 for name, gain in found.items()}
 
