@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 
+import dask
 import dask.dataframe as dd
 import distributed
 import pandas as pd
@@ -30,7 +31,7 @@ def main() -> int:
         n_workers=options.workers, threads_per_worker=1, processes=False, dashboard_address=None
     )
     progress = Progress()
-    with cluster, distributed.Client(cluster) as client:
+    with cluster, distributed.Client(cluster) as client, dask.config.set({"dataframe.convert-string": False}):
         for count in map(int, options.partitions.split(",")):
             start = time.perf_counter()
             lazy = dd.from_map(_nothing, range(count), meta=flow.LAZY_DONE, enforce_metadata=False)
