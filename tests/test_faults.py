@@ -251,6 +251,8 @@ def test_the_scheduler_is_lost(moment, synthetic, steady, tmp_path):
     command = ("run", "--source", synthetic, "--store", tmp_path, *LONG)
     with cluster_of(tmp_path, 2) as (address, scheduler, _), started(*command, "--scheduler", address) as run:
         wait_for(run, moment)
+        while not list((tmp_path / "dev" / "_staging").rglob("*.json")):  # a part that is whole
+            time.sleep(0.05)
         time.sleep(1.0 if moment == "preprocess:" else 0.3)
         scheduler.kill()
         _, said = run.communicate(timeout=200)

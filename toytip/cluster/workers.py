@@ -59,11 +59,13 @@ def ranks(client: Any) -> list[Rank]:
 
 
 def at_once(client: Any) -> int | None:
-    """Return how many tasks should be under way where workers have more threads than cores; None where they have not."""
-    there = workers_of(client)
-    threads = sum(info["nthreads"] for info in there.values())
-    served = sum(number for _, number in _by_host(client, there))
-    return None if threads <= served else served + 1
+    """Return how many tasks should be under way where workers have more threads than cores; None where they have not.
+
+    Only of workers on this machine it is known without asking them, and one of them might be frozen.
+    """
+    there = workers_of(client).values()
+    here = all(info["host"] == "127.0.0.1" for info in there)
+    return cores() + 1 if here and sum(info["nthreads"] for info in there) > cores() else None
 
 
 def _by_host(client: Any, workers: dict[str, dict[str, Any]]) -> list[tuple[list[str], int]]:
