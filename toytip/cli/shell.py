@@ -39,6 +39,8 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     settings = settled(settings)
     if workers_needed and settings.scheduler is None:
         warm(settings.start_method if starts_here(settings) else "spawn")
+    if workers_needed:
+        import toytip.lean  # noqa: F401 - before anything imports more
     return settings
 
 

@@ -29,6 +29,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     kind = definition(settings).kind
     warm(settings.start_method if kind == "local" else "spawn")
+    import toytip.lean  # noqa: F401 - before anything imports more
+
     try:
         with owned(settings) as client:
             this = psutil.Process()

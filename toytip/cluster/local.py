@@ -16,12 +16,11 @@ from toytip.config import Settings
 from toytip.errors import ClusterError
 
 PRELOAD = [
+    "toytip.lean",
     "distributed",
     "distributed.nanny",
-    "dask.dataframe",
     "pyarrow.parquet",
     "pyarrow.compute",
-    "xgboost.dask",
 ]
 # A worker that has said nothing for so long is frozen, and is started again; a rank that waits for it gives up.
 SILENCE_S = 60
