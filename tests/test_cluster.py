@@ -248,14 +248,19 @@ def test_a_source_that_a_worker_does_not_have(synthetic, tmp_path):
 
 
 @pytest.mark.cluster
-def test_as_many_workers_as_there_is_work_for_and_all_of_them_while_it_trains():
+@pytest.mark.parametrize("by_address", [False, True], ids=["own", "standing"])
+def test_as_many_workers_as_there_is_work_for_and_all_of_them_while_it_trains(by_address):
     from toytip import cluster
 
     cluster.warm("forkserver")
     settings = Settings(adapt="1:3", threads_per_worker=1)
-    with cluster.connect(settings) as client:
+    with contextlib.ExitStack() as stack:
+        holder = client = stack.enter_context(cluster.connect(settings))
+        if by_address:  # all that a run may know of a cluster that stays
+            elastic.obey(holder, settings)
+            client = stack.enter_context(cluster.connect(Settings(scheduler=holder.scheduler.address)))
         assert len(cluster.workers_of(client)) < 3
-        with elastic.fixed(client, settings):
+        with elastic.fixed(client):
             assert len(cluster.workers_of(client)) == 3
         end = time.monotonic() + 60
         while len(cluster.workers_of(client)) > 1:

@@ -50,7 +50,7 @@ def free_port():
 
 
 def check(synthetic, folder, booster, **env):
-    """Run on a cluster that ends with the run; then on one that stays, which the doctor looks at."""
+    """Run on a cluster that ends with the run; then on one that stays, which the doctor looks at; then on elastic ones."""
     where = ("--source", synthetic, "--store", folder / "store", "--cluster", "lab")
     summary = summary_of(toytip("run", *where, *OPTIONS, **env))
     assert summary["workers"] == 2
@@ -64,6 +64,21 @@ def check(synthetic, folder, booster, **env):
         assert [c for c in json.loads(told.stdout)["checks"] if not c["ok"]] == [], told.stderr
         again = summary_of(toytip("run", *where, "--fresh", *OPTIONS, **env))
         assert booster_of(again) == booster
+    finally:
+        assert summary_of(toytip("cluster", "down", "lab", "--json", **env))["ended"]
+
+
+def check_elastic(synthetic, folder, booster, **env):
+    """The same on a cluster that grows for a run and ends with it, and on one that stays, known by its address alone."""
+    data = ("--source", synthetic, "--store", folder / "store", "--fresh")
+    own = summary_of(toytip("run", *data, "--cluster", "lab", "--adapt", "1:2", *OPTIONS, **env))
+    assert booster_of(own) == booster
+    up = summary_of(toytip("cluster", "up", "lab", "--adapt", "1:2", "--json", **env))
+    pair = [f"--tls-{name}={folder / 'tls' / file}" for name, file in
+            [("ca-file", "ca.pem"), ("cert", "client.pem"), ("key", "client.key")]]  # fmt: skip
+    try:
+        found = summary_of(toytip("run", *data, "--scheduler", up["address"], *pair, *OPTIONS, **env))
+        assert booster_of(found) == booster
     finally:
         assert summary_of(toytip("cluster", "down", "lab", "--json", **env))["ended"]
 
@@ -102,3 +117,4 @@ def test_slurm(synthetic, tmp_path, booster, lab):
     (tmp_path / "hosts").mkdir()
     with of.built(tmp_path / "hosts") as hosts, of.inside(hosts, "client"), daemons.slurm(tmp_path) as env:
         check(synthetic, tmp_path, booster, **env)
+        check_elastic(synthetic, tmp_path, booster, **env)

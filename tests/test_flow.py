@@ -1,11 +1,17 @@
 """flow: one task a partition, nothing computed while it builds."""
 
 import dask
+import dask.dataframe as dd
+import distributed
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import raw_table, write_months
 from toytip import barrier, flow
 from toytip.errors import SourceError
+from toytip.lanes import Lanes
 from toytip.pipeline.identity import of_slice
 from toytip.progress import Progress
 from toytip.schema import REJECTS
@@ -74,3 +80,45 @@ def test_an_error_in_a_task_is_our_own(lazy, parts, client, tmp_path):
     (tmp_path / "in" / "yellow_tripdata_2023-01.parquet").write_bytes(b"PAR1 nothing more")
     with pytest.raises(SourceError, match="2023-01"), Progress().stage("featurize", len(parts)) as stage:
         barrier.collect(client, lazy(), stage)
+
+
+class _Where:
+    """What is known of a partition: its rows, and which worker met it."""
+
+    def __init__(self, rows):
+        self.rows, self.worker = rows, distributed.get_worker().address
+
+
+def test_a_worker_goes_on_in_the_file_that_it_is_at(client):
+    """Of twenty slices of a file, few follow on one that another worker had."""
+    files = [name for name in ("a", "b", "c") for _ in range(20)]
+    numbers = dd.from_pandas(pd.DataFrame({"number": range(len(files))}), npartitions=len(files))
+    met = numbers.map_partitions(
+        lambda frame: pd.Series([_Where(len(frame))], dtype=object), meta=pd.Series(dtype=object)
+    )
+    with Progress().stage("featurize", len(files)) as stage:
+        done = barrier.collect(client, met, stage, files=files)
+    assert stage.rows == len(done) == 60
+    assert len({item.worker for item in done}) == 2
+    changes = sum(
+        done[n].worker != done[n - 1].worker for n in range(1, len(files)) if files[n] == files[n - 1]
+    )
+    assert changes <= 8, "by turns it would be about 57"
+
+
+@given(
+    runs=st.lists(st.integers(1, 9), max_size=6),
+    lanes=st.integers(1, 5),
+    order=st.randoms(use_true_random=False),
+)
+def test_every_partition_is_handed_out_once(runs, lanes, order):
+    files = [number for number, length in enumerate(runs) for _ in range(length)]
+    handing, handed = Lanes(files), []
+    under_way = [number for _ in range(lanes) if (number := handing.next(None)) is not None]
+    handed += under_way
+    while under_way:
+        done = under_way.pop(order.randrange(len(under_way)))
+        if (number := handing.next(done)) is not None:
+            under_way.append(number)
+            handed.append(number)
+    assert sorted(handed) == list(range(len(files)))

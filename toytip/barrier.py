@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from itertools import islice
+from math import inf
+from types import MappingProxyType
 from typing import Any
 
 import dask
@@ -15,34 +17,69 @@ from dask.delayed import Delayed
 from dask.optimization import cull
 from distributed.comm import CommClosedError
 
-from toytip.cluster import at_once
+from toytip import cluster
 from toytip.errors import ClusterError
+from toytip.lanes import Lanes
 from toytip.progress import Stage
 
 
 def collect(
-    client: distributed.Client, lazy: dd.Series, stage: Stage, names: Sequence[str] = ()
+    client: distributed.Client,
+    lazy: dd.Series,
+    stage: Stage,
+    names: Sequence[str] = (),
+    files: Sequence[str] = (),
 ) -> list[Any]:
     """Compute a lazy series of one value a partition, each with its `rows`; return the values in order.
 
-    Where there are more workers than cores, no more are under way than these can serve, and one: they would only
-    displace each other's caches. `names` say what the partitions are, should one be the end of every worker that meets it.
+    `names` say what the partitions are, should one be the end of every worker that meets it; `files` what each is read
+    from, where a worker had better go on in the file that it is at. An elastic cluster has to see all that there is to do.
     """
-    parts, most = lazy.to_delayed(), at_once(client)
-    if most is None:
-        futures, more = client.compute(parts), iter(())
-    else:
-        more = map(client.compute, _apart(parts))
-        futures = list(islice(more, most))
-    results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names, more=more)
-    return [result.iloc[0] for result in results]
+    parts, room = lazy.to_delayed(), cluster.room(client)
+    window = None
+    if room.tasks < room.threads or (files and not cluster.limits_of(client)):
+        window = _Window(client, parts, files or range(len(parts)))
+    futures = client.compute(parts) if window is None else window.more()
+    called = dict(zip((part.key for part in parts), names, strict=False))
+    found = gather(futures, stage, lambda done: done.iloc[0].rows, called, window.more if window else None)
+    results = {future.key: result for future, result in zip(futures, found, strict=True)}
+    return [results[part.key].iloc[0] for part in parts]
 
 
-def _apart(parts: Sequence[Delayed]) -> Iterator[Delayed]:
-    """Give every task a graph of its own: to hand one in takes a millisecond then, however many there are."""
-    graph = dict(parts[0].dask) if parts else {}
-    for part in parts:
-        yield Delayed(part.key, cull(graph, [part.key])[0])
+class _Window:
+    """Hands partitions in, no more than the workers can serve: more would only displace each other's caches."""
+
+    LOOKS_S = 1.0
+
+    def __init__(self, client: distributed.Client, parts: Sequence[Delayed], files: Sequence[object]) -> None:
+        self._client, self._parts, self._files = client, parts, files
+        self._graph = dict(parts[0].dask) if parts else {}
+        self._numbers = {part.key: number for number, part in enumerate(parts)}
+        self._lanes = Lanes(files)
+        self._under_way, self._most, self._looked = 0, 0, -inf
+
+    def more(self, done: Any = None) -> list[Any]:
+        """Return futures of what is handed in now that one is done: its successor, and others where workers have come."""
+        if time.monotonic() - self._looked > self.LOOKS_S:
+            self._most, self._looked = cluster.room(self._client).tasks, time.monotonic()
+        self._under_way -= done is not None
+        handed: list[Any] = []
+        while self._under_way < self._most:
+            number = self._lanes.next(None if done is None else self._numbers[done.key])
+            if number is None:
+                break
+            handed.append(self._hand_in(number, done))
+            self._under_way, done = self._under_way + 1, None
+        return handed
+
+    def _hand_in(self, number: int, done: Any) -> Any:
+        key = self._parts[number].key
+        # A graph of its own: to hand it in takes a millisecond then, however many there are.
+        part = Delayed(key, cull(self._graph, [key])[0])
+        if done is None or self._files[number] != self._files[self._numbers[done.key]]:
+            return self._client.compute(part)
+        there = list(self._client.who_has([done])[done.key])
+        return self._client.compute(part, workers=there or None, allow_other_workers=bool(there))
 
 
 def each(
@@ -57,29 +94,28 @@ def gather(
     futures: list[Any],
     stage: Stage,
     rows: Callable[[Any], int],
-    names: Sequence[str] = (),
-    more: Iterable[Any] = (),
+    names: Mapping[Any, str] = MappingProxyType({}),
+    more: Callable[[Any], list[Any]] | None = None,
 ) -> list[Any]:
-    """Wait for futures, telling the progress; return their results in order. For each that is done, one `more` begins.
+    """Wait for futures, telling the progress; return their results in order. `more` follow on each that is done.
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
     """
     results = {}
     try:
-        under_way, others = distributed.as_completed(futures, with_results=True), iter(more)
+        under_way = distributed.as_completed(futures, with_results=True)
         for future, result in under_way:
             # So it is told of a future that was cancelled with its cluster.
             if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
-            for another in islice(others, 1):
+            for another in more(future) if more else ():
                 futures.append(another)
                 under_way.add(another)
             stage.advance(rows(result))
     except distributed.KilledWorker as error:
-        named = dict(zip((future.key for future in futures), names, strict=False))
         raise ClusterError(
-            f"{named.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "
+            f"{names.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "
             "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
         ) from None
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:

@@ -2,13 +2,13 @@
 
 from toytip.cluster.connect import answers, connect, reported
 from toytip.cluster.definitions import definition, settled
-from toytip.cluster.elastic import fixed
+from toytip.cluster.elastic import fixed, limits_of
 from toytip.cluster.local import SILENCE_S, shape, warm
 from toytip.cluster.memory import MemoryWatch, trim
 from toytip.cluster.standing import starts_here
-from toytip.cluster.workers import Rank, Shape, at_once, cores, ranks, shape_of, workers_of
+from toytip.cluster.workers import Rank, Shape, cores, ranks, room, shape_of, workers_of
 
 __all__ = [
-    "SILENCE_S", "MemoryWatch", "Rank", "Shape", "answers", "at_once", "connect", "cores", "definition", "fixed", "ranks",
-    "reported", "settled", "shape", "shape_of", "starts_here", "trim", "warm", "workers_of",
+    "SILENCE_S", "MemoryWatch", "Rank", "Shape", "answers", "connect", "cores", "definition", "fixed", "limits_of", "ranks",
+    "reported", "room", "settled", "shape", "shape_of", "starts_here", "trim", "warm", "workers_of",
 ]  # fmt: skip

@@ -64,7 +64,7 @@ def owned(settings: Settings) -> Iterator[Any]:
     import distributed
 
     with _quietly(settings), deploy(settings) as deployer, distributed.Client(deployer) as client:
-        elastic.begin(deployer, settings)
+        elastic.begin(client, settings)
         limits = elastic.bounds(settings)
         fewest = limits[0] if limits else settings.workers or 1
         _wait(client, max(1, fewest) if starts_here(settings) else 1, definition(settings).wait)

@@ -30,10 +30,20 @@ def bounds(settings: Settings) -> tuple[int, int] | None:
     return low, high
 
 
-def begin(deployer: Any, settings: Settings) -> None:
-    """Have the deployer follow the work."""
+def begin(client: Any, settings: Settings) -> None:
+    """Have the cluster that this process has started follow the work, and let its scheduler know."""
     if limits := bounds(settings):
-        deployer.adapt(minimum=limits[0], maximum=limits[1])
+        client.cluster.adapt(minimum=limits[0], maximum=limits[1])
+        client.set_metadata(TOPIC, limits)
+
+
+def limits_of(client: Any) -> tuple[int, int] | None:
+    """Return the fewest and the most workers that a cluster may have; None where their number is fixed.
+
+    A run may know no more of a cluster than its address: the cluster says it itself.
+    """
+    found = client.get_metadata(TOPIC, default=None)
+    return found and tuple(found)
 
 
 def obey(client: Any, settings: Settings) -> None:
@@ -50,9 +60,9 @@ def obey(client: Any, settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def fixed(client: Any, settings: Settings) -> Iterator[None]:
+def fixed(client: Any) -> Iterator[None]:
     """Have all the workers that there can be, and keep them, for as long as the context lasts."""
-    limits = bounds(settings)
+    limits = limits_of(client)
     if limits is None:
         yield
         return

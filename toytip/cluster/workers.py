@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 TRAIN = "TRAIN"
 
@@ -58,14 +58,22 @@ def ranks(client: Any) -> list[Rank]:
     return chosen
 
 
-def at_once(client: Any) -> int | None:
-    """Return how many tasks should be under way where workers have more threads than cores; None where they have not.
+class Room(NamedTuple):
+    """The threads of all workers, and how many tasks these can serve at once."""
 
-    Only of workers on this machine it is known without asking them, and one of them might be frozen.
+    threads: int
+    tasks: int
+
+
+def room(client: Any) -> Room:
+    """Return what room there is for tasks: one a thread, but no more than cores, and one, where all workers are here.
+
+    Only of this machine it is known without asking workers, one of which might be frozen.
     """
     there = workers_of(client).values()
+    threads = sum(info["nthreads"] for info in there)
     here = all(info["host"] == "127.0.0.1" for info in there)
-    return cores() + 1 if here and sum(info["nthreads"] for info in there) > cores() else None
+    return Room(threads, min(threads, cores() + 1) if here and threads > cores() else threads)
 
 
 def _by_host(client: Any, workers: dict[str, dict[str, Any]]) -> list[tuple[list[str], int]]:

@@ -14,7 +14,7 @@ from toytip.values import MonthPart, PartRecord
 _ROW = ("errors", "values", "schema", "flow")
 _FEATURES = ("stages/featurize", "stages/profile", "splits")
 _LEARN = (*_ROW, "splits", "stages/preprocess", "stages/rates")
-_TRAIN = ("boost", "ranks", "train", "tally", "stages/infer", "stages/postprocess", "stages/summary")
+_TRAIN = ("boost", "rank", "ranks", "train", "tally", "stages/infer", "stages/postprocess", "stages/summary")
 # The modules that decide what a stage makes; a test compares them with what the stages really import.
 MODULES = {
     "clean": (*_ROW, "reader", "stages/conform", "stages/clean"),

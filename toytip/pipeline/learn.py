@@ -158,7 +158,7 @@ def fit(
         matrices[name] = flow.encoded(frame_of(records), encoding, name), records
     matrix, records = matrices["train"]
     with (
-        cluster.fixed(context.client, context.settings),
+        cluster.fixed(context.client),
         context.progress.stage(shown_as, params.rounds) as stage,
     ):
 

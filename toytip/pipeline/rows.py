@@ -29,11 +29,13 @@ def make(
     frames: Callable[[list[int]], dict[Table, Any]],
     summing: Callable[[list[int]], flow.Summing] | None = None,
     names: Sequence[str] = (),
+    files: Sequence[str] = (),
 ) -> tuple[Records, Summary]:
     """Make the parts of a stage's tables: their records, and the summary of the first table where one is asked for.
 
     `planned` says of every part what it is made from; `frames` builds lazy frames of those that must be made, and
-    `summing` what the first table is summed up with; `names` say where every part comes from, if not from its like.
+    `summing` what the first table is summed up with; `names` say where every part comes from, if not from its like, and
+    `files` which of them are read from one file, in order.
     """
     shown_as = SHOWN.get(stage, stage)
     called = names or [f"{shown_as} of {part.path}" for part in planned]
@@ -48,7 +50,13 @@ def make(
             parts = [planned[number] for number in todo]
             with_ = summing(todo) if summing else None
             lazy = flow.written(context.store, context.version, parts, frames(todo), with_)
-            done = barrier.collect(context.client, lazy, shown, [called[number] for number in todo])
+            done = barrier.collect(
+                context.client,
+                lazy,
+                shown,
+                [called[n] for n in todo],
+                [files[n] for n in todo] if files else (),
+            )
             made |= {number: item.records for number, item in zip(todo, done, strict=True)}
             summary = flow.merged(done)
         if summing and taken:

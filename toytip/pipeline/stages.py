@@ -77,6 +77,7 @@ def _from_source(
     written, _ = rows.make(
         context, stage, tables, planned, lambda todo: frames([parts[n] for n in todo]),
         names=[f"{mask(part.uri)}, rows {part.start:,} to {part.stop:,}," for part in parts],
+        files=[part.uri for part in parts],
     )  # fmt: skip
     rows.check_sum(source.rows, written)
     if not any(record.rows for record in written[tables[0].name]):
