@@ -29,6 +29,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Only tests of the gate meet the registry: it takes seconds to import and to set up.
 os.environ.setdefault("TOYTIP_GATE", "off")
+# Two clusters that want the same port in the same instant: Dask's server leaves the socket of the loser open.
+os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
 
 REAL = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -293,7 +293,8 @@ def test_only_workers_that_announce_it_train(tmp_path):
         assert client.scheduler_info()["workers"][chosen.address]["resources"] == {"TRAIN": 1}
 
 
-def test_a_dashboard_port_that_is_taken_is_no_trouble():
+def test_a_dashboard_port_that_is_taken_is_no_trouble(monkeypatch):
+    monkeypatch.delenv("TOYTIP_DASHBOARD_PORT")
     with socket.socket() as other:
         with contextlib.suppress(OSError):  # somebody else has it, then
             other.bind(("127.0.0.1", 8787))

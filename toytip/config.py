@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     state: str | None = Field(
         None, description="folder that remembers which clusters are up (default: ~/.local/state/toytip)"
     )
+    dashboard_port: int | None = Field(
+        None, ge=0, le=65535, description="port of the dashboard (default: 8787 where it is free; 0: any)"
+    )
     start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
     partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
 

@@ -97,14 +97,16 @@ def local(settings: Settings) -> Any:
             threads_per_worker=planned.threads,
             memory_limit=planned.limit,
             host="127.0.0.1",
-            dashboard_address=f"127.0.0.1:{_dashboard_port()}",
+            dashboard_address=f"127.0.0.1:{_dashboard_port(settings)}",
             silence_logs=logging.CRITICAL,
             **secure,
         )
 
 
-def _dashboard_port() -> int:
-    """Return Dask's usual port where it is free, else 0: any."""
+def _dashboard_port(settings: Settings) -> int:
+    """Return the port that is asked for; else Dask's usual one where it is free, or 0: any."""
+    if settings.dashboard_port is not None:
+        return settings.dashboard_port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
