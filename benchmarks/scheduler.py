@@ -26,6 +26,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
     parser.add_argument("--partitions", default="1000,10000,100000")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--slices", type=int, default=0, help="of a file, handed in one after the other; 0: all at once"
+    )
     options = parser.parse_args()
     cluster = distributed.LocalCluster(
         n_workers=options.workers, threads_per_worker=1, processes=False, dashboard_address=None
@@ -37,7 +40,7 @@ def main() -> int:
             lazy = dd.from_map(_nothing, range(count), meta=flow.LAZY_DONE, enforce_metadata=False)
             built = time.perf_counter()
             with progress.stage("nothing", count) as stage:
-                barrier.collect(client, lazy, stage)
+                barrier.collect(client, lazy, stage, files=_files(count, options.slices))
             ran = time.perf_counter()
             memory = psutil.Process().memory_info().rss / 1e6
             sys.stdout.write(
@@ -48,8 +51,12 @@ def main() -> int:
     return 0
 
 
+def _files(count: int, slices: int) -> list[str]:
+    return [str(number // slices) for number in range(count)] if slices else []
+
+
 def _nothing(_number: int) -> pd.Series:
-    return pd.Series([flow.Done(1)], dtype=object, name="done")
+    return pd.Series([flow.Done(1, distributed.get_worker().address)], dtype=object, name="done")
 
 
 if __name__ == "__main__":

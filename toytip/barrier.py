@@ -33,7 +33,8 @@ def collect(
     """Compute a lazy series of one value a partition, each with its `rows`; return the values in order.
 
     `names` say what the partitions are, should one be the end of every worker that meets it; `files` what each is read
-    from, where a worker had better go on in the file that it is at. An elastic cluster has to see all that there is to do.
+    from, where a worker had better go on in the file that it is at: each value has its `worker` then. An elastic cluster has
+    to see all that there is to do.
     """
     parts, room = lazy.to_delayed(), cluster.room(client)
     window = None
@@ -58,7 +59,7 @@ class _Window:
         self._lanes = Lanes(files)
         self._under_way, self._most, self._looked = 0, 0, -inf
 
-    def more(self, done: Any = None) -> list[Any]:
+    def more(self, done: Any = None, result: Any = None) -> list[Any]:
         """Return futures of what is handed in now that one is done: its successor, and others where workers have come."""
         if time.monotonic() - self._looked > self.LOOKS_S:
             self._most, self._looked = cluster.room(self._client).tasks, time.monotonic()
@@ -68,18 +69,17 @@ class _Window:
             number = self._lanes.next(None if done is None else self._numbers[done.key])
             if number is None:
                 break
-            handed.append(self._hand_in(number, done))
+            handed.append(self._hand_in(number, done, result))
             self._under_way, done = self._under_way + 1, None
         return handed
 
-    def _hand_in(self, number: int, done: Any) -> Any:
+    def _hand_in(self, number: int, done: Any, result: Any) -> Any:
         key = self._parts[number].key
         # A graph of its own: to hand it in takes a millisecond then, however many there are.
         part = Delayed(key, cull(self._graph, [key])[0])
         if done is None or self._files[number] != self._files[self._numbers[done.key]]:
             return self._client.compute(part)
-        there = list(self._client.who_has([done])[done.key])
-        return self._client.compute(part, workers=there or None, allow_other_workers=bool(there))
+        return self._client.compute(part, workers=[result.iloc[0].worker], allow_other_workers=True)
 
 
 def each(
@@ -95,9 +95,9 @@ def gather(
     stage: Stage,
     rows: Callable[[Any], int],
     names: Mapping[Any, str] = MappingProxyType({}),
-    more: Callable[[Any], list[Any]] | None = None,
+    more: Callable[[Any, Any], list[Any]] | None = None,
 ) -> list[Any]:
-    """Wait for futures, telling the progress; return their results in order. `more` follow on each that is done.
+    """Wait for futures, telling the progress; return their results in order. `more` follow on each that is done, and its result.
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
     """
@@ -109,7 +109,7 @@ def gather(
             if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
-            for another in more(future) if more else ():
+            for another in more(future, result) if more else ():
                 futures.append(another)
                 under_way.add(another)
             stage.advance(rows(result))

@@ -32,9 +32,10 @@ VERDICT = pd.Series(dtype="int8", name="verdict")
 
 @dataclass(frozen=True)
 class Done:
-    """What is left of a partition at a barrier: the parts that it wrote, or what it adds up to."""
+    """What is left of a partition at a barrier: the parts that it wrote, and by which worker, or what it adds up to."""
 
     rows: int
+    worker: str = ""
     records: dict[str, PartRecord] = field(default_factory=dict)
     summary: Summary = field(default_factory=dict)
     census: preprocess.Census | None = None
@@ -217,7 +218,9 @@ def _write(
     for table, frame in zip(tables, frames, strict=False):  # the features that are summed come last
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
         written[table.name] = store.write(table, version, replace(planned, rejects=reasons), frame)
-    done = Done(len(frames[0]), written, sums(frames[0], frames[-1]) if sums else {})
+    found = sums(frames[0], frames[-1]) if sums else {}
+    worker = distributed.get_worker().address
+    done = Done(len(frames[0]), worker, records=written, summary=found)
     return pd.Series([done], dtype=object, name="done")
 
 

@@ -194,18 +194,20 @@ def _deal(frame: pd.DataFrame, number: int, count: int) -> pd.DataFrame:
 
 
 def _gathered(client: Any, futures: list[Any], chosen: list[Rank]) -> list[Any]:
-    """Wait for a task of every rank, and look after the ranks meanwhile: one that is lost is noticed at once."""
+    """Wait for a task of every rank, and look after the ranks meanwhile: one that is lost is noticed at once.
+
+    It may be lost with a result that is done and was not yet fetched: that is never made again, since no other may have its task.
+    """
+    results = client.gather(futures, asynchronous=True)
+    answer = asyncio.run_coroutine_threadsafe(results, client.loop.asyncio_loop)
     try:
-        while any(not future.done() for future in futures):
+        while True:
             with contextlib.suppress(TimeoutError):
-                distributed.wait(futures, timeout=LOOK_S)
-            if any(future.status in ("error", "lost", "cancelled") for future in futures):
-                break
+                return list(answer.result(LOOK_S))
             there = client.nthreads()
             for rank in chosen:
                 if rank.address not in there:
                     raise RuntimeError(f"the worker at {rank.address} was lost")
-        return list(client.gather(futures))
     finally:
         client.cancel(futures)
 

@@ -1,0 +1,25 @@
+"""ranks: who has which rows, and a rank that is lost."""
+
+import os
+import signal
+
+import distributed
+import pytest
+
+from toytip import cluster, ranks
+from toytip.config import Settings
+
+
+@pytest.mark.cluster
+def test_a_rank_lost_with_a_result_that_nobody_has_fetched_is_missed():
+    """No other worker may do its task again: to wait for it would be for ever."""
+    cluster.warm("forkserver")
+    with cluster.connect(Settings.load(workers=2, threads_per_worker=1)) as client:
+        chosen = cluster.ranks(client)
+        done = [client.submit(os.getpid, workers=[rank.address], pure=False) for rank in chosen]
+        distributed.wait(done)
+        victim = client.run(os.getpid, workers=[chosen[-1].address])[chosen[-1].address]
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="lost"):
+            ranks._gathered(client, done, chosen)
+        client.wait_for_workers(2, timeout=60)  # a cluster that ends while it starts a worker complains of it
