@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from itertools import islice
 from typing import Any
@@ -21,12 +21,17 @@ from toytip.progress import Stage
 
 
 def collect(
-    client: distributed.Client, lazy: dd.Series, stage: Stage, names: Sequence[str] = ()
+    client: distributed.Client,
+    lazy: dd.Series,
+    stage: Stage,
+    names: Sequence[str] = (),
+    months: Sequence[str] = (),
 ) -> list[Any]:
     """Compute a lazy series of one value a partition, each with its `rows`; return the values in order.
 
     Where there are more workers than cores, no more are under way than these can serve, and one: they would only
-    displace each other's caches. `names` say what the partitions are, should one be the end of every worker that meets it.
+    displace each other's caches. `names` say what the partitions are, should one be the end of every worker that meets it;
+    `months` of which months they are, for the progress.
     """
     parts, most = lazy.to_delayed(), at_once(client)
     if most is None:
@@ -34,8 +39,14 @@ def collect(
     else:
         more = map(client.compute, _apart(parts))
         futures = list(islice(more, most))
-    results = gather(futures, stage, rows=lambda result: result.iloc[0].rows, names=names, more=more)
+    results = gather(
+        futures, stage, rows=lambda result: result.iloc[0].rows, rejects=_rejects, names=names, months=months, more=more
+    )  # fmt: skip
     return [result.iloc[0] for result in results]
+
+
+def _rejects(result: Any) -> Mapping[str, int]:
+    return {reason: n for record in result.iloc[0].records.values() for reason, n in record.rejects.items()}
 
 
 def _apart(parts: Sequence[Delayed]) -> Iterator[Delayed]:
@@ -57,14 +68,19 @@ def gather(
     futures: list[Any],
     stage: Stage,
     rows: Callable[[Any], int],
+    *,
+    rejects: Callable[[Any], Mapping[str, int]] = lambda _: {},
     names: Sequence[str] = (),
+    months: Sequence[str] = (),
     more: Iterable[Any] = (),
 ) -> list[Any]:
     """Wait for futures, telling the progress; return their results in order. For each that is done, one `more` begins.
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
     """
-    results = {}
+    results: dict[Any, Any] = {}
+    for future, month in zip(futures, months, strict=False):
+        stage.watch(future.key, month)
     try:
         under_way, others = distributed.as_completed(futures, with_results=True), iter(more)
         for future, result in under_way:
@@ -73,9 +89,11 @@ def gather(
                 raise result
             results[future.key] = result
             for another in islice(others, 1):
+                if months:
+                    stage.watch(another.key, months[len(futures)])
                 futures.append(another)
                 under_way.add(another)
-            stage.advance(rows(result))
+            stage.advance(rows(result), month=stage.keys.get(future.key, ""), rejects=rejects(result))
     except distributed.KilledWorker as error:
         named = dict(zip((future.key for future in futures), names, strict=False))
         raise ClusterError(

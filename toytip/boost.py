@@ -24,8 +24,20 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 # A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
 Part = tuple[pd.DataFrame, Floats | None]
-# Called after every round with its number, from 1, the validation loss, and the booster so far.
-Seen = Callable[[int, float | None, xgb.Booster], None]
+# Every so many rows one says how well the training rows are told: about, and for nothing.
+SAMPLE = 16
+
+
+class Round(NamedTuple):
+    """A round that is over: its number, from 1, and the log loss of the validation rows, and of training rows, about, before it."""
+
+    number: int
+    valid: float | None
+    train_before: float
+
+
+# Called after every round, with the booster so far.
+Seen = Callable[[Round, xgb.Booster], None]
 
 
 class _Batches(xgb.DataIter):  # type: ignore[misc]
@@ -87,14 +99,18 @@ class ExactLogistic:
     def __init__(self, label: Flags) -> None:
         self._label = label
         self._hessian = np.empty(len(label), np.float32)
+        self.loss = 0.0
 
     def __call__(self, margin: Floats, _matrix: Any = None) -> tuple[Floats, Floats]:
-        """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
+        """Return both for the rows' margins, float32; the margins' array becomes the gradient's. `loss` is then theirs, about.
 
         The hessian's is written over by the next call.
         """
         for start in range(0, len(margin), BLOCK):
             self._block(margin, start)
+        # What a gradient lacks to 1 is the chance that was given to what happened.
+        given = np.maximum(1 - np.abs(margin[::SAMPLE]), GRID)
+        self.loss = float(-np.log(given).mean()) if len(given) else 0.0
         return margin, self._hessian
 
     def _block(self, margin: Floats, start: int) -> None:
@@ -182,7 +198,7 @@ def boost(
             best = Best(number, best.loss if loss is None else loss)
             best.keep(booster)
         if seen is not None:
-            seen(number, loss, booster)
+            seen(Round(number, loss, objective.loss), booster)
     return booster, best
 
 

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     state: str | None = Field(
         None, description="folder that remembers which clusters are up (default: ~/.local/state/toytip)"
     )
+    progress: Literal["auto", "grid", "plain", "quiet"] = Field(
+        "auto",
+        description="how far it is: a grid (on a terminal), plain lines (elsewhere), or nothing but errors",
+    )
+    live: bool = Field(True, description="show the run on the scheduler's dashboard, at /toytip")
     start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
     partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from toytip.errors import StoreError
 from toytip.place import safe
-from toytip.values import PartRecord
+from toytip.values import PartRecord, Took
 
 FORMAT = 1
 _TABLE = re.compile(r"[a-z][a-z_]{0,40}")
@@ -35,7 +35,8 @@ class Manifest:
     """A published version of a table or artifact.
 
     `parents` are tables with versions, or source files with size and checksum. `identity` is the digest of all that an
-    artifact was made from (parts carry their own); `code` is the digest of the code that made it.
+    artifact was made from (parts carry their own); `code` is the digest of the code that made it; `took` says how long that
+    took, where nothing was taken over.
     """
 
     table: str
@@ -50,6 +51,7 @@ class Manifest:
     identity: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    took: Took | None = None
     format: int = FORMAT
 
     @property
