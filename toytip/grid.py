@@ -10,7 +10,7 @@ from rich.text import Text
 
 from toytip.state import Cell, RunState, StageState, spoken
 
-NAME = 12
+NAME = 11
 # So wide is what stands for the months, at most; and a bar of a stage that has none.
 MOST = 36
 BAR = 24
@@ -142,10 +142,21 @@ def _figures(stage: StageState, now: float) -> str:
     told = [f"{stage.done}/{stage.total}"] if stage.standing == "running" else []
     told.append(f"{stage.seconds(now):.1f} s")
     if rate := stage.rate(now):
-        told.append(f"{rate:,.0f} rows/s")
+        told.append(f"{short(rate)} rows/s")
     if stage.note:
         told.append(stage.note)
     return "  ".join(told)
+
+
+def short(number: float) -> str:
+    """Return a number in five letters or so.
+
+    >>> short(432.1), short(65_432), short(1_001_459)
+    ('432', '65k', '1.0M')
+    """
+    if number < 1e3:
+        return f"{number:.0f}"
+    return f"{number / 1e3:.0f}k" if number < 1e6 else f"{number / 1e6:.1f}M"
 
 
 def _foot(state: RunState) -> Text | None:
@@ -155,7 +166,7 @@ def _foot(state: RunState) -> Text | None:
         told.append(f"{total:,} rejected, {count:,} of them {reason}")
     current = state.current
     if state.left is not None and current is not None:
-        told.append(f"about {spoken(state.left)} left")
+        told.append(f"about {spoken(max(state.left, 1))} left")
     elif current is not None and (left := current.left(state.now)) is not None and current.total > 1:
-        told.append(f"about {spoken(left)} left of {current.name}")
+        told.append(f"about {spoken(max(left, 1))} left of {current.name}")
     return Text("  " + "; ".join(told), style="dim") if told else None

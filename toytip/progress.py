@@ -134,7 +134,8 @@ class Progress:
     def __init__(self, mode: Mode = "auto", console: Console | None = None) -> None:
         assert mode in get_args(Mode), mode
         self.console = console or Console(stderr=True, highlight=False)
-        self.mode = ("grid" if self.console.is_terminal else "plain") if mode == "auto" else mode
+        drawable = self.console.is_terminal and not self.console.is_dumb_terminal
+        self.mode = ("grid" if drawable else "plain") if mode == "auto" else mode
         self.seconds: dict[str, float] = {}
         self.took: dict[str, Took] = {}
         self.warnings: list[str] = []
@@ -183,7 +184,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line."""
         if self.mode != "quiet":
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a warning, and keep it for the summary."""

@@ -51,14 +51,21 @@ def shown(client: Any, settings: Settings, progress: Progress) -> Iterator[None]
             link.close()
 
 
-def _link(client: Any, progress: Progress) -> Link | None:
-    """Give the scheduler its end of it; None, and one line, where it takes no plugin."""
+def install(client: Any) -> str | None:
+    """Give the scheduler its end of it, where it has none yet; return why it does not take it, if it does not."""
     try:
         from toytip.cluster.board import Board
 
         client.register_plugin(Board())
-    except Exception as error:  # noqa: BLE001 - whatever a scheduler has against it, the run goes on
-        progress.say(f"no live page: the scheduler does not take it ({first_line(error)})")
+    except Exception as error:  # noqa: BLE001 - whatever a scheduler has against it, the work goes on
+        return first_line(error)
+    return None
+
+
+def _link(client: Any, progress: Progress) -> Link | None:
+    """Return the driver's end; None, and one line, where the scheduler takes no plugin."""
+    if (reason := install(client)) is not None:
+        progress.say(f"no live page: the scheduler does not take it ({reason})")
         return None
     progress.say(f"live page {page_of(client.dashboard_link)}")
     link = Link(client, progress)

@@ -47,10 +47,10 @@ function drawTitle(section, run) {
   const ended = run.outcome !== "running";
   const seconds = (ended ? run.ended : run.now + run.silent) - run.began;
   keep(title, "seconds", "span", "", spoken(Math.max(seconds, 0)));
-  if (!ended && run.left !== null) keep(title, "left", "span", "left", `about ${spoken(run.left)} left`);
+  if (!ended && run.left !== null) keep(title, "left", "span", "left", `about ${spoken(Math.max(run.left, 1))} left`);
   else if (!ended) {
     const stage = run.stages.find((each) => each.standing === "running" && each.left !== null && each.total > 1);
-    if (stage) keep(title, "left", "span", "left", `about ${spoken(stage.left)} left of ${stage.name}`);
+    if (stage) keep(title, "left", "span", "left", `about ${spoken(Math.max(stage.left, 1))} left of ${stage.name}`);
   }
   if (!ended && run.silent > SILENT) keep(title, "silent", "span", "soft", `nothing heard for ${spoken(run.silent)}`);
   if (run.store) keep(title, "store", "span", "soft", run.store);
@@ -118,9 +118,11 @@ function drawStage(body, stage, months) {
   const many = stage.unit !== "step" && begun;
   keep(row, "done", "td", "told main", many ? `${number.format(stage.done)} / ${number.format(stage.total)}` : "");
   keep(row, "seconds", "td", "told", begun ? `${stage.seconds.toFixed(1)} s` : "");
-  keep(row, "rows", "td", "told", stage.rows ? `${number.format(stage.rows)} rows` : "");
-  keep(row, "rate", "td", "told", stage.rate ? `${number.format(Math.round(stage.rate))} rows/s` : "");
-  keep(row, "note", "td", "told note", stage.note);
+  if (stage.rows) {
+    keep(row, "rows", "td", "told", `${number.format(stage.rows)} rows`);
+    keep(row, "rate", "td", "told", stage.rate ? `${number.format(Math.round(stage.rate))} rows/s` : "");
+  }
+  keep(row, "note", "td", "told note", stage.note).colSpan = stage.rows ? 1 : 3;
   tidy(row);
 }
 
@@ -137,9 +139,12 @@ function drawGrid(section, run) {
   order(body, run.stages.length);
   tidy(body);
   tidy(table);
+  if (run.months.length) drawKey(well);
   tidy(well);
-  if (!run.months.length) return;
-  const key = keep(section, "key", "ul", "key");
+}
+
+function drawKey(well) {
+  const key = keep(well, "key", "ul", "key");
   for (const [name, text] of [["waiting", "waiting"], ["running", "under way"], ["done", "done"],
     ["taken", "taken over"], ["waiting retried", "begun again after a worker was lost"]]) {
     const item = keep(key, name, "li");
@@ -160,7 +165,7 @@ function order(body, count) {
 
 function drawCurve(section, run) {
   if (!run.curve.length) return;
-  const box = keep(section, "curve", "div");
+  const box = keep(section, "curve", "div", "curve");
   keep(box, "title", "h3", "", `log loss by round, ${run.curve.at(-1)[0]} so far`);
   const svg = keep(box, "svg", "svg");
   const [width, height, side] = [420, 150, 44];
@@ -202,7 +207,7 @@ function write(svg, key, x, y, text, className = "") {
 function drawRejects(section, run) {
   const reasons = Object.entries(run.rejects).filter(([, count]) => count).sort((a, b) => b[1] - a[1]);
   if (!reasons.length) return;
-  const box = keep(section, "rejects", "div");
+  const box = keep(section, "rejects", "div", "rejects");
   const total = reasons.reduce((sum, [, count]) => sum + count, 0);
   keep(box, "title", "h3", "", `rejected so far, ${number.format(total)}`);
   const table = keep(box, "table", "table");
@@ -217,7 +222,7 @@ function drawRejects(section, run) {
 }
 
 function drawWorkers(section, workers, lost) {
-  const box = keep(section, "workers", "div");
+  const box = keep(section, "workers", "div", "workers");
   const count = `${workers.length} ${workers.length === 1 ? "worker" : "workers"}`;
   keep(box, "title", "h3", "", `memory of ${count}${lost ? `, ${lost} lost` : ""}`);
   const table = keep(box, "table", "table");
