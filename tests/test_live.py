@@ -10,11 +10,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from distributed.protocol.pickle import dumps
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from tests.conftest import toytip
 from toytip import grid, pace
+from toytip.cluster.board import Board
 from toytip.cluster.figures import Totals
 from toytip.config import Settings
 from toytip.pipeline.run import run
@@ -436,6 +438,12 @@ def test_the_page_runs_nothing_from_elsewhere(watched, client):
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
         assert "innerHTML" not in text
+
+
+def test_what_is_sent_to_the_scheduler_is_a_name():
+    sent = dumps(Board())
+    assert b"toytip.cluster.board" in sent
+    assert len(sent) < 100
 
 
 def test_dasks_own_pages_lead_to_ours(watched, client):

@@ -140,7 +140,8 @@ def _figures(stage: StageState, now: float) -> str:
     if stage.standing == "skipped":
         return stage.note
     told = [f"{stage.done}/{stage.total}"] if stage.standing == "running" else []
-    told.append(f"{stage.seconds(now):.1f} s")
+    if stage.unit != "rounds" or stage.standing == "done":  # the loss needs the room
+        told.append(f"{stage.seconds(now):.1f} s")
     if rate := stage.rate(now):
         told.append(f"{short(rate)} rows/s")
     if stage.note:

@@ -94,7 +94,7 @@ class Stage:
             if curve and curve[-1].round == number - 1:
                 curve[-1] = curve[-1]._replace(train=train_before)
             curve.append(Point(number, None, valid))
-        note = f"valid log loss {valid:.5f}" if valid is not None else ""
+        note = f"log loss {valid:.5f}" if valid is not None else ""
         self.advance(note=note, parts=number - self.done)
 
     def hear(self, told: Mapping[str, Sequence[int]]) -> None:

@@ -46,7 +46,7 @@ class Board(SchedulerPlugin):  # type: ignore[misc]
     name = "toytip"
     idempotent = True
 
-    def start(self, scheduler: Any) -> None:
+    async def start(self, scheduler: Any) -> None:
         """See SchedulerPlugin."""
         self.scheduler = scheduler
         self.runs: dict[str, Run] = {}
@@ -197,8 +197,5 @@ class StateHandler(_Handler):
 
 
 def dask_setup(scheduler: Any) -> None:
-    """See `dask scheduler --preload`."""
-    if Board.name not in scheduler.plugins:
-        board = Board()
-        board.start(scheduler)
-        scheduler.add_plugin(board, name=Board.name)
+    """See `dask scheduler --preload`: the scheduler starts its plugins next."""
+    scheduler.add_plugin(Board(), name=Board.name)
