@@ -1,8 +1,10 @@
 """The state of a run: what is drawn of it on a terminal, told to the scheduler, shown on its page and in its figures."""
 
 import contextlib
+import dataclasses
 import io
 import json
+import os
 import re
 import threading
 import urllib.error
@@ -228,6 +230,14 @@ def test_a_curve_has_the_training_loss_of_its_own_round():
         stage.round(3, None)
     assert progress.state().curve == (Point(1, 0.58, 0.6), Point(2, None, 0.5), Point(3, None, None))
     assert progress.state().stages[0].done == 3
+
+
+def test_a_curve_goes_on_from_where_a_training_does():
+    progress = Progress("quiet")
+    with progress.stage("train", 9, unit="rounds") as stage:
+        for number in (1, 2, 3, 2, 3):
+            stage.round(number, 1 / number)
+    assert [point.round for point in progress.state().curve] == [1, 2, 3]
 
 
 # slow stages
@@ -502,6 +512,30 @@ def test_the_dashboard_is_one_that_grafana_reads():
     for query in queries():
         assert query.count("(") == query.count(")")
         assert 'job=~"$job"' in query
+
+
+def dies_once(file):
+    if not Path(file).exists():
+        Path(file).touch()
+        os._exit(1)
+    return "there"
+
+
+def test_a_part_whose_worker_dies_is_begun_again(watched, client, tmp_path):
+    def tell(state):
+        call, watched = client.scheduler.toytip_live, {"infer": {"part-1": "2023-01", "part-2": "2023-01"}}
+        return client.sync(call, state=state.to_json(), watched=watched, client=client.id)
+
+    now = a_run(StageState(name="infer", total=2, cells={"2023-01": Cell(2)}))
+    assert tell(now)["cells"] == {"infer": {"2023-01": [0, 0]}}
+    lost = json.loads(get(address_of(client), "/toytip/state.json")[1])["lost"]
+    future = client.submit(dies_once, str(tmp_path / "died"), key="part-1", pure=False)
+    assert future.result(timeout=60) == "there"
+    assert tell(now)["cells"] == {"infer": {"2023-01": [0, 1]}}
+    assert json.loads(get(address_of(client), "/toytip/state.json")[1])["lost"] == lost + 1
+    assert 'toytip_parts_retried_total{stage="infer"} 1.0' in get(address_of(client), "/metrics")[1]
+    tell(dataclasses.replace(now, outcome="done", ended=100))
+    client.wait_for_workers(2, timeout=60)
 
 
 def test_a_run_may_go_without(client, synthetic, tmp_path, capfd):

@@ -1,6 +1,7 @@
 """The live page in a real browser, while real runs go on: what it shows of them, and that it has no complaint."""
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -132,6 +133,10 @@ def test_before_any_run_two_at_once_and_one_that_is_killed(page, scheduler, synt
         wait(page, outcome.format("va", "done"), 90)
         wait(page, outcome.format("vb", "done"), 90)
         assert (first.wait(60), second.wait(60)) == (0, 0)
+    told = json.loads(page.evaluate("fetch('toytip/state.json').then((answer) => answer.text())"))
+    for run in told["runs"]:
+        rounds = [point[0] for point in run["curve"]]
+        assert rounds == list(range(1, 151)), "each hears of its own rounds"
     with one("vc") as third:
         wait(page, outcome.format("vc", "running"), 60)
         third.send_signal(signal.SIGKILL)

@@ -91,6 +91,10 @@ class Stage:
         """Count a round of training as done: its validation loss, and the training loss of the round before."""
         curve = self._progress.curve
         with self._progress.lock:
+            while (
+                curve and curve[-1].round >= number
+            ):  # a training that lost a worker goes on from a checkpoint
+                curve.pop()
             if curve and curve[-1].round == number - 1:
                 curve[-1] = curve[-1]._replace(train=train_before)
             curve.append(Point(number, None, valid))

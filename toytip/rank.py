@@ -21,7 +21,6 @@ from xgboost.dask import CommunicatorContext
 from toytip.boost import Round, boost, canonical, quantize
 from toytip.cluster import trim
 
-TOPIC = "toytip-round"
 # Every so many rounds a rank gives back memory that is free.
 TRIM = 10
 # A matrix is kept on the scratch disk where that has so many times the room: other ranks may want as much. It takes
@@ -49,7 +48,7 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a rank must know of it."""
+    """What a rank must know of it; its rounds are told under the `topic`, which no other training has."""
 
     params: dict[str, Any]
     rounds: int
@@ -57,6 +56,7 @@ class Job:
     threads: int
     start: bytes | None
     keeper: Keeper | None
+    topic: str
     communicator: dict[str, Any] | None
 
 
@@ -141,7 +141,7 @@ def _boosted(token: str, number: int, job: Job) -> tuple[bytes, int] | None:
             trim()
         if number == 0:
             worker.log_event(
-                TOPIC,
+                job.topic,
                 {"round": done.number, "log_loss": done.valid, "train_log_loss_before": done.train_before},
             )
             if keeper and done.number % keeper.every == 0:

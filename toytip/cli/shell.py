@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     settings = Settings.load(
         **{name: value for name, value in given.items() if name in Settings.model_fields}
     )
+    if settings.progress == "quiet":
+        logging.getLogger("toytip").setLevel(logging.ERROR)
     from toytip.cluster import settled, starts_here, warm
 
     settings = settled(settings)

@@ -64,7 +64,8 @@ def _count(values: pd.Series, card: npt.NDArray[np.uint32]) -> Columns:
 
 def _values(place: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the value that stands for each bin."""
-    return ((place >> 1).astype(np.uint32) << DROPPED).view(np.float32)
+    values: npt.NDArray[np.float32] = ((place >> 1).astype(np.uint32) << DROPPED).view(np.float32)
+    return values
 
 
 def _amounts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
