@@ -527,11 +527,11 @@ def test_a_part_whose_worker_dies_is_begun_again(watched, client, tmp_path):
         return client.sync(call, state=state.to_json(), watched=watched, client=client.id)
 
     now = a_run(StageState(name="infer", total=2, cells={"2023-01": Cell(2)}))
-    assert tell(now)["cells"] == {"infer": {"2023-01": [0, 0]}}
+    assert tell(now)["cells"] == {"infer": {"2023-01": (0, 0)}}
     lost = json.loads(get(address_of(client), "/toytip/state.json")[1])["lost"]
     future = client.submit(dies_once, str(tmp_path / "died"), key="part-1", pure=False)
     assert future.result(timeout=60) == "there"
-    assert tell(now)["cells"] == {"infer": {"2023-01": [0, 1]}}
+    assert tell(now)["cells"] == {"infer": {"2023-01": (0, 1)}}
     assert json.loads(get(address_of(client), "/toytip/state.json")[1])["lost"] == lost + 1
     assert 'toytip_parts_retried_total{stage="infer"} 1.0' in get(address_of(client), "/metrics")[1]
     tell(dataclasses.replace(now, outcome="done", ended=100))
