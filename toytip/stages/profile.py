@@ -70,7 +70,7 @@ def _values(place: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 def _amounts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return values in units of the sums; in float32 too, to scale by a power of two and to round is exact."""
-    return np.rint(np.clip(values, -LARGEST, LARGEST) * np.float32(UNIT))
+    return np.asarray(np.rint(np.clip(values, -LARGEST, LARGEST) * np.float32(UNIT)), np.float32)
 
 
 def merge(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
