@@ -394,7 +394,7 @@ def test_what_the_page_says_is_what_the_summary_says(watched, client):
 
 
 def test_the_training_loss_is_about_that_of_all_training_rows(watched):
-    """It is of every sixteenth row of the first rank, so no more than about."""
+    """It is of a sample of the first rank's rows, so no more than about."""
     summary, _, progress, _ = watched
     point = progress.curve[-2]
     assert point.train == pytest.approx(summary["metrics"]["train"]["log_loss"], abs=0.06)

@@ -183,8 +183,8 @@ def test_early_stopping_goes_on_where_it_was(features, split):
     params = booster_params({"max_depth": 4, "eta": 0.5}, max(counts), float(few["high_tip"].mean()))
     kept = {}
 
-    def seen(done, booster):
-        kept[done.number] = bytes(booster.save_raw("ubj"))
+    def seen(number, loss, booster):
+        kept[number] = bytes(booster.save_raw("ubj"))
 
     label = few["high_tip"].to_numpy()
     booster, best = boost(train, label, watched, params, rounds=200, early_stop=5, seen=seen)

@@ -18,7 +18,7 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
-from toytip.boost import Round, boost, canonical, quantize
+from toytip.boost import Curve, boost, canonical, quantize
 from toytip.cluster import trim
 
 # Every so many rounds a rank gives back memory that is free.
@@ -136,15 +136,13 @@ def training() -> bool:
 def _boosted(token: str, number: int, job: Job) -> tuple[bytes, int] | None:
     held, worker, keeper = _HELD[token, number], distributed.get_worker(), job.keeper
 
-    def seen(done: Round, booster: xgb.Booster) -> None:
-        if done.number % TRIM == 1:  # what the matrix was made of is free by the end of the first round
+    def seen(done: int, loss: float | None, booster: xgb.Booster) -> None:
+        if done % TRIM == 1:  # what the matrix was made of is free by the end of the first round
             trim()
         if number == 0:
-            worker.log_event(
-                job.topic,
-                {"round": done.number, "log_loss": done.valid, "train_log_loss_before": done.train_before},
-            )
-            if keeper and done.number % keeper.every == 0:
+            before = Curve.of(booster).train[-1]
+            worker.log_event(job.topic, {"round": done, "log_loss": loss, "train_log_loss_before": before})
+            if keeper and done % keeper.every == 0:
                 keeper.keep(bytes(booster.save_raw("ubj")))
 
     with _muted(), CommunicatorContext(**job.communicator) if job.communicator else contextlib.nullcontext():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 
-from toytip.boost import Round, bins_of, boost, booster_params, quantize
+from toytip.boost import bins_of, boost, booster_params, quantize
 from toytip.errors import ConfigError
 from toytip.metrics import auc
 from toytip.stages import preprocess
@@ -81,9 +81,9 @@ def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, ear
     )
     losses: list[float] = []
 
-    def seen(done: Round, _booster: xgb.Booster) -> None:
-        assert done.valid is not None, "there are validation rows"
-        losses.append(done.valid)
+    def seen(_round: int, loss: float | None, _booster: xgb.Booster) -> None:
+        assert loss is not None, "there are validation rows"
+        losses.append(loss)
 
     positive = float(matrix.label[before].mean())
     booster, best = boost(
