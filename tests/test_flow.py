@@ -82,19 +82,13 @@ def test_an_error_in_a_task_is_our_own(lazy, parts, client, tmp_path):
         barrier.collect(client, lazy(), stage)
 
 
-class _Where:
-    """What is known of a partition: its rows, and which worker met it."""
-
-    def __init__(self, rows):
-        self.rows, self.worker = rows, distributed.get_worker().address
-
-
 def test_a_worker_goes_on_in_the_file_that_it_is_at(client):
     """Of twenty slices of a file, few follow on one that another worker had."""
     files = [name for name in ("a", "b", "c") for _ in range(20)]
     numbers = dd.from_pandas(pd.DataFrame({"number": range(len(files))}), npartitions=len(files))
     met = numbers.map_partitions(
-        lambda frame: pd.Series([_Where(len(frame))], dtype=object), meta=pd.Series(dtype=object)
+        lambda frame: pd.Series([flow.Done(len(frame), distributed.get_worker().address)], dtype=object),
+        meta=flow.LAZY_DONE,
     )
     with Progress().stage("featurize", len(files)) as stage:
         done = barrier.collect(client, met, stage, files=files)

@@ -54,6 +54,7 @@ def test_the_summary_has_its_keys(done, synthetic):
         "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
         "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
         "reasons", "source_bytes_read", "leaks", "registry", "evaluation", "evaluation_file", "monitor",
+        "warnings", "live",
     ]  # fmt: skip
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)

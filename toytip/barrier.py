@@ -29,22 +29,32 @@ def collect(
     stage: Stage,
     names: Sequence[str] = (),
     files: Sequence[str] = (),
+    months: Sequence[str] = (),
 ) -> list[Any]:
-    """Compute a lazy series of one value a partition, each with its `rows`; return the values in order.
+    """Compute a lazy series of one value a partition, with its `rows` and `records`; return the values in order.
 
     `names` say what the partitions are, should one be the end of every worker that meets it; `files` what each is read
     from, where a worker had better go on in the file that it is at: each value has its `worker` then. An elastic cluster has
-    to see all that there is to do.
+    to see all that there is to do. `months` say of which months they are, for the progress.
     """
     parts, room = lazy.to_delayed(), cluster.room(client)
-    window = None
+    keys, window = [part.key for part in parts], None
     if room.tasks < room.threads or (files and not cluster.limits_of(client)):
         window = _Window(client, parts, files or range(len(parts)))
+    for key, month in zip(keys, months, strict=False):
+        stage.watch(key, month)
     futures = client.compute(parts) if window is None else window.more()
-    called = dict(zip((part.key for part in parts), names, strict=False))
-    found = gather(futures, stage, lambda done: done.iloc[0].rows, called, window.more if window else None)
+    found = gather(
+        futures, stage, lambda done: done.iloc[0].rows,
+        rejects=_rejects, names=dict(zip(keys, names, strict=False)),
+        more=window.more if window else None,
+    )  # fmt: skip
     results = {future.key: result for future, result in zip(futures, found, strict=True)}
-    return [results[part.key].iloc[0] for part in parts]
+    return [results[key].iloc[0] for key in keys]
+
+
+def _rejects(result: Any) -> Mapping[str, int]:
+    return {reason: n for record in result.iloc[0].records.values() for reason, n in record.rejects.items()}
 
 
 class _Window:
@@ -94,6 +104,8 @@ def gather(
     futures: list[Any],
     stage: Stage,
     rows: Callable[[Any], int],
+    *,
+    rejects: Callable[[Any], Mapping[str, int]] = lambda _: {},
     names: Mapping[Any, str] = MappingProxyType({}),
     more: Callable[[Any, Any], list[Any]] | None = None,
 ) -> list[Any]:
@@ -101,7 +113,7 @@ def gather(
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
     """
-    results = {}
+    results: dict[Any, Any] = {}
     try:
         under_way = distributed.as_completed(futures, with_results=True)
         for future, result in under_way:
@@ -112,7 +124,7 @@ def gather(
             for another in more(future, result) if more else ():
                 futures.append(another)
                 under_way.add(another)
-            stage.advance(rows(result))
+            stage.advance(rows(result), month=stage.keys.get(future.key, ""), rejects=rejects(result))
     except distributed.KilledWorker as error:
         raise ClusterError(
             f"{names.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "

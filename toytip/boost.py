@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,9 @@ from xgboost.core import _LIB, _check_call
 GRID = np.float32(2**-22)
 # Rows whose gradients are worked out at a time: they stay in a core's own cache.
 BLOCK = 2**16
-BEST, LOSS = "best_round", "best_loss"
+BEST, LOSS, CURVE = "best_round", "best_loss", "curve"
+# Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
+SAMPLED = 2**15
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -90,6 +93,7 @@ class ExactLogistic:
     def __init__(self, label: Flags) -> None:
         self._label = label
         self._hessian = np.empty(len(label), np.float32)
+        self._step = max(len(label) // SAMPLED, 1)
 
     def __call__(self, margin: Floats) -> tuple[Floats, Floats]:
         """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
@@ -99,6 +103,16 @@ class ExactLogistic:
         for start in range(0, len(margin), BLOCK):
             self._block(margin, start)
         return margin, self._hessian
+
+    def loss(self, margin: Floats) -> float:
+        """Return the mean log loss of an even sample of the rows."""
+        drawn = margin[:: self._step]
+        if not len(drawn):
+            return 0.0
+        sides = np.where(self._label[:: self._step], -drawn, drawn)
+        # The softplus, in steps that do not overflow, and that numpy does for many values at a time.
+        losses = np.log1p(np.exp(-np.abs(sides))) + np.maximum(sides, 0)
+        return float(losses.mean(dtype=np.float64))
 
     def _block(self, margin: Floats, start: int) -> None:
         rows = slice(start, start + BLOCK)
@@ -170,6 +184,26 @@ class Best(NamedTuple):
         booster.set_attr(**{BEST: str(self.round), LOSS: repr(self.loss)})
 
 
+@dataclass(frozen=True)
+class Curve:
+    """The log loss by round: of a sample of the training rows before every round, and of the validation rows after it.
+
+    A booster carries it along until it is saved.
+    """
+
+    train: list[float] = field(default_factory=list)
+    valid: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, booster: xgb.Booster) -> Self:
+        """Read it from a booster, whole or half-way."""
+        return cls(**json.loads(booster.attr(CURVE) or "{}"))
+
+    def keep(self, booster: xgb.Booster) -> None:
+        """Write it to a booster."""
+        booster.set_attr(**{CURVE: json.dumps({"train": self.train, "valid": self.valid})})
+
+
 def boost(
     train: xgb.QuantileDMatrix,
     label: Flags,
@@ -192,17 +226,21 @@ def boost(
         [train] if valid is None else [train, valid],
         model_file=bytearray(start) if start else None,
     )
-    objective = ExactLogistic(label)
+    objective, curve = ExactLogistic(label), Curve.of(booster)
     best = Best.of(booster)
     watching = valid is not None and early_stop > 0
     for number in range(booster.num_boosted_rounds() + 1, rounds + 1):
         if watching and best.round and number - best.round > early_stop:
             break
-        gradient, hessian = objective(_margins(booster, train))
+        margins = _margins(booster, train)
+        curve.train.append(round(objective.loss(margins), 6))
+        gradient, hessian = objective(margins)
         booster.boost(train, number - 1, grad=gradient, hess=hessian)
         loss = None
         if valid is not None:
             loss = float(booster.eval(valid, "valid", number - 1).rpartition(":")[2])
+            curve.valid.append(loss)
+        curve.keep(booster)
         if not watching or (loss is not None and loss < best.loss):
             best = Best(number, best.loss if loss is None else loss)
             best.keep(booster)

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     dashboard_port: int | None = Field(
         None, ge=0, le=65535, description="port of the dashboard (default: 8787 where it is free; 0: any)"
     )
+    progress: Literal["auto", "grid", "plain", "quiet"] = Field(
+        "auto",
+        description="how far it is: a grid (on a terminal), plain lines (elsewhere), or nothing but errors",
+    )
+    live: bool = Field(True, description="show the run on the scheduler's dashboard, at /toytip")
     start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
     partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
 

@@ -18,10 +18,9 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
-from toytip.boost import boost, canonical, quantize
+from toytip.boost import Curve, boost, canonical, quantize
 from toytip.cluster import trim
 
-TOPIC = "toytip-round"
 # Every so many rounds a rank gives back memory that is free.
 TRIM = 10
 # A matrix is kept on the scratch disk where that has so many times the room: other ranks may want as much. It takes
@@ -49,7 +48,7 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a rank must know of it."""
+    """What a rank must know of it; its rounds are told under the `topic`, which no other training has."""
 
     params: dict[str, Any]
     rounds: int
@@ -57,6 +56,7 @@ class Job:
     threads: int
     start: bytes | None
     keeper: Keeper | None
+    topic: str
     communicator: dict[str, Any] | None
 
 
@@ -140,7 +140,8 @@ def _boosted(token: str, number: int, job: Job) -> tuple[bytes, int] | None:
         if done % TRIM == 1:  # what the matrix was made of is free by the end of the first round
             trim()
         if number == 0:
-            worker.log_event(TOPIC, {"round": done, "log_loss": loss})
+            before = Curve.of(booster).train[-1]
+            worker.log_event(job.topic, {"round": done, "log_loss": loss, "train_log_loss_before": before})
             if keeper and done % keeper.every == 0:
                 keeper.keep(bytes(booster.save_raw("ubj")))
 

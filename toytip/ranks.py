@@ -51,6 +51,7 @@ class Task:
     early_stop: int
     params: dict[str, Any]
     keeper: Keeper | None
+    topic: str
 
 
 # A rank that has lost its peers, or its rows, says so in any of these ways; and so does a driver that has lost a rank.
@@ -122,6 +123,7 @@ def _train(client: Any, task: Task) -> tuple[bytes, int]:
             threads=min(rank.threads for rank in chosen),
             start=keeper.checkpoint() if keeper else None,
             keeper=keeper,
+            topic=task.topic,
             communicator=None if alone else _communicator(client, len(chosen)),
         )
         futures = [

@@ -17,12 +17,11 @@ from typing import NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
 from toytip.claim import STAGING, claim, dead, forget
 from toytip.config import Settings, mask
 from toytip.errors import ClusterError, StoreError
-from toytip.manifest import Manifest, check_table, check_version, digest, is_manifest
+from toytip.manifest import Manifest, check_table, check_version, digest, is_manifest, part_reader
 from toytip.place import Disk, Place
 from toytip.reach import access_of, place_of, saying
 from toytip.s3 import Bucket
@@ -239,7 +238,7 @@ class Store:
                 version, kind, of, *_ = [*name.split("/")[2:], "", "", ""]
                 if kind == NOTES and of == table:
                     with contextlib.suppress(ValueError, FileNotFoundError):
-                        record = TypeAdapter(PartRecord).validate_json(self.place.read(name))
+                        record = part_reader().validate_json(self.place.read(name))
                         part = f"{self._making(table, version)}/{record.path}"
                         found[record.identity] = Found(record, version, part)
         for manifest in self.versions(table):

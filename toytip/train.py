@@ -6,6 +6,7 @@ successor, and its communicator is what the ranks of `TipClassifier` meet in.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, Self
@@ -19,7 +20,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from toytip.rank import TOPIC, Keeper
+from toytip.rank import Keeper
 from toytip.ranks import Task, persistently
 from toytip.stages import infer, preprocess
 from toytip.values import Split
@@ -108,6 +109,8 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         where it fails three times.
         """
         client = distributed.get_client()
+        # Others may be training on the same scheduler, and hear what is told there.
+        topic = f"toytip-round-{secrets.token_hex(8)}"
         task = Task(
             data=X.assign(high_tip=_as_series(X, y)),
             watched=None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
@@ -117,15 +120,16 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             early_stop=self.early_stop,
             params={name: getattr(self, name) for name in _GIVEN},
             keeper=keeper,
+            topic=topic,
         )
         on_round = self.on_round
         if on_round is not None:
-            client.subscribe_topic(TOPIC, lambda event: on_round(event[1]))
+            client.subscribe_topic(topic, lambda event: on_round(event[1]))
         try:
             self.booster_, self.rounds_ = persistently(client, task)
         finally:
             if on_round is not None:
-                client.unsubscribe_topic(TOPIC)
+                client.unsubscribe_topic(topic)
         self.n_features_in_ = len(X.columns)
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         return self

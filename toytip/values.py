@@ -147,6 +147,17 @@ class PartRecord:
         return PartKey(self.month, self.number)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Took:
+    """How long a stage took for all of its work: rows, or in training rows times rounds; and with what."""
+
+    stage: str
+    seconds: float
+    work: int
+    workers: int
+    threads: int
+
+
 class Span(NamedTuple):
     """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
 

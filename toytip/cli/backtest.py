@@ -93,7 +93,7 @@ def backtest(
     from toytip.pipeline.context import opened, reading
     from toytip.progress import Progress
 
-    progress = Progress()
+    progress = Progress.of(settings)
 
     def work(context: Context, upstream: Manifest) -> tuple[Manifest, Backtest, dict[str, str]]:
         found = tester.run(context, upstream, first=first, horizon=horizon, tolerance=tolerance)

@@ -140,7 +140,7 @@ def doctor(
     from toytip.pipeline.doctor import examine
     from toytip.progress import Progress
 
-    checks = examine(settings, Progress())
+    checks = examine(settings, Progress.of(settings))
     well = all(check.ok for check in checks)
     if json_:
         print_json({"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]})

@@ -138,11 +138,12 @@ def diff(
     place = store_given(locals())
     from toytip.cli.summarize import show_diff
     from toytip.compare import compare
+    from toytip.config import Settings
     from toytip.lineage import family
     from toytip.progress import Progress
 
     tables = [m for v in (a, b) for n, m in family(place, v).items() if n in ("features", "predictions")]
-    progress = Progress()
+    progress = Progress.of(Settings.load())
     with progress.live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
         found = compare(place, a, b, stage.advance)
     if json_:

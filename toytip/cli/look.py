@@ -85,7 +85,7 @@ def synth(
     from toytip.pipeline import plan
     from toytip.progress import Progress
 
-    progress = Progress()
+    progress = Progress.of(settings)
     with connect(settings) as client, progress.live():
         made = plan.write_synthetic(client, settings, folder, progress, plant=plant, drift=not steady)
     if json_:
@@ -126,7 +126,7 @@ def fetch(
     from toytip.pipeline import plan
     from toytip.progress import Progress
 
-    got, _ = plan.fetch(settings, taxi, Path(settings.data), Progress())
+    got, _ = plan.fetch(settings, taxi, Path(settings.data), Progress.of(settings))
     if json_:
         print_json({"folder": settings.data, "files": [asdict(file) for file in got]})
         return
@@ -152,7 +152,7 @@ def check(
     from toytip.source import resolve
 
     found = resolve(source, settings.months, settings.endpoint)
-    progress = Progress()
+    progress = Progress.of(settings)
     with progress.live(), progress.stage("check", len(found.files)) as stage:
         checked = check_source(found, stage.advance)
     if json_:

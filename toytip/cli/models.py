@@ -140,7 +140,7 @@ def promote(
     from toytip.pipeline.gate import promote as promote_model
     from toytip.progress import Progress
 
-    told = promote_model(settings, model, taxi, Progress(), dry=dry_run, force=force or "")
+    told = promote_model(settings, model, taxi, Progress.of(settings), dry=dry_run, force=force or "")
     if json_:
         print_json(told)
     else:

@@ -69,7 +69,7 @@ def monitor(
     from toytip.pipeline.monitor import monitor_model
     from toytip.progress import Progress
 
-    progress = Progress()
+    progress = Progress.of(settings)
     with progress.live():
         found, told = monitor_model(
             settings, model, progress,

@@ -10,6 +10,7 @@ READ = "Reading"
 STORE = "Store"
 WORK = "Workers"
 LEARN = "Learning"
+SHOWN = "Progress"
 
 
 def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 - Typer's word
@@ -123,6 +124,12 @@ FreshOption = Annotated[
 ]
 ExplainOption = Annotated[
     bool | None, _option("--explain", help="Say of every stage why it runs or not", panel=WORK)
+]
+QuietOption = Annotated[
+    bool, _option("--quiet", help="Say nothing but errors, not even what came out (see --json)", panel=SHOWN)
+]
+PlainOption = Annotated[
+    bool, _option("--plain", help="Progress as lines without control codes, also on a terminal", panel=SHOWN)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

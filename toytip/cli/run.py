@@ -22,7 +22,9 @@ from toytip.cli.options import (
     MemoryOption,
     MonthsOption,
     ParamsOption,
+    PlainOption,
     PopulationOption,
+    QuietOption,
     RoundsOption,
     RowsOption,
     SchedulerOption,
@@ -74,6 +76,8 @@ def run(
     gate: GateOption = None,
     fresh: FreshOption = None,
     explain: ExplainOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -82,10 +86,10 @@ def run(
     from toytip.pipeline.run import run as run_all
     from toytip.progress import Progress
 
-    summary = run_all(settings, Progress())
+    summary = run_all(settings, Progress.of(settings))
     if json_:
         print_json(summary)
-    else:
+    elif settings.progress != "quiet":
         from toytip.cli.summarize import show
 
         show(summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -31,9 +32,14 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     from toytip.config import Settings, export_credentials
 
     export_credentials()
+    for mode in ("plain", "quiet"):  # of both, quiet is the stronger
+        if given.get(mode):
+            given = {**given, "progress": mode}
     settings = Settings.load(
         **{name: value for name, value in given.items() if name in Settings.model_fields}
     )
+    if settings.progress == "quiet":
+        logging.getLogger("toytip").setLevel(logging.ERROR)
     from toytip.cluster import settled, starts_here, warm
 
     settings = settled(settings)
@@ -64,11 +70,13 @@ def run_stage(
     from toytip.pipeline.run import describe
     from toytip.progress import Progress
 
-    progress = progress or Progress()
+    progress = progress or Progress.of(settings)
     with opened(settings, tables, progress) as context:
         published = {name: describe(context, manifest) for name, manifest in work(context).items()}
     if as_json:
         print_json({"version": context.version, "tables": published, "stages": progress.seconds})
+        return
+    if settings.progress == "quiet":
         return
     for name, told in published.items():
         typer.echo(f"{name} {told['version']}: {told['rows']:,} rows in {told['path']}")

@@ -27,7 +27,9 @@ from toytip.cli.options import (
     MemoryOption,
     MonthsOption,
     ParamsOption,
+    PlainOption,
     PopulationOption,
+    QuietOption,
     RoundsOption,
     RowsOption,
     SchedulerOption,
@@ -71,6 +73,8 @@ def clean(
     tls_key: KeyOption = None,
     start_method: StartOption = None,
     fresh: FreshOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -79,7 +83,7 @@ def clean(
     from toytip.pipeline import plan, stages
     from toytip.progress import Progress
 
-    progress = Progress()
+    progress = Progress.of(settings)
     found = plan.prepare(settings, progress)
 
     def work(context: Context) -> dict[str, Any]:
@@ -104,6 +108,8 @@ def featurize(
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
     fresh: FreshOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -135,6 +141,8 @@ def preprocess(
     test: TestOption = None,
     features: FeaturesOption = None,
     population: PopulationOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -167,6 +175,8 @@ def train(
     max_depth: DepthOption = None,
     eta: EtaOption = None,
     early_stop: StopOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -209,6 +219,8 @@ def infer(
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
     fresh: FreshOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -241,6 +253,8 @@ def postprocess(
     tls_cert: CertOption = None,
     tls_key: KeyOption = None,
     fresh: FreshOption = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -275,6 +289,8 @@ def evaluate(
         Path | None,
         typer.Option("--picture", help="Draw calibration and thresholds to a PNG.", show_default=False),
     ] = None,
+    quiet: QuietOption = False,
+    plain: PlainOption = False,
     json_: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -286,7 +302,7 @@ def evaluate(
     from toytip.progress import Progress
 
     learned = models.behind(settings, upstream)
-    with reading(settings, Progress()) as context:
+    with reading(settings, Progress.of(settings)) as context:
         evaluation = stages.evaluate(context, upstream, learned)
     if picture is not None:
         _draw(picture, evaluation.report, upstream.version)
@@ -294,7 +310,7 @@ def evaluate(
         print_json(
             {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}
         )
-    else:
+    elif settings.progress != "quiet":
         from toytip.cli.summarize import show_evaluation
 
         show_evaluation(evaluation.report)

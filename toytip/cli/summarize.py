@@ -40,6 +40,8 @@ def show(summary: dict[str, Any]) -> None:
             if told["alerts"]
             else f"monitor: nothing rings in {told['months'][-1]}"
         )
+    for warning in summary["warnings"]:
+        console.print(f"warning: {warning}", soft_wrap=True)
     for name in ("predictions", "features", "rejects"):
         console.print(f"{name:<12} {summary['tables'][name]['path']}", soft_wrap=True)
     console.print(f"{'model':<12} {model['path']}", soft_wrap=True)

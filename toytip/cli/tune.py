@@ -82,7 +82,7 @@ def tune(
     from toytip.pipeline.context import reading
     from toytip.progress import Progress
 
-    with reading(settings, Progress()) as context:
+    with reading(settings, Progress.of(settings)) as context:
         found = tuner.tune(context, upstream, trials=trials, folds=folds, rows=rows, study=study, seed=seed)
     tuner.write(found, out, upstream, settings.early_stop)
     if json_:

@@ -26,12 +26,13 @@ def verify(
     place = store_given(locals())
     from dataclasses import asdict
 
+    from toytip.config import Settings
     from toytip.history import tables_of
     from toytip.progress import Progress
     from toytip.upkeep import verify as verify_version
 
     found = tables_of(place, version)
-    progress = Progress()
+    progress = Progress.of(Settings.load())
     with progress.live(), progress.stage("verify", sum(len(m.parts) for m in found)) as stage:
         faults = verify_version(place, version, stage.advance)
     if json_:

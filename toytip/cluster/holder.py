@@ -12,7 +12,7 @@ import threading
 
 import psutil
 
-from toytip.cluster import elastic
+from toytip.cluster import elastic, live
 from toytip.cluster.connect import owned
 from toytip.cluster.definitions import definition
 from toytip.cluster.local import warm
@@ -40,6 +40,8 @@ def main() -> int:
                 started=this.create_time(),
             ))  # fmt: skip
             elastic.obey(client, settings)
+            if settings.live:
+                live.install(client)
             _say(f"up {address}")
             ended.wait()
     except ToytipError as error:

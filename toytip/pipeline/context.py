@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import importlib.metadata
 import platform
 import subprocess
@@ -13,18 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import toytip
-from toytip import cluster
-from toytip.cluster import sharing
+from toytip import cluster, pace
+from toytip.cluster import live, sharing
 from toytip.config import Settings
 from toytip.errors import StoreError
 from toytip.progress import Progress
 from toytip.schema import Table
 from toytip.store import Manifest, Store, digest, new_version, store_of
-from toytip.values import PartRecord
+from toytip.values import PartRecord, Took
 
 # What a stage has published, by table.
 Published = dict[str, Manifest]
 
+# The stages whose time a manifest keeps: one of these has made the table.
+STAGES_OF = {
+    "trips": ("clean",),
+    "features": ("featurize",),
+    "encodings": ("preprocess",),
+    "models": ("train",),
+    "scores": ("infer",),
+    "predictions": ("infer", "postprocess"),
+}
 PACKAGES = ("dask", "distributed", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu")
 
 
@@ -78,11 +88,19 @@ class Context:
             identity=identity,
             metrics=metrics or {},
             environment=environment(),
+            took=self._took(name),
         )
         there = self.store.published(name, self.version)
         if there is not None and there.parts == manifest.parts and there.identity == identity:
             return there
-        return self.store.publish(manifest)
+        published = self.store.publish(manifest)
+        self.progress.published.append(name)
+        return published
+
+    def _took(self, table: str) -> Took | None:
+        """Return how long the stage took that has made all of a table."""
+        stages = STAGES_OF.get(table, ())
+        return next((self.progress.took[stage] for stage in stages if stage in self.progress.took), None)
 
 
 def parent(manifest: Manifest) -> dict[str, Any]:
@@ -135,7 +153,9 @@ def opened(settings: Settings, tables: tuple[str, ...], progress: Progress) -> I
             sharing.refuse_unshared_store(client, store.root, store.env, store.access)
         _greet(client, settings, progress)
         left = store.abandoned()
-        with progress.live():
+        progress.run, progress.store = version, store.shown
+        _pace(store, progress)
+        with live.shown(client, settings, progress), progress.live():
             yield context
         for other in left:
             if other in context.taken_from:
@@ -149,16 +169,29 @@ def reading(settings: Settings, progress: Progress) -> Iterator[Context]:
     """Connect to the cluster and show the progress, to work on what is published; nothing is written."""
     with cluster.connect(settings) as client:
         _greet(client, settings, progress)
-        with progress.live():
+        progress.run, progress.store = f"reading {new_version()}", store_of(settings).shown
+        with live.shown(client, settings, progress), progress.live():
             yield Context(settings, store_of(settings), client, progress, version="")
+
+
+def _pace(store: Store, progress: Progress) -> None:
+    """Have the progress compare stages with their own history in the store."""
+    before = pace.history(store.versions())
+
+    def expected(stage: str, work: int) -> float | None:
+        usual = pace.usual(pace.alike(before, stage, progress.workers, progress.threads))
+        return None if usual is None else usual * work
+
+    progress.bell, progress.pace = functools.partial(pace.slow, before=before), expected
 
 
 def _greet(client: Any, settings: Settings, progress: Progress) -> None:
     workers = cluster.workers_of(client)
     threads = sum(info["nthreads"] for info in workers.values())
+    progress.workers, progress.threads = len(workers), threads
     progress.say(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
     if cluster.starts_here(settings) and threads > cluster.cores():
-        progress.say(
-            f"warning: {threads} worker threads share {cluster.cores()} cores: "
+        progress.warn(
+            f"{threads} worker threads share {cluster.cores()} cores: "
             "it works, but no faster than one worker a core, and in more memory"
         )

@@ -43,8 +43,9 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
         _warn_of_leaks(context, there)
         return {"encodings": there}, load_encoding(context, there)
     lazy = flow.published(context.store, features_of.table_of(names), features.version, records)
-    with context.progress.stage("preprocess", len(records)) as stage:
-        done = barrier.collect(context.client, flow.counted(lazy, names, split, settings.population), stage)
+    counted, of = flow.counted(lazy, names, split, settings.population), _months(records)
+    with context.progress.stage("preprocess", len(records), of) as stage:
+        done = barrier.collect(context.client, counted, stage, months=of)
     censuses = [item.census for item in done if item.census is not None]
     census = reduce(encodings.Census.merge, censuses, encodings.Census.empty(names))
     encoding = encodings.fit(census, split, settings.population, rate_names)
@@ -62,6 +63,10 @@ def preprocess(context: Context, features: Manifest, *, reuse: bool = False) -> 
     return {"encodings": manifest}, encoding
 
 
+def _months(records: list[PartRecord]) -> list[str]:
+    return [str(record.key.month) for record in records]
+
+
 def leaks(encoded: Manifest) -> dict[str, float]:
     """Return the features that alone tell the label too well, with their AUC on the training rows."""
     told = encoded.metrics.get("auc_alone", {})
@@ -70,8 +75,8 @@ def leaks(encoded: Manifest) -> dict[str, float]:
 
 def _warn_of_leaks(context: Context, encoded: Manifest) -> None:
     for name, value in leaks(encoded).items():
-        context.progress.say(
-            f"warning: feature {name} alone reaches an AUC of {value:.4f}: it knows the tip, or nearly; "
+        context.progress.warn(
+            f"feature {name} alone reaches an AUC of {value:.4f}: it knows the tip, or nearly; "
             "is it known at its moment?"
         )
 
@@ -85,6 +90,7 @@ def _reused(context: Context, stage: str, table: str, made_from: str) -> Manifes
     for manifest in reversed(before):
         if manifest.identity == made_from:
             context.tell(stage, f"same input, code and config: {manifest.version} is reused")
+            context.progress.skip(stage, f"{manifest.version} is reused")
             return manifest
     if not before:
         reason = "first of its kind"
@@ -110,6 +116,7 @@ def train(
     made_from = identity("train", [part.checksum for part in (*encoded.parts, *records)], asdict(params))
     there = _reused(context, "train", "models", made_from) if reuse else None
     if there is not None:
+        context.progress.skip("tune", "")
         return {"models": there}, models.load(context.store, there)
 
     def frame_of(parts: list[PartRecord]) -> Any:
@@ -159,15 +166,12 @@ def fit(
     matrix, records = matrices["train"]
     with (
         cluster.fixed(context.client),
-        context.progress.stage(shown_as, params.rounds) as stage,
+        context.progress.stage(shown_as, params.rounds, unit="rounds") as stage,
     ):
+        context.progress.curve.clear()
 
         def show(event: dict[str, Any]) -> None:
-            loss = event["log_loss"]
-            stage.advance(
-                note=f"valid log loss {loss:.5f}" if loss is not None else "",
-                parts=event["round"] - stage.done,
-            )
+            stage.round(event["round"], event["log_loss"], event["train_log_loss_before"])
 
         classifier = training.TipClassifier(**asdict(params), on_round=show)
         valid = matrices.get("valid")
@@ -180,6 +184,7 @@ def fit(
             keeper=keeper and replace(keeper, paths=tuple(record.path for record in records)),
         )
         stage.note = f"{classifier.rounds_} rounds kept"
+        stage.work = sum(record.rows for record in records) * stage.done
     return classifier
 
 
@@ -193,8 +198,9 @@ def _tune(context: Context, features: Manifest, model: Model) -> float:
     frame = flow.published(context.store, table, features.version, records)
     decided = flow.decided(flow.scored(frame, model), decisions.DEFAULT)
     summing = flow.Summing(frame, flow.Rule(model.encoding))
-    with context.progress.stage("tune", len(records)) as stage:
-        done = barrier.collect(context.client, flow.tallied(decided, summing), stage)
+    of = _months(records)
+    with context.progress.stage("tune", len(records), of) as stage:
+        done = barrier.collect(context.client, flow.tallied(decided, summing), stage, months=of)
     tally = select(flow.merged(done), "valid", model.encoding.population)
     return decisions.tune(tally.negatives, tally.positives)
 

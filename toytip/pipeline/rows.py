@@ -44,19 +44,21 @@ def make(
     context.tell(shown_as, _why(context, stage, tables[0], planned, todo))
     summary: Summary = {}
     made: dict[int, dict[str, PartRecord]] = dict(taken)
-    with context.progress.stage(shown_as, len(planned)) as shown:
-        shown.advance(parts=len(taken), note=f"{len(taken)} taken over" if taken else "")
+    months = [str(part.key.month) for part in planned]
+    with context.progress.stage(shown_as, len(planned), months) as shown:
+        for number, there in taken.items():
+            rejects = {reason: n for record in there.values() for reason, n in record.rejects.items()}
+            shown.advance(month=months[number], rejects=rejects, taken=True)
+        shown.note = f"{len(taken)} taken over" if taken else ""
         if todo:
             parts = [planned[number] for number in todo]
             with_ = summing(todo) if summing else None
             lazy = flow.written(context.store, context.version, parts, frames(todo), with_)
             done = barrier.collect(
-                context.client,
-                lazy,
-                shown,
-                [called[n] for n in todo],
-                [files[n] for n in todo] if files else (),
-            )
+                context.client, lazy, shown,
+                names=[called[n] for n in todo], files=[files[n] for n in todo] if files else (),
+                months=[months[n] for n in todo],
+            )  # fmt: skip
             made |= {number: item.records for number, item in zip(todo, done, strict=True)}
             summary = flow.merged(done)
         if summing and taken:
@@ -89,8 +91,9 @@ def _take(
 
 def _summed(context: Context, table: Table, records: list[PartRecord], summing: flow.Summing) -> Summary:
     lazy = flow.published(context.store, table, context.version, records, making=True)
-    with context.progress.stage("summary", len(records)) as shown:
-        return flow.merged(barrier.collect(context.client, flow.tallied(lazy, summing), shown))
+    months = [str(record.key.month) for record in records]
+    with context.progress.stage("summary", len(records), months) as shown:
+        return flow.merged(barrier.collect(context.client, flow.tallied(lazy, summing), shown, months=months))
 
 
 def _why(context: Context, stage: str, table: Table, planned: Sequence[PartRecord], todo: list[int]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toytip import cluster, flow
+from toytip.cluster import live
 from toytip.config import Settings, mask
 from toytip.errors import RegistryError
 from toytip.pipeline import gate, learn, monitor, plan, stages
@@ -19,8 +20,9 @@ from toytip.progress import Progress
 from toytip.registry import registry_of
 from toytip.schema import PREDICTIONS, REJECTS
 from toytip.source import Source
+from toytip.splits import overlaps, plan_split
 from toytip.store import Manifest
-from toytip.values import Model
+from toytip.values import Model, MonthPart, Span
 
 
 def run(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             before = flow.bytes_read(context.client)
             with cluster.reported(page):
                 source = plan.settle(context, found)
+                _expect(context, source)
                 published, model, evaluation, monitored, gated = _stages(context, source)
             source_bytes = max(flow.bytes_read(context.client) - before, 0)
             report = context.store.save_report(f"{context.version}.html", page.read_bytes())
@@ -85,7 +88,36 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "evaluation": _briefly(evaluation.report),
         "evaluation_file": mask(saved),
         "monitor": monitored,
+        "warnings": progress.warnings,
+        "live": live.page_of(dashboard) if settings.live else None,
     }
+
+
+def _expect(context: Context, source: Source) -> None:
+    """Say which stages will come, and how much work each has."""
+    settings, expect = context.settings, context.progress.expect
+    split = plan_split(source.months, settings.train, settings.valid, settings.test)
+    parts = list(source.parts(settings.partition_rows))
+
+    def of(*spans: Span | None) -> list[MonthPart]:
+        wanted = [span for span in spans if span is not None]
+        return [part for part in parts if any(overlaps(part.month, span) for span in wanted)]
+
+    def rows(some: list[MonthPart]) -> int:
+        return sum(part.rows for part in some)
+
+    def months(some: list[MonthPart]) -> list[str]:
+        return [str(part.month) for part in some]
+
+    learned, rounds = of(split.train), settings.rounds
+    expect("featurize", months(parts), work=source.rows)
+    expect("preprocess", months(learned), work=rows(learned))
+    expect("train", total=rounds, work=rows(learned) * rounds)
+    if split.valid is not None:
+        expect("tune", months(of(split.valid)), work=rows(of(split.valid)))
+    expect("infer", months(parts), work=source.rows)
+    for step in ("evaluate", "monitor", *(("gate",) if settings.gate != "off" else ())):
+        expect(step)
 
 
 def _stages(

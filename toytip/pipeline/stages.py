@@ -245,8 +245,10 @@ def evaluate(
     summing = _summing(context, features, model, [part.path for part in predictions.parts], champion)
     frame = flow.published(context.store, PREDICTIONS, predictions.version, predictions.parts)
     lazy = flow.tallied(frame, summing(list(range(len(predictions.parts)))))
-    with context.progress.stage("evaluate", len(predictions.parts)) as stage:
-        return _evaluation(flow.merged(barrier.collect(context.client, lazy, stage)), model)
+    months = [str(part.key.month) for part in predictions.parts]
+    with context.progress.stage("evaluate", len(predictions.parts), months) as stage:
+        done = barrier.collect(context.client, lazy, stage, months=months)
+        return _evaluation(flow.merged(done), model)
 
 
 def features_behind(context: Context, predictions: Manifest) -> Manifest:

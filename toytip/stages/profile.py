@@ -7,6 +7,7 @@ merge exactly, in any order, and no row has to be read again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ NO_FEATURES = ("trip_id", "pickup_at", "high_tip")
 # A bin holds the numbers that are alike to 9 significant bits: whole numbers up to 512, zones among them, are told exactly,
 # amounts to 0.4 %. A float's leading bits are its bin.
 DROPPED = np.uint32(15)
+LOST = np.uint32((1 << 15) - 1)
 # Sums are kept in units of 1/1024; what is beyond a million counts as a million, as one mistyped fare would be all of them.
 UNIT = 1024
 LARGEST = np.float32(1 << 20)
@@ -44,17 +46,31 @@ def _count(values: pd.Series, card: npt.NDArray[np.uint32]) -> Columns:
     missing = np.isnan(plain)
     if missing.any():
         plain[missing] = np.nan  # one of the many
-    place = (plain.view(np.uint32) >> DROPPED << np.uint32(1)) | card
-    # In float32 too, to scale by a power of two and to round is exact.
-    amounts = np.rint(np.clip(plain, -LARGEST, LARGEST) * np.float32(UNIT))
-    trips = np.bincount(place, minlength=2)
-    totals = np.bincount(place, weights=amounts, minlength=2)
-    found = np.flatnonzero(trips)
-    about = ((found >> 1).astype(np.uint32) << DROPPED).view(np.float32)
+    bits = plain.view(np.uint32)
+    place = (bits >> DROPPED << np.uint32(1)) | card
+    if (bits & LOST).any():
+        counts = np.bincount(place)
+        found = np.flatnonzero(counts)
+        trips, totals = counts[found], np.bincount(place, weights=_amounts(plain))[found]
+        about = _values(found)
+    else:  # every bin is one value: zones, hours, flags; to sort them takes less than to walk through all bins
+        found, trips = np.unique(place, return_counts=True)
+        about = _values(found)
+        totals = trips * _amounts(about).astype(np.float64)
     order = np.lexsort((about, found & 1))
-    found, about = found[order], about[order]
-    sums = np.where(np.isnan(about), 0, totals[found]).astype(np.int64)
-    return (found & 1).astype(bool), about, trips[found], sums
+    sums = np.where(np.isnan(about), 0, totals).astype(np.int64)
+    return (found[order] & 1).astype(bool), about[order], trips[order], sums[order]
+
+
+def _values(place: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return the value that stands for each bin."""
+    values: npt.NDArray[np.float32] = ((place >> 1).astype(np.uint32) << DROPPED).view(np.float32)
+    return values
+
+
+def _amounts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return values in units of the sums; in float32 too, to scale by a power of two and to round is exact."""
+    return np.asarray(np.rint(np.clip(values, -LARGEST, LARGEST) * np.float32(UNIT)), np.float32)
 
 
 def merge(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
