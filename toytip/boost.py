@@ -6,9 +6,11 @@ XGBoost adds up the histograms of all of them; `toytip.train` says which rank ha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,9 @@ import xgboost as xgb
 GRID = np.float32(2**-22)
 # Rows whose gradients are worked out at a time: they stay in a core's own cache.
 BLOCK = 2**16
-BEST, LOSS = "best_round", "best_loss"
+BEST, LOSS, CURVE = "best_round", "best_loss", "curve"
+# Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
+SAMPLED = 2**16
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -87,6 +91,7 @@ class ExactLogistic:
     def __init__(self, label: Flags) -> None:
         self._label = label
         self._hessian = np.empty(len(label), np.float32)
+        self._step = max(len(label) // SAMPLED, 1)
 
     def __call__(self, margin: Floats, _matrix: Any = None) -> tuple[Floats, Floats]:
         """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
@@ -96,6 +101,11 @@ class ExactLogistic:
         for start in range(0, len(margin), BLOCK):
             self._block(margin, start)
         return margin, self._hessian
+
+    def loss(self, margin: Floats) -> float:
+        """Return the mean log loss of an even sample of the rows."""
+        sides = np.where(self._label[:: self._step], -margin[:: self._step], margin[:: self._step])
+        return float(np.logaddexp(np.float32(0), sides).mean(dtype=np.float64)) if len(sides) else 0.0
 
     def _block(self, margin: Floats, start: int) -> None:
         rows = slice(start, start + BLOCK)
@@ -146,6 +156,26 @@ class Best(NamedTuple):
         booster.set_attr(**{BEST: str(self.round), LOSS: repr(self.loss)})
 
 
+@dataclass(frozen=True)
+class Curve:
+    """The log loss by round: of a sample of the training rows before every round, and of the validation rows after it.
+
+    A booster carries it along until it is saved.
+    """
+
+    train: list[float] = field(default_factory=list)
+    valid: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, booster: xgb.Booster) -> Self:
+        """Read it from a booster, whole or half-way."""
+        return cls(**json.loads(booster.attr(CURVE) or "{}"))
+
+    def keep(self, booster: xgb.Booster) -> None:
+        """Write it to a booster."""
+        booster.set_attr(**{CURVE: json.dumps({"train": self.train, "valid": self.valid})})
+
+
 def boost(
     train: xgb.QuantileDMatrix,
     label: Flags,
@@ -168,16 +198,23 @@ def boost(
         [train] if valid is None else [train, valid],
         model_file=bytearray(start) if start else None,
     )
-    objective = ExactLogistic(label)
+    objective, curve = ExactLogistic(label), Curve.of(booster)
+
+    def gradients(margin: Floats, matrix: Any) -> tuple[Floats, Floats]:
+        curve.train.append(round(objective.loss(margin), 6))
+        return objective(margin, matrix)
+
     best = Best.of(booster)
     watching = valid is not None and early_stop > 0
     for number in range(booster.num_boosted_rounds() + 1, rounds + 1):
         if watching and best.round and number - best.round > early_stop:
             break
-        booster.update(train, number - 1, fobj=objective)
+        booster.update(train, number - 1, fobj=gradients)
         loss = None
         if valid is not None:
             loss = float(booster.eval(valid, "valid", number - 1).rpartition(":")[2])
+            curve.valid.append(loss)
+        curve.keep(booster)
         if not watching or (loss is not None and loss < best.loss):
             best = Best(number, best.loss if loss is None else loss)
             best.keep(booster)

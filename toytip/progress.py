@@ -45,11 +45,13 @@ class Stage:
 
 
 class Progress:
-    """Tells a person at the terminal, or a log, how far the run is. Keeps the seconds of every stage."""
+    """Tells a person at the terminal, or a log, how far the run is. Keeps seconds, rows, and start and end of every stage."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self.seconds: dict[str, float] = {}
+        self.rows: dict[str, int] = {}
+        self.spans: dict[str, tuple[float, float]] = {}
         self._bars: Bars | None = None
 
     @contextlib.contextmanager
@@ -83,6 +85,8 @@ class Progress:
         stage = Stage(self._bars, name, total)
         yield stage
         self.seconds[name] = round(stage.seconds, 3)
+        self.rows[name] = stage.rows
+        self.spans[name] = (stage.started, time.perf_counter())
         stage.finish()
         if self._bars is None:
             self.say(f"{name:<12} {stage.done:>4} done  {stage.seconds:6.1f} s  {stage.describe()}")

@@ -122,7 +122,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if on_round is not None:
             client.subscribe_topic(TOPIC, lambda event: on_round(event[1]))
         try:
-            self.booster_, self.rounds_ = persistently(client, task)
+            self.booster_, self.rounds_, self.curve_, _ = persistently(client, task)
         finally:
             if on_round is not None:
                 client.unsubscribe_topic(TOPIC)

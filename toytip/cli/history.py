@@ -124,10 +124,16 @@ def impact(
         show_versions(rows, place.shown)
 
 
-@app.command(epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42")
+@app.command(
+    epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42 --html diff.html"
+)
 def diff(
     a: VersionArgument,
     b: VersionArgument,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", help="File to write a page of the differences to.", show_default=False),
+    ] = None,
     store: StoreOption = None,
     endpoint: EndpointOption = None,
     env: EnvOption = None,
@@ -135,16 +141,22 @@ def diff(
     debug: DebugOption = False,
 ) -> None:
     """Compare two versions: rows, rejects, columns, share of predictions flipped, metrics."""
-    place = store_given(locals())
+    settings = settings_of(locals(), workers_needed=False)
     from toytip.cli.summarize import show_diff
     from toytip.compare import compare
     from toytip.lineage import family
     from toytip.progress import Progress
+    from toytip.store import store_of
 
+    place = store_of(settings)
     tables = [m for v in (a, b) for n, m in family(place, v).items() if n in ("features", "predictions")]
     progress = Progress()
     with progress.live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
         found = compare(place, a, b, stage.advance)
+    if html is not None:
+        from toytip.pipeline.report import write_contrast
+
+        write_contrast(settings, found, html)
     if json_:
         print_json(found)
     else:
