@@ -298,7 +298,7 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
         "ece": 0.2,
     }
     lines = " ".join(line for line, _ in warnings(replace(QUIET, evaluation=told)))
-    assert "Hour zone ranks all trips of test better than the model, by 0.0200" in lines
+    assert "The baseline hour and zone ranks all trips of test better than the model, by 0.0200" in lines
     assert "fewer than seven days" in lines
     assert "0.200 off on average" in lines
 

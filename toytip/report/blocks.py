@@ -113,7 +113,7 @@ class Page:
 
     title: str
     kicker: str
-    subtitle: str
+    subtitle: Sequence[str]
     figures: Sequence[tuple[str, str, str]]
     sections: Sequence[Section]
     foot: str

@@ -12,14 +12,19 @@ from toytip.report.facts import Facts
 from toytip.report.page import foot, render
 from toytip.stages.drift import drift
 
+# What their config says is told of the model already.
+TOLD = {"tallies", "predictions", "monitors"}
+
 
 def page(a: Facts, b: Facts, compared: Mapping[str, Any]) -> str:
     """Return the page of two versions; `compared` is what `toytip.compare` found."""
     return render(
         Page(
             title="Two versions",
-            kicker="toytip dif",
-            subtitle=f"A {a.version}, {say.moment(a.created)} · B {b.version}, {say.moment(b.created)}",
+            kicker="toytip diff",
+            subtitle=[
+                f"{side}: {told.version} · {say.moment(told.created)}" for side, told in (("A", a), ("B", b))
+            ],
             figures=_figures(a, b, compared),
             sections=list(_sections(a, b, compared)),
             foot=foot(),
@@ -76,17 +81,21 @@ def _warnings(a: Facts, b: Facts) -> Iterator[tuple[str, str]]:
             "changed",
         )
     for population in ("all", "card"):
-        for key in ("auc", "f1", "log_loss"):
-            spans = [each.told(population).get("intervals", {}).get(key) for each in (a, b)]
-            change = less(value(a, population, key), value(b, population, key))
-            if change is not None and all(spans) and _apart(*spans) and change * BETTER[key] < 0:
-                yield (
-                    f"{say.word(key)} of {population} trips is worse in B, by {abs(change):.4f}: beyond both intervals.",
-                    "metrics",
-                )
+        worse = [f"{say.word(key)} by {-change:.4f}" for key, change in _worse(a, b, population)]
+        if worse:
+            yield f"B is worse on {population} trips, beyond both intervals: {', '.join(worse)}.", "metrics"
     moved = [told.feature for told in drift(a.histograms, b.histograms) if (told.psi or 0) > PSI]
     if moved:
         yield f"Features have moved from A to B: {', '.join(moved)}.", "features"
+
+
+def _worse(a: Facts, b: Facts, population: str) -> Iterator[tuple[str, float]]:
+    """Yield the metrics that are worse in B by more than chance, and by how much, below zero."""
+    for key in ("auc", "f1", "log_loss"):
+        spans = [each.told(population).get("intervals", {}).get(key) for each in (a, b)]
+        change = less(value(a, population, key), value(b, population, key))
+        if change is not None and all(spans) and _apart(*spans) and change * BETTER[key] < 0:
+            yield key, change * BETTER[key]
 
 
 def _apart(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -104,7 +113,7 @@ def _changed(a: Facts, b: Facts) -> Section:
         "rounds kept": (a.rounds, b.rounds),
         "threshold": (a.threshold, b.threshold),
     }
-    for table in a.config.keys() & b.config.keys():
+    for table in sorted((a.config.keys() & b.config.keys()) - TOLD):
         x, y = a.config[table], b.config[table]
         pairs |= {f"{table}: {say.word(k)}": (x.get(k), y.get(k)) for k in {**x, **y}}
     pairs |= {
@@ -139,7 +148,9 @@ def _both(name: str, a: Any, b: Any) -> list[str]:
 
 
 def _rows(compared: Mapping[str, Any]) -> Section:
-    body = [[name, *map(say.count, pair), _change(*pair)] for name, pair in compared["rows"].items()]
+    body = [
+        [name, *map(say.count, pair), _change(*pair)] for name, pair in compared["rows"].items() if any(pair)
+    ]
     blocks: list[Block] = [Table(caption="Rows of every table", head=["table", "A", "B", LESS], rows=body)]
     if compared["rejects"]:
         body = [

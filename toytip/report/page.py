@@ -42,7 +42,7 @@ def run_page(facts: Facts, sections: Iterable[Section]) -> str:
         Page(
             title=f"{facts.taxi.capitalize()} taxis, {months}" if facts.taxi and months else facts.version,
             kicker="toytip run report",
-            subtitle=f"{facts.version} · {say.moment(facts.created)}",
+            subtitle=[f"{facts.version} · {say.moment(facts.created)}"],
             figures=_figures(facts),
             sections=list(sections),
             foot=foot(),

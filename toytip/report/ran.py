@@ -93,7 +93,7 @@ def rows(facts: Facts) -> Section:
     )
     drawn = [months.kept("rows-kept", facts, f"Most trips in {most}, fewest in {least}.")]
     if reasons:
-        says = f"{say.word(reasons[0]).capitalize()} rejects most: {say.count(totals[reasons[0]])} trips."
+        says = f"{say.first(say.word(reasons[0]))} rejects most: {say.count(totals[reasons[0]])} trips."
         drawn.append(months.rejected("rows-rejected", facts, reasons[:3], says))
     blocks: list[Block] = [Pictures(drawn), _by_month(facts, reasons, totals)]
     if "rejects" in facts.missing:

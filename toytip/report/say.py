@@ -37,7 +37,9 @@ def signed(value: float | None, digits: int = 4) -> str:
     >>> signed(0.25, 2), signed(1200, 0)
     ('+0.25', '+1,200')
     """
-    return NONE if value is None else f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    if value is None:
+        return NONE
+    return f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
 def size(value: float) -> str:
@@ -81,9 +83,24 @@ def months(told: Sequence[str]) -> str:
     return f"{first:%B} to {last:%B %Y}" if first.year == last.year else f"{first:%B %Y} to {last:%B %Y}"
 
 
+WORDS = {
+    "auc": "AUC", "pr_auc": "PR AUC", "f1": "F1", "brier": "Brier score", "f1_always_yes": "F1 of always yes",
+    "hour_zone": "hour and zone", "prevalence": "share of high tips",
+}  # fmt: skip
+
+
 def word(name: str) -> str:
-    """Return the name of a reason, slice or baseline as words."""
-    return name.replace("_", " ")
+    """Return the name of a metric, reason, slice or baseline as words.
+
+    >>> word("pr_auc"), word("non_positive_fare")
+    ('PR AUC', 'non positive fare')
+    """
+    return WORDS.get(name, name.replace("_", " "))
+
+
+def first(text: str) -> str:
+    """Return a text as it begins a sentence: with a capital, and otherwise as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def rough(value: float) -> str:

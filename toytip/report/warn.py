@@ -43,7 +43,7 @@ def _alerts(facts: Facts) -> Iterator[Warning_]:
         )
         yield line, "drift"
     for line in told.get("warnings", ()):
-        yield f"{line[:1].upper()}{line[1:]}.", "drift"
+        yield f"{say.first(line)}.", "drift"
 
 
 def _quality(facts: Facts) -> Iterator[Warning_]:
@@ -76,7 +76,7 @@ def _population(split: str, population: str, told: Mapping[str, Any]) -> Iterato
     for baseline, lifts in told["lift"].items():
         if baseline != "always_yes" and (lifts.get("auc") or 0) < 0:
             yield (
-                f"{say.word(baseline).capitalize()} ranks {trips} better than the model, by {-lifts['auc']:.4f} of AUC.",
+                f"The baseline {say.word(baseline)} ranks {trips} better than the model, by {-lifts['auc']:.4f} of AUC.",
                 "metrics",
             )
     if (told["ece"] or 0) > CALIBRATION:
