@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser import browsing
+from toytip.report.blocks import Cell, Missing, Page, Pairs, Section, Table, Tree, Warnings
+from toytip.report.page import render
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 
@@ -122,6 +124,30 @@ def test_all_text_can_be_read(browser, url, dark):
     assert min(worst.values()) >= 4.5, json.dumps({k: v for k, v in worst.items() if v < 4.5})
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, paper.strip("rgb()").split(","))) < 200) is dark
+
+
+@LOOKS
+def test_tints_and_moods_can_be_read(browser, dark, tmp_path):
+    """Every one there is: a page that has them all is a bad run's."""
+    cells = [
+        *(Cell("0.123", level=level) for level in range(6)), Cell("12", bar=1.0), Cell("+1", mood="good"), Cell("-1", mood="bad"),
+    ]  # fmt: skip
+    table = Table(caption="All of them", head=["a", *map(str, range(9))], rows=[["row", *cells]])
+    blocks = [table, Warnings([("bad", "x")]), Missing("gone"), Pairs([("a", "b")]), Tree([(0, "a", "b")])]
+    made = Page(
+        title="T",
+        kicker="k",
+        subtitle=["s"],
+        figures=[("a", "b", "c")],
+        sections=[Section("x", "X", "l", blocks)],
+        foot="f",
+    )
+    file = tmp_path / "tints.html"
+    file.write_text(render(made))
+    page = browser.open(file.as_uri(), offline=True, dark=dark)
+    worst = page.evaluate(CONTRAST)
+    assert len([name for name in worst if name.startswith("TD")]) >= 9
+    assert min(worst.values()) >= 4.5, worst
 
 
 @WIDTHS

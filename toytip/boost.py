@@ -22,7 +22,7 @@ GRID = np.float32(2**-22)
 BLOCK = 2**16
 BEST, LOSS, CURVE = "best_round", "best_loss", "curve"
 # Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
-SAMPLED = 2**16
+SAMPLED = 2**15
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -104,8 +104,13 @@ class ExactLogistic:
 
     def loss(self, margin: Floats) -> float:
         """Return the mean log loss of an even sample of the rows."""
-        sides = np.where(self._label[:: self._step], -margin[:: self._step], margin[:: self._step])
-        return float(np.logaddexp(np.float32(0), sides).mean(dtype=np.float64)) if len(sides) else 0.0
+        drawn = margin[:: self._step]
+        if not len(drawn):
+            return 0.0
+        sides = np.where(self._label[:: self._step], -drawn, drawn)
+        # The softplus, in steps that do not overflow, and that numpy does for many values at a time.
+        losses = np.log1p(np.exp(-np.abs(sides))) + np.maximum(sides, 0)
+        return float(losses.mean(dtype=np.float64))
 
     def _block(self, margin: Floats, start: int) -> None:
         rows = slice(start, start + BLOCK)

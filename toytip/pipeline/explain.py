@@ -21,7 +21,7 @@ PARTS = 2
 
 
 def sample(store: Store, features: Manifest, model: Model) -> pd.DataFrame:
-    """Return at most TRIPS trips of the test months, drawn evenly from at most PARTS parts: the same for the same version."""
+    """Return at most TRIPS trips of the test months, evenly from at most PARTS parts: of a version, always the same."""
     span = model.encoding.split.test
     records = [record for record in features.parts if record.rows and overlaps(record.key.month, span)]
     places = np.unique(np.linspace(0, len(records) - 1, min(PARTS, len(records))).astype(int))

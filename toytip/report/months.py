@@ -173,20 +173,17 @@ def zone_map(
     values: Mapping[int, float],
     says: str,
 ) -> Picture:
-    """Draw zones, the darker the larger their value; the outline alone where it is not known."""
+    """Draw zones in four shades, as many zones in each, the darker the larger their value; grey where it is not known."""
     from matplotlib.collections import PolyCollection
 
-    least, most = min(values.values(), default=0.0), max(values.values(), default=1.0)
+    order = sorted(values, key=lambda number: values[number])
+    shade = {number: ink.STEPS[4 * place // len(order)] for place, number in enumerate(order)}
+    rings = [(list(ring), shade.get(number, ink.RULE)) for number, told in outlines.items() for ring in told]
+    shapes, colours = [ring for ring, _ in rings], [colour for _, colour in rings]
     with drawing(left=8, bottom=8) as drawn:
-        for number, rings in outlines.items():
-            value = values.get(number)
-            part = (value - least) / max(most - least, 1e-9) if value is not None else 0.0
-            colour = ink.STEPS[min(int(4 * part), 3)] if value is not None else ink.RULE
-            drawn.axes.add_collection(
-                PolyCollection(
-                    [list(ring) for ring in rings], facecolor=colour, edgecolor=ink.PAPER, linewidth=0.4
-                )
-            )
+        drawn.axes.add_collection(
+            PolyCollection(shapes, facecolors=colours, edgecolors=ink.PAPER, linewidths=0.4)
+        )
         drawn.axes.autoscale_view()
         drawn.axes.set_aspect("equal")
         drawn.axes.set_axis_off()

@@ -43,7 +43,8 @@ def training(facts: Facts) -> Section:
     blocks: list[Block] = [Pictures([pictures.training("training", lines, best, says)])]
     blocks.append(
         Text(
-            "The training curve is told of an even sample of about 65,000 training trips of every rank, the other of all validation trips."
+            "The training curve is told of an even sample of the training trips, some 33,000 of every worker; the other of all "
+            "validation trips."
         )
     )
     return Section("training", "Training", lead, blocks)
@@ -132,7 +133,10 @@ def _thresholds(facts: Facts) -> list[Picture]:
         if best is None:
             continue
         at = facts.threshold or 0.5
-        says = f"The upright line is the threshold in use, {at:.3f}; F1 would be highest at {best['threshold']:.2f}, with {best['f1']:.3f}."
+        says = (
+            f"The upright line is the threshold in use, {at:.3f}; F1 would be highest at {best['threshold']:.2f}, "
+            f"with {best['f1']:.3f}."
+        )
         title = f"Thresholds, {name} trips"
         yes = told["metrics"]["f1_always_yes"]
         drawn.append(
@@ -197,7 +201,10 @@ def _value(name: str, value: float | None) -> str:
 
 def slices(facts: Facts) -> Section:
     """Return the slices on which the model ranks worst, and by borough."""
-    lead = "Where the model ranks trips worst, among slices of at least 200 test trips; an AUC within a slice has no help from what sets slices apart."
+    lead = (
+        "Where the model ranks trips worst, among slices of at least 200 test trips. Within a slice an AUC has no help from "
+        "what sets slices apart."
+    )
     told = facts.told("all") or facts.told("card")
     if not told:
         return Section("slices", "Slices", lead, [_none(facts)])

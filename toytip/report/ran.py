@@ -98,7 +98,8 @@ def rows(facts: Facts) -> Section:
     blocks: list[Block] = [Pictures(drawn), _by_month(facts, reasons, totals)]
     if "rejects" in facts.missing:
         blocks.append(Missing(f"No rejects: {facts.missing['rejects']}."))
-    lead = f"{say.count(read)} trips read, {say.count(kept)} kept, {say.count(read - kept)} rejected ({say.share((read - kept) / max(read, 1), 2)}). {lead}"
+    share = say.share((read - kept) / max(read, 1), 2)
+    lead = f"{say.count(read)} trips read, {say.count(kept)} kept, {say.count(read - kept)} rejected ({share}). {lead}"
     return Section("rows", "Rows", lead, blocks)
 
 
@@ -150,7 +151,8 @@ def time(facts: Facts) -> Section:
             caption="Seconds, rows and the peak of memory by stage",
             head=["stage", "seconds", "rows", "rows/s", "peak MB"],
             rows=body,
-            note=f"Memory is that of all processes of the run on this machine, sampled once a second; {run.get('peak_memory_mb', 0):,.0f} MB at the peak of the run.",
+            note="Memory is that of all processes of the run on this machine, sampled once a second; "
+            f"{run.get('peak_memory_mb', 0):,.0f} MB at the peak of the run.",
         )
     ]
     lead = (

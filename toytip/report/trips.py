@@ -8,13 +8,15 @@ from typing import Any
 
 from toytip.report import months as drawn_by
 from toytip.report import say
-from toytip.report.blocks import Block, Cell, Missing, Pictures, Section, Table, Text
+from toytip.report.blocks import Block, Cell, Missing, Picture, Pictures, Section, Table, Text
 from toytip.report.facts import Facts, Leaning, Zone
 
 FEATURES = 18
 LEANING = 12
 DRAWN = 5
 ZONES = 25
+# With fewer trips a zone's share is chance.
+ENOUGH = 50
 HEAT = 5
 
 
@@ -167,7 +169,7 @@ def _heat(facts: Facts) -> Table:
         caption="How far features have moved from the training months (PSI)",
         head=["feature", *months],
         rows=body,
-        note=f"A month counts as drifted beyond {bound:g}; the darkest cells are. Features that the model leans on most stand first.",
+        note=f"Beyond {bound:g} a month counts as drifted; its cells are marked. What the model leans on most stands first.",
     )
 
 
@@ -186,13 +188,7 @@ def zones(facts: Facts) -> Section:
         )
     blocks: list[Block] = []
     if facts.outlines:
-        values = {
-            each.number: each.high
-            for each in facts.zones
-            if each.high is not None and (each.learned or 0) >= 50
-        }
-        says = f"Of {len(facts.outlines)} zones, {len(values)} have fifty card trips or more to tell from; between {say.share(min(values.values(), default=0))} and {say.share(max(values.values(), default=0))} tip high."
-        blocks.append(Pictures([drawn_by.zone_map("map", facts.outlines, values, says)]))
+        blocks.append(Pictures([_map(facts)]))
     if any(each.borough for each in facts.zones):
         blocks.append(_table("By borough", _boroughs(facts.zones), "borough"))
     else:
@@ -208,6 +204,20 @@ def zones(facts: Facts) -> Section:
             )
         )
     return Section("zones", "Zones", lead, blocks)
+
+
+def _map(facts: Facts) -> Picture:
+    values = {
+        each.number: each.high
+        for each in facts.zones
+        if each.high is not None and (each.learned or 0) >= ENOUGH
+    }
+    least, most = (say.share(of(values.values(), default=None)) for of in (min, max))
+    says = (
+        f"Of {len(facts.outlines)} zones, {len(values)} have {ENOUGH} card trips or more to tell from: {least} to {most} of "
+        "them tip high. Each shade is a quarter of these zones."
+    )
+    return drawn_by.zone_map("map", facts.outlines, values, says)
 
 
 def _boroughs(zones: Sequence[Zone]) -> list[Zone]:
@@ -241,7 +251,8 @@ def _table(caption: str, told: Sequence[Zone], what: str) -> Table:
         if what == "zone" and each.borough:
             name = f"{name}, {each.borough}"
         body.append([
-            name, Cell(say.count(each.trips), bar=each.trips / most), say.share(each.card / each.trips if each.trips else None),
+            name, Cell(say.count(each.trips), bar=each.trips / most),
+            say.share(each.card / each.trips if each.trips else None),
             say.count(each.learned), say.share(each.high),
         ])  # fmt: skip
     return Table(
