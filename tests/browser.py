@@ -72,9 +72,10 @@ class Page:
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         if method in ERRORS:
-            entry = params.get("entry") or params
+            entry = params.get("entry") or params.get("exceptionDetails") or params
             if entry.get("level", entry.get("type", "error")) in ("error", "warning", "assert"):
-                self.errors.append(json.dumps(entry)[:500])
+                thrown = entry.get("exception", {}).get("description", "")
+                self.errors.append(thrown or json.dumps(entry)[:500])
 
     def goto(self, url: str) -> None:
         """Open an address; wait until it has loaded."""

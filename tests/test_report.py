@@ -254,7 +254,14 @@ QUIET = replace(
     split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
     rounds=50,
     config={"models": {"rounds": 300}},
-    run={"source": "data", "registry": {"decision": "promoted", "reasons": []}},
+    run={
+        "source": "data",
+        "stages": {},
+        "seconds": 9.5,
+        "rows_per_s": 1e5,
+        "peak_memory_mb": 500,
+        "registry": {"decision": "promoted", "reasons": []},
+    },
     monitor={"alerts": [], "warnings": []},
 )
 ALERT = {
@@ -456,7 +463,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
     (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
     shutil.rmtree(old / "dev" / "features" / "version=va")
     found = summary_of(here("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
-    wanted = {"evaluation", "features", "drift", "time", "training", "leaning", "zones", "rejects"}
+    wanted = {"evaluation", "features", "drift", "time", "training", "leaning", "zones", "rejects", "lineage"}
     assert set(found["missing"]) == wanted
     text = (tmp_path / "a.html").read_text()
     assert "This part failed" not in text

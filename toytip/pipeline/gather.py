@@ -74,7 +74,8 @@ def gather(store: Store, version: str, settings: Settings, *, run: Mapping[str, 
     profiles: dict[Month, Any] = there.ask("features", lambda: _profiles(there), {})
     found = there.ask("drift", lambda: _monitored(there, model, summary, profiles), None)
     known = run or there.ask("time", lambda: _run(store, whole.version), None)
-    leaning: tuple[list[numbers.Leaning], int] = there.ask("leaning", lambda: _leaning(there, model), ([], 0))
+    unexplained: tuple[list[numbers.Leaning], int] = ([], 0)
+    leaning = there.ask("leaning", lambda: _leaning(there, model), unexplained)
     histograms: Histograms = there.ask("features", lambda: _histograms(profiles, model), {})
     if gone:
         there.missing["lineage"] = f"{', '.join(gone)} is gone"
@@ -90,7 +91,7 @@ def gather(store: Store, version: str, settings: Settings, *, run: Mapping[str, 
         sources=_sources(tables),
         rows=there.ask("rows", lambda: _rows(there), {}),
         spreads=there.ask("features", lambda: _spreads(histograms, model), []),
-        histograms=there.ask("features", lambda: _whole(profiles, model), {}),
+        histograms=there.ask("features", lambda: _whole(profiles), {}),
         curve=there.ask("training", lambda: _curve(there), {}),
         evaluation=there.ask("evaluation", lambda: _evaluation(summary, model), {}),
         **_counts(summary),
@@ -162,9 +163,8 @@ def _histograms(profiles: Mapping[Month, Any], model: Model | None) -> Histogram
     return {month: drift.histograms(told, population) for month, told in profiles.items()}
 
 
-def _whole(profiles: Mapping[Month, Any], model: Model | None) -> dict[str, Histogram]:
-    population = model.encoding.population if model else "all"
-    return drift.histograms(profile.merge(profiles.values()), population) if profiles else {}
+def _whole(profiles: Mapping[Month, Any]) -> dict[str, Histogram]:
+    return drift.histograms(profile.merge(profiles.values())) if profiles else {}
 
 
 def _rows(there: Gathered) -> dict[str, MonthRows]:

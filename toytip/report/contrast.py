@@ -9,7 +9,7 @@ from toytip.report import beside, say
 from toytip.report.beside import BETTER, LESS, PSI, less, value
 from toytip.report.blocks import Block, Missing, Page, Pairs, Section, Table, Text, Warnings
 from toytip.report.facts import Facts
-from toytip.report.page import foot, render
+from toytip.report.page import Figure, figures, foot, render
 from toytip.stages.drift import drift
 
 # What their config says is told of the model already.
@@ -25,7 +25,7 @@ def page(a: Facts, b: Facts, compared: Mapping[str, Any]) -> str:
             subtitle=[
                 f"{side}: {told.version} · {say.moment(told.created)}" for side, told in (("A", a), ("B", b))
             ],
-            figures=_figures(a, b, compared),
+            figures=figures(lambda: _figures(a, b, compared)),
             sections=list(_sections(a, b, compared)),
             foot=foot(),
         )
@@ -51,7 +51,7 @@ def _sections(a: Facts, b: Facts, compared: Mapping[str, Any]) -> Iterator[Secti
             yield Section(name, title, "", [Missing(f"This part failed: {type(error).__name__}: {error}")])
 
 
-def _figures(a: Facts, b: Facts, compared: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _figures(a: Facts, b: Facts, compared: Mapping[str, Any]) -> list[Figure]:
     found = []
     for name, key in (("AUC", "auc"), ("F1", "f1"), ("log loss", "log_loss")):
         pair = [value(each, "all", key) for each in (a, b)]

@@ -70,7 +70,10 @@ class Zone(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that is told of a version. What is not there is None or empty, and `missing` says why, by section."""
+    """All that is told of a version. What is not there is None or empty, and `missing` says why, by section.
+
+    `histograms` are of all trips and months; `spreads` of the trips of the population that was learned from.
+    """
 
     version: str
     created: str

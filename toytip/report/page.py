@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -15,6 +15,8 @@ from toytip.report.blocks import Page, Section
 from toytip.report.facts import Facts
 
 FOLDER = "templates"
+# Name, value, and what stands beside it.
+Figure = tuple[str, str, str]
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +45,7 @@ def run_page(facts: Facts, sections: Iterable[Section]) -> str:
             title=f"{facts.taxi.capitalize()} taxis, {months}" if facts.taxi and months else facts.version,
             kicker="toytip run report",
             subtitle=[f"{facts.version} · {say.moment(facts.created)}"],
-            figures=_figures(facts),
+            figures=figures(lambda: _figures(facts)),
             sections=list(sections),
             foot=foot(),
         )
@@ -55,7 +57,15 @@ def foot() -> str:
     return f"Made by toytip {__version__}. The page is whole: it loads nothing and runs no script."
 
 
-def _figures(facts: Facts) -> list[tuple[str, str, str]]:
+def figures(make: Callable[[], list[Figure]]) -> list[Figure]:
+    """Return the few numbers at the top of a page; none where they cannot be told, as the sections will say."""
+    try:
+        return make()
+    except Exception:  # noqa: BLE001 - see `sections`
+        return []
+
+
+def _figures(facts: Facts) -> list[Figure]:
     found = []
     if facts.rows:
         read, kept = (sum(getattr(told, name) for told in facts.rows.values()) for name in ("read", "kept"))
