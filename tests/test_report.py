@@ -19,19 +19,22 @@ from sklearn import metrics as sklearn_metrics
 from tests.conftest import publish, summary_of, toytip
 from toytip import zones
 from toytip.errors import SourceError
-from toytip.pipeline.explain import values_of
+from toytip.pipeline.leaning import values_of
 from toytip.report import facts as numbers
 from toytip.report import ink, months, page, pictures, quality, say
 from toytip.report.blocks import Missing, Warnings
 from toytip.report.facts import Facts, Leaning, MonthRows, Zone
+from toytip.report.places import zones_of
 from toytip.report.ran import rows as rows_section
 from toytip.report.sections import ORDER, sections
 from toytip.report.warn import warnings
+from toytip.schema import PROFILES
 from toytip.stages.drift import Histogram
+from toytip.stages.rates import PAIRS, pack
 from toytip.store import Store
 from toytip.tally import BINS, Tally
 from toytip.upkeep import needless, remove
-from toytip.values import FeatureCodes
+from toytip.values import ZONES, FeatureCodes
 
 NOTHING = Facts(version="v1", created="2026-01-01T00:00:00+00:00", store="s", env="dev")
 STAMP = re.compile(r"#0[1-9a-f](0[1-9a-f])\1", re.IGNORECASE)
@@ -324,6 +327,22 @@ def test_warnings_stand_first():
 
 # zones
 
+
+def test_zones_are_counted_from_profiles_and_from_what_was_learned():
+    cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
+    profiles = pd.DataFrame(
+        [("PULocationID", card, value, trips, 0) for value, card, trips in cells], columns=PROFILES.names
+    )
+    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0)], columns=PROFILES.names)
+    month, zone = 2023 * 12 * PAIRS, 74 * ZONES + 3
+    history = pack(np.array([month + zone, month + PAIRS + zone]), np.array([4, 6]), np.array([3, 2]))
+    whole = pd.concat([profiles, other])
+    assert zones_of(whole, [""] * 74 + ["Harlem"], [], history) == [
+        Zone(75, "", "", 9, 0, 0, None), Zone(74, "Harlem", "", 8, 5, 10, 0.5),
+    ]  # fmt: skip
+    assert zones_of(whole, [], [], "")[1] == Zone(74, "", "", 8, 5, None, None)
+
+
 SQUARE = [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]
 
 
@@ -426,6 +445,8 @@ def test_a_report_is_made_again_by_its_name_or_tag(two_runs, here, tmp_path):
     kept = (store / "dev" / "_reports" / "va.html").read_text()
     assert (tmp_path / "a.html").read_text() == kept
     assert summary_of(here("report", "--store", store, "--json"))["version"] == "vb"
+    shown = summary_of(here("show", "va", "--store", store, "--json"))
+    assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
     missing = here("report", "vnone", "--store", store)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
     unwritable = here("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")

@@ -63,14 +63,19 @@ def show(
     from dataclasses import asdict
 
     from toytip.cli.summarize import show_manifest
+    from toytip.config import mask
     from toytip.history import tables_of
 
     found = tables_of(place, version)
+    report = place.report(found[0].version)
     if json_:
-        print_json({"version": found[0].version, "tables": {m.table: asdict(m) for m in found}})
+        tables = {m.table: asdict(m) for m in found}
+        print_json({"version": found[0].version, "tables": tables, "report": report and mask(report)})
         return
     for manifest in found:
         show_manifest(manifest)
+    if report:
+        typer.echo(f"report {mask(report)}")
 
 
 @app.command(epilog="Example:  toytip trace v20261124T101500Z-3f9c2a/2023-12")

@@ -15,17 +15,18 @@ from toytip import zones
 from toytip.config import Settings, first_line
 from toytip.errors import StoreError, ToytipError
 from toytip.lineage import household, outcome, trace
-from toytip.pipeline import explain, learn, models, monitor
+from toytip.pipeline import leaning as leanings
+from toytip.pipeline import learn, models, monitor
 from toytip.pipeline.stages import TALLIES, baseline_of
 from toytip.pipeline.watch import Monitored, plan, watch
 from toytip.pipeline.watch import to_json as told_of
 from toytip.report import facts as numbers
 from toytip.report.facts import Facts, MonthRows, Zone
+from toytip.report.places import zones_of
 from toytip.schema import PROFILES, REJECTS
 from toytip.stages import drift, profile
 from toytip.stages.drift import Histogram
 from toytip.stages.evaluate import report
-from toytip.stages.rates import by_pickup_zone
 from toytip.store import REPORTS, Manifest, Store
 from toytip.tally import POPULATIONS, Summary, from_bytes, select
 from toytip.values import Model, Month
@@ -93,7 +94,7 @@ def gather(store: Store, version: str, settings: Settings, *, run: Mapping[str, 
         spreads=there.ask("features", lambda: _spreads(histograms, model), []),
         histograms=there.ask("features", lambda: _whole(profiles), {}),
         curve=there.ask("training", lambda: _curve(there), {}),
-        evaluation=there.ask("evaluation", lambda: _evaluation(summary, model), {}),
+        evaluation=there.ask("evaluation", lambda: _evaluation(summary, model, known), {}),
         **_counts(summary),
         leaning=leaning[0],
         explained=leaning[1],
@@ -206,10 +207,18 @@ def _curve(there: Gathered) -> dict[str, list[float]]:
     return dict(told)
 
 
-def _evaluation(summary: Summary | None, model: Model | None) -> dict[str, Any]:
+def _evaluation(
+    summary: Summary | None, model: Model | None, run: Mapping[str, Any] | None
+) -> dict[str, Any]:
     if summary is None or model is None:
         return {}
-    return report(summary, baseline_of(summary, model))
+    found = report(summary, baseline_of(summary, model))
+    # What the champion said of the same trips is not kept beside the predictions, but the run has told it.
+    for split, populations in ((run or {}).get("evaluation") or {}).items():
+        for population, told in populations.items():
+            if "champion" in told["lift"] and population in found.get(split, {}):
+                found[split][population]["lift"]["champion"] = told["lift"]["champion"]
+    return found
 
 
 def _counts(summary: Summary | None) -> dict[str, Any]:
@@ -247,35 +256,20 @@ def _leaning(there: Gathered, model: Model | None) -> tuple[list[numbers.Leaning
     if model is None:
         raise StoreError("this version has no model")
     if "features" not in there.tables:
-        return explain.leaning(model, explain.nothing(model)), 0
-    trips = explain.sample(there.store, there.tables["features"], model)
-    return explain.leaning(model, trips), len(trips)
+        return leanings.leaning(model, leanings.nothing(model)), 0
+    trips = leanings.sample(there.store, there.tables["features"], model)
+    return leanings.leaning(model, trips), len(trips)
 
 
 def _zones(there: Gathered, profiles: Mapping[Month, Any], model: Model | None) -> list[Zone]:
     if not profiles:
         raise StoreError("without profiles there is no count of trips by zone")
-    whole = profile.merge(profiles.values())
-    rows = whole[(whole["feature"] == "PULocationID") & whole["value"].notna()]
-    trips, card = (side.groupby("value")["trips"].sum().to_dict() for side in (rows, rows[rows["card"]]))
     uri = next((source["uri"] for source in _sources(there.tables)), None)
     path = Path(there.settings.zones) if there.settings.zones else zones.find(uri, there.settings.data)
     names, boroughs = (zones.names(path), zones.boroughs(path)) if path else ((), ())
-    packed = model.encoding.history if model else ""
-    known, high = by_pickup_zone(packed) if packed else (None, None)
-    found = []
-    for value, count in sorted(trips.items(), key=lambda item: (-item[1], item[0])):
-        number = int(value)
-        told = 0 <= number < len(names)
-        learned = int(known[number]) if known is not None and number < len(known) else None
-        found.append(
-            Zone(
-                number, names[number] if told else "", boroughs[number] if told else "", int(count),
-                int(card.get(value, 0)), learned,
-                int(high[number]) / learned if learned and high is not None else None,
-            )
-        )  # fmt: skip
-    return found
+    return zones_of(
+        profile.merge(profiles.values()), names, boroughs, model.encoding.history if model else ""
+    )
 
 
 def _run(store: Store, version: str) -> dict[str, Any]:

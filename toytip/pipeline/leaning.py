@@ -1,4 +1,4 @@
-"""explain: how a model leans on its features, by the gain of its splits and by a bounded sample of trips."""
+"""leaning: how a model leans on its features, by the gain of its splits and by a bounded sample of trips."""
 
 from __future__ import annotations
 
