@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -365,7 +366,10 @@ def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
     assert {number: len(rings) for number, rings in found.items()} == {1: 2, 2: 2}
     assert len(found[2][1]) <= zones.RING
     picture = months.zone_map("map", found, {1: 0.5, 2: 0.7}, "two")
-    assert "var(--a)" in picture.svg
+    assert "var(--a-pale)" in picture.svg
+    assert "var(--a-mild)" in picture.svg
+    assert "fill: var(--rule)" not in picture.svg
+    assert "fill: var(--rule)" in months.zone_map("map", found, {1: 0.5}, "one").svg
 
 
 @pytest.mark.parametrize(
@@ -471,8 +475,6 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, here, tmp_path):
 @pytest.mark.cluster
 def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
     """As one of an earlier toytip: no tallies, no profiles, nothing kept by the run, no curve; and no features, whose parts are lost."""
-    import shutil
-
     store, _ = two_runs
     old = tmp_path / "old"
     shutil.copytree(store, old)
@@ -494,8 +496,6 @@ def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
 @pytest.mark.cluster
 def test_a_stage_alone_has_a_page_too(two_runs, here, tmp_path):
     """The features alone, as after `toytip featurize`."""
-    import shutil
-
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
@@ -509,16 +509,18 @@ def test_a_stage_alone_has_a_page_too(two_runs, here, tmp_path):
 
 
 @pytest.mark.cluster
-def test_a_report_that_fails_does_not_fail_the_run(synthetic, tmp_path):
+def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path):
+    store = tmp_path / "st"
+    shutil.copytree(two_runs[0], store)
     done = toytip(
-        "run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 1, "--rounds", 2, "--json",
+        "run", "--source", synthetic, "--store", store, "--workers", 1, "--rounds", 2, "--json",
         "--version", "vx", TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"),
     )  # fmt: skip
     summary = summary_of(done)
     assert summary["report"] is None
     assert "warning: no report of the run:" in done.stderr
     assert "`toytip report vx` tries again" in done.stderr
-    assert Store(str(tmp_path / "st"), "dev").published("predictions", "vx") is not None
+    assert Store(str(store), "dev").published("predictions", "vx") is not None
 
 
 @pytest.mark.cluster
