@@ -28,7 +28,7 @@ from toytip.stages import drift, profile
 from toytip.stages.drift import Histogram
 from toytip.stages.evaluate import report
 from toytip.store import REPORTS, Manifest, Store
-from toytip.tally import POPULATIONS, Summary, from_bytes, select
+from toytip.tally import POPULATIONS, Summary, Tally, from_bytes, select, slices
 from toytip.values import Model, Month
 
 T = TypeVar("T")
@@ -229,8 +229,14 @@ def _counts(summary: Summary | None) -> dict[str, Any]:
     tallies = {population: select(summary, split, population) for population in POPULATIONS}
     return {
         "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
+        "days": {population: _days(summary, split, population) for population in POPULATIONS},
         "rated": select(summary, split, "all", "hour_zone"),
     }
+
+
+def _days(summary: Summary, split: str, population: str) -> dict[str, Tally]:
+    told = slices(summary, split, population)
+    return {day: tally for (name, day), tally in sorted(told.items()) if name == "day"}
 
 
 def _monitored(

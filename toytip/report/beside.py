@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from toytip.metrics import paired
 from toytip.report import facts as numbers
 from toytip.report import pictures, say
 from toytip.report.blocks import Block, Cell, Missing, Pictures, Section, Table, Text
@@ -33,16 +34,42 @@ def less(a: float | None, b: float | None) -> float | None:
 
 def metrics(a: Facts, b: Facts) -> Section:
     """Return the metrics of both, with their intervals."""
-    lead = "Intervals are of whole days drawn anew; a change within them may be chance."
+    lead = (
+        "Where both are of the same trips, the intervals are of how much better B is, by whole days drawn anew, the same for both: "
+        "what is coloured is more than chance. Otherwise each has its own."
+    )
     blocks: list[Block] = []
     for population in ("all", "card"):
         x, y = a.told(population), b.told(population)
         if x and y:
-            body = [_metric(name, x, y) for name in METRICS]
-            head = [f"{population} trips", "A", "95 %", "B", "95 %", LESS]
+            spans = gained(a, b, population)
+            head = ["A", "B", LESS, "B is better by, 95 %"] if spans else ["A", "95 %", "B", "95 %", LESS]
+            body = [_paired(name, x, y, spans) if spans else _metric(name, x, y) for name in METRICS]
             caption = f"{population.capitalize()} trips of {a.split_shown}"
-            blocks.append(Table(caption=caption, head=head, rows=body))
+            blocks.append(Table(caption=caption, head=[f"{population} trips", *head], rows=body))
     return Section("metrics", "Metrics", lead, blocks or [Missing("One of the versions has no metrics.")])
+
+
+def gained(a: Facts, b: Facts, population: str) -> dict[str, list[float] | None]:
+    """Return 95 % intervals of how much better B is, below zero where it is worse; empty where the trips are not the same."""
+    ours, theirs = (facts.days.get(population, {}) for facts in (b, a))
+    counts = [
+        {day: (tally.rows, int(tally.positives.sum())) for day, tally in side.items()}
+        for side in (ours, theirs)
+    ]
+    if not ours or counts[0] != counts[1]:
+        return {}
+    return paired(list(ours.values()), list(theirs.values()))
+
+
+def _paired(
+    name: str, x: Mapping[str, Any], y: Mapping[str, Any], spans: Mapping[str, list[float] | None]
+) -> list[str | Cell]:
+    values = [told["metrics"][name] for told in (x, y)]
+    span = spans.get(name)
+    mood = "" if not span else "good" if span[0] > 0 else "bad" if span[1] < 0 else ""
+    told = f"{say.signed(span[0])} to {say.signed(span[1])}" if span else say.NONE
+    return [say.word(name), *map(say.metric, values), Cell(say.signed(less(*values)), mood=mood), told]
 
 
 def _metric(name: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> list[str | Cell]:
@@ -51,8 +78,7 @@ def _metric(name: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> list[str |
         span = told["intervals"].get(name)
         cells += [say.metric(told["metrics"][name]), f"{span[0]:.4f} to {span[1]:.4f}" if span else say.NONE]
     change = less(x["metrics"][name], y["metrics"][name])
-    better = (change or 0) * BETTER.get(name, 0)
-    return [*cells, Cell(say.signed(change), mood="good" if better > 0 else "bad" if better < 0 else "")]
+    return [*cells, say.signed(change)]
 
 
 def curves(a: Facts, b: Facts) -> Section:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from toytip.report import beside, say
-from toytip.report.beside import BETTER, LESS, PSI, less, value
+from toytip.report.beside import BETTER, LESS, PSI, gained, less, value
 from toytip.report.blocks import Block, Missing, Page, Pairs, Section, Table, Text, Warnings
 from toytip.report.facts import Facts
 from toytip.report.page import Figure, figures, foot, render
@@ -83,7 +83,7 @@ def _warnings(a: Facts, b: Facts) -> Iterator[tuple[str, str]]:
     for population in ("all", "card"):
         worse = [f"{say.word(key)} by {-change:.4f}" for key, change in _worse(a, b, population)]
         if worse:
-            yield f"B is worse on {population} trips, beyond both intervals: {', '.join(worse)}.", "metrics"
+            yield f"B is worse on {population} trips, by more than chance: {', '.join(worse)}.", "metrics"
     moved = [told.feature for told in drift(a.histograms, b.histograms) if (told.psi or 0) > PSI]
     if moved:
         yield f"Features have moved from A to B: {', '.join(moved)}.", "features"
@@ -91,10 +91,14 @@ def _warnings(a: Facts, b: Facts) -> Iterator[tuple[str, str]]:
 
 def _worse(a: Facts, b: Facts, population: str) -> Iterator[tuple[str, float]]:
     """Yield the metrics that are worse in B by more than chance, and by how much, below zero."""
+    spans = gained(a, b, population)
     for key in ("auc", "f1", "log_loss"):
-        spans = [each.told(population).get("intervals", {}).get(key) for each in (a, b)]
         change = less(value(a, population, key), value(b, population, key))
-        if change is not None and all(spans) and _apart(*spans) and change * BETTER[key] < 0:
+        if change is None or change * BETTER[key] >= 0:
+            continue
+        own = [each.told(population)["intervals"].get(key) for each in (a, b)]
+        span = spans.get(key)
+        if (span and span[1] < 0) or (not spans and all(own) and _apart(*own)):
             yield key, change * BETTER[key]
 
 

@@ -97,6 +97,7 @@ class Facts:
     curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     evaluation: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
+    days: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
     rated: Tally | None = None
     leaning: Sequence[Leaning] = ()
     explained: int = 0
