@@ -6,6 +6,7 @@ import re
 import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from functools import reduce
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +22,8 @@ from tests.conftest import publish, summary_of, toytip
 from toytip import zones
 from toytip.errors import SourceError
 from toytip.pipeline.leaning import values_of
+from toytip.report import beside, contrast, ink, months, page, pictures, quality, say
 from toytip.report import facts as numbers
-from toytip.report import ink, months, page, pictures, quality, say
 from toytip.report.blocks import Missing, Warnings
 from toytip.report.facts import Facts, Leaning, MonthRows, Zone
 from toytip.report.places import zones_of
@@ -324,6 +325,57 @@ def test_rows_add_up_on_the_page():
 def test_warnings_stand_first():
     first = next(iter(sections(replace(QUIET, rounds=300))))
     assert isinstance(first.blocks[0], Warnings)
+
+
+# two versions
+
+
+def days_of(noise, shift=0, days=10):
+    """Tallies by day of the same trips, told with more or less noise."""
+    rng, own = np.random.default_rng(3), np.random.default_rng(4)
+    found = {}
+    for day in range(days):
+        label = rng.random(400) < 0.4
+        chance = np.clip(0.3 + 0.4 * label + own.normal(0, noise, 400), 0, 0.999)
+        found[f"2023-12-{day + 1 + shift:02d}"] = tally_of(chance, label)
+    return found
+
+
+def told_of(days, **own):
+    values = dict.fromkeys(quality.METRICS)
+    whole = reduce(Tally.merge, days.values())
+    values["auc"] = sklearn_auc(whole)
+    return {"test": {"all": {"metrics": values, "intervals": own}}}
+
+
+def sklearn_auc(tally):
+    return np.trapezoid(*numbers.roc(tally)[::-1])
+
+
+def two(a, b, **own):
+    return [
+        replace(NOTHING, version=name, days={"all": days}, evaluation=told_of(days, **own)) for name, days in (("va", a), ("vb", b))
+    ]  # fmt: skip
+
+
+def test_the_same_trips_are_compared_in_pairs():
+    a, b = two(days_of(0.2), days_of(0.35), auc=[0.0, 1.0])
+    span = beside.gained(a, b, "all")["auc"]
+    assert span[1] < 0
+    line, where = next(iter(contrast._warnings(a, b)))
+    assert line.startswith("B is worse on all trips, by more than chance: AUC by 0.1")
+    assert where == "metrics"
+    assert list(contrast._warnings(b, a)) == []
+    assert list(contrast._warnings(a, a)) == []
+
+
+def test_other_trips_are_compared_by_their_own_intervals():
+    a, b = two(days_of(0.2), days_of(0.35, shift=1), auc=[0.0, 1.0])
+    assert beside.gained(a, b, "all") == {}
+    assert list(contrast._warnings(a, b)) == []
+    a = replace(a, evaluation=told_of(a.days["all"], auc=[0.9, 0.95]))
+    b = replace(b, evaluation=told_of(b.days["all"], auc=[0.7, 0.8]))
+    assert "B is worse on all trips" in next(iter(contrast._warnings(a, b)))[0]
 
 
 # zones
