@@ -1,4 +1,4 @@
-"""report: gathers what the store has of a version, and keeps the page that tells it.
+"""gather: what the store has of a version, as the facts that a report tells.
 
 No trip is read again but a bounded sample for the explanation: all else is in manifests, profiles, tallies and the model.
 """
@@ -19,6 +19,7 @@ from toytip.pipeline import leaning as leanings
 from toytip.pipeline import learn, models, monitor
 from toytip.pipeline.stages import TALLIES, baseline_of
 from toytip.pipeline.watch import Monitored, plan, watch
+from toytip.pipeline.watch import leaning as leaning_of
 from toytip.pipeline.watch import to_json as told_of
 from toytip.report import facts as numbers
 from toytip.report.facts import Facts, MonthRows, Zone
@@ -188,16 +189,10 @@ def _spreads(histograms: Histograms, model: Model | None) -> list[numbers.Spread
     if not histograms:
         return []
     first = next(iter(histograms.values()))
-    leaning = _natural(model)
-    names = [name for name in leaning if name in first] or sorted(first)
+    natural = leaning_of(model) if model else {}
+    names = [name for name in natural if name in first] or sorted(first)
     nothing = drift.NOTHING
     return [numbers.spread(name, [told.get(name, nothing) for told in histograms.values()]) for name in names]
-
-
-def _natural(model: Model | None) -> list[str]:
-    from toytip.pipeline.watch import leaning
-
-    return list(leaning(model)) if model else []
 
 
 def _curve(there: Gathered) -> dict[str, list[float]]:

@@ -16,7 +16,7 @@ from toytip.report import contrast
 from toytip.report.facts import Facts
 from toytip.report.page import run_page
 from toytip.report.sections import sections
-from toytip.store import Store, store_of
+from toytip.store import REPORTS, Store, store_of
 
 
 def written(settings: Settings, version: str | None, to: str | None) -> dict[str, Any]:
@@ -57,10 +57,12 @@ def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[s
     None where it cannot be made: what is published stays so, and a line says what is wrong.
     """
     version = str(summary["version"])
+    where = mask(store.path(REPORTS, f"{version}.html"))
     try:
         with progress.stage("report", 1) as shown:
-            store.save_report(f"{version}.run.json", json.dumps(summary, indent=1).encode())
-            where = save(store, gather(store, version, settings, run=summary))
+            told = {**summary, "report": where}
+            store.save_report(f"{version}.run.json", json.dumps(told, indent=1).encode())
+            save(store, gather(store, version, settings, run=told))
             shown.advance()
     except Exception as error:  # noqa: BLE001 - a picture is no reason to fail a run whose tables are published
         reason = (
@@ -70,7 +72,7 @@ def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[s
         )
         progress.say(f"warning: no report of the run: {reason}; `toytip report {version}` tries again")
         return None
-    return mask(where)
+    return where
 
 
 def page_of(facts: Facts) -> str:
