@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ from toytip.store import REPORTS, Manifest, Store
 from toytip.tally import POPULATIONS, Summary, Tally, from_bytes, select, slices
 from toytip.values import Model, Month
 
+READERS = 8
 T = TypeVar("T")
 Histograms = dict[Month, dict[str, Histogram]]
 
@@ -154,10 +156,12 @@ def _profiles(there: Gathered) -> dict[Month, Any]:
     told = there.table(
         PROFILES.name, "features made before there was monitoring have none: `toytip run --fresh`"
     )
-    parts: dict[Month, list[Any]] = {}
-    for part in told.parts:
-        parts.setdefault(part.key.month, []).append(there.store.read(PROFILES, told.version, part))
-    return {month: profile.merge(frames) for month, frames in parts.items()}
+    months: dict[Month, list[Any]] = {}
+    with ThreadPoolExecutor(READERS) as pool:
+        frames = pool.map(lambda part: there.store.read(PROFILES, told.version, part), told.parts)
+        for part, frame in zip(told.parts, frames, strict=True):
+            months.setdefault(part.key.month, []).append(frame)
+    return {month: profile.merge(each) for month, each in months.items()}
 
 
 def _histograms(profiles: Mapping[Month, Any], model: Model | None) -> Histograms:
