@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.cluster import cores
 from toytip.report.facts import Leaning, strip
 from toytip.splits import of, overlaps
 from toytip.stages import featurize, infer, preprocess
@@ -48,7 +49,7 @@ def leaning(model: Model, trips: pd.DataFrame) -> list[Leaning]:
         found = [Leaning(name, gain, None, []) for name, gain in gains.items()]
         return sorted(found, key=lambda each: -each.gain)
     matrix = preprocess.encode(trips, model.encoding)
-    said = infer.contributions(matrix, model.booster).astype(np.float64)
+    said = infer.contributions(matrix, model.booster, cores()).astype(np.float64)
     found = [
         Leaning(
             codes.name,
