@@ -114,7 +114,10 @@ def small(name: str, told: Spread, names: Sequence[str]) -> Picture:
             axes.fill_between(places, bands[0], bands[4], color=ink.PALE, linewidth=0)
             axes.fill_between(places, bands[1], bands[3], color=ink.SOFT, linewidth=0)
             axes.plot(places, bands[2], color=ink.A)
-            few(axes, 3)
+            if len(set(bands[0]) | set(bands[4])) == 1:  # one value: there is no scale
+                axes.set_yticks([bands[0][0]], [say.rough(bands[0][0])])
+            else:
+                few(axes, 3)
         if len(names) == 1:  # nothing has a width then
             axes.set_xlim(-0.5, 0.5)
         else:
