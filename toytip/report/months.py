@@ -138,8 +138,10 @@ def _said(told: Spread) -> str:
     tail = f"; up to {lacking:.1%} missing" if lacking >= 0.001 else ""
     if told.shares:
         means = {value: sum(shares) / len(shares) for value, shares in told.shares.items()}
-        return ", ".join(f"{value}: {share:.0%}" for value, share in means.items()) + tail
+        return ", ".join(f"{say.plainly(told.name, v)}: {share:.0%}" for v, share in means.items()) + tail
     first, last = (list(map(say.rough, each)) for each in (told.quantiles[0], told.quantiles[-1]))
+    if len({*first, *last}) == 1:
+        return f"always {first[2]}{tail}"
     median = first[2] if first[2] == last[2] else f"{first[2]} to {last[2]}"
     return f"median {median}; nine in ten {last[0]} to {last[4]}{tail}"
 

@@ -121,6 +121,15 @@ MEANINGS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
+def plainly(name: str, value: str) -> str:
+    """Return what a feature's value means, where that is known, or the value.
+
+    >>> plainly("payment_type", "2"), plainly("pickup_weekday", "0"), plainly("PULocationID", "74")
+    ('cash', 'Monday', '74')
+    """
+    return MEANINGS.get(name.removeprefix("pickup_"), {}).get(value, value)
+
+
 def meaning(name: str, value: str) -> str:
     """Return a slice's value with what it means, where that is known.
 
