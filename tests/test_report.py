@@ -111,6 +111,12 @@ def test_bars_count_every_trip():
     assert (sum(without), sum(with_)) == ((~label).sum(), label.sum())
 
 
+def test_bands_of_few_trips_are_left_out_where_others_are_not():
+    told = [{"trips": n, "predicted": n / 1e3, "happened": n / 2e3} for n in (49, 50, 400)]
+    assert numbers.bands(told) == ([0.05, 0.4], [0.025, 0.2])
+    assert numbers.bands(told[:1]) == ([0.049], [0.0245])
+
+
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=200))
 def test_quantiles_are_values_that_so_many_are_below(values):
     found, counts = np.unique(np.array(values), return_counts=True)

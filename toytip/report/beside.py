@@ -96,7 +96,10 @@ def curves(a: Facts, b: Facts) -> Section:
             title = f"Precision and recall, {population} trips"
             drawn.append(pictures.precision_recall(f"pr-{population}", lines, {}, says, title=title))
     if a.told("all") and b.told("all"):
-        lines = {c: (n, _bands(each)) for c, n, each in (("a", "A", a), ("b", "B", b))}
+        lines = {
+            c: (n, numbers.bands(each.told("all")["calibration"]))
+            for c, n, each in (("a", "A", a), ("b", "B", b))
+        }
         errors = [each.told("all")["ece"] or 0 for each in (a, b)]
         says = f"The closer to the diagonal the better: off by {errors[0]:.3f} in A and {errors[1]:.3f} in B on average."
         drawn.append(pictures.calibration("calibration", lines, says))
@@ -115,11 +118,6 @@ def _pair(tallies: Sequence[Tally | None], of: Callable[[Tally], Line | None]) -
         if tally is not None and (line := of(tally)) is not None:
             found[colour] = (name, line)
     return found
-
-
-def _bands(facts: Facts) -> Line:
-    bands = facts.told("all")["calibration"]
-    return [band["predicted"] for band in bands], [band["happened"] for band in bands]
 
 
 def _losses(told: Sequence[float]) -> Line:

@@ -16,6 +16,7 @@ from toytip.tally import Tally
 # Points of a curve that a picture shows: more than it has pixels would be waste.
 POINTS = 160
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Of fewer trips, a share is chance.
 FEWEST = 50
 # Values of a category that are shown by name.
 NAMED = 4
@@ -148,6 +149,12 @@ def precision_recall(tally: Tally) -> Line | None:
 
 def _from_above(counts: npt.NDArray[np.int64]) -> Floats:
     return np.concatenate([[0.0], np.cumsum(counts[::-1], dtype=np.float64)])
+
+
+def bands(calibration: Sequence[Mapping[str, Any]]) -> Line:
+    """Return what was predicted and what happened by band; a band of a few trips is left out, where others are not."""
+    told = [band for band in calibration if band["trips"] >= FEWEST] or calibration
+    return [band["predicted"] for band in told], [band["happened"] for band in told]
 
 
 def bars(tally: Tally) -> tuple[list[int], list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toytip.report import facts as numbers
@@ -114,15 +114,11 @@ def _precision_recall(facts: Facts) -> tuple[Lines, dict[str, float], str]:
 
 def _calibration(facts: Facts) -> tuple[Lines, str]:
     lines = {
-        COLOURS[name]: (f"{name} trips", _bands(facts.told(name)["calibration"])) for name in facts.tallies
+        COLOURS[name]: (f"{name} trips", numbers.bands(facts.told(name)["calibration"]))
+        for name in facts.tallies
     }
     error = facts.told("all" if "all" in facts.tallies else "card")["ece"]
     return lines, f"On the diagonal, 0.7 means seven in ten; the mean distance from it is {error or 0:.3f}."
-
-
-def _bands(bands: Iterable[Mapping[str, Any]]) -> Line:
-    told = list(bands)
-    return [band["predicted"] for band in told], [band["happened"] for band in told]
 
 
 def _thresholds(facts: Facts) -> list[Picture]:
