@@ -237,6 +237,17 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """A store with two runs over the same months, the second of card trips, without validation or the payment; what each said."""
+    store = tmp_path_factory.mktemp("two-runs")
+    common = ("run", "--source", synthetic, "--store", store, "--workers", 1, "--max-depth", 4, "--json")
+    first = summary_of(toytip(*common, "--version", "va", "--rounds", 30, "--eta", 0.4, "--early-stop", 4))
+    other = ("--population", "card", "--features", "dropoff", "--valid", "none")
+    second = summary_of(toytip(*common, "--version", "vb", "--rounds", 8, *other))
+    return store, [first, second]
+
+
 @pytest.fixture
 def real() -> Path:
     """The folder of the published months."""

@@ -18,7 +18,7 @@ COMMANDS = [
     ("config",), ("source", "synth"), ("source", "fetch"), ("source", "check"),
     ("versions",), ("show",), ("trace",), ("impact",), ("diff",), ("tag",), ("rollback",), ("verify",), ("gc",),
     ("models", "list"), ("models", "show"), ("models", "compare"), ("models", "promote"), ("models", "rollback"),
-    ("score",), ("serve",), ("backtest",), ("tune",), ("monitor",),
+    ("report",), ("score",), ("serve",), ("backtest",), ("tune",), ("monitor",),
     ("cluster", "up"), ("cluster", "down"), ("cluster", "status"), ("cluster", "doctor"), ("cluster", "certs"),
 ]  # fmt: skip
 

@@ -53,8 +53,9 @@ def test_the_summary_has_its_keys(done, synthetic):
     assert list(summary) == [
         "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
         "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
+        "performance_report",
         "reasons", "source_bytes_read", "leaks", "registry", "evaluation", "evaluation_file", "monitor",
-        "warnings", "live",
+        "warnings", "live", "stage_rows", "stage_memory_mb",
     ]  # fmt: skip
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
@@ -63,7 +64,7 @@ def test_the_summary_has_its_keys(done, synthetic):
     assert all(set(values) == METRICS for values in summary["metrics"].values())
     assert summary["metrics"]["test"]["auc"] > 0.75
     assert summary["dashboard"].startswith("http://127.0.0.1:")
-    assert "<html" in Path(summary["report"]).read_text()[:500].lower()
+    assert "<html" in Path(summary["performance_report"]).read_text()[:500].lower()
     assert summary["peak_memory_mb"] > 50
 
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from toytip.boost import GRID, ExactLogistic, boost, booster_params, canonical, quantize
+from toytip.boost import GRID, Curve, ExactLogistic, boost, booster_params, canonical, quantize
 from toytip.ranks import balanced
 from toytip.reader import load
 from toytip.source import resolve
@@ -192,6 +192,7 @@ def test_early_stopping_goes_on_where_it_was(features, split):
     for number in (1, best.round, best.round + 3, best.round + 5):
         again, found = boost(train, label, watched, params, rounds=200, early_stop=5, start=kept[number])
         assert found == best
+        assert Curve.of(again) == Curve.of(booster), "the losses of the rounds before are kept too"
         assert canonical(again, found.round) == canonical(booster, best.round)
 
 

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     months: str | None = Field(None, description="2023-01:2023-12, or a list 2023-01,2023-03")
     endpoint: str | None = Field(None, description="address of the S3 server, where it is not Amazon's")
     zones: str | None = Field(None, description="the TLC's zone table (default: looked for near the source)")
+    zone_map: str | None = Field(
+        None, description="GeoJSON of the zones, which reports draw a map from (default: no map)"
+    )
     source_endpoint: str | None = Field(
         None, description="address of the source's S3 server, where it is another"
     )

@@ -109,3 +109,34 @@ def family(store: Store, version: str) -> dict[str, Manifest]:
         rejects = store.published("rejects", found["features"].version)
         found |= {"rejects": rejects} if rejects else {}
     return found
+
+
+# What was published beside a table, under the same version, and is no parent of it.
+BESIDE = {
+    "predictions": ("tallies",),
+    "features": ("profiles", "rejects"),
+    "trips": ("rejects",),
+}
+
+
+def household(store: Store, version: str) -> tuple[dict[str, Manifest], list[str]]:
+    """Return all that a version tells of: its tables, those it was made from, and what was published beside these.
+
+    And what is gone of it, by table and version. Raises StoreError where nothing was published under the version.
+    """
+    found: dict[str, Manifest] = {}
+    gone: list[str] = []
+    todo: list[Manifest] = [*tables_of(store, version)]
+    while todo:
+        manifest = todo.pop(0)
+        if manifest.table in found:
+            continue
+        found[manifest.table] = manifest
+        for parent in manifest.parents:
+            if "table" in parent:
+                there = store.published(parent["table"], parent["version"])
+                todo += [there] if there else []
+                gone += [] if there else [f"{parent['table']} {parent['version']}"]
+        beside = (store.published(name, manifest.version) for name in BESIDE.get(manifest.table, ()))
+        todo += [there for there in beside if there]
+    return found, list(dict.fromkeys(gone))

@@ -130,7 +130,7 @@ class Stage:
 
 
 class Progress:
-    """Tells a person at the terminal, or a log, how far the run is. Keeps the state, and the seconds of every stage.
+    """Tells a person at the terminal, or a log, how far the run is. Keeps the state, and seconds, rows, start and end of every stage.
 
     `auto` is `grid` on a terminal and `plain` elsewhere; `quiet` says nothing.
     """
@@ -141,6 +141,8 @@ class Progress:
         drawable = self.console.is_terminal and not self.console.is_dumb_terminal
         self.mode = ("grid" if drawable else "plain") if mode == "auto" else mode
         self.seconds: dict[str, float] = {}
+        self.rows: dict[str, int] = {}
+        self.spans: dict[str, tuple[float, float]] = {}
         self.took: dict[str, Took] = {}
         self.warnings: list[str] = []
         self.rejects: dict[str, int] = {}
@@ -220,8 +222,12 @@ class Progress:
         stage = self._come(name, total, months, unit)
         stage.begin()
         yield stage
-        seconds = stage.seconds
-        self.seconds[name] = round(seconds, 3)
+        seconds, ended = stage.seconds, time.perf_counter()
+        self.seconds[name], self.rows[name], self.spans[name] = (
+            round(seconds, 3),
+            stage.rows,
+            (ended - seconds, ended),
+        )
         with self.lock:
             stage.finish()
         if self.lines:

@@ -75,6 +75,15 @@ class _Held(NamedTuple):
     scratch: tempfile.TemporaryDirectory[str]
 
 
+class Trained(NamedTuple):
+    """What a rank says when it is done: the losses by round and of how many rows; the first, the model's bytes and rounds."""
+
+    booster: bytes
+    rounds: int
+    curve: Curve
+    rows: int
+
+
 # On a worker: what its ranks hold, and which of them are training.
 _HELD: dict[tuple[str, int], _Held] = {}
 _TRAINING: set[tuple[str, int]] = set()
@@ -119,8 +128,8 @@ def _laid_down(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
-def train(token: str, number: int, job: Job) -> tuple[bytes, int] | None:
-    """Train as one of the ranks; the first returns the model's bytes and rounds."""
+def train(token: str, number: int, job: Job) -> Trained:
+    """Train as one of the ranks."""
     _TRAINING.add((token, number))
     try:
         return _boosted(token, number, job)
@@ -133,7 +142,7 @@ def training() -> bool:
     return bool(_TRAINING)
 
 
-def _boosted(token: str, number: int, job: Job) -> tuple[bytes, int] | None:
+def _boosted(token: str, number: int, job: Job) -> Trained:
     held, worker, keeper = _HELD[token, number], distributed.get_worker(), job.keeper
 
     def seen(done: int, loss: float | None, booster: xgb.Booster) -> None:
@@ -156,7 +165,8 @@ def _boosted(token: str, number: int, job: Job) -> tuple[bytes, int] | None:
         told = np.split(booster.predict(held.train), cuts)
         for part, order, chances in zip(held.numbers, held.orders, told, strict=True):
             keeper.scores(part, chances[order])
-    return (canonical(booster, best.round), best.round) if number == 0 else None
+    curve = Curve.of(booster)
+    return Trained(canonical(booster, best.round) if number == 0 else b"", best.round, curve, len(held.label))
 
 
 def forget(token: str) -> None:

@@ -23,10 +23,10 @@ from xgboost.collective import Config
 from xgboost.tracker import RabitTracker
 
 from toytip import rank as rank_of
-from toytip.boost import bins_of, booster_params
+from toytip.boost import Curve, bins_of, booster_params
 from toytip.cluster import SILENCE_S, Rank, answers, ranks, trim, workers_of
 from toytip.errors import ClusterError
-from toytip.rank import Job, Keeper
+from toytip.rank import Job, Keeper, Trained
 
 ATTEMPTS = 3
 # So long a worker that died may take to come back before the training goes on without it.
@@ -66,8 +66,8 @@ _LOST = (
 )
 
 
-def persistently(client: Any, task: Task) -> tuple[bytes, int]:
-    """Train, and try again where a worker was lost; return the model's bytes and its rounds."""
+def persistently(client: Any, task: Task) -> Trained:
+    """Train, and try again where a worker was lost; return the model's bytes, its rounds, and how it learned."""
     count = len(workers_of(client))
     for attempt in range(1, ATTEMPTS + 1):
         if attempt > 1:  # one that died is started again, and should have its share
@@ -104,7 +104,7 @@ def _free(client: Any) -> None:
         time.sleep(LOOK_S)
 
 
-def _train(client: Any, task: Task) -> tuple[bytes, int]:
+def _train(client: Any, task: Task) -> Trained:
     client.wait_for_workers(1, timeout=SILENCE_S)
     chosen, token = ranks(client), secrets.token_hex(8)
     client.run(trim)  # what the row stages have left free is wanted now
@@ -130,11 +130,20 @@ def _train(client: Any, task: Task) -> tuple[bytes, int]:
             client.submit(rank_of.train, token, number, job, workers=[rank.address], pure=False)
             for number, rank in enumerate(chosen)
         ]
-        booster, rounds = _gathered(client, futures, chosen)[0]
-        return booster, rounds
+        return _together(_gathered(client, futures, chosen))
     finally:
         with contextlib.suppress(*_LOST):
             client.run(rank_of.forget, token, on_error="ignore")
+
+
+def _together(done: list[Trained]) -> Trained:
+    """Return what the ranks are done with as one; every rank has its own training rows, and all watch the same validation."""
+    rows = max(sum(each.rows for each in done), 1)
+    train = [
+        sum(loss * each.rows for loss, each in zip(losses, done, strict=True)) / rows
+        for losses in zip(*(each.curve.train for each in done), strict=True)
+    ]
+    return done[0]._replace(curve=Curve(train, done[0].curve.valid), rows=rows)
 
 
 def _quantized(client: Any, task: Task, chosen: list[Rank], token: str) -> list[tuple[int, int, bool]]:

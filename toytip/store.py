@@ -320,6 +320,13 @@ class Store:
             files = self.place.files(f"{self.env}/{REGISTERED}")
         return {name.rpartition("/")[2].removesuffix(".json") for name in files}
 
+    def report(self, version: str) -> str | None:
+        """Return where the report of a version is; None where it has none."""
+        name = f"{check_version(version)}.html"
+        with saying(f"the store {self.shown} cannot be read"):
+            there = self.place.exists(f"{self.env}/{REPORTS}/{name}")
+        return self.path(REPORTS, name) if there else None
+
     def save_report(self, name: str, content: bytes) -> str:
         """Keep a report of a run beside the tables; return where."""
         with saying(f"cannot write to the store {self.shown}"):

@@ -126,7 +126,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if on_round is not None:
             client.subscribe_topic(topic, lambda event: on_round(event[1]))
         try:
-            self.booster_, self.rounds_ = persistently(client, task)
+            self.booster_, self.rounds_, self.curve_, _ = persistently(client, task)
         finally:
             if on_round is not None:
                 client.unsubscribe_topic(topic)

@@ -1,14 +1,19 @@
-"""The TLC's zone table: which borough a zone is in."""
+"""The TLC's zones: which borough each is in, its name, and where a file tells, its outline."""
 
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
+from typing import Any
 
 from toytip.errors import SourceError
 from toytip.values import ZONES
 
 NAME = "taxi_zone_lookup.csv"
+# The TLC's shapes have thousands of points each; of so many an outline on a page is made.
+RING = 80
+Ring = list[tuple[float, float]]
 
 
 def find(source: str | None, folder: str) -> Path | None:
@@ -20,12 +25,45 @@ def find(source: str | None, folder: str) -> Path | None:
 
 def boroughs(path: Path) -> tuple[str, ...]:
     """Return the borough of every zone, by its number. Raises SourceError for what is no zone table."""
-    names = ["unknown"] * ZONES
+    return _column(path, "Borough")
+
+
+def names(path: Path) -> tuple[str, ...]:
+    """Return the name of every zone, by its number. Raises SourceError for what is no zone table."""
+    return _column(path, "Zone")
+
+
+def _column(path: Path, column: str) -> tuple[str, ...]:
+    found = ["unknown"] * ZONES
     try:
         with path.open(newline="") as stream:
             for row in csv.DictReader(stream):
                 if 0 < int(row["LocationID"]) < ZONES:
-                    names[int(row["LocationID"])] = row["Borough"]
+                    found[int(row["LocationID"])] = row[column]
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(f"{path}: not the TLC's zone table ({error!r}); fetch it again") from None
-    return tuple(names)
+    return tuple(found)
+
+
+def outlines(path: Path) -> dict[int, list[Ring]]:
+    """Return the outer rings of every zone in a GeoJSON file, thinned, whatever their coordinates.
+
+    Zones are known by a property `LocationID`, in any spelling of it. Raises SourceError for what is no such file.
+    """
+    found: dict[int, list[Ring]] = {}
+    try:
+        for item in json.loads(path.read_text(encoding="utf-8"))["features"]:
+            told = {name.lower().replace("_", ""): value for name, value in item["properties"].items()}
+            shape = item["geometry"]
+            polygons = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
+            found.setdefault(int(told["locationid"]), []).extend(_thinned(polygon[0]) for polygon in polygons)
+    except (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise SourceError(
+            f"{path}: no GeoJSON of polygons with a LocationID each ({error!r}); the TLC publishes one of its zones"
+        ) from None
+    return found
+
+
+def _thinned(ring: list[Any]) -> Ring:
+    step = -(-len(ring) // RING)
+    return [(float(point[0]), float(point[1])) for point in ring[::step]]

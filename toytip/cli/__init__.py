@@ -3,7 +3,9 @@
 Heavy imports stand inside the commands, so that `--help` answers at once.
 """
 
-from toytip.cli import run, stages, models, serve, backtest, tune, monitor, look, history, upkeep, cluster  # noqa: F401, I001 - they register themselves, in the order of the help
+# They register themselves, in the order of the help.
+from toytip.cli import run, stages, models, serve, backtest, tune, monitor  # noqa: F401, I001
+from toytip.cli import look, report, history, upkeep, cluster  # noqa: F401
 from toytip.cli.app import app
 from toytip.cli.shell import guarded
 

@@ -63,14 +63,19 @@ def show(
     from dataclasses import asdict
 
     from toytip.cli.summarize import show_manifest
+    from toytip.config import mask
     from toytip.history import tables_of
 
     found = tables_of(place, version)
+    report = place.report(found[0].version)
     if json_:
-        print_json({"version": found[0].version, "tables": {m.table: asdict(m) for m in found}})
+        tables = {m.table: asdict(m) for m in found}
+        print_json({"version": found[0].version, "tables": tables, "report": report and mask(report)})
         return
     for manifest in found:
         show_manifest(manifest)
+    if report:
+        typer.echo(f"report {mask(report)}")
 
 
 @app.command(epilog="Example:  toytip trace v20261124T101500Z-3f9c2a/2023-12")
@@ -124,10 +129,16 @@ def impact(
         show_versions(rows, place.shown)
 
 
-@app.command(epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42")
+@app.command(
+    epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42 --html diff.html"
+)
 def diff(
     a: VersionArgument,
     b: VersionArgument,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", help="File to write a page of the differences to.", show_default=False),
+    ] = None,
     store: StoreOption = None,
     endpoint: EndpointOption = None,
     env: EnvOption = None,
@@ -135,17 +146,23 @@ def diff(
     debug: DebugOption = False,
 ) -> None:
     """Compare two versions: rows, rejects, columns, share of predictions flipped, metrics."""
-    place = store_given(locals())
+    settings = settings_of(locals(), workers_needed=False)
     from toytip.cli.summarize import show_diff
     from toytip.compare import compare
     from toytip.config import Settings
     from toytip.lineage import family
     from toytip.progress import Progress
+    from toytip.store import store_of
 
+    place = store_of(settings)
     tables = [m for v in (a, b) for n, m in family(place, v).items() if n in ("features", "predictions")]
     progress = Progress.of(Settings.load())
     with progress.live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
         found = compare(place, a, b, stage.advance)
+    if html is not None:
+        from toytip.pipeline.report import write_contrast
+
+        write_contrast(settings, found, html)
     if json_:
         print_json(found)
     else:

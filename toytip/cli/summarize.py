@@ -45,7 +45,8 @@ def show(summary: dict[str, Any]) -> None:
     for name in ("predictions", "features", "rejects"):
         console.print(f"{name:<12} {summary['tables'][name]['path']}", soft_wrap=True)
     console.print(f"{'model':<12} {model['path']}", soft_wrap=True)
-    console.print(f"{'report':<12} {summary['report']}", soft_wrap=True)
+    if summary["report"]:
+        console.print(f"{'report':<12} {summary['report']}", soft_wrap=True)
     console.print(f"{summary['source_bytes_read'] / 1e6:,.1f} MB of raw data read")
     console.print(
         f"{summary['seconds']:.1f} s, {summary['rows_per_s']:,.0f} rows/s, "

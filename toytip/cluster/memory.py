@@ -27,13 +27,16 @@ class MemoryWatch(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True, name="toytip-memory")
         self.peak = 0
+        self._seen: list[tuple[float, int]] = []
         self._ended = threading.Event()
 
     def run(self) -> None:
         """Sample until stopped."""
         while True:
             start = time.perf_counter()
-            self.peak = max(self.peak, _memory_of_family())
+            found = _memory_of_family()
+            self.peak = max(self.peak, found)
+            self._seen.append((start, found))
             if self._ended.wait(max(1.0, 50 * (time.perf_counter() - start))):
                 return
 
@@ -42,6 +45,11 @@ class MemoryWatch(threading.Thread):
         self._ended.set()
         self.join()
         return round(self.peak / 1e6, 1)
+
+    def within(self, start: float, stop: float) -> float | None:
+        """Return the peak in MB between two moments of `time.perf_counter`; None where nothing was sampled."""
+        found = [size for at, size in self._seen if start <= at <= stop]
+        return round(max(found) / 1e6, 1) if found else None
 
 
 def _memory_of_family() -> int:

@@ -136,7 +136,9 @@ def train(
         taxi=str(features.config["taxi"]),
     )
     model = replace(model, threshold=_tune(context, features, model))
-    published = _save(context, model, params, [parent(features), parent(encoded)], made_from)
+    # What every round brought: of the booster itself, only the best ones are left.
+    metrics = {"log_loss_by_round": asdict(fitted.curve_)}
+    published = _save(context, model, params, [parent(features), parent(encoded)], made_from, metrics)
     keeper.forget()
     return published, model
 
@@ -206,12 +208,17 @@ def _tune(context: Context, features: Manifest, model: Model) -> float:
 
 
 def _save(
-    context: Context, model: Model, params: Params, parents: list[dict[str, Any]], made_from: str
+    context: Context,
+    model: Model,
+    params: Params,
+    parents: list[dict[str, Any]],
+    made_from: str,
+    told: dict[str, Any],
 ) -> Published:
     files = {"model.ubj": model.booster, "model.json": packing.model_json(model)}
     records = [context.store.put("models", context.version, name, content) for name, content in files.items()]
     manifest = context.publish(
-        "models", records, asdict(params), parents, code=code_of("train"), identity=made_from
+        "models", records, asdict(params), parents, code=code_of("train"), identity=made_from, metrics=told
     )
     return {"models": manifest}
 

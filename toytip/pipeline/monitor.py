@@ -73,10 +73,10 @@ def read(
     for part in source.profiles.parts:
         frame = store.read(PROFILES, source.profiles.version, part)
         parts.setdefault(part.key.month, []).append(frame)
-    return summary, {month: profile.merge(frames) for month, frames in parts.items()}, _reject_rates(source)
+    return summary, {month: profile.merge(frames) for month, frames in parts.items()}, reject_rates(source)
 
 
-def _reject_rates(source: Source) -> dict[Month, dict[str, float]]:
+def reject_rates(source: Source) -> dict[Month, dict[str, float]]:
     """Return the share of the trips read that each reason has rejected, by month."""
     rows: dict[Month, int] = {}
     counts: dict[Month, dict[str, int]] = {}

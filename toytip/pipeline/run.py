@@ -12,7 +12,7 @@ from toytip import cluster, flow
 from toytip.cluster import live
 from toytip.config import Settings, mask
 from toytip.errors import RegistryError
-from toytip.pipeline import gate, learn, monitor, plan, stages
+from toytip.pipeline import gate, learn, monitor, plan, report, stages
 from toytip.pipeline.context import Context, Published, opened
 from toytip.pipeline.stages import Evaluation
 from toytip.pipeline.watch import to_json
@@ -42,21 +42,21 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             opened(settings, (PREDICTIONS.name,), progress) as context,
             tempfile.TemporaryDirectory() as folder,
         ):
-            page = Path(folder) / "report.html"
+            page = Path(folder) / "dask.html"
             before = flow.bytes_read(context.client)
             with cluster.reported(page):
                 source = plan.settle(context, found)
                 _expect(context, source)
                 published, model, evaluation, monitored, gated = _stages(context, source)
             source_bytes = max(flow.bytes_read(context.client) - before, 0)
-            report = context.store.save_report(f"{context.version}.html", page.read_bytes())
+            performance = context.store.save_report(f"{context.version}.dask.html", page.read_bytes())
             told = json.dumps(evaluation.report, indent=1).encode()
             saved = context.store.save_report(f"{context.version}.json", told)
             dashboard, workers = context.client.dashboard_link, len(cluster.workers_of(context.client))
     finally:
         peak = memory.stop()
     seconds = time.perf_counter() - started
-    return {
+    summary = {
         "version": context.version,
         "store": mask(settings.store),
         "env": settings.env,
@@ -80,7 +80,8 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "peak_memory_mb": peak,
         "workers": workers,
         "dashboard": dashboard,
-        "report": mask(report),
+        "report": None,
+        "performance_report": mask(performance),
         "reasons": context.reasons,
         "source_bytes_read": source_bytes,
         "leaks": learn.leaks(published["encodings"]),
@@ -90,7 +91,19 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "monitor": monitored,
         "warnings": progress.warnings,
         "live": live.page_of(dashboard) if settings.live else None,
+        "stage_rows": progress.rows,
+        "stage_memory_mb": _peaks(memory, progress),
     }
+    # Last, where all is published, and the workers are gone.
+    summary["report"] = report.of_run(context.store, settings, progress, summary)
+    seconds = time.perf_counter() - started
+    return {**summary, "seconds": round(seconds, 3), "rows_per_s": round(source.rows / seconds, 1)}
+
+
+def _peaks(memory: cluster.MemoryWatch, progress: Progress) -> dict[str, float]:
+    """Return the peak of memory within every stage that took long enough to be seen."""
+    found = {name: memory.within(*span) for name, span in progress.spans.items()}
+    return {name: peak for name, peak in found.items() if peak is not None}
 
 
 def _expect(context: Context, source: Source) -> None:

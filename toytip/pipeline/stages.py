@@ -227,12 +227,17 @@ def _publish_predictions(
     return {TALLIES: tallies, PREDICTIONS.name: manifest}, found
 
 
-def _evaluation(summary: Summary, model: Model) -> Evaluation:
+def baseline_of(summary: Summary, model: Model) -> Baseline:
+    """Return what the trivial predictors know: the rate of the training rows, and a threshold of the valid month."""
     rated = select(summary, "valid", model.encoding.population, "hour_zone")
-    trivial = Baseline(
+    return Baseline(
         rate=model.encoding.positives / model.encoding.rows,
         threshold=decisions.tune(rated.negatives, rated.positives),
     )
+
+
+def _evaluation(summary: Summary, model: Model) -> Evaluation:
+    trivial = baseline_of(summary, model)
     measured = measure(summary, model.encoding.population)
     return Evaluation(measured, report(summary, trivial), summary, trivial)
 

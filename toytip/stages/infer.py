@@ -15,11 +15,11 @@ from toytip.values import Model
 
 
 @lru_cache(maxsize=4)
-def _load(booster: bytes) -> xgb.Booster:
+def _load(booster: bytes, threads: int = 1) -> xgb.Booster:
     loaded = xgb.Booster()
     loaded.load_model(bytearray(booster))
     # One thread a task: the workers already fill the cores.
-    loaded.set_param({"nthread": 1})
+    loaded.set_param({"nthread": threads})
     return loaded
 
 
@@ -33,11 +33,11 @@ def probability(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float32]
     return scored.astype(np.float32, copy=False)
 
 
-def contributions(matrix: pd.DataFrame, booster: bytes) -> npt.NDArray[np.float32]:
+def contributions(matrix: pd.DataFrame, booster: bytes, threads: int = 1) -> npt.NDArray[np.float32]:
     """Return by how much each column moves the log-odds of each row from the mean (Lundberg's SHAP for trees)."""
     if matrix.empty:
         return np.empty(matrix.shape, np.float32)
-    said: npt.NDArray[np.float32] = _load(booster).predict(
+    said: npt.NDArray[np.float32] = _load(booster, threads).predict(
         xgb.DMatrix(matrix.to_numpy()), pred_contribs=True, validate_features=False
     )
     return said[:, :-1]  # the last column is the mean

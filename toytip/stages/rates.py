@@ -100,6 +100,15 @@ def _unpack(packed: str) -> tuple[Counts, Counts, Counts]:
     return np.cumsum(content[0]), content[1], content[2]
 
 
+def by_pickup_zone(packed: str) -> tuple[Counts, Counts]:
+    """Return the card trips of the training months, and those with a high tip, by pickup zone."""
+    place, trips, tipped = _unpack(packed)
+    zone = place % PAIRS // ZONES
+    both = (np.bincount(zone, side, ZONES).astype(np.int64) for side in (trips, tipped))
+    known, high = both
+    return known, high
+
+
 @lru_cache(maxsize=64)
 def _as_of(packed: str, month: int) -> dict[str, Floats] | None:
     """Return the rates by zone as they stood at the start of a month; None where no trip was seen before."""

@@ -1,0 +1,47 @@
+"""`toytip report`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from toytip.cli.app import app
+from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
+from toytip.cli.shell import print_json, settings_of
+
+
+@app.command(epilog="Example:  toytip report v20261124T101500Z-3f9c2a --to report.html")
+def report(
+    version: Annotated[
+        str | None,
+        typer.Argument(metavar="VERSION", help="A version or a tag [default: the newest predictions]"),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="File to write the page to [default: the store keeps it]", show_default=False
+        ),
+    ] = None,
+    zone_map: Annotated[
+        str | None,
+        typer.Option("--zone-map", help="GeoJSON of the TLC's zones, to draw a map from", show_default=False),
+    ] = None,
+    store: StoreOption = None,
+    endpoint: EndpointOption = None,
+    env: EnvOption = None,
+    json_: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell all of a version on one page: what to look at first, rows, features, metrics, drift, time, lineage.
+
+    The page needs no network and no server. A run makes its own; what a version has not is left out, and said.
+    """
+    settings = settings_of(locals(), workers_needed=False)
+    from toytip.pipeline.report import written
+
+    told = written(settings, version, to)
+    if json_:
+        print_json(told)
+    else:
+        typer.echo(told["report"])

@@ -1,0 +1,196 @@
+"""months: pictures of what the trips are like, month by month, value by value and zone by zone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from toytip.report import ink, say
+from toytip.report.blocks import Picture
+from toytip.report.facts import Facts, Leaning, Spread
+from toytip.report.ink import KEYS, drawing, inline
+from toytip.report.lines import Lines, draw, few, keys_of, known, names_of, thousands
+
+
+def kept(name: str, facts: Facts, says: str) -> Picture:
+    """Draw the trips kept, month by month, by what they are for."""
+    names = list(facts.rows)
+    part = {month: _part_of(facts, month) for month in names}
+    with drawing(left=46, top=22) as drawn:
+        for colour, kind in ((ink.SOFT, "train"), (ink.B, "valid"), (ink.A, "test"), (ink.GREY, "")):
+            places = [k for k, month in enumerate(names) if part[month] == kind]
+            trips = [facts.rows[names[k]].kept for k in places]
+            if places:
+                drawn.axes.bar(places, trips, 0.72, color=colour, linewidth=0)
+        _month_ticks(drawn.axes, names)
+        drawn.axes.set_title("trips kept", loc="left", fontsize=ink.TEXT, color=ink.MUTED, pad=4)
+        thousands(drawn.axes)
+    alt = f"Trips kept by month. {says}"
+    there = set(part.values())
+    keys = [
+        (key, kind)
+        for key, kind in (("box-soft", "train"), ("box-b", "valid"), ("box-a", "test"))
+        if kind in there
+    ]
+    return Picture(title="Trips kept", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys)
+
+
+def _part_of(facts: Facts, month: str) -> str:
+    """Return what a month is for: the split that holds its first day; where it is split by day, the last that touches it."""
+    for kind, (start, stop) in facts.split.items():
+        if start[:10] <= f"{month}-01" < stop[:10]:
+            return kind
+    return ""
+
+
+def rejected(name: str, facts: Facts, reasons: Sequence[str], says: str) -> Picture:
+    """Draw the share of trips rejected, month by month, of the reasons that reject most."""
+    names = list(facts.rows)
+    lines = {}
+    for colour, reason in zip(("a", "b", "c"), reasons, strict=False):
+        shares = [100 * facts.rows[m].rejects.get(reason, 0) / max(facts.rows[m].read, 1) for m in names]
+        lines[colour] = (say.word(reason), (list(map(float, range(len(names)))), shares))
+    with drawing(top=22) as drawn:
+        draw(drawn.axes, lines)
+        for colour, (_, (x, y)) in lines.items():
+            drawn.axes.plot(x, y, "o", color=KEYS[colour], markersize=3)
+        drawn.axes.set_ylim(bottom=0)
+        _month_ticks(drawn.axes, names)
+        drawn.axes.set_title("% of the trips read", loc="left", fontsize=ink.TEXT, color=ink.MUTED, pad=4)
+        few(drawn.axes)
+    alt = f"Share of trips rejected by month, by {names_of(lines)}. {says}"
+    return Picture(
+        title="Rejected", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys_of(lines)
+    )
+
+
+def _month_ticks(axes: Any, names: Sequence[str]) -> None:
+    step = -(-len(names) // 5)
+    shown = range(0, len(names), step)
+    axes.set_xticks(list(shown), [names[k] for k in shown])
+
+
+def days(name: str, told: Sequence[Mapping[str, Any]], says: str) -> Picture:
+    """Draw F1 of seven days beside that of always yes, and of every day."""
+    when = list(map(float, range(len(told))))
+    weeks = [day["rolling"] for day in told]
+    lines: Lines = {
+        "a": ("F1, seven days", known(when, [week["f1"] for week in weeks])),
+        "b": ("always yes, seven days", known(when, [week["f1_always_yes"] for week in weeks])),
+    }
+    with drawing(top=22) as drawn:
+        x, y = known(when, [day["f1"] for day in told])
+        drawn.axes.plot(x, y, ".", color=ink.SOFT, markersize=4, markeredgewidth=0)
+        draw(drawn.axes, lines)
+        firsts = [k for k, day in enumerate(told) if day["day"].endswith("-01")] or [0]
+        step = -(-len(firsts) // 5)
+        drawn.axes.set_xticks(firsts[::step], [told[k]["day"][:7] for k in firsts[::step]])
+        drawn.axes.set_title("F1", loc="left", fontsize=ink.TEXT, color=ink.MUTED, pad=4)
+        few(drawn.axes)
+    alt = f"F1 day by day, and over seven days beside that of always yes. {says}"
+    return Picture(
+        title="F1, day by day", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys_of(lines)
+    )
+
+
+def small(name: str, told: Spread, names: Sequence[str]) -> Picture:
+    """Draw a feature month by month: median and bands of an amount, shares of a category's most common values."""
+    places = range(len(names))
+    with drawing(small=True) as drawn:
+        axes = drawn.axes
+        if told.shares:
+            shares = list(told.shares.values())
+            low = [0.0] * len(names)
+            for values, colour in zip(shares, reversed(ink.STEPS), strict=False):
+                high = [a + b for a, b in zip(low, values, strict=True)]
+                axes.fill_between(places, low, high, color=colour, linewidth=0)
+                low = high
+            top = min(max(0.1, math.ceil(10 * max(low)) / 10), 1)
+            axes.set_ylim(0, top)
+            axes.set_yticks([0, top], ["0", f"{top:.0%}"])
+        else:
+            bands = list(zip(*told.quantiles, strict=True))
+            axes.fill_between(places, bands[0], bands[4], color=ink.PALE, linewidth=0)
+            axes.fill_between(places, bands[1], bands[3], color=ink.SOFT, linewidth=0)
+            axes.plot(places, bands[2], color=ink.A)
+            if len(set(bands[0]) | set(bands[4])) == 1:  # one value: there is no scale
+                axes.set_yticks([bands[0][0]], [say.rough(bands[0][0])])
+            else:
+                few(axes, 3)
+        if len(names) == 1:  # nothing has a width then
+            axes.set_xlim(-0.5, 0.5)
+        else:
+            axes.set_xlim(0, len(names) - 1)
+        ends = [0, len(names) - 1] if len(names) > 1 else [0]
+        axes.set_xticks(ends, [names[k] for k in ends])
+        for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
+            tick.set_horizontalalignment(side)
+    says = _said(told)
+    alt = f"{told.name} by month, {names[0]} to {names[-1]}. {says}"
+    return Picture(
+        title=told.name, svg=inline(drawn.svg, alt, name, small=True), alt=alt, says=says, small=True
+    )
+
+
+def _said(told: Spread) -> str:
+    lacking = max(told.missing)
+    tail = f"; up to {lacking:.1%} missing" if lacking >= 0.001 else ""
+    if told.shares:
+        means = {value: sum(shares) / len(shares) for value, shares in told.shares.items()}
+        return ", ".join(f"{say.plainly(told.name, v)}: {share:.0%}" for v, share in means.items()) + tail
+    first, last = (list(map(say.rough, each)) for each in (told.quantiles[0], told.quantiles[-1]))
+    if len({*first, *last}) == 1:
+        return f"always {first[2]}{tail}"
+    median = first[2] if first[2] == last[2] else f"{first[2]} to {last[2]}"
+    return f"median {median}; nine in ten {last[0]} to {last[4]}{tail}"
+
+
+def contributions(name: str, told: Leaning) -> Picture:
+    """Draw the mean contribution of a feature to the log-odds, from its smallest values to its largest."""
+    means = [mean for _, _, mean in told.strip]
+    places = list(range(len(means)))
+    with drawing(small=True) as drawn:
+        axes = drawn.axes
+        colours = [ink.A if mean > 0 else ink.B for mean in means]
+        axes.bar(places, means, 0.8, color=colours, linewidth=0)
+        axes.axhline(0, color=ink.MUTED, linewidth=0.8)
+        axes.set_xlim(-0.5, max(len(means), 1) - 0.5)
+        ends = sorted({0, len(means) - 1})
+        axes.set_xticks(ends, [_end(told.strip[k][min(side, 1)]) for side, k in enumerate(ends)])
+        for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
+            tick.set_horizontalalignment(side)
+        few(axes, 3)
+    says = f"between {say.signed(min(means), 2)} and {say.signed(max(means), 2)}"
+    alt = f"Mean contribution of {told.name} to the log-odds of a high tip, from its smallest values to its largest: {says}."
+    return Picture(
+        title=told.name, svg=inline(drawn.svg, alt, name, small=True), alt=alt, says=says, small=True
+    )
+
+
+def _end(value: float) -> str:
+    return "missing" if math.isnan(value) else say.rough(value)
+
+
+def zone_map(
+    name: str,
+    outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]],
+    values: Mapping[int, float],
+    says: str,
+) -> Picture:
+    """Draw zones in four shades, as many zones in each, the darker the larger their value; grey where it is not known."""
+    from matplotlib.collections import PolyCollection
+
+    order = sorted(values, key=lambda number: values[number])
+    shade = {number: ink.STEPS[4 * place // len(order)] for place, number in enumerate(order)}
+    rings = [(list(ring), shade.get(number, ink.RULE)) for number, told in outlines.items() for ring in told]
+    shapes, colours = [ring for ring, _ in rings], [colour for _, colour in rings]
+    with drawing(left=8, bottom=8) as drawn:
+        drawn.axes.add_collection(
+            PolyCollection(shapes, facecolors=colours, edgecolors=ink.PAPER, linewidths=0.4)
+        )
+        drawn.axes.autoscale_view()
+        drawn.axes.set_aspect("equal")
+        drawn.axes.set_axis_off()
+    alt = f"Map of the pickup zones, the darker the larger the share of high tips. {says}"
+    return Picture(title="Map", svg=inline(drawn.svg, alt, name), alt=alt, says=says)
