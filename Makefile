@@ -81,7 +81,8 @@ test-volume: $(STAMP)
 
 # Debian's chromium, where it is not there and apt is; any other system brings its own.
 test-browser: $(STAMP)
-	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || apt-get install -y -qq chromium >/dev/null || \
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
+	  apt-get install -y -qq chromium >/dev/null || \
 	  { echo "no chromium on the path, and apt cannot install it: install Chromium or Chrome"; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/ $(ARGS)
 

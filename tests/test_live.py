@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import distributed
 import pytest
 from distributed.protocol.pickle import dumps
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from tests.conftest import toytip
 from toytip import grid, pace
+from toytip.cluster import live
 from toytip.cluster.board import Board
 from toytip.cluster.figures import Totals
 from toytip.config import Settings
@@ -512,6 +514,17 @@ def test_the_dashboard_is_one_that_grafana_reads():
     for query in queries():
         assert query.count("(") == query.count(")")
         assert 'job=~"$job"' in query
+
+
+def test_a_scheduler_that_takes_no_plugin_is_said_in_one_line(client):
+    gone = distributed.Client(client.scheduler.address)
+    gone.close()
+    out = io.StringIO()
+    progress = Progress("plain", Console(file=out))
+    with live.shown(gone, Settings.load(), progress):
+        pass
+    assert re.fullmatch(r"no live page: the scheduler does not take it \(.+\)\n", out.getvalue())
+    assert progress.outcome == "done"
 
 
 def dies_once(file):

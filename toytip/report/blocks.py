@@ -117,3 +117,7 @@ class Page:
     figures: Sequence[tuple[str, str, str]]
     sections: Sequence[Section]
     foot: str
+
+    def titled(self, id_: str) -> str:
+        """Return the title of a section, by its id."""
+        return next((section.title for section in self.sections if section.id == id_), id_)
