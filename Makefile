@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume lint bench clean
+.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume lint bench reference docs docs-links clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -16,6 +16,8 @@ help:
 	@echo "make test-deploy  docker-compose reads its file; the images are built and run (as root, with buildah)"
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
 	@echo "make lint     ruff, mypy and the import contracts alone"
+	@echo "make docs     the docs as a site, in build/docs; make docs-links: whether what they point to elsewhere is there"
+	@echo "make reference  docs/reference/ anew, from the code"
 	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
 
@@ -80,6 +82,25 @@ test-volume: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)
+
+# Pages of commands, settings and columns, as the code has them now; they are committed, so that they can be read without a site.
+reference: $(STAMP)
+	$(BIN)/python docs/reference.py
+
+DOCS_STAMP := .venv/.docs-installed
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	@touch $@
+
+# The source is the repository, so that links between docs/ and cluster/ are those that GitHub follows. Warnings are errors.
+SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -c docs -d build/doctrees
+
+docs: $(DOCS_STAMP) reference
+	$(SPHINX) -b html . build/docs
+	@echo "build/docs/index.html"
+
+docs-links: $(DOCS_STAMP)
+	$(SPHINX) -b linkcheck . build/links
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
