@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume lint bench reference docs docs-links clean
+.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench reference docs docs-links clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-cluster runs on several hosts (network namespaces: as root), by SSH and by Slurm; prints the figures"
 	@echo "make test-deploy  docker-compose reads its file; the images are built and run (as root, with buildah)"
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
+	@echo "make test-browser what a person sees in a browser: chromium, which it installs where it can"
 	@echo "make lint     ruff, mypy and the import contracts alone"
 	@echo "make docs     the docs as a site, in build/docs; make docs-links: whether what they point to elsewhere is there"
 	@echo "make reference  docs/reference/ anew, from the code"
@@ -85,7 +86,7 @@ bench: $(STAMP)
 
 # Pages of commands, settings and columns, as the code has them now; they are committed, so that they can be read without a site.
 reference: $(STAMP)
-	$(BIN)/python docs/reference.py
+	$(BIN)/python -m docs.generate
 
 DOCS_STAMP := .venv/.docs-installed
 $(DOCS_STAMP): $(STAMP)
@@ -93,7 +94,7 @@ $(DOCS_STAMP): $(STAMP)
 	@touch $@
 
 # The source is the repository, so that links between docs/ and cluster/ are those that GitHub follows. Warnings are errors.
-SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -c docs -d build/doctrees
+SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --fresh-env -c docs -d build/doctrees
 
 docs: $(DOCS_STAMP) reference
 	$(SPHINX) -b html . build/docs
@@ -101,6 +102,12 @@ docs: $(DOCS_STAMP) reference
 
 docs-links: $(DOCS_STAMP)
 	$(SPHINX) -b linkcheck . build/links
+
+# Debian's chromium, where it is not there and apt is; any other system brings its own.
+test-browser: $(DOCS_STAMP)
+	@command -v chromium chromium-browser google-chrome >/dev/null || apt-get install -y -qq chromium >/dev/null || \
+	  { echo "no chromium on the path, and apt cannot install it: install Chromium or Chrome"; exit 1; }
+	$(BIN)/python -m pytest -m browser tests/ $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \

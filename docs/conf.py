@@ -67,9 +67,10 @@ def _tree(entries: list[str], caption: str = "") -> str:
     return "\n\n```{toctree}\n" + "\n".join([*options, "", *entries]) + "\n```\n"
 
 
-def _shell(_app: Sphinx, doctree: nodes.document) -> None:
-    """Colour indented lines that begin with a command; Markdown has no place to say what they are."""
+def _code(_app: Sphinx, doctree: nodes.document) -> None:
+    """Colour indented lines that begin with a command, as Markdown has no place to say what they are; end no block in empty lines."""
     for block in doctree.findall(nodes.literal_block):
+        block[:] = [nodes.Text(block.astext().rstrip())]
         if block.get("language", "default") == "default":
             first = block.astext().split(maxsplit=1)[:1]
             block["language"] = "sh" if first and first[0] in SHELL else "text"
@@ -88,6 +89,6 @@ def _door(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Hook in what Markdown alone cannot say."""
     app.connect("source-read", _navigation)
-    app.connect("doctree-read", _shell)
+    app.connect("doctree-read", _code)
     app.connect("build-finished", _door)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
