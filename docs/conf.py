@@ -70,7 +70,8 @@ def _tree(entries: list[str], caption: str = "") -> str:
 def _code(_app: Sphinx, doctree: nodes.document) -> None:
     """Colour indented lines that begin with a command, as Markdown has no place to say what they are; end no block in empty lines."""
     for block in doctree.findall(nodes.literal_block):
-        block[:] = [nodes.Text(block.astext().rstrip())]
+        text = block.astext().rstrip()
+        block[:], block.rawsource = [nodes.Text(text)], text  # where they differ, nothing is coloured
         if block.get("language", "default") == "default":
             first = block.astext().split(maxsplit=1)[:1]
             block["language"] = "sh" if first and first[0] in SHELL else "text"
