@@ -8,7 +8,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from docs import generate
-from docs.generate import commands, tables
+from docs.generate import commands, tables, told
 from toytip import errors, glossary
 from toytip.cli import keys, monitor, shell
 from toytip.config import Settings
@@ -129,3 +129,17 @@ def test_exit_codes_are_those_of_the_code(pages):
     assert set(keys.EXITS) == {0, 1, 2, monitor.ALERTED, shell.INTERRUPTED}
     for number in keys.EXITS:
         assert f"| `{number}` |" in pages["errors"]
+
+
+def test_python_is_told_by_signature_and_docstring():
+    from toytip.store import Store
+
+    text = told.of_object(Store)
+    assert text.startswith("## Store\n\n")
+    for name, member in vars(Store).items():
+        if not name.startswith("_") and inspect.isfunction(member):
+            assert f"### Store.{name}\n\n```python\n{name}(" in text
+            assert inspect.getdoc(member).splitlines()[0] in text
+    assert "(self" not in text
+    assert ": '" not in text  # annotations as they were written
+    assert told.of_object(told.table).startswith("## table\n\n```python\ntable(head: Iterable[str], ")

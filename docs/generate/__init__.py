@@ -6,7 +6,6 @@ Nothing in `docs/reference/` is written by hand.
 from __future__ import annotations
 
 import functools
-import importlib.util
 from pathlib import Path
 
 from docs.generate.commands import commands_page, settings_page
@@ -14,17 +13,15 @@ from docs.generate.tables import tables_page
 from docs.generate.told import errors_page, json_page, metrics_page, python_page
 
 FOLDER = Path(__file__).parents[1] / "reference"
-API = "toytip.api"
 
 
 @functools.cache
 def pages() -> dict[str, str]:
     """Return all pages by name."""
-    made = {
+    return {
         "commands": commands_page(), "settings": settings_page(), "tables": tables_page(), "json": json_page(),
-        "metrics": metrics_page(), "errors": errors_page(),
+        "metrics": metrics_page(), "errors": errors_page(), "python": python_page(),
     }  # fmt: skip
-    return made | ({"python": python_page()} if importlib.util.find_spec(API) else {})
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

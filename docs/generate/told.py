@@ -56,7 +56,7 @@ def errors_page() -> str:
 
 def _public() -> list[Any]:
     module = importlib.import_module("toytip")
-    return [getattr(module, name) for name in module.__all__ if not name.startswith("_")]
+    return [getattr(module, name) for name in getattr(module, "__all__", ()) if not name.startswith("_")]
 
 
 def _signature(name: str, what: Any) -> str:
@@ -91,8 +91,9 @@ def _is_value(member: Any) -> bool:
 
 def python_page() -> str:
     """Return the page of what can be imported from `toytip`."""
+    found = [of_object(each) for each in _public() if callable(each)]
     return page(
         "Python",
-        "What `import toytip` gives. Its docstrings are this page.",
-        *(of_object(each) for each in _public() if callable(each)),
+        "What `import toytip` gives. The stages below it are functions of frames: [the tour](../tour.md).",
+        *(found or ["`toytip.__version__`."]),
     )
