@@ -182,8 +182,8 @@ def check_keys(words: list[str], told: dict[str, Any]) -> None:
     words = words[words.index("toytip") + 1 :] if "toytip" in words else words
     known = KEYS.get(" ".join(words[:2])) or KEYS.get(words[0])
     if known is not None:
-        assert set(told) <= set(known), words
-        assert words[0] != "run" or list(told) == list(known)
+        assert set(told) <= set(known), "a key that toytip/cli/keys.py does not have"
+        assert words[0] != "run" or list(told) == list(known), "toytip/cli/keys.py tells other keys of run"
 
 
 @contextlib.contextmanager

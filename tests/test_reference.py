@@ -12,7 +12,7 @@ from docs.generate import commands, tables, told
 from toytip import errors, glossary
 from toytip.cli import keys, monitor, shell
 from toytip.config import Settings
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, SchemaError
 from toytip.metrics import measure
 from toytip.stages import clean, featurize, rates
 from toytip.tally import Tally
@@ -98,6 +98,11 @@ def test_every_column_is_there_with_what_it_means(pages):
         for column in table.columns:
             assert f"| `{column.name}` | `{column.dtype}`" in section
             assert glossary.meaning(table.name, column.name).text in section
+
+
+def test_a_column_that_means_nothing_is_refused():
+    with pytest.raises(SchemaError, match="column weather of features means nothing yet"):
+        glossary.meaning("features", "weather")
 
 
 def test_the_glossary_has_no_more_than_there_is():

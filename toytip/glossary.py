@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from toytip.errors import SchemaError
+
 # The moments of a trip, in order; what is settled is known only once the tip is.
 MOMENTS = {
     "pickup": "as the passenger gets in",
@@ -136,9 +138,12 @@ METRICS = {
 
 
 def meaning(table: str, column: str) -> Meaning:
-    """Return what a column of a table means.
+    """Return what a column of a table means. Raises SchemaError where nobody has said it.
 
     >>> meaning("features", "trip_speed").unit
     'miles an hour'
     """
-    return COLUMNS_OF.get((table, column)) or COLUMNS[column]
+    found = COLUMNS_OF.get((table, column)) or COLUMNS.get(column)
+    if found is None:
+        raise SchemaError(f"column {column} of {table} means nothing yet: say it in toytip/glossary.py")
+    return found
