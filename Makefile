@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench clean
+.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench reference docs docs-links clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -17,6 +17,8 @@ help:
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
 	@echo "make test-browser what a person sees in a browser: chromium, which it installs where it can"
 	@echo "make lint     ruff, mypy and the import contracts alone"
+	@echo "make docs     the docs as a site, in build/docs; make docs-links: whether what they point to elsewhere is there"
+	@echo "make reference  docs/reference/ anew, from the code"
 	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
 
@@ -79,15 +81,34 @@ test-deploy: $(DEPLOY_STAMP)
 test-volume: $(STAMP)
 	$(BIN)/python -m pytest -m volume tests/test_monitor.py $(ARGS)
 
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)
+
+# Pages of commands, settings and columns, as the code has them now; they are committed, so that they can be read without a site.
+reference: $(STAMP)
+	$(BIN)/python -m docs.generate
+
+DOCS_STAMP := .venv/.docs-installed
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	@touch $@
+
+# The source is the repository, so that links between docs/ and cluster/ are those that GitHub follows. Warnings are errors.
+SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --fresh-env -c docs -d build/doctrees
+
+docs: $(DOCS_STAMP) reference
+	$(SPHINX) -b html . build/docs
+	@echo "build/docs/index.html"
+
+docs-links: $(DOCS_STAMP)
+	$(SPHINX) -b linkcheck . build/links
+
 # Debian's chromium, where it is not there and apt is; any other system brings its own.
-test-browser: $(STAMP)
+test-browser: $(DOCS_STAMP)
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
 	  apt-get install -y -qq chromium >/dev/null || \
 	  { echo "no chromium on the path, and apt cannot install it: install Chromium or Chrome"; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/ $(ARGS)
-
-bench: $(STAMP)
-	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from toytip.cli.keys import KEYS
 from toytip.manifest import Manifest
 from toytip.schema import FIELDS, TRIPS, trip_id_base
 from toytip.synth import Synth, file_name, generate
@@ -173,7 +174,18 @@ def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """Return the object that `--json` printed, and nothing else did."""
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, done.stdout
-    return dict(json.loads(done.stdout))
+    told = dict(json.loads(done.stdout))
+    check_keys(list(map(str, done.args)), told)
+    return told
+
+
+def check_keys(words: list[str], told: dict[str, Any]) -> None:
+    """Check that the reference has the keys that a command printed, and of `run` that it prints all of them."""
+    words = words[words.index("toytip") + 1 :] if "toytip" in words else words
+    known = KEYS.get(" ".join(words[:2])) or KEYS.get(words[0])
+    if known is not None:
+        assert set(told) <= set(known), "a key that toytip/cli/keys.py does not have"
+        assert words[0] != "run" or list(told) == list(known), "toytip/cli/keys.py tells other keys of run"
 
 
 @contextlib.contextmanager

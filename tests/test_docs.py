@@ -1,5 +1,7 @@
 """What the docs show works."""
 
+import doctest
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -7,13 +9,16 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from tests.conftest import make_trips, manifest_of, part_of
+import toytip as package
+from tests import recipes
+from tests.conftest import manifest_of, part_of, summary_of, toytip
 from toytip.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "cluster").rglob("README.md")),
 ]
 COMMANDS = sorted({
@@ -37,33 +42,100 @@ def test_there_are_commands():
     assert len(COMMANDS) > 8
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def prose_of(page):
+    """Return a page without its code."""
+    return re.sub(r"^```.*?^```|^    .*?$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@functools.cache
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    found = []
+    for title in re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE):
+        plain = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title).lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).strip().replace(" ", "-")
+        found.append(slug if slug not in found else f"{slug}-{found.count(slug)}")
+    return found
+
+
+def broken(page):
+    """Return the links of a page that lead nowhere."""
+    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose_of(page)))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if link.startswith("https://"):
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+    assert list(broken(page)) == []
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One thing\n[a](#one-thing) [b](#other) [c](none.md) [d](page.md#one-thing) [e](https://x.y)\n"
+    )
+    assert list(broken(page)) == ["#other", "none.md"]
+
+
+def test_the_front_page_leads_to_every_page():
+    """The site's sidebar is made of its links; pages of a kind of cluster hang below their own."""
+    front = (ROOT / "docs" / "index.md").read_text()
+    linked = {
+        (ROOT / "docs" / link).resolve() for link in re.findall(r"^- \[.*?\]\((.+?)\)", front, re.MULTILINE)
+    }
+    own = {ROOT / "README.md", ROOT / "docs" / "index.md", *(ROOT / "cluster").glob("*/README.md")}
+    assert linked == {*PAGES} - own
 
 
 def fenced(page, language):
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
-def test_the_examples_of_a_feature_and_a_rule_run():
-    import pandas as pd
-
-    from toytip.stages.featurize import Columns, feature
-
-    made, rule = fenced("docs/extending.md", "python")
-    names = {"pd": pd, "feature": feature, "Columns": Columns}
-    exec(made + rule, names)  # noqa: S102
-    trips = make_trips({}, {"passenger_count": 9})
-    assert names["pickup_month"].make(trips).tolist() == [1, 1]
-    assert names["too_many_passengers"](trips).tolist() == [False, True]
+def test_the_tour_prints_what_it_says():
+    found = doctest.testfile(str(ROOT / "docs" / "tour.md"), module_relative=False, report=True)
+    assert found.attempted > 30
+    assert found.failed == 0
 
 
-def test_the_examples_of_reading_run(tmp_path, monkeypatch):
-    """DuckDB's and polars', on a store of three trips; Spark's needs Java."""
+@pytest.mark.cluster
+def test_what_extending_says_is_applied_and_runs(tmp_path):
+    """A feature, a rule, a column, a table and a cluster, in a copy of the package."""
     import duckdb
 
+    page = (ROOT / "docs" / "extending.md").read_text()
+    recipes.apply(page, Path(package.__file__).parent, tmp_path)
+    (definition,) = fenced("docs/extending.md", "toml")
+    (tmp_path / "toytip.toml").write_text(definition)
+    told = summary_of(toytip(
+        "run", "--cluster", "small", "--rounds", 3, "--json", cwd=tmp_path, TOYTIP_SYNTH_ROWS="1000",
+        TOYTIP_MONTHS="2020-01:2020-03", PYTHONPATH=str(tmp_path),
+    ))  # fmt: skip
+    assert "pickup_month" in told["model"]["features"]
+    assert told["rejects"]["too_many_passengers"] == 3  # one a month
+
+    def ask(table, what):
+        files = tmp_path / told["tables"][table]["path"] / "*/*/*.parquet"
+        return duckdb.sql(f"select {what} from read_parquet('{files}', hive_partitioning = true)").fetchall()
+
+    assert ask("features", "distinct pickup_month = month") == [(True,)]
+    assert ask("rejects", "count(*) filter (ehail_fee is not null)") == [(0,)]
+    assert ask("demand", "sum(trips)") == [(told["rows"]["kept"],)]
+
+
+def test_every_block_of_extending_is_applied():
+    page = (ROOT / "docs" / "extending.md").read_text()
+    assert len(recipes.blocks(page)) == len(re.findall(r"```(?:python|diff)", page)) > 10
+
+
+@pytest.fixture
+def three_trips(tmp_path, monkeypatch):
+    """A store of one version v1 of three predictions, in this folder."""
     from toytip.schema import PREDICTIONS
     from toytip.store import Store
 
@@ -77,12 +149,33 @@ def test_the_examples_of_reading_run(tmp_path, monkeypatch):
         record = store.write(PREDICTIONS, "v1", part_of(), predictions.astype(PREDICTIONS.dtypes))
         store.publish(manifest_of([record], "v1", table="predictions"))
     monkeypatch.chdir(tmp_path)
-    (query,) = fenced("docs/store.md", "sql")
-    assert duckdb.sql(query.replace("VERSION", "v1")).fetchall() == [(2023, 1, 3)]
-    (script,) = fenced("docs/store.md", "python")
+
+
+@pytest.mark.parametrize(
+    ("page", "rows"),
+    [
+        ("README.md", [(1, 3, 1.0, 1.0)]),
+        ("docs/quickstart.md", [("x", 3, 1.0, 1.0)]),
+        ("docs/store.md", [(2023, 1, 3)]),
+    ],
+)
+def test_the_queries_run(three_trips, page, rows):
+    import duckdb
+
+    (query,) = fenced(page, "sql")
+    assert duckdb.sql(query.replace("VERSION", "v1")).fetchall() == rows
+
+
+@pytest.mark.parametrize("page", ["docs/quickstart.md", "docs/faq.md", "docs/store.md"])
+def test_the_examples_of_reading_run(three_trips, page):
+    """Of pandas and polars; Spark's needs Java."""
+    (script,) = fenced(page, "python")
     names: dict[str, object] = {}
     exec(script.replace("VERSION", "v1"), names)  # noqa: S102
-    assert names["predictions"].select("version", "year", "month").unique().rows() == [("v1", 2023, 1)]
+    found = names["predictions"]
+    assert len(found) == 3
+    assert {"year", "month"} <= set(found.columns)
+    assert len(names.get("december", ())) == 0
 
 
 def test_the_example_of_settings_is_read(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ from toytip.cli.options import (
     ThreadsOption,
     WorkersOption,
 )
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.shell import settings_of, tell
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
@@ -53,10 +53,8 @@ def up(
     from toytip.cluster import standing
 
     address = standing.up(settings)
-    if json_:
-        print_json({"cluster": name, "address": address})
-    else:
-        typer.echo(f"{name} is up at {address}; `toytip cluster down {name}` ends it")
+    said = f"{name} is up at {address}; `toytip cluster down {name}` ends it"
+    tell(json_, {"cluster": name, "address": address}, said)
 
 
 @cluster_app.command(epilog="Example:  toytip cluster down lab")
@@ -66,10 +64,7 @@ def down(name: NameArgument, json_: JsonOption = False, debug: DebugOption = Fal
     from toytip.cluster import standing
 
     ended = standing.down(settings)
-    if json_:
-        print_json({"cluster": name, "ended": ended})
-    else:
-        typer.echo(f"{name} is down" if ended else f"{name} was not up")
+    tell(json_, {"cluster": name, "ended": ended}, f"{name} {'is down' if ended else 'was not up'}")
 
 
 @cluster_app.command(epilog="Example:  toytip cluster status lab")
@@ -87,10 +82,8 @@ def status(
     from toytip.cluster.connect import connect
 
     if standing.address_of(settings) is None:
-        if json_:
-            print_json({"cluster": name, "up": False})
-        else:
-            typer.echo(f"{name} is not up; `toytip cluster up {name}` starts it")
+        said = f"{name} is not up; `toytip cluster up {name}` starts it"
+        tell(json_, {"cluster": name, "up": False}, said)
         return
     with connect(settings, strict=False) as client:
         there = [
@@ -101,16 +94,12 @@ def status(
             for address, info in workers_of(client).items()
         ]  # fmt: skip
         address, dashboard = client.scheduler.address, client.dashboard_link
-    if json_:
-        print_json(
-            {"cluster": name, "up": True, "address": address, "dashboard": dashboard, "workers": there}
-        )
-        return
-    typer.echo(f"{name} is up at {address}: {len(there)} workers; dashboard {dashboard}")
-    for worker in there:
-        typer.echo(
-            f"  {worker['address']}  {worker['threads']} threads  {worker['memory_limit'] / 1e6:,.0f} MB"
-        )
+    tell(
+        json_,
+        {"cluster": name, "up": True, "address": address, "dashboard": dashboard, "workers": there},
+        f"{name} is up at {address}: {len(there)} workers; dashboard {dashboard}",
+        *(f"  {w['address']}  {w['threads']} threads  {w['memory_limit'] / 1e6:,.0f} MB" for w in there),
+    )
 
 
 @cluster_app.command(
@@ -142,12 +131,12 @@ def doctor(
 
     checks = examine(settings, Progress.of(settings))
     well = all(check.ok for check in checks)
-    if json_:
-        print_json({"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]})
-    for check in () if json_ else checks:
-        typer.echo(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}")
+    lines = []
+    for check in checks:
+        lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}")
         if not check.ok and check.advice:
-            typer.echo(f"{'':<18} {check.advice}")
+            lines.append(f"{'':<18} {check.advice}")
+    tell(json_, {"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]}, *lines)
     if not well:
         raise typer.Exit(1)
 
@@ -165,12 +154,9 @@ def certs(
     from toytip.cluster import certs as maker
 
     made = maker.make(out, [host.strip() for host in hosts.split(",") if host.strip()])
-    if json_:
-        print_json({"files": [str(path) for path in made]})
-        return
-    for path in made:
-        typer.echo(str(path))
-    typer.echo(
+    files = [str(path) for path in made]
+    said = (
         f"ca.pem goes to every host; node.pem and node.key to those of the cluster; client.* to who runs toytip. "
         f"ca.key signs: keep it offline. Good for {maker.SIGNED_DAYS} days."
     )
+    tell(json_, {"files": files}, *files, said)

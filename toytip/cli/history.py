@@ -8,7 +8,7 @@ import typer
 
 from toytip.cli.app import app
 from toytip.cli.options import AsOfOption, DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.shell import print_json, settings_of, tell
 from toytip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -192,11 +192,7 @@ def tag(
     elif name:
         raise ConfigError(f"toytip tag {name}: which version? give it after the tag, or --delete")
     found = history.tags(place)
-    if json_:
-        print_json({"tags": found})
-        return
-    for each, of in sorted(found.items()):
-        typer.echo(f"{each}  {of}")
+    tell(json_, {"tags": found}, *(f"{each}  {of}" for each, of in sorted(found.items())))
 
 
 @app.command(epilog="Example:  toytip rollback v20261124T101500Z-3f9c2a")
@@ -213,8 +209,4 @@ def rollback(
     from toytip import history
 
     found = history.rollback(place, version)
-    if json_:
-        print_json({"versions": found})
-        return
-    for table, of in sorted(found.items()):
-        typer.echo(f"{table}  {of}")
+    tell(json_, {"versions": found}, *(f"{table}  {of}" for table, of in sorted(found.items())))

@@ -23,7 +23,7 @@ from toytip.cli.options import (
     StoreOption,
     WorkersOption,
 )
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.shell import print_json, settings_of, tell
 
 
 @app.command(epilog="Example:  TOYTIP_WORKERS=4 toytip config")
@@ -36,12 +36,8 @@ def config(
     debug: DebugOption = False,
 ) -> None:
     """Print the settings as they resolve: flags, TOYTIP_* variables, .env, toytip.toml, defaults."""
-    settings = settings_of(locals(), workers_needed=False)
-    if json_:
-        print_json(settings.masked())
-        return
-    for name, value in settings.masked().items():
-        typer.echo(f"{name} = {'' if value is None else value}")
+    found = settings_of(locals(), workers_needed=False).masked()
+    tell(json_, found, *(f"{name} = {'' if value is None else value}" for name, value in found.items()))
 
 
 @source_app.command(
@@ -88,17 +84,13 @@ def synth(
     progress = Progress.of(settings)
     with connect(settings) as client, progress.live():
         made = plan.write_synthetic(client, settings, folder, progress, plant=plant, drift=not steady)
-    if json_:
-        print_json(
-            {
-                "folder": folder,
-                "files": len(made.files),
-                "rows": made.rows,
-                "months": [str(m) for m in made.months],
-            }
-        )
-    else:
-        typer.echo(f"{len(made.files)} files, {made.rows:,} rows in {folder}")
+    found = {
+        "folder": folder,
+        "files": len(made.files),
+        "rows": made.rows,
+        "months": [str(month) for month in made.months],
+    }
+    tell(json_, found, f"{len(made.files)} files, {made.rows:,} rows in {folder}")
 
 
 @source_app.command(
@@ -127,11 +119,9 @@ def fetch(
     from toytip.progress import Progress
 
     got, _ = plan.fetch(settings, taxi, Path(settings.data), Progress.of(settings))
-    if json_:
-        print_json({"folder": settings.data, "files": [asdict(file) for file in got]})
-        return
     there = sum(file.bytes == 0 for file in got)
-    typer.echo(f"{len(got)} files in {settings.data}, {there} of them were there already")
+    said = f"{len(got)} files in {settings.data}, {there} of them were there already"
+    tell(json_, {"folder": settings.data, "files": [asdict(file) for file in got]}, said)
 
 
 @source_app.command(epilog="Example:  toytip source check data/yellow --json")

@@ -21,7 +21,7 @@ from toytip.cli.options import (
     StoreOption,
     WorkersOption,
 )
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.shell import print_json, settings_of, tell
 from toytip.errors import ConfigError, RegistryError
 
 models_app = typer.Typer(
@@ -166,7 +166,5 @@ def rollback(
 
     registry, _ = find(settings, "champion", taxi)
     now, before = registry.rollback()
-    if json_:
-        print_json({"champion": now.version, "number": now.number, "before": before.version})
-    else:
-        typer.echo(f"champion is {now.version} (number {now.number}) again, no longer {before.version}")
+    said = f"champion is {now.version} (number {now.number}) again, no longer {before.version}"
+    tell(json_, {"champion": now.version, "number": now.number, "before": before.version}, said)

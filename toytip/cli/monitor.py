@@ -12,6 +12,7 @@ from toytip.cli.options import (
     EndpointOption,
     EnvOption,
     JsonOption,
+    ModelOption,
     StoreOption,
     VersionOption,
 )
@@ -23,14 +24,7 @@ ALERTED = 3
 
 @app.command(epilog="Example:  toytip monitor --model champion --months 2023-11:2023-12")
 def monitor(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="Version, champion, challenger or number of the model [default: the newest]",
-            show_default=False,
-        ),
-    ] = None,
+    model: ModelOption = None,
     reference: Annotated[
         str | None,
         typer.Option(

@@ -145,3 +145,11 @@ AsOfOption = Annotated[
         "--as-of", help="The newest version as of a time: 2026-11-24T10:15, UTC", show_default=False
     ),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Version, champion, challenger or number of the model [default: the newest]",
+        show_default=False,
+    ),
+]

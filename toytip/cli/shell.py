@@ -87,6 +87,14 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value))
 
 
+def tell(as_json: bool, value: dict[str, Any], *lines: str) -> None:
+    """Print what a program reads, or the lines that a person does."""
+    if as_json:
+        print_json(value)
+    for line in () if as_json else lines:
+        typer.echo(line)
+
+
 def _terminate(_signal: int, _frame: Any) -> None:
     """End on SIGTERM as on Ctrl-C: clean up, leave no worker behind."""
     raise KeyboardInterrupt

@@ -25,6 +25,7 @@ from toytip.cli.options import (
     JsonOption,
     KeyOption,
     MemoryOption,
+    ModelOption,
     MonthsOption,
     ParamsOption,
     PlainOption,
@@ -199,14 +200,7 @@ def train(
 def infer(
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="Version, champion, challenger or number of the model [default: the newest]",
-            show_default=False,
-        ),
-    ] = None,
+    model: ModelOption = None,
     store: StoreOption = None,
     endpoint: EndpointOption = None,
     env: EnvOption = None,

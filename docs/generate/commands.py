@@ -1,0 +1,155 @@
+"""The pages of commands and of settings: from the command line's own tree, and from the settings' model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from typer.main import get_command
+
+from docs.generate.markdown import code, page, table
+from toytip.cli import app, keys, options
+from toytip.config import Settings
+from toytip.errors import ConfigError
+
+PANELS = (options.READ, options.STORE, options.WORK, options.LEARN)
+
+
+def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command with its name, in the order of the help."""
+    for word, command in (tree or get_command(app)).commands.items():
+        full = f"{name} {word}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, full)
+        else:
+            yield full, command
+
+
+def is_common(parameter: Any) -> bool:
+    """Tell whether many commands take the option: its panel says so."""
+    return getattr(parameter, "rich_help_panel", None) in PANELS
+
+
+def parted(parameter: Any) -> tuple[str, str]:
+    """Return an option's meaning and its default, which its help names where the parser does not know it."""
+    said = parameter.help or ""
+    found = re.fullmatch(r"(.*?)\s*\[default: (.*)\]", said)
+    if found:
+        return found[1], found[2]
+    default = None if parameter.default in (None, False, ...) or parameter.required else parameter.default
+    return said, "" if default is None else str(default)
+
+
+def _kind(name: str, parameter: Any) -> str:
+    return f"{name} {parameter.metavar or 'VALUE'}" if not parameter.is_flag else name
+
+
+def _row(parameter: Any) -> list[str]:
+    said, default = parted(parameter)
+    if parameter.param_type_name == "argument":
+        return [code(parameter.metavar or parameter.name.upper()), default or "required", said]
+    return [code(_kind(parameter.opts[0], parameter)), default, said]
+
+
+def common() -> dict[str, dict[str, Any]]:
+    """Return the options that many commands take, by panel and name."""
+    found: dict[str, dict[str, Any]] = {panel: {} for panel in PANELS}
+    for _, command in commands():
+        for parameter in filter(is_common, command.params):
+            found[parameter.rich_help_panel].setdefault(parameter.opts[0], parameter)
+    return found
+
+
+def examples(command: Any) -> list[str]:
+    """Return the lines of a command's example."""
+    return str(command.epilog).removeprefix("Example:").strip().split(" && ")
+
+
+def of_command(name: str, command: Any) -> str:
+    """Return what is to be said of a command."""
+    own = [p for p in command.params if not is_common(p) and p.name not in ("json_", "debug", "help")]
+    shared = [p.opts[0] for p in command.params if is_common(p)]
+    pieces = [
+        f"## toytip {name}",
+        command.help.strip(),
+        "\n".join(f"    {line}" for line in examples(command)),
+        table(("argument or option", "default", "meaning"), map(_row, own)) if own else "",
+    ]
+    if shared:
+        listed = ", ".join(f"`{option}`" for option in shared)
+        pieces.append(f"[Common options](#common-options): {listed}.")
+    if name in keys.KEYS:
+        anchor = f"toytip {name}".replace(" ", "-")
+        pieces.append(f"`--json`: [its keys](json.md#{anchor}).")
+    return "\n\n".join(piece for piece in pieces if piece)
+
+
+def commands_page() -> str:
+    """Return the page of all commands."""
+    listed = [
+        [f"[`toytip {name}`](#{f'toytip {name}'.replace(' ', '-')})", command.help.strip().splitlines()[0]]
+        for name, command in commands()
+    ]
+    shared = [
+        f"**{panel}**\n\n" + table(("option", "default", "meaning"), map(_row, found.values()))
+        for panel, found in common().items()
+    ]
+    return page(
+        "Commands",
+        "`toytip COMMAND --help` says the same. Every option that is a setting can stand in the environment or in a file as "
+        "well: [settings](settings.md). Every command takes `--debug`, which shows the traceback of an error.",
+        table(("command", "what it does"), listed),
+        *(of_command(name, command) for name, command in commands()),
+        "## Common options",
+        "Options that many commands take; which, is said of each.",
+        *shared,
+    )
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return what a value has to be like, in words."""
+    signs = {"ge": "at least", "gt": "more than", "le": "at most"}
+    found = [
+        f"{word} {getattr(each, sign):g}"
+        for sign, word in signs.items()
+        for each in field.metadata
+        if getattr(each, sign, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def flags() -> dict[str, str]:
+    """Return the option that sets each setting, where commands call it by its name."""
+    return {
+        p.name: p.opts[0]
+        for _, command in commands()
+        for p in command.params
+        if p.name in Settings.model_fields and p.param_type_name == "option"
+    }
+
+
+def setting(name: str, field: FieldInfo) -> list[str]:
+    """Return the row of a setting. Raises ConfigError where it says nothing of itself."""
+    if not field.description:
+        raise ConfigError(f"setting {name} has no description: give it one in toytip/config.py")
+    limits = bounds(field)
+    default = field.get_default(call_default_factory=True)
+    said = field.description + (f" ({limits})" if limits else "")
+    ways = (name, flags().get(name), f"TOYTIP_{name.upper()}")
+    return ["<br>".join(code(way) for way in ways if way), code("" if default == {} else default), said]
+
+
+def settings_page() -> str:
+    """Return the page of all settings."""
+    return page(
+        "Settings",
+        "Flags go before `TOYTIP_*` variables, these before `.env`, that before `toytip.toml`, and that before the defaults; a file of "
+        "parameters (`--params`) stands behind flags and before the environment. `toytip config` prints what they come to. "
+        "In `toytip.toml` a setting stands under its name ([an example](../operations.md#settings)).",
+        table(
+            ("setting, flag, variable", "default", "meaning"),
+            (setting(name, field) for name, field in Settings.model_fields.items()),
+        ),
+    )
