@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume lint bench clean
+.PHONY: help install run test examples coverage test-store test-faults test-cluster test-deploy test-volume lint bench clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-cluster runs on several hosts (network namespaces: as root), by SSH and by Slurm; prints the figures"
 	@echo "make test-deploy  docker-compose reads its file; the images are built and run (as root, with buildah)"
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
+	@echo "make examples executes the notebooks in place; TOYTIP_EXAMPLE_SOURCE names real months of 2020"
 	@echo "make lint     ruff, mypy and the import contracts alone"
 	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
 	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
@@ -77,6 +78,9 @@ test-deploy: $(DEPLOY_STAMP)
 
 test-volume: $(STAMP)
 	$(BIN)/python -m pytest -m volume tests/test_monitor.py $(ARGS)
+
+examples: $(STAMP)
+	$(BIN)/python -m examples.execute
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)

@@ -26,7 +26,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     """
     for name in given:
         if name not in Settings.model_fields:
-            near = difflib.get_close_matches(name, Settings.model_fields, 1)
+            near = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
             hint = f"did you mean {near[0]}?" if near else "`toytip config` lists all"
             raise ConfigError(f"there is no setting {name}; {hint}")
     export_credentials()
