@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import dask
 import duckdb
@@ -288,6 +289,11 @@ def test_lineage_and_diff_are_what_the_commands_print(store, done):
     assert store.diff("v1", "v1") == json.loads(command("diff", "v1", "v1", *where).stdout)
     assert store.manifest("v1", "features").rows == done.rows["kept"]
     assert store.lineage("v1", "features")["table"] == "features"
+
+
+def test_the_evaluation_is_the_one_that_the_run_kept(store, done):
+    kept = Path(done.json()["evaluation_file"]).read_text()
+    assert json.loads(json.dumps(store.evaluation("v1"))) == json.loads(kept)
 
 
 def test_metrics_are_those_of_the_rows(store):

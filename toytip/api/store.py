@@ -142,10 +142,17 @@ class Store:
         rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_yes: the F1 of
         answering yes to every trip. NaN where a metric is undefined.
         """
-        from toytip import metrics
-        from toytip.pipeline.stages import TALLIES
-        from toytip.stages.evaluate import SPLITS
-        from toytip.tally import POPULATIONS, from_bytes, select
+        return metrics_of(self.evaluation(version, as_of=as_of))
+
+    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> dict[str, Any]:
+        """Return the whole evaluation of predictions, by split and population: what `toytip evaluate --json` prints.
+
+        metrics, their 95 % intervals, trivial baselines and the lift over them, confusion, calibration, curve, slices and the
+        worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
+        """
+        from toytip.pipeline import models
+        from toytip.pipeline.stages import TALLIES, evaluated
+        from toytip.tally import from_bytes
 
         predictions = resolve(self._versions, "predictions", version, as_of)
         tallies = self._versions.published(TALLIES, predictions.version)
@@ -155,11 +162,7 @@ class Store:
                 f"`toytip evaluate --from {predictions.version}` reads them again"
             )
         summary = from_bytes(self._versions.get(TALLIES, tallies.version, tallies.parts[0]))
-        told = {split: {p: select(summary, split, p) for p in POPULATIONS} for split in SPLITS}
-        return metrics_of({
-            split: {p: {"metrics": metrics.measure(tally)} for p, tally in found.items() if tally.rows}
-            for split, found in told.items()
-        })  # fmt: skip
+        return evaluated(summary, models.behind(self.settings, predictions)).report
 
     def model(
         self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None

@@ -213,7 +213,7 @@ def _publish_predictions(
     summary: Summary,
 ) -> tuple[Published, Evaluation]:
     with context.progress.stage("evaluate", 1) as shown:
-        found = _evaluation(summary, model)
+        found = evaluated(summary, model)
         shown.advance()
     config, code = {"threshold": model.threshold}, code_of(stage)
     # The tallies first: where predictions are, a run is whole. What a champion said beside is no part of the version.
@@ -226,7 +226,8 @@ def _publish_predictions(
     return {TALLIES: tallies, PREDICTIONS.name: manifest}, found
 
 
-def _evaluation(summary: Summary, model: Model) -> Evaluation:
+def evaluated(summary: Summary, model: Model) -> Evaluation:
+    """Return the metrics that a summary of a model's predictions tells."""
     rated = select(summary, "valid", model.encoding.population, "hour_zone")
     trivial = Baseline(
         rate=model.encoding.positives / model.encoding.rows,
@@ -245,7 +246,7 @@ def evaluate(
     frame = flow.published(context.store, PREDICTIONS, predictions.version, predictions.parts)
     lazy = flow.tallied(frame, summing(list(range(len(predictions.parts)))))
     with context.progress.stage("evaluate", len(predictions.parts)) as stage:
-        return _evaluation(flow.merged(barrier.collect(context.client, lazy, stage)), model)
+        return evaluated(flow.merged(barrier.collect(context.client, lazy, stage)), model)
 
 
 def features_behind(context: Context, predictions: Manifest) -> Manifest:
