@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 HERE = Path(__file__).parent
 NOTEBOOKS = tuple(sorted(HERE.glob("*.ipynb")))
@@ -27,9 +28,10 @@ def digest(notebook: nbformat.NotebookNode) -> str:
 def execute(path: Path) -> nbformat.NotebookNode:
     """Return a notebook as it comes out of a fresh kernel, in its own folder. Raises CellExecutionError where a cell fails."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": HERE}}
-    ).execute()
+    # The kernel listens on loopback, where others may be too.
+    config = Config({"KernelManager": {"transport_encryption": "auto"}})
+    where = {"metadata": {"path": HERE}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, config=config).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran says nothing
     notebook.metadata = {

@@ -178,6 +178,16 @@ def test_predictions_are_what_another_engine_reads(store):
     assert frame["probability"].astype("float64").sum().compute() == pytest.approx(said)
 
 
+def test_the_example_that_reads_with_duckdb(store, done):
+    script = Path(__file__).parents[1] / "examples" / "read_with_duckdb.py"
+    told = subprocess.run(
+        [sys.executable, script, store.settings.store, "v1"], capture_output=True, text=True, check=True
+    ).stdout
+    title, *lines = [line.split() for line in told.splitlines()]
+    assert title == ["month", "trips", "expected", "happened"]
+    assert sum(int(line[1]) for line in lines) == done.rows["kept"]
+
+
 @pytest.mark.parametrize("name", ["predictions", "features", "rejects", "profiles", "monitors"])
 def test_meta_is_honest(name, store):
     frame = store.table(name, "v1")

@@ -101,7 +101,7 @@ def test_the_examples_in_python_run(tmp_path):
     script = "\n".join(fenced("README.md", "python") + fenced("docs/api.md", "python"))
     few = {"TOYTIP_ROUNDS": "5", "TOYTIP_MAX_DEPTH": "3"}
     done = subprocess.run(
-        [sys.executable, "-"], input=script, cwd=tmp_path, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **few},
     )  # fmt: skip
     said = "no version v1999 of predictions in toytip-store/dev; see `toytip versions`\n"
