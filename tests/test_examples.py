@@ -14,6 +14,7 @@ from tests.conftest import REAL
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[1]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+NUMBER = r"[-+]?\d+\.\d+"
 UNSET = "TOYTIP_EXAMPLE_SOURCE is not set"
 
 
@@ -68,7 +69,14 @@ def test_it_runs_and_says_of_real_trips_what_is_committed(path, monkeypatch):
     assert len(about_real) == 2
     sentences = said(made.cells[n] for n in about_real)
     if source.is_dir():
-        assert sentences == said(committed.cells[n] for n in about_real)
+        then = said(committed.cells[n] for n in about_real)
+        assert [re.sub(NUMBER, "#", each) for each in sentences] == [
+            re.sub(NUMBER, "#", each) for each in then
+        ]
+        numbers, before = (
+            [float(n) for n in re.findall(NUMBER, " ".join(told))] for told in (sentences, then)
+        )
+        assert numbers == pytest.approx(before, abs=0.01)  # other versions of XGBoost grow other trees
     else:
         assert [UNSET in each for each in sentences] == [True, True]
     assert json.dumps(said(made.cells)) != json.dumps(said(committed.cells)), "on fewer trips"
