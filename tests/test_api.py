@@ -220,6 +220,14 @@ def test_months(months, store):
     assert sorted(found["month"].unique().compute()) == [2, 3]
 
 
+def test_a_frame_can_be_computed_from_another_folder(store, tmp_path, monkeypatch):
+    where = Path(store.settings.store)
+    monkeypatch.chdir(where.parent)
+    frame = toytip.open_store(where.name).rejects("v1", months="2020-01")
+    monkeypatch.chdir(tmp_path)
+    assert len(frame.compute(scheduler="sync")) > 0
+
+
 def test_stray_files_are_not_read(store):
     first, *_ = store.files("rejects", "v1")
     stray = first.replace("part-00000", "part-00009")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import dask
 import dask.dataframe as dd
@@ -10,6 +12,7 @@ import pandas as pd
 
 from toytip.errors import StoreError
 from toytip.manifest import Manifest
+from toytip.place import Disk
 from toytip.schema import MONITORS, PREDICTIONS, PROFILES, REJECTS, SCORES, TRIPS, Table
 from toytip.stages.featurize import TABLE as FEATURES
 from toytip.store import Store
@@ -55,8 +58,14 @@ def frame(store: Store, manifest: Manifest, months: Sequence[Month] | None = Non
             return dd.from_pandas(meta, npartitions=1)
         return dd.from_map(
             _read, parts, meta=meta, label=table.name, enforce_metadata=False,
-            store=store, table=table, version=manifest.version,
+            store=_from_anywhere(store), table=table, version=manifest.version,
         )  # fmt: skip
+
+
+def _from_anywhere(store: Store) -> Store:
+    """Return the store by its whole path: who reads it may stand in another folder."""
+    place = store.place
+    return replace(store, root=str(Path(place.root).absolute())) if isinstance(place, Disk) else store
 
 
 def _read(
