@@ -100,8 +100,8 @@ class Store:
     ) -> dd.DataFrame:
         """Return what the model said of every trip kept, and what happened; see `table`.
 
-        trip_id (int64), pickup_at (New York's time), PULocationID, DOLocationID, probability (float32), high_tip (bool: the label),
-        split (train, valid, test, other), model_version, prediction (bool, at the tuned threshold).
+        trip_id (int64), pickup_at (New York's time), PULocationID, DOLocationID, probability (float32), prediction (bool, at the
+        tuned threshold), high_tip (bool: the label), split (train, valid, test, other), model_version.
         """
         return self.table("predictions", version, months=months, as_of=as_of)
 
