@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench reference docs docs-links clean
+.PHONY: help install run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench reference docs docs-links clean
 
 help:
 	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-deploy  docker-compose reads its file; the images are built and run (as root, with buildah)"
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
 	@echo "make test-browser what a person sees in a browser: chromium, which it installs where it can"
+	@echo "make examples executes the notebooks in place; TOYTIP_EXAMPLE_SOURCE names real months of 2020"
 	@echo "make lint     ruff, mypy and the import contracts alone"
 	@echo "make docs     the docs as a site, in build/docs; make docs-links: whether what they point to elsewhere is there"
 	@echo "make reference  docs/reference/ anew, from the code"
@@ -80,6 +81,9 @@ test-deploy: $(DEPLOY_STAMP)
 
 test-volume: $(STAMP)
 	$(BIN)/python -m pytest -m volume tests/test_monitor.py $(ARGS)
+
+examples: $(STAMP)
+	$(BIN)/python -m examples.execute
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)

@@ -20,7 +20,7 @@ html_title = f"{project} {release}"
 
 # The source is the whole repository, so that links between docs/ and cluster/ are the same here as on GitHub.
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "cluster/**.md", "CHANGELOG.md"]
+include_patterns = ["docs/**.md", "cluster/**.md", "examples/README.md", "CHANGELOG.md"]
 exclude_patterns = [".venv", "build", "**/.*", "**/node_modules"]
 extensions = ["myst_parser"]
 myst_heading_anchors = 4

@@ -2,8 +2,11 @@
 
 import doctest
 import functools
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,10 @@ from typer.main import get_command
 
 import toytip as package
 from tests import recipes
-from tests.conftest import manifest_of, part_of, summary_of, toytip
+from tests.conftest import manifest_of, part_of, summary_of, toytip, write_months
 from toytip.cli import app
+from toytip.synth import Synth, generate
+from toytip.values import parse_months
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -20,6 +25,7 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "cluster").rglob("README.md")),
+    ROOT / "examples" / "README.md",
 ]
 COMMANDS = sorted({
     line.strip().split("  #")[0]
@@ -176,6 +182,23 @@ def test_the_examples_of_reading_run(three_trips, page):
     assert len(found) == 3
     assert {"year", "month"} <= set(found.columns)
     assert len(names.get("december", ())) == 0
+
+
+@pytest.mark.cluster
+def test_the_examples_in_python_run(tmp_path):
+    """README's and the tour's, one after the other, on few trips."""
+    for month in parse_months("2023-01:2023-12"):
+        trips = generate(month, Synth(rows=400))
+        names = [name.replace("tpep", "lpep") for name in trips.column_names]
+        write_months(tmp_path / "data" / "green-2023", {str(month): trips.rename_columns(names)}, "green")
+    script = "\n".join(fenced("README.md", "python") + fenced("docs/api.md", "python"))
+    few = {"TOYTIP_ROUNDS": "5", "TOYTIP_MAX_DEPTH": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **few},
+    )  # fmt: skip
+    said = "no version v1999 of predictions in toytip-store/dev; see `toytip versions`\n"
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
 
 
 def test_the_example_of_settings_is_read(tmp_path, monkeypatch):

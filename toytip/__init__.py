@@ -1,3 +1,47 @@
-"""toytip: a year of taxi trips, read, cleaned, learned from and scored on a Dask cluster."""
+"""toytip: a year of taxi trips, read, cleaned, learned from and scored on a Dask cluster.
+
+    store = toytip.open_store("toytip-store")
+    store.predictions(months="2023-12")     a lazy Dask dataframe
+    toytip.run("data/green-2023")           the whole pipeline
+
+Workers import this module when they start: what it offers is loaded when it is first asked for. See `docs/api.md`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = [
+    "Model", "Monitoring", "Run", "Store", "ToytipError", "__version__", "errors", "monitor", "open_store", "run",
+]  # fmt: skip
+
+if TYPE_CHECKING:
+    from toytip import errors
+    from toytip.api.model import Model
+    from toytip.api.monitor import Monitoring, monitor
+    from toytip.api.run import Run, run
+    from toytip.api.store import Store, open_store
+    from toytip.errors import ToytipError
+else:
+    _HOME = {
+        "Model": "api.model",
+        "Monitoring": "api.monitor",
+        "Run": "api.run",
+        "Store": "api.store",
+        "ToytipError": "errors",
+        "monitor": "api.monitor",
+        "open_store": "api.store",
+        "run": "api.run",
+    }
+
+    def __getattr__(name: str) -> Any:
+        if name == "errors":
+            return import_module("toytip.errors")
+        if name not in _HOME:
+            raise AttributeError(f"module 'toytip' has no attribute {name!r}")
+        return getattr(import_module(f"toytip.{_HOME[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from toytip.errors import ConfigError, StoreError
@@ -64,6 +64,28 @@ def resolve(store: Store, table: str, version: str | None = None, as_of: str | N
 def _time(text: str) -> dt.datetime:
     found = dt.datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def version_rows(manifests: Sequence[Manifest], tags: dict[str, str]) -> list[dict[str, Any]]:
+    """Return a plain row for each version: its table, rows, months, bytes, time, parents and tags."""
+    rows = []
+    for manifest in manifests:
+        months = sorted({part.month for part in manifest.parts if part.month})
+        parents = [f"{p['table']} {p['version']}" for p in manifest.parents if "table" in p]
+        files = [p for p in manifest.parents if "uri" in p]
+        rows.append(
+            {
+                "table": manifest.table,
+                "version": manifest.version,
+                "rows": manifest.rows,
+                "months": [str(month) for month in months],
+                "bytes": manifest.bytes,
+                "created": manifest.created,
+                "parents": parents or [f"{len(files)} files"],
+                "tags": sorted(name for name, version in tags.items() if version == manifest.version),
+            }
+        )
+    return rows
 
 
 def tags(store: Store) -> dict[str, str]:

@@ -37,8 +37,8 @@ def versions(
 ) -> None:
     """List the published versions of every table: rows, months, bytes, created, parents, tags."""
     place = store_given(locals())
-    from toytip.cli.summarize import show_versions, version_rows
-    from toytip.history import moment, tags
+    from toytip.cli.summarize import show_versions
+    from toytip.history import moment, tags, version_rows
 
     limit = moment(as_of).isoformat() if as_of else None
     found = [m for m in place.versions() if limit is None or m.created <= limit]
@@ -118,8 +118,8 @@ def impact(
 ) -> None:
     """List every version that was made from a raw file, directly or not."""
     place = store_given(locals())
-    from toytip.cli.summarize import show_versions, version_rows
-    from toytip.history import tags
+    from toytip.cli.summarize import show_versions
+    from toytip.history import tags, version_rows
     from toytip.lineage import impact as impact_of
 
     rows = version_rows(impact_of(place, file), tags(place))

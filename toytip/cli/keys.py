@@ -125,7 +125,11 @@ KEYS: dict[str, dict[str, str]] = {
         "files": "where all of it is, and the picture; missing with `--dry-run`",
     },
     "versions": {"versions": "a row each: `table`, `version`, `rows`, `months`, `bytes`, `created`, `parents`, `tags`"},
-    "show": {"version": "what was asked for", "tables": "the manifest of each"},
+    "show": {
+        "version": "what was asked for",
+        "report": "address of its page; missing where it has none",
+        "tables": "the manifest of each",
+    },
     "report": {
         "version": "that the page tells of",
         "report": "where the page is",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -126,28 +125,6 @@ def number(value: float | None) -> str:
 
 def _signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.4f}"
-
-
-def version_rows(manifests: Sequence[Manifest], tags: dict[str, str]) -> list[dict[str, Any]]:
-    """Return a plain row for each version: its table, rows, months, bytes, time, parents and tags."""
-    rows = []
-    for manifest in manifests:
-        months = sorted({part.month for part in manifest.parts if part.month})
-        parents = [f"{p['table']} {p['version']}" for p in manifest.parents if "table" in p]
-        files = [p for p in manifest.parents if "uri" in p]
-        rows.append(
-            {
-                "table": manifest.table,
-                "version": manifest.version,
-                "rows": manifest.rows,
-                "months": [str(month) for month in months],
-                "bytes": manifest.bytes,
-                "created": manifest.created,
-                "parents": parents or [f"{len(files)} files"],
-                "tags": sorted(name for name, version in tags.items() if version == manifest.version),
-            }
-        )
-    return rows
 
 
 def show_versions(rows: list[dict[str, Any]], where: str) -> None:

@@ -76,6 +76,10 @@ def reach(address: str, settings: Settings) -> Iterator[Any]:
     """Yield a client of the scheduler at an address. Raises ClusterError where none answers, or it refuses this one."""
     import distributed
 
+    if (current := _current(address)) is not None:
+        _wait(current, 1, definition(settings).wait)
+        yield current
+        return
     tls.check_scheme(address, settings)
     try:
         client = distributed.Client(address, security=tls.security(settings), timeout=ANSWER_S)
@@ -88,6 +92,17 @@ def reach(address: str, settings: Settings) -> Iterator[Any]:
     with client:
         _wait(client, 1, definition(settings).wait)
         yield client
+
+
+def _current(address: str) -> Any:
+    """Return the client that this program has of that scheduler already, and goes on using; None where it has none."""
+    import distributed
+
+    with contextlib.suppress(ValueError):
+        client = distributed.Client.current()
+        if client.scheduler.address == address and not client.asynchronous:
+            return client
+    return None
 
 
 def _wait(client: Any, workers: int, seconds: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
+import threading
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from toytip.cluster.elastic import bounds
@@ -53,18 +56,27 @@ def warm(start_method: str) -> None:
     from multiprocessing import forkserver
 
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
-    # Workers inherit that Ctrl-C is not for them: the driver ends them, in order.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with _ctrl_c_ignored():
         forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, handler)
     import distributed.utils
 
     if hasattr(
         distributed.utils, "_forkserver_preload_set"
     ):  # else dask replaces the list, which runs already
         distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - there is no public switch
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Have what is started inherit that Ctrl-C is not for it: the driver ends its workers, in order."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may say so
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def shape(settings: Settings) -> Shape:

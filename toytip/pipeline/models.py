@@ -31,20 +31,27 @@ def named(
 ) -> Model:
     """Return the model of a name; without one, the newest in the store.
 
-    A version that the store has no longer is taken from the registry. Raises StoreError or RegistryError.
+    A run that took a model over has it too. A version that the store has no longer is taken from the registry.
+    Raises StoreError or RegistryError.
     """
     store = store_of(settings)
-    if name is not None and not _in_store(store, name):
+    version = None if name is None else _in_store(store, name)
+    if name is not None and version is None:
         registry, entry = find(settings, name, taxi)
         with registry.files(entry) as folder:
             return packing.load(folder)
-    return load(store, resolve(store, "models", name, as_of))
+    return load(store, resolve(store, "models", version, as_of))
 
 
-def _in_store(store: Store, name: str) -> bool:
+def _in_store(store: Store, name: str) -> str | None:
+    """Return the version of the model that a version or tag names, by itself or by its predictions; None where the store has none."""
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
-        return False
-    return store.published("models", tags(store).get(name, name)) is not None
+        return None
+    version = tags(store).get(name, name)
+    if store.published("models", version) is None:
+        predictions = store.published("predictions", version)
+        version = parent_version(predictions, "models") if predictions else version
+    return version if store.published("models", version) else None
 
 
 def find(settings: Settings, name: str, taxi: str | None = None) -> tuple[Registry, Entry]:
@@ -89,8 +96,9 @@ def _has_champion(settings: Settings, taxi: str | None) -> bool:
 
 def _version_of(settings: Settings, name: str | None, taxi: str | None) -> str:
     store = store_of(settings)
-    if name is None or _in_store(store, name):
-        return resolve(store, "models", name).version
+    found = None if name is None else _in_store(store, name)
+    if name is None or found is not None:
+        return resolve(store, "models", found).version
     return find(settings, name, taxi)[1].version
 
 

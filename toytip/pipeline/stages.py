@@ -214,7 +214,7 @@ def _publish_predictions(
     summary: Summary,
 ) -> tuple[Published, Evaluation]:
     with context.progress.stage("evaluate", 1) as shown:
-        found = _evaluation(summary, model)
+        found = evaluated(summary, model)
         shown.advance()
     config, code = {"threshold": model.threshold}, code_of(stage)
     # The tallies first: where predictions are, a run is whole. What a champion said beside is no part of the version.
@@ -236,7 +236,8 @@ def baseline_of(summary: Summary, model: Model) -> Baseline:
     )
 
 
-def _evaluation(summary: Summary, model: Model) -> Evaluation:
+def evaluated(summary: Summary, model: Model) -> Evaluation:
+    """Return the metrics that a summary of a model's predictions tells."""
     trivial = baseline_of(summary, model)
     measured = measure(summary, model.encoding.population)
     return Evaluation(measured, report(summary, trivial), summary, trivial)
@@ -253,7 +254,7 @@ def evaluate(
     months = [str(part.key.month) for part in predictions.parts]
     with context.progress.stage("evaluate", len(predictions.parts), months) as stage:
         done = barrier.collect(context.client, lazy, stage, months=months)
-        return _evaluation(flow.merged(done), model)
+        return evaluated(flow.merged(done), model)
 
 
 def features_behind(context: Context, predictions: Manifest) -> Manifest:

@@ -80,7 +80,8 @@ def drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int =
     width, height = (SMALL, LOW) if small else (WIDE, HIGH)
     left, bottom, right, top = (34, 18, 6, 6) if small else (left, bottom, 12, top)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width / POINTS, height / POINTS), dpi=POINTS)
+        # Placed by hand, whatever a program that is not ours has set.
+        figure = Figure(figsize=(width / POINTS, height / POINTS), dpi=POINTS, layout="none")
         box = (
             left / width,
             bottom / height,

@@ -1,0 +1,106 @@
+"""A model, for programs: raw trips in, probabilities out, the same bits as in the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from toytip import scoring
+from toytip.errors import SchemaError
+from toytip.values import Model as Learned
+
+Trips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A trained model, whole: it cleans, featurizes, encodes and scores. `toytip.open_store(..).model(..)` gives one.
+
+    It can be pickled, and needs no store any more.
+    """
+
+    learned: Learned
+
+    @property
+    def version(self) -> str:
+        """The version that it was trained as."""
+        return self.learned.version
+
+    @property
+    def taxi(self) -> str:
+        """`yellow` or `green`."""
+        return self.learned.taxi
+
+    @property
+    def features(self) -> dict[str, str]:
+        """The features that it looks at, each with the moment at which it is known: pickup, dropoff or payment."""
+        return {name: scoring.MOMENTS[name] for name in self.learned.encoding.names}
+
+    @property
+    def population(self) -> str:
+        """The trips that it learned from: `all`, or those paid by `card`."""
+        return self.learned.encoding.population
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which on a high tip is predicted, tuned on the validation month."""
+        return self.learned.threshold
+
+    @property
+    def rounds(self) -> int:
+        """Boosting rounds."""
+        return self.learned.rounds
+
+    @property
+    def gains(self) -> pd.Series[float]:
+        """How much it leans on each feature: the share of the gain of all splits, largest first."""
+        from toytip.stages.infer import gains
+
+        return pd.Series(gains(self.learned), dtype=float, name="gain").sort_values(ascending=False)
+
+    def predict(self, trips: Trips, *, reasons: int = 0) -> pd.DataFrame:
+        """Score raw trips, as the TLC publishes them: under its column names, whatever their case and taxi.
+
+        Takes a pandas frame, an Arrow table or a list of dicts; what the model does not look at may lack. Returns a row for
+        every trip, in order and under the index of a frame:
+
+            probability    float32   of a high tip; NaN for a trip that a rule of cleaning rejects
+            prediction     boolean   at the model's threshold; <NA> for a trip that is rejected
+            rejected       str       the rule, missing for a trip that was scored
+            reasons        object    with `reasons=n`, the n features that say most, with the trip's own value, in log-odds
+
+        Raises SchemaError for a column that the model needs and trips lack, or that does not convert.
+        """
+        raw = _table(trips)
+        told = scoring.score(self.learned, raw, reasons)
+        rejected = pd.array(told.rejected, dtype="str")
+        there = rejected.isna()
+        frame = pd.DataFrame(
+            {
+                "probability": told.probability,
+                "prediction": pd.arrays.BooleanArray(told.prediction.copy(), ~there),
+                "rejected": rejected,
+            },
+            index=trips.index if isinstance(trips, pd.DataFrame) else None,
+        )
+        return frame.assign(reasons=told.reasons) if reasons else frame
+
+    def __repr__(self) -> str:
+        return (
+            f"<toytip model {self.version}: {self.taxi}, {len(self.features)} features, {self.rounds} rounds>"
+        )
+
+
+def _table(trips: Trips) -> pa.Table:
+    if isinstance(trips, pa.Table):
+        return trips
+    if isinstance(trips, pd.DataFrame):
+        try:
+            return pa.Table.from_pandas(trips, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise SchemaError(f"trips: {error.args[-1]}") from None
+    return scoring.to_table([dict(trip) for trip in trips])

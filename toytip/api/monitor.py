@@ -1,0 +1,159 @@
+"""Monitoring, for programs: what `toytip monitor` tells, as frames."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toytip.api.settings import Text, plain, progress_of, settings_of
+from toytip.config import Settings
+
+PARTS = {"whole": "change", "card_share": "by_card_share", "tip_share": "by_tip_share", "skill": "by_skill"}
+
+
+@dataclass(frozen=True, repr=False)
+class Monitoring:
+    """What monitoring has found: frames to look at, and `json()`, which is what `toytip monitor --json` prints."""
+
+    told: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        """The version of the model that was watched."""
+        return str(self.told["model"])
+
+    @property
+    def version(self) -> str | None:
+        """The version of the table `monitors` that keeps what was read; None where nothing was kept."""
+        return self.told.get("version")
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """What rings in the last month, a row each: month, kind, name, measure, value, reference, effect, bound, .."""
+        return _frame(self.told["alerts"], ALERT)
+
+    @property
+    def rang(self) -> pd.DataFrame:
+        """What has rung in any month, as `alerts`."""
+        return _frame(self.told["rang"], ALERT)
+
+    @property
+    def performance(self) -> pd.DataFrame:
+        """How the model did, by month; the first row, `reference`, is what months are compared with.
+
+        Counts and shares (`rows`, `card_share`, `tip_share` among card trips), the metrics under their names, what was expected
+        of them without labels (`expected_f1`, ..), and what a metric has changed by since the reference, and by what:
+        `f1_change` is the sum of `f1_by_card_share`, `f1_by_tip_share` and `f1_by_skill`. NaN where there are no labels.
+        """
+        return pd.DataFrame([_performance(row) for row in self.told["performance"]]).set_index("month")
+
+    @property
+    def days(self) -> pd.DataFrame:
+        """How the model did, by day: rows, prevalence, f1, f1_always_yes, auc, log_loss.
+
+        Under `rolling_..` the same of the seven days that end with the day.
+        """
+        rows = [
+            {"day": row["day"], **_but(row, "day", "rolling"), **_named(row["rolling"], "rolling_{}")}
+            for row in self.told["days"]
+        ]
+        return pd.DataFrame(rows).astype({"day": "datetime64[us]"}).set_index("day")
+
+    @property
+    def drift(self) -> pd.DataFrame:
+        """How far each feature has moved, by month and feature, those first that the model leans on most (`gain`).
+
+        Effect sizes: `psi` (population stability index), `ks` (largest gap between shares), `wasserstein` (in spreads of the
+        reference) and `distance` (in the feature's own unit); NaN where a feature has no such size, as categories have
+        no distance. `mean` and `missing` (share) with those of the reference; `new` and `vanished` categories with shares.
+        """
+        rows = [
+            {"month": month, "feature": row["feature"], "gain": self.told["gains"][row["feature"]], **row}
+            for month, found in self.told["drift"].items()
+            for row in found
+        ]
+        return pd.DataFrame(rows).set_index(["month", "feature"])
+
+    def json(self) -> dict[str, Any]:
+        """Return all of it as plain values, under the keys that `--json` prints."""
+        return copy.deepcopy(self.told)
+
+    def __repr__(self) -> str:
+        months, alerts = self.told["months"], len(self.told["alerts"])
+        return f"<toytip monitoring of {self.model}, {months[0]} to {months[-1]}: {alerts} alerts in {months[-1]}>"
+
+
+ALERT = ("month", "kind", "name", "measure", "value", "reference", "effect", "bound", "beyond_in", "windows")
+
+
+def _frame(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def _but(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _named(row: dict[str, Any] | None, pattern: str) -> dict[str, Any]:
+    return {pattern.format(name): value for name, value in (row or {}).items()}
+
+
+def _performance(row: dict[str, Any]) -> dict[str, Any]:
+    flat = _but(row, "metrics", "estimated", "prevalence", "f1", "log_loss")
+    flat |= _but(row["metrics"] or {}, "rows") | _named(_but(row["estimated"], "rows"), "expected_{}")
+    for metric in ("prevalence", "f1", "log_loss"):
+        parts = _but(row[metric] or {}, *(("skill",) if metric == "prevalence" else ()))
+        flat |= {f"{metric}_{PARTS[name]}": value for name, value in parts.items()}
+    return flat
+
+
+def monitor(
+    model: str | None = None,
+    *,
+    store: str | Path | None = None,
+    env: str | None = None,
+    reference: Text | None = None,
+    months: Text | None = None,
+    labels_until: str | None = None,
+    keep: bool = True,
+    progress: bool = False,
+    **settings: Any,
+) -> Monitoring:
+    """Tell how far features have moved since a model learned, how it has decayed, and why: `toytip monitor`.
+
+    `model` is a version, a tag, `champion`, `challenger` or a number; None the newest. `reference` and `months` are
+    months to compare with and to watch (`"2023-10:2023-12"`, or a list), `labels_until` the last whose labels are there. What
+    was read is kept as a version of the table `monitors`, unless `keep` is false. Bounds are settings: `alert_psi=0.1`.
+    No trip is read, and no cluster started. Raises StoreError, ConfigError or RegistryError where there is no such model or
+    month.
+    """
+    resolved = settings_of({**settings, "store": store, "env": env})
+    return watched(
+        resolved, model, reference=reference, months=months, labels_until=labels_until, keep=keep, told=progress
+    )  # fmt: skip
+
+
+def watched(
+    settings: Settings,
+    model: str | None,
+    *,
+    reference: Text | None,
+    months: Text | None,
+    labels_until: str | None,
+    keep: bool,
+    told: bool = False,
+) -> Monitoring:
+    """Monitor a model of a store that is known; see `monitor`."""
+    from toytip.pipeline.monitor import monitor_model
+
+    progress = progress_of(told)
+    with progress.live():
+        _, found = monitor_model(
+            settings, model, progress,
+            reference=plain(reference), months=plain(months), labels_until=labels_until, keep=keep,
+        )  # fmt: skip
+    return Monitoring(found)

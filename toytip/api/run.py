@@ -1,0 +1,107 @@
+"""A run, for programs: what `toytip run` does, and what it tells."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toytip.api.monitor import Monitoring
+from toytip.api.settings import Text, on_workers, progress_of
+from toytip.api.store import Store, metrics_of
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """What a run has made. `json()` is what `toytip run --json` prints, and the rest a shorter way to it."""
+
+    store: Store
+    told: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """The version that was published."""
+        return str(self.told["version"])
+
+    @property
+    def months(self) -> list[str]:
+        """The months that were read."""
+        return list(self.told["months"])
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Trips `read`, `kept` and `rejected`; the last two add up to the first."""
+        return dict(self.told["rows"])
+
+    @property
+    def rejects(self) -> dict[str, int]:
+        """Trips rejected, by reason."""
+        return dict(self.told["rejects"])
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What was published, by table: version, path, manifest, rows, bytes."""
+        return copy.deepcopy(dict(self.told["tables"]))
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """The metrics by split and population, as `Store.metrics` tells them."""
+        return metrics_of(self.told["evaluation"])
+
+    @property
+    def monitoring(self) -> Monitoring | None:
+        """What monitoring says of the months after the training; None where there is no such month."""
+        found = self.told["monitor"]
+        return None if found is None else Monitoring(found)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it took."""
+        return float(self.told["seconds"])
+
+    def json(self) -> dict[str, Any]:
+        """Return all of it as plain values, under the keys that `--json` prints."""
+        return copy.deepcopy(self.told)
+
+    def __repr__(self) -> str:
+        rows = self.rows
+        return f"<toytip run {self.version}: {self.months[0]} to {self.months[-1]}, {rows['kept']:,} of {rows['read']:,} trips kept>"
+
+    def _repr_html_(self) -> str:
+        table: str = self.metrics.to_html(float_format="{:.4f}".format)
+        return f"<p>{escape(repr(self))}</p>{table}"
+
+
+def run(
+    source: Text | None = None,
+    *,
+    months: Text | None = None,
+    store: str | Path | None = None,
+    env: str | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> Run:
+    """Run the whole pipeline: read, clean, featurize, train, score every trip, evaluate, monitor. It is `toytip run`.
+
+    `source` is a folder, a glob, a URI, or a list of TLC monthly parquet files; None the built-in synthetic year. `months` is
+    `"2023-01:2023-12"` or a list. Whatever else `toytip run` takes is a setting here too, under the flag's name with `_`
+    (`features="dropoff"`, `train="2023-01:2023-10"`, `max_depth=8`, `gate="off"`, ..), with the same defaults from the same
+    places: `toytip config`.
+
+    It works on the workers of the Dask client that is current, if there is one; else on `workers` processes of its own on
+    this machine (one a core), which end with it. What the store holds already is taken over, and nothing is printed but with
+    `progress=True`, on stderr.
+
+    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError, with nothing half-published.
+    """
+    given = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
+    with on_workers(given) as resolved:
+        from toytip.pipeline.run import run as run_all
+
+        told = run_all(resolved, progress_of(progress))
+    return Run(Store(resolved.model_copy(update={"version": None})), told)

@@ -1,0 +1,78 @@
+"""Settings of a call, and the workers that it runs on: the Dask client that is current, else some of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toytip.config import Settings, export_credentials, mask
+from toytip.errors import ConfigError
+from toytip.progress import Progress
+
+# What a person may give as a list or a path; a setting is one text.
+Text = str | Path | Sequence[str | Path]
+SIZES = ("workers", "threads_per_worker", "memory_limit", "adapt")
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Resolve the settings of a call as the command line does: arguments, `TOYTIP_*`, `.env`, `toytip.toml`, defaults.
+
+    Raises ConfigError for an argument that is no setting, or a value that makes no sense.
+    """
+    for name in given:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
+            hint = f"did you mean {near[0]}?" if near else "`toytip config` lists all"
+            raise ConfigError(f"there is no setting {name}; {hint}")
+    export_credentials()
+    return Settings.load(**{name: plain(value) for name, value in given.items()})
+
+
+def plain(value: Any) -> Any:
+    """Return a path, or a list of texts, as the one text that the settings take.
+
+    >>> plain(["2023-01", "2023-03"])
+    '2023-01,2023-03'
+    """
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(str(plain(each)) for each in value)
+    return value
+
+
+def progress_of(told: bool) -> Progress:
+    """Return what tells the progress on stderr, or nothing at all."""
+    from rich.console import Console
+
+    # In a notebook plain lines: a grid would need widgets.
+    return Progress("auto" if told else "quiet", Console(stderr=True, highlight=False, force_jupyter=False))
+
+
+@contextlib.contextmanager
+def on_workers(given: Mapping[str, Any]) -> Iterator[Settings]:
+    """Yield the settings of a call that needs workers: those of the current Dask client, else some that end with it.
+
+    A `scheduler` or a `cluster` that is asked for goes first. Raises ConfigError where a number or size is asked of workers
+    that are there.
+    """
+    settings = settings_of(given)
+    from toytip.cluster import settled
+    from toytip.cluster.guest import current, welcomed
+
+    asked = {name for name, value in given.items() if value is not None}
+    address = None if asked & {"scheduler", "cluster"} else current()
+    if address is not None:
+        if unfit := [name for name in SIZES if name in asked]:
+            raise ConfigError(
+                f"{unfit[0]}={given[unfit[0]]!r}, but there is a Dask client already, of {mask(address)}, "
+                f"whose workers are used: leave {unfit[0]} out, or close the client"
+            )
+        settings = settings.model_copy(update={"scheduler": address, "cluster": None})
+    settings = settled(settings)
+    with welcomed(settings):
+        yield settings

@@ -1,0 +1,253 @@
+"""A store, for programs: its tables as lazy Dask dataframes, and what its manifests tell as pandas frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from toytip.api.model import Model
+from toytip.api.monitor import Monitoring, watched
+from toytip.api.settings import Text, plain, settings_of
+from toytip.config import Settings
+from toytip.errors import StoreError
+from toytip.history import moment, resolve, tags, version_rows
+from toytip.manifest import Manifest
+from toytip.store import Store as Versions
+from toytip.store import store_of
+from toytip.values import Month, parse_months
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
+COLUMNS = ("table", "version", "rows", "months", "bytes", "created", "parents", "tags")
+
+
+def open_store(
+    store: str | Path | None = None, env: str | None = None, *, endpoint: str | None = None
+) -> Store:
+    """Open a store to read from: a folder, or `s3://bucket/prefix` (`endpoint`: the S3 server, if not Amazon's).
+
+    `env` is `dev` or `prod`. What is left out comes from `TOYTIP_*`, `.env`, `toytip.toml`, else `./toytip-store` and `dev`.
+    Nothing is read yet. Raises ConfigError for a setting that makes no sense.
+    """
+    return Store(settings_of({"store": store, "env": env, "endpoint": endpoint}))
+
+
+@dataclass(frozen=True, repr=False)
+class Store:
+    """A store, to read from. `open_store` gives one.
+
+    Wherever a `version` is asked for, it may be a tag; without one it is the newest that a reader gets: the last that was
+    published, or that was rolled back to since. `as_of` gives the newest as of a time instead (`"2026-11-24T10:15"`, UTC). A
+    version is resolved when you ask, once. All methods raise StoreError where there is no such version, table or month, or
+    where a file is not what was published.
+    """
+
+    settings: Settings
+
+    @property
+    def _versions(self) -> Versions:
+        return store_of(self.settings)
+
+    @property
+    def path(self) -> str:
+        """Where it is, without credentials."""
+        return self._versions.shown
+
+    @property
+    def env(self) -> str:
+        """`dev` or `prod`."""
+        return self.settings.env
+
+    def versions(self, table: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
+        """Return a row for every published version of every table, or of one, by table and time.
+
+        table, version, rows, months (list of `2023-01`), bytes, created (UTC), parents (list), tags (list).
+        """
+        limit = moment(as_of) if as_of else None
+        found = version_rows(self._versions.versions(table), tags(self._versions))
+        frame = pd.DataFrame(found, columns=list(COLUMNS))
+        frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
+        return frame if limit is None else frame[frame["created"] <= limit].reset_index(drop=True)
+
+    def table(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        months: Text | None = None,
+        as_of: str | None = None,
+    ) -> dd.DataFrame:
+        """Return a version of a table as a lazy Dask dataframe: a partition for each file that its manifest lists.
+
+        Tables are predictions, features, rejects, trips (of `toytip clean`), scores (of `toytip infer`), profiles and monitors;
+        `docs/api.md` has their columns. `months` (`"2023-11:2023-12"`, or a list) reads no others. To a table's own columns come
+        `version` (category), `year` and `month` (int32), the month of the file. Only the columns that are asked for are
+        decoded, and the checksum of every file is compared when it is read.
+        """
+        from toytip import frames
+
+        frames.table_of(name)
+        return frames.frame(self._versions, resolve(self._versions, name, version, as_of), _months(months))
+
+    def predictions(
+        self, version: str | None = None, *, months: Text | None = None, as_of: str | None = None
+    ) -> dd.DataFrame:
+        """Return what the model said of every trip kept, and what happened; see `table`.
+
+        trip_id (int64), pickup_at (New York's time), PULocationID, DOLocationID, probability (float32), prediction (bool, at the
+        tuned threshold), high_tip (bool: the label), split (train, valid, test, other), model_version.
+        """
+        return self.table("predictions", version, months=months, as_of=as_of)
+
+    def features(
+        self, version: str | None = None, *, months: Text | None = None, as_of: str | None = None
+    ) -> dd.DataFrame:
+        """Return the natural features of every trip kept, and the label `high_tip`; see `table`.
+
+        trip_time is in seconds, trip_speed in miles an hour, trip_distance in miles, amounts in dollars; a whole number that may
+        be missing is a float32.
+        """
+        return self.table("features", version, months=months, as_of=as_of)
+
+    def rejects(
+        self, version: str | None = None, *, months: Text | None = None, as_of: str | None = None
+    ) -> dd.DataFrame:
+        """Return every trip that was rejected, as it was read, with the `reason`; see `table`."""
+        return self.table("rejects", version, months=months, as_of=as_of)
+
+    def files(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        months: Text | None = None,
+        as_of: str | None = None,
+    ) -> list[str]:
+        """Return the addresses of the parquet files of a version, for another engine: DuckDB, polars, Spark."""
+        from toytip import frames
+
+        manifest = resolve(self._versions, frames.table_of(name).name, version, as_of)
+        folder = self._versions.version_path(name, manifest.version)
+        return [f"{folder}/{part.path}" for part in frames.parts_of(manifest, _months(months))]
+
+    def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
+        """Return the metrics of predictions, a row for every split and population (`all` trips, and those paid by `card`).
+
+        rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_yes: the F1 of
+        answering yes to every trip. NaN where a metric is undefined.
+        """
+        return metrics_of(self.evaluation(version, as_of=as_of))
+
+    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> dict[str, Any]:
+        """Return the whole evaluation of predictions, by split and population: what `toytip evaluate --json` prints.
+
+        metrics, their 95 % intervals, trivial baselines and the lift over them, confusion, calibration, curve, slices and the
+        worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
+        """
+        from toytip.pipeline import models
+        from toytip.pipeline.stages import TALLIES, evaluated
+        from toytip.tally import from_bytes
+
+        predictions = resolve(self._versions, "predictions", version, as_of)
+        tallies = self._versions.published(TALLIES, predictions.version)
+        if tallies is None:
+            raise StoreError(
+                f"predictions {predictions.version} in {self.path} have no tallies; "
+                f"`toytip evaluate --from {predictions.version}` reads them again"
+            )
+        summary = from_bytes(self._versions.get(TALLIES, tallies.version, tallies.parts[0]))
+        return evaluated(summary, models.behind(self.settings, predictions)).report
+
+    def model(
+        self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None
+    ) -> Model:
+        """Return a model, to score raw trips with.
+
+        `version` is the version of a run or a model, a tag, `champion`, `challenger` or a number of the registry; `taxi` says whose,
+        where both have one. Raises RegistryError where none is registered so.
+        """
+        from toytip.pipeline import models
+
+        return Model(models.named(self.settings, version, taxi, as_of))
+
+    def monitoring(
+        self,
+        model: str | None = None,
+        *,
+        reference: Text | None = None,
+        months: Text | None = None,
+        labels_until: str | None = None,
+    ) -> Monitoring:
+        """Return how far features have moved since a model learned, how it has decayed, and why; nothing is kept.
+
+        Arguments are those of `toytip.monitor`, which keeps what it reads. It takes about a second: no trip is read.
+        """
+        return watched(
+            self.settings, model, reference=reference, months=months, labels_until=labels_until, keep=False
+        )  # fmt: skip
+
+    def manifest(
+        self, version: str | None = None, table: str | None = None, *, as_of: str | None = None
+    ) -> Manifest:
+        """Return a manifest: table, version, created, parts, config, parents, environment, metrics, rows, bytes, rejects.
+
+        Without a table it is what the version is for: its predictions, or else the last table published under it.
+        """
+        from toytip.lineage import outcome
+
+        if version is not None and table is None:
+            return outcome(self._versions, version)
+        return resolve(self._versions, table or "predictions", version, as_of)
+
+    def lineage(
+        self, version: str | None = None, table: str | None = None, *, month: str | None = None
+    ) -> dict[str, Any]:
+        """Return what a version was made from, down to the raw files, nested: what `toytip trace --json` prints.
+
+        With a `month` (`"2023-12"`) only its parts and files are told, with their checksums.
+        """
+        from toytip.lineage import trace
+
+        return trace(self._versions, self.manifest(version, table), Month.parse(month) if month else None)
+
+    def diff(self, a: str, b: str) -> dict[str, Any]:
+        """Return what differs between two versions, each value as a pair: what `toytip diff --json` prints.
+
+        Rows, rejects, config, columns of the features, metrics, and how many predictions flipped. Their files are read.
+        """
+        from toytip.compare import compare
+
+        return compare(self._versions, a, b, lambda _: None)
+
+    def __repr__(self) -> str:
+        return f"<toytip store {self.path}>"
+
+    def _repr_html_(self) -> str:
+        found = self.versions()
+        shown = found.assign(
+            months=[f"{m[0]} to {m[-1]}" if m else "" for m in found["months"]],
+            created=found["created"].dt.strftime("%Y-%m-%d %H:%M"),
+            tags=[", ".join(each) for each in found["tags"]],
+        ).drop(columns="parents")
+        table: str = shown.to_html(index=False)
+        return f"<p>{escape(repr(self))}</p>{table}"
+
+
+def metrics_of(report: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
+    """Return the metrics of an evaluation, by split and population, as a frame."""
+    rows = [
+        {"split": split, "population": population, **told["metrics"]}
+        for split, populations in report.items()
+        for population, told in populations.items()
+    ]
+    return pd.DataFrame(rows).set_index(["split", "population"]).astype(float).astype({"rows": "int64"})
+
+
+def _months(months: Text | None) -> tuple[Month, ...] | None:
+    return None if months is None else parse_months(str(plain(months)))
