@@ -127,7 +127,7 @@ KEYS: dict[str, dict[str, str]] = {
     "versions": {"versions": "a row each: `table`, `version`, `rows`, `months`, `bytes`, `created`, `parents`, `tags`"},
     "show": {
         "version": "what was asked for",
-        "report": "address of its page; missing where it has none",
+        "report": "address of its page; null where it has none",
         "tables": "the manifest of each",
     },
     "report": {

@@ -58,6 +58,9 @@ STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
+    # Placed by hand, whatever a program that is not ours has set.
+    "figure.constrained_layout.use": False,
+    "figure.autolayout": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -80,8 +83,7 @@ def drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int =
     width, height = (SMALL, LOW) if small else (WIDE, HIGH)
     left, bottom, right, top = (34, 18, 6, 6) if small else (left, bottom, 12, top)
     with mpl.rc_context(STYLE):
-        # Placed by hand, whatever a program that is not ours has set.
-        figure = Figure(figsize=(width / POINTS, height / POINTS), dpi=POINTS, layout="none")
+        figure = Figure(figsize=(width / POINTS, height / POINTS), dpi=POINTS)
         box = (
             left / width,
             bottom / height,
