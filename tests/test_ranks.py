@@ -4,9 +4,10 @@ import os
 import signal
 
 import distributed
+import psutil
 import pytest
 
-from toytip import cluster, ranks
+from toytip import cluster, ranks, tracker
 from toytip.config import Settings
 
 
@@ -23,3 +24,14 @@ def test_a_rank_lost_with_a_result_that_nobody_has_fetched_is_missed():
         with pytest.raises(RuntimeError, match="lost"):
             ranks._gathered(client, done, chosen)
         client.wait_for_workers(2, timeout=60)  # a cluster that ends while it starts a worker complains of it
+
+
+@pytest.mark.cluster
+def test_the_tracker_is_a_process_of_its_own_and_ends_with_its_training(client):
+    """XGBoost ends the process that it is in where a rank dies while it is greeted."""
+    before = set(psutil.Process().children(recursive=True))
+    told = client.run_on_scheduler(tracker.begin, "here", 2)
+    assert {"dmlc_tracker_uri", "dmlc_tracker_port"} <= set(told)
+    (process,) = set(psutil.Process().children(recursive=True)) - before
+    client.run_on_scheduler(tracker.end, "here")
+    assert psutil.wait_procs([process], timeout=30)[1] == []

@@ -8,7 +8,6 @@ import contextlib
 import heapq
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ import distributed
 import pandas as pd
 import xgboost as xgb
 from xgboost.collective import Config
-from xgboost.tracker import RabitTracker
 
 from toytip import rank as rank_of
+from toytip import tracker
 from toytip.boost import Curve, bins_of, booster_params
 from toytip.cluster import SILENCE_S, Rank, answers, ranks, trim, workers_of
 from toytip.errors import ClusterError
@@ -124,7 +123,7 @@ def _train(client: Any, task: Task) -> Trained:
             start=keeper.checkpoint() if keeper else None,
             keeper=keeper,
             topic=task.topic,
-            communicator=None if alone else _communicator(client, len(chosen)),
+            communicator=None if alone else _communicator(client, token, len(chosen)),
         )
         futures = [
             client.submit(rank_of.train, token, number, job, workers=[rank.address], pure=False)
@@ -133,6 +132,7 @@ def _train(client: Any, task: Task) -> Trained:
         return _together(_gathered(client, futures, chosen))
     finally:
         with contextlib.suppress(*_LOST):
+            client.run_on_scheduler(tracker.end, token)
             client.run(rank_of.forget, token, on_error="ignore")
 
 
@@ -223,15 +223,7 @@ def _gathered(client: Any, futures: list[Any], chosen: list[Rank]) -> list[Any]:
         client.cancel(futures)
 
 
-def _communicator(client: Any, count: int) -> dict[str, Any]:
-    """Start the tracker on the scheduler, where the ranks find each other; return what they must know."""
-    told = client.run_on_scheduler(_track, count)
+def _communicator(client: Any, token: str, count: int) -> dict[str, Any]:
+    """Start the tracker beside the scheduler, where the ranks find each other; return what they must know."""
+    told = client.run_on_scheduler(tracker.begin, token, count)
     return dict(Config(retry=1, timeout=SILENCE_S).get_comm_config(told))
-
-
-def _track(count: int, dask_scheduler: Any = None) -> dict[str, Any]:
-    host = distributed.comm.get_address_host(dask_scheduler.address)
-    tracker = RabitTracker(host_ip=host, n_workers=count, sortby="task")
-    tracker.start()
-    threading.Thread(target=tracker.wait_for, daemon=True, name="toytip-tracker").start()
-    return dict(tracker.worker_args())
