@@ -22,7 +22,7 @@ ROW_STAGES = ("checksum", "featurize", "preprocess", "infer")
 # Of XGBoost's histograms: two doubles a bin, of every feature, for every node but the last level's, half of them built.
 BYTES_A_BIN = 16
 # Seconds that the scheduler takes for a task (`python -m benchmarks.scheduler`), and rows in one.
-TASK_S, PARTITION_ROWS = 1.5e-3, 500_000
+TASK_S, PARTITION_ROWS = 2.5e-3, 500_000
 
 
 class Cost(NamedTuple):

@@ -45,7 +45,7 @@ class SourceFile:
         return f"etag:{self.modified}-{self.bytes}" if scheme_of(self.uri) == "s3" and self.modified else ""
 
 
-# A scheduler takes one to two milliseconds a task, on one core: half a minute a stage for so many.
+# A scheduler takes two to three milliseconds a task, on one core: a minute a stage for so many.
 MOST_PARTITIONS = 20_000
 
 
