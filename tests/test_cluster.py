@@ -293,13 +293,18 @@ def test_only_workers_that_announce_it_train(tmp_path):
         assert client.scheduler_info()["workers"][chosen.address]["resources"] == {"TRAIN": 1}
 
 
-def test_a_dashboard_port_that_is_taken_is_no_trouble(monkeypatch):
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_dashboard_port_that_is_taken_is_no_trouble(monkeypatch, taken):
     monkeypatch.delenv("TOYTIP_DASHBOARD_PORT")
     with socket.socket() as other:
-        with contextlib.suppress(OSError):  # somebody else has it, then
-            other.bind(("127.0.0.1", 8787))
+        other.bind(("127.0.0.1", 0))  # a port of our own: the usual one may be somebody else's
+        usual = other.getsockname()[1]
+        monkeypatch.setattr("toytip.cluster.local.USUAL_PORT", usual)
+        if taken:
             other.listen()
+        else:
+            other.close()
         with connect(Settings(workers=1)) as client:
             assert client.submit(sum, [1, 2]).result() == 3
-            assert "127.0.0.1" in client.dashboard_link
-            assert ":8787" not in client.dashboard_link
+            assert client.dashboard_link.startswith("http://127.0.0.1:")
+            assert (f":{usual}/" in client.dashboard_link) is not taken

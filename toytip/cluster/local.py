@@ -27,6 +27,8 @@ PRELOAD = [
 ]
 # A worker that has said nothing for so long is frozen, and is started again; a rank that waits for it gives up.
 SILENCE_S = 60
+# Where Dask's users look for the dashboard.
+USUAL_PORT = 8787
 
 
 def warm(start_method: str) -> None:
@@ -103,7 +105,7 @@ def local(settings: Settings) -> Any:
     secure = {"protocol": "tls://", "security": security(settings)} if encrypted(settings) else {}
     with warnings.catch_warnings():
         # Dask finds another where somebody has just taken it, and warns.
-        warnings.filterwarnings("ignore", "Port 8787 is already in use")
+        warnings.filterwarnings("ignore", f"Port {USUAL_PORT} is already in use")
         return distributed.LocalCluster(
             n_workers=limits[0] if limits else planned.workers,
             threads_per_worker=planned.threads,
@@ -122,7 +124,7 @@ def _dashboard_port(settings: Settings) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", 8787))
+            probe.bind(("127.0.0.1", USUAL_PORT))
         except OSError:
             return 0
-        return 8787
+        return USUAL_PORT
