@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from toytip.boost import GRID, Curve, ExactLogistic, boost, booster_params, canonical, quantize
+from toytip.boost import GRID, Curve, ExactLogistic, boost, booster_params, canonical, half_way, quantize
 from toytip.ranks import balanced
 from toytip.reader import load
 from toytip.source import resolve
@@ -183,8 +183,8 @@ def test_early_stopping_goes_on_where_it_was(features, split):
     params = booster_params({"max_depth": 4, "eta": 0.5}, max(counts), float(few["high_tip"].mean()))
     kept = {}
 
-    def seen(number, loss, booster):
-        kept[number] = bytes(booster.save_raw("ubj"))
+    def seen(number, curve, booster):
+        kept[number] = half_way(booster, curve)
 
     label = few["high_tip"].to_numpy()
     booster, best = boost(train, label, watched, params, rounds=200, early_stop=5, seen=seen)

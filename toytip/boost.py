@@ -30,8 +30,8 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 # A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
 Part = tuple[pd.DataFrame, Floats | None]
-# Called after every round with its number, from 1, the validation loss, and the booster so far.
-Seen = Callable[[int, float | None, xgb.Booster], None]
+# Called after every round with its number, from 1, the losses so far, and the booster so far.
+Seen = Callable[[int, "Curve", xgb.Booster], None]
 
 
 class _Batches(xgb.DataIter):  # type: ignore[misc]
@@ -188,7 +188,7 @@ class Best(NamedTuple):
 class Curve:
     """The log loss by round: of a sample of the training rows before every round, and of the validation rows after it.
 
-    A booster carries it along until it is saved.
+    A booster carries it along where it is kept half-way, and when it is done.
     """
 
     train: list[float] = field(default_factory=list)
@@ -240,13 +240,19 @@ def boost(
         if valid is not None:
             loss = float(booster.eval(valid, "valid", number - 1).rpartition(":")[2])
             curve.valid.append(loss)
-        curve.keep(booster)
         if not watching or (loss is not None and loss < best.loss):
             best = Best(number, best.loss if loss is None else loss)
             best.keep(booster)
         if seen is not None:
-            seen(number, loss, booster)
+            seen(number, curve, booster)
+    curve.keep(booster)
     return booster, best
+
+
+def half_way(booster: xgb.Booster, curve: Curve) -> bytes:
+    """Return the bytes of a booster between two rounds, which `boost` goes on from."""
+    curve.keep(booster)
+    return bytes(booster.save_raw("ubj"))
 
 
 def canonical(booster: xgb.Booster, rounds: int) -> bytes:

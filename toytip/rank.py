@@ -18,7 +18,7 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
-from toytip.boost import Curve, boost, canonical, quantize
+from toytip.boost import Curve, boost, canonical, half_way, quantize
 from toytip.cluster import trim
 
 # Every so many rounds a rank gives back memory that is free.
@@ -145,14 +145,15 @@ def training() -> bool:
 def _boosted(token: str, number: int, job: Job) -> Trained:
     held, worker, keeper = _HELD[token, number], distributed.get_worker(), job.keeper
 
-    def seen(done: int, loss: float | None, booster: xgb.Booster) -> None:
+    def seen(done: int, curve: Curve, booster: xgb.Booster) -> None:
         if done % TRIM == 1:  # what the matrix was made of is free by the end of the first round
             trim()
         if number == 0:
-            before = Curve.of(booster).train[-1]
-            worker.log_event(job.topic, {"round": done, "log_loss": loss, "train_log_loss_before": before})
+            loss = curve.valid[-1] if curve.valid else None
+            event = {"round": done, "log_loss": loss, "train_log_loss_before": curve.train[-1]}
+            worker.log_event(job.topic, event)
             if keeper and done % keeper.every == 0:
-                keeper.keep(bytes(booster.save_raw("ubj")))
+                keeper.keep(half_way(booster, curve))
 
     with _muted(), CommunicatorContext(**job.communicator) if job.communicator else contextlib.nullcontext():
         booster, best = boost(

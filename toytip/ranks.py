@@ -133,6 +133,7 @@ def _train(client: Any, task: Task) -> Trained:
     finally:
         with contextlib.suppress(*_LOST):
             client.run_on_scheduler(tracker.end, token)
+        with contextlib.suppress(*_LOST):
             client.run(rank_of.forget, token, on_error="ignore")
 
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xgboost as xgb
 
 from toytip.boost import bins_of, boost, booster_params, quantize
 from toytip.errors import ConfigError
@@ -79,21 +78,15 @@ def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, ear
         )
         for rows in (before, inside)
     )
-    losses: list[float] = []
-
-    def seen(_round: int, loss: float | None, _booster: xgb.Booster) -> None:
-        assert loss is not None, "there are validation rows"
-        losses.append(loss)
-
     positive = float(matrix.label[before].mean())
     booster, best = boost(
         train, matrix.label[before], valid, booster_params(params, bins_of(matrix.counts), positive),
-        rounds=rounds, early_stop=early_stop, seen=seen,
+        rounds=rounds, early_stop=early_stop,
     )  # fmt: skip
     chance = booster[: best.round].inplace_predict(matrix.codes[inside], validate_features=False)
     place = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
     sides = [np.bincount(place[matrix.label[inside] == y], minlength=BINS) for y in (False, True)]
-    return Score(losses[best.round - 1], auc(*sides) or 0.5, best.round)
+    return Score(best.loss, auc(*sides) or 0.5, best.round)
 
 
 @contextlib.contextmanager
