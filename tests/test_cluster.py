@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import dask
 import distributed
 import pytest
 
@@ -308,3 +309,9 @@ def test_a_dashboard_port_that_is_taken_is_no_trouble(monkeypatch, taken):
             assert client.submit(sum, [1, 2]).result() == 3
             assert client.dashboard_link.startswith("http://127.0.0.1:")
             assert (f":{usual}/" in client.dashboard_link) is not taken
+
+
+def test_a_large_model_in_the_graph_is_nothing_to_warn_of():
+    with connect(Settings(workers=1)) as client:
+        model = dask.delayed(bytes(12_000_000), pure=True)
+        assert client.compute(dask.delayed(len)(model)).result() == 12_000_000

@@ -16,6 +16,8 @@ from toytip.config import Settings, mask
 from toytip.errors import ClusterError
 
 ANSWER_S = 12
+# A model of many rounds is one value of the graph, and sent once: nothing to warn of.
+LARGE_GRAPH = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
 
 @contextlib.contextmanager
@@ -54,7 +56,7 @@ def _quietly(settings: Settings) -> Iterator[None]:
 
     for name in ("distributed", "distributed.client", "tornado.application"):  # each has a level of its own
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with dask.config.set(tls.in_dask(settings)):
+    with dask.config.set({**LARGE_GRAPH, **tls.in_dask(settings)}):
         yield
 
 

@@ -52,6 +52,8 @@ def warm(start_method: str) -> None:
     # Workers look at themselves a hundred times a second otherwise: with eight of them on two cores, that shows.
     os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL", "500ms")
     os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL", "2s")
+    os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL", "500ms")
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL", "250ms")
     if start_method != "forkserver":
         return
     import multiprocessing
