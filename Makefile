@@ -85,8 +85,9 @@ test-volume: $(STAMP)
 examples: $(STAMP)
 	$(BIN)/python -m examples.execute
 
+BENCH := run --workers 2,8 --repeats 2
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks $(or $(ARGS),run --workers 2,8 --repeats 2)
+	$(BIN)/python -m benchmarks $(or $(ARGS),$(BENCH))
 
 # Pages of commands, settings and columns, as the code has them now; they are committed, so that they can be read without a site.
 reference: $(STAMP)
