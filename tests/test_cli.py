@@ -1,14 +1,18 @@
 """The command line: help that helps, and one line for everything that goes wrong."""
 
+import json
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Unpack
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from tests.conftest import raw_table, summary_of, toytip, write_months
 from toytip.values import Month
@@ -49,6 +53,32 @@ def test_every_command_is_listed_and_in_the_readme():
     assert names == {command[0] for command in COMMANDS}
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     assert all(f"toytip {name}" in readme for name in names)
+
+
+def test_options_behind_a_command_are_its_own():
+    """Those of its group stand behind what it has itself; of what nobody gives, a switch is off and all else None."""
+    from toytip.cli.groups import PublishOptions, ShownOptions, spread
+
+    class Both(PublishOptions, ShownOptions):
+        pass
+
+    @spread
+    def command(name: str, rows: int = 3, **given: Unpack[Both]) -> None:
+        typer.echo(json.dumps([name, rows, given]))
+
+    app = typer.Typer()
+    app.command()(command)
+    told = CliRunner().invoke(app, ["x", "--env", "prod", "--quiet"])
+    given = {
+        "debug": False, "store": None, "endpoint": None, "env": "prod", "version": None, "quiet": True, "plain": False,
+    }  # fmt: skip
+    assert json.loads(told.stdout) == ["x", 3, given]
+
+
+def test_no_group_of_options_is_left_unspread():
+    from docs.generate.commands import commands
+
+    assert not [name for name, command in commands() if any(p.name == "given" for p in command.params)]
 
 
 def good(folder):

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
+from toytip.cli.groups import SizedOptions, SourceOptions, StoreOptions, spread
 from toytip.cli.options import (
-    AdaptOption,
     AsOfOption,
-    CaOption,
-    CertOption,
-    ClusterOption,
-    DebugOption,
     DepthOption,
-    EndpointOption,
-    EnvOption,
     EtaOption,
     FeaturesOption,
     FromOption,
     JsonOption,
-    KeyOption,
-    MemoryOption,
-    MonthsOption,
     PopulationOption,
     RoundsOption,
-    RowsOption,
-    SchedulerOption,
-    SourceEndpointOption,
-    SourceOption,
-    StartOption,
     StopOption,
-    StoreOption,
-    ThreadsOption,
-    WorkersOption,
 )
 from toytip.cli.shell import print_json, settings_of, upstream_of
 
@@ -44,11 +27,20 @@ if TYPE_CHECKING:
     from toytip.store import Manifest
 
 
+class BacktestOptions(SourceOptions, StoreOptions, SizedOptions):
+    """Of many models, each of which learns the same from other months."""
+
+    features: FeaturesOption
+    population: PopulationOption
+    rounds: RoundsOption
+    max_depth: DepthOption
+    eta: EtaOption
+    early_stop: StopOption
+
+
 @app.command(epilog="Example:  toytip backtest --source data/green-2023 --horizon 6")
+@spread
 def backtest(
-    source: SourceOption = None,
-    source_endpoint: SourceEndpointOption = None,
-    months: MonthsOption = None,
     from_: FromOption = None,
     as_of: AsOfOption = None,
     first: Annotated[
@@ -60,34 +52,14 @@ def backtest(
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0, help="AUC that a model may lose to one tuned last month.")
     ] = 0.005,
-    partition_rows: RowsOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    workers: WorkersOption = None,
-    threads_per_worker: ThreadsOption = None,
-    memory_limit: MemoryOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    start_method: StartOption = None,
-    features: FeaturesOption = None,
-    population: PopulationOption = None,
-    rounds: RoundsOption = None,
-    max_depth: DepthOption = None,
-    eta: EtaOption = None,
-    early_stop: StopOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[BacktestOptions],
 ) -> None:
     """Train through every month and test on those after it, to tell how old a model may be, and what makes it worse.
 
     Without --source it works on the newest published features.
     """
-    settings = settings_of(locals())
+    settings = settings_of(given)
     from toytip.pipeline import backtest as tester
     from toytip.pipeline import plan, stages
     from toytip.pipeline.context import opened, reading

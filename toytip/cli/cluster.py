@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import cluster_app
-from toytip.cli.options import (
-    AdaptOption,
-    CaOption,
-    CertOption,
-    DebugOption,
-    EndpointOption,
-    EnvOption,
-    FeaturesOption,
-    JsonOption,
-    KeyOption,
-    MemoryOption,
-    MonthsOption,
-    RowsOption,
-    SourceEndpointOption,
-    SourceOption,
-    StoreOption,
-    ThreadsOption,
-    WorkersOption,
-)
+from toytip.cli.groups import Options, SizeOptions, SourceOptions, StoreOptions, TlsOptions, spread
+from toytip.cli.options import AdaptOption, DebugOption, FeaturesOption, JsonOption
 from toytip.cli.shell import settings_of, tell
 
 NameArgument = Annotated[
@@ -35,21 +18,31 @@ NameArgument = Annotated[
 ]
 
 
+class GrowthOptions(SizeOptions):
+    """How many work, now and later."""
+
+    adapt: AdaptOption
+
+
+class UpOptions(GrowthOptions, TlsOptions, Options):
+    """Of a cluster that is to be."""
+
+
+class StatusOptions(TlsOptions, Options):
+    """Of a cluster that is there."""
+
+
+class DoctorOptions(SourceOptions, StoreOptions, SizeOptions, TlsOptions):
+    """Of a run that might be."""
+
+    features: FeaturesOption
+
+
 @cluster_app.command(epilog="Example:  toytip cluster up lab --workers 16")
-def up(
-    name: NameArgument,
-    workers: WorkersOption = None,
-    threads_per_worker: ThreadsOption = None,
-    memory_limit: MemoryOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]) -> None:
     """Start a cluster and leave it running; `toytip run --cluster NAME` then uses it."""
-    settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
+    settings = settings_of({**given, "cluster": name}, workers_needed=False)
     from toytip.cluster import standing
 
     address = standing.up(settings)
@@ -58,9 +51,10 @@ def up(
 
 
 @cluster_app.command(epilog="Example:  toytip cluster down lab")
-def down(name: NameArgument, json_: JsonOption = False, debug: DebugOption = False) -> None:
+@spread
+def down(name: NameArgument, json_: JsonOption = False, **given: Unpack[Options]) -> None:
     """End a cluster that was brought up."""
-    settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
+    settings = settings_of({**given, "cluster": name}, workers_needed=False)
     from toytip.cluster import standing
 
     ended = standing.down(settings)
@@ -68,16 +62,10 @@ def down(name: NameArgument, json_: JsonOption = False, debug: DebugOption = Fal
 
 
 @cluster_app.command(epilog="Example:  toytip cluster status lab")
-def status(
-    name: NameArgument,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[StatusOptions]) -> None:
     """Show the workers of a cluster that is up."""
-    settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
+    settings = settings_of({**given, "cluster": name}, workers_needed=False)
     from toytip.cluster import standing, workers_of
     from toytip.cluster.connect import connect
 
@@ -105,27 +93,10 @@ def status(
 @cluster_app.command(
     epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip"
 )
-def doctor(
-    name: NameArgument,
-    source: SourceOption = None,
-    source_endpoint: SourceEndpointOption = None,
-    months: MonthsOption = None,
-    partition_rows: RowsOption = None,
-    features: FeaturesOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    workers: WorkersOption = None,
-    threads_per_worker: ThreadsOption = None,
-    memory_limit: MemoryOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def doctor(name: NameArgument, json_: JsonOption = False, **given: Unpack[DoctorOptions]) -> None:
     """Look whether a run on a cluster would work, and say what to do where not; exit code 1 then."""
-    settings = settings_of({**locals(), "cluster": name})
+    settings = settings_of({**given, "cluster": name})
     from toytip.pipeline.doctor import examine
     from toytip.progress import Progress
 

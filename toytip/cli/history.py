@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.options import AsOfOption, DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
-from toytip.cli.shell import print_json, settings_of, tell
+from toytip.cli.groups import StoreOptions, spread
+from toytip.cli.options import AsOfOption, JsonOption
+from toytip.cli.shell import print_json, settings_of, store_given, tell
 from toytip.errors import ConfigError
-
-if TYPE_CHECKING:
-    from toytip.store import Store
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A version or a tag.")]
 
 
-def store_given(given: dict[str, Any]) -> Store:
-    """Return the store that a command's arguments name."""
-    options = {name: given[name] for name in ("store", "endpoint", "env")}
-    settings = settings_of(options, workers_needed=False)
-    from toytip.store import store_of
-
-    return store_of(settings)
-
-
 @app.command(epilog="Example:  toytip versions --store ./toytip-store --env prod")
-def versions(
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    as_of: AsOfOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """List the published versions of every table: rows, months, bytes, created, parents, tags."""
-    place = store_given(locals())
+    place = store_given(given)
     from toytip.cli.summarize import show_versions
     from toytip.history import moment, tags, version_rows
 
@@ -50,16 +33,10 @@ def versions(
 
 
 @app.command(epilog="Example:  toytip show v20261124T101500Z-3f9c2a")
-def show(
-    version: VersionArgument,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def show(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Show what was published under a version: tables, config, parents, packages, metrics."""
-    place = store_given(locals())
+    place = store_given(given)
     from dataclasses import asdict
 
     from toytip.cli.summarize import show_manifest
@@ -79,19 +56,17 @@ def show(
 
 
 @app.command(epilog="Example:  toytip trace v20261124T101500Z-3f9c2a/2023-12")
+@spread
 def trace(
     version: Annotated[str, typer.Argument(metavar="VERSION[/MONTH]", help="A version or tag, and a month.")],
     table: Annotated[
         str | None, typer.Option("--table", help="Table [default: predictions]", show_default=False)
     ] = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Trace a version down to the raw files: checksums, model, code, config, packages."""
-    place = store_given(locals())
+    place = store_given(given)
     from toytip.cli.summarize import show_trace
     from toytip.history import resolve
     from toytip.lineage import outcome
@@ -108,16 +83,14 @@ def trace(
 
 
 @app.command(epilog="Example:  toytip impact green_tripdata_2023-03.parquet")
+@spread
 def impact(
     file: Annotated[str, typer.Argument(help="A raw file's address, the end of it, or its checksum.")],
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """List every version that was made from a raw file, directly or not."""
-    place = store_given(locals())
+    place = store_given(given)
     from toytip.cli.summarize import show_versions
     from toytip.history import tags, version_rows
     from toytip.lineage import impact as impact_of
@@ -132,6 +105,7 @@ def impact(
 @app.command(
     epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42 --html diff.html"
 )
+@spread
 def diff(
     a: VersionArgument,
     b: VersionArgument,
@@ -139,14 +113,11 @@ def diff(
         str | None,
         typer.Option("--html", help="File to write a page of the differences to.", show_default=False),
     ] = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Compare two versions: rows, rejects, columns, share of predictions flipped, metrics."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from toytip.cli.summarize import show_diff
     from toytip.compare import compare
     from toytip.config import Settings
@@ -170,19 +141,17 @@ def diff(
 
 
 @app.command(epilog="Example:  toytip tag before-holidays v20261124T101500Z-3f9c2a")
+@spread
 def tag(
     name: Annotated[str | None, typer.Argument(help="The tag [default: list all]")] = None,
     version: Annotated[str | None, typer.Argument(help="The version that it names.")] = None,
     move: Annotated[bool, typer.Option("--move", help="Let it name another version from now on.")] = False,
     delete: Annotated[bool, typer.Option("--delete", help="Remove the tag; the version stays.")] = False,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Give a version a name that commands take in its place, and that `toytip gc` respects; or list the tags."""
-    place = store_given(locals())
+    place = store_given(given)
     from toytip import history
 
     if name and delete:
@@ -196,16 +165,10 @@ def tag(
 
 
 @app.command(epilog="Example:  toytip rollback v20261124T101500Z-3f9c2a")
-def rollback(
-    version: VersionArgument,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def rollback(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Make a version the newest again, until another is published; nothing is removed."""
-    place = store_given(locals())
+    place = store_given(given)
     from toytip import history
 
     found = history.rollback(place, version)

@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app, source_app
+from toytip.cli.groups import ClusterOptions, Options, spread
 from toytip.cli.options import (
-    AdaptOption,
-    CaOption,
-    CertOption,
     ClusterOption,
-    DebugOption,
     EndpointOption,
     EnvOption,
     JsonOption,
-    KeyOption,
     MonthsOption,
-    SchedulerOption,
     SourceOption,
     StoreOption,
-    WorkersOption,
 )
 from toytip.cli.shell import print_json, settings_of, tell
 
 
+class ConfigOptions(Options):
+    """Of the settings that are looked at most."""
+
+    store: StoreOption
+    env: EnvOption
+    source: SourceOption
+    cluster: ClusterOption
+
+
+class FilesOptions(Options):
+    """Of files by month."""
+
+    months: MonthsOption
+
+
+class SynthOptions(FilesOptions, ClusterOptions):
+    """Of making files."""
+
+
+class CheckOptions(FilesOptions):
+    """Of looking at files."""
+
+    endpoint: EndpointOption
+
+
 @app.command(epilog="Example:  TOYTIP_WORKERS=4 toytip config")
-def config(
-    store: StoreOption = None,
-    env: EnvOption = None,
-    source: SourceOption = None,
-    cluster: ClusterOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def config(json_: JsonOption = False, **given: Unpack[ConfigOptions]) -> None:
     """Print the settings as they resolve: flags, TOYTIP_* variables, .env, toytip.toml, defaults."""
-    found = settings_of(locals(), workers_needed=False).masked()
+    found = settings_of(given, workers_needed=False).masked()
     tell(json_, found, *(f"{name} = {'' if value is None else value}" for name, value in found.items()))
 
 
 @source_app.command(
     epilog="Example:  toytip source synth data/synthetic --rows 10000 --months 2020-01:2020-06"
 )
+@spread
 def synth(
     folder: Annotated[str, typer.Argument(help="Folder or URI to write the monthly files to.")],
     rows: Annotated[
@@ -64,19 +78,11 @@ def synth(
     steady: Annotated[
         bool, typer.Option("--steady", help="Without the drift of 2020: every month alike but for its size.")
     ] = False,
-    months: MonthsOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[SynthOptions],
 ) -> None:
     """Write a synthetic year of yellow trips, TLC-shaped, with known amounts of dirt."""
-    settings = settings_of({**locals(), "synth_rows": rows, "synth_seed": seed})
+    settings = settings_of({**given, "synth_rows": rows, "synth_seed": seed})
     from toytip.cluster import connect
     from toytip.pipeline import plan
     from toytip.progress import Progress
@@ -96,9 +102,9 @@ def synth(
 @source_app.command(
     epilog="Example:  toytip source fetch --taxi yellow --months 2023-01:2023-12 --to data/yellow"
 )
+@spread
 def fetch(
     taxi: Annotated[str, typer.Option("--taxi", help="yellow or green.")] = "yellow",
-    months: MonthsOption = None,
     to: Annotated[
         str | None,
         typer.Option("--to", help="Folder to fetch to [default: ./toytip-data]", show_default=False),
@@ -108,10 +114,10 @@ def fetch(
         typer.Option("--base-url", help="Server [default: the TLC's public address]", show_default=False),
     ] = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[FilesOptions],
 ) -> None:
     """Fetch monthly files and the zone table; goes on where it was cut, and checks all before they count."""
-    settings = settings_of({**locals(), "data": to}, workers_needed=False)
+    settings = settings_of({**given, "data": to, "base_url": base_url}, workers_needed=False)
     from dataclasses import asdict
     from pathlib import Path
 
@@ -125,15 +131,14 @@ def fetch(
 
 
 @source_app.command(epilog="Example:  toytip source check data/yellow --json")
+@spread
 def check(
     source: Annotated[str, typer.Argument(help="Folder, glob, list (commas) or URI of monthly parquet.")],
-    months: MonthsOption = None,
-    endpoint: EndpointOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[CheckOptions],
 ) -> None:
     """Say of each file: rows, era of its schema, missing values, trips of other months, rows beside its neighbours."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from dataclasses import asdict
 
     from toytip.check import check as check_source

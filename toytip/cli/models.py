@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.options import (
-    AdaptOption,
-    CaOption,
-    CertOption,
-    ClusterOption,
-    DebugOption,
-    EndpointOption,
-    EnvOption,
-    JsonOption,
-    KeyOption,
-    SchedulerOption,
-    StoreOption,
-    WorkersOption,
-)
+from toytip.cli.groups import ClusterOptions, StoreOptions, spread
+from toytip.cli.options import JsonOption
 from toytip.cli.shell import print_json, settings_of, tell
 from toytip.errors import ConfigError, RegistryError
 
@@ -39,16 +27,15 @@ TaxiOption = Annotated[
 ]
 
 
+class PromoteOptions(StoreOptions, ClusterOptions):
+    """Of judging a model on its test months again."""
+
+
 @models_app.command("list", epilog="Example:  toytip models list --env prod")
-def list_(
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def list_(json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """List the registered models: number, version, aliases, what was decided, and why."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from dataclasses import asdict
 
     from toytip.cli.summarize_models import show_models
@@ -63,17 +50,15 @@ def list_(
 
 
 @models_app.command(epilog="Example:  toytip models show champion")
+@spread
 def show(
     model: ModelArgument = "champion",
     taxi: TaxiOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Show a model's card: features and their moments, metrics with lifts, and the data that made it."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from dataclasses import asdict
 
     from toytip.cli.summarize_models import show_card
@@ -87,18 +72,16 @@ def show(
 
 
 @models_app.command(epilog="Example:  toytip models compare champion challenger")
+@spread
 def compare(
     a: ModelArgument,
     b: ModelArgument,
     taxi: TaxiOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Compare two models: parameters, features, and metrics on their test months."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from toytip.cli.summarize_models import show_compared
     from toytip.pipeline.models import card_of, compared
 
@@ -111,6 +94,7 @@ def compare(
 
 
 @models_app.command(epilog='Example:  toytip models promote challenger --force "the drift was ours"')
+@spread
 def promote(
     model: ModelArgument = "challenger",
     taxi: TaxiOption = None,
@@ -119,23 +103,13 @@ def promote(
         str | None,
         typer.Option("--force", metavar="REASON", help="Promote it all the same; the reason is kept."),
     ] = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[PromoteOptions],
 ) -> None:
     """Judge a model against the champion on the same test rows, and make it the champion if it passes."""
     if force is not None and not force.strip():
         raise ConfigError("--force needs a reason, which is kept with the model")
-    settings = settings_of(locals())
+    settings = settings_of(given)
     from toytip.cli.summarize import show_decision
     from toytip.pipeline.gate import promote as promote_model
     from toytip.progress import Progress
@@ -152,16 +126,10 @@ def promote(
 
 
 @models_app.command(epilog="Example:  toytip models rollback")
-def rollback(
-    taxi: TaxiOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Make the champion before this one the champion again."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from toytip.pipeline.models import find
 
     registry, _ = find(settings, "champion", taxi)

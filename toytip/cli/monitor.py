@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.options import (
-    DebugOption,
-    EndpointOption,
-    EnvOption,
-    JsonOption,
-    ModelOption,
-    StoreOption,
-    VersionOption,
-)
+from toytip.cli.groups import PublishOptions, spread
+from toytip.cli.options import JsonOption, ModelOption
 from toytip.cli.shell import print_json, settings_of
 
 # For schedulers: nothing went wrong, but somebody should look.
@@ -23,6 +16,7 @@ ALERTED = 3
 
 
 @app.command(epilog="Example:  toytip monitor --model champion --months 2023-11:2023-12")
+@spread
 def monitor(
     model: ModelOption = None,
     reference: Annotated[
@@ -48,18 +42,14 @@ def monitor(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and keep nothing in the store.")] = False,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[PublishOptions],
 ) -> None:
     """Tell how far features have moved, how a model has decayed, and why; exit code 3 where an alert rings.
 
     No trip is read: each run leaves profiles and tallies. Bounds are settings, `alert_...` (see `toytip config`).
     """
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from toytip.pipeline.monitor import monitor_model
     from toytip.progress import Progress
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
+from toytip.cli.groups import StoreOptions, spread
+from toytip.cli.options import JsonOption
 from toytip.cli.shell import print_json, settings_of
 
 
 @app.command(epilog="Example:  toytip report v20261124T101500Z-3f9c2a --to report.html")
+@spread
 def report(
     version: Annotated[
         str | None,
@@ -27,17 +29,14 @@ def report(
         str | None,
         typer.Option("--zone-map", help="GeoJSON of the TLC's zones, to draw a map from", show_default=False),
     ] = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Tell all of a version on one page: what to look at first, rows, features, metrics, drift, time, lineage.
 
     The page needs no network and no server. A run makes its own; what a version has not is left out, and said.
     """
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of({**given, "zone_map": zone_map}, workers_needed=False)
     from toytip.pipeline.report import written
 
     told = written(settings, version, to)

@@ -2,87 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from toytip.cli.app import app
-from toytip.cli.options import (
-    AdaptOption,
-    CaOption,
-    CertOption,
-    ClusterOption,
-    DebugOption,
-    DepthOption,
-    EndpointOption,
-    EnvOption,
-    EtaOption,
-    ExplainOption,
-    FeaturesOption,
-    FreshOption,
-    GateOption,
-    JsonOption,
-    KeyOption,
-    MemoryOption,
-    MonthsOption,
-    ParamsOption,
-    PlainOption,
-    PopulationOption,
-    QuietOption,
-    RoundsOption,
-    RowsOption,
-    SchedulerOption,
-    SourceEndpointOption,
-    SourceOption,
-    StartOption,
-    StopOption,
-    StoreOption,
-    TestOption,
-    ThreadsOption,
-    TrainOption,
-    ValidOption,
-    VersionOption,
-    WorkersOption,
+from toytip.cli.groups import (
+    BoostOptions,
+    PublishOptions,
+    ShownOptions,
+    SizedOptions,
+    SourceOptions,
+    SplitOptions,
+    spread,
 )
+from toytip.cli.options import ExplainOption, FreshOption, GateOption, JsonOption
 from toytip.cli.shell import print_json, settings_of
 
 
+class RunOptions(SourceOptions, PublishOptions, SizedOptions, SplitOptions, BoostOptions, ShownOptions):
+    """Of all stages."""
+
+    gate: GateOption
+    fresh: FreshOption
+    explain: ExplainOption
+
+
 @app.command(epilog="Example:  toytip run --source data/green-2023 --workers 8")
-def run(
-    source: SourceOption = None,
-    source_endpoint: SourceEndpointOption = None,
-    months: MonthsOption = None,
-    partition_rows: RowsOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    threads_per_worker: ThreadsOption = None,
-    memory_limit: MemoryOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    start_method: StartOption = None,
-    train: TrainOption = None,
-    valid: ValidOption = None,
-    test: TestOption = None,
-    features: FeaturesOption = None,
-    population: PopulationOption = None,
-    params: ParamsOption = None,
-    rounds: RoundsOption = None,
-    max_depth: DepthOption = None,
-    eta: EtaOption = None,
-    early_stop: StopOption = None,
-    gate: GateOption = None,
-    fresh: FreshOption = None,
-    explain: ExplainOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def run(json_: JsonOption = False, **given: Unpack[RunOptions]) -> None:
     """Run the whole pipeline: read, clean, featurize, train, infer, evaluate."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     from toytip.pipeline.run import run as run_all
     from toytip.progress import Progress
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
+from toytip.cli.groups import StoreOptions, spread
 from toytip.cli.models import TaxiOption
-from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
+from toytip.cli.options import JsonOption
 from toytip.cli.shell import print_json, settings_of
 from toytip.errors import ConfigError
 
@@ -26,6 +27,7 @@ AnsweringOption = Annotated[
 
 
 @app.command(epilog="Example:  toytip score trips.parquet --out scores.parquet")
+@spread
 def score(
     trips: Annotated[str, typer.Argument(help="Raw trips: parquet, CSV or JSON lines; - for stdin.")],
     model: AnsweringOption = None,
@@ -39,16 +41,13 @@ def score(
     reasons: Annotated[
         int, typer.Option("--reasons", min=0, help="Name so many features that say most (JSON lines).")
     ] = 0,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Raw trips -> a probability, a decision, or the rule that rejects it, for each, in order."""
     if json_ and out is None:
         raise ConfigError("--json prints a summary on stdout: say with --out where the answers go")
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     from toytip.pipeline import models
     from toytip.pipeline import score as scorer
 
@@ -66,6 +65,7 @@ def score(
 
 
 @app.command(epilog="Example:  toytip serve --model champion --port 8000")
+@spread
 def serve(
     model: AnsweringOption = None,
     taxi: TaxiOption = None,
@@ -81,13 +81,10 @@ def serve(
     reload_every: Annotated[
         float, typer.Option("--reload-every", min=0.1, help="Seconds between looks for another champion.")
     ] = 10.0,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Answer raw trips over HTTP: POST /score, GET /healthz, /metrics, /docs. Takes a promoted model up by itself."""
-    settings = settings_of(locals(), workers_needed=False)
+    settings = settings_of(given, workers_needed=False)
     import uvicorn
 
     from toytip.pipeline import models

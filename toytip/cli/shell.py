@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,16 +16,17 @@ import typer
 from toytip.errors import ToytipError
 
 if TYPE_CHECKING:
+    from toytip.cli.groups import StoreOptions
     from toytip.config import Settings
     from toytip.pipeline.context import Context
     from toytip.progress import Progress
-    from toytip.store import Manifest
+    from toytip.store import Manifest, Store
 
 INTERRUPTED = 130
 STOPPED = "stopped; nothing half-made was left behind"
 
 
-def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settings:
+def settings_of(given: Mapping[str, object], *, workers_needed: bool = True) -> Settings:
     """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
     if workers_needed:
         signal.signal(signal.SIGTERM, _terminate)
@@ -48,6 +49,14 @@ def settings_of(given: dict[str, Any], *, workers_needed: bool = True) -> Settin
     if workers_needed:
         import toytip.lean  # noqa: F401 - before anything imports more
     return settings
+
+
+def store_given(given: StoreOptions) -> Store:
+    """Return the store that a command's options name."""
+    settings = settings_of(given, workers_needed=False)
+    from toytip.store import store_of
+
+    return store_of(settings)
 
 
 def upstream_of(settings: Settings, table: str, version: str | None, as_of: str | None = None) -> Manifest:

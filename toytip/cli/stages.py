@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.options import (
-    AdaptOption,
-    AsOfOption,
-    CaOption,
-    CertOption,
-    ClusterOption,
-    DebugOption,
-    DepthOption,
-    EndpointOption,
-    EnvOption,
-    EtaOption,
-    FeaturesOption,
-    FreshOption,
-    FromOption,
-    JsonOption,
-    KeyOption,
-    MemoryOption,
-    ModelOption,
-    MonthsOption,
-    ParamsOption,
-    PlainOption,
-    PopulationOption,
-    QuietOption,
-    RoundsOption,
-    RowsOption,
-    SchedulerOption,
-    SourceEndpointOption,
-    SourceOption,
-    StartOption,
-    StopOption,
-    StoreOption,
-    TestOption,
-    ThreadsOption,
-    TrainOption,
-    ValidOption,
-    VersionOption,
-    WorkersOption,
+from toytip.cli.groups import (
+    BoostOptions,
+    ClusterOptions,
+    PublishOptions,
+    ShownOptions,
+    SizedOptions,
+    SourceOptions,
+    SplitOptions,
+    StoreOptions,
+    spread,
 )
+from toytip.cli.options import AsOfOption, FreshOption, FromOption, JsonOption, ModelOption
 from toytip.cli.shell import print_json, run_stage, settings_of, upstream_of
 from toytip.errors import ConfigError
 
@@ -53,34 +27,35 @@ if TYPE_CHECKING:
     from toytip.pipeline.context import Context
 
 
+class CleanOptions(SourceOptions, PublishOptions, SizedOptions, ShownOptions):
+    """Of the stage that reads a source."""
+
+    fresh: FreshOption
+
+
+class StageOptions(PublishOptions, ClusterOptions, ShownOptions):
+    """Of a stage that makes one table of another."""
+
+    fresh: FreshOption
+
+
+class PreprocessOptions(PublishOptions, ClusterOptions, SplitOptions, ShownOptions):
+    """Of the stage that fits encodings."""
+
+
+class TrainOptions(PublishOptions, ClusterOptions, BoostOptions, ShownOptions):
+    """Of the stage that trains."""
+
+
+class EvaluateOptions(StoreOptions, ClusterOptions, ShownOptions):
+    """Of the stage that only looks."""
+
+
 @app.command(epilog="Example:  toytip clean --source data/green-2023 --workers 2")
-def clean(
-    source: SourceOption = None,
-    source_endpoint: SourceEndpointOption = None,
-    months: MonthsOption = None,
-    partition_rows: RowsOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    threads_per_worker: ThreadsOption = None,
-    memory_limit: MemoryOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    start_method: StartOption = None,
-    fresh: FreshOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def clean(json_: JsonOption = False, **given: Unpack[CleanOptions]) -> None:
     """Source -> the tables trips and rejects."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     from toytip.pipeline import plan, stages
     from toytip.progress import Progress
 
@@ -94,28 +69,15 @@ def clean(
 
 
 @app.command(epilog="Example:  toytip featurize --store ./toytip-store")
+@spread
 def featurize(
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    fresh: FreshOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StageOptions],
 ) -> None:
     """Trips -> the table features."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "trips", from_, as_of)
     from toytip.pipeline import stages
 
@@ -123,32 +85,15 @@ def featurize(
 
 
 @app.command(epilog="Example:  toytip preprocess --features dropoff --valid 2023-11 --test 2023-12")
+@spread
 def preprocess(
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    train: TrainOption = None,
-    valid: ValidOption = None,
-    test: TestOption = None,
-    features: FeaturesOption = None,
-    population: PopulationOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[PreprocessOptions],
 ) -> None:
     """Features -> the encoding of every feature, fitted on the training months."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "features", from_, as_of)
 
     from toytip.pipeline import learn
@@ -157,32 +102,15 @@ def preprocess(
 
 
 @app.command(epilog="Example:  toytip train --rounds 100 --max-depth 8")
+@spread
 def train(
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    params: ParamsOption = None,
-    rounds: RoundsOption = None,
-    max_depth: DepthOption = None,
-    eta: EtaOption = None,
-    early_stop: StopOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[TrainOptions],
 ) -> None:
     """Encoding and its features -> the model. `--from` names the version of the encoding."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "encodings", from_, as_of)
     from toytip.history import resolve
     from toytip.pipeline.context import parent_version
@@ -197,29 +125,16 @@ def train(
 
 
 @app.command(epilog="Example:  toytip infer --model champion")
+@spread
 def infer(
     from_: FromOption = None,
     as_of: AsOfOption = None,
     model: ModelOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    fresh: FreshOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StageOptions],
 ) -> None:
     """Features and the model -> the table scores. `--from` names the version of the features."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "features", from_, as_of)
     from toytip.pipeline import models, stages
 
@@ -232,28 +147,15 @@ def infer(
 
 
 @app.command(epilog="Example:  toytip postprocess --env prod")
+@spread
 def postprocess(
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    version: VersionOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    fresh: FreshOption = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StageOptions],
 ) -> None:
     """Scores -> the table predictions, decided at the model's threshold."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "scores", from_, as_of)
     from toytip.pipeline import models, stages
 
@@ -266,30 +168,19 @@ def postprocess(
 
 
 @app.command(epilog="Example:  toytip evaluate --from v20261124T101500Z-3f9c2a --json")
+@spread
 def evaluate(
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
     picture: Annotated[
         Path | None,
         typer.Option("--picture", help="Draw calibration and thresholds to a PNG.", show_default=False),
     ] = None,
-    quiet: QuietOption = False,
-    plain: PlainOption = False,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[EvaluateOptions],
 ) -> None:
     """Predictions -> metrics of every split, beside the trivial baseline."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "predictions", from_, as_of)
     from toytip.pipeline import models, stages
     from toytip.pipeline.context import reading

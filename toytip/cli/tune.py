@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.options import (
-    AdaptOption,
-    AsOfOption,
-    CaOption,
-    CertOption,
-    ClusterOption,
-    DebugOption,
-    EndpointOption,
-    EnvOption,
-    FeaturesOption,
-    FromOption,
-    JsonOption,
-    KeyOption,
-    MemoryOption,
-    PopulationOption,
-    RoundsOption,
-    SchedulerOption,
-    StopOption,
-    StoreOption,
-    TestOption,
-    TrainOption,
-    ValidOption,
-    WorkersOption,
-)
+from toytip.cli.groups import PlaceOptions, SplitOptions, StoreOptions, TlsOptions, WorkerOptions, spread
+from toytip.cli.options import AsOfOption, FromOption, JsonOption, MemoryOption, RoundsOption, StopOption
 from toytip.cli.shell import print_json, settings_of, upstream_of
 
 
+class TunerOptions(WorkerOptions):
+    """Who tries."""
+
+    memory_limit: MemoryOption
+
+
+class TuneOptions(StoreOptions, TunerOptions, PlaceOptions, TlsOptions, SplitOptions):
+    """Of many models that learn from the same months; the rest of how they learn is what is searched."""
+
+    rounds: RoundsOption
+    early_stop: StopOption
+
+
 @app.command(epilog="Example:  toytip tune --trials 40 && toytip run --params toytip-params.toml")
+@spread
 def tune(
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="Trials, with those the study has already.")
@@ -54,29 +46,11 @@ def tune(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is proposed.")] = 0,
     from_: FromOption = None,
     as_of: AsOfOption = None,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    workers: WorkersOption = None,
-    memory_limit: MemoryOption = None,
-    scheduler: SchedulerOption = None,
-    cluster: ClusterOption = None,
-    adapt: AdaptOption = None,
-    tls_ca_file: CaOption = None,
-    tls_cert: CertOption = None,
-    tls_key: KeyOption = None,
-    train: TrainOption = None,
-    valid: ValidOption = None,
-    test: TestOption = None,
-    features: FeaturesOption = None,
-    population: PopulationOption = None,
-    rounds: RoundsOption = None,
-    early_stop: StopOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[TuneOptions],
 ) -> None:
     """Search for better parameters on blocks of time, never the test months; goes on where it was stopped."""
-    settings = settings_of(locals())
+    settings = settings_of(given)
     upstream = upstream_of(settings, "features", from_, as_of)
     from toytip.pipeline import tune as tuner
     from toytip.pipeline.context import reading

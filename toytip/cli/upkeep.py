@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.history import VersionArgument, store_given
-from toytip.cli.options import DebugOption, EndpointOption, EnvOption, JsonOption, StoreOption
-from toytip.cli.shell import print_json
+from toytip.cli.groups import StoreOptions, spread
+from toytip.cli.history import VersionArgument
+from toytip.cli.options import JsonOption
+from toytip.cli.shell import print_json, store_given
 from toytip.errors import StoreError
 
 
 @app.command(epilog="Example:  toytip verify v20261124T101500Z-3f9c2a")
-def verify(
-    version: VersionArgument,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
-    json_: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@spread
+def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Read every file of a version again, and name those that are lost, changed, or were never published."""
-    place = store_given(locals())
+    place = store_given(given)
     from dataclasses import asdict
 
     from toytip.config import Settings
@@ -48,19 +43,17 @@ def verify(
 
 
 @app.command(epilog="Example:  toytip gc --keep 3 --dry-run")
+@spread
 def gc(
     keep: Annotated[int, typer.Option("--keep", min=1, help="Newest versions to keep, of each table.")] = 10,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
     ] = False,
-    store: StoreOption = None,
-    endpoint: EndpointOption = None,
-    env: EnvOption = None,
     json_: JsonOption = False,
-    debug: DebugOption = False,
+    **given: Unpack[StoreOptions],
 ) -> None:
     """Remove old versions and what dead runs left; never what a kept version, a tag, a rollback or a registered model needs."""
-    place = store_given(locals())
+    place = store_given(given)
     from toytip.upkeep import needless, remove
 
     waste = needless(place, keep)
