@@ -50,6 +50,7 @@ def monitor(
     No trip is read: each run leaves profiles and tallies. Bounds are settings, `alert_...` (see `toytip config`).
     """
     settings = settings_of(given, workers_needed=False)
+    import toytip.lean  # noqa: F401 - before anything imports more
     from toytip.pipeline.monitor import monitor_model
     from toytip.progress import Progress
 

@@ -37,6 +37,7 @@ def report(
     The page needs no network and no server. A run makes its own; what a version has not is left out, and said.
     """
     settings = settings_of({**given, "zone_map": zone_map}, workers_needed=False)
+    import toytip.lean  # noqa: F401 - before anything imports more
     from toytip.pipeline.report import written
 
     told = written(settings, version, to)
