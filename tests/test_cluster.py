@@ -1,6 +1,5 @@
 """cluster: definitions and what goes before them, certificates, who is refused, clusters that stay, elastic ones."""
 
-import contextlib
 import datetime as dt
 import json
 import os
@@ -9,7 +8,6 @@ import shutil
 import socket
 import stat
 import sys
-import time
 from pathlib import Path
 
 import dask
@@ -18,7 +16,7 @@ import pytest
 
 import toytip as package
 from tests.conftest import cluster_of, summary_of, toytip
-from toytip.cluster import certs, connect, definition, elastic, ranks, settled, standing
+from toytip.cluster import certs, connect, definition, ranks, settled, standing
 from toytip.cluster.versions import enforced
 from toytip.config import Settings
 from toytip.errors import ClusterError, ConfigError
@@ -167,7 +165,7 @@ def test_a_cluster_that_stays_and_whom_it_refuses(synthetic, tmp_path, monkeypat
         told = toytip("cluster", "doctor", "local", "--source", synthetic, "--store", tmp_path / "store",
                       *pair(ours, "client"), "--json")  # fmt: skip
         checks = {check["name"]: check["ok"] for check in summary_of(told)["checks"]}
-        names = ("versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard")
+        names = ("workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard")
         assert checks == dict.fromkeys(names, True)
         there = summary_of(toytip("cluster", "status", "local", *pair(ours, "client"), "--json"))
         assert [len(there["workers"]), there["address"]] == [2, address]
@@ -246,32 +244,6 @@ def test_a_source_that_a_worker_does_not_have(synthetic, tmp_path):
     assert re.search(
         r"worker tcp://\S+ cannot read \S+2020-01.parquet: No such file or directory; put the", done.stderr
     )
-
-
-@pytest.mark.cluster
-@pytest.mark.parametrize("by_address", [False, True], ids=["own", "standing"])
-def test_as_many_workers_as_there_is_work_for_and_all_of_them_while_it_trains(by_address):
-    from toytip import cluster
-
-    cluster.warm("forkserver")
-    settings = Settings(adapt="1:3", threads_per_worker=1)
-    with contextlib.ExitStack() as stack:
-        holder = client = stack.enter_context(cluster.connect(settings))
-        if by_address:  # all that a run may know of a cluster that stays
-            elastic.obey(holder, settings)
-            client = stack.enter_context(cluster.connect(Settings(scheduler=holder.scheduler.address)))
-        assert len(cluster.workers_of(client)) < 3
-        with elastic.fixed(client):
-            assert len(cluster.workers_of(client)) == 3
-        end = time.monotonic() + 60
-        while len(cluster.workers_of(client)) > 1:
-            assert time.monotonic() < end
-            time.sleep(0.2)
-
-
-def test_bounds_the_wrong_way_round():
-    with pytest.raises(ConfigError, match="MIN:MAX"):
-        elastic.bounds(Settings(adapt="3:1"))
 
 
 @pytest.mark.hosts

@@ -20,6 +20,8 @@ from toytip.errors import ConfigError
 
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
 Population = Literal["all", "card"]
+# Workers that a cluster may have.
+MOST = 512
 
 
 class Settings(BaseSettings):
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
         description="the id of the version to publish (default: a new one)",
     )
 
-    workers: int | None = Field(None, ge=1, le=512, description="worker processes (default: one a core)")
+    workers: int | None = Field(None, ge=1, le=MOST, description="worker processes (default: one a core)")
     threads_per_worker: int | None = Field(
         None, ge=1, description="threads in each (default: cores / workers)"
     )
@@ -67,7 +69,7 @@ class Settings(BaseSettings):
     )
     adapt: str | None = Field(
         None,
-        pattern=r"^[0-9]+:[1-9][0-9]*$",
+        pattern=r"^[0-9]+:[0-9]+$",
         description="fewest and most workers, MIN:MAX, as there is work",
     )
     tls_ca_file: str | None = Field(None, description="certificate of the authority that the cluster trusts")

@@ -17,7 +17,7 @@ import distributed
 import numpy as np
 import pandas as pd
 
-from toytip import reach, reader, source, splits, synth
+from toytip import cluster, reach, reader, source, splits, synth
 from toytip.barrier import gather
 from toytip.keeper import StoreKeeper
 from toytip.progress import Stage
@@ -283,4 +283,5 @@ def checksums(client: distributed.Client, files: Sequence[source.SourceFile], st
 
 def bytes_read(client: distributed.Client) -> int:
     """Return the bytes of sources that the workers which are there, and this process, have read so far."""
-    return sum(map(int, client.run(reach.bytes_read).values())) + reach.bytes_read()
+    said = cluster.told(client, reach.bytes_read).values()
+    return sum(each for each in said if isinstance(each, int)) + reach.bytes_read()

@@ -15,7 +15,6 @@ from toytip.progress import Progress
 
 # What a person may give as a list or a path; a setting is one text.
 Text = str | Path | Sequence[str | Path]
-SIZES = ("workers", "threads_per_worker", "memory_limit", "adapt")
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
@@ -61,7 +60,7 @@ def on_workers(given: Mapping[str, Any]) -> Iterator[Settings]:
     that are there.
     """
     settings = settings_of(given)
-    from toytip.cluster import settled
+    from toytip.cluster import SIZES, settled
     from toytip.cluster.guest import current, welcomed
 
     asked = {name for name, value in given.items() if value is not None}
@@ -73,6 +72,6 @@ def on_workers(given: Mapping[str, Any]) -> Iterator[Settings]:
                 f"whose workers are used: leave {unfit[0]} out, or close the client"
             )
         settings = settings.model_copy(update={"scheduler": address, "cluster": None})
-    settings = settled(settings)
+    settings = settled(settings, asked)
     with welcomed(settings):
         yield settings

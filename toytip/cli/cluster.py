@@ -38,7 +38,7 @@ class DoctorOptions(SourceOptions, StoreOptions, SizeOptions, TlsOptions):
     features: FeaturesOption
 
 
-@cluster_app.command(epilog="Example:  toytip cluster up lab --workers 16")
+@cluster_app.command(epilog="Example:  toytip cluster up lab --workers 12")
 @spread
 def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]) -> None:
     """Start a cluster and leave it running; `toytip run --cluster NAME` then uses it."""

@@ -43,7 +43,8 @@ def settings_of(given: Mapping[str, object], *, workers_needed: bool = True) -> 
         logging.getLogger("toytip").setLevel(logging.ERROR)
     from toytip.cluster import settled, starts_here, warm
 
-    settings = settled(settings)
+    asked = {name for name, value in given.items() if value is not None}
+    settings = settled(settings, asked, using=workers_needed)
     if workers_needed and settings.scheduler is None:
         warm(settings.start_method if starts_here(settings) else "spawn")
     if workers_needed:

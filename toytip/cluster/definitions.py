@@ -8,12 +8,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from toytip.config import Settings
+from toytip.config import MOST, Settings
 from toytip.errors import ConfigError
 
 Kind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
-# What a setting of the same name, from a flag or anywhere else, goes before.
-SIZES = ("workers", "threads_per_worker", "memory_limit", "adapt", "tls_ca_file", "tls_cert", "tls_key")
+SIZES = ("workers", "threads_per_worker", "memory_limit", "adapt")
+# Of every kind; and what one takes beside: sizes, and what its deployer must know.
+COMMON = ("kind", "wait", "tls_ca_file", "tls_cert", "tls_key")
+TAKES: dict[Kind, tuple[str, ...]] = {
+    "local": SIZES,
+    "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "tls_on_hosts", "options"),
+    "slurm": (*SIZES, "options"),
+    "kubernetes": ("manifest", "options"),
+    "compose": ("workers", "manifest", "scheduler"),
+    "existing": ("scheduler",),
+}
+NEEDS = {"ssh": "hosts", "existing": "scheduler", "compose": "scheduler", "kubernetes": "manifest"}
 FILE = "clusters.toml"
 
 
@@ -23,10 +33,10 @@ class Definition(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind
-    workers: int | None = Field(None, ge=1, le=512)
+    workers: int | None = Field(None, ge=1, le=MOST)
     threads_per_worker: int | None = Field(None, ge=1)
     memory_limit: str | None = None
-    adapt: str | None = Field(None, pattern=r"^[0-9]+:[1-9][0-9]*$")
+    adapt: str | None = Field(None, pattern=r"^[0-9]+:[0-9]+$")
     tls_ca_file: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -50,32 +60,27 @@ def definition(settings: Settings) -> Definition:
         raise ConfigError(
             f"--cluster {name}: there are {known}; define it in toytip.toml as [clusters.{name}]"
         )
-    told = {**shipped.get(name, {}), **settings.clusters.get(name, {})}
+    base, own = shipped.get(name, {}), settings.clusters.get(name, {})
+    if "adapt" in own:  # it goes before the number that is shipped
+        base.pop("workers", None)
     try:
-        found = Definition.model_validate(told)
+        found = Definition.model_validate({**base, **own})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"cluster {name}: {where}: {first['msg'].lower()}; see cluster/{FILE}") from None
-    needed = {"ssh": "hosts", "existing": "scheduler", "compose": "scheduler", "kubernetes": "manifest"}
-    if (key := needed.get(found.kind)) and not getattr(found, key):
-        raise ConfigError(f"cluster {name}: a cluster of kind {found.kind} needs {key}; see cluster/{FILE}")
+    if said := _amiss(found):
+        raise ConfigError(f"cluster {name}: {said}; see cluster/{FILE}")
     return found
 
 
-def settled(settings: Settings) -> Settings:
-    """Return the settings, with what the definition of their cluster says where nothing goes before it.
-
-    Raises ConfigError as `definition` does, and where there are both a cluster and a scheduler.
-    """
-    if settings.cluster is None:
-        return settings
-    if settings.scheduler is not None:
-        raise ConfigError(
-            f"--cluster {settings.cluster} and --scheduler {settings.scheduler}: only one of them; "
-            "a cluster of kind existing has its scheduler in its definition"
-        )
-    found = definition(settings)
-    return settings.model_copy(
-        update={name: getattr(found, name) for name in SIZES if getattr(settings, name) is None}
-    )
+def _amiss(found: Definition) -> str | None:
+    """Return what a cluster of its kind lacks, or has and would not obey."""
+    takes = TAKES[found.kind]
+    if (key := NEEDS.get(found.kind)) and not getattr(found, key):
+        return f"a cluster of kind {found.kind} needs {key}"
+    if found.model_fields_set >= {"workers", "adapt"}:
+        return "workers and adapt: only one of them"
+    if unfit := sorted(found.model_fields_set - {*COMMON, *takes}):
+        return f"{unfit[0]}: a cluster of kind {found.kind} takes {', '.join(takes)}"
+    return None

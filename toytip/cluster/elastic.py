@@ -6,10 +6,11 @@ A row stage is many small tasks, any of which may move; training is one task on 
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from toytip.config import Settings
+from toytip.config import MOST, Settings
 from toytip.errors import ConfigError
 
 TOPIC = "toytip-adapt"
@@ -25,16 +26,28 @@ def bounds(settings: Settings) -> tuple[int, int] | None:
     if settings.adapt is None:
         return None
     low, high = map(int, settings.adapt.split(":"))
-    if low > high:
-        raise ConfigError(f"--adapt {settings.adapt}: write it as MIN:MAX")
+    if not 1 <= low <= high <= MOST:
+        raise ConfigError(f"--adapt {settings.adapt}: write it as MIN:MAX, two numbers from 1 to {MOST}")
     return low, high
 
 
 def begin(client: Any, settings: Settings) -> None:
-    """Have the cluster that this process has started follow the work, and let its scheduler know."""
-    if limits := bounds(settings):
-        client.cluster.adapt(minimum=limits[0], maximum=limits[1])
-        client.set_metadata(TOPIC, limits)
+    """Have the cluster that this process has started follow the work, and keep all its workers while any run trains."""
+    limits = bounds(settings)
+    if limits is None:
+        return
+    from toytip.cluster.held import TOPIC as HELD
+    from toytip.cluster.held import Held
+
+    low, high = limits
+    adaptive = client.cluster.adapt(minimum=low, maximum=high)
+
+    def hear(event: tuple[float, dict[str, bool]]) -> None:
+        adaptive.minimum = high if event[1]["held"] else low
+
+    client.subscribe_topic(HELD, hear)
+    client.register_plugin(Held(client.id))
+    client.set_metadata(TOPIC, limits)
 
 
 def limits_of(client: Any) -> tuple[int, int] | None:
@@ -46,42 +59,24 @@ def limits_of(client: Any) -> tuple[int, int] | None:
     return found and tuple(found)
 
 
-def obey(client: Any, settings: Settings) -> None:
-    """Follow what runs ask for: in the process that holds a standing cluster."""
-    limits = bounds(settings)
-    if limits is None:
-        return
-    low, high = limits
-
-    def hear(event: tuple[float, dict[str, bool]]) -> None:
-        client.cluster.adapt(minimum=high if event[1]["fixed"] else low, maximum=high)
-
-    client.subscribe_topic(TOPIC, hear)
-
-
 @contextlib.contextmanager
 def fixed(client: Any) -> Iterator[None]:
-    """Have all the workers that there can be, and keep them, for as long as the context lasts."""
+    """Have all the workers that there can be, and keep them, for as long as the context lasts, of this run or another."""
     limits = limits_of(client)
     if limits is None:
         yield
         return
-    low, high = limits
-    _ask(client, high, high)
-    with contextlib.suppress(
-        TimeoutError
-    ):  # a queue may not give them all: then it trains on those that came
-        client.wait_for_workers(high, timeout=GROWS_S)
+    token = secrets.token_hex(8)
+    _hold(client, token, wanted=True)
     try:
+        # A queue may not give them all: then it trains on those that came.
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(limits[1], timeout=GROWS_S)
         yield
     finally:
         with contextlib.suppress(OSError, RuntimeError):
-            _ask(client, low, high)
+            _hold(client, token, wanted=False)
 
 
-def _ask(client: Any, low: int, high: int) -> None:
-    """Set the bounds: where the deployer is in this process itself, else in the one that holds the cluster."""
-    if client.cluster is not None:
-        client.cluster.adapt(minimum=low, maximum=high)
-    else:
-        client.log_event(TOPIC, {"fixed": low == high})
+def _hold(client: Any, token: str, *, wanted: bool) -> None:
+    client.sync(client.scheduler.toytip_hold, token=token, client=client.id, wanted=wanted)

@@ -12,7 +12,7 @@ import threading
 
 import psutil
 
-from toytip.cluster import elastic, live
+from toytip.cluster import live
 from toytip.cluster.connect import owned
 from toytip.cluster.definitions import definition
 from toytip.cluster.local import warm
@@ -39,7 +39,6 @@ def main() -> int:
                 name=str(settings.cluster), kind=kind, address=address, dashboard=dashboard, pid=this.pid,
                 started=this.create_time(),
             ))  # fmt: skip
-            elastic.obey(client, settings)
             if settings.live:
                 live.install(client)
             _say(f"up {address}")

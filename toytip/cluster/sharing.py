@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from toytip.cluster.workers import told
 from toytip.config import mask
 from toytip.errors import SourceError, StoreError, ToytipError
 from toytip.place import Place
@@ -28,8 +29,8 @@ def unshared_store(client: Any, root: str, env: str, access: Access) -> list[str
     except OSError as error:
         raise StoreError(f"the store {mask(root)} cannot be written: {error.strerror or error}") from None
     try:
-        told = client.run(_answer, root, access, folder, token, on_error="return")
-        lines = [_complaint(place, worker, said) for worker, said in sorted(told.items())]
+        answers = told(client, _answer, root, access, folder, token)
+        lines = [_complaint(place, worker, said) for worker, said in sorted(answers.items())]
         return [line for line in lines if line]
     finally:
         with contextlib.suppress(OSError):
@@ -69,10 +70,9 @@ def refuse_unshared_store(client: Any, root: str, env: str, access: Access) -> N
 
 def unreadable(client: Any, files: Sequence[tuple[str, int, Access]]) -> list[str]:
     """Return which workers cannot read which of the files (address, bytes, how it is reached): a line for each worker."""
-    told = client.run(_look, list(files), on_error="return")
     return [
         f"worker {worker} {said if isinstance(said, str) else f'cannot look: {said}'}"
-        for worker, said in sorted(told.items())
+        for worker, said in sorted(told(client, _look, list(files)).items())
         if said is not None
     ]
 

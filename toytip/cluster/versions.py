@@ -12,7 +12,9 @@ from importlib import resources
 from typing import Any
 
 from distributed import WorkerPlugin
+from distributed.comm import CommClosedError
 
+from toytip.cluster.workers import told
 from toytip.errors import ClusterError
 
 PACKAGES = ("dask", "distributed", "numpy", "pandas", "pyarrow", "xgboost")
@@ -48,9 +50,13 @@ def _code() -> str:
 
 def differing(client: Any) -> list[str]:
     """Return of every worker, and the scheduler, what is not as here: one line each."""
-    told = client.run(here, on_error="return")
-    with_scheduler = {"the scheduler": _scheduler(client), **told}
+    with_scheduler = {"the scheduler": _scheduler(client), **told(client, here)}
     return [line for who, found in sorted(with_scheduler.items()) if (line := _line(who, found, here()))]
+
+
+def without(client: Any) -> bool:
+    """Tell whether any worker has no toytip that can be asked."""
+    return any(isinstance(found, BaseException) for found in told(client, here).values())
 
 
 def _scheduler(client: Any) -> Any:
@@ -62,6 +68,8 @@ def _scheduler(client: Any) -> Any:
 
 def _line(who: str, found: Any, wanted: dict[str, str]) -> str | None:
     name = f"worker {who}" if "://" in who else who
+    if isinstance(found, CommClosedError):
+        return f"{name} does not answer ({found})"
     if isinstance(found, BaseException):
         return f"{name} has no toytip that could be asked ({found}); this client has {wanted['toytip']}"
     for package, version in wanted.items():

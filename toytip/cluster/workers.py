@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 TRAIN = "TRAIN"
+# A worker that has gone is off the scheduler's list at the latest after so long.
+NOTICED_S = 2
 
 
 def cores() -> int:
@@ -13,6 +17,21 @@ def cores() -> int:
     from dask.system import CPU_COUNT
 
     return int(CPU_COUNT)
+
+
+def told(
+    client: Any, ask: Callable[..., Any], *args: Any, workers: list[str] | None = None
+) -> dict[str, Any]:
+    """Ask workers something; return by address what each has said, or its error. Who goes meanwhile is left out.
+
+    An elastic cluster may lose a worker at any moment, and so may every other.
+    """
+    said = client.run(ask, *args, workers=workers, on_error="return")
+    lost = {who for who, each in said.items() if isinstance(each, OSError)}
+    end = time.monotonic() + NOTICED_S
+    while (there := lost & set(client.scheduler_info(n_workers=-1)["workers"])) and time.monotonic() < end:
+        time.sleep(0.1)
+    return {who: each for who, each in said.items() if who not in lost or who in there}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +100,20 @@ def _by_host(client: Any, workers: dict[str, dict[str, Any]]) -> list[tuple[list
     hosts: dict[str, list[str]] = {}
     for address, info in workers.items():
         hosts.setdefault(info["host"], []).append(address)
-    counted = client.run(cores, workers=[addresses[0] for addresses in hosts.values()])
-    return [(addresses, counted[addresses[0]]) for addresses in hosts.values()]
+    counted: dict[str, int] = {}
+    while ask := {
+        addresses[0]: host for host, addresses in hosts.items() if host not in counted and addresses
+    }:
+        said = told(client, cores, workers=list(ask))
+        for address, host in ask.items():
+            answer = said.get(address, OSError())
+            if isinstance(answer, OSError):  # it goes, or has gone: one beside it knows as well
+                del hosts[host][0]
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                counted[host] = answer
+    return [(hosts[host], counted[host]) for host in counted]
 
 
 def workers_of(client: Any) -> dict[str, dict[str, Any]]:

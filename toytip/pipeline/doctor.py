@@ -7,13 +7,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from toytip import cluster
 from toytip.cluster import sharing, versions
-from toytip.config import Settings, mask
-from toytip.errors import ToytipError
+from toytip.config import Settings, first_line, mask
+from toytip.errors import ClusterError
 from toytip.pipeline import plan
 from toytip.progress import Progress
 from toytip.reach import access_of
@@ -21,7 +22,20 @@ from toytip.source import Source
 
 # What signs and what is claimed has a time on it, which others compare with theirs.
 SKEW_S = 5.0
+# So long a worker may take to say anything; one that has work to do answers all the same.
+ANSWER_S = 6
 LOOPBACK = ("127.", "localhost", "[::1]", "::1")
+ADVICE = {
+    "workers": "look after its host and process: end it, or start it again",
+    "versions": "pip install -c constraints.txt on that host",
+    "source": "mount it at this path on all hosts, or use an object store",
+    "store": "mount it at this path on all hosts, or use --store s3://bucket/prefix with credentials on all",
+    "memory": "smaller --partition-rows, fewer threads a worker, or workers with more memory",
+    "scratch": "free some, or start workers with another --local-directory",
+    "clocks": "run a time service (chrony, systemd-timesyncd) on that host",
+    "tls": "`toytip cluster certs`, then --tls-ca-file, --tls-cert and --tls-key everywhere (docs/security.md)",
+    "dashboard": "start the scheduler with --dashboard-address 127.0.0.1:8787",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,19 @@ class _Worker(Protocol):
     local_directory: str
 
 
+@dataclass(frozen=True)
+class _Case:
+    """What is looked at."""
+
+    client: Any
+    settings: Settings
+    source: Source | None
+
+
+# Whether it is as it should be, and what was found.
+Found = tuple[bool, str]
+
+
 def examine(settings: Settings, progress: Progress) -> list[Check]:
     """Look at the cluster that the settings name: one that is up, else one that is started for it.
 
@@ -45,125 +72,162 @@ def examine(settings: Settings, progress: Progress) -> list[Check]:
     """
     source = plan.find(settings, progress) if settings.source else None
     with cluster.connect(settings, strict=False) as client:
-        looks = (_versions, _source, _store, _memory, _scratch, _clocks, _tls, _dashboard)
-        return [_safely(look, client, settings, source) for look in looks]
+        case = _Case(client, settings, source)
+        checks = [_checked("workers", _workers, case)]
+        first = "" if checks[0].ok else "workers"
+        for name, look in LOOKS.items():
+            if first and name in ASKING:
+                checks.append(Check(name, False, "not looked at", f"see to the {first} first"))
+                continue
+            checks.append(_checked(name, look, case))
+            if name == "versions" and not checks[-1].ok and _bare(client):
+                first = name
+    return checks
 
 
-Look = Callable[[Any, Settings, Source | None], Check]
-
-
-def _safely(look: Look, client: Any, settings: Settings, source: Source | None) -> Check:
+def _checked(name: str, look: Callable[[_Case], Found], case: _Case) -> Check:
     try:
-        return look(client, settings, source)
-    except (ToytipError, OSError, RuntimeError) as error:
-        return Check(look.__name__.strip("_"), ok=False, said=str(error) or type(error).__name__)
+        ok, said = look(case)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong on a cluster, a doctor says it
+        ok, said = False, first_line(error)
+    return Check(name, ok, said, "" if ok else ADVICE[name])
 
 
-def _versions(client: Any, _settings: Settings, _source: Source | None) -> Check:
-    if lines := versions.differing(client):
-        return Check("versions", False, "; ".join(lines), "pip install -c constraints.txt on that host")
-    return Check(
-        "versions", True, f"toytip {versions.here()['toytip']} and its packages are the same everywhere"
+def _bare(client: Any) -> bool:
+    """Tell whether any worker has no toytip that can be asked."""
+    try:
+        return versions.without(client)
+    except Exception:  # noqa: BLE001 - not even that can be asked
+        return True
+
+
+def _workers(case: _Case) -> Found:
+    """Ask all at once; if that takes long, each by itself: one that is frozen would only be given up after minutes."""
+    there = list(cluster.workers_of(case.client))
+    if _replies(case.client, there):
+        return True, f"all {len(there)} answer"
+    with ThreadPoolExecutor(len(there)) as asking:
+        answered = asking.map(lambda worker: _replies(case.client, [worker]), there)
+        silent = {worker for worker, well in zip(there, answered, strict=True) if not well}
+    silent &= set(cluster.workers_of(case.client))  # who has gone meanwhile need not answer
+    if not silent:
+        return True, f"all {len(there)} answer, but slowly"
+    return False, "; ".join(
+        f"worker {worker} does not answer within {ANSWER_S} s" for worker in sorted(silent)
     )
 
 
-def _source(client: Any, _settings: Settings, source: Source | None) -> Check:
-    if source is None:
-        return Check("source", True, "the built-in year, made in the store (--source names another)")
-    lines = sharing.unreadable(client, [(file.uri, file.bytes, file.access) for file in source.files])
-    if lines:
-        return Check(
-            "source", False, "; ".join(lines), "mount it at this path on all hosts, or use an object store"
-        )
-    return Check("source", True, f"every worker reads all {len(source.files)} files")
+def _replies(client: Any, workers: list[str]) -> bool:
+    try:
+        client.run(time.time, workers=workers, callback_timeout=ANSWER_S)
+    except (TimeoutError, OSError):
+        return False
+    return True
 
 
-def _store(client: Any, settings: Settings, _source: Source | None) -> Check:
+def _versions(case: _Case) -> Found:
+    if lines := versions.differing(case.client):
+        return False, "; ".join(lines)
+    return True, f"toytip {versions.here()['toytip']} and its packages are the same everywhere"
+
+
+def _source(case: _Case) -> Found:
+    if case.source is None:
+        return True, "the built-in year, made in the store (--source names another)"
+    files = [(file.uri, file.bytes, file.access) for file in case.source.files]
+    if lines := sharing.unreadable(case.client, files):
+        return False, "; ".join(lines)
+    return True, f"every worker reads all {len(files)} files"
+
+
+def _store(case: _Case) -> Found:
+    settings = case.settings
     access = access_of(settings.store, settings.endpoint)
-    if lines := sharing.unshared_store(client, settings.store, settings.env, access):
-        advice = (
-            "mount it at this path on all hosts, or use --store s3://bucket/prefix with credentials on all"
-        )
-        return Check("store", False, "; ".join(lines), advice)
-    return Check("store", True, f"every worker reads and writes {mask(settings.store)}")
+    if lines := sharing.unshared_store(case.client, settings.store, settings.env, access):
+        return False, "; ".join(lines)
+    return True, f"every worker reads and writes {mask(settings.store)}"
 
 
-def _memory(client: Any, settings: Settings, source: Source | None) -> Check:
-    shape = cluster.shape_of(client)
+def _memory(case: _Case) -> Found:
+    shape = cluster.shape_of(case.client)
     has = f"{shape.limit / 1e6:,.0f} MB in the smallest worker" if shape.limit else "workers have no limit"
-    if source is None or not shape.limit:
-        return Check("memory", True, has)
-    need = plan.needed(settings, source, shape)
+    if case.source is None or not shape.limit:
+        return True, has
+    need = plan.needed(case.settings, case.source, shape)
     said = f"about {need / 1e6:,.0f} MB needed, {has}, of which {plan.USABLE:.0%} can be used"
-    advice = "smaller --partition-rows, fewer threads a worker, or workers with more memory"
-    return Check("memory", need <= plan.USABLE * shape.limit, said, advice)
+    return need <= plan.USABLE * shape.limit, said
 
 
-def _scratch(client: Any, settings: Settings, source: Source | None) -> Check:
-    free = cast("dict[str, int]", client.run(_free))
-    shape = cluster.shape_of(client)
-    need = plan.needed(settings, source, shape) if source else plan.BASE_BYTES
+def _scratch(case: _Case) -> Found:
+    free = _numbers(cluster.told(case.client, _free))
+    shape = cluster.shape_of(case.client)
+    need = plan.needed(case.settings, case.source, shape) if case.source else plan.BASE_BYTES
     worker, least = min(free.items(), key=lambda item: item[1])
     said = f"{least / 1e9:,.1f} GB free on the fullest (worker {worker}), {need / 1e9:,.1f} GB should be"
-    return Check("scratch", least >= need, said, "free some, or start workers with another --local-directory")
+    return least >= need, said
 
 
 def _free(dask_worker: _Worker) -> int:
     return shutil.disk_usage(dask_worker.local_directory).free
 
 
-def _clocks(client: Any, _settings: Settings, _source: Source | None) -> Check:
+def _clocks(case: _Case) -> Found:
     before = time.time()
-    told = client.run(time.time)
+    told = _numbers(cluster.told(case.client, time.time))
     after = time.time()
     # What a clock may be off at least: all of them were read between these two moments.
     off = {worker: max(before - there, there - after, 0.0) for worker, there in told.items()}
     worker, most = max(off.items(), key=lambda item: item[1])
-    said = f"{most:.1f} s apart at most" + (f" (worker {worker})" if most else "")
-    return Check(
-        "clocks", most <= SKEW_S, said, "run a time service (chrony, systemd-timesyncd) on that host"
-    )
+    return most <= SKEW_S, f"{most:.1f} s apart at most" + (f" (worker {worker})" if most else "")
 
 
-def _tls(client: Any, _settings: Settings, _source: Source | None) -> Check:
-    address = client.scheduler.address
-    addresses = [address, *cluster.workers_of(client)]
+def _numbers(told: dict[str, Any]) -> dict[str, float]:
+    """Return what workers have said. Raises ClusterError naming the first that could not say it."""
+    for worker, said in told.items():
+        if isinstance(said, Exception):
+            raise ClusterError(f"worker {worker}: {first_line(said)}")
+    return told
+
+
+def _tls(case: _Case) -> Found:
+    addresses = [case.client.scheduler.address, *cluster.workers_of(case.client)]
     plain = [each for each in addresses if not each.startswith(("tls://", "inproc://"))]
     if not plain:
-        return Check("tls", True, "client, scheduler and workers talk over TLS")
+        return True, "client, scheduler and workers talk over TLS"
     if all(_loopback(each) for each in plain):
-        return Check("tls", True, "plain, on loopback only: whoever is on this machine can reach it")
-    advice = (
-        "`toytip cluster certs`, then --tls-ca-file, --tls-cert and --tls-key everywhere (docs/security.md)"
-    )
-    return Check(
-        "tls", False, f"{plain[0]} is not encrypted: whoever reaches it runs code on the workers", advice
-    )
+        return True, "plain, on loopback only: whoever is on this machine can reach it"
+    return False, f"{plain[0]} is not encrypted: whoever reaches it runs code on the workers"
 
 
 def _loopback(address: str) -> bool:
     return address.partition("://")[2].startswith(LOOPBACK)
 
 
-def _dashboard(client: Any, _settings: Settings, _source: Source | None) -> Check:
+def _dashboard(case: _Case) -> Found:
     """The dashboard has neither a password nor TLS: it should be reached on its own host only, or through a tunnel."""
-    port = client.scheduler_info(n_workers=0)["services"].get("dashboard")
+    address = case.client.scheduler.address
+    port = case.client.scheduler_info(n_workers=0)["services"].get("dashboard")
     if not port:
-        return Check("dashboard", True, "off")
-    host = client.scheduler.address.partition("://")[2].rpartition(":")[0]
-    local = _loopback(client.scheduler.address)
-    there = _answers(f"http://{host}:{port}/health")
-    if there and not local:
-        advice = "start the scheduler with --dashboard-address 127.0.0.1:8787"
-        return Check("dashboard", False, f"http://{host}:{port} is open to all who reach that host", advice)
-    if there:
-        return Check("dashboard", True, f"http://{host}:{port}/status, on this machine only")
-    return Check("dashboard", True, f"on {host} only; to see it: ssh -L {port}:127.0.0.1:{port} {host}")
+        return True, "off"
+    host = address.partition("://")[2].rpartition(":")[0]
+    if not _opens(f"http://{host}:{port}/health"):
+        return True, f"on {host} only; to see it: ssh -L {port}:127.0.0.1:{port} {host}"
+    if _loopback(address):
+        return True, f"http://{host}:{port}/status, on this machine only"
+    return False, f"http://{host}:{port} is open to all who reach that host"
 
 
-def _answers(url: str) -> bool:
+def _opens(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - http, made above
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+LOOKS = {
+    "versions": _versions, "source": _source, "store": _store, "memory": _memory, "scratch": _scratch,
+    "clocks": _clocks, "tls": _tls, "dashboard": _dashboard,
+}  # fmt: skip
+# Of no use where a worker is silent, or has no toytip.
+ASKING = ("versions", "source", "store", "memory", "scratch", "clocks")

@@ -1,0 +1,66 @@
+"""doctor: a line for every check, whatever a cluster is like."""
+
+import json
+import os
+import signal
+
+import distributed
+import pytest
+
+from tests.conftest import cluster_of, toytip
+
+pytestmark = pytest.mark.cluster
+NAMES = ["workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard"]
+
+
+def examined(address, folder):
+    clusters = json.dumps({"existing": {"scheduler": address}})
+    done = toytip(
+        "cluster", "doctor", "existing", "--store", folder / "store", "--json", TOYTIP_CLUSTERS=clusters
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert list(checks) == NAMES
+    assert all(check["ok"] or check["advice"] for check in checks.values())
+    return checks
+
+
+def bad(checks):
+    return [name for name, check in checks.items() if not check["ok"]]
+
+
+def test_a_worker_whose_toytip_is_none(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "toytip.py").write_text("")
+    with cluster_of(tmp_path, 0) as (address, _, add):
+        add(PYTHONPATH=str(other))
+        checks = examined(address, tmp_path)
+    assert bad(checks) == ["versions", "source", "store", "memory", "scratch", "clocks"]
+    assert "has no toytip that could be asked" in checks["versions"]["said"]
+    assert checks["store"]["advice"] == "see to the versions first"
+
+
+def test_a_frozen_worker_is_named(tmp_path):
+    with cluster_of(tmp_path, 1) as (address, _, add), distributed.Client(address) as client:
+        client.wait_for_workers(1, timeout=60)
+        frozen = add("--no-nanny")
+        client.wait_for_workers(2, timeout=60)
+        (name,) = (who for who, pid in client.run(os.getpid).items() if pid == frozen.pid)
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            checks = examined(address, tmp_path)
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+    assert bad(checks) == ["workers", "versions", "source", "store", "memory", "scratch", "clocks"]
+    assert checks["workers"]["said"].startswith(f"worker {name} does not answer within")
+    assert "; " not in checks["workers"]["said"], "the other does"
+
+
+def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
+    (tmp_path / "store").write_text("a file, where a folder should be")
+    with cluster_of(tmp_path, 1) as (address, _, _):
+        checks = examined(address, tmp_path)
+    assert bad(checks) == ["store"]
+    assert "cannot be written" in checks["store"]["said"]
+    assert "--store s3://" in checks["store"]["advice"]
