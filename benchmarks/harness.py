@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+from benchmarks import first
 
 # Seconds from one look at the processes to the next, or longer: the kernel walks through every page, and a look must not
 # take more than a fiftieth of a core from what is measured.
@@ -32,17 +35,24 @@ class Measured:
     written_mb: float = 0.0
     spilled_mb: float = 0.0
     memory: list[tuple[float, float]] = field(default_factory=list)  # seconds, MB
+    # Of a Dask cluster: when its first task began, the threads and the memory of the tightest worker at that moment.
+    first_task_s: float | None = None
+    threads: int | None = None
+    memory_limit_mb: int | None = None
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command to its end and measure it. Raises RuntimeError with what it said where it fails."""
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as said:
-        env = {**os.environ, "DASK_TEMPORARY_DIRECTORY": scratch, **(environment or {})}
-        start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as said:
+        scratch, begun = Path(folder, "scratch"), Path(folder, "first.json")
+        scratch.mkdir()
+        own = {"DASK_TEMPORARY_DIRECTORY": str(scratch), first.FILE: str(begun), **first.PRELOAD}
+        env = {**os.environ, **own, **(environment or {})}
+        start, clock = time.perf_counter(), time.time()
         process = subprocess.Popen(
             [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=said, text=True, env=env
         )
-        watch = _Watch(process.pid, Path(scratch), start)
+        watch = _Watch(process.pid, scratch, start)
         watch.start()
         try:
             out = process.communicate()[0]
@@ -56,7 +66,11 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"{' '.join(map(str, command[:3]))} failed: {said.read()[-2000:]}")
+        there = json.loads(begun.read_text()) if begun.exists() else None
     told = watch.told
+    if there:
+        told.first_task_s = round(there["began"] - clock, 2)
+        told.threads, told.memory_limit_mb = there["threads"], there["memory_limit_mb"]
     told.out, told.wall_s = out, round(wall, 3)
     told.cpu_s = round(sum(watch.cpu.values()), 2)
     told.read_mb, told.written_mb = (

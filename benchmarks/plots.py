@@ -1,71 +1,99 @@
-"""Pictures of results: throughput by stage, by workers, by rows; memory over time."""
+"""Pictures of results: throughput by stage, by workers, by rows; memory over time. None mixes sizes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
-from benchmarks.results import Row
+from benchmarks.results import Row, groups, ours
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# What one picture is of: runs of another training, or on another machine, do not belong beside each other.
+SETUP = ("seed", "rounds", "max_depth", "machine", "cores")
 
 
 def draw(rows: list[Row], folder: Path) -> list[Path]:
-    """Draw what the rows tell; return the files."""
+    """Draw the rows that are set up as the last one is; return the files."""
     import matplotlib as mpl
 
     mpl.use("agg")
-    from matplotlib import pyplot as plt
-
+    rows = groups(rows, *SETUP)[tuple(rows[-1][name] for name in SETUP)]
+    mine = [row for row in rows if ours(row)]
+    size = max(row["rows"] for row in rows)
+    largest = [row for row in rows if row["rows"] == size]
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = []
-    ours = [row for row in rows if row["name"].startswith("toytip")]
-    for name, x, label in (("workers", "workers", "workers"), ("rows", "rows", "rows")):
-        sizes = sorted({row[x] for row in ours})
-        if len(sizes) < 2:
-            continue
-        figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-        speed = [median(row["rows"] / row["seconds"] for row in ours if row[x] == size) for size in sizes]
-        axes.plot(sizes, speed, marker="o")
-        axes.set(xlabel=label, ylabel="rows a second", title=f"toytip run, by {label}", ylim=(0, None))
-        drawn.append(_save(figure, folder / f"scaling-by-{name}.png"))
-    if rows:
-        figure, axes = plt.subplots(
-            figsize=(8, 0.5 * len({r["name"] for r in rows}) + 1.5), layout="constrained"
-        )
-        names = list(dict.fromkeys(row["name"] for row in rows))
-        left = dict.fromkeys(names, 0.0)
-        stages = list(dict.fromkeys(stage for row in rows for stage in row["stages"]))
-        for number, stage in enumerate(stages):
-            width = [
-                median(row["stages"].get(stage, 0.0) for row in rows if row["name"] == name) for name in names
-            ]
-            axes.barh(
-                names,
-                width,
-                left=list(left.values()),
-                label=stage,
-                color=f"C{number}",
-                hatch="/" * (number // 10),
-            )
-            left = {name: left[name] + add for name, add in zip(names, width, strict=True)}
-        axes.set(xlabel="seconds", title="Where the time goes")
-        axes.legend(ncols=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-        axes.invert_yaxis()
-        drawn.append(_save(figure, folder / "stages.png"))
-        figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-        for name in names:
-            told = next(row["memory"] for row in reversed(rows) if row["name"] == name)
-            axes.plot([at for at, _ in told], [mb / 1e3 for _, mb in told], label=name)
-        axes.set(xlabel="seconds", ylabel="GB, all processes", title="Memory over time", ylim=(0, None))
-        axes.legend(fontsize="small")
-        drawn.append(_save(figure, folder / "memory.png"))
-    return drawn
+    figures = {
+        "scaling-by-workers.png": scaling(mine, "workers", "rows"),
+        "scaling-by-rows.png": scaling(mine, "rows", "workers"),
+        "throughput-by-stage.png": throughput(largest),
+        "memory.png": _memory(largest),
+    }
+    return [_save(figure, folder / name) for name, figure in figures.items() if figure is not None]
 
 
-def _save(figure: object, file: Path) -> Path:
+def _figure(high: float = 3.6) -> Figure:
     from matplotlib import pyplot as plt
-    from matplotlib.figure import Figure
 
-    assert isinstance(figure, Figure)
+    return plt.figure(figsize=(8, high), layout="constrained")
+
+
+def scaling(rows: list[Row], x: str, line: str) -> Figure | None:
+    """Draw rows a second by `x`, with a line for every value of another name; none where `x` never differs."""
+    lines = {value: groups(side, x) for (value,), side in sorted(groups(rows, line).items())}
+    if all(len(points) < 2 for points in lines.values()):
+        return None
+    figure = _figure()
+    axes = figure.subplots()
+    for value, points in lines.items():
+        sizes = sorted(size for (size,) in points)
+        speed = [median(row["rows"] / row["seconds"] for row in points[size,]) for size in sizes]
+        axes.plot(sizes, speed, marker="o", label=f"{value:,} {line}")
+    axes.set(xlabel=x, ylabel="rows a second", title=f"toytip run, by {x}", ylim=(0, None))
+    axes.legend(fontsize="small")
+    return figure
+
+
+def throughput(rows: list[Row]) -> Figure:
+    """Draw the rows a second of every stage of every contender; a line is a contender, a mark a stage."""
+    named = groups(rows, "name")
+    figure = _figure(0.5 * len(named) + 2)
+    axes = figure.subplots()
+    for number, stage in enumerate(dict.fromkeys(stage for row in rows for stage in row["stages"])):
+        speeds = {
+            name: [row["rows"] / row["stages"][stage] for row in side if row["stages"].get(stage)]
+            for (name,), side in named.items()
+        }
+        told = {name: median(speed) for name, speed in speeds.items() if speed}
+        axes.plot(
+            list(told.values()), list(told), linestyle="", marker="osv^D"[number // 10 % 5], color=f"C{number % 10}",
+            label=stage,
+        )  # fmt: skip
+    axes.set(xscale="log", xlabel="rows a second", title=f"Throughput by stage, {rows[0]['rows']:,} rows")
+    axes.grid(alpha=0.3)
+    axes.invert_yaxis()
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _memory(rows: list[Row]) -> Figure:
+    """Draw the memory of the last run of every contender."""
+    figure = _figure()
+    axes = figure.subplots()
+    for (name,), side in groups(rows, "name").items():
+        told = side[-1]["memory"]
+        axes.plot([at for at, _ in told], [mb / 1e3 for _, mb in told], label=name)
+    title = f"Memory over time, {rows[0]['rows']:,} rows"
+    axes.set(xlabel="seconds", ylabel="GB, all processes", title=title, ylim=(0, None))
+    axes.legend(fontsize="small")
+    return figure
+
+
+def _save(figure: Figure, file: Path) -> Path:
+    from matplotlib import pyplot as plt
+
     figure.savefig(file, dpi=110)
     plt.close(figure)
     return file

@@ -2,8 +2,9 @@
 
     python -m benchmarks.scale RESULTS [RESULTS ...] --rows 1.7e9 --workers 16,64,256
 
-A stage's seconds are a constant and so much for every row of a core's share; training pays for every round and row, and
-for every round and rank that its histograms travel through. What no result can tell, the network, is given.
+A stage's seconds are a constant and so much for every row of a core's share; training pays for every round and row. What is no
+stage of its own here (starting, evaluating, the report, manifests, the end) is the rest. What no result can tell is given, and
+added to training: how long the histograms take through the network, for every round and rank.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from benchmarks.results import Row, load
+from benchmarks.arguments import amount, counts, positive
+from benchmarks.quality import judged
+from benchmarks.results import ROW_STAGES, Row, UnfitError, load, ours
 
-ROW_STAGES = ("checksum", "featurize", "preprocess", "infer")
+# The stages that are tasks, and those that have a cost of their own.
+TASKS = (*ROW_STAGES, "infer")
+FITTED = (*TASKS, "train")
 # Of XGBoost's histograms: two doubles a bin, of every feature, for every node but the last level's, half of them built.
 BYTES_A_BIN = 16
 # Seconds that the scheduler takes for a task (`python -m benchmarks.scheduler`), and rows in one.
@@ -37,12 +42,18 @@ class Cost(NamedTuple):
 
 
 def fit(rows: list[Row]) -> dict[str, Cost]:
-    """Fit every stage's cost to runs of toytip, by least squares of relative errors, none below zero."""
-    ours = [row for row in rows if row["name"].startswith("toytip")]
+    """Fit every stage's cost to runs of toytip, by least squares of relative errors, none below zero.
+
+    Raises UnfitError where the runs are of one size: what is constant, and what grows, cannot be told apart.
+    """
+    if len({row["rows"] for row in rows}) < 2:
+        raise UnfitError(
+            "these are not runs of toytip on years of two sizes: there is nothing to fit a cost to"
+        )
     found = {}
-    for stage in (*ROW_STAGES, "train", "the rest"):
-        took = np.array([_seconds(row, stage) for row in ours])
-        share = np.array([_share(row, stage) for row in ours])
+    for stage in (*FITTED, "the rest"):
+        took = np.array([_seconds(row, stage) for row in rows])
+        share = np.array([_share(row, stage) for row in rows])
         weight = 1 / np.maximum(took, 0.1)
         found[stage] = Cost(*nnls(np.stack([weight, share * weight], axis=1), took * weight)[0])
     return found
@@ -50,12 +61,12 @@ def fit(rows: list[Row]) -> dict[str, Cost]:
 
 def _seconds(row: Row, stage: str) -> float:
     if stage == "the rest":
-        return float(row["seconds"] - sum(row["stages"].values()))
+        return float(row["seconds"] - sum(row["stages"].get(name, 0.0) for name in FITTED))
     return float(row["stages"].get(stage, 0.0))
 
 
 def _share(row: Row, stage: str) -> float:
-    if stage == "the rest":  # the driver's own: starting, checking, manifests
+    if stage == "the rest":  # the driver's own, most of it
         return float(row["rows"])
     share = float(row["rows"]) / min(row["workers"], row["cores"])
     return share * row["rounds"] if stage == "train" else share
@@ -75,7 +86,7 @@ def predict(
     """Return the seconds of every stage on `workers` of one core each; `network` in bytes/s, `delay` in seconds."""
     share = rows / workers
     tasks = rows / PARTITION_ROWS * TASK_S
-    told = {stage: max(costs[stage].at(share), tasks) for stage in ROW_STAGES}
+    told = {stage: max(costs[stage].at(share), tasks) for stage in TASKS}
     told["train"] = costs["train"].at(share * rounds)
     histograms = 2 ** (depth - 1) * features * 256 * BYTES_A_BIN
     ring = 2 * (workers - 1) / workers * histograms / network + depth * 2 * (workers - 1) * delay
@@ -88,26 +99,29 @@ def main() -> int:
     """Print the fitted costs, and the prediction."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("results", type=Path, nargs="+")
-    parser.add_argument("--rows", type=float, default=1.7e9)
-    parser.add_argument("--workers", default="16,64,256", help="workers of one core each")
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--depth", type=int, default=8)
-    parser.add_argument("--features", type=int, default=11)
-    parser.add_argument("--network", type=float, default=1.25e9, help="bytes a second between two workers")
-    parser.add_argument("--delay", type=float, default=1e-4, help="seconds from one worker to another")
+    parser.add_argument("--rows", type=amount, default=1.7e9)
+    parser.add_argument("--workers", type=counts, default=[16, 64, 256], help="workers of one core each")
+    parser.add_argument("--rounds", type=positive, default=100)
+    parser.add_argument("--depth", type=positive, default=8)
+    parser.add_argument("--features", type=positive, default=11)
+    parser.add_argument("--network", type=amount, default=1.25e9, help="bytes a second between two workers")
+    parser.add_argument("--delay", type=amount, default=1e-4, help="seconds from one worker to another")
     options = parser.parse_args()
-    rows = [row for file in options.results for row in load(file)]
-    costs = fit(rows)
+    try:
+        rows = [row for file in options.results for row in judged(load(file)) if row["valid"] and ours(row)]
+        costs = fit(rows)
+    except UnfitError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     say = sys.stdout.write
     for stage, cost in costs.items():
         say(
             f"{stage:12s} {cost.fixed:8.2f} s and {cost.row * 1e9:8.2f} ns a row{' and round' * (stage == 'train')}\n"
         )
-    for row in (row for row in rows if row["name"].startswith("toytip")):
+    for row in rows:
         say(
             f"{row['rows']:>12,} rows, {row['workers']} workers: {row['seconds']:.0f} s measured, {_again(costs, row):.0f} s by the model\n"
         )
-    for workers in map(int, options.workers.split(",")):
+    for workers in options.workers:
         told = predict(
             costs, options.rows, workers, rounds=options.rounds, depth=options.depth, features=options.features,
             network=options.network, delay=options.delay,

@@ -17,6 +17,7 @@ import distributed
 import pandas as pd
 import psutil
 
+from benchmarks.arguments import counts, positive
 from toytip import barrier, flow
 from toytip.progress import Progress
 
@@ -24,8 +25,8 @@ from toytip.progress import Progress
 def main() -> int:
     """Print for every number of partitions what it takes to build their graph and to run it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
-    parser.add_argument("--partitions", default="1000,10000,100000")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--partitions", type=counts, default=[1_000, 10_000, 100_000])
+    parser.add_argument("--workers", type=positive, default=2)
     parser.add_argument(
         "--slices", type=int, default=0, help="of a file, handed in one after the other; 0: all at once"
     )
@@ -35,7 +36,7 @@ def main() -> int:
     )
     progress = Progress()
     with cluster, distributed.Client(cluster) as client, dask.config.set({"dataframe.convert-string": False}):
-        for count in map(int, options.partitions.split(",")):
+        for count in options.partitions:
             start = time.perf_counter()
             lazy = dd.from_map(_nothing, range(count), meta=flow.LAZY_DONE, enforce_metadata=False)
             built = time.perf_counter()

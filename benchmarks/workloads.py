@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.harness import Measured
+from toytip.cluster import cores
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Contender:
-    """Someone who does the work: the command, the folder of its predictions, and whether it trains as toytip does."""
+    """Someone who does the work: the command, the folder of its predictions, and whether it trains as toytip does.
+
+    `workers` are processes of a cluster, or threads of the one process.
+    """
 
     name: str
     workers: int
@@ -58,10 +62,9 @@ def toytip(workers: int) -> Contender:
     return Contender(f"toytip-{workers}", workers, command, told)
 
 
-def peer(
-    name: str, *more: str, workers: int = 2, alike: bool = True, whole: bool = True, called: str = ""
-) -> Contender:
-    """Return a peer, by the name of its module, with more of its flags."""
+def peer(name: str, *more: str, alike: bool = True, whole: bool = True, called: str = "") -> Contender:
+    """Return a peer, by the name of its module, with more of its flags; it has all cores, as toytip does."""
+    workers = cores()
 
     def command(task: Task, out: Path) -> list[str]:
         return [

@@ -33,7 +33,7 @@ class Peer:
         parser.add_argument("--rounds", type=int, default=100)
         parser.add_argument("--max-depth", type=int, default=8)
         parser.add_argument("--eta", type=float, default=0.1)
-        parser.add_argument("--workers", type=int, default=2)
+        parser.add_argument("--workers", type=int, default=2, help="threads, or workers of a cluster")
         parser.add_argument("--learn-from", type=int, default=1, help="months, of the original's way alone")
         self.options = parser.parse_args()
         self.files = sorted(self.options.source.glob("*.parquet"))
