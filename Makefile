@@ -12,8 +12,9 @@ help:
 	@echo "make coverage the tests again, with the lines that they reach, workers and all"
 	@echo "make test-store   the store's promises on a real S3 server, which it installs"
 	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
-	@echo "make test-cluster runs on several hosts (network namespaces: as root), by SSH and by Slurm; prints the figures"
-	@echo "make test-deploy  docker-compose reads its file; the images are built and run (as root, with buildah)"
+	@echo "make test-cluster runs on several hosts (network namespaces), by SSH, by Slurm and from images: as root; installs"
+	@echo "              Debian's packages for it, where they lack; prints the figures"
+	@echo "make test-deploy  of these the last: docker-compose reads its file; the images are built and run"
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
 	@echo "make test-browser what a person sees in a browser: chromium, which it installs where it can"
 	@echo "make examples executes the notebooks in place; TOYTIP_EXAMPLE_SOURCE names real months of 2020"
@@ -63,13 +64,16 @@ test-store: $(STORE_STAMP)
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/test_faults.py $(ARGS)
 
+# sshd, Slurm, buildah: `tests.system` takes from apt what lacks, or says why it cannot, and what is skipped then.
 CLUSTER_STAMP := .venv/.cluster-installed
 $(CLUSTER_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,object-store,ssh,slurm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,object-store,ssh,slurm,deploy]'
 	@touch $@
 
 test-cluster: $(CLUSTER_STAMP)
-	$(BIN)/python -m pytest -m hosts tests/test_hosts.py tests/test_deployers.py tests/test_cluster.py $(ARGS)
+	$(BIN)/python -m tests.system
+	$(BIN)/python -m pytest -m 'hosts or deploy' tests/test_cluster_files.py tests/test_deploy.py tests/test_cluster.py \
+	  tests/test_deployers.py tests/test_hosts.py $(ARGS)
 
 DEPLOY_STAMP := .venv/.deploy-installed
 $(DEPLOY_STAMP): $(STAMP)
@@ -77,6 +81,7 @@ $(DEPLOY_STAMP): $(STAMP)
 	@touch $@
 
 test-deploy: $(DEPLOY_STAMP)
+	$(BIN)/python -m tests.system images hosts
 	$(BIN)/python -m pytest -m deploy tests/test_cluster_files.py tests/test_deploy.py $(ARGS)
 
 test-volume: $(STAMP)

@@ -12,20 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TOOLS = ("buildah", "mmdebstrap", "ip", "nsenter")
-
-
-def lacking() -> str | None:
-    """Return why no image can be built here; None where it can."""
-    if os.geteuid():
-        return "an image is built as root, and a network made"
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    return (
-        f"{', '.join(missing)} not here: apt install buildah mmdebstrap iproute2 util-linux"
-        if missing
-        else None
-    )
-
 
 class Builder:
     """Buildah, with a storage of its own."""

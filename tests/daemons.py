@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-# OpenSSH and Slurm come from the system's packages.
-no_sshd = (
-    "" if os.geteuid() == 0 and shutil.which("sshd", path="/usr/sbin:/usr/bin") else "root and openssh-server"
-)
-no_slurm = (
-    ""
-    if os.geteuid() == 0 and shutil.which("slurmctld", path="/usr/sbin:/usr/bin")
-    else "root, slurmctld, slurmd"
-)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,9 +21,6 @@ CLONE_NEWNET = 0x40000000
 NETWORK = "10.77.0"
 ADDRESSES = {"scheduler": 1, "w1": 11, "w2": 12, "w3": 13, "s3": 50, "client": 100}
 WORKERS = ("w1", "w2", "w3")
-missing = next(
-    (why for there, why in [(os.geteuid() == 0, "root"), (shutil.which("ip"), "iproute2")] if not there), ""
-)
 
 
 def address(host: str) -> str:

@@ -22,6 +22,7 @@ import toytip
 from tests import containers
 from tests.conftest import summary_of
 from tests.deployment import COMPOSE, ROOT, service_faults
+from tests.system import lacking
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
 # Made once, kept beside the virtual environment's own files, and gone with `make clean`.
@@ -158,7 +159,7 @@ def builder(tmp_path_factory):
 
     With TOYTIP_TEST_IMAGES the storage is kept in that folder, and the next run builds what has changed.
     """
-    if why := containers.lacking():
+    if why := lacking("images", "hosts"):
         pytest.skip(why)
     kept = os.environ.get("TOYTIP_TEST_IMAGES")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("images")

@@ -11,6 +11,7 @@ import pytest
 from tests import daemons
 from tests import hosts as of
 from tests.conftest import summary_of, toytip
+from tests.system import lacking
 
 pytestmark = pytest.mark.hosts
 OPTIONS = ("--rounds", 5, "--partition-rows", 500, "--json")
@@ -83,7 +84,7 @@ def check_elastic(synthetic, folder, booster, **env):
         assert summary_of(toytip("cluster", "down", "lab", "--json", **env))["ended"]
 
 
-@pytest.mark.skipif(bool(daemons.no_sshd), reason=f"a private sshd needs {daemons.no_sshd}")
+@pytest.mark.skipif(bool(lacking("ssh")), reason=lacking("ssh"))
 def test_ssh(synthetic, tmp_path, booster, lab):
     port = free_port()
     daemons.keys(tmp_path)
@@ -105,7 +106,7 @@ def test_ssh(synthetic, tmp_path, booster, lab):
         check(synthetic, tmp_path, booster)
 
 
-@pytest.mark.skipif(bool(of.missing or daemons.no_slurm), reason=f"a private Slurm needs {daemons.no_slurm}")
+@pytest.mark.skipif(bool(lacking("hosts", "slurm")), reason=lacking("hosts", "slurm"))
 def test_slurm(synthetic, tmp_path, booster, lab):
     """On a host of its own: Slurm wants an address that is no loopback."""
     options = {

@@ -6,15 +6,17 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests import weed
+from tests import moments, weed
 from tests.conftest import cluster_of, started, summary_of, toytip, wait_for
 from tests.undisturbed import TALLY, check_nothing_half, count_rows
 from toytip.s3 import Bucket, has_credentials, s3
@@ -125,9 +127,10 @@ def test_a_run_on_an_object_store_is_killed(number, moment, delay, server, calm)
 
 
 # Long enough to be struck ten times while it trains; every ten rounds leave a checkpoint.
+ROUNDS = 400
 LONG = (
     "--rounds",
-    400,
+    ROUNDS,
     "--early-stop",
     0,
     "--max-depth",
@@ -139,14 +142,19 @@ LONG = (
     "--explain",
     "--json",
 )
-MOMENTS = [
-    *(("preprocess:", 0.4 + 0.35 * k) for k in range(10)),  # training begins soon after it is said why
-    *(("featurize:", 0.02 + 0.12 * k) for k in range(5)),
-    *(("infer:", 0.02 + 0.12 * k) for k in range(5)),
+# Before the first round; when so many rounds have been kept, every other time half-way to the next checkpoint; the last ones.
+TRAINING = ("rows are taken", "ranks meet", 10, 60, 110, 160, 210, 260, 320, 380)
+# When so many twentieths of a table's parts are whole.
+ROWS = [
+    (stage, table, share)
+    for stage, table in (("featurize", "features"), ("infer", "predictions"))
+    for share in (0, 4, 8, 12, 16)
 ]
 SIGNALS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
 # A worker that says nothing for so long is taken for frozen: a minute otherwise.
 NOTICED = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
+# When the blows fell.
+WHEN: defaultdict[str, list[str]] = defaultdict(list)
 
 
 @pytest.fixture(scope="module")
@@ -154,12 +162,6 @@ def steady(synthetic, tmp_path_factory):
     """The store of an undisturbed run of many rounds, and its summary."""
     root = tmp_path_factory.mktemp("steady")
     return root, summary_of(toytip("run", "--source", synthetic, "--store", root, *LONG))
-
-
-def workers_under(run):
-    """Return the two worker processes of a run, the first started first; XGBoost's tracker comes after them."""
-    server = next(child for child in psutil.Process(run.pid).children() if child.children())
-    return sorted(server.children(), key=lambda child: child.create_time())[:2]
 
 
 def finish(run, store, undisturbed):
@@ -172,27 +174,71 @@ def finish(run, store, undisturbed):
     TALLY["survived"] += 1
 
 
+@contextlib.contextmanager
+def under_way(synthetic, folder, **env):
+    """Start a long run with a scratch disk of its own; yield it, its store and that disk."""
+    scratch = folder / "scratch"
+    command = ("run", "--source", synthetic, "--store", folder / "store", *LONG)
+    with started(*command, DASK_TEMPORARY_DIRECTORY=str(scratch), **env) as run:
+        yield run, Store(str(folder / "store"), "dev"), scratch
+
+
+def hit(run, what, number):
+    """Strike one of the two workers."""
+    os.kill(moments.processes(run)[number // 2 % 2].pid, SIGNALS[what])
+
+
+def struck(what, where, when, *, inside):
+    """Count a blow, whether it fell inside, and when."""
+    TALLY[f"worker {what}, {where}"] += 1
+    TALLY[f"worker {what}, inside {where}"] += inside
+    WHEN[f"worker {what}, {where}"].append(when)
+    assert inside, f"struck too late: {when}"
+
+
 @pytest.mark.parametrize("what", SIGNALS)
-@pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(MOMENTS)])
-def test_a_worker_is_lost_at_any_moment(number, moment, delay, what, synthetic, steady, tmp_path):
-    with started("run", "--source", synthetic, "--store", tmp_path, *LONG, **NOTICED) as run:
-        wait_for(run, moment)
-        time.sleep(delay)
-        os.kill(workers_under(run)[number % 2].pid, SIGNALS[what])
-        TALLY[f"worker {what}, {'training' if moment == 'preprocess:' else 'row stages'}"] += 1
-        finish(run, Store(str(tmp_path), "dev"), steady)
+@pytest.mark.parametrize(("number", "moment"), list(enumerate(TRAINING)))
+def test_a_worker_is_lost_in_training(number, moment, what, synthetic, steady, tmp_path):
+    with under_way(synthetic, tmp_path, **NOTICED) as (run, store, scratch):
+        if moment == "rows are taken":  # a rank keeps its codes there
+            moments.until(run, lambda: any(scratch.glob("*/worker-*/tmp*")))
+        elif moment == "ranks meet":
+            wait_for(run, "train:")
+            moments.until(run, lambda: len(moments.processes(run)) > 2)
+        else:
+            moments.at_round(run, store, moment, between=number % 2 == 1)
+        hit(run, what, number)
+        inside = moments.in_training(store, ROUNDS)
+        wait_for(run, moments.LOST)
+        kept = moments.rounds_kept(store)  # it has not begun again: what it had when it was struck
+        assert (kept > 0) == isinstance(moment, int)
+        struck(what, "training", f"round {kept}-{kept + 9}" if kept else moment, inside=inside)
+        finish(run, store, steady)
+
+
+@pytest.mark.parametrize("what", SIGNALS)
+@pytest.mark.parametrize(("number", "stage", "table", "share"), [(n, *m) for n, m in enumerate(ROWS)])
+def test_a_worker_is_lost_in_a_row_stage(number, stage, table, share, what, synthetic, steady, tmp_path):
+    parts = moments.parts_of(steady, table)
+    with under_way(synthetic, tmp_path, **NOTICED) as (run, store, _):
+        wait_for(run, f"{stage}:")
+        moments.at_part(run, store, table, parts * share // 20)
+        hit(run, what, number)
+        inside, kept = moments.in_making(store, table, parts), moments.parts_kept(store, table)
+        struck(what, "row stages", f"{stage} {kept} of {parts}", inside=inside)
+        finish(run, store, steady)
 
 
 def test_two_workers_are_lost_one_after_the_other(synthetic, steady, tmp_path):
-    with started("run", "--source", synthetic, "--store", tmp_path, *LONG) as run:
-        wait_for(run, "preprocess:")
-        time.sleep(1.5)
-        first, second = workers_under(run)
+    with under_way(synthetic, tmp_path) as (run, store, _):
+        moments.at_round(run, store, 110)
+        first, second = moments.processes(run)[:2]
         os.kill(first.pid, signal.SIGKILL)
         time.sleep(0.3)
         os.kill(second.pid, signal.SIGKILL)
         TALLY["two workers killed, 0.3 s apart"] += 1
-        finish(run, Store(str(tmp_path), "dev"), steady)
+        wait_for(run, moments.LOST)
+        finish(run, store, steady)
 
 
 def preloaded(folder, code):
@@ -245,22 +291,24 @@ def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
     TALLY["poison partition named"] += 1
 
 
-@pytest.mark.parametrize("moment", ["featurize:", "preprocess:", "infer:"])
-def test_the_scheduler_is_lost(moment, synthetic, steady, tmp_path):
+@pytest.mark.parametrize("stage", ["featurize", "train", "infer"])
+def test_the_scheduler_is_lost(stage, synthetic, steady, tmp_path):
     """It is said in one line; the next run goes on from what is whole."""
     command = ("run", "--source", synthetic, "--store", tmp_path, *LONG)
+    store = Store(str(tmp_path), "dev")
     with cluster_of(tmp_path, 2) as (address, scheduler, _), started(*command, "--scheduler", address) as run:
-        wait_for(run, moment)
-        while not list((tmp_path / "dev" / "_staging").rglob("*.json")):  # a part that is whole
-            time.sleep(0.05)
-        time.sleep(1.0 if moment == "preprocess:" else 0.3)
+        if stage == "train":
+            moments.at_round(run, store, 60)
+        else:
+            moments.at_part(run, store, "features" if stage == "featurize" else "predictions", 3)
         scheduler.kill()
         _, said = run.communicate(timeout=200)
         assert run.returncode == 1, said
         assert "Traceback" not in said, said
+        assert not re.search(rf"^{stage} +\d+ done", said, re.MULTILINE), said
         TALLY["scheduler killed"] += 1
     again = toytip(*command)
-    count_rows(Store(str(tmp_path), "dev"), summary_of(again), steady)
+    count_rows(store, summary_of(again), steady)
     assert "taken over" in again.stderr
     TALLY["survived"] += 1
 
@@ -305,8 +353,9 @@ def test_a_full_scratch_disk(synthetic, steady, tmp_path):
 def test_the_figures(capsys):
     TALLY.update({"rows lost": 0, "rows doubled": 0})
     harmless = ("survived", "went on from whole parts", "poison partition named", "rows lost", "rows doubled")
-    kills = sum(count for name, count in TALLY.items() if name not in harmless)
+    kills = sum(count for name, count in TALLY.items() if name not in harmless and "inside" not in name)
     with capsys.disabled():
-        print("\n\n" + "\n".join(f"{name:<32}{TALLY[name]:>6}" for name in TALLY))  # noqa: T201
+        print("\n\n" + "\n".join(f"{name:<36}{TALLY[name]:>6}" for name in TALLY))  # noqa: T201
+        print("\n".join(f"{name}: {', '.join(when)}" for name, when in WHEN.items()))  # noqa: T201
     assert kills == TALLY["survived"]
     assert TALLY["rows lost"] == TALLY["rows doubled"] == 0

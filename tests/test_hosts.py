@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import daemons, weed
+from tests import daemons, moments, weed
 from tests import hosts as of
-from tests.conftest import started, summary_of, toytip, wait_for
+from tests.conftest import started, summary_of, toytip
+from tests.system import lacking
 from tests.undisturbed import TALLY, check_nothing_half, count_rows
 from toytip.s3 import Bucket, has_credentials, s3
 from toytip.store import Store
@@ -26,15 +27,14 @@ from toytip.values import Access
 
 pytestmark = [
     pytest.mark.hosts,
-    pytest.mark.skipif(bool(of.missing), reason=f"network namespaces need {of.missing}"),
+    pytest.mark.skipif(bool(lacking("hosts")), reason=lacking("hosts")),
     pytest.mark.timeout(600),
 ]
+ROUNDS = 400
 OPTIONS = (
-    "--rounds", 400, "--early-stop", 0, "--max-depth", 6, "--partition-rows", 500, "--explain", "--json",
+    "--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6, "--partition-rows", 500, "--explain", "--json",
 )  # fmt: skip
 SECONDS: dict[str, float] = {}
-# A training begins about so long after it is said why; the row stages at once.
-MOMENTS = {"row stages": ("featurize:", 0.1), "training": ("train:", 1.5)}
 CUT_S = 8
 
 
@@ -100,13 +100,13 @@ def run_struck(network, calm, name, where, strike=None):
     """Run over S3, do something to the hosts meanwhile, and compare with the undisturbed run."""
     _, server = network
     root = f"s3://{weed.PRIVATE}/{name.replace(' ', '-').replace(',', '')}"
+    store = Store(root, "dev", Access(server.endpoint))
     with started("run", "--source", f"s3://{weed.PRIVATE}/in", "--store", root, *OPTIONS, *where) as run:
         if strike is not None:
-            strike(run)
+            strike(run, store)
         out, said = run.communicate(timeout=500)
         assert run.returncode == 0, said
     summary = json.loads(out)
-    store = Store(root, "dev", Access(server.endpoint))
     count_rows(store, summary, calm)
     check_nothing_half(store, calm)
     SECONDS[name] = summary["seconds"]
@@ -136,15 +136,19 @@ def cut_for_good(hosts):
 FAULTS = {"host killed": kill, f"link cut {CUT_S} s": cut_for_a_while, "link cut for good": cut_for_good}
 
 
-@pytest.mark.parametrize("stage", MOMENTS)
+@pytest.mark.parametrize("stage", ["row stages", "training"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_host_is_lost(fault, stage, network, calm, cluster):
-    moment, delay = MOMENTS[stage]
+    parts = moments.parts_of(calm, "features")
 
-    def strike(run):
-        wait_for(run, moment)
-        time.sleep(delay)
-        assert run.poll() is None
+    def strike(run, store):
+        if stage == "training":
+            moments.at_round(run, store, 60)
+            inside = moments.in_training(store, ROUNDS)
+        else:
+            moments.at_part(run, store, "features", 3)
+            inside = moments.in_making(store, "features", parts)
+        assert inside
         FAULTS[fault](network[0])
         TALLY["struck"] += 1
 
@@ -165,7 +169,7 @@ def test_a_slow_line(line, network, calm, cluster):
             hosts.slow(host, "delay", "0ms")
 
 
-@pytest.mark.skipif(bool(daemons.no_sshd), reason=f"a private sshd needs {daemons.no_sshd}")
+@pytest.mark.skipif(bool(lacking("ssh")), reason=lacking("ssh"))
 def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
     """What cluster/README.md has under that title is run word for word; the files of the hosts are their own."""
     hosts, server = network

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,24 @@ def test_a_disk_is_a_place(tmp_path):
     disk.remove(["a/one", "a/two", "a/none"])
     assert not (tmp_path / "a").exists()
     assert [path.name for path in tmp_path.rglob("*")] == ["b", "three"]
+
+
+def test_a_folder_may_be_published_while_it_is_listed(tmp_path):
+    """A run that lists what others have made meets folders that go away at that moment."""
+    place = Disk(str(tmp_path))
+    mover = """
+import itertools, pathlib, sys
+root = pathlib.Path(sys.argv[1])
+for number in itertools.count():
+    made = root / "making" / str(number)
+    for table in "abcdefgh":
+        (made / table).mkdir(parents=True)
+    made.rename(root / f"v{number}")
+"""
+    with subprocess.Popen([sys.executable, "-c", mover, tmp_path]) as moving:
+        try:
+            while not (tmp_path / "v300").exists():
+                assert moving.poll() is None
+                assert place.files("making") == {}
+        finally:
+            moving.kill()

@@ -93,6 +93,12 @@ def scheme_of(uri: str) -> str:
     return scheme.lower()
 
 
+def _unless_gone(error: OSError) -> None:
+    """Go on with a listing where a folder is gone by now (another run has just published it), or is not for us to see."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        raise error
+
+
 @dataclass(frozen=True)
 class Disk:
     """A folder that this machine, or all machines of the cluster, can reach as a path."""
@@ -145,13 +151,13 @@ class Disk:
 
     def files(self, folder: str) -> dict[str, Info]:
         """See Place."""
-        found = {}
-        for path in self.path(folder).rglob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file():
-                    stat = path.stat()
-                    name = path.relative_to(self.root).as_posix()
-                    found[name] = Info(stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
+        found: dict[str, Info] = {}
+        for above, _, names in os.walk(self.path(folder), onerror=_unless_gone):
+            for path in (Path(above, name) for name in names):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_file():
+                        stat, key = path.stat(), path.relative_to(self.root).as_posix()
+                        found[key] = Info(stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
         return found
 
     def copy(self, source: str, target: str) -> None:
