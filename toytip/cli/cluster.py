@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ from toytip.cli.options import (
     ThreadsOption,
     WorkersOption,
 )
-from toytip.cli.shell import settings_of, tell
+from toytip.cli.shell import settings_of, tell, terminate
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
@@ -52,6 +53,7 @@ def up(
     settings = settings_of({**locals(), "cluster": name}, workers_needed=False)
     from toytip.cluster import standing
 
+    signal.signal(signal.SIGTERM, terminate)
     address = standing.up(settings)
     said = f"{name} is up at {address}; `toytip cluster down {name}` ends it"
     tell(json_, {"cluster": name, "address": address}, said)

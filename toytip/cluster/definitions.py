@@ -14,6 +14,10 @@ from toytip.errors import ConfigError
 Kind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
 # What a setting of the same name, from a flag or anywhere else, goes before.
 SIZES = ("workers", "threads_per_worker", "memory_limit", "adapt", "tls_ca_file", "tls_cert", "tls_key")
+NEEDED = {
+    "ssh": ("hosts",), "existing": ("scheduler",), "compose": ("manifest", "scheduler"),
+    "kubernetes": ("manifest", "scheduler"),
+}  # fmt: skip
 FILE = "clusters.toml"
 
 
@@ -57,9 +61,11 @@ def definition(settings: Settings) -> Definition:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"cluster {name}: {where}: {first['msg'].lower()}; see cluster/{FILE}") from None
-    needed = {"ssh": "hosts", "existing": "scheduler", "compose": "scheduler", "kubernetes": "manifest"}
-    if (key := needed.get(found.kind)) and not getattr(found, key):
-        raise ConfigError(f"cluster {name}: a cluster of kind {found.kind} needs {key}; see cluster/{FILE}")
+    for key in NEEDED.get(found.kind, ()):
+        if not getattr(found, key):
+            raise ConfigError(
+                f"cluster {name}: a cluster of kind {found.kind} needs {key}; see cluster/{FILE}"
+            )
     return found
 
 
