@@ -119,7 +119,16 @@ def test_hosts_that_are_none_are_refused_before_anything_is_written(hosts, tmp_p
 
 
 @pytest.mark.parametrize(
-    "host", ["::1", "localhost", "Node-1.example", "*.lab.example", "toytip-scheduler.toytip.svc", "xn--tda"]
+    "host",
+    [
+        "::1",
+        "localhost",
+        "Node-1.example",
+        "*.lab.example",
+        "toytip-scheduler.toytip.svc",
+        "xn--tda",
+        "1node",
+    ],
 )
 def test_hosts_as_they_are_written(host, tmp_path):
     assert certs.make(tmp_path, [host])

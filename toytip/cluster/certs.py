@@ -19,8 +19,9 @@ SIGNED_DAYS = 397
 # Clocks of hosts differ a little; a certificate is good from a little before it was made.
 BEFORE = dt.timedelta(minutes=10)
 NODE, CLIENT = "node", "client"
-# What DNS takes, as ASCII; the last label is no number, or it would be an address with a mistake in it.
-NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]*[a-z0-9])?\.)*[a-z_]([a-z0-9_-]*[a-z0-9])?", re.IGNORECASE)
+# What DNS takes, as ASCII; a last label of digits alone would be an address with a mistake in it.
+LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9])?"
+NAME = re.compile(rf"(\*\.)?({LABEL}\.)*(?=[0-9]*[a-z_-]){LABEL}", re.IGNORECASE)
 
 
 def make(folder: Path, hosts: Sequence[str]) -> list[Path]:
