@@ -108,6 +108,30 @@ def test_certificates(tmp_path):
     assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == ["10.0.0.1"]
 
 
+@pytest.mark.parametrize("hosts", ["", " , ", "10.0.0.1:8786", "a,http://x", "ü", "10.0.0.256", "a b", "-a"])
+def test_hosts_that_are_none_are_refused_before_anything_is_written(hosts, tmp_path):
+    done = toytip("cluster", "certs", "--out", tmp_path / "tls", f"--hosts={hosts}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "error: --hosts " in done.stderr
+    assert not (tmp_path / "tls").exists()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "::1",
+        "localhost",
+        "Node-1.example",
+        "*.lab.example",
+        "toytip-scheduler.toytip.svc",
+        "xn--tda",
+        "1node",
+    ],
+)
+def test_hosts_as_they_are_written(host, tmp_path):
+    assert certs.make(tmp_path, [host])
+
+
 def test_certificates_are_renewed_by_the_same_authority_and_never_overwritten(tmp_path):
     first = {path.name: path.read_bytes() for path in certs.make(tmp_path, ["a"])}
     with pytest.raises(ConfigError, match=r"node\.pem is there already"):

@@ -35,8 +35,9 @@ def lab(tmp_path, monkeypatch):
     monkeypatch.setenv("TOYTIP_STATE", str(tmp_path / "state"))
 
     def define(**definition):
-        done = toytip("cluster", "certs", "--out", tmp_path / "tls")
-        assert done.returncode == 0, done.stderr
+        if not (tmp_path / "tls").exists():
+            done = toytip("cluster", "certs", "--out", tmp_path / "tls")
+            assert done.returncode == 0, done.stderr
         tls = {"tls_ca_file": "ca.pem", "tls_cert": "node.pem", "tls_key": "node.key"}
         files = {name: str(tmp_path / "tls" / file) for name, file in tls.items()}
         monkeypatch.setenv("TOYTIP_CLUSTERS", json.dumps({"lab": {**definition, **files}}))
@@ -119,3 +120,7 @@ def test_slurm(synthetic, tmp_path, booster, lab):
     with of.built(tmp_path / "hosts") as hosts, of.inside(hosts, "client"), daemons.slurm(tmp_path) as env:
         check(synthetic, tmp_path, booster, **env)
         check_elastic(synthetic, tmp_path, booster, **env)
+        lab(kind="slurm", memory_limit="1500MB", options={**options, "queue": "nowhere"})
+        refused = toytip("cluster", "up", "lab", **env)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
+        assert "no job could be submitted: sbatch: error: Batch job submission failed" in refused.stderr

@@ -29,7 +29,7 @@ STOPPED = "stopped; nothing half-made was left behind"
 def settings_of(given: Mapping[str, object], *, workers_needed: bool = True) -> Settings:
     """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
     if workers_needed:
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, terminate)
     from toytip.config import Settings, export_credentials
 
     export_credentials()
@@ -105,7 +105,7 @@ def tell(as_json: bool, value: dict[str, Any], *lines: str) -> None:
         typer.echo(line)
 
 
-def _terminate(_signal: int, _frame: Any) -> None:
+def terminate(_signal: int, _frame: Any) -> None:
     """End on SIGTERM as on Ctrl-C: clean up, leave no worker behind."""
     raise KeyboardInterrupt
 

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,21 @@ SIGNED_DAYS = 397
 # Clocks of hosts differ a little; a certificate is good from a little before it was made.
 BEFORE = dt.timedelta(minutes=10)
 NODE, CLIENT = "node", "client"
+# What DNS takes, as ASCII; a last label of digits alone would be an address with a mistake in it.
+LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9])?"
+NAME = re.compile(rf"(\*\.)?({LABEL}\.)*(?=[0-9]*[a-z_-]){LABEL}", re.IGNORECASE)
 
 
 def make(folder: Path, hosts: Sequence[str]) -> list[Path]:
     """Make `ca`, `node` and `client` in a folder, each a `.pem` and a `.key`; return the files that were made.
 
     An authority that is there already signs the rest. The node's certificate names all hosts.
-    Raises ConfigError where a file that would be made is there, or cannot be written.
+    Raises ConfigError where a host is none, and where a file that would be made is there, or cannot be written.
     """
+    if not hosts:
+        raise ConfigError("--hosts names no host; give names or addresses, with commas")
+    for host in hosts:
+        _check(host)
     there = [path for name in (NODE, CLIENT) for path in _files(folder, name) if path.exists()]
     certificate, key = _files(folder, "ca")
     if there or certificate.exists() != key.exists():
@@ -39,6 +47,18 @@ def make(folder: Path, hosts: Sequence[str]) -> list[Path]:
         return [*made, *_signed(folder, NODE, hosts), *_signed(folder, CLIENT, ())]
     except (OSError, ValueError) as error:
         raise ConfigError(f"certificates cannot be made in {folder}: {error}") from None
+
+
+def _check(host: str) -> None:
+    """Raise ConfigError for what is neither an address nor a name."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return
+    if not NAME.fullmatch(host):
+        raise ConfigError(
+            f"--hosts {host}: a host is a name or an address, as node1.example or 10.0.0.1: no scheme, no port, "
+            "no letters but those of ASCII"
+        )
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from toytip.cluster import elastic, tls
-from toytip.cluster.definitions import definition
+from toytip.cluster.definitions import Definition, definition
 from toytip.cluster.deploy import deploy
+from toytip.cluster.knock import ANSWER_S, knock, way_out
 from toytip.cluster.standing import address_of, starts_here
 from toytip.config import Settings, mask
 from toytip.errors import ClusterError
 
-ANSWER_S = 12
 # A model of many rounds is one value of the graph, and sent once: nothing to warn of.
 LARGE_GRAPH = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
@@ -63,14 +63,19 @@ def _quietly(settings: Settings) -> Iterator[None]:
 @contextlib.contextmanager
 def owned(settings: Settings) -> Iterator[Any]:
     """Yield a client of workers that end with the context. Raises ClusterError."""
-    import distributed
-
-    with _quietly(settings), deploy(settings) as deployer, distributed.Client(deployer) as client:
+    with _quietly(settings), deploy(settings) as deployer, _client(deployer, settings) as client:
         elastic.begin(client, settings)
         limits = elastic.bounds(settings)
         fewest = limits[0] if limits else settings.workers or 1
-        _wait(client, max(1, fewest) if starts_here(settings) else 1, definition(settings).wait)
+        _wait(client, max(1, fewest) if starts_here(settings) else 1, settings)
         yield client
+
+
+def _client(deployer: Any, settings: Settings) -> contextlib.AbstractContextManager[Any]:
+    """Return a client of what a deployer has started: Dask's cluster object, or an address."""
+    import distributed
+
+    return reach(deployer, settings) if isinstance(deployer, str) else distributed.Client(deployer)
 
 
 @contextlib.contextmanager
@@ -79,20 +84,20 @@ def reach(address: str, settings: Settings) -> Iterator[Any]:
     import distributed
 
     if (current := _current(address)) is not None:
-        _wait(current, 1, definition(settings).wait)
+        _wait(current, 1, settings)
         yield current
         return
     tls.check_scheme(address, settings)
+    if why := knock(address, settings):
+        raise ClusterError(why)
     try:
         client = distributed.Client(address, security=tls.security(settings), timeout=ANSWER_S)
     except (OSError, ValueError, TimeoutError, ImportError) as error:
         raise ClusterError(
-            tls.reason(address, settings)
-            or f"no Dask scheduler answers at {mask(address)} ({type(error).__name__}); "
-            "start one with `dask scheduler`, or leave out --scheduler"
+            f"the scheduler at {mask(address)} has gone ({type(error).__name__}); {way_out(settings)}"
         ) from None
     with client:
-        _wait(client, 1, definition(settings).wait)
+        _wait(client, 1, settings)
         yield client
 
 
@@ -107,13 +112,22 @@ def _current(address: str) -> Any:
     return None
 
 
-def _wait(client: Any, workers: int, seconds: int) -> None:
+def _wait(client: Any, workers: int, settings: Settings) -> None:
+    found = definition(settings)
     try:
-        client.wait_for_workers(workers, timeout=seconds)
+        client.wait_for_workers(workers, timeout=found.wait)
     except TimeoutError:
-        raise ClusterError(
-            f"no worker has come within {seconds} s; start one with `dask worker ADDRESS`"
-        ) from None
+        raise ClusterError(f"no worker has come within {found.wait} s; {_where_to_look(found)}") from None
+
+
+def _where_to_look(found: Definition) -> str:
+    """Return what tells why workers do not come: whoever starts them knows."""
+    jobs = f"{found.options.get('log_directory', 'this folder')}/slurm-*.out"
+    return {
+        "slurm": f"`squeue --me` tells whether their jobs wait, and {jobs} why they ended",
+        "kubernetes": "`kubectl get pods` and `kubectl describe pod` in their namespace tell why",
+        "compose": f"`docker compose --file {found.manifest} logs worker` tells why",
+    }.get(found.kind, "start one with `dask worker ADDRESS`")
 
 
 def answers(client: Any) -> bool:

@@ -19,11 +19,16 @@ TAKES: dict[Kind, tuple[str, ...]] = {
     "local": SIZES,
     "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "tls_on_hosts", "options"),
     "slurm": (*SIZES, "options"),
-    "kubernetes": ("manifest", "options"),
+    "kubernetes": ("workers", "manifest", "scheduler"),
     "compose": ("workers", "manifest", "scheduler"),
     "existing": ("scheduler",),
 }
-NEEDS = {"ssh": "hosts", "existing": "scheduler", "compose": "scheduler", "kubernetes": "manifest"}
+NEEDS = {
+    "ssh": ("hosts",),
+    "existing": ("scheduler",),
+    "compose": ("manifest", "scheduler"),
+    "kubernetes": ("manifest", "scheduler"),
+}
 FILE = "clusters.toml"
 
 
@@ -77,8 +82,8 @@ def definition(settings: Settings) -> Definition:
 def _amiss(found: Definition) -> str | None:
     """Return what a cluster of its kind lacks, or has and would not obey."""
     takes = TAKES[found.kind]
-    if (key := NEEDS.get(found.kind)) and not getattr(found, key):
-        return f"a cluster of kind {found.kind} needs {key}"
+    if missing := [key for key in NEEDS.get(found.kind, ()) if not getattr(found, key)]:
+        return f"a cluster of kind {found.kind} needs {missing[0]}"
     if found.model_fields_set >= {"workers", "adapt"}:
         return "workers and adapt: only one of them"
     if unfit := sorted(found.model_fields_set - {*COMMON, *takes}):

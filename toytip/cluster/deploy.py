@@ -11,22 +11,23 @@ from typing import Any
 from toytip.cluster import tls
 from toytip.cluster.definitions import Definition, definition
 from toytip.cluster.elastic import bounds
+from toytip.cluster.kubernetes import kubernetes
 from toytip.cluster.local import local
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
-EXTRAS = {"ssh": "asyncssh", "slurm": "dask_jobqueue", "kubernetes": "dask_kubernetes"}
+EXTRAS = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
 
 
 def deploy(settings: Settings) -> Any:
-    """Start the cluster that the settings name, the default one on this machine; Dask's cluster object.
+    """Start the cluster that the settings name, the default one on this machine.
 
-    Raises ClusterError where an extra is missing, or the deployer fails.
+    Returns what ends it with its context: Dask's cluster object, or what yields the scheduler's address. Raises ClusterError where an extra is missing, or the deployer fails.
     """
     found = definition(settings)
     if extra := EXTRAS.get(found.kind):
         _need(found.kind, extra)
-    start = {"local": lambda s, _: local(s), "ssh": _ssh, "slurm": _slurm, "kubernetes": _kubernetes}[
+    start = {"local": lambda s, _: local(s), "ssh": _ssh, "slurm": _slurm, "kubernetes": kubernetes}[
         found.kind
     ]
     try:
@@ -89,20 +90,26 @@ def _slurm(settings: Settings, found: Definition) -> Any:
     from dask_jobqueue import SLURMCluster
 
     limits, threads = bounds(settings), settings.threads_per_worker or 1
-    options = dict(found.options)
+    options = {"n_workers": limits[0] if limits else settings.workers or 1, **found.options}
+    jobs = options.pop("n_workers")
     scheduler = _merged(options, "scheduler_options", dashboard_address="127.0.0.1:8787")
-    return SLURMCluster(**{
+    cluster = SLURMCluster(**{
         "cores": threads, "processes": 1, "memory": settings.memory_limit or "4GB", "silence_logs": logging.CRITICAL,
-        "n_workers": limits[0] if limits else settings.workers or 1,
         "security": tls.security(settings) if tls.encrypted(settings) else None,
         **options, "scheduler_options": scheduler,
     })  # fmt: skip
+    try:
+        cluster.sync(_submit, cluster, jobs)
+    except BaseException:
+        cluster.close()
+        raise
+    return cluster
 
 
-def _kubernetes(settings: Settings, found: Definition) -> Any:
-    """Have the Dask operator make what the manifest says; an address of the scheduler is forwarded to this machine."""
-    from dask_kubernetes.operator import KubeCluster
-
-    return KubeCluster(
-        custom_cluster_spec=found.manifest, security=tls.security(settings), quiet=True, **found.options
-    )
+async def _submit(cluster: Any, jobs: int) -> None:
+    """Submit a job for each worker, and wait until all are: Dask would keep a refusal to itself, and wait for workers."""
+    cluster.scale(jobs)
+    try:
+        await cluster
+    except RuntimeError as error:  # the command's number, words, and what it said, its reason last
+        raise RuntimeError(f"no job could be submitted: {str(error).strip().splitlines()[-1]}") from None

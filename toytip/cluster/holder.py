@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 
 import psutil
 
@@ -22,11 +21,10 @@ from toytip.errors import ToytipError
 
 
 def main() -> int:
-    """Hold the cluster of the settings that come in on stdin until SIGTERM."""
+    """Hold the cluster of the settings that come in on stdin until SIGTERM, which ends it while it starts, too."""
     settings = Settings.model_validate_json(sys.stdin.read())
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _end)
     kind = definition(settings).kind
     warm(settings.start_method if kind == "local" else "spawn")
     import toytip.lean  # noqa: F401 - before anything imports more
@@ -42,18 +40,27 @@ def main() -> int:
             if settings.live:
                 live.install(client)
             _say(f"up {address}")
-            ended.wait()
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
     except ToytipError as error:
         _say(f"failed {' '.join(str(error).split())}")
         return 1
     return 0
 
 
+def _end(*_: object) -> None:
+    """End, once: the ending is not to be disturbed."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _say(line: str) -> None:
-    """Tell the process that started this one, which waits for one line and then goes."""
+    """Tell the process that started this one, which waits for one line and then goes; what comes later is for the log."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from toytip.cluster.definitions import SIZES, TAKES, Definition, definition
@@ -9,6 +10,8 @@ from toytip.cluster.elastic import bounds
 from toytip.cluster.standing import address_of
 from toytip.config import Settings, mask
 from toytip.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 # What a setting of the same name, from a flag or anywhere else, goes before.
 DEFINED = (*SIZES, "tls_ca_file", "tls_cert", "tls_key")
@@ -19,9 +22,9 @@ COUNT = ("workers", "adapt")
 def settled(settings: Settings, given: Iterable[str] = (), *, using: bool = True) -> Settings:
     """Return the settings, with what the definition of their cluster says where nothing goes before it.
 
-    A size that is `given` for this call must be one that the cluster takes, and that is still to be had where it is for `using`
-    it; what stands anywhere else is for every cluster that takes it. Raises ConfigError as `definition` does, and where
-    there are both a cluster and a scheduler.
+    A size that is `given` for this call must be one that the cluster takes; where it is for `using` workers that are there
+    already, it is not used, and that is said. What stands anywhere else is for every cluster that takes it. Raises
+    ConfigError as `definition` does, and where there are both a cluster and a scheduler.
     """
     if settings.cluster and settings.scheduler:
         raise ConfigError(
@@ -32,7 +35,7 @@ def settled(settings: Settings, given: Iterable[str] = (), *, using: bool = True
     takes = () if settings.scheduler else TAKES[found.kind]
     asked = [name for name in SIZES if name in set(given)]
     if asked:
-        _refuse(settings, found, asked, using)
+        _check(settings, found, asked, using)
     # The count that was asked for goes before another kind of count from anywhere else.
     other = [name for name in COUNT if name not in asked] if set(COUNT) & set(asked) else []
     settings = settings.model_copy(
@@ -53,16 +56,17 @@ def _filled(settings: Settings, found: Definition) -> Settings:
     )
 
 
-def _refuse(settings: Settings, found: Definition, asked: list[str], using: bool) -> None:
-    """Raise ConfigError for sizes that would not be obeyed."""
+def _check(settings: Settings, found: Definition, asked: list[str], using: bool) -> None:
+    """Raise ConfigError for sizes that a cluster of its kind would not obey; say so where there is one already."""
     flags = {name: f"--{name.replace('_', '-')}" for name in SIZES}
     if set(COUNT) <= set(asked):
         raise ConfigError(f"--workers {settings.workers} and --adapt {settings.adapt}: only one of them")
-    first = f"{flags[asked[0]]} {getattr(settings, asked[0])}"
     if using and (address := address_of(settings)):
-        raise ConfigError(
-            f"{first}: the workers at {mask(address)} are there already, with sizes of their own; leave it out"
-        )
+        log.warning(
+            "warning: %s is not used: the workers at %s are there already, with sizes of their own",
+            ", ".join(f"{flags[name]} {getattr(settings, name)}" for name in asked), mask(address),
+        )  # fmt: skip
+        return
     if unfit := [name for name in asked if name not in TAKES[found.kind]]:
         takes = ", ".join(flags[name] for name in SIZES if name in TAKES[found.kind])
         raise ConfigError(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from toytip.cluster.definitions import definition
 from toytip.config import Settings
@@ -43,7 +46,7 @@ def remember(settings: Settings, standing: Standing) -> None:
     """Write down a cluster that is up."""
     target = folder_of(settings) / f"{standing.name}.json"
     part = target.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with _private(part) as file:
         json.dump(asdict(standing), file)
     part.replace(target)
 
@@ -101,35 +104,75 @@ def up(settings: Settings) -> str:
         scale = ["--scale", f"worker={settings.workers}"] if settings.workers else []
         _compose(settings, "up", "--detach", "--wait", *scale)
         return str(found.scheduler)
-    if there := standing_of(settings):
-        raise ClusterError(
-            f"cluster {name} is up already, at {there.address}; `toytip cluster down {name}` ends it"
-        )
-    return _held(settings)
+    with _claimed(settings) as claim:
+        if there := standing_of(settings):
+            raise ClusterError(
+                f"cluster {name} is up already, at {there.address}; `toytip cluster down {name}` ends it"
+            )
+        if not claim:
+            raise ClusterError(f"cluster {name} is being started, or ended, by somebody else at this moment")
+        return _held(settings, claim)
 
 
-def _held(settings: Settings) -> str:
+@contextlib.contextmanager
+def _claimed(settings: Settings) -> Iterator[IO[str] | None]:
+    """Yield a file that is locked for a cluster's name; None where another has it: an `up`, or the holder that it handed it to.
+
+    The system lets go of it when the last of them ends, however that ends.
+    """
+    with _private(folder_of(settings) / f"{settings.cluster}.lock") as claim:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield claim
+
+
+def _private(path: Path) -> IO[str]:
+    """Open a file to write, empty, for its owner alone."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+
+
+def _held(settings: Settings, claim: IO[str]) -> str:
     """Start a process that holds the cluster; it gets the settings through a pipe, and says on it when all is up."""
-    log = folder_of(settings) / f"{settings.cluster}.log"
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as errors:
+    log = _log(settings)
+    with _private(log) as errors:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "toytip.cluster.holder"],
+            [sys.executable, "-m", "toytip.cluster.holder"], pass_fds=[claim.fileno()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
         )  # fmt: skip
     assert holder.stdin is not None
     assert holder.stdout is not None
     try:
-        holder.stdin.write(settings.model_dump_json())
-        holder.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            holder.stdin.write(settings.model_dump_json())
+            holder.stdin.close()
         said = holder.stdout.readline().strip()
-    except KeyboardInterrupt:
+    except BaseException:
         holder.terminate()
-        holder.wait(ENDS_S)
+        _wait(holder)
         raise
     kind, _, rest = said.partition(" ")
     if kind == "up":
         return rest
-    raise ClusterError(rest or f"cluster {settings.cluster} could not be started; see {log}")
+    _wait(holder)
+    more = f"; {log} has more" if log.stat().st_size else ""
+    raise ClusterError(f"{rest or f'cluster {settings.cluster} could not be started'}{more}")
+
+
+def _log(settings: Settings) -> Path:
+    return folder_of(settings) / f"{settings.cluster}.log"
+
+
+def _wait(holder: subprocess.Popen[str]) -> None:
+    """Wait for a holder that ends what it has started; kill it and its workers where it does not, or who waits has had enough."""
+    try:
+        holder.wait(ENDS_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
 
 
 def down(settings: Settings) -> bool:
@@ -155,6 +198,9 @@ def down(settings: Settings) -> bool:
             )
         time.sleep(0.1)
     (folder_of(settings) / f"{name}.json").unlink(missing_ok=True)
+    said = _log(settings).read_text(encoding="utf-8").splitlines()
+    if said and said[-1].startswith("failed "):
+        raise ClusterError(f"cluster {name} has ended, but not in order: {said[-1].removeprefix('failed ')}")
     return True
 
 
@@ -163,11 +209,18 @@ def _compose(settings: Settings, *command: str) -> None:
     found = definition(settings)
     words = ["docker", "compose", "--file", str(found.manifest), *command]
     try:
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+        done = _run(*words)
+        plugin = not done.returncode or not _run("docker", "compose", "version").returncode
     except FileNotFoundError:
         raise ClusterError(
             "there is no docker here; a cluster of kind compose needs Docker with its compose plugin"
         ) from None
+    if not plugin:
+        raise ClusterError("docker has no compose plugin here (`docker compose version` fails); install it")
     if done.returncode:
         last = (done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise ClusterError(f"`{' '.join(words)}` failed: {last}")
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603

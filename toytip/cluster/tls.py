@@ -1,9 +1,7 @@
-"""TLS between client, scheduler and workers; and one line for a connection that it refuses."""
+"""TLS between client, scheduler and workers: the files that it needs, and what Dask is told of them."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from toytip.errors import ConfigError
 
 FILES = ("tls_ca_file", "tls_cert", "tls_key")
 ROLES = ("client", "scheduler", "worker")
-KNOCK_S = 3
 
 
 def encrypted(settings: Settings) -> bool:
@@ -86,41 +83,3 @@ def check_scheme(address: str, settings: Settings) -> None:
             f"{address} is not encrypted, and with certificates everything must be; write it as tls://..., "
             "or leave out --tls-ca-file, --tls-cert and --tls-key"
         )
-
-
-def reason(address: str, settings: Settings) -> str | None:
-    """Return why a scheduler that is there may have refused us, and what to do; None where TLS is not why."""
-    host, _, port = address.partition("://")[2].rpartition(":")
-    try:
-        speaks = _speaks_tls(host.strip("[]"), int(port))
-    except (OSError, ValueError):
-        return None
-    if address.startswith("tls://") and speaks:
-        return (
-            f"the scheduler at {address} and this client do not trust each other: {settings.tls_cert or 'the certificate'} "
-            "is of another authority than the scheduler's, or out of date; take client.pem, client.key and ca.pem from "
-            "where the cluster's were made"
-        )
-    if address.startswith("tls://"):
-        return (
-            f"the scheduler at {address} speaks no TLS; start it with --tls-ca-file, --tls-cert and --tls-key"
-        )
-    if speaks:
-        return (
-            f"the scheduler at {address} refuses plain connections: write it as tls://{host}:{port}, with "
-            "--tls-ca-file, --tls-cert and --tls-key"
-        )
-    return None
-
-
-def _speaks_tls(host: str, port: int) -> bool:
-    """Tell whether a server answers a TLS handshake; who it is does not matter here. Raises OSError where nobody listens."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(socket.create_connection((host, port), KNOCK_S))
-        try:
-            stack.enter_context(context.wrap_socket(plain))
-        except (OSError, ssl.SSLError):
-            return False
-        return True
