@@ -73,7 +73,7 @@ $(CLUSTER_STAMP): $(STAMP)
 test-cluster: $(CLUSTER_STAMP)
 	$(BIN)/python -m tests.system
 	$(BIN)/python -m pytest -m 'hosts or deploy' tests/test_cluster_files.py tests/test_deploy.py tests/test_cluster.py \
-	  tests/test_deployers.py tests/test_hosts.py $(ARGS)
+	  tests/test_deployers.py tests/test_elastic.py tests/test_hosts.py $(ARGS)
 
 DEPLOY_STAMP := .venv/.deploy-installed
 $(DEPLOY_STAMP): $(STAMP)

@@ -223,6 +223,7 @@ def cluster_of(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
             process.kill()
+            process.wait()
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_a_frozen_worker_is_named(tmp_path):
         try:
             checks = examined(address, tmp_path)
         finally:
-            frozen.send_signal(signal.SIGCONT)
+            frozen.kill()
     assert bad(checks) == ["workers", "versions", "source", "store", "memory", "scratch", "clocks"]
     assert checks["workers"]["said"].startswith(f"worker {name} does not answer within")
     assert "; " not in checks["workers"]["said"], "the other does"
