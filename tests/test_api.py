@@ -133,6 +133,7 @@ def test_workers_are_those_of_the_current_client(client):
         ({"featurs": "seed"}, errors.ConfigError, "no setting featurs; did you mean features"),
         ({"nonsense": 1}, errors.ConfigError, "`toytip config` lists all"),
         ({"rounds": 0}, errors.ConfigError, "setting rounds=0"),
+        ({"alert_times": 4}, errors.ConfigError, "alert_windows=3: must not be less than alert_times=4"),
         ({"features": "settled"}, errors.ConfigError, "features"),
         ({"source": "nowhere"}, errors.SourceError, "nowhere"),
         ({"months": "2020-04:2020-01", "source": "x"}, errors.ToytipError, "."),

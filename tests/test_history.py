@@ -265,6 +265,21 @@ def test_diff(kept):
     assert "predictions flipped" in people
     assert "test auc" in people
     assert "are the same" in toytip("diff", first["version"], "first", *where).stdout
+    assert told["population"] == "all"
+
+
+def test_diff_of_two_populations_is_of_card_trips(kept, tmp_path):
+    folder, (_, store), first, _ = kept
+    where = ("--store", shutil.copytree(store, tmp_path / "st"))
+    card = summary_of(toytip("run", "--source", folder, *where, "--population", "card", *FAST))
+    told = summary_of(toytip("diff", first["version"], card["version"], *where, "--json"))
+    assert told["population"] == "card"
+    assert told["config"]["encodings"]["population"] == ["all", "card"]
+    rows, auc = told["metrics"]["test"]["rows"], told["metrics"]["test"]["auc"]
+    assert rows == [card["metrics"]["test"]["rows"]] * 2
+    assert auc == [first["evaluation"]["test"]["card"]["metrics"]["auc"], card["metrics"]["test"]["auc"]]
+    people = toytip("diff", first["version"], card["version"], *where).stdout
+    assert "have not learned from the same trips: metrics are of card trips" in people
 
 
 def test_as_of(kept):

@@ -237,7 +237,9 @@ def test_a_band_is_as_wide_as_the_reference_asks():
 # planted drifts
 
 YEAR = parse_months("2021-01:2021-12")
-LEARN, WATCH = YEAR[:4], YEAR[4:]
+# A year to watch after the four months to learn from, and to compare with.
+LONG = parse_months("2021-01:2022-04")
+LEARN = YEAR[:4]
 ROWS = 20_000
 
 
@@ -263,7 +265,7 @@ def steady():
 
 
 def learned_on(steady, names):
-    split = plan_split(YEAR, "2021-01:2021-03", "2021-04", "2021-05:2021-12")
+    split = plan_split(LONG, "2021-01:2021-03", "2021-04", "2021-05:2022-04")
     features = [features_of(month, steady)[0] for month in LEARN]
     taken = [preprocess.take_census(each, names, split, "all") for each in features]
     encoding = preprocess.fit(reduce(preprocess.Census.merge, taken), split, "all")
@@ -375,6 +377,19 @@ def test_what_is_asked_for_must_be_there(model, calm):
     with pytest.raises(ConfigError, match="2022-03 is not among the months that the model has scored"):
         plan(model, YEAR, months="2021-12,2022-03")
     assert plan(model, YEAR[:3]) is None
+    for line, there, asked in (
+        ("none differs from itself", YEAR, {"reference": "2021-05", "months": "2021-05"}),
+        ("none differs from itself", YEAR[:5], {"reference": "2021-01:2021-05"}),
+        ("the reference, 2021-04, needs its labels", YEAR, {"labels_until": "2021-03"}),
+        ("name --reference", YEAR[3:], {}),
+    ):
+        with pytest.raises(ConfigError, match=line):
+            plan(model, there, **asked)
+    assert plan(model, YEAR, months="2021-02:2021-05").warnings == (
+        "the model has learned from 2021-02 to 2021-03: its skill there is flattering",
+    )
+    partly = plan(model, YEAR, reference="2021-05", months="2021-05:2021-06")
+    assert partly.warnings == ("2021-05 is in the reference too, and moves less beside itself",)
     flattering = plan(model, YEAR, reference="2021-01:2021-02")
     assert flattering.warnings
     assert YEAR[0] not in flattering.months
@@ -422,12 +437,12 @@ def significant(found, profiles):
     return small
 
 
-def silent_at(model, times):
-    told = {month: grown(model, month, times) for month in YEAR}
-    found = watched(model, told)
+def silent_at(model, times, months=YEAR):
+    told = {month: grown(model, month, times) for month in months}
+    found = watched(model, told, months)
     assert found.alerts == []
     rows = sum(performance.rows for performance in found.performance)
-    assert rows > 0.9 * times * ROWS * len(WATCH) * 0.9
+    assert rows > 0.9 * times * ROWS * (len(months) - len(LEARN)) * 0.9
     return found, {month: each[1] for month, each in told.items()}
 
 
@@ -445,7 +460,8 @@ def test_more_rows_make_the_silence_deeper(model, calm):
 @pytest.mark.volume
 @pytest.mark.timeout(1800)
 def test_nothing_rings_at_a_hundred_times_the_rows(model):
-    found, profiles = silent_at(model, 100)
+    found, profiles = silent_at(model, 100, LONG)
+    assert len(found.performance) == 12
     assert largest(found) < 0.001
     # Significance is another matter: the calendar alone makes some p-values as good as zero.
     assert significant(found, profiles) > 2

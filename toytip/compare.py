@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from toytip import metrics
 from toytip.lineage import family
 from toytip.manifest import Manifest
 from toytip.store import Store
+from toytip.tally import from_bytes, select
 from toytip.values import Month, PartRecord
 
 READERS = 4
@@ -45,12 +47,37 @@ def compare(store: Store, a: str, b: str, seen: Callable[[int], None]) -> dict[s
         result["columns"] = _columns(store, *pair, seen)
     if "predictions" in both:
         pair = left["predictions"], right["predictions"]
+        learned = {
+            side["encodings"].config.get("population") for side in (left, right) if "encodings" in side
+        }
+        result["population"], told = _metrics(store, *pair, learned)
         result["metrics"] = {
-            split: {name: [m.metrics.get(split, {}).get(name) for m in pair] for name in values}
-            for split, values in pair[0].metrics.items()
+            split: {name: [side.get(split, {}).get(name) for side in told] for name in values}
+            for split, values in told[0].items()
         }
         result["predictions"] = _flipped(store, *pair, seen)
     return result
+
+
+def _metrics(
+    store: Store, a: Manifest, b: Manifest, learned: set[Any]
+) -> tuple[Any, list[dict[str, dict[str, Any]]]]:
+    """Return the metrics of both by split, and of which trips they are.
+
+    That is the population that both models have learned from; where they have not learned from the same one, card trips, which both
+    answer for; and None, each of its own, where one has no tallies to tell that from.
+    """
+    if len(learned) == 1:
+        return next(iter(learned)), [a.metrics, b.metrics]
+    found = []
+    for manifest in (a, b):
+        tallies = store.published("tallies", manifest.version)
+        if tallies is None:
+            return None, [a.metrics, b.metrics]
+        summary = from_bytes(store.get("tallies", tallies.version, tallies.parts[0]))
+        card = {split: select(summary, split, "card") for split in manifest.metrics}
+        found.append({split: metrics.measure(tally) for split, tally in card.items() if tally.rows})
+    return "card", found
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Pair]:

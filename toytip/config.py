@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -128,6 +129,16 @@ class Settings(BaseSettings):
 
     synth_rows: int = Field(100_000, ge=1, description="trips a month in the built-in synthetic year")
     synth_seed: int = Field(2020, ge=0, description="its seed")
+
+    @field_validator("alert_windows")
+    @classmethod
+    def _as_many_as_times(cls, value: int, info: ValidationInfo) -> int:
+        times = info.data.get("alert_times", 1)
+        if value < times:
+            raise PydanticCustomError(
+                "windows", "Must not be less than alert_times={times}", {"times": times}
+            )
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -204,6 +204,9 @@ def show_diff(found: dict[str, Any]) -> None:
     for name, pair in different.items():
         table.add_row(name, *(cell(value) for value in pair))
     console.print(table if different else "rows, rejects, config, columns and metrics are the same")
+    if "population" in found["config"].get("encodings", {}):
+        of = f"of {found['population']} trips" if found["population"] else "each of its own trips"
+        console.print(f"the models have not learned from the same trips: metrics are {of}")
     flips = found.get("predictions")
     if flips and flips["common"]:
         console.print(

@@ -102,7 +102,8 @@ def plan(
 
     Features are compared with the training months, skill with the validation month, which the model has not learned from;
     or both with a `reference`. Watched are all months after the training, but for the reference.
-    Raises ConfigError where a month that is asked for is not there.
+    Raises ConfigError where a month that is asked for is not there, or would be compared with itself, and where the labels of
+    the reference are not there.
     """
     split, warnings = model.encoding.split, []
     learned = tuple(month for month in there if overlaps(month, split.train))
@@ -112,12 +113,23 @@ def plan(
         watched = _there(months, there)
     else:
         watched = tuple(m for m in there if m not in learned and not (reference and m in of_features))
+    if not of_features:
+        raise ConfigError("no month that the model has learned from was scored; name --reference")
+    if reference:
+        warnings += _beside_itself(watched, of_features)
     if set(of_skill) & set(learned) or not of_skill:
         of_skill = of_skill or learned
         warnings.append("the model has learned from the reference: its skill there is flattering")
-    if not watched or not of_features:
+    if not watched:
         return None
+    if known := [month for month in watched if month in learned]:
+        warnings.append(f"the model has learned from {_span(known)}: its skill there is flattering")
     until = Month.parse(labels_until) if labels_until else None
+    if until and until < max(of_skill):
+        raise ConfigError(
+            f"--labels-until {until}: the reference, {_span(of_skill)}, needs its labels; name a later month, "
+            "or an earlier --reference"
+        )
     return Plan(
         months=watched,
         features=of_features,
@@ -125,6 +137,22 @@ def plan(
         labels_until=until,
         warnings=tuple(warnings),
     )
+
+
+def _beside_itself(watched: Sequence[Month], reference: Sequence[Month]) -> list[str]:
+    """Return what is to be said of months that are their own reference. Raises ConfigError where all are."""
+    both = [month for month in watched if month in reference]
+    if len(both) == len(watched):
+        raise ConfigError(
+            f"all months to watch are in the reference, {_span(reference)}, and none differs from itself; "
+            "name others with --months, or fewer with --reference"
+        )
+    return [f"{_span(both)} is in the reference too, and moves less beside itself"] if both else []
+
+
+def _span(months: Sequence[Month]) -> str:
+    first, last = min(months), max(months)
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _within(there: Sequence[Month], span: Span | None) -> tuple[Month, ...]:
