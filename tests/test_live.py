@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import types
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.conftest import toytip
 from toytip import grid, pace
 from toytip.cluster import live
 from toytip.cluster.board import Board
-from toytip.cluster.figures import Totals
+from toytip.cluster.figures import COUNTERS, Figures, Totals
 from toytip.config import Settings
 from toytip.pipeline.run import run
 from toytip.progress import Progress
@@ -304,11 +305,47 @@ def test_counters_only_grow():
     totals.add({}, first)
     totals.add(first, again)
     totals.add(again, first)
-    assert totals.counts["rows"] == {"infer": 80}
-    assert totals.counts["parts"] == {"infer": 2}
-    assert totals.counts["rejects"] == {"negative_tip": 3}
-    assert totals.counts["published"] == {"scores": 1}
-    assert totals.counts["ended"] == {"done": 1}
+    assert +totals.counts["rows"] == {"infer": 80}
+    assert +totals.counts["parts"] == {"infer": 2}
+    assert +totals.counts["rejects"] == {"negative_tip": 3}
+    assert +totals.counts["published"] == {"scores": 1}
+    assert +totals.counts["ended"] == {"done": 1}
+
+
+class Scheduler:
+    """One whose runs are these, as figures see it."""
+
+    def __init__(self, *states):
+        self.totals = Totals()
+        self.runs = {}
+        for state in states:
+            self.totals.add({}, state.to_json())
+            self.runs[state.run] = types.SimpleNamespace(state=state.to_json())
+
+    def samples(self):
+        figures = Figures()
+        figures.source = self
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in figures.collect()
+            for sample in family.samples
+        }
+
+
+def test_counters_are_there_before_anything_happens():
+    samples = Scheduler().samples()
+    assert set(samples.values()) == {0}
+    names = {name for name, *_ in samples}
+    assert names == {f"{metric}_total" for metric, *_ in COUNTERS.values()} | {
+        "toytip_training_rounds_total", "toytip_workers_lost_total", "toytip_runs_running",
+    }  # fmt: skip
+    outcomes = {label for name, *labels in samples for label in labels if name == "toytip_runs_total"}
+    assert outcomes == {"done", "failed", "stopped"}
+
+
+def test_a_stage_that_is_still_to_come_is_counted_from_zero():
+    samples = Scheduler(a_run(StageState(name="clean", total=2))).samples()
+    assert samples["toytip_rows_total", "clean"] == samples["toytip_parts_total", "clean"] == 0
 
 
 # a live run
@@ -491,8 +528,8 @@ def queries():
 def test_every_query_of_the_dashboard_names_a_figure_that_is_there(watched):
     _, watcher, _, _ = watched
     there = set().union(*map(families, watcher.figures))
-    # Samples of these two come with a lost worker, and with a history: their families are there without.
-    there |= {"toytip_parts_retried_total", "toytip_run_left_seconds"} & {
+    # Samples of it come with a history: its family is there without.
+    there |= {"toytip_run_left_seconds"} & {
         f"{family.name}_total" if family.type == "counter" else family.name
         for text in watcher.figures
         for family in text_string_to_metric_families(text)
