@@ -127,10 +127,15 @@ def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
         "toytip_run_log_loss", "Log loss after the last round.", labels=["run", "split"]
     )
     left = GaugeMetricFamily("toytip_run_left_seconds", "Seconds that are left, about.", labels=["run"])
+    fresh = GaugeMetricFamily(
+        "toytip_run_rows_per_second", "Rows a second over the last seconds.", labels=["run", "stage"]
+    )
     counts: Counter[tuple[str, str]] = Counter()
     for state in running:
         for stage in state["stages"]:
             counts.update(_standings(stage))
+            if stage["rate_now"] is not None:
+                fresh.add_metric([state["run"], stage["name"]], stage["rate_now"])
         for split, place in (("train", 1), ("valid", 2)):
             known = [point[place] for point in state["curve"] if point[place] is not None]
             if known:
@@ -139,7 +144,7 @@ def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
             left.add_metric([state["run"]], state["left"])
     for (stage, standing), count in sorted(counts.items()):
         parts.add_metric([stage, standing], count)
-    yield from (parts, losses, left)
+    yield from (parts, losses, left, fresh)
 
 
 def _standings(stage: dict[str, Any]) -> dict[tuple[str, str], int]:
