@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import types
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,11 +22,11 @@ from tests.conftest import toytip
 from toytip import grid, pace
 from toytip.cluster import live
 from toytip.cluster.board import Board
-from toytip.cluster.figures import Totals
+from toytip.cluster.figures import COUNTERS, Figures, Totals
 from toytip.config import Settings
 from toytip.pipeline.run import run
 from toytip.progress import Progress
-from toytip.state import Cell, Point, RunState, StageState, spoken, thinned
+from toytip.state import Cell, Count, Point, RunState, StageState, spoken, thinned
 from toytip.store import Store
 from toytip.values import Took, parse_months
 
@@ -65,6 +66,32 @@ def test_how_far_a_month_is(cell, standing):
 )
 def test_what_is_left_of_a_stage(stage, left):
     assert StageState(name="train", **stage).left(100) == left
+
+
+STEADY = tuple(Count(second, 10 * (second - 60)) for second in range(60, 101))
+
+
+@pytest.mark.parametrize(
+    ("counts", "now", "rate"),
+    [
+        (STEADY, 100, 10),
+        ((*STEADY[:-1], Count(100, 490)), 100, 19),  # the last part was large
+        (STEADY[-5:], 100, 10),  # more parts than are kept
+        (STEADY, 105, 5),  # a stall
+        (STEADY, 199, 0.1),
+        ((Count(60, 0), Count(80, 200)), 100, 5),  # its only part
+        ((Count(40, 0), Count(60, 300), Count(80, 500)), 100, 5),  # a part takes longer than the window
+        ((Count(60, 0),), 100, None),  # nothing is made yet
+        ((), 100, None),
+    ],
+)
+def test_how_fast_rows_are_made_now(counts, now, rate):
+    stage = StageState(name="infer", total=50, began=60, rows=counts[-1].rows if counts else 0, counts=counts)
+    assert stage.rate_now(now) == rate
+    assert dataclasses.replace(stage, ended=now).rate_now(now) is None
+    told = dataclasses.replace(a_run(stage), now=now)
+    assert told.to_json()["stages"][0]["rate_now"] == rate
+    assert dataclasses.replace(told, outcome="stopped").to_json()["stages"][0]["rate_now"] is None
 
 
 def a_run(*stages, **more):
@@ -128,6 +155,14 @@ def test_a_year_fits_eighty_columns():
     assert "6/12  10.0 s  65k rows/s" in lines[1]
     assert lines[3].split() == ["·", "infer", *"·" * 12]
     assert lines[4] == "  34 rejected, 30 of them out_of_month; about 10 s left of featurize"
+
+
+def test_the_rate_of_now_stands_where_there_is_room():
+    year = a_year()
+    first = dataclasses.replace(year.stages[0], counts=(Count(90, 0), Count(95, 4_321), Count(99, 654_321)))
+    year = dataclasses.replace(year, stages=(first, *year.stages[1:]))
+    assert "now" not in grid.draw(year, 80).plain
+    assert "  6/12  10.0 s  65k rows/s, 65k now\n" in grid.draw(year, 100).plain
 
 
 def test_columns_are_the_same_months_in_every_line():
@@ -209,6 +244,7 @@ def test_what_a_stage_counts_is_in_the_state():
     featurize, infer = progress.state().stages
     assert featurize.cells == {"2023-01": Cell(1, 1), "2023-02": Cell(1, 1, 1)}
     assert (featurize.rows, featurize.standing, infer.standing) == (60, "done", "waiting")
+    assert [count.rows for count in featurize.counts] == [0, 60]
     assert progress.state().rejects == {"out_of_month": 2}
 
 
@@ -304,11 +340,55 @@ def test_counters_only_grow():
     totals.add({}, first)
     totals.add(first, again)
     totals.add(again, first)
-    assert totals.counts["rows"] == {"infer": 80}
-    assert totals.counts["parts"] == {"infer": 2}
-    assert totals.counts["rejects"] == {"negative_tip": 3}
-    assert totals.counts["published"] == {"scores": 1}
-    assert totals.counts["ended"] == {"done": 1}
+    assert +totals.counts["rows"] == {"infer": 80}
+    assert +totals.counts["parts"] == {"infer": 2}
+    assert +totals.counts["rejects"] == {"negative_tip": 3}
+    assert +totals.counts["published"] == {"scores": 1}
+    assert +totals.counts["ended"] == {"done": 1}
+
+
+class Scheduler:
+    """One whose runs are these, as figures see it."""
+
+    def __init__(self, *states):
+        self.totals = Totals()
+        self.runs = {}
+        for state in states:
+            self.totals.add({}, state.to_json())
+            self.runs[state.run] = types.SimpleNamespace(state=state.to_json())
+
+    def samples(self):
+        figures = Figures()
+        figures.source = self
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in figures.collect()
+            for sample in family.samples
+        }
+
+
+def test_counters_are_there_before_anything_happens():
+    samples = Scheduler().samples()
+    assert set(samples.values()) == {0}
+    names = {name for name, *_ in samples}
+    assert names == {f"{metric}_total" for metric, *_ in COUNTERS.values()} | {
+        "toytip_training_rounds_total", "toytip_workers_lost_total", "toytip_runs_running",
+    }  # fmt: skip
+    outcomes = {label for name, *labels in samples for label in labels if name == "toytip_runs_total"}
+    assert outcomes == {"done", "failed", "stopped"}
+
+
+def test_a_stage_that_is_still_to_come_is_counted_from_zero():
+    samples = Scheduler(a_run(StageState(name="clean", total=2))).samples()
+    assert samples["toytip_rows_total", "clean"] == samples["toytip_parts_total", "clean"] == 0
+
+
+def test_the_rate_of_now_is_a_figure_of_the_stage_under_way():
+    done = StageState(name="featurize", began=60, ended=70, counts=STEADY)
+    under_way = StageState(name="infer", began=60, counts=STEADY)
+    samples = Scheduler(a_run(done, under_way)).samples()
+    rates = {name: value for name, value in samples.items() if name[0] == "toytip_run_rows_per_second"}
+    assert rates == {("toytip_run_rows_per_second", "v1", "infer"): 10}
 
 
 # a live run
@@ -491,8 +571,8 @@ def queries():
 def test_every_query_of_the_dashboard_names_a_figure_that_is_there(watched):
     _, watcher, _, _ = watched
     there = set().union(*map(families, watcher.figures))
-    # Samples of these two come with a lost worker, and with a history: their families are there without.
-    there |= {"toytip_parts_retried_total", "toytip_run_left_seconds"} & {
+    # Samples of these two come with a history, and with a stage that takes a while: their families are there without.
+    there |= {"toytip_run_left_seconds", "toytip_run_rows_per_second"} & {
         f"{family.name}_total" if family.type == "counter" else family.name
         for text in watcher.figures
         for family in text_string_to_metric_families(text)

@@ -17,6 +17,7 @@ from tests.conftest import started
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 CELLS = "[...document.querySelectorAll('.cell[data-stage={}]')].map((cell) => cell.dataset.standing)"
+RATES = "[...document.querySelectorAll('[data-key=now]')].map((cell) => cell.textContent)"
 POINTS = "Number(document.querySelector('polyline.valid')?.dataset.points ?? 0)"
 
 
@@ -93,15 +94,18 @@ def test_a_run_is_seen_from_its_first_part_to_its_end(page, synthetic, tmp_path)
     with started("run", *words, "--rounds", 400, "--early-stop", 0, "--max-depth", 3) as run:
         page.goto(said(run, r"live page (\S+)"))
         seen = {stage: set() for stage in ("featurize", "infer")}
-        points = []
+        points, rates = [], set()
         wait(page, "document.querySelector('.cell[data-stage=infer]')")
         while page.evaluate("document.querySelector('.outcome')?.textContent") == "running":
             for stage, standings in seen.items():
                 standings.update(page.evaluate(CELLS.format(stage)))
             points.append(page.evaluate(POINTS))
+            rates.update(page.evaluate(RATES))
         assert page.evaluate("document.querySelector('.outcome').textContent") == "done"
         assert page.errors == []
         assert run.wait(60) == 0
+    assert any(re.fullmatch(r"[\d,]+ now", rate) for rate in rates)
+    assert set(page.evaluate(RATES)) == {""}, "nothing is under way"
     # The first stage may have ended before the page was there.
     assert "done" in seen["featurize"]
     assert seen["infer"] >= {"waiting", "running", "done"}

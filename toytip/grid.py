@@ -75,7 +75,7 @@ def draw(state: RunState, width: int = 80, marks: Marks = FINE) -> Text:
     """Return the state as lines of at most so many columns; nothing where no stage has begun."""
     found = spans(state.months)
     lines = [_head(found, state)] if found and state.stages else []
-    lines += [_line(stage, found, state.now, marks) for stage in state.stages]
+    lines += [_line(stage, found, state.now, marks, width) for stage in state.stages]
     if foot := _foot(state):
         lines.append(foot)
     for line in lines:
@@ -95,7 +95,7 @@ def _pitch(found: list[Span]) -> int:
     return 3 if len(found) <= MOST // 3 else 2
 
 
-def _line(stage: StageState, found: list[Span], now: float, marks: Marks) -> Text:
+def _line(stage: StageState, found: list[Span], now: float, marks: Marks, most: int) -> Text:
     style = STYLES[stage.standing]
     line = Text.assemble(
         (f"{getattr(marks, stage.standing)} ", style),
@@ -104,7 +104,9 @@ def _line(stage: StageState, found: list[Span], now: float, marks: Marks) -> Tex
     width = _pitch(found) * len(found) if found else BAR
     drawn = _cells(stage, found, marks) if stage.cells else _bar(stage, width, marks)
     drawn.pad_right(max(width - drawn.cell_len, 0))
-    return line + drawn + Text(f"  {_figures(stage, now)}")
+    line += drawn + Text("  ")
+    longer = _figures(stage, now, both=True)
+    return line + Text(longer if line.cell_len + len(longer) < most else _figures(stage, now))
 
 
 def _cells(stage: StageState, found: list[Span], marks: Marks) -> Text:
@@ -133,8 +135,8 @@ def _bar(stage: StageState, width: int, marks: Marks) -> Text:
     )
 
 
-def _figures(stage: StageState, now: float) -> str:
-    """Return what stands at the end of a stage's line; what matters most comes first."""
+def _figures(stage: StageState, now: float, *, both: bool = False) -> str:
+    """Return what stands at the end of a stage's line, with the rate of now if both; what matters most comes first."""
     if stage.standing == "waiting":
         return ""
     if stage.standing == "skipped":
@@ -143,7 +145,8 @@ def _figures(stage: StageState, now: float) -> str:
     if stage.unit != "rounds" or stage.standing == "done":  # the loss needs the room
         told.append(f"{stage.seconds(now):.1f} s")
     if rate := stage.rate(now):
-        told.append(f"{short(rate)} rows/s")
+        fresh = stage.rate_now(now) if both else None
+        told.append(f"{short(rate)} rows/s" + (f", {short(fresh)} now" if fresh else ""))
     if stage.note:
         told.append(stage.note)
     return "  ".join(told)

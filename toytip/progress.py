@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from toytip import grid
-from toytip.state import Cell, Outcome, Point, RunState, StageState
+from toytip.state import COUNTS, Cell, Count, Outcome, Point, RunState, StageState
 from toytip.values import Took
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Stage:
         self.cells: dict[str, Cell] = {}
         # The parts under way: the keys of their tasks, and their months.
         self.keys: dict[str, str] = {}
+        self._counts: tuple[Count, ...] = ()
         self._progress = progress
         self._began: float | None = None
         self._ended: float | None = None
@@ -54,6 +55,7 @@ class Stage:
         """Start its clock."""
         self._began, self._started = time.time(), time.perf_counter()
         self._said = self._started
+        self._counts = (Count(self._began, 0),)
 
     @property
     def seconds(self) -> float:
@@ -79,6 +81,8 @@ class Stage:
             self.done, self.rows, self.note = self.done + parts, self.rows + rows, note
             self.taken += parts if taken else 0
             self.work += rows
+            if rows:
+                self._counts = (*self._counts[1 - COUNTS :], Count(time.time(), self.rows))
             if month in self.cells:
                 self.cells[month] = self.cells[month].plus(Cell(0, parts, parts if taken else 0))
             for reason, count in (rejects or {}).items():
@@ -125,7 +129,7 @@ class Stage:
         return StageState(
             name=self.name, unit=self.unit, total=self.total, done=self.done, taken=self.taken, rows=self.rows,
             began=self._began, ended=self._ended, note=self.note, cells=dict(self.cells), expected=self.expected,
-            skipped=self.skipped,
+            skipped=self.skipped, counts=self._counts,
         )  # fmt: skip
 
 

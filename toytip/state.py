@@ -10,6 +10,9 @@ Standing = Literal["waiting", "running", "done", "skipped"]
 Outcome = Literal["running", "done", "failed", "stopped"]
 # A curve has at most so many points, however many rounds there are.
 POINTS = 400
+# A rate is that of now over so many seconds, told by the last so many counts.
+NOW_S = 10.0
+COUNTS = 256
 
 
 class Cell(NamedTuple):
@@ -41,11 +44,19 @@ class Point(NamedTuple):
     valid: float | None
 
 
+class Count(NamedTuple):
+    """How many rows a stage had made by a moment."""
+
+    at: float
+    rows: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageState:
     """How far a stage is: of `total` parts, or rounds, `done`; seconds are since the epoch.
 
-    `cells` are its parts by month, where it has any; `expected` the seconds that it should take by its own history.
+    `cells` are its parts by month, where it has any; `expected` the seconds that it should take by its own history;
+    `counts` its rows when it began and after each of its last parts.
     """
 
     name: str
@@ -60,6 +71,7 @@ class StageState:
     cells: Mapping[str, Cell] = field(default_factory=dict)
     expected: float | None = None
     skipped: bool = False
+    counts: tuple[Count, ...] = ()
 
     @property
     def standing(self) -> Standing:
@@ -77,6 +89,14 @@ class StageState:
     def rate(self, now: float) -> float | None:
         """Return rows a second; None where it has read none."""
         return self.rows / max(self.seconds(now), 1e-6) if self.rows else None
+
+    def rate_now(self, now: float) -> float | None:
+        """Return rows a second over the last seconds, or since the last part but one; None where it makes none."""
+        if self.standing != "running" or len(self.counts) < 2:
+            return None
+        *before, last = self.counts
+        since = next((count for count in reversed(before) if count.at <= now - NOW_S), before[0])
+        return (last.rows - since.rows) / max(now - since.at, 1e-6)
 
     def left(self, now: float) -> float | None:
         """Return the seconds that are left: by what is done, else by its history; None where nothing tells.
@@ -128,6 +148,7 @@ class RunState:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, with what follows from them: rates, and the time that is left."""
+        running = self.outcome == "running"
         return {
             "run": self.run,
             "store": self.store,
@@ -138,7 +159,7 @@ class RunState:
             "now": self.now,
             "left": self.left,
             "months": list(self.months),
-            "stages": [_stage_to_json(stage, self.now) for stage in self.stages],
+            "stages": [_stage_to_json(stage, self.now, running) for stage in self.stages],
             "rejects": dict(self.rejects),
             "curve": [list(point) for point in thinned(self.curve)],
             "published": list(self.published),
@@ -146,7 +167,7 @@ class RunState:
         }
 
 
-def _stage_to_json(stage: StageState, now: float) -> dict[str, Any]:
+def _stage_to_json(stage: StageState, now: float, running: bool) -> dict[str, Any]:
     return {
         "name": stage.name,
         "unit": stage.unit,
@@ -157,6 +178,7 @@ def _stage_to_json(stage: StageState, now: float) -> dict[str, Any]:
         "rows": stage.rows,
         "seconds": round(stage.seconds(now), 3),
         "rate": stage.rate(now),
+        "rate_now": stage.rate_now(now) if running else None,
         "left": stage.left(now),
         "note": stage.note,
         "cells": {month: [cell.standing, *cell] for month, cell in stage.cells.items()},

@@ -116,6 +116,7 @@ class Board(SchedulerPlugin):  # type: ignore[misc]
                     "outcome": "failed",
                     "error": "its driver has gone without a word",
                     "ended": run.state["now"],
+                    "stages": [{**stage, "rate_now": None} for stage in run.state["stages"]],
                 }
                 after = {**run.state, **gone}
                 self.totals.add(run.state, after)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import prometheus_client as prom
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from toytip.glossary import TABLES
+from toytip.stages.clean import REASONS
+from toytip.state import Outcome
 
 # Counters by their label, and what they say. Prometheus' convention ends their names in `_total`.
 COUNTERS = {
@@ -19,6 +23,17 @@ COUNTERS = {
     "published": ("toytip_versions_published", "table", "Versions that were published."),
     "ended": ("toytip_runs", "outcome", "Runs that have ended."),
 }
+# What is counted from zero on, before any of it: else a panel has no data, and misses the first of each.
+PARTED = ("featurize", "preprocess", "tune", "infer")
+KNOWN: dict[str, tuple[str, ...]] = {
+    "rows": PARTED,
+    "parts": PARTED,
+    "retried": PARTED,
+    "seconds": (*PARTED, "train"),
+    "rejects": REASONS,
+    "published": (*TABLES, "encodings", "models"),
+    "ended": tuple(outcome for outcome in get_args(Outcome) if outcome != "running"),
+}
 STANDINGS = ("waiting", "running", "done")
 
 
@@ -26,7 +41,9 @@ class Totals:
     """What all runs of a scheduler add up to: counters only ever grow."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, Counter[str]] = {name: Counter() for name in COUNTERS}
+        self.counts: dict[str, Counter[str]] = {
+            name: Counter(dict.fromkeys(KNOWN[name], 0)) for name in COUNTERS
+        }
         self.rounds = self.lost = 0
 
     def count(self, name: str, label: str, more: float) -> None:
@@ -45,8 +62,11 @@ def _counted(state: dict[str, Any]) -> dict[tuple[str, str], float]:
     found: Counter[tuple[str, str]] = Counter()
     for stage in state.get("stages", ()):
         word = stage["name"].split()[0]
-        found["rows", word] += stage["rows"]
-        found["parts", word] += stage["done"] if stage["unit"] == "parts" else 0
+        parted = stage["unit"] == "parts"
+        if parted or stage["rows"]:
+            found["rows", word] += stage["rows"]
+        if parted:
+            found["parts", word] += stage["done"]
         found["seconds", word] += stage["seconds"]
     for reason, count in state.get("rejects", {}).items():
         found["rejects", reason] += count
@@ -54,7 +74,7 @@ def _counted(state: dict[str, Any]) -> dict[tuple[str, str], float]:
         found["published", table] += 1
     if state.get("outcome", "running") != "running":
         found["ended", state["outcome"]] += 1
-    return {place: value for place, value in found.items() if value}
+    return dict(found)
 
 
 def _rounds(state: dict[str, Any]) -> int:
@@ -107,10 +127,15 @@ def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
         "toytip_run_log_loss", "Log loss after the last round.", labels=["run", "split"]
     )
     left = GaugeMetricFamily("toytip_run_left_seconds", "Seconds that are left, about.", labels=["run"])
+    fresh = GaugeMetricFamily(
+        "toytip_run_rows_per_second", "Rows a second over the last seconds.", labels=["run", "stage"]
+    )
     counts: Counter[tuple[str, str]] = Counter()
     for state in running:
         for stage in state["stages"]:
             counts.update(_standings(stage))
+            if stage["rate_now"] is not None:
+                fresh.add_metric([state["run"], stage["name"]], stage["rate_now"])
         for split, place in (("train", 1), ("valid", 2)):
             known = [point[place] for point in state["curve"] if point[place] is not None]
             if known:
@@ -119,7 +144,7 @@ def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
             left.add_metric([state["run"]], state["left"])
     for (stage, standing), count in sorted(counts.items()):
         parts.add_metric([stage, standing], count)
-    yield from (parts, losses, left)
+    yield from (parts, losses, left, fresh)
 
 
 def _standings(stage: dict[str, Any]) -> dict[tuple[str, str], int]:

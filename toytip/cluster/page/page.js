@@ -121,8 +121,10 @@ function drawStage(body, stage, months) {
   if (stage.rows) {
     keep(row, "rows", "td", "told", `${number.format(stage.rows)} rows`);
     keep(row, "rate", "td", "told", stage.rate ? `${number.format(Math.round(stage.rate))} rows/s` : "");
+    const now = stage.rate_now ? `${number.format(Math.round(stage.rate_now))} now` : "";
+    keep(row, "now", "td", "told", now).title = now && "rows a second over the last seconds; beside it, since the stage began";
   }
-  keep(row, "note", "td", "told note", stage.note).colSpan = stage.rows ? 1 : 3;
+  keep(row, "note", "td", "told note", stage.note).colSpan = stage.rows ? 1 : 4;
   tidy(row);
 }
 
