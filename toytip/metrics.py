@@ -18,6 +18,8 @@ RESAMPLES = 500
 # Fewer days than this say nothing of how days differ.
 FEWEST_DAYS = 7
 FEWEST_TRIPS = 50
+# Trips of either class: with fewer high tips, or fewer others, the AUC of a slice is chance.
+ENOUGH = 30
 # A feature that alone ranks trips so well knows the tip, or nearly: payment_type, which tells whether a tip could be
 # recorded at all, reaches 0.80 on green 2023.
 LEAK = 0.95
