@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toytip import metrics
@@ -60,8 +61,13 @@ def _report(
         "calibration": bands,
         "curve": metrics.curve(tally),
         "slices": told,
-        "worst": sorted((s for s in told if s["auc"] is not None), key=lambda s: s["auc"])[:WORST],
+        "worst": ranked(told)[:WORST],
     }
+
+
+def ranked(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the slices that have enough trips of both classes for an AUC, the worst first."""
+    return sorted((s for s in told if metrics.enough(s["rows"], s["prevalence"])), key=lambda s: s["auc"])
 
 
 def _slice(name: str, value: str, tally: Tally) -> dict[str, Any]:
