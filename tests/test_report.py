@@ -135,6 +135,7 @@ SPREADS = {
     ),
     "median 7, lowest 2 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
     "median first 5, last 7, highest 8 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, 8, 7)], (0, 9)),
+    "median 30; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
     "median first 5, last 7; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
 }  # fmt: skip
 
@@ -360,6 +361,12 @@ def test_auc_and_log_loss_are_told_day_by_day():
     assert loss.says.endswith("less is better.")
     assert ranked.small
     assert len(daily.ranks_of_days(days[1:2])) == 2
+
+
+@pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
+def test_a_slice_is_ranked_by_enough_of_both_classes(high, told):
+    slice_ = {"rows": 200, "prevalence": high / 200, "auc": 0.0037}
+    assert quality.ranked([slice_]) == ([slice_] if told else [])
 
 
 # what it warns of

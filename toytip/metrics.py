@@ -236,12 +236,6 @@ def paired(ours: Sequence[Tally], theirs: Sequence[Tally], seed: int = 0) -> dic
     }
 
 
-def enough(rows: int, prevalence: float) -> bool:
-    """Tell whether trips, a share of them with a high tip, have enough of both classes to be ranked."""
-    high = round(rows * prevalence)
-    return ENOUGH <= high <= rows - ENOUGH
-
-
 def auc_deviation(tally: Tally) -> float:
     """Return the standard error of the AUC by the formula of Hanley and McNeil (1982); infinite where it has none."""
     area, positive = auc(tally.negatives, tally.positives), int(tally.positives.sum())

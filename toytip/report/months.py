@@ -15,6 +15,8 @@ from toytip.report.lines import Lines, draw, few, keys_of, known, names_of, thou
 MIXED = "split by day"
 # Of a category, so many values that a feature moves down, and as many that it moves up.
 OUTER = 3
+# A month between the first and the last is named where its median is further from both, by such a share.
+FAR = 0.05
 
 
 def kept(name: str, facts: Facts, says: str) -> Picture:
@@ -168,10 +170,10 @@ def _median(by_month: Mapping[str, float]) -> str:
     furthest = max(by_month, key=lambda month: max(low - by_month[month], by_month[month] - high))
     ends = dict.fromkeys(map(say.rough, (first, last)))
     text = "first {}, last {}".format(*ends) if len(ends) > 1 else next(iter(ends))
-    value = say.rough(by_month[furthest])
-    if value in ends:
+    extreme = by_month[furthest]
+    if max(low - extreme, extreme - high) <= FAR * max(abs(low), abs(high)):
         return text
-    return f"{text}, {'lowest' if by_month[furthest] < low else 'highest'} {value} in {furthest}"
+    return f"{text}, {'lowest' if extreme < low else 'highest'} {say.rough(extreme)} in {furthest}"
 
 
 def contributions(name: str, told: Leaning) -> Picture:

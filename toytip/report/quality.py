@@ -13,7 +13,6 @@ from toytip.report import pictures, say
 from toytip.report.blocks import Block, Cell, Missing, Picture, Pictures, Section, Table, Text
 from toytip.report.facts import Facts, Line
 from toytip.report.lines import Lines
-from toytip.stages.evaluate import ranked
 from toytip.tally import SUPPORT
 
 COLOURS = {"all": "a", "card": "b"}
@@ -223,6 +222,15 @@ def slices(facts: Facts) -> Section:
                 Missing("No slices by borough: the zone table was not found when these trips were scored.")
             )
     return Section("slices", "Slices", lead, blocks)
+
+
+def ranked(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the slices that have enough trips of both classes for an AUC to say something, the worst first."""
+    high = [round(each["rows"] * each["prevalence"]) for each in told]
+    enough = [
+        each for each, count in zip(told, high, strict=True) if ENOUGH <= count <= each["rows"] - ENOUGH
+    ]
+    return sorted(enough, key=lambda each: each["auc"])
 
 
 def _slices(caption: str, told: Sequence[Mapping[str, Any]], *, named: bool) -> Table:

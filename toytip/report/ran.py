@@ -160,8 +160,9 @@ def time(facts: Facts) -> Section:
             f"{run.get('peak_memory_mb', 0):,.0f} MB at the peak of the run.",
         )
     ]
+    workers = run.get("workers", 0)
     lead = (
-        f"{whole:.1f} s without this page, {run.get('rows_per_s', 0):,.0f} rows/s, on {run.get('workers', 0)} workers; "
+        f"{whole:.1f} s without this page, {run.get('rows_per_s', 0):,.0f} rows/s, on {workers} worker{'' if workers == 1 else 's'}; "
         f"{sum(seconds.values()):.1f} s of it in stages, the rest is starting and ending. {lead}"
     )
     return Section("time", "Time and memory", lead, blocks)

@@ -18,6 +18,8 @@ ZONES = 25
 # With fewer trips a zone's share is chance.
 ENOUGH = 50
 HEAT = 5
+# A contribution that is less is written as nought.
+TOLD = 0.005
 # What has no value, and what has one that training never saw, have codes that stand for no value.
 UNKNOWN = "missing or never seen"
 
@@ -104,8 +106,8 @@ def _ends(each: Leaning, zones_: Mapping[int, str]) -> list[Cell]:
     if not each.strip:
         return [Cell(say.NONE), Cell(say.NONE)]
     if each.category:
-        down = [told for told in each.strip if told[2] < 0][: drawn_by.OUTER]
-        up = [told for told in each.strip[::-1] if told[2] > 0][: drawn_by.OUTER]
+        down = [told for told in each.strip if told[2] <= -TOLD][: drawn_by.OUTER]
+        up = [told for told in each.strip[::-1] if told[2] >= TOLD][: drawn_by.OUTER]
         return [
             Cell(
                 "; ".join(f"{_value(each.name, v, zones_)}: {say.signed(mean, 2)}" for v, _, mean in some)

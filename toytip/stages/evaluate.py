@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toytip import metrics
@@ -61,13 +60,8 @@ def _report(
         "calibration": bands,
         "curve": metrics.curve(tally),
         "slices": told,
-        "worst": ranked(told)[:WORST],
+        "worst": sorted((s for s in told if s["auc"] is not None), key=lambda s: s["auc"])[:WORST],
     }
-
-
-def ranked(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the slices that have enough trips of both classes for an AUC, the worst first."""
-    return sorted((s for s in told if metrics.enough(s["rows"], s["prevalence"])), key=lambda s: s["auc"])
 
 
 def _slice(name: str, value: str, tally: Tally) -> dict[str, Any]:
