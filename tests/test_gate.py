@@ -83,6 +83,19 @@ def test_one_slice_that_breaks_is_named(trips):
     assert any("hour 8" in reason for reason in verdict_of(trips, np.where(hour, 1 - good, good)).reasons)
 
 
+def test_a_slice_with_one_high_tip_says_nothing(trips):
+    scores, features = trips
+    good = knowing(trips, 1.5)
+    hour = (features["pickup_hour"] == 8).to_numpy()
+    one = int(np.flatnonzero(hour)[0])
+    label = scores["high_tip"].to_numpy() & ~hour
+    label[one] = True
+    verdict = verdict_of(
+        (scores.assign(high_tip=label), features), np.where(np.arange(len(hour)) == one, 0, good)
+    )
+    assert verdict.checks[-1].passed, verdict.reasons
+
+
 def test_probabilities_that_are_not_true_are_refused_though_they_rank(trips):
     good = knowing(trips, 1.5)
     verdict = verdict_of(trips, good**3, good)

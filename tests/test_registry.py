@@ -1,16 +1,19 @@
 """The registry, its gate and what is packed: on a real database file, with models of real runs."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import summary_of, toytip
+from tests.moments import until
 from toytip import packing, scoring
 from toytip.config import Settings
 from toytip.errors import ConfigError, RegistryError
-from toytip.registry import Registry, registry_of
+from toytip.registry import OvertakenError, Registry, registry_of
+from toytip.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +107,29 @@ def test_mlflow_loads_it_and_scores_as_the_batch_does(runs):
     assert json.loads(done.stdout) == golden["probability"]
 
 
-def test_a_file_that_was_changed_is_refused(runs, tmp_path):
-    import shutil
+def test_a_store_that_was_moved_or_copied_goes_on_where_it_is(runs, tmp_path):
+    first, _ = runs
+    before = {path for path in first.rglob("*") if path.is_file()}
 
+    def registered(store, version):
+        registry = registry_of(Settings.load(store=str(store)), "yellow")
+        with registry.files(registry.find("1")) as folder:
+            made = registry.register(folder.parents[1], version, tags={}, metrics={})
+        for entry in registry.entries():
+            assert entry.address.startswith(store.as_uri())
+            with registry.files(entry) as folder:
+                packing.load(folder)
+        return made.number
+
+    shutil.copytree(first / "dev" / "_registry", tmp_path / "copy" / "dev" / "_registry")
+    number = registered(tmp_path / "copy", "v8")
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    assert registered(tmp_path / "moved", "v9") == number + 1
+    assert not (tmp_path / "copy").exists()
+    assert {path for path in first.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_that_was_changed_is_refused(runs, tmp_path):
     store, _ = runs
     shutil.copytree(store / "dev" / "_registry", tmp_path / "moved" / "dev" / "_registry")
     registry = registry_of(Settings.load(store=str(tmp_path / "moved")), "yellow")
@@ -198,3 +221,27 @@ def test_errors_name_a_way_out(tmp_path, here):
     assert here("models", "list", "--store", tmp_path / "s").stdout.count("no models in") == 1
     with pytest.raises(RegistryError, match="no model 3 is registered"):
         Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find("3")
+
+
+def test_a_champion_that_came_in_the_meantime_is_a_refusal(runs, synthetic):
+    store, _ = runs
+    registry = registry_of(Settings.load(store=str(store)), "yellow")
+    champion, other = registry.champion(), registry.find("2")
+    assert champion.number != other.number
+    command = [
+        sys.executable, "-m", "toytip", "run", "--source", synthetic, "--store", store, "--workers", 2, "--gate", "on",
+        "--rounds", 60, "--version", "late", "--json",
+    ]  # fmt: skip
+    run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # It has met the champion, and the golden rows, which a process of their own answers, are before it.
+    until(run, lambda: Store(str(store), "dev").published("predictions", "late") is not None)
+    registry.promote(other, instead_of=champion)
+    told, said = run.communicate()
+    assert run.returncode == 0, said
+    gated = json.loads(told)["registry"]
+    assert (gated["decision"], gated["aliases"]) == ("refused", ["challenger"])
+    assert f"{other.version} has become the champion in the meantime" in gated["reasons"][0]
+    late = registry.find(str(gated["number"]))
+    assert (late.decision, list(late.reasons)) == ("refused", gated["reasons"])
+    with pytest.raises(OvertakenError):
+        registry.promote(late, instead_of=champion)

@@ -18,7 +18,8 @@ RESAMPLES = 500
 # Fewer days than this say nothing of how days differ.
 FEWEST_DAYS = 7
 FEWEST_TRIPS = 50
-# Trips of either class: with fewer high tips, or fewer others, the AUC of a slice is chance.
+# An AUC of fewer trips of either class says nothing: of one cash trip with a high tip it is where that one happens to stand,
+# and its standard error by the formula is next to zero.
 ENOUGH = 30
 # A feature that alone ranks trips so well knows the tip, or nearly: payment_type, which tells whether a tip could be
 # recorded at all, reaches 0.80 on green 2023.
@@ -71,6 +72,11 @@ def auc(negatives: Counts | Floats, positives: Counts | Floats) -> float | None:
     pairs = float(positives.sum()) * float(negatives.sum())
     ordered = float((positives * (below + negatives / 2)).sum())
     return _ratio(ordered, pairs)
+
+
+def ranked(tally: Tally) -> bool:
+    """Tell whether there are trips enough of both classes for the AUC to say something."""
+    return min(int(tally.negatives.sum()), int(tally.positives.sum())) >= ENOUGH
 
 
 def auc_error(negatives: Counts, positives: Counts) -> float | None:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ VERSION, STORE, SUMS, DECISION, REASONS = (
 PROMOTED, WITHDRAWN = "toytip.promoted", "toytip.withdrawn"
 # MLflow's limit for a tag's value is 5,000 characters.
 LONGEST_REASON, MOST_REASONS = 300, 12
+
+
+class OvertakenError(RegistryError):
+    """Another model has become the champion since this one was compared with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +104,9 @@ class Registry:
             for alias, number in found[0].aliases.items():
                 aliases.setdefault(str(number), []).append(alias)
             versions = self._client.search_model_versions(f"name = '{self.name}'", max_results=10_000)
-            entries = [_entry(item, aliases.get(str(item.version), [])) for item in versions]
+            entries = [
+                _entry(item, aliases.get(str(item.version), []), self._address(item)) for item in versions
+            ]
         return sorted(entries, key=lambda entry: entry.number)
 
     def find(self, name: str) -> Entry:
@@ -123,18 +130,35 @@ class Registry:
             run = self._client.create_run(self._experiment(), run_name=version, tags=tags)
             for name, value in metrics.items():
                 self._client.log_metric(run.info.run_id, name, value)
-            self._client.log_artifacts(run.info.run_id, str(folder), "model")
+            source = self._keep(folder, run.info.run_id)
             self._client.set_terminated(run.info.run_id)
             with contextlib.suppress(*_exceptions()):
                 self._client.create_registered_model(self.name)
             made = self._client.create_model_version(
                 self.name,
-                source=f"{run.info.artifact_uri}/model",
+                source=source or f"{run.info.artifact_uri}/model",
                 run_id=run.info.run_id,
                 tags={VERSION: version, SUMS: json.dumps(sums), **tags},
             )
             self._client.set_registered_model_alias(self.name, CHALLENGER, made.version)
         return self.find(str(made.version))
+
+    def _keep(self, folder: Path, run: str) -> str:
+        """Keep the files of a folder as those of a run of MLflow; return where they are, where MLflow does not say it.
+
+        By MLflow they would go to where the store was when its first model was registered.
+        """
+        if self.artifacts is None:
+            self._client.log_artifacts(run, str(folder), "model")
+            return ""
+        shutil.copytree(folder, self._folder(run))
+        return self._folder(run).as_uri()
+
+    def _folder(self, run: str) -> Path:
+        return Path(self.artifacts or "", run, "artifacts", "model").absolute()
+
+    def _address(self, item: Any) -> str:
+        return str(item.source) if self.artifacts is None else self._folder(item.run_id).as_uri()
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(self.name)
@@ -151,10 +175,10 @@ class Registry:
                 self._client.set_model_version_tag(self.name, str(entry.number), tag, value)
 
     def promote(self, entry: Entry, *, instead_of: Entry | None) -> None:
-        """Make a model the champion. Raises RegistryError where another has become it in the meantime."""
+        """Make a model the champion. Raises OvertakenError where another has become it in the meantime."""
         now = self.champion()
-        if (now and now.number) != (instead_of and instead_of.number):
-            raise RegistryError(
+        if (now and now.number) not in (instead_of and instead_of.number, entry.number):
+            raise OvertakenError(
                 f"{now.version if now else 'none'} has become the champion in the meantime; "
                 f"compare anew: `toytip models promote {entry.version}`"
             )
@@ -206,7 +230,7 @@ class Registry:
 
     def _fetched(self, entry: Entry, folder: str) -> Path:
         if self.artifacts is not None:  # found again also where the store has been moved
-            return Path(self.artifacts, *entry.address.split("/")[-3:])
+            return self._folder(entry.run)
         with quiet(), self._saying():
             from mlflow.artifacts import download_artifacts
 
@@ -247,7 +271,7 @@ def registry_of(settings: Settings, taxi: str) -> Registry:
     )
 
 
-def _entry(item: Any, aliases: list[str]) -> Entry:
+def _entry(item: Any, aliases: list[str], address: str) -> Entry:
     tags = item.tags
     return Entry(
         number=int(item.version),
@@ -261,7 +285,7 @@ def _entry(item: Any, aliases: list[str]) -> Entry:
         store=tags.get(STORE, ""),
         sums=json.loads(tags.get(SUMS, "{}")),
         run=item.run_id,
-        address=item.source,
+        address=address,
     )
 
 

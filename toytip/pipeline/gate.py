@@ -17,7 +17,7 @@ from toytip.pipeline import models, stages
 from toytip.pipeline.context import Context, reading
 from toytip.pipeline.stages import Evaluation
 from toytip.progress import Progress
-from toytip.registry import CHAMPION, STORE, Entry, Registry, registry_of
+from toytip.registry import CHAMPION, STORE, Entry, OvertakenError, Registry, registry_of
 from toytip.schema import PREDICTIONS
 from toytip.scoring import MOMENTS
 from toytip.stages.gate import Check, Verdict
@@ -67,10 +67,12 @@ def submit(
     *,
     dry: bool = False,
     force: str = "",
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Judge a model, register it where it is not yet, and promote it if it passes or is forced; return what was decided.
 
-    Nothing is written if `dry`. Raises RegistryError where the registry does not answer.
+    Nothing is written if `dry`. Raises RegistryError where the registry does not answer, and if `alone` where another has
+    become the champion in the meantime; a run, which has more to tell, refuses its model then.
     """
     if rival.entry is not None and rival.entry.version == model.version and not force:
         return _told(registry, rival.entry, "champion already", [], None)
@@ -89,7 +91,12 @@ def submit(
         decision = ("forced" if force else "promoted") if passed else "refused"
         reasons = [f"forced: {force}", *verdict.reasons] if force else verdict.reasons
         if passed:
-            registry.promote(entry, instead_of=rival.entry)
+            try:
+                registry.promote(entry, instead_of=rival.entry)
+            except OvertakenError as error:
+                if alone:
+                    raise
+                decision, reasons = "refused", [str(error)]
         registry.decide(entry, decision, reasons)
         return _told(registry, registry.find(str(entry.number)), decision, reasons, verdict)
 
@@ -119,7 +126,7 @@ def promote(
     with reading(settings, progress) as context:
         rival = rival_of(registry, model)
         evaluation = stages.evaluate(context, made[-1], model, rival.model)
-        return submit(context, registry, rival, trained, model, evaluation, dry=dry, force=force)
+        return submit(context, registry, rival, trained, model, evaluation, dry=dry, force=force, alone=True)
 
 
 def _judge(model: Model, rival: Rival, evaluation: Evaluation) -> Verdict:

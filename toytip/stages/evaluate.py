@@ -44,11 +44,13 @@ def _report(
         measured = metrics.measure(champion)
         baselines["champion"] = {name: measured[name] for name in metrics.HIGHER_IS_BETTER}
     error, bands = metrics.calibration(tally)
-    told = [
-        _slice(name, value, part)
-        for (name, value), part in sorted(slices(summary, split, population).items())
-        if name != "day" and part.rows >= SUPPORT
-    ]
+    parts = {
+        key: part
+        for key, part in sorted(slices(summary, split, population).items())
+        if key[0] != "day" and part.rows >= SUPPORT
+    }
+    told = {key: _slice(*key, part) for key, part in parts.items()}
+    ranked = [told[key] for key, part in parts.items() if metrics.ranked(part)]
     return {
         "metrics": values,
         "auc_error": metrics.auc_error(tally.negatives, tally.positives),
@@ -59,8 +61,8 @@ def _report(
         "ece": error,
         "calibration": bands,
         "curve": metrics.curve(tally),
-        "slices": told,
-        "worst": sorted((s for s in told if s["auc"] is not None), key=lambda s: s["auc"])[:WORST],
+        "slices": list(told.values()),
+        "worst": sorted(ranked, key=lambda each: each["auc"])[:WORST],
     }
 
 

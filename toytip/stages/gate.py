@@ -51,7 +51,7 @@ def gate(summary: Summary, baseline: Baseline, population: str) -> Verdict:
     """Judge a challenger by the test rows of the population that it learned from.
 
     It must beat the trivial predictors, must not be worse than the champion beyond chance (where the summary has one),
-    and must hold in every slice of at least `SUPPORT` trips.
+    and must hold in every slice of at least `SUPPORT` trips, `ENOUGH` of each class.
     """
     tally = select(summary, "test", population)
     if not tally.rows:
@@ -99,7 +99,7 @@ def _slices(summary: Summary, population: str) -> Check:
     margins = []
     for (name, value), tally in slices(summary, "test", population).items():
         area = metrics.auc(tally.negatives, tally.positives)
-        if name == "day" or tally.rows < SUPPORT or area is None:
+        if name == "day" or tally.rows < SUPPORT or area is None or not metrics.ranked(tally):
             continue
         rival = theirs.get((name, value))
         bound = metrics.auc(rival.negatives, rival.positives) if rival else 0.5
