@@ -22,7 +22,7 @@ from tests.conftest import publish, summary_of, toytip
 from toytip import zones
 from toytip.errors import SourceError
 from toytip.pipeline.leaning import values_of
-from toytip.report import beside, contrast, ink, months, page, pictures, quality, say
+from toytip.report import beside, contrast, daily, ink, months, page, pictures, quality, say
 from toytip.report import facts as numbers
 from toytip.report.blocks import Missing, Warnings
 from toytip.report.facts import Facts, Leaning, MonthRows, Zone
@@ -123,6 +123,28 @@ def test_quantiles_are_values_that_so_many_are_below(values):
     told = numbers.spread("fare_amount", [Histogram(found, counts, 0, 0.0)])
     wanted = np.quantile(values, numbers.QUANTILES, method="inverted_cdf")
     assert told.quantiles == [pytest.approx(wanted.tolist())]
+    assert told.ends == (min(found), max(found))
+
+
+NOUGHTS = [[0.0] * 5] * 3
+SPREADS = {
+    "always 0": (NOUGHTS, (0, 0)),
+    "nine in ten are 0; all from 0 to 65": (NOUGHTS, (0, 65)),
+    "median first 630, last 586; nine in ten 150 to 2,100": (
+        [[160, 1, 630, 1, 2_100], [150, 1, 600, 1, 1_990], [169, 1, 586, 1, 1_916]], (0, 9_999),
+    ),
+    "median 7, lowest 2 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
+    "median first 5, last 7, highest 8 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, 8, 7)], (0, 9)),
+    "median 30; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
+    "median first 5, last 7; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("says", SPREADS)
+def test_a_feature_is_told_by_all_of_its_months(says):
+    quantiles, ends = SPREADS[says]
+    names = ["2023-01", "2023-02", "2023-03"]
+    assert months.small("a", numbers.Spread("tolls_amount", quantiles, {}, [0] * 3, ends), names).says == says
 
 
 def test_the_shares_of_a_category_are_of_all_trips():
@@ -149,6 +171,28 @@ def test_a_strip_is_of_whole_values_in_order_and_of_all_trips(values):
         whole += mean * inside.sum()
     if known:
         assert whole == pytest.approx(said.sum())
+
+
+def test_a_category_is_told_by_the_values_that_move_it_most():
+    zone = np.repeat([4.0, 7, 68, 90, 93, math.nan], [5, 5, 5, 4, 5, 6])
+    said = np.repeat([0.3, -0.2, -0.5, 9, 0.1, 0.34], [5, 5, 5, 4, 5, 6])
+    parts = numbers.by_value(zone, said)
+    assert [(first, round(mean, 3)) for first, _, mean in parts[:4]] == [
+        (68, -0.5),
+        (7, -0.2),
+        (93, 0.1),
+        (4, 0.3),
+    ]
+    assert math.isnan(parts[4][0])
+    assert numbers.by_value(zone[:3], said[:3]) == [(4.0, 4.0, pytest.approx(0.3))]
+    facts = replace(
+        NOTHING, leaning=[Leaning("DOLocationID", 1.0, 0.5, parts)], explained=30, zones=[Zone(68, "Chelsea", "", 1, 1, 1, 1)],
+    )  # fmt: skip
+    (table, *_) = next(section for section in sections(facts) if section.id == "leaning").blocks
+    assert [cell.text for cell in table.rows[0][3:]] == [
+        "Chelsea: \N{MINUS SIGN}0.50; 7: \N{MINUS SIGN}0.20",
+        "missing or never seen: +0.34; 4: +0.30; 93: +0.10",
+    ]
 
 
 def test_codes_are_told_as_their_values():
@@ -247,6 +291,84 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("losses", "said"), [([0.5, 0.4], "month; it was the last."), ([0.5, 0.4, 0.6], "month; 1 more brought nothing.")]
+)  # fmt: skip
+def test_the_best_round_is_told(losses, said):
+    section = quality.training(replace(NOTHING, curve={"train": losses, "valid": losses}, rounds=2))
+    assert (
+        section.blocks[0].pictures[0].says
+        == f"Round 2 is the best, with a log loss of 0.4000 on the validation {said}"
+    )
+
+
+def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
+    chance, label = scored()
+    slice_ = dict.fromkeys(("rows", "auc", "f1", "f1_always_yes", "log_loss"), 900) | {"prevalence": 0.5}
+    told = {
+        name: {
+            "slices": [{**slice_, "slice": "distance", "value": name}],
+            "ece": ece,
+            "metrics": {"auc": 0.7},
+        }
+        for name, ece in (("all", 0.197), ("card", 0.01))
+    }
+    facts = replace(
+        NOTHING,
+        population="card",
+        evaluation={"test": told},
+        tallies=dict.fromkeys(told, tally_of(chance, label)),
+    )
+    section = quality.slices(facts)
+    assert "of card trips of test: among slices of at least 200" in section.lead
+    assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
+    assert (
+        "0.010, of card trips"
+        in quality._calibration(
+            replace(facts, evaluation={"test": {k: {**v, "calibration": []} for k, v in told.items()}})
+        )[1]
+    )
+
+
+def test_a_month_that_is_split_by_day_is_of_no_split():
+    split = {
+        "train": ("2023-01-01", "2023-01-22"),
+        "valid": ("2023-01-22", "2023-01-26"),
+        "test": ("2023-01-26", "2023-02-01"),
+    }
+    facts = replace(
+        NOTHING, rows={"2023-01": MonthRows(9, 8, {})}, split=split, sources=[{"uri": "a/b.parquet"}]
+    )
+    picture = rows_section(facts).blocks[0].pictures[0]
+    assert picture.says == "8 trips in 2023-01."
+    assert picture.keys == [("box-muted", "split by day")]
+    assert "a, 1 file<" in of(facts)
+    whole = replace(
+        facts, split={"train": ("2022-12-01", "2023-01-01"), "valid": ("2023-01-01", "2023-02-01")}
+    )
+    assert rows_section(whole).blocks[0].pictures[0].keys == [("box-b", "valid")]
+
+
+def test_auc_and_log_loss_are_told_day_by_day():
+    days = [
+        {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
+        for day, auc in ((1, None), (2, 0.7), (3, 0.8))
+    ]
+    ranked, loss = daily.ranks_of_days(days)
+    assert (
+        "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03." in ranked.says
+    )
+    assert loss.says.endswith("less is better.")
+    assert ranked.small
+    assert len(daily.ranks_of_days(days[1:2])) == 2
+
+
+@pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
+def test_a_slice_is_ranked_by_enough_of_both_classes(high, told):
+    slice_ = {"rows": 200, "prevalence": high / 200, "auc": 0.0037}
+    assert quality.ranked([slice_]) == ([slice_] if told else [])
+
+
 # what it warns of
 
 GOOD_LIFT = {"always_yes": {"auc": 0.2}, "base_rate": {"auc": 0.2}, "hour_zone": {"auc": 0.1}}
@@ -319,6 +441,24 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
     assert "The baseline hour and zone ranks all trips of test better than the model, by 0.0200" in lines
     assert "fewer than seven days" in lines
     assert "0.200 off on average" in lines
+
+
+@pytest.mark.parametrize(
+    ("lift", "span", "rings"),
+    [(-0.00001, [0.7, 0.9], False), (-0.009, None, False), (-0.009, [0.79, 0.805], True), (-0.02, [0.7, 0.9], True)],
+)  # fmt: skip
+def test_a_baseline_is_better_beyond_chance(lift, span, rings):
+    told = evaluated()
+    told["test"]["all"] |= {"lift": {"base_rate": {"auc": lift}}, "intervals": {"auc": span}}
+    lines = [line for line, _ in warnings(replace(QUIET, evaluation=told)) if "base rate" in line]
+    assert bool(lines) == rings
+
+
+def test_a_model_of_card_trips_is_not_blamed_for_the_others():
+    told = evaluated()["test"]["all"]
+    both = {"test": {"all": {**told, "ece": 0.197}, "card": told}}
+    assert warnings(replace(QUIET, evaluation=both, population="card")) == []
+    assert len(warnings(replace(QUIET, evaluation=both, population="all"))) == 1
 
 
 def test_rows_add_up_on_the_page():

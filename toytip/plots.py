@@ -12,6 +12,7 @@ from toytip.stages.decay import Age, Aged
 INK = ("#0072B2", "#E69F00", "#009E73")
 GREY = "#777777"
 SIZE = (10.0, 7.0)
+TALL = 10.0
 DPI = 110
 
 
@@ -111,19 +112,24 @@ def _thresholds(axes: Any, told: dict[str, Any]) -> None:
 def monitor(
     days: Sequence[dict[str, Any]], psi: dict[str, dict[str, float | None]], bound: float, title: str
 ) -> bytes:
-    """Draw the F1 of every day and of the week that it ends, beside that of always yes; and how far features moved: a PNG.
+    """Draw F1, AUC and log loss of every day and of the week that it ends, F1 beside always yes; and how far features moved: a PNG.
 
     `psi` is by feature, most important first, and month.
     """
     figure = _figure()
     figure.suptitle(title)
-    above, below = figure.subplots(2, 1, height_ratios=(2, 3))
-    _daily_f1(above, days)
+    figure.set_figheight(TALL)
+    *above, below = figure.subplots(4, 1, height_ratios=(3, 2, 2, 5))
+    for axes, (metric, name) in zip(above, DAILY.items(), strict=True):
+        _daily(axes, days, metric, name)
     _heat_map(figure, below, psi, bound)
     return _png(figure)
 
 
-def _daily_f1(axes: Any, days: Sequence[dict[str, Any]]) -> None:
+DAILY = {"f1": "F1", "auc": "AUC", "log_loss": "Log loss"}
+
+
+def _daily(axes: Any, days: Sequence[dict[str, Any]], metric: str, name: str) -> None:
     import matplotlib.dates as mdates
 
     when = mdates.datestr2num([day["day"] for day in days])
@@ -133,13 +139,16 @@ def _daily_f1(axes: Any, days: Sequence[dict[str, Any]]) -> None:
     def line(told: Sequence[dict[str, Any]], name: str) -> list[float]:
         return [nothing if each[name] is None else each[name] for each in told]
 
-    axes.plot(when, line(days, "f1"), ".", color=INK[1], markersize=3, label="F1 of the day")
-    axes.plot(when, line(weeks, "f1"), color=INK[0], label="F1 of seven days")
-    axes.plot(when, line(weeks, "f1_always_yes"), color=GREY, linestyle="--", label="always yes, seven days")
+    axes.plot(when, line(days, metric), ".", color=INK[1], markersize=3, label="of the day")
+    axes.plot(when, line(weeks, metric), color=INK[0], label="of seven days")
+    if metric == "f1":
+        axes.plot(
+            when, line(weeks, "f1_always_yes"), color=GREY, linestyle="--", label="always yes, seven days"
+        )
+        axes.legend(fontsize="small", ncols=3)
     axes.xaxis.set_major_locator(mdates.AutoDateLocator())
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.set_title("F1, day by day")
-    axes.legend(fontsize="small", ncols=3)
+    axes.set_title(f"{name}, day by day", fontsize="medium")
 
 
 SHOWN = 16

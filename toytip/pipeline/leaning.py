@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.cluster import cores
-from toytip.report.facts import Leaning, strip
+from toytip.report.facts import Leaning, by_value, strip
 from toytip.splits import of, overlaps
 from toytip.stages import featurize, infer, preprocess
+from toytip.stages.drift import CATEGORIES
 from toytip.store import Manifest, Store
 from toytip.values import FeatureCodes, Model
 
@@ -55,7 +56,9 @@ def leaning(model: Model, trips: pd.DataFrame) -> list[Leaning]:
             codes.name,
             gains[codes.name],
             float(np.abs(said[:, column]).mean()),
-            strip(values_of(matrix[codes.name].to_numpy(), codes), said[:, column]),
+            (by_value if codes.name in CATEGORIES else strip)(
+                values_of(matrix[codes.name].to_numpy(), codes), said[:, column]
+            ),
         )
         for column, codes in enumerate(model.encoding.features)
     ]

@@ -21,6 +21,8 @@ FEWEST = 50
 # Values of a category that are shown by name.
 NAMED = 4
 BARS = 32
+# With fewer trips of the sample, what a value of a category contributes is not told, where others have more.
+HANDFUL = 5
 
 Floats = npt.NDArray[np.float64]
 Line = tuple[list[float], list[float]]
@@ -35,12 +37,16 @@ class MonthRows(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A feature month by month: quantiles of an amount, or shares of a category's values; and the share that lacks it."""
+    """A feature month by month: quantiles of an amount, or shares of a category's values; and the share that lacks it.
+
+    `ends` are the least and the largest amount of all months.
+    """
 
     name: str
     quantiles: list[list[float]]
     shares: dict[str, list[float]]
     missing: list[float]
+    ends: tuple[float, float] | None = None
 
 
 class Leaning(NamedTuple):
@@ -48,13 +54,19 @@ class Leaning(NamedTuple):
 
     `gain` is its share of the gain of all splits, `shap` the mean size of its contribution to the log-odds, `strip` the mean
     contribution in even groups of its values, from the smallest, with the first and last value of each group; those of trips
-    that lack it come last, as NaN.
+    that lack it, or have a value that training never saw, come last, as NaN. Of a category, every value is a group, and the
+    lowest mean comes first.
     """
 
     name: str
     gain: float
     shap: float | None
     strip: list[tuple[float, float, float]]
+
+    @property
+    def category(self) -> bool:
+        """Whether its values are names, in no order."""
+        return self.name in CATEGORIES
 
 
 class Zone(NamedTuple):
@@ -116,6 +128,12 @@ class Facts:
         """The split that the page tells most of: the test months, or the last there is."""
         return "test" if "test" in self.evaluation else next(iter([*self.evaluation][::-1]), "")
 
+    @property
+    def own(self) -> str:
+        """The population that was learned from, or the one that there is: what a model is judged by."""
+        there = self.evaluation.get(self.split_shown, {})
+        return next((name for name in (self.population, *there) if name in there), self.population or "all")
+
     def told(self, population: str) -> Mapping[str, Any]:
         """Return the evaluation of the shown split's trips of a population; empty where there is none."""
         return dict(self.evaluation.get(self.split_shown, {}).get(population, {}))
@@ -168,7 +186,10 @@ def spread(name: str, months: Sequence[Histogram]) -> Spread:
     """Return how a feature was month by month."""
     missing = [told.missing for told in months]
     if name not in CATEGORIES:
-        return Spread(name, [_quantiles(told) for told in months], {}, missing)
+        some = [told.values[told.trips > 0] for told in months]
+        every = np.concatenate(some) if some else np.array([])
+        ends = (float(every.min()), float(every.max())) if len(every) else None
+        return Spread(name, [_quantiles(told) for told in months], {}, missing, ends)
     total: dict[float, int] = {}
     for told in months:
         for value, trips in zip(told.values.tolist(), told.trips.tolist(), strict=True):
@@ -209,3 +230,15 @@ def strip(values: Floats, contributions: Floats, groups: int = 10) -> list[tuple
     if not known.all():
         told.append((math.nan, math.nan, float(contributions[~known].mean())))
     return told
+
+
+def by_value(values: Floats, contributions: Floats) -> list[tuple[float, float, float]]:
+    """Return the mean contribution of every value of a category, twice the value and its mean, the lowest mean first.
+
+    What is missing or was never seen is NaN. A value of fewer trips than a handful is left out, where others have more.
+    """
+    found, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    means = np.bincount(place, contributions) / counts
+    kept = counts >= min(HANDFUL, counts.max(initial=0))
+    told = zip(found[kept].tolist(), means[kept].tolist(), strict=True)
+    return sorted(((value, value, mean) for value, mean in told), key=lambda each: each[2])

@@ -12,13 +12,20 @@ from toytip.report.facts import Facts, Leaning, Spread
 from toytip.report.ink import KEYS, drawing, inline
 from toytip.report.lines import Lines, draw, few, keys_of, known, names_of, thousands
 
+MIXED = "split by day"
+# Of a category, so many values that a feature moves down, and as many that it moves up.
+OUTER = 3
+# A month between the first and the last is named where its median is further from both, by such a share.
+FAR = 0.05
+
 
 def kept(name: str, facts: Facts, says: str) -> Picture:
     """Draw the trips kept, month by month, by what they are for."""
     names = list(facts.rows)
     part = {month: _part_of(facts, month) for month in names}
     with drawing(left=46, top=22) as drawn:
-        for colour, kind in ((ink.SOFT, "train"), (ink.B, "valid"), (ink.A, "test"), (ink.GREY, "")):
+        colours = {"train": ink.SOFT, "valid": ink.B, "test": ink.A, MIXED: ink.GREY, "": ink.GREY}
+        for kind, colour in colours.items():
             places = [k for k, month in enumerate(names) if part[month] == kind]
             trips = [facts.rows[names[k]].kept for k in places]
             if places:
@@ -30,18 +37,20 @@ def kept(name: str, facts: Facts, says: str) -> Picture:
     there = set(part.values())
     keys = [
         (key, kind)
-        for key, kind in (("box-soft", "train"), ("box-b", "valid"), ("box-a", "test"))
+        for key, kind in (("box-soft", "train"), ("box-b", "valid"), ("box-a", "test"), ("box-muted", MIXED))
         if kind in there
     ]
     return Picture(title="Trips kept", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys)
 
 
 def _part_of(facts: Facts, month: str) -> str:
-    """Return what a month is for: the split that holds its first day; where it is split by day, the last that touches it."""
-    for kind, (start, stop) in facts.split.items():
-        if start[:10] <= f"{month}-01" < stop[:10]:
-            return kind
-    return ""
+    """Return what a month is for: its split, or that several share its days."""
+    kinds = [
+        kind
+        for kind, (start, stop) in facts.split.items()
+        if start[:7] <= month and f"{month}-01" < stop[:10]
+    ]
+    return MIXED if len(kinds) > 1 else "".join(kinds)
 
 
 def rejected(name: str, facts: Facts, reasons: Sequence[str], says: str) -> Picture:
@@ -126,29 +135,56 @@ def small(name: str, told: Spread, names: Sequence[str]) -> Picture:
         axes.set_xticks(ends, [names[k] for k in ends])
         for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
             tick.set_horizontalalignment(side)
-    says = _said(told)
+    says = _said(told, names)
     alt = f"{told.name} by month, {names[0]} to {names[-1]}. {says}"
     return Picture(
         title=told.name, svg=inline(drawn.svg, alt, name, small=True), alt=alt, says=says, small=True
     )
 
 
-def _said(told: Spread) -> str:
+def _said(told: Spread, names: Sequence[str]) -> str:
     lacking = max(told.missing)
     tail = f"; up to {lacking:.1%} missing" if lacking >= 0.001 else ""
     if told.shares:
         means = {value: sum(shares) / len(shares) for value, shares in told.shares.items()}
         return ", ".join(f"{say.plainly(told.name, v)}: {share:.0%}" for v, share in means.items()) + tail
-    first, last = (list(map(say.rough, each)) for each in (told.quantiles[0], told.quantiles[-1]))
-    if len({*first, *last}) == 1:
-        return f"always {first[2]}{tail}"
-    median = first[2] if first[2] == last[2] else f"{first[2]} to {last[2]}"
-    return f"median {median}; nine in ten {last[0]} to {last[4]}{tail}"
+    there = {name: each for name, each in zip(names, told.quantiles, strict=True) if not math.isnan(each[2])}
+    if not there:
+        return f"no trips{tail}"
+    low = say.rough(min(each[0] for each in there.values()))
+    high = say.rough(max(each[4] for each in there.values()))
+    if low != high:
+        median = _median({name: each[2] for name, each in there.items()})
+        return f"median {median}; nine in ten {low} to {high}{tail}"
+    ends = [say.rough(end) for end in told.ends or ()]
+    if set(ends) <= {low}:
+        return f"always {low}{tail}"
+    return f"nine in ten are {low}; all from {ends[0]} to {ends[1]}{tail}"
+
+
+def _median(by_month: Mapping[str, float]) -> str:
+    """Return the first and the last median, and the one that is furthest from both."""
+    values = list(by_month.values())
+    first, last = values[0], values[-1]
+    low, high = sorted((first, last))
+    furthest = max(by_month, key=lambda month: max(low - by_month[month], by_month[month] - high))
+    ends = dict.fromkeys(map(say.rough, (first, last)))
+    text = "first {}, last {}".format(*ends) if len(ends) > 1 else next(iter(ends))
+    extreme = by_month[furthest]
+    if max(low - extreme, extreme - high) <= FAR * max(abs(low), abs(high)):
+        return text
+    return f"{text}, {'lowest' if extreme < low else 'highest'} {say.rough(extreme)} in {furthest}"
 
 
 def contributions(name: str, told: Leaning) -> Picture:
-    """Draw the mean contribution of a feature to the log-odds, from its smallest values to its largest."""
-    means = [mean for _, _, mean in told.strip]
+    """Draw the mean contribution of a feature to the log-odds, from its smallest values to its largest.
+
+    Of a category: from the values that move it down most to those that move it up most.
+    """
+    parts = told.strip
+    if told.category and len(parts) > 2 * OUTER:
+        parts = parts[:OUTER] + parts[-OUTER:]
+    means = [mean for _, _, mean in parts]
     places = list(range(len(means)))
     with drawing(small=True) as drawn:
         axes = drawn.axes
@@ -157,19 +193,20 @@ def contributions(name: str, told: Leaning) -> Picture:
         axes.axhline(0, color=ink.MUTED, linewidth=0.8)
         axes.set_xlim(-0.5, max(len(means), 1) - 0.5)
         ends = sorted({0, len(means) - 1})
-        axes.set_xticks(ends, [_end(told.strip[k][min(side, 1)]) for side, k in enumerate(ends)])
+        axes.set_xticks(ends, [_end(told.name, parts[k][min(side, 1)]) for side, k in enumerate(ends)])
         for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
             tick.set_horizontalalignment(side)
         few(axes, 3)
     says = f"between {say.signed(min(means), 2)} and {say.signed(max(means), 2)}"
-    alt = f"Mean contribution of {told.name} to the log-odds of a high tip, from its smallest values to its largest: {says}."
+    order = "the values that move it most" if told.category else "from its smallest values to its largest"
+    alt = f"Mean contribution of {told.name} to the log-odds of a high tip, {order}: {says}."
     return Picture(
         title=told.name, svg=inline(drawn.svg, alt, name, small=True), alt=alt, says=says, small=True
     )
 
 
-def _end(value: float) -> str:
-    return "missing" if math.isnan(value) else say.rough(value)
+def _end(name: str, value: float) -> str:
+    return "unknown" if math.isnan(value) else say.plainly(name, say.rough(value))
 
 
 def zone_map(

@@ -96,7 +96,7 @@ def _figures(facts: Facts) -> list[Figure]:
     if facts.run:
         found.append(
             (
-                "seconds",
+                "seconds, without this page",
                 f"{facts.run['seconds']:.1f}",
                 f"{facts.run['rows_per_s']:,.0f} rows/s, {facts.run['peak_memory_mb']:,.0f} MB",
             )

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toytip.metrics import ENOUGH
 from toytip.report import facts as numbers
 from toytip.report import pictures, say
 from toytip.report.blocks import Block, Cell, Missing, Picture, Pictures, Section, Table, Text
 from toytip.report.facts import Facts, Line
 from toytip.report.lines import Lines
+from toytip.tally import SUPPORT
 
 COLOURS = {"all": "a", "card": "b"}
 METRICS = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
@@ -36,7 +38,7 @@ def training(facts: Facts) -> Section:
     valid, best = facts.curve.get("valid", ()), facts.rounds
     if valid and best:
         after = len(valid) - best
-        tail = f", {after} more brought nothing" if after else " was the last asked for"
+        tail = f"; {after} more brought nothing" if after else "; it was the last"
         says = f"Round {best} is the best, with a log loss of {valid[best - 1]:.4f} on the validation month{tail}."
     else:
         says = f"{len(facts.curve.get('train', ()))} rounds, with no validation month to watch."
@@ -77,9 +79,9 @@ def ranking(facts: Facts) -> Section:
         pictures.calibration("calibration", *_calibration(facts)),
         *_thresholds(facts),
     ]
-    if "all" in facts.tallies:
-        tally = facts.tallies["all"]
-        says = f"{say.count(tally.rows)} trips; the further apart the two colours, the easier the decision."
+    tally = facts.tallies.get(facts.own)
+    if tally is not None:
+        says = f"{say.count(tally.rows)} {facts.own} trips; the further apart the two colours, the easier the decision."
         drawn.append(pictures.probabilities("probabilities", tally, says))
     return Section("curves", "Ranking, calibration, thresholds", lead, [Pictures(drawn)])
 
@@ -117,8 +119,9 @@ def _calibration(facts: Facts) -> tuple[Lines, str]:
         COLOURS[name]: (f"{name} trips", numbers.bands(facts.told(name)["calibration"]))
         for name in facts.tallies
     }
-    error = facts.told("all" if "all" in facts.tallies else "card")["ece"]
-    return lines, f"On the diagonal, 0.7 means seven in ten; the mean distance from it is {error or 0:.3f}."
+    error = facts.told(facts.own)["ece"]
+    says = f"On the diagonal, 0.7 means seven in ten; the mean distance from it is {error or 0:.3f}, of {facts.own} trips."
+    return lines, says
 
 
 def _thresholds(facts: Facts) -> list[Picture]:
@@ -198,24 +201,36 @@ def _value(name: str, value: float | None) -> str:
 def slices(facts: Facts) -> Section:
     """Return the slices on which the model ranks worst, and by borough."""
     lead = (
-        "Where the model ranks trips worst, among slices of at least 200 test trips. Within a slice an AUC has no help from "
-        "what sets slices apart."
+        f"Where the model ranks trips worst, of {facts.own} trips of {facts.split_shown}: among slices of at least {SUPPORT}, "
+        f"with {ENOUGH} high tips or more, and as many others. Within a slice an AUC has no help from what sets slices apart."
     )
-    told = facts.told("all") or facts.told("card")
+    told = facts.told(facts.own)
     if not told:
         return Section("slices", "Slices", lead, [_none(facts)])
-    known = [each for each in told["slices"] if each["auc"] is not None]
-    worst = sorted(known, key=lambda each: each["auc"])[:SLICES]
-    blocks: list[Block] = [_slices("The slices with the lowest AUC", worst, named=True)]
+    worst = ranked(told["slices"])[:SLICES]
+    blocks: list[Block] = [
+        _slices("The slices with the lowest AUC", worst, named=True)
+        if worst
+        else Missing("No slice has trips enough to tell how they are ranked.")
+    ]
     for name in ("payment_type", "borough", "distance"):
         those = sorted((each for each in told["slices"] if each["slice"] == name), key=_place)
-        if those:
+        if len(those) > 1:
             blocks.append(_slices(f"By {say.word(name)}", those, named=False))
-        elif name == "borough":
+        elif name == "borough" and not those:
             blocks.append(
                 Missing("No slices by borough: the zone table was not found when these trips were scored.")
             )
     return Section("slices", "Slices", lead, blocks)
+
+
+def ranked(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the slices that have enough trips of both classes for an AUC to say something, the worst first."""
+    high = [round(each["rows"] * each["prevalence"]) for each in told]
+    enough = [
+        each for each, count in zip(told, high, strict=True) if ENOUGH <= count <= each["rows"] - ENOUGH
+    ]
+    return sorted(enough, key=lambda each: each["auc"])
 
 
 def _slices(caption: str, told: Sequence[Mapping[str, Any]], *, named: bool) -> Table:

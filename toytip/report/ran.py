@@ -32,7 +32,7 @@ def ran(facts: Facts) -> Section:
         ("version", facts.version),
         ("made", say.moment(facts.created)),
         ("store", f"{facts.store}"),
-        ("source", f"{source}, {files} files" if files else source),
+        ("source", f"{source}, {files} file{'s' if files > 1 else ''}" if files else source),
         ("taxi and months", f"{facts.taxi}, {_span(facts.months)}"),
         ("split", "; ".join(split) + (" (the last day is outside)" if split else "")),
         ("learned from", f"{facts.population} trips" if facts.population else ""),
@@ -91,7 +91,12 @@ def rows(facts: Facts) -> Section:
         max(facts.rows, key=lambda m: facts.rows[m].kept),
         min(facts.rows, key=lambda m: facts.rows[m].kept),
     )
-    drawn = [months.kept("rows-kept", facts, f"Most trips in {most}, fewest in {least}.")]
+    says = (
+        f"Most trips in {most}, fewest in {least}."
+        if len(facts.rows) > 1
+        else f"{say.count(kept)} trips in {most}."
+    )
+    drawn = [months.kept("rows-kept", facts, says)]
     if reasons:
         says = f"{say.first(say.word(reasons[0]))} rejects most: {say.count(totals[reasons[0]])} trips."
         drawn.append(months.rejected("rows-rejected", facts, reasons[:3], says))
@@ -155,8 +160,9 @@ def time(facts: Facts) -> Section:
             f"{run.get('peak_memory_mb', 0):,.0f} MB at the peak of the run.",
         )
     ]
+    workers = run.get("workers", 0)
     lead = (
-        f"{whole:.1f} s in all, {run.get('rows_per_s', 0):,.0f} rows/s, on {run.get('workers', 0)} workers; "
+        f"{whole:.1f} s without this page, {run.get('rows_per_s', 0):,.0f} rows/s, on {workers} worker{'' if workers == 1 else 's'}; "
         f"{sum(seconds.values()):.1f} s of it in stages, the rest is starting and ending. {lead}"
     )
     return Section("time", "Time and memory", lead, blocks)

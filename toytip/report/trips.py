@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toytip.report import daily, say
 from toytip.report import months as drawn_by
-from toytip.report import say
 from toytip.report.blocks import Block, Cell, Missing, Picture, Pictures, Section, Table, Text
 from toytip.report.facts import Facts, Leaning, Zone
 
@@ -18,6 +18,10 @@ ZONES = 25
 # With fewer trips a zone's share is chance.
 ENOUGH = 50
 HEAT = 5
+# A contribution that is less is written as nought.
+TOLD = 0.005
+# What has no value, and what has one that training never saw, have codes that stand for no value.
+UNKNOWN = "missing or never seen"
 
 
 def features(facts: Facts) -> Section:
@@ -44,7 +48,9 @@ def features(facts: Facts) -> Section:
     if empty:
         blocks.append(Text(f"No trip has {', '.join(empty)}."))
     if len(facts.spreads) > FEATURES:
-        blocks.append(Text(f"Not shown: {', '.join(told.name for told in facts.spreads[FEATURES:])}."))
+        rest = ", ".join(told.name for told in facts.spreads[FEATURES:])
+        why = "the model leans least on these" if facts.leaning else "there is room for no more"
+        blocks.append(Text(f"The first {FEATURES} are drawn. Not shown, as {why}: {rest}."))
     return Section("features", "Features by month", lead, blocks)
 
 
@@ -63,11 +69,13 @@ def leaning(facts: Facts) -> Section:
             lead,
             [Missing(f"Not told: {facts.missing.get('leaning', 'no model')}.")],
         )
-    blocks: list[Block] = [_leaning(facts.leaning[:LEANING])]
+    zones_ = {each.number: each.name for each in facts.zones if each.name}
+    blocks: list[Block] = [_leaning(facts.leaning[:LEANING], zones_)]
     if facts.explained:
         blocks.append(
             Text(
-                "How the five most important move the log-odds, from their smallest values to their largest:"
+                "How the five most important move the log-odds: amounts from their smallest values to their largest; of zones "
+                "and other categories, the values that move them most. Unknown is what is missing or was never seen in training."
             )
         )
         told = [each for each in facts.leaning if each.strip][:DRAWN]
@@ -77,32 +85,51 @@ def leaning(facts: Facts) -> Section:
     return Section("leaning", "What the model leans on", lead, blocks)
 
 
-def _leaning(told: Sequence[Leaning]) -> Table:
+def _leaning(told: Sequence[Leaning], zones_: Mapping[int, str]) -> Table:
     most = max([each.shap or 0.0 for each in told] or [1]) or 1.0
     top = max([each.gain for each in told] or [1]) or 1.0
     body: list[list[str | Cell]] = []
     for each in told:
         size = Cell(say.NONE if each.shap is None else f"{each.shap:.3f}", bar=(each.shap or 0) / most)
-        body.append([each.name, size, Cell(say.share(each.gain), bar=each.gain / top), *_ends(each)])
+        body.append([each.name, size, Cell(say.share(each.gain), bar=each.gain / top), *_ends(each, zones_)])
     return Table(
         caption="Features by the mean size of their contribution",
         head=["feature", "mean |SHAP|", "share of gain", "most against a high tip", "most for a high tip"],
         rows=body,
         words=(0, 3, 4),
-        note="The last two columns are the values, of about ten even groups, whose mean contribution is lowest and highest.",
+        note="The last two columns are the values, of about ten even groups, whose mean contribution is lowest and highest; of "
+        f"zones and other categories, up to {drawn_by.OUTER} values.",
     )
 
 
-def _ends(each: Leaning) -> list[Cell]:
+def _ends(each: Leaning, zones_: Mapping[int, str]) -> list[Cell]:
     if not each.strip:
         return [Cell(say.NONE), Cell(say.NONE)]
+    if each.category:
+        down = [told for told in each.strip if told[2] <= -TOLD][: drawn_by.OUTER]
+        up = [told for told in each.strip[::-1] if told[2] >= TOLD][: drawn_by.OUTER]
+        return [
+            Cell(
+                "; ".join(f"{_value(each.name, v, zones_)}: {say.signed(mean, 2)}" for v, _, mean in some)
+                or say.NONE
+            )
+            for some in (down, up)
+        ]
     low, high = min(each.strip, key=lambda told: told[2]), max(each.strip, key=lambda told: told[2])
     return [Cell(f"{_range(told)}: {say.signed(told[2], 2)}") for told in (low, high)]
 
 
+def _value(name: str, value: float, zones_: Mapping[int, str]) -> str:
+    if math.isnan(value):
+        return UNKNOWN
+    if name.endswith("LocationID"):
+        return zones_.get(int(value), f"{value:g}")
+    return say.plainly(name, f"{value:g}")
+
+
 def _range(told: tuple[float, float, float]) -> str:
     if math.isnan(told[0]):
-        return "missing"
+        return UNKNOWN
     first, last = map(say.rough, told[:2])
     return first if first == last else f"{first} to {last}"
 
@@ -127,6 +154,7 @@ def drift(facts: Facts) -> Section:
         )
         says = f"{rings}; where F1 falls along with always yes, there are fewer high tips, and no skill was lost."
         blocks.append(Pictures([drawn_by.days("days", told["days"], says)]))
+        blocks.append(Pictures(daily.ranks_of_days(told["days"])))
     blocks.append(_performance(told))
     if facts.psi:
         blocks.append(_heat(facts))
@@ -198,11 +226,8 @@ def zones(facts: Facts) -> Section:
     shown = facts.zones[:ZONES]
     blocks.append(_table(f"The {len(shown)} busiest of {len(facts.zones)} zones", shown, "zone"))
     if all(each.learned is None for each in facts.zones):
-        blocks.append(
-            Missing(
-                "No high tips by zone: this model has no rates by zone (features seed), or there is none."
-            )
-        )
+        why = facts.missing.get("model", "they are told from the model's rates by zone, and it has none")
+        blocks.append(Missing(f"No high tips by zone: {why}."))
     return Section("zones", "Zones", lead, blocks)
 
 

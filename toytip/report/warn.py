@@ -17,6 +17,8 @@ FEW_TRIPS = 5_000
 CALIBRATION = 0.05
 # An AUC so much better on the training months than on the test months: the model knows its rows by heart.
 BY_HEART = 0.05
+# A baseline that is so much better in AUC is better, whatever the interval.
+CLEAR = 0.01
 
 # Always yes is told by its F1, the champion by the gate.
 TOLD = ("always_yes", "champion")
@@ -55,6 +57,8 @@ def _quality(facts: Facts) -> Iterator[Warning_]:
         yield f"{line} Is it known at its moment?", "leaning"
     split = facts.split_shown
     for population, told in facts.evaluation.get(split, {}).items():
+        if facts.own == "card" and population == "all":  # cash is none of its business
+            continue
         yield from _population(split, population, told)
     train = facts.evaluation.get("train", {}).get(facts.population or "all")
     shown = facts.told(facts.population or "all")
@@ -77,13 +81,22 @@ def _population(split: str, population: str, told: Mapping[str, Any]) -> Iterato
     if f1 is not None and yes is not None and f1 < yes:
         yield f"F1 of {trips} is {f1:.4f}, below the {yes:.4f} of always yes.", "metrics"
     for baseline, lifts in told["lift"].items():
-        if baseline not in TOLD and (lifts.get("auc") or 0) < 0:
+        if baseline not in TOLD and _clearly_worse(
+            values["auc"], lifts.get("auc"), told["intervals"].get("auc")
+        ):
             yield (
                 f"The baseline {say.word(baseline)} ranks {trips} better than the model, by {-lifts['auc']:.4f} of AUC.",
                 "metrics",
             )
     if (told["ece"] or 0) > CALIBRATION:
         yield f"Probabilities of {trips} are {told['ece']:.3f} off on average.", "curves"
+
+
+def _clearly_worse(auc: float | None, lift: float | None, span: Sequence[float] | None) -> bool:
+    """Tell whether a baseline's AUC is above the interval of the model's, or above it by what nobody would call chance."""
+    if auc is None or lift is None:
+        return False
+    return lift <= -CLEAR or (span is not None and auc - lift > span[1])
 
 
 def _rows(facts: Facts) -> Iterator[Warning_]:
