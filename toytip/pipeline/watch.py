@@ -104,7 +104,7 @@ def plan(
     or both with a `reference`. Watched are all months after the training, but for the reference.
     Raises ConfigError where a month that is asked for is not there.
     """
-    split, warnings = model.encoding.split, []
+    split = model.encoding.split
     learned = tuple(month for month in there if overlaps(month, split.train))
     of_features = _there(reference, there) if reference else learned
     of_skill = of_features if reference else _within(there, split.valid)
@@ -112,9 +112,7 @@ def plan(
         watched = _there(months, there)
     else:
         watched = tuple(m for m in there if m not in learned and not (reference and m in of_features))
-    if set(of_skill) & set(learned) or not of_skill:
-        of_skill = of_skill or learned
-        warnings.append("the model has learned from the reference: its skill there is flattering")
+    of_skill = of_skill or learned
     if not watched or not of_features:
         return None
     until = Month.parse(labels_until) if labels_until else None
@@ -123,8 +121,28 @@ def plan(
         features=of_features,
         skill=of_skill,
         labels_until=until,
-        warnings=tuple(warnings),
+        warnings=_warnings(model, of_skill),
     )
+
+
+def kept_plan(model: Model, config: Mapping[str, Any], months: Sequence[Month]) -> Plan:
+    """Return the plan that a version of `monitors` was made by: of its manifest, and its months."""
+    of_features, of_skill = (
+        tuple(map(Month.parse, config[name])) for name in ("reference", "reference_of_skill")
+    )
+    return Plan(
+        months=tuple(months),
+        features=of_features,
+        skill=of_skill,
+        labels_until=Month.parse(config["labels_until"]) if config["labels_until"] else None,
+        warnings=_warnings(model, of_skill),
+    )
+
+
+def _warnings(model: Model, of_skill: Sequence[Month]) -> tuple[str, ...]:
+    if any(overlaps(month, model.encoding.split.train) for month in of_skill):
+        return ("the model has learned from the reference: its skill there is flattering",)
+    return ()
 
 
 def _within(there: Sequence[Month], span: Span | None) -> tuple[Month, ...]:
