@@ -1,7 +1,7 @@
 """monitor: profiles merge exactly, effect sizes are right, and of planted drifts the right one is named; the rest is silence."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,9 @@ from scipy import stats
 from tests.conftest import make_trips, summary_of, toytip
 from tests.test_laws import cuts, kept, some_trips
 from toytip import boost, effects
-from toytip.pipeline.watch import plan, watch
+from toytip.pipeline.watch import plan, to_json, watch
+from toytip.report import trips
+from toytip.report.facts import Facts
 from toytip.schema import PROFILES
 from toytip.splits import plan_split
 from toytip.stages import clean, conform, decay, estimate, featurize, infer, postprocess, preprocess, profile
@@ -317,6 +319,23 @@ def named(found):
     return {(alert.reading.kind, alert.reading.name) for alert in found.ringing}
 
 
+def page_of(found):
+    """What the page says of it: the caption of F1 day by day, the paragraphs, and the tables."""
+    facts = Facts(
+        version="v1", created="2026-01-01T00:00:00+00:00", store="s", env="dev", psi=found.psi,
+        monitor=to_json(found), beyond=[asdict(each) for each in found.readings if each.beyond],
+    )  # fmt: skip
+    blocks = trips.drift(facts).blocks
+    of = {kind: [block for block in blocks if block.kind == kind] for kind in ("text", "table")}
+    tables = {
+        table.caption.partition(",")[0]: [
+            [getattr(cell, "text", cell) for cell in row] for row in (table.head, *table.rows)
+        ]
+        for table in of["table"]
+    }
+    return blocks[0].pictures[0].says, " ".join(block.text for block in of["text"]), tables
+
+
 def test_a_feature_that_shifted_is_named(model, calm, steady):
     found = planted(model, calm, steady, "distance")
     rings = named(found)
@@ -334,6 +353,10 @@ def test_a_feature_that_shifted_is_named(model, calm, steady):
 def test_another_card_share_is_named_and_is_no_lost_skill(model, calm, steady):
     found = planted(model, calm, steady, "card")
     assert named(found) == {("drift", "payment_type"), ("share", "card")}
+    says = page_of(found)[0]
+    assert says.startswith(
+        "2 alerts ring in 2021-12, not for lost skill. Where F1 falls along with always yes"
+    )
     last = found.performance[-1]
     assert last.card_share / found.reference.card_share == pytest.approx(0.7, abs=0.02)
     assert last.prevalence.card_share < 10 * -abs(last.prevalence.tip_share)
@@ -348,6 +371,18 @@ def test_a_lost_skill_is_named_and_nothing_else(model, calm, steady):
     last = found.performance[-1]
     assert last.metrics["prevalence"] == pytest.approx(found.reference.metrics["prevalence"], abs=0.02)
     assert last.card_auc == pytest.approx(0.5, abs=0.02)
+    says, _, tables = page_of(found)
+    assert "skill was lost, by" in says
+    assert "AUC of card trips" in says
+    head, *rows = tables["The model by month"]
+    shown = dict(zip(head, rows[-1], strict=True))
+    assert shown["AUC card"] == f"{last.card_auc:.4f}"
+    assert shown["expected F1"] == f"{last.estimated['f1']:.4f}"
+    assert shown["log loss by skill"] == f"{last.log_loss.skill:+.4f}"
+    ((_, reference, bound, *months),) = [
+        row for row in tables["All that is beyond its bound"] if row[0] == "skill lost (AUC)"
+    ]
+    assert (reference, bound, months[-1]) == (f"{found.reference.card_auc:.4f}", "0.03", shown["AUC card"])
     # Without labels nobody could know: the estimate sees the same trips as ever.
     assert last.estimated["auc"] - last.metrics["auc"] > 0.01
 
@@ -361,6 +396,9 @@ def test_without_labels_the_estimate_stands_in(model, calm, steady):
     assert late.estimated["f1"] == pytest.approx(realised.metrics["f1"], abs=0.015)
     assert max(day["day"] for day in found.days) == "2021-10-31"
     assert not found.alerts
+    says, text, _ = page_of(found)
+    assert says.startswith("Nothing rings in 2021-12, where lost skill cannot be told.")
+    assert text == "Nothing is beyond its bound in any month."
 
 
 def test_the_year_as_it_was_made_drifts(model, calm):
@@ -369,6 +407,19 @@ def test_the_year_as_it_was_made_drifts(model, calm):
     assert {("share", "card"), ("missing", "passenger_count")} <= {
         (alert.reading.kind, alert.reading.name) for alert in found.alerts
     }
+    _, text, tables = page_of(found)
+    (row,) = [
+        row for row in tables["All that is beyond its bound"] if row[0] == "missing values of passenger_count"
+    ]
+    rates = {
+        each.month: each.value
+        for each in found.readings
+        if (each.kind, each.name) == ("missing", "passenger_count") and each.beyond
+    }
+    assert row[2] == "its band"
+    assert [cell for cell in row[3:] if cell] == [f"{rate:.4f}" for rate in rates.values()]
+    assert text.startswith("Rang before: ")
+    assert "missing values of passenger_count in 2021-04, 2021-05" in text
 
 
 def test_what_is_asked_for_must_be_there(model, calm):

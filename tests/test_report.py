@@ -20,7 +20,9 @@ from sklearn import metrics as sklearn_metrics
 
 from tests.conftest import publish, summary_of, toytip
 from toytip import zones
+from toytip.config import Settings
 from toytip.errors import SourceError
+from toytip.pipeline.gather import gather
 from toytip.pipeline.leaning import values_of
 from toytip.report import beside, contrast, daily, ink, months, page, pictures, quality, say
 from toytip.report import facts as numbers
@@ -398,13 +400,22 @@ QUIET = replace(
     monitor={"alerts": [], "warnings": []},
 )
 ALERT = {
-    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "effect": 0.31, "bound": 0.2,
-    "beyond_in": ["2023-11", "2023-12"],
+    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
+    "reference": None, "beyond_in": ["2023-11", "2023-12"], "windows": 3,
 }  # fmt: skip
+RATE = {
+    "kind": "missing",
+    "name": "RatecodeID",
+    "value": 0.0649,
+    "reference": 0.004,
+    "effect": 0.0459,
+    "bound": 0.0,
+}
 CASES = {
     "has not promoted": {"run": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
     "synthetic": {"run": {"source": "synthetic"}},
-    "drift of trip distance, psi 0.31 beyond 0.2, in 2023-11 and 2023-12": {"monitor": {"alerts": [ALERT]}},
+    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitor": {"alerts": [ALERT]}},
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitor": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
     "flattering": {"monitor": {"alerts": [], "warnings": ["its skill there is flattering"]}},
     "knows the tip": {"leaks": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
@@ -580,6 +591,18 @@ def test_what_is_no_map_is_named(content, tmp_path):
         zones.outlines(file)
 
 
+def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
+    file = tmp_path / "trips.parquet"
+    file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
+    with pytest.raises(SourceError, match="it is not text") as caught:
+        zones.outlines(file)
+    assert len(str(caught.value)) < 200 + len(str(file))
+    with pytest.raises(SourceError, match="no such file"):
+        zones.outlines(tmp_path / "none")
+    with pytest.raises(SourceError, match="none of its 1 zones is one of the TLC's, 1 to 265"):
+        zones.outlines(geojson(tmp_path, shape("LocationID", 4_000)))
+
+
 # real runs
 
 
@@ -692,6 +715,45 @@ def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
 
 
 @pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [("tallies", "metrics"), ("models", "the model"), ("profiles", "features by month")],
+)
+def test_what_is_damaged_stands_first(table, part, two_runs, here, tmp_path):
+    store = tmp_path / "damaged"
+    shutil.copytree(two_runs[0], store)
+    for file in (store / "dev" / table / "version=va").rglob("*.*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:-9])
+    done = here("report", "va", "--store", store, "--to", tmp_path / "a.html")
+    assert done.returncode == 0
+    line = done.stderr.splitlines()[0]
+    assert line.startswith(f"warning: {part} cannot be told: ")
+    assert "is not what was published" in line
+    words = "".join(Elements((tmp_path / "a.html").read_text()).text)
+    first = words.partition("Look at this first\n")[2].strip()
+    assert first.startswith(f"{say.first(part)} cannot be told: ")
+
+
+@pytest.mark.cluster
+def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, here, tmp_path, monkeypatch):
+    store = tmp_path / "watched"
+    shutil.copytree(two_runs[0], store)
+    asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
+    monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
+    told = json.loads(
+        here("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
+    )
+    monkeypatch.delenv("TOYTIP_ALERT_PSI")
+    facts = gather(Store(str(store), "dev"), "vm", Settings.load())
+    assert json.loads(json.dumps(facts.monitor)) == {
+        k: told[k] for k in told if k not in ("version", "files")
+    }
+    assert facts.monitor["performance"][-1]["metrics"] is None
+    assert {each["bound"] for each in facts.beyond if each["measure"] == "psi"} == {0.01}
+
+
+@pytest.mark.cluster
 def test_a_stage_alone_has_a_page_too(two_runs, here, tmp_path):
     """The features alone, as after `toytip featurize`."""
     store, _ = two_runs
@@ -710,10 +772,25 @@ def test_a_stage_alone_has_a_page_too(two_runs, here, tmp_path):
 def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path):
     store = tmp_path / "st"
     shutil.copytree(two_runs[0], store)
-    done = toytip(
-        "run", "--source", synthetic, "--store", store, "--workers", 1, "--rounds", 2, "--json",
-        "--version", "vx", TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"),
-    )  # fmt: skip
+    (store / "dev" / "_reports" / "vx.html").mkdir()
+    args = (
+        "run",
+        "--source",
+        synthetic,
+        "--store",
+        store,
+        "--workers",
+        1,
+        "--rounds",
+        2,
+        "--json",
+        "--version",
+        "vx",
+    )
+    refused = toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    assert refused.returncode == 1
+    assert "none.geojson: no GeoJSON" in refused.stderr.splitlines()[0], "before any work"
+    done = toytip(*args)
     summary = summary_of(done)
     assert summary["report"] is None
     assert "warning: no report of the run:" in done.stderr

@@ -41,7 +41,7 @@ def _column(path: Path, column: str) -> tuple[str, ...]:
                 if 0 < int(row["LocationID"]) < ZONES:
                     found[int(row["LocationID"])] = row[column]
     except (OSError, KeyError, ValueError) as error:
-        raise SourceError(f"{path}: not the TLC's zone table ({error!r}); fetch it again") from None
+        raise SourceError(f"{path}: not the TLC's zone table ({_why(error)}); fetch it again") from None
     return tuple(found)
 
 
@@ -59,9 +59,26 @@ def outlines(path: Path) -> dict[int, list[Ring]]:
             found.setdefault(int(told["locationid"]), []).extend(_thinned(polygon[0]) for polygon in polygons)
     except (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise SourceError(
-            f"{path}: no GeoJSON of polygons with a LocationID each ({error!r}); the TLC publishes one of its zones"
+            f"{path}: no GeoJSON of polygons with a LocationID each ({_why(error)}); the TLC publishes one of its zones"
         ) from None
+    if not any(0 < number < ZONES for number in found):
+        raise SourceError(f"{path}: none of its {len(found)} zones is one of the TLC's, 1 to {ZONES - 1}")
     return found
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a file in a few words: an error's own may hold all of the file."""
+    match error:
+        case OSError():
+            return (error.strerror or type(error).__name__).lower()
+        case UnicodeDecodeError():
+            return "it is not text"
+        case json.JSONDecodeError():
+            return "it is not JSON"
+        case KeyError():
+            return f"there is no {error.args[0]}"
+        case _:
+            return "it is built otherwise"
 
 
 def _thinned(ring: list[Any]) -> Ring:

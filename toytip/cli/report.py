@@ -39,8 +39,9 @@ def report(
     settings = settings_of({**given, "zone_map": zone_map}, workers_needed=False)
     import toytip.lean  # noqa: F401 - before anything imports more
     from toytip.pipeline.report import written
+    from toytip.progress import Progress
 
-    told = written(settings, version, to)
+    told = written(settings, version, to, Progress.of(settings))
     if json_:
         print_json(told)
     else:

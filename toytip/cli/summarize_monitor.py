@@ -8,16 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from toytip.cli.summarize import console_of, number
+from toytip.report import rings
 
 MOST = 12
-WORDS = {
-    "f1": "F1",
-    "auc": "AUC",
-    "log_loss": "log loss",
-    "psi": "PSI",
-    "ks": "KS",
-    "wasserstein": "Wasserstein",
-}
 
 
 def show_monitored(told: dict[str, Any]) -> None:
@@ -44,38 +37,9 @@ def show_alerts(told: dict[str, Any], console: Console | None = None) -> None:
         f"monitor: {len(alerts)} alerts in {last}" if alerts else f"monitor: nothing rings in {last}"
     )
     for alert in alerts:
-        console.print(f"  {say(alert)}", soft_wrap=True)
-    before: dict[tuple[str, str], list[str]] = {}
-    for alert in told["rang"]:
-        if alert["month"] != last:
-            before.setdefault((alert["kind"], alert["name"]), []).append(alert["month"])
-    for (kind, name), months in before.items():
-        console.print(
-            f"  rang before: {_what(kind, name)} in {', '.join(dict.fromkeys(months))}", soft_wrap=True
-        )
-
-
-def say(alert: dict[str, Any]) -> str:
-    """Return an alert in words."""
-    kind, name, value = alert["kind"], alert["name"], alert["value"]
-    often = f"beyond in {len(alert['beyond_in'])} of the last {alert['windows']} months"
-    if kind == "drift":
-        measure = WORDS.get(alert["measure"], f"share of {alert['measure']} values")
-        return f"{_what(kind, name)}: {measure} {value:.3f}, bound {alert['bound']:g}; {often}"
-    if kind == "skill" and alert["measure"] == "part":
-        return f"{_what(kind, name)}: {value:+.4f} by skill, bound {alert['bound']:g}; {often}"
-    return f"{_what(kind, name)}: {value:.4f}, {alert['reference']:.4f} in the reference; {often}"
-
-
-def _what(kind: str, name: str) -> str:
-    return {
-        "drift": f"feature {name} moved",
-        "missing": f"missing values of {name}",
-        "rejects": f"trips rejected as {name}",
-        "share": f"share of {name.replace('_', ' ')}",
-        "skill": f"skill lost ({WORDS.get(name, name)})",
-        "estimate": f"{WORDS.get(name, name)} expected without labels",
-    }[kind]
+        console.print(f"  {rings.alert(alert)}", soft_wrap=True)
+    for line in rings.before(told):
+        console.print(f"  rang before: {line}", soft_wrap=True)
 
 
 def _span(months: list[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,16 +19,17 @@ from toytip.lineage import household, outcome, trace
 from toytip.pipeline import leaning as leanings
 from toytip.pipeline import learn, models, monitor
 from toytip.pipeline.stages import TALLIES, baseline_of
-from toytip.pipeline.watch import Monitored, plan, watch
+from toytip.pipeline.watch import Monitored, kept_plan, plan, watch
 from toytip.pipeline.watch import leaning as leaning_of
 from toytip.pipeline.watch import to_json as told_of
 from toytip.report import facts as numbers
 from toytip.report.facts import Facts, MonthRows, Zone
 from toytip.report.places import zones_of
-from toytip.schema import PROFILES, REJECTS
+from toytip.schema import MONITORS, PROFILES, REJECTS
 from toytip.stages import drift, profile
 from toytip.stages.drift import Histogram
 from toytip.stages.evaluate import report
+from toytip.stages.monitor import Bounds
 from toytip.store import REPORTS, Manifest, Store
 from toytip.tally import POPULATIONS, Summary, Tally, from_bytes, select, slices
 from toytip.values import Model, Month
@@ -38,29 +39,44 @@ T = TypeVar("T")
 Histograms = dict[Month, dict[str, Histogram]]
 
 
+class AbsentError(StoreError):
+    """What a version never had: no fault of it."""
+
+
 @dataclass(frozen=True)
 class Gathered:
-    """What there is of a version, and why the rest is not there, by the section of the page that would tell it."""
+    """What there is of a version, and why the rest is not there, by the section of the page that would tell it.
+
+    `failed` are the sections that should be there: what they take is damaged, say.
+    """
 
     store: Store
     settings: Settings
     tables: dict[str, Manifest]
     missing: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
 
     def ask(self, section: str, wanted: Callable[[], T], otherwise: T) -> T:
         """Return what is wanted, or something else where it cannot be told: no part takes the page with it."""
         try:
             return wanted()
-        except ToytipError as error:
+        except AbsentError as error:
             self.missing.setdefault(section, first_line(error))
+        except ToytipError as error:
+            self._fail(section, first_line(error))
         except Exception as error:  # noqa: BLE001 - a report is worth less than the tables that it tells of
-            self.missing.setdefault(section, f"it failed: {type(error).__name__}: {first_line(error)}")
+            self._fail(section, f"it failed: {type(error).__name__}: {first_line(error)}")
         return otherwise
 
+    def _fail(self, section: str, why: str) -> None:
+        if section not in self.failed:
+            self.failed.append(section)
+            self.missing[section] = why
+
     def table(self, name: str, instead: str) -> Manifest:
-        """Return a table of the version. Raises StoreError where there is none."""
+        """Return a table of the version. Raises AbsentError where there is none."""
         if name not in self.tables:
-            raise StoreError(f"this version has no {name}; {instead}")
+            raise AbsentError(f"this version has no {name}; {instead}")
         return self.tables[name]
 
 
@@ -69,7 +85,7 @@ def gather(store: Store, version: str, settings: Settings, *, run: Mapping[str, 
 
     Raises StoreError where there is no such version, SourceError for a map that is none.
     """
-    outlines = zones.outlines(Path(settings.zone_map)) if settings.zone_map else {}
+    outlines = outlines_of(settings)
     tables, gone = household(store, version)
     whole = outcome(store, version)
     there = Gathered(store, settings, tables)
@@ -104,13 +120,20 @@ def gather(store: Store, version: str, settings: Settings, *, run: Mapping[str, 
         leaks=learn.leaks(tables["encodings"]) if "encodings" in tables else {},
         monitor=told_of(found) if found else None,
         psi=found.psi if found else {},
+        beyond=[asdict(each) for each in found.readings if each.beyond] if found else [],
         zones=there.ask("zones", lambda: _zones(there, profiles, model), []),
         outlines=outlines,
         run=known,
         lineage=there.ask("lineage", lambda: trace(store, whole), None),
         missing=there.missing,
+        failed=there.failed,
         **_about(model, tables),
     )  # fmt: skip
+
+
+def outlines_of(settings: Settings) -> dict[int, list[zones.Ring]]:
+    """Return the outlines of the zones, where the settings name a map. Raises SourceError for one that is none."""
+    return zones.outlines(Path(settings.zone_map)) if settings.zone_map else {}
 
 
 def _about(model: Model | None, tables: dict[str, Manifest]) -> dict[str, Any]:
@@ -202,7 +225,7 @@ def _spreads(histograms: Histograms, model: Model | None) -> list[numbers.Spread
 def _curve(there: Gathered) -> dict[str, list[float]]:
     told = there.table("models", "`toytip train` makes one").metrics.get("log_loss_by_round")
     if not told:
-        raise StoreError("this model was trained before toytip kept the loss of every round")
+        raise AbsentError("this model was trained before toytip kept the loss of every round")
     return dict(told)
 
 
@@ -242,24 +265,26 @@ def _monitored(
     there: Gathered, model: Model | None, summary: Summary | None, profiles: Mapping[Month, Any]
 ) -> Monitored | None:
     if model is None or summary is None or not profiles:
-        raise StoreError("to watch a model takes its tallies and profiles")
-    asked = plan(model, tuple(profiles))
+        raise AbsentError("to watch a model takes its tallies and profiles")
+    kept = there.tables.get(MONITORS.name)
+    # What was monitored is told as it was: with the months, the reference, the labels and the bounds of then.
+    months = [part.key.month for part in kept.parts] if kept else []
+    asked = kept_plan(model, kept.config, months) if kept else plan(model, tuple(profiles))
+    bounds = Bounds(**kept.config["bounds"]) if kept else monitor.bounds_of(there.settings)
     if asked is None:
-        raise StoreError("there is no month after those that were learned from")
+        raise AbsentError("there is no month after those that were learned from")
     source = monitor.Source(
         there.tables[TALLIES],
         there.tables[PROFILES.name],
         there.tables["features"],
         there.tables.get(REJECTS.name),
     )
-    return watch(
-        model, asked, monitor.bounds_of(there.settings), summary, profiles, monitor.reject_rates(source)
-    )
+    return watch(model, asked, bounds, summary, profiles, monitor.reject_rates(source))
 
 
 def _leaning(there: Gathered, model: Model | None) -> tuple[list[numbers.Leaning], int]:
     if model is None:
-        raise StoreError("this version has no model")
+        raise AbsentError("this version has no model")
     if "features" not in there.tables:
         return leanings.leaning(model, leanings.nothing(model)), 0
     trips = leanings.sample(there.store, there.tables["features"], model)
@@ -268,7 +293,7 @@ def _leaning(there: Gathered, model: Model | None) -> tuple[list[numbers.Leaning
 
 def _zones(there: Gathered, profiles: Mapping[Month, Any], model: Model | None) -> list[Zone]:
     if not profiles:
-        raise StoreError("without profiles there is no count of trips by zone")
+        raise AbsentError("without profiles there is no count of trips by zone")
     uri = next((source["uri"] for source in _sources(there.tables)), None)
     path = Path(there.settings.zones) if there.settings.zones else zones.find(uri, there.settings.data)
     names, boroughs = (zones.names(path), zones.boroughs(path)) if path else ((), ())
@@ -280,7 +305,7 @@ def _zones(there: Gathered, profiles: Mapping[Month, Any], model: Model | None) 
 def _run(store: Store, version: str) -> dict[str, Any]:
     name = f"{store.env}/{REPORTS}/{version}.run.json"
     if not store.place.exists(name):
-        raise StoreError(
+        raise AbsentError(
             "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"
         )
     return dict(json.loads(store.place.read(name)))

@@ -10,22 +10,24 @@ from typing import Any
 from toytip.config import Settings, first_line, mask
 from toytip.errors import ConfigError, ToytipError
 from toytip.history import resolve
-from toytip.pipeline.gather import gather
+from toytip.pipeline.gather import gather, outlines_of
 from toytip.progress import Progress
 from toytip.report import contrast
 from toytip.report.facts import Facts
 from toytip.report.page import run_page
 from toytip.report.sections import sections
+from toytip.report.warn import failures
 from toytip.store import REPORTS, Store, store_of
 
 
-def written(settings: Settings, version: str | None, to: str | None) -> dict[str, Any]:
+def written(settings: Settings, version: str | None, to: str | None, progress: Progress) -> dict[str, Any]:
     """Write the page of a version, or of the newest predictions, to the store or to a file; return where, and what it lacks.
 
     Raises StoreError where there is no such version, ConfigError where the file cannot be written.
     """
     store = store_of(settings)
     facts = gather(store, version or resolve(store, "predictions").version, settings)
+    _warn(progress, facts)
     if to is None:
         where = mask(save(store, facts))
     else:
@@ -62,7 +64,9 @@ def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[s
         with progress.stage("report", 1) as shown:
             told = {**summary, "report": where}
             store.save_report(f"{version}.run.json", json.dumps(told, indent=1).encode())
-            save(store, gather(store, version, settings, run=told))
+            facts = gather(store, version, settings, run=told)
+            _warn(progress, facts)
+            save(store, facts)
             shown.advance()
     except Exception as error:  # noqa: BLE001 - a picture is no reason to fail a run whose tables are published
         reason = (
@@ -73,6 +77,16 @@ def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[s
         progress.say(f"warning: no report of the run: {reason}; `toytip report {version}` tries again")
         return None
     return where
+
+
+def check(settings: Settings) -> None:
+    """Raise SourceError for a map that is none: what a page takes of the user, before hours of work rather than after."""
+    outlines_of(settings)
+
+
+def _warn(progress: Progress, facts: Facts) -> None:
+    for line, _ in failures(facts):
+        progress.warn(line)
 
 
 def page_of(facts: Facts) -> str:

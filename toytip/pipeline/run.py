@@ -31,6 +31,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
     Raises SourceError, ConfigError, StoreError, PlanError or ClusterError, with nothing half-published.
     """
     started = time.perf_counter()
+    report.check(settings)
     found = plan.prepare(settings, progress)
     if settings.gate != "off":
         registry_of(settings, found.taxi if found else "yellow").knock()

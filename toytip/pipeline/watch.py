@@ -105,7 +105,7 @@ def plan(
     Raises ConfigError where a month that is asked for is not there, or would be compared with itself, and where the labels of
     the reference are not there.
     """
-    split, warnings = model.encoding.split, []
+    split = model.encoding.split
     learned = tuple(month for month in there if overlaps(month, split.train))
     of_features = _there(reference, there) if reference else learned
     of_skill = of_features if reference else _within(there, split.valid)
@@ -115,15 +115,14 @@ def plan(
         watched = tuple(m for m in there if m not in learned and not (reference and m in of_features))
     if not of_features:
         raise ConfigError("no month that the model has learned from was scored; name --reference")
-    if reference:
-        warnings += _beside_itself(watched, of_features)
-    if set(of_skill) & set(learned) or not of_skill:
-        of_skill = of_skill or learned
-        warnings.append("the model has learned from the reference: its skill there is flattering")
+    if reference and set(watched) <= set(of_features):
+        raise ConfigError(
+            f"all months to watch are in the reference, {_span(of_features)}, and none differs from itself; "
+            "name others with --months, or fewer with --reference"
+        )
     if not watched:
         return None
-    if known := [month for month in watched if month in learned]:
-        warnings.append(f"the model has learned from {_span(known)}: its skill there is flattering")
+    of_skill = of_skill or learned
     until = Month.parse(labels_until) if labels_until else None
     if until and until < max(of_skill):
         raise ConfigError(
@@ -135,24 +134,41 @@ def plan(
         features=of_features,
         skill=of_skill,
         labels_until=until,
-        warnings=tuple(warnings),
+        warnings=_doubts(model, watched, of_features, of_skill),
     )
-
-
-def _beside_itself(watched: Sequence[Month], reference: Sequence[Month]) -> list[str]:
-    """Return what is to be said of months that are their own reference. Raises ConfigError where all are."""
-    both = [month for month in watched if month in reference]
-    if len(both) == len(watched):
-        raise ConfigError(
-            f"all months to watch are in the reference, {_span(reference)}, and none differs from itself; "
-            "name others with --months, or fewer with --reference"
-        )
-    return [f"{_span(both)} is in the reference too, and moves less beside itself"] if both else []
 
 
 def _span(months: Sequence[Month]) -> str:
     first, last = min(months), max(months)
     return str(first) if first == last else f"{first} to {last}"
+
+
+def kept_plan(model: Model, config: Mapping[str, Any], months: Sequence[Month]) -> Plan:
+    """Return the plan that a version of `monitors` was made by: of its manifest, and its months."""
+    of_features, of_skill = (
+        tuple(map(Month.parse, config[name])) for name in ("reference", "reference_of_skill")
+    )
+    return Plan(
+        months=tuple(months),
+        features=of_features,
+        skill=of_skill,
+        labels_until=Month.parse(config["labels_until"]) if config["labels_until"] else None,
+        warnings=_doubts(model, months, of_features, of_skill),
+    )
+
+
+def _doubts(
+    model: Model, watched: Sequence[Month], of_features: Sequence[Month], of_skill: Sequence[Month]
+) -> tuple[str, ...]:
+    """Return why what comes out may look better than it is."""
+    train, said = model.encoding.split.train, []
+    if both := [month for month in watched if month in of_features]:
+        said.append(f"{_span(both)} is in the reference too, and moves less beside itself")
+    if any(overlaps(month, train) for month in of_skill):
+        said.append("the model has learned from the reference: its skill there is flattering")
+    if known := [month for month in watched if overlaps(month, train)]:
+        said.append(f"the model has learned from {_span(known)}: its skill there is flattering")
+    return tuple(said)
 
 
 def _within(there: Sequence[Month], span: Span | None) -> tuple[Month, ...]:

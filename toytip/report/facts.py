@@ -85,7 +85,9 @@ class Zone(NamedTuple):
 class Facts:
     """All that is told of a version. What is not there is None or empty, and `missing` says why, by section.
 
-    `histograms` are of all trips and months; `spreads` of the trips of the population that was learned from.
+    `failed` are the sections of these that should be there, and could not be read or told.
+
+    `beyond` are the readings of monitoring that are beyond their bounds. `histograms` are of all trips and months; `spreads` of the trips of the population that was learned from.
     """
 
     version: str
@@ -117,11 +119,13 @@ class Facts:
     leaks: Mapping[str, float] = field(default_factory=dict)
     monitor: Mapping[str, Any] | None = None
     psi: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    beyond: Sequence[Mapping[str, Any]] = ()
     zones: Sequence[Zone] = ()
     outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
     run: Mapping[str, Any] | None = None
     lineage: Mapping[str, Any] | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    failed: Sequence[str] = ()
 
     @property
     def split_shown(self) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toytip.report import daily, say
+from toytip.report import daily, rings, say
 from toytip.report import months as drawn_by
 from toytip.report.blocks import Block, Cell, Missing, Picture, Pictures, Section, Table, Text
 from toytip.report.facts import Facts, Leaning, Zone
@@ -147,15 +147,13 @@ def drift(facts: Facts) -> Section:
         )
     blocks: list[Block] = []
     if told["days"]:
-        rings = (
-            f"{len(told['alerts'])} alerts ring in {told['months'][-1]}"
-            if told["alerts"]
-            else f"Nothing rings in {told['months'][-1]}"
-        )
-        says = f"{rings}; where F1 falls along with always yes, there are fewer high tips, and no skill was lost."
-        blocks.append(Pictures([drawn_by.days("days", told["days"], says)]))
+        blocks.append(Pictures([drawn_by.days("days", told["days"], rings.caption(told))]))
         blocks.append(Pictures(daily.ranks_of_days(told["days"])))
+    if earlier := list(rings.before(told)):
+        blocks.append(Text(f"Rang before: {'; '.join(earlier)}."))
     blocks.append(_performance(told))
+    nothing = Text("Nothing is beyond its bound in any month.")
+    blocks.append(rings.beyond(facts.beyond, told) if facts.beyond else nothing)
     if facts.psi:
         blocks.append(_heat(facts))
     return Section("drift", "Drift and decay", lead, blocks)
@@ -168,21 +166,24 @@ def _performance(told: Mapping[str, Any]) -> Table:
         cells: list[str | Cell] = [
             f"{each['month']} ({', '.join(told['reference_of_skill'])})" if each["month"] == "reference" else each["month"],
             say.count(each["rows"]), say.share(each["card_share"]), say.share(each["tip_share"]),
-            say.metric(values.get("f1")), say.metric(values.get("f1_always_yes")), say.metric(values.get("auc")),
+            say.metric(values.get("f1")), say.metric(each["estimated"]["f1"]), say.metric(values.get("f1_always_yes")),
+            say.metric(values.get("auc")), say.metric(each["card_auc"]),
         ]  # fmt: skip
-        parts = (
-            [say.signed(value) for value in f1.values()] if f1 and each["month"] != "reference" else [""] * 4
-        )
+        parts = [""] * 5
+        if f1 and each["month"] != "reference":
+            parts = [say.signed(value) for value in (*f1.values(), each["log_loss"]["skill"])]
         body.append([*cells, *parts])
     head = [
-        "month", "trips", "card", "high tips by card", "F1", "always yes", "AUC",
-        "change of F1", "by card share", "by tips", "by skill",
+        "month", "trips", "card", "high tips by card", "F1", "expected F1", "always yes", "AUC", "AUC card",
+        "change of F1", "by card share", "by tips", "by skill", "log loss by skill",
     ]  # fmt: skip
     return Table(
         caption="The model by month, and what changed its F1 since the reference",
         head=head,
         rows=body,
-        note="The last three add up to the change of F1 since the reference.",
+        note="Card share, tips and skill add up to the change of F1 since the reference. Skill is lost where F1 by skill or the AUC "
+        "of card trips falls, or log loss by skill rises; the AUC of all trips moves with their mix. F1 is expected from the "
+        "probabilities alone, without labels.",
     )
 
 

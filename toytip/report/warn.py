@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from toytip.report import say
+from toytip.report import rings, say
 from toytip.report.facts import Facts
 
 # Of so many trips rejected, somebody should look why; a month that rejects so many times the usual share, too.
@@ -23,13 +23,39 @@ CLEAR = 0.01
 # Always yes is told by its F1, the champion by the gate.
 TOLD = ("always_yes", "champion")
 
+# What the version has, and could not be told: in words, and the section that would tell it.
+PARTS = {
+    "model": ("the model", "ran"), "evaluation": ("metrics", "metrics"), "features": ("features by month", "features"),
+    "training": ("the training curve", "training"), "time": ("time and memory", "time"),
+    "leaning": ("what the model leans on", "leaning"),
+}  # fmt: skip
+
 Warning_ = tuple[str, str]
 
 
 def warnings(facts: Facts) -> list[Warning_]:
     """Return what to look at first, each line with the section that tells more."""
-    found = [*_gate(facts), *_alerts(facts), *_quality(facts), *_rows(facts), *_training(facts)]
+    found = [
+        *_failed(facts),
+        *_gate(facts),
+        *_alerts(facts),
+        *_quality(facts),
+        *_rows(facts),
+        *_training(facts),
+    ]
     return list(dict.fromkeys(found))
+
+
+def failures(facts: Facts) -> Iterator[Warning_]:
+    """Yield what the version has and this page cannot tell: a damaged file, say. What it never had is no fault."""
+    for name in facts.failed:
+        what, where = PARTS.get(name, (name, name))
+        yield f"{what} cannot be told: {facts.missing[name]}", where
+
+
+def _failed(facts: Facts) -> Iterator[Warning_]:
+    for line, where in failures(facts):
+        yield f"{say.first(line)}.", where
 
 
 def _gate(facts: Facts) -> Iterator[Warning_]:
@@ -40,13 +66,8 @@ def _gate(facts: Facts) -> Iterator[Warning_]:
 
 def _alerts(facts: Facts) -> Iterator[Warning_]:
     told = facts.monitor or {}
-    for alert in told.get("alerts", ()):
-        name, measure = say.word(alert["name"]), say.word(alert["measure"])
-        line = (
-            f"Monitoring rings in {alert['month']}: {alert['kind']} of {name}, {measure} "
-            f"{alert['effect']:.3g} beyond {alert['bound']:g}, in {' and '.join(alert['beyond_in'])}."
-        )
-        yield line, "drift"
+    for each in told.get("alerts", ()):
+        yield f"Monitoring rings in {each['month']}: {rings.alert(each)}.", "drift"
     for line in told.get("warnings", ()):
         yield f"{say.first(line)}.", "drift"
 
