@@ -363,6 +363,7 @@ def test_a_model_takes_frames_tables_dicts_and_partitions(store, raw, synthetic)
     trips = few.astype(object).where(few.notna(), None).to_dict("records")
     pd.testing.assert_frame_equal(model.predict(trips), plain)
     assert model.predict(raw.iloc[:0]).dtypes.equals(plain.dtypes)
+    pd.testing.assert_frame_equal(model.predict([]), model.predict(raw.iloc[:0]), check_index_type=False)
     lazy = dask.dataframe.from_pandas(raw, npartitions=3)
     mapped = lazy.map_partitions(model.predict, meta=model.predict(raw.iloc[:0])).compute()
     pd.testing.assert_frame_equal(mapped, model.predict(raw))
@@ -391,6 +392,12 @@ def test_trips_that_cannot_be_scored(spoil, said, store, raw):
     with pytest.raises(errors.SchemaError, match=said) as caught:
         store.model("v1").predict(spoil(raw.iloc[:2]))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("trips", ["trips.parquet", {"PULocationID": 74}, [74], 74])
+def test_what_is_no_trips_at_all_is_said(trips, store):
+    with pytest.raises(TypeError, match="a pandas frame, an Arrow table or a list of dicts, not"):
+        store.model("v1").predict(trips)
 
 
 # monitoring

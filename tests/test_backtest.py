@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import summary_of, toytip
-from toytip.errors import ConfigError
+from tests.conftest import manifest_of, part_of, summary_of, toytip
+from toytip.config import Settings
+from toytip.errors import ConfigError, StoreError
 from toytip.pipeline.backtest import folds
+from toytip.pipeline.backtest import run as backtest
+from toytip.pipeline.context import Context
+from toytip.progress import Progress
 from toytip.stages.decay import Age, changes, oldest
+from toytip.store import store_of
 from toytip.tally import BINS, UNIT, Tally
 from toytip.values import parse_months
 
@@ -55,6 +60,18 @@ def test_another_prevalence_alone_and_another_skill_alone_are_told_apart():
     assert f1.skill < 0 < loss.skill
     assert loss.prevalence == pytest.approx(0, abs=1e-9)
     assert changes(then, tally(0, 10, 0, 1)) == (None, None)
+
+
+def test_a_store_that_cannot_be_written_is_said_before_the_work(tmp_path):
+    """There are no workers to ask yet."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "_reports").touch()
+    settings = Settings.load(store=str(tmp_path))
+    context = Context(settings, store_of(settings), None, Progress("quiet"), "")
+    months = parse_months("2023-01:2023-04")
+    features = manifest_of([part_of(month) for month in months], table="features")
+    with pytest.raises(StoreError, match="cannot be written"):
+        backtest(context, features, first=2, horizon=1, tolerance=0.005)
 
 
 def test_folds_roll_over_the_year():

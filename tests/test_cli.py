@@ -1,8 +1,10 @@
 """The command line: help that helps, and one line for everything that goes wrong."""
 
+import io
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
+from rich.console import Console
+from rich.table import Table
 from typer.testing import CliRunner
 
 from tests.conftest import raw_table, summary_of, toytip, write_months
+from toytip.cli.summarize import show_table
 from toytip.values import Month
 
 COMMANDS = [
@@ -128,8 +133,8 @@ ERRORS = {
     "a memory limit that is none": (on("--memory-limit", "much"), "--memory-limit"),
     "a setting out of range": (on("--rounds", "0"), "rounds=0"),
     "settled features": (on("--features", "settled"), "features='settled'"),
-    "an unsafe version": (on("--version", "../up"), "version="),
-    "nothing to evaluate": (lambda tmp_path: ("evaluate", "--store", tmp_path), "no version of predictions"),
+    "an unsafe version": (on("--version", "../up"), "a letter, then up to 99 letters"),
+    "nothing to evaluate": (lambda tmp_path: ("evaluate", "--store", tmp_path), "`toytip run` makes one"),
     "nothing to train on": (lambda tmp_path: ("train", "--store", tmp_path), "no version of encodings"),
     "a version that is not there": (
         lambda tmp_path: ("infer", "--store", tmp_path, "--from", "v1"), "no version v1 of features"
@@ -182,6 +187,77 @@ def test_a_full_disk_is_one_line_too(small_disk, tmp_path):
     assert not list(small_disk.rglob("*.parquet"))
 
 
+def told_by(shell, *arguments, **env):
+    """Run the command line from a shell, which says what is done to its streams."""
+    words = shlex.join([sys.executable, "-m", "toytip", *map(str, arguments)])
+    return subprocess.run(
+        ["bash", "-c", shell.replace("TOYTIP", words)], capture_output=True, text=True, env={**os.environ, **env},
+        check=False,
+    )  # fmt: skip
+
+
+def test_an_output_that_fails_is_one_line(tmp_path):
+    full = told_by("TOYTIP > /dev/full", "versions", "--store", tmp_path)
+    assert (full.returncode, full.stderr) == (
+        1,
+        "error: standard output cannot be written: no space left on device\n",
+    )
+    closed = told_by("TOYTIP >&-", "score", "trips.csv", "--store", tmp_path)
+    assert closed.returncode == 1
+    assert closed.stderr.startswith("error: standard output is closed")
+    assert closed.stderr.count("\n") == 1
+    silent = told_by("TOYTIP >&- <&- 2>&-", "score", "nothing.csv", "--out", "x.csv", "--store", tmp_path)
+    assert silent.returncode == 1
+
+
+def test_a_reader_that_goes_leaves_the_exit_code(tmp_path):
+    gone = told_by("TOYTIP | true; exit ${PIPESTATUS[0]}", "config")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    rings = """
+import typer
+from toytip.cli.shell import guarded
+app = typer.Typer()
+@app.command()
+def ring():
+    for _ in range(10_000):
+        typer.echo("all of a pipe's room, and more of it")
+    raise typer.Exit(3)
+raise SystemExit(guarded(app))
+"""
+    script = tmp_path / "rings.py"
+    script.write_text(rings)
+    line = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} | head -1; exit ${{PIPESTATUS[0]}}"
+    told = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr, told.stdout.count("\n")) == (3, "", 1)
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    """Brackets are no markup, and what an output has no letter for does not stop it."""
+    store = tmp_path / "st[red]ö[/z]"
+    told = toytip("versions", "--store", store, PYTHONIOENCODING="ascii")
+    assert told.returncode == 0, told.stderr
+    assert "st[red]?[/z]" in told.stdout
+
+
+def test_a_narrow_terminal_cuts_nothing():
+    table = Table(box=None, pad_edge=False)
+    titles = ("month", "trips", "F1 change", "by card share", "by skill")
+    for title in titles:
+        table.add_column(title, justify="right")
+    table.add_row("2023-11", "63,852", "-0.0122", "-0.0311", "+0.0208")
+    shown = io.StringIO()
+    show_table(Console(file=shown, force_terminal=True, color_system=None, width=30), table)
+    lines = shown.getvalue().splitlines()
+    assert all(len(line) <= 30 for line in lines)
+    assert [line.split()[0] for line in lines] == ["month", "2023-11"] * 3
+    for cell in (*titles, "63,852", "-0.0122", "-0.0311", "+0.0208"):
+        assert cell in shown.getvalue()
+
+
+def test_no_tags_are_said(tmp_path, here):
+    assert "no tags in" in here("tag", "--store", tmp_path).stdout
+
+
 def test_usage_is_code_2():
     for arguments in (("run", "--nonsense"), ("fly",), ("run", "--workers", "many")):
         told = toytip(*arguments)
@@ -200,7 +276,7 @@ def test_settings_are_shown_with_secrets_masked(tmp_path):
     told = toytip("config", "--json", "--source", "s3://key:secret@bucket/x", cwd=tmp_path, TOYTIP_ROUNDS="7")
     assert "secret" not in told.stdout
     assert summary_of(told)["rounds"] == 7
-    assert "rounds = 300" in toytip("config", cwd=tmp_path).stdout
+    assert "rounds = 300" in toytip("config").stdout
 
 
 def test_versions_of_an_empty_store(tmp_path):

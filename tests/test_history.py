@@ -113,6 +113,27 @@ def test_what_nothing_needs_can_go(store):
     assert not Path(store.version_path("trips", "v1")).exists()
 
 
+def test_a_damaged_manifest_is_named_and_blocks_no_other(store, here):
+    manifest = Path(store.manifest_path("trips", "v2"))
+    manifest.write_text("{")
+    where = ("--store", store.root)
+    for command in (("versions",), ("gc", "--keep", 1)):
+        told = here(*command, *where)
+        assert told.returncode == 1
+        assert "v3" in here("versions", *where).stdout
+        assert str(manifest) in told.stderr
+        assert "put a copy back, or remove that file" in told.stderr
+        assert "pydantic" not in told.stderr
+    assert Path(store.version_path("trips", "v2")).exists(), "a copy of its manifest may come back"
+    assert not Path(store.version_path("trips", "v1")).exists()
+    assert here("show", "v3", *where).returncode == 0
+    with pytest.raises(StoreError, match="put a copy back"):
+        resolve(store, "trips")
+    manifest.unlink()
+    assert here("gc", *where).returncode == 0
+    assert not Path(store.version_path("trips", "v2")).exists()
+
+
 # the same, from the command line, on runs
 
 

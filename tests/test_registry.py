@@ -1,7 +1,9 @@
 """The registry, its gate and what is packed: on a real database file, with models of real runs."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from tests.moments import until
 from toytip import packing, scoring
 from toytip.config import Settings
 from toytip.errors import ConfigError, RegistryError
+from toytip.packing import quiet
 from toytip.registry import OvertakenError, Registry, registry_of
 from toytip.store import Store
 
@@ -211,6 +214,20 @@ def test_a_server_that_does_not_answer_is_told_before_the_work(synthetic, tmp_pa
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert "no MLflow server answers at http://127.0.0.1:9" in done.stderr.splitlines()[-1]
+
+
+def test_what_the_database_says_is_one_line(tmp_path, capfd):
+    """MLflow would log it with its traceback, too."""
+    file = tmp_path / "registry.db"
+    registry = Registry(f"sqlite:///{file}", "x", str(tmp_path / "models"))
+    with quiet():
+        registry._client.search_registered_models()
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("ALTER TABLE registered_models RENAME TO gone")
+    with pytest.raises(RegistryError, match="no such table") as caught:
+        registry.entries()
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_errors_name_a_way_out(tmp_path, here):

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -274,10 +276,10 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
     assert tree(tmp_path / "dev") == tree(done[1] / "dev")
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
 @pytest.mark.parametrize("stage", ["featurize", "preprocess"])
 def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
-    """The signal goes to the whole group, as a terminal's Ctrl-C does, at the end of a stage."""
+    """The signal goes to the whole group, as a terminal's Ctrl-C and its end do, at the end of a stage."""
     endless = ("--rounds", 5000, "--early-stop", 0)
     with started("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
         wait_for(process, f"{stage} ")
@@ -285,7 +287,7 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
         assert len(family) >= 3
         if stage == "preprocess":
             time.sleep(1)  # into the training
-        os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
+        os.killpg(process.pid, how) if how != signal.SIGTERM else process.send_signal(how)
         said = process.communicate(timeout=60)[1]
         assert process.returncode == code, said
     assert "Traceback" not in said
@@ -296,6 +298,35 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
     on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
     assert on_disk == published <= {"features", "profiles", "rejects", "encodings"}
     assert not list((tmp_path / "dev" / "_staging").iterdir())
+
+
+EARLY = """
+import os, signal, sys, threading, time
+from toytip.__main__ import main
+
+def strike():
+    while True:
+        spec = getattr(sys.modules.get("distributed.deploy.spec"), "SpecCluster", None)
+        if any(cluster._created for cluster in list(getattr(spec, "_instances", ()))):
+            os.kill(os.getpid(), signal.{how})
+            return
+        time.sleep(0.0005)
+
+threading.Thread(target=strike, daemon=True).start()
+main()
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
+def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthetic, tmp_path):
+    command = ("run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 2)
+    told = subprocess.run(
+        [sys.executable, "-c", EARLY.format(how=how), *map(str, command)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (told.returncode, told.stdout) == (130, "")
+    assert told.stderr == "stopped; nothing half-made was left behind\n"
+    assert not list((tmp_path / "st" / "dev" / "_staging").iterdir())
 
 
 def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):

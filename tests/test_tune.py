@@ -74,6 +74,11 @@ def test_a_study_goes_on_where_it_was_stopped(client, store, tmp_path):
     assert again.trials == more.trials
 
 
+def test_a_study_that_cannot_be_kept_is_said_before_the_work(client, store):
+    with pytest.raises(ConfigError, match="cannot be written: not a directory; say with --study"):
+        tune(client, store, "/dev/null/studies/s.db")
+
+
 def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
     """The features of the test month are published anew, their labels mixed."""
     place = store_of(Settings.load(store=str(store)))

@@ -21,6 +21,12 @@ from toytip.errors import ConfigError
 
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
 Population = Literal["all", "card"]
+# What a setting has to look like, and how that is said.
+A_VERSION, A_RANGE = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
+PATTERNS = {
+    A_VERSION: "a letter, then up to 99 letters, digits, . _ - only",
+    A_RANGE: "two whole numbers with a colon between, as 1:8",
+}
 # Workers that a cluster may have.
 MOST = 512
 
@@ -52,7 +58,7 @@ class Settings(BaseSettings):
     env: Literal["dev", "prod"] = Field("dev", description="which side of the store")
     version: str | None = Field(
         None,
-        pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
+        pattern=A_VERSION,
         description="the id of the version to publish (default: a new one)",
     )
 
@@ -70,7 +76,7 @@ class Settings(BaseSettings):
     )
     adapt: str | None = Field(
         None,
-        pattern=r"^[0-9]+:[0-9]+$",
+        pattern=A_RANGE,
         description="fewest and most workers, MIN:MAX, as there is work",
     )
     tls_ca_file: str | None = Field(None, description="certificate of the authority that the cluster trusts")
@@ -169,9 +175,8 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             found = first.get("input")
-            raise ConfigError(
-                f"setting {name}={found!r}: {first['msg'].lower()}; see `toytip config --help`"
-            ) from None
+            said = PATTERNS.get(first.get("ctx", {}).get("pattern", ""), first["msg"].lower())
+            raise ConfigError(f"setting {name}={found!r}: {said}; see `toytip config --help`") from None
         except ValueError as error:  # toml that does not parse
             raise ConfigError(f"toytip.toml cannot be read: {error}") from None
 

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from toytip.config import mask
 from toytip.errors import ConfigError, StoreError
 from toytip.manifest import Manifest, check_version
 from toytip.reach import saying
@@ -52,13 +53,18 @@ def resolve(store: Store, table: str, version: str | None = None, as_of: str | N
     limit = moment(as_of) if as_of else None
     there = [m for m in store.versions(table) if limit is None or _time(m.created) <= limit]
     if not there:
-        when = f" as of {as_of}" if as_of else ""
-        raise StoreError(f"no version of {table} in {store.shown}{when}; run the stage before first")
-    newest = there[-1]
+        way = f" as of {as_of}; see `toytip versions`" if as_of else "; `toytip run` makes one"
+        raise StoreError(f"no version of {table} in {store.shown}{way}")
+    return newest(store, there, limit)
+
+
+def newest(store: Store, there: Sequence[Manifest], limit: dt.datetime | None = None) -> Manifest:
+    """Return the newest of a table's versions: the last, or the one that it was rolled back to since."""
+    last = there[-1]
     for at, versions in rollbacks(store):
-        if (limit is None or at <= limit) and at > _time(newest.created) and table in versions:
-            newest = next((m for m in there if m.version == versions[table]), newest)
-    return newest
+        if (limit is None or at <= limit) and at > _time(last.created) and last.table in versions:
+            last = next((m for m in there if m.version == versions[last.table]), last)
+    return last
 
 
 def _time(text: str) -> dt.datetime:
@@ -126,7 +132,11 @@ def tables_of(store: Store, version: str) -> list[Manifest]:
     Raises StoreError where nothing was.
     """
     version = tags(store).get(check_version(version), version)
-    found = [manifest for manifest in store.versions() if manifest.version == version]
+    whole, damaged = store.listed()
+    for each in damaged:
+        if each.version == version:
+            raise each.error
+    found = [manifest for manifest in whole if manifest.version == version]
     if not found:
         raise StoreError(f"no version {version} in {store.shown}; see `toytip versions`")
     return found
@@ -164,4 +174,4 @@ def _told(store: Store, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 try:
                     yield name, json.loads(store.place.read(name))
                 except ValueError:
-                    raise StoreError(f"{name} cannot be read; remove it") from None
+                    raise StoreError(f"{name} in {mask(store.root)} cannot be read; remove it") from None

@@ -10,7 +10,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from toytip.errors import StoreError
 from toytip.place import safe
@@ -93,9 +93,15 @@ class Manifest:
             manifest = _reader().validate_json(content)
             place = [check_table(manifest.table), f"{check_version(manifest.version)}.json"]
             paths = [safe(part.path) for part in manifest.parts]
-        except ValueError as error:
-            reason = " ".join(str(error).splitlines()[1:3]).strip()
-            raise StoreError(f"{name}: not a manifest that this toytip reads: {reason}") from None
+        except StoreError as error:
+            raise StoreError(f"{name}: {error}") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+            raise StoreError(
+                f"{name}: not a manifest that this toytip reads: {reason}; put a copy back, or remove that file: "
+                "what it lists is then no version any more, and `toytip gc` takes it away"
+            ) from None
         if manifest.format > FORMAT:
             raise StoreError(f"{name}: written by a later toytip; upgrade this one")
         if name.split("/")[-2:] != place or len(set(paths)) < len(paths):

@@ -87,7 +87,10 @@ def write(folder: Path, model: Model, card: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep MLflow to its work: no log lines, no warnings, no bars, and nothing sent to its makers."""
+    """Keep MLflow to its work: no log lines, no warnings, no bars, and nothing sent to its makers.
+
+    Of its errors too there are no lines: they are raised as well, and it would log each with its traceback.
+    """
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
@@ -100,7 +103,7 @@ def quiet() -> Iterator[None]:
     }.items():
         os.environ.setdefault(name, value)
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

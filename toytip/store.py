@@ -28,7 +28,7 @@ from toytip.s3 import Bucket
 from toytip.schema import Table
 from toytip.values import Access, PartRecord
 
-__all__ = ["Found", "Manifest", "Store", "digest", "new_version", "store_of"]
+__all__ = ["Damaged", "Found", "Manifest", "Store", "digest", "new_version", "store_of"]
 
 MANIFESTS = "_versions"
 REPORTS = "_reports"
@@ -54,6 +54,14 @@ class Found(NamedTuple):
     record: PartRecord
     version: str
     name: str
+
+
+class Damaged(NamedTuple):
+    """A version whose manifest cannot be read, and what to say of it."""
+
+    table: str
+    version: str
+    error: StoreError
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,14 @@ class Store:
                 "AWS_SECRET_ACCESS_KEY, here or in .env, or AWS_PROFILE"
             )
 
+    def refuse_unwritable(self) -> None:
+        """Raise StoreError where nothing can be written: better before the work than after it."""
+        self.refuse_unsigned()
+        name = f"{self.env}/{REPORTS}/{new_version()}.probe"
+        with saying(f"the store {self.shown} cannot be written"):
+            self.place.write(name, b"")
+            self.place.remove([name])
+
     def refuse_published(self, version: str, tables: tuple[str, ...]) -> None:
         """Raise StoreError where a version is published already: it is never changed."""
         for table in tables:
@@ -273,18 +289,34 @@ class Store:
         name = self._manifest(table, version)
         with saying(f"the store {self.shown} cannot be read", but=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
-                return Manifest.from_json(self.place.read(name), name)
+                return Manifest.from_json(self.place.read(name), mask(f"{self.root.rstrip('/')}/{name}"))
             return None
 
     def versions(self, table: str | None = None) -> list[Manifest]:
-        """Return the published versions, by table and time."""
+        """Return the published versions, by table and time. Raises StoreError where a manifest cannot be read."""
+        whole, damaged = self.listed(table)
+        for each in damaged:
+            raise each.error
+        return whole
+
+    def listed(self, table: str | None = None) -> tuple[list[Manifest], list[Damaged]]:
+        """Return the published versions, by table and time, and apart from them those whose manifests cannot be read."""
         folder = f"{self.env}/{MANIFESTS}" + (f"/{check_table(table)}" if table else "")
         with saying(f"the store {self.shown} cannot be read"):
             files = self.place.files(folder)
             names = [(name, info.mark) for name, info in files.items() if is_manifest(name)]
             with ThreadPoolExecutor(READERS) as pool:
-                found = list(pool.map(lambda item: _read_manifest(self.place, *item), names))
-        return sorted(found, key=lambda manifest: (manifest.table, manifest.created, manifest.version))
+                found = list(pool.map(lambda item: self._listed(*item), names))
+        whole = [each for each in found if isinstance(each, Manifest)]
+        whole.sort(key=lambda manifest: (manifest.table, manifest.created, manifest.version))
+        return whole, [each for each in found if isinstance(each, Damaged)]
+
+    def _listed(self, name: str, mark: str) -> Manifest | Damaged:
+        try:
+            return _read_manifest(self.place, self.root.rstrip("/"), name, mark)
+        except StoreError as error:
+            table, file = name.split("/")[-2:]
+            return Damaged(table, file.removesuffix(".json"), error)
 
     def newest(self, table: str) -> Manifest | None:
         """Return the last version of a table that was published; None where there is none."""
@@ -335,9 +367,9 @@ class Store:
 
 
 @functools.lru_cache(maxsize=10_000)
-def _read_manifest(place: Place, name: str, _mark: str) -> Manifest:
+def _read_manifest(place: Place, root: str, name: str, _mark: str) -> Manifest:
     """Read a manifest once: it never changes, and where it does all the same, its mark is another."""
-    return Manifest.from_json(place.read(name), name)
+    return Manifest.from_json(place.read(name), mask(f"{root}/{name}"))
 
 
 def _checksum(content: bytes) -> str:

@@ -89,6 +89,20 @@ def try_out(matrix: Matrix, block: int, params: dict[str, Any], rounds: int, ear
     return Score(best.loss, auc(*sides) or 0.5, best.round)
 
 
+def make_room(file: Path) -> None:
+    """Make the folder of a study's file. Raises ConfigError where nothing can be written there."""
+    probe = file.with_name(f".{file.name}.probe")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ConfigError(
+            f"the study {file} cannot be written: {reason}; say with --study where to"
+        ) from None
+
+
 @contextlib.contextmanager
 def study_in(file: Path, name: str, seed: int) -> Iterator[Any]:
     """Yield the study that a file keeps, to go on with, or a new one. Raises ConfigError where the file is none."""
@@ -98,7 +112,6 @@ def study_in(file: Path, name: str, seed: int) -> Iterator[Any]:
         from sqlalchemy.exc import SQLAlchemyError
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        file.parent.mkdir(parents=True, exist_ok=True)
         try:
             storage = optuna.storages.RDBStorage(f"sqlite:///{file.absolute()}")
             study = optuna.create_study(

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from toytip.claim import STAGING
 from toytip.errors import StoreError
-from toytip.history import resolve, tables_of, tags
+from toytip.history import newest, tables_of, tags
 from toytip.keeper import CHECKPOINTS
 from toytip.manifest import Manifest
 from toytip.place import Disk
 from toytip.reach import saying
 from toytip.s3 import Bucket
-from toytip.store import MANIFESTS, REPORTS, Store
+from toytip.store import MANIFESTS, REPORTS, Damaged, Store
 from toytip.values import PartRecord
 
 READERS = 8
@@ -64,43 +64,49 @@ def _changed(store: Store, manifest: Manifest, seen: Callable[[int], None]) -> l
 
 @dataclass(frozen=True)
 class Waste:
-    """What nothing needs: versions, what dead runs left, checkpoints among it, and files that belong to no version."""
+    """What nothing needs: versions, what dead runs left, checkpoints among it, and files that belong to no version.
+
+    Beside it what is `damaged`: nobody knows what those versions need.
+    """
 
     versions: list[Manifest]
     abandoned: list[str]
     strays: list[str]
     bytes: int
+    damaged: list[Damaged]
 
 
 def needless(store: Store, keep: int) -> Waste:
     """Find what can go: all but the newest `keep` versions of each table, the tagged, and what these were made from.
 
-    Registered models stay, with the data that made them. What a live run is making is left alone.
+    Registered models stay, with the data that made them. What a live run is making is left alone, and so is what a
+    manifest lists that cannot be read, with all of its version.
     """
-    versions = store.versions()
-    kept = _needed(store, versions, keep)
+    versions, damaged = store.listed()
+    lost = {each.version for each in damaged}
+    kept = _needed(store, versions, keep, lost)
     going = [m for m in versions if (m.table, m.version) not in kept]
     dead = store.abandoned()
     with saying(f"the store {store.shown} cannot be read"):
         files = store.place.files(store.env)
     live = {_claimed(name) for name in files if name.split("/")[1] == STAGING} - {*dead, ""}
-    exist = {(m.table, m.version) for m in versions}
-    still = {m.version for m in versions if (m.table, m.version) in kept} | live
+    exist = {(m.table, m.version) for m in versions} | {(each.table, each.version) for each in damaged}
+    still = {m.version for m in versions if (m.table, m.version) in kept} | lost | live
     strays = [name for name in files if _is_stray(name, exist, still, live)]
     left = [name for name in files if name.split("/")[1] == STAGING and _claimed(name) in dead]
     size = sum(m.bytes for m in going) + sum(files[name].bytes for name in {*strays, *left})
-    return Waste(going, dead, strays, size)
+    return Waste(going, dead, strays, size, damaged)
 
 
-def _needed(store: Store, versions: list[Manifest], keep: int) -> set[tuple[str, str]]:
+def _needed(store: Store, versions: list[Manifest], keep: int, lost: set[str]) -> set[tuple[str, str]]:
     by_name = {(m.table, m.version): m for m in versions}
     tables: dict[str, list[Manifest]] = {}
     for manifest in versions:
         tables.setdefault(manifest.table, []).append(manifest)
     tagged, registered = set(tags(store).values()), store.registered()
     todo = [m for listed in tables.values() for m in listed[-keep:]]
-    todo += [resolve(store, table) for table in tables]  # after a rollback not the last
-    todo += [m for m in versions if m.version in tagged]
+    todo += [newest(store, listed) for listed in tables.values()]  # after a rollback not the last
+    todo += [m for m in versions if m.version in tagged | lost]
     todo += [m for m in versions if m.table == "models" and m.version in registered]
     needed: set[tuple[str, str]] = set()
     while todo:
@@ -144,7 +150,7 @@ def remove(store: Store, waste: Waste) -> None:
     for version in waste.abandoned:
         store.sweep(version)
     if isinstance(place, Bucket):
-        _abort_uploads(place, store, {m.table for m in store.versions()})
+        _abort_uploads(place, store, {m.table for m in store.listed()[0]})
 
 
 def _remove_folder(store: Store, folder: str) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from toytip import scoring
 from toytip.errors import SchemaError
+from toytip.schema import FIELDS
 from toytip.values import Model as Learned
 
 Trips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
@@ -103,4 +104,11 @@ def _table(trips: Trips) -> pa.Table:
             return pa.Table.from_pandas(trips, preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise SchemaError(f"trips: {error.args[-1]}") from None
+    if not isinstance(trips, Sequence) or not all(isinstance(trip, Mapping) for trip in trips):
+        raise TypeError(
+            f"trips: a pandas frame, an Arrow table or a list of dicts, not {type(trips).__name__}; "
+            "of a file: predict(pandas.read_parquet(file))"
+        )
+    if not trips:
+        return pa.table({field.name: pa.array([], scoring.ARROW[field.kind]) for field in FIELDS})
     return scoring.to_table([dict(trip) for trip in trips])

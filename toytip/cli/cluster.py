@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Unpack
@@ -12,7 +11,7 @@ import typer
 from toytip.cli.app import cluster_app
 from toytip.cli.groups import Options, SizeOptions, SourceOptions, StoreOptions, TlsOptions, spread
 from toytip.cli.options import AdaptOption, DebugOption, FeaturesOption, JsonOption
-from toytip.cli.shell import settings_of, tell, terminate
+from toytip.cli.shell import end_in_order, settings_of, tell
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
@@ -46,7 +45,7 @@ def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]
     settings = settings_of({**given, "cluster": name}, workers_needed=False)
     from toytip.cluster import standing
 
-    signal.signal(signal.SIGTERM, terminate)
+    end_in_order()
     address = standing.up(settings)
     said = f"{name} is up at {address}; `toytip cluster down {name}` ends it"
     tell(json_, {"cluster": name, "address": address}, said)

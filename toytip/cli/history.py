@@ -9,7 +9,7 @@ import typer
 from toytip.cli.app import app
 from toytip.cli.groups import StoreOptions, spread
 from toytip.cli.options import AsOfOption, JsonOption
-from toytip.cli.shell import print_json, settings_of, store_given, tell
+from toytip.cli.shell import print_json, refuse_damaged, settings_of, store_given, tell
 from toytip.errors import ConfigError
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A version or a tag.")]
@@ -24,12 +24,14 @@ def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpac
     from toytip.history import moment, tags, version_rows
 
     limit = moment(as_of).isoformat() if as_of else None
-    found = [m for m in place.versions() if limit is None or m.created <= limit]
+    whole, damaged = place.listed()
+    found = [m for m in whole if limit is None or m.created <= limit]
     rows = version_rows(found, tags(place))
     if json_:
         print_json({"versions": rows})
     else:
         show_versions(rows, place.shown)
+    refuse_damaged(damaged)
 
 
 @app.command(epilog="Example:  toytip show v20261124T101500Z-3f9c2a")
@@ -161,7 +163,12 @@ def tag(
     elif name:
         raise ConfigError(f"toytip tag {name}: which version? give it after the tag, or --delete")
     found = history.tags(place)
-    tell(json_, {"tags": found}, *(f"{each}  {of}" for each, of in sorted(found.items())))
+    said = [f"{each}  {of}" for each, of in sorted(found.items())]
+    tell(
+        json_,
+        {"tags": found},
+        *said or [f"no tags in {place.shown} yet; `toytip tag NAME VERSION` gives one"],
+    )
 
 
 @app.command(epilog="Example:  toytip rollback v20261124T101500Z-3f9c2a")

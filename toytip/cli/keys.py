@@ -10,7 +10,7 @@ EXITS = {
     1: "an error that the user can mend: one line on stderr says what, where and what to do",
     2: "usage: an option or a command that there is not",
     3: "`toytip monitor`: an alert rings in the last month",
-    130: "stopped by Ctrl-C or SIGTERM; nothing half-made was left behind",
+    130: "stopped by Ctrl-C, SIGTERM or a closed terminal (SIGHUP); nothing half-made was left behind",
 }
 
 _STAGE = {
@@ -71,7 +71,7 @@ KEYS: dict[str, dict[str, str]] = {
         "registry": "what the gate decided, as `toytip models promote` tells it; null with `--gate off`",
         "evaluation": "by split and population: metrics, intervals, lifts, confusion, the worst slices",
         "evaluation_file": "all of the evaluation: calibration, curves and slices too",
-        "monitor": "as `toytip monitor` tells it; null where no month comes after the training",
+        "monitor": "as `toytip monitor` tells it, but for `version`, which `tables` has, and `files`; null where no month comes after the training",
         "warnings": "every line that began with `warning:`",
         "live": "address of the live page while it ran; null where it was left out",
         "stage_rows": "rows that went through each stage",
@@ -120,7 +120,7 @@ KEYS: dict[str, dict[str, str]] = {
         "drift": "by month: effect sizes of every feature",
         "performance": "by month: metrics, and their change in its parts; the reference first",
         "rates": "missing values and rejects by month",
-        "days": "F1, and that of answering yes to all, by day",
+        "days": "by day: trips, F1, that of answering yes to all, AUC, log loss, prevalence, and means over days (`rolling`)",
         "version": "of the history kept; missing with `--dry-run`",
         "files": "where all of it is, and the picture; missing with `--dry-run`",
     },

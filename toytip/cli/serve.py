@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from toytip.cli.app import app
 from toytip.cli.groups import StoreOptions, spread
 from toytip.cli.models import TaxiOption
 from toytip.cli.options import JsonOption
+from toytip.cli.output import unread
 from toytip.cli.shell import print_json, settings_of
 from toytip.errors import ConfigError
 
@@ -51,17 +53,25 @@ def score(
     from toytip.pipeline import models
     from toytip.pipeline import score as scorer
 
+    if out is None and sys.stdout is None:
+        raise ConfigError("standard output is closed: say with --out where the answers go")
     answering = models.answering(settings, model, taxi)(None)
     assert answering is not None, "nothing is at hand yet"
-    read = scorer.batches(trips, sys.stdin.buffer, settings.endpoint)
-    with scorer.writer(out, sys.stdout.buffer) as write:
-        counts = scorer.score(answering, read, write, reasons, lambda _: None)
+    read = scorer.batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint)
+    with scorer.writer(out, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
+        counts = scorer.score(answering, read, write, reasons, lambda _: _go_on(out))
     scored = counts.pop("scored", 0)
     if json_:
         told = {"model_version": answering.version, "scored": scored, "rejected": dict(counts), "out": out}
         print_json(told)
     rejected = "".join(f", {count:,} {rule}" for rule, count in sorted(counts.items()))
     typer.echo(f"{scored:,} trips scored by {answering.version}{rejected}", err=True)
+
+
+def _go_on(out: str | None) -> None:
+    """End in peace where the answers go to nobody any more."""
+    if out is None and unread():
+        raise typer.Exit
 
 
 @app.command(epilog="Example:  toytip serve --model champion --port 8000")

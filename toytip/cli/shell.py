@@ -5,22 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from toytip.errors import ToytipError
+from toytip.cli.output import output
+from toytip.errors import StoreError, ToytipError
 
 if TYPE_CHECKING:
     from toytip.cli.groups import StoreOptions
     from toytip.config import Settings
     from toytip.pipeline.context import Context
     from toytip.progress import Progress
-    from toytip.store import Manifest, Store
+    from toytip.store import Damaged, Manifest, Store
 
 INTERRUPTED = 130
 STOPPED = "stopped; nothing half-made was left behind"
@@ -29,7 +29,7 @@ STOPPED = "stopped; nothing half-made was left behind"
 def settings_of(given: Mapping[str, object], *, workers_needed: bool = True) -> Settings:
     """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
     if workers_needed:
-        signal.signal(signal.SIGTERM, terminate)
+        end_in_order()
     from toytip.config import Settings, export_credentials
 
     export_credentials()
@@ -97,6 +97,13 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value))
 
 
+def refuse_damaged(damaged: Sequence[Damaged]) -> None:
+    """Raise StoreError, after the work, where manifests cannot be read; nothing else was kept from it."""
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if damaged[1:] else ""
+        raise StoreError(f"{damaged[0].error}{more}")
+
+
 def tell(as_json: bool, value: dict[str, Any], *lines: str) -> None:
     """Print what a program reads, or the lines that a person does."""
     if as_json:
@@ -105,15 +112,24 @@ def tell(as_json: bool, value: dict[str, Any], *lines: str) -> None:
         typer.echo(line)
 
 
-def terminate(_signal: int, _frame: Any) -> None:
-    """End on SIGTERM as on Ctrl-C: clean up, leave no worker behind."""
+def end_in_order() -> None:
+    """End on SIGTERM, or when the terminal is closed, as on Ctrl-C: clean up, leave no worker behind."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if (
+        hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    ):  # which `nohup` asks for
+        signal.signal(signal.SIGHUP, _terminate)
+
+
+def _terminate(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
 def guarded(command: Callable[..., Any]) -> int:
     """Run the command line; return the exit code: 0, 1 our error (one line), 2 usage, 130 Ctrl-C."""
     try:
-        code = command(standalone_mode=False) or 0
+        with output():
+            code = command(standalone_mode=False) or 0
         if code == INTERRUPTED:  # Typer has caught the Ctrl-C
             _say(STOPPED)
     except ToytipError as error:
@@ -124,9 +140,6 @@ def guarded(command: Callable[..., Any]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _say(STOPPED)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001 - told apart in _usage, which raises what is a bug
         return _usage(error)
     return int(code)
@@ -142,5 +155,5 @@ def _usage(error: Exception) -> int:
 
 
 def _say(line: str) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # it may be full, gone or closed
         sys.stderr.write(" ".join(line.split()) + "\n")

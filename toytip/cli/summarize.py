@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 from rich.tree import Tree
 
 from toytip.check import Checked
 from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
 
-# A table that is piped into a file or a log keeps its columns whole.
+# What is piped into a file or a log is no wider, but for tables, which keep their columns whole.
 WIDTH = 132
+# Spaces between the columns of a table.
+GAP = 2
 METRICS = ("prevalence", "auc", "pr_auc", "log_loss", "brier", "precision", "recall", "f1", "f1_always_yes")
 
 
@@ -63,9 +67,43 @@ def show_decision(told: dict[str, Any], console: Console | None = None) -> None:
 
 
 def console_of() -> Console:
-    """Return a console; what is piped into a file keeps its columns whole."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    """Return a console that takes what it is given as it is, brackets too."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console
+
+
+def show_table(console: Console, table: Table) -> None:
+    """Print a table; what a terminal is too narrow for comes below, beside the first column again. Nothing is cut."""
+    if table.title:
+        console.print(table.title, style="italic")
+    for columns in _blocks(table, console.width) if console.is_terminal else [table.columns]:
+        block = Table(box=None, pad_edge=False, header_style=table.header_style)
+        for column in columns:
+            block.add_column(column.header, justify=column.justify, no_wrap=True, min_width=column.min_width)
+        for cells in zip(*(column.cells for column in columns), strict=True):
+            block.add_row(*cells)
+        block.width = sum(map(_width, columns)) + GAP * (len(columns) - 1)
+        console.print(block, soft_wrap=True)
+
+
+def _blocks(table: Table, width: int) -> list[list[Column]]:
+    """Return the columns in blocks that a width has room for, each with the first; one has another at least."""
+    first, *rest = table.columns
+    blocks: list[list[Column]] = []
+    room = 0
+    for column in rest:
+        room -= GAP + _width(column)
+        if not blocks or room < 0:
+            blocks.append([first])
+            room = width - _width(first) - GAP - _width(column)
+        blocks[-1].append(column)
+    return blocks
+
+
+def _width(column: Column) -> int:
+    return max(column.min_width or 0, *(cell_len(str(each)) for each in (column.header, *column.cells)))
 
 
 def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = None) -> None:
@@ -78,7 +116,7 @@ def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = N
     for name in METRICS:
         cells = ("-" if values[name] is None else f"{values[name]:.4f}" for values in metrics.values())
         table.add_row(name.replace("_", " "), *cells)
-    (console or console_of()).print(table)
+    show_table(console or console_of(), table)
 
 
 WHY_TWO = (
@@ -91,9 +129,9 @@ def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None =
     """Print the last split's metrics, of all trips and of those paid by card, beside the trivial baselines."""
     console = console or console_of()
     for split, populations in list(report.items())[::-1]:
-        console.print(f"\n[bold]{split}[/]")
+        console.print(f"\n{split}", style="bold")
         for population, told in populations.items():
-            console.print(evaluation_table(population, told))
+            show_table(console, evaluation_table(population, told))
     console.print(WHY_TWO)
     worst = next(reversed(report.values()))["all"]["worst"] if report else []
     for slice_ in worst[:3]:
@@ -140,7 +178,7 @@ def show_versions(rows: list[dict[str, Any]], where: str) -> None:
         months = f"{row['months'][0]}:{row['months'][-1]}" if row["months"] else ""
         cells = (f"{row['rows']:,}", months, f"{row['bytes'] / 1e6:.1f}", ", ".join(row["tags"]))
         table.add_row(row["table"], row["version"], *cells)
-    console.print(table)
+    show_table(console, table)
 
 
 def show_manifest(manifest: Manifest) -> None:
@@ -175,10 +213,11 @@ def branch(found: dict[str, Any]) -> Tree:
     if found.get("gone"):
         return Tree(f"{found['table']} {found['version']}  (removed since)")
     commit = found["environment"].get("git_commit", "")[:12]
-    tree = Tree(
-        f"[bold]{found['table']} {found['version']}[/]  {found['created'][:19]}  {found['rows']:,} rows  "
+    about = (
+        f"  {found['created'][:19]}  {found['rows']:,} rows  "
         f"toytip {found['environment'].get('toytip', '')} {commit}"
     )
+    tree = Tree(Text.assemble((f"{found['table']} {found['version']}", "bold"), about))
     for part in found["parts"]:
         tree.add(f"{part['path']}  {part['rows']:,} rows  {part['checksum']}")
     for parent in found["parents"]:
@@ -203,7 +242,10 @@ def show_diff(found: dict[str, Any]) -> None:
     different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     for name, pair in different.items():
         table.add_row(name, *(cell(value) for value in pair))
-    console.print(table if different else "rows, rejects, config, columns and metrics are the same")
+    if different:
+        show_table(console, table)
+    else:
+        console.print("rows, rejects, config, columns and metrics are the same")
     if "population" in found["config"].get("encodings", {}):
         of = f"of {found['population']} trips" if found["population"] else "each of its own trips"
         console.print(f"the models have not learned from the same trips: metrics are {of}")
@@ -231,7 +273,7 @@ def show_checked(files: list[Checked]) -> None:
     for file in files:
         beside = "" if file.neighbours is None else f"{file.neighbours:.2f}"
         table.add_row(file.month, f"{file.rows:,}", beside, f"{file.out_of_month:.4%}", file.era)
-    console.print(table)
+    show_table(console, table)
     for name in dict.fromkeys(name for file in files for name in file.nulls):
         shares = [file.nulls.get(name, 0.0) for file in files]
         console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of a month")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
-from toytip.cli.summarize import branch, cell, console_of, evaluation_table, number
+from toytip.cli.summarize import branch, cell, console_of, evaluation_table, number, show_table
 from toytip.registry import Entry
 
 if TYPE_CHECKING:
@@ -24,20 +25,22 @@ def show_models(found: dict[str, list[Entry]], where: str) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for title in ("model", "number", "version", "alias", "decision", "why"):
-        table.add_column(title, justify="right" if title == "number" else "left", no_wrap=title != "why")
+        table.add_column(title, justify="right" if title == "number" else "left")
     for name, entries in found.items():
         for entry in entries:
             decision = "withdrawn" if entry.withdrawn else entry.decision
             why = entry.reasons[0] if entry.reasons else ""
             table.add_row(name, str(entry.number), entry.version, ", ".join(entry.aliases), decision, why)
-    console.print(table)
+    show_table(console, table)
 
 
 def show_card(entry: Entry, card: dict[str, Any]) -> None:
     """Print a model's card."""
     console = console_of()
     aliases = f" ({', '.join(entry.aliases)})" if entry.aliases else ""
-    console.print(f"[bold]{entry.version}[/], number {entry.number}{aliases}, {entry.decision}")
+    console.print(
+        Text.assemble((entry.version, "bold"), f", number {entry.number}{aliases}, {entry.decision}")
+    )
     for reason in entry.reasons:
         console.print(f"  {reason}", soft_wrap=True)
     console.print(
@@ -51,7 +54,7 @@ def show_card(entry: Entry, card: dict[str, Any]) -> None:
     for moment, names in by_moment.items():
         console.print(f"known at {moment}: {', '.join(names)}")
     for population, told in card["evaluation"].get("test", {}).items():
-        console.print(evaluation_table(population, told))
+        show_table(console, evaluation_table(population, told))
     console.print(branch(card["data"]))
 
 
@@ -68,7 +71,7 @@ def show_compared(entries: list[Entry], found: dict[str, Any]) -> None:
     for population, metrics in found["metrics"].items():
         for name, pair in metrics.items():
             table.add_row(f"test {population} {name}", *(cell(value) for value in pair))
-    console.print(table)
+    show_table(console, table)
     if not found["same_test_rows"]:
         console.print(
             "their test rows differ: `toytip models promote MODEL --dry-run` compares on the same rows"
@@ -80,7 +83,7 @@ def show_backtest(found: Backtest, files: dict[str, str], tolerance: float) -> N
     console = console_of()
     for population, ages in found.ages.items():
         told = [row for row in found.rows if row.population == population and row.age]
-        table = Table(title=f"{population} trips", title_justify="left", box=None, pad_edge=False)
+        table = Table(title=f"{population} trips", box=None, pad_edge=False)
         titles = (
             "month",
             "AUC",
@@ -99,7 +102,7 @@ def show_backtest(found: Backtest, files: dict[str, str], tolerance: float) -> N
             parts = ("", "", "") if row.f1 is None else tuple(f"{part:+.4f}" for part in row.f1)
             cells = (number(m[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes"))
             table.add_row(row.trained, row.month, *cells, *parts)
-        console.print(table)
+        show_table(console, table)
         for age in ages:
             console.print(
                 f"a model {age.age} months old loses {age.auc[0]:+.4f} of AUC to one tuned the month before "
@@ -122,7 +125,7 @@ def show_tuned(found: Tuned, out: Path) -> None:
     for month, a, b in zip(found.blocks, found.default.scores, found.best.scores, strict=True):
         losses = f"{a.log_loss:.5f}", f"{b.log_loss:.5f}"
         table.add_row(month, *losses, f"{a.auc:.5f}", f"{b.auc:.5f}", str(b.rounds))
-    console.print(table)
+    show_table(console, table)
     for name, value in found.best.params.items():
         console.print(f"{name} = {cell(value)}")
     gain = found.default.log_loss - found.best.log_loss

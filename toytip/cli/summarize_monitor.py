@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from toytip.cli.summarize import console_of, number
+from toytip.cli.summarize import console_of, number, show_table
 from toytip.report import rings
 
 MOST = 12
@@ -64,7 +64,7 @@ def _performance(console: Console, told: dict[str, Any]) -> None:
             f"{parts[name]:+.4f}" if parts else "" for name in ("whole", "card_share", "tip_share", "skill")
         ]
         table.add_row(row["month"], *cells)
-    console.print(table)
+    show_table(console, table)
 
 
 def _drift(console: Console, told: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def _drift(console: Console, told: dict[str, Any]) -> None:
         cells += [_plain(row["mean"]), _plain(row["reference_mean"])] if row["ks"] is not None else ["", ""]
         cells += [f"{row['missing']:.2%}", f"{row['reference_missing']:.2%}"]
         table.add_row(name, *cells, ", ".join((*row["new"], *row["vanished"])))
-    console.print(table)
+    show_table(console, table)
 
 
 def _plain(value: float | None) -> str:

@@ -10,7 +10,7 @@ from toytip.cli.app import app
 from toytip.cli.groups import StoreOptions, spread
 from toytip.cli.history import VersionArgument
 from toytip.cli.options import JsonOption
-from toytip.cli.shell import print_json, store_given
+from toytip.cli.shell import print_json, refuse_damaged, store_given
 from toytip.errors import StoreError
 
 
@@ -69,6 +69,7 @@ def gc(
                 "removed": not dry_run,
             }
         )
+        refuse_damaged(waste.damaged)
         return
     for manifest in waste.versions:
         typer.echo(f"{manifest.table} {manifest.version}")
@@ -78,3 +79,4 @@ def gc(
         typer.echo(name)
     what = "would go" if dry_run else "removed"
     typer.echo(f"{len(waste.versions)} versions, {waste.bytes / 1e6:,.1f} MB {what}")
+    refuse_damaged(waste.damaged)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import ipaddress
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from toytip.cluster import tls
@@ -16,6 +18,8 @@ from toytip.cluster.local import local
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
+# What has begun to start is given so long to end.
+ENDING_S = 10
 EXTRAS = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
 
 
@@ -31,12 +35,38 @@ def deploy(settings: Settings) -> Any:
         found.kind
     ]
     try:
-        return start(settings, found)
+        with _whole():
+            return start(settings, found)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ClusterError(
             f"cluster {settings.cluster or found.kind} could not be started: {said}; see its definition in clusters.toml"
         ) from None
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """End what has begun to start where it is interrupted; Dask would try at the exit, fail, and say so at length."""
+    from distributed.core import Status
+    from distributed.deploy.spec import SpecCluster
+
+    before = set(SpecCluster._instances)  # noqa: SLF001 - Dask keeps them nowhere else
+    try:
+        yield
+    except KeyboardInterrupt:
+        for cluster in set(SpecCluster._instances) - before:  # noqa: SLF001
+            cluster.shutdown_on_close = False
+            if cluster.status != Status.closed:
+                with contextlib.suppress(Exception):
+                    cluster.sync(_end, cluster, callback_timeout=ENDING_S)
+        raise
+
+
+async def _end(cluster: Any) -> None:
+    """End a cluster's workers, also those that have not begun, and then its scheduler."""
+    await asyncio.gather(*(each.close() for each in cluster._created), return_exceptions=True)  # noqa: SLF001
+    if cluster.scheduler is not None:
+        await cluster.scheduler.close()
 
 
 def _need(kind: str, package: str) -> None:

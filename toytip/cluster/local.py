@@ -27,6 +27,8 @@ PRELOAD = [
 ]
 # A worker that has said nothing for so long is frozen, and is started again; a rank that waits for it gives up.
 SILENCE_S = 60
+# What a terminal sends to all that it has started.
+OF_A_TERMINAL = (signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 # Where Dask's users look for the dashboard.
 USUAL_PORT = 8787
 
@@ -60,7 +62,7 @@ def warm(start_method: str) -> None:
     from multiprocessing import forkserver
 
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
-    with _ctrl_c_ignored():
+    with _terminal_ignored():
         forkserver.ensure_running()
     import distributed.utils
 
@@ -71,16 +73,17 @@ def warm(start_method: str) -> None:
 
 
 @contextlib.contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Have what is started inherit that Ctrl-C is not for it: the driver ends its workers, in order."""
+def _terminal_ignored() -> Iterator[None]:
+    """Have what is started inherit that Ctrl-C, and the terminal's end, are not for it: the driver ends its workers, in order."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may say so
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in OF_A_TERMINAL}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def shape(settings: Settings) -> Shape:

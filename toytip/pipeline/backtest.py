@@ -78,10 +78,11 @@ class Backtest:
 
 
 def run(context: Context, features: Manifest, *, first: int, horizon: int, tolerance: float) -> Backtest:
-    """Backtest on published features; see `folds`. Nothing is published."""
+    """Backtest on published features; see `folds`. Nothing is published; what `save` keeps has to have a place, though."""
     parts = list(features.parts)
     months = tuple(dict.fromkeys(part.key.month for part in parts))
     planned = folds(months, first, horizon)
+    context.store.refuse_unwritable()
     frame_of = _frames(context, features, parts)
     censuses = _censuses(context, parts, frame_of(parts), planned[0].split)
     rows: list[Aged] = []

@@ -32,7 +32,7 @@ def written(settings: Settings, version: str | None, to: str | None, progress: P
         where = mask(save(store, facts))
     else:
         where = to
-        write(to, page_of(facts))
+        write("--to", to, page_of(facts))
     return {"version": facts.version, "report": where, "missing": dict(facts.missing)}
 
 
@@ -42,15 +42,15 @@ def write_contrast(settings: Settings, compared: Mapping[str, Any], to: str) -> 
     Raises ConfigError where it cannot be written.
     """
     a, b = (gather(store_of(settings), version, settings) for version in compared["versions"])
-    write(to, contrast.page(a, b, compared))
+    write("--html", to, contrast.page(a, b, compared))
 
 
-def write(to: str, page: str) -> None:
-    """Write a page to a file. Raises ConfigError where that cannot be."""
+def write(option: str, to: str, page: str) -> None:
+    """Write a page to the file that an option names. Raises ConfigError where that cannot be."""
     try:
         Path(to).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{to} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {to!r} cannot be written: {error.strerror}") from None
 
 
 def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[str, Any]) -> str | None:

@@ -65,10 +65,11 @@ def tune(
     months = tuple(dict.fromkeys(part.key.month for part in features.parts))
     split = plan_split(months, settings.train, settings.valid, settings.test)
     before, blocks = blocks_of(months, split, folds)
-    matrix = _matrix(context, features, before, blocks, rows)
-    shared = context.client.scatter(matrix, broadcast=True)
     name = _name(settings, features, split, folds, rows)
     file = Path(study) if study else _file(context.store, name)
+    tuning.make_room(file)  # better before the work than after it
+    matrix = _matrix(context, features, before, blocks, rows)
+    shared = context.client.scatter(matrix, broadcast=True)
     numbers = [month.year * 12 + month.month - 1 for month in blocks]
 
     def ask(jobs: list[tuple[int, dict[str, Any]]]) -> list[tuning.Score]:
