@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from tests.conftest import raw_table, summary_of, toytip, write_months
 from toytip.cli.summarize import show_table
+from toytip.errors import ConfigError
 from toytip.values import Month
 
 COMMANDS = [
@@ -252,6 +253,14 @@ def test_a_narrow_terminal_cuts_nothing():
     assert [line.split()[0] for line in lines] == ["month", "2023-11"] * 3
     for cell in (*titles, "63,852", "-0.0122", "-0.0311", "+0.0208"):
         assert cell in shown.getvalue()
+
+
+def test_a_page_without_a_place_names_its_option(tmp_path, monkeypatch):
+    from toytip.pipeline.report import write
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"--to '' cannot be written: Is a directory"):
+        write("--to", "", "a page")
 
 
 def test_no_tags_are_said(tmp_path, here):

@@ -325,7 +325,8 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthet
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (told.returncode, told.stdout) == (130, "")
-    assert told.stderr == "stopped; nothing half-made was left behind\n"
+    assert told.stderr.splitlines()[-1] == "stopped; nothing half-made was left behind"
+    assert "Traceback" not in told.stderr
     assert not list((tmp_path / "st" / "dev" / "_staging").iterdir())
 
 

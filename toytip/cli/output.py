@@ -35,8 +35,8 @@ class Output(io.FileIO):
 @contextlib.contextmanager
 def output() -> Iterator[None]:
     """Have Python write to such an output; a character that it cannot show becomes a question mark."""
-    there: Any = sys.stdout
-    if there is not sys.__stdout__ or there is None:  # closed, or somebody else's already
+    there = sys.__stdout__
+    if there is None or sys.stdout is not there:  # closed, or somebody else's already
         yield
         return
     there.flush()

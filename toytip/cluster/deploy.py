@@ -19,7 +19,7 @@ from toytip.config import Settings
 from toytip.errors import ClusterError
 
 # What has begun to start is given so long to end.
-ENDING_S = 10
+ENDING_S = 30
 EXTRAS = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
 
 
@@ -64,6 +64,8 @@ def _whole() -> Iterator[None]:
 
 async def _end(cluster: Any) -> None:
     """End a cluster's workers, also those that have not begun, and then its scheduler."""
+    # One that is just being started would say at length that it is alone.
+    await asyncio.gather(*cluster._created, return_exceptions=True)  # noqa: SLF001
     await asyncio.gather(*(each.close() for each in cluster._created), return_exceptions=True)  # noqa: SLF001
     if cluster.scheduler is not None:
         await cluster.scheduler.close()

@@ -50,7 +50,7 @@ def write(option: str, to: str, page: str) -> None:
     try:
         Path(to).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{option} {to!r} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {to or repr(to)} cannot be written: {error.strerror}") from None
 
 
 def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[str, Any]) -> str | None:
