@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from toytip import zones
 from toytip.config import Settings, first_line
-from toytip.errors import StoreError, ToytipError
+from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.lineage import household, outcome, trace
 from toytip.pipeline import leaning as leanings
 from toytip.pipeline import learn, models, monitor
@@ -269,7 +269,10 @@ def _monitored(
     kept = there.tables.get(MONITORS.name)
     # What was monitored is told as it was: with the months, the reference, the labels and the bounds of then.
     months = [part.key.month for part in kept.parts] if kept else []
-    asked = kept_plan(model, kept.config, months) if kept else plan(model, tuple(profiles))
+    try:
+        asked = kept_plan(model, kept.config, months) if kept else plan(model, tuple(profiles))
+    except ConfigError as error:
+        raise AbsentError(str(error)) from None
     bounds = Bounds(**kept.config["bounds"]) if kept else monitor.bounds_of(there.settings)
     if asked is None:
         raise AbsentError("there is no month after those that were learned from")

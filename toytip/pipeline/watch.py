@@ -162,11 +162,12 @@ def _doubts(
 ) -> tuple[str, ...]:
     """Return why what comes out may look better than it is."""
     train, said = model.encoding.split.train, []
-    if both := [month for month in watched if month in of_features]:
+    known = [month for month in watched if overlaps(month, train)]
+    if both := [month for month in watched if month in of_features and month not in known]:
         said.append(f"{_span(both)} is in the reference too, and moves less beside itself")
     if any(overlaps(month, train) for month in of_skill):
         said.append("the model has learned from the reference: its skill there is flattering")
-    if known := [month for month in watched if overlaps(month, train)]:
+    if known:
         said.append(f"the model has learned from {_span(known)}: its skill there is flattering")
     return tuple(said)
 
