@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-FOLDER = Path(os.environ["KUBECTL"])
+FOLDER = Path(os.environ.get("KUBECTL", ""))
 
 
 def fail(line):

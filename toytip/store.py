@@ -11,17 +11,18 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from toytip import listing
 from toytip.claim import STAGING, claim, dead, forget
 from toytip.config import Settings, mask
 from toytip.errors import ClusterError, StoreError
-from toytip.manifest import Manifest, check_table, check_version, digest, is_manifest, part_reader
+from toytip.listing import Damaged
+from toytip.manifest import Manifest, check_table, check_version, digest, part_reader
 from toytip.place import Disk, Place
 from toytip.reach import access_of, place_of, saying
 from toytip.s3 import Bucket
@@ -34,7 +35,6 @@ MANIFESTS = "_versions"
 REPORTS = "_reports"
 REGISTERED = "_registered"
 NOTES = "notes"
-READERS = 16
 
 
 def new_version() -> str:
@@ -54,14 +54,6 @@ class Found(NamedTuple):
     record: PartRecord
     version: str
     name: str
-
-
-class Damaged(NamedTuple):
-    """A version whose manifest cannot be read, and what to say of it."""
-
-    table: str
-    version: str
-    error: StoreError
 
 
 @dataclass(frozen=True)
@@ -289,7 +281,7 @@ class Store:
         name = self._manifest(table, version)
         with saying(f"the store {self.shown} cannot be read", but=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
-                return Manifest.from_json(self.place.read(name), mask(f"{self.root.rstrip('/')}/{name}"))
+                return listing.read(self.place, self.root, name)
             return None
 
     def versions(self, table: str | None = None) -> list[Manifest]:
@@ -303,20 +295,7 @@ class Store:
         """Return the published versions, by table and time, and apart from them those whose manifests cannot be read."""
         folder = f"{self.env}/{MANIFESTS}" + (f"/{check_table(table)}" if table else "")
         with saying(f"the store {self.shown} cannot be read"):
-            files = self.place.files(folder)
-            names = [(name, info.mark) for name, info in files.items() if is_manifest(name)]
-            with ThreadPoolExecutor(READERS) as pool:
-                found = list(pool.map(lambda item: self._listed(*item), names))
-        whole = [each for each in found if isinstance(each, Manifest)]
-        whole.sort(key=lambda manifest: (manifest.table, manifest.created, manifest.version))
-        return whole, [each for each in found if isinstance(each, Damaged)]
-
-    def _listed(self, name: str, mark: str) -> Manifest | Damaged:
-        try:
-            return _read_manifest(self.place, self.root.rstrip("/"), name, mark)
-        except StoreError as error:
-            table, file = name.split("/")[-2:]
-            return Damaged(table, file.removesuffix(".json"), error)
+            return listing.listed(self.place, self.root, folder)
 
     def newest(self, table: str) -> Manifest | None:
         """Return the last version of a table that was published; None where there is none."""
@@ -364,12 +343,6 @@ class Store:
         with saying(f"cannot write to the store {self.shown}"):
             self.place.write(f"{self.env}/{REPORTS}/{name}", content)
         return self.path(REPORTS, name)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _read_manifest(place: Place, root: str, name: str, _mark: str) -> Manifest:
-    """Read a manifest once: it never changes, and where it does all the same, its mark is another."""
-    return Manifest.from_json(place.read(name), mask(f"{root}/{name}"))
 
 
 def _checksum(content: bytes) -> str:
