@@ -25,8 +25,9 @@ from toytip.schema import FIELDS, TRIPS, trip_id_base
 from toytip.synth import Synth, file_name, generate
 from toytip.values import Month, PartKey, PartRecord, parse_months
 
-# A suite that is started in the background inherits that Ctrl-C is ignored, and so would what it starts.
+# A suite that is started in the background, or by nohup, inherits that signals are ignored, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Only tests of the gate meet the registry: it takes seconds to import and to set up.
 os.environ.setdefault("TOYTIP_GATE", "off")
