@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toytip import metrics
+from toytip.history import TALLIES, tallied
 from toytip.lineage import family
 from toytip.manifest import Manifest
 from toytip.store import Store
-from toytip.tally import from_bytes, select
+from toytip.tally import select
 from toytip.values import Month, PartRecord
 
 READERS = 4
@@ -71,10 +72,10 @@ def _metrics(
         return next(iter(learned)), [a.metrics, b.metrics]
     found = []
     for manifest in (a, b):
-        tallies = store.published("tallies", manifest.version)
+        tallies = store.published(TALLIES, manifest.version)
         if tallies is None:
             return None, [a.metrics, b.metrics]
-        summary = from_bytes(store.get("tallies", tallies.version, tallies.parts[0]))
+        summary = tallied(store, tallies)
         card = {split: select(summary, split, "card") for split in manifest.metrics}
         found.append({split: metrics.measure(tally) for split, tally in card.items() if tally.rows})
     return "card", found

@@ -17,9 +17,12 @@ from toytip.errors import ConfigError, StoreError
 from toytip.manifest import Manifest, check_version
 from toytip.reach import saying
 from toytip.store import Store
+from toytip.tally import Summary, from_bytes
 
 TAGS = "_tags"
 ROLLBACKS = "_rollbacks"
+# The artifact that holds the summary of predictions: what metrics, and monitoring, are told from.
+TALLIES = "tallies"
 
 
 def moment(text: str) -> dt.datetime:
@@ -124,6 +127,11 @@ def untag(store: Store, name: str) -> None:
         raise StoreError(f"no tag {name} in {store.shown}; `toytip tag` lists them")
     with saying(f"cannot write to the store {store.shown}"):
         store.place.remove([f"{store.env}/{TAGS}/{name}.json"])
+
+
+def tallied(store: Store, tallies: Manifest) -> Summary:
+    """Return what a version of TALLIES has kept: the counts that metrics are told from."""
+    return from_bytes(store.get(TALLIES, tallies.version, tallies.parts[0]))
 
 
 def tables_of(store: Store, version: str) -> list[Manifest]:

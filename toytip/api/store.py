@@ -15,7 +15,7 @@ from toytip.api.monitor import Monitoring, watched
 from toytip.api.settings import Text, plain, settings_of
 from toytip.config import Settings
 from toytip.errors import StoreError
-from toytip.history import moment, resolve, tags, version_rows
+from toytip.history import TALLIES, moment, resolve, tags, tallied, version_rows
 from toytip.manifest import Manifest
 from toytip.store import Store as Versions
 from toytip.store import store_of
@@ -151,8 +151,7 @@ class Store:
         worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
         """
         from toytip.pipeline import models
-        from toytip.pipeline.stages import TALLIES, evaluated
-        from toytip.tally import from_bytes
+        from toytip.pipeline.stages import evaluated
 
         predictions = resolve(self._versions, "predictions", version, as_of)
         tallies = self._versions.published(TALLIES, predictions.version)
@@ -161,7 +160,7 @@ class Store:
                 f"predictions {predictions.version} in {self.path} have no tallies; "
                 f"`toytip evaluate --from {predictions.version}` reads them again"
             )
-        summary = from_bytes(self._versions.get(TALLIES, tallies.version, tallies.parts[0]))
+        summary = tallied(self._versions, tallies)
         return evaluated(summary, models.behind(self.settings, predictions)).report
 
     def model(

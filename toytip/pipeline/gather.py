@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 from toytip import zones
 from toytip.config import Settings, first_line
 from toytip.errors import ConfigError, StoreError, ToytipError
+from toytip.history import TALLIES, tallied
 from toytip.lineage import household, outcome, trace
 from toytip.pipeline import leaning as leanings
 from toytip.pipeline import learn, models, monitor
-from toytip.pipeline.stages import TALLIES, baseline_of
+from toytip.pipeline.stages import baseline_of
 from toytip.pipeline.watch import Monitored, kept_plan, plan, watch
 from toytip.pipeline.watch import leaning as leaning_of
 from toytip.pipeline.watch import to_json as told_of
@@ -31,7 +32,7 @@ from toytip.stages.drift import Histogram
 from toytip.stages.evaluate import report
 from toytip.stages.monitor import Bounds
 from toytip.store import REPORTS, Manifest, Store
-from toytip.tally import POPULATIONS, Summary, Tally, from_bytes, select, slices
+from toytip.tally import POPULATIONS, Summary, Tally, select, slices
 from toytip.values import Model, Month
 
 READERS = 8
@@ -172,7 +173,7 @@ def _model(there: Gathered) -> Model:
 
 def _summary(there: Gathered) -> Summary:
     tallies = there.table(TALLIES, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from")
-    return from_bytes(there.store.get(TALLIES, tallies.version, tallies.parts[0]))
+    return tallied(there.store, tallies)
 
 
 def _profiles(there: Gathered) -> dict[Month, Any]:

@@ -11,16 +11,17 @@ import pandas as pd
 
 from toytip.config import Settings, mask
 from toytip.errors import ConfigError, StoreError
+from toytip.history import TALLIES, tallied
 from toytip.pipeline import models
 from toytip.pipeline.context import Context, parent
-from toytip.pipeline.stages import TALLIES, features_behind
+from toytip.pipeline.stages import features_behind
 from toytip.pipeline.watch import Monitored, plan, to_json, watch
 from toytip.progress import Progress
 from toytip.schema import MONITORS, PROFILES, REJECTS
 from toytip.stages import profile
 from toytip.stages.monitor import Bounds, Reading
 from toytip.store import Manifest, Store, new_version, store_of
-from toytip.tally import Summary, from_bytes
+from toytip.tally import Summary
 from toytip.values import Model, Month, PartKey, PartRecord
 
 
@@ -68,7 +69,7 @@ def read(
 ) -> tuple[Summary, dict[Month, pd.DataFrame], dict[Month, dict[str, float]]]:
     """Read tallies, unless their summary is at hand, and profiles, and the reject rates by month."""
     if summary is None:
-        summary = from_bytes(store.get(TALLIES, source.tallies.version, source.tallies.parts[0]))
+        summary = tallied(store, source.tallies)
     parts: dict[Month, list[pd.DataFrame]] = {}
     for part in source.profiles.parts:
         frame = store.read(PROFILES, source.profiles.version, part)

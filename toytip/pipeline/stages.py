@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from toytip import barrier, flow, zones
 from toytip.config import mask
 from toytip.errors import StoreError
-from toytip.history import resolve
+from toytip.history import TALLIES, resolve
 from toytip.keeper import StoreKeeper
 from toytip.metrics import Baseline, Metrics
 from toytip.pipeline import rows
@@ -30,8 +30,6 @@ from toytip.tally import Summary, select, to_bytes
 from toytip.values import Model, MonthPart, PartRecord
 
 FEATURES = features_of.TABLE
-# The artifact that holds the summary of predictions: what metrics, and monitoring, are told from.
-TALLIES = "tallies"
 
 
 class Evaluation(NamedTuple):
