@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def positive(text: str) -> int:
+def positive_int(text: str) -> int:
     """Return a whole number above zero."""
     try:
         number = int(text)
@@ -16,12 +16,12 @@ def positive(text: str) -> int:
     return number
 
 
-def counts(text: str) -> list[int]:
+def distinct_counts(text: str) -> list[int]:
     """Return different whole numbers above zero, as 1,2,4,8."""
-    return list(dict.fromkeys(positive(part) for part in text.split(",")))
+    return list(dict.fromkeys(positive_int(part) for part in text.split(",")))
 
 
-def amount(text: str) -> float:
+def positive_float(text: str) -> float:
     """Return a number above zero."""
     try:
         number = float(text)

@@ -12,12 +12,12 @@ from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-FILE = "BENCHMARKS_FIRST"
+FILE_VARIABLE = "BENCHMARKS_FIRST"
 # For the command that is measured: its scheduler loads this module.
 PRELOAD = {"DASK_DISTRIBUTED__SCHEDULER__PRELOAD": f'["{__name__}"]'}
 
 
-class First(SchedulerPlugin):  # type: ignore[misc]
+class FirstTaskPlugin(SchedulerPlugin):  # type: ignore[misc]
     """Waits for the first task that is done."""
 
     name = "benchmarks-first"
@@ -42,5 +42,5 @@ class First(SchedulerPlugin):  # type: ignore[misc]
 
 def dask_setup(scheduler: Any) -> None:
     """Watch a scheduler, as Dask asks a preload to, for whoever wants to know."""
-    if os.environ.get(FILE):
-        scheduler.add_plugin(First(scheduler, Path(os.environ[FILE])))
+    if os.environ.get(FILE_VARIABLE):
+        scheduler.add_plugin(FirstTaskPlugin(scheduler, Path(os.environ[FILE_VARIABLE])))

@@ -19,15 +19,15 @@ import xgboost as xgb
 from dask_ml.wrappers import ParallelPostFit
 from xgboost import dask as dxgb
 
-from toytip.boost import boost, booster_params, canonical, quantize
-from toytip.reader import load
-from toytip.source import resolve
-from toytip.splits import assign, plan_split
+from toytip.boost import boost, build_matrix, model_bytes, xgboost_params
+from toytip.reader import read_partition
+from toytip.source import open_source
+from toytip.splits import plan_split, split_names
 from toytip.stages import preprocess
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
 from toytip.stages.featurize import feature_set, featurize
-from toytip.stages.infer import probability
+from toytip.stages.infer import predict_probabilities
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("source", type=Path, help="months to score")
     parser.add_argument("--rounds", type=int, default=100)
     options = parser.parse_args()
-    codes, booster = _prepared(options.source, options.rounds)
+    codes, booster = _prepare(options.source, options.rounds)
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
     )
@@ -53,7 +53,7 @@ def main() -> int:
         wrapped, empty = ParallelPostFit(classifier), np.empty(0, np.float32)
         ways: dict[str, Callable[[], Any]] = {
             "map_partitions": lambda: frame.map_partitions(
-                probability, booster, meta=empty, enforce_metadata=False
+                predict_probabilities, booster, meta=empty, enforce_metadata=False
             ).compute(),
             "ParallelPostFit": lambda: wrapped.predict_proba(frame)[:, 1].compute(),
             "xgboost.dask": lambda: dxgb.inplace_predict(client, model, frame).compute(),
@@ -66,20 +66,20 @@ def main() -> int:
     return 0
 
 
-def _prepared(folder: Path, rounds: int) -> tuple[pd.DataFrame, bytes]:
+def _prepare(folder: Path, rounds: int) -> tuple[pd.DataFrame, bytes]:
     """Return the codes of all rows, and a model of the training months."""
-    source = resolve(str(folder))
+    source = open_source(str(folder))
     split, names = plan_split(source.months), feature_set("payment")
-    parts = [featurize(clean(conform(load(part), part))[0]) for part in source.parts(500_000)]
-    censuses = [preprocess.take_census(part, names, split, "all") for part in parts]
-    encoding = preprocess.fit(reduce(preprocess.Census.merge, censuses), split, "all")
+    parts = [featurize(clean(conform(read_partition(part), part))[0]) for part in source.partitions(500_000)]
+    censuses = [preprocess.count_values(part, names, split, "all") for part in parts]
+    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, censuses), split, "all")
     codes = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
-    rows = pd.concat([assign(part, split, "all") for part in parts], ignore_index=True) == "train"
+    rows = pd.concat([split_names(part, split, "all") for part in parts], ignore_index=True) == "train"
     label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[rows].to_numpy()
-    matrix = quantize([(codes[rows], None)], encoding.counts, threads=2)
-    params = booster_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))
+    matrix = build_matrix([(codes[rows], None)], encoding.bin_counts, threads=2)
+    params = xgboost_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))
     booster, best = boost(matrix, label, None, params, rounds=rounds, threads=2)
-    return codes, canonical(booster, best.round)
+    return codes, model_bytes(booster, best.round)
 
 
 if __name__ == "__main__":

@@ -6,60 +6,60 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.results import Row, groups, ours
+from benchmarks.results import Row, group_by, is_toytip
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # What one picture is of: runs of another training, or on another machine, do not belong beside each other.
-SETUP = ("seed", "rounds", "max_depth", "machine", "cores")
+SETUP_COLUMNS = ("seed", "rounds", "max_depth", "machine", "cores")
 
 
-def draw(rows: list[Row], folder: Path) -> list[Path]:
+def draw_all(rows: list[Row], folder: Path) -> list[Path]:
     """Draw the rows that are set up as the last one is; return the files."""
     import matplotlib as mpl
 
     mpl.use("agg")
-    rows = groups(rows, *SETUP)[tuple(rows[-1][name] for name in SETUP)]
-    mine = [row for row in rows if ours(row)]
+    rows = group_by(rows, *SETUP_COLUMNS)[tuple(rows[-1][name] for name in SETUP_COLUMNS)]
+    mine = [row for row in rows if is_toytip(row)]
     size = max(row["rows"] for row in rows)
     largest = [row for row in rows if row["rows"] == size]
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        "scaling-by-workers.png": scaling(mine, "workers", "rows"),
-        "scaling-by-rows.png": scaling(mine, "rows", "workers"),
-        "throughput-by-stage.png": throughput(largest),
-        "memory.png": _memory(largest),
+        "scaling-by-workers.png": draw_scaling(mine, "workers", "rows"),
+        "scaling-by-rows.png": draw_scaling(mine, "rows", "workers"),
+        "throughput-by-stage.png": draw_throughput(largest),
+        "memory.png": _draw_memory(largest),
     }
-    return [_save(figure, folder / name) for name, figure in figures.items() if figure is not None]
+    return [_save_figure(figure, folder / name) for name, figure in figures.items() if figure is not None]
 
 
-def _figure(high: float = 3.6) -> Figure:
+def _new_figure(height: float = 3.6) -> Figure:
     from matplotlib import pyplot as plt
 
-    return plt.figure(figsize=(8, high), layout="constrained")
+    return plt.figure(figsize=(8, height), layout="constrained")
 
 
-def scaling(rows: list[Row], x: str, line: str) -> Figure | None:
-    """Draw rows a second by `x`, with a line for every value of another name; none where `x` never differs."""
-    lines = {value: groups(side, x) for (value,), side in sorted(groups(rows, line).items())}
+def draw_scaling(rows: list[Row], column: str, line: str) -> Figure | None:
+    """Draw rows a second by `column`, with a line for every value of another name; none where `column` never differs."""
+    lines = {value: group_by(side, column) for (value,), side in sorted(group_by(rows, line).items())}
     if all(len(points) < 2 for points in lines.values()):
         return None
-    figure = _figure()
+    figure = _new_figure()
     axes = figure.subplots()
     for value, points in lines.items():
         sizes = sorted(size for (size,) in points)
         speed = [median(row["rows"] / row["seconds"] for row in points[size,]) for size in sizes]
         axes.plot(sizes, speed, marker="o", label=f"{value:,} {line}")
-    axes.set(xlabel=x, ylabel="rows a second", title=f"toytip run, by {x}", ylim=(0, None))
+    axes.set(xlabel=column, ylabel="rows a second", title=f"toytip run, by {column}", ylim=(0, None))
     axes.legend(fontsize="small")
     return figure
 
 
-def throughput(rows: list[Row]) -> Figure:
+def draw_throughput(rows: list[Row]) -> Figure:
     """Draw the rows a second of every stage of every contender; a line is a contender, a mark a stage."""
-    named = groups(rows, "name")
-    figure = _figure(0.5 * len(named) + 2)
+    named = group_by(rows, "name")
+    figure = _new_figure(0.5 * len(named) + 2)
     axes = figure.subplots()
     for number, stage in enumerate(dict.fromkeys(stage for row in rows for stage in row["stages"])):
         speeds = {
@@ -78,11 +78,11 @@ def throughput(rows: list[Row]) -> Figure:
     return figure
 
 
-def _memory(rows: list[Row]) -> Figure:
+def _draw_memory(rows: list[Row]) -> Figure:
     """Draw the memory of the last run of every contender."""
-    figure = _figure()
+    figure = _new_figure()
     axes = figure.subplots()
-    for (name,), side in groups(rows, "name").items():
+    for (name,), side in group_by(rows, "name").items():
         told = side[-1]["memory"]
         axes.plot([at for at, _ in told], [mb / 1e3 for _, mb in told], label=name)
     title = f"Memory over time, {rows[0]['rows']:,} rows"
@@ -91,7 +91,7 @@ def _memory(rows: list[Row]) -> Figure:
     return figure
 
 
-def _save(figure: Figure, file: Path) -> Path:
+def _save_figure(figure: Figure, file: Path) -> Path:
     from matplotlib import pyplot as plt
 
     figure.savefig(file, dpi=110)

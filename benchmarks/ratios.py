@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from scipy.stats import t
 
-from benchmarks.results import ROW_STAGES, Row, groups
+from benchmarks.results import ROW_STAGES, Row, group_by
 
 
 class Ratio(NamedTuple):
@@ -31,7 +31,7 @@ class Ratio(NamedTuple):
         return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f}, {self.pairs} pairs)"
 
 
-def ratio(these: list[float], those: list[float]) -> Ratio:
+def paired_ratio(these: list[float], those: list[float]) -> Ratio:
     """Compare values pair by pair, on the logarithmic scale, by Student's t; one pair alone says nothing for sure."""
     logs = [math.log(a / b) for a, b in zip(these, those, strict=True)]
     mean = fmean(logs)
@@ -41,24 +41,24 @@ def ratio(these: list[float], those: list[float]) -> Ratio:
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(logs))
 
 
-def ratios(rows: list[Row], name: str, value: str = "seconds") -> dict[str, Ratio]:
+def peer_ratios(rows: list[Row], name: str, value: str = "seconds") -> dict[str, Ratio]:
     """Return how a contender relates to each other one of its run, by the repeats that ran side by side."""
-    by_name = groups([row for row in rows if row[value] > 0], "name")
+    by_name = group_by([row for row in rows if row[value] > 0], "name")
     mine = {row["repeat"]: row[value] for row in by_name.get((name,), [])}
     found = {}
     for (other,), theirs in by_name.items():
         pairs = [(mine[row["repeat"]], row[value]) for row in theirs if row["repeat"] in mine]
         if other != name and pairs:
-            found[other] = ratio(*map(list, zip(*pairs, strict=True)))
+            found[other] = paired_ratio(*map(list, zip(*pairs, strict=True)))
     return found
 
 
-def weak(rows: list[Row]) -> list[tuple[int, str, float]]:
+def weak_scaling(rows: list[Row]) -> list[tuple[int, str, float]]:
     """Return, of runs whose rows grew with their workers, each stage's speed a worker, in shares of the fewest's.
 
     One of (workers, stage, share) for every stage, for the row stages together and for the whole, of all repeats.
     """
-    sides = {workers: side for (workers,), side in sorted(groups(rows, "workers").items())}
+    sides = {workers: side for (workers,), side in sorted(group_by(rows, "workers").items())}
     stages = dict.fromkeys(stage for row in rows for stage in row["stages"])
     told: list[tuple[int, str, float]] = []
     for stage in (*stages, "row stages", "end to end"):

@@ -17,7 +17,7 @@ import distributed
 import pandas as pd
 import psutil
 
-from benchmarks.arguments import counts, positive
+from benchmarks.arguments import distinct_counts, positive_int
 from toytip import barrier, flow
 from toytip.progress import Progress
 
@@ -25,8 +25,8 @@ from toytip.progress import Progress
 def main() -> int:
     """Print for every number of partitions what it takes to build their graph and to run it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
-    parser.add_argument("--partitions", type=counts, default=[1_000, 10_000, 100_000])
-    parser.add_argument("--workers", type=positive, default=2)
+    parser.add_argument("--partitions", type=distinct_counts, default=[1_000, 10_000, 100_000])
+    parser.add_argument("--workers", type=positive_int, default=2)
     parser.add_argument(
         "--slices", type=int, default=0, help="of a file, handed in one after the other; 0: all at once"
     )
@@ -38,10 +38,10 @@ def main() -> int:
     with cluster, distributed.Client(cluster) as client, dask.config.set({"dataframe.convert-string": False}):
         for count in options.partitions:
             start = time.perf_counter()
-            lazy = dd.from_map(_nothing, range(count), meta=flow.LAZY_DONE, enforce_metadata=False)
+            lazy = dd.from_map(_do_nothing, range(count), meta=flow.RESULT_META, enforce_metadata=False)
             built = time.perf_counter()
             with progress.stage("nothing", count) as stage:
-                barrier.collect(client, lazy, stage, files=_files(count, options.slices))
+                barrier.compute_partitions(client, lazy, stage, files=_make_files(count, options.slices))
             ran = time.perf_counter()
             memory = psutil.Process().memory_info().rss / 1e6
             sys.stdout.write(
@@ -52,12 +52,12 @@ def main() -> int:
     return 0
 
 
-def _files(count: int, slices: int) -> list[str]:
+def _make_files(count: int, slices: int) -> list[str]:
     return [str(number // slices) for number in range(count)] if slices else []
 
 
-def _nothing(_number: int) -> pd.Series:
-    return pd.Series([flow.Done(1, distributed.get_worker().address)], dtype=object, name="done")
+def _do_nothing(_number: int) -> pd.Series:
+    return pd.Series([flow.PartitionResult(1, distributed.get_worker().address)], dtype=object, name="done")
 
 
 if __name__ == "__main__":

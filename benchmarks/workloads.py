@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.harness import Measured
-from toytip.cluster import cores
+from benchmarks.harness import Measurement
+from toytip.cluster import available_cores
 
 
 @dataclass(frozen=True)
-class Task:
+class BenchmarkTask:
     """The work: a folder of months, and how to train. All months but the last are trained on."""
 
     source: Path
@@ -35,24 +35,24 @@ class Contender:
 
     name: str
     workers: int
-    command: Callable[[Task, Path], list[str]]
-    told: Callable[[Measured, Path], dict[str, Any]]
-    alike: bool = True
-    whole: bool = True  # its wall time is the work's; otherwise the sum of its laps is
+    command: Callable[[BenchmarkTask, Path], list[str]]
+    read_result: Callable[[Measurement, Path], dict[str, Any]]
+    trains_alike: bool = True
+    uses_wall_time: bool = True  # its wall time is the work's; otherwise the sum of its laps is
 
 
-def toytip(workers: int) -> Contender:
+def make_toytip(workers: int) -> Contender:
     """Return `toytip run` on so many workers, without what the peers do not do: registry and gate."""
 
-    def command(task: Task, out: Path) -> list[str]:
+    def command(task: BenchmarkTask, out: Path) -> list[str]:
         return [
             "-m", "toytip", "run", "--source", str(task.source), "--store", str(out), "--fresh", "--gate", "off",
             "--features", "seed", "--valid", "none", "--early-stop", "0", "--rounds", str(task.rounds),
             "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), "--json",
         ]  # fmt: skip
 
-    def told(measured: Measured, _: Path) -> dict[str, Any]:
-        summary = json.loads(measured.out.splitlines()[-1])
+    def told(measured: Measurement, _: Path) -> dict[str, Any]:
+        summary = json.loads(measured.output.splitlines()[-1])
         return {
             "stages": summary["stages"],
             "kept": summary["rows"]["kept"],
@@ -62,40 +62,42 @@ def toytip(workers: int) -> Contender:
     return Contender(f"toytip-{workers}", workers, command, told)
 
 
-def peer(name: str, *more: str, alike: bool = True, whole: bool = True, called: str = "") -> Contender:
+def make_peer(
+    name: str, *flags: str, trains_alike: bool = True, uses_wall_time: bool = True, label: str = ""
+) -> Contender:
     """Return a peer, by the name of its module, with more of its flags; it has all cores, as toytip does."""
-    workers = cores()
+    workers = available_cores()
 
-    def command(task: Task, out: Path) -> list[str]:
+    def command(task: BenchmarkTask, out: Path) -> list[str]:
         return [
             "-m", f"benchmarks.peers.{name}", str(task.source), str(out), "--rounds", str(task.rounds),
-            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), *more,
+            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), *flags,
         ]  # fmt: skip
 
-    def told(measured: Measured, out: Path) -> dict[str, Any]:
-        return {**json.loads(measured.out.splitlines()[-1]), "predictions": str(out / "version=1")}
+    def told(measured: Measurement, out: Path) -> dict[str, Any]:
+        return {**json.loads(measured.output.splitlines()[-1]), "predictions": str(out / "version=1")}
 
-    return Contender(called or name, workers, command, told, alike, whole)
+    return Contender(label or name, workers, command, told, trains_alike, uses_wall_time)
 
 
 PEERS = {
     each.name: each
     for each in (
-        peer("limit", whole=False),
-        peer("polars_xgboost"),
-        peer("duckdb_xgboost"),
-        peer("pandas_xgboost"),
-        peer("dask_xgboost"),
-        peer("original", alike=False),
-        peer("original", "--learn-from", "11", alike=False, called="original_year"),
+        make_peer("limit", uses_wall_time=False),
+        make_peer("polars_xgboost"),
+        make_peer("duckdb_xgboost"),
+        make_peer("pandas_xgboost"),
+        make_peer("dask_xgboost"),
+        make_peer("original", trains_alike=False),
+        make_peer("original", "--learn-from", "11", trains_alike=False, label="original_year"),
     )
 }
 
 # A forest of eleven months takes longer than all the others together.
-USUAL = [name for name in PEERS if name != "original_year"]
+DEFAULT_CONTENDERS = [name for name in PEERS if name != "original_year"]
 
 
-def quality(predictions: Path) -> float:
+def last_month_auc(predictions: Path) -> float:
     """Return the AUC of the predictions of the last month."""
     months = sorted(
         predictions.glob("year=*/month=*"), key=lambda p: [int(x.split("=")[1]) for x in p.parts[-2:]]

@@ -7,18 +7,22 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from toytip.cluster import cores
-from toytip.source import save
-from toytip.synth import YEAR, Synth, file_name, generate
+from toytip.cluster import available_cores
+from toytip.source import write_month_file
+from toytip.synth import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 from toytip.values import Month
 
 
-def write(folder: Path, rows: int, seed: int) -> None:
+def write_year(folder: Path, rows: int, seed: int) -> None:
     """Write twelve months of about `rows` trips each."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
-        list(pool.map(partial(_write, folder, Synth(rows=rows, seed=seed)), YEAR))
+    with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
+        list(
+            pool.map(
+                partial(_write_month, folder, SyntheticSpec(rows_per_month=rows, seed=seed)), SYNTHETIC_MONTHS
+            )
+        )
 
 
-def _write(folder: Path, recipe: Synth, month: Month) -> None:
-    save(generate(month, recipe), str(folder / file_name(month)))
+def _write_month(folder: Path, recipe: SyntheticSpec, month: Month) -> None:
+    write_month_file(generate_month(month, recipe), str(folder / month_file_name(month)))

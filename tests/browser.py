@@ -23,16 +23,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # It says its port in a file, when it has one.
 PORT_FILE = "DevToolsActivePort"
-SECONDS = 60
-FLAGS = (
+TIMEOUT_S = 60
+CHROMIUM_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
 )  # fmt: skip
 # An error is what a script throws, what the page logs as one, and what the browser says itself, as of a blocked request.
-ERRORS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+ERROR_EVENTS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 
 
 class Page:
@@ -46,7 +46,7 @@ class Page:
 
     def call(self, method: str, **params: Any) -> Any:
         """Call a method of the protocol; return its result."""
-        return self._loop.run_until_complete(asyncio.wait_for(self._call(method, params), SECONDS))
+        return self._loop.run_until_complete(asyncio.wait_for(self._call(method, params), TIMEOUT_S))
 
     async def _call(self, method: str, params: dict[str, Any]) -> Any:
         self._number += 1
@@ -58,7 +58,7 @@ class Page:
                 if "error" in told:
                     raise RuntimeError(f"{method}: {told['error']['message']}")
                 return told["result"]
-            self._note(told)
+            self._record_event(told)
 
     async def _next(self) -> str:
         message = await self._socket.read_message()
@@ -66,12 +66,12 @@ class Page:
             raise RuntimeError("the browser has gone")
         return str(message)
 
-    def _note(self, told: dict[str, Any]) -> None:
+    def _record_event(self, told: dict[str, Any]) -> None:
         method, params = told.get("method", ""), told.get("params", {})
         self._events.append(method)
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
-        if method in ERRORS:
+        if method in ERROR_EVENTS:
             entry = params.get("entry") or params.get("exceptionDetails") or params
             if entry.get("level", entry.get("type", "error")) in ("error", "warning", "assert"):
                 thrown = entry.get("exception", {}).get("description", "")
@@ -81,7 +81,7 @@ class Page:
         """Open an address; wait until it has loaded."""
         self._events.clear()
         self.call("Page.navigate", url=url)
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + TIMEOUT_S
         while "Page.loadEventFired" not in self._events:
             if time.monotonic() > end:
                 raise TimeoutError(url)
@@ -95,7 +95,7 @@ class Page:
             raise RuntimeError(json.dumps(told["exceptionDetails"])[:500])
         return told["result"].get("value")
 
-    def wait_for(self, script: str, seconds: float = SECONDS) -> Any:
+    def wait_for(self, script: str, seconds: float = TIMEOUT_S) -> Any:
         """Ask until an expression is true; return its value. Raises TimeoutError."""
         end = time.monotonic() + seconds
         while not (value := self.evaluate(script)):
@@ -104,7 +104,9 @@ class Page:
             time.sleep(0.1)
         return value
 
-    def show(self, *, width: int = 1200, height: int = 900, dark: bool = False, media: str = "") -> None:
+    def set_display(
+        self, *, width: int = 1200, height: int = 900, dark: bool = False, media: str = ""
+    ) -> None:
         """Set the window's size, the colour scheme, and the medium (`print`)."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
@@ -130,12 +132,12 @@ class Browser:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def open(self, url: str, *, offline: bool = False, **shown: Any) -> Page:
-        """Open an address in a window as `Page.show` makes it; `offline` cuts the network."""
+    def open(self, url: str, *, offline: bool = False, **display: Any) -> Page:
+        """Open an address in a window as `Page.set_display` makes it; `offline` cuts the network."""
         page = self.page
         page.errors.clear()
         page.requests.clear()
-        page.show(**shown)
+        page.set_display(**display)
         page.call(
             "Network.emulateNetworkConditions", offline=offline, latency=0, downloadThroughput=-1,
             uploadThroughput=-1,
@@ -145,18 +147,18 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browsing() -> Iterator[Browser]:
+def open_browser() -> Iterator[Browser]:
     """Yield a browser with an empty profile; it ends with the context, and its profile goes."""
-    assert BINARY, "no chromium; `make test-browser` installs it where it can"
+    assert CHROMIUM, "no chromium; `make test-browser` installs it where it can"
     folder = tempfile.mkdtemp(prefix="toytip-browser-")
     process = subprocess.Popen(
-        [BINARY, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        [CHROMIUM, *CHROMIUM_FLAGS, f"--user-data-dir={folder}", "about:blank"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": "unix:path=/dev/null"},
     )  # fmt: skip
     loop = asyncio.new_event_loop()
     try:
-        page = Page(loop, loop.run_until_complete(_connected(_address(Path(folder), process))))
+        page = Page(loop, loop.run_until_complete(_connect(_wait_for_debugger_url(Path(folder), process))))
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.call(f"{domain}.enable")
         yield Browser(page)
@@ -172,8 +174,8 @@ def browsing() -> Iterator[Browser]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _address(folder: Path, process: subprocess.Popen[bytes]) -> str:
-    end = time.monotonic() + SECONDS
+def _wait_for_debugger_url(folder: Path, process: subprocess.Popen[bytes]) -> str:
+    end = time.monotonic() + TIMEOUT_S
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError, ValueError, StopIteration):
             port = int((folder / PORT_FILE).read_text().split()[0])
@@ -184,7 +186,7 @@ def _address(folder: Path, process: subprocess.Popen[bytes]) -> str:
     raise TimeoutError("chromium did not start")
 
 
-async def _connected(address: str) -> Any:
+async def _connect(address: str) -> Any:
     from tornado.websocket import websocket_connect
 
     return await websocket_connect(address, max_message_size=2**28)

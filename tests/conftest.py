@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from toytip.cli.keys import KEYS
+from toytip.cli.keys import JSON_KEYS
 from toytip.manifest import Manifest
 from toytip.schema import FIELDS, TRIPS, trip_id_base
-from toytip.synth import Synth, file_name, generate
-from toytip.values import Month, PartKey, PartRecord, parse_months
+from toytip.synth import SyntheticSpec, generate_month, month_file_name
+from toytip.values import DataFile, DataFileKey, Month, parse_months
 
 # A suite that is started in the background, or by nohup, inherits that signals are ignored, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,9 +34,9 @@ os.environ.setdefault("TOYTIP_GATE", "off")
 # Two clusters that want the same port in the same instant: Dask's server leaves the socket of the loser open.
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
 
-REAL = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+REAL_DATA_DIR = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
-GOOD: dict[str, Any] = {
+GOOD_TRIP: dict[str, Any] = {
     "pickup_at": "2023-01-10 08:00:00",
     "dropoff_at": "2023-01-10 08:20:00",
     "VendorID": 2,
@@ -61,11 +61,11 @@ GOOD: dict[str, Any] = {
 
 def make_trips(*changes: dict[str, Any], month: Month = Month(2023, 1)) -> pd.DataFrame:  # noqa: B008
     """Return `trips`: a good trip for each of the changes to it, in the file of the month."""
-    frame = pd.DataFrame([{**GOOD, **change} for change in changes], columns=list(GOOD))
+    frame = pd.DataFrame([{**GOOD_TRIP, **change} for change in changes], columns=list(GOOD_TRIP))
     frame.insert(0, "trip_id", trip_id_base("yellow", *month) + np.arange(len(frame)))
     for name in ("pickup_at", "dropoff_at"):
         frame[name] = pd.to_datetime(frame[name], format="ISO8601")
-    return TRIPS.check(frame[TRIPS.names].astype(TRIPS.dtypes))
+    return TRIPS.validate(frame[TRIPS.names].astype(TRIPS.dtypes))
 
 
 def raw_table(rows: int = 50, month: Month = Month(2023, 1), prefix: str = "tpep", seed: int = 1) -> pa.Table:  # noqa: B008
@@ -78,7 +78,7 @@ def raw_table(rows: int = 50, month: Month = Month(2023, 1), prefix: str = "tpep
     for field in FIELDS:
         if field.name == "trip_type" and prefix == "tpep":
             continue
-        value = GOOD[field.name]
+        value = GOOD_TRIP[field.name]
         columns[field.name] = pa.array([value] * rows, pa.null() if value is None else None)
     columns["pickup_at"] = pa.array(pickup)
     columns["dropoff_at"] = pa.array(pickup + np.timedelta64(900, "s"))
@@ -96,19 +96,19 @@ def write_months(folder: Path, tables: dict[str, pa.Table], taxi: str = "yellow"
     return folder
 
 
-def tree(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     """Return the files below a folder and what is in them."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
-def part_of(month=Month(2023, 1), number=0, identity="id"):  # noqa: B008
-    key = PartKey(month, number)
-    return PartRecord(
+def make_part_record(month=Month(2023, 1), number=0, identity="id"):  # noqa: B008
+    key = DataFileKey(month, number)
+    return DataFile(
         path=key.path, rows=0, bytes=0, checksum="", month=month, number=number, identity=identity
     )
 
 
-def manifest_of(records, version="v1", table="trips"):
+def make_manifest(records, version="v1", table="trips"):
     return Manifest(
         table=table,
         version=version,
@@ -120,12 +120,12 @@ def manifest_of(records, version="v1", table="trips"):
     )
 
 
-def publish(store, version="v1", rows=3):
-    record = store.write(TRIPS, version, part_of(), make_trips(*[{}] * rows))
-    return store.publish(manifest_of([record], version))
+def publish_trips(store, version="v1", rows=3):
+    record = store.write(TRIPS, version, make_part_record(), make_trips(*[{}] * rows))
+    return store.publish(make_manifest([record], version))
 
 
-def toytip(
+def run_toytip(
     *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
@@ -142,7 +142,7 @@ def toytip(
 
 
 @contextlib.contextmanager
-def started(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
+def start_toytip(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
     """Start the command line in a process group of its own; whatever is left of it at the end is killed."""
     command = [sys.executable, "-m", "toytip", *map(str, args)]
     with subprocess.Popen(
@@ -160,7 +160,7 @@ def started(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
+def wait_for_message(process: subprocess.Popen[str], text: str) -> None:
     """Read what a process says until a line with a text in it."""
     assert process.stderr is not None
     said = ""
@@ -171,26 +171,26 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"it never said {text!r}: {said}")
 
 
-def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def parse_summary(process: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """Return the object that `--json` printed, and nothing else did."""
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1, done.stdout
-    told = dict(json.loads(done.stdout))
-    check_keys(list(map(str, done.args)), told)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("\n") == 1, process.stdout
+    told = dict(json.loads(process.stdout))
+    check_json_keys(list(map(str, process.args)), told)
     return told
 
 
-def check_keys(words: list[str], told: dict[str, Any]) -> None:
+def check_json_keys(words: list[str], summary: dict[str, Any]) -> None:
     """Check that the reference has the keys that a command printed, and of `run` that it prints all of them."""
     words = words[words.index("toytip") + 1 :] if "toytip" in words else words
-    known = KEYS.get(" ".join(words[:2])) or KEYS.get(words[0])
+    known = JSON_KEYS.get(" ".join(words[:2])) or JSON_KEYS.get(words[0])
     if known is not None:
-        assert set(told) <= set(known), "a key that toytip/cli/keys.py does not have"
-        assert words[0] != "run" or list(told) == list(known), "toytip/cli/keys.py tells other keys of run"
+        assert set(summary) <= set(known), "a key that toytip/cli/keys.py does not have"
+        assert words[0] != "run" or list(summary) == list(known), "toytip/cli/keys.py tells other keys of run"
 
 
 @contextlib.contextmanager
-def cluster_of(
+def run_dask_cluster(
     folder: Path, workers: int
 ) -> Iterator[tuple[str, subprocess.Popen[bytes], Callable[..., Any]]]:
     """Yield a scheduler's address, its process, and what starts one more worker; all end with the context."""
@@ -228,14 +228,14 @@ def cluster_of(
 
 
 @pytest.fixture
-def here(monkeypatch, capsys, tmp_path):
+def invoke_cli(monkeypatch, capsys, tmp_path):
     """The command line in this process, in an empty folder."""
-    from toytip.cli import app, guarded
+    from toytip.cli import app, run_cli
 
     def call(*arguments):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["toytip", *map(str, arguments)])
-        code = guarded(app)
+        code = run_cli(app)
         told = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, code, told.out, told.err)
 
@@ -247,7 +247,10 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four synthetic months of about 2,000 trips."""
     folder = tmp_path_factory.mktemp("synthetic")
     for month in parse_months("2020-01:2020-04"):
-        pq.write_table(generate(month, Synth(rows=2_000, seed=1)), folder / file_name(month))
+        pq.write_table(
+            generate_month(month, SyntheticSpec(rows_per_month=2_000, seed=1)),
+            folder / month_file_name(month),
+        )
     return folder
 
 
@@ -256,18 +259,20 @@ def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """A store with two runs over the same months, the second of card trips, without validation or the payment; what each said."""
     store = tmp_path_factory.mktemp("two-runs")
     common = ("run", "--source", synthetic, "--store", store, "--workers", 1, "--max-depth", 4, "--json")
-    first = summary_of(toytip(*common, "--version", "va", "--rounds", 30, "--eta", 0.4, "--early-stop", 4))
+    first = parse_summary(
+        run_toytip(*common, "--version", "va", "--rounds", 30, "--eta", 0.4, "--early-stop", 4)
+    )
     other = ("--population", "card", "--features", "dropoff", "--valid", "none")
-    second = summary_of(toytip(*common, "--version", "vb", "--rounds", 8, *other))
+    second = parse_summary(run_toytip(*common, "--version", "vb", "--rounds", 8, *other))
     return store, [first, second]
 
 
 @pytest.fixture
-def real() -> Path:
+def real_data_dir() -> Path:
     """The folder of the published months."""
-    if not REAL.is_dir():
-        pytest.skip(f"no published months in {REAL}; set TOYTIP_TEST_DATA to a folder that has them")
-    return REAL
+    if not REAL_DATA_DIR.is_dir():
+        pytest.skip(f"no published months in {REAL_DATA_DIR}; set TOYTIP_TEST_DATA to a folder that has them")
+    return REAL_DATA_DIR
 
 
 @pytest.fixture(scope="session")
@@ -276,6 +281,6 @@ def client() -> Any:
     from toytip import cluster
     from toytip.config import Settings
 
-    cluster.warm("forkserver")
+    cluster.prestart_forkserver("forkserver")
     with cluster.connect(Settings.load(workers=2, threads_per_worker=1)) as connected:
         yield connected

@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 
-class Builder:
+class ImageBuilder:
     """Buildah, with a storage of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.words = ["buildah", "--root", str(folder / "root"), "--runroot", str(folder / "run")]
+        self.base_command = ["buildah", "--root", str(folder / "root"), "--runroot", str(folder / "run")]
         os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
 
     def __call__(self, *words: Any, timeout: float = 600) -> str:
         """Run buildah; return what it says."""
-        command = [*self.words, *map(str, words)]
+        command = [*self.base_command, *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout.strip()
 
-    def base(self, image: str, suite: str = "trixie") -> None:
+    def make_base_image(self, image: str, suite: str = "trixie") -> None:
         """Make an image of Debian and its Python, which stands in for the one of a registry; once in a storage."""
         if image in self("images", "--format", "{{.Name}}:{{.Tag}}"):
             return
@@ -52,17 +52,17 @@ class Builder:
         )  # fmt: skip
         return f"localhost/{target}:test"
 
-    def end(self) -> None:
+    def remove_all(self) -> None:
         """Remove every container and image of this storage, and the storage."""
         self("rm", "--all")
         self("rmi", "--all", "--force")
         shutil.rmtree(self.folder)
 
 
-class Host:
+class ContainerHost:
     """A container with an address of its own, in which commands are run as its user."""
 
-    def __init__(self, builder: Builder, image: str, name: str, address: str, hosts: Path) -> None:
+    def __init__(self, builder: ImageBuilder, image: str, name: str, address: str, hosts: Path) -> None:
         self.builder, self.name, self.address = builder, name, address
         self.container = builder("from", "--pull-never", image)
         self.options = ["--no-hosts", "-v", f"{hosts}:/etc/hosts:ro"]
@@ -72,7 +72,7 @@ class Host:
     def command(self, *words: str) -> list[str]:
         """Return the command that runs another in the container, in its network."""
         enter = ["nsenter", f"--net=/run/netns/{self.name}"]
-        return [*enter, *self.builder.words, "run", *self.options, self.container, "--", *words]
+        return [*enter, *self.builder.base_command, "run", *self.options, self.container, "--", *words]
 
     def run(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -87,17 +87,17 @@ class Host:
                 self.command(*words), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
-    def healthy(self, check: list[str], within: float = 150) -> float:
+    def wait_until_healthy(self, check: list[str], timeout: float = 150) -> float:
         """Wait until the health check says yes; return the seconds."""
         start = time.monotonic()
         assert self.process is not None
-        while time.monotonic() < start + within and self.process.poll() is None:
+        while time.monotonic() < start + timeout and self.process.poll() is None:
             if self.run(*check, timeout=30).returncode == 0:
                 return time.monotonic() - start
             time.sleep(0.5)
         raise AssertionError(f"{self.name} is not healthy: {self.log.read_text()[-3000:]}")
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """End what was started, and all that it has started."""
         if self.process is not None:
             for sign in (signal.SIGTERM, signal.SIGKILL):
@@ -113,7 +113,7 @@ class Host:
 
 
 @contextlib.contextmanager
-def network(names: list[str], tag: str) -> Iterator[dict[str, str]]:
+def create_network(names: list[str], tag: str) -> Iterator[dict[str, str]]:
     """Make a network namespace for each name, on a bridge that no other network is attached to; yield their addresses."""
 
     def ip(*words: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def process(log: Path, *command: str | Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def run_daemon(log: Path, *command: str | Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a daemon in the foreground, in a group of its own."""
     with log.open("ab") as out:
         started = subprocess.Popen(
@@ -31,7 +31,7 @@ def process(log: Path, *command: str | Path, **env: str) -> Iterator[subprocess.
                 break
 
 
-def keys(folder: Path) -> None:
+def make_ssh_keys(folder: Path) -> None:
     """Make the keys of a user and of the hosts."""
     for name in ("user", "host"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
@@ -39,8 +39,8 @@ def keys(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def sshd(
-    folder: Path, ip: str, port: int, env: Mapping[str, str], within: Sequence[str] = ()
+def run_sshd(
+    folder: Path, ip: str, port: int, env: Mapping[str, str], command_prefix: Sequence[str] = ()
 ) -> Iterator[None]:
     """Run an sshd that lets the owner of the user's key in, and nobody else; `env` is what its sessions have."""
     config = folder / f"sshd_{ip}.conf"
@@ -55,8 +55,8 @@ def sshd(
     name = ip if port == 22 else f"[{ip}]:{port}"
     with (folder / "known_hosts").open("a") as known:
         known.write(f"{name} {' '.join(public)}\n")
-    with process(folder / f"sshd_{ip}.log", *within, "/usr/sbin/sshd", "-D", "-e", "-f", config):
-        _until(lambda: _listens(ip, port))
+    with run_daemon(folder / f"sshd_{ip}.log", *command_prefix, "/usr/sbin/sshd", "-D", "-e", "-f", config):
+        _wait_until(lambda: _listens(ip, port))
         yield
 
 
@@ -67,7 +67,7 @@ def _listens(ip: str, port: int) -> bool:
     return False
 
 
-SLURM = """
+SLURM_CONFIG = """
 ClusterName=toytip
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
@@ -93,9 +93,9 @@ PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 
 @contextlib.contextmanager
-def slurm(folder: Path) -> Iterator[dict[str, str]]:
+def run_slurm(folder: Path) -> Iterator[dict[str, str]]:
     """Run Slurm with this machine as its one node; yield what its commands must have in their environment."""
-    (folder / "slurm.conf").write_text(SLURM.format(host=socket.gethostname(), folder=folder))
+    (folder / "slurm.conf").write_text(SLURM_CONFIG.format(host=socket.gethostname(), folder=folder))
     for name in ("state", "spool"):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(1024))
@@ -104,22 +104,22 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
              (("key-file", "key"), ("socket", "sock"), ("pid-file", "pid"), ("log-file", "log"), ("seed-file", "seed"))]  # fmt: skip
     env = {"SLURM_CONF": str(folder / "slurm.conf")}
     with contextlib.ExitStack() as stack:
-        stack.enter_context(process(folder / "munged.out", "/usr/sbin/munged", "-F", "--force", *files))
-        _until((folder / "munge.sock").exists)
+        stack.enter_context(run_daemon(folder / "munged.out", "/usr/sbin/munged", "-F", "--force", *files))
+        _wait_until((folder / "munge.sock").exists)
         for daemon in ("slurmctld", "slurmd"):
-            stack.enter_context(process(folder / f"{daemon}.out", f"/usr/sbin/{daemon}", "-D", **env))
-        _until(lambda: "idle" in _said("sinfo", "-h", **env))
+            stack.enter_context(run_daemon(folder / f"{daemon}.out", f"/usr/sbin/{daemon}", "-D", **env))
+        _wait_until(lambda: "idle" in _output_of("sinfo", "-h", **env))
         yield env
 
 
-def _said(*command: str, **env: str) -> str:
+def _output_of(*command: str, **env: str) -> str:
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     return done.stdout
 
 
-def _until(done: object, seconds: float = 60) -> None:
-    assert callable(done)
+def _wait_until(condition: object, seconds: float = 60) -> None:
+    assert callable(condition)
     end = time.monotonic() + seconds
-    while not done():
+    while not condition():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.1)

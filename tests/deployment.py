@@ -13,19 +13,19 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-CLUSTER = ROOT / "cluster"
-COMPOSE = CLUSTER / "compose" / "compose.yaml"
+CLUSTER_DIR = ROOT / "cluster"
+COMPOSE_FILE = CLUSTER_DIR / "compose" / "compose.yaml"
 # The version that manifests are checked against: the newest that kubernetes-validate knows, and the oldest in support.
-KUBERNETES = ("1.37", "1.34")
+KUBERNETES_VERSIONS = ("1.37", "1.34")
 
 Document = dict[str, Any]
 _SECRET = re.compile(r"(SECRET|PASSWORD|TOKEN|ACCESS_KEY)", re.IGNORECASE)
 _PINNED = re.compile(r":\d+\.\d+\.\d+([.-][a-z0-9.]+)*(@sha256:[0-9a-f]{64})?$")
 
 
-def manifests() -> dict[str, list[Document]]:
+def load_manifests() -> dict[str, list[Document]]:
     """Return the documents of every manifest, by file."""
-    files = sorted((CLUSTER / "kubernetes").glob("*.yaml"))
+    files = sorted((CLUSTER_DIR / "kubernetes").glob("*.yaml"))
     return {file.name: [d for d in yaml.safe_load_all(file.read_text()) if d] for file in files}
 
 
@@ -36,10 +36,10 @@ def schema_faults(document: Document) -> list[str]:
 
     kind = (document["apiVersion"], document["kind"])
     if kind[0].startswith("kubernetes.dask.org/"):
-        found = jsonschema.Draft202012Validator(_custom_kinds()[kind]).iter_errors(document)
+        found = jsonschema.Draft202012Validator(_custom_resource_schemas()[kind]).iter_errors(document)
         return [f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in found]
     faults = []
-    for version in KUBERNETES:
+    for version in KUBERNETES_VERSIONS:
         try:
             kubernetes_validate.validate(document, version, strict=True)
         except kubernetes_validate.ValidationError as error:
@@ -48,7 +48,7 @@ def schema_faults(document: Document) -> list[str]:
 
 
 @functools.cache
-def _custom_kinds() -> dict[tuple[str, str], dict[str, Any]]:
+def _custom_resource_schemas() -> dict[tuple[str, str], dict[str, Any]]:
     """Return the schemas of the operator's kinds, strict: the API server would drop what they do not know, in silence."""
     spec = find_spec("dask_kubernetes")
     assert spec is not None, "dask-kubernetes is not installed; run `make test-deploy`"
@@ -58,15 +58,15 @@ def _custom_kinds() -> dict[tuple[str, str], dict[str, Any]]:
     for file in folder.glob("dask*.yaml"):
         crd = yaml.safe_load(file.read_text())["spec"]
         for version in crd["versions"]:
-            schema = _strict(copy.deepcopy(version["schema"]["openAPIV3Schema"]))
+            schema = _make_strict(copy.deepcopy(version["schema"]["openAPIV3Schema"]))
             schema["properties"] |= {"apiVersion": {}, "kind": {}, "metadata": {"type": "object"}}
             found[f"{crd['group']}/{version['name']}", crd["names"]["kind"]] = schema
     return found
 
 
-def _strict(schema: Any) -> Any:
+def _make_strict(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [_strict(item) for item in schema]
+        return [_make_strict(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if (
@@ -78,19 +78,19 @@ def _strict(schema: Any) -> Any:
     if schema.pop("x-kubernetes-int-or-string", False):
         schema.pop("type", None)
         schema["anyOf"] = [{"type": "integer"}, {"type": "string"}]
-    return {key: _strict(value) for key, value in schema.items()}
+    return {key: _make_strict(value) for key, value in schema.items()}
 
 
-def pods(document: Document) -> Iterator[Document]:
+def pod_specs(document: Document) -> Iterator[Document]:
     """Yield the pod specs of a manifest, wherever they stand in it."""
     if isinstance(document, list):
         for item in document:
-            yield from pods(item)
+            yield from pod_specs(item)
     elif isinstance(document, dict):
         if "containers" in document:
             yield document
         for value in document.values():
-            yield from pods(value)
+            yield from pod_specs(value)
 
 
 def pod_faults(pod: Document) -> list[str]:

@@ -23,7 +23,7 @@ ADDRESSES = {"scheduler": 1, "w1": 11, "w2": 12, "w3": 13, "s3": 50, "client": 1
 WORKERS = ("w1", "w2", "w3")
 
 
-def address(host: str) -> str:
+def host_address(host: str) -> str:
     return f"{NETWORK}.{ADDRESSES[host]}"
 
 
@@ -39,20 +39,20 @@ class Hosts:
     name: str = field(default_factory=lambda: f"tt{os.getpid()}")
     running: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict)
 
-    def space(self, host: str) -> str:
+    def namespace(self, host: str) -> str:
         return f"{self.name}-{host}"
 
     def build(self) -> None:
-        switch = self.space("switch")
+        switch = self.namespace("switch")
         _ip("netns", "add", switch)
         _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
         _ip("-n", switch, "link", "set", "bridge", "up")
         for host in ADDRESSES:
-            space = self.space(host)
+            space = self.namespace(host)
             _ip("netns", "add", space)
             _ip("-n", space, "link", "set", "lo", "up")
             _ip("-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", host, "netns", switch)
-            _ip("-n", space, "addr", "add", f"{address(host)}/24", "dev", "eth0")
+            _ip("-n", space, "addr", "add", f"{host_address(host)}/24", "dev", "eth0")
             _ip("-n", space, "link", "set", "eth0", "up")
             # By its default route a host finds out its own address.
             _ip("-n", space, "route", "add", "default", "dev", "eth0")
@@ -62,17 +62,17 @@ class Hosts:
         for host in list(self.running):
             self.kill(host)
         for host in (*ADDRESSES, "switch"):
-            subprocess.run(["ip", "netns", "del", self.space(host)], check=False, capture_output=True)
+            subprocess.run(["ip", "netns", "del", self.namespace(host)], check=False, capture_output=True)
 
-    def words(self, host: str, *command: Any) -> list[str]:
+    def command_on(self, host: str, *command: Any) -> list[str]:
         """Return a command that does something on a host."""
-        return ["nsenter", f"--net=/run/netns/{self.space(host)}", *map(str, command)]
+        return ["nsenter", f"--net=/run/netns/{self.namespace(host)}", *map(str, command)]
 
     def start(self, host: str, *command: Any, **env: str) -> subprocess.Popen[bytes]:
         """Start something that stays; its output goes to a file of the host's name."""
         with (self.folder / f"{host}.log").open("ab") as log:
             process = subprocess.Popen(
-                self.words(host, *command), cwd=self.folder, env={**os.environ, **env}, start_new_session=True,
+                self.command_on(host, *command), cwd=self.folder, env={**os.environ, **env}, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         self.running.setdefault(host, []).append(process)
@@ -85,27 +85,27 @@ class Hosts:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
         found = subprocess.run(
-            ["ip", "netns", "pids", self.space(host)], capture_output=True, text=True, check=False
+            ["ip", "netns", "pids", self.namespace(host)], capture_output=True, text=True, check=False
         ).stdout
         for pid in map(int, found.split()):  # what has left its process group
             if pid != os.getpid():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
-    def cut(self, host: str) -> None:
-        _ip("-n", self.space("switch"), "link", "set", host, "down")
+    def disconnect(self, host: str) -> None:
+        _ip("-n", self.namespace("switch"), "link", "set", host, "down")
 
-    def mend(self, host: str) -> None:
-        _ip("-n", self.space("switch"), "link", "set", host, "up")
+    def reconnect(self, host: str) -> None:
+        _ip("-n", self.namespace("switch"), "link", "set", host, "up")
 
-    def slow(self, host: str, *how: str) -> bool:
+    def degrade_link(self, host: str, *netem_options: str) -> bool:
         """Put a host behind a worse line (`delay 20ms loss 1%`); tell whether this kernel can."""
-        words = ["tc", "qdisc", "replace", "dev", "eth0", "root", "netem", *how]
-        return subprocess.run(self.words(host, *words), check=False, capture_output=True).returncode == 0
+        words = ["tc", "qdisc", "replace", "dev", "eth0", "root", "netem", *netem_options]
+        return subprocess.run(self.command_on(host, *words), check=False, capture_output=True).returncode == 0
 
 
 @contextlib.contextmanager
-def built(folder: Path) -> Iterator[Hosts]:
+def build_hosts(folder: Path) -> Iterator[Hosts]:
     """Build the hosts; whatever runs on them at the end is killed."""
     hosts = Hosts(folder)
     try:
@@ -116,12 +116,12 @@ def built(folder: Path) -> Iterator[Hosts]:
 
 
 @contextlib.contextmanager
-def inside(hosts: Hosts, host: str) -> Iterator[None]:
+def enter_host(hosts: Hosts, host: str) -> Iterator[None]:
     """Be on a host: this thread, and what it starts."""
     libc = ctypes.CDLL(None, use_errno=True)
     with (
         Path("/proc/thread-self/ns/net").open("rb") as before,
-        Path("/run/netns", hosts.space(host)).open("rb") as there,
+        Path("/run/netns", hosts.namespace(host)).open("rb") as there,
     ):
         assert libc.setns(there.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
         try:
@@ -130,7 +130,7 @@ def inside(hosts: Hosts, host: str) -> Iterator[None]:
             assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
 
 
-def dask(kind: str, *options: Any) -> list[str]:
+def dask_command(kind: str, *options: Any) -> list[str]:
     return [str(Path(sys.executable).parent / "dask"), kind, *map(str, options)]
 
 
@@ -144,10 +144,10 @@ def start_dask(hosts: Hosts, tls: Path | None, workers: tuple[str, ...] = WORKER
         if tls
         else ("tcp", ())
     )
-    there = f"{scheme}://{address('scheduler')}:8786"
+    there = f"{scheme}://{host_address('scheduler')}:8786"
     hosts.start(
         "scheduler",
-        *dask("scheduler", "--host", there, "--dashboard-address", "127.0.0.1:8787", *files),
+        *dask_command("scheduler", "--host", there, "--dashboard-address", "127.0.0.1:8787", *files),
         **env,
     )
     for host in workers:
@@ -155,18 +155,20 @@ def start_dask(hosts: Hosts, tls: Path | None, workers: tuple[str, ...] = WORKER
     return there
 
 
-def start_worker(hosts: Hosts, host: str, there: str, *files: Any, **env: str) -> subprocess.Popen[bytes]:
+def start_worker(
+    hosts: Hosts, host: str, scheduler_address: str, *files: Any, **env: str
+) -> subprocess.Popen[bytes]:
     scratch = hosts.folder / host
     return hosts.start(
         host,
-        *dask("worker", there, "--host", address(host), "--nthreads", 1, "--memory-limit", "2GB", "--no-dashboard",
+        *dask_command("worker", scheduler_address, "--host", host_address(host), "--nthreads", 1, "--memory-limit", "2GB", "--no-dashboard",
               "--local-directory", scratch, "--name", host, *files),
         **env,
     )  # fmt: skip
 
 
-def until(done: Any, seconds: float = 60) -> None:
+def wait_until(condition: Any, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not done():
+    while not condition():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.2)

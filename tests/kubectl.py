@@ -21,7 +21,7 @@ def fail(line):
     sys.exit(1)
 
 
-def value(words, flag):
+def option_value(words, flag):
     return words[words.index(flag) + 1]
 
 
@@ -32,15 +32,15 @@ def get(words):
 
 def create(words):
     assert not (FOLDER / "made").exists()
-    assert value(words, "--output").startswith("jsonpath=")
+    assert option_value(words, "--output").startswith("jsonpath=")
     (FOLDER / "made").touch()
-    for document in yaml.safe_load_all(Path(value(words, "--filename")).read_text()):
+    for document in yaml.safe_load_all(Path(option_value(words, "--filename")).read_text()):
         meta = document["metadata"]
         print(document["kind"], meta["namespace"], meta["name"])  # noqa: T201
 
 
 def delete(words):
-    assert Path(value(words, "--filename")).exists()
+    assert Path(option_value(words, "--filename")).exists()
     (FOLDER / "made").unlink(missing_ok=True)
 
 
@@ -53,17 +53,17 @@ def port_forward(words):
             near, _ = server.accept()
             far = socket.create_connection(("127.0.0.1", port))
             for pair in ((near, far), (far, near)):
-                threading.Thread(target=pass_on, args=pair, daemon=True).start()
+                threading.Thread(target=forward_bytes, args=pair, daemon=True).start()
 
 
-def pass_on(one, other):
-    with one.makefile("rb", buffering=0) as here, other.makefile("wb", buffering=0) as there:
+def forward_bytes(source, target):
+    with source.makefile("rb", buffering=0) as here, target.makefile("wb", buffering=0) as there:
         shutil.copyfileobj(here, there)
-    other.shutdown(socket.SHUT_WR)
+    target.shutdown(socket.SHUT_WR)
 
 
 if __name__ == "__main__":
     with (FOLDER / "asked").open("a") as asked:
         asked.write(" ".join(sys.argv[1:]) + "\n")
-    known = {"get": get, "create": create, "delete": delete, "port-forward": port_forward, "scale": id}
-    known[sys.argv[1]](sys.argv[1:])
+    handlers = {"get": get, "create": create, "delete": delete, "port-forward": port_forward, "scale": id}
+    handlers[sys.argv[1]](sys.argv[1:])

@@ -6,29 +6,31 @@ import re
 import shutil
 from pathlib import Path
 
-BLOCK = re.compile(r"```(python|diff)\n# (toytip/[\w/]+\.py)(?:, (above|in) (\w+))?\n(.*?)```", re.DOTALL)
+CODE_BLOCK = re.compile(
+    r"```(python|diff)\n# (toytip/[\w/]+\.py)(?:, (above|in) (\w+))?\n(.*?)```", re.DOTALL
+)
 
 
-def blocks(page: str) -> list[tuple[str, str, str, str, str]]:
+def find_blocks(page: str) -> list[tuple[str, str, str, str, str]]:
     """Return of every block: its language, file, `above` or `in`, the name that it goes by, and the lines."""
-    return BLOCK.findall(page)
+    return CODE_BLOCK.findall(page)
 
 
-def apply(page: str, package: Path, root: Path) -> None:
+def apply_blocks(page: str, package: Path, root: Path) -> None:
     """Copy the package to a root, and apply every block of the page to it."""
     shutil.copytree(package, root / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    for language, file, where, name, text in blocks(page):
+    for language, file, where, name, text in find_blocks(page):
         path = root / file
         if language == "diff":
-            path.write_text(_changed(path.read_text(), text))
+            path.write_text(_apply_diff(path.read_text(), text))
         elif where:
-            path.write_text(_put(path.read_text(), where, name, text))
+            path.write_text(_insert_lines(path.read_text(), where, name, text))
         else:
             assert not path.exists(), f"{file} is there already"
             path.write_text(text)
 
 
-def _changed(source: str, diff: str) -> str:
+def _apply_diff(source: str, diff: str) -> str:
     """Replace each run of `-` lines by the run of `+` lines after it."""
     for old, new in re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", diff, re.MULTILINE):
         before, after = (re.sub(r"^[-+]", "", lines, flags=re.MULTILINE) for lines in (old, new))
@@ -37,7 +39,7 @@ def _changed(source: str, diff: str) -> str:
     return source
 
 
-def _put(source: str, where: str, name: str, text: str) -> str:
+def _insert_lines(source: str, where: str, name: str, text: str) -> str:
     """Put lines above what defines a name, its comments and decorators, or in it, at its end; or among the imports."""
     lines = source.splitlines(keepends=True)
     if name == "imports":

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import toytip
-from tests.conftest import toytip as command
+from tests.conftest import run_toytip
 from toytip import errors, frames, history
-from toytip.api.settings import settings_of
+from toytip.api.settings import resolve_call_settings
 from toytip.config import Settings
-from toytip.synth import file_name
+from toytip.synth import month_file_name
 from toytip.values import Month
 
 pytestmark = pytest.mark.cluster
@@ -156,7 +156,7 @@ def test_progress_goes_to_stderr_alone(done, client, synthetic, capfd):
 
 
 def test_paths_and_lists_are_settings(tmp_path):
-    found = settings_of(
+    found = resolve_call_settings(
         {"store": tmp_path, "source": [tmp_path / "a", "b"], "months": ["2020-01", "2020-03"]}
     )
     assert (found.store, found.source, found.months) == (str(tmp_path), f"{tmp_path}/a,b", "2020-01,2020-03")
@@ -248,15 +248,15 @@ def test_a_file_that_was_changed_is_named(client, synthetic, tmp_path):
 
 def test_versions_by_tag_and_by_rule(store):
     inner = store._versions
-    history.tag(inner, "good", "v1", move=True)
+    history.set_tag(inner, "good", "v1", force=True)
     assert store.manifest("good").version == "v1"
     assert store.predictions("good")["version"].compute().unique().tolist() == ["v1"]
-    history.rollback(inner, "v1")
-    assert store.manifest().version == history.resolve(inner, "predictions").version == "v1"
+    history.roll_back_to(inner, "v1")
+    assert store.manifest().version == history.resolve_version(inner, "predictions").version == "v1"
     listed = store.versions("predictions")
     assert listed.loc[listed["version"] == "v1", "tags"].tolist() == [["good"]]
     assert str(listed["created"].dtype).startswith("datetime64")
-    told = json.loads(command("versions", "--store", store.settings.store, "--json").stdout)["versions"]
+    told = json.loads(run_toytip("versions", "--store", store.settings.store, "--json").stdout)["versions"]
     mine = store.versions().drop(columns="created").to_dict("records")
     assert mine == [{k: v for k, v in row.items() if k != "created"} for row in told]
     assert store.versions(as_of="2020-01-01").empty
@@ -295,7 +295,7 @@ def test_a_version_without_parts_is_an_empty_frame(store):
     from dataclasses import replace
 
     manifest = replace(store.manifest("v1"), parts=())
-    frame = frames.frame(store._versions, manifest)
+    frame = frames.read_table(store._versions, manifest)
     assert len(frame) == 0
     assert frame.dtypes.equals(store.predictions("v1").dtypes)
 
@@ -305,8 +305,8 @@ def test_a_version_without_parts_is_an_empty_frame(store):
 
 def test_lineage_and_diff_are_what_the_commands_print(store, done):
     where = ("--store", store.settings.store, "--json")
-    assert store.lineage("v1", month="2020-02") == json.loads(command("trace", "v1/2020-02", *where).stdout)
-    assert store.diff("v1", "v1") == json.loads(command("diff", "v1", "v1", *where).stdout)
+    assert store.lineage("v1", month="2020-02") == json.loads(run_toytip("trace", "v1/2020-02", *where).stdout)
+    assert store.diff("v1", "v1") == json.loads(run_toytip("diff", "v1", "v1", *where).stdout)
     assert store.manifest("v1", "features").rows == done.rows["kept"]
     assert store.lineage("v1", "features")["table"] == "features"
 
@@ -332,7 +332,7 @@ def test_metrics_are_those_of_the_rows(store):
 
 @pytest.fixture(scope="module")
 def raw(synthetic):
-    return pd.read_parquet(synthetic / file_name(Month(2020, 4)))
+    return pd.read_parquet(synthetic / month_file_name(Month(2020, 4)))
 
 
 def test_a_model_says_of_raw_trips_what_the_batch_said(store, raw):
@@ -406,7 +406,7 @@ def test_what_is_no_trips_at_all_is_said(trips, store):
 def test_monitoring_is_what_the_command_prints(store):
     found = store.monitoring("v1")
     told = json.loads(
-        command("monitor", "--model", "v1", "--store", store.settings.store, "--dry-run", "--json").stdout
+        run_toytip("monitor", "--model", "v1", "--store", store.settings.store, "--dry-run", "--json").stdout
     )
     assert found.json() == told
     assert (found.model, found.version) == ("v1", None)

@@ -11,13 +11,13 @@ import pytest
 
 from benchmarks import plots, results, scale
 from benchmarks.__main__ import main
-from benchmarks.comparison import compare
+from benchmarks.comparison import compare_results
 from benchmarks.harness import measure
-from benchmarks.quality import judged
-from benchmarks.ratios import ratio, ratios, weak
-from benchmarks.workloads import PEERS, Task, quality, toytip
-from toytip.cluster import cores
-from toytip.synth import YEAR, Synth, file_name, generate
+from benchmarks.quality import validate_rows
+from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
+from benchmarks.workloads import PEERS, BenchmarkTask, last_month_auc, make_toytip
+from toytip.cluster import available_cores
+from toytip.synth import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
 WORK = """
 import subprocess, sys, time
@@ -29,7 +29,7 @@ sum(range(3_000_000)); time.sleep(0.6); print("done")
 
 def test_a_command_is_measured_with_its_children():
     told = measure(["-c", WORK])
-    assert told.out == "done\n"
+    assert told.output == "done\n"
     assert told.wall_s > 2
     assert 270 < told.peak_mb < 400, "both at once"
     assert told.cpu_s > 0
@@ -44,17 +44,17 @@ def test_a_command_that_fails_says_why():
 
 @pytest.fixture(scope="module")
 def ours(synthetic, tmp_path_factory):
-    contender, out = toytip(2), tmp_path_factory.mktemp("ours")
-    task = Task(synthetic, rounds=20, max_depth=6)
+    contender, out = make_toytip(2), tmp_path_factory.mktemp("ours")
+    task = BenchmarkTask(synthetic, rounds=20, max_depth=6)
     taken = measure(contender.command(task, out))
-    told = contender.told(taken, out)
-    return told, quality(Path(told["predictions"])), taken
+    told = contender.read_result(taken, out)
+    return told, last_month_auc(Path(told["predictions"])), taken
 
 
 def test_the_first_task_and_the_workers_of_a_cluster_are_told(ours):
     taken = ours[2]
     assert 0 < taken.first_task_s < taken.wall_s
-    assert taken.threads == 2 * max(1, cores() // 2)
+    assert taken.threads == 2 * max(1, available_cores() // 2)
     assert taken.memory_limit_mb > 100
 
 
@@ -62,12 +62,12 @@ def test_the_first_task_and_the_workers_of_a_cluster_are_told(ours):
 def test_a_peer_keeps_the_same_rows_and_learns_the_same(name, ours, synthetic, tmp_path):
     told, auc, _ = ours
     contender = PEERS[name]
-    peer = contender.told(
-        measure(contender.command(Task(synthetic, rounds=20, max_depth=6), tmp_path)), tmp_path
+    peer = contender.read_result(
+        measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path)), tmp_path
     )
     assert peer["kept"] == told["kept"]
-    if contender.alike:
-        assert quality(tmp_path / "version=1") == pytest.approx(auc, abs=0.02)
+    if contender.trains_alike:
+        assert last_month_auc(tmp_path / "version=1") == pytest.approx(auc, abs=0.02)
 
 
 def row(name, repeat, seconds, auc=0.63, kept=990_000, **more):
@@ -80,7 +80,7 @@ def row(name, repeat, seconds, auc=0.63, kept=990_000, **more):
 
 def written(file, rows):
     for each in rows:
-        results.append(file, each)
+        results.append_result(file, each)
     return file
 
 
@@ -98,17 +98,17 @@ def called(monkeypatch, capsys, *words):
 def test_ratios_are_of_pairs_and_say_how_sure_they_are():
     rows = [row("a", k, 10 * noise) for k, noise in enumerate((1, 2, 3))]
     rows += [row("b", k, 20 * noise) for k, noise in enumerate((1, 2, 3))]
-    found = ratios(rows, "a")["b"]
+    found = peer_ratios(rows, "a")["b"]
     assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
     assert found.changed, "each pair says the same, however the machine's speed changes"
-    assert not ratio([10.0], [20.0]).changed, "once is never sure"
-    assert "one repeat: no spread" in str(ratio([10.0], [20.0]))
-    assert not ratio([10.0, 30.0], [20.0, 20.0]).changed
+    assert not paired_ratio([10.0], [20.0]).changed, "once is never sure"
+    assert "one repeat: no spread" in str(paired_ratio([10.0], [20.0]))
+    assert not paired_ratio([10.0, 30.0], [20.0, 20.0]).changed
 
 
 def odd(rows):
     """Return the names of the rows that are no results, and why."""
-    return {each["name"]: each["why"] for each in judged(rows) if not each["valid"]}
+    return {each["name"]: each["why"] for each in validate_rows(rows) if not each["valid"]}
 
 
 def test_what_is_no_result_is_said():
@@ -138,7 +138,7 @@ def test_weak_scaling_is_each_workers_speed_in_shares_of_one_alone():
     four = {"stages": {"checksum": 1, "featurize": 7, "preprocess": 2, "infer": 2.5}, "workers": 4}
     rows = [row("toytip-1", 0, 10, **one), row("toytip-4", 0, 12.5, **four)]
     rows += [row("toytip-1", 1, 10, **one), row("toytip-4", 1, 12.5, **four)]
-    told = {stage: share for workers, stage, share in weak(rows) if workers == 4}
+    told = {stage: share for workers, stage, share in weak_scaling(rows) if workers == 4}
     assert told == {
         "checksum": 1, "featurize": 5 / 7, "preprocess": 1, "infer": 0.8, "row stages": 0.8, "end to end": 0.8,
     }  # fmt: skip
@@ -158,12 +158,12 @@ def made_of(cost):
 
 
 def test_the_model_of_cost_finds_what_made_the_times():
-    costs = scale.fit(made_of(lambda share: 1 + 2e-6 * share))
+    costs = scale.fit_costs(made_of(lambda share: 1 + 2e-6 * share))
     assert costs["featurize"] == pytest.approx((1, 2e-6))
     assert costs["train"] == pytest.approx((3, 4e-8))
-    assert costs["the rest"].at(0) == pytest.approx(4), "also what other stages take"
+    assert costs["the rest"].predict(0) == pytest.approx(4), "also what other stages take"
     given = {"rounds": 5, "depth": 8, "features": 11, "network": 1e9, "delay": 1e-4}
-    few, many = (scale.predict(costs, 1e9, workers, **given) for workers in (16, 64))
+    few, many = (scale.predict_seconds(costs, 1e9, workers, **given) for workers in (16, 64))
     assert many["featurize"] < few["featurize"]
     assert many["histograms"] > few["histograms"] > 0
 
@@ -230,14 +230,14 @@ def test_two_files_are_compared(before, after, code, said, tmp_path, monkeypatch
 
 def test_repeats_are_paired_by_their_number():
     before, after = side(1.0), side(1.0)
-    (seconds, _memory) = compare(judged(before), judged(after[::-1]))
+    (seconds, _memory) = compare_results(validate_rows(before), validate_rows(after[::-1]))
     assert (seconds.ratio.low, seconds.ratio.high) == pytest.approx((1, 1))
 
 
 def test_a_peer_that_got_slower_alone_is_not_toytip_slower():
     before = side(1.0)
     after = [{**each, "seconds": each["seconds"] * (1 + (each["name"] == "polars"))} for each in before]
-    assert not any(change.slower for change in compare(judged(before), judged(after)))
+    assert not any(change.slower for change in compare_results(validate_rows(before), validate_rows(after)))
 
 
 @pytest.mark.parametrize(
@@ -264,25 +264,25 @@ def test_a_run_keeps_its_rows(tmp_path, monkeypatch, capsys):
     )  # fmt: skip
     assert code == 0
     assert "one repeat: no spread" in said
-    toytip_, polars = results.load(tmp_path / "out.jsonl")
+    toytip_, polars = results.load_results(tmp_path / "out.jsonl")
     assert toytip_["run"] == polars["run"]
     assert (toytip_["valid"], polars["valid"]) == (True, True)
     assert 0 < toytip_["first_task_s"] < toytip_["seconds"]
     assert toytip_["memory_limit_mb"] > 0
-    assert (polars["threads"], polars["memory_limit_mb"]) == (cores(), None)
+    assert (polars["threads"], polars["memory_limit_mb"]) == (available_cores(), None)
     assert {"polars", "duckdb", "xgboost"} <= {name.removesuffix("-cpu") for name in polars["environment"]}
 
 
 def test_a_run_that_only_guesses_is_marked_and_an_error(tmp_path, monkeypatch, capsys):
     year = tmp_path / "synthetic-2000-7"
     year.mkdir()
-    for month in YEAR:
-        trips = generate(month, Synth(rows=2_000, seed=7))
+    for month in SYNTHETIC_MONTHS:
+        trips = generate_month(month, SyntheticSpec(rows_per_month=2_000, seed=7))
         shares = np.random.default_rng(month.month).choice([0.1, 0.3], len(trips))
         tips = np.abs(trips["fare_amount"].to_numpy()) * shares
         where = trips.schema.get_field_index("tip_amount")
         pq.write_table(
-            trips.set_column(where, trips.schema.field(where), pa.array(tips)), year / file_name(month)
+            trips.set_column(where, trips.schema.field(where), pa.array(tips)), year / month_file_name(month)
         )
     code, said = called(
         monkeypatch, capsys, "run", "--rows", 2_000, "--rounds", 5, "--repeats", 1, "--peers", "none", "--seed", 7,
@@ -300,7 +300,7 @@ def test_results_are_drawn(tmp_path):
     rows = [row(f"toytip-{count}", 0, 10 / count, workers=count, rows=100 * count) for count in (1, 2)]
     rows += [row("toytip-1", 0, 20, workers=1, rows=200), row("polars", 0, 5, rows=200)]
     rows = [row("toytip-4", 0, 5, workers=4, rounds=9), *json.loads(json.dumps(rows))]
-    assert [file.name for file in plots.draw(rows, tmp_path)] == [
+    assert [file.name for file in plots.draw_all(rows, tmp_path)] == [
         "scaling-by-workers.png", "scaling-by-rows.png", "throughput-by-stage.png", "memory.png",
     ]  # fmt: skip
 
@@ -310,8 +310,8 @@ def test_a_picture_mixes_no_sizes():
     rows += [row("toytip-1", 0, 100, workers=1, rows=20_000), row("toytip-2", 0, 50, rows=20_000)]
     lines = {
         line.get_label(): list(line.get_ydata())
-        for line in plots.scaling(rows, "workers", "rows").axes[0].lines
+        for line in plots.draw_scaling(rows, "workers", "rows").axes[0].lines
     }
     assert lines == {"1,000 rows": [100, 200], "20,000 rows": [200, 400]}
-    (stage,) = plots.throughput(rows[2:]).axes[0].lines
+    (stage,) = plots.draw_throughput(rows[2:]).axes[0].lines
     assert list(stage.get_xdata()) == [200, 400], "rows a second, not seconds"

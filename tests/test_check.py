@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from tests.conftest import raw_table, summary_of, toytip, write_months
-from toytip.check import check
-from toytip.source import resolve
+from tests.conftest import parse_summary, raw_table, run_toytip, write_months
+from toytip.check import inspect_source
+from toytip.source import open_source
 from toytip.values import Month
 
 
@@ -19,7 +19,7 @@ def make(folder, **rows):
 
 def test_a_month_beside_its_neighbours(tmp_path):
     seen = []
-    checked = check(resolve(str(make(tmp_path, a=100, b=110, c=20, d=105))), seen.append)
+    checked = inspect_source(open_source(str(make(tmp_path, a=100, b=110, c=20, d=105))), seen.append)
     assert [file.rows for file in checked] == [100, 110, 20, 105]
     assert sum(seen) == 335
     assert checked[2].neighbours == pytest.approx(20 / 105, abs=1e-3)
@@ -31,7 +31,7 @@ def test_missing_values_and_trips_of_other_months(tmp_path):
     count = pa.array([None if n < 7 else 1.0 for n in range(100)])
     table = table.set_column(table.column_names.index("passenger_count"), "passenger_count", count)
     write_months(tmp_path, {"2023-01": table, "2023-02": raw_table(100)})
-    first, second = check(resolve(str(tmp_path)), lambda _: None)
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None)
     assert first.nulls["passenger_count"] == pytest.approx(0.07)
     assert (first.out_of_month, second.out_of_month) == (0, 1)
     assert "in other months" in second.warnings[0]
@@ -51,21 +51,21 @@ def test_the_era_of_a_schema(names, era, tmp_path):
     for name in names:
         table = table.append_column(name, pa.array([1.0] * 50))
     write_months(tmp_path, {"2023-01": table})
-    (checked,) = check(resolve(str(tmp_path)), lambda _: None)
+    (checked,) = inspect_source(open_source(str(tmp_path)), lambda _: None)
     assert checked.era.startswith(era)
     assert checked.neighbours is None
 
 
 def test_from_the_command_line(tmp_path):
     make(tmp_path, a=100, b=100, c=10)
-    found = summary_of(toytip("source", "check", tmp_path, "--json"))
+    found = parse_summary(run_toytip("source", "check", tmp_path, "--json"))
     assert [file["month"] for file in found["files"]] == ["2023-01", "2023-02", "2023-03"]
-    shown = toytip("source", "check", tmp_path).stdout
+    shown = run_toytip("source", "check", tmp_path).stdout
     assert "2023-03: warning: 0.10 times the rows" in shown
-    assert toytip("source", "check", tmp_path / "none").returncode == 1
+    assert run_toytip("source", "check", tmp_path / "none").returncode == 1
 
 
-def test_a_published_year(real):
-    checked = check(resolve(str(real / "green-2023")), lambda _: None)
+def test_a_published_year(real_data_dir):
+    checked = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None)
     assert sum(file.rows for file in checked) == 787_060
     assert not any(file.warnings for file in checked)

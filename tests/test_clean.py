@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import make_trips
-from toytip.stages.clean import NEEDED, REASONS, clean, count_reasons
+from toytip.stages.clean import REJECT_REASONS, REQUIRED_TRIP_COLUMNS, clean, count_reasons
 from toytip.values import Month
 
 KEPT = None
@@ -50,7 +50,7 @@ STORIES = [
         {"fare_amount": -1.0, "trip_distance": 1e6, "tip_amount": -1.0},
         "non_positive_fare",
     ),
-    *((f"no {name}", {name: None}, "missing_value") for name in NEEDED),
+    *((f"no {name}", {name: None}, "missing_value") for name in REQUIRED_TRIP_COLUMNS),
 ]
 
 
@@ -62,7 +62,7 @@ def test_story(story, change, reason):
 
 
 def test_every_reason_has_a_story():
-    assert {reason for _, _, reason in STORIES} == {*REASONS, KEPT}
+    assert {reason for _, _, reason in STORIES} == {*REJECT_REASONS, KEPT}
 
 
 def test_leap_day_belongs_to_february():

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
 
-from tests.conftest import raw_table, summary_of, toytip, write_months
+from tests.conftest import parse_summary, raw_table, run_toytip, write_months
 from toytip.cli.summarize import show_table
 from toytip.errors import ConfigError
 from toytip.values import Month
@@ -35,7 +35,7 @@ COMMANDS = [
 
 def test_help_answers_at_once():
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert toytip("--help").returncode == 0
+    assert run_toytip("--help").returncode == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5, "ten times what it takes"
     heavy = "import sys, toytip.cli; sys.exit(any(m in sys.modules for m in ('dask', 'pandas', 'xgboost', 'pydantic')))"
@@ -43,8 +43,8 @@ def test_help_answers_at_once():
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_help_has_an_example(command, here):
-    told = here(*command, "--help")
+def test_every_help_has_an_example(command, invoke_cli):
+    told = invoke_cli(*command, "--help")
     assert told.returncode == 0
     assert "Example:" in told.stdout
     assert f"toytip {' '.join(command)}" in told.stdout.split("Example:")[1]
@@ -63,12 +63,12 @@ def test_every_command_is_listed_and_in_the_readme():
 
 def test_options_behind_a_command_are_its_own():
     """Those of its group stand behind what it has itself; of what nobody gives, a switch is off and all else None."""
-    from toytip.cli.groups import PublishOptions, ShownOptions, spread
+    from toytip.cli.groups import ProgressOptions, PublishOptions, expand_options
 
-    class Both(PublishOptions, ShownOptions):
+    class Both(PublishOptions, ProgressOptions):
         pass
 
-    @spread
+    @expand_options
     def command(name: str, rows: int = 3, **given: Unpack[Both]) -> None:
         typer.echo(json.dumps([name, rows, given]))
 
@@ -148,12 +148,12 @@ OWN_PROCESS = ("damaged data", "a corrupt footer", "a dead scheduler", "too litt
 
 
 @pytest.mark.parametrize("case", ERRORS)
-def test_errors_are_one_line_and_code_1(case, tmp_path, here):
+def test_errors_are_one_line_and_code_1(case, tmp_path, invoke_cli):
     make, words = ERRORS[case]
     arguments = make(tmp_path)
     if "--store" not in arguments:
         arguments += ("--store", tmp_path / "store")
-    run = toytip if case in OWN_PROCESS else here
+    run = run_toytip if case in OWN_PROCESS else invoke_cli
     told = run(*arguments, "--workers", 1, "--json")
     assert (told.returncode, told.stdout) == (1, ""), told.stderr
     lines = [line for line in told.stderr.splitlines() if line.startswith("error: ")]
@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_line_too(small_disk, tmp_path):
     source = write_months(
         tmp_path / "in", {f"2023-0{m}": raw_table(9_000, Month(2023, m)) for m in (1, 2, 3)}
     )
-    told = toytip("run", "--source", source, "--store", small_disk, "--workers", 1, "--json")
+    told = run_toytip("run", "--source", source, "--store", small_disk, "--workers", 1, "--json")
     assert (told.returncode, told.stdout) == (1, "")
     assert "no space left" in told.stderr.splitlines()[-1]
     assert "Traceback" not in told.stderr
@@ -235,7 +235,7 @@ raise SystemExit(guarded(app))
 def test_names_are_shown_as_they_are(tmp_path):
     """Brackets are no markup, and what an output has no letter for does not stop it."""
     store = tmp_path / "st[red]ö[/z]"
-    told = toytip("versions", "--store", store, PYTHONIOENCODING="ascii")
+    told = run_toytip("versions", "--store", store, PYTHONIOENCODING="ascii")
     assert told.returncode == 0, told.stderr
     assert "st[red]?[/z]" in told.stdout
 
@@ -256,46 +256,48 @@ def test_a_narrow_terminal_cuts_nothing():
 
 
 def test_a_page_without_a_place_names_its_option(tmp_path, monkeypatch):
-    from toytip.pipeline.report import write
+    from toytip.pipeline.report import write_page
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"--to '' cannot be written: Is a directory"):
-        write("--to", "", "a page")
+        write_page("--to", "", "a page")
 
 
-def test_no_tags_are_said(tmp_path, here):
-    assert "no tags in" in here("tag", "--store", tmp_path).stdout
+def test_no_tags_are_said(tmp_path, invoke_cli):
+    assert "no tags in" in invoke_cli("tag", "--store", tmp_path).stdout
 
 
 def test_usage_is_code_2():
     for arguments in (("run", "--nonsense"), ("fly",), ("run", "--workers", "many")):
-        told = toytip(*arguments)
+        told = run_toytip(*arguments)
         assert told.returncode == 2
         assert "Traceback" not in told.stderr
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    told = toytip("run", "--source", tmp_path / "nothing", "--debug")
+    told = run_toytip("run", "--source", tmp_path / "nothing", "--debug")
     assert told.returncode == 1
     assert "Traceback" in told.stderr
     assert "SourceError" in told.stderr
 
 
 def test_settings_are_shown_with_secrets_masked(tmp_path):
-    told = toytip("config", "--json", "--source", "s3://key:secret@bucket/x", cwd=tmp_path, TOYTIP_ROUNDS="7")
+    told = run_toytip(
+        "config", "--json", "--source", "s3://key:secret@bucket/x", cwd=tmp_path, TOYTIP_ROUNDS="7"
+    )
     assert "secret" not in told.stdout
-    assert summary_of(told)["rounds"] == 7
-    assert "rounds = 300" in toytip("config").stdout
+    assert parse_summary(told)["rounds"] == 7
+    assert "rounds = 300" in run_toytip("config").stdout
 
 
 def test_versions_of_an_empty_store(tmp_path):
-    assert "no versions" in toytip("versions", "--store", tmp_path).stdout
-    assert summary_of(toytip("versions", "--store", tmp_path, "--json")) == {"versions": []}
+    assert "no versions" in run_toytip("versions", "--store", tmp_path).stdout
+    assert parse_summary(run_toytip("versions", "--store", tmp_path, "--json")) == {"versions": []}
 
 
 def test_synth_writes_months_anywhere(tmp_path):
-    told = summary_of(
-        toytip(
+    told = parse_summary(
+        run_toytip(
             "source",
             "synth",
             tmp_path / "x",
@@ -315,5 +317,5 @@ def test_synth_writes_months_anywhere(tmp_path):
 
 
 def test_the_version_is_told():
-    assert toytip("--version").stdout.startswith("toytip 0.")
-    assert os.linesep in toytip("--version").stdout
+    assert run_toytip("--version").stdout.startswith("toytip 0.")
+    assert os.linesep in run_toytip("--version").stdout

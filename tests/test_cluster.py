@@ -15,9 +15,9 @@ import distributed
 import pytest
 
 import toytip as package
-from tests.conftest import cluster_of, summary_of, toytip
-from toytip.cluster import certs, connect, definition, ranks, settled, standing
-from toytip.cluster.versions import enforced
+from tests.conftest import parse_summary, run_dask_cluster, run_toytip
+from toytip.cluster import apply_cluster_definition, certs, connect, load_definition, standing, training_ranks
+from toytip.cluster.versions import require_same
 from toytip.config import Settings
 from toytip.errors import ClusterError, ConfigError
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 def load(folder, monkeypatch, text="", **flags):
     monkeypatch.chdir(folder)
     (folder / "toytip.toml").write_text(text)
-    return settled(Settings.load(**flags))
+    return apply_cluster_definition(Settings.load(**flags))
 
 
 LAB = '[clusters.lab]\nkind = "ssh"\nhosts = ["10.0.0.1"]\nworkers = 8\n'
@@ -48,7 +48,7 @@ def test_what_goes_first(text, env, flag, workers, tmp_path, monkeypatch):
         monkeypatch.setenv("TOYTIP_WORKERS", env)
     settings = load(tmp_path, monkeypatch, text, cluster="slurm", workers=flag)
     assert settings.workers == workers
-    assert definition(settings).kind == "slurm"
+    assert load_definition(settings).kind == "slurm"
 
 
 def test_the_shipped_file_is_the_one_beside_the_docs():
@@ -58,7 +58,7 @@ def test_the_shipped_file_is_the_one_beside_the_docs():
 
 def test_a_cluster_of_ones_own(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, LAB, cluster="lab")
-    assert (definition(settings).hosts, settings.workers) == (("10.0.0.1",), 8)
+    assert (load_definition(settings).hosts, settings.workers) == (("10.0.0.1",), 8)
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,17 @@ def test_definitions_that_make_no_sense(text, flags, said, tmp_path, monkeypatch
 
 
 def test_a_missing_extra_is_one_line(monkeypatch):
-    from toytip.cluster.deploy import deploy
+    from toytip.cluster.deploy import deploy_cluster
 
     monkeypatch.setitem(sys.modules, "asyncssh", None)
     with pytest.raises(ClusterError, match=r"pip install 'toytip\[ssh\]'"):
-        deploy(Settings(cluster="ssh"))
+        deploy_cluster(Settings(cluster="ssh"))
 
 
 def test_certificates(tmp_path):
     from cryptography import x509
 
-    made = certs.make(tmp_path / "tls", ["10.0.0.1", "node.example"])
+    made = certs.create_certificates(tmp_path / "tls", ["10.0.0.1", "node.example"])
     assert [path.name for path in made] == [
         "ca.pem",
         "ca.key",
@@ -110,7 +110,7 @@ def test_certificates(tmp_path):
 
 @pytest.mark.parametrize("hosts", ["", " , ", "10.0.0.1:8786", "a,http://x", "ü", "10.0.0.256", "a b", "-a"])
 def test_hosts_that_are_none_are_refused_before_anything_is_written(hosts, tmp_path):
-    done = toytip("cluster", "certs", "--out", tmp_path / "tls", f"--hosts={hosts}")
+    done = run_toytip("cluster", "certs", "--out", tmp_path / "tls", f"--hosts={hosts}")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "error: --hosts " in done.stderr
     assert not (tmp_path / "tls").exists()
@@ -129,17 +129,17 @@ def test_hosts_that_are_none_are_refused_before_anything_is_written(hosts, tmp_p
     ],
 )
 def test_hosts_as_they_are_written(host, tmp_path):
-    assert certs.make(tmp_path, [host])
+    assert certs.create_certificates(tmp_path, [host])
 
 
 def test_certificates_are_renewed_by_the_same_authority_and_never_overwritten(tmp_path):
-    first = {path.name: path.read_bytes() for path in certs.make(tmp_path, ["a"])}
+    first = {path.name: path.read_bytes() for path in certs.create_certificates(tmp_path, ["a"])}
     with pytest.raises(ConfigError, match=r"node\.pem is there already"):
-        certs.make(tmp_path, ["a"])
+        certs.create_certificates(tmp_path, ["a"])
     for name in ("node", "client"):
         (tmp_path / f"{name}.pem").unlink()
         (tmp_path / f"{name}.key").unlink()
-    assert [path.name for path in certs.make(tmp_path, ["b"])] == [
+    assert [path.name for path in certs.create_certificates(tmp_path, ["b"])] == [
         "node.pem",
         "node.key",
         "client.pem",
@@ -151,7 +151,7 @@ def test_certificates_are_renewed_by_the_same_authority_and_never_overwritten(tm
         (tmp_path / f"{name}.pem").unlink()
         (tmp_path / f"{name}.key").unlink()
     with pytest.raises(ConfigError, match=r"ca\.pem is there already"):
-        certs.make(tmp_path, ["c"])
+        certs.create_certificates(tmp_path, ["c"])
 
 
 def pair(folder, name):
@@ -163,16 +163,16 @@ def test_a_cluster_that_stays_and_whom_it_refuses(synthetic, tmp_path, monkeypat
     """Up with TLS; a client without certificates and one of another authority are refused; a run, the doctor; down."""
     monkeypatch.setenv("TOYTIP_STATE", str(tmp_path / "state"))
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    certs.make(ours, ["127.0.0.1"])
-    certs.make(theirs, ["127.0.0.1"])
-    up = toytip("cluster", "up", "local", "--workers", 2, *pair(ours, "node"), "--json")
+    certs.create_certificates(ours, ["127.0.0.1"])
+    certs.create_certificates(theirs, ["127.0.0.1"])
+    up = run_toytip("cluster", "up", "local", "--workers", 2, *pair(ours, "node"), "--json")
     try:
-        address = summary_of(up)["address"]
+        address = parse_summary(up)["address"]
         assert address.startswith("tls://127.0.0.1:")
         state = tmp_path / "state" / "clusters" / "local.json"
         assert stat.S_IMODE(state.stat().st_mode) == 0o600
         assert stat.S_IMODE(state.parent.stat().st_mode) == 0o700
-        assert "is up already" in toytip("cluster", "up", "local").stderr
+        assert "is up already" in run_toytip("cluster", "up", "local").stderr
         run = ("run", "--source", synthetic, "--store", tmp_path / "store", "--rounds", 2, "--json")
         refused = [
             ("needs certificates", "--scheduler", address),
@@ -181,38 +181,38 @@ def test_a_cluster_that_stays_and_whom_it_refuses(synthetic, tmp_path, monkeypat
             ("is not encrypted", "--scheduler", address.replace("tls", "tcp"), *pair(ours, "client")),
         ]
         for said, *where in refused:
-            done = toytip(*run, *where)
+            done = run_toytip(*run, *where)
             assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
             assert said in done.stderr
         assert not (tmp_path / "store" / "dev").exists() or not any((tmp_path / "store").rglob("*.parquet"))
-        assert summary_of(toytip(*run, "--cluster", "local", *pair(ours, "client")))["workers"] == 2
-        told = toytip("cluster", "doctor", "local", "--source", synthetic, "--store", tmp_path / "store",
+        assert parse_summary(run_toytip(*run, "--cluster", "local", *pair(ours, "client")))["workers"] == 2
+        told = run_toytip("cluster", "doctor", "local", "--source", synthetic, "--store", tmp_path / "store",
                       *pair(ours, "client"), "--json")  # fmt: skip
-        checks = {check["name"]: check["ok"] for check in summary_of(told)["checks"]}
+        checks = {check["name"]: check["ok"] for check in parse_summary(told)["checks"]}
         names = ("workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard")
         assert checks == dict.fromkeys(names, True)
-        there = summary_of(toytip("cluster", "status", "local", *pair(ours, "client"), "--json"))
+        there = parse_summary(run_toytip("cluster", "status", "local", *pair(ours, "client"), "--json"))
         assert [len(there["workers"]), there["address"]] == [2, address]
     finally:
-        down = toytip("cluster", "down", "local", "--json")
-    assert summary_of(down)["ended"]
+        down = run_toytip("cluster", "down", "local", "--json")
+    assert parse_summary(down)["ended"]
     assert not state.exists()
-    assert not summary_of(toytip("cluster", "down", "local", "--json"))["ended"]
-    assert not summary_of(toytip("cluster", "status", "local", "--json"))["up"]
+    assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
+    assert not parse_summary(run_toytip("cluster", "status", "local", "--json"))["up"]
 
 
 def test_a_holder_that_is_gone_is_forgotten(tmp_path):
     settings = Settings(cluster="local", state=str(tmp_path))
-    standing.remember(settings, standing.Standing(
+    standing.save_record(settings, standing.ClusterRecord(
         name="local", kind="local", address="tcp://127.0.0.1:1", dashboard="", pid=1, started=0.0,
     ))  # fmt: skip
-    assert standing.standing_of(settings) is None
-    assert standing.starts_here(settings)
+    assert standing.find_record(settings) is None
+    assert standing.starts_local_workers(settings)
 
 
 @pytest.mark.parametrize("command", ["up", "down"])
 def test_what_others_started_is_theirs(command, tmp_path):
-    done = toytip("cluster", command, "existing", TOYTIP_STATE=str(tmp_path))
+    done = run_toytip("cluster", command, "existing", TOYTIP_STATE=str(tmp_path))
     assert done.returncode == 1
     assert "whoever started it at tcp://127.0.0.1:8786 ends it" in done.stderr
 
@@ -228,28 +228,28 @@ def test_workers_of_other_versions_and_places_that_are_not_shared(synthetic, tmp
         module.write("# changed\n")
     monkeypatch.chdir(ROOT)
     (tmp_path / "elsewhere").mkdir()
-    with cluster_of(tmp_path / "elsewhere", 1) as (address, _, add):
+    with run_dask_cluster(tmp_path / "elsewhere", 1) as (address, _, add):
         run = ("run", "--scheduler", address, "--rounds", 2, "--json")
 
-        done = toytip(*run, "--source", synthetic, "--store", "relative", cwd=tmp_path)
+        done = run_toytip(*run, "--source", synthetic, "--store", "relative", cwd=tmp_path)
         assert done.returncode == 1
         assert (
             "does not see what is written here; put it on a file system that all hosts mount" in done.stderr
         )
-        told = toytip("cluster", "doctor", "existing", "--source", synthetic, "--store", "relative", "--json",
+        told = run_toytip("cluster", "doctor", "existing", "--source", synthetic, "--store", "relative", "--json",
                       cwd=tmp_path, TOYTIP_CLUSTERS=json.dumps({"existing": {"scheduler": address}}))  # fmt: skip
         assert told.returncode == 1, told.stderr
         checks = {check["name"]: check["ok"] for check in json.loads(told.stdout)["checks"]}
         assert [name for name, ok in checks.items() if not ok] == ["store"]
 
-        with distributed.Client(address) as client, enforced(client):
+        with distributed.Client(address) as client, require_same(client):
             late = add(PYTHONPATH=str(other))
             late.wait(60)
             assert len(client.nthreads()) == 1, "one that comes late is refused, too"
 
-    with cluster_of(tmp_path / "elsewhere", 0) as (address, _, add):
+    with run_dask_cluster(tmp_path / "elsewhere", 0) as (address, _, add):
         add(PYTHONPATH=str(other))
-        done = toytip("run", "--scheduler", address, "--source", synthetic, "--store", tmp_path / "store")
+        done = run_toytip("run", "--scheduler", address, "--source", synthetic, "--store", tmp_path / "store")
         assert done.returncode == 1
         version = rf"{package.__version__} \(code [0-9a-f]{{8}}\)"
         assert re.search(
@@ -261,9 +261,9 @@ def test_workers_of_other_versions_and_places_that_are_not_shared(synthetic, tmp
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a worker files of its own")
 def test_a_source_that_a_worker_does_not_have(synthetic, tmp_path):
     hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs tmpfs {synthetic}; exec "$@"', "-")
-    with cluster_of(tmp_path, 0) as (address, _, add):
+    with run_dask_cluster(tmp_path, 0) as (address, _, add):
         add(within=hidden)
-        done = toytip("run", "--scheduler", address, "--source", synthetic, "--store", tmp_path / "store")
+        done = run_toytip("run", "--scheduler", address, "--source", synthetic, "--store", tmp_path / "store")
     assert (done.returncode, done.stderr.count("error:")) == (1, 1)
     assert re.search(
         r"worker tcp://\S+ cannot read \S+2020-01.parquet: No such file or directory; put the", done.stderr
@@ -274,19 +274,19 @@ def test_a_source_that_a_worker_does_not_have(synthetic, tmp_path):
 def test_an_elastic_run_gives_the_same_model(synthetic, tmp_path):
     run = ("run", "--source", synthetic, "--rounds", 5, "--partition-rows", 500, "--json")
     sizes = [("--workers", 2), ("--adapt", "1:3")]
-    summaries = [summary_of(toytip(*run, *size, "--store", tmp_path / size[0])) for size in sizes]
+    summaries = [parse_summary(run_toytip(*run, *size, "--store", tmp_path / size[0])) for size in sizes]
     models = [(Path(s["model"]["path"]) / "model.ubj").read_bytes() for s in summaries]
     assert models[0] == models[1]
     assert summaries[0]["metrics"] == summaries[1]["metrics"]
 
 
 def test_only_workers_that_announce_it_train(tmp_path):
-    with cluster_of(tmp_path, 1) as (address, _, add), distributed.Client(address) as client:
+    with run_dask_cluster(tmp_path, 1) as (address, _, add), distributed.Client(address) as client:
         client.wait_for_workers(1, timeout=30)
-        assert len(ranks(client)) == 1, "where none does, all may"
+        assert len(training_ranks(client)) == 1, "where none does, all may"
         add("--resources", "TRAIN=1")
         client.wait_for_workers(2, timeout=30)
-        (chosen,) = ranks(client)
+        (chosen,) = training_ranks(client)
         assert client.scheduler_info()["workers"][chosen.address]["resources"] == {"TRAIN": 1}
 
 
@@ -296,7 +296,7 @@ def test_a_dashboard_port_that_is_taken_is_no_trouble(monkeypatch, taken):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))  # a port of our own: the usual one may be somebody else's
         usual = other.getsockname()[1]
-        monkeypatch.setattr("toytip.cluster.local.USUAL_PORT", usual)
+        monkeypatch.setattr("toytip.cluster.local.DEFAULT_DASHBOARD_PORT", usual)
         if taken:
             other.listen()
         else:

@@ -14,24 +14,24 @@ import yaml
 
 import toytip
 from tests.deployment import (
-    CLUSTER,
-    COMPOSE,
+    CLUSTER_DIR,
+    COMPOSE_FILE,
     ROOT,
     dask_faults,
-    manifests,
+    load_manifests,
     pod_faults,
-    pods,
+    pod_specs,
     schema_faults,
     secret_faults,
     service_faults,
 )
 
-MANIFESTS = manifests()
+MANIFESTS = load_manifests()
 DOCUMENTS = {
     f"{file}:{d['kind']}/{d['metadata']['name']}": d for file, found in MANIFESTS.items() for d in found
 }
-SERVICES = yaml.safe_load(COMPOSE.read_text())["services"]
-DOCKERFILE = CLUSTER / "compose" / "Dockerfile"
+SERVICES = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+DOCKERFILE = CLUSTER_DIR / "compose" / "Dockerfile"
 
 
 def changed(document, path, value):
@@ -49,7 +49,7 @@ def changed(document, path, value):
 
 
 def _text(pattern):
-    return "\n".join(file.read_text() for file in sorted(CLUSTER.glob(pattern)))
+    return "\n".join(file.read_text() for file in sorted(CLUSTER_DIR.glob(pattern)))
 
 
 # Kubernetes
@@ -91,7 +91,7 @@ def test_a_mistake_in_a_manifest_is_seen(name, path, value):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_pod_has_no_right_that_it_does_not_need(name):
-    assert [fault for pod in pods(DOCUMENTS[name]) for fault in pod_faults(pod)] == []
+    assert [fault for pod in pod_specs(DOCUMENTS[name]) for fault in pod_faults(pod)] == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_right_too_many_is_seen(path, value, fault):
 
 
 def test_all_pods_are_found():
-    assert sum(1 for d in DOCUMENTS.values() for _ in pods(d)) == 4
+    assert sum(1 for d in DOCUMENTS.values() for _ in pod_specs(d)) == 4
 
 
 def test_secrets_are_named_and_stand_nowhere():
@@ -132,7 +132,7 @@ def test_secrets_are_named_and_stand_nowhere():
             assert secret_faults(document["data"]) == []
     named = set(re.findall(r"(?:secretName|secretRef: \{ name): ([a-z0-9-]+)", _text("kubernetes/*.yaml")))
     assert named == {"toytip-node", "toytip-client", "toytip-s3"}
-    readme = (CLUSTER / "kubernetes" / "README.md").read_text()
+    readme = (CLUSTER_DIR / "kubernetes" / "README.md").read_text()
     assert all(f"create secret generic {name} " in readme for name in named)
 
 
@@ -143,10 +143,10 @@ def test_every_thing_that_a_manifest_names_is_there():
     assert set(re.findall(r"configMapRef: \{ name: ([a-z-]+)", text)) == maps
     assert set(re.findall(r"cluster-name: ([a-z-]+)", text)) == {"toytip"}
     assert {d["metadata"].get("namespace", d["metadata"]["name"]) for d in DOCUMENTS.values()} == {"toytip"}
-    images = {c["image"] for d in DOCUMENTS.values() for pod in pods(d) for c in pod["containers"]}
+    images = {c["image"] for d in DOCUMENTS.values() for pod in pod_specs(d) for c in pod["containers"]}
     assert {image.rpartition(":")[2] for image in images} == {toytip.__version__}
     assert len(images) == 1
-    for pod in (pod for d in DOCUMENTS.values() for pod in pods(d)):
+    for pod in (pod for d in DOCUMENTS.values() for pod in pod_specs(d)):
         for container in pod["containers"]:
             mounted = {mount["name"] for mount in container["volumeMounts"]}
             assert mounted == {volume["name"] for volume in pod["volumes"]}
@@ -196,13 +196,13 @@ def test_a_service_with_a_right_too_many_is_seen(path, value, fault):
 
 def test_the_example_of_an_environment_has_what_compose_asks_for():
     """Each name once, with compose's own default; and no credential."""
-    asked = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE.read_text()))
-    lines = (COMPOSE.parent / ".env.example").read_text().splitlines()
+    asked = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE_FILE.read_text()))
+    lines = (COMPOSE_FILE.parent / ".env.example").read_text().splitlines()
     told = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     keys = {name: told.pop(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     assert told == asked
     assert set(keys.values()) == {""}
-    bare = re.findall(r"\$\{?([A-Z_]+)(?!:-)[\s}/\"']", COMPOSE.read_text())
+    bare = re.findall(r"\$\{?([A-Z_]+)(?!:-)[\s}/\"']", COMPOSE_FILE.read_text())
     assert bare == [], "every variable has a default"
 
 
@@ -262,7 +262,7 @@ def _commands():
     for name, service in SERVICES.items():
         yield f"compose {name}", service.get("entrypoint", []), service.get("command", [])
     for name, document in DOCUMENTS.items():
-        for pod in pods(document):
+        for pod in pod_specs(document):
             for container in pod["containers"]:
                 yield name, container["command"], container.get("args", [])
     (start,) = re.findall(r"^ExecStart=(.*)$", _text("ssh/*.service"), re.MULTILINE)
@@ -285,14 +285,14 @@ def test_toytip_takes_every_flag_of_the_job():
 
     from toytip.cli import app
 
-    (pod,) = pods(DOCUMENTS["run.yaml:Job/toytip-run"])
+    (pod,) = pod_specs(DOCUMENTS["run.yaml:Job/toytip-run"])
     words = [*pod["containers"][0]["command"], *pod["containers"][0]["args"]]
     assert words[:2] == ["toytip", "run"]
     get_command(app).commands["run"].make_context("run", words[2:])
 
 
 def test_no_file_holds_a_key():
-    for file in CLUSTER.rglob("*"):
+    for file in CLUSTER_DIR.rglob("*"):
         if file.is_file() and file.name != ".env" and "certs" not in file.parts:
             text = file.read_text()
             assert "PRIVATE KEY-----" not in text, file
@@ -381,7 +381,7 @@ def pins(file):
 
 
 def test_mlflows_server_has_the_versions_that_everything_has():
-    server, ours = pins(COMPOSE.with_name("mlflow.txt")), pins(ROOT / "constraints.txt")
+    server, ours = pins(COMPOSE_FILE.with_name("mlflow.txt")), pins(ROOT / "constraints.txt")
     assert {name for name in server.keys() & ours.keys() if server[name] != ours[name]} == {"pyarrow"}
     assert server["mlflow"] == server["mlflow-skinny"] == ours["mlflow-skinny"]
 
@@ -407,6 +407,6 @@ def test_systemd_takes_the_unit(tmp_path):
 
 
 def test_the_example_of_hosts_is_a_table_of_toytip_toml():
-    (cluster,) = tomllib.loads((CLUSTER / "ssh" / "hosts.example.toml").read_text())["clusters"].values()
+    (cluster,) = tomllib.loads((CLUSTER_DIR / "ssh" / "hosts.example.toml").read_text())["clusters"].values()
     assert cluster["kind"] == "ssh"
     assert len(cluster["hosts"]) == len(set(cluster["hosts"])) == 3

@@ -8,11 +8,11 @@ from tests.conftest import raw_table
 from toytip.errors import SchemaError
 from toytip.schema import TRIPS, trip_id_base
 from toytip.stages.conform import conform
-from toytip.values import Month, MonthPart
+from toytip.values import Month, SourcePartition
 
 
-def part(rows: int, start: int = 0, taxi: str = "yellow") -> MonthPart:
-    return MonthPart(
+def part(rows: int, start: int = 0, taxi: str = "yellow") -> SourcePartition:
+    return SourcePartition(
         taxi=taxi, month=Month(2023, 1), uri="f.parquet", start=start, stop=start + rows, number=0
     )
 

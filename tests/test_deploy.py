@@ -20,9 +20,9 @@ import pytest
 
 import toytip
 from tests import containers
-from tests.conftest import summary_of
-from tests.deployment import COMPOSE, ROOT, service_faults
-from tests.system import lacking
+from tests.conftest import parse_summary
+from tests.deployment import COMPOSE_FILE, ROOT, service_faults
+from tests.system import missing_requirements
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
 # Made once, kept beside the virtual environment's own files, and gone with `make clean`.
@@ -98,8 +98,8 @@ def project(tmp_path):
     """A copy of the compose file where it stands in the repository, with an environment that is filled in."""
     folder = tmp_path / "cluster" / "compose"
     folder.mkdir(parents=True)
-    shutil.copy(COMPOSE, folder)
-    example = COMPOSE.with_name(".env.example").read_text()
+    shutil.copy(COMPOSE_FILE, folder)
+    example = COMPOSE_FILE.with_name(".env.example").read_text()
     for name, value in KEYS.items():
         example = example.replace(f"{name}=\n", f"{name}={value}\n")
     (folder / ".env").write_text(example)
@@ -159,16 +159,16 @@ def builder(tmp_path_factory):
 
     With TOYTIP_TEST_IMAGES the storage is kept in that folder, and the next run builds what has changed.
     """
-    if why := lacking("images", "hosts"):
+    if why := missing_requirements("images", "hosts"):
         pytest.skip(why)
     kept = os.environ.get("TOYTIP_TEST_IMAGES")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("images")
     folder.mkdir(parents=True, exist_ok=True)
-    made = containers.Builder(folder)
-    made.base("localhost/base:test")
+    made = containers.ImageBuilder(folder)
+    made.make_base_image("localhost/base:test")
     yield made
     if not kept:
-        made.end()
+        made.remove_all()
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def images(builder):
     figures = {}
     for target in ("toytip", "store", "mlflow"):
         start = time.monotonic()
-        name = builder.build(COMPOSE.with_name("Dockerfile"), ROOT, "localhost/base:test", target)
+        name = builder.build(COMPOSE_FILE.with_name("Dockerfile"), ROOT, "localhost/base:test", target)
         (told,) = json.loads(builder("images", "--json", name))
         figures[target] = (round(time.monotonic() - start), told["size"])
     return figures
@@ -193,13 +193,13 @@ def machines(builder, images, tmp_path_factory):
     tag = f"tt{os.getpid()}"
     with contextlib.ExitStack() as stack:
         spaces = {name: f"{tag}-{name}" for name in places}
-        addresses = stack.enter_context(containers.network(list(spaces.values()), tag))
+        addresses = stack.enter_context(containers.create_network(list(spaces.values()), tag))
         file = tmp_path_factory.mktemp("etc") / "hosts"
         lines = ["127.0.0.1 localhost", *(f"{addresses[spaces[n]]} {n}" for n in places)]
         file.write_text("\n".join(lines) + "\n")
         made = {}
         for name, target in places.items():
-            made[name] = containers.Host(
+            made[name] = containers.ContainerHost(
                 builder, f"localhost/{target}:test", spaces[name], addresses[spaces[name]], file
             )
             stack.callback(builder, "rm", made[name].container)
@@ -235,7 +235,7 @@ def test_an_image_runs_toytip_as_nobody(images, machines, request):
         "-c",
         "TOYTIP_SYNTH_ROWS=2000 TOYTIP_GATE=off toytip run --workers 2 --rounds 5 --json --store /scratch/alone",
     )
-    told = summary_of(done)
+    told = parse_summary(done)
     assert told["rows"]["read"] == told["rows"]["kept"] + told["rows"]["rejected"] == 24_000
     tell(request, f"toytip run of 12 x 2,000 trips in the image: {time.monotonic() - start:.1f} s")
 
@@ -307,7 +307,7 @@ ENTRYPOINTS = {
     target: words.replace('"', "").split(", ")
     for target, words in re.findall(
         r"^FROM slim AS (\w+)$.*?^ENTRYPOINT \[(.*?)\]$",
-        COMPOSE.with_name("Dockerfile").read_text(),
+        COMPOSE_FILE.with_name("Dockerfile").read_text(),
         re.MULTILINE | re.DOTALL,
     )
 }
@@ -334,7 +334,7 @@ def test_the_services_of_compose_do_a_run_together(machines, services, synthetic
     start = time.monotonic()
     done = client.run("toytip", "run", "--source", "/data", "--rounds", "5", "--gate", "on", "--json")
     tell(request, f"toytip run of 4 x 2,000 trips through them: {time.monotonic() - start:.1f} s")
-    told = summary_of(done)
+    told = parse_summary(done)
     assert told["workers"] == 2
     assert told["store"] == "s3://toytip/store"
     assert (

@@ -10,8 +10,8 @@ import pytest
 
 from tests import daemons
 from tests import hosts as of
-from tests.conftest import summary_of, toytip
-from tests.system import lacking
+from tests.conftest import parse_summary, run_toytip
+from tests.system import missing_requirements
 
 pytestmark = pytest.mark.hosts
 OPTIONS = ("--rounds", 5, "--partition-rows", 500, "--json")
@@ -21,7 +21,7 @@ OPTIONS = ("--rounds", 5, "--partition-rows", 500, "--json")
 def booster(synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("here")
     return booster_of(
-        summary_of(toytip("run", "--source", synthetic, "--store", store, "--workers", 2, *OPTIONS))
+        parse_summary(run_toytip("run", "--source", synthetic, "--store", store, "--workers", 2, *OPTIONS))
     )
 
 
@@ -36,7 +36,7 @@ def lab(tmp_path, monkeypatch):
 
     def define(**definition):
         if not (tmp_path / "tls").exists():
-            done = toytip("cluster", "certs", "--out", tmp_path / "tls")
+            done = run_toytip("cluster", "certs", "--out", tmp_path / "tls")
             assert done.returncode == 0, done.stderr
         tls = {"tls_ca_file": "ca.pem", "tls_cert": "node.pem", "tls_key": "node.key"}
         files = {name: str(tmp_path / "tls" / file) for name, file in tls.items()}
@@ -54,41 +54,41 @@ def free_port():
 def check(synthetic, folder, booster, **env):
     """Run on a cluster that ends with the run; then on one that stays, which the doctor looks at; then on elastic ones."""
     where = ("--source", synthetic, "--store", folder / "store", "--cluster", "lab")
-    summary = summary_of(toytip("run", *where, *OPTIONS, **env))
+    summary = parse_summary(run_toytip("run", *where, *OPTIONS, **env))
     assert summary["workers"] == 2
     assert booster_of(summary) == booster
-    assert not summary_of(toytip("cluster", "status", "lab", "--json", **env))["up"]
+    assert not parse_summary(run_toytip("cluster", "status", "lab", "--json", **env))["up"]
 
-    up = summary_of(toytip("cluster", "up", "lab", "--json", **env))
+    up = parse_summary(run_toytip("cluster", "up", "lab", "--json", **env))
     assert up["address"].startswith("tls://")
     try:
-        told = toytip("cluster", "doctor", "lab", *where[:4], "--json", **env)
+        told = run_toytip("cluster", "doctor", "lab", *where[:4], "--json", **env)
         assert [c for c in json.loads(told.stdout)["checks"] if not c["ok"]] == [], told.stderr
-        again = summary_of(toytip("run", *where, "--fresh", *OPTIONS, **env))
+        again = parse_summary(run_toytip("run", *where, "--fresh", *OPTIONS, **env))
         assert booster_of(again) == booster
     finally:
-        assert summary_of(toytip("cluster", "down", "lab", "--json", **env))["ended"]
+        assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["ended"]
 
 
 def check_elastic(synthetic, folder, booster, **env):
     """The same on a cluster that grows for a run and ends with it, and on one that stays, known by its address alone."""
     data = ("--source", synthetic, "--store", folder / "store", "--fresh")
-    own = summary_of(toytip("run", *data, "--cluster", "lab", "--adapt", "1:2", *OPTIONS, **env))
+    own = parse_summary(run_toytip("run", *data, "--cluster", "lab", "--adapt", "1:2", *OPTIONS, **env))
     assert booster_of(own) == booster
-    up = summary_of(toytip("cluster", "up", "lab", "--adapt", "1:2", "--json", **env))
+    up = parse_summary(run_toytip("cluster", "up", "lab", "--adapt", "1:2", "--json", **env))
     pair = [f"--tls-{name}={folder / 'tls' / file}" for name, file in
             [("ca-file", "ca.pem"), ("cert", "client.pem"), ("key", "client.key")]]  # fmt: skip
     try:
-        found = summary_of(toytip("run", *data, "--scheduler", up["address"], *pair, *OPTIONS, **env))
+        found = parse_summary(run_toytip("run", *data, "--scheduler", up["address"], *pair, *OPTIONS, **env))
         assert booster_of(found) == booster
     finally:
-        assert summary_of(toytip("cluster", "down", "lab", "--json", **env))["ended"]
+        assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["ended"]
 
 
-@pytest.mark.skipif(bool(lacking("ssh")), reason=lacking("ssh"))
+@pytest.mark.skipif(bool(missing_requirements("ssh")), reason=missing_requirements("ssh"))
 def test_ssh(synthetic, tmp_path, booster, lab):
     port = free_port()
-    daemons.keys(tmp_path)
+    daemons.make_ssh_keys(tmp_path)
     loopback = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     connect = {
         "port": port, "username": "root", "client_keys": [str(tmp_path / "user")],
@@ -103,11 +103,13 @@ def test_ssh(synthetic, tmp_path, booster, lab):
         options=options,
     )
     env = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    with daemons.sshd(tmp_path, "127.0.0.1", port, env):
+    with daemons.run_sshd(tmp_path, "127.0.0.1", port, env):
         check(synthetic, tmp_path, booster)
 
 
-@pytest.mark.skipif(bool(lacking("hosts", "slurm")), reason=lacking("hosts", "slurm"))
+@pytest.mark.skipif(
+    bool(missing_requirements("hosts", "slurm")), reason=missing_requirements("hosts", "slurm")
+)
 def test_slurm(synthetic, tmp_path, booster, lab):
     """On a host of its own: Slurm wants an address that is no loopback."""
     options = {
@@ -117,10 +119,14 @@ def test_slurm(synthetic, tmp_path, booster, lab):
     }  # fmt: skip
     lab(kind="slurm", workers=2, threads_per_worker=1, memory_limit="1500MB", options=options)
     (tmp_path / "hosts").mkdir()
-    with of.built(tmp_path / "hosts") as hosts, of.inside(hosts, "client"), daemons.slurm(tmp_path) as env:
+    with (
+        of.build_hosts(tmp_path / "hosts") as hosts,
+        of.enter_host(hosts, "client"),
+        daemons.run_slurm(tmp_path) as env,
+    ):
         check(synthetic, tmp_path, booster, **env)
         check_elastic(synthetic, tmp_path, booster, **env)
         lab(kind="slurm", memory_limit="1500MB", options={**options, "queue": "nowhere"})
-        refused = toytip("cluster", "up", "lab", **env)
+        refused = run_toytip("cluster", "up", "lab", **env)
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
         assert "no job could be submitted: sbatch: error: Batch job submission failed" in refused.stderr

@@ -14,9 +14,9 @@ from typer.main import get_command
 
 import toytip as package
 from tests import recipes
-from tests.conftest import manifest_of, part_of, summary_of, toytip, write_months
+from tests.conftest import make_manifest, make_part_record, parse_summary, run_toytip, write_months
 from toytip.cli import app
-from toytip.synth import Synth, generate
+from toytip.synth import SyntheticSpec, generate_month
 from toytip.values import parse_months
 
 ROOT = Path(__file__).parents[1]
@@ -115,10 +115,10 @@ def test_what_extending_says_is_applied_and_runs(tmp_path):
     import duckdb
 
     page = (ROOT / "docs" / "extending.md").read_text()
-    recipes.apply(page, Path(package.__file__).parent, tmp_path)
+    recipes.apply_blocks(page, Path(package.__file__).parent, tmp_path)
     (definition,) = fenced("docs/extending.md", "toml")
     (tmp_path / "toytip.toml").write_text(definition)
-    told = summary_of(toytip(
+    told = parse_summary(run_toytip(
         "run", "--cluster", "small", "--rounds", 3, "--json", cwd=tmp_path, TOYTIP_SYNTH_ROWS="1000",
         TOYTIP_MONTHS="2020-01:2020-03", PYTHONPATH=str(tmp_path),
     ))  # fmt: skip
@@ -136,7 +136,7 @@ def test_what_extending_says_is_applied_and_runs(tmp_path):
 
 def test_every_block_of_extending_is_applied():
     page = (ROOT / "docs" / "extending.md").read_text()
-    assert len(recipes.blocks(page)) == len(re.findall(r"```(?:python|diff)", page)) > 10
+    assert len(recipes.find_blocks(page)) == len(re.findall(r"```(?:python|diff)", page)) > 10
 
 
 @pytest.fixture
@@ -146,14 +146,16 @@ def three_trips(tmp_path, monkeypatch):
     from toytip.store import Store
 
     store = Store(str(tmp_path / "toytip-store"), "dev")
-    with store.making("v1"):
+    with store.write_version("v1"):
         predictions = (
             PREDICTIONS.empty()
             .reindex(range(3))
             .assign(**{c.name: {"str": "x", "bool": True}.get(c.dtype, 1) for c in PREDICTIONS.columns})
         )
-        record = store.write(PREDICTIONS, "v1", part_of(), predictions.astype(PREDICTIONS.dtypes))
-        store.publish(manifest_of([record], "v1", table="predictions"))
+        record = store.write_data_file(
+            PREDICTIONS, "v1", make_part_record(), predictions.astype(PREDICTIONS.dtypes)
+        )
+        store.publish(make_manifest([record], "v1", table="predictions"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -188,7 +190,7 @@ def test_the_examples_of_reading_run(three_trips, page):
 def test_the_examples_in_python_run(tmp_path):
     """README's and the tour's, one after the other, on few trips."""
     for month in parse_months("2023-01:2023-12"):
-        trips = generate(month, Synth(rows=400))
+        trips = generate_month(month, SyntheticSpec(rows_per_month=400))
         names = [name.replace("tpep", "lpep") for name in trips.column_names]
         write_months(tmp_path / "data" / "green-2023", {str(month): trips.rename_columns(names)}, "green")
     script = "\n".join(fenced("README.md", "python") + fenced("docs/api.md", "python"))

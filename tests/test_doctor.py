@@ -7,7 +7,7 @@ import signal
 import distributed
 import pytest
 
-from tests.conftest import cluster_of, toytip
+from tests.conftest import run_dask_cluster, run_toytip
 
 pytestmark = pytest.mark.cluster
 NAMES = ["workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard"]
@@ -15,7 +15,7 @@ NAMES = ["workers", "versions", "source", "store", "memory", "scratch", "clocks"
 
 def examined(address, folder):
     clusters = json.dumps({"existing": {"scheduler": address}})
-    done = toytip(
+    done = run_toytip(
         "cluster", "doctor", "existing", "--store", folder / "store", "--json", TOYTIP_CLUSTERS=clusters
     )
     assert (done.returncode, done.stderr) == (1, "")
@@ -33,7 +33,7 @@ def test_a_worker_whose_toytip_is_none(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "toytip.py").write_text("")
-    with cluster_of(tmp_path, 0) as (address, _, add):
+    with run_dask_cluster(tmp_path, 0) as (address, _, add):
         add(PYTHONPATH=str(other))
         checks = examined(address, tmp_path)
     assert bad(checks) == ["versions", "source", "store", "memory", "scratch", "clocks"]
@@ -42,7 +42,7 @@ def test_a_worker_whose_toytip_is_none(tmp_path):
 
 
 def test_a_frozen_worker_is_named(tmp_path):
-    with cluster_of(tmp_path, 1) as (address, _, add), distributed.Client(address) as client:
+    with run_dask_cluster(tmp_path, 1) as (address, _, add), distributed.Client(address) as client:
         client.wait_for_workers(1, timeout=60)
         frozen = add("--no-nanny")
         client.wait_for_workers(2, timeout=60)
@@ -59,7 +59,7 @@ def test_a_frozen_worker_is_named(tmp_path):
 
 def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
     (tmp_path / "store").write_text("a file, where a folder should be")
-    with cluster_of(tmp_path, 1) as (address, _, _):
+    with run_dask_cluster(tmp_path, 1) as (address, _, _):
         checks = examined(address, tmp_path)
     assert bad(checks) == ["store"]
     assert "cannot be written" in checks["store"]["said"]

@@ -10,7 +10,7 @@ import dask
 import distributed
 import pytest
 
-from tests.conftest import summary_of, toytip
+from tests.conftest import parse_summary, run_toytip
 from toytip import cluster, flow
 from toytip.cluster import elastic
 from toytip.config import Settings
@@ -30,7 +30,7 @@ with cluster.connect(Settings(scheduler=sys.argv[1])) as client, cluster.fixed(c
 
 @pytest.fixture
 def holder():
-    cluster.warm("forkserver")
+    cluster.prestart_forkserver("forkserver")
     with dask.config.set({"distributed.adaptive.interval": "50ms"}), cluster.connect(ELASTIC) as client:
         yield client
 
@@ -48,7 +48,7 @@ def another(address):
 
 
 def workers(client):
-    return len(cluster.workers_of(client))
+    return len(cluster.workers_by_address(client))
 
 
 def shrinks(client):
@@ -68,7 +68,7 @@ def stays(client):
 @pytest.mark.cluster
 def test_all_that_there_can_be_while_it_trains(holder):
     assert workers(holder) < 3
-    with elastic.fixed(holder):
+    with elastic.hold_size(holder):
         stays(holder)
     shrinks(holder)
 
@@ -77,7 +77,7 @@ def test_all_that_there_can_be_while_it_trains(holder):
 def test_as_long_as_any_run_trains(holder):
     with another(holder.scheduler.address) as other:
         assert workers(holder) == 3
-        with elastic.fixed(holder):
+        with elastic.hold_size(holder):
             other.communicate("")
             assert other.returncode == 0
             stays(holder)
@@ -97,17 +97,17 @@ def test_a_client_that_has_gone_cannot_take_hold(holder):
     with distributed.Client(holder.scheduler.address, set_as_default=False) as other:
         gone = other.id
     holder.sync(holder.scheduler.toytip_hold, token="late", client=gone, wanted=True)  # noqa: S106 - no password
-    with elastic.fixed(holder):
+    with elastic.hold_size(holder):
         pass
     shrinks(holder)
 
 
 @pytest.mark.cluster
 def test_who_goes_while_all_are_asked_is_left_out(monkeypatch):
-    cluster.warm("forkserver")
-    monkeypatch.setattr("toytip.reach.bytes_read", _seven)
+    cluster.prestart_forkserver("forkserver")
+    monkeypatch.setattr("toytip.reach.source_bytes_read", _seven)
     with cluster.connect(Settings(workers=2, threads_per_worker=1)) as client:
-        assert flow.bytes_read(client) == 7 + 7, "of the worker that stays, and of this process"
+        assert flow.worker_bytes_read(client) == 7 + 7, "of the worker that stays, and of this process"
 
 
 def _seven(dask_worker=None):
@@ -119,7 +119,7 @@ def _seven(dask_worker=None):
 @pytest.mark.parametrize("adapt", ["3:1", "0:2", "1:99999", "0:0"])
 def test_bounds_that_make_no_sense(adapt):
     with pytest.raises(ConfigError, match="MIN:MAX, two numbers from 1 to 512"):
-        cluster.settled(Settings(adapt=adapt))
+        cluster.apply_cluster_definition(Settings(adapt=adapt))
 
 
 @pytest.mark.hosts
@@ -127,4 +127,4 @@ def test_an_elastic_run_whose_most_are_many(synthetic, tmp_path):
     """Workers come and go from its first moment on."""
     run = ("run", "--source", synthetic, "--store", tmp_path, "--rounds", 2, "--adapt", "1:4", "--json")
     env = {"DASK_DISTRIBUTED__ADAPTIVE__INTERVAL": "20ms", "DASK_DISTRIBUTED__ADAPTIVE__WAIT_COUNT": "1"}
-    summary_of(toytip(*run, "--threads-per-worker", 1, "--memory-limit", "2GB", **env))
+    parse_summary(run_toytip(*run, "--threads-per-worker", 1, "--memory-limit", "2GB", **env))

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from examples.execute import NOTEBOOKS, digest, execute
-from tests.conftest import REAL
+from tests.conftest import REAL_DATA_DIR
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def test_it_runs_and_says_of_real_trips_what_is_committed(path, monkeypatch):
     """On few synthetic trips, and the real ones where they are there; the cells assert what they say."""
     monkeypatch.setenv("TOYTIP_EXAMPLE_ROWS", "6000")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    source = REAL / "yellow-sample-2020"
+    source = REAL_DATA_DIR / "yellow-sample-2020"
     if source.is_dir():
         monkeypatch.setenv("TOYTIP_EXAMPLE_SOURCE", str(source))
     else:

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from tests import moments, weed
-from tests.conftest import cluster_of, started, summary_of, toytip, wait_for
-from tests.undisturbed import TALLY, check_nothing_half, count_rows
-from toytip.s3 import Bucket, has_credentials, s3
+from tests.conftest import parse_summary, run_dask_cluster, run_toytip, start_toytip, wait_for_message
+from tests.undisturbed import ROW_DIFFERENCES, check_complete, check_same_results
+from toytip.s3 import S3FileIO, has_credentials, s3_filesystem
 from toytip.store import Store
-from toytip.values import Access
+from toytip.values import StorageOptions
 
 pytestmark = pytest.mark.faults
 OPTIONS = ("--rounds", 30, "--max-depth", 4, "--workers", 2, "--partition-rows", 500, "--explain", "--json")
@@ -39,12 +39,12 @@ REMOTE = [(stage, d) for stage in STAGES for d in (0.0, 0.5)]
 def calm(synthetic, tmp_path_factory):
     """The store of an undisturbed run, and its summary."""
     root = tmp_path_factory.mktemp("calm")
-    return root, summary_of(toytip("run", "--source", synthetic, "--store", root, *OPTIONS))
+    return root, parse_summary(run_toytip("run", "--source", synthetic, "--store", root, *OPTIONS))
 
 
 def strike(victim, run, moment, delay):
     """Kill the driver, or one of its workers, so long after it said something."""
-    wait_for(run, moment)
+    wait_for_message(run, moment)
     time.sleep(delay)
     if victim == "driver":
         run.kill()
@@ -60,70 +60,75 @@ def test_the_driver_is_killed(number, moment, delay, synthetic, calm, tmp_path):
     """Every other time the run is made again under the version of the one that was killed."""
     name = ("--version", "vkilled")
     command = ("run", "--source", synthetic, "--store", tmp_path, *OPTIONS)
-    with started(*command, *name) as run:
+    with start_toytip(*command, *name) as run:
         family = psutil.Process(run.pid).children(recursive=True)
         strike("driver", run, moment, delay)
         _, alive = psutil.wait_procs(family, timeout=30)
         assert not alive, "its workers end by themselves"
-    TALLY["driver killed"] += 1
+    ROW_DIFFERENCES["driver killed"] += 1
     store = Store(str(tmp_path), "dev")
-    check_nothing_half(store, calm)
-    whole = store.published("predictions", "vkilled") is not None
-    again = toytip(*command, *(name if number % 2 and not whole else ()))
-    summary = summary_of(again)
+    check_complete(store, calm)
+    whole = store.get_manifest("predictions", "vkilled") is not None
+    again = run_toytip(*command, *(name if number % 2 and not whole else ()))
+    summary = parse_summary(again)
     taken = "taken over" in again.stderr or "is reused" in again.stderr
     assert taken or moment in ("dashboard", "featurize:"), again.stderr
-    TALLY["went on from whole parts"] += taken
-    count_rows(store, summary, calm)
-    check_nothing_half(store, calm)
-    TALLY["survived"] += 1
+    ROW_DIFFERENCES["went on from whole parts"] += taken
+    check_same_results(store, summary, calm)
+    check_complete(store, calm)
+    ROW_DIFFERENCES["survived"] += 1
 
 
 @pytest.mark.parametrize(("moment", "delay"), WORKER)
 def test_a_worker_is_killed(moment, delay, synthetic, calm, tmp_path):
-    with started("run", "--source", synthetic, "--store", tmp_path, *OPTIONS) as run:
+    with start_toytip("run", "--source", synthetic, "--store", tmp_path, *OPTIONS) as run:
         strike("worker", run, moment, delay)
         out, said = run.communicate(timeout=200)
         assert run.returncode == 0, said
-    TALLY["worker killed"] += 1
+    ROW_DIFFERENCES["worker killed"] += 1
     store = Store(str(tmp_path), "dev")
-    count_rows(store, json.loads(out), calm)
-    check_nothing_half(store, calm)
+    check_same_results(store, json.loads(out), calm)
+    check_complete(store, calm)
     assert not list((tmp_path / "dev" / "_staging").iterdir())
-    TALLY["survived"] += 1
+    ROW_DIFFERENCES["survived"] += 1
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, synthetic):
-    with weed.running(tmp_path_factory.mktemp("weed")) as running, pytest.MonkeyPatch.context() as patch:
+    with (
+        weed.run_s3_server(tmp_path_factory.mktemp("weed")) as running,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in running.env().items():
             patch.setenv(name, value)
         has_credentials.cache_clear()
-        s3.cache_clear()
-        bucket = Bucket(f"s3://{weed.PRIVATE}/in", Access(running.endpoint))
+        s3_filesystem.cache_clear()
+        bucket = S3FileIO(f"s3://{weed.PRIVATE_BUCKET}/in", StorageOptions(running.endpoint))
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())
         yield running
     has_credentials.cache_clear()
-    s3.cache_clear()
+    s3_filesystem.cache_clear()
 
 
 @pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(REMOTE)])
 def test_a_run_on_an_object_store_is_killed(number, moment, delay, server, calm):
-    root = f"s3://{weed.PRIVATE}/killed-{number}"
-    command = ("run", "--source", f"s3://{weed.PRIVATE}/in", "--store", root, *OPTIONS)
-    with started(*command, "--version", "vkilled") as run:
+    root = f"s3://{weed.PRIVATE_BUCKET}/killed-{number}"
+    command = ("run", "--source", f"s3://{weed.PRIVATE_BUCKET}/in", "--store", root, *OPTIONS)
+    with start_toytip(*command, "--version", "vkilled") as run:
         family = psutil.Process(run.pid).children(recursive=True)
         strike("driver", run, moment, delay)
         psutil.wait_procs(family, timeout=30)
-    TALLY["driver killed, object store"] += 1
-    store = Store(root, "dev", Access(server.endpoint))
-    check_nothing_half(store, calm)
-    whole = store.published("predictions", "vkilled") is not None
-    summary = summary_of(toytip(*command, *(("--version", "vkilled") if number % 2 and not whole else ())))
-    count_rows(store, summary, calm)
-    check_nothing_half(store, calm)
-    TALLY["survived"] += 1
+    ROW_DIFFERENCES["driver killed, object store"] += 1
+    store = Store(root, "dev", StorageOptions(server.endpoint))
+    check_complete(store, calm)
+    whole = store.get_manifest("predictions", "vkilled") is not None
+    summary = parse_summary(
+        run_toytip(*command, *(("--version", "vkilled") if number % 2 and not whole else ()))
+    )
+    check_same_results(store, summary, calm)
+    check_complete(store, calm)
+    ROW_DIFFERENCES["survived"] += 1
 
 
 # Long enough to be struck ten times while it trains; every ten rounds leave a checkpoint.
@@ -161,17 +166,17 @@ WHEN: defaultdict[str, list[str]] = defaultdict(list)
 def steady(synthetic, tmp_path_factory):
     """The store of an undisturbed run of many rounds, and its summary."""
     root = tmp_path_factory.mktemp("steady")
-    return root, summary_of(toytip("run", "--source", synthetic, "--store", root, *LONG))
+    return root, parse_summary(run_toytip("run", "--source", synthetic, "--store", root, *LONG))
 
 
 def finish(run, store, undisturbed):
     """Wait for the end of a run that was struck: it must be as if nothing had happened."""
     out, said = run.communicate(timeout=400)
     assert run.returncode == 0, said
-    count_rows(store, json.loads(out), undisturbed)
-    check_nothing_half(store, undisturbed)
+    check_same_results(store, json.loads(out), undisturbed)
+    check_complete(store, undisturbed)
     assert not list(Path(store.path("_checkpoints")).glob("*")), "it is done with"
-    TALLY["survived"] += 1
+    ROW_DIFFERENCES["survived"] += 1
 
 
 @contextlib.contextmanager
@@ -179,19 +184,19 @@ def under_way(synthetic, folder, **env):
     """Start a long run with a scratch disk of its own; yield it, its store and that disk."""
     scratch = folder / "scratch"
     command = ("run", "--source", synthetic, "--store", folder / "store", *LONG)
-    with started(*command, DASK_TEMPORARY_DIRECTORY=str(scratch), **env) as run:
+    with start_toytip(*command, DASK_TEMPORARY_DIRECTORY=str(scratch), **env) as run:
         yield run, Store(str(folder / "store"), "dev"), scratch
 
 
 def hit(run, what, number):
     """Strike one of the two workers."""
-    os.kill(moments.processes(run)[number // 2 % 2].pid, SIGNALS[what])
+    os.kill(moments.worker_processes(run)[number // 2 % 2].pid, SIGNALS[what])
 
 
 def struck(what, where, when, *, inside):
     """Count a blow, whether it fell inside, and when."""
-    TALLY[f"worker {what}, {where}"] += 1
-    TALLY[f"worker {what}, inside {where}"] += inside
+    ROW_DIFFERENCES[f"worker {what}, {where}"] += 1
+    ROW_DIFFERENCES[f"worker {what}, inside {where}"] += inside
     WHEN[f"worker {what}, {where}"].append(when)
     assert inside, f"struck too late: {when}"
 
@@ -201,16 +206,16 @@ def struck(what, where, when, *, inside):
 def test_a_worker_is_lost_in_training(number, moment, what, synthetic, steady, tmp_path):
     with under_way(synthetic, tmp_path, **NOTICED) as (run, store, scratch):
         if moment == "rows are taken":  # a rank keeps its codes there
-            moments.until(run, lambda: any(scratch.glob("*/worker-*/tmp*")))
+            moments.wait_for_run(run, lambda: any(scratch.glob("*/worker-*/tmp*")))
         elif moment == "ranks meet":
-            wait_for(run, "train:")
-            moments.until(run, lambda: len(moments.processes(run)) > 2)
+            wait_for_message(run, "train:")
+            moments.wait_for_run(run, lambda: len(moments.worker_processes(run)) > 2)
         else:
-            moments.at_round(run, store, moment, between=number % 2 == 1)
+            moments.wait_for_round(run, store, moment, between=number % 2 == 1)
         hit(run, what, number)
-        inside = moments.in_training(store, ROUNDS)
-        wait_for(run, moments.LOST)
-        kept = moments.rounds_kept(store)  # it has not begun again: what it had when it was struck
+        inside = moments.is_training(store, ROUNDS)
+        wait_for_message(run, moments.RANK_LOST_MESSAGE)
+        kept = moments.checkpoint_rounds(store)  # it has not begun again: what it had when it was struck
         assert (kept > 0) == isinstance(moment, int)
         struck(what, "training", f"round {kept}-{kept + 9}" if kept else moment, inside=inside)
         finish(run, store, steady)
@@ -219,25 +224,25 @@ def test_a_worker_is_lost_in_training(number, moment, what, synthetic, steady, t
 @pytest.mark.parametrize("what", SIGNALS)
 @pytest.mark.parametrize(("number", "stage", "table", "share"), [(n, *m) for n, m in enumerate(ROWS)])
 def test_a_worker_is_lost_in_a_row_stage(number, stage, table, share, what, synthetic, steady, tmp_path):
-    parts = moments.parts_of(steady, table)
+    parts = moments.count_parts(steady, table)
     with under_way(synthetic, tmp_path, **NOTICED) as (run, store, _):
-        wait_for(run, f"{stage}:")
-        moments.at_part(run, store, table, parts * share // 20)
+        wait_for_message(run, f"{stage}:")
+        moments.wait_for_parts(run, store, table, parts * share // 20)
         hit(run, what, number)
-        inside, kept = moments.in_making(store, table, parts), moments.parts_kept(store, table)
+        inside, kept = moments.is_being_built(store, table, parts), moments.count_staged_parts(store, table)
         struck(what, "row stages", f"{stage} {kept} of {parts}", inside=inside)
         finish(run, store, steady)
 
 
 def test_two_workers_are_lost_one_after_the_other(synthetic, steady, tmp_path):
     with under_way(synthetic, tmp_path) as (run, store, _):
-        moments.at_round(run, store, 110)
-        first, second = moments.processes(run)[:2]
+        moments.wait_for_round(run, store, 110)
+        first, second = moments.worker_processes(run)[:2]
         os.kill(first.pid, signal.SIGKILL)
         time.sleep(0.3)
         os.kill(second.pid, signal.SIGKILL)
-        TALLY["two workers killed, 0.3 s apart"] += 1
-        wait_for(run, moments.LOST)
+        ROW_DIFFERENCES["two workers killed, 0.3 s apart"] += 1
+        wait_for_message(run, moments.RANK_LOST_MESSAGE)
         finish(run, store, steady)
 
 
@@ -274,21 +279,21 @@ def test_a_worker_out_of_memory_is_started_again(synthetic, steady, tmp_path):
     env = preloaded(tmp_path, LOADS.format(what=hog.strip()))
     store = tmp_path / "store"
     limit = ("--memory-limit", "1500MB")
-    with started("run", "--source", synthetic, "--store", store, *LONG, *limit, **env) as run:
+    with start_toytip("run", "--source", synthetic, "--store", store, *LONG, *limit, **env) as run:
         finish(run, Store(str(store), "dev"), steady)
     assert marker.exists()
-    TALLY["worker killed for its memory"] += 1
+    ROW_DIFFERENCES["worker killed for its memory"] += 1
 
 
 def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
     env = preloaded(tmp_path, LOADS.format(what="os.kill(os.getpid(), signal.SIGKILL)"))
-    done = toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env)
+    done = run_toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert "yellow_tripdata_2020-03.parquet, rows 0 to" in last, done.stderr
     assert "killed 4 workers" in last
-    assert not Store(str(tmp_path / "store"), "dev").versions()
-    TALLY["poison partition named"] += 1
+    assert not Store(str(tmp_path / "store"), "dev").list_manifests()
+    ROW_DIFFERENCES["poison partition named"] += 1
 
 
 @pytest.mark.parametrize("stage", ["featurize", "train", "infer"])
@@ -296,37 +301,41 @@ def test_the_scheduler_is_lost(stage, synthetic, steady, tmp_path):
     """It is said in one line; the next run goes on from what is whole."""
     command = ("run", "--source", synthetic, "--store", tmp_path, *LONG)
     store = Store(str(tmp_path), "dev")
-    with cluster_of(tmp_path, 2) as (address, scheduler, _), started(*command, "--scheduler", address) as run:
+    with (
+        run_dask_cluster(tmp_path, 2) as (address, scheduler, _),
+        start_toytip(*command, "--scheduler", address) as run,
+    ):
         if stage == "train":
-            moments.at_round(run, store, 60)
+            moments.wait_for_round(run, store, 60)
         else:
-            moments.at_part(run, store, "features" if stage == "featurize" else "predictions", 3)
+            moments.wait_for_parts(run, store, "features" if stage == "featurize" else "predictions", 3)
         scheduler.kill()
         _, said = run.communicate(timeout=200)
         assert run.returncode == 1, said
         assert "Traceback" not in said, said
         assert not re.search(rf"^{stage} +\d+ done", said, re.MULTILINE), said
-        TALLY["scheduler killed"] += 1
-    again = toytip(*command)
-    count_rows(store, summary_of(again), steady)
+        ROW_DIFFERENCES["scheduler killed"] += 1
+    again = run_toytip(*command)
+    check_same_results(store, parse_summary(again), steady)
     assert "taken over" in again.stderr
-    TALLY["survived"] += 1
+    ROW_DIFFERENCES["survived"] += 1
 
 
 def test_a_worker_that_comes_late_does_its_share(synthetic, steady, tmp_path):
-    with cluster_of(tmp_path, 1) as (address, _, add):
+    with run_dask_cluster(tmp_path, 1) as (address, _, add):
         command = ("run", "--source", synthetic, "--store", tmp_path, *LONG, "--scheduler", address)
-        with started(*command) as run:
-            wait_for(run, "featurize:")
+        with start_toytip(*command) as run:
+            wait_for_message(run, "featurize:")
             add()
-            TALLY["worker came late"] += 1
+            ROW_DIFFERENCES["worker came late"] += 1
             finish(run, Store(str(tmp_path), "dev"), steady)
 
 
 def test_eight_workers_on_three_partitions(synthetic, tmp_path):
     few = ("run", "--source", synthetic, "--months", "2020-01:2020-03", "--rounds", 30, "--json")
     summaries = [
-        summary_of(toytip(*few, "--store", tmp_path / str(count), "--workers", count)) for count in (1, 8)
+        parse_summary(run_toytip(*few, "--store", tmp_path / str(count), "--workers", count))
+        for count in (1, 8)
     ]
     boosters = [(Path(s["model"]["path"]) / "model.ubj").read_bytes() for s in summaries]
     assert boosters[0] == boosters[1]
@@ -343,19 +352,21 @@ def test_a_full_scratch_disk(synthetic, steady, tmp_path):
         with contextlib.suppress(OSError):
             (scratch / "filler").write_bytes(b"x" * 200_000)
         env = {"DASK_TEMPORARY_DIRECTORY": str(scratch)}
-        with started("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env) as run:
-            TALLY["full scratch disk"] += 1
+        with start_toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env) as run:
+            ROW_DIFFERENCES["full scratch disk"] += 1
             finish(run, Store(str(tmp_path / "store"), "dev"), steady)
     finally:
         subprocess.run(["umount", "-l", scratch], check=True)
 
 
 def test_the_figures(capsys):
-    TALLY.update({"rows lost": 0, "rows doubled": 0})
+    ROW_DIFFERENCES.update({"rows lost": 0, "rows doubled": 0})
     harmless = ("survived", "went on from whole parts", "poison partition named", "rows lost", "rows doubled")
-    kills = sum(count for name, count in TALLY.items() if name not in harmless and "inside" not in name)
+    kills = sum(
+        count for name, count in ROW_DIFFERENCES.items() if name not in harmless and "inside" not in name
+    )
     with capsys.disabled():
-        print("\n\n" + "\n".join(f"{name:<36}{TALLY[name]:>6}" for name in TALLY))  # noqa: T201
+        print("\n\n" + "\n".join(f"{name:<36}{ROW_DIFFERENCES[name]:>6}" for name in ROW_DIFFERENCES))  # noqa: T201
         print("\n".join(f"{name}: {', '.join(when)}" for name, when in WHEN.items()))  # noqa: T201
-    assert kills == TALLY["survived"]
-    assert TALLY["rows lost"] == TALLY["rows doubled"] == 0
+    assert kills == ROW_DIFFERENCES["survived"]
+    assert ROW_DIFFERENCES["rows lost"] == ROW_DIFFERENCES["rows doubled"] == 0

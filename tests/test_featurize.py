@@ -7,7 +7,7 @@ from tests.conftest import make_trips
 from toytip.errors import ConfigError
 from toytip.schema import Column
 from toytip.stages import featurize as stage
-from toytip.stages.featurize import FEATURES, SEED, declare, feature_set, featurize
+from toytip.stages.featurize import FEATURES, SEED_FEATURES, declare_feature, feature_set, featurize
 
 STORIES = [
     ("Tuesday morning", {}, {"pickup_weekday": 1, "pickup_hour": 8, "pickup_minute": 0, "work_hours": 1}),
@@ -51,7 +51,7 @@ def test_missing_stays_missing():
 def test_every_feature_produces_what_it_declares():
     trips = make_trips({})
     for item in FEATURES:
-        alone = item.make(trips[list(item.needs)])
+        alone = item.compute(trips[list(item.needs)])
         assert len(alone) == len(trips)
         assert str(alone.astype(item.column.dtype).dtype) == item.column.dtype
 
@@ -60,8 +60,8 @@ def test_sets_grow_with_the_moment():
     pickup, dropoff, payment = (set(feature_set(name)) for name in ("pickup", "dropoff", "payment"))
     assert pickup < dropoff < payment
     assert payment - dropoff == {"payment_type"}
-    assert feature_set("seed") == SEED
-    assert set(SEED) < dropoff
+    assert feature_set("seed") == SEED_FEATURES
+    assert set(SEED_FEATURES) < dropoff
 
 
 @pytest.mark.parametrize("name", ["settled", "all", ""])
@@ -70,12 +70,12 @@ def test_other_sets_are_refused(name):
         feature_set(name)
 
 
-@pytest.mark.parametrize("column", stage.SETTLED)
+@pytest.mark.parametrize("column", stage.LEAKING_COLUMNS)
 def test_settled_columns_are_refused(column):
     with pytest.raises(ConfigError, match="leakage"):
-        declare("dropoff", Column("tip_share", "float32"), (column,), lambda trips: trips[column])
+        declare_feature("dropoff", Column("tip_share", "float32"), (column,), lambda trips: trips[column])
 
 
 def test_unknown_columns_are_refused():
     with pytest.raises(ConfigError, match="trips have not"):
-        declare("pickup", Column("weather", "float32"), ("rain",), lambda trips: trips["rain"])
+        declare_feature("pickup", Column("weather", "float32"), ("rain",), lambda trips: trips["rain"])

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import raw_table, summary_of, toytip
+from tests.conftest import parse_summary, raw_table, run_toytip
 from toytip.errors import SourceError
-from toytip.fetch import ZONES, Fetcher
+from toytip.fetch import REMOTE_ZONE_LOOKUP_NAME, MonthDownloader
 from toytip.values import Month, parse_months
 
 MONTHS = parse_months("2023-01:2023-03")
@@ -28,7 +28,7 @@ class Tlc:
                 raw_table(4000, month, seed=month.month), folder / f"yellow_tripdata_{month}.parquet"
             )
         self.files = {f"/trip-data/{path.name}": path.read_bytes() for path in folder.glob("*.parquet")}
-        self.files[f"/misc/{ZONES}"] = TABLE
+        self.files[f"/misc/{REMOTE_ZONE_LOOKUP_NAME}"] = TABLE
         self.tricks, self.asked, self.at_once, self.most = {}, [], 0, 0
         self.lock = threading.Lock()
         tlc = self
@@ -117,7 +117,7 @@ def tlc(folder):
 
 
 def fetch(tlc, to, months=MONTHS):
-    return Fetcher(tlc.base, to, lambda _: None, pause=0.01).fetch("yellow", months)
+    return MonthDownloader(tlc.base, to, lambda _: None, retry_delay=0.01).download("yellow", months)
 
 
 def whole(tlc, to):
@@ -204,26 +204,28 @@ def test_a_broken_file_does_not_count_as_there(tlc, tmp_path):
 
 def test_nobody_listens(tmp_path):
     with pytest.raises(SourceError, match="no connection"):
-        Fetcher("http://127.0.0.1:9", tmp_path, lambda _: None, pause=0.01).fetch("yellow", [Month(2023, 1)])
+        MonthDownloader("http://127.0.0.1:9", tmp_path, lambda _: None, retry_delay=0.01).download(
+            "yellow", [Month(2023, 1)]
+        )
 
 
 def test_from_the_command_line(tlc, tmp_path):
     options = ("--months", "2023-01:2023-03", "--base-url", tlc.base)
-    got = summary_of(toytip("source", "fetch", *options, "--to", tmp_path / "in", "--json"))
+    got = parse_summary(run_toytip("source", "fetch", *options, "--to", tmp_path / "in", "--json"))
     assert len(got["files"]) == 4
-    assert "were there already" in toytip("source", "fetch", *options, "--to", tmp_path / "in").stdout
-    refused = toytip("source", "fetch", "--base-url", tlc.base, "--to", tmp_path)
+    assert "were there already" in run_toytip("source", "fetch", *options, "--to", tmp_path / "in").stdout
+    refused = run_toytip("source", "fetch", "--base-url", tlc.base, "--to", tmp_path)
     assert refused.returncode == 1
     assert "which months" in refused.stderr
-    assert toytip("source", "fetch", *options, "--taxi", "blue", "--to", tmp_path).returncode == 1
+    assert run_toytip("source", "fetch", *options, "--taxi", "blue", "--to", tmp_path).returncode == 1
 
 
 def test_fetch_and_run_in_one(tlc, tmp_path):
-    ran = toytip(
+    ran = run_toytip(
         "run", "--source", "tlc:yellow", "--months", "2023-01:2023-03", "--store", tmp_path / "st", "--workers", 1,
         "--rounds", 3, "--json", TOYTIP_DATA=str(tmp_path / "in"), TOYTIP_BASE_URL=tlc.base,
     )  # fmt: skip
-    summary = summary_of(ran)
+    summary = parse_summary(ran)
     assert summary["source"] == "tlc:yellow"
     assert summary["rows"]["read"] == 12_000
     assert "fetch" in summary["stages"]

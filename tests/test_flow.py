@@ -11,32 +11,36 @@ from hypothesis import strategies as st
 from tests.conftest import raw_table, write_months
 from toytip import barrier, flow
 from toytip.errors import SourceError
-from toytip.lanes import Lanes
-from toytip.pipeline.identity import of_slice
+from toytip.lanes import LocalityQueue
+from toytip.pipeline.identity import planned_from_slice
 from toytip.progress import Progress
 from toytip.schema import REJECTS
-from toytip.source import resolve
-from toytip.stages.featurize import TABLE as FEATURES
+from toytip.source import open_source
+from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.featurize import feature_set
 from toytip.store import Store
-from toytip.values import Encoding, FeatureCodes, Model, Month, Span, Split
+from toytip.values import Encoding, FeatureEncoding, Month, Split, TimeRange, TrainedModel
 
-SPLIT = Split(train=Span("2023-01-01", "2023-02-01"), valid=None, test=Span("2023-02-01", "2023-03-01"))
+SPLIT = Split(
+    train=TimeRange("2023-01-01", "2023-02-01"), valid=None, test=TimeRange("2023-02-01", "2023-03-01")
+)
 
 
 @pytest.fixture
 def parts(tmp_path):
     folder = write_months(tmp_path / "in", {f"2023-0{m}": raw_table(60, Month(2023, m)) for m in (1, 2)})
-    return resolve(str(folder)).parts(20)
+    return open_source(str(folder)).partitions(20)
 
 
 @pytest.fixture
 def lazy(parts, tmp_path):
     def build():
         store = Store(str(tmp_path / "store"), "dev")
-        trips, rejects = flow.cleaned(flow.raw_trips(parts))
-        frames = {FEATURES: flow.featurized(trips), REJECTS: rejects}
-        return flow.written(store, "v1", [of_slice("read", part, "sha256:0") for part in parts], frames)
+        trips, rejects = flow.clean_trips(flow.read_raw_trips(parts))
+        frames = {FEATURES_SCHEMA: flow.build_features(trips), REJECTS: rejects}
+        return flow.write_partitions(
+            store, "v1", [planned_from_slice("read", part, "sha256:0") for part in parts], frames
+        )
 
     return build
 
@@ -46,7 +50,7 @@ def test_building_computes_nothing(lazy, parts):
         raise AssertionError("computed while building")
 
     encoding = Encoding(
-        features=(FeatureCodes(name="pickup_hour", exact=True, values=(1.0,)),),
+        features=(FeatureEncoding(name="pickup_hour", exact=True, values=(1.0,)),),
         split=SPLIT,
         population="all",
         rows=2,
@@ -54,12 +58,14 @@ def test_building_computes_nothing(lazy, parts):
     )
     with dask.config.set(scheduler=boom):
         lazy().optimize()
-        features = flow.featurized(flow.cleaned(flow.raw_trips(parts))[0])
-        flow.encoded(features, encoding, "train").optimize()
-        model = Model(version="v1", booster=b"", encoding=encoding, rounds=1)
-        summing = flow.Summing(features, flow.Rule(encoding))
-        flow.tallied(flow.decided(flow.scored(features, model), 0.5), summing).optimize()
-        flow.counted(features, feature_set("payment"), SPLIT, "all").optimize()
+        features = flow.build_features(flow.clean_trips(flow.read_raw_trips(parts))[0])
+        flow.encode_split(features, encoding, "train").optimize()
+        model = TrainedModel(version="v1", booster=b"", encoding=encoding, rounds=1)
+        summing = flow.SummaryInputs(features, flow.Summarizer(encoding))
+        flow.summarize_partitions(
+            flow.apply_threshold(flow.score_features(features, model), 0.5), summing
+        ).optimize()
+        flow.count_partitions(features, feature_set("payment"), SPLIT, "all").optimize()
 
 
 def test_from_file_to_written_parts_is_one_task_a_partition(lazy, parts):
@@ -70,7 +76,7 @@ def test_from_file_to_written_parts_is_one_task_a_partition(lazy, parts):
 
 def test_every_partition_writes_its_parts(lazy, parts, client):
     with Progress().stage("featurize", len(parts)) as stage:
-        done = barrier.collect(client, lazy(), stage)
+        done = barrier.compute_partitions(client, lazy(), stage)
     assert [item.records["features"].path for item in done] == [part.key.path for part in parts]
     assert sum(item.rows for item in done) == stage.rows == 120
     assert stage.done == len(parts)
@@ -79,7 +85,7 @@ def test_every_partition_writes_its_parts(lazy, parts, client):
 def test_an_error_in_a_task_is_our_own(lazy, parts, client, tmp_path):
     (tmp_path / "in" / "yellow_tripdata_2023-01.parquet").write_bytes(b"PAR1 nothing more")
     with pytest.raises(SourceError, match="2023-01"), Progress().stage("featurize", len(parts)) as stage:
-        barrier.collect(client, lazy(), stage)
+        barrier.compute_partitions(client, lazy(), stage)
 
 
 def test_a_worker_goes_on_in_the_file_that_it_is_at(client):
@@ -87,11 +93,13 @@ def test_a_worker_goes_on_in_the_file_that_it_is_at(client):
     files = [name for name in ("a", "b", "c") for _ in range(20)]
     numbers = dd.from_pandas(pd.DataFrame({"number": range(len(files))}), npartitions=len(files))
     met = numbers.map_partitions(
-        lambda frame: pd.Series([flow.Done(len(frame), distributed.get_worker().address)], dtype=object),
-        meta=flow.LAZY_DONE,
+        lambda frame: pd.Series(
+            [flow.PartitionResult(len(frame), distributed.get_worker().address)], dtype=object
+        ),
+        meta=flow.RESULT_META,
     )
     with Progress().stage("featurize", len(files)) as stage:
-        done = barrier.collect(client, met, stage, files=files)
+        done = barrier.compute_partitions(client, met, stage, files=files)
     assert stage.rows == len(done) == 60
     assert len({item.worker for item in done}) == 2
     changes = sum(
@@ -107,7 +115,7 @@ def test_a_worker_goes_on_in_the_file_that_it_is_at(client):
 )
 def test_every_partition_is_handed_out_once(runs, lanes, order):
     files = [number for number, length in enumerate(runs) for _ in range(length)]
-    handing, handed = Lanes(files), []
+    handing, handed = LocalityQueue(files), []
     under_way = [number for _ in range(lanes) if (number := handing.next(None)) is not None]
     handed += under_way
     while under_way:

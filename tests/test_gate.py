@@ -7,10 +7,10 @@ import pytest
 
 from tests.test_evaluate import ENCODING, SPLIT, made
 from toytip.metrics import Baseline
-from toytip.stages.gate import gate
+from toytip.stages.gate import evaluate_gate
 from toytip.stages.postprocess import postprocess
-from toytip.stages.summary import summarize
-from toytip.tally import merge
+from toytip.stages.summary import summarize_predictions
+from toytip.tally import combine_tallies
 
 TRIVIAL = Baseline(rate=0.4, threshold=0.5)
 
@@ -25,7 +25,7 @@ def trips():
 def summary_of(trips, chance, predictor="model", threshold=0.5):
     scores, features = trips
     said = postprocess(scores.assign(probability=chance.astype(np.float32)), threshold)
-    return summarize(said, features, ENCODING, predictor=predictor)
+    return summarize_predictions(said, features, ENCODING, predictor=predictor)
 
 
 def knowing(trips, skill, seed=0):
@@ -41,13 +41,13 @@ def knowing(trips, skill, seed=0):
 def verdict_of(trips, challenger, champion=None):
     summary = summary_of(trips, challenger, threshold=0.3)
     if champion is not None:
-        summary = merge(summary, summary_of(trips, champion, "champion"))
-    return gate(summary, TRIVIAL, "all")
+        summary = combine_tallies(summary, summary_of(trips, champion, "champion"))
+    return evaluate_gate(summary, TRIVIAL, "all")
 
 
 def test_the_first_good_model_passes(trips):
     verdict = verdict_of(trips, knowing(trips, 1.5))
-    assert verdict.passed, verdict.reasons
+    assert verdict.passed, verdict.rejection_reasons
     assert {check.name.split(" (")[0] for check in verdict.checks} == {
         "beats always yes", "beats the base rate", "beats the rate of the hour and zone", "holds in the worst slice",
     }  # fmt: skip
@@ -56,7 +56,7 @@ def test_the_first_good_model_passes(trips):
 def test_one_that_knows_nothing_is_refused_with_reasons(trips):
     verdict = verdict_of(trips, knowing(trips, 0.0))
     assert not verdict.passed
-    assert any("by the rate of the hour and zone" in reason for reason in verdict.reasons)
+    assert any("by the rate of the hour and zone" in reason for reason in verdict.rejection_reasons)
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,17 @@ def test_one_that_knows_nothing_is_refused_with_reasons(trips):
 def test_beside_a_champion(trips, challenger, champion, passes):
     verdict = verdict_of(trips, knowing(trips, *challenger), knowing(trips, *champion))
     assert verdict.passed is passes, verdict.checks
-    assert passes or any("the champion's" in reason for reason in verdict.reasons)
+    assert passes or any("the champion's" in reason for reason in verdict.rejection_reasons)
 
 
 def test_one_slice_that_breaks_is_named(trips):
     good = knowing(trips, 1.5)
     hour = (trips[1]["pickup_hour"] == 8).to_numpy()
     verdict = verdict_of(trips, np.where(hour, 1 - good, good), good)
-    assert any("hour 8" in reason for reason in verdict.reasons)
-    assert any("hour 8" in reason for reason in verdict_of(trips, np.where(hour, 1 - good, good)).reasons)
+    assert any("hour 8" in reason for reason in verdict.rejection_reasons)
+    assert any(
+        "hour 8" in reason for reason in verdict_of(trips, np.where(hour, 1 - good, good)).rejection_reasons
+    )
 
 
 def test_a_slice_with_one_high_tip_says_nothing(trips):
@@ -93,7 +95,7 @@ def test_a_slice_with_one_high_tip_says_nothing(trips):
     verdict = verdict_of(
         (scores.assign(high_tip=label), features), np.where(np.arange(len(hour)) == one, 0, good)
     )
-    assert verdict.checks[-1].passed, verdict.reasons
+    assert verdict.checks[-1].passed, verdict.rejection_reasons
 
 
 def test_probabilities_that_are_not_true_are_refused_though_they_rank(trips):
@@ -108,5 +110,5 @@ def test_without_test_rows_nobody_passes(trips):
     scores, features = trips
     early = replace(ENCODING, split=replace(SPLIT, test=SPLIT.train))
     said = postprocess(scores, 0.5)
-    verdict = gate(summarize(said, features, early), TRIVIAL, "all")
-    assert verdict.reasons == ["no all trips in the test months to judge by"]
+    verdict = evaluate_gate(summarize_predictions(said, features, early), TRIVIAL, "all")
+    assert verdict.rejection_reasons == ["no all trips in the test months to judge by"]

@@ -18,16 +18,16 @@ import pytest
 
 from tests import daemons, moments, weed
 from tests import hosts as of
-from tests.conftest import started, summary_of, toytip
-from tests.system import lacking
-from tests.undisturbed import TALLY, check_nothing_half, count_rows
-from toytip.s3 import Bucket, has_credentials, s3
+from tests.conftest import parse_summary, run_toytip, start_toytip
+from tests.system import missing_requirements
+from tests.undisturbed import ROW_DIFFERENCES, check_complete, check_same_results
+from toytip.s3 import S3FileIO, has_credentials, s3_filesystem
 from toytip.store import Store
-from toytip.values import Access
+from toytip.values import StorageOptions
 
 pytestmark = [
     pytest.mark.hosts,
-    pytest.mark.skipif(bool(lacking("hosts")), reason=lacking("hosts")),
+    pytest.mark.skipif(bool(missing_requirements("hosts")), reason=missing_requirements("hosts")),
     pytest.mark.timeout(600),
 ]
 ROUNDS = 400
@@ -42,8 +42,8 @@ CUT_S = 8
 def calm(synthetic, tmp_path_factory):
     """The store of an undisturbed run on one host, and its summary."""
     root = tmp_path_factory.mktemp("calm")
-    done = toytip("run", "--source", synthetic, "--store", root, "--workers", 2, *OPTIONS)
-    summary = summary_of(done)
+    done = run_toytip("run", "--source", synthetic, "--store", root, "--workers", 2, *OPTIONS)
+    summary = parse_summary(done)
     SECONDS["one host, two workers, store on a disk"] = summary["seconds"]
     return root, summary
 
@@ -53,21 +53,23 @@ def network(synthetic, calm, tmp_path_factory):
     """The hosts, with a store that has the source, and certificates; this process is on the client's."""
     folder = tmp_path_factory.mktemp("hosts")
     with contextlib.ExitStack() as stack:
-        hosts = stack.enter_context(of.built(folder))
-        stack.enter_context(of.inside(hosts, "client"))
+        hosts = stack.enter_context(of.build_hosts(folder))
+        stack.enter_context(of.enter_host(hosts, "client"))
         (folder / "weed").mkdir()
-        server = stack.enter_context(weed.running(folder / "weed", of.address("s3"), hosts.words("s3")))
+        server = stack.enter_context(
+            weed.run_s3_server(folder / "weed", of.host_address("s3"), hosts.command_on("s3"))
+        )
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in server.env().items():
             patch.setenv(name, value)
-        for cache in (has_credentials, s3):
+        for cache in (has_credentials, s3_filesystem):
             cache.cache_clear()
             stack.callback(cache.cache_clear)
-        bucket = Bucket(f"s3://{weed.PRIVATE}/in", Access(server.endpoint))
+        bucket = S3FileIO(f"s3://{weed.PRIVATE_BUCKET}/in", StorageOptions(server.endpoint))
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())
-        names = ",".join(map(of.address, of.ADDRESSES))
-        done = toytip("cluster", "certs", "--out", folder / "tls", "--hosts", names)
+        names = ",".join(map(of.host_address, of.ADDRESSES))
+        done = run_toytip("cluster", "certs", "--out", folder / "tls", "--hosts", names)
         assert done.returncode == 0, done.stderr
         yield hosts, server
 
@@ -99,16 +101,18 @@ def cluster(network):
 def run_struck(network, calm, name, where, strike=None):
     """Run over S3, do something to the hosts meanwhile, and compare with the undisturbed run."""
     _, server = network
-    root = f"s3://{weed.PRIVATE}/{name.replace(' ', '-').replace(',', '')}"
-    store = Store(root, "dev", Access(server.endpoint))
-    with started("run", "--source", f"s3://{weed.PRIVATE}/in", "--store", root, *OPTIONS, *where) as run:
+    root = f"s3://{weed.PRIVATE_BUCKET}/{name.replace(' ', '-').replace(',', '')}"
+    store = Store(root, "dev", StorageOptions(server.endpoint))
+    with start_toytip(
+        "run", "--source", f"s3://{weed.PRIVATE_BUCKET}/in", "--store", root, *OPTIONS, *where
+    ) as run:
         if strike is not None:
             strike(run, store)
         out, said = run.communicate(timeout=500)
         assert run.returncode == 0, said
     summary = json.loads(out)
-    count_rows(store, summary, calm)
-    check_nothing_half(store, calm)
+    check_same_results(store, summary, calm)
+    check_complete(store, calm)
     SECONDS[name] = summary["seconds"]
     return summary
 
@@ -139,21 +143,21 @@ FAULTS = {"host killed": kill, f"link cut {CUT_S} s": cut_for_a_while, "link cut
 @pytest.mark.parametrize("stage", ["row stages", "training"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_host_is_lost(fault, stage, network, calm, cluster):
-    parts = moments.parts_of(calm, "features")
+    parts = moments.count_parts(calm, "features")
 
     def strike(run, store):
         if stage == "training":
-            moments.at_round(run, store, 60)
-            inside = moments.in_training(store, ROUNDS)
+            moments.wait_for_round(run, store, 60)
+            inside = moments.is_training(store, ROUNDS)
         else:
-            moments.at_part(run, store, "features", 3)
-            inside = moments.in_making(store, "features", parts)
+            moments.wait_for_parts(run, store, "features", 3)
+            inside = moments.is_being_built(store, "features", parts)
         assert inside
         FAULTS[fault](network[0])
-        TALLY["struck"] += 1
+        ROW_DIFFERENCES["struck"] += 1
 
     run_struck(network, calm, f"{fault}, {stage}", cluster(), strike)
-    TALLY["survived"] += 1
+    ROW_DIFFERENCES["survived"] += 1
 
 
 @pytest.mark.parametrize("line", ["delay 10ms", "delay 50ms", "delay 10ms loss 1%"])
@@ -169,7 +173,7 @@ def test_a_slow_line(line, network, calm, cluster):
             hosts.slow(host, "delay", "0ms")
 
 
-@pytest.mark.skipif(bool(lacking("ssh")), reason=lacking("ssh"))
+@pytest.mark.skipif(bool(missing_requirements("ssh")), reason=missing_requirements("ssh"))
 def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
     """What cluster/README.md has under that title is run word for word; the files of the hosts are their own."""
     hosts, server = network
@@ -179,7 +183,7 @@ def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
     (tmp_path / "toytip.toml").write_text("".join(text for kind, text in blocks if kind == "toml"))
     home, script = tmp_path / ".ssh", "".join(text for kind, text in blocks if kind == "sh")
     home.mkdir()
-    daemons.keys(home)
+    daemons.make_ssh_keys(home)
     session = {**server.env(), "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TOYTIP_GATE": "off"}
     # A login shell would have it in its path; ssh itself looks for its files where the password file says.
     tools = tmp_path / "bin"
@@ -199,7 +203,7 @@ def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
             alone = hosts.words(
                 host, "unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /etc/toytip; exec "$@"', "-"
             )
-            stack.enter_context(daemons.sshd(home, of.address(host), 22, session, alone))
+            stack.enter_context(daemons.run_sshd(home, of.host_address(host), 22, session, alone))
         done = subprocess.run(
             ["sh", "-euxc", script], cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False,
             env={**os.environ, **session, "HOME": str(tmp_path), "PATH": f"{tools}:{os.environ['PATH']}"},
@@ -207,15 +211,15 @@ def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lab is down" in done.stdout
     assert not list(Path("/etc").glob("toytip/*")), "each host has its own"
-    store = Store(f"s3://{weed.PRIVATE}/toytip", "dev", Access(server.endpoint))
-    (predictions,) = store.versions("predictions")
+    store = Store(f"s3://{weed.PRIVATE_BUCKET}/toytip", "dev", StorageOptions(server.endpoint))
+    (predictions,) = store.list_manifests("predictions")
     assert predictions.rows == calm[1]["tables"]["predictions"]["rows"]
 
 
 def test_the_figures(capsys):
-    TALLY.update({"rows lost": 0, "rows doubled": 0})
+    ROW_DIFFERENCES.update({"rows lost": 0, "rows doubled": 0})
     with capsys.disabled():
         print("\n\n" + "\n".join(f"{name:<44}{seconds:>8.1f} s" for name, seconds in SECONDS.items()))  # noqa: T201
-        print("\n".join(f"{name:<44}{TALLY[name]:>8}" for name in TALLY))  # noqa: T201
-    assert TALLY["struck"] == TALLY["survived"]
-    assert TALLY["rows lost"] == TALLY["rows doubled"] == 0
+        print("\n".join(f"{name:<44}{ROW_DIFFERENCES[name]:>8}" for name in ROW_DIFFERENCES))  # noqa: T201
+    assert ROW_DIFFERENCES["struck"] == ROW_DIFFERENCES["survived"]
+    assert ROW_DIFFERENCES["rows lost"] == ROW_DIFFERENCES["rows doubled"] == 0

@@ -5,21 +5,23 @@ import pytest
 
 from toytip import upkeep
 from toytip.errors import StoreError
-from toytip.keeper import StoreKeeper
+from toytip.keeper import StoreCheckpoints
 from toytip.store import Store
 
 
 @pytest.fixture
 def keeper(tmp_path):
-    return StoreKeeper(Store(str(tmp_path), "dev"), "v1", "abc", ("year=2023/month=1/part-00000.parquet",))
+    return StoreCheckpoints(
+        Store(str(tmp_path), "dev"), "v1", "abc", ("year=2023/month=1/part-00000.parquet",)
+    )
 
 
 def test_a_checkpoint_is_found_by_whoever_trains_the_same(keeper):
     assert keeper.checkpoint() is None
     keeper.keep(b"ten rounds")
     keeper.keep(b"twenty rounds")
-    assert StoreKeeper(keeper.store, "v2", "abc").checkpoint() == b"twenty rounds"
-    assert StoreKeeper(keeper.store, "v1", "other").checkpoint() is None
+    assert StoreCheckpoints(keeper.store, "v2", "abc").load() == b"twenty rounds"
+    assert StoreCheckpoints(keeper.store, "v1", "other").load() is None
     keeper.forget()
     keeper.forget()
     assert keeper.checkpoint() is None
@@ -38,10 +40,10 @@ def test_scores_come_back_to_the_bit_while_the_version_is_made(keeper):
 def test_gc_takes_a_checkpoint_that_no_live_run_can_want(keeper):
     keeper.keep(b"ten rounds")
     with keeper.store.making("v3"):
-        assert upkeep.needless(keeper.store, 1).strays == []
-    waste = upkeep.needless(keeper.store, 1)
-    assert waste.strays == ["dev/_checkpoints/abc.ubj"]
-    upkeep.remove(keeper.store, waste)
+        assert upkeep.find_garbage(keeper.store, 1).orphaned_files == []
+    waste = upkeep.find_garbage(keeper.store, 1)
+    assert waste.orphaned_files == ["dev/_checkpoints/abc.ubj"]
+    upkeep.collect_garbage(keeper.store, waste)
     assert keeper.checkpoint() is None
 
 

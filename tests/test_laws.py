@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import GOOD, make_trips, raw_table
+from tests.conftest import GOOD_TRIP, make_trips, raw_table
 from toytip.schema import PREDICTIONS, REJECTS, SCORES, TRIPS, Table, trip_id_base
 from toytip.stages import clean, conform, featurize, postprocess, preprocess, summary
-from toytip.tally import merge
-from toytip.values import Encoding, Month, MonthPart, Span, Split
+from toytip.tally import combine_tallies
+from toytip.values import Encoding, Month, SourcePartition, Split, TimeRange
 
 SPLIT = Split(
-    train=Span("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
-    valid=Span("2023-01-15T00:00:00", "2023-01-20T00:00:00"),
-    test=Span("2023-01-20T00:00:00", "2023-02-01T00:00:00"),
+    train=TimeRange("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
+    valid=TimeRange("2023-01-15T00:00:00", "2023-01-20T00:00:00"),
+    test=TimeRange("2023-01-20T00:00:00", "2023-02-01T00:00:00"),
 )
 NAMES = featurize.feature_set("payment")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,7 +28,9 @@ times = st.none() | st.datetimes(
     pd.Timestamp("2022-12-30").to_pydatetime(), pd.Timestamp("2023-02-02").to_pydatetime()
 )
 KINDS = {"datetime64[us]": times, "float64": amounts, "float32": codes}
-a_trip = st.fixed_dictionaries({}, optional={c.name: KINDS[c.dtype] for c in TRIPS.columns if c.name in GOOD})
+a_trip = st.fixed_dictionaries(
+    {}, optional={c.name: KINDS[c.dtype] for c in TRIPS.columns if c.name in GOOD_TRIP}
+)
 some_trips = st.lists(a_trip, max_size=25).map(lambda rows: make_trips(*rows) if rows else TRIPS.empty())
 cuts = st.lists(st.integers(0, 25), max_size=4)
 
@@ -49,7 +51,7 @@ def kept(trips):
 def scored(trips):
     features = featurize.featurize(kept(trips))
     chance = (features["trip_id"] * 2654435761 % 1000 / 1000).astype("float32")
-    return SCORES.check(
+    return SCORES.validate(
         features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
             probability=chance,
             high_tip=features["high_tip"],
@@ -74,7 +76,7 @@ def test_row_stages_do_not_see_the_partitions(trips, at):
 @given(some_trips, cuts)
 def test_encoding_does_not_see_the_partitions(trips, at):
     features = featurize.featurize(kept(joined([trips, make_trips({}, {"tip_amount": 0.0})])))
-    encoding = preprocess.fit(preprocess.take_census(features, NAMES, SPLIT, "all"), SPLIT, "all")
+    encoding = preprocess.fit_encoding(preprocess.count_values(features, NAMES, SPLIT, "all"), SPLIT, "all")
     pieces = [preprocess.encode(piece, encoding) for piece in cut(features, at)]
     pd.testing.assert_frame_equal(preprocess.encode(features, encoding), joined(pieces))
 
@@ -94,9 +96,9 @@ def test_every_row_is_kept_or_rejected_and_cleaning_again_changes_nothing(trips)
 @given(some_trips, cuts)
 def test_the_census_merges_exactly(trips, at):
     features = featurize.featurize(kept(trips))
-    parts = [preprocess.take_census(piece, NAMES, SPLIT, "all") for piece in cut(features, at)]
-    whole = preprocess.take_census(features, NAMES, SPLIT, "all")
-    neutral = preprocess.Census.empty(NAMES)
+    parts = [preprocess.count_values(piece, NAMES, SPLIT, "all") for piece in cut(features, at)]
+    whole = preprocess.count_values(features, NAMES, SPLIT, "all")
+    neutral = preprocess.ValueCounts.empty(NAMES)
     forward, backward = neutral, neutral
     for part in parts:
         forward, backward = forward.merge(part), part.merge(backward)
@@ -114,13 +116,17 @@ def test_summaries_merge_exactly(trips, at):
     encoding = Encoding(features=(), split=SPLIT, population="all", rows=5, positives=2)
 
     def summed(frames):
-        return summary.summarize(*frames, encoding, ("Queens",) * 266)
+        return summary.summarize_predictions(*frames, encoding, ("Queens",) * 266)
 
     pieces = zip(*(cut(frame, [*at, 3, 9][:2]) for frame in (predictions, features)), strict=True)
     a, b, c = map(summed, pieces)
-    assert merge(merge(a, b), c) == merge(a, merge(b, c)) == summed((predictions, features))
-    assert merge(a, b) == merge(b, a)
-    assert merge(a, {}) == merge({}, a) == a
+    assert (
+        combine_tallies(combine_tallies(a, b), c)
+        == combine_tallies(a, combine_tallies(b, c))
+        == summed((predictions, features))
+    )
+    assert combine_tallies(a, b) == combine_tallies(b, a)
+    assert combine_tallies(a, {}) == combine_tallies({}, a) == a
 
 
 def empty_features():
@@ -130,11 +136,11 @@ def empty_features():
 @pytest.mark.parametrize(
     ("stage", "table"),
     [
-        (lambda: conform.conform(raw_table(1).slice(0, 0), MonthPart(
+        (lambda: conform.conform(raw_table(1).slice(0, 0), SourcePartition(
             taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=0, number=0)), TRIPS),
         (lambda: clean.clean(TRIPS.empty())[0], TRIPS),
         (lambda: clean.clean(TRIPS.empty())[1], REJECTS),
-        (empty_features, featurize.TABLE),
+        (empty_features, featurize.FEATURES_SCHEMA),
         (lambda: scored(TRIPS.empty()), SCORES),
         (lambda: predicted(TRIPS.empty()), PREDICTIONS),
     ],
@@ -149,9 +155,9 @@ def test_the_door_refuses_what_is_not_declared():
     good = TRIPS.empty()
     for bad in (good.drop(columns="trip_id"), good.assign(more=1), good[good.columns[::-1]]):
         with pytest.raises(SchemaError, match="trips: columns"):
-            TRIPS.check(bad)
+            TRIPS.validate(bad)
     with pytest.raises(SchemaError, match="VendorID is int64, declared float32"):
-        TRIPS.check(good.assign(VendorID=pd.Series(dtype="int64")))
+        TRIPS.validate(good.assign(VendorID=pd.Series(dtype="int64")))
 
 
 def test_a_table_survives_the_disk():

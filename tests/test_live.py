@@ -18,17 +18,25 @@ from distributed.protocol.pickle import dumps
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from tests.conftest import toytip
+from tests.conftest import run_toytip
 from toytip import grid, pace
 from toytip.cluster import live
-from toytip.cluster.board import Board
-from toytip.cluster.figures import COUNTERS, Figures, Totals
+from toytip.cluster.board import DashboardPlugin
+from toytip.cluster.figures import COUNTERS, RunCollector, RunCounters
 from toytip.config import Settings
 from toytip.pipeline.run import run
 from toytip.progress import Progress
-from toytip.state import Cell, Count, Point, RunState, StageState, spoken, thinned
+from toytip.state import (
+    CurvePoint,
+    MonthProgress,
+    RowCount,
+    RunState,
+    StageState,
+    downsample,
+    format_duration,
+)
 from toytip.store import Store
-from toytip.values import Took, parse_months
+from toytip.values import StageTiming, parse_months
 
 GRAFANA = Path(__file__).parents[1] / "cluster" / "grafana"
 YEAR = [str(month) for month in parse_months("2023-01:2023-12")]
@@ -39,11 +47,11 @@ YEAR = [str(month) for month in parse_months("2023-01:2023-12")]
 @pytest.mark.parametrize(
     ("cell", "standing"),
     [
-        (Cell(2), "waiting"),
-        (Cell(2, running=1), "running"),
-        (Cell(2, done=1), "running"),
-        (Cell(2, done=2), "done"),
-        (Cell(2, done=2, taken=2, retried=1), "done"),
+        (MonthProgress(2), "waiting"),
+        (MonthProgress(2, running=1), "running"),
+        (MonthProgress(2, done=1), "running"),
+        (MonthProgress(2, done=2), "done"),
+        (MonthProgress(2, done=2, reused=2, retried=1), "done"),
     ],
 )
 def test_how_far_a_month_is(cell, standing):
@@ -65,63 +73,76 @@ def test_how_far_a_month_is(cell, standing):
     ],
 )
 def test_what_is_left_of_a_stage(stage, left):
-    assert StageState(name="train", **stage).left(100) == left
+    assert StageState(name="train", **stage).remaining(100) == left
 
 
-STEADY = tuple(Count(second, 10 * (second - 60)) for second in range(60, 101))
+STEADY = tuple(RowCount(second, 10 * (second - 60)) for second in range(60, 101))
 
 
 @pytest.mark.parametrize(
     ("counts", "now", "rate"),
     [
         (STEADY, 100, 10),
-        ((*STEADY[:-1], Count(100, 490)), 100, 19),  # the last part was large
+        ((*STEADY[:-1], RowCount(100, 490)), 100, 19),  # the last part was large
         (STEADY[-5:], 100, 10),  # more parts than are kept
         (STEADY, 105, 5),  # a stall
         (STEADY, 199, 0.1),
-        ((Count(60, 0), Count(80, 200)), 100, 5),  # its only part
-        ((Count(40, 0), Count(60, 300), Count(80, 500)), 100, 5),  # a part takes longer than the window
-        ((Count(60, 0),), 100, None),  # nothing is made yet
+        ((RowCount(60, 0), RowCount(80, 200)), 100, 5),  # its only part
+        (
+            (RowCount(40, 0), RowCount(60, 300), RowCount(80, 500)),
+            100,
+            5,
+        ),  # a part takes longer than the window
+        ((RowCount(60, 0),), 100, None),  # nothing is made yet
         ((), 100, None),
     ],
 )
 def test_how_fast_rows_are_made_now(counts, now, rate):
-    stage = StageState(name="infer", total=50, began=60, rows=counts[-1].rows if counts else 0, counts=counts)
-    assert stage.rate_now(now) == rate
-    assert dataclasses.replace(stage, ended=now).rate_now(now) is None
+    stage = StageState(
+        name="infer", total=50, started_at=60, rows=counts[-1].rows if counts else 0, row_counts=counts
+    )
+    assert stage.current_rows_per_second(now) == rate
+    assert dataclasses.replace(stage, ended_at=now).current_rows_per_second(now) is None
     told = dataclasses.replace(a_run(stage), now=now)
     assert told.to_json()["stages"][0]["rate_now"] == rate
     assert dataclasses.replace(told, outcome="stopped").to_json()["stages"][0]["rate_now"] is None
 
 
 def a_run(*stages, **more):
-    return RunState(run="v1", now=100, began=80, stages=stages, **more)
+    return RunState(run="v1", now=100, started_at=80, stages=stages, **more)
 
 
 def test_what_is_left_of_a_run_is_told_when_every_stage_tells():
-    done = StageState(name="featurize", total=1, done=1, began=80, ended=90)
-    half = StageState(name="train", unit="rounds", total=4, done=2, began=90)
+    done = StageState(name="featurize", total=1, done=1, started_at=80, ended_at=90)
+    half = StageState(name="train", unit="rounds", total=4, done=2, started_at=90)
     last = StageState(name="infer", total=3)
     step = StageState(name="gate", unit="step", total=1)
-    assert a_run(done, half, step).left == 10
-    assert a_run(done, half, last, step).left is None
-    known = StageState(name="infer", total=3, expected=7)
-    assert a_run(done, half, known, step).left == 17
-    assert a_run(done, half, outcome="failed").left == 0
-    assert a_run().left is None
+    assert a_run(done, half, step).remaining == 10
+    assert a_run(done, half, last, step).remaining is None
+    known = StageState(name="infer", total=3, expected_seconds=7)
+    assert a_run(done, half, known, step).remaining == 17
+    assert a_run(done, half, outcome="failed").remaining == 0
+    assert a_run().remaining is None
 
 
 def test_a_curve_keeps_its_last_round():
-    curve = [Point(n, 1 / n, 1 / n) for n in range(1, 1_235)]
-    assert len(thinned(curve)) <= 401
-    assert thinned(curve)[-1] == curve[-1]
-    assert thinned(curve[:7]) == curve[:7]
-    assert thinned([]) == []
+    curve = [CurvePoint(n, 1 / n, 1 / n) for n in range(1, 1_235)]
+    assert len(downsample(curve)) <= 401
+    assert downsample(curve)[-1] == curve[-1]
+    assert downsample(curve[:7]) == curve[:7]
+    assert downsample([]) == []
 
 
 def test_a_state_is_plain_values():
-    stage = StageState(name="infer", total=2, done=1, rows=50, began=90, cells={"2023-01": Cell(2, 1, 0, 1)})
-    told = json.loads(json.dumps(a_run(stage, curve=(Point(1, None, 0.5),)).to_json()))
+    stage = StageState(
+        name="infer",
+        total=2,
+        done=1,
+        rows=50,
+        started_at=90,
+        month_progress={"2023-01": MonthProgress(2, 1, 0, 1)},
+    )
+    told = json.loads(json.dumps(a_run(stage, curve=(CurvePoint(1, None, 0.5),)).to_json()))
     assert told["stages"][0]["cells"] == {"2023-01": ["running", 2, 1, 0, 1, 0]}
     assert (told["stages"][0]["rate"], told["left"], told["curve"]) == (5, 10, [[1, None, 0.5]])
 
@@ -130,7 +151,7 @@ def test_a_state_is_plain_values():
 
 
 def year_of(months, standing):
-    cells = {"done": Cell(1, 1), "running": Cell(1, running=1), "waiting": Cell(1)}
+    cells = {"done": MonthProgress(1, 1), "running": MonthProgress(1, running=1), "waiting": MonthProgress(1)}
     return {month: cells[standing(month)] for month in months}
 
 
@@ -138,15 +159,15 @@ def a_year():
     """Half of a year's months are featurized; nothing is inferred yet."""
     half = year_of(YEAR, lambda m: "done" if m < "2023-07" else "running" if m < "2023-09" else "waiting")
     return a_run(
-        StageState(name="featurize", total=12, done=6, rows=654_321, began=90, cells=half),
+        StageState(name="featurize", total=12, done=6, rows=654_321, started_at=90, month_progress=half),
         StageState(name="train", unit="rounds", total=300),
-        StageState(name="infer", total=12, cells=year_of(YEAR, lambda _: "waiting")),
+        StageState(name="infer", total=12, month_progress=year_of(YEAR, lambda _: "waiting")),
         rejects={"out_of_month": 30, "negative_tip": 4},
     )
 
 
 def test_a_year_fits_eighty_columns():
-    lines = grid.draw(a_year(), 80).plain.split("\n")
+    lines = grid.render(a_year(), 80).plain.split("\n")
     assert max(map(len, lines)) < 80
     assert lines[0].split() == ["2023", *map(str, range(1, 13))]
     assert lines[1].split()[:2] == ["▸", "featurize"]
@@ -159,14 +180,16 @@ def test_a_year_fits_eighty_columns():
 
 def test_the_rate_of_now_stands_where_there_is_room():
     year = a_year()
-    first = dataclasses.replace(year.stages[0], counts=(Count(90, 0), Count(95, 4_321), Count(99, 654_321)))
+    first = dataclasses.replace(
+        year.stages[0], counts=(RowCount(90, 0), RowCount(95, 4_321), RowCount(99, 654_321))
+    )
     year = dataclasses.replace(year, stages=(first, *year.stages[1:]))
-    assert "now" not in grid.draw(year, 80).plain
-    assert "  6/12  10.0 s  65k rows/s, 65k now\n" in grid.draw(year, 100).plain
+    assert "now" not in grid.render(year, 80).plain
+    assert "  6/12  10.0 s  65k rows/s, 65k now\n" in grid.render(year, 100).plain
 
 
 def test_columns_are_the_same_months_in_every_line():
-    lines = grid.draw(a_year(), 80).plain.split("\n")
+    lines = grid.render(a_year(), 80).plain.split("\n")
     assert [m.end() for m in re.finditer(r"\d+", lines[0])][1:] == [
         m.end() for m in re.finditer(r"[■▪·]", lines[1])
     ]
@@ -176,25 +199,29 @@ def test_columns_are_the_same_months_in_every_line():
 def test_many_months_share_marks(years, marks):
     months = [str(month) for month in parse_months(f"2010-01:{2009 + years}-12")]
     stage = StageState(
-        name="infer", total=len(months), done=1, began=99, cells=year_of(months, lambda _: "done")
+        name="infer",
+        total=len(months),
+        done=1,
+        started_at=99,
+        month_progress=year_of(months, lambda _: "done"),
     )
-    lines = grid.draw(a_run(stage), 80).plain.split("\n")
+    lines = grid.render(a_run(stage), 80).plain.split("\n")
     assert lines[1].count("■") == marks
     assert max(map(len, lines)) < 80
 
 
 def test_marks_for_terminals_without_unicode():
-    text = grid.draw(a_year(), 80, grid.marks_of("ascii")).plain
+    text = grid.render(a_year(), 80, grid.glyphs_for("ascii")).plain
     assert text.isascii()
-    assert grid.marks_of("UTF-8") is grid.FINE
+    assert grid.glyphs_for("UTF-8") is grid.UNICODE_GLYPHS
 
 
 def test_nothing_has_begun():
-    assert grid.draw(a_run(), 80).plain == ""
+    assert grid.render(a_run(), 80).plain == ""
 
 
 def test_spans_of_time_are_in_words():
-    assert [spoken(s) for s in (0.4, 59.4, 59.6, 3_599, 90_000)] == [
+    assert [format_duration(s) for s in (0.4, 59.4, 59.6, 3_599, 90_000)] == [
         "0 s", "59 s", "1 min 00 s", "59 min 59 s", "25 h 00 min",
     ]  # fmt: skip
 
@@ -206,12 +233,12 @@ def told_by(mode):
     """Return what a stage of two months says on a terminal of this mode."""
     out = io.StringIO()
     progress = Progress(mode, Console(file=out, force_terminal=True, width=80))
-    with progress.live():
-        progress.say("version v1")
+    with progress.show_live():
+        progress.info("version v1")
         progress.expect("infer", ["2023-01"])
         with progress.stage("featurize", 2, ["2023-01", "2023-02"]) as stage:
             stage.advance(60, month="2023-01", rejects={"out_of_month": 2})
-            stage.advance(month="2023-02", taken=True)
+            stage.advance(month="2023-02", reused=True)
         progress.warn("look here")
     return progress, out.getvalue()
 
@@ -228,7 +255,7 @@ def test_quiet_says_nothing_and_forgets_nothing():
     progress, said = told_by("quiet")
     assert said == ""
     assert progress.warnings == ["look here"]
-    assert set(progress.seconds) == {"featurize"}
+    assert set(progress.stage_seconds) == {"featurize"}
 
 
 def test_a_grid_is_drawn_on_a_terminal():
@@ -242,9 +269,9 @@ def test_a_grid_is_drawn_on_a_terminal():
 def test_what_a_stage_counts_is_in_the_state():
     progress, _ = told_by("quiet")
     featurize, infer = progress.state().stages
-    assert featurize.cells == {"2023-01": Cell(1, 1), "2023-02": Cell(1, 1, 1)}
-    assert (featurize.rows, featurize.standing, infer.standing) == (60, "done", "waiting")
-    assert [count.rows for count in featurize.counts] == [0, 60]
+    assert featurize.month_progress == {"2023-01": MonthProgress(1, 1), "2023-02": MonthProgress(1, 1, 1)}
+    assert (featurize.rows, featurize.status, infer.status) == (60, "done", "waiting")
+    assert [count.rows for count in featurize.row_counts] == [0, 60]
     assert progress.state().rejects == {"out_of_month": 2}
 
 
@@ -255,7 +282,7 @@ def test_a_stage_that_was_not_expected_comes_before_those_that_are():
     with progress.stage("checksum", 3):
         pass
     progress.skip("train", "v1 is reused")
-    assert [(s.name, s.standing) for s in progress.state().stages] == [
+    assert [(s.name, s.status) for s in progress.state().stages] == [
         ("checksum", "done"), ("featurize", "waiting"), ("train", "skipped"),
     ]  # fmt: skip
 
@@ -263,10 +290,14 @@ def test_a_stage_that_was_not_expected_comes_before_those_that_are():
 def test_a_curve_has_the_training_loss_of_its_own_round():
     progress = Progress("quiet")
     with progress.stage("train", 3, unit="rounds") as stage:
-        stage.round(1, 0.6, 0.69)
-        stage.round(2, 0.5, 0.58)
-        stage.round(3, None)
-    assert progress.state().curve == (Point(1, 0.58, 0.6), Point(2, None, 0.5), Point(3, None, None))
+        stage.record_round(1, 0.6, 0.69)
+        stage.record_round(2, 0.5, 0.58)
+        stage.record_round(3, None)
+    assert progress.state().curve == (
+        CurvePoint(1, 0.58, 0.6),
+        CurvePoint(2, None, 0.5),
+        CurvePoint(3, None, None),
+    )
     assert progress.state().stages[0].done == 3
 
 
@@ -274,7 +305,7 @@ def test_a_curve_goes_on_from_where_a_training_does():
     progress = Progress("quiet")
     with progress.stage("train", 9, unit="rounds") as stage:
         for number in (1, 2, 3, 2, 3):
-            stage.round(number, 1 / number)
+            stage.record_round(number, 1 / number)
     assert [point.round for point in progress.state().curve] == [1, 2, 3]
 
 
@@ -282,7 +313,7 @@ def test_a_curve_goes_on_from_where_a_training_does():
 
 
 def took(seconds, work=1_000, stage="infer", workers=2, threads=2):
-    return Took(stage=stage, seconds=seconds, work=work, workers=workers, threads=threads)
+    return StageTiming(stage=stage, seconds=seconds, work=work, workers=workers, threads=threads)
 
 
 USUAL = [took(10), took(9), took(11), took(10), took(10)]
@@ -308,17 +339,19 @@ USUAL = [took(10), took(9), took(11), took(10), took(10)]
     ],
 )
 def test_when_a_stage_is_slow(now, before, rings):
-    assert bool(pace.slow(now, before)) is rings
+    assert bool(pace.slow_warning(now, before)) is rings
 
 
 def test_a_slow_stage_is_said_once_in_one_line():
     out = io.StringIO()
     progress = Progress("plain", Console(file=out))
-    progress.bell = lambda now: pace.slow(took(25, stage=now.stage), [took(10, stage=now.stage)] * 5)
+    progress.slow_check = lambda now: pace.slow_warning(
+        took(25, stage=now.stage), [took(10, stage=now.stage)] * 5
+    )
     with progress.stage("infer", 1) as stage:
         stage.advance(10)
     with progress.stage("again", 1) as stage:
-        stage.advance(taken=True)
+        stage.advance(reused=True)
     line = "infer was slow: 25.0 s, 2.5 times what it took for a row in the last 5 versions with 2 workers"
     assert progress.warnings == [line]
     assert out.getvalue().count(f"warning: {line}\n") == 1
@@ -328,7 +361,7 @@ def test_a_slow_stage_is_said_once_in_one_line():
 
 
 def test_counters_only_grow():
-    totals = Totals()
+    totals = RunCounters()
     stage = {"name": "infer", "unit": "parts", "rows": 50, "done": 1, "seconds": 1.0}
     first = {"stages": [stage], "rejects": {"negative_tip": 3}, "published": [], "outcome": "running"}
     again = {
@@ -337,9 +370,9 @@ def test_counters_only_grow():
         "published": ["scores"],
         "outcome": "done",
     }
-    totals.add({}, first)
-    totals.add(first, again)
-    totals.add(again, first)
+    totals.add_progress({}, first)
+    totals.add_progress(first, again)
+    totals.add_progress(again, first)
     assert +totals.counts["rows"] == {"infer": 80}
     assert +totals.counts["parts"] == {"infer": 2}
     assert +totals.counts["rejects"] == {"negative_tip": 3}
@@ -351,14 +384,14 @@ class Scheduler:
     """One whose runs are these, as figures see it."""
 
     def __init__(self, *states):
-        self.totals = Totals()
+        self.totals = RunCounters()
         self.runs = {}
         for state in states:
-            self.totals.add({}, state.to_json())
+            self.totals.add_progress({}, state.to_json())
             self.runs[state.run] = types.SimpleNamespace(state=state.to_json())
 
     def samples(self):
-        figures = Figures()
+        figures = RunCollector()
         figures.source = self
         return {
             (sample.name, *sample.labels.values()): sample.value
@@ -384,8 +417,8 @@ def test_a_stage_that_is_still_to_come_is_counted_from_zero():
 
 
 def test_the_rate_of_now_is_a_figure_of_the_stage_under_way():
-    done = StageState(name="featurize", began=60, ended=70, counts=STEADY)
-    under_way = StageState(name="infer", began=60, counts=STEADY)
+    done = StageState(name="featurize", started_at=60, ended_at=70, row_counts=STEADY)
+    under_way = StageState(name="infer", started_at=60, row_counts=STEADY)
     samples = Scheduler(a_run(done, under_way)).samples()
     rates = {name: value for name, value in samples.items() if name[0] == "toytip_run_rows_per_second"}
     assert rates == {("toytip_run_rows_per_second", "v1", "infer"): 10}
@@ -484,12 +517,12 @@ def test_the_training_loss_is_about_that_of_all_training_rows(watched):
 
 def test_manifests_keep_how_long_the_stage_took(watched):
     *_, store = watched
-    found = {m.table: m.took for m in Store(str(store), "dev").versions()}
+    found = {m.table: m.took for m in Store(str(store), "dev").list_manifests()}
     assert {table: took.stage for table, took in found.items() if took} == {
         "features": "featurize", "encodings": "preprocess", "models": "train", "predictions": "infer",
     }  # fmt: skip
     assert found["models"].work == 12 * found["encodings"].work
-    assert [took.stage for took in pace.history(Store(str(store), "dev").versions())] == [
+    assert [took.stage for took in pace.stage_timings(Store(str(store), "dev").list_manifests())] == [
         "featurize", "preprocess", "train", "infer",
     ]  # fmt: skip
 
@@ -533,7 +566,7 @@ def test_the_page_runs_nothing_from_elsewhere(watched, client):
 
 
 def test_what_is_sent_to_the_scheduler_is_a_name():
-    sent = dumps(Board())
+    sent = dumps(DashboardPlugin())
     assert b"toytip.cluster.board" in sent
     assert len(sent) < 100
 
@@ -601,7 +634,7 @@ def test_a_scheduler_that_takes_no_plugin_is_said_in_one_line(client):
     gone.close()
     out = io.StringIO()
     progress = Progress("plain", Console(file=out))
-    with live.shown(gone, Settings.load(), progress):
+    with live.report_state(gone, Settings.load(), progress):
         pass
     assert re.fullmatch(r"no live page: the scheduler does not take it \(.+\)\n", out.getvalue())
     assert progress.outcome == "done"
@@ -619,7 +652,7 @@ def test_a_part_whose_worker_dies_is_begun_again(watched, client, tmp_path):
         call, watched = client.scheduler.toytip_live, {"infer": {"part-1": "2023-01", "part-2": "2023-01"}}
         return client.sync(call, state=state.to_json(), watched=watched, client=client.id)
 
-    now = a_run(StageState(name="infer", total=2, cells={"2023-01": Cell(2)}))
+    now = a_run(StageState(name="infer", total=2, month_progress={"2023-01": MonthProgress(2)}))
     assert tell(now)["cells"] == {"infer": {"2023-01": (0, 0)}}
     lost = json.loads(get(address_of(client), "/toytip/state.json")[1])["lost"]
     future = client.submit(dies_once, str(tmp_path / "died"), key="part-1", pure=False)
@@ -627,7 +660,7 @@ def test_a_part_whose_worker_dies_is_begun_again(watched, client, tmp_path):
     assert tell(now)["cells"] == {"infer": {"2023-01": (0, 1)}}
     assert json.loads(get(address_of(client), "/toytip/state.json")[1])["lost"] == lost + 1
     assert 'toytip_parts_retried_total{stage="infer"} 1.0' in get(address_of(client), "/metrics")[1]
-    tell(dataclasses.replace(now, outcome="done", ended=100))
+    tell(dataclasses.replace(now, outcome="done", ended_at=100))
     client.wait_for_workers(2, timeout=60)
 
 
@@ -646,9 +679,9 @@ def test_a_run_may_go_without(client, synthetic, tmp_path, capfd):
 
 def test_quiet_says_nothing_but_errors(synthetic, tmp_path):
     where = ("--source", synthetic, "--store", tmp_path, "--workers", 1)
-    done = toytip("clean", *where, "--quiet", "--version", "v1")
+    done = run_toytip("clean", *where, "--quiet", "--version", "v1")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert Store(str(tmp_path), "dev").published("trips", "v1") is not None
-    again = toytip("clean", *where, "--quiet", "--version", "v1")
+    assert Store(str(tmp_path), "dev").get_manifest("trips", "v1") is not None
+    again = run_toytip("clean", *where, "--quiet", "--version", "v1")
     assert again.returncode == 1
     assert re.fullmatch(r"error: .* already published .*\n", again.stderr)

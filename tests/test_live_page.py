@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import browsing
-from tests.conftest import started
+from tests.browser import open_browser
+from tests.conftest import start_toytip
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 CELLS = "[...document.querySelectorAll('.cell[data-stage={}]')].map((cell) => cell.dataset.standing)"
@@ -23,8 +23,8 @@ POINTS = "Number(document.querySelector('polyline.valid')?.dataset.points ?? 0)"
 
 @pytest.fixture(scope="module")
 def page():
-    with browsing() as browser:
-        browser.page.show(width=1200, height=800)
+    with open_browser() as browser:
+        browser.page.set_display(width=1200, height=800)
         yield browser.page
         assert browser.page.errors == []
 
@@ -91,7 +91,7 @@ def arrived(page, address, seconds=40):
 
 def test_a_run_is_seen_from_its_first_part_to_its_end(page, synthetic, tmp_path):
     words = ("--source", synthetic, "--store", tmp_path, "--workers", 2, "--partition-rows", 250)
-    with started("run", *words, "--rounds", 400, "--early-stop", 0, "--max-depth", 3) as run:
+    with start_toytip("run", *words, "--rounds", 400, "--early-stop", 0, "--max-depth", 3) as run:
         page.goto(said(run, r"live page (\S+)"))
         seen = {stage: set() for stage in ("featurize", "infer")}
         points, rates = [], set()
@@ -128,7 +128,7 @@ def test_before_any_run_two_at_once_and_one_that_is_killed(page, scheduler, synt
 
     def one(name):
         words = ("--source", synthetic, "--store", tmp_path / name, "--scheduler", address, "--version", name)
-        return started("run", *words, "--rounds", 150, "--early-stop", 0, "--max-depth", 3)
+        return start_toytip("run", *words, "--rounds", 150, "--early-stop", 0, "--max-depth", 3)
 
     outcome = "document.querySelector('[data-run={}]')?.dataset.outcome === '{}'"
     with one("va") as first, one("vb") as second:

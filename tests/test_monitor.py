@@ -14,21 +14,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.conftest import make_trips, summary_of, toytip
+from tests.conftest import make_trips, parse_summary, run_toytip
 from tests.test_laws import cuts, kept, some_trips
 from toytip import boost, effects
-from toytip.pipeline.watch import plan, to_json, watch
+from toytip.pipeline.watch import monitoring_json, plan_monitoring, run_monitoring
 from toytip.report import trips
 from toytip.report.facts import Facts
-from toytip.schema import PROFILES
+from toytip.schema import FEATURE_HISTOGRAMS
 from toytip.splits import plan_split
 from toytip.stages import clean, conform, decay, estimate, featurize, infer, postprocess, preprocess, profile
 from toytip.stages import drift as drifts
-from toytip.stages.monitor import Bounds, Reading, alerts
-from toytip.stages.summary import summarize
-from toytip.synth import Synth, generate
-from toytip.tally import UNIT, Tally, by_day, from_bytes, merge, to_bytes
-from toytip.values import Model, MonthPart, parse_months
+from toytip.stages.monitor import AlertThresholds, Measurement, find_alerts
+from toytip.stages.summary import summarize_predictions
+from toytip.synth import SyntheticSpec, generate_month
+from toytip.tally import (
+    LOSS_SCALE,
+    Tally,
+    combine_tallies,
+    daily_tallies_by_payment,
+    tallies_from_parquet,
+    tallies_to_parquet,
+)
+from toytip.values import SourcePartition, TrainedModel, parse_months
 
 counts = st.lists(st.integers(0, 10**6), min_size=2, max_size=30).filter(any).map(np.array)
 
@@ -44,10 +51,10 @@ def test_profiles_merge_exactly(trips, at):
     a, b, c = (profile.profile(features.iloc[i:j].reset_index(drop=True)) for i, j in pairwise(edges))
     whole = profile.profile(features)
     for merged in (
-        [profile.merge([a, b]), c], [a, profile.merge([b, c])], [c, b, a], [whole, PROFILES.empty()], [PROFILES.empty(), whole],
+        [profile.merge_profiles([a, b]), c], [a, profile.merge_profiles([b, c])], [c, b, a], [whole, FEATURE_HISTOGRAMS.empty()], [FEATURE_HISTOGRAMS.empty(), whole],
     ):  # fmt: skip
-        pd.testing.assert_frame_equal(profile.merge(merged), whole)
-    pd.testing.assert_frame_equal(profile.merge([]), PROFILES.empty())
+        pd.testing.assert_frame_equal(profile.merge_profiles(merged), whole)
+    pd.testing.assert_frame_equal(profile.merge_profiles([]), FEATURE_HISTOGRAMS.empty())
     if len(features):
         assert (whole.groupby("feature")["trips"].sum() == len(features)).all()
 
@@ -66,7 +73,9 @@ def test_a_profile_tells_values_missing_ones_and_means():
 
 
 def test_no_trips_have_an_empty_profile():
-    pd.testing.assert_frame_equal(profile.profile(featurize.TABLE.empty()), PROFILES.empty())
+    pd.testing.assert_frame_equal(
+        profile.profile(featurize.FEATURES_SCHEMA.empty()), FEATURE_HISTOGRAMS.empty()
+    )
 
 
 # effect sizes
@@ -102,17 +111,17 @@ def test_the_index_of_known_shares():
 
 
 def test_groups_are_even_and_rare_categories_one():
-    expected, _ = effects.groups(np.full(100, 10), np.full(100, 10))
+    expected, _ = effects.quantile_groups(np.full(100, 10), np.full(100, 10))
     assert expected.tolist() == [100] * 10
-    tolls, _ = effects.groups(np.array([950, *[1] * 50]), np.array([950, *[1] * 50]))
+    tolls, _ = effects.quantile_groups(np.array([950, *[1] * 50]), np.array([950, *[1] * 50]))
     assert tolls.tolist() == [950, 50]
-    rare, seen = effects.common(np.array([500, 494, 3, 3, 0]), np.array([1, 2, 3, 4, 5]))
+    rare, seen = effects.merge_rare(np.array([500, 494, 3, 3, 0]), np.array([1, 2, 3, 4, 5]))
     assert (rare.tolist(), seen.tolist()) == ([6, 500, 494], [12, 1, 2])
 
 
 def test_one_mistyped_fare_is_no_drift():
     values, reference = np.array([5.0, 10, 20, 30, 1e6]), np.array([30, 40, 20, 10, 0])
-    reached, wide = effects.within_reach(values, reference)
+    reached, wide = effects.clip_outliers(values, reference)
     assert effects.wasserstein(reached, 1000 * reference, 1000 * reference + [0, 0, 0, 0, 1]) / wide < 0.001
 
 
@@ -125,7 +134,8 @@ def tally_of(chance, label, threshold=0.5, bins=2**9):
     decided = chance >= threshold
     loss = -np.log(np.where(label, chance, 1 - chance))
     units = [
-        round(float(part) * UNIT) for part in (loss.sum(), ((chance - label) ** 2).sum(), loss[label].sum())
+        round(float(part) * LOSS_SCALE)
+        for part in (loss.sum(), ((chance - label) ** 2).sum(), loss[label].sum())
     ]
     return Tally(*sides, int((decided & label).sum()), int((decided & ~label).sum()), *units)
 
@@ -135,18 +145,18 @@ def test_an_estimate_without_labels_is_what_happens_where_probabilities_hold():
     truth = rng.beta(2, 2, 200_000)
     said = truth**1.5  # the model is not calibrated, and its threshold stands in the middle of a bin
     label = rng.random(len(truth)) < truth
-    share = estimate.calibrate(tally_of(said[:100_000], label[:100_000], 0.4003))
+    share = estimate.fit_calibration(tally_of(said[:100_000], label[:100_000], 0.4003))
     harder = np.flatnonzero(truth[100_000:] < 0.7) + 100_000
     now = tally_of(said[harder], label[harder], 0.4003)
-    estimated = estimate.estimate(now, share)
-    from toytip.metrics import measure
+    estimated = estimate.estimate_metrics(now, share)
+    from toytip.metrics import compute_metrics
 
-    realised = measure(now)
+    realised = compute_metrics(now)
     for name in ("prevalence", "auc", "f1", "log_loss"):
         assert estimated[name] == pytest.approx(realised[name], abs=0.01), name
     blind = replace(now, negatives=now.negatives + now.positives, positives=0 * now.positives)
-    assert estimate.estimate(blind, share)["f1"] == estimated["f1"], "it looks at no label"
-    assert estimate.calibrate(Tally.empty()) is None
+    assert estimate.estimate_metrics(blind, share)["f1"] == estimated["f1"], "it looks at no label"
+    assert estimate.fit_calibration(Tally.empty()) is None
 
 
 share = st.floats(0.05, 0.95)
@@ -156,7 +166,7 @@ def kind(rows, tip, hit, alarm, loss):
     yes = round(tip * rows)
     sides = np.zeros((2, 2**9), np.int64)
     sides[:, 0] = rows - yes, yes
-    losses = round(loss * yes * UNIT), round(loss / 2 * (rows - yes) * UNIT)
+    losses = round(loss * yes * LOSS_SCALE), round(loss / 2 * (rows - yes) * LOSS_SCALE)
     return Tally(*sides, round(hit * yes), round(alarm * (rows - yes)), sum(losses), 0, losses[0])
 
 
@@ -171,11 +181,11 @@ def test_the_three_parts_add_up(
         return kind(cards, tip, hit, alarm, loss), kind(n - cards, 0, 0, cash_alarm, loss)
 
     then, now = side(card, tip, hit, loss), side(later, later_tip, later_hit, later_loss)
-    prevalence, f1, log_loss = decay.parts(then, now)
+    prevalence, f1, log_loss = decay.attribute_change(then, now)
     for found in (prevalence, f1, log_loss):
         assert found.card_share + found.tip_share + found.skill == pytest.approx(found.whole, abs=1e-9)
     assert prevalence.skill == pytest.approx(0, abs=1e-12)
-    two = decay.changes(then[0].merge(then[1]), now[0].merge(now[1]))
+    two = decay.f1_and_log_loss_changes(then[0].merge(then[1]), now[0].merge(now[1]))
     assert [f1.whole, log_loss.whole] == pytest.approx([two[0].whole, two[1].whole], abs=1e-9)
 
 
@@ -188,17 +198,17 @@ def test_each_part_alone_is_named_alone():
         ({"tip": 0.7}, "tip_share"),
         ({"hit": 0.7}, "skill"),
     ):
-        _, f1, _ = decay.parts(side(), side(**change))
+        _, f1, _ = decay.attribute_change(side(), side(**change))
         assert getattr(f1, part) == pytest.approx(f1.whole)
         assert f1.whole < -0.02
-    assert decay.parts(side(), (Tally.empty(2**9), Tally.empty(2**9))) == (None, None, None)
+    assert decay.attribute_change(side(), (Tally.empty(2**9), Tally.empty(2**9))) == (None, None, None)
 
 
 # the rule
 
 
 def read(month, effect, bound=1.0, name="x"):
-    return Reading(
+    return Measurement(
         month=f"2023-{month:02d}",
         kind="drift",
         name=name,
@@ -222,18 +232,20 @@ def read(month, effect, bound=1.0, name="x"):
 )
 def test_the_rule(told, rings):
     readings = [read(month, effect) for month, effect in enumerate(told, 1)]
-    found = alerts([*readings, *(replace(each, bound=None, name="y") for each in readings)], Bounds())
-    assert [alert.reading.month for alert in found] == [f"2023-{month:02d}" for month in rings]
-    assert {alert.reading.name for alert in found} <= {"x"}
+    found = find_alerts(
+        [*readings, *(replace(each, bound=None, name="y") for each in readings)], AlertThresholds()
+    )
+    assert [alert.measurement.month for alert in found] == [f"2023-{month:02d}" for month in rings]
+    assert {alert.measurement.name for alert in found} <= {"x"}
 
 
 def test_a_band_is_as_wide_as_the_reference_asks():
-    narrow = drifts.band([0.02])
+    narrow = drifts.reference_range([0.02])
     assert (narrow.low, narrow.high) == pytest.approx((0.01, 0.03))
-    assert narrow.outside(0.035) == pytest.approx(0.005)
-    assert narrow.outside(0.015) == 0
-    assert drifts.band([0.1, 0.2, 0.3]).outside(0.45) == 0
-    assert drifts.band([0.0, 0.0]).outside(0.009) == 0
+    assert narrow.distance_outside(0.035) == pytest.approx(0.005)
+    assert narrow.distance_outside(0.015) == 0
+    assert drifts.reference_range([0.1, 0.2, 0.3]).distance_outside(0.45) == 0
+    assert drifts.reference_range([0.0, 0.0]).distance_outside(0.009) == 0
 
 
 # planted drifts
@@ -246,8 +258,8 @@ ROWS = 20_000
 
 
 def features_of(month, recipe):
-    table = generate(month, recipe)
-    part = MonthPart(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
+    table = generate_month(month, recipe)
+    part = SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
     trips, rejects = clean.clean(conform.conform(table, part))
     return featurize.featurize(trips), len(table), clean.count_reasons(rejects)
 
@@ -258,27 +270,27 @@ def told_of(model, month, recipe):
     codes = preprocess.encode(features, model.encoding)
     predictions = postprocess.postprocess(infer.infer(features, codes, model), model.threshold)
     rates = {reason: count / read_ for reason, count in rejects.items()}
-    return summarize(predictions, features, model.encoding), profile.profile(features), rates
+    return summarize_predictions(predictions, features, model.encoding), profile.profile(features), rates
 
 
 @pytest.fixture(scope="module")
 def steady():
-    return Synth(rows=ROWS, seed=11, drift=False)
+    return SyntheticSpec(rows_per_month=ROWS, seed=11, drift=False)
 
 
 def learned_on(steady, names):
     split = plan_split(LONG, "2021-01:2021-03", "2021-04", "2021-05:2022-04")
     features = [features_of(month, steady)[0] for month in LEARN]
-    taken = [preprocess.take_census(each, names, split, "all") for each in features]
-    encoding = preprocess.fit(reduce(preprocess.Census.merge, taken), split, "all")
+    taken = [preprocess.count_values(each, names, split, "all") for each in features]
+    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, taken), split, "all")
     parts = [(preprocess.encode(each, encoding), None) for each in features[:3]]
     label = np.concatenate([each["high_tip"].to_numpy() for each in features[:3]])
     positive = encoding.positives / encoding.rows
-    params = boost.booster_params({"max_depth": 6, "eta": 0.2}, encoding.max_bin, positive)
-    matrix = boost.quantize(parts, encoding.counts, 2)
+    params = boost.xgboost_params({"max_depth": 6, "eta": 0.2}, encoding.max_bin, positive)
+    matrix = boost.build_matrix(parts, encoding.bin_counts, 2)
     booster, _ = boost.boost(matrix, label, None, params, rounds=40, threads=2)
-    return Model(
-        version="v1", booster=boost.canonical(booster, 40), encoding=encoding, rounds=40, threshold=0.45
+    return TrainedModel(
+        version="v1", booster=boost.model_bytes(booster, 40), encoding=encoding, rounds=40, threshold=0.45
     )
 
 
@@ -288,10 +300,10 @@ def model(steady):
 
 
 def watched(model, told, months=YEAR, bounds=None, **asked):
-    planned = plan(model, months, **asked)
-    summary = reduce(merge, (told[month][0] for month in months))
+    planned = plan_monitoring(model, months, **asked)
+    summary = reduce(combine_tallies, (told[month][0] for month in months))
     profiles, rejects = ({month: told[month][k] for month in months} for k in (1, 2))
-    return watch(model, planned, bounds or Bounds(), summary, profiles, rejects)
+    return run_monitoring(model, planned, bounds or AlertThresholds(), summary, profiles, rejects)
 
 
 @pytest.fixture(scope="module")
@@ -301,9 +313,9 @@ def calm(model, steady):
 
 def test_nothing_rings_in_a_steady_year(model, calm):
     found = watched(model, calm)
-    assert found.alerts == []
-    assert [str(month) for month in found.plan.features] == ["2021-01", "2021-02", "2021-03"]
-    assert [str(month) for month in found.plan.skill] == ["2021-04"]
+    assert found.all_alerts == []
+    assert [str(month) for month in found.plan.feature_reference] == ["2021-01", "2021-02", "2021-03"]
+    assert [str(month) for month in found.plan.performance_reference] == ["2021-04"]
     assert len(found.plan.months) == 9
 
 
@@ -322,18 +334,18 @@ def named(found):
 def page_of(found):
     """What the page says of it: the caption of F1 day by day, the paragraphs, and the tables."""
     facts = Facts(
-        version="v1", created="2026-01-01T00:00:00+00:00", store="s", env="dev", psi=found.psi,
-        monitor=to_json(found), beyond=[asdict(each) for each in found.readings if each.beyond],
+        version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev", monthly_psi=found.psi,
+        monitoring=monitoring_json(found), exceeded_measurements=[asdict(each) for each in found.readings if each.beyond],
     )  # fmt: skip
-    blocks = trips.drift(facts).blocks
+    blocks = trips.drift_section(facts).blocks
     of = {kind: [block for block in blocks if block.kind == kind] for kind in ("text", "table")}
     tables = {
         table.caption.partition(",")[0]: [
-            [getattr(cell, "text", cell) for cell in row] for row in (table.head, *table.rows)
+            [getattr(cell, "text", cell) for cell in row] for row in (table.header, *table.rows)
         ]
         for table in of["table"]
     }
-    return blocks[0].pictures[0].says, " ".join(block.text for block in of["text"]), tables
+    return blocks[0].pictures[0].caption, " ".join(block.text for block in of["text"]), tables
 
 
 def test_a_feature_that_shifted_is_named(model, calm, steady):
@@ -395,17 +407,17 @@ def test_without_labels_the_estimate_stands_in(model, calm, steady):
     assert late.estimated == realised.estimated
     assert late.estimated["f1"] == pytest.approx(realised.metrics["f1"], abs=0.015)
     assert max(day["day"] for day in found.days) == "2021-10-31"
-    assert not found.alerts
+    assert not found.all_alerts
     says, text, _ = page_of(found)
     assert says.startswith("Nothing rings in 2021-12, where lost skill cannot be told.")
     assert text == "Nothing is beyond its bound in any month."
 
 
 def test_the_year_as_it_was_made_drifts(model, calm):
-    told = {**calm, **{m: told_of(model, m, Synth(rows=ROWS, seed=11)) for m in YEAR[3:7]}}
+    told = {**calm, **{m: told_of(model, m, SyntheticSpec(rows_per_month=ROWS, seed=11)) for m in YEAR[3:7]}}
     found = watched(model, told, months=YEAR[:7])
     assert {("share", "card"), ("missing", "passenger_count")} <= {
-        (alert.reading.kind, alert.reading.name) for alert in found.alerts
+        (alert.measurement.kind, alert.measurement.name) for alert in found.all_alerts
     }
     _, text, tables = page_of(found)
     (row,) = [
@@ -413,8 +425,8 @@ def test_the_year_as_it_was_made_drifts(model, calm):
     ]
     rates = {
         each.month: each.value
-        for each in found.readings
-        if (each.kind, each.name) == ("missing", "passenger_count") and each.beyond
+        for each in found.measurements
+        if (each.kind, each.name) == ("missing", "passenger_count") and each.exceeded
     }
     assert row[2] == "its band"
     assert [cell for cell in row[3:] if cell] == [f"{rate:.4f}" for rate in rates.values()]
@@ -426,8 +438,8 @@ def test_what_is_asked_for_must_be_there(model, calm):
     from toytip.errors import ConfigError
 
     with pytest.raises(ConfigError, match="2022-03 is not among the months that the model has scored"):
-        plan(model, YEAR, months="2021-12,2022-03")
-    assert plan(model, YEAR[:3]) is None
+        plan_monitoring(model, YEAR, months="2021-12,2022-03")
+    assert plan_monitoring(model, YEAR[:3]) is None
     for line, there, asked in (
         ("none differs from itself", YEAR, {"reference": "2021-05", "months": "2021-05"}),
         ("none differs from itself", YEAR[:5], {"reference": "2021-01:2021-05"}),
@@ -435,23 +447,23 @@ def test_what_is_asked_for_must_be_there(model, calm):
         ("name --reference", YEAR[3:], {}),
     ):
         with pytest.raises(ConfigError, match=line):
-            plan(model, there, **asked)
-    assert plan(model, YEAR, months="2021-02:2021-05").warnings == (
+            plan_monitoring(model, there, **asked)
+    assert plan_monitoring(model, YEAR, months="2021-02:2021-05").warnings == (
         "the model has learned from 2021-02 to 2021-03: its skill there is flattering",
     )
-    partly = plan(model, YEAR, reference="2021-05", months="2021-05:2021-06")
+    partly = plan_monitoring(model, YEAR, reference="2021-05", months="2021-05:2021-06")
     assert partly.warnings == ("2021-05 is in the reference too, and moves less beside itself",)
-    flattering = plan(model, YEAR, reference="2021-01:2021-02")
+    flattering = plan_monitoring(model, YEAR, reference="2021-01:2021-02")
     assert flattering.warnings
     assert YEAR[0] not in flattering.months
 
 
 def test_a_summary_survives_the_disk(calm):
     summary = calm[YEAR[0]][0]
-    content = to_bytes(summary)
-    assert from_bytes(content) == summary
-    assert to_bytes(dict(reversed(summary.items()))) == content
-    days = by_day(summary)
+    content = tallies_to_parquet(summary)
+    assert tallies_from_parquet(content) == summary
+    assert tallies_to_parquet(dict(reversed(summary.items()))) == content
+    days = daily_tallies_by_payment(summary)
     assert len(days) == 31
     assert sum(card.rows + other.rows for card, other in days.values()) == sum(
         tally.rows for cell, tally in summary.items() if not cell.slice and cell.predictor == "model"
@@ -463,21 +475,24 @@ def test_a_summary_survives_the_disk(calm):
 
 def grown(model, month, times):
     """Return what a month of `times` as many trips leaves: pieces of their own seeds, merged as those of a run are."""
-    pieces = (told_of(model, month, Synth(rows=ROWS, seed=100 + k, drift=False)) for k in range(times))
+    pieces = (
+        told_of(model, month, SyntheticSpec(rows_per_month=ROWS, seed=100 + k, drift=False))
+        for k in range(times)
+    )
     summary, told, rejects = {}, [], []
     for each in pieces:
-        summary = merge(summary, each[0])
+        summary = combine_tallies(summary, each[0])
         told.append(each[1])
         rejects.append(each[2])
         if len(told) > 8:
-            told = [profile.merge(told)]
+            told = [profile.merge_profiles(told)]
     rates = {reason: sum(each.get(reason, 0) for each in rejects) / times for reason in rejects[0]}
-    return summary, profile.merge(told), rates
+    return summary, profile.merge_profiles(told), rates
 
 
 def significant(found, profiles):
     """Return how many features differ from the reference by a test, of those that drift is told of."""
-    reference = profile.merge(profiles[month] for month in found.plan.features)
+    reference = profile.merge_profiles(profiles[month] for month in found.plan.features)
     last = profiles[found.plan.months[-1]]
     small = 0
     for name in found.gains:
@@ -491,7 +506,7 @@ def significant(found, profiles):
 def silent_at(model, times, months=YEAR):
     told = {month: grown(model, month, times) for month in months}
     found = watched(model, told, months)
-    assert found.alerts == []
+    assert found.all_alerts == []
     rows = sum(performance.rows for performance in found.performance)
     assert rows > 0.9 * times * ROWS * (len(months) - len(LEARN)) * 0.9
     return found, {month: each[1] for month, each in told.items()}
@@ -525,7 +540,7 @@ def test_nothing_rings_at_a_hundred_times_the_rows(model):
 def done(synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("monitor") / "store"
     args = ("--source", synthetic, "--store", store, "--workers", 2, "--rounds", 20, "--json")
-    return store, summary_of(toytip("run", *args))
+    return store, parse_summary(run_toytip("run", *args))
 
 
 @pytest.mark.cluster
@@ -544,9 +559,9 @@ def test_a_run_monitors_its_months(done):
 
 
 @pytest.mark.cluster
-def test_monitor_rings_by_its_exit_code_and_keeps_a_history(done, here):
+def test_monitor_rings_by_its_exit_code_and_keeps_a_history(done, invoke_cli):
     store, summary = done
-    rung = here("monitor", "--store", store, "--json")
+    rung = invoke_cli("monitor", "--store", store, "--json")
     assert rung.returncode == 3, rung.stderr
     told = json.loads(rung.stdout)
     # The run was asked nothing, and so was this: all is the same but for where it is kept.
@@ -555,11 +570,13 @@ def test_monitor_rings_by_its_exit_code_and_keeps_a_history(done, here):
     picture = Path(told["files"]["png"]).read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 20_000
-    calm = here("monitor", "--store", store, "--reference", "2020-01", "--months", "2020-02", "--dry-run")
+    calm = invoke_cli(
+        "monitor", "--store", store, "--reference", "2020-01", "--months", "2020-02", "--dry-run"
+    )
     assert calm.returncode == 0, calm.stderr
     assert "nothing rings in 2020-02" in calm.stdout
     assert "its skill there is flattering" in calm.stdout
-    history = json.loads(here("versions", "--store", store, "--json").stdout)["versions"]
+    history = json.loads(invoke_cli("versions", "--store", store, "--json").stdout)["versions"]
     kept_ = [row["version"] for row in history if row["table"] == "monitors"]
     assert kept_ == [summary["version"], told["version"]], "a dry run keeps nothing"
     files = f"{store}/dev/monitors/*/*/*/*.parquet"
@@ -571,28 +588,28 @@ def test_monitor_rings_by_its_exit_code_and_keeps_a_history(done, here):
 
 
 @pytest.mark.cluster
-def test_monitor_in_words(done, here):
+def test_monitor_in_words(done, invoke_cli):
     store, summary = done
-    said = here("monitor", "--store", store, "--model", summary["model"]["version"], "--dry-run")
+    said = invoke_cli("monitor", "--store", store, "--model", summary["model"]["version"], "--dry-run")
     assert said.returncode == 3
     assert "share of card" in said.stdout
     assert "by card share" in said.stdout
     assert "payment_type" in said.stdout
-    late = here("monitor", "--store", store, "--labels-until", "2020-03", "--dry-run", "--json")
+    late = invoke_cli("monitor", "--store", store, "--labels-until", "2020-03", "--dry-run", "--json")
     last = json.loads(late.stdout)["performance"][-1]
     assert last["metrics"] is None
     assert last["estimated"]["f1"] > 0.5
 
 
 @pytest.mark.cluster
-def test_what_cannot_be_monitored_is_said_in_a_line(done, here, tmp_path):
+def test_what_cannot_be_monitored_is_said_in_a_line(done, invoke_cli, tmp_path):
     store, _ = done
     for args, line in (
         (("--store", tmp_path / "none"), "no version of models"),
         (("--store", store, "--months", "2021-01"), "2021-01 is not among the months"),
         (("--store", store, "--model", "v9"), "v9"),
     ):
-        refused = here("monitor", *args)
+        refused = invoke_cli("monitor", *args)
         assert refused.returncode == 1
         assert line in refused.stderr
         assert refused.stderr.count("\n") == 1

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import manifest_of, part_of, publish
+from tests.conftest import make_manifest, make_part_record, publish_trips
 from toytip.errors import ConfigError, StoreError
-from toytip.history import resolve, tag, tags
-from toytip.manifest import Manifest, check_table, check_version
-from toytip.place import Disk, safe, scheme_of
-from toytip.reach import place_of
+from toytip.history import read_tags, resolve_version, set_tag
+from toytip.manifest import Manifest, validate_table_name, validate_version
+from toytip.place import LocalFileIO, uri_scheme, validate_name
+from toytip.reach import open_file_io
 from toytip.store import Store
-from toytip.values import Access
+from toytip.values import StorageOptions
 
 quick = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EVIL = [
@@ -48,7 +48,7 @@ names = (
 def test_a_name_leads_into_the_store_or_is_refused(name, tmp_path):
     root = tmp_path / "store"
     try:
-        path = Disk(str(root)).path(name)
+        path = LocalFileIO(str(root)).path(name)
     except StoreError:
         return
     resolved = Path(os.path.normpath(path))
@@ -62,11 +62,11 @@ def test_a_name_leads_into_the_store_or_is_refused(name, tmp_path):
 def test_so_does_what_is_said_to_be_a_version_or_a_table(version, table, tmp_path):
     store = Store(str(tmp_path / "store"), "dev")
     for call in (
-        lambda: resolve(store, "trips", version),
-        lambda: store.published(table, "v1"),
-        lambda: store.put(table, version, version, b"") and None,
-        lambda: tag(store, version, version),
-        lambda: store.sweep(version),
+        lambda: resolve_version(store, "trips", version),
+        lambda: store.get_manifest(table, "v1"),
+        lambda: store.write_file(table, version, version, b"") and None,
+        lambda: set_tag(store, version, version),
+        lambda: store.purge(version),
     ):
         with contextlib.suppress(StoreError):
             call()
@@ -84,7 +84,7 @@ def test_so_does_what_is_said_to_be_a_version_or_a_table(version, table, tmp_pat
 @example(path="../../../../etc/passwd", table="trips", version="v1", field="path")
 @example(path="", table="s", version="v1", field="table")
 def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, field, tmp_path):
-    record = json.loads(manifest_of([part_of()]).to_json())
+    record = json.loads(make_manifest([make_part_record()]).to_json())
     record["parts"][0]["path"] = path if field == "path" else "part.parquet"
     if field in ("table", "version", "parts"):
         record[field] = {"table": table, "version": version, "parts": path}[field]
@@ -96,7 +96,7 @@ def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, fiel
     except StoreError:
         return
     assert (manifest.table, manifest.version) == ("trips", "v1")
-    assert all(safe(part.path) for part in manifest.parts)
+    assert all(validate_name(part.path) for part in manifest.parts)
 
 
 @quick
@@ -111,39 +111,39 @@ def test_any_bytes_are_a_manifest_or_one_line(content):
 
 def test_the_names_that_toytip_makes_are_good():
     for name in ("features", "predictions", "rejects", "models"):
-        assert check_table(name) == name
-    assert check_version("v20261124T101500Z-3f9c2a")
+        assert validate_table_name(name) == name
+    assert validate_version("v20261124T101500Z-3f9c2a")
     for version in EVIL:
         with pytest.raises(StoreError):
-            check_version(version)
+            validate_version(version)
 
 
 def test_a_store_is_a_folder_or_a_bucket():
     for root in ("gs://bucket/x", "https://host/x", "memory://x"):
         with pytest.raises(ConfigError, match="a store is a folder or s3://"):
-            place_of(root, Access())
+            open_file_io(root, StorageOptions())
     with pytest.raises(ConfigError, match="no credentials in addresses"):
-        scheme_of("s3://key:secret@bucket/x")
+        uri_scheme("s3://key:secret@bucket/x")
 
 
 def test_a_folder_with_any_name_holds_a_store(tmp_path):
     root = tmp_path / "büro %2e%2e/a b+c'é"
     store = Store(str(root), "dev")
-    with store.making("v1"):
-        publish(store)
-    assert resolve(store, "trips").version == "v1"
-    tag(store, "first", "v1")
-    assert tags(store) == {"first": "v1"}
+    with store.write_version("v1"):
+        publish_trips(store)
+    assert resolve_version(store, "trips").version == "v1"
+    set_tag(store, "first", "v1")
+    assert read_tags(store) == {"first": "v1"}
 
 
 def test_a_disk_is_a_place(tmp_path):
-    disk = Disk(str(tmp_path))
+    disk = LocalFileIO(str(tmp_path))
     disk.create("a/one", b"1")
     with pytest.raises(FileExistsError):
         disk.create("a/one", b"2")
     disk.write("a/two", b"2")
     disk.copy("a/one", "b/three")
-    assert {name: info.bytes for name, info in disk.files("a").items()} == {"a/one": 1, "a/two": 1}
+    assert {name: info.bytes for name, info in disk.list_files("a").items()} == {"a/one": 1, "a/two": 1}
     assert disk.read("b/three") == b"1"
     disk.remove(["a/one", "a/two", "a/none"])
     assert not (tmp_path / "a").exists()
@@ -152,7 +152,7 @@ def test_a_disk_is_a_place(tmp_path):
 
 def test_a_folder_may_be_published_while_it_is_listed(tmp_path):
     """A run that lists what others have made meets folders that go away at that moment."""
-    place = Disk(str(tmp_path))
+    place = LocalFileIO(str(tmp_path))
     mover = """
 import itertools, pathlib, sys
 root = pathlib.Path(sys.argv[1])
@@ -166,6 +166,6 @@ for number in itertools.count():
         try:
             while not (tmp_path / "v300").exists():
                 assert moving.poll() is None
-                assert place.files("making") == {}
+                assert place.list_files("making") == {}
         finally:
             moving.kill()

@@ -8,23 +8,23 @@ from tests.conftest import make_trips
 from toytip.errors import ConfigError
 from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.preprocess import (
-    BINS,
-    BYTE,
-    EXACT,
-    Census,
-    _table,
+    BYTE_VALUES,
+    MAX_EXACT_VALUES,
+    QUANTILE_BINS,
+    ValueCounts,
+    _lookup_table,
+    count_values,
     encode,
-    fit,
-    keys,
-    take_census,
-    value_of,
+    fit_encoding,
+    value_keys,
+    values_of_keys,
 )
-from toytip.values import FeatureCodes, Span, Split
+from toytip.values import FeatureEncoding, Split, TimeRange
 
 SPLIT = Split(
-    train=Span("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
+    train=TimeRange("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
     valid=None,
-    test=Span("2023-01-15T00:00:00", "2023-02-01T00:00:00"),
+    test=TimeRange("2023-01-15T00:00:00", "2023-02-01T00:00:00"),
 )
 NAMES = feature_set("payment")
 
@@ -34,7 +34,7 @@ def features(*changes):
 
 
 def fit_on(frame, population="all"):
-    return fit(take_census(frame, NAMES, SPLIT, population), SPLIT, population)
+    return fit_encoding(count_values(frame, NAMES, SPLIT, population), SPLIT, population)
 
 
 def codes_of(encoding, name):
@@ -51,7 +51,7 @@ def test_only_training_rows_are_fitted_on():
 def test_few_values_are_exact_and_others_unseen_or_missing():
     encoding = fit_on(features({"passenger_count": 1}, {"passenger_count": 3}))
     codes = codes_of(encoding, "passenger_count")
-    assert (codes.values, codes.unseen, codes.missing, codes.count) == ((1.0, 3.0), 2, 3, 4)
+    assert (codes.values, codes.unseen_bin, codes.missing_bin, codes.bin_count) == ((1.0, 3.0), 2, 3, 4)
     frame = features(
         {"passenger_count": 3}, {"passenger_count": 2}, {"passenger_count": 9}, {"passenger_count": None}
     )
@@ -59,11 +59,11 @@ def test_few_values_are_exact_and_others_unseen_or_missing():
 
 
 def test_many_values_become_bins_of_even_weight():
-    distances = np.linspace(0.1, 250, EXACT * 4)
+    distances = np.linspace(0.1, 250, MAX_EXACT_VALUES * 4)
     encoding = fit_on(features(*({"trip_distance": d} for d in distances)))
     codes = codes_of(encoding, "trip_distance")
     assert not codes.exact
-    assert len(codes.values) == BINS - 1
+    assert len(codes.values) == QUANTILE_BINS - 1
     frame = features(*({"trip_distance": d} for d in distances))
     counts = encode(frame, encoding)["trip_distance"].value_counts()
     assert counts.max() <= 3 * counts.mean()
@@ -80,8 +80,8 @@ def test_codes_keep_the_order_of_values():
 
 def test_a_feature_that_training_never_has_is_left_out():
     encoding = fit_on(features({}))
-    assert "airport_fee" not in encoding.names
-    assert "congestion_surcharge" in encoding.names
+    assert "airport_fee" not in encoding.feature_names
+    assert "congestion_surcharge" in encoding.feature_names
 
 
 def test_the_matrix_is_small_whole_numbers():
@@ -98,37 +98,37 @@ def test_card_population_learns_from_card_trips():
 
 def test_keys_keep_what_must_be_told_apart():
     whole = pd.Series(np.arange(-4096, 4097), dtype="float32")
-    assert value_of(keys(whole)).tolist() == whole.tolist()
+    assert values_of_keys(value_keys(whole)).tolist() == whole.tolist()
     values = pd.Series([-np.inf, *np.linspace(-50, 5000, 10_001), np.inf], dtype="float32")
-    near = value_of(keys(values))
-    assert (np.diff(keys(values).astype(np.int64)) >= 0).all()
+    near = values_of_keys(value_keys(values))
+    assert (np.diff(value_keys(values).astype(np.int64)) >= 0).all()
     assert [near[0], near[-1]] == [-np.inf, np.inf]
     assert (np.abs(near - values)[1:-1] <= np.abs(values)[1:-1] * 2**-11).all()
-    assert keys(pd.Series([-0.0], dtype="float32")).tolist() == keys(pd.Series([0.0])).tolist()
+    assert value_keys(pd.Series([-0.0], dtype="float32")).tolist() == value_keys(pd.Series([0.0])).tolist()
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_look_up_says_what_a_search_would(exact):
     rng = np.random.default_rng(1)
-    known = value_of(np.unique(keys(pd.Series(rng.normal(0, 40, 60), dtype="float32"))))
+    known = values_of_keys(np.unique(value_keys(pd.Series(rng.normal(0, 40, 60), dtype="float32"))))
     values = pd.Series([*known, *rng.normal(0, 60, 500), np.nan, np.inf, -np.inf, 0.0], dtype="float32")
-    codes = FeatureCodes(name="fare_amount", exact=exact, values=tuple(known.tolist()))
-    short = value_of(keys(values))
+    codes = FeatureEncoding(name="fare_amount", exact=exact, values=tuple(known.tolist()))
+    short = values_of_keys(value_keys(values))
     wanted = np.searchsorted(known, short, side="left" if exact else "right")
     if exact:
-        wanted = np.where(np.append(known, np.nan)[wanted] == short, wanted, codes.unseen)
-    wanted = np.where(values.isna(), codes.missing, wanted)
-    assert _table(codes)[keys(values)].tolist() == wanted.tolist()
+        wanted = np.where(np.append(known, np.nan)[wanted] == short, wanted, codes.unseen_bin)
+    wanted = np.where(values.isna(), codes.missing_bin, wanted)
+    assert _lookup_table(codes)[value_keys(values)].tolist() == wanted.tolist()
 
 
 def test_the_rarest_of_many_values_have_no_code_of_their_own():
     zones = [{"PULocationID": zone} for zone in range(1, 255)]
     frame = features(*zones * 8, {"PULocationID": 255}, {"PULocationID": 256})
     codes = codes_of(fit_on(frame), "PULocationID")
-    assert (codes.exact, codes.count) == (True, BYTE)
+    assert (codes.exact, codes.bin_count) == (True, BYTE_VALUES)
     assert not {255.0, 256.0} & set(codes.values)
     matrix = encode(frame, fit_on(frame))
-    assert matrix["PULocationID"].tolist()[-2:] == [codes.unseen] * 2
+    assert matrix["PULocationID"].tolist()[-2:] == [codes.unseen_bin] * 2
     assert set(matrix.dtypes.astype(str)) == {"uint8"}
 
 
@@ -142,5 +142,5 @@ def test_nothing_to_learn_is_said(rows):
 def test_json_round_trip():
     encoding = fit_on(features({}))
     assert type(encoding).from_json(encoding.to_json()) == encoding
-    assert FeatureCodes(name="x", exact=False, values=(1.0, 2.0)).count == 5
-    assert Census.empty(NAMES).rows == 0
+    assert FeatureEncoding(name="x", exact=False, values=(1.0, 2.0)).bin_count == 5
+    assert ValueCounts.empty(NAMES).rows == 0

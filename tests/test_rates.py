@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from tests.conftest import make_trips
 from toytip.stages import preprocess, rates
 from toytip.stages.featurize import featurize
-from toytip.values import Span, Split
+from toytip.values import Split, TimeRange
 
 SPLIT = Split(
-    train=Span("2023-01-01", "2023-04-01"),
-    valid=Span("2023-04-01", "2023-05-01"),
-    test=Span("2023-05-01", "2023-06-01"),
+    train=TimeRange("2023-01-01", "2023-04-01"),
+    valid=TimeRange("2023-04-01", "2023-05-01"),
+    test=TimeRange("2023-05-01", "2023-06-01"),
 )
-NAMES = rates.rate_set("payment")
+NAMES = rates.zone_rates_for("payment")
 
 
 def year(rows=4_000, seed=0):
@@ -39,14 +39,14 @@ def year(rows=4_000, seed=0):
 
 
 def encoding_of(parts):
-    census = preprocess.Census.empty(("pickup_hour",))
+    census = preprocess.ValueCounts.empty(("pickup_hour",))
     for part in parts:
-        census = census.merge(preprocess.take_census(part, ("pickup_hour",), SPLIT, "all"))
-    return preprocess.fit(census, SPLIT, "all", NAMES)
+        census = census.merge(preprocess.count_values(part, ("pickup_hour",), SPLIT, "all"))
+    return preprocess.fit_encoding(census, SPLIT, "all", NAMES)
 
 
 def seen(features, encoding):
-    return pd.DataFrame(rates.look_up(features, encoding.history, NAMES))
+    return pd.DataFrame(rates.lookup_rates(features, encoding.history, NAMES))
 
 
 def test_each_month_sees_the_card_trips_of_the_training_months_before_it():
@@ -116,22 +116,22 @@ def test_unknown_zones_have_the_rate_of_all_and_no_card_trips_no_rates():
     assert (
         found["dropoff_zone_rate"][known].nunique() == 4 - 1
     )  # one a month that has a month before: 2, 3, and later
-    assert encoding_of([year(500).assign(payment_type=np.float32(2))]).names == ("pickup_hour",)
+    assert encoding_of([year(500).assign(payment_type=np.float32(2))]).feature_names == ("pickup_hour",)
 
 
 def test_packing_is_exact():
-    counts = rates.count(year())
-    packed = rates.pack(*counts)
-    assert all(np.array_equal(a, b) for a, b in zip(rates._unpack(packed), counts, strict=True))
-    assert rates.rate_set("seed") == ()
-    assert rates.rate_set("pickup") == ("pickup_zone_rate",)
+    counts = rates.count_month_zone_pairs(year())
+    packed = rates.pack_counts(*counts)
+    assert all(np.array_equal(a, b) for a, b in zip(rates._unpack_counts(packed), counts, strict=True))
+    assert rates.zone_rates_for("seed") == ()
+    assert rates.zone_rates_for("pickup") == ("pickup_zone_rate",)
 
 
 @pytest.mark.parametrize("spread", [3, 10_000_000])
 def test_counting_is_the_same_dense_or_sparse(spread):
     rng = np.random.default_rng(0)
     items, label = rng.integers(5, 5 + spread, 2_000), rng.random(2_000) < 0.3
-    found, trips, tipped = rates.counted(items, label)
+    found, trips, tipped = rates.count_labeled(items, label)
     assert found.tolist() == sorted(set(items.tolist()))
     assert trips.tolist() == [int((items == item).sum()) for item in found]
     assert tipped.tolist() == [int(((items == item) & label).sum()) for item in found]

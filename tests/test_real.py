@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import summary_of, toytip
+from tests.conftest import parse_summary, run_toytip
 
 pytestmark = [pytest.mark.cluster, pytest.mark.real]
 GREEN = {
@@ -17,7 +17,9 @@ YELLOW_2020 = {
 
 
 def run(source, store, *more):
-    return summary_of(toytip("run", "--source", source, "--store", store, "--workers", 2, "--json", *more))
+    return parse_summary(
+        run_toytip("run", "--source", source, "--store", store, "--workers", 2, "--json", *more)
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,23 +30,25 @@ def run(source, store, *more):
         ("yellow-sample-2019", 120_000, 119_609, None),
     ],
 )
-def test_rows_and_rejects(folder, read, kept, rejects, real, tmp_path):
-    summary = run(real / folder, tmp_path, "--rounds", 10)
+def test_rows_and_rejects(folder, read, kept, rejects, real_data_dir, tmp_path):
+    summary = run(real_data_dir / folder, tmp_path, "--rounds", 10)
     assert summary["rows"] == {"read": read, "kept": kept, "rejected": read - kept}
     if rejects is not None:
         assert summary["rejects"] == rejects
     assert summary["metrics"]["test"]["f1"] > summary["metrics"]["test"]["f1_always_yes"]
 
 
-def test_green_ranks_as_a_plain_xgboost_does(real, tmp_path):
-    summary = run(real / "green-2023", tmp_path)
+def test_green_ranks_as_a_plain_xgboost_does(real_data_dir, tmp_path):
+    summary = run(real_data_dir / "green-2023", tmp_path)
     assert summary["metrics"]["test"]["auc"] > 0.8755 - 0.003
     assert summary["metrics"]["test"]["rows"] == 63_852
 
 
-def test_the_collapse_of_april_2020_is_card_share_not_skill(real, tmp_path):
+def test_the_collapse_of_april_2020_is_card_share_not_skill(real_data_dir, tmp_path):
     split = ("--train", "2020-01", "--valid", "2020-02", "--test", "2020-03:2020-12")
-    summary = run(real / "yellow-sample-2020", tmp_path, *split, "--features", "seed", "--rounds", 100)
+    summary = run(
+        real_data_dir / "yellow-sample-2020", tmp_path, *split, "--features", "seed", "--rounds", 100
+    )
     told = {row["month"]: row for row in summary["monitor"]["performance"]}
     assert told["reference"]["card_share"] > 0.72
     assert told["2020-05"]["card_share"] < 0.52

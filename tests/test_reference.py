@@ -13,7 +13,7 @@ from toytip import errors, glossary
 from toytip.cli import keys, monitor, shell
 from toytip.config import Settings
 from toytip.errors import ConfigError, SchemaError
-from toytip.metrics import measure
+from toytip.metrics import compute_metrics
 from toytip.stages import clean, featurize, rates
 from toytip.tally import Tally
 
@@ -58,14 +58,14 @@ def test_every_command_is_there_with_all_its_options(name, pages):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_that_prints_json_has_its_keys(name):
     prints = any(parameter.name == "json_" for parameter in COMMANDS[name].params)
-    assert (name in keys.KEYS) == (prints and name != "config")  # whose keys are the settings
+    assert (name in keys.JSON_KEYS) == (prints and name != "config")  # whose keys are the settings
 
 
 def test_every_key_is_in_the_code():
     """One that nothing prints any more would stand there for ever."""
     package = ROOT / "toytip"
     code = "".join(path.read_text() for path in package.rglob("*.py") if path.name != "keys.py")
-    for name, found in keys.KEYS.items():
+    for name, found in keys.JSON_KEYS.items():
         for key in found:
             assert re.search(rf'"{key}"|\b{key}:', code), (name, key)
 
@@ -97,33 +97,35 @@ def test_every_column_is_there_with_what_it_means(pages):
         section = re.search(rf"^## {table.name}$(.*?)(?=^## )", pages["tables"], re.MULTILINE | re.DOTALL)[1]
         for column in table.columns:
             assert f"| `{column.name}` | `{column.dtype}`" in section
-            assert glossary.meaning(table.name, column.name).text in section
+            assert glossary.column_doc(table.name, column.name).text in section
 
 
 def test_a_column_that_means_nothing_is_refused():
     with pytest.raises(SchemaError, match="column weather of features means nothing yet"):
-        glossary.meaning("features", "weather")
+        glossary.column_doc("features", "weather")
 
 
 def test_the_glossary_has_no_more_than_there_is():
     columns = {column.name for table in tables.TABLES for column in table.columns}
-    assert {*glossary.COLUMNS, *(name for _, name in glossary.COLUMNS_OF)} == columns | set(rates.BY_NAME)
-    assert set(glossary.TABLES) == {table.name for table in tables.TABLES}
-    assert list(glossary.METRICS) == list(measure(Tally.empty()))
+    assert {*glossary.COLUMN_DOCS, *(name for _, name in glossary.TABLE_COLUMN_DOCS)} == columns | set(
+        rates.ZONE_RATES_BY_NAME
+    )
+    assert set(glossary.TABLE_DESCRIPTIONS) == {table.name for table in tables.TABLES}
+    assert list(glossary.METRIC_DOCS) == list(compute_metrics(Tally.empty()))
 
 
 def test_moments_are_told_alike():
     """The glossary's moments are those of the declarations, and no feature is known before what it is made of."""
-    order = list(glossary.MOMENTS)
-    assert order == [*featurize.MOMENTS, "settled"]
-    for item in (*featurize.FEATURES, *rates.RATES):
-        assert glossary.COLUMNS[item.name].moment == item.moment
-        needed = max(order.index(glossary.COLUMNS[name].moment) for name in item.needs)
-        assert order.index(item.moment) >= needed, item.name
+    order = list(glossary.AVAILABILITY_DESCRIPTIONS)
+    assert order == [*featurize.AVAILABILITY_TIMES, "settled"]
+    for item in (*featurize.FEATURES, *rates.ZONE_RATES):
+        assert glossary.COLUMN_DOCS[item.name].available_at == item.available_at
+        needed = max(order.index(glossary.COLUMN_DOCS[name].available_at) for name in item.needs)
+        assert order.index(item.available_at) >= needed, item.name
 
 
 def test_every_reason_and_error_is_there(pages):
-    for reason in clean.REASONS:
+    for reason in clean.REJECT_REASONS:
         assert f"| `{reason}` |" in pages["tables"]
     for name, kind in vars(errors).items():
         if inspect.isclass(kind):
@@ -131,8 +133,8 @@ def test_every_reason_and_error_is_there(pages):
 
 
 def test_exit_codes_are_those_of_the_code(pages):
-    assert set(keys.EXITS) == {0, 1, 2, monitor.ALERTED, shell.INTERRUPTED}
-    for number in keys.EXITS:
+    assert set(keys.EXIT_CODES) == {0, 1, 2, monitor.EXIT_ALERT, shell.EXIT_INTERRUPTED}
+    for number in keys.EXIT_CODES:
         assert f"| `{number}` |" in pages["errors"]
 
 

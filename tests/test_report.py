@@ -18,35 +18,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from tests.conftest import publish, summary_of, toytip
+from tests.conftest import parse_summary, publish_trips, run_toytip
 from toytip import zones
 from toytip.config import Settings
 from toytip.errors import SourceError
-from toytip.pipeline.gather import gather
-from toytip.pipeline.leaning import values_of
+from toytip.pipeline.gather import collect_facts
+from toytip.pipeline.leaning import bin_values
 from toytip.report import beside, contrast, daily, ink, months, page, pictures, quality, say
 from toytip.report import facts as numbers
-from toytip.report.blocks import Missing, Warnings
-from toytip.report.facts import Facts, Leaning, MonthRows, Zone
-from toytip.report.places import zones_of
-from toytip.report.ran import rows as rows_section
-from toytip.report.sections import ORDER, sections
-from toytip.report.warn import warnings
-from toytip.schema import PROFILES
-from toytip.stages.drift import Histogram
-from toytip.stages.rates import PAIRS, pack
+from toytip.report.blocks import MissingBlock, WarningsBlock
+from toytip.report.facts import Facts, FeatureImportance, MonthRows, ZoneSummary
+from toytip.report.places import summarize_zones
+from toytip.report.ran import rows_section
+from toytip.report.sections import SECTION_ORDER, build_sections
+from toytip.report.warn import collect_findings
+from toytip.schema import FEATURE_HISTOGRAMS
+from toytip.stages.drift import FeatureHistogram
+from toytip.stages.rates import ZONE_PAIR_COUNT, pack_counts
 from toytip.store import Store
-from toytip.tally import BINS, Tally
-from toytip.upkeep import needless, remove
-from toytip.values import ZONES, FeatureCodes
+from toytip.tally import PROBABILITY_BINS, Tally
+from toytip.upkeep import collect_garbage, find_garbage
+from toytip.values import ZONE_ID_COUNT, FeatureEncoding
 
-NOTHING = Facts(version="v1", created="2026-01-01T00:00:00+00:00", store="s", env="dev")
+NOTHING = Facts(version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev")
 STAMP = re.compile(r"#0[1-9a-f](0[1-9a-f])\1", re.IGNORECASE)
 
 
 def tally_of(chance, label):
-    place = np.minimum((np.asarray(chance) * BINS).astype(np.int64), BINS - 1)
-    sides = [np.bincount(place[np.asarray(label) == y], minlength=BINS) for y in (0, 1)]
+    place = np.minimum((np.asarray(chance) * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
+    sides = [np.bincount(place[np.asarray(label) == y], minlength=PROBABILITY_BINS) for y in (0, 1)]
     return Tally(*sides, 0, 0, 0, 0)
 
 
@@ -77,7 +77,7 @@ class Elements(HTMLParser):
 
 
 def of(facts):
-    return page.run_page(facts, sections(facts))
+    return page.render_run_page(facts, build_sections(facts))
 
 
 # the numbers of the pictures
@@ -85,15 +85,15 @@ def of(facts):
 
 def test_the_roc_encloses_the_auc():
     chance, label = scored()
-    x, y = numbers.roc(tally_of(chance, label))
+    x, y = numbers.roc_curve(tally_of(chance, label))
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
-    assert len(x) <= numbers.POINTS + 2
+    assert len(x) <= numbers.MAX_PICTURE_POINTS + 2
     assert np.trapezoid(y, x) == pytest.approx(sklearn_metrics.roc_auc_score(label, chance), abs=2e-3)
 
 
 def test_precision_and_recall_are_scikit_learns():
     chance, label = scored()
-    recall, precision = numbers.precision_recall(tally_of(chance, label))
+    recall, precision = numbers.precision_recall_curve(tally_of(chance, label))
     wanted = sklearn_metrics.precision_recall_curve(label, chance)
     for r, p in zip(recall[::10], precision[::10], strict=True):
         near = np.abs(wanted[1] - r) < 2e-3
@@ -104,28 +104,28 @@ def test_precision_and_recall_are_scikit_learns():
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_labels_all_alike_have_no_roc(label):
-    assert numbers.roc(tally_of([0.2, 0.7], [label, label])) is None
+    assert numbers.roc_curve(tally_of([0.2, 0.7], [label, label])) is None
 
 
 def test_bars_count_every_trip():
     chance, label = scored()
-    without, with_ = numbers.bars(tally_of(chance, label))
+    without, with_ = numbers.probability_histogram(tally_of(chance, label))
     assert (sum(without), sum(with_)) == ((~label).sum(), label.sum())
 
 
 def test_bands_of_few_trips_are_left_out_where_others_are_not():
     told = [{"trips": n, "predicted": n / 1e3, "happened": n / 2e3} for n in (49, 50, 400)]
-    assert numbers.bands(told) == ([0.05, 0.4], [0.025, 0.2])
-    assert numbers.bands(told[:1]) == ([0.049], [0.0245])
+    assert numbers.calibration_curve(told) == ([0.05, 0.4], [0.025, 0.2])
+    assert numbers.calibration_curve(told[:1]) == ([0.049], [0.0245])
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=200))
 def test_quantiles_are_values_that_so_many_are_below(values):
     found, counts = np.unique(np.array(values), return_counts=True)
-    told = numbers.spread("fare_amount", [Histogram(found, counts, 0, 0.0)])
-    wanted = np.quantile(values, numbers.QUANTILES, method="inverted_cdf")
+    told = numbers.feature_distribution("fare_amount", [FeatureHistogram(found, counts, 0, 0.0)])
+    wanted = np.quantile(values, numbers.DISTRIBUTION_QUANTILES, method="inverted_cdf")
     assert told.quantiles == [pytest.approx(wanted.tolist())]
-    assert told.ends == (min(found), max(found))
+    assert told.value_range == (min(found), max(found))
 
 
 NOUGHTS = [[0.0] * 5] * 3
@@ -146,24 +146,29 @@ SPREADS = {
 def test_a_feature_is_told_by_all_of_its_months(says):
     quantiles, ends = SPREADS[says]
     names = ["2023-01", "2023-02", "2023-03"]
-    assert months.small("a", numbers.Spread("tolls_amount", quantiles, {}, [0] * 3, ends), names).says == says
+    assert (
+        months.draw_feature_distribution(
+            "a", numbers.FeatureDistribution("tolls_amount", quantiles, {}, [0] * 3, ends), names
+        ).caption
+        == says
+    )
 
 
 def test_the_shares_of_a_category_are_of_all_trips():
     months_ = [
-        Histogram(np.array([1.0, 2, 9]), np.array([6, 3, 0]), 1, 0),
-        Histogram(np.array([2.0]), np.array([4]), 0, 0),
+        FeatureHistogram(np.array([1.0, 2, 9]), np.array([6, 3, 0]), 1, 0),
+        FeatureHistogram(np.array([2.0]), np.array([4]), 0, 0),
     ]
-    told = numbers.spread("payment_type", months_)
+    told = numbers.feature_distribution("payment_type", months_)
     assert told.shares == {"2": [0.3, 1], "1": [0.6, 0], "9": [0, 0]}
-    assert told.missing == [0.1, 0]
+    assert told.missing_shares == [0.1, 0]
 
 
 @given(st.lists(st.one_of(st.integers(0, 30), st.none()), min_size=1, max_size=300))
 def test_a_strip_is_of_whole_values_in_order_and_of_all_trips(values):
     plain = np.array([math.nan if value is None else value for value in values])
     said = np.arange(len(plain), dtype=float)
-    told = numbers.strip(plain, said)
+    told = numbers.shap_by_quantile_group(plain, said)
     known = [each for each in told if not math.isnan(each[0])]
     assert len(known) <= 10
     assert all(a[1] < b[0] for a, b in pairwise(known))
@@ -178,7 +183,7 @@ def test_a_strip_is_of_whole_values_in_order_and_of_all_trips(values):
 def test_a_category_is_told_by_the_values_that_move_it_most():
     zone = np.repeat([4.0, 7, 68, 90, 93, math.nan], [5, 5, 5, 4, 5, 6])
     said = np.repeat([0.3, -0.2, -0.5, 9, 0.1, 0.34], [5, 5, 5, 4, 5, 6])
-    parts = numbers.by_value(zone, said)
+    parts = numbers.shap_by_category(zone, said)
     assert [(first, round(mean, 3)) for first, _, mean in parts[:4]] == [
         (68, -0.5),
         (7, -0.2),
@@ -186,11 +191,11 @@ def test_a_category_is_told_by_the_values_that_move_it_most():
         (4, 0.3),
     ]
     assert math.isnan(parts[4][0])
-    assert numbers.by_value(zone[:3], said[:3]) == [(4.0, 4.0, pytest.approx(0.3))]
+    assert numbers.shap_by_category(zone[:3], said[:3]) == [(4.0, 4.0, pytest.approx(0.3))]
     facts = replace(
-        NOTHING, leaning=[Leaning("DOLocationID", 1.0, 0.5, parts)], explained=30, zones=[Zone(68, "Chelsea", "", 1, 1, 1, 1)],
+        NOTHING, feature_importance=[FeatureImportance("DOLocationID", 1.0, 0.5, parts)], explained_trips=30, zones=[ZoneSummary(68, "Chelsea", "", 1, 1, 1, 1)],
     )  # fmt: skip
-    (table, *_) = next(section for section in sections(facts) if section.id == "leaning").blocks
+    (table, *_) = next(section for section in build_sections(facts) if section.id == "leaning").blocks
     assert [cell.text for cell in table.rows[0][3:]] == [
         "Chelsea: \N{MINUS SIGN}0.50; 7: \N{MINUS SIGN}0.20",
         "missing or never seen: +0.34; 4: +0.30; 93: +0.10",
@@ -198,28 +203,32 @@ def test_a_category_is_told_by_the_values_that_move_it_most():
 
 
 def test_codes_are_told_as_their_values():
-    exact = FeatureCodes(name="a", exact=True, values=(1.0, 4.0))
+    exact = FeatureEncoding(name="a", exact=True, values=(1.0, 4.0))
     np.testing.assert_array_equal(
-        values_of(np.array([0, 1, exact.unseen, exact.missing]), exact), [1, 4, np.nan, np.nan]
+        bin_values(np.array([0, 1, exact.unseen_bin, exact.missing_bin]), exact), [1, 4, np.nan, np.nan]
     )
-    binned = FeatureCodes(name="a", exact=False, values=(1.0, 4.0))
-    np.testing.assert_array_equal(values_of(np.array([0, 1, 2, binned.missing]), binned), [1, 1, 4, np.nan])
+    binned = FeatureEncoding(name="a", exact=False, values=(1.0, 4.0))
+    np.testing.assert_array_equal(
+        bin_values(np.array([0, 1, 2, binned.missing_bin]), binned), [1, 1, 4, np.nan]
+    )
 
 
 # the page
 
 
 def test_a_page_of_nothing_says_of_every_part_why():
-    made = list(sections(NOTHING))
-    assert [section.id for section in made] == [name for name, _, _ in ORDER]
+    made = list(build_sections(NOTHING))
+    assert [section.id for section in made] == [name for name, _, _ in SECTION_ORDER]
     silent = {"first", "ran"}
-    assert all(any(isinstance(b, Missing) for b in s.blocks) for s in made if s.id not in silent)
+    assert all(any(isinstance(b, MissingBlock) for b in s.blocks) for s in made if s.id not in silent)
     assert "failed" not in of(NOTHING)
 
 
 def test_what_a_part_lacks_stands_on_the_page():
     text = of(
-        replace(NOTHING, missing={"training": "the rounds are lost at sea", "zones": "no <zone> at all"})
+        replace(
+            NOTHING, missing_reasons={"training": "the rounds are lost at sea", "zones": "no <zone> at all"}
+        )
     )
     assert "No curve: the rounds are lost at sea." in text
     assert "no &lt;zone&gt; at all" in text
@@ -239,11 +248,11 @@ NASTY = "<script>alert(1)</script>\"'$x^2$ & <img src=x onerror=alert(2)>"
 def test_names_of_all_kinds_are_text():
     rows = {"2023-01": MonthRows(9, 8, {NASTY: 1}), "2023-02": MonthRows(9, 9, {})}
     facts = replace(
-        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run=None, version=NASTY,
+        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_summary=None, version=NASTY,
         sources=[{"uri": f"{NASTY}/a.parquet", "checksum": "x"}], environment={"python": NASTY},
-        spreads=[numbers.Spread(NASTY, [[1, 2, 3, 4, 5]] * 2, {}, [0, 0])],
-        leaning=[Leaning(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])], explained=5,
-        zones=[Zone(1, NASTY, NASTY, 10, 5, 5, 0.5)], missing={"drift": NASTY},
+        feature_distributions=[numbers.FeatureDistribution(NASTY, [[1, 2, 3, 4, 5]] * 2, {}, [0, 0])],
+        feature_importance=[FeatureImportance(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])], explained_trips=5,
+        zones=[ZoneSummary(1, NASTY, NASTY, 10, 5, 5, 0.5)], missing_reasons={"drift": NASTY},
     )  # fmt: skip
     text = of(facts)
     assert "failed" not in text
@@ -258,9 +267,11 @@ def test_pictures_have_the_pages_colours_ids_of_their_own_and_a_name():
     chance, label = scored()
     tally = tally_of(chance, label)
     drawn = [
-        pictures.roc("one", {"a": ("A & B <i>", numbers.roc(tally))}, "it rises"),
-        pictures.probabilities("two", tally, "they are apart"),
-        months.small("three", numbers.Spread("fare_amount", [[1, 2, 3, 4, 5]], {}, [0.0]), ["2023-01"]),
+        pictures.draw_roc("one", {"a": ("A & B <i>", numbers.roc_curve(tally))}, "it rises"),
+        pictures.draw_probabilities("two", tally, "they are apart"),
+        months.draw_feature_distribution(
+            "three", numbers.FeatureDistribution("fare_amount", [[1, 2, 3, 4, 5]], {}, [0.0]), ["2023-01"]
+        ),
     ]
     ids = []
     for picture in drawn:
@@ -269,7 +280,7 @@ def test_pictures_have_the_pages_colours_ids_of_their_own_and_a_name():
         assert title is not None
         assert (root.get("role"), root.get("aria-labelledby")) == ("img", title.get("id"))
         assert title.text == picture.alt
-        assert picture.says in picture.alt
+        assert picture.caption in picture.alt
         assert not STAMP.search(picture.svg)
         assert "var(--a)" in picture.svg
         assert "font-family" not in picture.svg
@@ -288,7 +299,7 @@ def test_the_same_facts_are_the_same_page():
 def test_the_worst_slices_and_the_distances_stand_in_order():
     values = ["10-20 miles", "2-5 miles", "20 miles or more", "0-1 miles"]
     told = [{"slice": "distance", "value": value} for value in values]
-    assert [each["value"] for each in sorted(told, key=quality._place)] == [
+    assert [each["value"] for each in sorted(told, key=quality._slice_sort_key)] == [
         "0-1 miles", "2-5 miles", "10-20 miles", "20 miles or more",
     ]  # fmt: skip
 
@@ -297,9 +308,11 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
     ("losses", "said"), [([0.5, 0.4], "month; it was the last."), ([0.5, 0.4, 0.6], "month; 1 more brought nothing.")]
 )  # fmt: skip
 def test_the_best_round_is_told(losses, said):
-    section = quality.training(replace(NOTHING, curve={"train": losses, "valid": losses}, rounds=2))
+    section = quality.training_section(
+        replace(NOTHING, learning_curve={"train": losses, "valid": losses}, rounds=2)
+    )
     assert (
-        section.blocks[0].pictures[0].says
+        section.blocks[0].pictures[0].caption
         == f"Round 2 is the best, with a log loss of 0.4000 on the validation {said}"
     )
 
@@ -317,16 +330,16 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
     }
     facts = replace(
         NOTHING,
-        population="card",
+        segment="card",
         evaluation={"test": told},
         tallies=dict.fromkeys(told, tally_of(chance, label)),
     )
-    section = quality.slices(facts)
+    section = quality.slices_section(facts)
     assert "of card trips of test: among slices of at least 200" in section.lead
     assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
     assert (
         "0.010, of card trips"
-        in quality._calibration(
+        in quality._calibration_lines(
             replace(facts, evaluation={"test": {k: {**v, "calibration": []} for k, v in told.items()}})
         )[1]
     )
@@ -342,13 +355,13 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
         NOTHING, rows={"2023-01": MonthRows(9, 8, {})}, split=split, sources=[{"uri": "a/b.parquet"}]
     )
     picture = rows_section(facts).blocks[0].pictures[0]
-    assert picture.says == "8 trips in 2023-01."
-    assert picture.keys == [("box-muted", "split by day")]
+    assert picture.caption == "8 trips in 2023-01."
+    assert picture.legend == [("box-muted", "split by day")]
     assert "a, 1 file<" in of(facts)
     whole = replace(
         facts, split={"train": ("2022-12-01", "2023-01-01"), "valid": ("2023-01-01", "2023-02-01")}
     )
-    assert rows_section(whole).blocks[0].pictures[0].keys == [("box-b", "valid")]
+    assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
 
 
 def test_auc_and_log_loss_are_told_day_by_day():
@@ -356,19 +369,20 @@ def test_auc_and_log_loss_are_told_day_by_day():
         {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
         for day, auc in ((1, None), (2, 0.7), (3, 0.8))
     ]
-    ranked, loss = daily.ranks_of_days(days)
+    ranked, loss = daily.draw_daily_ranking(days)
     assert (
-        "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03." in ranked.says
+        "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
+        in ranked.caption
     )
-    assert loss.says.endswith("less is better.")
+    assert loss.caption.endswith("less is better.")
     assert ranked.small
-    assert len(daily.ranks_of_days(days[1:2])) == 2
+    assert len(daily.draw_daily_ranking(days[1:2])) == 2
 
 
 @pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
 def test_a_slice_is_ranked_by_enough_of_both_classes(high, told):
     slice_ = {"rows": 200, "prevalence": high / 200, "auc": 0.0037}
-    assert quality.ranked([slice_]) == ([slice_] if told else [])
+    assert quality.worst_first([slice_]) == ([slice_] if told else [])
 
 
 # what it warns of
@@ -389,7 +403,7 @@ QUIET = replace(
     split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
     rounds=50,
     config={"models": {"rounds": 300}},
-    run={
+    run_summary={
         "source": "data",
         "stages": {},
         "seconds": 9.5,
@@ -397,7 +411,7 @@ QUIET = replace(
         "peak_memory_mb": 500,
         "registry": {"decision": "promoted", "reasons": []},
     },
-    monitor={"alerts": [], "warnings": []},
+    monitoring={"alerts": [], "warnings": []},
 )
 ALERT = {
     "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
@@ -429,16 +443,16 @@ CASES = {
 
 
 def test_a_quiet_run_warns_of_nothing():
-    assert warnings(QUIET) == []
+    assert collect_findings(QUIET) == []
     assert "Looked at: the gate, monitoring, baselines, rejects." in of(QUIET)
 
 
 @pytest.mark.parametrize("said", CASES)
 def test_it_warns(said):
-    (line, where), *more = warnings(replace(QUIET, **CASES[said]))
+    (line, where), *more = collect_findings(replace(QUIET, **CASES[said]))
     assert said in line
     assert not more
-    assert where in {name for name, _, _ in ORDER}
+    assert where in {name for name, _, _ in SECTION_ORDER}
 
 
 def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
@@ -448,7 +462,7 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
         "intervals": {"auc": None},
         "ece": 0.2,
     }
-    lines = " ".join(line for line, _ in warnings(replace(QUIET, evaluation=told)))
+    lines = " ".join(line for line, _ in collect_findings(replace(QUIET, evaluation=told)))
     assert "The baseline hour and zone ranks all trips of test better than the model, by 0.0200" in lines
     assert "fewer than seven days" in lines
     assert "0.200 off on average" in lines
@@ -461,15 +475,15 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
 def test_a_baseline_is_better_beyond_chance(lift, span, rings):
     told = evaluated()
     told["test"]["all"] |= {"lift": {"base_rate": {"auc": lift}}, "intervals": {"auc": span}}
-    lines = [line for line, _ in warnings(replace(QUIET, evaluation=told)) if "base rate" in line]
+    lines = [line for line, _ in collect_findings(replace(QUIET, evaluation=told)) if "base rate" in line]
     assert bool(lines) == rings
 
 
 def test_a_model_of_card_trips_is_not_blamed_for_the_others():
     told = evaluated()["test"]["all"]
     both = {"test": {"all": {**told, "ece": 0.197}, "card": told}}
-    assert warnings(replace(QUIET, evaluation=both, population="card")) == []
-    assert len(warnings(replace(QUIET, evaluation=both, population="all"))) == 1
+    assert collect_findings(replace(QUIET, evaluation=both, segment="card")) == []
+    assert len(collect_findings(replace(QUIET, evaluation=both, segment="all"))) == 1
 
 
 def test_rows_add_up_on_the_page():
@@ -480,8 +494,8 @@ def test_rows_add_up_on_the_page():
 
 
 def test_warnings_stand_first():
-    first = next(iter(sections(replace(QUIET, rounds=300))))
-    assert isinstance(first.blocks[0], Warnings)
+    first = next(iter(build_sections(replace(QUIET, rounds=300))))
+    assert isinstance(first.blocks[0], WarningsBlock)
 
 
 # two versions
@@ -499,40 +513,40 @@ def days_of(noise, shift=0, days=10):
 
 
 def told_of(days, **own):
-    values = dict.fromkeys(quality.METRICS)
+    values = dict.fromkeys(quality.REPORTED_METRICS)
     whole = reduce(Tally.merge, days.values())
     values["auc"] = sklearn_auc(whole)
     return {"test": {"all": {"metrics": values, "intervals": own}}}
 
 
 def sklearn_auc(tally):
-    return np.trapezoid(*numbers.roc(tally)[::-1])
+    return np.trapezoid(*numbers.roc_curve(tally)[::-1])
 
 
 def two(a, b, **own):
     return [
-        replace(NOTHING, version=name, days={"all": days}, evaluation=told_of(days, **own)) for name, days in (("va", a), ("vb", b))
+        replace(NOTHING, version=name, daily_tallies={"all": days}, evaluation=told_of(days, **own)) for name, days in (("va", a), ("vb", b))
     ]  # fmt: skip
 
 
 def test_the_same_trips_are_compared_in_pairs():
     a, b = two(days_of(0.2), days_of(0.35), auc=[0.0, 1.0])
-    span = beside.gained(a, b, "all")["auc"]
+    span = beside.paired_improvements(a, b, "all")["auc"]
     assert span[1] < 0
-    line, where = next(iter(contrast._warnings(a, b)))
+    line, where = next(iter(contrast._diff_findings(a, b)))
     assert line.startswith("B is worse on all trips, by more than chance: AUC by 0.1")
     assert where == "metrics"
-    assert list(contrast._warnings(b, a)) == []
-    assert list(contrast._warnings(a, a)) == []
+    assert list(contrast._diff_findings(b, a)) == []
+    assert list(contrast._diff_findings(a, a)) == []
 
 
 def test_other_trips_are_compared_by_their_own_intervals():
     a, b = two(days_of(0.2), days_of(0.35, shift=1), auc=[0.0, 1.0])
-    assert beside.gained(a, b, "all") == {}
-    assert list(contrast._warnings(a, b)) == []
-    a = replace(a, evaluation=told_of(a.days["all"], auc=[0.9, 0.95]))
-    b = replace(b, evaluation=told_of(b.days["all"], auc=[0.7, 0.8]))
-    assert "B is worse on all trips" in next(iter(contrast._warnings(a, b)))[0]
+    assert beside.paired_improvements(a, b, "all") == {}
+    assert list(contrast._diff_findings(a, b)) == []
+    a = replace(a, evaluation=told_of(a.daily_tallies["all"], auc=[0.9, 0.95]))
+    b = replace(b, evaluation=told_of(b.daily_tallies["all"], auc=[0.7, 0.8]))
+    assert "B is worse on all trips" in next(iter(contrast._diff_findings(a, b)))[0]
 
 
 # zones
@@ -541,16 +555,19 @@ def test_other_trips_are_compared_by_their_own_intervals():
 def test_zones_are_counted_from_profiles_and_from_what_was_learned():
     cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
     profiles = pd.DataFrame(
-        [("PULocationID", card, value, trips, 0) for value, card, trips in cells], columns=PROFILES.names
+        [("PULocationID", card, value, trips, 0) for value, card, trips in cells],
+        columns=FEATURE_HISTOGRAMS.names,
     )
-    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0)], columns=PROFILES.names)
-    month, zone = 2023 * 12 * PAIRS, 74 * ZONES + 3
-    history = pack(np.array([month + zone, month + PAIRS + zone]), np.array([4, 6]), np.array([3, 2]))
+    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0)], columns=FEATURE_HISTOGRAMS.names)
+    month, zone = 2023 * 12 * ZONE_PAIR_COUNT, 74 * ZONE_ID_COUNT + 3
+    history = pack_counts(
+        np.array([month + zone, month + ZONE_PAIR_COUNT + zone]), np.array([4, 6]), np.array([3, 2])
+    )
     whole = pd.concat([profiles, other])
-    assert zones_of(whole, [""] * 74 + ["Harlem"], [], history) == [
-        Zone(75, "", "", 9, 0, 0, None), Zone(74, "Harlem", "", 8, 5, 10, 0.5),
+    assert summarize_zones(whole, [""] * 74 + ["Harlem"], [], history) == [
+        ZoneSummary(75, "", "", 9, 0, 0, None), ZoneSummary(74, "Harlem", "", 8, 5, 10, 0.5),
     ]  # fmt: skip
-    assert zones_of(whole, [], [], "")[1] == Zone(74, "", "", 8, 5, None, None)
+    assert summarize_zones(whole, [], [], "")[1] == ZoneSummary(74, "", "", 8, 5, None, None)
 
 
 SQUARE = [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]
@@ -571,14 +588,14 @@ def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
     file = geojson(
         tmp_path, shape("LocationID", 1), shape("location_id", "2", "MultiPolygon", [[SQUARE], [many]]), shape("locationid", 1)
     )  # fmt: skip
-    found = zones.outlines(file)
+    found = zones.read_outlines(file)
     assert {number: len(rings) for number, rings in found.items()} == {1: 2, 2: 2}
-    assert len(found[2][1]) <= zones.RING
-    picture = months.zone_map("map", found, {1: 0.5, 2: 0.7}, "two")
+    assert len(found[2][1]) <= zones.MAX_OUTLINE_POINTS
+    picture = months.draw_zone_map("map", found, {1: 0.5, 2: 0.7}, "two")
     assert "var(--a-pale)" in picture.svg
     assert "var(--a-mild)" in picture.svg
     assert "fill: var(--rule)" not in picture.svg
-    assert "fill: var(--rule)" in months.zone_map("map", found, {1: 0.5}, "one").svg
+    assert "fill: var(--rule)" in months.draw_zone_map("map", found, {1: 0.5}, "one").svg
 
 
 @pytest.mark.parametrize(
@@ -588,19 +605,19 @@ def test_what_is_no_map_is_named(content, tmp_path):
     file = tmp_path / "zones.geojson"
     file.write_text(content)
     with pytest.raises(SourceError, match=r"zones\.geojson: no GeoJSON"):
-        zones.outlines(file)
+        zones.read_outlines(file)
 
 
 def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
     file = tmp_path / "trips.parquet"
     file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
     with pytest.raises(SourceError, match="it is not text") as caught:
-        zones.outlines(file)
+        zones.read_outlines(file)
     assert len(str(caught.value)) < 200 + len(str(file))
     with pytest.raises(SourceError, match="no such file"):
-        zones.outlines(tmp_path / "none")
+        zones.read_outlines(tmp_path / "none")
     with pytest.raises(SourceError, match="none of its 1 zones is one of the TLC's, 1 to 265"):
-        zones.outlines(geojson(tmp_path, shape("LocationID", 4_000)))
+        zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
 
 
 # real runs
@@ -620,7 +637,7 @@ def test_a_run_leaves_its_page(two_runs):
             assert f"{first['evaluation']['test'][population]['metrics'][name]:.4f}" in words
     assert f"{first['rows']['read']:,} trips read" in words
     for reason, count in first["rejects"].items():
-        assert say.word(reason) in words
+        assert say.label(reason) in words
         assert f"{count:,}" in words
     assert all(name in words for name in first["stages"] if name != "report")
     assert (
@@ -646,13 +663,13 @@ def test_a_page_loads_nothing(two_runs):
 @pytest.mark.cluster
 def test_the_curve_of_the_losses_is_kept(two_runs):
     store, (first, second) = two_runs
-    manifest = Store(str(store), "dev").published("models", "va")
+    manifest = Store(str(store), "dev").get_manifest("models", "va")
     curve = manifest.metrics["log_loss_by_round"]
     rounds = first["model"]["rounds"]
     assert len(curve["train"]) == len(curve["valid"]) == min(rounds + 4, 30)
     assert curve["valid"].index(min(curve["valid"])) == rounds - 1
     assert curve["valid"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["log_loss"], abs=1e-5)
-    told = Store(str(store), "dev").published("models", "vb").metrics["log_loss_by_round"]
+    told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["valid"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
     share = second["metrics"]["train"]["prevalence"]
@@ -662,39 +679,39 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
 
 
 @pytest.mark.cluster
-def test_a_report_is_made_again_by_its_name_or_tag(two_runs, here, tmp_path):
+def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
-    made = here("report", "va", "--store", store, "--to", tmp_path / "a.html", "--json")
-    told = summary_of(made)
+    made = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--json")
+    told = parse_summary(made)
     assert told == {"version": "va", "report": str(tmp_path / "a.html"), "missing": {}}
     kept = (store / "dev" / "_reports" / "va.html").read_text()
     assert (tmp_path / "a.html").read_text() == kept
-    assert summary_of(here("report", "--store", store, "--json"))["version"] == "vb"
-    shown = summary_of(here("show", "va", "--store", store, "--json"))
+    assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
+    shown = parse_summary(invoke_cli("show", "va", "--store", store, "--json"))
     assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
-    missing = here("report", "vnone", "--store", store)
+    missing = invoke_cli("report", "vnone", "--store", store)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
-    unwritable = here("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")
+    unwritable = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
     assert "a.html cannot be written" in unwritable.stderr
 
 
 @pytest.mark.cluster
-def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, here, tmp_path):
+def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
     file = geojson(
         tmp_path,
         *(shape("LocationID", n, coordinates=[[[x + n, y] for x, y in SQUARE]]) for n in range(1, 264)),
     )
-    done = here("report", "va", "--store", store, "--to", tmp_path / "a.html", "--zone-map", file)
+    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--zone-map", file)
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
-    wrong = here("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
+    wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
     assert "no GeoJSON" in wrong.stderr
 
 
 @pytest.mark.cluster
-def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
+def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     """As one of an earlier toytip: no tallies, no profiles, nothing kept by the run, no curve; and no features, whose parts are lost."""
     store, _ = two_runs
     old = tmp_path / "old"
@@ -706,7 +723,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
     told = json.loads((versions / "models" / "va.json").read_text())
     (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
     shutil.rmtree(old / "dev" / "features" / "version=va")
-    found = summary_of(here("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
+    found = parse_summary(invoke_cli("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
     wanted = {"evaluation", "features", "drift", "time", "training", "leaning", "zones", "rejects", "lineage"}
     assert set(found["missing"]) == wanted
     text = (tmp_path / "a.html").read_text()
@@ -719,49 +736,49 @@ def test_a_version_that_lacks_parts_says_so(two_runs, here, tmp_path):
     ("table", "part"),
     [("tallies", "metrics"), ("models", "the model"), ("profiles", "features by month")],
 )
-def test_what_is_damaged_stands_first(table, part, two_runs, here, tmp_path):
+def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_path):
     store = tmp_path / "damaged"
     shutil.copytree(two_runs[0], store)
     for file in (store / "dev" / table / "version=va").rglob("*.*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:-9])
-    done = here("report", "va", "--store", store, "--to", tmp_path / "a.html")
+    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html")
     assert done.returncode == 0
     line = done.stderr.splitlines()[0]
     assert line.startswith(f"warning: {part} cannot be told: ")
     assert "is not what was published" in line
     words = "".join(Elements((tmp_path / "a.html").read_text()).text)
     first = words.partition("Look at this first\n")[2].strip()
-    assert first.startswith(f"{say.first(part)} cannot be told: ")
+    assert first.startswith(f"{say.capitalize_first(part)} cannot be told: ")
 
 
 @pytest.mark.cluster
-def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, here, tmp_path, monkeypatch):
+def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, tmp_path, monkeypatch):
     store = tmp_path / "watched"
     shutil.copytree(two_runs[0], store)
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
     told = json.loads(
-        here("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
+        invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
-    facts = gather(Store(str(store), "dev"), "vm", Settings.load())
-    assert json.loads(json.dumps(facts.monitor)) == {
+    facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
+    assert json.loads(json.dumps(facts.monitoring)) == {
         k: told[k] for k in told if k not in ("version", "files")
     }
-    assert facts.monitor["performance"][-1]["metrics"] is None
-    assert {each["bound"] for each in facts.beyond if each["measure"] == "psi"} == {0.01}
+    assert facts.monitoring["performance"][-1]["metrics"] is None
+    assert {each["bound"] for each in facts.exceeded_measurements if each["measure"] == "psi"} == {0.01}
 
 
 @pytest.mark.cluster
-def test_a_stage_alone_has_a_page_too(two_runs, here, tmp_path):
+def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
     """The features alone, as after `toytip featurize`."""
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
     for name in ("predictions", "tallies", "models", "encodings", "monitors"):
         shutil.rmtree(part / "dev" / "_versions" / name)
-    assert here("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
+    assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert "This part failed" not in text
     assert "No model: this version has no models; `toytip train` makes one." in text
@@ -787,22 +804,22 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--version",
         "vx",
     )
-    refused = toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
     assert refused.returncode == 1
     assert "none.geojson: no GeoJSON" in refused.stderr.splitlines()[0], "before any work"
-    done = toytip(*args)
-    summary = summary_of(done)
+    done = run_toytip(*args)
+    summary = parse_summary(done)
     assert summary["report"] is None
     assert "warning: no report of the run:" in done.stderr
     assert "`toytip report vx` tries again" in done.stderr
-    assert Store(str(store), "dev").published("predictions", "vx") is not None
+    assert Store(str(store), "dev").get_manifest("predictions", "vx") is not None
 
 
 @pytest.mark.cluster
-def test_the_page_of_two_versions(two_runs, here, tmp_path):
+def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     store, (first, second) = two_runs
     file = tmp_path / "d.html"
-    told = summary_of(here("diff", "va", "vb", "--store", store, "--html", file, "--json"))
+    told = parse_summary(invoke_cli("diff", "va", "vb", "--store", store, "--html", file, "--json"))
     text = file.read_text()
     assert "This part failed" not in text
     words = "".join(Elements(text).text)
@@ -814,7 +831,7 @@ def test_the_page_of_two_versions(two_runs, here, tmp_path):
         assert changed in words
     assert "No feature has moved" in words
     assert text.count('role="img"') >= 5
-    same = here("diff", "va", "va", "--store", store, "--html", file)
+    same = invoke_cli("diff", "va", "va", "--store", store, "--html", file)
     assert same.returncode == 0
     assert "source files are the same." in file.read_text()
 
@@ -822,13 +839,15 @@ def test_the_page_of_two_versions(two_runs, here, tmp_path):
 def test_reports_go_with_their_version(tmp_path):
     store = Store(str(tmp_path), "dev")
     for version in ("v1", "v2"):
-        with store.making(version):
-            publish(store, version)
+        with store.write_version(version):
+            publish_trips(store, version)
         for name in ("html", "run.json", "dask.html"):
             store.save_report(f"{version}.{name}", b"x")
-    waste = needless(store, keep=1)
-    assert sorted(waste.strays) == [f"dev/_reports/v1.{name}" for name in ("dask.html", "html", "run.json")]
-    remove(store, waste)
+    waste = find_garbage(store, keep=1)
+    assert sorted(waste.orphaned_files) == [
+        f"dev/_reports/v1.{name}" for name in ("dask.html", "html", "run.json")
+    ]
+    collect_garbage(store, waste)
     assert sorted(path.name for path in (tmp_path / "dev" / "_reports").iterdir()) == [
         "v2.dask.html",
         "v2.html",
@@ -837,25 +856,25 @@ def test_reports_go_with_their_version(tmp_path):
 
 
 def test_the_loss_of_a_sample_is_near_that_of_all_rows():
-    from toytip.boost import SAMPLED, ExactLogistic
+    from toytip.boost import LOSS_SAMPLE_ROWS, ExactLogistic
 
     rng = np.random.default_rng(1)
-    label = rng.random(5 * SAMPLED) < 0.3
+    label = rng.random(5 * LOSS_SAMPLE_ROWS) < 0.3
     margin = rng.normal(-0.5, 1.5, len(label)).astype(np.float32)
     exact = sklearn_metrics.log_loss(label, 1 / (1 + np.exp(-margin.astype(float))))
-    assert ExactLogistic(label).loss(margin) == pytest.approx(exact, abs=0.01)
-    few = ExactLogistic(label[:100]).loss(margin[:100])
+    assert ExactLogistic(label).sampled_log_loss(margin) == pytest.approx(exact, abs=0.01)
+    few = ExactLogistic(label[:100]).sampled_log_loss(margin[:100])
     assert few == pytest.approx(
         sklearn_metrics.log_loss(label[:100], 1 / (1 + np.exp(-margin[:100].astype(float)))), abs=1e-6
     )
 
 
 def test_stand_ins_do_not_hide_in_numbers():
-    assert len({*ink.NAMES}) == len(ink.NAMES)
-    assert not any(a != b and a in b for a in ink.NAMES for b in ink.NAMES)
+    assert len({*ink.CSS_NAMES}) == len(ink.CSS_NAMES)
+    assert not any(a != b and a in b for a in ink.CSS_NAMES for b in ink.CSS_NAMES)
 
 
 def test_an_empty_frame_explains_nothing():
-    from toytip.stages.infer import contributions
+    from toytip.stages.infer import shap_values
 
-    assert contributions(pd.DataFrame({"a": []}), b"").shape == (0, 1)
+    assert shap_values(pd.DataFrame({"a": []}), b"").shape == (0, 1)

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import browsing
-from toytip.report.blocks import Cell, Missing, Page, Pairs, Section, Table, Tree, Warnings
-from toytip.report.page import render
+from tests.browser import open_browser
+from toytip.report.blocks import (
+    MissingBlock,
+    Page,
+    PairsBlock,
+    Section,
+    TableBlock,
+    TableCell,
+    TreeBlock,
+    WarningsBlock,
+)
+from toytip.report.page import render_html
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 
@@ -74,18 +83,18 @@ OVERLAPS = """
 
 @pytest.fixture(scope="module")
 def browser():
-    with browsing() as found:
+    with open_browser() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def pages(two_runs, tmp_path_factory):
     """The reports of both runs, and the page of their differences."""
-    from tests.conftest import toytip
+    from tests.conftest import run_toytip
 
     store, runs = two_runs
     file = tmp_path_factory.mktemp("pages") / "diff.html"
-    done = toytip("diff", "va", "vb", "--store", store, "--html", file)
+    done = run_toytip("diff", "va", "vb", "--store", store, "--html", file)
     assert done.returncode == 0, done.stderr
     return {"first": Path(runs[0]["report"]), "second": Path(runs[1]["report"]), "diff": file}
 
@@ -130,20 +139,26 @@ def test_all_text_can_be_read(browser, url, dark):
 def test_tints_and_moods_can_be_read(browser, dark, tmp_path):
     """Every one there is: a page that has them all is a bad run's."""
     cells = [
-        *(Cell("0.123", level=level) for level in range(6)), Cell("12", bar=1.0), Cell("+1", mood="good"), Cell("-1", mood="bad"),
+        *(TableCell("0.123", level=level) for level in range(6)), TableCell("12", bar=1.0), TableCell("+1", tone="good"), TableCell("-1", tone="bad"),
     ]  # fmt: skip
-    table = Table(caption="All of them", head=["a", *map(str, range(9))], rows=[["row", *cells]])
-    blocks = [table, Warnings([("bad", "x")]), Missing("gone"), Pairs([("a", "b")]), Tree([(0, "a", "b")])]
+    table = TableBlock(caption="All of them", header=["a", *map(str, range(9))], rows=[["row", *cells]])
+    blocks = [
+        table,
+        WarningsBlock([("bad", "x")]),
+        MissingBlock("gone"),
+        PairsBlock([("a", "b")]),
+        TreeBlock([(0, "a", "b")]),
+    ]
     made = Page(
         title="T",
         kicker="k",
         subtitle=["s"],
-        figures=[("a", "b", "c")],
+        key_figures=[("a", "b", "c")],
         sections=[Section("x", "X", "l", blocks)],
-        foot="f",
+        footer="f",
     )
     file = tmp_path / "tints.html"
-    file.write_text(render(made))
+    file.write_text(render_html(made))
     page = browser.open(file.as_uri(), offline=True, dark=dark)
     worst = page.evaluate(CONTRAST)
     assert len([name for name in worst if name.startswith("TD")]) >= 9

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import started, summary_of, toytip, tree, wait_for
-from toytip.history import resolve
+from tests.conftest import parse_summary, read_files, run_toytip, start_toytip, wait_for_message
+from toytip.history import resolve_version
 from toytip.schema import PREDICTIONS, trip_id_base
 from toytip.store import Store
-from toytip.synth import dirt
+from toytip.synth import invalid_rows
 from toytip.values import parse_months
 
 pytestmark = pytest.mark.cluster
@@ -41,13 +41,15 @@ METRICS = {
 
 
 def run(source, store, *more, workers=2):
-    return toytip("run", "--source", source, "--store", store, "--workers", workers, "--json", *FAST, *more)
+    return run_toytip(
+        "run", "--source", source, "--store", store, "--workers", workers, "--json", *FAST, *more
+    )
 
 
 @pytest.fixture(scope="module")
 def done(synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("store")
-    return summary_of(run(synthetic, store, "--version", "vtest")), store
+    return parse_summary(run(synthetic, store, "--version", "vtest")), store
 
 
 def test_the_summary_has_its_keys(done, synthetic):
@@ -74,7 +76,7 @@ def test_rows_are_accounted_for(done):
     summary, _ = done
     wanted = {}
     for month in MONTHS:
-        for reason, count in dirt(month, 2_000).items():
+        for reason, count in invalid_rows(month, 2_000).items():
             wanted[reason] = wanted.get(reason, 0) + count
     assert summary["rejects"] == wanted
     rows = summary["rows"]
@@ -121,8 +123,8 @@ def test_trip_ids_join_back_to_the_source(done, synthetic):
 def test_predictions_are_as_the_schema_says(done):
     _, store = done
     stored = Store(str(store), "dev")
-    manifest = resolve(stored, "predictions")
-    frame = pd.concat([stored.read(PREDICTIONS, "vtest", part) for part in manifest.parts])
+    manifest = resolve_version(stored, "predictions")
+    frame = pd.concat([stored.read_data_file(PREDICTIONS, "vtest", part) for part in manifest.parts])
     assert frame["trip_id"].is_unique
     assert frame["probability"].between(0, 1).all()
     assert set(frame["split"]) == {"train", "valid", "test"}
@@ -141,7 +143,7 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
             content = (Path(told["path"]) / part["path"]).read_bytes()
             assert part["checksum"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
             assert part["bytes"] == len(content)
-    parents = resolve(Store(str(store), "dev"), "features").parents
+    parents = resolve_version(Store(str(store), "dev"), "features").parents
     first = Path(parents[0]["uri"])
     assert parents[0]["checksum"] == f"sha256:{hashlib.sha256(first.read_bytes()).hexdigest()}"
     assert [Path(parent["uri"]).parent for parent in parents] == [synthetic] * len(MONTHS)
@@ -151,23 +153,23 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
 def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
     """The same tables row for row, and the same model bytes; two workers again would be the same run twice."""
     summary, store = done
-    other = summary_of(run(synthetic, tmp_path, "--version", "vtest", workers=workers))
+    other = parse_summary(run(synthetic, tmp_path, "--version", "vtest", workers=workers))
     for key in ("rows", "rejects", "metrics"):
         assert other[key] == summary[key]
-    assert tree(tmp_path / "dev") == tree(store / "dev")
+    assert read_files(tmp_path / "dev") == read_files(store / "dev")
     model = "dev/models/version=vtest/model.ubj"
     assert (tmp_path / model).read_bytes() == (store / model).read_bytes()
 
 
 def test_the_same_run_twice_is_the_same_twice(done, synthetic, tmp_path):
     _, store = done
-    summary_of(run(synthetic, tmp_path, "--version", "vtest"))
-    assert tree(tmp_path / "dev") == tree(store / "dev")
+    parse_summary(run(synthetic, tmp_path, "--version", "vtest"))
+    assert read_files(tmp_path / "dev") == read_files(store / "dev")
 
 
 def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_path):
     summary, store = done
-    other = summary_of(run(synthetic, tmp_path, "--version", "vtest", "--partition-rows", 700))
+    other = parse_summary(run(synthetic, tmp_path, "--version", "vtest", "--partition-rows", 700))
     assert other["metrics"] == summary["metrics"]
     rows = [
         duckdb.sql(
@@ -181,19 +183,19 @@ def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_pa
 def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     _, store = done
     common = ("--store", tmp_path, "--workers", 1, "--version", "vtest", "--json")
-    summary_of(toytip("clean", "--source", synthetic, *common))
-    summary_of(toytip("featurize", *common))
-    summary_of(toytip("preprocess", *common))
-    summary_of(toytip("train", *FAST, *common))
-    summary_of(toytip("infer", *common))
-    summary_of(toytip("postprocess", *common))
-    measured = summary_of(toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
+    parse_summary(run_toytip("clean", "--source", synthetic, *common))
+    parse_summary(run_toytip("featurize", *common))
+    parse_summary(run_toytip("preprocess", *common))
+    parse_summary(run_toytip("train", *FAST, *common))
+    parse_summary(run_toytip("infer", *common))
+    parse_summary(run_toytip("postprocess", *common))
+    measured = parse_summary(run_toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
     for table in ("features", "profiles", "rejects", "tallies", "predictions"):
-        assert tree(tmp_path / "dev" / table) == tree(store / "dev" / table)
+        assert read_files(tmp_path / "dev" / table) == read_files(store / "dev" / table)
     for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
         assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
     assert measured["metrics"] == done[0]["metrics"]
-    listed = summary_of(toytip("versions", "--store", tmp_path, "--json"))["versions"]
+    listed = parse_summary(run_toytip("versions", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
         "trips", "rejects", "features", "profiles", "encodings", "models", "scores", "tallies", "predictions"
     }  # fmt: skip
@@ -215,22 +217,22 @@ def test_a_planted_leak_is_caught(synthetic, tmp_path):
         table = table.set_column(names.index("extra"), "extra", leak.cast(pa.float64()))
         pq.write_table(table, folder / path.name)
     done = run(folder, tmp_path / "st")
-    leaks = summary_of(done)["leaks"]
+    leaks = parse_summary(done)["leaks"]
     assert set(leaks) == {"extra"}
     assert leaks["extra"] > 0.99
     assert "warning: feature extra alone reaches an AUC of" in done.stderr
-    assert summary_of(run(synthetic, tmp_path / "st2"))["leaks"] == {}
+    assert parse_summary(run(synthetic, tmp_path / "st2"))["leaks"] == {}
 
 
 def test_without_validation_nothing_is_tuned(synthetic, tmp_path):
-    summary = summary_of(run(synthetic, tmp_path, "--valid", "none"))
+    summary = parse_summary(run(synthetic, tmp_path, "--valid", "none"))
     assert summary["model"]["threshold"] == 0.5
     assert summary["model"]["rounds"] == 8
     assert set(summary["metrics"]) == {"train", "test"}
 
 
 def test_two_months_and_card_trips(synthetic, tmp_path):
-    summary = summary_of(
+    summary = parse_summary(
         run(
             synthetic,
             tmp_path,
@@ -250,13 +252,13 @@ def test_two_months_and_card_trips(synthetic, tmp_path):
 
 def test_the_built_in_year_is_made_once(tmp_path):
     arguments = ("run", "--store", tmp_path, "--workers", 2, "--json", *FAST)
-    first = toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
-    assert summary_of(first)["source"] == "synthetic"
+    first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    assert parse_summary(first)["source"] == "synthetic"
     assert "making a synthetic year" in first.stderr
-    second = toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    second = run_toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
     assert "is there already" in second.stderr
-    assert summary_of(second)["rows"] == summary_of(first)["rows"]
-    people = toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS="800")
+    assert parse_summary(second)["rows"] == parse_summary(first)["rows"]
+    people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS="800")
     assert people.returncode == 0
     assert "synthetic" in people.stdout
     assert "always yes" in " ".join(people.stdout.split())
@@ -268,12 +270,12 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
-        other = toytip(
+        other = run_toytip(
             "run", "--source", synthetic, "--store", tmp_path, "--scheduler", cluster.scheduler_address,
             "--version", "vtest", "--json", *FAST,
         )  # fmt: skip
-        assert summary_of(other)["metrics"] == done[0]["metrics"]
-    assert tree(tmp_path / "dev") == tree(done[1] / "dev")
+        assert parse_summary(other)["metrics"] == done[0]["metrics"]
+    assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
@@ -281,8 +283,8 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
 def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
     """The signal goes to the whole group, as a terminal's Ctrl-C and its end do, at the end of a stage."""
     endless = ("--rounds", 5000, "--early-stop", 0)
-    with started("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
-        wait_for(process, f"{stage} ")
+    with start_toytip("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
+        wait_for_message(process, f"{stage} ")
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 3
         if stage == "preprocess":
@@ -294,7 +296,7 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
     assert said.strip().splitlines()[-1].startswith("stopped")
     psutil.wait_procs(family, timeout=15)
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    published = {manifest.table for manifest in Store(str(tmp_path), "dev").versions()}
+    published = {manifest.table for manifest in Store(str(tmp_path), "dev").list_manifests()}
     on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
     assert on_disk == published <= {"features", "profiles", "rejects", "encodings"}
     assert not list((tmp_path / "dev" / "_staging").iterdir())
@@ -333,10 +335,10 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthet
 def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):
     """The whole group is killed, as by a machine that goes down."""
     named = ("--version", "vtest", "--workers", 2, *FAST)
-    with started("run", "--source", synthetic, "--store", tmp_path, *named) as process:
-        wait_for(process, "dashboard")
+    with start_toytip("run", "--source", synthetic, "--store", tmp_path, *named) as process:
+        wait_for_message(process, "dashboard")
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=30)
-    assert Store(str(tmp_path), "dev").versions() == []
-    summary_of(run(synthetic, tmp_path, "--version", "vtest"))
-    assert tree(tmp_path / "dev") == tree(done[1] / "dev")
+    assert Store(str(tmp_path), "dev").list_manifests() == []
+    parse_summary(run(synthetic, tmp_path, "--version", "vtest"))
+    assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")

@@ -17,26 +17,26 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import GOOD, REAL, started, summary_of, toytip
+from tests.conftest import GOOD_TRIP, REAL_DATA_DIR, parse_summary, run_toytip, start_toytip
 from toytip import scoring
 from toytip.config import Settings
 from toytip.errors import SchemaError
 from toytip.pipeline import models
-from toytip.serving import Buckets, Limits, make_app
-from toytip.stages.clean import NEEDED
+from toytip.serving import RateLimiter, RequestLimits, make_app
+from toytip.stages.clean import REQUIRED_TRIP_COLUMNS
 
-TRIP = {name: value for name, value in GOOD.items() if name not in ("tip_amount", "trip_type")}
+TRIP = {name: value for name, value in GOOD_TRIP.items() if name not in ("tip_amount", "trip_type")}
 TRIP["tpep_pickup_datetime"], TRIP["tpep_dropoff_datetime"] = TRIP.pop("pickup_at"), TRIP.pop("dropoff_at")
 
 
 @pytest.fixture(scope="module")
 def run(synthetic, tmp_path_factory):
     """A run's store, its source files, and its predictions: of real trips where they are there."""
-    real = REAL / "green-2023"
+    real = REAL_DATA_DIR / "green-2023"
     source, months = (real, "2023-01:2023-03") if real.is_dir() else (synthetic, "2020-01:2020-03")
     store = tmp_path_factory.mktemp("scored") / "store"
     args = ("--months", months, "--store", store, "--workers", 2, "--rounds", 20, "--gate", "on", "--json")
-    told = summary_of(toytip("run", "--source", source, *args))
+    told = parse_summary(run_toytip("run", "--source", source, *args))
     predictions = duckdb.sql(
         f"select trip_id, probability, prediction from read_parquet('{told['tables']['predictions']['path']}/*/*/*.parquet')"
     ).df()
@@ -45,7 +45,7 @@ def run(synthetic, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(run):
-    return models.named(Settings.load(store=str(run[0])), "champion")
+    return models.load_model(Settings.load(store=str(run[0])), "champion")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def app(model):
-    return Caller(make_app(lambda _: model, Limits(trips=1_000)))
+    return Caller(make_app(lambda _: model, RequestLimits(max_trips=1_000)))
 
 
 def test_one_by_one_as_a_batch_and_through_the_pipeline_the_same_bits(run, thousand, app, tmp_path):
@@ -101,7 +101,9 @@ def test_one_by_one_as_a_batch_and_through_the_pipeline_the_same_bits(run, thous
         answer.json() for answer in app.all(*(("POST", "/score?reasons=0", {"json": trip}) for trip in trips))
     ]
     pq.write_table(raw, tmp_path / "trips.parquet")
-    done = toytip("score", tmp_path / "trips.parquet", "--store", run[0], "--out", tmp_path / "out.parquet")
+    done = run_toytip(
+        "score", tmp_path / "trips.parquet", "--store", run[0], "--out", tmp_path / "out.parquet"
+    )
     assert done.returncode == 0, done.stderr
     filed = pq.read_table(tmp_path / "out.parquet").to_pandas()
     wanted = published["probability"].to_numpy(np.float32)
@@ -123,14 +125,14 @@ def test_one_by_one_as_a_batch_and_through_the_pipeline_the_same_bits(run, thous
     ].tolist()
 
 
-def test_every_format_scores_the_same(run, thousand, tmp_path, here):
+def test_every_format_scores_the_same(run, thousand, tmp_path, invoke_cli):
     raw = thousand[0].slice(0, 50)
     pq.write_table(raw, tmp_path / "trips.parquet")
     pv.write_csv(raw, tmp_path / "trips.csv")
     (tmp_path / "trips.jsonl").write_text("\n".join(map(json.dumps, as_json(raw))))
     answers = []
     for kind in ("parquet", "csv", "jsonl"):
-        done = here(
+        done = invoke_cli(
             "score", tmp_path / f"trips.{kind}", "--store", run[0], "--out", tmp_path / "out.csv", "--json"
         )
         told = json.loads(done.stdout)
@@ -151,10 +153,10 @@ def test_stdin_and_reasons(run, thousand):
 
 
 def test_reasons_add_up_to_the_log_odds(model):
-    raw = scoring.to_table([TRIP])
-    told = scoring.score(model, raw, reasons=99)
-    assert {reason["feature"] for reason in told.reasons[0]} == set(model.encoding.names)
-    whole = sum(reason["log_odds"] for reason in told.reasons[0])
+    raw = scoring.trips_to_table([TRIP])
+    told = scoring.score_trips(model, raw, shap_top=99)
+    assert {reason["feature"] for reason in told.explanations[0]} == set(model.encoding.names)
+    whole = sum(reason["log_odds"] for reason in told.explanations[0])
     base = model.encoding.positives / model.encoding.rows
     odds = np.log(told.probability[0] / (1 - told.probability[0]))
     assert odds == pytest.approx(whole + np.log(base / (1 - base)), abs=0.3)
@@ -178,7 +180,7 @@ def test_reasons_add_up_to_the_log_odds(model):
     ],
 )
 def test_trips_are_scored_or_rejected_by_the_rules_of_the_batch(change, rule, model):
-    told = scoring.score(model, scoring.to_table([TRIP, {**TRIP, **change}]))
+    told = scoring.score_trips(model, scoring.trips_to_table([TRIP, {**TRIP, **change}]))
     assert told.rejected == [None, rule]
     assert np.isnan(told.probability[1]) == (rule is not None)
 
@@ -190,12 +192,12 @@ def test_what_a_model_does_not_need_may_be_missing(model):
         model.encoding, features=tuple(f for f in model.encoding.features if f.name == "pickup_hour")
     )
     small = replace(model, encoding=early)
-    assert scoring.needed(small) == ("pickup_at",)
-    trips = scoring.to_table([{"tpep_pickup_datetime": "2023-01-10T08:00:00"}])
-    assert scoring._trips(small, trips)["fare_amount"].tolist() == [1.0]
-    assert set(scoring.needed(model)) == set(NEEDED) - {"tip_amount"}
+    assert scoring.required_fields(small) == ("pickup_at",)
+    trips = scoring.trips_to_table([{"tpep_pickup_datetime": "2023-01-10T08:00:00"}])
+    assert scoring._conform_trips(small, trips)["fare_amount"].tolist() == [1.0]
+    assert set(scoring.required_fields(model)) == set(REQUIRED_TRIP_COLUMNS) - {"tip_amount"}
     with pytest.raises(SchemaError, match="trips have no dropoff_at, which the model needs"):
-        scoring.score(model, trips)
+        scoring.score_trips(model, trips)
 
 
 @pytest.mark.parametrize(
@@ -247,14 +249,14 @@ def test_health_openapi_and_figures(app, model):
 
 
 def test_the_rate_of_a_client_is_limited(model):
-    app = Caller(make_app(lambda _: model, Limits(rate=0.5)))
+    app = Caller(make_app(lambda _: model, RequestLimits(max_requests_per_second=0.5)))
     first, second = app.all(*[("POST", "/score", {"json": TRIP})] * 2)
     assert (first.status_code, second.status_code) == (200, 429)
     assert int(second.headers["Retry-After"]) >= 1
-    buckets = Buckets(rate=10)
-    assert [buckets.wait("a", 0.0) > 0 for _ in range(21)] == [False] * 20 + [True]
-    assert buckets.wait("b", 0.0) == 0
-    assert buckets.wait("a", 0.11) == 0
+    buckets = RateLimiter(requests_per_second=10)
+    assert [buckets.seconds_to_wait("a", 0.0) > 0 for _ in range(21)] == [False] * 20 + [True]
+    assert buckets.seconds_to_wait("b", 0.0) == 0
+    assert buckets.seconds_to_wait("a", 0.11) == 0
 
 
 def test_a_model_that_cannot_be_read_does_not_stop_the_answers(model):
@@ -269,11 +271,11 @@ def test_a_model_that_cannot_be_read_does_not_stop_the_answers(model):
             raise found
         return found
 
-    server = Server(load, Limits(), 1.0)
+    server = Server(load, RequestLimits(), 1.0)
     server.reload()
     server.reload()
     assert server.model is model
-    assert server.counters.registry.get_sample_value("toytip_reloads_total", {"outcome": "failed"}) == 1
+    assert server.metrics.registry.get_sample_value("toytip_reloads_total", {"outcome": "failed"}) == 1
 
 
 def ask(address, path, body=None):
@@ -285,7 +287,7 @@ def ask(address, path, body=None):
 def test_a_server_takes_up_a_promoted_model_and_ends_in_order(run, model):
     store, file, _ = run
     months = "2023-01:2023-03" if "green" in file.name else "2020-01:2020-03"
-    with started("serve", "--store", store, "--port", 0, "--reload-every", 0.3) as server:
+    with start_toytip("serve", "--store", store, "--port", 0, "--reload-every", 0.3) as server:
         address = server.stderr.readline().split()[0]
         assert json.loads(ask(address, "/score", TRIP))["model_version"] == model.version
         args = (
@@ -300,7 +302,7 @@ def test_a_server_takes_up_a_promoted_model_and_ends_in_order(run, model):
             "--gate",
             "on",
         )
-        more = summary_of(toytip("run", "--source", file.parent, *args, "--json"))
+        more = parse_summary(run_toytip("run", "--source", file.parent, *args, "--json"))
         assert more["registry"]["decision"] == "promoted"
         deadline = time.monotonic() + 30
         while json.loads(ask(address, "/healthz"))["model_version"] == model.version:
@@ -323,22 +325,23 @@ def test_a_server_takes_up_a_promoted_model_and_ends_in_order(run, model):
         (b"a,b\n1,2\n", "trips have no pickup_at"),
     ],
 )
-def test_broken_files_are_one_line(content, says, run, tmp_path, here):
+def test_broken_files_are_one_line(content, says, run, tmp_path, invoke_cli):
     (tmp_path / "trips").write_bytes(content)
-    done = here("score", tmp_path / "trips", "--store", run[0], "--out", tmp_path / "out.jsonl")
+    done = invoke_cli("score", tmp_path / "trips", "--store", run[0], "--out", tmp_path / "out.jsonl")
     assert done.returncode == 1
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_an_out_of_no_known_kind_and_a_taken_port(run, here, tmp_path):
+def test_an_out_of_no_known_kind_and_a_taken_port(run, invoke_cli, tmp_path):
     import socket
 
     assert (
-        "name it .parquet, .csv or .jsonl" in here("score", "x", "--store", run[0], "--out", "a.xls").stderr
+        "name it .parquet, .csv or .jsonl"
+        in invoke_cli("score", "x", "--store", run[0], "--out", "a.xls").stderr
     )
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        done = here("serve", "--store", run[0], "--port", taken.getsockname()[1])
+        done = invoke_cli("serve", "--store", run[0], "--port", taken.getsockname()[1])
     assert (done.returncode, "choose another port, or 0 for any" in done.stderr) == (1, True)
     assert pa.__version__

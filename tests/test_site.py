@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import browsing
+from tests.browser import open_browser
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ def served(site):
 
 @pytest.fixture(scope="module")
 def browser():
-    with browsing() as there:
+    with open_browser() as there:
         yield there
 
 

@@ -5,7 +5,7 @@ import os
 import psutil
 import pytest
 
-from toytip.cluster import settled, standing
+from toytip.cluster import apply_cluster_definition, standing
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
@@ -15,7 +15,7 @@ HOSTS = {"kind": "ssh", "hosts": ["10.0.0.1", "10.0.0.2"]}
 
 def of(given, using=False, **defined):
     settings = Settings(clusters={"lab": defined} if defined else {}, **given)
-    return settled(settings, given, using=using)
+    return apply_cluster_definition(settings, given, using=using)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_workers_that_are_there_have_sizes_of_their_own(tmp_path, caplog):
     assert said.format("tcp://10.0.0.1:8786") in caplog.text
     up = Settings(cluster="local", state=str(tmp_path))
 
-    standing.remember(up, standing.Standing(
+    standing.save_record(up, standing.ClusterRecord(
         name="local", kind="local", address="tcp://127.0.0.1:1", dashboard="", pid=os.getpid(),
         started=psutil.Process().create_time(),
     ))  # fmt: skip
@@ -63,7 +63,10 @@ def test_a_count_goes_before_the_other_kind_of_count(monkeypatch):
     assert of({"cluster": "lab"}, **elastic).adapt == "1:3"
     assert of({"cluster": "lab", "workers": 2}, **elastic).adapt is None
     assert of({"cluster": "slurm", "adapt": "1:3"}).workers is None
-    assert settled(Settings(cluster="slurm", clusters={"slurm": {"adapt": "2:4"}})).workers is None
+    assert (
+        apply_cluster_definition(Settings(cluster="slurm", clusters={"slurm": {"adapt": "2:4"}})).workers
+        is None
+    )
 
 
 def test_what_stands_elsewhere_is_for_every_cluster_that_takes_it(monkeypatch):

@@ -10,10 +10,10 @@ import pytest
 
 from tests.conftest import raw_table, write_months
 from toytip.errors import SourceError
-from toytip.reader import BATCH, load
+from toytip.reader import BATCH_ROWS, read_partition
 from toytip.schema import FIELDS
-from toytip.source import MOST_PARTITIONS, resolve
-from toytip.values import Month, MonthPart
+from toytip.source import MAX_PARTITIONS, open_source
+from toytip.values import Month, SourcePartition
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_is_broken_is_named(case, folder):
     spoil, words = BROKEN[case]
     spoil(folder)
     with pytest.raises(SourceError) as caught:
-        resolve(str(folder))
+        open_source(str(folder))
     message = str(caught.value)
     assert words in message
     assert "\n" not in message
@@ -86,29 +86,29 @@ def test_what_is_broken_is_named(case, folder):
 @pytest.mark.parametrize("spec", ["{}/nothing", "{}/*.csv", "{}/none_*.parquet", "", "nowhere://x/y"])
 def test_nothing_there(spec, folder):
     with pytest.raises(SourceError):
-        resolve(spec.format(folder))
+        open_source(spec.format(folder))
 
 
 def test_folder_glob_list_and_uri_are_the_same_source(folder):
     files = sorted(folder.glob("*.parquet"))
     specs = [str(folder), f"{folder}/yellow_*.parquet", ",".join(map(str, files))]
-    found = [resolve(spec) for spec in specs]
+    found = [open_source(spec) for spec in specs]
     assert found[0] == found[1] == found[2]
-    assert resolve(f"file://{folder}").rows == found[0].rows == 90
+    assert open_source(f"file://{folder}").rows == found[0].rows == 90
     assert found[0].taxi == "yellow"
-    assert found[0].absent == ("trip_type", "airport_fee", "cbd_congestion_fee")
+    assert found[0].missing_columns == ("trip_type", "airport_fee", "cbd_congestion_fee")
 
 
 def test_months_select(folder):
-    assert [str(m) for m in resolve(str(folder), "2023-02:2023-03").months] == ["2023-02", "2023-03"]
-    assert [str(m) for m in resolve(str(folder), "2023-01,2023-03").months] == ["2023-01", "2023-03"]
+    assert [str(m) for m in open_source(str(folder), "2023-02:2023-03").months] == ["2023-02", "2023-03"]
+    assert [str(m) for m in open_source(str(folder), "2023-01,2023-03").months] == ["2023-01", "2023-03"]
     with pytest.raises(SourceError, match="has no 2023-04"):
-        resolve(str(folder), "2023-03:2023-04")
+        open_source(str(folder), "2023-03:2023-04")
 
 
 def test_a_large_file_is_cut_into_even_slices(tmp_path):
     write_months(tmp_path, {"2023-01": raw_table(1_001)})
-    parts = resolve(str(tmp_path)).parts(250)
+    parts = open_source(str(tmp_path)).partitions(250)
     assert [part.rows for part in parts] == [200, 200, 200, 200, 201]
     assert [part.number for part in parts] == [0, 1, 2, 3, 4]
 
@@ -118,9 +118,9 @@ def test_slices_hold_their_rows_whatever_the_row_groups(tmp_path, group):
     rows = 100_000
     table = raw_table(rows)
     pq.write_table(table, tmp_path / "yellow_tripdata_2023-01.parquet", row_group_size=group)
-    assert rows > BATCH
-    parts = resolve(str(tmp_path)).parts(33_333)
-    read = pa.concat_tables([load(part) for part in parts])
+    assert rows > BATCH_ROWS
+    parts = open_source(str(tmp_path)).partitions(33_333)
+    read = pa.concat_tables([read_partition(part) for part in parts])
     assert read.num_rows == rows
     np.testing.assert_array_equal(read["tpep_pickup_datetime"], table["tpep_pickup_datetime"])
 
@@ -128,26 +128,26 @@ def test_slices_hold_their_rows_whatever_the_row_groups(tmp_path, group):
 def test_only_known_columns_are_read(tmp_path):
     table = raw_table(9).append_column("store_and_fwd_flag", pa.array(["N"] * 9))
     write_months(tmp_path, {"2023-01": table})
-    (part,) = resolve(str(tmp_path)).parts(10)
-    names = load(part).column_names
+    (part,) = open_source(str(tmp_path)).partitions(10)
+    names = read_partition(part).column_names
     assert "store_and_fwd_flag" not in names
     assert len(names) <= len(FIELDS)
 
 
 def test_damage_that_no_footer_shows_is_named(tmp_path):
     write_months(tmp_path, {"2023-01": raw_table(5_000)})
-    (part,) = resolve(str(tmp_path)).parts(5_000)
+    (part,) = open_source(str(tmp_path)).partitions(5_000)
     path = tmp_path / "yellow_tripdata_2023-01.parquet"
     content = bytearray(path.read_bytes())
     content[4:3_000] = b"\xff" * 2_996
     path.write_bytes(content)
     with pytest.raises(SourceError, match="corrupt data"):
-        load(part)
+        read_partition(part)
 
 
 def test_a_file_that_shrank_is_named(tmp_path):
     write_months(tmp_path, {"2023-01": raw_table(50)})
-    part = MonthPart(
+    part = SourcePartition(
         taxi="yellow",
         month=Month(2023, 1),
         uri=str(tmp_path / "yellow_tripdata_2023-01.parquet"),
@@ -156,7 +156,7 @@ def test_a_file_that_shrank_is_named(tmp_path):
         number=0,
     )
     with pytest.raises(SourceError, match="changed meanwhile"):
-        load(part)
+        read_partition(part)
 
 
 @pytest.mark.parametrize("groups", [40_000, 150_000, 1_000_000])
@@ -166,25 +166,29 @@ def test_slices_in_any_order_are_the_file(groups, tmp_path):
     path = tmp_path / "yellow_tripdata_2023-01.parquet"
 
     def part(start, stop):
-        return MonthPart(taxi="yellow", month=Month(2023, 1), uri=str(path), start=start, stop=stop, number=0)
+        return SourcePartition(
+            taxi="yellow", month=Month(2023, 1), uri=str(path), start=start, stop=stop, number=0
+        )
 
     pq.write_table(numbers, path, row_group_size=groups)
     cuts = [(0, 70_000), (70_000, 140_001), (200_000, 300_000), (140_001, 200_000), (0, 1), (5, 299_999)]
     for start, stop in cuts:
-        assert load(part(start, stop))["fare_amount"].to_pylist() == list(range(start, stop))
-    load(part(0, 10))
+        assert read_partition(part(start, stop))["fare_amount"].to_pylist() == list(range(start, stop))
+    read_partition(part(0, 10))
     pq.write_table(numbers.sort_by([("fare_amount", "descending")]), path)
-    assert load(part(10, 12))["fare_amount"].to_pylist() == [299_989, 299_988], "the file is another now"
+    assert read_partition(part(10, 12))["fare_amount"].to_pylist() == [299_989, 299_988], (
+        "the file is another now"
+    )
     with pytest.raises(SourceError, match="not all there"):
-        load(part(299_999, 300_002))
+        read_partition(part(299_999, 300_002))
 
 
 def test_too_many_partitions_for_one_scheduler_become_coarser(folder):
-    source = resolve(str(folder))
-    assert source.coarse(7) == 7
+    source = open_source(str(folder))
+    assert source.effective_partition_rows(7) == 7
     large = dataclasses.replace(
         source, files=tuple(dataclasses.replace(file, rows=100_000_000) for file in source.files)
     )
-    parts = large.parts(1_000)
-    assert MOST_PARTITIONS <= len(parts) <= MOST_PARTITIONS + len(large.files), "each file ends with a part"
+    parts = large.partitions(1_000)
+    assert MAX_PARTITIONS <= len(parts) <= MAX_PARTITIONS + len(large.files), "each file ends with a part"
     assert sum(part.rows for part in parts) == large.rows

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import cluster_of, started, summary_of, toytip
+from tests.conftest import parse_summary, run_dask_cluster, run_toytip, start_toytip
 from toytip.cluster import certs
 
 ROOT = Path(__file__).parents[1]
@@ -64,14 +64,14 @@ def holder_of(up):
 @pytest.mark.cluster
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_up_that_is_interrupted_leaves_nothing_behind(how, state):
-    with started("cluster", "up", "local", "--workers", 2) as up:
+    with start_toytip("cluster", "up", "local", "--workers", 2) as up:
         holder = holder_of(up)
         up.send_signal(how)
         out, err = up.communicate(timeout=100)
         assert (up.returncode, out, err) == (130, "", "stopped; nothing half-made was left behind\n")
         assert until(lambda: not session(holder))
     assert not (state / "local.json").exists()
-    assert not summary_of(toytip("cluster", "down", "local", "--json"))["ended"]
+    assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
 
 
 # Two at once
@@ -80,8 +80,8 @@ def test_an_up_that_is_interrupted_leaves_nothing_behind(how, state):
 @pytest.mark.cluster
 def test_of_two_that_start_the_same_cluster_one_does(state):
     with (
-        started("cluster", "up", "local", "--workers", 1) as one,
-        started("cluster", "up", "local", "--workers", 1) as other,
+        start_toytip("cluster", "up", "local", "--workers", 1) as one,
+        start_toytip("cluster", "up", "local", "--workers", 1) as other,
     ):
         ended = [process.communicate(timeout=200) for process in (one, other)]
         try:
@@ -89,11 +89,11 @@ def test_of_two_that_start_the_same_cluster_one_does(state):
             assert sorted(codes) == [0, 1], ended
             assert "cluster local is" in ended[codes.index(1)][1]
         finally:
-            assert summary_of(toytip("cluster", "down", "local", "--json"))["ended"]
-    assert summary_of(toytip("cluster", "up", "local", "--workers", 1, "--json"))["address"], (
+            assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
+    assert parse_summary(run_toytip("cluster", "up", "local", "--workers", 1, "--json"))["address"], (
         "nothing bars the next"
     )
-    assert summary_of(toytip("cluster", "down", "local", "--json"))["ended"]
+    assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
 
 
 # What answers, and is no scheduler
@@ -106,19 +106,21 @@ def test_what_answers_and_is_no_scheduler_is_said(tmp_path):
         subprocess.Popen(
             page, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
         ) as web,
-        cluster_of(tmp_path, 1) as (address, _, _),
+        run_dask_cluster(tmp_path, 1) as (address, _, _),
     ):
         try:
             port = web.stdout.readline().split(" port ")[1].split()[0]
             up = until(lambda: worker_of(address))
             for there in (f"tcp://127.0.0.1:{port}", up):
-                done = toytip("run", "--scheduler", there)
+                done = run_toytip("run", "--scheduler", there)
                 assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
                 assert f"something answers at {there}, but it is no Dask scheduler" in done.stderr
-            certs.make(tmp_path, ["127.0.0.1"])
+            certs.create_certificates(tmp_path, ["127.0.0.1"])
             secure = [(address, "speaks no TLS"), (f"tcp://127.0.0.1:{port}", "is no Dask scheduler")]
             for there, said in secure:
-                done = toytip("run", "--scheduler", there.replace("tcp", "tls"), *pair(tmp_path, "client"))
+                done = run_toytip(
+                    "run", "--scheduler", there.replace("tcp", "tls"), *pair(tmp_path, "client")
+                )
                 assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
                 assert said in done.stderr
         finally:
@@ -143,7 +145,9 @@ def test_what_to_do_is_of_the_kind_of_cluster(name, said, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        done = toytip("cluster", "status", name, TOYTIP_CLUSTERS=json.dumps({name: {"scheduler": nobody}}))
+        done = run_toytip(
+            "cluster", "status", name, TOYTIP_CLUSTERS=json.dumps({name: {"scheduler": nobody}})
+        )
     assert done.returncode == 1
     assert "no Dask scheduler answers" in done.stderr
     assert said in done.stderr
@@ -170,7 +174,7 @@ def kubectl(tmp_path, monkeypatch):
     monkeypatch.setenv(
         "TOYTIP_CLUSTERS", json.dumps({"kubernetes": {"scheduler": here, "manifest": manifest}})
     )
-    certs.make(tmp_path / "tls", ["127.0.0.1"])
+    certs.create_certificates(tmp_path / "tls", ["127.0.0.1"])
     return folder
 
 
@@ -182,8 +186,8 @@ def asked(folder):
 def test_a_cluster_in_kubernetes(synthetic, tmp_path, state, kubectl):
     """With a stand-in for kubectl, and a real scheduler in place of the pod: up, status, a run, down; and a run that starts it."""
     own = pair(tmp_path / "tls", "client")
-    pod = summary_of(
-        toytip("cluster", "up", "local", "--workers", 2, *pair(tmp_path / "tls", "node"), "--json")
+    pod = parse_summary(
+        run_toytip("cluster", "up", "local", "--workers", 2, *pair(tmp_path / "tls", "node"), "--json")
     )
     (kubectl / "scheduler").write_text(pod["address"].rpartition(":")[2])
     run = (
@@ -200,26 +204,26 @@ def test_a_cluster_in_kubernetes(synthetic, tmp_path, state, kubectl):
         "--json",
     )
     try:
-        up = summary_of(toytip("cluster", "up", "kubernetes", "--workers", 2, *own, "--json"))
-        there = summary_of(toytip("cluster", "status", "kubernetes", *own, "--json"))
+        up = parse_summary(run_toytip("cluster", "up", "kubernetes", "--workers", 2, *own, "--json"))
+        there = parse_summary(run_toytip("cluster", "status", "kubernetes", *own, "--json"))
         assert (len(there["workers"]), there["address"]) == (2, up["address"])
-        assert "is up already" in toytip("cluster", "up", "kubernetes", *own).stderr
-        assert summary_of(toytip(*run))["workers"] == 2
-        assert summary_of(toytip("cluster", "down", "kubernetes", "--json"))["ended"]
+        assert "is up already" in run_toytip("cluster", "up", "kubernetes", *own).stderr
+        assert parse_summary(run_toytip(*run))["workers"] == 2
+        assert parse_summary(run_toytip("cluster", "down", "kubernetes", "--json"))["ended"]
         assert asked(kubectl) == ["get", "create", "port-forward", "scale", "delete"]
         (scale,) = [line for line in (kubectl / "asked").read_text().splitlines() if line.startswith("scale")]
         assert scale == "scale --namespace toytip daskworkergroup/toytip-default --replicas=2"
-        assert not summary_of(toytip("cluster", "status", "kubernetes", "--json"))["up"]
+        assert not parse_summary(run_toytip("cluster", "status", "kubernetes", "--json"))["up"]
 
-        assert summary_of(toytip(*run, "--fresh"))["workers"] == 2
+        assert parse_summary(run_toytip(*run, "--fresh"))["workers"] == 2
         assert asked(kubectl)[5:] == ["get", "create", "port-forward", "delete"]
         (kubectl / "made").touch()
-        done = toytip(*run)
+        done = run_toytip(*run)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
         assert "is there already, and whoever made it ends it: `kubectl delete -f" in done.stderr
         assert (kubectl / "made").exists()
     finally:
-        assert summary_of(toytip("cluster", "down", "local", "--json"))["ended"]
+        assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
 
 
 @pytest.mark.cluster
@@ -229,11 +233,11 @@ def test_a_cluster_in_kubernetes_that_does_not_come_is_taken_away_again(
     own = pair(tmp_path / "tls", "client")
     known = json.loads(os.environ["TOYTIP_CLUSTERS"])
     known["kubernetes"]["wait"] = 1
-    done = toytip("cluster", "up", "kubernetes", *own, TOYTIP_CLUSTERS=json.dumps(known))
+    done = run_toytip("cluster", "up", "kubernetes", *own, TOYTIP_CLUSTERS=json.dumps(known))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "is not there within 1 s: error: unable to forward port because pod is not running" in done.stderr
     assert not (kubectl / "made").exists()
-    with started("cluster", "up", "kubernetes", *own) as up:
+    with start_toytip("cluster", "up", "kubernetes", *own) as up:
         holder = until(lambda: (kubectl / "made").exists() and psutil.Process(up.pid).children())[0].pid
         up.terminate()
         assert up.wait(100) == 130
@@ -247,7 +251,7 @@ def test_a_cluster_in_kubernetes_that_does_not_come_is_taken_away_again(
     [(("--adapt", "1:2"), "a cluster of kind kubernetes takes --workers"), ((), "needs certificates")],
 )
 def test_what_a_cluster_in_kubernetes_cannot_be(more, said, state, kubectl):
-    done = toytip("cluster", "up", "kubernetes", *more)
+    done = run_toytip("cluster", "up", "kubernetes", *more)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert said in done.stderr
     assert not (kubectl / "asked").exists()
@@ -255,7 +259,7 @@ def test_what_a_cluster_in_kubernetes_cannot_be(more, said, state, kubectl):
 
 def test_no_kubectl_and_no_cluster_to_reach(tmp_path, state, kubectl):
     own = pair(tmp_path / "tls", "client")
-    done = toytip("cluster", "up", "kubernetes", *own, PATH=str(Path(sys.executable).parent))
+    done = run_toytip("cluster", "up", "kubernetes", *own, PATH=str(Path(sys.executable).parent))
     assert "there is no kubectl here" in done.stderr
     (kubectl / "kubectl").unlink()
     if not shutil.which("kubectl"):
@@ -266,7 +270,7 @@ def test_no_kubectl_and_no_cluster_to_reach(tmp_path, state, kubectl):
         "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:9"}}],
         "contexts": [{"name": "none", "context": {"cluster": "none", "user": ""}}],
     }))  # fmt: skip
-    done = toytip("cluster", "up", "kubernetes", *own, KUBECONFIG=str(nowhere))
+    done = run_toytip("cluster", "up", "kubernetes", *own, KUBECONFIG=str(nowhere))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "`kubectl get` failed" in done.stderr
     assert "127.0.0.1:9" in done.stderr
@@ -280,6 +284,6 @@ def test_docker_without_its_compose_plugin(tmp_path):
         "#!/bin/sh\necho 'unknown flag: --file'; echo; echo \"Run 'docker --help'\"; exit 125\n"
     )
     (tmp_path / "docker").chmod(0o755)
-    done = toytip("cluster", "up", "compose", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    done = run_toytip("cluster", "up", "compose", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done.returncode == 1
     assert "docker has no compose plugin here" in done.stderr

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_trips, manifest_of, part_of, publish
+from tests.conftest import make_manifest, make_part_record, make_trips, publish_trips
 from toytip import upkeep
 from toytip.errors import StoreError
-from toytip.history import resolve
+from toytip.history import resolve_version
 from toytip.schema import TRIPS
-from toytip.store import Store, new_version
+from toytip.store import Store, new_version_id
 
 
 @pytest.fixture
@@ -27,38 +27,38 @@ def below(store, pattern):
 def test_layout(store):
     with store.making("v1"):
         assert not below(store, "trips/**/*.parquet"), "nothing is seen before it is published"
-        manifest = publish(store)
+        manifest = publish_trips(store)
     assert below(store, "**/*.parquet") == ["trips/version=v1/year=2023/month=1/part-00000.parquet"]
     assert below(store, "_versions/**/*.json") == ["_versions/trips/v1.json"]
     assert not below(store, "_staging/*")
-    assert resolve(store, "trips") == resolve(store, "trips", "v1") == manifest
+    assert resolve_version(store, "trips") == resolve_version(store, "trips", "v1") == manifest
     assert (manifest.rows, manifest.rejects) == (3, {})
 
 
 def test_part_names_follow_from_the_input(store):
     with store.making("v1"):
-        first, second = (store.write(TRIPS, "v1", part_of(), make_trips({}, {})) for _ in range(2))
+        first, second = (store.write(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2))
         assert first == second
-        manifest = store.publish(manifest_of([second]))
+        manifest = store.publish(make_manifest([second]))
     assert store.read(TRIPS, "v1", manifest.parts[0]).equals(make_trips({}, {}))
 
 
 def test_a_published_version_is_never_changed(store):
     with store.making("v1"):
-        publish(store)
+        publish_trips(store)
     before = Path(store.manifest_path("trips", "v1")).read_bytes()
     with store.making("v1"):
         with pytest.raises(StoreError, match="already published"):
-            publish(store, rows=5)
+            publish_trips(store, rows=5)
         with pytest.raises(StoreError, match="already published"):
             store.refuse_published("v1", ("features", "trips"))
     assert Path(store.manifest_path("trips", "v1")).read_bytes() == before
-    assert store.read(TRIPS, "v1", resolve(store, "trips").parts[0]).equals(make_trips({}, {}, {}))
+    assert store.read(TRIPS, "v1", resolve_version(store, "trips").parts[0]).equals(make_trips({}, {}, {}))
 
 
 def test_what_is_not_published_is_swept(store):
     with store.making("v1"):
-        store.write(TRIPS, "v1", part_of(), make_trips({}))
+        store.write(TRIPS, "v1", make_part_record(), make_trips({}))
         assert below(store, "_staging/v1/**/*.parquet")
     assert not below(store, "**/*.parquet")
     assert store.versions() == []
@@ -68,11 +68,11 @@ def _die_in_the_middle(root, moved):
     import os
 
     store = Store(root, "dev")
-    with store.making("v1"):
-        store.write(TRIPS, "v1", part_of(), make_trips({}))
+    with store.write_version("v1"):
+        store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
         if moved:
-            Path(store.path("trips")).mkdir()
-            Path(store.path("_staging/v1/trips")).rename(store.version_path("trips", "v1"))
+            Path(store.uri("trips")).mkdir()
+            Path(store.uri("_staging/v1/trips")).rename(store.version_uri("trips", "v1"))
         os._exit(9)
 
 
@@ -96,7 +96,7 @@ def test_what_a_killed_run_left_is_out_of_sight_until_it_is_taken_over(killed):
         found = killed.made("trips")["id"]
         assert found.version == "v1"
         assert killed.adopt("trips", "v2", found)
-        killed.publish(manifest_of([found.record], "v2"))
+        killed.publish(make_manifest([found.record], "v2"))
     assert killed.read(TRIPS, "v2", found.record).equals(make_trips({}))
     killed.sweep("v1")
     assert not below(killed, "_staging/*")
@@ -106,25 +106,25 @@ def test_what_a_killed_run_left_is_out_of_sight_until_it_is_taken_over(killed):
 def test_the_version_of_a_killed_run_can_be_made_again(killed):
     with killed.making("v1"):
         assert killed.adopt("trips", "v1", killed.made("trips")["id"])
-        publish(killed)
+        publish_trips(killed)
     assert [m.version for m in killed.versions("trips")] == ["v1"]
     assert not below(killed, "_staging/*")
 
 
 def test_what_a_killed_run_left_can_be_removed(killed):
     with killed.making("v2"):
-        publish(killed, "v2")
-    waste = upkeep.needless(killed, 1)
-    assert (waste.versions, waste.abandoned) == ([], ["v1"])
+        publish_trips(killed, "v2")
+    waste = upkeep.find_garbage(killed, 1)
+    assert (waste.versions, waste.incomplete_versions) == ([], ["v1"])
     assert waste.bytes > 0
-    upkeep.remove(killed, waste)
+    upkeep.collect_garbage(killed, waste)
     assert below(killed, "**/*.parquet") == ["trips/version=v2/year=2023/month=1/part-00000.parquet"]
     assert not below(killed, "_staging/*")
 
 
 def test_what_is_not_a_manifest_is_not_read(store):
     with store.making("v1"):
-        publish(store)
+        publish_trips(store)
     folder = Path(store.manifest_path("trips", "v1")).parent
     for name in ("v1 (copy).json", ".v2.json.1a2b3c4d", "notes.txt", "%2e%2e.json", "é.json"):
         (folder / name).write_text("{")
@@ -134,7 +134,7 @@ def test_what_is_not_a_manifest_is_not_read(store):
 def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
     for error, left in ((StoreError("the disk is full"), True), (KeyboardInterrupt(), False)):
         with contextlib.suppress(StoreError, KeyboardInterrupt), store.making("v1"):
-            store.write(TRIPS, "v1", part_of(), make_trips({}))
+            store.write(TRIPS, "v1", make_part_record(), make_trips({}))
             raise error
         assert bool(store.made("trips")) == left
         assert bool(below(store, "_staging/*")) == left
@@ -142,7 +142,7 @@ def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
 
 def test_a_part_is_taken_over_only_if_it_is_what_was_written(store):
     with store.making("v1"):
-        manifest = publish(store)
+        manifest = publish_trips(store)
     part = Path(store.version_path("trips", "v1"), manifest.parts[0].path)
     found = store.made("trips")["id"]
     with store.making("v2"):
@@ -161,16 +161,16 @@ def flip(path, at=100):
 
 def test_one_flipped_byte_is_named_and_never_read(store):
     with store.making("v1"):
-        manifest = publish(store)
-    assert upkeep.verify(store, "v1", lambda _: None) == []
+        manifest = publish_trips(store)
+    assert upkeep.verify_version(store, "v1", lambda _: None) == []
     part = Path(store.version_path("trips", "v1"), manifest.parts[0].path)
     flip(part)
-    (fault,) = upkeep.verify(store, "v1", lambda _: None)
+    (fault,) = upkeep.verify_version(store, "v1", lambda _: None)
     assert (fault.path, fault.what) == (f"dev/trips/version=v1/{manifest.parts[0].path}", "has changed")
     with pytest.raises(StoreError, match="not what was published"):
         store.read(TRIPS, "v1", manifest.parts[0])
     part.rename(part.with_name("part-00009.parquet"))
-    assert {fault.what for fault in upkeep.verify(store, "v1", lambda _: None)} == {
+    assert {fault.what for fault in upkeep.verify_version(store, "v1", lambda _: None)} == {
         "is lost",
         "was never published",
     }
@@ -180,7 +180,7 @@ def test_a_version_is_made_by_one_run_at_a_time(store):
     with (
         store.making("v1"),
         pytest.raises(StoreError, match="another run"),
-        Store(store.root, "dev").making("v1"),
+        Store(store.root, "dev").write_version("v1"),
     ):
         pass
 
@@ -188,38 +188,38 @@ def test_a_version_is_made_by_one_run_at_a_time(store):
 def test_the_newest_is_the_last_created(store):
     for version in ("v2", "v1"):
         with store.making(version):
-            publish(store, version)
-    assert resolve(store, "trips").version == "v2"
-    assert resolve(store, "trips", "v1").version == "v1"
+            publish_trips(store, version)
+    assert resolve_version(store, "trips").version == "v2"
+    assert resolve_version(store, "trips", "v1").version == "v1"
 
 
 def test_what_is_not_there_is_said(store):
     with pytest.raises(StoreError, match="no version of trips"):
-        resolve(store, "trips")
+        resolve_version(store, "trips")
     with pytest.raises(StoreError, match="no version v9"):
-        resolve(store, "trips", "v9")
+        resolve_version(store, "trips", "v9")
 
 
 def test_a_lost_part_and_a_broken_manifest_are_named(store):
     with store.making("v1"):
-        manifest = publish(store)
+        manifest = publish_trips(store)
     (Path(store.version_path("trips", "v1")) / manifest.parts[0].path).unlink()
     with pytest.raises(StoreError, match="lacks a file"):
         store.read(TRIPS, "v1", manifest.parts[0])
     Path(store.manifest_path("trips", "v1")).write_text("{")
     with pytest.raises(StoreError, match="not a manifest"):
-        resolve(store, "trips")
+        resolve_version(store, "trips")
 
 
 @pytest.mark.parametrize("root", ["/proc/nowhere/store", "/dev/null/store"])
 def test_an_unwritable_store_is_said_at_once(root):
-    with pytest.raises(StoreError, match="cannot be written"), Store(root, "dev").making("v1"):
+    with pytest.raises(StoreError, match="cannot be written"), Store(root, "dev").write_version("v1"):
         pass
 
 
 def test_manifests_hold_plain_json(store):
     with store.making("v1"):
-        publish(store)
+        publish_trips(store)
     found = json.loads(Path(store.manifest_path("trips", "v1")).read_text())
     (part,) = found["parts"]
     assert part["path"] == "year=2023/month=1/part-00000.parquet"
@@ -228,5 +228,5 @@ def test_manifests_hold_plain_json(store):
 
 
 def test_versions_sort_by_time():
-    assert new_version() < "v9999"
-    assert len(new_version()) == len("v20261124T101500Z-3f9c2a")
+    assert new_version_id() < "v9999"
+    assert len(new_version_id()) == len("v20261124T101500Z-3f9c2a")

@@ -5,17 +5,17 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from toytip.stages.clean import REASONS, clean, count_reasons
+from toytip.stages.clean import REJECT_REASONS, clean, count_reasons
 from toytip.stages.conform import conform
 from toytip.stages.featurize import featurize
-from toytip.synth import YEAR, Synth, dirt, generate, month_rows
-from toytip.values import Month, MonthPart
+from toytip.synth import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, invalid_rows, month_rows
+from toytip.values import Month, SourcePartition
 
 
 def trips(month, recipe):
-    table = generate(month, recipe)
+    table = generate_month(month, recipe)
     return conform(
-        table, MonthPart(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
+        table, SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
     )
 
 
@@ -24,28 +24,30 @@ def trips(month, recipe):
 )
 @pytest.mark.parametrize("rows", [1, 7, 3_000, 20_000])
 def test_the_dirt_is_what_it_says(month, rows):
-    kept, rejects = clean(trips(month, Synth(rows=rows, seed=5)))
-    wanted = dirt(month, rows)
+    kept, rejects = clean(trips(month, SyntheticSpec(rows_per_month=rows, seed=5)))
+    wanted = invalid_rows(month, rows)
     assert count_reasons(rejects) == {reason: count for reason, count in wanted.items() if count}
     assert len(kept) + len(rejects) == month_rows(month, rows)
-    assert tuple(wanted) == REASONS
+    assert tuple(wanted) == REJECT_REASONS
 
 
 def test_the_seed_is_all_that_counts():
     month = Month(2020, 3)
-    first, again, other = (generate(month, Synth(rows=500, seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (
+        generate_month(month, SyntheticSpec(rows_per_month=500, seed=seed)) for seed in (1, 1, 2)
+    )
     assert first.equals(again)
     assert not first.equals(other)
 
 
 def test_the_year_has_its_mean():
-    assert sum(month_rows(month, 100_000) for month in YEAR) == pytest.approx(1_200_000, abs=12)
+    assert sum(month_rows(month, 100_000) for month in SYNTHETIC_MONTHS) == pytest.approx(1_200_000, abs=12)
 
 
 def test_the_year_drifts_as_2020_did():
     share = {}
     for month in (1, 4, 12):
-        features = featurize(clean(trips(Month(2020, month), Synth(rows=20_000)))[0])
+        features = featurize(clean(trips(Month(2020, month), SyntheticSpec(rows_per_month=20_000)))[0])
         share[month] = features["high_tip"].mean(), (features["payment_type"] == 1).mean()
     assert share[1][0] > share[12][0] > share[4][0]
     assert 0.5 < share[1][0] < 0.6
@@ -55,7 +57,7 @@ def test_the_year_drifts_as_2020_did():
 
 
 def test_trips_hang_together():
-    kept = clean(trips(Month(2020, 1), Synth(rows=20_000)))[0]
+    kept = clean(trips(Month(2020, 1), SyntheticSpec(rows_per_month=20_000)))[0]
     assert np.corrcoef(kept["trip_distance"], kept["fare_amount"])[0, 1] > 0.85
     assert (kept.loc[kept["payment_type"] != 1, "tip_amount"] == 0).all()
     assert (kept.loc[kept["RatecodeID"] == 2, "fare_amount"] == 52).all()
@@ -67,7 +69,9 @@ def test_trips_hang_together():
 
 def test_tips_can_be_learned():
     names = ["PULocationID", "DOLocationID", "fare_amount", "pickup_hour", "payment_type", "passenger_count"]
-    train, test = (featurize(clean(trips(Month(2020, m), Synth(rows=20_000)))[0]) for m in (1, 2))
+    train, test = (
+        featurize(clean(trips(Month(2020, m), SyntheticSpec(rows_per_month=20_000)))[0]) for m in (1, 2)
+    )
     model = HistGradientBoostingClassifier(max_iter=40, random_state=0).fit(train[names], train["high_tip"])
     chance = model.predict_proba(test[names])[:, 1]
     card = test["payment_type"] == 1

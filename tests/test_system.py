@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import NEEDS, install, lacking
+from tests.system import REQUIRED_TOOLS, install_requirements, missing_requirements
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_what_lacks_is_said_with_its_package(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setitem(NEEDS, "more", {"no-such-tool": "no-such-package", "sh": "dash"})
-    assert lacking("more") == "no no-such-tool here: apt install no-such-package"
-    monkeypatch.setitem(NEEDS, "more", {"sh": "dash"})
-    assert lacking("more") == install("more") == ""
+    monkeypatch.setitem(REQUIRED_TOOLS, "more", {"no-such-tool": "no-such-package", "sh": "dash"})
+    assert missing_requirements("more") == "no no-such-tool here: apt install no-such-package"
+    monkeypatch.setitem(REQUIRED_TOOLS, "more", {"sh": "dash"})
+    assert missing_requirements("more") == install_requirements("more") == ""
 
 
 def test_nothing_is_installed_but_by_root(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setitem(NEEDS, "more", {"no-such-tool": "no-such-package"})
-    assert install("more") == "root is needed"
+    monkeypatch.setitem(REQUIRED_TOOLS, "more", {"no-such-tool": "no-such-package"})
+    assert install_requirements("more") == "root is needed"
 
 
 @pytest.mark.parametrize(("target", "marks"), [("cluster", "hosts|deploy"), ("deploy", "deploy")])

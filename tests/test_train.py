@@ -11,19 +11,28 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from toytip.boost import GRID, Curve, ExactLogistic, boost, booster_params, canonical, half_way, quantize
-from toytip.ranks import balanced
-from toytip.reader import load
-from toytip.source import resolve
-from toytip.splits import assign, plan_split
+from toytip.boost import (
+    GRADIENT_STEP,
+    ExactLogistic,
+    LearningCurve,
+    boost,
+    build_matrix,
+    checkpoint_bytes,
+    model_bytes,
+    xgboost_params,
+)
+from toytip.ranks import balance
+from toytip.reader import read_partition
+from toytip.source import open_source
+from toytip.splits import plan_split, split_names
 from toytip.stages import preprocess
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
 from toytip.stages.featurize import feature_set, featurize
-from toytip.stages.infer import infer, probability
+from toytip.stages.infer import infer, predict_probabilities
 from toytip.stages.preprocess import encode
 from toytip.train import Preprocess, TipClassifier
-from toytip.values import Model
+from toytip.values import TrainedModel
 
 NAMES = feature_set("payment")
 
@@ -32,13 +41,15 @@ NAMES = feature_set("payment")
 def features(synthetic):
     import pandas as pd
 
-    parts = resolve(str(synthetic)).parts(10_000)
-    return pd.concat([featurize(clean(conform(load(part), part))[0]) for part in parts], ignore_index=True)
+    parts = open_source(str(synthetic)).partitions(10_000)
+    return pd.concat(
+        [featurize(clean(conform(read_partition(part), part))[0]) for part in parts], ignore_index=True
+    )
 
 
 @pytest.fixture(scope="module")
 def split(synthetic):
-    return plan_split(resolve(str(synthetic)).months)
+    return plan_split(open_source(str(synthetic)).months)
 
 
 def lazily(frame, partitions):
@@ -74,12 +85,12 @@ def test_alone_in_a_batch_and_lazily_is_the_same_probability(pipeline, features)
 
 def test_infer_is_the_pipeline(pipeline, features):
     coder, classifier = (step for _, step in pipeline.steps)
-    model = Model(
+    model = TrainedModel(
         version="v1", booster=classifier.booster_, encoding=coder.encoding_, rounds=classifier.rounds_
     )
     scores = infer(features, encode(features, model.encoding), model)
     assert scores["probability"].tolist() == pipeline.predict_proba(features)[:, 1].tolist()
-    assert scores["split"].equals(assign(features, model.encoding.split, "all"))
+    assert scores["split"].equals(split_names(features, model.encoding.split, "all"))
 
 
 def test_dask_mls_parallel_post_fit_gives_the_same_probabilities(pipeline, features):
@@ -87,7 +98,7 @@ def test_dask_mls_parallel_post_fit_gives_the_same_probabilities(pipeline, featu
     classifier.load_model(bytearray(pipeline[-1].booster_))
     codes = pipeline[0].transform(features)
     wrapped = ParallelPostFit(classifier).predict_proba(lazily(codes, 4)).compute()[:, 1]
-    np.testing.assert_allclose(wrapped, probability(codes, pipeline[-1].booster_), rtol=1e-6)
+    np.testing.assert_allclose(wrapped, predict_probabilities(codes, pipeline[-1].booster_), rtol=1e-6)
 
 
 @pytest.mark.parametrize("partitions", [1, 3, 7])
@@ -107,7 +118,7 @@ def test_a_plain_xgboost_on_the_same_codes_is_no_better(pipeline, features, spli
 
 def test_early_stopping_keeps_the_best_round(features, split, client):
     coder = Preprocess(NAMES, split).fit(features)
-    told = assign(features, split, "all")
+    told = split_names(features, split, "all")
     few = features[told == "train"].head(300)
     valid = features[told == "valid"]
     x, y = lazily(coder.transform(few), 2), lazily(few[["high_tip"]], 2)["high_tip"]
@@ -126,30 +137,30 @@ def test_early_stopping_keeps_the_best_round(features, split, client):
 
 def test_partitions_are_dealt_out_evenly():
     sizes = [500, 10, 490, 1_000, 20, 980]
-    shares = balanced(sizes, 3)
+    shares = balance(sizes, 3)
     assert sorted(number for share in shares for number in share) == list(range(6))
     assert [sum(sizes[n] for n in share) for share in shares] == [1_000, 1_000, 1_000]
-    assert balanced([7], 2) == [[0], []]
+    assert balance([7], 2) == [[0], []]
 
 
 class Folder:
     """A keeper on a folder that all ranks see."""
 
-    every = 4
+    interval_rounds = 4
 
     def __init__(self, folder):
         self.folder = folder
 
-    def checkpoint(self):
+    def load(self):
         kept = sorted(self.folder.glob("*.ubj"))
         return kept[-1].read_bytes() if kept else None
 
-    def keep(self, booster):
+    def save(self, booster):
         model = xgb.Booster(model_file=bytearray(booster))
         (self.folder / f"{model.num_boosted_rounds():03d}.ubj").write_bytes(booster)
 
-    def scores(self, number, chances):
-        np.save(self.folder / f"{number}.npy", chances)
+    def save_scores(self, partition, probabilities):
+        np.save(self.folder / f"{partition}.npy", probabilities)
 
 
 def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(pipeline, features, tmp_path):
@@ -166,7 +177,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(pipeline, features
         assert again.fit(codes, label, keeper=keeper).booster_ == before.booster_
         assert not {1, 2, 3, 4} & set(rounds)
     given = [len(part) for part in frame.partitions]
-    cuts = np.split(probability(coder.transform(features), before.booster_), np.cumsum(given)[:-1])
+    cuts = np.split(predict_probabilities(coder.transform(features), before.booster_), np.cumsum(given)[:-1])
     for number, wanted in enumerate(cuts):
         assert np.load(tmp_path / f"{number}.npy").tolist() == wanted.tolist(), "to the last bit"
 
@@ -174,26 +185,30 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(pipeline, features
 def test_early_stopping_goes_on_where_it_was(features, split):
     """The best round so far, and how long ago it was, are part of a checkpoint."""
     coder = Preprocess(NAMES, split).fit(features)
-    told, counts = assign(features, split, "all"), coder.encoding_.counts
+    told, counts = split_names(features, split, "all"), coder.encoding_.bin_counts
     few, valid = features[told == "train"].head(300), features[told == "valid"]
     train, watched = (
-        quantize([(coder.transform(rows), rows["high_tip"].to_numpy("float32"))], counts, 1)
+        build_matrix([(coder.transform(rows), rows["high_tip"].to_numpy("float32"))], counts, 1)
         for rows in (few, valid)
     )
-    params = booster_params({"max_depth": 4, "eta": 0.5}, max(counts), float(few["high_tip"].mean()))
+    params = xgboost_params({"max_depth": 4, "eta": 0.5}, max(counts), float(few["high_tip"].mean()))
     kept = {}
 
     def seen(number, curve, booster):
-        kept[number] = half_way(booster, curve)
+        kept[number] = checkpoint_bytes(booster, curve)
 
     label = few["high_tip"].to_numpy()
-    booster, best = boost(train, label, watched, params, rounds=200, early_stop=5, seen=seen)
+    booster, best = boost(train, label, watched, params, rounds=200, early_stopping_rounds=5, on_round=seen)
     assert len(kept) == best.round + 5 < 200
     for number in (1, best.round, best.round + 3, best.round + 5):
-        again, found = boost(train, label, watched, params, rounds=200, early_stop=5, start=kept[number])
+        again, found = boost(
+            train, label, watched, params, rounds=200, early_stopping_rounds=5, checkpoint=kept[number]
+        )
         assert found == best
-        assert Curve.of(again) == Curve.of(booster), "the losses of the rounds before are kept too"
-        assert canonical(again, found.round) == canonical(booster, best.round)
+        assert LearningCurve.from_booster(again) == LearningCurve.from_booster(booster), (
+            "the losses of the rounds before are kept too"
+        )
+        assert model_bytes(again, found.round) == model_bytes(booster, best.round)
 
 
 def test_gradients_add_up_exactly_in_any_order():
@@ -204,8 +219,8 @@ def test_gradients_add_up_exactly_in_any_order():
     chance = 1 / (1 + np.exp(-margin.astype(float)))
     found = ExactLogistic(label)(margin.copy())
     for sums, wanted in zip(found, (chance - label, chance * (1 - chance)), strict=True):
-        np.testing.assert_allclose(sums, wanted, atol=2.5 * GRID)
-        assert (sums / GRID == np.rint(sums / GRID)).all()
+        np.testing.assert_allclose(sums, wanted, atol=2.5 * GRADIENT_STEP)
+        assert (sums / GRADIENT_STEP == np.rint(sums / GRADIENT_STEP)).all()
         orders = [rng.permutation(sums) for _ in range(20)]
         assert len({float(np.cumsum(order, dtype=np.float64)[-1]) for order in orders}) == 1
     assert (found[1] > 0).all()
@@ -213,15 +228,15 @@ def test_gradients_add_up_exactly_in_any_order():
 
 def test_codes_on_the_scratch_disk_give_the_same_trees_and_scores(features, split, tmp_path):
     coder = Preprocess(NAMES, split).fit(features)
-    rows = features[assign(features, split, "all") == "train"]
-    label, counts = rows["high_tip"].to_numpy(), coder.encoding_.counts
+    rows = features[split_names(features, split, "all") == "train"]
+    label, counts = rows["high_tip"].to_numpy(), coder.encoding_.bin_counts
     parts = [(coder.transform(part), None) for part in (rows[:100], rows[100:100], rows[100:])]
-    params = booster_params({"max_depth": 4, "eta": 0.3}, max(counts), float(label.mean()))
+    params = xgboost_params({"max_depth": 4, "eta": 0.3}, max(counts), float(label.mean()))
     found = []
     for cache in (None, tmp_path):
-        matrix = quantize(parts, counts, 1, cache)
+        matrix = build_matrix(parts, counts, 1, cache)
         booster, best = boost(matrix, label, None, params, rounds=8)
-        found.append((canonical(booster, best.round), booster.predict(matrix).tobytes()))
+        found.append((model_bytes(booster, best.round), booster.predict(matrix).tobytes()))
     assert list(tmp_path.iterdir()), "it was there"
     assert found[0] == found[1]
 
@@ -229,7 +244,9 @@ def test_codes_on_the_scratch_disk_give_the_same_trees_and_scores(features, spli
 def test_alike_rows_stand_together_and_none_is_lost(features, split):
     coder = Preprocess(NAMES, split).fit(features)
     matrix = coder.transform(features)
-    order = preprocess.alike(matrix, coder.encoding_)
+    order = preprocess.similarity_order(matrix, coder.encoding_)
     assert sorted(order) == list(range(len(matrix)))
-    fewest = min((codes for codes in coder.encoding_.features if codes.exact), key=lambda codes: codes.count)
+    fewest = min(
+        (codes for codes in coder.encoding_.features if codes.exact), key=lambda codes: codes.bin_count
+    )
     assert matrix[fewest.name].to_numpy()[order].tolist() == sorted(matrix[fewest.name])

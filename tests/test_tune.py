@@ -6,35 +6,35 @@ import tomllib
 import numpy as np
 import pytest
 
-from tests.conftest import part_of, summary_of, toytip
+from tests.conftest import make_part_record, parse_summary, run_toytip
 from toytip import tuning
 from toytip.config import Settings
 from toytip.errors import ConfigError
-from toytip.history import resolve
+from toytip.history import resolve_version
 from toytip.pipeline import tune as tuner
-from toytip.pipeline.context import Context
+from toytip.pipeline.context import RunContext
 from toytip.progress import Progress
 from toytip.schema import Table
-from toytip.stages.featurize import TABLE
-from toytip.store import store_of
-from toytip.values import Params, parse_months
+from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.store import store_from_settings
+from toytip.values import BoosterParams, parse_months
 
 
 @pytest.fixture(scope="module")
 def store(synthetic, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tune") / "store"
-    summary_of(
-        toytip("run", "--source", synthetic, "--store", folder, "--workers", 2, "--rounds", 3, "--json")
+    parse_summary(
+        run_toytip("run", "--source", synthetic, "--store", folder, "--workers", 2, "--rounds", 3, "--json")
     )
     return folder
 
 
 def tune(client, store, study, trials=6, env="dev", **more):
     settings = Settings.load(store=str(store), rounds=15, early_stop=5, env=env)
-    place = store_of(settings)
-    context = Context(settings, place, client, Progress(), "")
+    place = store_from_settings(settings)
+    context = RunContext(settings, place, client, Progress(), "")
     asked = {"trials": trials, "folds": 2, "rows": 100_000, "seed": 1, **more}
-    return tuner.tune(context, resolve(place, "features"), study=str(study), **asked)
+    return tuner.tune(context, resolve_version(place, "features"), study=str(study), **asked)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def found(client, store, tmp_path_factory):
 
 def test_it_begins_with_the_defaults_and_ends_no_worse(found):
     assert (found.default.params["max_depth"], found.default.params["eta"]) == (
-        Params().max_depth,
-        Params().eta,
+        BoosterParams().max_depth,
+        BoosterParams().eta,
     )
     assert found.best.log_loss <= found.default.log_loss
     assert found.blocks == ["2020-02", "2020-03"], "never the test month"
@@ -54,11 +54,11 @@ def test_it_begins_with_the_defaults_and_ends_no_worse(found):
 
 
 def test_the_workers_do_not_show(found, store, tmp_path):
-    done = toytip(
+    done = run_toytip(
         "tune", "--store", store, "--workers", 1, "--rounds", 15, "--early-stop", 5, "--trials", 6, "--folds", 2,
         "--rows", 100_000, "--seed", 1, "--study", tmp_path / "s.db", "--out", tmp_path / "p.toml", "--json",
     )  # fmt: skip
-    told = summary_of(done)
+    told = parse_summary(done)
     assert told["best"]["params"] == found.best.params
     assert told["best"]["log_loss"] == found.best.log_loss
     written = tomllib.loads((tmp_path / "p.toml").read_text())
@@ -68,7 +68,7 @@ def test_the_workers_do_not_show(found, store, tmp_path):
 def test_a_study_goes_on_where_it_was_stopped(client, store, tmp_path):
     first = tune(client, store, tmp_path / "s.db", trials=2)
     more = tune(client, store, tmp_path / "s.db", trials=3)
-    assert (first.there, more.there) == (0, 2)
+    assert (first.resumed_trials, more.resumed_trials) == (0, 2)
     assert more.trials[:2] == first.trials
     again = tune(client, store, tmp_path / "s.db", trials=3)
     assert again.trials == more.trials
@@ -81,15 +81,19 @@ def test_a_study_that_cannot_be_kept_is_said_before_the_work(client, store):
 
 def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
     """The features of the test month are published anew, their labels mixed."""
-    place = store_of(Settings.load(store=str(store)))
-    manifest = resolve(place, "features")
-    other = store_of(Settings.load(store=str(store), env="prod"))
+    place = store_from_settings(Settings.load(store=str(store)))
+    manifest = resolve_version(place, "features")
+    other = store_from_settings(Settings.load(store=str(store), env="prod"))
     records = []
     for part in manifest.parts:
-        frame = place.read(TABLE, manifest.version, part)
+        frame = place.read_data_file(FEATURES_SCHEMA, manifest.version, part)
         if part.month == (2020, 4):
             frame["high_tip"] = np.random.default_rng(0).permutation(frame["high_tip"])
-        records.append(other.write(Table("features", TABLE.columns), "v1", part_of(part.month), frame))
+        records.append(
+            other.write_data_file(
+                Table("features", FEATURES_SCHEMA.columns), "v1", make_part_record(part.month), frame
+            )
+        )
     other.publish(dataclasses.replace(manifest, version="v1", parts=tuple(records)))
     mixed = tune(client, store, tmp_path / "s.db", env="prod")
     assert mixed.trials == found.trials
@@ -101,8 +105,8 @@ def test_rows_are_chosen_by_their_trip_whatever_the_parts():
     features = year(3_000)
     features["trip_id"] = np.arange(len(features)) * 7
     encoding = encoding_of([features])
-    whole = tuning.rows_of(features, encoding, 0.3)
-    parts = [tuning.rows_of(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
+    whole = tuning.tuning_rows(features, encoding, 0.3)
+    parts = [tuning.tuning_rows(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
     assert all(
         np.array_equal(w, np.concatenate(p)) for w, p in zip(whole, zip(*parts, strict=True), strict=True)
     )
@@ -123,7 +127,7 @@ def test_parameters_in_a_file_go_behind_flags(tmp_path):
             Settings.load(params=str(tmp_path / "p.toml"))
 
 
-def test_a_run_takes_them(synthetic, store, tmp_path, here):
+def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
     (tmp_path / "p.toml").write_text("max_depth = 3\nrounds = 4\nmin_child_weight = 9.0\n")
     args = (
         "--source",
@@ -136,8 +140,10 @@ def test_a_run_takes_them(synthetic, store, tmp_path, here):
         tmp_path / "p.toml",
         "--json",
     )
-    version = summary_of(toytip("run", *args))["model"]["version"]
-    config = summary_of(here("show", version, "--store", store, "--json"))["tables"]["models"]["config"]
+    version = parse_summary(run_toytip("run", *args))["model"]["version"]
+    config = parse_summary(invoke_cli("show", version, "--store", store, "--json"))["tables"]["models"][
+        "config"
+    ]
     assert (config["max_depth"], config["rounds"], config["min_child_weight"], config["eta"]) == (
         3,
         4,
@@ -154,5 +160,5 @@ def test_what_cannot_be_tuned_is_said(client, store, tmp_path):
         tune(client, store, tmp_path / "no.db")
     months = parse_months("2023-01:2023-06")
     split = tuner.plan_split(months, None, None, "2023-04:2023-06")
-    before, blocks = tuner.blocks_of(months, split, 2)
+    before, blocks = tuner.make_time_folds(months, split, 2)
     assert [str(m) for m in (*before, *blocks)] == ["2023-01", "2023-02", "2023-03"]

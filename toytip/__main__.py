@@ -7,9 +7,9 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    from toytip.cli import app, guarded
+    from toytip.cli import app, run_cli
 
-    sys.exit(guarded(app))
+    sys.exit(run_cli(app))
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ from distributed.comm import CommClosedError
 
 from toytip import cluster
 from toytip.errors import ClusterError
-from toytip.lanes import Lanes
-from toytip.progress import Stage
+from toytip.lanes import LocalityQueue
+from toytip.progress import StageProgress
 
 
-def collect(
+def compute_partitions(
     client: distributed.Client,
     lazy: dd.Series,
-    stage: Stage,
+    stage: StageProgress,
     names: Sequence[str] = (),
     files: Sequence[str] = (),
     months: Sequence[str] = (),
@@ -37,53 +37,53 @@ def collect(
     from, where a worker had better go on in the file that it is at: each value has its `worker` then. An elastic cluster has
     to see all that there is to do. `months` say of which months they are, for the progress.
     """
-    parts, room = lazy.to_delayed(), cluster.room(client)
+    parts, room = lazy.to_delayed(), cluster.task_capacity(client)
     keys, window = [part.key for part in parts], None
-    if room.tasks < room.threads or (files and not cluster.limits_of(client)):
-        window = _Window(client, parts, files or range(len(parts)))
+    if room.concurrent_tasks < room.threads or (files and not cluster.adaptive_limits(client)):
+        window = _SubmissionWindow(client, parts, files or range(len(parts)))
     for key, month in zip(keys, months, strict=False):
-        stage.watch(key, month)
-    futures = client.compute(parts) if window is None else window.more()
-    found = gather(
+        stage.track_task(key, month)
+    futures = client.compute(parts) if window is None else window.submit_next()
+    found = wait_for(
         futures, stage, lambda done: done.iloc[0].rows,
-        rejects=_rejects, names=dict(zip(keys, names, strict=False)),
-        more=window.more if window else None,
+        rejects=_rejects_by_reason, names=dict(zip(keys, names, strict=False)),
+        next_futures=window.submit_next if window else None,
     )  # fmt: skip
     results = {future.key: result for future, result in zip(futures, found, strict=True)}
     return [results[key].iloc[0] for key in keys]
 
 
-def _rejects(result: Any) -> Mapping[str, int]:
+def _rejects_by_reason(result: Any) -> Mapping[str, int]:
     return {reason: n for record in result.iloc[0].records.values() for reason, n in record.rejects.items()}
 
 
-class _Window:
+class _SubmissionWindow:
     """Hands partitions in, no more than the workers can serve: more would only displace each other's caches."""
 
-    LOOKS_S = 1.0
+    CAPACITY_CHECK_SECONDS = 1.0
 
     def __init__(self, client: distributed.Client, parts: Sequence[Delayed], files: Sequence[object]) -> None:
         self._client, self._parts, self._files = client, parts, files
         self._graph = dict(parts[0].dask) if parts else {}
         self._numbers = {part.key: number for number, part in enumerate(parts)}
-        self._lanes = Lanes(files)
+        self._lanes = LocalityQueue(files)
         self._under_way, self._most, self._looked = 0, 0, -inf
 
-    def more(self, done: Any = None, result: Any = None) -> list[Any]:
+    def submit_next(self, done: Any = None, result: Any = None) -> list[Any]:
         """Return futures of what is handed in now that one is done: its successor, and others where workers have come."""
-        if time.monotonic() - self._looked > self.LOOKS_S:
-            self._most, self._looked = cluster.room(self._client).tasks, time.monotonic()
+        if time.monotonic() - self._looked > self.CAPACITY_CHECK_SECONDS:
+            self._most, self._looked = cluster.task_capacity(self._client).concurrent_tasks, time.monotonic()
         self._under_way -= done is not None
         handed: list[Any] = []
         while self._under_way < self._most:
             number = self._lanes.next(None if done is None else self._numbers[done.key])
             if number is None:
                 break
-            handed.append(self._hand_in(number, done, result))
+            handed.append(self._submit(number, done, result))
             self._under_way, done = self._under_way + 1, None
         return handed
 
-    def _hand_in(self, number: int, done: Any, result: Any) -> Any:
+    def _submit(self, number: int, done: Any, result: Any) -> Any:
         key = self._parts[number].key
         # A graph of its own: to hand it in takes a millisecond then, however many there are.
         part = Delayed(key, cull(self._graph, [key])[0])
@@ -92,24 +92,28 @@ class _Window:
         return self._client.compute(part, workers=[result.iloc[0].worker], allow_other_workers=True)
 
 
-def each(
-    client: distributed.Client, frame: dd.DataFrame, ask: Callable[..., Any], *args: Any, stage: Stage
+def map_partitions(
+    client: distributed.Client,
+    frame: dd.DataFrame,
+    function: Callable[..., Any],
+    *args: Any,
+    stage: StageProgress,
 ) -> list[Any]:
     """Ask something of every partition; return the answers in their order."""
-    futures = client.compute([dask.delayed(ask)(part, *args) for part in frame.to_delayed()])
-    return gather(futures, stage, rows=lambda _: 0)
+    futures = client.compute([dask.delayed(function)(part, *args) for part in frame.to_delayed()])
+    return wait_for(futures, stage, rows=lambda _: 0)
 
 
-def gather(
+def wait_for(
     futures: list[Any],
-    stage: Stage,
+    stage: StageProgress,
     rows: Callable[[Any], int],
     *,
     rejects: Callable[[Any], Mapping[str, int]] = lambda _: {},
     names: Mapping[Any, str] = MappingProxyType({}),
-    more: Callable[[Any, Any], list[Any]] | None = None,
+    next_futures: Callable[[Any, Any], list[Any]] | None = None,
 ) -> list[Any]:
-    """Wait for futures, telling the progress; return their results in order. `more` follow on each that is done, and its result.
+    """Wait for futures, telling the progress; return their results in order. `next_futures` follow on each that is done, and its result.
 
     The first error ends the wait and the work. Raises ClusterError where workers keep dying.
     """
@@ -121,10 +125,10 @@ def gather(
             if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
-            for another in more(future, result) if more else ():
+            for another in next_futures(future, result) if next_futures else ():
                 futures.append(another)
                 under_way.add(another)
-            stage.advance(rows(result), month=stage.keys.get(future.key, ""), rejects=rejects(result))
+            stage.advance(rows(result), month=stage.task_months.get(future.key, ""), rejects=rejects(result))
     except distributed.KilledWorker as error:
         raise ClusterError(
             f"{names.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "

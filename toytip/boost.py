@@ -19,25 +19,25 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.core import _LIB, _check_call
 
-GRID = np.float32(2**-22)
+GRADIENT_STEP = np.float32(2**-22)
 # Rows whose gradients are worked out at a time: they stay in a core's own cache.
-BLOCK = 2**16
-BEST, LOSS, CURVE = "best_round", "best_loss", "curve"
+BLOCK_ROWS = 2**16
+BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
 # Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
-SAMPLED = 2**15
+LOSS_SAMPLE_ROWS = 2**15
 
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
+Float32Array = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 # A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
-Part = tuple[pd.DataFrame, Floats | None]
+MatrixPart = tuple[pd.DataFrame, Float32Array | None]
 # Called after every round with its number, from 1, the losses so far, and the booster so far.
-Seen = Callable[[int, "Curve", xgb.Booster], None]
+RoundCallback = Callable[[int, "LearningCurve", xgb.Booster], None]
 
 
-class _Batches(xgb.DataIter):  # type: ignore[misc]
+class _PartIterator(xgb.DataIter):  # type: ignore[misc]
     """Gives XGBoost one part after the other, so that they are never put together in memory."""
 
-    def __init__(self, parts: Sequence[Part], cache: Path | None = None) -> None:
+    def __init__(self, parts: Sequence[MatrixPart], cache: Path | None = None) -> None:
         self._parts, self._next = parts, 0
         super().__init__(cache_prefix=str(cache / "codes") if cache else None, release_data=True)
 
@@ -53,33 +53,33 @@ class _Batches(xgb.DataIter):  # type: ignore[misc]
         self._next = 0
 
 
-def bins_of(counts: Sequence[int]) -> int:
+def max_bin(bin_counts: Sequence[int]) -> int:
     """Return the bins that XGBoost needs for columns of so many codes: every code is one."""
-    return max(*counts, 2)
+    return max(*bin_counts, 2)
 
 
-def quantize(
-    parts: Sequence[Part],
-    counts: Sequence[int],
+def build_matrix(
+    parts: Sequence[MatrixPart],
+    bin_counts: Sequence[int],
     threads: int,
-    cache: Path | None = None,
+    cache_folder: Path | None = None,
 ) -> xgb.QuantileDMatrix:
     """Return XGBoost's matrix of parts, each a frame of codes and labels or none; column k has `counts[k]` codes.
 
     The bins are taken from a table of all codes: every code is a bin of its own, and the rows need no sketch.
-    A frame is read column by column, in three quarters of the time that an array takes. With a `cache`, a folder, the
+    A frame is read column by column, in three quarters of the time that an array takes. With a `cache_folder`, a folder, the
     codes are kept there, and every part is mapped into memory while it is looked at; that takes no
     longer, and the trees are the same.
     """
-    most = bins_of(counts)
+    most = max_bin(bin_counts)
     every = {
         name: (np.arange(most) % count).astype(np.uint16)
-        for name, count in zip(parts[0][0].columns, counts, strict=True)
+        for name, count in zip(parts[0][0].columns, bin_counts, strict=True)
     }
     bins = xgb.QuantileDMatrix(pd.DataFrame(every), max_bin=most, nthread=threads)
-    matrix = xgb.ExtMemQuantileDMatrix if cache else xgb.QuantileDMatrix
+    matrix = xgb.ExtMemQuantileDMatrix if cache_folder else xgb.QuantileDMatrix
     filled = [part for part in parts if len(part[0])] or parts
-    return matrix(_Batches(filled, cache), max_bin=most, nthread=threads, ref=bins)
+    return matrix(_PartIterator(filled, cache_folder), max_bin=most, nthread=threads, ref=bins)
 
 
 class ExactLogistic:
@@ -90,21 +90,21 @@ class ExactLogistic:
     of float32 between 2 and 4, and the noise of a single one is below 2^-23.
     """
 
-    def __init__(self, label: Flags) -> None:
+    def __init__(self, label: BoolArray) -> None:
         self._label = label
         self._hessian = np.empty(len(label), np.float32)
-        self._step = max(len(label) // SAMPLED, 1)
+        self._step = max(len(label) // LOSS_SAMPLE_ROWS, 1)
 
-    def __call__(self, margin: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, margin: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
 
         The hessian's is written over by the next call.
         """
-        for start in range(0, len(margin), BLOCK):
+        for start in range(0, len(margin), BLOCK_ROWS):
             self._block(margin, start)
         return margin, self._hessian
 
-    def loss(self, margin: Floats) -> float:
+    def sampled_log_loss(self, margin: Float32Array) -> float:
         """Return the mean log loss of an even sample of the rows."""
         drawn = margin[:: self._step]
         if not len(drawn):
@@ -114,8 +114,8 @@ class ExactLogistic:
         losses = np.log1p(np.exp(-np.abs(sides))) + np.maximum(sides, 0)
         return float(losses.mean(dtype=np.float64))
 
-    def _block(self, margin: Floats, start: int) -> None:
-        rows = slice(start, start + BLOCK)
+    def _block(self, margin: Float32Array, start: int) -> None:
+        rows = slice(start, start + BLOCK_ROWS)
         gradient, hessian = margin[rows], self._hessian[rows]
         with np.errstate(over="ignore"):  # the chance is then 0, as it should be
             np.exp(np.negative(gradient, out=gradient), out=gradient)
@@ -124,20 +124,20 @@ class ExactLogistic:
         np.subtract(np.float32(1), chance, out=hessian)
         hessian *= chance
         gradient -= self._label[rows]
-        # Between 2 and 4 a float32 is a multiple of GRID.
+        # Between 2 and 4 a float32 is a multiple of GRADIENT_STEP.
         gradient += np.float32(3)
         gradient -= np.float32(3)
         hessian += np.float32(3)
         hessian -= np.float32(3)
-        np.maximum(hessian, GRID, out=hessian)
+        np.maximum(hessian, GRADIENT_STEP, out=hessian)
 
 
-_MARGINS = {
+_MARGIN_OPTIONS = {
     "type": 1, "training": True, "iteration_begin": 0, "iteration_end": 0, "strict_shape": False,
 }  # fmt: skip
 
 
-def _margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Floats:
+def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
     """Return what `booster.predict(matrix, output_margin=True, training=True)` does, in XGBoost's own array.
 
     It may be written over, until the booster is asked again. `predict` would copy it: four bytes a row more.
@@ -146,46 +146,48 @@ def _margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Floats:
     found = ctypes.POINTER(ctypes.c_float)()
     _check_call(
         _LIB.XGBoosterPredictFromDMatrix(
-            booster.handle, matrix.handle, json.dumps(_MARGINS).encode(),
+            booster.handle, matrix.handle, json.dumps(_MARGIN_OPTIONS).encode(),
             ctypes.byref(shape), ctypes.byref(dims), ctypes.byref(found),
         )
     )  # fmt: skip
     return np.ctypeslib.as_array(found, shape=(matrix.num_row(),))
 
 
-def booster_params(given: dict[str, Any], max_bin: int, positive: float) -> dict[str, Any]:
-    """Return XGBoost's parameters; `positive` is the share of high tips among the training rows."""
+def xgboost_params(params: dict[str, Any], max_bin: int, positive_share: float) -> dict[str, Any]:
+    """Return XGBoost's parameters; `positive_share` is the share of high tips among the training rows."""
     return {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
         "tree_method": "hist",
-        **given,
+        **params,
         "max_bin": max_bin,
         # Given, not estimated on the cluster: one number less that could depend on it.
-        "base_score": positive,
+        "base_score": positive_share,
         "verbosity": 0,
         "seed": 0,
     }
 
 
-class Best(NamedTuple):
+class BestRound(NamedTuple):
     """The round with the least validation loss so far, from 1, and that loss; a booster carries it along."""
 
     round: int
     loss: float
 
     @classmethod
-    def of(cls, booster: xgb.Booster) -> Best:
+    def from_booster(cls, booster: xgb.Booster) -> BestRound:
         """Read it from a booster that was kept half-way."""
-        return cls(int(booster.attr(BEST) or 0), float(booster.attr(LOSS) or "inf"))
+        return cls(
+            int(booster.attr(BEST_ROUND_ATTRIBUTE) or 0), float(booster.attr(BEST_LOSS_ATTRIBUTE) or "inf")
+        )
 
-    def keep(self, booster: xgb.Booster) -> None:
+    def save_to(self, booster: xgb.Booster) -> None:
         """Write it to a booster."""
-        booster.set_attr(**{BEST: str(self.round), LOSS: repr(self.loss)})
+        booster.set_attr(**{BEST_ROUND_ATTRIBUTE: str(self.round), BEST_LOSS_ATTRIBUTE: repr(self.loss)})
 
 
 @dataclass(frozen=True)
-class Curve:
+class LearningCurve:
     """The log loss by round: of a sample of the training rows before every round, and of the validation rows after it.
 
     A booster carries it along where it is kept half-way, and when it is done.
@@ -195,67 +197,67 @@ class Curve:
     valid: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, booster: xgb.Booster) -> Self:
+    def from_booster(cls, booster: xgb.Booster) -> Self:
         """Read it from a booster, whole or half-way."""
-        return cls(**json.loads(booster.attr(CURVE) or "{}"))
+        return cls(**json.loads(booster.attr(CURVE_ATTRIBUTE) or "{}"))
 
-    def keep(self, booster: xgb.Booster) -> None:
+    def save_to(self, booster: xgb.Booster) -> None:
         """Write it to a booster."""
-        booster.set_attr(**{CURVE: json.dumps({"train": self.train, "valid": self.valid})})
+        booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps({"train": self.train, "valid": self.valid})})
 
 
 def boost(
     train: xgb.QuantileDMatrix,
-    label: Flags,
-    valid: xgb.QuantileDMatrix | None,
+    label: BoolArray,
+    validation: xgb.QuantileDMatrix | None,
     params: dict[str, Any],
     *,
     rounds: int,
-    early_stop: int = 0,
+    early_stopping_rounds: int = 0,
     threads: int = 1,
-    start: bytes | None = None,
-    seen: Seen | None = None,
-) -> tuple[xgb.Booster, Best]:
-    """Boost `rounds` rounds on a matrix and its labels, fewer where `early_stop` of them (0: never) have not lowered the validation loss.
+    checkpoint: bytes | None = None,
+    on_round: RoundCallback | None = None,
+) -> tuple[xgb.Booster, BestRound]:
+    """Boost `rounds` rounds on a matrix and its labels, fewer where `early_stopping_rounds` of them (0: never) have not lowered the validation loss.
 
-    With `start`, a booster that was kept half-way, the rest: the outcome is the same. Return the booster with all
+    With `checkpoint`, a booster that was kept half-way, the rest: the outcome is the same. Return the booster with all
     its rounds, and which of them is the best: the last, where none is watched.
     """
     booster = xgb.Booster(
         {**params, "nthread": threads},
-        [train] if valid is None else [train, valid],
-        model_file=bytearray(start) if start else None,
+        [train] if validation is None else [train, validation],
+        model_file=bytearray(checkpoint) if checkpoint else None,
     )
-    objective, curve = ExactLogistic(label), Curve.of(booster)
-    best = Best.of(booster)
-    watching = valid is not None and early_stop > 0
+    objective, curve = ExactLogistic(label), LearningCurve.from_booster(booster)
+    best = BestRound.from_booster(booster)
+    watching = validation is not None and early_stopping_rounds > 0
     for number in range(booster.num_boosted_rounds() + 1, rounds + 1):
-        if watching and best.round and number - best.round > early_stop:
+        if watching and best.round and number - best.round > early_stopping_rounds:
             break
-        margins = _margins(booster, train)
-        curve.train.append(round(objective.loss(margins), 6))
+        margins = _predict_margins(booster, train)
+        curve.train.append(round(objective.sampled_log_loss(margins), 6))
         gradient, hessian = objective(margins)
         booster.boost(train, number - 1, grad=gradient, hess=hessian)
         loss = None
-        if valid is not None:
-            loss = float(booster.eval(valid, "valid", number - 1).rpartition(":")[2])
+        if validation is not None:
+            loss = float(booster.eval(validation, "valid", number - 1).rpartition(":")[2])
             curve.valid.append(loss)
         if not watching or (loss is not None and loss < best.loss):
-            best = Best(number, best.loss if loss is None else loss)
-            best.keep(booster)
-        if seen is not None:
-            seen(number, curve, booster)
-    curve.keep(booster)
+            best = BestRound(number, best.loss if loss is None else loss)
+            best.save_to(booster)
+        if on_round is not None:
+            on_round(number, curve, booster)
+    curve.save_to(booster)
     return booster, best
 
 
-def half_way(booster: xgb.Booster, curve: Curve) -> bytes:
+def checkpoint_bytes(booster: xgb.Booster, curve: LearningCurve) -> bytes:
     """Return the bytes of a booster between two rounds, which `boost` goes on from."""
-    curve.keep(booster)
+    curve.save_to(booster)
     return bytes(booster.save_raw("ubj"))
 
 
-def canonical(booster: xgb.Booster, rounds: int) -> bytes:
+def model_bytes(booster: xgb.Booster, rounds: int) -> bytes:
     """Return the bytes of a booster's first rounds, without what the path to them left behind."""
     kept = booster[:rounds]
     kept.set_attr(**dict.fromkeys(kept.attributes()))

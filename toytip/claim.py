@@ -21,72 +21,74 @@ from pathlib import Path
 from typing import Any
 
 from toytip.errors import StoreError
-from toytip.place import Disk, Info, Place
-from toytip.s3 import Bucket
+from toytip.place import FileInfo, FileIO, LocalFileIO
+from toytip.s3 import S3FileIO
 
-STAGING = "_staging"
-RENEW_S = 15.0
+STAGING_FOLDER = "_staging"
+LEASE_RENEWAL_SECONDS = 15.0
 # A holder that was not heard of for so long, by the server's clock, is dead.
-LEASE_S = 75.0
-TRIES = 8
+LEASE_SECONDS = 75.0
+LOCK_ATTEMPTS = 8
 
 
 @dataclass
-class Held:
-    """A claim under way. Where it is `left`, it stays behind as that of a dead run would: there is work to take up."""
+class VersionLock:
+    """A claim under way. Where it is `keep`, it stays behind as that of a dead run would: there is work to take up."""
 
-    left: bool = False
+    keep: bool = False
 
 
 @contextlib.contextmanager
-def claim(place: Place, side: str, version: str) -> Iterator[Held]:
+def lock_version(file_io: FileIO, env: str, version: str) -> Iterator[VersionLock]:
     """Hold a version while it is made. Raises StoreError where another run holds it."""
-    held = Held()
-    if isinstance(place, Disk):
-        with _lock(place.path(_name(side, version, "lock")), version, held):
+    held = VersionLock()
+    if isinstance(file_io, LocalFileIO):
+        with _lock_file(file_io.path(_lock_name(env, version, "lock")), version, held):
             yield held
     else:
-        assert isinstance(place, Bucket)
-        with _Lease(place, _name(side, version, "lease"), version).held(held):
+        assert isinstance(file_io, S3FileIO)
+        with _Lease(file_io, _lock_name(env, version, "lease"), version).hold(held):
             yield held
 
 
-def dead(place: Place, side: str) -> list[str]:
+def expired_versions(file_io: FileIO, env: str) -> list[str]:
     """Return the versions that runs which no longer live have left claimed."""
-    if isinstance(place, Disk):
-        return [path.stem for path in place.path(f"{side}/{STAGING}").glob("*.lock") if _is_free(path)]
-    assert isinstance(place, Bucket)
-    files, now = _look(place, side)
+    if isinstance(file_io, LocalFileIO):
+        return [
+            path.stem for path in file_io.path(f"{env}/{STAGING_FOLDER}").glob("*.lock") if _is_unlocked(path)
+        ]
+    assert isinstance(file_io, S3FileIO)
+    files, now = _list_staged(file_io, env)
     return [
         name.rpartition("/")[2].removesuffix(".lease")
         for name, info in files.items()
-        if name.endswith(".lease") and (info.written < now - LEASE_S or _is_dead_here(place, name))
+        if name.endswith(".lease") and (info.modified < now - LEASE_SECONDS or _is_holder_dead(file_io, name))
     ]
 
 
-def forget(place: Place, side: str, version: str) -> None:
+def remove_lock(file_io: FileIO, env: str, version: str) -> None:
     """Remove what is left of a dead run's claim."""
-    place.remove([_name(side, version, "lock" if isinstance(place, Disk) else "lease")])
+    file_io.remove([_lock_name(env, version, "lock" if isinstance(file_io, LocalFileIO) else "lease")])
 
 
-def _look(place: Bucket, side: str) -> tuple[dict[str, Info], float]:
+def _list_staged(file_io: S3FileIO, env: str) -> tuple[dict[str, FileInfo], float]:
     """List what is staged, and tell the time by the server's clock: that of something written now."""
-    probe = f"{side}/{STAGING}/now-{secrets.token_hex(4)}"
-    place.write(probe, b"")
-    files = place.files(f"{side}/{STAGING}")
-    place.remove([probe])
-    return files, files[probe].written
+    probe = f"{env}/{STAGING_FOLDER}/now-{secrets.token_hex(4)}"
+    file_io.write(probe, b"")
+    files = file_io.list_files(f"{env}/{STAGING_FOLDER}")
+    file_io.remove([probe])
+    return files, files[probe].modified
 
 
-def _name(side: str, version: str, kind: str) -> str:
-    return f"{side}/{STAGING}/{version}.{kind}"
+def _lock_name(env: str, version: str, kind: str) -> str:
+    return f"{env}/{STAGING_FOLDER}/{version}.{kind}"
 
 
 @contextlib.contextmanager
-def _lock(path: Path, version: str, held: Held) -> Iterator[None]:
+def _lock_file(path: Path, version: str, version_lock: VersionLock) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        for _ in range(TRIES):
+        for _ in range(LOCK_ATTEMPTS):
             lock = stack.enter_context(path.open("a"))
             # Held for a moment by whoever asks whether we live; or of a file that its last holder has removed since.
             with contextlib.suppress(BlockingIOError, FileNotFoundError):
@@ -99,11 +101,11 @@ def _lock(path: Path, version: str, held: Held) -> Iterator[None]:
         try:
             yield
         finally:
-            if not held.left:
+            if not version_lock.keep:
                 path.unlink(missing_ok=True)
 
 
-def _is_free(path: Path) -> bool:
+def _is_unlocked(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -111,7 +113,7 @@ def _is_free(path: Path) -> bool:
 
 
 @functools.cache
-def _here() -> str:
+def _machine_identity() -> str:
     """Name this machine, this boot of it and this space of process ids."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     names = [socket.gethostname(), boot.read_text().strip() if boot.exists() else ""]
@@ -120,13 +122,13 @@ def _here() -> str:
     return " ".join(names)
 
 
-def _is_dead_here(place: Bucket, name: str) -> bool:
+def _is_holder_dead(file_io: S3FileIO, name: str) -> bool:
     """Tell whether the holder ran on this machine and is gone: then nobody need wait for its lease to end."""
     import psutil
 
     with contextlib.suppress(OSError, ValueError, KeyError):
-        holder = json.loads(place.read(name))
-        if holder["here"] == _here():
+        holder = json.loads(file_io.read(name))
+        if holder["here"] == _machine_identity():
             with contextlib.suppress(psutil.NoSuchProcess):
                 return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["since"]) > 5)
             return True
@@ -136,11 +138,11 @@ def _is_dead_here(place: Bucket, name: str) -> bool:
 class _Lease:
     """A lease in an object store, and the thread that renews it."""
 
-    def __init__(self, place: Bucket, name: str, version: str) -> None:
+    def __init__(self, file_io: S3FileIO, name: str, version: str) -> None:
         import psutil
 
-        self.place, self.name, self.version = place, name, version
-        self.tag = ""
+        self.file_io, self.name, self.version = file_io, name, version
+        self.etag = ""
         self.lost = False
         self._ended = threading.Event()
         # No two leases have the same content: by it a holder knows its own.
@@ -149,13 +151,18 @@ class _Lease:
 
     def _content(self) -> bytes:
         self._count += 1
-        holder = {"here": _here(), "pid": os.getpid(), "since": self._since, "host": socket.gethostname()}
+        holder = {
+            "here": _machine_identity(),
+            "pid": os.getpid(),
+            "since": self._since,
+            "host": socket.gethostname(),
+        }
         return json.dumps({**holder, "token": self._token, "count": self._count}).encode()
 
     @contextlib.contextmanager
-    def held(self, held: Held) -> Iterator[None]:
+    def hold(self, version_lock: VersionLock) -> Iterator[None]:
         """Take the lease, renew it for as long as the context lasts, give it back."""
-        self._take()
+        self._acquire()
         renewer = threading.Thread(target=self._renew, daemon=True, name="toytip-lease")
         renewer.start()
         try:
@@ -165,38 +172,38 @@ class _Lease:
         finally:
             self._ended.set()
             renewer.join()
-            if not self.lost and not held.left:
+            if not self.lost and not version_lock.keep:
                 with contextlib.suppress(OSError):
-                    self.place.remove([self.name])
+                    self.file_io.remove([self.name])
 
-    def _take(self) -> None:
+    def _acquire(self) -> None:
         try:
-            self.tag = self.place.put_if(self.name, self._content(), IfNoneMatch="*")
+            self.etag = self.file_io.put_conditional(self.name, self._content(), IfNoneMatch="*")
         except FileExistsError:
-            self._take_over()
+            self._acquire_expired()
 
-    def _take_over(self) -> None:
+    def _acquire_expired(self) -> None:
         side, _, _ = self.name.partition("/")
         found: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads(self.place.read(self.name))
-        files, now = _look(self.place, side)
+            found = json.loads(self.file_io.read(self.name))
+        files, now = _list_staged(self.file_io, side)
         info = files.get(self.name)
-        age = now - info.written if info else 0.0
-        if info and (age > LEASE_S or _is_dead_here(self.place, self.name)):
+        age = now - info.modified if info else 0.0
+        if info and (age > LEASE_SECONDS or _is_holder_dead(self.file_io, self.name)):
             with contextlib.suppress(FileExistsError):
-                self.tag = self.place.put_if(self.name, self._content(), IfMatch=f'"{info.mark}"')
+                self.etag = self.file_io.put_conditional(self.name, self._content(), IfMatch=f'"{info.etag}"')
                 return
         raise StoreError(
             f"version {self.version} is being made by another run (on {found.get('host', 'another host')}, "
             f"process {found.get('pid', 'unknown')}, heard of {age:.0f} s ago); wait, or choose another: "
-            f"a run that has died is given up after {LEASE_S:.0f} s"
+            f"a run that has died is given up after {LEASE_SECONDS:.0f} s"
         )
 
     def _renew(self) -> None:
-        while not self._ended.wait(RENEW_S):
+        while not self._ended.wait(LEASE_RENEWAL_SECONDS):
             try:
-                self.tag = self.place.put_if(self.name, self._content(), IfMatch=self.tag)
+                self.etag = self.file_io.put_conditional(self.name, self._content(), IfMatch=self.etag)
             except (FileExistsError, FileNotFoundError):
                 self.lost = True
                 return

@@ -20,15 +20,15 @@ from pydantic_settings import (
 from toytip.errors import ConfigError
 
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
-Population = Literal["all", "card"]
+Segment = Literal["all", "card"]
 # What a setting has to look like, and how that is said.
-A_VERSION, A_RANGE = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
-PATTERNS = {
-    A_VERSION: "a letter, then up to 99 letters, digits, . _ - only",
-    A_RANGE: "two whole numbers with a colon between, as 1:8",
+VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
+PATTERN_DESCRIPTIONS = {
+    VERSION_PATTERN: "a letter, then up to 99 letters, digits, . _ - only",
+    RANGE_PATTERN: "two whole numbers with a colon between, as 1:8",
 }
 # Workers that a cluster may have.
-MOST = 512
+MAX_WORKERS = 512
 
 
 class Settings(BaseSettings):
@@ -58,11 +58,13 @@ class Settings(BaseSettings):
     env: Literal["dev", "prod"] = Field("dev", description="which side of the store")
     version: str | None = Field(
         None,
-        pattern=A_VERSION,
+        pattern=VERSION_PATTERN,
         description="the id of the version to publish (default: a new one)",
     )
 
-    workers: int | None = Field(None, ge=1, le=MOST, description="worker processes (default: one a core)")
+    workers: int | None = Field(
+        None, ge=1, le=MAX_WORKERS, description="worker processes (default: one a core)"
+    )
     threads_per_worker: int | None = Field(
         None, ge=1, description="threads in each (default: cores / workers)"
     )
@@ -76,7 +78,7 @@ class Settings(BaseSettings):
     )
     adapt: str | None = Field(
         None,
-        pattern=A_RANGE,
+        pattern=RANGE_PATTERN,
         description="fewest and most workers, MIN:MAX, as there is work",
     )
     tls_ca_file: str | None = Field(None, description="certificate of the authority that the cluster trusts")
@@ -100,7 +102,7 @@ class Settings(BaseSettings):
     valid: str | None = Field(None, description="month to stop and tune on, or none (default: last but one)")
     test: str | None = Field(None, description="month to test on (default: last)")
     features: FeatureSet = Field("payment", description="the set of features, by the moment they are known")
-    population: Population = Field("all", description="trips to learn from: all, or paid by card")
+    population: Segment = Field("all", description="trips to learn from: all, or paid by card")
     rounds: int = Field(300, ge=1, description="boosting rounds, at most")
     max_depth: int = Field(6, ge=1, le=20, description="depth of a tree")
     eta: float = Field(0.1, gt=0, le=1, description="learning rate")
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
 
     @field_validator("alert_windows")
     @classmethod
-    def _as_many_as_times(cls, value: int, info: ValidationInfo) -> int:
+    def _check_alert_window(cls, value: int, info: ValidationInfo) -> int:
         times = info.data.get("alert_times", 1)
         if value < times:
             raise PydanticCustomError(
@@ -168,37 +170,39 @@ class Settings(BaseSettings):
         """
         given = {name: value for name, value in flags.items() if value is not None}
         if "params" in given:
-            given = {**params_in(given["params"]), **given}
+            given = {**read_params_file(given["params"]), **given}
         try:
             return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             found = first.get("input")
-            said = PATTERNS.get(first.get("ctx", {}).get("pattern", ""), first["msg"].lower())
+            said = PATTERN_DESCRIPTIONS.get(first.get("ctx", {}).get("pattern", ""), first["msg"].lower())
             raise ConfigError(f"setting {name}={found!r}: {said}; see `toytip config --help`") from None
         except ValueError as error:  # toml that does not parse
             raise ConfigError(f"toytip.toml cannot be read: {error}") from None
 
-    def masked(self) -> dict[str, Any]:
+    def to_masked_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, credentials in URLs masked."""
         return {
-            name: mask(value) if isinstance(value, str) else value
+            name: mask_credentials(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
 
 
-TUNABLE = ("rounds", "max_depth", "eta", "early_stop", "min_child_weight", "reg_lambda", "gamma")
+TUNABLE_SETTINGS = ("rounds", "max_depth", "eta", "early_stop", "min_child_weight", "reg_lambda", "gamma")
 
 
-def params_in(file: str) -> dict[str, Any]:
+def read_params_file(file: str) -> dict[str, Any]:
     """Return the parameters in a TOML file. Raises ConfigError for another key, or what is no TOML."""
     try:
         found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"--params {file} cannot be read: {error}") from None
-    if other := sorted(set(found) - set(TUNABLE)):
-        raise ConfigError(f"--params {file}: {', '.join(other)}: only {', '.join(TUNABLE)} can stand there")
+    if other := sorted(set(found) - set(TUNABLE_SETTINGS)):
+        raise ConfigError(
+            f"--params {file}: {', '.join(other)}: only {', '.join(TUNABLE_SETTINGS)} can stand there"
+        )
     return found
 
 
@@ -214,15 +218,17 @@ def export_credentials() -> None:
 
 def first_line(error: Exception) -> str:
     """Return the first line of what an error says, credentials masked."""
-    return mask(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
+    return (
+        mask_credentials(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
+    )
 
 
-def mask(uri: str) -> str:
+def mask_credentials(uri: str) -> str:
     """Hide user and password in a URI.
 
-    >>> mask("s3://key:secret@bucket/trips")
+    >>> mask_credentials("s3://key:secret@bucket/trips")
     's3://***@bucket/trips'
-    >>> mask("./toytip-store")
+    >>> mask_credentials("./toytip-store")
     './toytip-store'
     """
     scheme, separator, rest = uri.partition("://")

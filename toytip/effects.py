@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 
 # Groups of about equal weight that a number's values are put in, as is usual for the stability index.
-GROUPS = 10
+QUANTILE_GROUPS = 10
 # A category with a smaller share in the reference is put together with the other rare ones.
-RARE = 0.01
+RARE_SHARE = 0.01
 # Where the middle half of the reference is one value, as of tolls, its standard deviation is the spread.
-NORMAL_IQR = 1.349
+NORMAL_IQR_IN_STDS = 1.349
 # Values farther than so many spreads outside the reference's 0.1 and 99.9 % count as lying there.
-REACH = 5
+OUTLIER_STDS = 5
 
 
 def psi(expected: Counts, actual: Counts) -> float:
@@ -34,66 +34,66 @@ def psi(expected: Counts, actual: Counts) -> float:
 
 def ks(expected: Counts, actual: Counts) -> float:
     """Return the Kolmogorov-Smirnov statistic of counts by value, in order: the largest gap between both shares so far."""
-    e, a = _cumulated(expected), _cumulated(actual)
+    e, a = _cumulative_shares(expected), _cumulative_shares(actual)
     return float(np.abs(e - a).max())
 
 
-def wasserstein(values: Floats, expected: Counts, actual: Counts) -> float:
+def wasserstein(values: Float64Array, expected: Counts, actual: Counts) -> float:
     """Return how far a trip has to be moved on average to make one distribution the other, in units of the values.
 
     The first Wasserstein distance of counts by value, in order of the values.
     """
-    gap = np.abs(_cumulated(expected) - _cumulated(actual))
+    gap = np.abs(_cumulative_shares(expected) - _cumulative_shares(actual))
     return float((gap[:-1] * np.diff(values)).sum())
 
 
-def _cumulated(counts: Counts) -> Floats:
+def _cumulative_shares(counts: Counts) -> Float64Array:
     below = np.cumsum(counts)
     return np.asarray(below / below[-1], np.float64)
 
 
-def quantile(values: Floats, counts: Counts, share: float) -> float:
+def quantile(values: Float64Array, counts: Counts, share: float) -> float:
     """Return the value that a share of the trips does not exceed."""
     below = np.cumsum(counts)
     return float(values[min(np.searchsorted(below, share * below[-1]), len(values) - 1)])
 
 
-def spread(values: Floats, counts: Counts) -> float:
+def robust_std(values: Float64Array, counts: Counts) -> float:
     """Return how wide a distribution is: its interquartile range as of a normal's deviation, or its deviation; 1 if it has none."""
     middle = quantile(values, counts, 0.75) - quantile(values, counts, 0.25)
     if middle > 0:
-        return middle / NORMAL_IQR
+        return middle / NORMAL_IQR_IN_STDS
     mean = (values * counts).sum() / counts.sum()
     deviation = float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
     return deviation or 1.0
 
 
-def within_reach(values: Floats, expected: Counts) -> tuple[Floats, float]:
+def clip_outliers(values: Float64Array, expected: Counts) -> tuple[Float64Array, float]:
     """Return the values, with those that lie far outside of the reference drawn in, and the reference's spread.
 
     One mistyped fare would otherwise be most of a distance.
     """
     low, high = (quantile(values, expected, share) for share in (0.001, 0.999))
-    wide = spread(np.clip(values, low, high), expected)
-    return np.clip(values, low - REACH * wide, high + REACH * wide), wide
+    wide = robust_std(np.clip(values, low, high), expected)
+    return np.clip(values, low - OUTLIER_STDS * wide, high + OUTLIER_STDS * wide), wide
 
 
-def groups(expected: Counts, actual: Counts) -> tuple[Counts, Counts]:
+def quantile_groups(expected: Counts, actual: Counts) -> tuple[Counts, Counts]:
     """Put counts by value, in order, into about ten groups of equal weight in the reference; a common value is one alone."""
-    place = (np.cumsum(expected) - expected / 2) * GROUPS // max(int(expected.sum()), 1)
+    place = (np.cumsum(expected) - expected / 2) * QUANTILE_GROUPS // max(int(expected.sum()), 1)
     _, group = np.unique(place, return_inverse=True)
-    return _summed(expected, group), _summed(actual, group)
+    return _sum_by_group(expected, group), _sum_by_group(actual, group)
 
 
-def common(expected: Counts, actual: Counts) -> tuple[Counts, Counts]:
+def merge_rare(expected: Counts, actual: Counts) -> tuple[Counts, Counts]:
     """Put the categories that are rare in the reference, or not there, into one."""
-    rare = expected < RARE * expected.sum()
+    rare = expected < RARE_SHARE * expected.sum()
     group = np.where(rare, 0, np.arange(1, len(expected) + 1))
     _, group = np.unique(group, return_inverse=True)
-    return _summed(expected, group), _summed(actual, group)
+    return _sum_by_group(expected, group), _sum_by_group(actual, group)
 
 
-def _summed(counts: Counts, group: npt.NDArray[np.int64]) -> Counts:
+def _sum_by_group(counts: Counts, group: npt.NDArray[np.int64]) -> Counts:
     found = np.zeros(int(group.max()) + 1, np.int64)
     np.add.at(found, group, counts)
     return found

@@ -18,31 +18,31 @@ import numpy as np
 import pandas as pd
 
 from toytip import cluster, reach, reader, source, splits, synth
-from toytip.barrier import gather
-from toytip.keeper import StoreKeeper
-from toytip.progress import Stage
-from toytip.schema import PREDICTIONS, PROFILES, REJECTS, SCORES, TRIPS, Table
+from toytip.barrier import wait_for
+from toytip.keeper import StoreCheckpoints
+from toytip.progress import StageProgress
+from toytip.schema import FEATURE_HISTOGRAMS, PREDICTIONS, REJECTS, SCORES, TRIPS, Table
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile, summary
 from toytip.store import Store
-from toytip.tally import Summary, merge
-from toytip.values import Access, Encoding, Model, Month, MonthPart, PartRecord
+from toytip.tally import Tallies, combine_tallies
+from toytip.values import DataFile, Encoding, Month, SourcePartition, StorageOptions, TrainedModel
 
-VERDICT = pd.Series(dtype="int8", name="verdict")
+VERDICT_META = pd.Series(dtype="int8", name="verdict")
 
 
 @dataclass(frozen=True)
-class Done:
+class PartitionResult:
     """What is left of a partition at a barrier: the parts that it wrote, and by which worker, or what it adds up to."""
 
     rows: int
     worker: str = ""
-    records: dict[str, PartRecord] = field(default_factory=dict)
-    summary: Summary = field(default_factory=dict)
-    census: preprocess.Census | None = None
+    records: dict[str, DataFile] = field(default_factory=dict)
+    tallies: Tallies = field(default_factory=dict)
+    value_counts: preprocess.ValueCounts | None = None
 
 
 @dataclass(frozen=True)
-class Rule:
+class Summarizer:
     """How predictions are summed up: by the splits and rates of an encoding, and the names of the zones' boroughs.
 
     With a `champion`, what it says of the same test rows is summed up beside.
@@ -50,30 +50,32 @@ class Rule:
 
     encoding: Encoding
     boroughs: tuple[str, ...] = ()
-    champion: Model | None = None
+    champion: TrainedModel | None = None
 
-    def __call__(self, predictions: pd.DataFrame, features: pd.DataFrame) -> Summary:
+    def __call__(self, predictions: pd.DataFrame, features: pd.DataFrame) -> Tallies:
         """Return the summary of a partition."""
-        found = summary.summarize(predictions, features, self.encoding, self.boroughs)
+        found = summary.summarize_predictions(predictions, features, self.encoding, self.boroughs)
         if self.champion is None:
             return found
-        rows = features[splits.of(features, self.encoding.split, "all", "test")].reset_index(drop=True)
-        said = postprocess.postprocess(_score(rows, self.champion), self.champion.threshold)
-        return found | summary.summarize(said, rows, self.encoding, self.boroughs, predictor="champion")
+        rows = features[splits.in_split(features, self.encoding.split, "all", "test")].reset_index(drop=True)
+        said = postprocess.postprocess(_score_partition(rows, self.champion), self.champion.threshold)
+        return found | summary.summarize_predictions(
+            said, rows, self.encoding, self.boroughs, predictor="champion"
+        )
 
 
 @dataclass(frozen=True)
-class Summing:
+class SummaryInputs:
     """What predictions are summed up with: lazy features of the same rows, and the rule."""
 
     features: dd.DataFrame
-    rule: Rule
+    summarizer: Summarizer
 
 
-LAZY_DONE = pd.Series(dtype=object, name="done")
+RESULT_META = pd.Series(dtype=object, name="done")
 
 
-def _frames(
+def _frame_of_items(
     read: Callable[..., pd.DataFrame], items: Sequence[Any], shape: Table, /, **kwargs: Any
 ) -> dd.DataFrame:
     # Our strings have their dtype already; Dask's own conversion would only change it.
@@ -83,133 +85,143 @@ def _frames(
         )
 
 
-def _map(
+def _map_stage(
     frame: dd.DataFrame, stage: Callable[..., Any], meta: Any, *args: Any, **kwargs: Any
 ) -> dd.DataFrame:
     return frame.map_partitions(stage, *args, meta=meta, enforce_metadata=False, **kwargs)
 
 
-def _read_trips(part: MonthPart) -> pd.DataFrame:
-    return conform.conform(reader.load(part), part)
+def _read_source_trips(part: SourcePartition) -> pd.DataFrame:
+    return conform.conform(reader.read_partition(part), part)
 
 
-def _read_part(record: PartRecord, store: Store, table: Table, version: str, *, making: bool) -> pd.DataFrame:
-    return store.read(table, version, record, making=making)
+def _read_data_file(
+    record: DataFile, store: Store, table: Table, version: str, *, making: bool
+) -> pd.DataFrame:
+    return store.read_data_file(table, version, record, staged=making)
 
 
-def raw_trips(parts: Sequence[MonthPart]) -> dd.DataFrame:
+def read_raw_trips(partitions: Sequence[SourcePartition]) -> dd.DataFrame:
     """Read monthly files: `trips`, not yet clean."""
-    return _frames(_read_trips, parts, TRIPS)
+    return _frame_of_items(_read_source_trips, partitions, TRIPS)
 
 
-def published(
-    store: Store, table: Table, version: str, records: Sequence[PartRecord], *, making: bool = False
+def read_version(
+    store: Store, table: Table, version: str, records: Sequence[DataFile], *, staged: bool = False
 ) -> dd.DataFrame:
     """Read parts of a published version, or of one that is being made."""
-    return _frames(_read_part, records, table, store=store, table=table, version=version, making=making)
-
-
-def cleaned(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
-    """Split trips into those kept, and `rejects`."""
-    verdict = _map(trips, clean.judge, VERDICT)
-    return _map(trips, clean.keep, TRIPS.empty(), verdict), _map(
-        trips, clean.reject, REJECTS.empty(), verdict
+    return _frame_of_items(
+        _read_data_file, records, table, store=store, table=table, version=version, making=staged
     )
 
 
-def featurized(trips: dd.DataFrame) -> dd.DataFrame:
+def clean_trips(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
+    """Split trips into those kept, and `rejects`."""
+    verdict = _map_stage(trips, clean.first_broken_rule, VERDICT_META)
+    return _map_stage(trips, clean.accepted_trips, TRIPS.empty(), verdict), _map_stage(
+        trips, clean.rejected_trips, REJECTS.empty(), verdict
+    )
+
+
+def build_features(trips: dd.DataFrame) -> dd.DataFrame:
     """Make `features` of kept trips."""
-    return _map(trips, featurize.featurize, featurize.TABLE.empty())
+    return _map_stage(trips, featurize.featurize, featurize.FEATURES_SCHEMA.empty())
 
 
-def profiled(features: dd.DataFrame) -> dd.DataFrame:
+def build_feature_histograms(features: dd.DataFrame) -> dd.DataFrame:
     """Make `profiles` of features, one a partition."""
-    return _map(features, profile.profile, PROFILES.empty())
+    return _map_stage(features, profile.profile, FEATURE_HISTOGRAMS.empty())
 
 
 @dataclass(frozen=True)
-class Known:
+class TrainingScores:
     """What training left: the scores of the rows that it trained on, by partition."""
 
-    keeper: StoreKeeper
+    checkpoints: StoreCheckpoints
     paths: tuple[str, ...]
 
 
-def scored(features: dd.DataFrame, model: Model, known: Known | None = None) -> dd.DataFrame:
+def score_features(
+    features: dd.DataFrame, model: TrainedModel, training_scores: TrainingScores | None = None
+) -> dd.DataFrame:
     """Make `scores` of features. The model is one value of the graph, not a copy in every task."""
-    return _map(features, _score, SCORES.empty(), dask.delayed(model, pure=True), known)
+    return _map_stage(
+        features, _score_partition, SCORES.empty(), dask.delayed(model, pure=True), training_scores
+    )
 
 
-def _score(
+def _score_partition(
     features: pd.DataFrame,
-    model: Model,
-    known: Known | None = None,
+    model: TrainedModel,
+    training_scores: TrainingScores | None = None,
     partition_info: dict[str, int] | None = None,
 ) -> pd.DataFrame:
     """Score a partition; of the rows that were trained on, what the trained booster said is as good."""
     chances = None
-    if known is not None and partition_info is not None:
-        chances = known.keeper.scores_of(known.paths[partition_info["number"]])
+    if training_scores is not None and partition_info is not None:
+        chances = training_scores.checkpoints.load_scores(training_scores.paths[partition_info["number"]])
     if chances is None:
         return infer.infer(features, preprocess.encode(features, model.encoding), model)
-    trained = splits.of(features, model.encoding.split, model.encoding.population, "train")
+    trained = splits.in_split(features, model.encoding.split, model.encoding.population, "train")
     whole = np.empty(len(features), np.float32)
     whole[trained] = chances
     rest = features[~trained]
-    whole[~trained] = infer.probability(preprocess.encode(rest, model.encoding), model.booster)
-    return infer.scores(features, whole, model)
+    whole[~trained] = infer.predict_probabilities(preprocess.encode(rest, model.encoding), model.booster)
+    return infer.build_scores(features, whole, model)
 
 
-def decided(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
+def apply_threshold(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
     """Make `predictions` of scores."""
-    return _map(scores, postprocess.postprocess, PREDICTIONS.empty(), threshold)
+    return _map_stage(scores, postprocess.postprocess, PREDICTIONS.empty(), threshold)
 
 
-def encoded(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
+def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
     """Make the matrix of one split's rows, with the label as its last column; rows that are alike beside each other.
 
     The index of a partition says where a row stood among them.
     """
     meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
-    return _map(features, _encode, meta, encoding, split)
+    return _map_stage(features, _encode_partition, meta, encoding, split)
 
 
-def _encode(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    rows = features[splits.of(features, encoding.split, encoding.population, split)].reset_index(drop=True)
+def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
+    rows = features[splits.in_split(features, encoding.split, encoding.population, split)].reset_index(
+        drop=True
+    )
     matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
-    order = preprocess.alike(matrix, encoding)
+    order = preprocess.similarity_order(matrix, encoding)
     return matrix.take(order).set_axis(pd.Index(order, dtype="uint32"))
 
 
-def written(
+def write_partitions(
     store: Store,
     version: str,
-    records: Sequence[PartRecord],
+    records: Sequence[DataFile],
     frames: dict[Table, dd.DataFrame],
-    summing: Summing | None = None,
+    summary_inputs: SummaryInputs | None = None,
 ) -> dd.Series:
     """Write frames, partition by partition, as parts of their tables: a lazy series of Done.
 
-    `records` say of each partition what is known beforehand: its key, its input, its identity. With `summing` the
+    `records` say of each partition what is known beforehand: its key, its input, its identity. With `summary_inputs` the
     first table is summed up with the features that it was made of.
     """
     first, *others = frames.values()
-    if summing is not None:
-        others.append(summing.features)
-    return _map(
-        first, _write, LAZY_DONE, *others,
+    if summary_inputs is not None:
+        others.append(summary_inputs.features)
+    return _map_stage(
+        first, _write_partition, RESULT_META, *others,
         store=store, version=version, records=tuple(records), tables=tuple(frames),
-        sums=None if summing is None else dask.delayed(summing.rule, pure=True),
+        sums=None if summary_inputs is None else dask.delayed(summary_inputs.summarizer, pure=True),
     )  # fmt: skip
 
 
-def _write(
+def _write_partition(
     *frames: pd.DataFrame,
     store: Store,
     version: str,
-    records: tuple[PartRecord, ...],
+    records: tuple[DataFile, ...],
     tables: tuple[Table, ...],
-    sums: Rule | None,
+    sums: Summarizer | None,
     partition_info: dict[str, int] | None = None,
 ) -> pd.Series:
     assert partition_info is not None, "Dask tells every task its partition"
@@ -217,71 +229,90 @@ def _write(
     written = {}
     for table, frame in zip(tables, frames, strict=False):  # the features that are summed come last
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
-        written[table.name] = store.write(table, version, replace(planned, rejects=reasons), frame)
+        written[table.name] = store.write_data_file(table, version, replace(planned, rejects=reasons), frame)
     found = sums(frames[0], frames[-1]) if sums else {}
     worker = distributed.get_worker().address
-    done = Done(len(frames[0]), worker, records=written, summary=found)
+    done = PartitionResult(len(frames[0]), worker, records=written, tallies=found)
     return pd.Series([done], dtype=object, name="done")
 
 
-def tallied(predictions: dd.DataFrame, summing: Summing) -> dd.Series:
+def summarize_partitions(predictions: dd.DataFrame, summary_inputs: SummaryInputs) -> dd.Series:
     """Sum up predictions with the features that they were made of: a lazy series of Done."""
-    return _map(predictions, _tally, LAZY_DONE, summing.features, dask.delayed(summing.rule, pure=True))
+    return _map_stage(
+        predictions,
+        _summarize_partition,
+        RESULT_META,
+        summary_inputs.features,
+        dask.delayed(summary_inputs.summarizer, pure=True),
+    )
 
 
-def _tally(predictions: pd.DataFrame, features: pd.DataFrame, rule: Rule) -> pd.Series:
-    done = Done(len(predictions), summary=rule(predictions, features))
+def _summarize_partition(
+    predictions: pd.DataFrame, features: pd.DataFrame, summarizer: Summarizer
+) -> pd.Series:
+    done = PartitionResult(len(predictions), tallies=summarizer(predictions, features))
     return pd.Series([done], dtype=object, name="done")
 
 
-def counted(features: dd.DataFrame, names: tuple[str, ...], encoding: Any, population: str) -> dd.Series:
+def count_partitions(features: dd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> dd.Series:
     """Take the census of the training rows: a lazy series of Done."""
-    return _map(features, _count, LAZY_DONE, names, encoding, population)
+    return _map_stage(features, _count_partition, RESULT_META, names, split, segment)
 
 
-def _count(features: pd.DataFrame, names: tuple[str, ...], split: Any, population: str) -> pd.Series:
-    census = preprocess.take_census(features, names, split, population)
-    return pd.Series([Done(len(features), census=census)], dtype=object, name="done")
+def _count_partition(features: pd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> pd.Series:
+    census = preprocess.count_values(features, names, split, segment)
+    return pd.Series([PartitionResult(len(features), value_counts=census)], dtype=object, name="done")
 
 
-def held(client: distributed.Client, frame: dd.DataFrame) -> dd.DataFrame:
+def persist(client: distributed.Client, frame: dd.DataFrame) -> dd.DataFrame:
     """Compute a frame's partitions once and hold them on the workers."""
     frame = client.persist(frame)
     distributed.wait(frame)
     return frame
 
 
-def chosen(frame: dd.DataFrame, numbers: Sequence[int]) -> dd.DataFrame:
+def select_partitions(frame: dd.DataFrame, numbers: Sequence[int]) -> dd.DataFrame:
     """Return some partitions of a frame."""
     return frame.partitions[list(numbers)]
 
 
-def merged(done: Iterable[Done]) -> Summary:
+def merge_tallies(results: Iterable[PartitionResult]) -> Tallies:
     """Merge the summaries of all partitions."""
-    return reduce(merge, (item.summary for item in done), {})
+    return reduce(combine_tallies, (item.tallies for item in results), {})
 
 
-def synthesize(
-    client: distributed.Client, uris: dict[Month, str], access: Access, plan: synth.Synth, stage: Stage
+def generate_source(
+    client: distributed.Client,
+    uris: dict[Month, str],
+    storage_options: StorageOptions,
+    spec: synth.SyntheticSpec,
+    stage: StageProgress,
 ) -> int:
     """Generate months of the synthetic year on the workers, a task for each; return the rows."""
     futures = [
-        client.submit(_synthesize, month, uri, access, plan, pure=False) for month, uri in uris.items()
+        client.submit(_generate_month, month, uri, storage_options, spec, pure=False)
+        for month, uri in uris.items()
     ]
-    return sum(gather(futures, stage, rows=lambda rows: rows))
+    return sum(wait_for(futures, stage, rows=lambda rows: rows))
 
 
-def _synthesize(month: Month, uri: str, access: Access, plan: synth.Synth) -> int:
-    return source.save(synth.generate(month, plan), uri, access)
+def _generate_month(
+    month: Month, uri: str, storage_options: StorageOptions, spec: synth.SyntheticSpec
+) -> int:
+    return source.write_month_file(synth.generate_month(month, spec), uri, storage_options)
 
 
-def checksums(client: distributed.Client, files: Sequence[source.SourceFile], stage: Stage) -> list[str]:
+def compute_checksums(
+    client: distributed.Client, files: Sequence[source.SourceFile], stage: StageProgress
+) -> list[str]:
     """Return the checksums of source files, each read by a worker."""
-    futures = [client.submit(source.checksum, file.uri, file.access, pure=False) for file in files]
-    return gather(futures, stage, rows=lambda _: 0)
+    futures = [
+        client.submit(source.file_checksum, file.uri, file.storage_options, pure=False) for file in files
+    ]
+    return wait_for(futures, stage, rows=lambda _: 0)
 
 
-def bytes_read(client: distributed.Client) -> int:
+def worker_bytes_read(client: distributed.Client) -> int:
     """Return the bytes of sources that the workers which are there, and this process, have read so far."""
-    said = cluster.told(client, reach.bytes_read).values()
-    return sum(each for each in said if isinstance(each, int)) + reach.bytes_read()
+    said = cluster.run_on_workers(client, reach.source_bytes_read).values()
+    return sum(each for each in said if isinstance(each, int)) + reach.source_bytes_read()

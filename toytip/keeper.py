@@ -9,62 +9,64 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from toytip.claim import STAGING
-from toytip.reach import saying
+from toytip.claim import STAGING_FOLDER
+from toytip.reach import as_store_error
 from toytip.store import Store
 
-CHECKPOINTS = "_checkpoints"
-SCORES = "scores"
+CHECKPOINTS_FOLDER = "_checkpoints"
+TRAINING_SCORES_FOLDER = "scores"
 
 
 @dataclass(frozen=True)
-class StoreKeeper:
-    """Keeps in a store; `identity` says what is trained on what, `paths` name the partitions.
+class StoreCheckpoints:
+    """Keeps in a store; `fingerprint` says what is trained on what, `paths` name the partitions.
 
     A checkpoint goes by the identity alone: whichever run trains the same takes it up.
     """
 
     store: Store
     version: str
-    identity: str = ""
+    fingerprint: str = ""
     paths: tuple[str, ...] = ()
-    every: int = 10
+    interval_rounds: int = 10
 
     @property
-    def _checkpoint(self) -> str:
-        return f"{self.store.env}/{CHECKPOINTS}/{self.identity}.ubj"
+    def _checkpoint_name(self) -> str:
+        return f"{self.store.env}/{CHECKPOINTS_FOLDER}/{self.fingerprint}.ubj"
 
-    def checkpoint(self) -> bytes | None:
+    def load(self) -> bytes | None:
         """Return the booster that was kept last; None where there is none."""
-        return self._read(self._checkpoint)
+        return self._read_if_exists(self._checkpoint_name)
 
-    def keep(self, booster: bytes) -> None:
+    def save(self, booster: bytes) -> None:
         """Keep a booster half-way, in place of the one before."""
-        with saying(f"cannot write to the store {self.store.shown}"):
-            self.store.place.write(self._checkpoint, booster)
+        with as_store_error(f"cannot write to the store {self.store.display_uri}"):
+            self.store.file_io.write(self._checkpoint_name, booster)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Remove the checkpoint: the model is published."""
-        with saying(f"cannot tidy up in {self.store.shown}"):
-            self.store.place.remove([self._checkpoint])
+        with as_store_error(f"cannot tidy up in {self.store.display_uri}"):
+            self.store.file_io.remove([self._checkpoint_name])
 
-    def _scores(self, path: str) -> str:
-        return f"{self.store.env}/{STAGING}/{self.version}/{SCORES}/{path}.npy"
+    def _scores_name(self, path: str) -> str:
+        return f"{self.store.env}/{STAGING_FOLDER}/{self.version}/{TRAINING_SCORES_FOLDER}/{path}.npy"
 
-    def scores(self, number: int, chances: npt.NDArray[np.float32]) -> None:
+    def save_scores(self, partition: int, probabilities: npt.NDArray[np.float32]) -> None:
         """Keep what the model says of the training rows of a partition, in order, while the version is made."""
         buffer = io.BytesIO()
-        np.save(buffer, chances, allow_pickle=False)
-        with saying(f"cannot write to the store {self.store.shown}"):
-            self.store.place.write(self._scores(self.paths[number]), buffer.getvalue())
+        np.save(buffer, probabilities, allow_pickle=False)
+        with as_store_error(f"cannot write to the store {self.store.display_uri}"):
+            self.store.file_io.write(self._scores_name(self.paths[partition]), buffer.getvalue())
 
-    def scores_of(self, path: str) -> npt.NDArray[np.float32] | None:
+    def load_scores(self, path: str) -> npt.NDArray[np.float32] | None:
         """Return what was kept of a partition; None where nothing was."""
-        content = self._read(self._scores(path))
+        content = self._read_if_exists(self._scores_name(path))
         return None if content is None else np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
 
-    def _read(self, name: str) -> bytes | None:
-        with saying(f"the store {self.store.shown} cannot be read", but=FileNotFoundError):
+    def _read_if_exists(self, name: str) -> bytes | None:
+        with as_store_error(
+            f"the store {self.store.display_uri} cannot be read", passed_through=FileNotFoundError
+        ):
             with contextlib.suppress(FileNotFoundError):
-                return self.store.place.read(name)
+                return self.store.file_io.read(name)
             return None

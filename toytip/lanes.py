@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 
-class Lanes:
+class LocalityQueue:
     """Partitions 0 to n - 1, each of a file; those of one file stand together, in the order of its rows.
 
-    >>> lanes = Lanes(["a", "a", "a", "a", "b"])
+    >>> lanes = LocalityQueue(["a", "a", "a", "a", "b"])
     >>> lanes.next(None), lanes.next(None), lanes.next(0), lanes.next(4), lanes.next(1), lanes.next(2), lanes.next(3)
     (0, 4, 1, 3, 2, None, None)
     """
@@ -25,16 +25,16 @@ class Lanes:
         # What is left of the runs that were begun, by the partition that was handed out last.
         self._begun: dict[int, deque[int]] = {}
 
-    def next(self, done: int | None) -> int | None:
+    def next(self, finished: int | None) -> int | None:
         """Return the partition that a lane takes after the one that it has done, None: its first; None where nothing is left."""
-        rest = (self._begun.pop(done, None) if done is not None else None) or self._another()
+        rest = (self._begun.pop(finished, None) if finished is not None else None) or self._start_run()
         if not rest:
             return None
         number = rest.popleft()
         self._begun[number] = rest
         return number
 
-    def _another(self) -> deque[int]:
+    def _start_run(self) -> deque[int]:
         if self._waiting:
             return self._waiting.popleft()
         longest = max(self._begun.values(), key=len, default=deque())

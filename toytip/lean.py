@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def _without(name: str) -> Iterator[None]:
+def _hide_package(name: str) -> Iterator[None]:
     """Have a package look as if it were not installed, unless it has been imported before."""
     hidden = name not in sys.modules
     if hidden:
@@ -28,7 +28,7 @@ def _without(name: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-with _without("sparse"), _without("sklearn"):
+with _hide_package("sparse"), _hide_package("sklearn"):
     import dask.dataframe
     import xgboost.dask
 

@@ -6,15 +6,15 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from toytip.config import mask
+from toytip.config import mask_credentials
 from toytip.errors import StoreError
-from toytip.manifest import Manifest, is_manifest
-from toytip.place import Place
+from toytip.manifest import Manifest, is_manifest_name
+from toytip.place import FileIO
 
-READERS = 16
+MANIFEST_READ_THREADS = 16
 
 
-class Damaged(NamedTuple):
+class UnreadableManifest(NamedTuple):
     """A version whose manifest cannot be read, and what to say of it."""
 
     table: str
@@ -22,31 +22,33 @@ class Damaged(NamedTuple):
     error: StoreError
 
 
-def listed(place: Place, root: str, folder: str) -> tuple[list[Manifest], list[Damaged]]:
+def scan_manifests(
+    file_io: FileIO, root: str, folder: str
+) -> tuple[list[Manifest], list[UnreadableManifest]]:
     """Return the versions whose manifests are in a folder, by table and time; `root` is what errors call the place."""
-    files = place.files(folder)
-    names = [(name, info.mark) for name, info in files.items() if is_manifest(name)]
-    with ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(lambda item: _read(place, root, *item), names))
+    files = file_io.list_files(folder)
+    names = [(name, info.etag) for name, info in files.items() if is_manifest_name(name)]
+    with ThreadPoolExecutor(MANIFEST_READ_THREADS) as pool:
+        found = list(pool.map(lambda item: _read_or_report(file_io, root, *item), names))
     whole = [each for each in found if isinstance(each, Manifest)]
     whole.sort(key=lambda manifest: (manifest.table, manifest.created, manifest.version))
-    return whole, [each for each in found if isinstance(each, Damaged)]
+    return whole, [each for each in found if isinstance(each, UnreadableManifest)]
 
 
-def read(place: Place, root: str, name: str) -> Manifest:
+def read_manifest(file_io: FileIO, root: str, name: str) -> Manifest:
     """Return a manifest. Raises StoreError where it cannot be read, FileNotFoundError where there is none."""
-    return Manifest.from_json(place.read(name), mask(f"{root.rstrip('/')}/{name}"))
+    return Manifest.from_json(file_io.read(name), mask_credentials(f"{root.rstrip('/')}/{name}"))
 
 
-def _read(place: Place, root: str, name: str, mark: str) -> Manifest | Damaged:
+def _read_or_report(file_io: FileIO, root: str, name: str, etag: str) -> Manifest | UnreadableManifest:
     try:
-        return _once(place, root, name, mark)
+        return _read_cached(file_io, root, name, etag)
     except StoreError as error:
         table, file = name.split("/")[-2:]
-        return Damaged(table, file.removesuffix(".json"), error)
+        return UnreadableManifest(table, file.removesuffix(".json"), error)
 
 
 @functools.lru_cache(maxsize=10_000)
-def _once(place: Place, root: str, name: str, _mark: str) -> Manifest:
+def _read_cached(file_io: FileIO, root: str, name: str, _etag: str) -> Manifest:
     """Read a manifest once: it never changes, and where it does all the same, its mark is another."""
-    return read(place, root, name)
+    return read_manifest(file_io, root, name)

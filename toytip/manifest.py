@@ -13,12 +13,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from toytip.errors import StoreError
-from toytip.place import safe
-from toytip.values import PartRecord, Took
+from toytip.place import validate_name
+from toytip.values import DataFile, StageTiming
 
-FORMAT = 1
-_TABLE = re.compile(r"[a-z][a-z_]{0,40}")
-VERSION = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+MANIFEST_FORMAT = 1
+_TABLE_REGEX = re.compile(r"[a-z][a-z_]{0,40}")
+VERSION_REGEX = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 
 
 def digest(value: Any) -> str:
@@ -43,7 +43,7 @@ class Manifest:
     table: str
     version: str
     created: str
-    parts: tuple[PartRecord, ...]
+    parts: tuple[DataFile, ...]
     config: dict[str, Any]
     parents: list[dict[str, Any]]
     schema_digest: str
@@ -52,8 +52,8 @@ class Manifest:
     identity: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    took: Took | None = None
-    format: int = FORMAT
+    took: StageTiming | None = None
+    format: int = MANIFEST_FORMAT
 
     @property
     def rows(self) -> int:
@@ -90,9 +90,9 @@ class Manifest:
         Raises StoreError for what is no manifest, or one that leads anywhere but into its own version.
         """
         try:
-            manifest = _reader().validate_json(content)
-            place = [check_table(manifest.table), f"{check_version(manifest.version)}.json"]
-            paths = [safe(part.path) for part in manifest.parts]
+            manifest = _manifest_adapter().validate_json(content)
+            place = [validate_table_name(manifest.table), f"{validate_version(manifest.version)}.json"]
+            paths = [validate_name(part.path) for part in manifest.parts]
         except StoreError as error:
             raise StoreError(f"{name}: {error}") from None
         except ValidationError as error:
@@ -102,7 +102,7 @@ class Manifest:
                 f"{name}: not a manifest that this toytip reads: {reason}; put a copy back, or remove that file: "
                 "what it lists is then no version any more, and `toytip gc` takes it away"
             ) from None
-        if manifest.format > FORMAT:
+        if manifest.format > MANIFEST_FORMAT:
             raise StoreError(f"{name}: written by a later toytip; upgrade this one")
         if name.split("/")[-2:] != place or len(set(paths)) < len(paths):
             raise StoreError(f"{name}: the manifest is not of this version; the store was tampered with")
@@ -110,35 +110,37 @@ class Manifest:
 
 
 @functools.cache
-def _reader() -> TypeAdapter[Manifest]:
+def _manifest_adapter() -> TypeAdapter[Manifest]:
     """Return what reads manifests; to make it takes 2 ms, and to read one of twelve parts 0.03."""
     return TypeAdapter(Manifest)
 
 
 @functools.cache
-def part_reader() -> TypeAdapter[PartRecord]:
+def data_file_adapter() -> TypeAdapter[DataFile]:
     """Return what reads records of parts."""
-    return TypeAdapter(PartRecord)
+    return TypeAdapter(DataFile)
 
 
-def is_manifest(name: str) -> bool:
+def is_manifest_name(name: str) -> bool:
     """Tell whether a file is where a manifest is; a copy that someone made beside it is none."""
     table, _, file = name.rpartition("/")
     version, dot, kind = file.rpartition(".")
     return bool(
-        VERSION.fullmatch(version) and dot + kind == ".json" and _TABLE.fullmatch(table.rpartition("/")[2])
+        VERSION_REGEX.fullmatch(version)
+        and dot + kind == ".json"
+        and _TABLE_REGEX.fullmatch(table.rpartition("/")[2])
     )
 
 
-def check_table(name: str) -> str:
+def validate_table_name(name: str) -> str:
     """Return the name of a table. Raises StoreError where no table can have it."""
-    if not _TABLE.fullmatch(name):
+    if not _TABLE_REGEX.fullmatch(name):
         raise StoreError(f"{name!r} is not the name of a table; see `toytip versions`")
     return name
 
 
-def check_version(version: str) -> str:
+def validate_version(version: str) -> str:
     """Return a version. Raises StoreError where no version can be named so."""
-    if not VERSION.fullmatch(version):
+    if not VERSION_REGEX.fullmatch(version):
         raise StoreError(f"{version!r} is not a version: a letter, then letters, digits, . _ - only")
     return version

@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from toytip.tally import UNIT, Tally
+from toytip.tally import LOSS_SCALE, Tally
 
 Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 Metrics = dict[str, float | int | None]
 
-RESAMPLES = 500
+BOOTSTRAP_RESAMPLES = 500
 # Fewer days than this say nothing of how days differ.
-FEWEST_DAYS = 7
-FEWEST_TRIPS = 50
+MIN_BOOTSTRAP_DAYS = 7
+MIN_GROUP_TRIPS = 50
 # An AUC of fewer trips of either class says nothing: of one cash trip with a high tip it is where that one happens to stand,
 # and its standard error by the formula is next to zero.
-ENOUGH = 30
+MIN_CLASS_TRIPS = 30
 # A feature that alone ranks trips so well knows the tip, or nearly: payment_type, which tells whether a tip could be
 # recorded at all, reaches 0.80 on green 2023.
-LEAK = 0.95
+LEAKAGE_AUC = 0.95
 # Divides the number of bins.
-BANDS = 16
+CALIBRATION_BANDS = 16
 CURVE_POINTS = 50
 HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "f1": True, "log_loss": False, "brier": False}
 
@@ -42,7 +42,7 @@ class Baseline:
     threshold: float = 0.5
 
 
-def measure(tally: Tally) -> Metrics:
+def compute_metrics(tally: Tally) -> Metrics:
     """Return rows, prevalence, ranking, loss and decision metrics, and the F1 of answering yes to all.
 
     None where a metric is undefined, as the AUC without positives.
@@ -54,8 +54,8 @@ def measure(tally: Tally) -> Metrics:
         "prevalence": _ratio(positive, rows),
         "auc": auc(tally.negatives, tally.positives),
         "pr_auc": pr_auc(tally.negatives, tally.positives),
-        "log_loss": _ratio(tally.log_loss / UNIT, rows),
-        "brier": _ratio(tally.squared_error / UNIT, rows),
+        "log_loss": _ratio(tally.log_loss / LOSS_SCALE, rows),
+        "brier": _ratio(tally.squared_error / LOSS_SCALE, rows),
         "f1": _ratio(2 * hits, hits + alarms + positive),
         "precision": _ratio(hits, hits + alarms),
         "recall": _ratio(hits, positive),
@@ -63,7 +63,7 @@ def measure(tally: Tally) -> Metrics:
     }
 
 
-def auc(negatives: Counts | Floats, positives: Counts | Floats) -> float | None:
+def auc(negatives: Counts | Float64Array, positives: Counts | Float64Array) -> float | None:
     """Return the area under the ROC curve: the share of pairs in order, pairs in one bin counted half.
 
     Of counts by bin of probability, or of what is expected of them.
@@ -74,12 +74,12 @@ def auc(negatives: Counts | Floats, positives: Counts | Floats) -> float | None:
     return _ratio(ordered, pairs)
 
 
-def ranked(tally: Tally) -> bool:
+def has_enough_for_auc(tally: Tally) -> bool:
     """Tell whether there are trips enough of both classes for the AUC to say something."""
-    return min(int(tally.negatives.sum()), int(tally.positives.sum())) >= ENOUGH
+    return min(int(tally.negatives.sum()), int(tally.positives.sum())) >= MIN_CLASS_TRIPS
 
 
-def auc_error(negatives: Counts, positives: Counts) -> float | None:
+def auc_binning_error(negatives: Counts, positives: Counts) -> float | None:
     """Return the most by which the bins can have changed the AUC: half the share of pairs in one bin."""
     pairs = float(positives.sum()) * float(negatives.sum())
     return _ratio(float((positives * negatives.astype(float)).sum()) / 2, pairs)
@@ -92,27 +92,27 @@ def pr_auc(negatives: Counts, positives: Counts) -> float | None:
     return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
 
 
-def alone(counts: Counts, positives: Counts, rows: int, tipped: int) -> float | None:
+def single_feature_auc(counts: Counts, positives: Counts, rows: int, total_positives: int) -> float | None:
     """Return the AUC of one feature alone: each trip given the rate of the trips with about its value.
 
     `counts` and `positives` are trips, and those with a high tip, by value in order of the values; of `rows` trips,
-    `tipped` with a high tip, the rest have none. Neighbouring values are put together until they have a hundredth of
+    `total_positives` with a high tip, the rest have none. Neighbouring values are put together until they have a hundredth of
     the trips, and fifty at least, so that rare values do not tell the label by chance.
     """
-    if not 0 < tipped < rows:
+    if not 0 < total_positives < rows:
         return None
-    place = (np.cumsum(counts) - counts) // max(rows // 100, FEWEST_TRIPS)
+    place = (np.cumsum(counts) - counts) // max(rows // 100, MIN_GROUP_TRIPS)
     _, group = np.unique(place, return_inverse=True)
     size = int(group.max()) + 1 if len(group) else 0
     trips, hits = np.zeros((2, size + 1), np.int64)
     np.add.at(trips, group, counts)
     np.add.at(hits, group, positives)
-    trips[-1], hits[-1] = rows - counts.sum(), tipped - positives.sum()
+    trips[-1], hits[-1] = rows - counts.sum(), total_positives - positives.sum()
     order = np.argsort(hits / np.maximum(trips, 1), kind="stable")
     return auc((trips - hits)[order], hits[order])
 
 
-def confusion(tally: Tally) -> dict[str, int]:
+def confusion_counts(tally: Tally) -> dict[str, int]:
     """Return the trips by decision and truth."""
     hits, alarms = tally.true_positives, tally.false_positives
     return {
@@ -123,7 +123,7 @@ def confusion(tally: Tally) -> dict[str, int]:
     }
 
 
-def calibration(tally: Tally) -> tuple[float | None, list[dict[str, float | int]]]:
+def calibration_bands(tally: Tally) -> tuple[float | None, list[dict[str, float | int]]]:
     """Return the expected calibration error, and for equal bands of probability what was predicted and what happened.
 
     The error is the mean distance of both, weighted by trips (Naeini et al., 2015). The predicted mean of a band is
@@ -131,7 +131,7 @@ def calibration(tally: Tally) -> tuple[float | None, list[dict[str, float | int]
     """
     bins = len(tally.positives)
     centre = (np.arange(bins) + 0.5) / bins
-    counts = (tally.positives + tally.negatives).reshape(BANDS, -1)
+    counts = (tally.positives + tally.negatives).reshape(CALIBRATION_BANDS, -1)
     happened = tally.positives.reshape(counts.shape).sum(axis=1)
     predicted = (counts * centre.reshape(counts.shape)).sum(axis=1)
     trips = counts.sum(axis=1)
@@ -148,7 +148,7 @@ def calibration(tally: Tally) -> tuple[float | None, list[dict[str, float | int]
     return _ratio(float(np.abs(predicted - happened).sum()), float(trips.sum())), bands
 
 
-def curve(tally: Tally) -> list[dict[str, float | None]]:
+def threshold_curve(tally: Tally) -> list[dict[str, float | None]]:
     """Return precision, recall and F1 at equally spaced thresholds."""
     bins, positive = len(tally.positives), float(tally.positives.sum())
     hits, alarms = (np.cumsum(counts[::-1])[::-1] for counts in (tally.positives, tally.negatives))
@@ -167,14 +167,14 @@ def curve(tally: Tally) -> list[dict[str, float | None]]:
     return points
 
 
-def decided_at(tally: Tally, threshold: float) -> Tally:
+def with_threshold(tally: Tally, threshold: float) -> Tally:
     """Return the tally with its decisions taken at a threshold, to the bin."""
     k = round(threshold * len(tally.positives))
     hits, alarms = int(tally.positives[k:].sum()), int(tally.negatives[k:].sum())
     return replace(tally, true_positives=hits, false_positives=alarms)
 
 
-def always_yes(tally: Tally) -> Metrics:
+def always_positive_metrics(tally: Tally) -> Metrics:
     """Return the metrics of answering yes to every trip, with no probability."""
     positive, rows = int(tally.positives.sum()), tally.rows
     prevalence = _ratio(positive, rows)
@@ -182,7 +182,7 @@ def always_yes(tally: Tally) -> Metrics:
     return {"auc": 0.5, "pr_auc": prevalence, "f1": f1, "log_loss": None, "brier": None}
 
 
-def base_rate(tally: Tally, rate: float) -> Metrics:
+def constant_probability_metrics(tally: Tally, rate: float) -> Metrics:
     """Return the metrics of giving every trip the rate of the training rows."""
     positive, rows = int(tally.positives.sum()), tally.rows
     share = _ratio(positive, rows)
@@ -194,7 +194,7 @@ def base_rate(tally: Tally, rate: float) -> Metrics:
     return {"auc": 0.5, "pr_auc": share, "f1": f1, "log_loss": float(loss), "brier": float(brier)}
 
 
-def lift(values: Metrics, baseline: Metrics) -> Metrics:
+def improvement(values: Metrics, baseline: Metrics) -> Metrics:
     """Return by how much metrics are better than a baseline's: positive is better, of losses too."""
     found: Metrics = {}
     for name, higher in HIGHER_IS_BETTER.items():
@@ -203,21 +203,23 @@ def lift(values: Metrics, baseline: Metrics) -> Metrics:
     return found
 
 
-def intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | None]:
+def bootstrap_intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | None]:
     """Return 95 % intervals of the metrics, by resampling whole days: trips of one day are no independent witnesses.
 
-    Percentiles of `RESAMPLES` bootstrap resamples (Efron, 1979), in coarse bins; None for fewer than seven days.
+    Percentiles of `BOOTSTRAP_RESAMPLES` bootstrap resamples (Efron, 1979), in coarse bins; None for fewer than seven days.
     """
     names = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
-    if len(days) < FEWEST_DAYS:
+    if len(days) < MIN_BOOTSTRAP_DAYS:
         return dict.fromkeys(names)
-    resampled = _resamples(days, seed)
+    resampled = _bootstrap_metrics(days, seed)
     return {name: _percentiles(resampled[name]) for name in names}
 
 
-def _resamples(days: Sequence[Tally], seed: int) -> dict[str, Floats]:
+def _bootstrap_metrics(days: Sequence[Tally], seed: int) -> dict[str, Float64Array]:
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(days), np.full(len(days), 1 / len(days)), RESAMPLES).astype(np.float64)
+    weights = rng.multinomial(len(days), np.full(len(days), 1 / len(days)), BOOTSTRAP_RESAMPLES).astype(
+        np.float64
+    )
     negatives, positives = (
         weights @ np.stack([getattr(day, side) for day in days]) for side in ("negatives", "positives")
     )
@@ -225,24 +227,26 @@ def _resamples(days: Sequence[Tally], seed: int) -> dict[str, Floats]:
         name: weights @ np.array([float(getattr(day, name)) for day in days])
         for name in ("true_positives", "false_positives", "log_loss", "squared_error")
     }
-    return _resampled(negatives, positives, sums)
+    return _resampled_metrics(negatives, positives, sums)
 
 
-def paired(ours: Sequence[Tally], theirs: Sequence[Tally], seed: int = 0) -> dict[str, list[float] | None]:
+def paired_bootstrap(
+    model_days: Sequence[Tally], baseline_days: Sequence[Tally], seed: int = 0
+) -> dict[str, list[float] | None]:
     """Return 95 % intervals of how much better ours is than theirs on the same days; positive is better, of losses too.
 
     Both are resampled with the same days: what makes a day hard for both does not blur their difference.
     """
-    if len(ours) < FEWEST_DAYS:
+    if len(model_days) < MIN_BOOTSTRAP_DAYS:
         return dict.fromkeys(HIGHER_IS_BETTER)
-    a, b = (_resamples(days, seed) for days in (ours, theirs))
+    a, b = (_bootstrap_metrics(days, seed) for days in (model_days, baseline_days))
     return {
         name: _percentiles(a[name] - b[name] if higher else b[name] - a[name])
         for name, higher in HIGHER_IS_BETTER.items()
     }
 
 
-def auc_deviation(tally: Tally) -> float:
+def auc_standard_error(tally: Tally) -> float:
     """Return the standard error of the AUC by the formula of Hanley and McNeil (1982); infinite where it has none."""
     area, positive = auc(tally.negatives, tally.positives), int(tally.positives.sum())
     negative = tally.rows - positive
@@ -253,13 +257,15 @@ def auc_deviation(tally: Tally) -> float:
     return float(np.sqrt((area * (1 - area) + spread) / (positive * negative)))
 
 
-def _percentiles(values: Floats) -> list[float] | None:
+def _percentiles(values: Float64Array) -> list[float] | None:
     known = values[~np.isnan(values)]
     low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
     return [float(low), float(high)] if len(known) else None
 
 
-def _resampled(negatives: Floats, positives: Floats, sums: dict[str, Floats]) -> dict[str, Floats]:
+def _resampled_metrics(
+    negatives: Float64Array, positives: Float64Array, sums: dict[str, Float64Array]
+) -> dict[str, Float64Array]:
     positive, negative = positives.sum(axis=1), negatives.sum(axis=1)
     rows, hits, alarms = positive + negative, sums["true_positives"], sums["false_positives"]
     below = np.cumsum(negatives, axis=1) - negatives
@@ -269,8 +275,8 @@ def _resampled(negatives: Floats, positives: Floats, sums: dict[str, Floats]) ->
         return {
             "auc": (positives * (below + negatives / 2)).sum(axis=1) / (positive * negative),
             "pr_auc": (precision * positives[:, ::-1]).sum(axis=1) / positive,
-            "log_loss": sums["log_loss"] / UNIT / rows,
-            "brier": sums["squared_error"] / UNIT / rows,
+            "log_loss": sums["log_loss"] / LOSS_SCALE / rows,
+            "brier": sums["squared_error"] / LOSS_SCALE / rows,
             "f1": 2 * hits / (hits + alarms + positive),
             "precision": hits / (hits + alarms),
             "recall": hits / positive,

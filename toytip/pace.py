@@ -6,43 +6,43 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from toytip.manifest import Manifest
-from toytip.values import Took
+from toytip.values import StageTiming
 
 # A stage is compared with the last so many times that it had the same workers; and is slow where it takes so many times
 # their median for a row, and so many seconds.
-LAST = 5
-TIMES = 2.0
-LEAST_S = 5.0
+COMPARABLE_RUNS = 5
+SLOW_FACTOR = 2.0
+MIN_SLOW_SECONDS = 5.0
 
 
-def history(manifests: Iterable[Manifest]) -> list[Took]:
+def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
     """Return how long the stages of versions took, in order of time; a stage that left several tables is told once."""
     found = {(m.version, m.took.stage): m for m in manifests if m.took is not None and m.took.work > 0}
     ordered = sorted(found.values(), key=lambda manifest: manifest.created)
     return [manifest.took for manifest in ordered if manifest.took is not None]
 
 
-def alike(before: Sequence[Took], stage: str, workers: int, threads: int) -> list[Took]:
+def comparable(timings: Sequence[StageTiming], stage: str, workers: int, threads: int) -> list[StageTiming]:
     """Return the last times that a stage ran with so many workers and threads."""
-    same = [took for took in before if (took.stage, took.workers, took.threads) == (stage, workers, threads)]
-    return same[-LAST:]
+    same = [took for took in timings if (took.stage, took.workers, took.threads) == (stage, workers, threads)]
+    return same[-COMPARABLE_RUNS:]
 
 
-def usual(before: Sequence[Took]) -> float | None:
+def median_rate(timings: Sequence[StageTiming]) -> float | None:
     """Return the median of the seconds for a unit of work; None where there is no history."""
-    return median(took.seconds / took.work for took in before) if before else None
+    return median(took.seconds / took.work for took in timings) if timings else None
 
 
-def slow(now: Took, before: Sequence[Took]) -> str | None:
+def slow_warning(timing: StageTiming, timings: Sequence[StageTiming]) -> str | None:
     """Return a line where a stage was slow by its own history; None where it was not, or has none."""
-    there = alike(before, now.stage, now.workers, now.threads)
-    wont = usual(there)
-    if wont is None or not now.work or now.seconds < LEAST_S:
+    there = comparable(timings, timing.stage, timing.workers, timing.threads)
+    wont = median_rate(there)
+    if wont is None or not timing.work or timing.seconds < MIN_SLOW_SECONDS:
         return None
-    times = now.seconds / now.work / wont
-    if times <= TIMES:
+    times = timing.seconds / timing.work / wont
+    if times <= SLOW_FACTOR:
         return None
     return (
-        f"{now.stage} was slow: {now.seconds:.1f} s, {times:.1f} times what it took for a row in the last "
-        f"{len(there)} versions with {now.workers} workers"
+        f"{timing.stage} was slow: {timing.seconds:.1f} s, {times:.1f} times what it took for a row in the last "
+        f"{len(there)} versions with {timing.workers} workers"
     )

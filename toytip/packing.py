@@ -25,13 +25,13 @@ from typing import Any
 from toytip import __version__, scoring
 from toytip.errors import RegistryError
 from toytip.schema import FIELDS
-from toytip.values import Encoding, Model
+from toytip.values import Encoding, TrainedModel
 
-INSIDE = "artifacts/files"
-TYPES = {"time": "datetime", "code": "long", "amount": "double"}
+PACKAGE_FILES_FOLDER = "artifacts/files"
+MLFLOW_TYPES = {"time": "datetime", "code": "long", "amount": "double"}
 
 
-def model_json(model: Model) -> bytes:
+def model_json(model: TrainedModel) -> bytes:
     """Return all of a model but the booster."""
     about = {
         "version": model.version,
@@ -43,21 +43,21 @@ def model_json(model: Model) -> bytes:
     return json.dumps(about).encode()
 
 
-def from_bytes(about: bytes, booster: bytes) -> Model:
+def model_from_bytes(metadata: bytes, booster: bytes) -> TrainedModel:
     """Read a model back."""
-    told = json.loads(about)
-    return Model(**{**told, "encoding": Encoding.from_json(told["encoding"])}, booster=booster)
+    told = json.loads(metadata)
+    return TrainedModel(**{**told, "encoding": Encoding.from_json(told["encoding"])}, booster=booster)
 
 
-def load(folder: Path) -> Model:
+def load_package(folder: Path) -> TrainedModel:
     """Read a packed model. Raises RegistryError where the folder holds none."""
     try:
-        return from_bytes((folder / "model.json").read_bytes(), (folder / "model.ubj").read_bytes())
+        return model_from_bytes((folder / "model.json").read_bytes(), (folder / "model.ubj").read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RegistryError(f"{folder} holds no model that this toytip reads: {error!r}") from None
 
 
-def write(folder: Path, model: Model, card: dict[str, Any]) -> None:
+def write_package(folder: Path, model: TrainedModel, card: dict[str, Any]) -> None:
     """Pack a model into a folder that is not there yet."""
     files = folder.parent / "files"  # its name is kept below artifacts/
     files.mkdir(parents=True)
@@ -65,14 +65,20 @@ def write(folder: Path, model: Model, card: dict[str, Any]) -> None:
     (files / "model.json").write_bytes(model_json(model))
     (files / "card.json").write_text(json.dumps(card, indent=1))
     trips = golden_trips(model)
-    (files / "golden.json").write_text(json.dumps({"trips": trips, "probability": _answers(model, trips)}))
-    with quiet():
+    (files / "golden.json").write_text(
+        json.dumps({"trips": trips, "probability": _score_golden_trips(model, trips)})
+    )
+    with silence_mlflow():
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
 
         inputs = [
-            ColSpec(TYPES[f.kind], _tlc(f.name, model.taxi), required=f.name in scoring.needed(model))
+            ColSpec(
+                MLFLOW_TYPES[f.kind],
+                _tlc_column(f.name, model.taxi),
+                required=f.name in scoring.required_fields(model),
+            )
             for f in FIELDS
         ]
         mlflow.pyfunc.save_model(
@@ -86,7 +92,7 @@ def write(folder: Path, model: Model, card: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def silence_mlflow() -> Iterator[None]:
     """Keep MLflow to its work: no log lines, no warnings, no bars, and nothing sent to its makers.
 
     Of its errors too there are no lines: they are raised as well, and it would log each with its traceback.
@@ -112,14 +118,14 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _tlc(name: str, taxi: str) -> str:
+def _tlc_column(name: str, taxi: str) -> str:
     prefix = "lpep" if taxi == "green" else "tpep"
     return {"pickup_at": f"{prefix}_pickup_datetime", "dropoff_at": f"{prefix}_dropoff_datetime"}.get(
         name, name
     )
 
 
-def golden_trips(model: Model) -> list[dict[str, Any]]:
+def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
     """Return trips of the test months, under the TLC's names: usual ones, and those with gaps and odd values."""
     start = dt.datetime.fromisoformat(model.encoding.split.test.start)
     usual = {
@@ -148,23 +154,23 @@ def golden_trips(model: Model) -> list[dict[str, Any]]:
         pickup = start + dt.timedelta(hours=7 * number + 1, minutes=13 * number)
         dropoff = pickup + dt.timedelta(minutes=3 + 4 * number)
         named = {"pickup_at": pickup.isoformat(), "dropoff_at": dropoff.isoformat(), **usual, **change}
-        trips.append({_tlc(name, model.taxi): value for name, value in named.items()})
+        trips.append({_tlc_column(name, model.taxi): value for name, value in named.items()})
     return trips
 
 
-def _answers(model: Model, trips: list[dict[str, Any]]) -> list[float]:
-    return [float(p) for p in scoring.score(model, scoring.to_table(trips)).probability]
+def _score_golden_trips(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
+    return [float(p) for p in scoring.score_trips(model, scoring.trips_to_table(trips)).probability]
 
 
-def check(folder: Path) -> str:
+def verify_package(folder: Path) -> str:
     """Score the golden trips of a packed model one by one; return what was seen.
 
     Raises RegistryError where one answer is not what it was, to the last bit.
     """
-    model = load(folder)
+    model = load_package(folder)
     golden = json.loads((folder / "golden.json").read_text())
     for number, (trip, wanted) in enumerate(zip(golden["trips"], golden["probability"], strict=True)):
-        found = _answers(model, [trip])[0]
+        found = _score_golden_trips(model, [trip])[0]
         if found != wanted:
             raise RegistryError(f"golden trip {number} scores {found!r}, not {wanted!r}")
     return f"{len(golden['trips'])} golden trips score as they did"
@@ -173,7 +179,7 @@ def check(folder: Path) -> str:
 def main() -> int:
     """Check the folder that is named on the command line."""
     try:
-        sys.stdout.write(check(Path(sys.argv[1])) + "\n")
+        sys.stdout.write(verify_package(Path(sys.argv[1])) + "\n")
     except (RegistryError, OSError, ValueError) as error:
         sys.stdout.write(f"{error}\n")
         return 1

@@ -16,28 +16,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from toytip.config import mask
+from toytip.config import mask_credentials
 from toytip.errors import ConfigError, StoreError
 
-_PIECE = re.compile(r"[A-Za-z0-9._=-]{1,200}")
+_NAME_SEGMENT = re.compile(r"[A-Za-z0-9._=-]{1,200}")
 
 
-class Info(NamedTuple):
+class FileInfo(NamedTuple):
     """A file as a listing tells it: bytes, what changes with its content, and when it was written (seconds)."""
 
     bytes: int
-    mark: str
-    written: float
+    etag: str
+    modified: float
 
 
-class Place(Protocol):
+class FileIO(Protocol):
     """What the store asks of a place. All errors of the system come out as OSError."""
 
     def __hash__(self) -> int:
         """Places are values."""
 
     @property
-    def renames(self) -> bool:
+    def supports_rename(self) -> bool:
         """Whether a folder can be moved in whole."""
 
     def read(self, name: str) -> bytes:
@@ -52,7 +52,7 @@ class Place(Protocol):
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
 
-    def files(self, folder: str) -> dict[str, Info]:
+    def list_files(self, folder: str) -> dict[str, FileInfo]:
         """Return the files below a folder, by name; never from a cache."""
 
     def copy(self, source: str, target: str) -> None:
@@ -62,24 +62,24 @@ class Place(Protocol):
         """Remove files; those that are gone already do not matter."""
 
 
-def safe(name: str) -> str:
+def validate_name(name: str) -> str:
     """Return a name unless it could lead out of its place. Raises StoreError.
 
-    >>> safe("features/version=v1/year=2023/month=1/part-00000.parquet")
+    >>> validate_name("features/version=v1/year=2023/month=1/part-00000.parquet")
     'features/version=v1/year=2023/month=1/part-00000.parquet'
-    >>> safe("features/../../etc")
+    >>> validate_name("features/../../etc")
     Traceback (most recent call last):
     toytip.errors.StoreError: 'features/../../etc' is not a name that a store can hold; the store was tampered with
     """
-    if not all(_PIECE.fullmatch(piece) and piece.strip(".") for piece in name.split("/")):
+    if not all(_NAME_SEGMENT.fullmatch(piece) and piece.strip(".") for piece in name.split("/")):
         raise StoreError(f"{name!r} is not a name that a store can hold; the store was tampered with")
     return name
 
 
-def scheme_of(uri: str) -> str:
+def uri_scheme(uri: str) -> str:
     """Return what kind of address this is; `file` for a path. Raises ConfigError where it carries a password.
 
-    >>> scheme_of("s3://bucket/trips"), scheme_of("./toytip-store")
+    >>> uri_scheme("s3://bucket/trips"), uri_scheme("./toytip-store")
     ('s3', 'file')
     """
     scheme, separator, rest = uri.partition("://")
@@ -87,56 +87,56 @@ def scheme_of(uri: str) -> str:
         return "file"
     if "@" in rest.partition("/")[0]:
         raise ConfigError(
-            f"{mask(uri)}: no credentials in addresses, they end up in logs; "
+            f"{mask_credentials(uri)}: no credentials in addresses, they end up in logs; "
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
     return scheme.lower()
 
 
-def _unless_gone(error: OSError) -> None:
+def _ignore_missing_folder(error: OSError) -> None:
     """Go on with a listing where a folder is gone by now (another run has just published it), or is not for us to see."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
         raise error
 
 
 @dataclass(frozen=True)
-class Disk:
+class LocalFileIO:
     """A folder that this machine, or all machines of the cluster, can reach as a path."""
 
     root: str
 
     @property
-    def renames(self) -> bool:
+    def supports_rename(self) -> bool:
         """A disk can."""
         return True
 
     def path(self, name: str) -> Path:
         """Return the path of a name."""
-        return Path(self.root, safe(name))
+        return Path(self.root, validate_name(name))
 
     def read(self, name: str) -> bytes:
-        """See Place."""
+        """See FileIO."""
         try:
             return self.path(name).read_bytes()
         except NotADirectoryError as error:
             raise FileNotFoundError(error.errno, error.strerror) from None
 
     def write(self, name: str, content: bytes) -> None:
-        """See Place."""
+        """See FileIO."""
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._part(target, content) as part:
+        with self._temporary_file(target, content) as part:
             part.replace(target)
 
     def create(self, name: str, content: bytes) -> None:
-        """See Place."""
+        """See FileIO."""
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._part(target, content) as part:
+        with self._temporary_file(target, content) as part:
             os.link(part, target)
 
     @contextlib.contextmanager
-    def _part(self, target: Path, content: bytes) -> Iterator[Path]:
+    def _temporary_file(self, target: Path, content: bytes) -> Iterator[Path]:
         # A dot in front: no glob, and no reader of a folder, takes it for a part.
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
@@ -146,22 +146,22 @@ class Disk:
             part.unlink(missing_ok=True)
 
     def exists(self, name: str) -> bool:
-        """See Place."""
+        """See FileIO."""
         return self.path(name).is_file()
 
-    def files(self, folder: str) -> dict[str, Info]:
-        """See Place."""
-        found: dict[str, Info] = {}
-        for above, _, names in os.walk(self.path(folder), onerror=_unless_gone):
+    def list_files(self, folder: str) -> dict[str, FileInfo]:
+        """See FileIO."""
+        found: dict[str, FileInfo] = {}
+        for above, _, names in os.walk(self.path(folder), onerror=_ignore_missing_folder):
             for path in (Path(above, name) for name in names):
                 with contextlib.suppress(FileNotFoundError):
                     if path.is_file():
                         stat, key = path.stat(), path.relative_to(self.root).as_posix()
-                        found[key] = Info(stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
+                        found[key] = FileInfo(stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
         return found
 
     def copy(self, source: str, target: str) -> None:
-        """See Place. Files are linked: neither is changed, ever."""
+        """See FileIO. Files are linked: neither is changed, ever."""
         path = self.path(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -173,7 +173,7 @@ class Disk:
             shutil.copyfile(self.path(source), path)
 
     def remove(self, names: Iterable[str]) -> None:
-        """See Place. Folders that are left empty go too."""
+        """See FileIO. Folders that are left empty go too."""
         for name in names:
             path = self.path(name)
             path.unlink(missing_ok=True)

@@ -18,12 +18,12 @@ class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Read the model's files."""
-        self.model = packing.load(Path(context.artifacts["files"]))
+        self.model = packing.load_package(Path(context.artifacts["files"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
         """Return the probability of a high tip for every trip; NaN where it cannot be a trip."""
         raw = pa.Table.from_pandas(model_input, preserve_index=False)
-        return scoring.score(self.model, raw).probability.astype("float64")
+        return scoring.score_trips(self.model, raw).probability.astype("float64")
 
 
 set_model(TipModel())

@@ -18,49 +18,49 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
-from toytip.boost import Curve, boost, canonical, half_way, quantize
-from toytip.cluster import trim
+from toytip.boost import LearningCurve, boost, build_matrix, checkpoint_bytes, model_bytes
+from toytip.cluster import trim_memory
 
 # Every so many rounds a rank gives back memory that is free.
-TRIM = 10
+TRIM_INTERVAL_ROUNDS = 10
 # A matrix is kept on the scratch disk where that has so many times the room: other ranks may want as much. It takes
 # two bytes a code, and these a row.
-ROOM = 4
-ROW_BYTES = 12
+SCRATCH_SPACE_FACTOR = 4
+SCRATCH_ROW_BYTES = 12
 
 
-class Keeper(Protocol):
+class Checkpoints(Protocol):
     """Keeps what training should not lose; the ranks get a pickle of it."""
 
     @property
-    def every(self) -> int:
+    def interval_rounds(self) -> int:
         """How many rounds it is from one checkpoint to the next."""
 
-    def checkpoint(self) -> bytes | None:
+    def load(self) -> bytes | None:
         """Return the booster that was kept last; None where there is none."""
 
-    def keep(self, booster: bytes) -> None:
+    def save(self, booster: bytes) -> None:
         """Keep a booster half-way, in place of the one before."""
 
-    def scores(self, number: int, chances: npt.NDArray[np.float32]) -> None:
+    def save_scores(self, partition: int, probabilities: npt.NDArray[np.float32]) -> None:
         """Keep what the model says of the rows of a partition that it was trained on, in the order of the index."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class RankConfig:
     """What a rank must know of it; its rounds are told under the `topic`, which no other training has."""
 
     params: dict[str, Any]
     rounds: int
-    early_stop: int
+    early_stopping_rounds: int
     threads: int
-    start: bytes | None
-    keeper: Keeper | None
+    checkpoint: bytes | None
+    checkpoints: Checkpoints | None
     topic: str
     communicator: dict[str, Any] | None
 
 
-class _Held(NamedTuple):
+class _Shard(NamedTuple):
     """What a rank holds while it trains.
 
     The matrices, the labels of the first, which partitions its rows are of, the order of the index of each; and the
@@ -69,116 +69,127 @@ class _Held(NamedTuple):
 
     train: xgb.QuantileDMatrix
     label: npt.NDArray[np.bool_]
-    valid: xgb.QuantileDMatrix | None
-    numbers: Sequence[int]
+    validation: xgb.QuantileDMatrix | None
+    partitions: Sequence[int]
     orders: list[npt.NDArray[np.uint32]]
     scratch: tempfile.TemporaryDirectory[str]
 
 
-class Trained(NamedTuple):
+class TrainingResult(NamedTuple):
     """What a rank says when it is done: the losses by round and of how many rows; the first, the model's bytes and rounds."""
 
     booster: bytes
     rounds: int
-    curve: Curve
+    curve: LearningCurve
     rows: int
 
 
 # On a worker: what its ranks hold, and which of them are training.
-_HELD: dict[tuple[str, int], _Held] = {}
-_TRAINING: set[tuple[str, int]] = set()
+_SHARDS: dict[tuple[str, int], _Shard] = {}
+_RANKS_IN_TRAINING: set[tuple[str, int]] = set()
 
 
-def hold(
+def load_shard(
     token: str,
-    number: int,
-    numbers: list[int],
+    rank: int,
+    partitions: list[int],
     parts: list[pd.DataFrame],
-    watched: list[pd.DataFrame],
-    counts: tuple[int, ...],
+    validation_parts: list[pd.DataFrame],
+    bin_counts: tuple[int, ...],
     threads: int,
 ) -> tuple[int, int, bool]:
     """Hold a share of the rows as matrices, from then on.
 
     Return how many they are, how many have a high tip, and whether the scratch disk had room for the codes.
 
-    `numbers` say which partitions `parts` are, where they are whole ones; `watched` are parts of the validation rows.
+    `partitions` say which partitions `parts` are, where they are whole ones; `validation_parts` are parts of the validation rows.
     """
     scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
     folder, rows = Path(scratch.name), sum(map(len, parts))
-    roomy = shutil.disk_usage(folder).free > ROOM * rows * (2 * len(counts) + ROW_BYTES)
-    train = quantize([(_codes(part), None) for part in parts], counts, threads, folder if roomy else None)
-    valid = [(_codes(part), part["high_tip"].to_numpy(np.float32)) for part in watched]
+    roomy = shutil.disk_usage(folder).free > SCRATCH_SPACE_FACTOR * rows * (
+        2 * len(bin_counts) + SCRATCH_ROW_BYTES
+    )
+    train = build_matrix(
+        [(_drop_label(part), None) for part in parts], bin_counts, threads, folder if roomy else None
+    )
+    valid = [(_drop_label(part), part["high_tip"].to_numpy(np.float32)) for part in validation_parts]
     label = np.concatenate([part["high_tip"].to_numpy() for part in parts])
     orders = [np.argsort(part.index.to_numpy()).astype(np.uint32) for part in parts]
-    _HELD[token, number] = _Held(
-        train, label, quantize(valid, counts, threads) if valid else None, numbers,
-        [_laid_down(order, folder / f"{k}.npy") for k, order in enumerate(orders)] if roomy else orders, scratch,
+    _SHARDS[token, rank] = _Shard(
+        train, label, build_matrix(valid, bin_counts, threads) if valid else None, partitions,
+        [_memory_map(order, folder / f"{k}.npy") for k, order in enumerate(orders)] if roomy else orders, scratch,
     )  # fmt: skip
     return rows, int(label.sum()), roomy
 
 
-def _codes(part: pd.DataFrame) -> pd.DataFrame:
+def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
     return part.drop(columns="high_tip")
 
 
-def _laid_down(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
+def _memory_map(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
     """Keep an array in a file, and only there, until it is looked at."""
     np.save(file, values)
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
-def train(token: str, number: int, job: Job) -> Trained:
+def train_rank(token: str, rank: int, config: RankConfig) -> TrainingResult:
     """Train as one of the ranks."""
-    _TRAINING.add((token, number))
+    _RANKS_IN_TRAINING.add((token, rank))
     try:
-        return _boosted(token, number, job)
+        return _train_shard(token, rank, config)
     finally:
-        _TRAINING.discard((token, number))
+        _RANKS_IN_TRAINING.discard((token, rank))
 
 
-def training() -> bool:
+def is_training() -> bool:
     """Tell whether a rank of this worker is training."""
-    return bool(_TRAINING)
+    return bool(_RANKS_IN_TRAINING)
 
 
-def _boosted(token: str, number: int, job: Job) -> Trained:
-    held, worker, keeper = _HELD[token, number], distributed.get_worker(), job.keeper
+def _train_shard(token: str, rank: int, config: RankConfig) -> TrainingResult:
+    held, worker, keeper = _SHARDS[token, rank], distributed.get_worker(), config.checkpoints
 
-    def seen(done: int, curve: Curve, booster: xgb.Booster) -> None:
-        if done % TRIM == 1:  # what the matrix was made of is free by the end of the first round
-            trim()
-        if number == 0:
+    def seen(done: int, curve: LearningCurve, booster: xgb.Booster) -> None:
+        if (
+            done % TRIM_INTERVAL_ROUNDS == 1
+        ):  # what the matrix was made of is free by the end of the first round
+            trim_memory()
+        if rank == 0:
             loss = curve.valid[-1] if curve.valid else None
             event = {"round": done, "log_loss": loss, "train_log_loss_before": curve.train[-1]}
-            worker.log_event(job.topic, event)
-            if keeper and done % keeper.every == 0:
-                keeper.keep(half_way(booster, curve))
+            worker.log_event(config.topic, event)
+            if keeper and done % keeper.interval_rounds == 0:
+                keeper.save(checkpoint_bytes(booster, curve))
 
-    with _muted(), CommunicatorContext(**job.communicator) if job.communicator else contextlib.nullcontext():
+    with (
+        _silence_stderr(),
+        CommunicatorContext(**config.communicator) if config.communicator else contextlib.nullcontext(),
+    ):
         booster, best = boost(
-            held.train, held.label, held.valid, job.params, rounds=job.rounds, early_stop=job.early_stop,
-            threads=job.threads, start=job.start, seen=seen,
+            held.train, held.label, held.validation, config.params, rounds=config.rounds, early_stopping_rounds=config.early_stopping_rounds,
+            threads=config.threads, checkpoint=config.checkpoint, on_round=seen,
         )  # fmt: skip
-    if keeper and held.numbers and best.round == booster.num_boosted_rounds():
+    if keeper and held.partitions and best.round == booster.num_boosted_rounds():
         # The booster still has them: to ask is free, now.
         cuts = np.cumsum([len(order) for order in held.orders])[:-1]
         told = np.split(booster.predict(held.train), cuts)
-        for part, order, chances in zip(held.numbers, held.orders, told, strict=True):
-            keeper.scores(part, chances[order])
-    curve = Curve.of(booster)
-    return Trained(canonical(booster, best.round) if number == 0 else b"", best.round, curve, len(held.label))
+        for part, order, chances in zip(held.partitions, held.orders, told, strict=True):
+            keeper.save_scores(part, chances[order])
+    curve = LearningCurve.from_booster(booster)
+    return TrainingResult(
+        model_bytes(booster, best.round) if rank == 0 else b"", best.round, curve, len(held.label)
+    )
 
 
-def forget(token: str) -> None:
+def release_shard(token: str) -> None:
     """Let go of what this worker's ranks hold."""
-    for key in [key for key in _HELD if key[0] == token]:
-        scratch = _HELD.pop(key).scratch
+    for key in [key for key in _SHARDS if key[0] == token]:
+        scratch = _SHARDS.pop(key).scratch
         scratch.cleanup()
 
 
 @contextlib.contextmanager
-def _muted() -> Iterator[None]:
+def _silence_stderr() -> Iterator[None]:
     """Keep XGBoost's own lines about ranks, which no verbosity turns off, out of the progress display."""
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

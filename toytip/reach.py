@@ -12,66 +12,72 @@ from typing import Any, Self
 
 import fsspec
 
-from toytip.config import mask
+from toytip.config import mask_credentials
 from toytip.errors import ConfigError, StoreError
-from toytip.place import Disk, Place, scheme_of
-from toytip.s3 import Bucket, arrow_s3, has_credentials, s3
-from toytip.values import Access
+from toytip.place import FileIO, LocalFileIO, uri_scheme
+from toytip.s3 import S3FileIO, arrow_s3_filesystem, has_credentials, s3_filesystem
+from toytip.values import StorageOptions
 
 
-def place_of(root: str, access: Access) -> Place:
+def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
     """Return the place of a path or URI. Raises ConfigError for what no store can stand on."""
-    scheme = scheme_of(root)
+    scheme = uri_scheme(root)
     if scheme == "s3":
-        return Bucket(root.rstrip("/"), access)
+        return S3FileIO(root.rstrip("/"), storage_options)
     if scheme == "file":
-        return Disk(root.removeprefix("file://").rstrip("/") or "/")
-    raise ConfigError(f"--store {mask(root)}: a store is a folder or s3://bucket/prefix, not {scheme}://")
+        return LocalFileIO(root.removeprefix("file://").rstrip("/") or "/")
+    raise ConfigError(
+        f"--store {mask_credentials(root)}: a store is a folder or s3://bucket/prefix, not {scheme}://"
+    )
 
 
-def access_of(uri: str, endpoint: str | None = None) -> Access:
+def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> StorageOptions:
     """Return how to reach an address: signed where this process finds credentials, in the environment or a profile."""
-    if scheme_of(uri) != "s3":
-        return Access()
-    endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-    if endpoint:
-        knock(endpoint)
-    return Access(endpoint, anonymous=not has_credentials())
+    if uri_scheme(uri) != "s3":
+        return StorageOptions()
+    endpoint_url = (
+        endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    )
+    if endpoint_url:
+        require_reachable(endpoint_url)
+    return StorageOptions(endpoint_url, anonymous=not has_credentials())
 
 
-def knock(endpoint: str, what: str = "S3 server") -> None:
+def require_reachable(url: str, service: str = "S3 server") -> None:
     """Raise StoreError where nobody listens: the clients themselves would try for a minute."""
-    parts = urllib.parse.urlsplit(endpoint)
+    parts = urllib.parse.urlsplit(url)
     port = {"http": 80, "https": 443}.get(parts.scheme)
     if parts.hostname is None or port is None:
-        raise ConfigError(f"{endpoint} is not an address of a server; write it as http://127.0.0.1:8333")
+        raise ConfigError(f"{url} is not an address of a server; write it as http://127.0.0.1:8333")
     try:
         socket.create_connection((parts.hostname, parts.port or port), timeout=5).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(f"no {what} answers at {mask(endpoint)}: {reason.lower()}; is it running?") from None
+        raise StoreError(
+            f"no {service} answers at {mask_credentials(url)}: {reason.lower()}; is it running?"
+        ) from None
 
 
-def open_file(uri: str, access: Access) -> Counted:
+def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
     """Open a file for reading, its bytes counted; columns come from an object store through Arrow's own client."""
-    if scheme_of(uri) == "s3":
-        return Counted(arrow_s3(access).open_input_file(uri.removeprefix("s3://")))
-    fs, path = filesystem(uri, access)
-    return Counted(fs.open(path, "rb"))
+    if uri_scheme(uri) == "s3":
+        return CountingFile(arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://")))
+    fs, path = open_filesystem(uri, storage_options)
+    return CountingFile(fs.open(path, "rb"))
 
 
-def filesystem(uri: str, access: Access) -> tuple[Any, str]:
+def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str]:
     """Return the file system of fsspec for an address, and the path on it."""
-    if scheme_of(uri) == "s3":
-        return s3(access), uri.removeprefix("s3://")
+    if uri_scheme(uri) == "s3":
+        return s3_filesystem(storage_options), uri.removeprefix("s3://")
     fs, path = fsspec.core.url_to_fs(uri)
     return fs, str(path)
 
 
-class Counted:
+class CountingFile:
     """A file that counts what is read of it, for this process' sum."""
 
-    total = 0
+    total_bytes = 0
     _lock = threading.Lock()
 
     def __init__(self, stream: Any) -> None:
@@ -91,8 +97,8 @@ class Counted:
 
     @staticmethod
     def _count(size: int) -> None:
-        with Counted._lock:
-            Counted.total += size
+        with CountingFile._lock:
+            CountingFile.total_bytes += size
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -104,20 +110,20 @@ class Counted:
         self._stream.close()
 
 
-def bytes_read() -> int:
+def source_bytes_read() -> int:
     """Return the bytes of sources that this process has read so far."""
-    return Counted.total
+    return CountingFile.total_bytes
 
 
 @contextlib.contextmanager
-def saying(what: str, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ()) -> Iterator[None]:
     """Turn the system's errors into ours: what could not be done, and the system's reason."""
     try:
         yield
-    except but:
+    except passed_through:
         raise
     except OSError as error:
-        reason = error.strerror or mask(str(error).partition("\n")[0]) or type(error).__name__
+        reason = error.strerror or mask_credentials(str(error).partition("\n")[0]) or type(error).__name__
         raise StoreError(
-            f"{what}: {reason.lower()}; check --store, its space and your rights there"
+            f"{failure}: {reason.lower()}; check --store, its space and your rights there"
         ) from None

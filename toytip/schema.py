@@ -13,7 +13,7 @@ from toytip.errors import SchemaError
 from toytip.values import TAXIS
 
 # In memory a nullable whole number is a float, so that arithmetic stays plain numpy; on disk it is an integer.
-ON_DISK = {
+DISK_TYPES = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
     "int32": pa.int32(),
@@ -33,16 +33,16 @@ class Column:
 
     name: str
     dtype: str
-    disk: pa.DataType | None = None
+    disk_type: pa.DataType | None = None
     repeats: bool = True
 
     @property
-    def arrow(self) -> pa.DataType:
+    def arrow_type(self) -> pa.DataType:
         """The type on disk."""
-        return ON_DISK[self.dtype] if self.disk is None else self.disk
+        return DISK_TYPES[self.dtype] if self.disk_type is None else self.disk_type
 
 
-def code(name: str) -> Column:
+def nullable_int(name: str) -> Column:
     """A whole number that may be missing."""
     return Column(name, "float32", pa.int32())
 
@@ -65,11 +65,11 @@ class Table:
         return {column.name: column.dtype for column in self.columns}
 
     @property
-    def arrow(self) -> pa.Schema:
+    def arrow_schema(self) -> pa.Schema:
         """The schema on disk."""
-        return pa.schema([(column.name, column.arrow) for column in self.columns])
+        return pa.schema([(column.name, column.arrow_type) for column in self.columns])
 
-    def pick(self, names: Collection[str]) -> Table:
+    def select_existing(self, names: Collection[str]) -> Table:
         """Return the table with some of its columns; names of others do not matter."""
         return Table(self.name, tuple(column for column in self.columns if column.name in names))
 
@@ -77,7 +77,7 @@ class Table:
         """Return a frame of no rows with exactly these columns: the meta of a lazy frame."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
-    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def validate(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame as it is; raises SchemaError naming the first column that is not as declared."""
         found = list(frame.columns)
         if found != self.names:
@@ -96,11 +96,11 @@ class Table:
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
         """Check the frame and return it as it goes to disk."""
         return pa.Table.from_pandas(
-            self.check(frame), schema=self.arrow, preserve_index=False
+            self.validate(frame), schema=self.arrow_schema, preserve_index=False
         ).replace_schema_metadata()
 
     @property
-    def encodings(self) -> dict[str, Any]:
+    def parquet_options(self) -> dict[str, Any]:
         """How parquet's writer encodes the columns: a dictionary of values that hardly repeat is made in vain."""
         once = [column for column in self.columns if not column.repeats]
         return {
@@ -115,7 +115,7 @@ class Table:
         if missing:
             raise SchemaError(f"table {self.name}: the file has no column {', '.join(missing)}")
         frame = table.select(self.names).to_pandas(date_as_object=False)
-        return self.check(frame.astype(self.dtypes))
+        return self.validate(frame.astype(self.dtypes))
 
     def select(self, names: list[str]) -> Table:
         """Return the table of some of the columns, in the order given."""
@@ -132,7 +132,7 @@ class Field:
     required: bool = True
     aliases: tuple[str, ...] = ()
 
-    def find(self, names: list[str]) -> str | None:
+    def match(self, names: list[str]) -> str | None:
         """Return the name under which a file holds the field; the TLC's spelling varies in case.
 
         >>> Field("airport_fee", "amount").find(["VendorID", "Airport_fee"])
@@ -167,10 +167,10 @@ FIELDS = (
 )
 
 
-def taxi_of(names: list[str]) -> str | None:
+def detect_taxi(names: list[str]) -> str | None:
     """Tell the taxi by the prefix of the pickup column; None where the file is no trip record.
 
-    >>> taxi_of(["VendorID", "lpep_pickup_datetime"])
+    >>> detect_taxi(["VendorID", "lpep_pickup_datetime"])
     'green'
     """
     low = {name.lower() for name in names}
@@ -178,29 +178,29 @@ def taxi_of(names: list[str]) -> str | None:
     return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in low), None)
 
 
-def _column(field: Field) -> Column:
+def _to_column(field: Field) -> Column:
     if field.kind == "code":
-        return code(field.name)
+        return nullable_int(field.name)
     return Column(field.name, "datetime64[us]" if field.kind == "time" else "float64")
 
 
-TRIPS = Table("trips", (Column("trip_id", "int64", repeats=False), *(_column(field) for field in FIELDS)))
+TRIPS = Table("trips", (Column("trip_id", "int64", repeats=False), *(_to_column(field) for field in FIELDS)))
 REJECTS = Table("rejects", (*TRIPS.columns, Column("reason", "str")))
 
-_IDENTITY = (
+_TRIP_COLUMNS = (
     Column("trip_id", "int64", repeats=False),
     Column("pickup_at", "datetime64[us]", repeats=False),
     Column("PULocationID", "int32"),
     Column("DOLocationID", "int32"),
     Column("probability", "float32", repeats=False),
 )
-_CONTEXT = (Column("high_tip", "bool"), Column("split", "str"), Column("model_version", "str"))
-SCORES = Table("scores", (*_IDENTITY, *_CONTEXT))
-PREDICTIONS = Table("predictions", (*_IDENTITY, Column("prediction", "bool"), *_CONTEXT))
+_LABEL_COLUMNS = (Column("high_tip", "bool"), Column("split", "str"), Column("model_version", "str"))
+SCORES = Table("scores", (*_TRIP_COLUMNS, *_LABEL_COLUMNS))
+PREDICTIONS = Table("predictions", (*_TRIP_COLUMNS, Column("prediction", "bool"), *_LABEL_COLUMNS))
 
 # How often every feature has about each value, of card trips and the others apart: `value` is null where it is missing,
 # `total` the sum of the values in units of 1/1024.
-PROFILES = Table(
+FEATURE_HISTOGRAMS = Table(
     "profiles",
     (
         Column("feature", "str"),
@@ -212,7 +212,7 @@ PROFILES = Table(
 )
 # What monitoring read of a month: of a kind (drift, missing, ..), the name of a feature, reason or metric, and a measure.
 # `bound` is null where nothing is bounded; `beyond` says that this month is, `alert` that the rule has rung.
-MONITORS = Table(
+MONITORING = Table(
     "monitors",
     (
         Column("kind", "str"),
@@ -241,7 +241,7 @@ def trip_id_base(taxi: str, year: int, month: int) -> int:
     return ((TAXIS.index(taxi) + 1) * _MONTHS + year * 100 + month) * _ROWS_IN_FILE
 
 
-def file_month(trip_id: pd.Series[int]) -> pd.Series[int]:
+def file_month_index(trip_id: pd.Series[int]) -> pd.Series[int]:
     """Return the month of the file that each trip comes from, as months since the year 0."""
     stamp = trip_id // _ROWS_IN_FILE % _MONTHS
     return stamp // 100 * 12 + stamp % 100 - 1

@@ -18,43 +18,45 @@ import pyarrow as pa
 from toytip.errors import SchemaError
 from toytip.schema import FIELDS, Field, trip_id_base
 from toytip.stages import clean, conform, featurize, infer, preprocess, rates
-from toytip.values import Model, Month, MonthPart
+from toytip.values import Month, SourcePartition, TrainedModel
 
 # Where a field is neither given nor asked for by a feature of the model, this stands in for it: no rule of cleaning
 # rejects it, and no feature that counts is made from it. The tip is never known when a trip is scored.
-STAND_INS: dict[str, Any] = {
+PLACEHOLDER_VALUES: dict[str, Any] = {
     "tip_amount": 0.0,
     "fare_amount": 1.0,
     "trip_distance": 1.0,
     "DOLocationID": 264.0,
     "PULocationID": 264.0,
 }
-ARROW = conform.ARROW
+INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
 # Of every feature, natural or a rate by zone: the fields that it is made from, and the moment at which it is known.
-NEEDS = {f.name: f.needs for f in featurize.FEATURES} | {r.name: r.needs for r in rates.RATES}
-MOMENTS = {f.name: str(f.moment) for f in featurize.FEATURES} | {r.name: r.moment for r in rates.RATES}
+FEATURE_INPUTS = {f.name: f.needs for f in featurize.FEATURES} | {r.name: r.needs for r in rates.ZONE_RATES}
+FEATURE_AVAILABILITY = {f.name: str(f.available_at) for f in featurize.FEATURES} | {
+    r.name: r.available_at for r in rates.ZONE_RATES
+}
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredTrips:
     """What a model says of trips, row for row: NaN and no for a trip that a rule of cleaning rejects, with the rule."""
 
     probability: npt.NDArray[np.float32]
     prediction: npt.NDArray[np.bool_]
     rejected: list[str | None]
-    reasons: list[list[dict[str, Any]]]
+    explanations: list[list[dict[str, Any]]]
 
 
-def needed(model: Model) -> tuple[str, ...]:
+def required_fields(model: TrainedModel) -> tuple[str, ...]:
     """Return the fields of a trip that must not be missing: those that a feature of the model is made from.
 
     Fields that the batch takes with nulls may be null here too.
     """
-    asked = {name for feature in model.encoding.names for name in NEEDS[feature]}
-    return tuple(name for name in clean.NEEDED if name in asked | {"pickup_at"})
+    asked = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
+    return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in asked | {"pickup_at"})
 
 
-def to_table(trips: Sequence[dict[str, Any]]) -> pa.Table:
+def trips_to_table(trips: Sequence[dict[str, Any]]) -> pa.Table:
     """Return trips that came as plain values, under the TLC's names, as a raw table.
 
     Raises SchemaError naming the row and the field that cannot be read.
@@ -62,24 +64,24 @@ def to_table(trips: Sequence[dict[str, Any]]) -> pa.Table:
     names = sorted({name for trip in trips for name in trip})
     columns = {}
     for field in FIELDS:
-        found = field.find(names)
+        found = field.match(names)
         if found is not None:
             values = [trip.get(found) for trip in trips]
-            columns[found] = pa.array(_typed(values, field), ARROW[field.kind])
+            columns[found] = pa.array(_convert_column(values, field), INPUT_ARROW_TYPES[field.kind])
     return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
 
 
-def _typed(values: list[Any], field: Field) -> list[Any]:
+def _convert_column(values: list[Any], field: Field) -> list[Any]:
     typed = []
     for row, value in enumerate(values):
         try:
-            typed.append(None if value is None else _value(value, field))
+            typed.append(None if value is None else _convert_value(value, field))
         except (ValueError, TypeError, OverflowError):
             raise SchemaError(f"trip {row}: {field.name} {value!r:.60} is no {field.kind}") from None
     return typed
 
 
-def _value(value: Any, field: Field) -> Any:
+def _convert_value(value: Any, field: Field) -> Any:
     if field.kind == "time":
         moment = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
         if moment is None or moment.tzinfo is not None:  # the TLC's times are New York's, without a zone
@@ -93,45 +95,47 @@ def _value(value: Any, field: Field) -> Any:
     return number
 
 
-def score(model: Model, raw: pa.Table, reasons: int = 0) -> Scored:
-    """Score raw trips; with `reasons`, name for each the features that say most, in log-odds.
+def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
+    """Score raw trips; with `shap_top`, name for each the features that say most, in log-odds.
 
     Raises SchemaError where a column that the model needs is missing, or does not convert.
     """
-    trips = _trips(model, raw)
-    verdict = clean.judge(trips)
+    trips = _conform_trips(model, raw)
+    verdict = clean.first_broken_rule(trips)
     kept = verdict.to_numpy() < 0
-    features = featurize.featurize(clean.keep(trips, verdict))
+    features = featurize.featurize(clean.accepted_trips(trips, verdict))
     matrix = preprocess.encode(features, model.encoding)
     probability = np.full(len(trips), np.nan, np.float32)
-    probability[kept] = infer.probability(matrix, model.booster)
+    probability[kept] = infer.predict_probabilities(matrix, model.booster)
     told: list[list[dict[str, Any]]] = [[] for _ in range(len(trips))]
-    if reasons:
+    if shap_top:
         for row, said in zip(
-            np.flatnonzero(kept).tolist(), _reasons(model, features, matrix, reasons), strict=True
+            np.flatnonzero(kept).tolist(), _explain(model, features, matrix, shap_top), strict=True
         ):
             told[row] = said
     with np.errstate(invalid="ignore"):
         decided = probability >= np.float32(model.threshold)
-    rejected = [None if number < 0 else clean.REASONS[number] for number in verdict]
-    return Scored(probability, decided, rejected, told)
+    rejected = [None if number < 0 else clean.REJECT_REASONS[number] for number in verdict]
+    return ScoredTrips(probability, decided, rejected, told)
 
 
-def _trips(model: Model, raw: pa.Table) -> pd.DataFrame:
+def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
     """Return `trips` of raw rows; each stands in the month of its own pickup, as there is no file."""
-    asked = needed(model)
+    asked = required_fields(model)
     for field in FIELDS:
-        if field.required and field.find(raw.column_names) is None:
+        if field.required and field.match(raw.column_names) is None:
             if field.name in asked:
                 raise SchemaError(f"trips have no {field.name}, which the model needs")
-            raw = raw.append_column(field.name, pa.nulls(len(raw), ARROW[field.kind]))
-    part = MonthPart(taxi=model.taxi, month=Month(2000, 1), uri="trips", start=0, stop=len(raw), number=0)
+            raw = raw.append_column(field.name, pa.nulls(len(raw), INPUT_ARROW_TYPES[field.kind]))
+    part = SourcePartition(
+        taxi=model.taxi, month=Month(2000, 1), uri="trips", start=0, stop=len(raw), number=0
+    )
     trips = conform.conform(raw, part)
     pickup = trips["pickup_at"].dt
     months = (pickup.year * 100 + pickup.month).fillna(200_001).astype(np.int64) - 200_001
     unit = trip_id_base(model.taxi, 2000, 2) - trip_id_base(model.taxi, 2000, 1)
     trips["trip_id"] += months * unit
-    for name, value in STAND_INS.items():
+    for name, value in PLACEHOLDER_VALUES.items():
         if name not in asked:
             trips[name] = trips[name].fillna(value)
     if "dropoff_at" not in asked:
@@ -140,22 +144,22 @@ def _trips(model: Model, raw: pa.Table) -> pd.DataFrame:
     return trips
 
 
-def _reasons(
-    model: Model, features: pd.DataFrame, matrix: pd.DataFrame, most: int
+def _explain(
+    model: TrainedModel, features: pd.DataFrame, matrix: pd.DataFrame, shap_top: int
 ) -> list[list[dict[str, Any]]]:
     """Return for each trip the features that move its log-odds most, with the trip's own values (SHAP, exact for trees)."""
-    contributions = infer.contributions(matrix, model.booster)
-    names = model.encoding.names
-    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
-    seen = rates.look_up(
-        features, model.encoding.history, tuple(name for name in names if name in rates.BY_NAME)
+    contributions = infer.shap_values(matrix, model.booster)
+    names = model.encoding.feature_names
+    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]
+    seen = rates.lookup_rates(
+        features, model.encoding.history, tuple(name for name in names if name in rates.ZONE_RATES_BY_NAME)
     )
     values = features.assign(**seen)[list(names)].to_numpy(np.float64)
     return [
         [
             {
                 "feature": names[k],
-                "value": _plain(values[row, k]),
+                "value": _plain_number(values[row, k]),
                 "log_odds": float(contributions[row, k]),
             }
             for k in best
@@ -164,7 +168,7 @@ def _reasons(
     ]
 
 
-def _plain(value: float) -> float | int | None:
+def _plain_number(value: float) -> float | int | None:
     if np.isnan(value):
         return None
     return int(value) if value == int(value) else float(value)

@@ -30,13 +30,13 @@ from starlette.concurrency import run_in_threadpool
 from toytip import __version__, scoring
 from toytip.errors import ToytipError
 from toytip.schema import FIELDS
-from toytip.values import Model
+from toytip.values import TrainedModel
 
 log = logging.getLogger(__name__)
 
 # So many clients are told apart by the rate limit; the one that was quiet longest is forgotten first.
-MOST_CLIENTS = 10_000
-EXAMPLE = {
+MAX_TRACKED_CLIENTS = 10_000
+EXAMPLE_TRIP = {
     "tpep_pickup_datetime": "2023-12-01T08:15:00",
     "tpep_dropoff_datetime": "2023-12-01T08:34:00",
     "VendorID": 2, "passenger_count": 1, "trip_distance": 2.4, "PULocationID": 74, "DOLocationID": 75,
@@ -46,37 +46,37 @@ EXAMPLE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RequestLimits:
     """What one request and one client may ask for; a rate of 0 is no limit."""
 
-    trips: int = 1_000
-    bytes: int = 1_000_000
-    rate: float = 0.0
-    reasons: int = 20
+    max_trips: int = 1_000
+    max_bytes: int = 1_000_000
+    max_requests_per_second: float = 0.0
+    max_explanations: int = 20
 
 
 @dataclass
-class Buckets:
-    """A token bucket for each client: `rate` requests a second, with a burst of two seconds' worth."""
+class RateLimiter:
+    """A token bucket for each client: `requests_per_second` requests a second, with a burst of two seconds' worth."""
 
-    rate: float
-    left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    requests_per_second: float
+    buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
-    def wait(self, client: str, now: float) -> float:
+    def seconds_to_wait(self, client: str, now: float) -> float:
         """Return the seconds that a client must wait; 0 lets the request through, and counts it."""
-        if self.rate <= 0:
+        if self.requests_per_second <= 0:
             return 0.0
-        full = max(2 * self.rate, 1.0)
-        tokens, at = self.left.pop(client, (full, now))
-        tokens = min(full, tokens + (now - at) * self.rate)
+        full = max(2 * self.requests_per_second, 1.0)
+        tokens, at = self.buckets.pop(client, (full, now))
+        tokens = min(full, tokens + (now - at) * self.requests_per_second)
         through = tokens >= 1
-        self.left[client] = (tokens - through, now)
-        while len(self.left) > MOST_CLIENTS:
-            self.left.popitem(last=False)
-        return 0.0 if through else (1 - tokens) / self.rate
+        self.buckets[client] = (tokens - through, now)
+        while len(self.buckets) > MAX_TRACKED_CLIENTS:
+            self.buckets.popitem(last=False)
+        return 0.0 if through else (1 - tokens) / self.requests_per_second
 
 
-class Counters:
+class ServerMetrics:
     """The figures of one server, for Prometheus."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Counters:
         self.trips = prom.Counter(
             "toytip_trips", "Trips, by what became of them.", ["outcome"], registry=self.registry
         )
-        self.seconds = prom.Histogram(
+        self.request_seconds = prom.Histogram(
             "toytip_score_seconds", "Seconds a scoring request took.", registry=self.registry
         )
         self.reloads = prom.Counter(
@@ -100,19 +100,19 @@ class Counters:
 class Server:
     """What a server holds: the model that answers, how another is found, and the counters."""
 
-    load: Callable[[str | None], Model | None]
-    limits: Limits
-    reload_s: float
-    model: Model | None = None
-    counters: Counters = field(default_factory=Counters)
+    load_model: Callable[[str | None], TrainedModel | None]
+    limits: RequestLimits
+    reload_interval: float
+    model: TrainedModel | None = None
+    metrics: ServerMetrics = field(default_factory=ServerMetrics)
 
     def reload(self) -> None:
         """Take the model that should answer now; the one at hand stays where there is none, or it cannot be read."""
         before = self.model.version if self.model else None
         try:
-            found = self.load(before)
+            found = self.load_model(before)
         except (ToytipError, OSError) as error:
-            self.counters.reloads.labels("failed").inc()
+            self.metrics.reloads.labels("failed").inc()
             if self.model is None:
                 raise
             log.warning("the model stays %s: %s", before, error)
@@ -120,32 +120,34 @@ class Server:
         if found is not None and found.version != before:
             self.model = found
             about = {"version": found.version, "taxi": found.taxi, "threshold": repr(found.threshold)}
-            self.counters.model.info(about)
+            self.metrics.model.info(about)
             if before is not None:
-                self.counters.reloads.labels("done").inc()
+                self.metrics.reloads.labels("done").inc()
                 log.warning("model %s answers now, no longer %s", found.version, before)
 
-    async def watch(self) -> None:
+    async def reload_periodically(self) -> None:
         """Look for another model every so often."""
         while True:
-            await asyncio.sleep(self.reload_s)
+            await asyncio.sleep(self.reload_interval)
             await run_in_threadpool(self.reload)
 
 
 def make_app(
-    load: Callable[[str | None], Model | None], limits: Limits | None = None, reload_s: float = 10.0
+    load_model: Callable[[str | None], TrainedModel | None],
+    limits: RequestLimits | None = None,
+    reload_interval: float = 10.0,
 ) -> fastapi.FastAPI:
-    """Return the application. `load` gives the model that should answer, or None where it is still the one of that version.
+    """Return the application. `load_model` gives the model that should answer, or None where it is still the one of that version.
 
-    Raises what `load` raises where there is no model at the start.
+    Raises what `load_model` raises where there is no model at the start.
     """
-    server = Server(load, limits or Limits(), reload_s)
+    server = Server(load_model, limits or RequestLimits(), reload_interval)
     server.reload()
-    buckets = Buckets(server.limits.rate)
+    buckets = RateLimiter(server.limits.max_requests_per_second)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: fastapi.FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(server.watch())
+        watching = asyncio.create_task(server.reload_periodically())
         yield
         watching.cancel()
 
@@ -159,7 +161,7 @@ def make_app(
     @app.middleware("http")
     async def count(request: fastapi.Request, answer: Any) -> Any:
         told = await answer(request)
-        server.counters.requests.labels(str(told.status_code)).inc()
+        server.metrics.requests.labels(str(told.status_code)).inc()
         return told
 
     @app.get("/healthz")
@@ -171,98 +173,102 @@ def make_app(
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
         """Tell the counters, for Prometheus."""
-        return prom.generate_latest(server.counters.registry).decode()
+        return prom.generate_latest(server.metrics.registry).decode()
 
-    @app.post("/score", openapi_extra=_openapi(), response_model=None)
+    @app.post("/score", openapi_extra=_openapi_extra(), response_model=None)
     async def score(request: fastapi.Request, reasons: int = 5) -> Any:
         """Score one trip (an object) or many (a list): probability, decision, and what moved it most, in log-odds."""
         client = request.client.host if request.client else ""
-        if wait := buckets.wait(client, time.monotonic()):
+        if wait := buckets.seconds_to_wait(client, time.monotonic()):
             told = {"detail": f"too many requests; wait {wait:.1f} s"}
             return JSONResponse(told, 429, {"Retry-After": str(math.ceil(wait))})
-        with server.counters.seconds.time():
-            return await _answer(server, request, min(max(reasons, 0), server.limits.reasons))
+        with server.metrics.request_seconds.time():
+            return await _score_request(server, request, min(max(reasons, 0), server.limits.max_explanations))
 
     return app
 
 
-async def _answer(server: Server, request: fastapi.Request, reasons: int) -> JSONResponse:
+async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
     model = server.model
     assert model is not None, "there was one at the start"
     try:
-        given = _parse(await _body(request, server.limits.bytes))
+        given = _parse_trips(await _read_body(request, server.limits.max_bytes))
         trips = given if isinstance(given, list) else [given]
-        if len(trips) > server.limits.trips:
-            return _error(
-                413, f"{len(trips)} trips are more than {server.limits.trips}; send fewer at a time"
+        if len(trips) > server.limits.max_trips:
+            return _error_response(
+                413, f"{len(trips)} trips are more than {server.limits.max_trips}; send fewer at a time"
             )
-        faults = [fault for row, trip in enumerate(trips) for fault in _faults(model, trip, row)]
+        faults = [fault for row, trip in enumerate(trips) for fault in _validation_errors(model, trip, row)]
         if faults:
             return JSONResponse({"detail": faults[:100]}, 422)
-        told = await run_in_threadpool(_score, model, trips, reasons)
-    except _RefusedError as error:
-        return _error(*error.args)
+        told = await run_in_threadpool(_score_trips, model, trips, shap_top)
+    except _RejectedRequestError as error:
+        return _error_response(*error.args)
     except ToytipError as error:
-        return _error(422, str(error))
-    return _told(server, model, given, told)
+        return _error_response(422, str(error))
+    return _score_response(server, model, given, told)
 
 
-def _told(server: Server, model: Model, given: Any, told: list[dict[str, Any]]) -> JSONResponse:
-    for answer in told:
-        server.counters.trips.labels("rejected" if "error" in answer else "scored").inc()
+def _score_response(
+    server: Server, model: TrainedModel, body: Any, answers: list[dict[str, Any]]
+) -> JSONResponse:
+    for answer in answers:
+        server.metrics.trips.labels("rejected" if "error" in answer else "scored").inc()
     about = {"model_version": model.version, "threshold": model.threshold}
-    if isinstance(given, list):
-        return JSONResponse({**about, "trips": told})
-    return JSONResponse({**about, **told[0]}, 422 if "error" in told[0] else 200)
+    if isinstance(body, list):
+        return JSONResponse({**about, "trips": answers})
+    return JSONResponse({**about, **answers[0]}, 422 if "error" in answers[0] else 200)
 
 
-class _RefusedError(Exception):
+class _RejectedRequestError(Exception):
     """A request that is refused: a status, and what is wrong."""
 
 
-def _error(status: int, what: str) -> JSONResponse:
-    return JSONResponse({"detail": what}, status)
+def _error_response(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"detail": message}, status)
 
 
-async def _body(request: fastapi.Request, most: int) -> bytes:
+async def _read_body(request: fastapi.Request, max_bytes: int) -> bytes:
     """Read the body, no further than it may go."""
     content = b""
     async for chunk in request.stream():
         content += chunk
-        if len(content) > most:
-            raise _RefusedError(413, f"the request is larger than {most:,} bytes; send fewer trips at a time")
+        if len(content) > max_bytes:
+            raise _RejectedRequestError(
+                413, f"the request is larger than {max_bytes:,} bytes; send fewer trips at a time"
+            )
     return content
 
 
-def _parse(content: bytes) -> dict[str, Any] | list[dict[str, Any]]:
+def _parse_trips(content: bytes) -> dict[str, Any] | list[dict[str, Any]]:
     try:
-        given = json.loads(content, parse_constant=_no_number)
+        given = json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
-        raise _RefusedError(422, f"the body is no JSON: {error!s:.100}") from None
+        raise _RejectedRequestError(422, f"the body is no JSON: {error!s:.100}") from None
     if isinstance(given, dict) and set(given) == {"trips"}:
         given = given["trips"]
     if given == [] or not isinstance(given, dict | list):
-        raise _RefusedError(422, "send a trip, as an object, or a list of them")
+        raise _RejectedRequestError(422, "send a trip, as an object, or a list of them")
     return given
 
 
-def _no_number(text: str) -> Any:
+def _reject_constant(text: str) -> Any:
     raise ValueError(f"{text} is no number")
 
 
-def _faults(model: Model, trip: Any, row: int) -> list[dict[str, Any]]:
+def _validation_errors(model: TrainedModel, trip: Any, row: int) -> list[dict[str, Any]]:
     """Return what is wrong with a trip, field by field."""
     if not isinstance(trip, dict):
         return [{"trip": row, "field": "", "message": "a trip is an object"}]
     names = list(trip)
-    found = {f.name: name for f in FIELDS if (name := f.find(names)) is not None}
+    found = {f.name: name for f in FIELDS if (name := f.match(names)) is not None}
     faults = [
         {"trip": row, "field": name, "message": "is missing, and the model needs it"}
-        for name in scoring.needed(model)
+        for name in scoring.required_fields(model)
         if trip.get(found.get(name, "")) is None
     ]
     try:
-        TRIP.model_validate({name: trip[given] for name, given in found.items()})
+        TripModel.model_validate({name: trip[given] for name, given in found.items()})
     except ValidationError as error:
         faults += [
             {"trip": row, "field": found[str(e["loc"][0])], "message": e["msg"]} for e in error.errors()
@@ -270,8 +276,8 @@ def _faults(model: Model, trip: Any, row: int) -> list[dict[str, Any]]:
     return faults
 
 
-def _score(model: Model, trips: list[dict[str, Any]], reasons: int) -> list[dict[str, Any]]:
-    scored = scoring.score(model, scoring.to_table(trips), reasons)
+def _score_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: int) -> list[dict[str, Any]]:
+    scored = scoring.score_trips(model, scoring.trips_to_table(trips), shap_top)
     told: list[dict[str, Any]] = []
     for row, rejected in enumerate(scored.rejected):
         if rejected is not None:
@@ -282,19 +288,19 @@ def _score(model: Model, trips: list[dict[str, Any]], reasons: int) -> list[dict
             "probability": float(scored.probability[row]),
             "prediction": bool(scored.prediction[row]),
         }
-        told.append({**answer, "reasons": scored.reasons[row]} if reasons else answer)
+        told.append({**answer, "reasons": scored.explanations[row]} if shap_top else answer)
     return told
 
 
-def _text(value: Any) -> Any:
+def _require_text(value: Any) -> Any:
     if value is not None and not isinstance(value, str):
         raise ValueError("is a time of New York, as text: 2023-12-01T08:15:00")
     return value
 
 
-def _trip_model() -> type[BaseModel]:
+def _build_trip_model() -> type[BaseModel]:
     kinds: dict[str, Any] = {
-        "time": Annotated[NaiveDatetime, BeforeValidator(_text)],
+        "time": Annotated[NaiveDatetime, BeforeValidator(_require_text)],
         "code": Annotated[int, Field(ge=-(2**31), lt=2**31)],
         "amount": Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)],
     }
@@ -302,11 +308,15 @@ def _trip_model() -> type[BaseModel]:
     return create_model("Trip", __config__=ConfigDict(extra="allow"), **fields)
 
 
-TRIP = _trip_model()
+TripModel = _build_trip_model()
 
 
-def _openapi() -> dict[str, Any]:
-    trip = {**TRIP.model_json_schema(), "description": "A trip, under the TLC's names.", "example": EXAMPLE}
+def _openapi_extra() -> dict[str, Any]:
+    trip = {
+        **TripModel.model_json_schema(),
+        "description": "A trip, under the TLC's names.",
+        "example": EXAMPLE_TRIP,
+    }
     one_or_many = {"oneOf": [trip, {"type": "array", "items": trip}]}
-    content = {"application/json": {"schema": one_or_many, "example": EXAMPLE}}
+    content = {"application/json": {"schema": one_or_many, "example": EXAMPLE_TRIP}}
     return {"requestBody": {"required": True, "content": content}}

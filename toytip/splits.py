@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from toytip.errors import ConfigError
-from toytip.values import SPLITS, Month, Span, Split, parse_months
+from toytip.values import SPLITS, Month, Split, TimeRange, parse_months
 
-CARD = 1
+CARD_PAYMENT_TYPE = 1
 
 
 def plan_split(
@@ -53,14 +53,14 @@ def plan_split(
     if train_months[-1] > before or (valid_months and valid_months[-1] > test_months[0]):
         raise ConfigError("training must come before validation, and validation before the test, in time")
     return Split(
-        train=_span(train_months),
-        valid=_span(valid_months) if valid_months else None,
-        test=_span(test_months),
+        train=_time_range(train_months),
+        valid=_time_range(valid_months) if valid_months else None,
+        test=_time_range(test_months),
     )
 
 
-def _span(months: tuple[Month, ...]) -> Span:
-    return Span(months[0].start.isoformat(), months[-1].next.start.isoformat())
+def _time_range(months: tuple[Month, ...]) -> TimeRange:
+    return TimeRange(months[0].start.isoformat(), months[-1].next.start.isoformat())
 
 
 def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
@@ -69,34 +69,34 @@ def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
     first, second = (start + dt.timedelta(days=round(days * share)) for share in (0.6, 0.8))
     a, b, c, d = (moment.isoformat() for moment in (start, first, second, stop))
     if with_valid:
-        return Split(train=Span(a, b), valid=Span(b, c), test=Span(c, d))
-    return Split(train=Span(a, c), valid=None, test=Span(c, d))
+        return Split(train=TimeRange(a, b), valid=TimeRange(b, c), test=TimeRange(c, d))
+    return Split(train=TimeRange(a, c), valid=None, test=TimeRange(c, d))
 
 
-def number(features: pd.DataFrame, split: Split, population: str) -> npt.NDArray[np.int8]:
+def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
     """Return the split of every trip, as its place in SPLITS."""
     pickup = features["pickup_at"].to_numpy()
     found = np.full(len(features), SPLITS.index("other"), np.int8)
-    for name, span in split.spans().items():
+    for name, span in split.time_ranges().items():
         inside = (pickup >= np.datetime64(span.start)) & (pickup < np.datetime64(span.stop))
         found[inside] = SPLITS.index(name)
-    if population == "card":
-        found[features["payment_type"].to_numpy() != CARD] = SPLITS.index("other")
+    if segment == "card":
+        found[features["payment_type"].to_numpy() != CARD_PAYMENT_TYPE] = SPLITS.index("other")
     return found
 
 
-def of(features: pd.DataFrame, split: Split, population: str, name: str) -> npt.NDArray[np.bool_]:
+def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> npt.NDArray[np.bool_]:
     """Tell of every trip whether it is in a split."""
-    return np.equal(number(features, split, population), SPLITS.index(name))
+    return np.equal(split_codes(features, split, segment), SPLITS.index(name))
 
 
-def assign(features: pd.DataFrame, split: Split, population: str) -> pd.Series:
+def split_names(features: pd.DataFrame, split: Split, segment: str) -> pd.Series:
     """Return the split of every trip (str): train, valid or test; other outside of them or of the population."""
-    codes = pa.DictionaryArray.from_arrays(pa.array(number(features, split, population)), pa.array(SPLITS))
+    codes = pa.DictionaryArray.from_arrays(pa.array(split_codes(features, split, segment)), pa.array(SPLITS))
     names = codes.cast(pa.large_string())
     return pd.Series(names, index=features.index, dtype="str", name="split")
 
 
-def overlaps(month: Month, span: Span) -> bool:
+def overlaps(month: Month, time_range: TimeRange) -> bool:
     """Tell whether a month has trips in a span."""
-    return month.start.isoformat() < span.stop and span.start < month.next.start.isoformat()
+    return month.start.isoformat() < time_range.stop and time_range.start < month.next.start.isoformat()

@@ -18,42 +18,50 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from toytip import listing
-from toytip.claim import STAGING, claim, dead, forget
-from toytip.config import Settings, mask
+from toytip.claim import STAGING_FOLDER, expired_versions, lock_version, remove_lock
+from toytip.config import Settings, mask_credentials
 from toytip.errors import ClusterError, StoreError
-from toytip.listing import Damaged
-from toytip.manifest import Manifest, check_table, check_version, digest, part_reader
-from toytip.place import Disk, Place
-from toytip.reach import access_of, place_of, saying
-from toytip.s3 import Bucket
+from toytip.listing import UnreadableManifest
+from toytip.manifest import Manifest, data_file_adapter, digest, validate_table_name, validate_version
+from toytip.place import FileIO, LocalFileIO
+from toytip.reach import as_store_error, open_file_io, resolve_storage_options
+from toytip.s3 import S3FileIO
 from toytip.schema import Table
-from toytip.values import Access, PartRecord
+from toytip.values import DataFile, StorageOptions
 
-__all__ = ["Damaged", "Found", "Manifest", "Store", "digest", "new_version", "store_of"]
+__all__ = [
+    "ExistingDataFile",
+    "Manifest",
+    "Store",
+    "UnreadableManifest",
+    "digest",
+    "new_version_id",
+    "store_from_settings",
+]
 
-MANIFESTS = "_versions"
-REPORTS = "_reports"
-REGISTERED = "_registered"
-NOTES = "notes"
+MANIFESTS_FOLDER = "_versions"
+REPORTS_FOLDER = "_reports"
+PINNED_FOLDER = "_registered"
+NOTES_FOLDER = "notes"
 
 
-def new_version() -> str:
+def new_version_id() -> str:
     """Return a fresh version id; ids sort by time, as `v20261124T101500Z-3f9c2a`."""
     now = dt.datetime.now(dt.UTC)
     return f"v{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def store_of(settings: Settings) -> Store:
+def store_from_settings(settings: Settings) -> Store:
     """Return the store that the settings name."""
-    return Store(settings.store, settings.env, access_of(settings.store, settings.endpoint))
+    return Store(settings.store, settings.env, resolve_storage_options(settings.store, settings.endpoint))
 
 
-class Found(NamedTuple):
+class ExistingDataFile(NamedTuple):
     """A part that some run has made: its record, the run's version, and the file."""
 
-    record: PartRecord
+    record: DataFile
     version: str
-    name: str
+    file_name: str
 
 
 @dataclass(frozen=True)
@@ -62,197 +70,206 @@ class Store:
 
     root: str
     env: str
-    access: Access = field(default_factory=Access)
+    storage_options: StorageOptions = field(default_factory=StorageOptions)
 
     @functools.cached_property
-    def place(self) -> Place:
+    def file_io(self) -> FileIO:
         """Where the bytes are."""
-        return place_of(self.root, self.access)
+        return open_file_io(self.root, self.storage_options)
 
     @property
-    def shown(self) -> str:
+    def display_uri(self) -> str:
         """The store's address, for people."""
-        return mask(self.path())
+        return mask_credentials(self.uri())
 
-    def path(self, *names: str) -> str:
+    def uri(self, *names: str) -> str:
         """Return the URI or path of something in the store."""
         return "/".join((self.root.rstrip("/"), self.env, *names))
 
-    def version_path(self, table: str, version: str) -> str:
+    def version_uri(self, table: str, version: str) -> str:
         """Return where a version's files lie."""
-        return self.path(table, f"version={version}")
+        return self.uri(table, f"version={version}")
 
-    def manifest_path(self, table: str, version: str) -> str:
+    def manifest_uri(self, table: str, version: str) -> str:
         """Return where a version's manifest lies."""
-        return self.path(MANIFESTS, table, f"{version}.json")
+        return self.uri(MANIFESTS_FOLDER, table, f"{version}.json")
 
-    def _manifest(self, table: str, version: str) -> str:
-        return f"{self.env}/{MANIFESTS}/{check_table(table)}/{check_version(version)}.json"
+    def _manifest_name(self, table: str, version: str) -> str:
+        return f"{self.env}/{MANIFESTS_FOLDER}/{validate_table_name(table)}/{validate_version(version)}.json"
 
-    def _folder(self, table: str, version: str) -> str:
+    def _version_dir(self, table: str, version: str) -> str:
         """Return where a version's files are to be found once it is published."""
-        return f"{self.env}/{check_table(table)}/version={check_version(version)}"
+        return f"{self.env}/{validate_table_name(table)}/version={validate_version(version)}"
 
-    def _making(self, table: str, version: str) -> str:
+    def _staging_dir(self, table: str, version: str) -> str:
         """Return where a version's files are put while it is made: in their place where nothing renames."""
-        if not self.place.renames:
-            return self._folder(table, version)
-        return f"{self.env}/{STAGING}/{check_version(version)}/{check_table(table)}"
+        if not self.file_io.supports_rename:
+            return self._version_dir(table, version)
+        return f"{self.env}/{STAGING_FOLDER}/{validate_version(version)}/{validate_table_name(table)}"
 
     # making a version
 
     @contextlib.contextmanager
-    def making(self, version: str) -> Iterator[None]:
+    def write_version(self, version: str) -> Iterator[None]:
         """Hold a version while it is made.
 
         What is unpublished at the end is removed, except after a failure of the store or the cluster: then the
         parts that are whole stay, out of sight, for the next run to take up. Raises StoreError where the store
         cannot be written, or another run holds the version.
         """
-        self.refuse_unsigned()
+        self.require_credentials()
         with contextlib.ExitStack() as stack:
-            with saying(f"the store {self.shown} cannot be written"):
-                held = stack.enter_context(claim(self.place, self.env, check_version(version)))
-                for other in dead(self.place, self.env):
-                    self._take_back(other)
-                self._take_back(version)
+            with as_store_error(f"the store {self.display_uri} cannot be written"):
+                held = stack.enter_context(lock_version(self.file_io, self.env, validate_version(version)))
+                for other in expired_versions(self.file_io, self.env):
+                    self._restage(other)
+                self._restage(version)
             try:
                 yield
             except (StoreError, ClusterError):
                 with contextlib.suppress(OSError):
-                    held.left = bool(self.place.files(f"{self.env}/{STAGING}/{version}/{NOTES}"))
-                    if not held.left:
+                    held.keep = bool(
+                        self.file_io.list_files(f"{self.env}/{STAGING_FOLDER}/{version}/{NOTES_FOLDER}")
+                    )
+                    if not held.keep:
                         self.discard(version)
                 raise
             except BaseException:
                 with contextlib.suppress(OSError):
                     self.discard(version)
                 raise
-            with saying(f"cannot tidy up in {self.shown}"):
+            with as_store_error(f"cannot tidy up in {self.display_uri}"):
                 self.discard(version)
 
-    def _take_back(self, version: str) -> None:
+    def _restage(self, version: str) -> None:
         """Stage again what a killed run had moved in but not published."""
-        if isinstance(self.place, Disk):
-            for folder in self.place.path(self.env).glob(f"*/version={version}"):
+        if isinstance(self.file_io, LocalFileIO):
+            for folder in self.file_io.path(self.env).glob(f"*/version={version}"):
                 table = folder.parent.name
-                if not self.place.exists(self._manifest(table, version)):
-                    for name in self.place.files(self._folder(table, version)):
-                        piece = name.removeprefix(self._folder(table, version))
-                        self.place.move(name, self._making(table, version) + piece)
+                if not self.file_io.exists(self._manifest_name(table, version)):
+                    for name in self.file_io.list_files(self._version_dir(table, version)):
+                        piece = name.removeprefix(self._version_dir(table, version))
+                        self.file_io.move(name, self._staging_dir(table, version) + piece)
                     shutil.rmtree(folder, ignore_errors=True)
 
-    def abandoned(self) -> list[str]:
+    def incomplete_versions(self) -> list[str]:
         """Return the versions that dead runs left unfinished."""
-        with saying(f"the store {self.shown} cannot be read"):
-            return dead(self.place, self.env)
+        with as_store_error(f"the store {self.display_uri} cannot be read"):
+            return expired_versions(self.file_io, self.env)
 
     def discard(self, version: str) -> None:
         """Remove all of a version that is not published."""
-        staged = f"{self.env}/{STAGING}/{check_version(version)}"
-        noted = self.place.files(staged)
+        staged = f"{self.env}/{STAGING_FOLDER}/{validate_version(version)}"
+        noted = self.file_io.list_files(staged)
         tables = {
-            name.removeprefix(f"{staged}/{NOTES}/").partition("/")[0]
+            name.removeprefix(f"{staged}/{NOTES_FOLDER}/").partition("/")[0]
             for name in noted
-            if f"/{NOTES}/" in name
+            if f"/{NOTES_FOLDER}/" in name
         }
-        if isinstance(self.place, Bucket):
+        if isinstance(self.file_io, S3FileIO):
             for table in tables:
-                folder = self._folder(table, version)
-                self.place.abort_uploads(folder)
-                if not self.place.exists(self._manifest(table, version)):
-                    self.place.remove(self.place.files(folder))
-        self.place.remove(noted)
+                folder = self._version_dir(table, version)
+                self.file_io.abort_uploads(folder)
+                if not self.file_io.exists(self._manifest_name(table, version)):
+                    self.file_io.remove(self.file_io.list_files(folder))
+        self.file_io.remove(noted)
 
-    def sweep(self, version: str) -> None:
+    def purge(self, version: str) -> None:
         """Remove all that a dead run left."""
-        with saying(f"cannot tidy up in {self.shown}"):
+        with as_store_error(f"cannot tidy up in {self.display_uri}"):
             self.discard(version)
-            forget(self.place, self.env, version)
+            remove_lock(self.file_io, self.env, version)
 
-    def refuse_unsigned(self) -> None:
+    def require_credentials(self) -> None:
         """Raise StoreError where writing needs credentials, and there are none."""
-        if isinstance(self.place, Bucket) and self.access.anonymous:
+        if isinstance(self.file_io, S3FileIO) and self.storage_options.anonymous:
             raise StoreError(
-                f"writing to {self.shown} needs credentials: set AWS_ACCESS_KEY_ID and "
+                f"writing to {self.display_uri} needs credentials: set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, here or in .env, or AWS_PROFILE"
             )
 
-    def refuse_unwritable(self) -> None:
+    def require_writable(self) -> None:
         """Raise StoreError where nothing can be written: better before the work than after it."""
-        self.refuse_unsigned()
-        name = f"{self.env}/{REPORTS}/{new_version()}.probe"
-        with saying(f"the store {self.shown} cannot be written"):
-            self.place.write(name, b"")
-            self.place.remove([name])
+        self.require_credentials()
+        name = f"{self.env}/{REPORTS_FOLDER}/{new_version_id()}.probe"
+        with as_store_error(f"the store {self.display_uri} cannot be written"):
+            self.file_io.write(name, b"")
+            self.file_io.remove([name])
 
-    def refuse_published(self, version: str, tables: tuple[str, ...]) -> None:
+    def require_unpublished(self, version: str, tables: tuple[str, ...]) -> None:
         """Raise StoreError where a version is published already: it is never changed."""
         for table in tables:
-            if self.published(table, version) is not None:
+            if self.get_manifest(table, version) is not None:
                 raise StoreError(
-                    f"version {version} of {table} is already published in {self.shown}; "
+                    f"version {version} of {table} is already published in {self.display_uri}; "
                     "leave out --version for a new one"
                 )
 
-    def write(self, table: Table, version: str, record: PartRecord, frame: pd.DataFrame) -> PartRecord:
+    def write_data_file(self, table: Table, version: str, record: DataFile, frame: pd.DataFrame) -> DataFile:
         """Write a part; its name follows from its key, so that a retried task overwrites itself.
 
         `record` says what is known of it beforehand. Its note, written after it, says that it is whole.
         """
         buffer = io.BytesIO()
-        pq.write_table(table.to_arrow(frame), buffer, **table.encodings)
-        put = self.put(table.name, version, record.key.path, buffer.getvalue())
+        pq.write_table(table.to_arrow(frame), buffer, **table.parquet_options)
+        put = self.write_file(table.name, version, record.key.path, buffer.getvalue())
         record = replace(record, rows=len(frame), bytes=put.bytes, checksum=put.checksum)
-        return self._note(table.name, version, record)
+        return self._write_note(table.name, version, record)
 
-    def _note(self, table: str, version: str, record: PartRecord) -> PartRecord:
+    def _write_note(self, table: str, version: str, record: DataFile) -> DataFile:
         name = f"{record.key.month}-{record.key.number:05d}.json"
         content = json.dumps(asdict(record)).encode()
-        with saying(f"cannot write to the store {self.shown}"):
-            self.place.write(f"{self.env}/{STAGING}/{version}/{NOTES}/{table}/{name}", content)
+        with as_store_error(f"cannot write to the store {self.display_uri}"):
+            self.file_io.write(
+                f"{self.env}/{STAGING_FOLDER}/{version}/{NOTES_FOLDER}/{table}/{name}", content
+            )
         return record
 
-    def put(self, table: str, version: str, name: str, content: bytes) -> PartRecord:
+    def write_file(self, table: str, version: str, name: str, content: bytes) -> DataFile:
         """Write one file of a version that is not yet published, as an artifact's."""
-        with saying(f"cannot write to the store {self.shown}"):
-            self.place.write(f"{self._making(table, version)}/{name}", content)
-        return PartRecord(path=name, rows=0, bytes=len(content), checksum=_checksum(content))
+        with as_store_error(f"cannot write to the store {self.display_uri}"):
+            self.file_io.write(f"{self._staging_dir(table, version)}/{name}", content)
+        return DataFile(path=name, rows=0, bytes=len(content), checksum=_checksum(content))
 
-    def adopt(self, table: str, version: str, found: Found) -> bool:
+    def reuse_data_file(self, table: str, version: str, existing: ExistingDataFile) -> bool:
         """Take a part that another run has made: linked on a disk, copied by the server in an object store.
 
         False where it is no longer there, or no longer what its record says.
         """
-        record = found.record
-        target = f"{self._making(table, version)}/{record.path}"
+        record = existing.record
+        target = f"{self._staging_dir(table, version)}/{record.path}"
         try:
-            with saying(f"cannot write to the store {self.shown}", but=FileNotFoundError):
-                if isinstance(self.place, Disk) and _checksum(self.place.read(found.name)) != record.checksum:
+            with as_store_error(
+                f"cannot write to the store {self.display_uri}", passed_through=FileNotFoundError
+            ):
+                if (
+                    isinstance(self.file_io, LocalFileIO)
+                    and _checksum(self.file_io.read(existing.file_name)) != record.checksum
+                ):
                     return False
-                if found.name != target:
-                    self.place.copy(found.name, target)
+                if existing.file_name != target:
+                    self.file_io.copy(existing.file_name, target)
         except FileNotFoundError:
             return False
-        self._note(table, version, record)
+        self._write_note(table, version, record)
         return True
 
-    def made(self, table: str) -> dict[str, Found]:
+    def find_data_files(self, table: str) -> dict[str, ExistingDataFile]:
         """Return every part of a table that is there, by its identity: published, or whole in an unfinished run."""
         found = {}
-        with saying(f"the store {self.shown} cannot be read"):
-            staged = self.place.files(f"{self.env}/{STAGING}")
+        with as_store_error(f"the store {self.display_uri} cannot be read"):
+            staged = self.file_io.list_files(f"{self.env}/{STAGING_FOLDER}")
             for name in staged:
                 version, kind, of, *_ = [*name.split("/")[2:], "", "", ""]
-                if kind == NOTES and of == table:
+                if kind == NOTES_FOLDER and of == table:
                     with contextlib.suppress(ValueError, FileNotFoundError):
-                        record = part_reader().validate_json(self.place.read(name))
-                        part = f"{self._making(table, version)}/{record.path}"
-                        found[record.identity] = Found(record, version, part)
-        for manifest in self.versions(table):
-            folder = self._folder(table, manifest.version)
+                        record = data_file_adapter().validate_json(self.file_io.read(name))
+                        part = f"{self._staging_dir(table, version)}/{record.path}"
+                        found[record.identity] = ExistingDataFile(record, version, part)
+        for manifest in self.list_manifests(table):
+            folder = self._version_dir(table, manifest.version)
             for record in manifest.parts:
-                found[record.identity] = Found(record, manifest.version, f"{folder}/{record.path}")
+                found[record.identity] = ExistingDataFile(record, manifest.version, f"{folder}/{record.path}")
         return found
 
     def publish(self, manifest: Manifest) -> Manifest:
@@ -261,88 +278,90 @@ class Store:
         Raises StoreError where the version is published already.
         """
         table, version = manifest.table, manifest.version
-        self.refuse_published(version, (table,))
-        making, folder = self._making(table, version), self._folder(table, version)
-        with saying(f"cannot publish {table} {version} in {self.shown}"):
+        self.require_unpublished(version, (table,))
+        making, folder = self._staging_dir(table, version), self._version_dir(table, version)
+        with as_store_error(f"cannot publish {table} {version} in {self.display_uri}"):
             wanted = {f"{making}/{part.path}" for part in manifest.parts}
-            self.place.remove(name for name in self.place.files(making) if name not in wanted)
-            if isinstance(self.place, Disk):
-                self.place.move(making, folder)
+            self.file_io.remove(name for name in self.file_io.list_files(making) if name not in wanted)
+            if isinstance(self.file_io, LocalFileIO):
+                self.file_io.move(making, folder)
             try:
-                self.place.create(self._manifest(table, version), manifest.to_json())
+                self.file_io.create(self._manifest_name(table, version), manifest.to_json())
             except FileExistsError:
                 raise StoreError(f"version {version} of {table} has been published by another run") from None
         return manifest
 
     # reading versions
 
-    def published(self, table: str, version: str) -> Manifest | None:
+    def get_manifest(self, table: str, version: str) -> Manifest | None:
         """Return a version's manifest; None where there is none."""
-        name = self._manifest(table, version)
-        with saying(f"the store {self.shown} cannot be read", but=FileNotFoundError):
+        name = self._manifest_name(table, version)
+        with as_store_error(f"the store {self.display_uri} cannot be read", passed_through=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
-                return listing.read(self.place, self.root, name)
+                return listing.read_manifest(self.file_io, self.root, name)
             return None
 
-    def versions(self, table: str | None = None) -> list[Manifest]:
+    def list_manifests(self, table: str | None = None) -> list[Manifest]:
         """Return the published versions, by table and time. Raises StoreError where a manifest cannot be read."""
-        whole, damaged = self.listed(table)
+        whole, damaged = self.scan_manifests(table)
         for each in damaged:
             raise each.error
         return whole
 
-    def listed(self, table: str | None = None) -> tuple[list[Manifest], list[Damaged]]:
+    def scan_manifests(self, table: str | None = None) -> tuple[list[Manifest], list[UnreadableManifest]]:
         """Return the published versions, by table and time, and apart from them those whose manifests cannot be read."""
-        folder = f"{self.env}/{MANIFESTS}" + (f"/{check_table(table)}" if table else "")
-        with saying(f"the store {self.shown} cannot be read"):
-            return listing.listed(self.place, self.root, folder)
+        folder = f"{self.env}/{MANIFESTS_FOLDER}" + (f"/{validate_table_name(table)}" if table else "")
+        with as_store_error(f"the store {self.display_uri} cannot be read"):
+            return listing.scan_manifests(self.file_io, self.root, folder)
 
-    def newest(self, table: str) -> Manifest | None:
+    def newest_manifest(self, table: str) -> Manifest | None:
         """Return the last version of a table that was published; None where there is none."""
-        there = self.versions(table)
+        there = self.list_manifests(table)
         return there[-1] if there else None
 
-    def read(self, table: Table, version: str, record: PartRecord, *, making: bool = False) -> pd.DataFrame:
+    def read_data_file(
+        self, table: Table, version: str, record: DataFile, *, staged: bool = False
+    ) -> pd.DataFrame:
         """Read a part of a published version, or of one that is being made; only the columns of `table`."""
-        content = io.BytesIO(self.get(table.name, version, record, making=making))
+        content = io.BytesIO(self.read_file(table.name, version, record, staged=staged))
         return table.from_arrow(pq.ParquetFile(content).read(columns=table.names, use_threads=False))
 
-    def get(self, table: str, version: str, record: PartRecord, *, making: bool = False) -> bytes:
+    def read_file(self, table: str, version: str, record: DataFile, *, staged: bool = False) -> bytes:
         """Read one file of a version. Raises StoreError where it is gone or has changed."""
-        folder = self._making(table, version) if making else self._folder(table, version)
-        with saying(f"{table} {version} in {self.shown} lacks a file"):
-            content = self.place.read(f"{folder}/{record.path}")
+        folder = self._staging_dir(table, version) if staged else self._version_dir(table, version)
+        with as_store_error(f"{table} {version} in {self.display_uri} lacks a file"):
+            content = self.file_io.read(f"{folder}/{record.path}")
         if _checksum(content) != record.checksum:
             raise StoreError(
-                f"{self.version_path(table, version)}/{record.path} is not what was published; "
+                f"{self.version_uri(table, version)}/{record.path} is not what was published; "
                 f"see `toytip verify {version}`, or make the version anew"
             )
         return content
 
-    def mark_registered(self, version: str, where: str) -> None:
+    def pin_version(self, version: str, registry: str) -> None:
         """Keep that a registry has the model of a version, wherever that registry is: `toytip gc` goes by it."""
-        with saying(f"cannot write to the store {self.shown}"):
-            content = json.dumps({"registry": where}).encode()
-            self.place.write(f"{self.env}/{REGISTERED}/{check_version(version)}.json", content)
+        with as_store_error(f"cannot write to the store {self.display_uri}"):
+            content = json.dumps({"registry": registry}).encode()
+            self.file_io.write(f"{self.env}/{PINNED_FOLDER}/{validate_version(version)}.json", content)
 
-    def registered(self) -> set[str]:
+    def pinned_versions(self) -> set[str]:
         """Return the versions whose models a registry has."""
-        with saying(f"the store {self.shown} cannot be read"):
-            files = self.place.files(f"{self.env}/{REGISTERED}")
+        with as_store_error(f"the store {self.display_uri} cannot be read"):
+            files = self.file_io.list_files(f"{self.env}/{PINNED_FOLDER}")
         return {name.rpartition("/")[2].removesuffix(".json") for name in files}
 
-    def report(self, version: str) -> str | None:
+    def report_uri(self, version: str) -> str | None:
         """Return where the report of a version is; None where it has none."""
-        name = f"{check_version(version)}.html"
-        with saying(f"the store {self.shown} cannot be read"):
-            there = self.place.exists(f"{self.env}/{REPORTS}/{name}")
-        return self.path(REPORTS, name) if there else None
+        name = f"{validate_version(version)}.html"
+        with as_store_error(f"the store {self.display_uri} cannot be read"):
+            there = self.file_io.exists(f"{self.env}/{REPORTS_FOLDER}/{name}")
+        return self.uri(REPORTS_FOLDER, name) if there else None
 
     def save_report(self, name: str, content: bytes) -> str:
         """Keep a report of a run beside the tables; return where."""
-        with saying(f"cannot write to the store {self.shown}"):
-            self.place.write(f"{self.env}/{REPORTS}/{name}", content)
-        return self.path(REPORTS, name)
+        with as_store_error(f"cannot write to the store {self.display_uri}"):
+            self.file_io.write(f"{self.env}/{REPORTS_FOLDER}/{name}", content)
+        return self.uri(REPORTS_FOLDER, name)
 
 
 def _checksum(content: bytes) -> str:

@@ -17,22 +17,22 @@ import pyarrow as pa
 
 from toytip.values import Month, parse_months
 
-YEAR = parse_months("2020-01:2020-12")
-ZONES = 263
+SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
+CITY_ZONES = 263
 AIRPORTS = (132, 138)  # JFK (a flat fare) and LaGuardia
 JFK_FARE = 52.0
-CONGESTION = 2.5
+CONGESTION_SURCHARGE = 2.5
 
 # By calendar month, January first: trips against the yearly mean, and how far the year has drifted (0 to 1).
-VOLUME = np.array([1.42, 1.40, 1.00, 0.55, 0.60, 0.75, 0.85, 0.95, 1.05, 1.15, 1.13, 1.15])
-DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 0.35, 0.3])
+MONTHLY_VOLUME = np.array([1.42, 1.40, 1.00, 0.55, 0.60, 0.75, 0.85, 0.95, 1.05, 1.15, 1.13, 1.15])
+MONTHLY_DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 0.35, 0.3])
 # Pickups by hour of the day, in any unit: from the rhythm of a working city.
-HOURS = np.array(
+HOURLY_PICKUPS = np.array(
     [27, 19, 13, 9, 8, 10, 22, 38, 47, 46, 45, 48, 51, 52, 54, 53, 49, 56, 64, 63, 56, 55, 51, 41.0]
 )
 
 # Share of a month's rows that each cleaning reason must reject: about what real months hold, and a little of all.
-DIRT = {
+INVALID_ROW_SHARES = {
     "missing_value": 0.0005,
     "out_of_month": 0.0004,
     "non_positive_fare": 0.005,
@@ -41,67 +41,69 @@ DIRT = {
     "overlong_trip": 0.0003,
     "implausible_distance": 0.0006,
 }
-DISPATCH = 0.02  # trips without passenger count, rate and payment type: real trips, to be kept
+DISPATCHED_SHARE = 0.02  # trips without passenger count, rate and payment type: real trips, to be kept
 
-Plant = Literal["distance", "card", "skill"]
-KILOMETRES = 1.609344
-TO_CASH = 0.3
+DriftKind = Literal["distance", "card", "skill"]
+KILOMETERS_PER_MILE = 1.609344
+CARD_TO_CASH_SHARE = 0.3
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
+Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Synth:
+class SyntheticSpec:
     """The recipe: trips a month, on average over the year, the seed, and whether the year drifts.
 
-    `plant` is a drift of one kind, for monitoring to find: `distance`, which the meter tells in kilometres; `card`, of which
+    `injected_drift` is a drift of one kind, for monitoring to find: `distance`, which the meter tells in kilometres; `card`, of which
     three in ten become cash; `skill`: who tips is drawn anew among the trips paid by card, as many as before.
     """
 
-    rows: int = 100_000
+    rows_per_month: int = 100_000
     seed: int = 2020
     drift: bool = True
-    plant: Plant | None = None
+    injected_drift: DriftKind | None = None
 
 
-def file_name(month: Month) -> str:
+def month_file_name(month: Month) -> str:
     """Return the TLC's name for the month.
 
-    >>> file_name(Month(2020, 1))
+    >>> month_file_name(Month(2020, 1))
     'yellow_tripdata_2020-01.parquet'
     """
     return f"yellow_tripdata_{month}.parquet"
 
 
-def month_rows(month: Month, rows: int) -> int:
-    """Return the rows of a month's file when the year's mean is `rows`."""
-    return max(1, round(rows * float(VOLUME[month.month - 1] / VOLUME.mean())))
+def month_rows(month: Month, rows_per_month: int) -> int:
+    """Return the rows of a month's file when the year's mean is `rows_per_month`."""
+    return max(1, round(rows_per_month * float(MONTHLY_VOLUME[month.month - 1] / MONTHLY_VOLUME.mean())))
 
 
-def dirt(month: Month, rows: int) -> dict[str, int]:
+def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
     """Return how many rows of the month's file each cleaning reason must reject, exactly."""
-    total = month_rows(month, rows)
-    return {reason: round(total * share) or int(total >= 1_000) for reason, share in DIRT.items()}
+    total = month_rows(month, rows_per_month)
+    return {
+        reason: round(total * share) or int(total >= 1_000) for reason, share in INVALID_ROW_SHARES.items()
+    }
 
 
-def generate(month: Month, recipe: Synth) -> pa.Table:
+def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
     """Return the month's raw file, under the TLC's names and types; the same for the same month and recipe."""
-    rng = np.random.default_rng([recipe.seed, month.year, month.month])
-    rows = month_rows(month, recipe.rows)
-    trips = _trips(rng, month, rows, float(DRIFT[month.month - 1]) if recipe.drift else 0.0)
-    _plant(np.random.default_rng([recipe.seed, month.year, month.month, 1]), trips, recipe.plant)
-    _soil(rng, trips, month, dirt(month, recipe.rows))
-    return pa.table({name: _column(name, values, rows) for name, values in trips.items()})
+    rng = np.random.default_rng([spec.seed, month.year, month.month])
+    rows = month_rows(month, spec.rows_per_month)
+    trips = _draw_trips(rng, month, rows, float(MONTHLY_DRIFT[month.month - 1]) if spec.drift else 0.0)
+    _inject_drift(np.random.default_rng([spec.seed, month.year, month.month, 1]), trips, spec.injected_drift)
+    _add_invalid_rows(rng, trips, month, invalid_rows(month, spec.rows_per_month))
+    return pa.table({name: _arrow_column(name, values, rows) for name, values in trips.items()})
 
 
-def _city() -> tuple[Floats, Floats, Floats]:
+def _city_map() -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return where each zone lies (miles east and north of the centre) and how many trips begin there.
 
     The map is the same for every seed: a spiral, dense in the middle, with the airports far out.
     """
-    number = np.arange(ZONES)
-    radius = 10 * (number * 101 % ZONES / ZONES) ** 1.3
+    number = np.arange(CITY_ZONES)
+    radius = 10 * (number * 101 % CITY_ZONES / CITY_ZONES) ** 1.3
     angle = number * 2.399963  # the golden angle: even in all directions
     east, north = radius * np.cos(angle), radius * np.sin(angle)
     weight = np.exp(-radius / 2.2) + 0.004
@@ -110,14 +112,14 @@ def _city() -> tuple[Floats, Floats, Floats]:
     return east, north, weight
 
 
-def _trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
-    east, north, weight = _city()
+def _draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
+    east, north, weight = _city_map()
     radius = np.hypot(east, north)
     weight = weight * (1 + drift * 0.25 * radius)
     nearby = rng.random(rows) < 0.15
-    start = rng.choice(ZONES, rows, p=weight / weight.sum())
-    end = np.where(nearby, start, rng.choice(ZONES, rows, p=weight / weight.sum()))
-    pickup, hour, weekend = _pickups(rng, month, rows)
+    start = rng.choice(CITY_ZONES, rows, p=weight / weight.sum())
+    end = np.where(nearby, start, rng.choice(CITY_ZONES, rows, p=weight / weight.sum()))
+    pickup, hour, weekend = _draw_pickups(rng, month, rows)
 
     street = np.abs(east[start] - east[end]) + np.abs(north[start] - north[end])
     distance = np.round((street + rng.gamma(2, 0.35, rows)) * rng.lognormal(0, 0.12, rows) + 0.01, 2)
@@ -138,15 +140,15 @@ def _trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> d
     core = (radius[start] < 4) | (radius[end] < 4)
     airport = np.isin(start + 1, AIRPORTS) | np.isin(end + 1, AIRPORTS)
     tolls = np.where(airport & (rng.random(rows) < 0.55), 6.12, 0.0)
-    congestion = np.where(core, CONGESTION, 0.0)
+    congestion = np.where(core, CONGESTION_SURCHARGE, 0.0)
     passengers = rng.choice([1, 2, 3, 4, 5, 6], rows, p=[0.72, 0.15, 0.05, 0.02, 0.035, 0.025]).astype(float)
 
     wealth = (
-        np.cos(np.arange(ZONES) * 1.7) * 0.5 - 0.12 * radius
+        np.cos(np.arange(CITY_ZONES) * 1.7) * 0.5 - 0.12 * radius
     )  # some zones pay by card and tip, some do not
     liking = 1.15 + 0.9 * wealth[start] + 0.012 * fare - 0.25 * weekend - 0.95 * drift + 0.3 * night
-    payment = np.where(_coin(rng, liking), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015]))
-    dispatch = rng.random(rows) < DISPATCH * (1 + drift)
+    payment = np.where(_draw_yes(rng, liking), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015]))
+    dispatch = rng.random(rows) < DISPATCHED_SHARE * (1 + drift)
     payment = np.where(dispatch, 0, payment)
     due = fare + extra + tolls + congestion + 0.8
     generous = (
@@ -157,7 +159,7 @@ def _trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> d
         + 0.3 * rush
         + 0.2 * (passengers == 1)
     )
-    tip = np.where(payment == 1, _tips(rng, generous, due, fare), 0.0)
+    tip = np.where(payment == 1, _draw_tips(rng, generous, due, fare), 0.0)
 
     return {
         "VendorID": rng.choice([1, 2], rows, p=[0.33, 0.67]),
@@ -182,14 +184,16 @@ def _trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> d
     }
 
 
-def _pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[Any, Ints, npt.NDArray[np.bool_]]:
+def _draw_pickups(
+    rng: np.random.Generator, month: Month, rows: int
+) -> tuple[Any, Int64Array, npt.NDArray[np.bool_]]:
     """Return pickup times inside the month, with their hour and whether it is a weekend."""
     first = np.datetime64(month.start, "D")
     days = int((np.datetime64(month.next.start, "D") - first).astype(int))
     day = rng.integers(0, days, rows)
     weekend = (first + day).astype(np.int64) % 7 >= 2  # 1970-01-01 was a Thursday
     weekend &= (first + day).astype(np.int64) % 7 <= 3
-    hour = rng.choice(24, rows, p=HOURS / HOURS.sum())
+    hour = rng.choice(24, rows, p=HOURLY_PICKUPS / HOURLY_PICKUPS.sum())
     hour = np.where(weekend & (rng.random(rows) < 0.3), (hour + 5) % 24, hour)
     pickup = (first + day).astype("datetime64[us]") + (hour * 3600 + rng.integers(0, 3600, rows)).astype(
         "timedelta64[s]"
@@ -197,36 +201,40 @@ def _pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[Any, In
     return pickup, hour, weekend
 
 
-def _coin(rng: np.random.Generator, logit: Floats) -> npt.NDArray[np.bool_]:
+def _draw_yes(rng: np.random.Generator, logit: Float64Array) -> npt.NDArray[np.bool_]:
     return np.asarray(rng.random(len(logit)) < 1 / (1 + np.exp(-logit)))
 
 
-def _tips(rng: np.random.Generator, generous: Floats, due: Floats, fare: Floats) -> Floats:
+def _draw_tips(
+    rng: np.random.Generator, generous: Float64Array, due: Float64Array, fare: Float64Array
+) -> Float64Array:
     """Return tips by card: a button (20, 25 or 30 % of all that is due), whole dollars, or nothing."""
     rows = len(due)
     button = np.round(due * rng.choice([0.2, 0.25, 0.3], rows, p=[0.72, 0.2, 0.08]), 2)
     dollars = np.maximum(1.0, np.floor(fare * rng.uniform(0.06, 0.24, rows)))
     none = rng.random(rows) < 0.06
-    return np.where(none, 0.0, np.where(_coin(rng, generous), button, dollars))
+    return np.where(none, 0.0, np.where(_draw_yes(rng, generous), button, dollars))
 
 
-def _plant(rng: np.random.Generator, trips: dict[str, Any], plant: Plant | None) -> None:
+def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKind | None) -> None:
     """Let one thing drift, in place."""
     card = np.flatnonzero(trips["payment_type"] == 1)
     due = trips["total_amount"] - trips["tip_amount"]
-    if plant == "distance":
-        trips["trip_distance"] = np.round(trips["trip_distance"] * KILOMETRES, 2)
-    elif plant == "card":
-        cash = card[rng.random(len(card)) < TO_CASH]
+    if kind == "distance":
+        trips["trip_distance"] = np.round(trips["trip_distance"] * KILOMETERS_PER_MILE, 2)
+    elif kind == "card":
+        cash = card[rng.random(len(card)) < CARD_TO_CASH_SHARE]
         trips["payment_type"][cash] = 2
         trips["tip_amount"][cash] = 0.0
-    elif plant == "skill":
+    elif kind == "skill":
         high = rng.permutation(trips["tip_amount"][card] > 0.2 * trips["fare_amount"][card])
         trips["tip_amount"][card] = np.round(trips["fare_amount"][card] * np.where(high, 0.25, 0.1), 2)
     trips["total_amount"] = np.round(due + trips["tip_amount"], 2)
 
 
-def _soil(rng: np.random.Generator, trips: dict[str, Any], month: Month, amounts: dict[str, int]) -> None:
+def _add_invalid_rows(
+    rng: np.random.Generator, trips: dict[str, Any], month: Month, amounts: dict[str, int]
+) -> None:
     """Spoil as many rows as `amounts` says, a different row for each reason, in place."""
     rows = len(trips["fare_amount"])
     spoiled = iter(rng.permutation(rows)[: sum(amounts.values())])
@@ -236,7 +244,7 @@ def _soil(rng: np.random.Generator, trips: dict[str, Any], month: Month, amounts
     }
 
     for name, at in zip(
-        ("fare_amount", "tip_amount", "PULocationID"), _thirds(chosen["missing_value"]), strict=True
+        ("fare_amount", "tip_amount", "PULocationID"), _split_in_thirds(chosen["missing_value"]), strict=True
     ):
         trips[name][at] = np.nan
     at = chosen["out_of_month"]
@@ -265,11 +273,11 @@ def _soil(rng: np.random.Generator, trips: dict[str, Any], month: Month, amounts
     trips["trip_distance"][at] = np.where(np.arange(len(at)) % 2, -3.2, 12_345.6)
 
 
-def _thirds(at: Ints) -> list[Ints]:
+def _split_in_thirds(at: Int64Array) -> list[Int64Array]:
     return [at[k::3] for k in range(3)]
 
 
-def _column(name: str, values: Any, rows: int) -> pa.Array:
+def _arrow_column(name: str, values: Any, rows: int) -> pa.Array:
     if values is None:
         return pa.nulls(rows)
     if name in ("PULocationID", "DOLocationID"):

@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 # Probabilities are counted in bins of 2^-14: thresholds are exact in float32, and the error that bins bring
-# into the AUC is bounded by the pairs that share a bin (`metrics.auc_error`). Days and slices, of which there are
+# into the AUC is bounded by the pairs that share a bin (`metrics.auc_binning_error`). Days and slices, of which there are
 # many, have bins of 2^-9.
-BINS = 2**14
-COARSE = 2**9
-UNIT = 2.0**32
+PROBABILITY_BINS = 2**14
+SLICE_BINS = 2**9
+LOSS_SCALE = 2.0**32
 
 Counts = npt.NDArray[np.int64]
 
 
-class Cell(NamedTuple):
+class TallyKey(NamedTuple):
     """Which trips a tally is of: a split, paid by card or not, and a value of a slice; and whose probabilities.
 
     The slice "" is all trips. `predictor` is `model`; `champion`, the registered one; or `hour_zone`: the rate of high
@@ -57,7 +57,7 @@ class Tally:
     log_loss_positives: int = 0
 
     @classmethod
-    def empty(cls, bins: int = BINS) -> Tally:
+    def empty(cls, bins: int = PROBABILITY_BINS) -> Tally:
         """The neutral tally."""
         return cls(np.zeros(bins, np.int64), np.zeros(bins, np.int64), 0, 0, 0, 0)
 
@@ -78,40 +78,40 @@ class Tally:
     __hash__ = None  # type: ignore[assignment]  # arrays do not hash
 
 
-Summary = dict[Cell, Tally]
-POPULATIONS = ("all", "card")
+Tallies = dict[TallyKey, Tally]
+SEGMENTS = ("all", "card")
 # Slices with fewer trips are not told: chance alone would name them the worst.
-SUPPORT = 200
+MIN_SLICE_TRIPS = 200
 
 
-def merge(a: Summary, b: Summary) -> Summary:
+def combine_tallies(a: Tallies, b: Tallies) -> Tallies:
     """Merge two summaries, cell by cell."""
     both = {cell: tally.merge(b[cell]) if cell in b else tally for cell, tally in a.items()}
     return both | {cell: tally for cell, tally in b.items() if cell not in a}
 
 
-def select(summary: Summary, split: str, population: str, predictor: str = "model") -> Tally:
+def tally_of(tallies: Tallies, split: str, segment: str, predictor: str = "model") -> Tally:
     """Return the tally of a split's trips, all of them or those paid by card."""
-    cells = [Cell(split, card, predictor) for card in ((True,) if population == "card" else (True, False))]
-    return reduce(Tally.merge, (summary[cell] for cell in cells if cell in summary), Tally.empty())
+    cells = [TallyKey(split, card, predictor) for card in ((True,) if segment == "card" else (True, False))]
+    return reduce(Tally.merge, (tallies[cell] for cell in cells if cell in tallies), Tally.empty())
 
 
-def slices(
-    summary: Summary, split: str, population: str, predictor: str = "model"
+def slice_tallies(
+    tallies: Tallies, split: str, segment: str, predictor: str = "model"
 ) -> dict[tuple[str, str], Tally]:
     """Return the tallies of a split by slice and value, of all trips or those paid by card."""
     found: dict[tuple[str, str], Tally] = {}
-    for cell, tally in summary.items():
+    for cell, tally in tallies.items():
         there = cell.split == split and cell.predictor == predictor and cell.slice
-        if there and (cell.card or population == "all"):
+        if there and (cell.card or segment == "all"):
             name = (cell.slice, cell.value)
             found[name] = found[name].merge(tally) if name in found else tally
     return found
 
 
-def days(summary: Summary, split: str, population: str, predictor: str = "model") -> list[Tally]:
+def daily_tallies(tallies: Tallies, split: str, segment: str, predictor: str = "model") -> list[Tally]:
     """Return the tallies of a split's days, in order of time."""
-    told = sorted(slices(summary, split, population, predictor).items())
+    told = sorted(slice_tallies(tallies, split, segment, predictor).items())
     return [part for (name, _), part in told if name == "day"]
 
 
@@ -119,17 +119,17 @@ _SUMS = ("true_positives", "false_positives", "log_loss", "squared_error", "log_
 _COUNTS = ("negatives", "positives")
 
 
-def to_bytes(summary: Summary) -> bytes:
+def tallies_to_parquet(tallies: Tallies) -> bytes:
     """Return a summary as a parquet file, a row for each cell: the same bytes for the same summary."""
-    cells = sorted(summary)
+    cells = sorted(tallies)
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(cell, name) for cell in cells], pa.bool_() if name == "card" else pa.string())
-        for name in Cell._fields
+        for name in TallyKey._fields
     }
     for name in _SUMS:
-        columns[name] = pa.array([getattr(summary[cell], name) for cell in cells], pa.int64())
+        columns[name] = pa.array([getattr(tallies[cell], name) for cell in cells], pa.int64())
     for name in _COUNTS:
-        counts = [getattr(summary[cell], name) for cell in cells]
+        counts = [getattr(tallies[cell], name) for cell in cells]
         ends = np.cumsum([0, *map(len, counts)], dtype=np.int32)
         columns[name] = pa.ListArray.from_arrays(ends, np.concatenate([*counts, np.empty(0, np.int64)]))
     buffer = io.BytesIO()
@@ -137,14 +137,14 @@ def to_bytes(summary: Summary) -> bytes:
     return buffer.getvalue()
 
 
-def from_bytes(content: bytes) -> Summary:
-    """Read back what `to_bytes` gave."""
+def tallies_from_parquet(content: bytes) -> Tallies:
+    """Read back what `tallies_to_parquet` gave."""
     table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
-    cells = zip(*(table[name].to_pylist() for name in Cell._fields), strict=True)
+    cells = zip(*(table[name].to_pylist() for name in TallyKey._fields), strict=True)
     sums = [table[name].to_pylist() for name in _SUMS]
     counts = [table[name].combine_chunks() for name in _COUNTS]
     return {
-        Cell(*cell): Tally(
+        TallyKey(*cell): Tally(
             *(side[row].values.to_numpy(zero_copy_only=False) for side in counts),
             *(column[row] for column in sums),
         )
@@ -152,11 +152,11 @@ def from_bytes(content: bytes) -> Summary:
     }
 
 
-def by_day(summary: Summary) -> dict[str, tuple[Tally, Tally]]:
+def daily_tallies_by_payment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]:
     """Return the tallies of the model by day, as `2023-01-31`, in order of time: of card trips, and of the others."""
     found: dict[str, tuple[Tally, Tally]] = {}
-    for cell, tally in sorted(summary.items(), key=lambda item: item[0].value):
+    for cell, tally in sorted(tallies.items(), key=lambda item: item[0].value):
         if cell.slice == "day" and cell.predictor == "model":
-            card, other = found.get(cell.value, (Tally.empty(COARSE), Tally.empty(COARSE)))
+            card, other = found.get(cell.value, (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS)))
             found[cell.value] = (card.merge(tally), other) if cell.card else (card, other.merge(tally))
     return found

@@ -20,8 +20,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from toytip.rank import Keeper
-from toytip.ranks import Task, persistently
+from toytip.rank import Checkpoints
+from toytip.ranks import TrainingJob, train_with_retries
 from toytip.stages import infer, preprocess
 from toytip.values import Split
 
@@ -33,25 +33,25 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         names: tuple[str, ...],
         split: Split,
-        population: str = "all",
+        segment: str = "all",
         rate_names: tuple[str, ...] = (),
     ) -> None:
         self.names = names
         self.rate_names = rate_names
         self.split = split
-        self.population = population
+        self.segment = segment
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
         """Fix the bins from a census of the training rows. Raises ConfigError where there are none."""
-        args = (self.names, self.split, self.population)
+        args = (self.names, self.split, self.segment)
         if isinstance(X, dd.DataFrame):
             parts = dask.compute(
-                [dask.delayed(preprocess.take_census)(part, *args) for part in X.to_delayed()]
+                [dask.delayed(preprocess.count_values)(part, *args) for part in X.to_delayed()]
             )[0]
         else:
-            parts = [preprocess.take_census(X, *args)]
-        census = reduce(preprocess.Census.merge, parts, preprocess.Census.empty(self.names))
-        self.encoding_ = preprocess.fit(census, self.split, self.population, self.rate_names)
+            parts = [preprocess.count_values(X, *args)]
+        census = reduce(preprocess.ValueCounts.merge, parts, preprocess.ValueCounts.empty(self.names))
+        self.encoding_ = preprocess.fit_encoding(census, self.split, self.segment, self.rate_names)
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
@@ -99,34 +99,34 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: dd.Series,
         eval_set: tuple[dd.DataFrame, dd.Series] | None = None,
         rows: Sequence[int] | None = None,
-        counts: Sequence[int] | None = None,
-        keeper: Keeper | None = None,
+        bin_counts: Sequence[int] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> Self:
         """Train on lazy frames of codes and labels; `eval_set` is what early stopping watches.
 
-        `rows` are the partitions' sizes, and `counts` the number of codes of each column, where they are known.
-        Where a worker is lost, training goes on from the last checkpoint that the `keeper` has. Raises ClusterError
+        `rows` are the partitions' sizes, and `bin_counts` the number of codes of each column, where they are known.
+        Where a worker is lost, training goes on from the last checkpoint that the `checkpoints` has. Raises ClusterError
         where it fails three times.
         """
         client = distributed.get_client()
         # Others may be training on the same scheduler, and hear what is told there.
         topic = f"toytip-round-{secrets.token_hex(8)}"
-        task = Task(
+        task = TrainingJob(
             data=X.assign(high_tip=_as_series(X, y)),
-            watched=None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
+            validation=None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
             rows=rows,
-            counts=tuple((X.max().compute() + 1).tolist()) if counts is None else tuple(counts),
+            bin_counts=tuple((X.max().compute() + 1).tolist()) if bin_counts is None else tuple(bin_counts),
             rounds=self.rounds,
-            early_stop=self.early_stop,
-            params={name: getattr(self, name) for name in _GIVEN},
-            keeper=keeper,
+            early_stopping_rounds=self.early_stop,
+            params={name: getattr(self, name) for name in _BOOSTER_PARAMS},
+            checkpoints=checkpoints,
             topic=topic,
         )
         on_round = self.on_round
         if on_round is not None:
             client.subscribe_topic(topic, lambda event: on_round(event[1]))
         try:
-            self.booster_, self.rounds_, self.curve_, _ = persistently(client, task)
+            self.booster_, self.rounds_, self.curve_, _ = train_with_retries(client, task)
         finally:
             if on_round is not None:
                 client.unsubscribe_topic(topic)
@@ -140,17 +140,21 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, dd.DataFrame):
             meta = np.empty((0, 2), np.float32)
             return X.to_dask_array(meta=X._meta).map_blocks(  # noqa: SLF001
-                _both, self.booster_, dtype=np.float32, chunks=(X.to_dask_array().chunks[0], (2,)), meta=meta
+                _both_probabilities,
+                self.booster_,
+                dtype=np.float32,
+                chunks=(X.to_dask_array().chunks[0], (2,)),
+                meta=meta,
             )
-        return _both(np.asarray(X), self.booster_)
+        return _both_probabilities(np.asarray(X), self.booster_)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return whether each row more likely has a high tip than not."""
         return self.predict_proba(X)[:, 1] >= 0.5
 
 
-def _both(codes: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:
-    yes = infer.probability(pd.DataFrame(codes), booster)
+def _both_probabilities(codes: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:
+    yes = infer.predict_probabilities(pd.DataFrame(codes), booster)
     return np.stack([1 - yes, yes], axis=1)
 
 
@@ -158,4 +162,4 @@ def _as_series(X: dd.DataFrame, y: Any) -> dd.Series:  # noqa: N803
     return y if isinstance(y, dd.Series) else dd.from_dask_array(y, index=X.index)
 
 
-_GIVEN = ("max_depth", "eta", "min_child_weight", "reg_lambda", "gamma")
+_BOOSTER_PARAMS = ("max_depth", "eta", "min_child_weight", "reg_lambda", "gamma")

@@ -14,7 +14,7 @@ from toytip.errors import ConfigError
 
 TAXIS = ("yellow", "green")
 # The TLC numbers its zones from 1 to 265.
-ZONES = 266
+ZONE_ID_COUNT = 266
 
 
 class Month(NamedTuple):
@@ -76,15 +76,15 @@ def parse_months(text: str) -> tuple[Month, ...]:
 
 
 @dataclass(frozen=True)
-class Access:
+class StorageOptions:
     """How an object store is reached: its endpoint (None: Amazon's), and whether requests go unsigned."""
 
-    endpoint: str | None = None
+    endpoint_url: str | None = None
     anonymous: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonthPart:
+class SourcePartition:
     """One partition of the source: rows `start` to `stop` of one monthly file."""
 
     taxi: str
@@ -93,7 +93,7 @@ class MonthPart:
     start: int
     stop: int
     number: int
-    access: Access = Access()
+    storage_options: StorageOptions = StorageOptions()
 
     @property
     def rows(self) -> int:
@@ -101,12 +101,12 @@ class MonthPart:
         return self.stop - self.start
 
     @property
-    def key(self) -> PartKey:
+    def key(self) -> DataFileKey:
         """Where the partition's output goes."""
-        return PartKey(self.month, self.number)
+        return DataFileKey(self.month, self.number)
 
 
-class PartKey(NamedTuple):
+class DataFileKey(NamedTuple):
     """The place of a part in a table: its month, and its number in the month."""
 
     month: Month
@@ -116,14 +116,14 @@ class PartKey(NamedTuple):
     def path(self) -> str:
         """The part's path below its version.
 
-        >>> PartKey(Month(2023, 1), 0).path
+        >>> DataFileKey(Month(2023, 1), 0).path
         'year=2023/month=1/part-00000.parquet'
         """
         return f"year={self.month.year}/month={self.month.month}/part-{self.number:05d}.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartRecord:
+class DataFile:
     """What is known of a part once it is written; `path` is below the version's folder.
 
     `input` names the content that it was made from; `identity` is the digest of that content, the code and the
@@ -141,14 +141,14 @@ class PartRecord:
     rejects: dict[str, int] = field(default_factory=dict)
 
     @property
-    def key(self) -> PartKey:
+    def key(self) -> DataFileKey:
         """Where the part stands in its table."""
         assert self.month is not None, "an artifact's file stands in no month"
-        return PartKey(self.month, self.number)
+        return DataFileKey(self.month, self.number)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Took:
+class StageTiming:
     """How long a stage took for all of its work: rows, or in training rows times rounds; and with what."""
 
     stage: str
@@ -158,7 +158,7 @@ class Took:
     threads: int
 
 
-class Span(NamedTuple):
+class TimeRange(NamedTuple):
     """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
 
     start: str
@@ -172,11 +172,11 @@ SPLITS = ("train", "valid", "test", "other")
 class Split:
     """Which trips are for training, validation and test; trips in none of them are `other`."""
 
-    train: Span
-    valid: Span | None
-    test: Span
+    train: TimeRange
+    valid: TimeRange | None
+    test: TimeRange
 
-    def spans(self) -> dict[str, Span]:
+    def time_ranges(self) -> dict[str, TimeRange]:
         """The spans by name, in the order of SPLITS."""
         named = {"train": self.train, "valid": self.valid, "test": self.test}
         return {name: span for name, span in named.items() if span is not None}
@@ -185,11 +185,15 @@ class Split:
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Read back what `asdict` wrote."""
         valid = record["valid"]
-        return cls(train=Span(*record["train"]), valid=valid and Span(*valid), test=Span(*record["test"]))
+        return cls(
+            train=TimeRange(*record["train"]),
+            valid=valid and TimeRange(*valid),
+            test=TimeRange(*record["test"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureCodes:
+class FeatureEncoding:
     """How one feature becomes a small integer.
 
     `exact`: `values` are the distinct training values and the code is the position; a value that is none of
@@ -202,19 +206,19 @@ class FeatureCodes:
     values: tuple[float, ...]
 
     @property
-    def unseen(self) -> int:
+    def unseen_bin(self) -> int:
         """The code of a value that training never saw (exact features)."""
         return len(self.values) if self.exact else len(self.values) + 1
 
     @property
-    def missing(self) -> int:
+    def missing_bin(self) -> int:
         """The code of a missing value."""
-        return self.unseen + 1
+        return self.unseen_bin + 1
 
     @property
-    def count(self) -> int:
+    def bin_count(self) -> int:
         """The number of codes."""
-        return self.missing + 1
+        return self.missing_bin + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +229,7 @@ class Encoding:
     looked up in, packed (`stages.rates`).
     """
 
-    features: tuple[FeatureCodes, ...]
+    features: tuple[FeatureEncoding, ...]
     split: Split
     population: str
     rows: int
@@ -233,7 +237,7 @@ class Encoding:
     rates: tuple[float, ...] = ()
     history: str = ""
 
-    def rate_of(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the share of high tips among the training rows of an hour (0 to 23) and pickup zone.
 
         What has few training rows is drawn to the share of them all: it counts for twenty rows more.
@@ -241,23 +245,23 @@ class Encoding:
         if not self.rates:
             return np.full(len(hour), self.positives / self.rows, np.float32)
         table = np.asarray(self.rates, np.float32)
-        place = hour.astype(np.int64) * ZONES + np.clip(zone.astype(np.int64), 0, ZONES - 1)
+        place = hour.astype(np.int64) * ZONE_ID_COUNT + np.clip(zone.astype(np.int64), 0, ZONE_ID_COUNT - 1)
         return np.asarray(table[place], np.float32)
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def feature_names(self) -> tuple[str, ...]:
         """The features, in the order of the matrix' columns."""
         return tuple(feature.name for feature in self.features)
 
     @property
-    def counts(self) -> tuple[int, ...]:
+    def bin_counts(self) -> tuple[int, ...]:
         """The number of codes of each feature."""
-        return tuple(feature.count for feature in self.features)
+        return tuple(feature.bin_count for feature in self.features)
 
     @property
     def max_bin(self) -> int:
         """The bins that XGBoost needs so that every code is a bin of its own."""
-        return max(self.counts)
+        return max(self.bin_counts)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -266,13 +270,13 @@ class Encoding:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        features = tuple(FeatureCodes(**{**f, "values": tuple(f["values"])}) for f in record["features"])
+        features = tuple(FeatureEncoding(**{**f, "values": tuple(f["values"])}) for f in record["features"])
         split, rates = Split.from_json(record["split"]), tuple(record.get("rates", ()))
         return cls(**{**record, "features": features, "split": split, "rates": rates})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
+class BoosterParams:
     """What the booster is trained with."""
 
     rounds: int = 300
@@ -285,7 +289,7 @@ class Params:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class TrainedModel:
     """A trained model, whole: from features to a decision. `booster` is XGBoost's UBJSON."""
 
     version: str

@@ -14,13 +14,13 @@ FEATURES = [
     "pickup_weekday", "pickup_hour", "pickup_minute", "work_hours", "passenger_count", "trip_distance", "trip_time",
     "trip_speed", "PULocationID", "DOLocationID", "RatecodeID",
 ]  # fmt: skip
-NEEDED = [
+REQUIRED_COLUMNS = [
     "tpep_pickup_datetime", "tpep_dropoff_datetime", "trip_distance", "PULocationID", "DOLocationID", "fare_amount",
     "tip_amount",
 ]  # fmt: skip
-COLUMNS = [*NEEDED, "passenger_count", "RatecodeID"]
+READ_COLUMNS = [*REQUIRED_COLUMNS, "passenger_count", "RatecodeID"]
 # What goes out beside the prediction.
-KEYS = ["pickup_at", "PULocationID", "DOLocationID", "high_tip"]
+PREDICTION_COLUMNS = ["pickup_at", "PULocationID", "DOLocationID", "high_tip"]
 
 
 class Peer:
@@ -42,7 +42,7 @@ class Peer:
         self.kept = 0
         self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
+    def record_lap(self, name: str) -> None:
         """Add the time since the last lap to that of a name."""
         now = time.perf_counter()
         self.laps[name] = self.laps.get(name, 0) + now - self._last
@@ -63,13 +63,13 @@ class Peer:
             "nthread": self.options.workers,
         }
 
-    def part(self, month: tuple[int, int]) -> Path:
+    def prediction_file(self, month: tuple[int, int]) -> Path:
         """Return where a month's predictions go."""
         folder = self.options.out / "version=1" / f"year={month[0]}" / f"month={month[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         return Path(folder, "part-00000.parquet")
 
-    def tell(self) -> None:
+    def print_result(self) -> None:
         """Print the laps and rows as one line of JSON."""
         laps = {name: round(seconds, 3) for name, seconds in self.laps.items()}
         sys.stdout.write(json.dumps({"stages": laps, "kept": self.kept}) + "\n")

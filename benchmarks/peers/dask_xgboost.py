@@ -6,8 +6,8 @@ import dask.dataframe as dd
 from distributed import Client, LocalCluster
 from xgboost.dask import DaskXGBClassifier
 
-from benchmarks.peers.common import COLUMNS, FEATURES, KEYS, Peer
-from benchmarks.peers.rows import features, kept
+from benchmarks.peers.common import FEATURES, PREDICTION_COLUMNS, READ_COLUMNS, Peer
+from benchmarks.peers.rows import clean_trips, compute_features
 
 
 def main() -> None:
@@ -18,29 +18,31 @@ def main() -> None:
     )
     with cluster, Client(cluster) as client:
         months = [
-            dd.read_parquet(file, columns=COLUMNS).map_partitions(kept, year, month).map_partitions(features)
+            dd.read_parquet(file, columns=READ_COLUMNS)
+            .map_partitions(clean_trips, year, month)
+            .map_partitions(compute_features)
             for file, (year, month) in zip(peer.files, peer.months, strict=True)
         ]
         frame = client.persist(dd.concat(months))
         peer.kept = len(frame)
-        peer.lap("read")
+        peer.record_lap("read")
         train = dd.concat([frame.partitions[number] for number in range(len(months) - 1)])
         params = peer.params()
         del params["objective"], params["nthread"]
         model = DaskXGBClassifier(n_estimators=peer.options.rounds, **params)
         model.client = client
         model.fit(train[FEATURES], train["high_tip"])
-        peer.lap("train")
+        peer.record_lap("train")
         for number, where in enumerate(peer.months):
             part = frame.partitions[number]
             chance = model.predict_proba(part[FEATURES])[:, 1]
             chance.compute_chunk_sizes()
-            told = part[KEYS].reset_index(drop=True)
+            told = part[PREDICTION_COLUMNS].reset_index(drop=True)
             told["probability"] = chance.to_dask_dataframe(index=told.index)
             told["prediction"] = told["probability"] >= 0.5
-            told.to_parquet(peer.part(where).parent, write_index=False)
-        peer.lap("predict")
-    peer.tell()
+            told.to_parquet(peer.prediction_file(where).parent, write_index=False)
+        peer.record_lap("predict")
+    peer.print_result()
 
 
 if __name__ == "__main__":

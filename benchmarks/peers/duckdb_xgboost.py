@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xgboost as xgb
 
-from benchmarks.peers.common import FEATURES, KEYS, NEEDED, Peer
+from benchmarks.peers.common import FEATURES, PREDICTION_COLUMNS, REQUIRED_COLUMNS, Peer
 
 QUERY = """
     with trips as (
@@ -38,27 +38,27 @@ def main() -> None:
     peer = Peer()
     database = duckdb.connect()
     database.execute(f"set threads = {peer.options.workers}")
-    needed = " and ".join(f"{name} is not null" for name in NEEDED)
+    needed = " and ".join(f"{name} is not null" for name in REQUIRED_COLUMNS)
     parts = [
         database.sql(QUERY.format(file=file, needed=needed, year=year, month=month)).to_arrow_table()
         for file, (year, month) in zip(peer.files, peer.months, strict=True)
     ]
     peer.kept = sum(map(len, parts))
-    peer.lap("read")
+    peer.record_lap("read")
     train = pa.concat_tables(parts[:-1])
     matrix = xgb.QuantileDMatrix(train.select(FEATURES), label=train["high_tip"].to_numpy(), max_bin=256)
     del train
-    peer.lap("bin")
+    peer.record_lap("bin")
     booster = xgb.train(peer.params(), matrix, peer.options.rounds)
     del matrix
-    peer.lap("train")
+    peer.record_lap("train")
     for where, part in zip(peer.months, parts, strict=True):
         chance = booster.inplace_predict(part.select(FEATURES).to_pandas().to_numpy())
-        peer.lap("predict")
-        told = part.select(KEYS).append_column("probability", pa.array(chance))
-        pq.write_table(told.append_column("prediction", pa.array(chance >= 0.5)), peer.part(where))
-        peer.lap("write")
-    peer.tell()
+        peer.record_lap("predict")
+        told = part.select(PREDICTION_COLUMNS).append_column("probability", pa.array(chance))
+        pq.write_table(told.append_column("prediction", pa.array(chance >= 0.5)), peer.prediction_file(where))
+        peer.record_lap("write")
+    peer.print_result()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xgboost as xgb
 
-from benchmarks.peers.common import COLUMNS, FEATURES, KEYS, Peer
-from benchmarks.peers.rows import features, kept
+from benchmarks.peers.common import FEATURES, PREDICTION_COLUMNS, READ_COLUMNS, Peer
+from benchmarks.peers.rows import clean_trips, compute_features
 
 
 def main() -> None:
@@ -19,9 +19,9 @@ def main() -> None:
     pa.set_cpu_count(peer.options.workers)
     parts = []
     for file, where in zip(peer.files, peer.months, strict=True):
-        table = pq.read_table(file, columns=COLUMNS)
-        peer.lap("read")
-        parts.append(features(kept(table.to_pandas(), *where)))
+        table = pq.read_table(file, columns=READ_COLUMNS)
+        peer.record_lap("read")
+        parts.append(compute_features(clean_trips(table.to_pandas(), *where)))
         peer.skip()
     peer.kept = sum(map(len, parts))
     whole = pa.concat_tables([pa.Table.from_pandas(part, preserve_index=False) for part in parts[:-1]])
@@ -29,16 +29,19 @@ def main() -> None:
     del whole
     peer.skip()
     booster = xgb.train(peer.params(), matrix, peer.options.rounds)
-    peer.lap("train")
+    peer.record_lap("train")
     del matrix
     for where, part in zip(peer.months, parts, strict=True):
-        rows, told = part[FEATURES].to_numpy(), pa.Table.from_pandas(part[KEYS], preserve_index=False)
+        rows, told = (
+            part[FEATURES].to_numpy(),
+            pa.Table.from_pandas(part[PREDICTION_COLUMNS], preserve_index=False),
+        )
         peer.skip()
         chance = booster.inplace_predict(rows)
-        peer.lap("predict")
-        pq.write_table(told.append_column("probability", pa.array(chance)), peer.part(where))
-        peer.lap("write")
-    peer.tell()
+        peer.record_lap("predict")
+        pq.write_table(told.append_column("probability", pa.array(chance)), peer.prediction_file(where))
+        peer.record_lap("write")
+    peer.print_result()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
-from benchmarks.peers.common import COLUMNS, FEATURES, KEYS, Peer
-from benchmarks.peers.rows import features, kept
+from benchmarks.peers.common import FEATURES, PREDICTION_COLUMNS, READ_COLUMNS, Peer
+from benchmarks.peers.rows import clean_trips, compute_features
 
 
 def main() -> None:
@@ -18,25 +18,27 @@ def main() -> None:
     forest = RandomForestClassifier(
         n_estimators=100, max_depth=10, n_jobs=peer.options.workers, random_state=0
     )
-    learned = [_month(peer, number) for number in range(peer.options.learn_from)]
+    learned = [_read_month(peer, number) for number in range(peer.options.learn_from)]
     known = pd.concat(learned, ignore_index=True)
     forest.fit(known[FEATURES], known["high_tip"])
-    peer.lap("train")
+    peer.record_lap("train")
     for number, where in enumerate(peer.months):
-        part = learned[number] if number < len(learned) else _month(peer, number)
+        part = learned[number] if number < len(learned) else _read_month(peer, number)
         chance = forest.predict_proba(part[FEATURES])[:, 1].astype("float32")
-        peer.lap("predict")
-        part[KEYS].assign(probability=chance, prediction=chance >= 0.5).to_parquet(
-            peer.part(where), index=False
+        peer.record_lap("predict")
+        part[PREDICTION_COLUMNS].assign(probability=chance, prediction=chance >= 0.5).to_parquet(
+            peer.prediction_file(where), index=False
         )
-        peer.lap("write")
-    peer.tell()
+        peer.record_lap("write")
+    peer.print_result()
 
 
-def _month(peer: Peer, number: int) -> pd.DataFrame:
-    part = features(kept(pd.read_parquet(peer.files[number], columns=COLUMNS), *peer.months[number]))
+def _read_month(peer: Peer, month: int) -> pd.DataFrame:
+    part = compute_features(
+        clean_trips(pd.read_parquet(peer.files[month], columns=READ_COLUMNS), *peer.months[month])
+    )
     peer.kept += len(part)
-    peer.lap("read")
+    peer.record_lap("read")
     return part
 
 

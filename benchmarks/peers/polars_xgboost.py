@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import xgboost as xgb
 
-from benchmarks.peers.common import COLUMNS, FEATURES, KEYS, NEEDED, Peer
+from benchmarks.peers.common import FEATURES, PREDICTION_COLUMNS, READ_COLUMNS, REQUIRED_COLUMNS, Peer
 
 
-def month(file: str, year: int, number: int) -> pl.LazyFrame:
+def read_month(file: str, year: int, month: int) -> pl.LazyFrame:
     """Return a month's kept rows: eleven features, the label, and when the trip began."""
     begin, end = pl.col("tpep_pickup_datetime"), pl.col("tpep_dropoff_datetime")
     seconds = (end - begin).dt.total_seconds()
@@ -17,11 +17,11 @@ def month(file: str, year: int, number: int) -> pl.LazyFrame:
     real = pl.Float32
     return (
         pl.scan_parquet(file)
-        .select(COLUMNS)
+        .select(READ_COLUMNS)
         .filter(
-            pl.all_horizontal(pl.col(NEEDED).is_not_null()),
+            pl.all_horizontal(pl.col(REQUIRED_COLUMNS).is_not_null()),
             begin.dt.year() == year,
-            begin.dt.month() == number,
+            begin.dt.month() == month,
             pl.col("fare_amount") > 0,
             pl.col("tip_amount") >= 0,
             end > begin,
@@ -50,28 +50,28 @@ def main() -> None:
     """Read, train on all months but the last, predict the year, write it."""
     peer = Peer()
     parts = [
-        month(str(file), year, number).collect()
+        read_month(str(file), year, number).collect()
         for file, (year, number) in zip(peer.files, peer.months, strict=True)
     ]
     peer.kept = sum(map(len, parts))
-    peer.lap("read")
+    peer.record_lap("read")
     train = pl.concat(parts[:-1])
     matrix = xgb.QuantileDMatrix(
         train.select(FEATURES).to_arrow(), label=train["high_tip"].to_numpy(), max_bin=256
     )
     del train
-    peer.lap("bin")
+    peer.record_lap("bin")
     booster = xgb.train(peer.params(), matrix, peer.options.rounds)
     del matrix
-    peer.lap("train")
+    peer.record_lap("train")
     for where, part in zip(peer.months, parts, strict=True):
         chance = booster.inplace_predict(part.select(FEATURES).to_numpy())
-        peer.lap("predict")
-        part.select(KEYS).with_columns(
+        peer.record_lap("predict")
+        part.select(PREDICTION_COLUMNS).with_columns(
             pl.Series("probability", chance.astype(np.float32)), pl.Series("prediction", chance >= 0.5)
-        ).write_parquet(peer.part(where))
-        peer.lap("write")
-    peer.tell()
+        ).write_parquet(peer.prediction_file(where))
+        peer.record_lap("write")
+    peer.print_result()
 
 
 if __name__ == "__main__":

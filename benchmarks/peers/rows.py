@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmarks.peers.common import NEEDED
+from benchmarks.peers.common import REQUIRED_COLUMNS
 
 
-def kept(trips: pd.DataFrame, year: int, month: int) -> pd.DataFrame:
+def clean_trips(trips: pd.DataFrame, year: int, month: int) -> pd.DataFrame:
     """Return the rows of a month's file that toytip keeps."""
-    trips = trips.dropna(subset=NEEDED)
+    trips = trips.dropna(subset=REQUIRED_COLUMNS)
     begin, end = trips["tpep_pickup_datetime"], trips["tpep_dropoff_datetime"]
     return trips[
         (begin.dt.year == year)
@@ -22,7 +22,7 @@ def kept(trips: pd.DataFrame, year: int, month: int) -> pd.DataFrame:
     ]
 
 
-def features(trips: pd.DataFrame) -> pd.DataFrame:
+def compute_features(trips: pd.DataFrame) -> pd.DataFrame:
     """Return eleven features as float32, nulls filled, the label, and when each trip began."""
     begin = trips["tpep_pickup_datetime"]
     seconds = (trips["tpep_dropoff_datetime"] - begin).dt.total_seconds()

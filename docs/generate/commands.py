@@ -14,7 +14,7 @@ from toytip.cli import app, keys, options
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
-PANELS = (options.READ, options.STORE, options.WORK, options.LEARN)
+PANELS = (options.SOURCE_PANEL, options.STORE_PANEL, options.WORKERS_PANEL, options.LEARNING_PANEL)
 
 
 def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -80,7 +80,7 @@ def of_command(name: str, command: Any) -> str:
     if shared:
         listed = ", ".join(f"`{option}`" for option in shared)
         pieces.append(f"[Common options](#common-options): {listed}.")
-    if name in keys.KEYS:
+    if name in keys.JSON_KEYS:
         anchor = f"toytip {name}".replace(" ", "-")
         pieces.append(f"`--json`: [its keys](json.md#{anchor}).")
     return "\n\n".join(piece for piece in pieces if piece)

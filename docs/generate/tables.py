@@ -6,21 +6,31 @@ import inspect
 
 from docs.generate.markdown import code, page, table
 from toytip import glossary
-from toytip.schema import FIELDS, MONITORS, PREDICTIONS, PROFILES, REJECTS, SCORES, TRIPS, Column, Table
+from toytip.schema import (
+    FEATURE_HISTOGRAMS,
+    FIELDS,
+    MONITORING,
+    PREDICTIONS,
+    REJECTS,
+    SCORES,
+    TRIPS,
+    Column,
+    Table,
+)
 from toytip.stages import clean, featurize, rates
 
-TABLES = (TRIPS, REJECTS, featurize.TABLE, PROFILES, SCORES, PREDICTIONS, MONITORS)
+TABLES = (TRIPS, REJECTS, featurize.FEATURES_SCHEMA, FEATURE_HISTOGRAMS, SCORES, PREDICTIONS, MONITORING)
 # Arrow has names of its own for these two.
 ARROW = {"float": "float32", "double": "float64"}
 
 
 def _moment(name: str) -> str:
-    found = {item.name: item.moment for item in featurize.FEATURES}
-    return found.get(name) or glossary.COLUMNS[name].moment
+    found = {item.name: item.available_at for item in featurize.FEATURES}
+    return found.get(name) or glossary.COLUMN_DOCS[name].available_at
 
 
 def _kinds(column: Column) -> str:
-    there = ARROW.get(str(column.arrow), str(column.arrow))
+    there = ARROW.get(str(column.arrow_type), str(column.arrow_type))
     return code(column.dtype) if there == column.dtype else f"{code(column.dtype)}, {code(there)}"
 
 
@@ -28,22 +38,22 @@ def of_table(found: Table) -> str:
     """Return what is to be said of a table."""
     rows = []
     for column in found.columns:
-        meaning = glossary.meaning(found.name, column.name)
-        moment = "" if (found.name, column.name) in glossary.COLUMNS_OF else _moment(column.name)
+        meaning = glossary.column_doc(found.name, column.name)
+        moment = "" if (found.name, column.name) in glossary.TABLE_COLUMN_DOCS else _moment(column.name)
         rows.append([code(column.name), _kinds(column), meaning.unit, moment, meaning.text])
-    said = glossary.TABLES[found.name]
+    said = glossary.TABLE_DESCRIPTIONS[found.name]
     head = ("column", "type in pandas, in parquet", "unit", "known at", "meaning")
     return f"## {found.name}\n\nA row is {said[0].lower()}{said[1:]}\n\n" + table(head, rows)
 
 
 def _sets() -> str:
-    known = [(item.name, item.moment) for item in featurize.FEATURES]
-    known += [(rate.name, rate.moment) for rate in rates.RATES]
-    order = list(featurize.MOMENTS)
+    known = [(item.name, item.available_at) for item in featurize.FEATURES]
+    known += [(rate.name, rate.available_at) for rate in rates.ZONE_RATES]
+    order = list(featurize.AVAILABILITY_TIMES)
     rows = []
     for name, moment in known:
-        needs = rates.BY_NAME[name].needs if name in rates.BY_NAME else ()
-        seed = set(needs) <= set(featurize.SEED) if needs else name in featurize.SEED
+        needs = rates.ZONE_RATES_BY_NAME[name].needs if name in rates.ZONE_RATES_BY_NAME else ()
+        seed = set(needs) <= set(featurize.SEED_FEATURES) if needs else name in featurize.SEED_FEATURES
         inside = [seed, *(order.index(moment) <= order.index(each) for each in order)]
         rows.append([code(name), moment, *("yes" if there else "" for there in inside)])
     return table(("feature", "known at", "`seed`", *(code(each) for each in order)), rows)
@@ -63,14 +73,17 @@ def _source() -> str:
 
 def tables_page() -> str:
     """Return the page of all columns."""
-    moments = "\n".join(f"- `{name}`: {said}" for name, said in glossary.MOMENTS.items())
+    moments = "\n".join(f"- `{name}`: {said}" for name, said in glossary.AVAILABILITY_DESCRIPTIONS.items())
     return page(
         "Tables and columns",
         "Where a whole number may be missing it is a float in pandas and an integer in parquet. What a version is, and how to read "
         "one: [the store](../store.md). *Known at* is the moment of a trip from which on a column can be known:",
         moments,
         "Every table has the columns of its folders besides:",
-        table(("column", "meaning"), ([code(name), said.text] for name, said in glossary.PARTITIONS.items())),
+        table(
+            ("column", "meaning"),
+            ([code(name), said.text] for name, said in glossary.PATH_COLUMN_DOCS.items()),
+        ),
         *map(of_table, TABLES),
         "## The sets of features",
         "What a model learns from, by `--features`. Rates by zone are no columns of `features`: they depend on the training months, and are "

@@ -19,7 +19,7 @@ def json_page() -> str:
     told = [
         f"## toytip {name}\n\n"
         + table(("key", "meaning"), ([code(key), said] for key, said in found.items()))
-        for name, found in keys.KEYS.items()
+        for name, found in keys.JSON_KEYS.items()
     ]
     return page(
         "JSON keys",
@@ -37,7 +37,7 @@ def metrics_page() -> str:
         "[evaluation](../evaluation.md).",
         table(
             ("metric", "unit", "meaning"),
-            ([code(name), said.unit, said.text] for name, said in glossary.METRICS.items()),
+            ([code(name), said.unit, said.text] for name, said in glossary.METRIC_DOCS.items()),
         ),
     )
 
@@ -47,7 +47,7 @@ def errors_page() -> str:
     kinds = [each for each in vars(errors).values() if inspect.isclass(each)]
     return page(
         "Exit codes and errors",
-        table(("exit code", "meaning"), ([code(number), said] for number, said in keys.EXITS.items())),
+        table(("exit code", "meaning"), ([code(number), said] for number, said in keys.EXIT_CODES.items())),
         "All of toytip's own errors are kinds of `ToytipError`, with a message of one line; what to do about the usual ones is in "
         "[operations](../operations.md#when-something-goes-wrong).",
         table(("error", "of what"), ([code(kind.__name__), inspect.getdoc(kind) or ""] for kind in kinds)),

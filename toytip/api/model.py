@@ -12,9 +12,9 @@ import pyarrow as pa
 from toytip import scoring
 from toytip.errors import SchemaError
 from toytip.schema import FIELDS
-from toytip.values import Model as Learned
+from toytip.values import TrainedModel
 
-Trips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
+RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,46 +24,50 @@ class Model:
     It can be pickled, and needs no store any more.
     """
 
-    learned: Learned
+    trained_model: TrainedModel
 
     @property
     def version(self) -> str:
         """The version that it was trained as."""
-        return self.learned.version
+        return self.trained_model.version
 
     @property
     def taxi(self) -> str:
         """`yellow` or `green`."""
-        return self.learned.taxi
+        return self.trained_model.taxi
 
     @property
     def features(self) -> dict[str, str]:
         """The features that it looks at, each with the moment at which it is known: pickup, dropoff or payment."""
-        return {name: scoring.MOMENTS[name] for name in self.learned.encoding.names}
+        return {
+            name: scoring.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
+        }
 
     @property
-    def population(self) -> str:
+    def segment(self) -> str:
         """The trips that it learned from: `all`, or those paid by `card`."""
-        return self.learned.encoding.population
+        return self.trained_model.encoding.population
 
     @property
     def threshold(self) -> float:
         """The probability from which on a high tip is predicted, tuned on the validation month."""
-        return self.learned.threshold
+        return self.trained_model.threshold
 
     @property
     def rounds(self) -> int:
         """Boosting rounds."""
-        return self.learned.rounds
+        return self.trained_model.rounds
 
     @property
-    def gains(self) -> pd.Series[float]:
+    def gain_importance(self) -> pd.Series[float]:
         """How much it leans on each feature: the share of the gain of all splits, largest first."""
-        from toytip.stages.infer import gains
+        from toytip.stages.infer import gain_importance
 
-        return pd.Series(gains(self.learned), dtype=float, name="gain").sort_values(ascending=False)
+        return pd.Series(gain_importance(self.trained_model), dtype=float, name="gain").sort_values(
+            ascending=False
+        )
 
-    def predict(self, trips: Trips, *, reasons: int = 0) -> pd.DataFrame:
+    def predict(self, trips: RawTrips, *, shap_top: int = 0) -> pd.DataFrame:
         """Score raw trips, as the TLC publishes them: under its column names, whatever their case and taxi.
 
         Takes a pandas frame, an Arrow table or a list of dicts; what the model does not look at may lack. Returns a row for
@@ -76,8 +80,8 @@ class Model:
 
         Raises SchemaError for a column that the model needs and trips lack, or that does not convert.
         """
-        raw = _table(trips)
-        told = scoring.score(self.learned, raw, reasons)
+        raw = _to_arrow(trips)
+        told = scoring.score_trips(self.trained_model, raw, shap_top)
         rejected = pd.array(told.rejected, dtype="str")
         there = rejected.isna()
         frame = pd.DataFrame(
@@ -88,7 +92,7 @@ class Model:
             },
             index=trips.index if isinstance(trips, pd.DataFrame) else None,
         )
-        return frame.assign(reasons=told.reasons) if reasons else frame
+        return frame.assign(reasons=told.explanations) if shap_top else frame
 
     def __repr__(self) -> str:
         return (
@@ -96,7 +100,7 @@ class Model:
         )
 
 
-def _table(trips: Trips) -> pa.Table:
+def _to_arrow(trips: RawTrips) -> pa.Table:
     if isinstance(trips, pa.Table):
         return trips
     if isinstance(trips, pd.DataFrame):
@@ -110,5 +114,5 @@ def _table(trips: Trips) -> pa.Table:
             "of a file: predict(pandas.read_parquet(file))"
         )
     if not trips:
-        return pa.table({field.name: pa.array([], scoring.ARROW[field.kind]) for field in FIELDS})
-    return scoring.to_table([dict(trip) for trip in trips])
+        return pa.table({field.name: pa.array([], scoring.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS})
+    return scoring.trips_to_table([dict(trip) for trip in trips])

@@ -9,37 +9,42 @@ from typing import Any
 
 import pandas as pd
 
-from toytip.api.settings import Text, plain, progress_of, settings_of
+from toytip.api.settings import SettingText, make_progress, resolve_call_settings, to_setting_text
 from toytip.config import Settings
 
-PARTS = {"whole": "change", "card_share": "by_card_share", "tip_share": "by_tip_share", "skill": "by_skill"}
+CHANGE_COLUMNS = {
+    "whole": "change",
+    "card_share": "by_card_share",
+    "tip_share": "by_tip_share",
+    "skill": "by_skill",
+}
 
 
 @dataclass(frozen=True, repr=False)
 class Monitoring:
     """What monitoring has found: frames to look at, and `json()`, which is what `toytip monitor --json` prints."""
 
-    told: dict[str, Any]
+    report: dict[str, Any]
 
     @property
     def model(self) -> str:
         """The version of the model that was watched."""
-        return str(self.told["model"])
+        return str(self.report["model"])
 
     @property
     def version(self) -> str | None:
         """The version of the table `monitors` that keeps what was read; None where nothing was kept."""
-        return self.told.get("version")
+        return self.report.get("version")
 
     @property
     def alerts(self) -> pd.DataFrame:
         """What rings in the last month, a row each: month, kind, name, measure, value, reference, effect, bound, .."""
-        return _frame(self.told["alerts"], ALERT)
+        return _alert_frame(self.report["alerts"], ALERT_COLUMNS)
 
     @property
-    def rang(self) -> pd.DataFrame:
+    def all_alerts(self) -> pd.DataFrame:
         """What has rung in any month, as `alerts`."""
-        return _frame(self.told["rang"], ALERT)
+        return _alert_frame(self.report["rang"], ALERT_COLUMNS)
 
     @property
     def performance(self) -> pd.DataFrame:
@@ -49,7 +54,7 @@ class Monitoring:
         of them without labels (`expected_f1`, ..), and what a metric has changed by since the reference, and by what:
         `f1_change` is the sum of `f1_by_card_share`, `f1_by_tip_share` and `f1_by_skill`. NaN where there are no labels.
         """
-        return pd.DataFrame([_performance(row) for row in self.told["performance"]]).set_index("month")
+        return pd.DataFrame([_performance_row(row) for row in self.report["performance"]]).set_index("month")
 
     @property
     def days(self) -> pd.DataFrame:
@@ -58,8 +63,12 @@ class Monitoring:
         Under `rolling_..` the same of the seven days that end with the day.
         """
         rows = [
-            {"day": row["day"], **_but(row, "day", "rolling"), **_named(row["rolling"], "rolling_{}")}
-            for row in self.told["days"]
+            {
+                "day": row["day"],
+                **_without(row, "day", "rolling"),
+                **_rename_keys(row["rolling"], "rolling_{}"),
+            }
+            for row in self.report["days"]
         ]
         return pd.DataFrame(rows).astype({"day": "datetime64[us]"}).set_index("day")
 
@@ -72,42 +81,55 @@ class Monitoring:
         no distance. `mean` and `missing` (share) with those of the reference; `new` and `vanished` categories with shares.
         """
         rows = [
-            {"month": month, "feature": row["feature"], "gain": self.told["gains"][row["feature"]], **row}
-            for month, found in self.told["drift"].items()
+            {"month": month, "feature": row["feature"], "gain": self.report["gains"][row["feature"]], **row}
+            for month, found in self.report["drift"].items()
             for row in found
         ]
         return pd.DataFrame(rows).set_index(["month", "feature"])
 
     def json(self) -> dict[str, Any]:
         """Return all of it as plain values, under the keys that `--json` prints."""
-        return copy.deepcopy(self.told)
+        return copy.deepcopy(self.report)
 
     def __repr__(self) -> str:
-        months, alerts = self.told["months"], len(self.told["alerts"])
+        months, alerts = self.report["months"], len(self.report["alerts"])
         return f"<toytip monitoring of {self.model}, {months[0]} to {months[-1]}: {alerts} alerts in {months[-1]}>"
 
 
-ALERT = ("month", "kind", "name", "measure", "value", "reference", "effect", "bound", "beyond_in", "windows")
+ALERT_COLUMNS = (
+    "month",
+    "kind",
+    "name",
+    "measure",
+    "value",
+    "reference",
+    "effect",
+    "bound",
+    "beyond_in",
+    "windows",
+)
 
 
-def _frame(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
+def _alert_frame(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names))
 
 
-def _but(row: dict[str, Any], *names: str) -> dict[str, Any]:
+def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _named(row: dict[str, Any] | None, pattern: str) -> dict[str, Any]:
+def _rename_keys(row: dict[str, Any] | None, pattern: str) -> dict[str, Any]:
     return {pattern.format(name): value for name, value in (row or {}).items()}
 
 
-def _performance(row: dict[str, Any]) -> dict[str, Any]:
-    flat = _but(row, "metrics", "estimated", "prevalence", "f1", "log_loss")
-    flat |= _but(row["metrics"] or {}, "rows") | _named(_but(row["estimated"], "rows"), "expected_{}")
+def _performance_row(row: dict[str, Any]) -> dict[str, Any]:
+    flat = _without(row, "metrics", "estimated", "prevalence", "f1", "log_loss")
+    flat |= _without(row["metrics"] or {}, "rows") | _rename_keys(
+        _without(row["estimated"], "rows"), "expected_{}"
+    )
     for metric in ("prevalence", "f1", "log_loss"):
-        parts = _but(row[metric] or {}, *(("skill",) if metric == "prevalence" else ()))
-        flat |= {f"{metric}_{PARTS[name]}": value for name, value in parts.items()}
+        parts = _without(row[metric] or {}, *(("skill",) if metric == "prevalence" else ()))
+        flat |= {f"{metric}_{CHANGE_COLUMNS[name]}": value for name, value in parts.items()}
     return flat
 
 
@@ -116,8 +138,8 @@ def monitor(
     *,
     store: str | Path | None = None,
     env: str | None = None,
-    reference: Text | None = None,
-    months: Text | None = None,
+    reference: SettingText | None = None,
+    months: SettingText | None = None,
     labels_until: str | None = None,
     keep: bool = True,
     progress: bool = False,
@@ -131,29 +153,29 @@ def monitor(
     No trip is read, and no cluster started. Raises StoreError, ConfigError or RegistryError where there is no such model or
     month.
     """
-    resolved = settings_of({**settings, "store": store, "env": env})
-    return watched(
-        resolved, model, reference=reference, months=months, labels_until=labels_until, keep=keep, told=progress
+    resolved = resolve_call_settings({**settings, "store": store, "env": env})
+    return monitor_store(
+        resolved, model, reference=reference, months=months, labels_until=labels_until, keep=keep, show_progress=progress
     )  # fmt: skip
 
 
-def watched(
+def monitor_store(
     settings: Settings,
     model: str | None,
     *,
-    reference: Text | None,
-    months: Text | None,
+    reference: SettingText | None,
+    months: SettingText | None,
     labels_until: str | None,
     keep: bool,
-    told: bool = False,
+    show_progress: bool = False,
 ) -> Monitoring:
     """Monitor a model of a store that is known; see `monitor`."""
     from toytip.pipeline.monitor import monitor_model
 
-    progress = progress_of(told)
-    with progress.live():
+    progress = make_progress(show_progress)
+    with progress.show_live():
         _, found = monitor_model(
             settings, model, progress,
-            reference=plain(reference), months=plain(months), labels_until=labels_until, keep=keep,
+            reference=to_setting_text(reference), months=to_setting_text(months), labels_until=labels_until, keep=keep,
         )  # fmt: skip
     return Monitoring(found)

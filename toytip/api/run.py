@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from toytip.api.monitor import Monitoring
-from toytip.api.settings import Text, on_workers, progress_of
-from toytip.api.store import Store, metrics_of
+from toytip.api.settings import SettingText, make_progress, use_workers
+from toytip.api.store import Store, metrics_frame
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,52 +20,52 @@ class Run:
     """What a run has made. `json()` is what `toytip run --json` prints, and the rest a shorter way to it."""
 
     store: Store
-    told: dict[str, Any]
+    summary: dict[str, Any]
 
     @property
     def version(self) -> str:
         """The version that was published."""
-        return str(self.told["version"])
+        return str(self.summary["version"])
 
     @property
     def months(self) -> list[str]:
         """The months that were read."""
-        return list(self.told["months"])
+        return list(self.summary["months"])
 
     @property
     def rows(self) -> dict[str, int]:
         """Trips `read`, `kept` and `rejected`; the last two add up to the first."""
-        return dict(self.told["rows"])
+        return dict(self.summary["rows"])
 
     @property
     def rejects(self) -> dict[str, int]:
         """Trips rejected, by reason."""
-        return dict(self.told["rejects"])
+        return dict(self.summary["rejects"])
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
         """What was published, by table: version, path, manifest, rows, bytes."""
-        return copy.deepcopy(dict(self.told["tables"]))
+        return copy.deepcopy(dict(self.summary["tables"]))
 
     @property
     def metrics(self) -> pd.DataFrame:
         """The metrics by split and population, as `Store.metrics` tells them."""
-        return metrics_of(self.told["evaluation"])
+        return metrics_frame(self.summary["evaluation"])
 
     @property
     def monitoring(self) -> Monitoring | None:
         """What monitoring says of the months after the training; None where there is no such month."""
-        found = self.told["monitor"]
+        found = self.summary["monitor"]
         return None if found is None else Monitoring(found)
 
     @property
-    def seconds(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Seconds that it took."""
-        return float(self.told["seconds"])
+        return float(self.summary["seconds"])
 
     def json(self) -> dict[str, Any]:
         """Return all of it as plain values, under the keys that `--json` prints."""
-        return copy.deepcopy(self.told)
+        return copy.deepcopy(self.summary)
 
     def __repr__(self) -> str:
         rows = self.rows
@@ -77,9 +77,9 @@ class Run:
 
 
 def run(
-    source: Text | None = None,
+    source: SettingText | None = None,
     *,
-    months: Text | None = None,
+    months: SettingText | None = None,
     store: str | Path | None = None,
     env: str | None = None,
     workers: int | None = None,
@@ -100,8 +100,8 @@ def run(
     Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError, with nothing half-published.
     """
     given = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
-    with on_workers(given) as resolved:
+    with use_workers(given) as resolved:
         from toytip.pipeline.run import run as run_all
 
-        told = run_all(resolved, progress_of(progress))
+        told = run_all(resolved, make_progress(progress))
     return Run(Store(resolved.model_copy(update={"version": None})), told)

@@ -11,31 +11,38 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from toytip.api.model import Model
-from toytip.api.monitor import Monitoring, watched
-from toytip.api.settings import Text, plain, settings_of
+from toytip.api.monitor import Monitoring, monitor_store
+from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.config import Settings
 from toytip.errors import StoreError
-from toytip.history import TALLIES, moment, resolve, tags, tallied, version_rows
+from toytip.history import (
+    METRIC_HISTOGRAMS,
+    describe_versions,
+    load_tallies,
+    parse_as_of,
+    read_tags,
+    resolve_version,
+)
 from toytip.manifest import Manifest
 from toytip.store import Store as Versions
-from toytip.store import store_of
+from toytip.store import store_from_settings
 from toytip.values import Month, parse_months
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-COLUMNS = ("table", "version", "rows", "months", "bytes", "created", "parents", "tags")
+VERSION_COLUMNS = ("table", "version", "rows", "months", "bytes", "created", "parents", "tags")
 
 
 def open_store(
-    store: str | Path | None = None, env: str | None = None, *, endpoint: str | None = None
+    store: str | Path | None = None, env: str | None = None, *, endpoint_url: str | None = None
 ) -> Store:
-    """Open a store to read from: a folder, or `s3://bucket/prefix` (`endpoint`: the S3 server, if not Amazon's).
+    """Open a store to read from: a folder, or `s3://bucket/prefix` (`endpoint_url`: the S3 server, if not Amazon's).
 
     `env` is `dev` or `prod`. What is left out comes from `TOYTIP_*`, `.env`, `toytip.toml`, else `./toytip-store` and `dev`.
     Nothing is read yet. Raises ConfigError for a setting that makes no sense.
     """
-    return Store(settings_of({"store": store, "env": env, "endpoint": endpoint}))
+    return Store(resolve_call_settings({"store": store, "env": env, "endpoint": endpoint_url}))
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,12 +59,12 @@ class Store:
 
     @property
     def _versions(self) -> Versions:
-        return store_of(self.settings)
+        return store_from_settings(self.settings)
 
     @property
     def path(self) -> str:
         """Where it is, without credentials."""
-        return self._versions.shown
+        return self._versions.display_uri
 
     @property
     def env(self) -> str:
@@ -69,9 +76,9 @@ class Store:
 
         table, version, rows, months (list of `2023-01`), bytes, created (UTC), parents (list), tags (list).
         """
-        limit = moment(as_of) if as_of else None
-        found = version_rows(self._versions.versions(table), tags(self._versions))
-        frame = pd.DataFrame(found, columns=list(COLUMNS))
+        limit = parse_as_of(as_of) if as_of else None
+        found = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
+        frame = pd.DataFrame(found, columns=list(VERSION_COLUMNS))
         frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
         return frame if limit is None else frame[frame["created"] <= limit].reset_index(drop=True)
 
@@ -80,7 +87,7 @@ class Store:
         name: str,
         version: str | None = None,
         *,
-        months: Text | None = None,
+        months: SettingText | None = None,
         as_of: str | None = None,
     ) -> dd.DataFrame:
         """Return a version of a table as a lazy Dask dataframe: a partition for each file that its manifest lists.
@@ -92,11 +99,13 @@ class Store:
         """
         from toytip import frames
 
-        frames.table_of(name)
-        return frames.frame(self._versions, resolve(self._versions, name, version, as_of), _months(months))
+        frames.get_table(name)
+        return frames.read_table(
+            self._versions, resolve_version(self._versions, name, version, as_of), _parse_months(months)
+        )
 
     def predictions(
-        self, version: str | None = None, *, months: Text | None = None, as_of: str | None = None
+        self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
         """Return what the model said of every trip kept, and what happened; see `table`.
 
@@ -106,7 +115,7 @@ class Store:
         return self.table("predictions", version, months=months, as_of=as_of)
 
     def features(
-        self, version: str | None = None, *, months: Text | None = None, as_of: str | None = None
+        self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
         """Return the natural features of every trip kept, and the label `high_tip`; see `table`.
 
@@ -116,7 +125,7 @@ class Store:
         return self.table("features", version, months=months, as_of=as_of)
 
     def rejects(
-        self, version: str | None = None, *, months: Text | None = None, as_of: str | None = None
+        self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
         """Return every trip that was rejected, as it was read, with the `reason`; see `table`."""
         return self.table("rejects", version, months=months, as_of=as_of)
@@ -126,15 +135,15 @@ class Store:
         name: str,
         version: str | None = None,
         *,
-        months: Text | None = None,
+        months: SettingText | None = None,
         as_of: str | None = None,
     ) -> list[str]:
         """Return the addresses of the parquet files of a version, for another engine: DuckDB, polars, Spark."""
         from toytip import frames
 
-        manifest = resolve(self._versions, frames.table_of(name).name, version, as_of)
-        folder = self._versions.version_path(name, manifest.version)
-        return [f"{folder}/{part.path}" for part in frames.parts_of(manifest, _months(months))]
+        manifest = resolve_version(self._versions, frames.get_table(name).name, version, as_of)
+        folder = self._versions.version_uri(name, manifest.version)
+        return [f"{folder}/{part.path}" for part in frames.data_files_of(manifest, _parse_months(months))]
 
     def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
         """Return the metrics of predictions, a row for every split and population (`all` trips, and those paid by `card`).
@@ -142,7 +151,7 @@ class Store:
         rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_yes: the F1 of
         answering yes to every trip. NaN where a metric is undefined.
         """
-        return metrics_of(self.evaluation(version, as_of=as_of))
+        return metrics_frame(self.evaluation(version, as_of=as_of))
 
     def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> dict[str, Any]:
         """Return the whole evaluation of predictions, by split and population: what `toytip evaluate --json` prints.
@@ -151,17 +160,17 @@ class Store:
         worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
         """
         from toytip.pipeline import models
-        from toytip.pipeline.stages import evaluated
+        from toytip.pipeline.stages import evaluate_tallies
 
-        predictions = resolve(self._versions, "predictions", version, as_of)
-        tallies = self._versions.published(TALLIES, predictions.version)
+        predictions = resolve_version(self._versions, "predictions", version, as_of)
+        tallies = self._versions.get_manifest(METRIC_HISTOGRAMS, predictions.version)
         if tallies is None:
             raise StoreError(
                 f"predictions {predictions.version} in {self.path} have no tallies; "
                 f"`toytip evaluate --from {predictions.version}` reads them again"
             )
-        summary = tallied(self._versions, tallies)
-        return evaluated(summary, models.behind(self.settings, predictions)).report
+        summary = load_tallies(self._versions, tallies)
+        return evaluate_tallies(summary, models.model_of(self.settings, predictions)).report
 
     def model(
         self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None
@@ -173,21 +182,21 @@ class Store:
         """
         from toytip.pipeline import models
 
-        return Model(models.named(self.settings, version, taxi, as_of))
+        return Model(models.load_model(self.settings, version, taxi, as_of))
 
     def monitoring(
         self,
         model: str | None = None,
         *,
-        reference: Text | None = None,
-        months: Text | None = None,
+        reference: SettingText | None = None,
+        months: SettingText | None = None,
         labels_until: str | None = None,
     ) -> Monitoring:
         """Return how far features have moved since a model learned, how it has decayed, and why; nothing is kept.
 
         Arguments are those of `toytip.monitor`, which keeps what it reads. It takes about a second: no trip is read.
         """
-        return watched(
+        return monitor_store(
             self.settings, model, reference=reference, months=months, labels_until=labels_until, keep=False
         )  # fmt: skip
 
@@ -198,11 +207,11 @@ class Store:
 
         Without a table it is what the version is for: its predictions, or else the last table published under it.
         """
-        from toytip.lineage import outcome
+        from toytip.lineage import main_manifest
 
         if version is not None and table is None:
-            return outcome(self._versions, version)
-        return resolve(self._versions, table or "predictions", version, as_of)
+            return main_manifest(self._versions, version)
+        return resolve_version(self._versions, table or "predictions", version, as_of)
 
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None
@@ -211,18 +220,20 @@ class Store:
 
         With a `month` (`"2023-12"`) only its parts and files are told, with their checksums.
         """
-        from toytip.lineage import trace
+        from toytip.lineage import trace_lineage
 
-        return trace(self._versions, self.manifest(version, table), Month.parse(month) if month else None)
+        return trace_lineage(
+            self._versions, self.manifest(version, table), Month.parse(month) if month else None
+        )
 
     def diff(self, a: str, b: str) -> dict[str, Any]:
         """Return what differs between two versions, each value as a pair: what `toytip diff --json` prints.
 
         Rows, rejects, config, columns of the features, metrics, and how many predictions flipped. Their files are read.
         """
-        from toytip.compare import compare
+        from toytip.compare import compare_versions
 
-        return compare(self._versions, a, b, lambda _: None)
+        return compare_versions(self._versions, a, b, lambda _: None)
 
     def __repr__(self) -> str:
         return f"<toytip store {self.path}>"
@@ -238,15 +249,15 @@ class Store:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
-def metrics_of(report: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
+def metrics_frame(evaluation: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
     """Return the metrics of an evaluation, by split and population, as a frame."""
     rows = [
         {"split": split, "population": population, **told["metrics"]}
-        for split, populations in report.items()
+        for split, populations in evaluation.items()
         for population, told in populations.items()
     ]
     return pd.DataFrame(rows).set_index(["split", "population"]).astype(float).astype({"rows": "int64"})
 
 
-def _months(months: Text | None) -> tuple[Month, ...] | None:
-    return None if months is None else parse_months(str(plain(months)))
+def _parse_months(months: SettingText | None) -> tuple[Month, ...] | None:
+    return None if months is None else parse_months(str(to_setting_text(months)))

@@ -7,6 +7,6 @@ Heavy imports stand inside the commands, so that `--help` answers at once.
 from toytip.cli import run, stages, models, serve, backtest, tune, monitor  # noqa: F401, I001
 from toytip.cli import look, report, history, upkeep, cluster  # noqa: F401
 from toytip.cli.app import app
-from toytip.cli.shell import guarded
+from toytip.cli.shell import run_cli
 
-__all__ = ["app", "guarded"]
+__all__ = ["app", "run_cli"]

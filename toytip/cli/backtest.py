@@ -7,41 +7,41 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import SizedOptions, SourceOptions, StoreOptions, spread
+from toytip.cli.groups import SizedClusterOptions, SourceOptions, StoreOptions, expand_options
 from toytip.cli.options import (
     AsOfOption,
-    DepthOption,
-    EtaOption,
-    FeaturesOption,
-    FromOption,
+    EarlyStoppingOption,
+    FeatureSetOption,
+    InputVersionOption,
     JsonOption,
-    PopulationOption,
+    LearningRateOption,
+    MaxDepthOption,
     RoundsOption,
-    StopOption,
+    SegmentOption,
 )
-from toytip.cli.shell import print_json, settings_of, upstream_of
+from toytip.cli.shell import print_json, resolve_command_settings, resolve_upstream
 
 if TYPE_CHECKING:
-    from toytip.pipeline.backtest import Backtest
-    from toytip.pipeline.context import Context
+    from toytip.pipeline.backtest import BacktestResult
+    from toytip.pipeline.context import RunContext
     from toytip.store import Manifest
 
 
-class BacktestOptions(SourceOptions, StoreOptions, SizedOptions):
+class BacktestOptions(SourceOptions, StoreOptions, SizedClusterOptions):
     """Of many models, each of which learns the same from other months."""
 
-    features: FeaturesOption
-    population: PopulationOption
+    features: FeatureSetOption
+    population: SegmentOption
     rounds: RoundsOption
-    max_depth: DepthOption
-    eta: EtaOption
-    early_stop: StopOption
+    max_depth: MaxDepthOption
+    eta: LearningRateOption
+    early_stop: EarlyStoppingOption
 
 
 @app.command(epilog="Example:  toytip backtest --source data/green-2023 --horizon 6")
-@spread
+@expand_options
 def backtest(
-    from_: FromOption = None,
+    from_: InputVersionOption = None,
     as_of: AsOfOption = None,
     first: Annotated[
         int, typer.Option("--first", min=1, help="Months that the first model is trained on.")
@@ -59,29 +59,31 @@ def backtest(
 
     Without --source it works on the newest published features.
     """
-    settings = settings_of(given)
+    settings = resolve_command_settings(given)
     from toytip.pipeline import backtest as tester
     from toytip.pipeline import plan, stages
-    from toytip.pipeline.context import opened, reading
+    from toytip.pipeline.context import open_reader, open_run
     from toytip.progress import Progress
 
-    progress = Progress.of(settings)
+    progress = Progress.from_settings(settings)
 
-    def work(context: Context, upstream: Manifest) -> tuple[Manifest, Backtest, dict[str, str]]:
-        found = tester.run(context, upstream, first=first, horizon=horizon, tolerance=tolerance)
-        return upstream, found, tester.save(context, found, upstream.version)
+    def work(context: RunContext, upstream: Manifest) -> tuple[Manifest, BacktestResult, dict[str, str]]:
+        found = tester.run_backtest(
+            context, upstream, min_train_months=first, horizon_months=horizon, max_auc_loss=tolerance
+        )
+        return upstream, found, tester.save_backtest(context, found, upstream.version)
 
     if settings.source is not None:
-        prepared = plan.prepare(settings, progress)
-        with opened(settings, ("features", "rejects"), progress) as context:
-            made = stages.read(context, plan.settle(context, prepared))
+        prepared = plan.find_source(settings, progress)
+        with open_run(settings, ("features", "rejects"), progress) as context:
+            made = stages.read_source(context, plan.ensure_source(context, prepared))
             upstream, found, files = work(context, made["features"])
     else:
-        there = upstream_of(settings, "features", from_, as_of)
-        with reading(settings, progress) as context:
+        there = resolve_upstream(settings, "features", from_, as_of)
+        with open_reader(settings, progress) as context:
             upstream, found, files = work(context, there)
     if json_:
-        print_json({"version": upstream.version, **tester.to_json(found), "files": files})
+        print_json({"version": upstream.version, **tester.backtest_json(found), "files": files})
     else:
         from toytip.cli.summarize_models import show_backtest
 

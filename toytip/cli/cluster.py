@@ -9,70 +9,77 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import cluster_app
-from toytip.cli.groups import Options, SizeOptions, SourceOptions, StoreOptions, TlsOptions, spread
-from toytip.cli.options import AdaptOption, DebugOption, FeaturesOption, JsonOption
-from toytip.cli.shell import end_in_order, settings_of, tell
+from toytip.cli.groups import (
+    CommonOptions,
+    SourceOptions,
+    StoreOptions,
+    TlsOptions,
+    WorkerSizeOptions,
+    expand_options,
+)
+from toytip.cli.options import AdaptOption, DebugOption, FeatureSetOption, JsonOption
+from toytip.cli.shell import install_signal_handlers, print_result, resolve_command_settings
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
 ]
 
 
-class GrowthOptions(SizeOptions):
+class AdaptiveSizeOptions(WorkerSizeOptions):
     """How many work, now and later."""
 
     adapt: AdaptOption
 
 
-class UpOptions(GrowthOptions, TlsOptions, Options):
+class UpOptions(AdaptiveSizeOptions, TlsOptions, CommonOptions):
     """Of a cluster that is to be."""
 
 
-class StatusOptions(TlsOptions, Options):
+class StatusOptions(TlsOptions, CommonOptions):
     """Of a cluster that is there."""
 
 
-class DoctorOptions(SourceOptions, StoreOptions, SizeOptions, TlsOptions):
+class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
     """Of a run that might be."""
 
-    features: FeaturesOption
+    features: FeatureSetOption
 
 
 @cluster_app.command(epilog="Example:  toytip cluster up lab --workers 12")
-@spread
+@expand_options
 def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]) -> None:
     """Start a cluster and leave it running; `toytip run --cluster NAME` then uses it."""
-    settings = settings_of({**given, "cluster": name}, workers_needed=False)
+    settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
     from toytip.cluster import standing
 
-    end_in_order()
-    address = standing.up(settings)
+    install_signal_handlers()
+    address = standing.start_persistent_cluster(settings)
     said = f"{name} is up at {address}; `toytip cluster down {name}` ends it"
-    tell(json_, {"cluster": name, "address": address}, said)
+    print_result(json_, {"cluster": name, "address": address}, said)
 
 
 @cluster_app.command(epilog="Example:  toytip cluster down lab")
-@spread
-def down(name: NameArgument, json_: JsonOption = False, **given: Unpack[Options]) -> None:
+@expand_options
+def down(name: NameArgument, json_: JsonOption = False, **given: Unpack[CommonOptions]) -> None:
     """End a cluster that was brought up."""
-    settings = settings_of({**given, "cluster": name}, workers_needed=False)
+    settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
     from toytip.cluster import standing
 
-    ended = standing.down(settings)
-    tell(json_, {"cluster": name, "ended": ended}, f"{name} {'is down' if ended else 'was not up'}")
+    ended = standing.stop_persistent_cluster(settings)
+    print_result(json_, {"cluster": name, "ended": ended}, f"{name} {'is down' if ended else 'was not up'}")
 
 
 @cluster_app.command(epilog="Example:  toytip cluster status lab")
-@spread
+@expand_options
 def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[StatusOptions]) -> None:
     """Show the workers of a cluster that is up."""
-    settings = settings_of({**given, "cluster": name}, workers_needed=False)
-    from toytip.cluster import standing, workers_of
+    settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
+    from toytip.cluster import standing, workers_by_address
     from toytip.cluster.connect import connect
 
-    if standing.address_of(settings) is None:
+    if standing.scheduler_address(settings) is None:
         said = f"{name} is not up; `toytip cluster up {name}` starts it"
-        tell(json_, {"cluster": name, "up": False}, said)
+        print_result(json_, {"cluster": name, "up": False}, said)
         return
     with connect(settings, strict=False) as client:
         there = [
@@ -80,10 +87,10 @@ def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[Status
                 "address": address, "host": info["host"], "threads": info["nthreads"],
                 "memory_limit": info["memory_limit"],
             }
-            for address, info in workers_of(client).items()
+            for address, info in workers_by_address(client).items()
         ]  # fmt: skip
         address, dashboard = client.scheduler.address, client.dashboard_link
-    tell(
+    print_result(
         json_,
         {"cluster": name, "up": True, "address": address, "dashboard": dashboard, "workers": there},
         f"{name} is up at {address}: {len(there)} workers; dashboard {dashboard}",
@@ -94,21 +101,21 @@ def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[Status
 @cluster_app.command(
     epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip"
 )
-@spread
+@expand_options
 def doctor(name: NameArgument, json_: JsonOption = False, **given: Unpack[DoctorOptions]) -> None:
     """Look whether a run on a cluster would work, and say what to do where not; exit code 1 then."""
-    settings = settings_of({**given, "cluster": name})
-    from toytip.pipeline.doctor import examine
+    settings = resolve_command_settings({**given, "cluster": name})
+    from toytip.pipeline.doctor import run_checks
     from toytip.progress import Progress
 
-    checks = examine(settings, Progress.of(settings))
+    checks = run_checks(settings, Progress.from_settings(settings))
     well = all(check.ok for check in checks)
     lines = []
     for check in checks:
         lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}")
         if not check.ok and check.advice:
             lines.append(f"{'':<18} {check.advice}")
-    tell(json_, {"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]}, *lines)
+    print_result(json_, {"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]}, *lines)
     if not well:
         raise typer.Exit(1)
 
@@ -125,10 +132,10 @@ def certs(
     """Make a certificate authority, and certificates of the nodes and the clients of a cluster; nothing is overwritten."""
     from toytip.cluster import certs as maker
 
-    made = maker.make(out, [host.strip() for host in hosts.split(",") if host.strip()])
+    made = maker.create_certificates(out, [host.strip() for host in hosts.split(",") if host.strip()])
     files = [str(path) for path in made]
     said = (
         f"ca.pem goes to every host; node.pem and node.key to those of the cluster; client.* to who runs toytip. "
-        f"ca.key signs: keep it offline. Good for {maker.SIGNED_DAYS} days."
+        f"ca.key signs: keep it offline. Good for {maker.CERTIFICATE_DAYS} days."
     )
-    tell(json_, {"files": files}, *files, said)
+    print_result(json_, {"files": files}, *files, said)

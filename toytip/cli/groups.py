@@ -1,4 +1,4 @@
-"""Options that commands take together, and `spread`, through which Typer sees them.
+"""Options that commands take together, and `expand_options`, through which Typer sees them.
 
 A command has in its signature what it uses itself, and behind that, in one group, what goes into the settings::
 
@@ -15,66 +15,66 @@ from typing import TypedDict, TypeVar, get_args, get_type_hints
 
 from toytip.cli.options import (
     AdaptOption,
-    CaOption,
-    CertOption,
     ClusterOption,
     DebugOption,
-    DepthOption,
-    EndpointOption,
+    EarlyStoppingOption,
+    EndpointUrlOption,
     EnvOption,
-    EtaOption,
-    FeaturesOption,
-    KeyOption,
-    MemoryOption,
+    FeatureSetOption,
+    LearningRateOption,
+    MaxDepthOption,
+    MemoryLimitOption,
     MonthsOption,
     ParamsOption,
+    PartitionRowsOption,
     PlainOption,
-    PopulationOption,
     QuietOption,
     RoundsOption,
-    RowsOption,
     SchedulerOption,
-    SourceEndpointOption,
+    SegmentOption,
+    SourceEndpointUrlOption,
     SourceOption,
-    StartOption,
-    StopOption,
+    StartMethodOption,
     StoreOption,
-    TestOption,
-    ThreadsOption,
-    TrainOption,
-    ValidOption,
-    VersionOption,
+    TestMonthsOption,
+    ThreadsPerWorkerOption,
+    TlsCaFileOption,
+    TlsCertOption,
+    TlsKeyOption,
+    TrainMonthsOption,
+    ValidationMonthOption,
+    VersionIdOption,
     WorkersOption,
 )
 
 
-class Options(TypedDict):
+class CommonOptions(TypedDict):
     """Of every command; it is `guarded` that looks at it."""
 
     debug: DebugOption
 
 
-class StoreOptions(Options):
+class StoreOptions(CommonOptions):
     """Where versions are."""
 
     store: StoreOption
-    endpoint: EndpointOption
+    endpoint: EndpointUrlOption
     env: EnvOption
 
 
 class PublishOptions(StoreOptions):
     """Where a version is to be."""
 
-    version: VersionOption
+    version: VersionIdOption
 
 
 class SourceOptions(TypedDict):
     """What trips are read, and in what pieces."""
 
     source: SourceOption
-    source_endpoint: SourceEndpointOption
+    source_endpoint: SourceEndpointUrlOption
     months: MonthsOption
-    partition_rows: RowsOption
+    partition_rows: PartitionRowsOption
 
 
 class WorkerOptions(TypedDict):
@@ -83,14 +83,14 @@ class WorkerOptions(TypedDict):
     workers: WorkersOption
 
 
-class SizeOptions(WorkerOptions):
+class WorkerSizeOptions(WorkerOptions):
     """How many work, and how large each is."""
 
-    threads_per_worker: ThreadsOption
-    memory_limit: MemoryOption
+    threads_per_worker: ThreadsPerWorkerOption
+    memory_limit: MemoryLimitOption
 
 
-class PlaceOptions(TypedDict):
+class SchedulerOptions(TypedDict):
     """Where they work."""
 
     scheduler: SchedulerOption
@@ -101,42 +101,42 @@ class PlaceOptions(TypedDict):
 class TlsOptions(TypedDict):
     """Whom they trust."""
 
-    tls_ca_file: CaOption
-    tls_cert: CertOption
-    tls_key: KeyOption
+    tls_ca_file: TlsCaFileOption
+    tls_cert: TlsCertOption
+    tls_key: TlsKeyOption
 
 
-class ClusterOptions(WorkerOptions, PlaceOptions, TlsOptions):
+class ClusterOptions(WorkerOptions, SchedulerOptions, TlsOptions):
     """Who works on what is in the store already."""
 
 
-class SizedOptions(SizeOptions, PlaceOptions, TlsOptions):
+class SizedClusterOptions(WorkerSizeOptions, SchedulerOptions, TlsOptions):
     """Who works on a source: how large a worker is counts there."""
 
-    start_method: StartOption
+    start_method: StartMethodOption
 
 
 class SplitOptions(TypedDict):
     """What is learned from."""
 
-    train: TrainOption
-    valid: ValidOption
-    test: TestOption
-    features: FeaturesOption
-    population: PopulationOption
+    train: TrainMonthsOption
+    valid: ValidationMonthOption
+    test: TestMonthsOption
+    features: FeatureSetOption
+    population: SegmentOption
 
 
-class BoostOptions(TypedDict):
+class BoosterOptions(TypedDict):
     """How it is learned."""
 
     params: ParamsOption
     rounds: RoundsOption
-    max_depth: DepthOption
-    eta: EtaOption
-    early_stop: StopOption
+    max_depth: MaxDepthOption
+    eta: LearningRateOption
+    early_stop: EarlyStoppingOption
 
 
-class ShownOptions(TypedDict):
+class ProgressOptions(TypedDict):
     """How far it is."""
 
     quiet: QuietOption
@@ -146,7 +146,7 @@ class ShownOptions(TypedDict):
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def spread(command: Command) -> Command:
+def expand_options(command: Command) -> Command:
     """Show Typer the options behind a command's `**given: Unpack[...]`: it reads signatures, and knows no `Unpack`.
 
     The command itself stays as it is. Of what nobody gives, a switch is off, and all else None.

@@ -7,58 +7,66 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import StoreOptions, spread
+from toytip.cli.groups import StoreOptions, expand_options
 from toytip.cli.options import AsOfOption, JsonOption
-from toytip.cli.shell import print_json, refuse_damaged, settings_of, store_given, tell
+from toytip.cli.shell import (
+    open_command_store,
+    print_json,
+    print_result,
+    raise_for_unreadable,
+    resolve_command_settings,
+)
 from toytip.errors import ConfigError
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A version or a tag.")]
 
 
 @app.command(epilog="Example:  toytip versions --store ./toytip-store --env prod")
-@spread
+@expand_options
 def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """List the published versions of every table: rows, months, bytes, created, parents, tags."""
-    place = store_given(given)
+    place = open_command_store(given)
     from toytip.cli.summarize import show_versions
-    from toytip.history import moment, tags, version_rows
+    from toytip.history import describe_versions, parse_as_of, read_tags
 
-    limit = moment(as_of).isoformat() if as_of else None
-    whole, damaged = place.listed()
+    limit = parse_as_of(as_of).isoformat() if as_of else None
+    whole, damaged = place.scan_manifests()
     found = [m for m in whole if limit is None or m.created <= limit]
-    rows = version_rows(found, tags(place))
+    rows = describe_versions(found, read_tags(place))
     if json_:
         print_json({"versions": rows})
     else:
-        show_versions(rows, place.shown)
-    refuse_damaged(damaged)
+        show_versions(rows, place.display_uri)
+    raise_for_unreadable(damaged)
 
 
 @app.command(epilog="Example:  toytip show v20261124T101500Z-3f9c2a")
-@spread
+@expand_options
 def show(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Show what was published under a version: tables, config, parents, packages, metrics."""
-    place = store_given(given)
+    place = open_command_store(given)
     from dataclasses import asdict
 
     from toytip.cli.summarize import show_manifest
-    from toytip.config import mask
-    from toytip.history import tables_of
+    from toytip.config import mask_credentials
+    from toytip.history import manifests_of
 
-    found = tables_of(place, version)
-    report = place.report(found[0].version)
+    found = manifests_of(place, version)
+    report = place.report_uri(found[0].version)
     if json_:
         tables = {m.table: asdict(m) for m in found}
-        print_json({"version": found[0].version, "tables": tables, "report": report and mask(report)})
+        print_json(
+            {"version": found[0].version, "tables": tables, "report": report and mask_credentials(report)}
+        )
         return
     for manifest in found:
         show_manifest(manifest)
     if report:
-        typer.echo(f"report {mask(report)}")
+        typer.echo(f"report {mask_credentials(report)}")
 
 
 @app.command(epilog="Example:  toytip trace v20261124T101500Z-3f9c2a/2023-12")
-@spread
+@expand_options
 def trace(
     version: Annotated[str, typer.Argument(metavar="VERSION[/MONTH]", help="A version or tag, and a month.")],
     table: Annotated[
@@ -68,46 +76,46 @@ def trace(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Trace a version down to the raw files: checksums, model, code, config, packages."""
-    place = store_given(given)
-    from toytip.cli.summarize import show_trace
-    from toytip.history import resolve
-    from toytip.lineage import outcome
-    from toytip.lineage import trace as trace_of
+    place = open_command_store(given)
+    from toytip.cli.summarize import show_lineage
+    from toytip.history import resolve_version
+    from toytip.lineage import main_manifest
+    from toytip.lineage import trace_lineage
     from toytip.values import Month
 
     name, _, month = version.partition("/")
-    manifest = resolve(place, table, name) if table else outcome(place, name)
-    found = trace_of(place, manifest, Month.parse(month) if month else None)
+    manifest = resolve_version(place, table, name) if table else main_manifest(place, name)
+    found = trace_lineage(place, manifest, Month.parse(month) if month else None)
     if json_:
         print_json(found)
     else:
-        show_trace(found)
+        show_lineage(found)
 
 
 @app.command(epilog="Example:  toytip impact green_tripdata_2023-03.parquet")
-@spread
+@expand_options
 def impact(
     file: Annotated[str, typer.Argument(help="A raw file's address, the end of it, or its checksum.")],
     json_: JsonOption = False,
     **given: Unpack[StoreOptions],
 ) -> None:
     """List every version that was made from a raw file, directly or not."""
-    place = store_given(given)
+    place = open_command_store(given)
     from toytip.cli.summarize import show_versions
-    from toytip.history import tags, version_rows
-    from toytip.lineage import impact as impact_of
+    from toytip.history import describe_versions, read_tags
+    from toytip.lineage import downstream_versions
 
-    rows = version_rows(impact_of(place, file), tags(place))
+    rows = describe_versions(downstream_versions(place, file), read_tags(place))
     if json_:
         print_json({"file": file, "versions": rows})
     else:
-        show_versions(rows, place.shown)
+        show_versions(rows, place.display_uri)
 
 
 @app.command(
     epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42 --html diff.html"
 )
-@spread
+@expand_options
 def diff(
     a: VersionArgument,
     b: VersionArgument,
@@ -119,23 +127,23 @@ def diff(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Compare two versions: rows, rejects, columns, share of predictions flipped, metrics."""
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     from toytip.cli.summarize import show_diff
-    from toytip.compare import compare
+    from toytip.compare import compare_versions
     from toytip.config import Settings
-    from toytip.lineage import family
+    from toytip.lineage import ancestors
     from toytip.progress import Progress
-    from toytip.store import store_of
+    from toytip.store import store_from_settings
 
-    place = store_of(settings)
-    tables = [m for v in (a, b) for n, m in family(place, v).items() if n in ("features", "predictions")]
-    progress = Progress.of(Settings.load())
-    with progress.live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
-        found = compare(place, a, b, stage.advance)
+    place = store_from_settings(settings)
+    tables = [m for v in (a, b) for n, m in ancestors(place, v).items() if n in ("features", "predictions")]
+    progress = Progress.from_settings(Settings.load())
+    with progress.show_live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
+        found = compare_versions(place, a, b, stage.advance)
     if html is not None:
-        from toytip.pipeline.report import write_contrast
+        from toytip.pipeline.report import write_diff_page
 
-        write_contrast(settings, found, html)
+        write_diff_page(settings, found, html)
     if json_:
         print_json(found)
     else:
@@ -143,7 +151,7 @@ def diff(
 
 
 @app.command(epilog="Example:  toytip tag before-holidays v20261124T101500Z-3f9c2a")
-@spread
+@expand_options
 def tag(
     name: Annotated[str | None, typer.Argument(help="The tag [default: list all]")] = None,
     version: Annotated[str | None, typer.Argument(help="The version that it names.")] = None,
@@ -153,30 +161,30 @@ def tag(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Give a version a name that commands take in its place, and that `toytip gc` respects; or list the tags."""
-    place = store_given(given)
+    place = open_command_store(given)
     from toytip import history
 
     if name and delete:
-        history.untag(place, name)
+        history.remove_tag(place, name)
     elif name and version:
-        history.tag(place, name, version, move=move)
+        history.set_tag(place, name, version, force=move)
     elif name:
         raise ConfigError(f"toytip tag {name}: which version? give it after the tag, or --delete")
-    found = history.tags(place)
+    found = history.read_tags(place)
     said = [f"{each}  {of}" for each, of in sorted(found.items())]
-    tell(
+    print_result(
         json_,
         {"tags": found},
-        *said or [f"no tags in {place.shown} yet; `toytip tag NAME VERSION` gives one"],
+        *said or [f"no tags in {place.display_uri} yet; `toytip tag NAME VERSION` gives one"],
     )
 
 
 @app.command(epilog="Example:  toytip rollback v20261124T101500Z-3f9c2a")
-@spread
+@expand_options
 def rollback(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Make a version the newest again, until another is published; nothing is removed."""
-    place = store_given(given)
+    place = open_command_store(given)
     from toytip import history
 
-    found = history.rollback(place, version)
-    tell(json_, {"versions": found}, *(f"{table}  {of}" for table, of in sorted(found.items())))
+    found = history.roll_back_to(place, version)
+    print_result(json_, {"versions": found}, *(f"{table}  {of}" for table, of in sorted(found.items())))

@@ -5,7 +5,7 @@ The reference in `docs/reference/` is made from it, and the tests hold whatever 
 
 from __future__ import annotations
 
-EXITS = {
+EXIT_CODES = {
     0: "done",
     1: "an error that the user can mend: one line on stderr says what, where and what to do",
     2: "usage: an option or a command that there is not",
@@ -13,12 +13,12 @@ EXITS = {
     130: "stopped by Ctrl-C, SIGTERM or a closed terminal (SIGHUP); nothing half-made was left behind",
 }
 
-_STAGE = {
+_STAGE_KEYS = {
     "version": "what was published",
     "tables": "of each table made: `version`, `path`, `manifest`, `rows`, `bytes`",
     "stages": "seconds of each stage",
 }
-_ENTRY = {
+_MODEL_ENTRY_KEYS = {
     "number": "of the model in the registry",
     "version": "under which it was trained",
     "created": "when it was registered",
@@ -32,7 +32,7 @@ _ENTRY = {
     "run": "of MLflow",
     "address": "where the files are",
 }
-_TRACE = {
+_LINEAGE_KEYS = {
     "table": "what is traced",
     "version": "of it",
     "created": "when it was published",
@@ -44,7 +44,7 @@ _TRACE = {
     "parents": "the same of all that it was made from; of raw files `file`, `rows`, `bytes`, `checksum`",
 }
 
-KEYS: dict[str, dict[str, str]] = {
+JSON_KEYS: dict[str, dict[str, str]] = {
     "run": {
         "version": "what was published",
         "store": "where",
@@ -77,7 +77,7 @@ KEYS: dict[str, dict[str, str]] = {
         "stage_rows": "rows that went through each stage",
         "stage_memory_mb": "peak memory of all processes within each stage; only of those that took long enough to be seen",
     },
-    **dict.fromkeys(("clean", "featurize", "preprocess", "train", "infer", "postprocess"), _STAGE),
+    **dict.fromkeys(("clean", "featurize", "preprocess", "train", "infer", "postprocess"), _STAGE_KEYS),
     "evaluate": {
         "version": "of the predictions",
         "metrics": "by split",
@@ -135,7 +135,7 @@ KEYS: dict[str, dict[str, str]] = {
         "report": "where the page is",
         "missing": "by section: why the version has not what it needs",
     },
-    "trace": _TRACE,
+    "trace": _LINEAGE_KEYS,
     "impact": {"file": "what was asked for", "versions": "as `toytip versions` lists them"},
     "diff": {
         "versions": "both; every value below is a pair",
@@ -180,7 +180,7 @@ KEYS: dict[str, dict[str, str]] = {
     },
     "cluster certs": {"files": "what was made"},
     "models list": {"models": "by name: what `toytip models show` tells of each, without the card"},
-    "models show": {**_ENTRY, "card": "features, parameters, split, metrics, packages, and the data behind it"},
+    "models show": {**_MODEL_ENTRY_KEYS, "card": "features, parameters, split, metrics, packages, and the data behind it"},
     "models compare": {
         "models": "both; every value below is a pair",
         "same_test_rows": "whether their metrics can be compared",

@@ -7,20 +7,20 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app, source_app
-from toytip.cli.groups import ClusterOptions, Options, spread
+from toytip.cli.groups import ClusterOptions, CommonOptions, expand_options
 from toytip.cli.options import (
     ClusterOption,
-    EndpointOption,
+    EndpointUrlOption,
     EnvOption,
     JsonOption,
     MonthsOption,
     SourceOption,
     StoreOption,
 )
-from toytip.cli.shell import print_json, settings_of, tell
+from toytip.cli.shell import print_json, print_result, resolve_command_settings
 
 
-class ConfigOptions(Options):
+class ConfigOptions(CommonOptions):
     """Of the settings that are looked at most."""
 
     store: StoreOption
@@ -29,34 +29,36 @@ class ConfigOptions(Options):
     cluster: ClusterOption
 
 
-class FilesOptions(Options):
+class MonthlyFilesOptions(CommonOptions):
     """Of files by month."""
 
     months: MonthsOption
 
 
-class SynthOptions(FilesOptions, ClusterOptions):
+class SynthOptions(MonthlyFilesOptions, ClusterOptions):
     """Of making files."""
 
 
-class CheckOptions(FilesOptions):
+class CheckOptions(MonthlyFilesOptions):
     """Of looking at files."""
 
-    endpoint: EndpointOption
+    endpoint: EndpointUrlOption
 
 
 @app.command(epilog="Example:  TOYTIP_WORKERS=4 toytip config")
-@spread
+@expand_options
 def config(json_: JsonOption = False, **given: Unpack[ConfigOptions]) -> None:
     """Print the settings as they resolve: flags, TOYTIP_* variables, .env, toytip.toml, defaults."""
-    found = settings_of(given, workers_needed=False).masked()
-    tell(json_, found, *(f"{name} = {'' if value is None else value}" for name, value in found.items()))
+    found = resolve_command_settings(given, workers_needed=False).to_masked_dict()
+    print_result(
+        json_, found, *(f"{name} = {'' if value is None else value}" for name, value in found.items())
+    )
 
 
 @source_app.command(
     epilog="Example:  toytip source synth data/synthetic --rows 10000 --months 2020-01:2020-06"
 )
-@spread
+@expand_options
 def synth(
     folder: Annotated[str, typer.Argument(help="Folder or URI to write the monthly files to.")],
     rows: Annotated[
@@ -82,27 +84,27 @@ def synth(
     **given: Unpack[SynthOptions],
 ) -> None:
     """Write a synthetic year of yellow trips, TLC-shaped, with known amounts of dirt."""
-    settings = settings_of({**given, "synth_rows": rows, "synth_seed": seed})
+    settings = resolve_command_settings({**given, "synth_rows": rows, "synth_seed": seed})
     from toytip.cluster import connect
     from toytip.pipeline import plan
     from toytip.progress import Progress
 
-    progress = Progress.of(settings)
-    with connect(settings) as client, progress.live():
-        made = plan.write_synthetic(client, settings, folder, progress, plant=plant, drift=not steady)
+    progress = Progress.from_settings(settings)
+    with connect(settings) as client, progress.show_live():
+        made = plan.write_synthetic(client, settings, folder, progress, inject_drift=plant, drift=not steady)
     found = {
         "folder": folder,
         "files": len(made.files),
         "rows": made.rows,
         "months": [str(month) for month in made.months],
     }
-    tell(json_, found, f"{len(made.files)} files, {made.rows:,} rows in {folder}")
+    print_result(json_, found, f"{len(made.files)} files, {made.rows:,} rows in {folder}")
 
 
 @source_app.command(
     epilog="Example:  toytip source fetch --taxi yellow --months 2023-01:2023-12 --to data/yellow"
 )
-@spread
+@expand_options
 def fetch(
     taxi: Annotated[str, typer.Option("--taxi", help="yellow or green.")] = "yellow",
     to: Annotated[
@@ -114,43 +116,43 @@ def fetch(
         typer.Option("--base-url", help="Server [default: the TLC's public address]", show_default=False),
     ] = None,
     json_: JsonOption = False,
-    **given: Unpack[FilesOptions],
+    **given: Unpack[MonthlyFilesOptions],
 ) -> None:
     """Fetch monthly files and the zone table; goes on where it was cut, and checks all before they count."""
-    settings = settings_of({**given, "data": to, "base_url": base_url}, workers_needed=False)
+    settings = resolve_command_settings({**given, "data": to, "base_url": base_url}, workers_needed=False)
     from dataclasses import asdict
     from pathlib import Path
 
     from toytip.pipeline import plan
     from toytip.progress import Progress
 
-    got, _ = plan.fetch(settings, taxi, Path(settings.data), Progress.of(settings))
+    got, _ = plan.download_months(settings, taxi, Path(settings.data), Progress.from_settings(settings))
     there = sum(file.bytes == 0 for file in got)
     said = f"{len(got)} files in {settings.data}, {there} of them were there already"
-    tell(json_, {"folder": settings.data, "files": [asdict(file) for file in got]}, said)
+    print_result(json_, {"folder": settings.data, "files": [asdict(file) for file in got]}, said)
 
 
 @source_app.command(epilog="Example:  toytip source check data/yellow --json")
-@spread
+@expand_options
 def check(
     source: Annotated[str, typer.Argument(help="Folder, glob, list (commas) or URI of monthly parquet.")],
     json_: JsonOption = False,
     **given: Unpack[CheckOptions],
 ) -> None:
     """Say of each file: rows, era of its schema, missing values, trips of other months, rows beside its neighbours."""
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     from dataclasses import asdict
 
-    from toytip.check import check as check_source
-    from toytip.cli.summarize import show_checked
+    from toytip.check import inspect_source
+    from toytip.cli.summarize import show_inspection
     from toytip.progress import Progress
-    from toytip.source import resolve
+    from toytip.source import open_source
 
-    found = resolve(source, settings.months, settings.endpoint)
-    progress = Progress.of(settings)
-    with progress.live(), progress.stage("check", len(found.files)) as stage:
-        checked = check_source(found, stage.advance)
+    found = open_source(source, settings.months, settings.endpoint)
+    progress = Progress.from_settings(settings)
+    with progress.show_live(), progress.stage("check", len(found.files)) as stage:
+        checked = inspect_source(found, stage.advance)
     if json_:
         print_json({"taxi": found.taxi, "rows": found.rows, "files": [asdict(file) for file in checked]})
     else:
-        show_checked(checked)
+        show_inspection(checked)

@@ -7,9 +7,9 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import ClusterOptions, StoreOptions, spread
+from toytip.cli.groups import ClusterOptions, StoreOptions, expand_options
 from toytip.cli.options import JsonOption
-from toytip.cli.shell import print_json, settings_of, tell
+from toytip.cli.shell import print_json, print_result, resolve_command_settings
 from toytip.errors import ConfigError, RegistryError
 
 models_app = typer.Typer(
@@ -32,25 +32,25 @@ class PromoteOptions(StoreOptions, ClusterOptions):
 
 
 @models_app.command("list", epilog="Example:  toytip models list --env prod")
-@spread
+@expand_options
 def list_(json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """List the registered models: number, version, aliases, what was decided, and why."""
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     from dataclasses import asdict
 
     from toytip.cli.summarize_models import show_models
-    from toytip.registry import registry_of
+    from toytip.registry import open_registry
     from toytip.values import TAXIS
 
-    found = {r.name: r.entries() for r in (registry_of(settings, taxi) for taxi in TAXIS)}
+    found = {r.name: r.list_models() for r in (open_registry(settings, taxi) for taxi in TAXIS)}
     if json_:
         print_json({"models": {name: [asdict(e) for e in entries] for name, entries in found.items()}})
     else:
-        show_models(found, registry_of(settings, "*").shown)
+        show_models(found, open_registry(settings, "*").display_name)
 
 
 @models_app.command(epilog="Example:  toytip models show champion")
-@spread
+@expand_options
 def show(
     model: ModelArgument = "champion",
     taxi: TaxiOption = None,
@@ -58,21 +58,21 @@ def show(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Show a model's card: features and their moments, metrics with lifts, and the data that made it."""
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     from dataclasses import asdict
 
-    from toytip.cli.summarize_models import show_card
-    from toytip.pipeline.models import card_of
+    from toytip.cli.summarize_models import show_model_card
+    from toytip.pipeline.models import read_model_card
 
-    entry, card = card_of(settings, model, taxi)
+    entry, card = read_model_card(settings, model, taxi)
     if json_:
         print_json({**asdict(entry), "card": card})
     else:
-        show_card(entry, card)
+        show_model_card(entry, card)
 
 
 @models_app.command(epilog="Example:  toytip models compare champion challenger")
-@spread
+@expand_options
 def compare(
     a: ModelArgument,
     b: ModelArgument,
@@ -81,20 +81,20 @@ def compare(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Compare two models: parameters, features, and metrics on their test months."""
-    settings = settings_of(given, workers_needed=False)
-    from toytip.cli.summarize_models import show_compared
-    from toytip.pipeline.models import card_of, compared
+    settings = resolve_command_settings(given, workers_needed=False)
+    from toytip.cli.summarize_models import show_model_comparison
+    from toytip.pipeline.models import compare_model_cards, read_model_card
 
-    (entry_a, card_a), (entry_b, card_b) = (card_of(settings, name, taxi) for name in (a, b))
-    found = compared(card_a, card_b)
+    (entry_a, card_a), (entry_b, card_b) = (read_model_card(settings, name, taxi) for name in (a, b))
+    found = compare_model_cards(card_a, card_b)
     if json_:
         print_json({"models": [entry_a.version, entry_b.version], **found})
     else:
-        show_compared([entry_a, entry_b], found)
+        show_model_comparison([entry_a, entry_b], found)
 
 
 @models_app.command(epilog='Example:  toytip models promote challenger --force "the drift was ours"')
-@spread
+@expand_options
 def promote(
     model: ModelArgument = "challenger",
     taxi: TaxiOption = None,
@@ -109,12 +109,14 @@ def promote(
     """Judge a model against the champion on the same test rows, and make it the champion if it passes."""
     if force is not None and not force.strip():
         raise ConfigError("--force needs a reason, which is kept with the model")
-    settings = settings_of(given)
+    settings = resolve_command_settings(given)
     from toytip.cli.summarize import show_decision
     from toytip.pipeline.gate import promote as promote_model
     from toytip.progress import Progress
 
-    told = promote_model(settings, model, taxi, Progress.of(settings), dry=dry_run, force=force or "")
+    told = promote_model(
+        settings, model, taxi, Progress.from_settings(settings), dry_run=dry_run, force_reason=force or ""
+    )
     if json_:
         print_json(told)
     else:
@@ -126,13 +128,13 @@ def promote(
 
 
 @models_app.command(epilog="Example:  toytip models rollback")
-@spread
+@expand_options
 def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Make the champion before this one the champion again."""
-    settings = settings_of(given, workers_needed=False)
-    from toytip.pipeline.models import find
+    settings = resolve_command_settings(given, workers_needed=False)
+    from toytip.pipeline.models import find_registered_model
 
-    registry, _ = find(settings, "champion", taxi)
+    registry, _ = find_registered_model(settings, "champion", taxi)
     now, before = registry.rollback()
     said = f"champion is {now.version} (number {now.number}) again, no longer {before.version}"
-    tell(json_, {"champion": now.version, "number": now.number, "before": before.version}, said)
+    print_result(json_, {"champion": now.version, "number": now.number, "before": before.version}, said)

@@ -7,16 +7,16 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import PublishOptions, spread
+from toytip.cli.groups import PublishOptions, expand_options
 from toytip.cli.options import JsonOption, ModelOption
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.shell import print_json, resolve_command_settings
 
 # For schedulers: nothing went wrong, but somebody should look.
-ALERTED = 3
+EXIT_ALERT = 3
 
 
 @app.command(epilog="Example:  toytip monitor --model champion --months 2023-11:2023-12")
-@spread
+@expand_options
 def monitor(
     model: ModelOption = None,
     reference: Annotated[
@@ -49,13 +49,13 @@ def monitor(
 
     No trip is read: each run leaves profiles and tallies. Bounds are settings, `alert_...` (see `toytip config`).
     """
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     import toytip.lean  # noqa: F401 - before anything imports more
     from toytip.pipeline.monitor import monitor_model
     from toytip.progress import Progress
 
-    progress = Progress.of(settings)
-    with progress.live():
+    progress = Progress.from_settings(settings)
+    with progress.show_live():
         found, told = monitor_model(
             settings, model, progress,
             reference=reference, months=months, labels_until=labels_until, keep=not dry_run,
@@ -63,8 +63,8 @@ def monitor(
     if json_:
         print_json(told)
     else:
-        from toytip.cli.summarize_monitor import show_monitored
+        from toytip.cli.summarize_monitor import show_monitoring
 
-        show_monitored(told)
-    if found.ringing:
-        raise typer.Exit(ALERTED)
+        show_monitoring(told)
+    if found.current_alerts:
+        raise typer.Exit(EXIT_ALERT)

@@ -6,38 +6,40 @@ from typing import Unpack
 
 from toytip.cli.app import app
 from toytip.cli.groups import (
-    BoostOptions,
+    BoosterOptions,
+    ProgressOptions,
     PublishOptions,
-    ShownOptions,
-    SizedOptions,
+    SizedClusterOptions,
     SourceOptions,
     SplitOptions,
-    spread,
+    expand_options,
 )
-from toytip.cli.options import ExplainOption, FreshOption, GateOption, JsonOption
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.options import ExplainOption, FullRefreshOption, GateOption, JsonOption
+from toytip.cli.shell import print_json, resolve_command_settings
 
 
-class RunOptions(SourceOptions, PublishOptions, SizedOptions, SplitOptions, BoostOptions, ShownOptions):
+class RunOptions(
+    SourceOptions, PublishOptions, SizedClusterOptions, SplitOptions, BoosterOptions, ProgressOptions
+):
     """Of all stages."""
 
     gate: GateOption
-    fresh: FreshOption
+    fresh: FullRefreshOption
     explain: ExplainOption
 
 
 @app.command(epilog="Example:  toytip run --source data/green-2023 --workers 8")
-@spread
+@expand_options
 def run(json_: JsonOption = False, **given: Unpack[RunOptions]) -> None:
     """Run the whole pipeline: read, clean, featurize, train, infer, evaluate."""
-    settings = settings_of(given)
+    settings = resolve_command_settings(given)
     from toytip.pipeline.run import run as run_all
     from toytip.progress import Progress
 
-    summary = run_all(settings, Progress.of(settings))
+    summary = run_all(settings, Progress.from_settings(settings))
     if json_:
         print_json(summary)
     elif settings.progress != "quiet":
-        from toytip.cli.summarize import show
+        from toytip.cli.summarize import show_run
 
-        show(summary)
+        show_run(summary)

@@ -11,14 +11,14 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import StoreOptions, spread
+from toytip.cli.groups import StoreOptions, expand_options
 from toytip.cli.models import TaxiOption
 from toytip.cli.options import JsonOption
-from toytip.cli.output import unread
-from toytip.cli.shell import print_json, settings_of
+from toytip.cli.output import stdout_closed
+from toytip.cli.shell import print_json, resolve_command_settings
 from toytip.errors import ConfigError
 
-AnsweringOption = Annotated[
+ServingModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
@@ -29,10 +29,10 @@ AnsweringOption = Annotated[
 
 
 @app.command(epilog="Example:  toytip score trips.parquet --out scores.parquet")
-@spread
+@expand_options
 def score(
     trips: Annotated[str, typer.Argument(help="Raw trips: parquet, CSV or JSON lines; - for stdin.")],
-    model: AnsweringOption = None,
+    model: ServingModelOption = None,
     taxi: TaxiOption = None,
     out: Annotated[
         str | None,
@@ -49,17 +49,17 @@ def score(
     """Raw trips -> a probability, a decision, or the rule that rejects it, for each, in order."""
     if json_ and out is None:
         raise ConfigError("--json prints a summary on stdout: say with --out where the answers go")
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     from toytip.pipeline import models
     from toytip.pipeline import score as scorer
 
     if out is None and sys.stdout is None:
         raise ConfigError("standard output is closed: say with --out where the answers go")
-    answering = models.answering(settings, model, taxi)(None)
+    answering = models.serving_loader(settings, model, taxi)(None)
     assert answering is not None, "nothing is at hand yet"
-    read = scorer.batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint)
-    with scorer.writer(out, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
-        counts = scorer.score(answering, read, write, reasons, lambda _: _go_on(out))
+    read = scorer.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint)
+    with scorer.open_answer_writer(out, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
+        counts = scorer.score_batches(answering, read, write, reasons, lambda _: _exit_if_unread(out))
     scored = counts.pop("scored", 0)
     if json_:
         told = {"model_version": answering.version, "scored": scored, "rejected": dict(counts), "out": out}
@@ -68,16 +68,16 @@ def score(
     typer.echo(f"{scored:,} trips scored by {answering.version}{rejected}", err=True)
 
 
-def _go_on(out: str | None) -> None:
+def _exit_if_unread(out: str | None) -> None:
     """End in peace where the answers go to nobody any more."""
-    if out is None and unread():
+    if out is None and stdout_closed():
         raise typer.Exit
 
 
 @app.command(epilog="Example:  toytip serve --model champion --port 8000")
-@spread
+@expand_options
 def serve(
-    model: AnsweringOption = None,
+    model: ServingModelOption = None,
     taxi: TaxiOption = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; there is no login.")
@@ -94,14 +94,14 @@ def serve(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Answer raw trips over HTTP: POST /score, GET /healthz, /metrics, /docs. Takes a promoted model up by itself."""
-    settings = settings_of(given, workers_needed=False)
+    settings = resolve_command_settings(given, workers_needed=False)
     import uvicorn
 
     from toytip.pipeline import models
-    from toytip.serving import Limits, make_app
+    from toytip.serving import RequestLimits, make_app
 
-    limits = Limits(trips=max_trips, bytes=max_bytes, rate=rate)
-    application = make_app(models.answering(settings, model, taxi), limits, reload_every)
+    limits = RequestLimits(max_trips=max_trips, max_bytes=max_bytes, max_requests_per_second=rate)
+    application = make_app(models.serving_loader(settings, model, taxi), limits, reload_every)
     if host not in ("127.0.0.1", "::1", "localhost"):
         typer.echo(f"warning: {host} can be reached by others, and there is no login", err=True)
     config = uvicorn.Config(

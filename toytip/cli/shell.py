@@ -12,79 +12,81 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from toytip.cli.output import output
+from toytip.cli.output import tolerant_stdout
 from toytip.errors import StoreError, ToytipError
 
 if TYPE_CHECKING:
     from toytip.cli.groups import StoreOptions
     from toytip.config import Settings
-    from toytip.pipeline.context import Context
+    from toytip.pipeline.context import RunContext
     from toytip.progress import Progress
-    from toytip.store import Damaged, Manifest, Store
+    from toytip.store import Manifest, Store, UnreadableManifest
 
-INTERRUPTED = 130
-STOPPED = "stopped; nothing half-made was left behind"
+EXIT_INTERRUPTED = 130
+STOPPED_MESSAGE = "stopped; nothing half-made was left behind"
 
 
-def settings_of(given: Mapping[str, object], *, workers_needed: bool = True) -> Settings:
+def resolve_command_settings(options: Mapping[str, object], *, workers_needed: bool = True) -> Settings:
     """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
     if workers_needed:
-        end_in_order()
+        install_signal_handlers()
     from toytip.config import Settings, export_credentials
 
     export_credentials()
     for mode in ("plain", "quiet"):  # of both, quiet is the stronger
-        if given.get(mode):
-            given = {**given, "progress": mode}
+        if options.get(mode):
+            options = {**options, "progress": mode}
     settings = Settings.load(
-        **{name: value for name, value in given.items() if name in Settings.model_fields}
+        **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
     if settings.progress == "quiet":
         logging.getLogger("toytip").setLevel(logging.ERROR)
-    from toytip.cluster import settled, starts_here, warm
+    from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
 
-    asked = {name for name, value in given.items() if value is not None}
-    settings = settled(settings, asked, using=workers_needed)
+    asked = {name for name, value in options.items() if value is not None}
+    settings = apply_cluster_definition(settings, asked, using=workers_needed)
     if workers_needed and settings.scheduler is None:
-        warm(settings.start_method if starts_here(settings) else "spawn")
+        prestart_forkserver(settings.start_method if starts_local_workers(settings) else "spawn")
     if workers_needed:
         import toytip.lean  # noqa: F401 - before anything imports more
     return settings
 
 
-def store_given(given: StoreOptions) -> Store:
+def open_command_store(options: StoreOptions) -> Store:
     """Return the store that a command's options name."""
-    settings = settings_of(given, workers_needed=False)
-    from toytip.store import store_of
+    settings = resolve_command_settings(options, workers_needed=False)
+    from toytip.store import store_from_settings
 
-    return store_of(settings)
+    return store_from_settings(settings)
 
 
-def upstream_of(settings: Settings, table: str, version: str | None, as_of: str | None = None) -> Manifest:
+def resolve_upstream(
+    settings: Settings, table: str, version: str | None, as_of: str | None = None
+) -> Manifest:
     """Return the version to work on: the one of that name or tag, or the newest, as of a moment."""
-    from toytip.history import resolve
-    from toytip.store import store_of
+    from toytip.history import resolve_version
+    from toytip.store import store_from_settings
 
-    return resolve(store_of(settings), table, version, as_of)
+    return resolve_version(store_from_settings(settings), table, version, as_of)
 
 
 def run_stage(
     settings: Settings,
     tables: tuple[str, ...],
-    work: Callable[[Context], dict[str, Any]],
+    work: Callable[[RunContext], dict[str, Any]],
     as_json: bool,
     progress: Progress | None = None,
 ) -> None:
     """Run one stage alone and say what it published."""
-    from toytip.pipeline.context import opened
-    from toytip.pipeline.run import describe
+    from toytip.pipeline.context import open_run
+    from toytip.pipeline.run import describe_table
     from toytip.progress import Progress
 
-    progress = progress or Progress.of(settings)
-    with opened(settings, tables, progress) as context:
-        published = {name: describe(context, manifest) for name, manifest in work(context).items()}
+    progress = progress or Progress.from_settings(settings)
+    with open_run(settings, tables, progress) as context:
+        published = {name: describe_table(context, manifest) for name, manifest in work(context).items()}
     if as_json:
-        print_json({"version": context.version, "tables": published, "stages": progress.seconds})
+        print_json({"version": context.version, "tables": published, "stages": progress.stage_seconds})
         return
     if settings.progress == "quiet":
         return
@@ -97,14 +99,14 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value))
 
 
-def refuse_damaged(damaged: Sequence[Damaged]) -> None:
+def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
     """Raise StoreError, after the work, where manifests cannot be read; nothing else was kept from it."""
-    if damaged:
-        more = f" (and {len(damaged) - 1} more)" if damaged[1:] else ""
-        raise StoreError(f"{damaged[0].error}{more}")
+    if unreadable:
+        more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
+        raise StoreError(f"{unreadable[0].error}{more}")
 
 
-def tell(as_json: bool, value: dict[str, Any], *lines: str) -> None:
+def print_result(as_json: bool, value: dict[str, Any], *lines: str) -> None:
     """Print what a program reads, or the lines that a person does."""
     if as_json:
         print_json(value)
@@ -112,40 +114,40 @@ def tell(as_json: bool, value: dict[str, Any], *lines: str) -> None:
         typer.echo(line)
 
 
-def end_in_order() -> None:
+def install_signal_handlers() -> None:
     """End on SIGTERM, or when the terminal is closed, as on Ctrl-C: clean up, leave no worker behind."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     if (
         hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
     ):  # which `nohup` asks for
-        signal.signal(signal.SIGHUP, _terminate)
+        signal.signal(signal.SIGHUP, _raise_interrupt)
 
 
-def _terminate(_signal: int, _frame: Any) -> None:
+def _raise_interrupt(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def guarded(command: Callable[..., Any]) -> int:
+def run_cli(command: Callable[..., Any]) -> int:
     """Run the command line; return the exit code: 0, 1 our error (one line), 2 usage, 130 Ctrl-C."""
     try:
-        with output():
+        with tolerant_stdout():
             code = command(standalone_mode=False) or 0
-        if code == INTERRUPTED:  # Typer has caught the Ctrl-C
-            _say(STOPPED)
+        if code == EXIT_INTERRUPTED:  # Typer has caught the Ctrl-C
+            _print_error(STOPPED_MESSAGE)
     except ToytipError as error:
         if "--debug" in sys.argv:
             raise
-        _say(f"error: {error}")
+        _print_error(f"error: {error}")
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        _say(STOPPED)
-        return INTERRUPTED
+        _print_error(STOPPED_MESSAGE)
+        return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - told apart in _usage, which raises what is a bug
-        return _usage(error)
+        return _show_usage_error(error)
     return int(code)
 
 
-def _usage(error: Exception) -> int:
+def _show_usage_error(error: Exception) -> int:
     """Show a usage error as Click does; anything else is a bug and keeps its traceback."""
     show = getattr(error, "show", None)
     if show is None:
@@ -154,6 +156,6 @@ def _usage(error: Exception) -> int:
     return int(getattr(error, "exit_code", 2))
 
 
-def _say(line: str) -> None:
+def _print_error(line: str) -> None:
     with contextlib.suppress(OSError, AttributeError):  # it may be full, gone or closed
         sys.stderr.write(" ".join(line.split()) + "\n")

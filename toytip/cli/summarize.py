@@ -10,20 +10,30 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
-from toytip.check import Checked
+from toytip.check import FileReport
 from toytip.schema import PREDICTIONS
 from toytip.store import Manifest
 
 # What is piped into a file or a log is no wider, but for tables, which keep their columns whole.
-WIDTH = 132
+PIPED_WIDTH = 132
 # Spaces between the columns of a table.
-GAP = 2
-METRICS = ("prevalence", "auc", "pr_auc", "log_loss", "brier", "precision", "recall", "f1", "f1_always_yes")
+COLUMN_GAP = 2
+METRIC_ROWS = (
+    "prevalence",
+    "auc",
+    "pr_auc",
+    "log_loss",
+    "brier",
+    "precision",
+    "recall",
+    "f1",
+    "f1_always_yes",
+)
 
 
-def show(summary: dict[str, Any]) -> None:
+def show_run(summary: dict[str, Any]) -> None:
     """Print a run's summary on stdout."""
-    console = console_of()
+    console = make_console()
     rows, model = summary["rows"], summary["model"]
     console.print(
         f"\n{rows['read']:,} trips read, {rows['kept']:,} kept, {rows['rejected']:,} rejected"
@@ -57,20 +67,20 @@ def show(summary: dict[str, Any]) -> None:
     )
 
 
-def show_decision(told: dict[str, Any], console: Console | None = None) -> None:
+def show_decision(decision: dict[str, Any], console: Console | None = None) -> None:
     """Print what the gate decided, and why."""
-    console = console or console_of()
-    number = f" as number {told['number']}" if told["number"] else ""
-    console.print(f"gate: {told['decision']}; {told['name']}{number}")
-    for reason in told["reasons"]:
+    console = console or make_console()
+    number = f" as number {decision['number']}" if decision["number"] else ""
+    console.print(f"gate: {decision['decision']}; {decision['name']}{number}")
+    for reason in decision["reasons"]:
         console.print(f"  {reason}", soft_wrap=True)
 
 
-def console_of() -> Console:
+def make_console() -> Console:
     """Return a console that takes what it is given as it is, brackets too."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console.width = WIDTH
+        console.width = PIPED_WIDTH
     return console
 
 
@@ -78,31 +88,31 @@ def show_table(console: Console, table: Table) -> None:
     """Print a table; what a terminal is too narrow for comes below, beside the first column again. Nothing is cut."""
     if table.title:
         console.print(table.title, style="italic")
-    for columns in _blocks(table, console.width) if console.is_terminal else [table.columns]:
+    for columns in _column_blocks(table, console.width) if console.is_terminal else [table.columns]:
         block = Table(box=None, pad_edge=False, header_style=table.header_style)
         for column in columns:
             block.add_column(column.header, justify=column.justify, no_wrap=True, min_width=column.min_width)
         for cells in zip(*(column.cells for column in columns), strict=True):
             block.add_row(*cells)
-        block.width = sum(map(_width, columns)) + GAP * (len(columns) - 1)
+        block.width = sum(map(_column_width, columns)) + COLUMN_GAP * (len(columns) - 1)
         console.print(block, soft_wrap=True)
 
 
-def _blocks(table: Table, width: int) -> list[list[Column]]:
+def _column_blocks(table: Table, width: int) -> list[list[Column]]:
     """Return the columns in blocks that a width has room for, each with the first; one has another at least."""
     first, *rest = table.columns
     blocks: list[list[Column]] = []
     room = 0
     for column in rest:
-        room -= GAP + _width(column)
+        room -= COLUMN_GAP + _column_width(column)
         if not blocks or room < 0:
             blocks.append([first])
-            room = width - _width(first) - GAP - _width(column)
+            room = width - _column_width(first) - COLUMN_GAP - _column_width(column)
         blocks[-1].append(column)
     return blocks
 
 
-def _width(column: Column) -> int:
+def _column_width(column: Column) -> int:
     return max(column.min_width or 0, *(cell_len(str(each)) for each in (column.header, *column.cells)))
 
 
@@ -113,13 +123,13 @@ def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = N
     for split in metrics:
         table.add_column(split, justify="right")
     table.add_row("trips", *(f"{values['rows']:,}" for values in metrics.values()))
-    for name in METRICS:
+    for name in METRIC_ROWS:
         cells = ("-" if values[name] is None else f"{values[name]:.4f}" for values in metrics.values())
         table.add_row(name.replace("_", " "), *cells)
-    show_table(console or console_of(), table)
+    show_table(console or make_console(), table)
 
 
-WHY_TWO = (
+CARD_SEGMENT_NOTE = (
     "The meter records card tips only: a cash trip always looks like no tip. `all` is therefore the easier task, "
     "much of which is telling how a trip was paid; `card` asks who tips."
 )
@@ -127,12 +137,12 @@ WHY_TWO = (
 
 def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None = None) -> None:
     """Print the last split's metrics, of all trips and of those paid by card, beside the trivial baselines."""
-    console = console or console_of()
+    console = console or make_console()
     for split, populations in list(report.items())[::-1]:
         console.print(f"\n{split}", style="bold")
         for population, told in populations.items():
             show_table(console, evaluation_table(population, told))
-    console.print(WHY_TWO)
+    console.print(CARD_SEGMENT_NOTE)
     worst = next(reversed(report.values()))["all"]["worst"] if report else []
     for slice_ in worst[:3]:
         console.print(
@@ -140,36 +150,36 @@ def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None =
         )
 
 
-def evaluation_table(population: str, told: dict[str, Any]) -> Table:
+def evaluation_table(segment: str, report: dict[str, Any]) -> Table:
     """Return the metrics of a split's trips with intervals and lifts."""
     table = Table(box=None, pad_edge=False)
-    values = told["metrics"]
-    table.add_column(f"{population}, {values['rows']:,} trips", min_width=22)
-    for title in ("value", "95 % interval", *told["lift"]):
+    values = report["metrics"]
+    table.add_column(f"{segment}, {values['rows']:,} trips", min_width=22)
+    for title in ("value", "95 % interval", *report["lift"]):
         table.add_column(title.replace("_", " "), justify="right", no_wrap=True)
     for name in ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence"):
-        span = told["intervals"][name]
-        cells = [number(values[name]), "" if span is None else f"{span[0]:.4f} to {span[1]:.4f}"]
-        cells += [_signed(lift.get(name)) for lift in told["lift"].values()]
+        span = report["intervals"][name]
+        cells = [format_number(values[name]), "" if span is None else f"{span[0]:.4f} to {span[1]:.4f}"]
+        cells += [_format_signed(lift.get(name)) for lift in report["lift"].values()]
         table.add_row(name.replace("_", " "), *cells)
-    table.add_row("calibration error", number(told["ece"]))
+    table.add_row("calibration error", format_number(report["ece"]))
     return table
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """Return a number as text."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def _signed(value: float | None) -> str:
+def _format_signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.4f}"
 
 
-def show_versions(rows: list[dict[str, Any]], where: str) -> None:
+def show_versions(rows: list[dict[str, Any]], store_uri: str) -> None:
     """Print the versions as a table that fits a narrow terminal; `toytip show` tells the rest."""
-    console = console_of()
+    console = make_console()
     if not rows:
-        console.print(f"no versions in {where} yet; `toytip run` makes the first", soft_wrap=True)
+        console.print(f"no versions in {store_uri} yet; `toytip run` makes the first", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("table", "version", "rows", "months", "MB", "tags"):
@@ -183,7 +193,7 @@ def show_versions(rows: list[dict[str, Any]], where: str) -> None:
 
 def show_manifest(manifest: Manifest) -> None:
     """Print one table of a version."""
-    console = console_of()
+    console = make_console()
     console.print(
         f"{manifest.table} {manifest.version}: {manifest.rows:,} rows, {len(manifest.parts)} files, "
         f"{manifest.bytes / 1e6:,.1f} MB, created {manifest.created[:19]}"
@@ -196,60 +206,60 @@ def show_manifest(manifest: Manifest) -> None:
     for reason, count in manifest.rejects.items():
         console.print(f"  {count:>9,} {reason}")
     for name, value in manifest.metrics.get("auc_alone", {}).items():
-        console.print(f"  {name} alone: AUC {number(value)}")
+        console.print(f"  {name} alone: AUC {format_number(value)}")
     if manifest.table == PREDICTIONS.name and manifest.metrics:
         show_metrics(manifest.metrics, console)
 
 
-def show_trace(found: dict[str, Any]) -> None:
+def show_lineage(lineage: dict[str, Any]) -> None:
     """Print what a version was made from, as a tree."""
-    console_of().print(branch(found))
+    make_console().print(lineage_tree(lineage))
 
 
-def branch(found: dict[str, Any]) -> Tree:
+def lineage_tree(node: dict[str, Any]) -> Tree:
     """Return what a version was made from, as a tree."""
-    if "file" in found:
-        return Tree(f"{found['file']}  {found['rows']:,} rows  {found['checksum']}")
-    if found.get("gone"):
-        return Tree(f"{found['table']} {found['version']}  (removed since)")
-    commit = found["environment"].get("git_commit", "")[:12]
+    if "file" in node:
+        return Tree(f"{node['file']}  {node['rows']:,} rows  {node['checksum']}")
+    if node.get("gone"):
+        return Tree(f"{node['table']} {node['version']}  (removed since)")
+    commit = node["environment"].get("git_commit", "")[:12]
     about = (
-        f"  {found['created'][:19]}  {found['rows']:,} rows  "
-        f"toytip {found['environment'].get('toytip', '')} {commit}"
+        f"  {node['created'][:19]}  {node['rows']:,} rows  "
+        f"toytip {node['environment'].get('toytip', '')} {commit}"
     )
-    tree = Tree(Text.assemble((f"{found['table']} {found['version']}", "bold"), about))
-    for part in found["parts"]:
+    tree = Tree(Text.assemble((f"{node['table']} {node['version']}", "bold"), about))
+    for part in node["parts"]:
         tree.add(f"{part['path']}  {part['rows']:,} rows  {part['checksum']}")
-    for parent in found["parents"]:
-        tree.add(branch(parent))
+    for parent in node["parents"]:
+        tree.add(lineage_tree(parent))
     return tree
 
 
-def show_diff(found: dict[str, Any]) -> None:
+def show_diff(diff: dict[str, Any]) -> None:
     """Print how two versions differ; what is equal is left out."""
-    console = console_of()
+    console = make_console()
     table = Table(box=None, pad_edge=False)
-    for title in ("", *found["versions"]):
+    for title in ("", *diff["versions"]):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    pairs: dict[str, list[Any]] = {f"{name} rows": pair for name, pair in found["rows"].items()}
-    pairs |= {f"rejected {name}": pair for name, pair in found["rejects"].items()}
-    for stage, changes in found["config"].items():
+    pairs: dict[str, list[Any]] = {f"{name} rows": pair for name, pair in diff["rows"].items()}
+    pairs |= {f"rejected {name}": pair for name, pair in diff["rejects"].items()}
+    for stage, changes in diff["config"].items():
         pairs |= {f"{stage} {name}": pair for name, pair in changes.items()}
-    for column, stats in found.get("columns", {}).items():
+    for column, stats in diff.get("columns", {}).items():
         pairs |= {f"{column} {name}": pair for name, pair in stats.items()}
-    for split, values in found.get("metrics", {}).items():
+    for split, values in diff.get("metrics", {}).items():
         pairs |= {f"{split} {name}": pair for name, pair in values.items()}
     different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     for name, pair in different.items():
-        table.add_row(name, *(cell(value) for value in pair))
+        table.add_row(name, *(format_value(value) for value in pair))
     if different:
         show_table(console, table)
     else:
         console.print("rows, rejects, config, columns and metrics are the same")
-    if "population" in found["config"].get("encodings", {}):
-        of = f"of {found['population']} trips" if found["population"] else "each of its own trips"
+    if "population" in diff["config"].get("encodings", {}):
+        of = f"of {diff['population']} trips" if diff["population"] else "each of its own trips"
         console.print(f"the models have not learned from the same trips: metrics are {of}")
-    flips = found.get("predictions")
+    flips = diff.get("predictions")
     if flips and flips["common"]:
         console.print(
             f"{flips['flipped']:,} of {flips['common']:,} predictions flipped ({flips['flipped_share']:.4%}), "
@@ -257,16 +267,16 @@ def show_diff(found: dict[str, Any]) -> None:
         )
 
 
-def cell(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as text."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def show_checked(files: list[Checked]) -> None:
+def show_inspection(files: list[FileReport]) -> None:
     """Print a line for each file of a source, and below it what stands out."""
-    console = console_of()
+    console = make_console()
     table = Table(box=None, pad_edge=False)
     for title in ("month", "rows", "x neighbours", "of other months", "era"):
         table.add_column(title, justify="left" if title in ("month", "era") else "right", no_wrap=True)

@@ -8,26 +8,40 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import PlaceOptions, SplitOptions, StoreOptions, TlsOptions, WorkerOptions, spread
-from toytip.cli.options import AsOfOption, FromOption, JsonOption, MemoryOption, RoundsOption, StopOption
-from toytip.cli.shell import print_json, settings_of, upstream_of
+from toytip.cli.groups import (
+    SchedulerOptions,
+    SplitOptions,
+    StoreOptions,
+    TlsOptions,
+    WorkerOptions,
+    expand_options,
+)
+from toytip.cli.options import (
+    AsOfOption,
+    EarlyStoppingOption,
+    InputVersionOption,
+    JsonOption,
+    MemoryLimitOption,
+    RoundsOption,
+)
+from toytip.cli.shell import print_json, resolve_command_settings, resolve_upstream
 
 
 class TunerOptions(WorkerOptions):
     """Who tries."""
 
-    memory_limit: MemoryOption
+    memory_limit: MemoryLimitOption
 
 
-class TuneOptions(StoreOptions, TunerOptions, PlaceOptions, TlsOptions, SplitOptions):
+class TuneOptions(StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, SplitOptions):
     """Of many models that learn from the same months; the rest of how they learn is what is searched."""
 
     rounds: RoundsOption
-    early_stop: StopOption
+    early_stop: EarlyStoppingOption
 
 
 @app.command(epilog="Example:  toytip tune --trials 40 && toytip run --params toytip-params.toml")
-@spread
+@expand_options
 def tune(
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="Trials, with those the study has already.")
@@ -44,39 +58,41 @@ def tune(
         "toytip-params.toml"
     ),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is proposed.")] = 0,
-    from_: FromOption = None,
+    from_: InputVersionOption = None,
     as_of: AsOfOption = None,
     json_: JsonOption = False,
     **given: Unpack[TuneOptions],
 ) -> None:
     """Search for better parameters on blocks of time, never the test months; goes on where it was stopped."""
-    settings = settings_of(given)
-    upstream = upstream_of(settings, "features", from_, as_of)
+    settings = resolve_command_settings(given)
+    upstream = resolve_upstream(settings, "features", from_, as_of)
     from toytip.pipeline import tune as tuner
-    from toytip.pipeline.context import reading
+    from toytip.pipeline.context import open_reader
     from toytip.progress import Progress
 
-    with reading(settings, Progress.of(settings)) as context:
-        found = tuner.tune(context, upstream, trials=trials, folds=folds, rows=rows, study=study, seed=seed)
-    tuner.write(found, out, upstream, settings.early_stop)
+    with open_reader(settings, Progress.from_settings(settings)) as context:
+        found = tuner.tune(
+            context, upstream, trials=trials, folds=folds, max_rows=rows, study=study, seed=seed
+        )
+    tuner.write_params_file(found, out, upstream, settings.early_stop)
     if json_:
         print_json(
             {
                 "best": {
                     "params": found.best.params,
                     "log_loss": found.best.log_loss,
-                    "blocks": found.best.scores,
+                    "blocks": found.best.fold_scores,
                 },
-                "default": {"log_loss": found.default.log_loss, "blocks": found.default.scores},
-                "blocks": found.blocks,
+                "default": {"log_loss": found.default.log_loss, "blocks": found.default.fold_scores},
+                "blocks": found.fold_months,
                 "trials": len(found.trials),
-                "dropped": sum(len(t.scores) < len(found.blocks) for t in found.trials),
-                "there": found.there,
+                "dropped": sum(len(t.fold_scores) < len(found.fold_months) for t in found.trials),
+                "there": found.resumed_trials,
                 "rows": found.rows,
                 "out": str(out),
             }
         )
         return
-    from toytip.cli.summarize_models import show_tuned
+    from toytip.cli.summarize_models import show_tuning
 
-    show_tuned(found, out)
+    show_tuning(found, out)

@@ -7,28 +7,28 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import StoreOptions, spread
+from toytip.cli.groups import StoreOptions, expand_options
 from toytip.cli.history import VersionArgument
 from toytip.cli.options import JsonOption
-from toytip.cli.shell import print_json, refuse_damaged, store_given
+from toytip.cli.shell import open_command_store, print_json, raise_for_unreadable
 from toytip.errors import StoreError
 
 
 @app.command(epilog="Example:  toytip verify v20261124T101500Z-3f9c2a")
-@spread
+@expand_options
 def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Read every file of a version again, and name those that are lost, changed, or were never published."""
-    place = store_given(given)
+    place = open_command_store(given)
     from dataclasses import asdict
 
     from toytip.config import Settings
-    from toytip.history import tables_of
+    from toytip.history import manifests_of
     from toytip.progress import Progress
-    from toytip.upkeep import verify as verify_version
+    from toytip.upkeep import verify_version
 
-    found = tables_of(place, version)
-    progress = Progress.of(Settings.load())
-    with progress.live(), progress.stage("verify", sum(len(m.parts) for m in found)) as stage:
+    found = manifests_of(place, version)
+    progress = Progress.from_settings(Settings.load())
+    with progress.show_live(), progress.stage("verify", sum(len(m.parts) for m in found)) as stage:
         faults = verify_version(place, version, stage.advance)
     if json_:
         print_json({"version": found[0].version, "faults": [asdict(fault) for fault in faults]})
@@ -43,7 +43,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[
 
 
 @app.command(epilog="Example:  toytip gc --keep 3 --dry-run")
-@spread
+@expand_options
 def gc(
     keep: Annotated[int, typer.Option("--keep", min=1, help="Newest versions to keep, of each table.")] = 10,
     dry_run: Annotated[
@@ -53,30 +53,30 @@ def gc(
     **given: Unpack[StoreOptions],
 ) -> None:
     """Remove old versions and what dead runs left; never what a kept version, a tag, a rollback or a registered model needs."""
-    place = store_given(given)
-    from toytip.upkeep import needless, remove
+    place = open_command_store(given)
+    from toytip.upkeep import collect_garbage, find_garbage
 
-    waste = needless(place, keep)
+    waste = find_garbage(place, keep)
     if not dry_run:
-        remove(place, waste)
+        collect_garbage(place, waste)
     if json_:
         print_json(
             {
                 "versions": [{"table": m.table, "version": m.version} for m in waste.versions],
-                "abandoned": waste.abandoned,
-                "strays": waste.strays,
+                "abandoned": waste.incomplete_versions,
+                "strays": waste.orphaned_files,
                 "bytes": waste.bytes,
                 "removed": not dry_run,
             }
         )
-        refuse_damaged(waste.damaged)
+        raise_for_unreadable(waste.unreadable)
         return
     for manifest in waste.versions:
         typer.echo(f"{manifest.table} {manifest.version}")
-    for version in waste.abandoned:
+    for version in waste.incomplete_versions:
         typer.echo(f"what is left of {version}, which was never finished")
-    for name in waste.strays:
+    for name in waste.orphaned_files:
         typer.echo(name)
     what = "would go" if dry_run else "removed"
     typer.echo(f"{len(waste.versions)} versions, {waste.bytes / 1e6:,.1f} MB {what}")
-    refuse_damaged(waste.damaged)
+    raise_for_unreadable(waste.unreadable)

@@ -1,15 +1,44 @@
 """The cluster: workers, one client of them, and the memory that all of it takes."""
 
-from toytip.cluster.connect import answers, connect, reported
-from toytip.cluster.definitions import SIZES, definition
-from toytip.cluster.elastic import fixed, limits_of
-from toytip.cluster.local import SILENCE_S, shape, warm
-from toytip.cluster.memory import MemoryWatch, trim
-from toytip.cluster.sizes import settled
-from toytip.cluster.standing import starts_here
-from toytip.cluster.workers import Rank, Shape, cores, ranks, room, shape_of, told, workers_of
+from toytip.cluster.connect import connect, dask_report, scheduler_answers
+from toytip.cluster.definitions import SIZE_SETTINGS, load_definition
+from toytip.cluster.elastic import adaptive_limits, hold_size
+from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver
+from toytip.cluster.memory import MemorySampler, trim_memory
+from toytip.cluster.sizes import apply_cluster_definition
+from toytip.cluster.standing import starts_local_workers
+from toytip.cluster.workers import (
+    ClusterShape,
+    Rank,
+    available_cores,
+    cluster_shape,
+    run_on_workers,
+    task_capacity,
+    training_ranks,
+    workers_by_address,
+)
 
 __all__ = [
-    "SILENCE_S", "SIZES", "MemoryWatch", "Rank", "Shape", "answers", "connect", "cores", "definition", "fixed", "limits_of", "ranks",
-    "reported", "room", "settled", "shape", "shape_of", "starts_here", "told", "trim", "warm", "workers_of",
+    "SIZE_SETTINGS",
+    "WORKER_TTL_S",
+    "ClusterShape",
+    "MemorySampler",
+    "Rank",
+    "adaptive_limits",
+    "apply_cluster_definition",
+    "available_cores",
+    "cluster_shape",
+    "connect",
+    "dask_report",
+    "hold_size",
+    "load_definition",
+    "local_shape",
+    "prestart_forkserver",
+    "run_on_workers",
+    "scheduler_answers",
+    "starts_local_workers",
+    "task_capacity",
+    "training_ranks",
+    "trim_memory",
+    "workers_by_address",
 ]  # fmt: skip

@@ -16,31 +16,31 @@ from typing import Any
 from distributed import SchedulerPlugin
 from tornado import web
 
-from toytip.cluster.figures import Totals, expose
+from toytip.cluster.figures import RunCounters, register
 
 # Runs that have ended are shown until so many others have.
-ENDED = 12
+MAX_ENDED_RUNS = 12
 # A page that has not asked for so long is not looked at.
-LOOKED_S = 2.0
-PAGE = {"": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
-POLICY = (
+VIEWED_WITHIN_S = 2.0
+PAGE_FILES = {"": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
 
 
 @dataclass
-class Run:
+class DashboardRun:
     """What a driver has said of its run last, and when; and how often the tasks of its months were begun again."""
 
     state: dict[str, Any]
-    heard: float
+    last_update: float
     client: str
-    watched: dict[str, dict[str, str]]
-    shown: bool = False
+    task_keys: dict[str, dict[str, str]]
+    end_viewed: bool = False
 
 
-class Board(SchedulerPlugin):  # type: ignore[misc]
+class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
     """Keeps the state of runs, which their drivers send, and shows it."""
 
     name = "toytip"
@@ -49,35 +49,35 @@ class Board(SchedulerPlugin):  # type: ignore[misc]
     async def start(self, scheduler: Any) -> None:
         """See SchedulerPlugin."""
         self.scheduler = scheduler
-        self.runs: dict[str, Run] = {}
-        self.totals = Totals()
+        self.runs: dict[str, DashboardRun] = {}
+        self.totals = RunCounters()
         self.retried: Counter[str] = Counter()
-        self.looked = 0.0
-        scheduler.handlers["toytip_live"] = self.exchange
-        prefix = _prefix(scheduler)
+        self.last_viewed = 0.0
+        scheduler.handlers["toytip_live"] = self.update
+        prefix = _path_prefix(scheduler)
         scheduler.http_application.add_application(
             web.Application([
-                *((f"{prefix}toytip{path}", Static, {"name": path, "kind": kind}) for path, kind in PAGE.items()),
+                *((f"{prefix}toytip{path}", PageHandler, {"name": path, "kind": kind}) for path, kind in PAGE_FILES.items()),
                 (f"{prefix}toytip/state.json", StateHandler, {"board": self}),
             ])
         )  # fmt: skip
-        _link(scheduler)
-        expose(self)
+        _add_navigation_link(scheduler)
+        register(self)
 
-    def exchange(
+    def update(
         self, state: dict[str, Any], watched: dict[str, dict[str, str]], client: str
     ) -> dict[str, Any]:
         """Take the state of a run; return by stage and month how many tasks are under way, and how many were begun again."""
         before = self.runs.get(state["run"])
-        self.totals.add(before.state if before else {}, state)
-        shown = before is not None and before.shown and before.state["outcome"] == state["outcome"]
-        self.runs[state["run"]] = Run(state, time.monotonic(), client, watched, shown)
+        self.totals.add_progress(before.state if before else {}, state)
+        shown = before is not None and before.end_viewed and before.state["outcome"] == state["outcome"]
+        self.runs[state["run"]] = DashboardRun(state, time.monotonic(), client, watched, shown)
         ended = [name for name, run in self.runs.items() if run.state["outcome"] != "running"]
-        for name in ended[:-ENDED]:
+        for name in ended[:-MAX_ENDED_RUNS]:
             del self.runs[name]
         return {
             "cells": {stage: self._months(keys) for stage, keys in watched.items()},
-            "looked_at": time.monotonic() - self.looked < LOOKED_S,
+            "looked_at": time.monotonic() - self.last_viewed < VIEWED_WITHIN_S,
             "shown": shown,
         }
 
@@ -96,17 +96,17 @@ class Board(SchedulerPlugin):  # type: ignore[misc]
             return
         if msg.get("expected"):
             return
-        self.totals.lost += 1
+        self.totals.lost_workers += 1
         ours = {
             str(key): stage
             for run in self.runs.values()
-            for stage, keys in run.watched.items()
+            for stage, keys in run.task_keys.items()
             for key in keys
         }
         for key in map(str, msg.get("processing-tasks", ())):
             if key in ours:
                 self.retried[key] += 1
-                self.totals.count("retried", ours[key], 1)
+                self.totals.increment("retried", ours[key], 1)
 
     def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002 - the hook's fixed signature
         """See SchedulerPlugin: a run whose driver has gone without a word has failed."""
@@ -119,19 +119,19 @@ class Board(SchedulerPlugin):  # type: ignore[misc]
                     "stages": [{**stage, "rate_now": None} for stage in run.state["stages"]],
                 }
                 after = {**run.state, **gone}
-                self.totals.add(run.state, after)
+                self.totals.add_progress(run.state, after)
                 run.state = after
 
-    def told(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Return what the page shows: runs, the newest first, and the workers' memory against its limit."""
-        self.looked = now = time.monotonic()
+        self.last_viewed = now = time.monotonic()
         for run in self.runs.values():
-            run.shown = True
+            run.end_viewed = True
         runs = sorted(self.runs.values(), key=lambda run: -run.state["began"])
         return {
-            "runs": [{**run.state, "silent": round(now - run.heard, 1)} for run in runs],
+            "runs": [{**run.state, "silent": round(now - run.last_update, 1)} for run in runs],
             "workers": list(self._workers()),
-            "lost": self.totals.lost,
+            "lost": self.totals.lost_workers,
         }
 
     def _workers(self) -> Iterator[dict[str, Any]]:
@@ -145,7 +145,7 @@ class Board(SchedulerPlugin):  # type: ignore[misc]
             }
 
 
-def _prefix(scheduler: Any) -> str:
+def _path_prefix(scheduler: Any) -> str:
     """Return under which path the scheduler has its own pages."""
     for application in scheduler.http_application.applications:
         if prefix := getattr(application, "prefix", ""):
@@ -153,7 +153,7 @@ def _prefix(scheduler: Any) -> str:
     return "/"
 
 
-def _link(scheduler: Any) -> None:
+def _add_navigation_link(scheduler: Any) -> None:
     """Have Dask's own pages lead to ours, where there are any."""
     try:
         from distributed.dashboard.scheduler import template_variables
@@ -164,14 +164,14 @@ def _link(scheduler: Any) -> None:
         pages.append("toytip")
 
 
-class _Handler(web.RequestHandler):
+class _SecureHandler(web.RequestHandler):
     def set_default_headers(self) -> None:
-        self.set_header("Content-Security-Policy", POLICY)
+        self.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-cache")
 
 
-class Static(_Handler):
+class PageHandler(_SecureHandler):
     """The page, its script and its style: files of the package, by name."""
 
     def initialize(self, name: str, kind: str) -> None:
@@ -185,18 +185,18 @@ class Static(_Handler):
         self.finish(file.read_bytes())
 
 
-class StateHandler(_Handler):
+class StateHandler(_SecureHandler):
     """What the page shows, as JSON."""
 
-    def initialize(self, board: Board) -> None:
+    def initialize(self, board: DashboardPlugin) -> None:
         """See tornado."""
         self.board = board
 
     def get(self) -> None:
         """Answer with the state of all runs."""
-        self.finish(self.board.told())
+        self.finish(self.board.snapshot())
 
 
 def dask_setup(scheduler: Any) -> None:
     """See `dask scheduler --preload`: the scheduler starts its plugins next."""
-    scheduler.add_plugin(Board(), name=Board.name)
+    scheduler.add_plugin(DashboardPlugin(), name=DashboardPlugin.name)

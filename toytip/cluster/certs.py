@@ -15,16 +15,18 @@ from toytip.errors import ConfigError
 
 AUTHORITY_DAYS = 3650
 # As long as browsers take a server's certificate for good: a year, and a month to renew it.
-SIGNED_DAYS = 397
+CERTIFICATE_DAYS = 397
 # Clocks of hosts differ a little; a certificate is good from a little before it was made.
-BEFORE = dt.timedelta(minutes=10)
+CLOCK_SKEW = dt.timedelta(minutes=10)
 NODE, CLIENT = "node", "client"
 # What DNS takes, as ASCII; a last label of digits alone would be an address with a mistake in it.
-LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9])?"
-NAME = re.compile(rf"(\*\.)?({LABEL}\.)*(?=[0-9]*[a-z_-]){LABEL}", re.IGNORECASE)
+HOST_LABEL_PATTERN = "[a-z0-9_]([a-z0-9_-]*[a-z0-9])?"
+HOST_NAME_PATTERN = re.compile(
+    rf"(\*\.)?({HOST_LABEL_PATTERN}\.)*(?=[0-9]*[a-z_-]){HOST_LABEL_PATTERN}", re.IGNORECASE
+)
 
 
-def make(folder: Path, hosts: Sequence[str]) -> list[Path]:
+def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
     """Make `ca`, `node` and `client` in a folder, each a `.pem` and a `.key`; return the files that were made.
 
     An authority that is there already signs the rest. The node's certificate names all hosts.
@@ -33,9 +35,9 @@ def make(folder: Path, hosts: Sequence[str]) -> list[Path]:
     if not hosts:
         raise ConfigError("--hosts names no host; give names or addresses, with commas")
     for host in hosts:
-        _check(host)
-    there = [path for name in (NODE, CLIENT) for path in _files(folder, name) if path.exists()]
-    certificate, key = _files(folder, "ca")
+        _check_host(host)
+    there = [path for name in (NODE, CLIENT) for path in _file_paths(folder, name) if path.exists()]
+    certificate, key = _file_paths(folder, "ca")
     if there or certificate.exists() != key.exists():
         raise ConfigError(
             f"{(there or [certificate])[0]} is there already, and nothing is overwritten; "
@@ -43,56 +45,56 @@ def make(folder: Path, hosts: Sequence[str]) -> list[Path]:
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = [] if certificate.exists() else _authority(folder)
-        return [*made, *_signed(folder, NODE, hosts), *_signed(folder, CLIENT, ())]
+        made = [] if certificate.exists() else _create_authority(folder)
+        return [*made, *_create_certificate(folder, NODE, hosts), *_create_certificate(folder, CLIENT, ())]
     except (OSError, ValueError) as error:
         raise ConfigError(f"certificates cannot be made in {folder}: {error}") from None
 
 
-def _check(host: str) -> None:
+def _check_host(host: str) -> None:
     """Raise ConfigError for what is neither an address nor a name."""
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return
-    if not NAME.fullmatch(host):
+    if not HOST_NAME_PATTERN.fullmatch(host):
         raise ConfigError(
             f"--hosts {host}: a host is a name or an address, as node1.example or 10.0.0.1: no scheme, no port, "
             "no letters but those of ASCII"
         )
 
 
-def _files(folder: Path, name: str) -> tuple[Path, Path]:
+def _file_paths(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f"{name}.pem", folder / f"{name}.key"
 
 
-def _authority(folder: Path) -> list[Path]:
+def _create_authority(folder: Path) -> list[Path]:
     from cryptography import x509
 
     key = _new_key()
-    name = _name("toytip cluster authority")
+    name = _subject_name("toytip cluster authority")
     builder = _builder(name, name, key.public_key(), AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(signs=True), critical=True)
+    builder = builder.add_extension(_key_usage(signs=True), critical=True)
     return _write(folder, "ca", _sign(builder, key, key.public_key()), key)
 
 
-def _signed(folder: Path, name: str, hosts: Sequence[str]) -> list[Path]:
+def _create_certificate(folder: Path, name: str, hosts: Sequence[str]) -> list[Path]:
     """Make a certificate for both ends of a connection: a node is the server of some and the client of others."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
-    certificate, path = _files(folder, "ca")
+    certificate, path = _file_paths(folder, "ca")
     authority = x509.load_pem_x509_certificate(certificate.read_bytes())
     signer = load_pem_private_key(path.read_bytes(), password=None)
     key = _new_key()
     purposes = [Purpose.CLIENT_AUTH] if name == CLIENT else [Purpose.SERVER_AUTH, Purpose.CLIENT_AUTH]
-    builder = _builder(_name(f"toytip {name}"), authority.subject, key.public_key(), SIGNED_DAYS)
+    builder = _builder(_subject_name(f"toytip {name}"), authority.subject, key.public_key(), CERTIFICATE_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(signs=False), critical=True)
+    builder = builder.add_extension(_key_usage(signs=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     if hosts:
-        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        names = x509.SubjectAlternativeName([_alternative_name(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
     return _write(folder, name, _sign(builder, signer, authority.public_key()), key)
 
@@ -103,13 +105,13 @@ def _new_key() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _name(common: str) -> Any:
+def _subject_name(common: str) -> Any:
     from cryptography import x509
 
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
 
 
-def _host(host: str) -> Any:
+def _alternative_name(host: str) -> Any:
     from cryptography import x509
 
     with contextlib.suppress(ValueError):
@@ -127,13 +129,13 @@ def _builder(subject: Any, issuer: Any, public: Any, days: int) -> Any:
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BEFORE)
+        .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
 
 
-def _usage(*, signs: bool) -> Any:
+def _key_usage(*, signs: bool) -> Any:
     from cryptography import x509
 
     return x509.KeyUsage(
@@ -158,7 +160,7 @@ def _write(folder: Path, name: str, certificate: Any, key: Any) -> list[Path]:
     public = certificate.public_bytes(to.Encoding.PEM)
     private = key.private_bytes(to.Encoding.PEM, to.PrivateFormat.PKCS8, to.NoEncryption())
     made = []
-    for path, content, mode in zip(_files(folder, name), (public, private), (0o644, 0o600), strict=True):
+    for path, content, mode in zip(_file_paths(folder, name), (public, private), (0o644, 0o600), strict=True):
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
         made.append(path)

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from toytip.cluster import elastic, tls
-from toytip.cluster.definitions import Definition, definition
-from toytip.cluster.deploy import deploy
-from toytip.cluster.knock import ANSWER_S, knock, way_out
-from toytip.cluster.standing import address_of, starts_here
-from toytip.config import Settings, mask
+from toytip.cluster.definitions import ClusterDefinition, load_definition
+from toytip.cluster.deploy import deploy_cluster
+from toytip.cluster.knock import IDENTITY_TIMEOUT_S, probe_scheduler, start_hint
+from toytip.cluster.standing import scheduler_address, starts_local_workers
+from toytip.config import Settings, mask_credentials
 from toytip.errors import ClusterError
 
 # A model of many rounds is one value of the graph, and sent once: nothing to warn of.
-LARGE_GRAPH = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
+DASK_OPTIONS = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
 
 @contextlib.contextmanager
@@ -27,81 +27,88 @@ def connect(settings: Settings, *, strict: bool = True) -> Iterator[Any]:
     Raises ClusterError where no scheduler answers, no worker comes, one has other versions (if `strict`), or the
     scheduler is lost.
     """
-    address = address_of(settings)
-    with _quietly(settings), reach(address, settings) if address else owned(settings) as client:
+    address = scheduler_address(settings)
+    with (
+        _configure_dask(settings),
+        connect_to(address, settings) if address else start_cluster(settings) as client,
+    ):
         try:
-            with _same_versions(client, settings) if strict else contextlib.nullcontext():
+            with _require_same_versions(client, settings) if strict else contextlib.nullcontext():
                 yield client
         except (OSError, RuntimeError):
-            if answers(client):
+            if scheduler_answers(client):
                 raise
             raise ClusterError(
                 f"the cluster at {client.scheduler.address} was lost; run again: what is whole is taken over"
             ) from None
 
 
-def _same_versions(client: Any, settings: Settings) -> contextlib.AbstractContextManager[None]:
+def _require_same_versions(client: Any, settings: Settings) -> contextlib.AbstractContextManager[None]:
     """Refuse processes of other versions; what this machine starts for the run has this process' own."""
-    if starts_here(settings):
+    if starts_local_workers(settings):
         return contextlib.nullcontext()
-    from toytip.cluster.versions import enforced
+    from toytip.cluster.versions import require_same
 
-    return enforced(client)
+    return require_same(client)
 
 
 @contextlib.contextmanager
-def _quietly(settings: Settings) -> Iterator[None]:
+def _configure_dask(settings: Settings) -> Iterator[None]:
     """Set Dask's config, and keep its log to itself: what goes wrong is said once, in our words, by whoever catches it."""
     import dask
 
     for name in ("distributed", "distributed.client", "tornado.application"):  # each has a level of its own
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with dask.config.set({**LARGE_GRAPH, **tls.in_dask(settings)}):
+    with dask.config.set({**DASK_OPTIONS, **tls.dask_tls_config(settings)}):
         yield
 
 
 @contextlib.contextmanager
-def owned(settings: Settings) -> Iterator[Any]:
+def start_cluster(settings: Settings) -> Iterator[Any]:
     """Yield a client of workers that end with the context. Raises ClusterError."""
-    with _quietly(settings), deploy(settings) as deployer, _client(deployer, settings) as client:
-        elastic.begin(client, settings)
-        limits = elastic.bounds(settings)
+    with (
+        _configure_dask(settings),
+        deploy_cluster(settings) as deployer,
+        _open_client(deployer, settings) as client,
+    ):
+        elastic.enable_adaptive(client, settings)
+        limits = elastic.parse_adapt(settings)
         fewest = limits[0] if limits else settings.workers or 1
-        _wait(client, max(1, fewest) if starts_here(settings) else 1, settings)
+        _wait_for_workers(client, max(1, fewest) if starts_local_workers(settings) else 1, settings)
         yield client
 
 
-def _client(deployer: Any, settings: Settings) -> contextlib.AbstractContextManager[Any]:
+def _open_client(deployer: Any, settings: Settings) -> contextlib.AbstractContextManager[Any]:
     """Return a client of what a deployer has started: Dask's cluster object, or an address."""
     import distributed
 
-    return reach(deployer, settings) if isinstance(deployer, str) else distributed.Client(deployer)
+    return connect_to(deployer, settings) if isinstance(deployer, str) else distributed.Client(deployer)
 
 
 @contextlib.contextmanager
-def reach(address: str, settings: Settings) -> Iterator[Any]:
+def connect_to(address: str, settings: Settings) -> Iterator[Any]:
     """Yield a client of the scheduler at an address. Raises ClusterError where none answers, or it refuses this one."""
     import distributed
 
-    if (current := _current(address)) is not None:
-        _wait(current, 1, settings)
+    if (current := _existing_client(address)) is not None:
+        _wait_for_workers(current, 1, settings)
         yield current
         return
     tls.check_scheme(address, settings)
-    if why := knock(address, settings):
+    if why := probe_scheduler(address, settings):
         raise ClusterError(why)
     try:
-        client = distributed.Client(address, security=tls.security(settings), timeout=ANSWER_S)
+        client = distributed.Client(address, security=tls.dask_security(settings), timeout=IDENTITY_TIMEOUT_S)
     except (OSError, ValueError, TimeoutError, ImportError) as error:
         raise ClusterError(
-            f"the scheduler at {mask(address)} has gone ({type(error).__name__}); {way_out(settings)}"
+            f"the scheduler at {mask_credentials(address)} has gone ({type(error).__name__}); {start_hint(settings)}"
         ) from None
     with client:
-        _wait(client, 1, settings)
+        _wait_for_workers(client, 1, settings)
         yield client
 
 
-def _current(address: str) -> Any:
+def _existing_client(address: str) -> Any:
     """Return the client that this program has of that scheduler already, and goes on using; None where it has none."""
     import distributed
 
@@ -112,25 +119,25 @@ def _current(address: str) -> Any:
     return None
 
 
-def _wait(client: Any, workers: int, settings: Settings) -> None:
-    found = definition(settings)
+def _wait_for_workers(client: Any, workers: int, settings: Settings) -> None:
+    found = load_definition(settings)
     try:
         client.wait_for_workers(workers, timeout=found.wait)
     except TimeoutError:
-        raise ClusterError(f"no worker has come within {found.wait} s; {_where_to_look(found)}") from None
+        raise ClusterError(f"no worker has come within {found.wait} s; {_log_hint(found)}") from None
 
 
-def _where_to_look(found: Definition) -> str:
+def _log_hint(definition: ClusterDefinition) -> str:
     """Return what tells why workers do not come: whoever starts them knows."""
-    jobs = f"{found.options.get('log_directory', 'this folder')}/slurm-*.out"
+    jobs = f"{definition.options.get('log_directory', 'this folder')}/slurm-*.out"
     return {
         "slurm": f"`squeue --me` tells whether their jobs wait, and {jobs} why they ended",
         "kubernetes": "`kubectl get pods` and `kubectl describe pod` in their namespace tell why",
-        "compose": f"`docker compose --file {found.manifest} logs worker` tells why",
-    }.get(found.kind, "start one with `dask worker ADDRESS`")
+        "compose": f"`docker compose --file {definition.manifest} logs worker` tells why",
+    }.get(definition.kind, "start one with `dask worker ADDRESS`")
 
 
-def answers(client: Any) -> bool:
+def scheduler_answers(client: Any) -> bool:
     """Tell whether the scheduler of a client is there."""
     with contextlib.suppress(OSError, RuntimeError):
         client.nthreads()
@@ -139,11 +146,11 @@ def answers(client: Any) -> bool:
 
 
 @contextlib.contextmanager
-def reported(page: Path) -> Iterator[None]:
+def dask_report(path: Path) -> Iterator[None]:
     """Write Dask's page of what the workers did; none after an error, when there may be no scheduler to ask."""
     import distributed
 
-    report = distributed.performance_report(filename=page)
+    report = distributed.performance_report(filename=path)
     report.__enter__()
     yield
     report.__exit__(None, None, None)

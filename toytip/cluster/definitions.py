@@ -8,37 +8,37 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from toytip.config import MOST, Settings
+from toytip.config import MAX_WORKERS, Settings
 from toytip.errors import ConfigError
 
-Kind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
-SIZES = ("workers", "threads_per_worker", "memory_limit", "adapt")
+ClusterKind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
+SIZE_SETTINGS = ("workers", "threads_per_worker", "memory_limit", "adapt")
 # Of every kind; and what one takes beside: sizes, and what its deployer must know.
-COMMON = ("kind", "wait", "tls_ca_file", "tls_cert", "tls_key")
-TAKES: dict[Kind, tuple[str, ...]] = {
-    "local": SIZES,
+COMMON_KEYS = ("kind", "wait", "tls_ca_file", "tls_cert", "tls_key")
+KEYS_BY_KIND: dict[ClusterKind, tuple[str, ...]] = {
+    "local": SIZE_SETTINGS,
     "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "tls_on_hosts", "options"),
-    "slurm": (*SIZES, "options"),
+    "slurm": (*SIZE_SETTINGS, "options"),
     "kubernetes": ("workers", "manifest", "scheduler"),
     "compose": ("workers", "manifest", "scheduler"),
     "existing": ("scheduler",),
 }
-NEEDS = {
+REQUIRED_KEYS = {
     "ssh": ("hosts",),
     "existing": ("scheduler",),
     "compose": ("manifest", "scheduler"),
     "kubernetes": ("manifest", "scheduler"),
 }
-FILE = "clusters.toml"
+CLUSTERS_FILE = "clusters.toml"
 
 
-class Definition(BaseModel):
+class ClusterDefinition(BaseModel):
     """A cluster: its kind, its sizes, and what its deployer must know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Kind
-    workers: int | None = Field(None, ge=1, le=MOST)
+    kind: ClusterKind
+    workers: int | None = Field(None, ge=1, le=MAX_WORKERS)
     threads_per_worker: int | None = Field(None, ge=1)
     memory_limit: str | None = None
     adapt: str | None = Field(None, pattern=r"^[0-9]+:[0-9]+$")
@@ -53,13 +53,13 @@ class Definition(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-def definition(settings: Settings) -> Definition:
+def load_definition(settings: Settings) -> ClusterDefinition:
     """Return what is known of the cluster that the settings name; of `local` where they name none.
 
     Raises ConfigError where there is none of that name, or its definition makes no sense.
     """
     name = settings.cluster or "local"
-    shipped = tomllib.loads(resources.files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
+    shipped = tomllib.loads(resources.files(__package__).joinpath(CLUSTERS_FILE).read_text(encoding="utf-8"))
     if name not in shipped and name not in settings.clusters:
         known = ", ".join(sorted({*shipped, *settings.clusters}))
         raise ConfigError(
@@ -69,23 +69,25 @@ def definition(settings: Settings) -> Definition:
     if "adapt" in own:  # it goes before the number that is shipped
         base.pop("workers", None)
     try:
-        found = Definition.model_validate({**base, **own})
+        found = ClusterDefinition.model_validate({**base, **own})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"cluster {name}: {where}: {first['msg'].lower()}; see cluster/{FILE}") from None
-    if said := _amiss(found):
-        raise ConfigError(f"cluster {name}: {said}; see cluster/{FILE}")
+        raise ConfigError(
+            f"cluster {name}: {where}: {first['msg'].lower()}; see cluster/{CLUSTERS_FILE}"
+        ) from None
+    if said := _find_problem(found):
+        raise ConfigError(f"cluster {name}: {said}; see cluster/{CLUSTERS_FILE}")
     return found
 
 
-def _amiss(found: Definition) -> str | None:
+def _find_problem(definition: ClusterDefinition) -> str | None:
     """Return what a cluster of its kind lacks, or has and would not obey."""
-    takes = TAKES[found.kind]
-    if missing := [key for key in NEEDS.get(found.kind, ()) if not getattr(found, key)]:
-        return f"a cluster of kind {found.kind} needs {missing[0]}"
-    if found.model_fields_set >= {"workers", "adapt"}:
+    takes = KEYS_BY_KIND[definition.kind]
+    if missing := [key for key in REQUIRED_KEYS.get(definition.kind, ()) if not getattr(definition, key)]:
+        return f"a cluster of kind {definition.kind} needs {missing[0]}"
+    if definition.model_fields_set >= {"workers", "adapt"}:
         return "workers and adapt: only one of them"
-    if unfit := sorted(found.model_fields_set - {*COMMON, *takes}):
-        return f"{unfit[0]}: a cluster of kind {found.kind} takes {', '.join(takes)}"
+    if unfit := sorted(definition.model_fields_set - {*COMMON_KEYS, *takes}):
+        return f"{unfit[0]}: a cluster of kind {definition.kind} takes {', '.join(takes)}"
     return None

@@ -11,31 +11,34 @@ from collections.abc import Iterator
 from typing import Any
 
 from toytip.cluster import tls
-from toytip.cluster.definitions import Definition, definition
-from toytip.cluster.elastic import bounds
-from toytip.cluster.kubernetes import kubernetes
-from toytip.cluster.local import local
+from toytip.cluster.definitions import ClusterDefinition, load_definition
+from toytip.cluster.elastic import parse_adapt
+from toytip.cluster.kubernetes import start_kubernetes
+from toytip.cluster.local import start_local
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
 # What has begun to start is given so long to end.
-ENDING_S = 30
-EXTRAS = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
+CLOSE_TIMEOUT_S = 30
+REQUIRED_PACKAGES = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
 
 
-def deploy(settings: Settings) -> Any:
+def deploy_cluster(settings: Settings) -> Any:
     """Start the cluster that the settings name, the default one on this machine.
 
     Returns what ends it with its context: Dask's cluster object, or what yields the scheduler's address. Raises ClusterError where an extra is missing, or the deployer fails.
     """
-    found = definition(settings)
-    if extra := EXTRAS.get(found.kind):
-        _need(found.kind, extra)
-    start = {"local": lambda s, _: local(s), "ssh": _ssh, "slurm": _slurm, "kubernetes": kubernetes}[
-        found.kind
-    ]
+    found = load_definition(settings)
+    if extra := REQUIRED_PACKAGES.get(found.kind):
+        _require_package(found.kind, extra)
+    start = {
+        "local": lambda s, _: start_local(s),
+        "ssh": _start_ssh,
+        "slurm": _start_slurm,
+        "kubernetes": start_kubernetes,
+    }[found.kind]
     try:
-        with _whole():
+        with _close_on_interrupt():
             return start(settings, found)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -45,7 +48,7 @@ def deploy(settings: Settings) -> Any:
 
 
 @contextlib.contextmanager
-def _whole() -> Iterator[None]:
+def _close_on_interrupt() -> Iterator[None]:
     """End what has begun to start where it is interrupted; Dask would try at the exit, fail, and say so at length."""
     from distributed.core import Status
     from distributed.deploy.spec import SpecCluster
@@ -58,11 +61,11 @@ def _whole() -> Iterator[None]:
             cluster.shutdown_on_close = False
             if cluster.status != Status.closed:
                 with contextlib.suppress(Exception):
-                    cluster.sync(_end, cluster, callback_timeout=ENDING_S)
+                    cluster.sync(_close_cluster, cluster, callback_timeout=CLOSE_TIMEOUT_S)
         raise
 
 
-async def _end(cluster: Any) -> None:
+async def _close_cluster(cluster: Any) -> None:
     """End a cluster's workers, also those that have not begun, and then its scheduler."""
     # One that is just being started would say at length that it is alone.
     await asyncio.gather(*cluster._created, return_exceptions=True)  # noqa: SLF001
@@ -71,7 +74,7 @@ async def _end(cluster: Any) -> None:
         await cluster.scheduler.close()
 
 
-def _need(kind: str, package: str) -> None:
+def _require_package(kind: str, package: str) -> None:
     try:
         importlib.import_module(package)
     except ImportError:
@@ -80,32 +83,34 @@ def _need(kind: str, package: str) -> None:
         ) from None
 
 
-def _merged(options: dict[str, Any], name: str, **ours: Any) -> dict[str, Any]:
+def _merge_options(options: dict[str, Any], name: str, **ours: Any) -> dict[str, Any]:
     """Return what of the options stands under a name, with ours below it; what is None is left to the deployer."""
     return {**{key: value for key, value in ours.items() if value is not None}, **options.get(name, {})}
 
 
-def _ssh(settings: Settings, found: Definition) -> Any:
+def _start_ssh(settings: Settings, definition: ClusterDefinition) -> Any:
     """Start a scheduler on the first host and workers on all; they have this process' interpreter, at the same path."""
     import dask
     from distributed import SSHCluster
 
-    scheme = "tls://" if tls.encrypted(settings) else None
-    options = dict(found.options)
-    workers = _merged(
+    scheme = "tls://" if tls.uses_tls(settings) else None
+    options = dict(definition.options)
+    workers = _merge_options(
         options, "worker_options", nthreads=settings.threads_per_worker, memory_limit=settings.memory_limit,
-        n_workers=max(1, (settings.workers or 0) // len(found.hosts)), protocol=scheme,
+        n_workers=max(1, (settings.workers or 0) // len(definition.hosts)), protocol=scheme,
     )  # fmt: skip
-    scheduler = _merged(
+    scheduler = _merge_options(
         options, "scheduler_options", protocol=scheme, port=0, dashboard_address="127.0.0.1:8787"
     )
-    if _is_address(found.hosts[0]):  # a name may mean another address there
-        scheduler.setdefault("host", found.hosts[0])
-    ours = tls.security(settings)
+    if _is_address(definition.hosts[0]):  # a name may mean another address there
+        scheduler.setdefault("host", definition.hosts[0])
+    ours = tls.dask_security(settings)
     # The processes there inherit Dask's config of this moment.
-    with dask.config.set(tls.on_hosts(found.tls_on_hosts) if scheme and found.tls_on_hosts else {}):
+    with dask.config.set(
+        tls.remote_tls_config(definition.tls_on_hosts) if scheme and definition.tls_on_hosts else {}
+    ):
         return SSHCluster(
-            [found.hosts[0], *found.hosts],
+            [definition.hosts[0], *definition.hosts],
             **{**options, "worker_options": workers, "scheduler_options": scheduler},
             security=ours, silence_logs=logging.CRITICAL,
         )  # fmt: skip
@@ -117,28 +122,28 @@ def _is_address(host: str) -> bool:
     return host == "localhost"
 
 
-def _slurm(settings: Settings, found: Definition) -> Any:
+def _start_slurm(settings: Settings, definition: ClusterDefinition) -> Any:
     """Start a scheduler here, and a job for each worker."""
     from dask_jobqueue import SLURMCluster
 
-    limits, threads = bounds(settings), settings.threads_per_worker or 1
-    options = {"n_workers": limits[0] if limits else settings.workers or 1, **found.options}
+    limits, threads = parse_adapt(settings), settings.threads_per_worker or 1
+    options = {"n_workers": limits[0] if limits else settings.workers or 1, **definition.options}
     jobs = options.pop("n_workers")
-    scheduler = _merged(options, "scheduler_options", dashboard_address="127.0.0.1:8787")
+    scheduler = _merge_options(options, "scheduler_options", dashboard_address="127.0.0.1:8787")
     cluster = SLURMCluster(**{
         "cores": threads, "processes": 1, "memory": settings.memory_limit or "4GB", "silence_logs": logging.CRITICAL,
-        "security": tls.security(settings) if tls.encrypted(settings) else None,
+        "security": tls.dask_security(settings) if tls.uses_tls(settings) else None,
         **options, "scheduler_options": scheduler,
     })  # fmt: skip
     try:
-        cluster.sync(_submit, cluster, jobs)
+        cluster.sync(_submit_jobs, cluster, jobs)
     except BaseException:
         cluster.close()
         raise
     return cluster
 
 
-async def _submit(cluster: Any, jobs: int) -> None:
+async def _submit_jobs(cluster: Any, jobs: int) -> None:
     """Submit a job for each worker, and wait until all are: Dask would keep a refusal to itself, and wait for workers."""
     cluster.scale(jobs)
     try:

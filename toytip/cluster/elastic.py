@@ -10,34 +10,36 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from toytip.config import MOST, Settings
+from toytip.config import MAX_WORKERS, Settings
 from toytip.errors import ConfigError
 
-TOPIC = "toytip-adapt"
-GROWS_S = 120
+LIMITS_KEY = "toytip-adapt"
+SCALE_UP_TIMEOUT_S = 120
 
 
-def bounds(settings: Settings) -> tuple[int, int] | None:
+def parse_adapt(settings: Settings) -> tuple[int, int] | None:
     """Return the fewest and the most workers; None where their number is fixed. Raises ConfigError.
 
-    >>> bounds(Settings(adapt="2:8"))
+    >>> parse_adapt(Settings(adapt="2:8"))
     (2, 8)
     """
     if settings.adapt is None:
         return None
     low, high = map(int, settings.adapt.split(":"))
-    if not 1 <= low <= high <= MOST:
-        raise ConfigError(f"--adapt {settings.adapt}: write it as MIN:MAX, two numbers from 1 to {MOST}")
+    if not 1 <= low <= high <= MAX_WORKERS:
+        raise ConfigError(
+            f"--adapt {settings.adapt}: write it as MIN:MAX, two numbers from 1 to {MAX_WORKERS}"
+        )
     return low, high
 
 
-def begin(client: Any, settings: Settings) -> None:
+def enable_adaptive(client: Any, settings: Settings) -> None:
     """Have the cluster that this process has started follow the work, and keep all its workers while any run trains."""
-    limits = bounds(settings)
+    limits = parse_adapt(settings)
     if limits is None:
         return
-    from toytip.cluster.held import TOPIC as HELD
-    from toytip.cluster.held import Held
+    from toytip.cluster.held import HOLD_TOPIC
+    from toytip.cluster.held import SizeHoldPlugin
 
     low, high = limits
     adaptive = client.cluster.adapt(minimum=low, maximum=high)
@@ -45,38 +47,38 @@ def begin(client: Any, settings: Settings) -> None:
     def hear(event: tuple[float, dict[str, bool]]) -> None:
         adaptive.minimum = high if event[1]["held"] else low
 
-    client.subscribe_topic(HELD, hear)
-    client.register_plugin(Held(client.id))
-    client.set_metadata(TOPIC, limits)
+    client.subscribe_topic(HOLD_TOPIC, hear)
+    client.register_plugin(SizeHoldPlugin(client.id))
+    client.set_metadata(LIMITS_KEY, limits)
 
 
-def limits_of(client: Any) -> tuple[int, int] | None:
+def adaptive_limits(client: Any) -> tuple[int, int] | None:
     """Return the fewest and the most workers that a cluster may have; None where their number is fixed.
 
     A run may know no more of a cluster than its address: the cluster says it itself.
     """
-    found = client.get_metadata(TOPIC, default=None)
+    found = client.get_metadata(LIMITS_KEY, default=None)
     return found and tuple(found)
 
 
 @contextlib.contextmanager
-def fixed(client: Any) -> Iterator[None]:
+def hold_size(client: Any) -> Iterator[None]:
     """Have all the workers that there can be, and keep them, for as long as the context lasts, of this run or another."""
-    limits = limits_of(client)
+    limits = adaptive_limits(client)
     if limits is None:
         yield
         return
     token = secrets.token_hex(8)
-    _hold(client, token, wanted=True)
+    _set_hold(client, token, active=True)
     try:
         # A queue may not give them all: then it trains on those that came.
         with contextlib.suppress(TimeoutError):
-            client.wait_for_workers(limits[1], timeout=GROWS_S)
+            client.wait_for_workers(limits[1], timeout=SCALE_UP_TIMEOUT_S)
         yield
     finally:
         with contextlib.suppress(OSError, RuntimeError):
-            _hold(client, token, wanted=False)
+            _set_hold(client, token, active=False)
 
 
-def _hold(client: Any, token: str, *, wanted: bool) -> None:
-    client.sync(client.scheduler.toytip_hold, token=token, client=client.id, wanted=wanted)
+def _set_hold(client: Any, token: str, *, active: bool) -> None:
+    client.sync(client.scheduler.toytip_hold, token=token, client=client.id, wanted=active)

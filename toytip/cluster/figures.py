@@ -9,9 +9,9 @@ from typing import Any, Protocol, get_args
 import prometheus_client as prom
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from toytip.glossary import TABLES
-from toytip.stages.clean import REASONS
-from toytip.state import Outcome
+from toytip.glossary import TABLE_DESCRIPTIONS
+from toytip.stages.clean import REJECT_REASONS
+from toytip.state import RunOutcome
 
 # Counters by their label, and what they say. Prometheus' convention ends their names in `_total`.
 COUNTERS = {
@@ -24,41 +24,41 @@ COUNTERS = {
     "ended": ("toytip_runs", "outcome", "Runs that have ended."),
 }
 # What is counted from zero on, before any of it: else a panel has no data, and misses the first of each.
-PARTED = ("featurize", "preprocess", "tune", "infer")
-KNOWN: dict[str, tuple[str, ...]] = {
-    "rows": PARTED,
-    "parts": PARTED,
-    "retried": PARTED,
-    "seconds": (*PARTED, "train"),
-    "rejects": REASONS,
-    "published": (*TABLES, "encodings", "models"),
-    "ended": tuple(outcome for outcome in get_args(Outcome) if outcome != "running"),
+PARTITION_STAGES = ("featurize", "preprocess", "tune", "infer")
+LABEL_VALUES: dict[str, tuple[str, ...]] = {
+    "rows": PARTITION_STAGES,
+    "parts": PARTITION_STAGES,
+    "retried": PARTITION_STAGES,
+    "seconds": (*PARTITION_STAGES, "train"),
+    "rejects": REJECT_REASONS,
+    "published": (*TABLE_DESCRIPTIONS, "encodings", "models"),
+    "ended": tuple(outcome for outcome in get_args(RunOutcome) if outcome != "running"),
 }
-STANDINGS = ("waiting", "running", "done")
+PARTITION_STATUSES = ("waiting", "running", "done")
 
 
-class Totals:
+class RunCounters:
     """What all runs of a scheduler add up to: counters only ever grow."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {
-            name: Counter(dict.fromkeys(KNOWN[name], 0)) for name in COUNTERS
+            name: Counter(dict.fromkeys(LABEL_VALUES[name], 0)) for name in COUNTERS
         }
-        self.rounds = self.lost = 0
+        self.rounds = self.lost_workers = 0
 
-    def count(self, name: str, label: str, more: float) -> None:
+    def increment(self, name: str, label: str, amount: float) -> None:
         """Add to a counter; what is less than before adds nothing."""
-        self.counts[name][label] += max(more, 0)  # type: ignore[assignment]
+        self.counts[name][label] += max(amount, 0)  # type: ignore[assignment]
 
-    def add(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+    def add_progress(self, previous: dict[str, Any], current: dict[str, Any]) -> None:
         """Add what a run has done since it was last heard of."""
-        then, now = _counted(before), _counted(after)
+        then, now = _count_state(previous), _count_state(current)
         for (name, label), value in now.items():
-            self.count(name, label, value - then.get((name, label), 0))
-        self.rounds += max(_rounds(after) - _rounds(before), 0)
+            self.increment(name, label, value - then.get((name, label), 0))
+        self.rounds += max(_count_rounds(current) - _count_rounds(previous), 0)
 
 
-def _counted(state: dict[str, Any]) -> dict[tuple[str, str], float]:
+def _count_state(state: dict[str, Any]) -> dict[tuple[str, str], float]:
     found: Counter[tuple[str, str]] = Counter()
     for stage in state.get("stages", ()):
         word = stage["name"].split()[0]
@@ -77,22 +77,22 @@ def _counted(state: dict[str, Any]) -> dict[tuple[str, str], float]:
     return dict(found)
 
 
-def _rounds(state: dict[str, Any]) -> int:
+def _count_rounds(state: dict[str, Any]) -> int:
     return sum(stage["done"] for stage in state.get("stages", ()) if stage["unit"] == "rounds")
 
 
-class Source(Protocol):
+class RunSource(Protocol):
     """What the figures are of."""
 
     runs: dict[str, Any]
-    totals: Totals
+    totals: RunCounters
 
 
-class Figures:
+class RunCollector:
     """Yields the figures of a scheduler's runs whenever they are scraped."""
 
     def __init__(self) -> None:
-        self.source: Source | None = None
+        self.source: RunSource | None = None
 
     def describe(self) -> Iterator[Metric]:
         """Yield nothing: what there is, is known when it is asked for."""
@@ -102,24 +102,26 @@ class Figures:
         """Yield every figure."""
         if self.source is None:
             return
-        totals, running = self.source.totals, _running(self.source)
+        totals, running = self.source.totals, _running_states(self.source)
         for name, (metric, label, help_) in COUNTERS.items():
             family = CounterMetricFamily(metric, help_, labels=[label])
             for value, count in sorted(totals.counts[name].items()):
                 family.add_metric([value], count)
             yield family
         yield CounterMetricFamily("toytip_training_rounds", "Rounds of training.", value=totals.rounds)
-        yield CounterMetricFamily("toytip_workers_lost", "Workers that went unbidden.", value=totals.lost)
+        yield CounterMetricFamily(
+            "toytip_workers_lost", "Workers that went unbidden.", value=totals.lost_workers
+        )
         yield GaugeMetricFamily("toytip_runs_running", "Runs under way.", value=len(running))
-        yield from _of_runs(running)
+        yield from _run_metrics(running)
 
 
-def _running(source: Source) -> list[dict[str, Any]]:
+def _running_states(source: RunSource) -> list[dict[str, Any]]:
     states = [run.state for run in list(source.runs.values())]
     return [state for state in states if state["outcome"] == "running"]
 
 
-def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
+def _run_metrics(running: list[dict[str, Any]]) -> Iterator[Metric]:
     parts = GaugeMetricFamily(
         "toytip_run_parts", "Parts of the runs under way.", labels=["stage", "standing"]
     )
@@ -133,7 +135,7 @@ def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
     counts: Counter[tuple[str, str]] = Counter()
     for state in running:
         for stage in state["stages"]:
-            counts.update(_standings(stage))
+            counts.update(_count_statuses(stage))
             if stage["rate_now"] is not None:
                 fresh.add_metric([state["run"], stage["name"]], stage["rate_now"])
         for split, place in (("train", 1), ("valid", 2)):
@@ -147,21 +149,21 @@ def _of_runs(running: list[dict[str, Any]]) -> Iterator[Metric]:
     yield from (parts, losses, left, fresh)
 
 
-def _standings(stage: dict[str, Any]) -> dict[tuple[str, str], int]:
+def _count_statuses(stage: dict[str, Any]) -> dict[tuple[str, str], int]:
     if not stage["cells"]:
         return {}
     cells = [cell[1:] for cell in stage["cells"].values()]
     total, done, running = (sum(cell[place] for cell in cells) for place in (0, 1, 3))
     running = min(running, total - done)
-    counts = zip(STANDINGS, (total - done - running, running, done), strict=True)
+    counts = zip(PARTITION_STATUSES, (total - done - running, running, done), strict=True)
     return {(stage["name"].split()[0], standing): count for standing, count in counts}
 
 
-_FIGURES = Figures()
+_COLLECTOR = RunCollector()
 
 
-def expose(source: Source) -> None:
+def register(source: RunSource) -> None:
     """Have the process' figures be of this scheduler: a process has one registry, however many schedulers it has had."""
-    if _FIGURES.source is None:
-        prom.REGISTRY.register(_FIGURES)
-    _FIGURES.source = source
+    if _COLLECTOR.source is None:
+        prom.REGISTRY.register(_COLLECTOR)
+    _COLLECTOR.source = source

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from toytip.cluster.local import warm
-from toytip.cluster.standing import starts_here
+from toytip.cluster.local import prestart_forkserver
+from toytip.cluster.standing import starts_local_workers
 from toytip.config import Settings
 
-LOGS = ("distributed", "distributed.client", "tornado.application")
+LOGGERS = ("distributed", "distributed.client", "tornado.application")
 
 
-def current() -> str | None:
+def current_client_address() -> str | None:
     """Return the scheduler's address of the Dask client that is current in this program; None where there is none."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
@@ -30,12 +30,15 @@ def current() -> str | None:
 
 
 @contextlib.contextmanager
-def welcomed(settings: Settings) -> Iterator[None]:
+def embedded_workers(settings: Settings) -> Iterator[None]:
     """Have workers start as the command line's do, and leave environment, logging and Dask's config as they were."""
-    environment, levels = dict(os.environ), {name: logging.getLogger(name).level for name in LOGS}
+    environment, levels = dict(os.environ), {name: logging.getLogger(name).level for name in LOGGERS}
     try:
         if settings.scheduler is None:
-            with _warm(settings.start_method if starts_here(settings) else "spawn"), _without_main():
+            with (
+                _prestart_embedded(settings.start_method if starts_local_workers(settings) else "spawn"),
+                _hide_main_module(),
+            ):
                 yield
         else:
             yield
@@ -48,9 +51,9 @@ def welcomed(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _warm(start_method: str) -> Iterator[None]:
+def _prestart_embedded(start_method: str) -> Iterator[None]:
     before = dict(os.environ)
-    warm(start_method)
+    prestart_forkserver(start_method)
     import dask
 
     # Where Dask was imported before, it has not seen what is in the environment only now.
@@ -60,7 +63,7 @@ def _warm(start_method: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def _hide_main_module() -> Iterator[None]:
     """Keep workers from importing the program that calls: they need nothing of it, and it would call again in each."""
     names: dict[str, Any] = vars(sys.modules["__main__"])
     if threading.current_thread() is not threading.main_thread():

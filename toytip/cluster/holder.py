@@ -1,6 +1,6 @@
 """The process that holds a cluster that was brought up: it starts it, waits until it is told to end, and ends it.
 
-Started by `standing.up`: the settings come in on stdin, as JSON; one line goes out, `up ADDRESS` or `failed REASON`.
+Started by `standing.start_persistent_cluster`: the settings come in on stdin, as JSON; one line goes out, `up ADDRESS` or `failed REASON`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import sys
 import psutil
 
 from toytip.cluster import live
-from toytip.cluster.connect import owned
-from toytip.cluster.definitions import definition
-from toytip.cluster.local import warm
-from toytip.cluster.standing import Standing, remember
+from toytip.cluster.connect import start_cluster
+from toytip.cluster.definitions import load_definition
+from toytip.cluster.local import prestart_forkserver
+from toytip.cluster.standing import ClusterRecord, save_record
 from toytip.config import Settings
 from toytip.errors import ToytipError
 
@@ -24,39 +24,39 @@ def main() -> int:
     """Hold the cluster of the settings that come in on stdin until SIGTERM, which ends it while it starts, too."""
     settings = Settings.model_validate_json(sys.stdin.read())
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _end)
-    kind = definition(settings).kind
-    warm(settings.start_method if kind == "local" else "spawn")
+        signal.signal(each, _interrupt_once)
+    kind = load_definition(settings).kind
+    prestart_forkserver(settings.start_method if kind == "local" else "spawn")
     import toytip.lean  # noqa: F401 - before anything imports more
 
     try:
-        with owned(settings) as client:
+        with start_cluster(settings) as client:
             this = psutil.Process()
             address, dashboard = client.scheduler.address, client.dashboard_link
-            remember(settings, Standing(
+            save_record(settings, ClusterRecord(
                 name=str(settings.cluster), kind=kind, address=address, dashboard=dashboard, pid=this.pid,
                 started=this.create_time(),
             ))  # fmt: skip
             if settings.live:
-                live.install(client)
-            _say(f"up {address}")
+                live.install_plugin(client)
+            _send_line(f"up {address}")
             signal.pause()
     except KeyboardInterrupt:
         return 0
     except ToytipError as error:
-        _say(f"failed {' '.join(str(error).split())}")
+        _send_line(f"failed {' '.join(str(error).split())}")
         return 1
     return 0
 
 
-def _end(*_: object) -> None:
+def _interrupt_once(*_: object) -> None:
     """End, once: the ending is not to be disturbed."""
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _say(line: str) -> None:
+def _send_line(line: str) -> None:
     """Tell the process that started this one, which waits for one line and then goes; what comes later is for the log."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -9,66 +9,66 @@ import ssl
 from typing import Any
 
 from toytip.cluster import tls
-from toytip.cluster.definitions import definition
-from toytip.config import Settings, mask
+from toytip.cluster.definitions import load_definition
+from toytip.config import Settings, mask_credentials
 
-ANSWER_S = 12
-KNOCK_S = 3
+IDENTITY_TIMEOUT_S = 12
+CONNECT_TIMEOUT_S = 3
 
 
-def knock(address: str, settings: Settings) -> str | None:
+def probe_scheduler(address: str, settings: Settings) -> str | None:
     """Return None where a scheduler answers, else why not.
 
     Dask's own client would wait for ever for the word of a server that is no scheduler.
     """
     from distributed.utils import LoopRunner
 
-    arguments = tls.security(settings).get_connection_args("client")
+    arguments = tls.dask_security(settings).get_connection_args("client")
     try:
         # A loop of its own, in a thread: a notebook has one that runs already.
-        found = LoopRunner(asynchronous=False).run_sync(_identity, address, arguments)
+        found = LoopRunner(asynchronous=False).run_sync(_request_identity, address, arguments)
     except Exception as error:  # noqa: BLE001 - whatever is there may say anything
         failed = type(error).__name__
     else:
         if "workers" in found:
             return None
         failed = f"a {found.get('type')}"
-    if why := reason(address, settings):
+    if why := tls_refusal_reason(address, settings):
         return why
-    if _greets(address) is None:
-        return f"no Dask scheduler answers at {mask(address)} ({failed}); {way_out(settings)}"
+    if _speaks_first(address) is None:
+        return f"no Dask scheduler answers at {mask_credentials(address)} ({failed}); {start_hint(settings)}"
     return (
-        f"something answers at {mask(address)}, but it is no Dask scheduler ({failed}); "
+        f"something answers at {mask_credentials(address)}, but it is no Dask scheduler ({failed}); "
         "the dashboard's port is not the scheduler's"
     )
 
 
-async def _identity(address: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def _request_identity(address: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Ask whoever is there what it is."""
     from distributed.core import rpc
 
     async def ask() -> dict[str, Any]:
-        async with rpc(address, timeout=ANSWER_S, connection_args=arguments) as there:
+        async with rpc(address, timeout=IDENTITY_TIMEOUT_S, connection_args=arguments) as there:
             return dict(await there.identity())
 
-    return await asyncio.wait_for(ask(), ANSWER_S)
+    return await asyncio.wait_for(ask(), IDENTITY_TIMEOUT_S)
 
 
-def way_out(settings: Settings) -> str:
+def start_hint(settings: Settings) -> str:
     """Return what to do where no scheduler answers: by who was to start it."""
     if settings.cluster is None:
         return "start one with `dask scheduler`, or leave out --scheduler"
-    if definition(settings).kind == "existing":
+    if load_definition(settings).kind == "existing":
         return f"start one there with `dask scheduler`, or say where it is: [clusters.{settings.cluster}] in toytip.toml"
-    if definition(settings).kind == "compose":
+    if load_definition(settings).kind == "compose":
         return f"`toytip cluster up {settings.cluster}` starts it"
     return f"`toytip cluster down {settings.cluster}` ends what is left of it"
 
 
-def reason(address: str, settings: Settings) -> str | None:
+def tls_refusal_reason(address: str, settings: Settings) -> str | None:
     """Return why a scheduler that is there may have refused us, and what to do; None where TLS is not why."""
     try:
-        host, port = _place(address)
+        host, port = _split_address(address)
         speaks = _speaks_tls(host, port)
     except (OSError, ValueError):
         return None
@@ -78,7 +78,7 @@ def reason(address: str, settings: Settings) -> str | None:
             "is of another authority than the scheduler's, or out of date; take client.pem, client.key and ca.pem from "
             "where the cluster's were made"
         )
-    if address.startswith("tls://") and _greets(address):
+    if address.startswith("tls://") and _speaks_first(address):
         return (
             f"the scheduler at {address} speaks no TLS; start it with --tls-ca-file, --tls-cert and --tls-key"
         )
@@ -90,7 +90,7 @@ def reason(address: str, settings: Settings) -> str | None:
     return None
 
 
-def _place(address: str) -> tuple[str, int]:
+def _split_address(address: str) -> tuple[str, int]:
     """Return host and port. Raises ValueError where the address has none."""
     host, _, port = address.partition("://")[2].rpartition(":")
     return host.strip("[]"), int(port)
@@ -101,7 +101,7 @@ def _speaks_tls(host: str, port: int) -> bool:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(socket.create_connection((host, port), KNOCK_S))
+        plain = stack.enter_context(socket.create_connection((host, port), CONNECT_TIMEOUT_S))
         try:
             stack.enter_context(context.wrap_socket(plain))
         except (OSError, ssl.SSLError):
@@ -109,10 +109,10 @@ def _speaks_tls(host: str, port: int) -> bool:
         return True
 
 
-def _greets(address: str) -> bool | None:
+def _speaks_first(address: str) -> bool | None:
     """Tell whether a server speaks first on a plain connection, as Dask's do and those of HTTP do not; None: nobody listens."""
     try:
-        with socket.create_connection(_place(address), KNOCK_S) as plain:
+        with socket.create_connection(_split_address(address), CONNECT_TIMEOUT_S) as plain:
             with contextlib.suppress(OSError):
                 return bool(plain.recv(1))
             return False

@@ -13,39 +13,41 @@ from collections.abc import Iterator
 from typing import IO
 
 from toytip.cluster import tls
-from toytip.cluster.definitions import Definition
-from toytip.cluster.knock import knock, reason
+from toytip.cluster.definitions import ClusterDefinition
+from toytip.cluster.knock import probe_scheduler, tls_refusal_reason
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
-PORT = 8786
-NAMES = 'jsonpath={.kind} {.metadata.namespace} {.metadata.name}{"\\n"}'
+SCHEDULER_PORT = 8786
+OBJECT_NAMES_FORMAT = 'jsonpath={.kind} {.metadata.namespace} {.metadata.name}{"\\n"}'
 # It ends whenever its pod does, and as long as there is none yet.
-AGAIN = 'while :; do "$@"; sleep 1; done'
+RESTART_LOOP = 'while :; do "$@"; sleep 1; done'
 # The operator takes a cluster apart; whoever ended it waits no longer than this.
-GONE = "45s"
+DELETE_TIMEOUT = "45s"
 
 
 @contextlib.contextmanager
-def kubernetes(settings: Settings, found: Definition) -> Iterator[str]:
+def start_kubernetes(settings: Settings, definition: ClusterDefinition) -> Iterator[str]:
     """Make what the manifest says; yield the scheduler's address on this machine; delete it all at the end.
 
     Raises ClusterError where something of that name is there, which is somebody else's, or kubectl fails.
     """
-    address = str(found.scheduler)
+    address = str(definition.scheduler)
     tls.check_scheme(address, settings)
     port = _free_port(address, settings)
-    made = _create(found)
+    made = _create_objects(definition)
     try:
-        namespace, name = _named(made, found)
-        with _forwarded("--namespace", namespace, f"service/{name}-scheduler", f"{port}:{PORT}") as log:
-            _await(address, settings, found, log)
+        namespace, name = _cluster_object(made, definition)
+        with _forward_port(
+            "--namespace", namespace, f"service/{name}-scheduler", f"{port}:{SCHEDULER_PORT}"
+        ) as log:
+            _wait_for_scheduler(address, settings, definition, log)
             if settings.workers:
                 group = f"daskworkergroup/{name}-default"
                 _kubectl("scale", "--namespace", namespace, group, f"--replicas={settings.workers}")
             yield address
     finally:
-        _delete(found)
+        _delete_objects(definition)
 
 
 def _free_port(address: str, settings: Settings) -> int:
@@ -63,40 +65,44 @@ def _free_port(address: str, settings: Settings) -> int:
     return int(port)
 
 
-def _create(found: Definition) -> str:
+def _create_objects(definition: ClusterDefinition) -> str:
     """Have the manifest's objects made; return a line for each, of its kind, its namespace and its name."""
-    manifest = str(found.manifest)
+    manifest = str(definition.manifest)
     if _kubectl(
         "get", "--filename", manifest, "--ignore-not-found", "--output=name", "--request-timeout=30s"
     ):
         raise ClusterError(
             f"what {manifest} says is there already, and whoever made it ends it: `kubectl delete -f {manifest}`; "
-            f"to use it, `kubectl port-forward` its scheduler's service, and `--scheduler {found.scheduler}`"
+            f"to use it, `kubectl port-forward` its scheduler's service, and `--scheduler {definition.scheduler}`"
         )
     try:
-        return _kubectl("create", "--filename", manifest, "--output", NAMES, "--request-timeout=30s")
+        return _kubectl(
+            "create", "--filename", manifest, "--output", OBJECT_NAMES_FORMAT, "--request-timeout=30s"
+        )
     except KeyboardInterrupt:  # it may be made already
-        _delete(found)
+        _delete_objects(definition)
         raise
 
 
-def _delete(found: Definition) -> None:
-    _kubectl("delete", "--filename", str(found.manifest), "--ignore-not-found", f"--timeout={GONE}")
+def _delete_objects(definition: ClusterDefinition) -> None:
+    _kubectl(
+        "delete", "--filename", str(definition.manifest), "--ignore-not-found", f"--timeout={DELETE_TIMEOUT}"
+    )
 
 
-def _named(made: str, found: Definition) -> tuple[str, str]:
+def _cluster_object(object_lines: str, definition: ClusterDefinition) -> tuple[str, str]:
     """Return namespace and name of the Dask cluster among what was made."""
-    for line in made.splitlines():
+    for line in object_lines.splitlines():
         kind, *where = line.split()
         if kind == "DaskCluster":
             return where[0], where[-1]
-    raise ClusterError(f"{found.manifest} has no DaskCluster")
+    raise ClusterError(f"{definition.manifest} has no DaskCluster")
 
 
 @contextlib.contextmanager
-def _forwarded(*words: str) -> Iterator[IO[bytes]]:
+def _forward_port(*words: str) -> Iterator[IO[bytes]]:
     """Keep a port forwarded for as long as the context lasts; yield the file that kubectl complains to."""
-    command = ["sh", "-c", AGAIN, "-", "kubectl", "port-forward", "--address=127.0.0.1", *words]
+    command = ["sh", "-c", RESTART_LOOP, "-", "kubectl", "port-forward", "--address=127.0.0.1", *words]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
@@ -108,20 +114,22 @@ def _forwarded(*words: str) -> Iterator[IO[bytes]]:
             process.wait()
 
 
-def _await(address: str, settings: Settings, found: Definition, log: IO[bytes]) -> None:
+def _wait_for_scheduler(
+    address: str, settings: Settings, definition: ClusterDefinition, log: IO[bytes]
+) -> None:
     """Wait for the scheduler. Raises ClusterError where it refuses us, or does not come in time."""
-    end = time.monotonic() + found.wait
+    end = time.monotonic() + definition.wait
     refused = None
-    while why := knock(address, settings):
+    while why := probe_scheduler(address, settings):
         if refused:
             raise ClusterError(refused)
         # Only what is said twice: it may have come between a knock and the question why.
-        refused = reason(address, settings)
+        refused = tls_refusal_reason(address, settings)
         if time.monotonic() > end:
             log.seek(0)
             said = log.read().decode(errors="replace").strip() or why
             raise ClusterError(
-                f"the scheduler of {found.manifest} is not there within {found.wait} s: {said.splitlines()[-1]}"
+                f"the scheduler of {definition.manifest} is not there within {definition.wait} s: {said.splitlines()[-1]}"
             )
         time.sleep(0.5)
 

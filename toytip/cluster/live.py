@@ -16,26 +16,32 @@ from toytip.errors import ToytipError
 if TYPE_CHECKING:
     from toytip.progress import Progress
 
-EVERY_S = 0.5
+UPDATE_INTERVAL_S = 0.5
 # So long the scheduler may take to answer, and a page that is looked at to ask how it ended.
-ANSWER_S = 5
-SHOWN_S = 1.5
-_GONE = (OSError, RuntimeError, TimeoutError, asyncio.CancelledError, concurrent.futures.CancelledError)
+UPDATE_TIMEOUT_S = 5
+END_VIEW_TIMEOUT_S = 1.5
+_CONNECTION_ERRORS = (
+    OSError,
+    RuntimeError,
+    TimeoutError,
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+)
 
 
-def page_of(dashboard: str) -> str:
+def dashboard_url(dashboard: str) -> str:
     """Return the address of the live page beside Dask's own.
 
-    >>> page_of("http://127.0.0.1:8787/status")
+    >>> dashboard_url("http://127.0.0.1:8787/status")
     'http://127.0.0.1:8787/toytip'
     """
     return f"{dashboard.removesuffix('/status').rstrip('/')}/toytip"
 
 
 @contextlib.contextmanager
-def shown(client: Any, settings: Settings, progress: Progress) -> Iterator[None]:
+def report_state(client: Any, settings: Settings, progress: Progress) -> Iterator[None]:
     """Show the progress on the scheduler's page as long as the context lasts, and then how it ended."""
-    link = _link(client, progress) if settings.live else None
+    link = _open_reporter(client, progress) if settings.live else None
     try:
         yield
     except KeyboardInterrupt:
@@ -51,29 +57,29 @@ def shown(client: Any, settings: Settings, progress: Progress) -> Iterator[None]
             link.close()
 
 
-def install(client: Any) -> str | None:
+def install_plugin(client: Any) -> str | None:
     """Give the scheduler its end of it, where it has none yet; return why it does not take it, if it does not."""
     try:
-        from toytip.cluster.board import Board
+        from toytip.cluster.board import DashboardPlugin
 
-        client.register_plugin(Board())
+        client.register_plugin(DashboardPlugin())
     except Exception as error:  # noqa: BLE001 - whatever a scheduler has against it, the work goes on
         return first_line(error)
     return None
 
 
-def _link(client: Any, progress: Progress) -> Link | None:
+def _open_reporter(client: Any, progress: Progress) -> StateReporter | None:
     """Return the driver's end; None, and one line, where the scheduler takes no plugin."""
-    if (reason := install(client)) is not None:
-        progress.say(f"no live page: the scheduler does not take it ({reason})")
+    if (reason := install_plugin(client)) is not None:
+        progress.info(f"no live page: the scheduler does not take it ({reason})")
         return None
-    progress.say(f"live page {page_of(client.dashboard_link)}")
-    link = Link(client, progress)
+    progress.info(f"live page {dashboard_url(client.dashboard_link)}")
+    link = StateReporter(client, progress)
     link.start()
     return link
 
 
-class Link(threading.Thread):
+class StateReporter(threading.Thread):
     """Tells and hears until it is closed, or the scheduler is gone."""
 
     def __init__(self, client: Any, progress: Progress) -> None:
@@ -83,27 +89,27 @@ class Link(threading.Thread):
 
     def run(self) -> None:
         """Tell and hear, again and again."""
-        with contextlib.suppress(*_GONE):
+        with contextlib.suppress(*_CONNECTION_ERRORS):
             self._exchange()
-            while not self._ended.wait(EVERY_S):
+            while not self._ended.wait(UPDATE_INTERVAL_S):
                 self._exchange()
 
     def _exchange(self) -> dict[str, Any]:
         progress = self._progress
         told = self._client.sync(
-            self._client.scheduler.toytip_live, state=progress.state().to_json(), watched=progress.watched(),
-            client=self._client.id, callback_timeout=ANSWER_S,
+            self._client.scheduler.toytip_live, state=progress.state().to_json(), watched=progress.tasks_by_stage(),
+            client=self._client.id, callback_timeout=UPDATE_TIMEOUT_S,
         )  # fmt: skip
-        progress.hear(told["cells"])
+        progress.update_running(told["cells"])
         return dict(told)
 
     def close(self) -> None:
         """Tell how it ended; where somebody looks at the page, wait until it has asked."""
         self._ended.set()
-        self.join(ANSWER_S)
+        self.join(UPDATE_TIMEOUT_S)
         if self._client.status != "running" or self.is_alive():
             return
-        end = time.monotonic() + SHOWN_S
-        with contextlib.suppress(*_GONE):
+        end = time.monotonic() + END_VIEW_TIMEOUT_S
+        with contextlib.suppress(*_CONNECTION_ERRORS):
             while (told := self._exchange())["looked_at"] and not told["shown"] and time.monotonic() < end:
                 time.sleep(0.1)

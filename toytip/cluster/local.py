@@ -12,13 +12,13 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from toytip.cluster.elastic import bounds
-from toytip.cluster.tls import encrypted, security
-from toytip.cluster.workers import Shape, cores
+from toytip.cluster.elastic import parse_adapt
+from toytip.cluster.tls import dask_security, uses_tls
+from toytip.cluster.workers import ClusterShape, available_cores
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
-PRELOAD = [
+PRELOADED_MODULES = [
     "toytip.lean",
     "distributed",
     "distributed.nanny",
@@ -26,14 +26,14 @@ PRELOAD = [
     "pyarrow.compute",
 ]
 # A worker that has said nothing for so long is frozen, and is started again; a rank that waits for it gives up.
-SILENCE_S = 60
+WORKER_TTL_S = 60
 # What a terminal sends to all that it has started.
-OF_A_TERMINAL = (signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+TERMINAL_SIGNALS = (signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 # Where Dask's users look for the dashboard.
-USUAL_PORT = 8787
+DEFAULT_DASHBOARD_PORT = 8787
 
 
-def warm(start_method: str) -> None:
+def prestart_forkserver(start_method: str) -> None:
     """Begin to import what workers need in a fork server, while the driver imports the same.
 
     Eight workers then start in half a second instead of 47 (2 cores). Call it before dask is imported.
@@ -43,7 +43,7 @@ def warm(start_method: str) -> None:
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
     # A killed worker may need long to come back on a busy machine; the default gives it up after 15 s.
     os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "300s")
-    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", f"{SILENCE_S}s")
+    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", f"{WORKER_TTL_S}s")
     # A worker that dies takes the blame to the partition that it was at, and to none that was only waiting there.
     os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "1.0")
     # Large arrays come from the system and go back to it at once: a heap would keep them, a worker's time long.
@@ -61,8 +61,8 @@ def warm(start_method: str) -> None:
     import multiprocessing
     from multiprocessing import forkserver
 
-    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
-    with _terminal_ignored():
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED_MODULES)
+    with _ignore_terminal_signals():
         forkserver.ensure_running()
     import distributed.utils
 
@@ -73,12 +73,12 @@ def warm(start_method: str) -> None:
 
 
 @contextlib.contextmanager
-def _terminal_ignored() -> Iterator[None]:
+def _ignore_terminal_signals() -> Iterator[None]:
     """Have what is started inherit that Ctrl-C, and the terminal's end, are not for it: the driver ends its workers, in order."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may say so
         yield
         return
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in OF_A_TERMINAL}
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in TERMINAL_SIGNALS}
     try:
         yield
     finally:
@@ -86,35 +86,37 @@ def _terminal_ignored() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def shape(settings: Settings) -> Shape:
+def local_shape(settings: Settings) -> ClusterShape:
     """Return what a local cluster will have. Raises ClusterError where the memory limit is none."""
     from dask.utils import parse_bytes
     from distributed.system import MEMORY_LIMIT
 
-    limits = bounds(settings)
-    count = limits[1] if limits else settings.workers or cores()
+    limits = parse_adapt(settings)
+    count = limits[1] if limits else settings.workers or available_cores()
     try:
         # A worker's share: Dask's own default would promise the same memory to many.
         limit = parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // count
     except ValueError as error:
         raise ClusterError(f"--memory-limit {settings.memory_limit}: {error}; write it as 4GB") from None
-    threads = settings.threads_per_worker or max(1, cores() // count)
-    return Shape(workers=count, threads=threads, limit=limit, ranks=min(count, cores()))
+    threads = settings.threads_per_worker or max(1, available_cores() // count)
+    return ClusterShape(
+        workers=count, threads=threads, memory_limit=limit, ranks=min(count, available_cores())
+    )
 
 
-def local(settings: Settings) -> Any:
+def start_local(settings: Settings) -> Any:
     """Start workers on this machine."""
     import distributed
 
-    planned, limits = shape(settings), bounds(settings)
-    secure = {"protocol": "tls://", "security": security(settings)} if encrypted(settings) else {}
+    planned, limits = local_shape(settings), parse_adapt(settings)
+    secure = {"protocol": "tls://", "security": dask_security(settings)} if uses_tls(settings) else {}
     with warnings.catch_warnings():
         # Dask finds another where somebody has just taken it, and warns.
-        warnings.filterwarnings("ignore", f"Port {USUAL_PORT} is already in use")
+        warnings.filterwarnings("ignore", f"Port {DEFAULT_DASHBOARD_PORT} is already in use")
         return distributed.LocalCluster(
             n_workers=limits[0] if limits else planned.workers,
             threads_per_worker=planned.threads,
-            memory_limit=planned.limit,
+            memory_limit=planned.memory_limit,
             host="127.0.0.1",
             dashboard_address=f"127.0.0.1:{_dashboard_port(settings)}",
             silence_logs=logging.CRITICAL,
@@ -129,7 +131,7 @@ def _dashboard_port(settings: Settings) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", USUAL_PORT))
+            probe.bind(("127.0.0.1", DEFAULT_DASHBOARD_PORT))
         except OSError:
             return 0
-        return USUAL_PORT
+        return DEFAULT_DASHBOARD_PORT

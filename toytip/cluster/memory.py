@@ -7,7 +7,7 @@ import threading
 import time
 
 
-def trim() -> None:
+def trim_memory() -> None:
     """Give memory that is free back to the system, where it can be done: a process keeps it otherwise."""
     import ctypes
 
@@ -18,7 +18,7 @@ def trim() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-class MemoryWatch(threading.Thread):
+class MemorySampler(threading.Thread):
     """Samples the memory of this process and its children, and keeps the peak.
 
     Once a second; less often where that would take more than a fiftieth of a core: the kernel walks through every page.
@@ -34,7 +34,7 @@ class MemoryWatch(threading.Thread):
         """Sample until stopped."""
         while True:
             start = time.perf_counter()
-            found = _memory_of_family()
+            found = _process_tree_memory()
             self.peak = max(self.peak, found)
             self._seen.append((start, found))
             if self._ended.wait(max(1.0, 50 * (time.perf_counter() - start))):
@@ -46,13 +46,13 @@ class MemoryWatch(threading.Thread):
         self.join()
         return round(self.peak / 1e6, 1)
 
-    def within(self, start: float, stop: float) -> float | None:
+    def peak_between(self, start: float, stop: float) -> float | None:
         """Return the peak in MB between two moments of `time.perf_counter`; None where nothing was sampled."""
         found = [size for at, size in self._seen if start <= at <= stop]
         return round(max(found) / 1e6, 1) if found else None
 
 
-def _memory_of_family() -> int:
+def _process_tree_memory() -> int:
     """Return the bytes of all processes, pages that they share counted once (PSS) where the system tells."""
     import psutil
 

@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from toytip.cluster.definitions import definition
+from toytip.cluster.definitions import load_definition
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
-ENDS_S = 60
+STOP_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ClusterRecord:
     """A cluster that was brought up: where it is, and the process that holds it."""
 
     name: str
@@ -34,7 +34,7 @@ class Standing:
     started: float
 
 
-def folder_of(settings: Settings) -> Path:
+def records_folder(settings: Settings) -> Path:
     """Return the folder that remembers clusters, for its owner alone."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     folder = Path(settings.state or f"{state}/toytip").expanduser() / "clusters"
@@ -42,85 +42,85 @@ def folder_of(settings: Settings) -> Path:
     return folder
 
 
-def remember(settings: Settings, standing: Standing) -> None:
+def save_record(settings: Settings, record: ClusterRecord) -> None:
     """Write down a cluster that is up."""
-    target = folder_of(settings) / f"{standing.name}.json"
+    target = records_folder(settings) / f"{record.name}.json"
     part = target.with_suffix(".part")
-    with _private(part) as file:
-        json.dump(asdict(standing), file)
+    with _open_private(part) as file:
+        json.dump(asdict(record), file)
     part.replace(target)
 
 
-def standing_of(settings: Settings) -> Standing | None:
+def find_record(settings: Settings) -> ClusterRecord | None:
     """Return the cluster of the settings' name that is up; None where there is none, or its holder is gone."""
-    path = folder_of(settings) / f"{settings.cluster or 'local'}.json"
+    path = records_folder(settings) / f"{settings.cluster or 'local'}.json"
     try:
-        found = Standing(**json.loads(path.read_text(encoding="utf-8")))
+        found = ClusterRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    if _holds(found):
+    if _is_alive(found):
         return found
     path.unlink(missing_ok=True)
     return None
 
 
-def _holds(standing: Standing) -> bool:
+def _is_alive(record: ClusterRecord) -> bool:
     """Tell whether the process that holds a cluster lives, and is not another that has got its number."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
-        process = psutil.Process(standing.pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - standing.started) < 1
+        process = psutil.Process(record.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - record.started) < 1
     return False
 
 
-def address_of(settings: Settings) -> str | None:
+def scheduler_address(settings: Settings) -> str | None:
     """Return the address of a scheduler that is there already; None where workers must be started."""
     if settings.scheduler or settings.cluster is None:
         return settings.scheduler
-    found = definition(settings)
+    found = load_definition(settings)
     if found.kind in ("existing", "compose"):
         return found.scheduler
-    there = standing_of(settings)
+    there = find_record(settings)
     return there.address if there else None
 
 
-def starts_here(settings: Settings) -> bool:
+def starts_local_workers(settings: Settings) -> bool:
     """Tell whether the run starts workers of its own on this machine, from which nothing differs."""
-    return address_of(settings) is None and definition(settings).kind == "local"
+    return scheduler_address(settings) is None and load_definition(settings).kind == "local"
 
 
-def up(settings: Settings) -> str:
+def start_persistent_cluster(settings: Settings) -> str:
     """Start the cluster that the settings name and leave it running; return its address.
 
     Raises ClusterError where it is up already, cannot be started, or is not ours to start.
     """
-    found, name = definition(settings), settings.cluster
+    found, name = load_definition(settings), settings.cluster
     if found.kind == "existing":
         raise ClusterError(
             f"cluster {name} is of kind existing: whoever started it at {found.scheduler} ends it"
         )
     if found.kind == "compose":
         scale = ["--scale", f"worker={settings.workers}"] if settings.workers else []
-        _compose(settings, "up", "--detach", "--wait", *scale)
+        _docker_compose(settings, "up", "--detach", "--wait", *scale)
         return str(found.scheduler)
-    with _claimed(settings) as claim:
-        if there := standing_of(settings):
+    with _lock_name(settings) as claim:
+        if there := find_record(settings):
             raise ClusterError(
                 f"cluster {name} is up already, at {there.address}; `toytip cluster down {name}` ends it"
             )
         if not claim:
             raise ClusterError(f"cluster {name} is being started, or ended, by somebody else at this moment")
-        return _held(settings, claim)
+        return _spawn_daemon(settings, claim)
 
 
 @contextlib.contextmanager
-def _claimed(settings: Settings) -> Iterator[IO[str] | None]:
+def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
     """Yield a file that is locked for a cluster's name; None where another has it: an `up`, or the holder that it handed it to.
 
     The system lets go of it when the last of them ends, however that ends.
     """
-    with _private(folder_of(settings) / f"{settings.cluster}.lock") as claim:
+    with _open_private(records_folder(settings) / f"{settings.cluster}.lock") as claim:
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -129,17 +129,17 @@ def _claimed(settings: Settings) -> Iterator[IO[str] | None]:
             yield claim
 
 
-def _private(path: Path) -> IO[str]:
+def _open_private(path: Path) -> IO[str]:
     """Open a file to write, empty, for its owner alone."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
 
 
-def _held(settings: Settings, claim: IO[str]) -> str:
+def _spawn_daemon(settings: Settings, lock: IO[str]) -> str:
     """Start a process that holds the cluster; it gets the settings through a pipe, and says on it when all is up."""
-    log = _log(settings)
-    with _private(log) as errors:
+    log = _log_path(settings)
+    with _open_private(log) as errors:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "toytip.cluster.holder"], pass_fds=[claim.fileno()],
+            [sys.executable, "-m", "toytip.cluster.holder"], pass_fds=[lock.fileno()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
         )  # fmt: skip
     assert holder.stdin is not None
@@ -151,66 +151,66 @@ def _held(settings: Settings, claim: IO[str]) -> str:
         said = holder.stdout.readline().strip()
     except BaseException:
         holder.terminate()
-        _wait(holder)
+        _wait_for_daemon(holder)
         raise
     kind, _, rest = said.partition(" ")
     if kind == "up":
         return rest
-    _wait(holder)
+    _wait_for_daemon(holder)
     more = f"; {log} has more" if log.stat().st_size else ""
     raise ClusterError(f"{rest or f'cluster {settings.cluster} could not be started'}{more}")
 
 
-def _log(settings: Settings) -> Path:
-    return folder_of(settings) / f"{settings.cluster}.log"
+def _log_path(settings: Settings) -> Path:
+    return records_folder(settings) / f"{settings.cluster}.log"
 
 
-def _wait(holder: subprocess.Popen[str]) -> None:
+def _wait_for_daemon(daemon: subprocess.Popen[str]) -> None:
     """Wait for a holder that ends what it has started; kill it and its workers where it does not, or who waits has had enough."""
     try:
-        holder.wait(ENDS_S)
+        daemon.wait(STOP_TIMEOUT_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(holder.pid, signal.SIGKILL)
-        holder.wait()
+            os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()
 
 
-def down(settings: Settings) -> bool:
+def stop_persistent_cluster(settings: Settings) -> bool:
     """End the cluster that the settings name; tell whether it was up. Raises ClusterError where it is not ours to end."""
-    found, name = definition(settings), settings.cluster
+    found, name = load_definition(settings), settings.cluster
     if found.kind == "existing":
         raise ClusterError(
             f"cluster {name} is of kind existing: whoever started it at {found.scheduler} ends it"
         )
     if found.kind == "compose":
-        _compose(settings, "down")
+        _docker_compose(settings, "down")
         return True
-    there = standing_of(settings)
+    there = find_record(settings)
     if there is None:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(there.pid, signal.SIGTERM)
-    end = time.monotonic() + ENDS_S
-    while _holds(there):
+    end = time.monotonic() + STOP_TIMEOUT_S
+    while _is_alive(there):
         if time.monotonic() > end:
             raise ClusterError(
-                f"cluster {name}: process {there.pid} has not ended within {ENDS_S} s; end it by hand"
+                f"cluster {name}: process {there.pid} has not ended within {STOP_TIMEOUT_S} s; end it by hand"
             )
         time.sleep(0.1)
-    (folder_of(settings) / f"{name}.json").unlink(missing_ok=True)
-    said = _log(settings).read_text(encoding="utf-8").splitlines()
+    (records_folder(settings) / f"{name}.json").unlink(missing_ok=True)
+    said = _log_path(settings).read_text(encoding="utf-8").splitlines()
     if said and said[-1].startswith("failed "):
         raise ClusterError(f"cluster {name} has ended, but not in order: {said[-1].removeprefix('failed ')}")
     return True
 
 
-def _compose(settings: Settings, *command: str) -> None:
+def _docker_compose(settings: Settings, *command: str) -> None:
     """Have docker compose do something with the file of the definition. Raises ClusterError."""
-    found = definition(settings)
+    found = load_definition(settings)
     words = ["docker", "compose", "--file", str(found.manifest), *command]
     try:
-        done = _run(*words)
-        plugin = not done.returncode or not _run("docker", "compose", "version").returncode
+        done = _run_command(*words)
+        plugin = not done.returncode or not _run_command("docker", "compose", "version").returncode
     except FileNotFoundError:
         raise ClusterError(
             "there is no docker here; a cluster of kind compose needs Docker with its compose plugin"
@@ -222,5 +222,5 @@ def _compose(settings: Settings, *command: str) -> None:
         raise ClusterError(f"`{' '.join(words)}` failed: {last}")
 
 
-def _run(*words: str) -> subprocess.CompletedProcess[str]:
+def _run_command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603

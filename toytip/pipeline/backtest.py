@@ -11,183 +11,203 @@ from functools import reduce
 from typing import Any
 
 from toytip import barrier, flow, plots
-from toytip.cluster import workers_of
+from toytip.cluster import workers_by_address
 from toytip.errors import ConfigError
-from toytip.metrics import decided_at
+from toytip.metrics import with_threshold
 from toytip.pipeline import learn
-from toytip.pipeline.context import Context
+from toytip.pipeline.context import RunContext
 from toytip.splits import plan_split
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages import preprocess as encodings
-from toytip.stages.decay import Age, Aged, aged, by_age, oldest
-from toytip.stages.rates import rate_set
+from toytip.stages.decay import AgeLoss, MonthResult, loss_by_age, max_model_age, month_results
+from toytip.stages.rates import zone_rates_for
 from toytip.store import Manifest
-from toytip.tally import POPULATIONS, Summary, Tally, merge, select
-from toytip.values import Model, Month, PartRecord, Split
+from toytip.tally import SEGMENTS, Tallies, Tally, combine_tallies, tally_of
+from toytip.values import DataFile, Month, Split, TrainedModel
 
-FEATURES = features_of.TABLE
+FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # Features in memory: measured on green 2023, a hundred bytes a row and some.
-BYTES_PER_ROW = 140
+FEATURE_BYTES_PER_ROW = 140
 # So much of the workers' memory may hold features; training needs the rest.
-HOLDABLE = 0.4
+MAX_FEATURE_MEMORY_SHARE = 0.4
 
 
 @dataclass(frozen=True)
-class Fold:
+class BacktestFold:
     """One model of the backtest: the months that it is trained on, tuned on, and tested on."""
 
-    train: tuple[Month, ...]
-    valid: Month
-    tests: tuple[Month, ...]
+    train_months: tuple[Month, ...]
+    validation_month: Month
+    test_months: tuple[Month, ...]
 
     @property
     def split(self) -> Split:
         """The split of the fold."""
-        last = self.tests[-1]
+        last = self.test_months[-1]
         return plan_split(
-            (*self.train, self.valid, *self.tests),
-            f"{self.train[0]}:{self.train[-1]}",
-            str(self.valid),
-            f"{self.tests[0]}:{last}",
+            (*self.train_months, self.validation_month, *self.test_months),
+            f"{self.train_months[0]}:{self.train_months[-1]}",
+            str(self.validation_month),
+            f"{self.test_months[0]}:{last}",
         )
 
 
-def folds(months: tuple[Month, ...], first: int, horizon: int) -> list[Fold]:
-    """Return the folds of a year: the first is trained on `first` months, each is tested on up to `horizon`.
+def make_folds(months: tuple[Month, ...], min_train_months: int, horizon_months: int) -> list[BacktestFold]:
+    """Return the folds of a year: the first is trained on `min_train_months` months, each is tested on up to `horizon_months`.
 
     Raises ConfigError where there are too few months for one.
     """
     found = [
-        Fold(months[:k], months[k], months[k + 1 : k + 1 + horizon]) for k in range(first, len(months) - 1)
+        BacktestFold(months[:k], months[k], months[k + 1 : k + 1 + horizon_months])
+        for k in range(min_train_months, len(months) - 1)
     ]
     if not found:
         raise ConfigError(
-            f"{len(months)} months are too few: a fold takes {first} to train on (--first), one to tune, one to test"
+            f"{len(months)} months are too few: a fold takes {min_train_months} to train on (--first), one to tune, one to test"
         )
     return found
 
 
 @dataclass(frozen=True)
-class Backtest:
+class BacktestResult:
     """What came out: a row for each model and month, what age costs, and how old a model may be."""
 
-    rows: list[Aged]
-    ages: dict[str, list[Age]]
-    oldest: dict[str, int]
+    rows: list[MonthResult]
+    losses_by_age: dict[str, list[AgeLoss]]
+    max_model_age: dict[str, int]
 
 
-def run(context: Context, features: Manifest, *, first: int, horizon: int, tolerance: float) -> Backtest:
-    """Backtest on published features; see `folds`. Nothing is published; what `save` keeps has to have a place, though."""
+def run_backtest(
+    context: RunContext,
+    features: Manifest,
+    *,
+    min_train_months: int,
+    horizon_months: int,
+    max_auc_loss: float,
+) -> BacktestResult:
+    """Backtest on published features; see `make_folds`. Nothing is published; what `save_backtest` keeps has to have a place, though."""
     parts = list(features.parts)
     months = tuple(dict.fromkeys(part.key.month for part in parts))
-    planned = folds(months, first, horizon)
-    context.store.refuse_unwritable()
-    frame_of = _frames(context, features, parts)
-    censuses = _censuses(context, parts, frame_of(parts), planned[0].split)
-    rows: list[Aged] = []
+    planned = make_folds(months, min_train_months, horizon_months)
+    context.store.require_writable()
+    frame_of = _frame_loader(context, features, parts)
+    censuses = _count_values_by_month(context, parts, frame_of(parts), planned[0].split)
+    rows: list[MonthResult] = []
     for fold in planned:
-        rows += _fold(context, parts, frame_of, censuses, fold)
-    ages = {population: by_age(rows, population) for population in POPULATIONS}
-    return Backtest(rows, ages, {population: oldest(told, tolerance) for population, told in ages.items()})
+        rows += _run_fold(context, parts, frame_of, censuses, fold)
+    ages = {population: loss_by_age(rows, population) for population in SEGMENTS}
+    return BacktestResult(
+        rows, ages, {population: max_model_age(told, max_auc_loss) for population, told in ages.items()}
+    )
 
 
-def _frames(
-    context: Context, features: Manifest, parts: list[PartRecord]
-) -> Callable[[list[PartRecord]], Any]:
+def _frame_loader(
+    context: RunContext, features: Manifest, parts: list[DataFile]
+) -> Callable[[list[DataFile]], Any]:
     """Return what gives the frames of parts: held by the workers where they fit, else read again for every fold."""
-    memory = sum(info["memory_limit"] for info in workers_of(context.client).values())
-    need = features.rows * BYTES_PER_ROW
-    if memory and need > HOLDABLE * memory:
-        context.progress.say(
+    memory = sum(info["memory_limit"] for info in workers_by_address(context.client).values())
+    need = features.rows * FEATURE_BYTES_PER_ROW
+    if memory and need > MAX_FEATURE_MEMORY_SHARE * memory:
+        context.progress.info(
             f"{features.rows:,} rows would take {need / 1e9:.1f} GB of the workers' {memory / 1e9:.1f}: "
             "they are read again for every fold, from the store"
         )
-        return lambda some: flow.published(context.store, FEATURES, features.version, some)
+        return lambda some: flow.read_version(context.store, FEATURES_SCHEMA, features.version, some)
     with context.progress.stage("read", len(parts)) as shown:
-        whole = flow.held(context.client, flow.published(context.store, FEATURES, features.version, parts))
+        whole = flow.persist(
+            context.client, flow.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
+        )
         shown.advance(features.rows, parts=len(parts))
     numbers = {part.path: number for number, part in enumerate(parts)}
-    return lambda some: flow.chosen(whole, [numbers[part.path] for part in some])
+    return lambda some: flow.select_partitions(whole, [numbers[part.path] for part in some])
 
 
-def _censuses(
-    context: Context, parts: list[PartRecord], frame: Any, split: Split
-) -> dict[Month, encodings.Census]:
+def _count_values_by_month(
+    context: RunContext, parts: list[DataFile], frame: Any, split: Split
+) -> dict[Month, encodings.ValueCounts]:
     """Take the census of every month once; a fold merges those of its training months."""
     settings = context.settings
     names = features_of.feature_set(settings.features)
     whole = replace(split, train=split.train._replace(stop=parts[-1].key.month.next.start.isoformat()))
     with context.progress.stage("preprocess", len(parts)) as shown:
-        done = barrier.collect(
+        done = barrier.compute_partitions(
             context.client,
-            flow.counted(frame, names, replace(whole, valid=None, test=_NEVER), settings.population),
+            flow.count_partitions(
+                frame, names, replace(whole, valid=None, test=_EMPTY_TEST_RANGE), settings.population
+            ),
             shown,
         )
-    found: dict[Month, encodings.Census] = {}
+    found: dict[Month, encodings.ValueCounts] = {}
     for part, item in zip(parts, done, strict=True):
         assert item.census is not None, "it was asked for"
-        before = found.get(part.key.month, encodings.Census.empty(names))
+        before = found.get(part.key.month, encodings.ValueCounts.empty(names))
         found[part.key.month] = before.merge(item.census)
     return found
 
 
-_NEVER = Split.from_json({"train": ["", ""], "valid": None, "test": ["9999-01-01", "9999-01-02"]}).test
+_EMPTY_TEST_RANGE = Split.from_json(
+    {"train": ["", ""], "valid": None, "test": ["9999-01-01", "9999-01-02"]}
+).test
 
 
-def _fold(
-    context: Context,
-    parts: list[PartRecord],
-    frame_of: Callable[[list[PartRecord]], Any],
-    censuses: dict[Month, encodings.Census],
-    fold: Fold,
-) -> list[Aged]:
+def _run_fold(
+    context: RunContext,
+    parts: list[DataFile],
+    frame_of: Callable[[list[DataFile]], Any],
+    censuses: dict[Month, encodings.ValueCounts],
+    fold: BacktestFold,
+) -> list[MonthResult]:
     settings = context.settings
-    census = reduce(encodings.Census.merge, (censuses[month] for month in fold.train))
-    encoding = encodings.fit(census, fold.split, settings.population, rate_set(settings.features))
-    name = str(fold.valid)
-    fitted = learn.fit(context, parts, frame_of, encoding, learn.params_of(settings), f"train to {name}")
-    model = Model(version=name, booster=fitted.booster_, encoding=encoding, rounds=fitted.rounds_)
-    asked = [part for part in parts if part.key.month in (fold.valid, *fold.tests)]
+    census = reduce(encodings.ValueCounts.merge, (censuses[month] for month in fold.train_months))
+    encoding = encodings.fit_encoding(
+        census, fold.split, settings.population, zone_rates_for(settings.features)
+    )
+    name = str(fold.validation_month)
+    fitted = learn.fit_classifier(
+        context, parts, frame_of, encoding, learn.params_from_settings(settings), f"train to {name}"
+    )
+    model = TrainedModel(version=name, booster=fitted.booster_, encoding=encoding, rounds=fitted.rounds_)
+    asked = [part for part in parts if part.key.month in (fold.validation_month, *fold.test_months)]
     frame = frame_of(asked)
-    decided = flow.decided(flow.scored(frame, model), decisions.DEFAULT)
-    lazy = flow.tallied(decided, flow.Summing(frame, flow.Rule(encoding)))
+    decided = flow.apply_threshold(flow.score_features(frame, model), decisions.DEFAULT_THRESHOLD)
+    lazy = flow.summarize_partitions(decided, flow.SummaryInputs(frame, flow.Summarizer(encoding)))
     with context.progress.stage(f"test {name}", len(asked)) as shown:
-        done = barrier.collect(context.client, lazy, shown)
-    by_month: dict[Month, Summary] = {}
+        done = barrier.compute_partitions(context.client, lazy, shown)
+    by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
-        by_month[part.key.month] = merge(by_month.get(part.key.month, {}), item.summary)
-    tuned = select(by_month[fold.valid], "valid", settings.population)
-    threshold = decisions.tune(tuned.negatives, tuned.positives)
-    rows: list[Aged] = []
-    for population in POPULATIONS:
+        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.summary)
+    tuned = tally_of(by_month[fold.validation_month], "valid", settings.population)
+    threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
+    rows: list[MonthResult] = []
+    for population in SEGMENTS:
         told: list[tuple[str, Tally]] = [
-            (str(month), decided_at(select(summary, "test" if age else "valid", population), threshold))
+            (str(month), with_threshold(tally_of(summary, "test" if age else "valid", population), threshold))
             for age, (month, summary) in enumerate(by_month.items())
         ]
         if all(tally.rows for _, tally in told):
-            rows += aged(name, told, population)
+            rows += month_results(name, told, population)
     return rows
 
 
-def save(context: Context, found: Backtest, version: str) -> dict[str, str]:
+def save_backtest(context: RunContext, result: BacktestResult, version: str) -> dict[str, str]:
     """Keep the table, as JSON and CSV, and the picture beside the store's reports; return where."""
     table = io.StringIO()
-    plain = [flat(row) for row in found.rows]
+    plain = [flatten_row(row) for row in result.rows]
     writer = csv.DictWriter(table, list(plain[0]))
     writer.writeheader()
     writer.writerows(plain)
     content = {
-        "json": json.dumps(to_json(found), indent=1).encode(),
+        "json": json.dumps(backtest_json(result), indent=1).encode(),
         "csv": table.getvalue().encode(),
-        "png": plots.backtest(found.rows, found.ages, f"Backtest of {version}"),
+        "png": plots.draw_backtest(result.rows, result.losses_by_age, f"Backtest of {version}"),
     }
     return {
         kind: context.store.save_report(f"{version}.backtest.{kind}", what) for kind, what in content.items()
     }
 
 
-def flat(row: Aged) -> dict[str, Any]:
+def flatten_row(row: MonthResult) -> dict[str, Any]:
     """Return a row of the table as plain values."""
     told: dict[str, Any] = {
         "tuned_on": row.trained, "month": row.month, "age": row.age, "population": row.population, **row.metrics,
@@ -199,10 +219,12 @@ def flat(row: Aged) -> dict[str, Any]:
     return told
 
 
-def to_json(found: Backtest) -> dict[str, Any]:
+def backtest_json(result: BacktestResult) -> dict[str, Any]:
     """Return plain values."""
     return {
-        "rows": [flat(row) for row in found.rows],
-        "ages": {population: [asdict(age) for age in ages] for population, ages in found.ages.items()},
-        "oldest": found.oldest,
+        "rows": [flatten_row(row) for row in result.rows],
+        "ages": {
+            population: [asdict(age) for age in ages] for population, ages in result.losses_by_age.items()
+        },
+        "oldest": result.max_model_age,
     }

@@ -20,14 +20,14 @@ from toytip.config import Settings
 from toytip.errors import StoreError
 from toytip.progress import Progress
 from toytip.schema import Table
-from toytip.store import Manifest, Store, digest, new_version, store_of
-from toytip.values import PartRecord, Took
+from toytip.store import Manifest, Store, digest, new_version_id, store_from_settings
+from toytip.values import DataFile, StageTiming
 
 # What a stage has published, by table.
-Published = dict[str, Manifest]
+PublishedTables = dict[str, Manifest]
 
 # The stages whose time a manifest keeps: one of these has made the table.
-STAGES_OF = {
+STAGES_BY_TABLE = {
     "trips": ("clean",),
     "features": ("featurize",),
     "encodings": ("preprocess",),
@@ -35,11 +35,20 @@ STAGES_OF = {
     "scores": ("infer",),
     "predictions": ("infer", "postprocess"),
 }
-PACKAGES = ("dask", "distributed", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu")
+ENVIRONMENT_PACKAGES = (
+    "dask",
+    "distributed",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "xgboost",
+    "xgboost-cpu",
+)
 
 
 @dataclass(frozen=True)
-class Context:
+class RunContext:
     """A run under way."""
 
     settings: Settings
@@ -47,24 +56,24 @@ class Context:
     client: Any
     progress: Progress
     version: str
-    taken_from: set[str] = field(default_factory=set)
+    reused_versions: set[str] = field(default_factory=set)
     reasons: dict[str, str] = field(default_factory=dict)
 
-    def tell(self, stage: str, reason: str) -> None:
+    def record_reason(self, stage: str, reason: str) -> None:
         """Keep why a stage runs or not; say it where it was asked for, or where something is taken over."""
         self.reasons[stage] = reason
         if self.settings.explain or "taken over" in reason or "reused" in reason:
-            self.progress.say(f"{stage}: {reason}")
+            self.progress.info(f"{stage}: {reason}")
 
     def publish(
         self,
         table: Table | str,
-        records: Iterable[PartRecord],
+        records: Iterable[DataFile],
         config: dict[str, Any],
         parents: list[dict[str, Any]],
         *,
         code: str = "",
-        identity: str = "",
+        fingerprint: str = "",
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
         """Publish the version of a table, or of an artifact, from the records of its parts.
@@ -72,7 +81,9 @@ class Context:
         Where a run that was killed has published the very same under this version already, that is it.
         Raises StoreError where the version is published with something else.
         """
-        name, shape = (table, []) if isinstance(table, str) else (table.name, [str(f) for f in table.arrow])
+        name, shape = (
+            (table, []) if isinstance(table, str) else (table.name, [str(f) for f in table.arrow_schema])
+        )
         manifest = Manifest(
             table=name,
             version=self.version,
@@ -85,25 +96,27 @@ class Context:
             parents=parents,
             schema_digest=digest(shape),
             code=code,
-            identity=identity,
+            identity=fingerprint,
             metrics=metrics or {},
-            environment=environment(),
-            took=self._took(name),
+            environment=collect_environment(),
+            took=self._stage_timing(name),
         )
-        there = self.store.published(name, self.version)
-        if there is not None and there.parts == manifest.parts and there.identity == identity:
+        there = self.store.get_manifest(name, self.version)
+        if there is not None and there.parts == manifest.parts and there.identity == fingerprint:
             return there
         published = self.store.publish(manifest)
         self.progress.published.append(name)
         return published
 
-    def _took(self, table: str) -> Took | None:
+    def _stage_timing(self, table: str) -> StageTiming | None:
         """Return how long the stage took that has made all of a table."""
-        stages = STAGES_OF.get(table, ())
-        return next((self.progress.took[stage] for stage in stages if stage in self.progress.took), None)
+        stages = STAGES_BY_TABLE.get(table, ())
+        return next(
+            (self.progress.timings[stage] for stage in stages if stage in self.progress.timings), None
+        )
 
 
-def parent(manifest: Manifest) -> dict[str, Any]:
+def version_reference(manifest: Manifest) -> dict[str, Any]:
     """Return how a manifest names another as its parent."""
     return {"table": manifest.table, "version": manifest.version}
 
@@ -116,10 +129,10 @@ def parent_version(manifest: Manifest, table: str) -> str:
     raise StoreError(f"{manifest.table} {manifest.version} names no {table} as its parent; make it anew")
 
 
-def environment() -> dict[str, str]:
+def collect_environment() -> dict[str, str]:
     """Return what the outputs were made with: toytip, its commit where known, Python and the packages."""
     found = {"toytip": toytip.__version__, "python": platform.python_version(), "git_commit": _git_commit()}
-    for name in PACKAGES:
+    for name in ENVIRONMENT_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return {name: value for name, value in found.items() if value}
@@ -137,61 +150,67 @@ def _git_commit() -> str:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, tables: tuple[str, ...], progress: Progress) -> Iterator[Context]:
+def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) -> Iterator[RunContext]:
     """Claim a version in the store, connect to the cluster, show the progress: a Context to work in.
 
     Raises StoreError where the version is published already or the store cannot be written, before any work.
     """
-    store = store_of(settings)
-    version = settings.version or new_version()
-    store.refuse_unsigned()
-    store.refuse_published(version, tables)
-    with store.making(version), cluster.connect(settings) as client:
-        context = Context(settings, store, client, progress, version)
-        progress.say(f"version {version} in {store.shown}")
-        if not cluster.starts_here(settings):
-            sharing.refuse_unshared_store(client, store.root, store.env, store.access)
-        _greet(client, settings, progress)
-        left = store.abandoned()
-        progress.run, progress.store = version, store.shown
-        _pace(store, progress)
-        with live.shown(client, settings, progress), progress.live():
+    store = store_from_settings(settings)
+    version = settings.version or new_version_id()
+    store.require_credentials()
+    store.require_unpublished(version, tables)
+    with store.write_version(version), cluster.connect(settings) as client:
+        context = RunContext(settings, store, client, progress, version)
+        progress.info(f"version {version} in {store.display_uri}")
+        if not cluster.starts_local_workers(settings):
+            sharing.require_shared_store(client, store.root, store.env, store.storage_options)
+        _report_workers(client, settings, progress)
+        left = store.incomplete_versions()
+        progress.run, progress.store = version, store.display_uri
+        _compare_with_past_runs(store, progress)
+        with live.report_state(client, settings, progress), progress.show_live():
             yield context
         for other in left:
-            if other in context.taken_from:
-                store.sweep(other)
+            if other in context.reused_versions:
+                store.purge(other)
             else:
-                progress.say(f"{other} was never finished; `toytip gc` removes what is left of it")
+                progress.info(f"{other} was never finished; `toytip gc` removes what is left of it")
 
 
 @contextlib.contextmanager
-def reading(settings: Settings, progress: Progress) -> Iterator[Context]:
+def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
     """Connect to the cluster and show the progress, to work on what is published; nothing is written."""
     with cluster.connect(settings) as client:
-        _greet(client, settings, progress)
-        progress.run, progress.store = f"reading {new_version()}", store_of(settings).shown
-        with live.shown(client, settings, progress), progress.live():
-            yield Context(settings, store_of(settings), client, progress, version="")
+        _report_workers(client, settings, progress)
+        progress.run, progress.store = (
+            f"reading {new_version_id()}",
+            store_from_settings(settings).display_uri,
+        )
+        with live.report_state(client, settings, progress), progress.show_live():
+            yield RunContext(settings, store_from_settings(settings), client, progress, version="")
 
 
-def _pace(store: Store, progress: Progress) -> None:
+def _compare_with_past_runs(store: Store, progress: Progress) -> None:
     """Have the progress compare stages with their own history in the store."""
-    before = pace.history(store.versions())
+    before = pace.stage_timings(store.list_manifests())
 
     def expected(stage: str, work: int) -> float | None:
-        usual = pace.usual(pace.alike(before, stage, progress.workers, progress.threads))
+        usual = pace.median_rate(pace.comparable(before, stage, progress.workers, progress.threads))
         return None if usual is None else usual * work
 
-    progress.bell, progress.pace = functools.partial(pace.slow, before=before), expected
+    progress.slow_check, progress.estimate_seconds = (
+        functools.partial(pace.slow_warning, timings=before),
+        expected,
+    )
 
 
-def _greet(client: Any, settings: Settings, progress: Progress) -> None:
-    workers = cluster.workers_of(client)
+def _report_workers(client: Any, settings: Settings, progress: Progress) -> None:
+    workers = cluster.workers_by_address(client)
     threads = sum(info["nthreads"] for info in workers.values())
     progress.workers, progress.threads = len(workers), threads
-    progress.say(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
-    if cluster.starts_here(settings) and threads > cluster.cores():
+    progress.info(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
+    if cluster.starts_local_workers(settings) and threads > cluster.available_cores():
         progress.warn(
-            f"{threads} worker threads share {cluster.cores()} cores: "
+            f"{threads} worker threads share {cluster.available_cores()} cores: "
             "it works, but no faster than one worker a core, and in more memory"
         )

@@ -12,155 +12,185 @@ from typing import Any
 from toytip import packing
 from toytip.config import Settings
 from toytip.errors import StoreError
-from toytip.lineage import trace
+from toytip.lineage import trace_lineage
 from toytip.pipeline import models, stages
-from toytip.pipeline.context import Context, reading
+from toytip.pipeline.context import RunContext, open_reader
 from toytip.pipeline.stages import Evaluation
 from toytip.progress import Progress
-from toytip.registry import CHAMPION, STORE, Entry, OvertakenError, Registry, registry_of
+from toytip.registry import (
+    CHAMPION,
+    STORE_TAG,
+    ChampionChangedError,
+    RegisteredModel,
+    Registry,
+    open_registry,
+)
 from toytip.schema import PREDICTIONS
-from toytip.scoring import MOMENTS
-from toytip.stages.gate import Check, Verdict
-from toytip.stages.gate import gate as judge
-from toytip.store import Manifest, store_of
-from toytip.values import Model
+from toytip.scoring import FEATURE_AVAILABILITY
+from toytip.stages.gate import GateCheck, GateResult
+from toytip.stages.gate import evaluate_gate
+from toytip.store import Manifest, store_from_settings
+from toytip.values import TrainedModel
 
-GOLDEN_S = 120
+GOLDEN_SET_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
-class Rival:
+class ChampionMatch:
     """The champion that a challenger meets: none, one that can be compared, or one that cannot, and why."""
 
-    entry: Entry | None = None
-    model: Model | None = None
-    unfair: str = ""
+    entry: RegisteredModel | None = None
+    model: TrainedModel | None = None
+    incomparable_reason: str = ""
 
 
-def rival_of(registry: Registry, model: Model) -> Rival:
+def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
     """Return the champion that a model meets on its test rows."""
     entry = registry.champion()
     if entry is None or entry.version == model.version:
-        return Rival(entry)
-    with registry.files(entry) as folder:
-        champion = packing.load(folder)
-    if gone := sorted(set(champion.encoding.names) - set(MOMENTS)):
-        return Rival(entry, unfair=f"the champion needs features that there are no more: {', '.join(gone)}")
+        return ChampionMatch(entry)
+    with registry.open_files(entry) as folder:
+        champion = packing.load_package(folder)
+    if gone := sorted(set(champion.encoding.feature_names) - set(FEATURE_AVAILABILITY)):
+        return ChampionMatch(
+            entry,
+            incomparable_reason=f"the champion needs features that there are no more: {', '.join(gone)}",
+        )
     test = model.encoding.split.test
-    for name, span in champion.encoding.split.spans().items():
+    for name, span in champion.encoding.split.time_ranges().items():
         if name != "test" and span.start < test.stop and test.start < span.stop:
-            return Rival(
+            return ChampionMatch(
                 entry,
-                unfair=f"the champion has learned from {span.start[:10]} to {span.stop[:10]}, which is in this test; "
+                incomparable_reason=f"the champion has learned from {span.start[:10]} to {span.stop[:10]}, which is in this test; "
                 "test on later months, or promote it by force",
             )
-    return Rival(entry, champion)
+    return ChampionMatch(entry, champion)
 
 
-def submit(
-    context: Context,
+def judge_and_register(
+    context: RunContext,
     registry: Registry,
-    rival: Rival,
-    trained: Manifest,
-    model: Model,
+    match: ChampionMatch,
+    model_manifest: Manifest,
+    model: TrainedModel,
     evaluation: Evaluation,
     *,
-    dry: bool = False,
-    force: str = "",
-    alone: bool = False,
+    dry_run: bool = False,
+    force_reason: str = "",
+    raise_if_champion_changed: bool = False,
 ) -> dict[str, Any]:
     """Judge a model, register it where it is not yet, and promote it if it passes or is forced; return what was decided.
 
-    Nothing is written if `dry`. Raises RegistryError where the registry does not answer, and if `alone` where another has
+    Nothing is written if `dry_run`. Raises RegistryError where the registry does not answer, and if `raise_if_champion_changed` where another has
     become the champion in the meantime; a run, which has more to tell, refuses its model then.
     """
-    if rival.entry is not None and rival.entry.version == model.version and not force:
-        return _told(registry, rival.entry, "champion already", [], None)
+    if match.entry is not None and match.entry.version == model.version and not force_reason:
+        return _decision_json(registry, match.entry, "champion already", [], None)
     with context.progress.stage("gate", 1) as shown, tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "package")
-        card = _card(context, trained, model, evaluation)
-        packing.write(package, model, card)
-        verdict = _judge(model, rival, evaluation)
-        verdict = replace(verdict, checks=(*verdict.checks, _golden(package / packing.INSIDE)))
+        card = _model_card(context, model_manifest, model, evaluation)
+        packing.write_package(package, model, card)
+        verdict = _judge(model, match, evaluation)
+        verdict = replace(
+            verdict, checks=(*verdict.checks, _check_golden_set(package / packing.PACKAGE_FILES_FOLDER))
+        )
         shown.advance()
-        passed = verdict.passed or bool(force)
-        if dry:
+        passed = verdict.passed or bool(force_reason)
+        if dry_run:
             decision = "would be promoted" if passed else "would stay challenger"
-            return _told(registry, None, decision, verdict.reasons, verdict)
-        entry = _registered(context, registry, package, model, evaluation)
-        decision = ("forced" if force else "promoted") if passed else "refused"
-        reasons = [f"forced: {force}", *verdict.reasons] if force else verdict.reasons
+            return _decision_json(registry, None, decision, verdict.rejection_reasons, verdict)
+        entry = _find_or_register(context, registry, package, model, evaluation)
+        decision = ("forced" if force_reason else "promoted") if passed else "refused"
+        reasons = (
+            [f"forced: {force_reason}", *verdict.rejection_reasons]
+            if force_reason
+            else verdict.rejection_reasons
+        )
         if passed:
             try:
-                registry.promote(entry, instead_of=rival.entry)
-            except OvertakenError as error:
-                if alone:
+                registry.promote(entry, expected_champion=match.entry)
+            except ChampionChangedError as error:
+                if raise_if_champion_changed:
                     raise
                 decision, reasons = "refused", [str(error)]
-        registry.decide(entry, decision, reasons)
-        return _told(registry, registry.find(str(entry.number)), decision, reasons, verdict)
+        registry.record_decision(entry, decision, reasons)
+        return _decision_json(registry, registry.find_model(str(entry.number)), decision, reasons, verdict)
 
 
 def promote(
-    settings: Settings, name: str, taxi: str | None, progress: Progress, *, dry: bool, force: str
+    settings: Settings, name: str, taxi: str | None, progress: Progress, *, dry_run: bool, force_reason: str
 ) -> dict[str, Any]:
     """Judge a model that was trained earlier by the predictions made with it; return what was decided.
 
     Raises StoreError or RegistryError where there is no such model, or nothing was predicted with it.
     """
-    model = models.named(settings, name, taxi)
-    registry = registry_of(settings, model.taxi)
-    registry.knock()
-    store = store_of(settings)
+    model = models.load_model(settings, name, taxi)
+    registry = open_registry(settings, model.taxi)
+    registry.require_reachable()
+    store = store_from_settings(settings)
     made = [
         manifest
-        for manifest in store.versions(PREDICTIONS.name)
+        for manifest in store.list_manifests(PREDICTIONS.name)
         if {"table": "models", "version": model.version} in manifest.parents
     ]
-    trained = store.published("models", model.version)
+    trained = store.get_manifest("models", model.version)
     if not made or trained is None:
         raise StoreError(
-            f"nothing in {store.shown} was predicted with {model.version}; "
+            f"nothing in {store.display_uri} was predicted with {model.version}; "
             f"`toytip infer --model {model.version}` and `toytip postprocess` first"
         )
-    with reading(settings, progress) as context:
-        rival = rival_of(registry, model)
+    with open_reader(settings, progress) as context:
+        rival = match_champion(registry, model)
         evaluation = stages.evaluate(context, made[-1], model, rival.model)
-        return submit(context, registry, rival, trained, model, evaluation, dry=dry, force=force, alone=True)
+        return judge_and_register(
+            context,
+            registry,
+            rival,
+            trained,
+            model,
+            evaluation,
+            dry_run=dry_run,
+            force_reason=force_reason,
+            raise_if_champion_changed=True,
+        )
 
 
-def _judge(model: Model, rival: Rival, evaluation: Evaluation) -> Verdict:
-    verdict = judge(evaluation.summary, evaluation.baseline, model.encoding.population)
-    if rival.unfair:
-        return replace(verdict, checks=(*verdict.checks, Check("comparable", False, rival.unfair)))
+def _judge(model: TrainedModel, rival: ChampionMatch, evaluation: Evaluation) -> GateResult:
+    verdict = evaluate_gate(evaluation.tallies, evaluation.baseline, model.encoding.population)
+    if rival.incomparable_reason:
+        return replace(
+            verdict, checks=(*verdict.checks, GateCheck("comparable", False, rival.incomparable_reason))
+        )
     return verdict
 
 
-def _golden(folder: Path) -> Check:
+def _check_golden_set(folder: Path) -> GateCheck:
     """Ask the packed model in a process that knows nothing of this one for trips whose answers are known."""
     command = [sys.executable, "-m", "toytip.packing", str(folder)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GOLDEN_S, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=GOLDEN_SET_TIMEOUT_S, check=False
+        )
         said = (done.stdout or done.stderr).strip().splitlines()
         told = said[-1] if said else "no answer"
-        return Check("answers golden rows in a clean process", done.returncode == 0, told)
+        return GateCheck("answers golden rows in a clean process", done.returncode == 0, told)
     except subprocess.TimeoutExpired:
-        told = f"no answer to golden rows within {GOLDEN_S} s"
-        return Check("answers golden rows in a clean process", False, told)
+        told = f"no answer to golden rows within {GOLDEN_SET_TIMEOUT_S} s"
+        return GateCheck("answers golden rows in a clean process", False, told)
 
 
-def _registered(
-    context: Context, registry: Registry, package: Path, model: Model, evaluation: Evaluation
-) -> Entry:
-    there = [entry for entry in registry.entries() if entry.version == model.version]
+def _find_or_register(
+    context: RunContext, registry: Registry, package: Path, model: TrainedModel, evaluation: Evaluation
+) -> RegisteredModel:
+    there = [entry for entry in registry.list_models() if entry.version == model.version]
     if there:
         return there[-1]
-    tags = {STORE: context.store.shown, "toytip.population": model.encoding.population}
-    context.store.mark_registered(model.version, registry.shown)
-    return registry.register(package, model.version, tags=tags, metrics=_flat(evaluation))
+    tags = {STORE_TAG: context.store.display_uri, "toytip.population": model.encoding.population}
+    context.store.pin_version(model.version, registry.display_name)
+    return registry.register(package, model.version, tags=tags, metrics=_flatten_metrics(evaluation))
 
 
-def _flat(evaluation: Evaluation) -> dict[str, float]:
+def _flatten_metrics(evaluation: Evaluation) -> dict[str, float]:
     """Return the metrics and lifts under names as `test.card.auc` and `test.card.auc.over_hour_zone`."""
     found = {}
     for split, populations in evaluation.report.items():
@@ -173,20 +203,22 @@ def _flat(evaluation: Evaluation) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _card(context: Context, trained: Manifest, model: Model, evaluation: Evaluation) -> dict[str, Any]:
+def _model_card(
+    context: RunContext, trained: Manifest, model: TrainedModel, evaluation: Evaluation
+) -> dict[str, Any]:
     """Return what a person or a program should know of a model: what it learned, from what, and how well."""
     kept = ("metrics", "intervals", "baselines", "lift", "worst", "ece", "confusion")
     return {
         "version": model.version,
         "taxi": model.taxi,
         "population": model.encoding.population,
-        "features": {name: MOMENTS[name] for name in model.encoding.names},
-        "split": {name: list(span) for name, span in model.encoding.split.spans().items()},
+        "features": {name: FEATURE_AVAILABILITY[name] for name in model.encoding.feature_names},
+        "split": {name: list(span) for name, span in model.encoding.split.time_ranges().items()},
         "rounds": model.rounds,
         "threshold": model.threshold,
         "params": trained.config,
         "environment": trained.environment,
-        "data": trace(context.store, trained),
+        "data": trace_lineage(context.store, trained),
         "evaluation": {
             split: {p: {k: told[k] for k in kept} for p, told in populations.items()}
             for split, populations in evaluation.report.items()
@@ -194,8 +226,12 @@ def _card(context: Context, trained: Manifest, model: Model, evaluation: Evaluat
     }
 
 
-def _told(
-    registry: Registry, entry: Entry | None, decision: str, reasons: list[str], verdict: Verdict | None
+def _decision_json(
+    registry: Registry,
+    entry: RegisteredModel | None,
+    decision: str,
+    reasons: list[str],
+    verdict: GateResult | None,
 ) -> dict[str, Any]:
     return {
         "name": registry.name,

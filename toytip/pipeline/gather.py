@@ -15,37 +15,37 @@ from typing import Any, TypeVar
 from toytip import zones
 from toytip.config import Settings, first_line
 from toytip.errors import ConfigError, StoreError, ToytipError
-from toytip.history import TALLIES, tallied
-from toytip.lineage import household, outcome, trace
+from toytip.history import METRIC_HISTOGRAMS, load_tallies
+from toytip.lineage import ancestors_and_missing, main_manifest, trace_lineage
 from toytip.pipeline import leaning as leanings
 from toytip.pipeline import learn, models, monitor
-from toytip.pipeline.stages import baseline_of
-from toytip.pipeline.watch import Monitored, kept_plan, plan, watch
-from toytip.pipeline.watch import leaning as leaning_of
-from toytip.pipeline.watch import to_json as told_of
+from toytip.pipeline.stages import compute_baseline
+from toytip.pipeline.watch import MonitoringReport, plan_from_manifest, plan_monitoring, run_monitoring
+from toytip.pipeline.watch import monitoring_json
+from toytip.pipeline.watch import natural_feature_gain
 from toytip.report import facts as numbers
-from toytip.report.facts import Facts, MonthRows, Zone
-from toytip.report.places import zones_of
-from toytip.schema import MONITORS, PROFILES, REJECTS
+from toytip.report.facts import Facts, MonthRows, ZoneSummary
+from toytip.report.places import summarize_zones
+from toytip.schema import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.stages import drift, profile
-from toytip.stages.drift import Histogram
-from toytip.stages.evaluate import report
-from toytip.stages.monitor import Bounds
-from toytip.store import REPORTS, Manifest, Store
-from toytip.tally import POPULATIONS, Summary, Tally, select, slices
-from toytip.values import Model, Month
+from toytip.stages.drift import FeatureHistogram
+from toytip.stages.evaluate import evaluation_report
+from toytip.stages.monitor import AlertThresholds
+from toytip.store import REPORTS_FOLDER, Manifest, Store
+from toytip.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
+from toytip.values import Month, TrainedModel
 
-READERS = 8
+HISTOGRAM_READER_THREADS = 8
 T = TypeVar("T")
-Histograms = dict[Month, dict[str, Histogram]]
+HistogramsByMonth = dict[Month, dict[str, FeatureHistogram]]
 
 
-class AbsentError(StoreError):
+class NotInVersionError(StoreError):
     """What a version never had: no fault of it."""
 
 
 @dataclass(frozen=True)
-class Gathered:
+class FactSource:
     """What there is of a version, and why the rest is not there, by the section of the page that would tell it.
 
     `failed` are the sections that should be there: what they take is damaged, say.
@@ -57,87 +57,91 @@ class Gathered:
     missing: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
-    def ask(self, section: str, wanted: Callable[[], T], otherwise: T) -> T:
+    def section(self, section_id: str, compute: Callable[[], T], default: T) -> T:
         """Return what is wanted, or something else where it cannot be told: no part takes the page with it."""
         try:
-            return wanted()
-        except AbsentError as error:
-            self.missing.setdefault(section, first_line(error))
+            return compute()
+        except NotInVersionError as error:
+            self.missing.setdefault(section_id, first_line(error))
         except ToytipError as error:
-            self._fail(section, first_line(error))
+            self._fail(section_id, first_line(error))
         except Exception as error:  # noqa: BLE001 - a report is worth less than the tables that it tells of
-            self._fail(section, f"it failed: {type(error).__name__}: {first_line(error)}")
-        return otherwise
+            self._fail(section_id, f"it failed: {type(error).__name__}: {first_line(error)}")
+        return default
 
     def _fail(self, section: str, why: str) -> None:
         if section not in self.failed:
             self.failed.append(section)
             self.missing[section] = why
 
-    def table(self, name: str, instead: str) -> Manifest:
-        """Return a table of the version. Raises AbsentError where there is none."""
+    def table(self, name: str, hint: str) -> Manifest:
+        """Return a table of the version. Raises NotInVersionError where there is none."""
         if name not in self.tables:
-            raise AbsentError(f"this version has no {name}; {instead}")
+            raise NotInVersionError(f"this version has no {name}; {hint}")
         return self.tables[name]
 
 
-def gather(store: Store, version: str, settings: Settings, *, run: Mapping[str, Any] | None = None) -> Facts:
-    """Return all that a report tells of a version; `run` is what the run itself knows, where it is still there.
+def collect_facts(
+    store: Store, version: str, settings: Settings, *, run_summary: Mapping[str, Any] | None = None
+) -> Facts:
+    """Return all that a report tells of a version; `run_summary` is what the run itself knows, where it is still there.
 
     Raises StoreError where there is no such version, SourceError for a map that is none.
     """
-    outlines = outlines_of(settings)
-    tables, gone = household(store, version)
-    whole = outcome(store, version)
-    there = Gathered(store, settings, tables)
-    model = there.ask("model", lambda: _model(there), None)
-    summary = there.ask("evaluation", lambda: _summary(there), None)
-    profiles: dict[Month, Any] = there.ask("features", lambda: _profiles(there), {})
-    found = there.ask("drift", lambda: _monitored(there, model, summary, profiles), None)
-    known = run or there.ask("time", lambda: _run(store, whole.version), None)
-    unexplained: tuple[list[numbers.Leaning], int] = ([], 0)
-    leaning = there.ask("leaning", lambda: _leaning(there, model), unexplained)
-    histograms: Histograms = there.ask("features", lambda: _histograms(profiles, model), {})
+    outlines = load_zone_outlines(settings)
+    tables, gone = ancestors_and_missing(store, version)
+    whole = main_manifest(store, version)
+    there = FactSource(store, settings, tables)
+    model = there.section("model", lambda: _load_model(there), None)
+    summary = there.section("evaluation", lambda: _load_tallies(there), None)
+    profiles: dict[Month, Any] = there.section("features", lambda: _load_profiles(there), {})
+    found = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
+    known = run_summary or there.section("time", lambda: _load_run_summary(store, whole.version), None)
+    unexplained: tuple[list[numbers.FeatureImportance], int] = ([], 0)
+    leaning = there.section("leaning", lambda: _feature_importances(there, model), unexplained)
+    histograms: HistogramsByMonth = there.section(
+        "features", lambda: _monthly_histograms(profiles, model), {}
+    )
     if gone:
         there.missing["lineage"] = f"{', '.join(gone)} is gone"
     return Facts(
         version=whole.version,
-        created=whole.created,
-        store=store.shown,
+        created_at=whole.created,
+        store=store.display_uri,
         env=store.env,
         tables={n: {"version": m.version, "rows": m.rows} for n, m in tables.items()},
         config={n: m.config for n, m in tables.items()},
         digests={n: m.config_digest for n, m in tables.items()},
         environment=whole.environment,
         sources=_sources(tables),
-        rows=there.ask("rows", lambda: _rows(there), {}),
-        spreads=there.ask("features", lambda: _spreads(histograms, model), []),
-        histograms=there.ask("features", lambda: _whole(profiles), {}),
-        curve=there.ask("training", lambda: _curve(there), {}),
-        evaluation=there.ask("evaluation", lambda: _evaluation(summary, model, known), {}),
-        **_counts(summary),
-        leaning=leaning[0],
-        explained=leaning[1],
-        leaks=learn.leaks(tables["encodings"]) if "encodings" in tables else {},
-        monitor=told_of(found) if found else None,
-        psi=found.psi if found else {},
-        beyond=[asdict(each) for each in found.readings if each.beyond] if found else [],
-        zones=there.ask("zones", lambda: _zones(there, profiles, model), []),
-        outlines=outlines,
-        run=known,
-        lineage=there.ask("lineage", lambda: trace(store, whole), None),
-        missing=there.missing,
-        failed=there.failed,
-        **_about(model, tables),
+        rows=there.section("rows", lambda: _monthly_rows(there), {}),
+        feature_distributions=there.section("features", lambda: _spreads(histograms, model), []),
+        histograms=there.section("features", lambda: _total_histograms(profiles), {}),
+        learning_curve=there.section("training", lambda: _learning_curve(there), {}),
+        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, known), {}),
+        **_tally_facts(summary),
+        feature_importance=leaning[0],
+        explained_trips=leaning[1],
+        leakage_aucs=learn.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
+        monitoring=monitoring_json(found) if found else None,
+        monthly_psi=found.psi if found else {},
+        exceeded_measurements=[asdict(each) for each in found.measurements if each.exceeded] if found else [],
+        zones=there.section("zones", lambda: _zone_facts(there, profiles, model), []),
+        zone_outlines=outlines,
+        run_summary=known,
+        lineage=there.section("lineage", lambda: trace_lineage(store, whole), None),
+        missing_reasons=there.missing,
+        failed_sections=there.failed,
+        **_model_facts(model, tables),
     )  # fmt: skip
 
 
-def outlines_of(settings: Settings) -> dict[int, list[zones.Ring]]:
+def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
     """Return the outlines of the zones, where the settings name a map. Raises SourceError for one that is none."""
-    return zones.outlines(Path(settings.zone_map)) if settings.zone_map else {}
+    return zones.read_outlines(Path(settings.zone_map)) if settings.zone_map else {}
 
 
-def _about(model: Model | None, tables: dict[str, Manifest]) -> dict[str, Any]:
+def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
     parts = next((tables[name].parts for name in ("features", "trips", "predictions") if name in tables), ())
     months = [str(month) for month in dict.fromkeys(part.month for part in parts if part.month)]
     taxi = next((str(m.config["taxi"]) for m in tables.values() if "taxi" in m.config), "")
@@ -147,9 +151,9 @@ def _about(model: Model | None, tables: dict[str, Manifest]) -> dict[str, Any]:
     return {
         "months": months,
         "taxi": taxi or model.taxi,
-        "features": encoding.names,
+        "features": encoding.feature_names,
         "population": encoding.population,
-        "split": {name: tuple(span) for name, span in encoding.split.spans().items()},
+        "split": {name: tuple(span) for name, span in encoding.split.time_ranges().items()},
         "threshold": model.threshold,
         "rounds": model.rounds,
     }
@@ -167,37 +171,41 @@ def _sources(tables: dict[str, Manifest]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _model(there: Gathered) -> Model:
-    return models.load(there.store, there.table("models", "`toytip train` makes one"))
+def _load_model(there: FactSource) -> TrainedModel:
+    return models.read_model(there.store, there.table("models", "`toytip train` makes one"))
 
 
-def _summary(there: Gathered) -> Summary:
-    tallies = there.table(TALLIES, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from")
-    return tallied(there.store, tallies)
+def _load_tallies(there: FactSource) -> Tallies:
+    tallies = there.table(
+        METRIC_HISTOGRAMS, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
+    )
+    return load_tallies(there.store, tallies)
 
 
-def _profiles(there: Gathered) -> dict[Month, Any]:
+def _load_profiles(there: FactSource) -> dict[Month, Any]:
     told = there.table(
-        PROFILES.name, "features made before there was monitoring have none: `toytip run --fresh`"
+        FEATURE_HISTOGRAMS.name, "features made before there was monitoring have none: `toytip run --fresh`"
     )
     months: dict[Month, list[Any]] = {}
-    with ThreadPoolExecutor(READERS) as pool:
-        frames = pool.map(lambda part: there.store.read(PROFILES, told.version, part), told.parts)
+    with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
+        frames = pool.map(
+            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.parts
+        )
         for part, frame in zip(told.parts, frames, strict=True):
             months.setdefault(part.key.month, []).append(frame)
-    return {month: profile.merge(each) for month, each in months.items()}
+    return {month: profile.merge_profiles(each) for month, each in months.items()}
 
 
-def _histograms(profiles: Mapping[Month, Any], model: Model | None) -> Histograms:
+def _monthly_histograms(profiles: Mapping[Month, Any], model: TrainedModel | None) -> HistogramsByMonth:
     population = model.encoding.population if model else "all"
-    return {month: drift.histograms(told, population) for month, told in profiles.items()}
+    return {month: drift.histograms_by_feature(told, population) for month, told in profiles.items()}
 
 
-def _whole(profiles: Mapping[Month, Any]) -> dict[str, Histogram]:
-    return drift.histograms(profile.merge(profiles.values())) if profiles else {}
+def _total_histograms(profiles: Mapping[Month, Any]) -> dict[str, FeatureHistogram]:
+    return drift.histograms_by_feature(profile.merge_profiles(profiles.values())) if profiles else {}
 
 
-def _rows(there: Gathered) -> dict[str, MonthRows]:
+def _monthly_rows(there: FactSource) -> dict[str, MonthRows]:
     kept = there.tables.get("features") or there.table("trips", "`toytip clean` or `toytip run` counts trips")
     rejects = there.tables.get(REJECTS.name)
     found: dict[str, MonthRows] = {}
@@ -213,29 +221,32 @@ def _rows(there: Gathered) -> dict[str, MonthRows]:
     return dict(sorted(found.items()))
 
 
-def _spreads(histograms: Histograms, model: Model | None) -> list[numbers.Spread]:
+def _spreads(histograms: HistogramsByMonth, model: TrainedModel | None) -> list[numbers.FeatureDistribution]:
     if not histograms:
         return []
     first = next(iter(histograms.values()))
-    natural = leaning_of(model) if model else {}
+    natural = natural_feature_gain(model) if model else {}
     names = [name for name in natural if name in first] or sorted(first)
-    nothing = drift.NOTHING
-    return [numbers.spread(name, [told.get(name, nothing) for told in histograms.values()]) for name in names]
+    nothing = drift.EMPTY_HISTOGRAM
+    return [
+        numbers.feature_distribution(name, [told.get(name, nothing) for told in histograms.values()])
+        for name in names
+    ]
 
 
-def _curve(there: Gathered) -> dict[str, list[float]]:
+def _learning_curve(there: FactSource) -> dict[str, list[float]]:
     told = there.table("models", "`toytip train` makes one").metrics.get("log_loss_by_round")
     if not told:
-        raise AbsentError("this model was trained before toytip kept the loss of every round")
+        raise NotInVersionError("this model was trained before toytip kept the loss of every round")
     return dict(told)
 
 
 def _evaluation(
-    summary: Summary | None, model: Model | None, run: Mapping[str, Any] | None
+    summary: Tallies | None, model: TrainedModel | None, run: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     if summary is None or model is None:
         return {}
-    found = report(summary, baseline_of(summary, model))
+    found = evaluation_report(summary, compute_baseline(summary, model))
     # What the champion said of the same trips is not kept beside the predictions, but the run has told it.
     for split, populations in ((run or {}).get("evaluation") or {}).items():
         for population, told in populations.items():
@@ -244,72 +255,84 @@ def _evaluation(
     return found
 
 
-def _counts(summary: Summary | None) -> dict[str, Any]:
+def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
     """Return the tallies behind the curves, of the last split that has trips."""
     if summary is None:
         return {}
-    split = next((name for name in ("test", "valid", "train") if select(summary, name, "all").rows), "test")
-    tallies = {population: select(summary, split, population) for population in POPULATIONS}
+    split = next((name for name in ("test", "valid", "train") if tally_of(summary, name, "all").rows), "test")
+    tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
     return {
         "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
-        "days": {population: _days(summary, split, population) for population in POPULATIONS},
-        "rated": select(summary, split, "all", "hour_zone"),
+        "days": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
+        "rated": tally_of(summary, split, "all", "hour_zone"),
     }
 
 
-def _days(summary: Summary, split: str, population: str) -> dict[str, Tally]:
-    told = slices(summary, split, population)
+def _daily_tallies(summary: Tallies, split: str, population: str) -> dict[str, Tally]:
+    told = slice_tallies(summary, split, population)
     return {day: tally for (name, day), tally in sorted(told.items()) if name == "day"}
 
 
-def _monitored(
-    there: Gathered, model: Model | None, summary: Summary | None, profiles: Mapping[Month, Any]
-) -> Monitored | None:
+def _run_monitoring(
+    there: FactSource, model: TrainedModel | None, summary: Tallies | None, profiles: Mapping[Month, Any]
+) -> MonitoringReport | None:
     if model is None or summary is None or not profiles:
-        raise AbsentError("to watch a model takes its tallies and profiles")
-    kept = there.tables.get(MONITORS.name)
+        raise NotInVersionError("to watch a model takes its tallies and profiles")
+    kept = there.tables.get(MONITORING.name)
     # What was monitored is told as it was: with the months, the reference, the labels and the bounds of then.
     months = [part.key.month for part in kept.parts] if kept else []
     try:
-        asked = kept_plan(model, kept.config, months) if kept else plan(model, tuple(profiles))
+        asked = (
+            plan_from_manifest(model, kept.config, months)
+            if kept
+            else plan_monitoring(model, tuple(profiles))
+        )
     except ConfigError as error:
-        raise AbsentError(str(error)) from None
-    bounds = Bounds(**kept.config["bounds"]) if kept else monitor.bounds_of(there.settings)
+        raise NotInVersionError(str(error)) from None
+    bounds = AlertThresholds(**kept.config["bounds"]) if kept else monitor.alert_thresholds(there.settings)
     if asked is None:
-        raise AbsentError("there is no month after those that were learned from")
-    source = monitor.Source(
-        there.tables[TALLIES],
-        there.tables[PROFILES.name],
+        raise NotInVersionError("there is no month after those that were learned from")
+    source = monitor.MonitoringInputs(
+        there.tables[METRIC_HISTOGRAMS],
+        there.tables[FEATURE_HISTOGRAMS.name],
         there.tables["features"],
         there.tables.get(REJECTS.name),
     )
-    return watch(model, asked, bounds, summary, profiles, monitor.reject_rates(source))
+    return run_monitoring(model, asked, bounds, summary, profiles, monitor.reject_rates(source))
 
 
-def _leaning(there: Gathered, model: Model | None) -> tuple[list[numbers.Leaning], int]:
+def _feature_importances(
+    there: FactSource, model: TrainedModel | None
+) -> tuple[list[numbers.FeatureImportance], int]:
     if model is None:
-        raise AbsentError("this version has no model")
+        raise NotInVersionError("this version has no model")
     if "features" not in there.tables:
-        return leanings.leaning(model, leanings.nothing(model)), 0
-    trips = leanings.sample(there.store, there.tables["features"], model)
-    return leanings.leaning(model, trips), len(trips)
+        return leanings.feature_importances(model, leanings.empty_sample(model)), 0
+    trips = leanings.sample_test_trips(there.store, there.tables["features"], model)
+    return leanings.feature_importances(model, trips), len(trips)
 
 
-def _zones(there: Gathered, profiles: Mapping[Month, Any], model: Model | None) -> list[Zone]:
+def _zone_facts(
+    there: FactSource, profiles: Mapping[Month, Any], model: TrainedModel | None
+) -> list[ZoneSummary]:
     if not profiles:
-        raise AbsentError("without profiles there is no count of trips by zone")
+        raise NotInVersionError("without profiles there is no count of trips by zone")
     uri = next((source["uri"] for source in _sources(there.tables)), None)
-    path = Path(there.settings.zones) if there.settings.zones else zones.find(uri, there.settings.data)
-    names, boroughs = (zones.names(path), zones.boroughs(path)) if path else ((), ())
-    return zones_of(
-        profile.merge(profiles.values()), names, boroughs, model.encoding.history if model else ""
+    path = (
+        Path(there.settings.zones)
+        if there.settings.zones
+        else zones.find_zone_lookup(uri, there.settings.data)
+    )
+    names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
+    return summarize_zones(
+        profile.merge_profiles(profiles.values()), names, boroughs, model.encoding.history if model else ""
     )
 
 
-def _run(store: Store, version: str) -> dict[str, Any]:
-    name = f"{store.env}/{REPORTS}/{version}.run.json"
-    if not store.place.exists(name):
-        raise AbsentError(
+def _load_run_summary(store: Store, version: str) -> dict[str, Any]:
+    name = f"{store.env}/{REPORTS_FOLDER}/{version}.run.json"
+    if not store.file_io.exists(name):
+        raise NotInVersionError(
             "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"
         )
-    return dict(json.loads(store.place.read(name)))
+    return dict(json.loads(store.file_io.read(name)))

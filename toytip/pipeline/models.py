@@ -9,131 +9,139 @@ from typing import Any
 from toytip import packing
 from toytip.config import Settings
 from toytip.errors import RegistryError
-from toytip.history import resolve, tags
+from toytip.history import read_tags, resolve_version
 from toytip.pipeline.context import parent_version
-from toytip.registry import CHALLENGER, CHAMPION, Entry, Registry, registry_of
-from toytip.store import Manifest, Store, store_of
-from toytip.tally import POPULATIONS
-from toytip.values import TAXIS, Model
+from toytip.registry import CHALLENGER, CHAMPION, RegisteredModel, Registry, open_registry
+from toytip.store import Manifest, Store, store_from_settings
+from toytip.tally import SEGMENTS
+from toytip.values import TAXIS, TrainedModel
 
 
-def load(store: Store, manifest: Manifest) -> Model:
+def read_model(store: Store, manifest: Manifest) -> TrainedModel:
     """Read a published model."""
     files = {part.path: part for part in manifest.parts}
     about, booster = (
-        store.get(manifest.table, manifest.version, files[name]) for name in ("model.json", "model.ubj")
+        store.read_file(manifest.table, manifest.version, files[name]) for name in ("model.json", "model.ubj")
     )
-    return packing.from_bytes(about, booster)
+    return packing.model_from_bytes(about, booster)
 
 
-def named(
+def load_model(
     settings: Settings, name: str | None = None, taxi: str | None = None, as_of: str | None = None
-) -> Model:
+) -> TrainedModel:
     """Return the model of a name; without one, the newest in the store.
 
     A run that took a model over has it too. A version that the store has no longer is taken from the registry.
     Raises StoreError or RegistryError.
     """
-    store = store_of(settings)
-    version = None if name is None else _in_store(store, name)
+    store = store_from_settings(settings)
+    version = None if name is None else _model_version_in_store(store, name)
     if name is not None and version is None:
-        registry, entry = find(settings, name, taxi)
-        with registry.files(entry) as folder:
-            return packing.load(folder)
-    return load(store, resolve(store, "models", version, as_of))
+        registry, entry = find_registered_model(settings, name, taxi)
+        with registry.open_files(entry) as folder:
+            return packing.load_package(folder)
+    return read_model(store, resolve_version(store, "models", version, as_of))
 
 
-def _in_store(store: Store, name: str) -> str | None:
+def _model_version_in_store(store: Store, name: str) -> str | None:
     """Return the version of the model that a version or tag names, by itself or by its predictions; None where the store has none."""
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
-    version = tags(store).get(name, name)
-    if store.published("models", version) is None:
-        predictions = store.published("predictions", version)
+    version = read_tags(store).get(name, name)
+    if store.get_manifest("models", version) is None:
+        predictions = store.get_manifest("predictions", version)
         version = parent_version(predictions, "models") if predictions else version
-    return version if store.published("models", version) else None
+    return version if store.get_manifest("models", version) else None
 
 
-def find(settings: Settings, name: str, taxi: str | None = None) -> tuple[Registry, Entry]:
+def find_registered_model(
+    settings: Settings, name: str, taxi: str | None = None
+) -> tuple[Registry, RegisteredModel]:
     """Return a registered model, and where it is registered: among the models of a taxi, or of the one that has it.
 
     Raises RegistryError where there is none, or where two taxis have one of that name.
     """
     found = []
     for each in (taxi,) if taxi else TAXIS:
-        registry = registry_of(settings, each)
+        registry = open_registry(settings, each)
         found += [
             (registry, entry)
-            for entry in reversed(registry.entries())
+            for entry in reversed(registry.list_models())
             if name in (*entry.aliases, str(entry.number), entry.version)
         ][:1]
     if not found:
-        where = registry_of(settings, taxi or "*").shown
+        where = open_registry(settings, taxi or "*").display_name
         raise RegistryError(f"no model {name} is registered as {where}; see `toytip models list`")
     if len(found) > 1:
         raise RegistryError(f"{name}: both {' and '.join(TAXIS)} have one; say which with --taxi")
     return found[0]
 
 
-def answering(settings: Settings, name: str | None, taxi: str | None) -> Callable[[str | None], Model | None]:
+def serving_loader(
+    settings: Settings, name: str | None, taxi: str | None
+) -> Callable[[str | None], TrainedModel | None]:
     """Return what finds the model that should answer now: the one named, else the champion, else the newest in the store.
 
     It is asked with the version at hand, and gives None where that is still the one.
     """
 
-    def load(at_hand: str | None) -> Model | None:
+    def load(at_hand: str | None) -> TrainedModel | None:
         wanted = name or (CHAMPION if _has_champion(settings, taxi) else None)
-        version = _version_of(settings, wanted, taxi)
-        return None if version == at_hand else named(settings, wanted, taxi)
+        version = _resolve_model_version(settings, wanted, taxi)
+        return None if version == at_hand else load_model(settings, wanted, taxi)
 
     return load
 
 
 def _has_champion(settings: Settings, taxi: str | None) -> bool:
     taxis = (taxi,) if taxi else TAXIS
-    return any(registry_of(settings, each).champion() is not None for each in taxis)
+    return any(open_registry(settings, each).champion() is not None for each in taxis)
 
 
-def _version_of(settings: Settings, name: str | None, taxi: str | None) -> str:
-    store = store_of(settings)
-    found = None if name is None else _in_store(store, name)
+def _resolve_model_version(settings: Settings, name: str | None, taxi: str | None) -> str:
+    store = store_from_settings(settings)
+    found = None if name is None else _model_version_in_store(store, name)
     if name is None or found is not None:
-        return resolve(store, "models", found).version
-    return find(settings, name, taxi)[1].version
+        return resolve_version(store, "models", found).version
+    return find_registered_model(settings, name, taxi)[1].version
 
 
-def behind(settings: Settings, manifest: Manifest) -> Model:
+def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:
     """Return the model that a version was made with."""
-    return named(settings, parent_version(manifest, "models"))
+    return load_model(settings, parent_version(manifest, "models"))
 
 
-def card_of(settings: Settings, name: str, taxi: str | None = None) -> tuple[Entry, dict[str, Any]]:
+def read_model_card(
+    settings: Settings, name: str, taxi: str | None = None
+) -> tuple[RegisteredModel, dict[str, Any]]:
     """Return a registered model and its card. Raises RegistryError where there is none."""
-    registry, entry = find(settings, name, taxi)
-    with registry.files(entry) as folder:
+    registry, entry = find_registered_model(settings, name, taxi)
+    with registry.open_files(entry) as folder:
         return entry, json.loads((folder / "card.json").read_text())
 
 
-def compared(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+def compare_model_cards(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """Return what differs between two cards, as pairs, and whether their test rows are the same."""
     return {
         "same_test_rows": _test_rows(a) == _test_rows(b),
-        "params": _pairs(a["params"], b["params"]),
+        "params": _differing_pairs(a["params"], b["params"]),
         "features": {
             name: (a["features"].get(name), b["features"].get(name))
             for name in {**a["features"], **b["features"]}
             if a["features"].get(name) != b["features"].get(name)
         },
-        "split": _pairs(a["split"], b["split"]),
+        "split": _differing_pairs(a["split"], b["split"]),
         "metrics": {
-            population: _pairs(*(card["evaluation"]["test"][population]["metrics"] for card in (a, b)))
-            for population in POPULATIONS
+            population: _differing_pairs(
+                *(card["evaluation"]["test"][population]["metrics"] for card in (a, b))
+            )
+            for population in SEGMENTS
             if all(population in card["evaluation"].get("test", {}) for card in (a, b))
         },
     }
 
 
-def _pairs(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _differing_pairs(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
 
 

@@ -7,66 +7,72 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toytip.config import Settings, first_line, mask
+from toytip.config import Settings, first_line, mask_credentials
 from toytip.errors import ConfigError, ToytipError
-from toytip.history import resolve
-from toytip.pipeline.gather import gather, outlines_of
+from toytip.history import resolve_version
+from toytip.pipeline.gather import collect_facts, load_zone_outlines
 from toytip.progress import Progress
 from toytip.report import contrast
 from toytip.report.facts import Facts
-from toytip.report.page import run_page
-from toytip.report.sections import sections
-from toytip.report.warn import failures
-from toytip.store import REPORTS, Store, store_of
+from toytip.report.page import render_run_page
+from toytip.report.sections import build_sections
+from toytip.report.warn import unreadable_sections
+from toytip.store import REPORTS_FOLDER, Store, store_from_settings
 
 
-def written(settings: Settings, version: str | None, to: str | None, progress: Progress) -> dict[str, Any]:
+def write_report(
+    settings: Settings, version: str | None, output: str | None, progress: Progress
+) -> dict[str, Any]:
     """Write the page of a version, or of the newest predictions, to the store or to a file; return where, and what it lacks.
 
     Raises StoreError where there is no such version, ConfigError where the file cannot be written.
     """
-    store = store_of(settings)
-    facts = gather(store, version or resolve(store, "predictions").version, settings)
-    _warn(progress, facts)
-    if to is None:
-        where = mask(save(store, facts))
+    store = store_from_settings(settings)
+    facts = collect_facts(store, version or resolve_version(store, "predictions").version, settings)
+    _warn_of_failures(progress, facts)
+    if output is None:
+        where = mask_credentials(save_page(store, facts))
     else:
-        where = to
-        write("--to", to, page_of(facts))
-    return {"version": facts.version, "report": where, "missing": dict(facts.missing)}
+        where = output
+        write_page("--to", output, render_version_page(facts))
+    return {"version": facts.version, "report": where, "missing": dict(facts.missing_reasons)}
 
 
-def write_contrast(settings: Settings, compared: Mapping[str, Any], to: str) -> None:
+def write_diff_page(settings: Settings, comparison: Mapping[str, Any], output: str) -> None:
     """Write the page of two versions, and of what `toytip.compare` found different, to a file.
 
     Raises ConfigError where it cannot be written.
     """
-    a, b = (gather(store_of(settings), version, settings) for version in compared["versions"])
-    write("--html", to, contrast.page(a, b, compared))
+    a, b = (
+        collect_facts(store_from_settings(settings), version, settings) for version in comparison["versions"]
+    )
+    write_page("--html", output, contrast.render_diff_page(a, b, comparison))
 
 
-def write(option: str, to: str, page: str) -> None:
+def write_page(option: str, output: str, page: str) -> None:
     """Write a page to the file that an option names. Raises ConfigError where that cannot be."""
     try:
-        Path(to).write_text(page, encoding="utf-8")
+        Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{option} {to or repr(to)} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {output or repr(output)} cannot be written: {error.strerror}") from None
 
 
-def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[str, Any]) -> str | None:
+def write_run_report(
+    store: Store, settings: Settings, progress: Progress, summary: dict[str, Any]
+) -> str | None:
     """Keep what a run says of itself, and its page; return where the page is.
 
     None where it cannot be made: what is published stays so, and a line says what is wrong.
     """
     version = str(summary["version"])
-    where = mask(store.path(REPORTS, f"{version}.html"))
+    where = mask_credentials(store.uri(REPORTS_FOLDER, f"{version}.html"))
     try:
         with progress.stage("report", 1) as shown:
             told = {**summary, "report": where}
             store.save_report(f"{version}.run.json", json.dumps(told, indent=1).encode())
-            facts = gather(store, version, settings, run=told)
-            _warn(progress, facts)
-            save(store, facts)
+            facts = collect_facts(store, version, settings, run_summary=told)
+            _warn_of_failures(progress, facts)
+            save_page(store, facts)
             shown.advance()
     except Exception as error:  # noqa: BLE001 - a picture is no reason to fail a run whose tables are published
         reason = (
@@ -74,26 +80,26 @@ def of_run(store: Store, settings: Settings, progress: Progress, summary: dict[s
             if isinstance(error, ToytipError)
             else f"{type(error).__name__}: {first_line(error)}"
         )
-        progress.say(f"warning: no report of the run: {reason}; `toytip report {version}` tries again")
+        progress.info(f"warning: no report of the run: {reason}; `toytip report {version}` tries again")
         return None
     return where
 
 
-def check(settings: Settings) -> None:
+def validate_zone_map(settings: Settings) -> None:
     """Raise SourceError for a map that is none: what a page takes of the user, before hours of work rather than after."""
-    outlines_of(settings)
+    load_zone_outlines(settings)
 
 
-def _warn(progress: Progress, facts: Facts) -> None:
-    for line, _ in failures(facts):
+def _warn_of_failures(progress: Progress, facts: Facts) -> None:
+    for line, _ in unreadable_sections(facts):
         progress.warn(line)
 
 
-def page_of(facts: Facts) -> str:
+def render_version_page(facts: Facts) -> str:
     """Return the page of a version."""
-    return run_page(facts, sections(facts))
+    return render_run_page(facts, build_sections(facts))
 
 
-def save(store: Store, facts: Facts) -> str:
+def save_page(store: Store, facts: Facts) -> str:
     """Keep the page beside the store's tables; return where."""
-    return store.save_report(f"{facts.version}.html", page_of(facts).encode())
+    return store.save_report(f"{facts.version}.html", render_version_page(facts).encode())

@@ -8,116 +8,128 @@ from typing import Any
 
 from toytip import barrier, flow
 from toytip.errors import StoreError
-from toytip.pipeline.context import Context
-from toytip.pipeline.identity import code_of
-from toytip.schema import PROFILES, Table
+from toytip.pipeline.context import RunContext
+from toytip.pipeline.identity import code_digest
+from toytip.schema import FEATURE_HISTOGRAMS, Table
 from toytip.store import Manifest
-from toytip.tally import Summary, merge
-from toytip.values import PartRecord
+from toytip.tally import Tallies, combine_tallies
+from toytip.values import DataFile
 
-Records = dict[str, list[PartRecord]]
-COPIES = 8
+RecordsByTable = dict[str, list[DataFile]]
+REUSE_THREADS = 8
 # In a run two stages are one task; it goes by the name that people know.
-SHOWN = {"read": "featurize", "predict": "infer"}
+STAGE_LABELS = {"read": "featurize", "predict": "infer"}
 
 
-def make(
-    context: Context,
+def build_parts(
+    context: RunContext,
     stage: str,
     tables: Sequence[Table],
-    planned: Sequence[PartRecord],
-    frames: Callable[[list[int]], dict[Table, Any]],
-    summing: Callable[[list[int]], flow.Summing] | None = None,
-    names: Sequence[str] = (),
-    files: Sequence[str] = (),
-) -> tuple[Records, Summary]:
+    planned: Sequence[DataFile],
+    build_frames: Callable[[list[int]], dict[Table, Any]],
+    build_summary_inputs: Callable[[list[int]], flow.SummaryInputs] | None = None,
+    descriptions: Sequence[str] = (),
+    source_files: Sequence[str] = (),
+) -> tuple[RecordsByTable, Tallies]:
     """Make the parts of a stage's tables: their records, and the summary of the first table where one is asked for.
 
-    `planned` says of every part what it is made from; `frames` builds lazy frames of those that must be made, and
-    `summing` what the first table is summed up with; `names` say where every part comes from, if not from its like, and
-    `files` which of them are read from one file, in order.
+    `planned` says of every part what it is made from; `build_frames` builds lazy frames of those that must be made, and
+    `build_summary_inputs` what the first table is summed up with; `descriptions` say where every part comes from, if not from its like, and
+    `source_files` which of them are read from one file, in order.
     """
-    shown_as = SHOWN.get(stage, stage)
-    called = names or [f"{shown_as} of {part.path}" for part in planned]
-    taken = _take(context, tables, planned)
+    shown_as = STAGE_LABELS.get(stage, stage)
+    called = descriptions or [f"{shown_as} of {part.path}" for part in planned]
+    taken = _reuse_parts(context, tables, planned)
     todo = [number for number in range(len(planned)) if number not in taken]
-    context.tell(shown_as, _why(context, stage, tables[0], planned, todo))
-    summary: Summary = {}
-    made: dict[int, dict[str, PartRecord]] = dict(taken)
+    context.record_reason(shown_as, _run_reason(context, stage, tables[0], planned, todo))
+    summary: Tallies = {}
+    made: dict[int, dict[str, DataFile]] = dict(taken)
     months = [str(part.key.month) for part in planned]
     with context.progress.stage(shown_as, len(planned), months) as shown:
         for number, there in taken.items():
             rejects = {reason: n for record in there.values() for reason, n in record.rejects.items()}
-            shown.advance(month=months[number], rejects=rejects, taken=True)
+            shown.advance(month=months[number], rejects=rejects, reused=True)
         shown.note = f"{len(taken)} taken over" if taken else ""
         if todo:
             parts = [planned[number] for number in todo]
-            with_ = summing(todo) if summing else None
-            lazy = flow.written(context.store, context.version, parts, frames(todo), with_)
-            done = barrier.collect(
+            with_ = build_summary_inputs(todo) if build_summary_inputs else None
+            lazy = flow.write_partitions(context.store, context.version, parts, build_frames(todo), with_)
+            done = barrier.compute_partitions(
                 context.client, lazy, shown,
-                names=[called[n] for n in todo], files=[files[n] for n in todo] if files else (),
+                names=[called[n] for n in todo], files=[source_files[n] for n in todo] if source_files else (),
                 months=[months[n] for n in todo],
             )  # fmt: skip
             made |= {number: item.records for number, item in zip(todo, done, strict=True)}
-            summary = flow.merged(done)
-        if summing and taken:
+            summary = flow.merge_tallies(done)
+        if build_summary_inputs and taken:
             records = [item[tables[0].name] for item in taken.values()]
-            summary = merge(summary, _summed(context, tables[0], records, summing(list(taken))))
+            summary = combine_tallies(
+                summary, _summarize_reused(context, tables[0], records, build_summary_inputs(list(taken)))
+            )
         shown.note = f"{len(taken)} taken over" if taken else ""
     return {table.name: [made[n][table.name] for n in range(len(planned))] for table in tables}, summary
 
 
-def _take(
-    context: Context, tables: Sequence[Table], planned: Sequence[PartRecord]
-) -> dict[int, dict[str, PartRecord]]:
+def _reuse_parts(
+    context: RunContext, tables: Sequence[Table], planned: Sequence[DataFile]
+) -> dict[int, dict[str, DataFile]]:
     """Take over the parts that are there in all of the tables."""
     if context.settings.fresh:
         return {}
-    made = {table.name: context.store.made(table.name) for table in tables}
+    made = {table.name: context.store.find_data_files(table.name) for table in tables}
     there = [n for n, part in enumerate(planned) if all(part.identity in found for found in made.values())]
 
-    def adopt(number: int) -> dict[str, PartRecord] | None:
+    def adopt(number: int) -> dict[str, DataFile] | None:
         parts = {table: found[planned[number].identity] for table, found in made.items()}
-        if not all(context.store.adopt(table, context.version, part) for table, part in parts.items()):
+        if not all(
+            context.store.reuse_data_file(table, context.version, part) for table, part in parts.items()
+        ):
             return None
-        context.taken_from.update(part.version for part in parts.values())
+        context.reused_versions.update(part.version for part in parts.values())
         return {table: part.record for table, part in parts.items()}
 
-    with ThreadPoolExecutor(COPIES) as pool:
+    with ThreadPoolExecutor(REUSE_THREADS) as pool:
         results = dict(zip(there, pool.map(adopt, there), strict=True))
     return {number: records for number, records in results.items() if records is not None}
 
 
-def _summed(context: Context, table: Table, records: list[PartRecord], summing: flow.Summing) -> Summary:
-    lazy = flow.published(context.store, table, context.version, records, making=True)
+def _summarize_reused(
+    context: RunContext, table: Table, records: list[DataFile], summing: flow.SummaryInputs
+) -> Tallies:
+    lazy = flow.read_version(context.store, table, context.version, records, staged=True)
     months = [str(record.key.month) for record in records]
     with context.progress.stage("summary", len(records), months) as shown:
-        return flow.merged(barrier.collect(context.client, flow.tallied(lazy, summing), shown, months=months))
+        return flow.merge_tallies(
+            barrier.compute_partitions(
+                context.client, flow.summarize_partitions(lazy, summing), shown, months=months
+            )
+        )
 
 
-def _why(context: Context, stage: str, table: Table, planned: Sequence[PartRecord], todo: list[int]) -> str:
+def _run_reason(
+    context: RunContext, stage: str, table: Table, planned: Sequence[DataFile], todo: list[int]
+) -> str:
     """Say why a stage runs, or does not."""
     if context.settings.fresh:
         return "everything is made anew, as asked (--fresh)"
-    versions = [v for v in sorted(context.taken_from) if v != context.version]
+    versions = [v for v in sorted(context.reused_versions) if v != context.version]
     taken = f"{len(planned) - len(todo)} of {len(planned)} parts taken over"
     taken += f" from {', '.join(versions)}" if versions else ""
     if not todo:
         return f"same input, code and config: {taken}"
-    before = context.store.newest(table.name)
+    before = context.store.newest_manifest(table.name)
     if before is None:
         return (
             f"{taken}; the rest is not in the store yet" if len(todo) < len(planned) else "first of its kind"
         )
-    if before.code != code_of(stage):
+    if before.code != code_digest(stage):
         reason = f"its code or packages are not those of {before.version}"
     else:
-        reason = _changes(before, [planned[number] for number in todo])
+        reason = _describe_changes(before, [planned[number] for number in todo])
     return f"{taken}; {reason}" if len(todo) < len(planned) else reason
 
 
-def _changes(before: Manifest, todo: list[PartRecord]) -> str:
+def _describe_changes(before: Manifest, todo: list[DataFile]) -> str:
     there = {part.key: part.input for part in before.parts}
     new = sorted({str(part.key.month) for part in todo if part.key not in there})
     other = sorted({str(p.key.month) for p in todo if p.key in there and p.input != there[p.key]})
@@ -126,10 +138,10 @@ def _changes(before: Manifest, todo: list[PartRecord]) -> str:
     return "; ".join(f"{what}: {', '.join(months)}" for what, months in said if months)
 
 
-def check_sum(rows_in: int, records: Records) -> None:
+def check_row_balance(rows_in: int, records: RecordsByTable) -> None:
     """Check the law of the rows before anything is published. Raises StoreError."""
     # A profile's rows are values of features, no trips.
-    tables = (parts for name, parts in records.items() if name != PROFILES.name)
+    tables = (parts for name, parts in records.items() if name != FEATURE_HISTOGRAMS.name)
     out = sum(record.rows for parts in tables for record in parts)
     if out != rows_in:
         raise StoreError(f"{rows_in} rows were read but {out} written; nothing was published: report this")

@@ -10,19 +10,19 @@ from typing import Any
 
 from toytip import cluster, flow
 from toytip.cluster import live
-from toytip.config import Settings, mask
+from toytip.config import Settings, mask_credentials
 from toytip.errors import RegistryError
 from toytip.pipeline import gate, learn, monitor, plan, report, stages
-from toytip.pipeline.context import Context, Published, opened
+from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.stages import Evaluation
-from toytip.pipeline.watch import to_json
+from toytip.pipeline.watch import monitoring_json
 from toytip.progress import Progress
-from toytip.registry import registry_of
+from toytip.registry import open_registry
 from toytip.schema import PREDICTIONS, REJECTS
 from toytip.source import Source
 from toytip.splits import overlaps, plan_split
 from toytip.store import Manifest
-from toytip.values import Model, MonthPart, Span
+from toytip.values import SourcePartition, TimeRange, TrainedModel
 
 
 def run(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -31,96 +31,99 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
     Raises SourceError, ConfigError, StoreError, PlanError or ClusterError, with nothing half-published.
     """
     started = time.perf_counter()
-    report.check(settings)
-    found = plan.prepare(settings, progress)
+    report.validate_zone_map(settings)
+    found = plan.find_source(settings, progress)
     if settings.gate != "off":
-        registry_of(settings, found.taxi if found else "yellow").knock()
-    memory = cluster.MemoryWatch()
+        open_registry(settings, found.taxi if found else "yellow").require_reachable()
+    memory = cluster.MemorySampler()
     memory.start()
     try:
         # A run that was killed may have published its first tables under this version: it goes on from there.
         with (
-            opened(settings, (PREDICTIONS.name,), progress) as context,
+            open_run(settings, (PREDICTIONS.name,), progress) as context,
             tempfile.TemporaryDirectory() as folder,
         ):
             page = Path(folder) / "dask.html"
-            before = flow.bytes_read(context.client)
-            with cluster.reported(page):
-                source = plan.settle(context, found)
-                _expect(context, source)
-                published, model, evaluation, monitored, gated = _stages(context, source)
-            source_bytes = max(flow.bytes_read(context.client) - before, 0)
+            before = flow.worker_bytes_read(context.client)
+            with cluster.dask_report(page):
+                source = plan.ensure_source(context, found)
+                _announce_stages(context, source)
+                published, model, evaluation, monitored, gated = _run_stages(context, source)
+            source_bytes = max(flow.worker_bytes_read(context.client) - before, 0)
             performance = context.store.save_report(f"{context.version}.dask.html", page.read_bytes())
             told = json.dumps(evaluation.report, indent=1).encode()
             saved = context.store.save_report(f"{context.version}.json", told)
-            dashboard, workers = context.client.dashboard_link, len(cluster.workers_of(context.client))
+            dashboard, workers = (
+                context.client.dashboard_link,
+                len(cluster.workers_by_address(context.client)),
+            )
     finally:
         peak = memory.stop()
     seconds = time.perf_counter() - started
     summary = {
         "version": context.version,
-        "store": mask(settings.store),
+        "store": mask_credentials(settings.store),
         "env": settings.env,
         "taxi": source.taxi,
         "months": [str(month) for month in source.months],
-        "source": mask(settings.source) if settings.source else "synthetic",
-        "rows": _rows(source, published),
+        "source": mask_credentials(settings.source) if settings.source else "synthetic",
+        "rows": _row_counts(source, published),
         "rejects": published[REJECTS.name].rejects,
-        "tables": {name: describe(context, manifest) for name, manifest in published.items()},
+        "tables": {name: describe_table(context, manifest) for name, manifest in published.items()},
         "model": {
             "version": model.version,
             "rounds": model.rounds,
-            "features": list(model.encoding.names),
+            "features": list(model.encoding.feature_names),
             "threshold": model.threshold,
-            "path": mask(context.store.version_path("models", model.version)),
+            "path": mask_credentials(context.store.version_uri("models", model.version)),
         },
         "metrics": evaluation.metrics,
-        "stages": progress.seconds,
+        "stages": progress.stage_seconds,
         "seconds": round(seconds, 3),
         "rows_per_s": round(source.rows / seconds, 1),
         "peak_memory_mb": peak,
         "workers": workers,
         "dashboard": dashboard,
         "report": None,
-        "performance_report": mask(performance),
+        "performance_report": mask_credentials(performance),
         "reasons": context.reasons,
         "source_bytes_read": source_bytes,
-        "leaks": learn.leaks(published["encodings"]),
+        "leaks": learn.find_leaking_features(published["encodings"]),
         "registry": gated,
-        "evaluation": _briefly(evaluation.report),
-        "evaluation_file": mask(saved),
+        "evaluation": _without_long_lists(evaluation.report),
+        "evaluation_file": mask_credentials(saved),
         "monitor": monitored,
         "warnings": progress.warnings,
-        "live": live.page_of(dashboard) if settings.live else None,
-        "stage_rows": progress.rows,
-        "stage_memory_mb": _peaks(memory, progress),
+        "live": live.dashboard_url(dashboard) if settings.live else None,
+        "stage_rows": progress.stage_rows,
+        "stage_memory_mb": _peak_memory_by_stage(memory, progress),
     }
     # Last, where all is published, and the workers are gone.
-    summary["report"] = report.of_run(context.store, settings, progress, summary)
+    summary["report"] = report.write_run_report(context.store, settings, progress, summary)
     seconds = time.perf_counter() - started
     return {**summary, "seconds": round(seconds, 3), "rows_per_s": round(source.rows / seconds, 1)}
 
 
-def _peaks(memory: cluster.MemoryWatch, progress: Progress) -> dict[str, float]:
+def _peak_memory_by_stage(memory: cluster.MemorySampler, progress: Progress) -> dict[str, float]:
     """Return the peak of memory within every stage that took long enough to be seen."""
-    found = {name: memory.within(*span) for name, span in progress.spans.items()}
+    found = {name: memory.peak_between(*span) for name, span in progress.stage_intervals.items()}
     return {name: peak for name, peak in found.items() if peak is not None}
 
 
-def _expect(context: Context, source: Source) -> None:
+def _announce_stages(context: RunContext, source: Source) -> None:
     """Say which stages will come, and how much work each has."""
     settings, expect = context.settings, context.progress.expect
     split = plan_split(source.months, settings.train, settings.valid, settings.test)
-    parts = list(source.parts(settings.partition_rows))
+    parts = list(source.partitions(settings.partition_rows))
 
-    def of(*spans: Span | None) -> list[MonthPart]:
+    def of(*spans: TimeRange | None) -> list[SourcePartition]:
         wanted = [span for span in spans if span is not None]
         return [part for part in parts if any(overlaps(part.month, span) for span in wanted)]
 
-    def rows(some: list[MonthPart]) -> int:
+    def rows(some: list[SourcePartition]) -> int:
         return sum(part.rows for part in some)
 
-    def months(some: list[MonthPart]) -> list[str]:
+    def months(some: list[SourcePartition]) -> list[str]:
         return [str(part.month) for part in some]
 
     learned, rounds = of(split.train), settings.rounds
@@ -134,25 +137,27 @@ def _expect(context: Context, source: Source) -> None:
         expect(step)
 
 
-def _stages(
-    context: Context, source: Source
-) -> tuple[Published, Model, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
-    published = stages.read(context, source)
+def _run_stages(
+    context: RunContext, source: Source
+) -> tuple[PublishedTables, TrainedModel, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
+    published = stages.read_source(context, source)
     features = published["features"]
     encoded, encoding = learn.preprocess(context, features, reuse=True)
     trained, model = learn.train(context, features, encoding, encoded["encodings"], reuse=True)
     made = {**published, **encoded, **trained}
     if context.settings.gate == "off":
         predicted, evaluation = stages.predict(context, features, model)
-        watched, monitored = _monitor(context, model, evaluation)
+        watched, monitored = _run_monitoring(context, model, evaluation)
         return {**made, **predicted, **watched}, model, evaluation, monitored, None
-    registry = registry_of(context.settings, source.taxi)
-    rival = gate.rival_of(registry, model)
+    registry = open_registry(context.settings, source.taxi)
+    rival = gate.match_champion(registry, model)
     predicted, evaluation = stages.predict(context, features, model, rival.model)
-    watched, monitored = _monitor(context, model, evaluation)
+    watched, monitored = _run_monitoring(context, model, evaluation)
     dry = context.settings.gate == "dry-run"
     try:
-        gated = gate.submit(context, registry, rival, trained["models"], model, evaluation, dry=dry)
+        gated = gate.judge_and_register(
+            context, registry, rival, trained["models"], model, evaluation, dry_run=dry
+        )
     except RegistryError as error:
         raise RegistryError(
             f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
@@ -160,18 +165,18 @@ def _stages(
     return {**made, **predicted, **watched}, model, evaluation, monitored, gated
 
 
-def _monitor(
-    context: Context, model: Model, evaluation: Evaluation
-) -> tuple[Published, dict[str, Any] | None]:
+def _run_monitoring(
+    context: RunContext, model: TrainedModel, evaluation: Evaluation
+) -> tuple[PublishedTables, dict[str, Any] | None]:
     """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
-    found, manifest = monitor.run(context, model, summary=evaluation.summary)
+    found, manifest = monitor.run_monitor_stage(context, model, summary=evaluation.tallies)
     if found is None or manifest is None:
-        context.progress.say("monitor: there is no month after those that were learned from")
+        context.progress.info("monitor: there is no month after those that were learned from")
         return {}, None
-    return {manifest.table: manifest}, to_json(found)
+    return {manifest.table: manifest}, monitoring_json(found)
 
 
-def _briefly(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Leave out the long lists, which the file has."""
     long = ("calibration", "curve", "slices")
     return {
@@ -180,16 +185,16 @@ def _briefly(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _rows(source: Source, published: dict[str, Manifest]) -> dict[str, int]:
+def _row_counts(source: Source, published: dict[str, Manifest]) -> dict[str, int]:
     return {"read": source.rows, "kept": published["features"].rows, "rejected": published["rejects"].rows}
 
 
-def describe(context: Context, manifest: Manifest) -> dict[str, Any]:
+def describe_table(context: RunContext, manifest: Manifest) -> dict[str, Any]:
     """Return what a person needs to find a version."""
     return {
         "version": manifest.version,
-        "path": mask(context.store.version_path(manifest.table, manifest.version)),
-        "manifest": mask(context.store.manifest_path(manifest.table, manifest.version)),
+        "path": mask_credentials(context.store.version_uri(manifest.table, manifest.version)),
+        "manifest": mask_credentials(context.store.manifest_uri(manifest.table, manifest.version)),
         "rows": manifest.rows,
         "bytes": manifest.bytes,
     }

@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell of a table: its text; a bar of 0 to 1 behind it; a level of 0 to 5 that tints it; whether it is good or bad."""
 
     text: str
     bar: float | None = None
     level: int = 0
-    mood: str = ""
+    tone: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table. The first column names the rows; columns of numbers stand to the right; the words of a `wide` one may wrap."""
+class TableBlock:
+    """A table. The first column names the rows; columns of numbers stand to the right; the words of a `wrap` one may wrap."""
 
     caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | TableCell]]
     note: str = ""
-    words: Sequence[int] = (0,)
-    wide: bool = False
+    text_columns: Sequence[int] = (0,)
+    wrap: bool = False
     kind: str = field(default="table", init=False)
 
 
@@ -36,13 +36,13 @@ class Picture:
     title: str
     svg: str
     alt: str
-    says: str
-    keys: Sequence[tuple[str, str]] = ()
+    caption: str
+    legend: Sequence[tuple[str, str]] = ()
     small: bool = False
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PicturesBlock:
     """Pictures side by side, where there is room."""
 
     pictures: Sequence[Picture]
@@ -55,7 +55,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextBlock:
     """A paragraph."""
 
     text: str
@@ -63,7 +63,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingBlock:
     """What is not there, and why."""
 
     text: str
@@ -71,7 +71,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairsBlock:
     """Names and values."""
 
     pairs: Sequence[tuple[str, str]]
@@ -79,7 +79,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Warnings:
+class WarningsBlock:
     """What to look at first; each with the section that tells more."""
 
     lines: Sequence[tuple[str, str]]
@@ -87,14 +87,14 @@ class Warnings:
 
 
 @dataclass(frozen=True)
-class Tree:
+class TreeBlock:
     """Lines at depths: what was made from what."""
 
     lines: Sequence[tuple[int, str, str]]
     kind: str = field(default="tree", init=False)
 
 
-Block = Table | Pictures | Text | Missing | Pairs | Warnings | Tree
+Block = TableBlock | PicturesBlock | TextBlock | MissingBlock | PairsBlock | WarningsBlock | TreeBlock
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class Page:
     title: str
     kicker: str
     subtitle: Sequence[str]
-    figures: Sequence[tuple[str, str, str]]
+    key_figures: Sequence[tuple[str, str, str]]
     sections: Sequence[Section]
-    foot: str
+    footer: str
 
-    def titled(self, id_: str) -> str:
+    def section_title(self, id_: str) -> str:
         """Return the title of a section, by its id."""
         return next((section.title for section in self.sections if section.id == id_), id_)

@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from toytip.stages.drift import CATEGORIES, Histogram
+from toytip.stages.drift import CATEGORICAL_FEATURES, FeatureHistogram
 from toytip.tally import Tally
 
 # Points of a curve that a picture shows: more than it has pixels would be waste.
-POINTS = 160
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+MAX_PICTURE_POINTS = 160
+DISTRIBUTION_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Of fewer trips, a share is chance.
-FEWEST = 50
+MIN_SHARE_TRIPS = 50
 # Values of a category that are shown by name.
-NAMED = 4
-BARS = 32
+MAX_NAMED_VALUES = 4
+PROBABILITY_BARS = 32
 # With fewer trips of the sample, what a value of a category contributes is not told, where others have more.
-HANDFUL = 5
+MIN_SHAP_TRIPS = 5
 
-Floats = npt.NDArray[np.float64]
-Line = tuple[list[float], list[float]]
+Float64Array = npt.NDArray[np.float64]
+CurvePoints = tuple[list[float], list[float]]
 
 
 class MonthRows(NamedTuple):
@@ -36,62 +36,62 @@ class MonthRows(NamedTuple):
     rejects: dict[str, int]
 
 
-class Spread(NamedTuple):
+class FeatureDistribution(NamedTuple):
     """A feature month by month: quantiles of an amount, or shares of a category's values; and the share that lacks it.
 
-    `ends` are the least and the largest amount of all months.
+    `value_range` are the least and the largest amount of all months.
     """
 
     name: str
     quantiles: list[list[float]]
     shares: dict[str, list[float]]
-    missing: list[float]
-    ends: tuple[float, float] | None = None
+    missing_shares: list[float]
+    value_range: tuple[float, float] | None = None
 
 
-class Leaning(NamedTuple):
+class FeatureImportance(NamedTuple):
     """How the model leans on a feature.
 
-    `gain` is its share of the gain of all splits, `shap` the mean size of its contribution to the log-odds, `strip` the mean
+    `gain_share` is its share of the gain of all splits, `mean_abs_shap` the mean size of its contribution to the log-odds, `shap_by_value` the mean
     contribution in even groups of its values, from the smallest, with the first and last value of each group; those of trips
     that lack it, or have a value that training never saw, come last, as NaN. Of a category, every value is a group, and the
     lowest mean comes first.
     """
 
     name: str
-    gain: float
-    shap: float | None
-    strip: list[tuple[float, float, float]]
+    gain_share: float
+    mean_abs_shap: float | None
+    shap_by_value: list[tuple[float, float, float]]
 
     @property
-    def category(self) -> bool:
+    def is_categorical(self) -> bool:
         """Whether its values are names, in no order."""
-        return self.name in CATEGORIES
+        return self.name in CATEGORICAL_FEATURES
 
 
-class Zone(NamedTuple):
+class ZoneSummary(NamedTuple):
     """A pickup zone: trips kept, of them by card; card trips of the training months, and the share of high tips there."""
 
-    number: int
+    zone_id: int
     name: str
     borough: str
     trips: int
-    card: int
-    learned: int | None
-    high: float | None
+    card_trips: int
+    training_card_trips: int | None
+    high_tip_share: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that is told of a version. What is not there is None or empty, and `missing` says why, by section.
+    """All that is told of a version. What is not there is None or empty, and `missing_reasons` says why, by section.
 
-    `failed` are the sections of these that should be there, and could not be read or told.
+    `failed_sections` are the sections of these that should be there, and could not be read or told.
 
-    `beyond` are the readings of monitoring that are beyond their bounds. `histograms` are of all trips and months; `spreads` of the trips of the population that was learned from.
+    `exceeded_measurements` are the readings of monitoring that are beyond their bounds. `histograms` are of all trips and months; `feature_distributions` of the trips of the population that was learned from.
     """
 
     version: str
-    created: str
+    created_at: str
     store: str
     env: str
     taxi: str = ""
@@ -102,121 +102,125 @@ class Facts:
     environment: Mapping[str, str] = field(default_factory=dict)
     sources: Sequence[Mapping[str, Any]] = ()
     features: Sequence[str] = ()
-    population: str = ""
+    segment: str = ""
     split: Mapping[str, Sequence[str]] = field(default_factory=dict)
     threshold: float | None = None
     rounds: int | None = None
     rows: Mapping[str, MonthRows] = field(default_factory=dict)
-    spreads: Sequence[Spread] = ()
-    histograms: Mapping[str, Histogram] = field(default_factory=dict)
-    curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    feature_distributions: Sequence[FeatureDistribution] = ()
+    histograms: Mapping[str, FeatureHistogram] = field(default_factory=dict)
+    learning_curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     evaluation: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
-    days: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
-    rated: Tally | None = None
-    leaning: Sequence[Leaning] = ()
-    explained: int = 0
-    leaks: Mapping[str, float] = field(default_factory=dict)
-    monitor: Mapping[str, Any] | None = None
-    psi: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    beyond: Sequence[Mapping[str, Any]] = ()
-    zones: Sequence[Zone] = ()
-    outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
-    run: Mapping[str, Any] | None = None
+    daily_tallies: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
+    hour_zone_tally: Tally | None = None
+    feature_importance: Sequence[FeatureImportance] = ()
+    explained_trips: int = 0
+    leakage_aucs: Mapping[str, float] = field(default_factory=dict)
+    monitoring: Mapping[str, Any] | None = None
+    monthly_psi: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    exceeded_measurements: Sequence[Mapping[str, Any]] = ()
+    zones: Sequence[ZoneSummary] = ()
+    zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
+    run_summary: Mapping[str, Any] | None = None
     lineage: Mapping[str, Any] | None = None
-    missing: Mapping[str, str] = field(default_factory=dict)
-    failed: Sequence[str] = ()
+    missing_reasons: Mapping[str, str] = field(default_factory=dict)
+    failed_sections: Sequence[str] = ()
 
     @property
-    def split_shown(self) -> str:
+    def reported_split(self) -> str:
         """The split that the page tells most of: the test months, or the last there is."""
         return "test" if "test" in self.evaluation else next(iter([*self.evaluation][::-1]), "")
 
     @property
-    def own(self) -> str:
+    def reported_segment(self) -> str:
         """The population that was learned from, or the one that there is: what a model is judged by."""
-        there = self.evaluation.get(self.split_shown, {})
-        return next((name for name in (self.population, *there) if name in there), self.population or "all")
+        there = self.evaluation.get(self.reported_split, {})
+        return next((name for name in (self.segment, *there) if name in there), self.segment or "all")
 
-    def told(self, population: str) -> Mapping[str, Any]:
+    def evaluation_of(self, segment: str) -> Mapping[str, Any]:
         """Return the evaluation of the shown split's trips of a population; empty where there is none."""
-        return dict(self.evaluation.get(self.split_shown, {}).get(population, {}))
+        return dict(self.evaluation.get(self.reported_split, {}).get(segment, {}))
 
 
-def thinned(x: Floats, y: Floats) -> Line:
-    """Return a line of at most POINTS points, evenly along its length, so that a steep start keeps its shape."""
+def downsample_curve(x: Float64Array, y: Float64Array) -> CurvePoints:
+    """Return a line of at most MAX_PICTURE_POINTS points, evenly along its length, so that a steep start keeps its shape."""
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
-    wanted = np.linspace(0, length[-1], POINTS)
+    wanted = np.linspace(0, length[-1], MAX_PICTURE_POINTS)
     kept = np.unique(np.append(np.searchsorted(length, wanted).clip(0, len(x) - 1), [0, len(x) - 1]))
     return x[kept].tolist(), y[kept].tolist()
 
 
-def roc(tally: Tally) -> Line | None:
+def roc_curve(tally: Tally) -> CurvePoints | None:
     """Return false and true positive rates at every threshold, from (0, 0) to (1, 1); None where one side is empty."""
-    hits, alarms = (_from_above(side) for side in (tally.positives, tally.negatives))
+    hits, alarms = (_cumulate_from_top(side) for side in (tally.positives, tally.negatives))
     if not hits[-1] or not alarms[-1]:
         return None
-    return thinned(alarms / alarms[-1], hits / hits[-1])
+    return downsample_curve(alarms / alarms[-1], hits / hits[-1])
 
 
-def precision_recall(tally: Tally) -> Line | None:
+def precision_recall_curve(tally: Tally) -> CurvePoints | None:
     """Return recall and precision at every threshold; None where nothing is positive."""
-    hits, alarms = (_from_above(side)[1:] for side in (tally.positives, tally.negatives))
+    hits, alarms = (_cumulate_from_top(side)[1:] for side in (tally.positives, tally.negatives))
     if not hits[-1]:
         return None
     # The precision of the first few trips is chance.
-    some = hits + alarms >= min(FEWEST, hits[-1] + alarms[-1])
-    return thinned(hits[some] / hits[-1], hits[some] / (hits[some] + alarms[some]))
+    some = hits + alarms >= min(MIN_SHARE_TRIPS, hits[-1] + alarms[-1])
+    return downsample_curve(hits[some] / hits[-1], hits[some] / (hits[some] + alarms[some]))
 
 
-def _from_above(counts: npt.NDArray[np.int64]) -> Floats:
+def _cumulate_from_top(counts: npt.NDArray[np.int64]) -> Float64Array:
     return np.concatenate([[0.0], np.cumsum(counts[::-1], dtype=np.float64)])
 
 
-def bands(calibration: Sequence[Mapping[str, Any]]) -> Line:
+def calibration_curve(calibration: Sequence[Mapping[str, Any]]) -> CurvePoints:
     """Return what was predicted and what happened by band; a band of a few trips is left out, where others are not."""
-    told = [band for band in calibration if band["trips"] >= FEWEST] or calibration
+    told = [band for band in calibration if band["trips"] >= MIN_SHARE_TRIPS] or calibration
     return [band["predicted"] for band in told], [band["happened"] for band in told]
 
 
-def bars(tally: Tally) -> tuple[list[int], list[int]]:
+def probability_histogram(tally: Tally) -> tuple[list[int], list[int]]:
     """Return the trips without and with a high tip in equal bands of probability."""
-    sides = (side.reshape(BARS, -1).sum(axis=1).tolist() for side in (tally.negatives, tally.positives))
+    sides = (
+        side.reshape(PROBABILITY_BARS, -1).sum(axis=1).tolist() for side in (tally.negatives, tally.positives)
+    )
     without, with_ = sides
     return without, with_
 
 
-def spread(name: str, months: Sequence[Histogram]) -> Spread:
+def feature_distribution(name: str, histograms: Sequence[FeatureHistogram]) -> FeatureDistribution:
     """Return how a feature was month by month."""
-    missing = [told.missing for told in months]
-    if name not in CATEGORIES:
-        some = [told.values[told.trips > 0] for told in months]
+    missing = [told.missing_share for told in histograms]
+    if name not in CATEGORICAL_FEATURES:
+        some = [told.values[told.trips > 0] for told in histograms]
         every = np.concatenate(some) if some else np.array([])
         ends = (float(every.min()), float(every.max())) if len(every) else None
-        return Spread(name, [_quantiles(told) for told in months], {}, missing, ends)
+        return FeatureDistribution(name, [_quantiles(told) for told in histograms], {}, missing, ends)
     total: dict[float, int] = {}
-    for told in months:
+    for told in histograms:
         for value, trips in zip(told.values.tolist(), told.trips.tolist(), strict=True):
             total[value] = total.get(value, 0) + trips
-    common = sorted(total, key=lambda value: -total[value])[:NAMED]
-    shares = {f"{value:g}": [_share(told, value) for told in months] for value in common}
-    return Spread(name, [], shares, missing)
+    common = sorted(total, key=lambda value: -total[value])[:MAX_NAMED_VALUES]
+    shares = {f"{value:g}": [_value_share(told, value) for told in histograms] for value in common}
+    return FeatureDistribution(name, [], shares, missing)
 
 
-def _quantiles(told: Histogram) -> list[float]:
-    if not len(told.values):
-        return [float("nan")] * len(QUANTILES)
-    below = np.cumsum(told.trips)
-    places = np.searchsorted(below, np.array(QUANTILES) * below[-1]).clip(0, len(below) - 1)
-    return [float(value) for value in told.values[places]]
+def _quantiles(histogram: FeatureHistogram) -> list[float]:
+    if not len(histogram.values):
+        return [float("nan")] * len(DISTRIBUTION_QUANTILES)
+    below = np.cumsum(histogram.trips)
+    places = np.searchsorted(below, np.array(DISTRIBUTION_QUANTILES) * below[-1]).clip(0, len(below) - 1)
+    return [float(value) for value in histogram.values[places]]
 
 
-def _share(told: Histogram, value: float) -> float:
-    trips = int(told.trips[told.values == value].sum())
-    return trips / told.rows if told.rows else 0.0
+def _value_share(histogram: FeatureHistogram, value: float) -> float:
+    trips = int(histogram.trips[histogram.values == value].sum())
+    return trips / histogram.rows if histogram.rows else 0.0
 
 
-def strip(values: Floats, contributions: Floats, groups: int = 10) -> list[tuple[float, float, float]]:
+def shap_by_quantile_group(
+    values: Float64Array, contributions: Float64Array, group_count: int = 10
+) -> list[tuple[float, float, float]]:
     """Return the mean contribution in even groups of the known values: first value, last value, mean; what is missing last."""
     known = ~np.isnan(values)
     found, place = np.unique(values[known], return_inverse=True)
@@ -226,7 +230,7 @@ def strip(values: Floats, contributions: Floats, groups: int = 10) -> list[tuple
     counts = np.bincount(place)
     # A value is in one group, whole: the one that its middle falls in.
     middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-    group = np.minimum((middle * groups).astype(int), groups - 1)
+    group = np.minimum((middle * group_count).astype(int), group_count - 1)
     for each in np.unique(group).tolist():
         inside = found[group == each]
         said = contributions[known][np.isin(place, np.flatnonzero(group == each))]
@@ -236,13 +240,13 @@ def strip(values: Floats, contributions: Floats, groups: int = 10) -> list[tuple
     return told
 
 
-def by_value(values: Floats, contributions: Floats) -> list[tuple[float, float, float]]:
+def shap_by_category(values: Float64Array, contributions: Float64Array) -> list[tuple[float, float, float]]:
     """Return the mean contribution of every value of a category, twice the value and its mean, the lowest mean first.
 
     What is missing or was never seen is NaN. A value of fewer trips than a handful is left out, where others have more.
     """
     found, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     means = np.bincount(place, contributions) / counts
-    kept = counts >= min(HANDFUL, counts.max(initial=0))
+    kept = counts >= min(MIN_SHAP_TRIPS, counts.max(initial=0))
     told = zip(found[kept].tolist(), means[kept].tolist(), strict=True)
     return sorted(((value, value, mean) for value, mean in told), key=lambda each: each[2])

@@ -14,38 +14,50 @@ from typing import Any
 from markupsafe import Markup, escape
 
 # Stand-ins that matplotlib draws with, and what stands in their place in the page.
-INK, MUTED, RULE, A, B, C, PAPER, PALE, SOFT, MILD, GREY = (f"#0{n:x}0{n:x}0{n:x}" for n in range(1, 12))
-NAMES = {
-    INK: "ink", MUTED: "muted", RULE: "rule", A: "a", B: "b", C: "c", PAPER: "paper",
-    PALE: "a-pale", SOFT: "a-soft", MILD: "a-mild", GREY: "grey",
+(
+    TEXT_COLOR,
+    MUTED_COLOR,
+    RULE_COLOR,
+    COLOR_A,
+    COLOR_B,
+    COLOR_C,
+    PAPER_COLOR,
+    PALE_COLOR,
+    SOFT_COLOR,
+    MILD_COLOR,
+    GRAY_COLOR,
+) = (f"#0{n:x}0{n:x}0{n:x}" for n in range(1, 12))
+CSS_NAMES = {
+    TEXT_COLOR: "ink", MUTED_COLOR: "muted", RULE_COLOR: "rule", COLOR_A: "a", COLOR_B: "b", COLOR_C: "c", PAPER_COLOR: "paper",
+    PALE_COLOR: "a-pale", SOFT_COLOR: "a-soft", MILD_COLOR: "a-mild", GRAY_COLOR: "grey",
 }  # fmt: skip
-KEYS = {"a": A, "b": B, "c": C, "muted": MUTED, "ink": INK}
+LINE_COLORS = {"a": COLOR_A, "b": COLOR_B, "c": COLOR_C, "muted": MUTED_COLOR, "ink": TEXT_COLOR}
 # From the lightest to the full colour.
-STEPS = (PALE, SOFT, MILD, A)
-DASHES = {"a": "-", "b": (0, (4, 2)), "c": (0, (1, 1.5)), "muted": "-", "ink": "-"}
+MAP_SHADES = (PALE_COLOR, SOFT_COLOR, MILD_COLOR, COLOR_A)
+LINE_DASHES = {"a": "-", "b": (0, (4, 2)), "c": (0, (1, 1.5)), "muted": "-", "ink": "-"}
 
-WIDE, HIGH = 360, 216
-SMALL, LOW = 170, 96
-POINTS = 72
-TEXT = 10
+WIDTH_PX, HEIGHT_PX = 360, 216
+SMALL_WIDTH_PX, SMALL_HEIGHT_PX = 170, 96
+POINTS_PER_INCH = 72
+FONT_SIZE = 10
 
-STYLE = {
+MATPLOTLIB_STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "toytip",
     # A name with a dollar sign is a name.
     "text.parse_math": False,
-    "font.size": TEXT,
+    "font.size": FONT_SIZE,
     "axes.linewidth": 0.8,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": TEXT,
-    "text.color": INK,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.labelsize": TEXT,
-    "ytick.labelsize": TEXT,
+    "axes.edgecolor": RULE_COLOR,
+    "axes.labelcolor": MUTED_COLOR,
+    "axes.labelsize": FONT_SIZE,
+    "text.color": TEXT_COLOR,
+    "xtick.color": RULE_COLOR,
+    "ytick.color": RULE_COLOR,
+    "xtick.labelcolor": MUTED_COLOR,
+    "ytick.labelcolor": MUTED_COLOR,
+    "xtick.labelsize": FONT_SIZE,
+    "ytick.labelsize": FONT_SIZE,
     "xtick.major.size": 3,
     "ytick.major.size": 0,
     "axes.spines.top": False,
@@ -53,7 +65,7 @@ STYLE = {
     "axes.spines.left": False,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "grid.color": RULE,
+    "grid.color": RULE_COLOR,
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
@@ -67,7 +79,7 @@ STYLE = {
 }
 
 
-class Drawn:
+class Drawing:
     """A picture under way: `axes` to draw on, and its SVG afterwards."""
 
     def __init__(self, figure: Any, axes: Any) -> None:
@@ -75,46 +87,46 @@ class Drawn:
 
 
 @contextlib.contextmanager
-def drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int = 8) -> Iterator[Drawn]:
+def open_drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int = 8) -> Iterator[Drawing]:
     """Yield axes of a picture; `left`, `bottom` and `top` are the room for their labels, in pixels."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    width, height = (SMALL, LOW) if small else (WIDE, HIGH)
+    width, height = (SMALL_WIDTH_PX, SMALL_HEIGHT_PX) if small else (WIDTH_PX, HEIGHT_PX)
     left, bottom, right, top = (34, 18, 6, 6) if small else (left, bottom, 12, top)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width / POINTS, height / POINTS), dpi=POINTS)
+    with mpl.rc_context(MATPLOTLIB_STYLE):
+        figure = Figure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
         box = (
             left / width,
             bottom / height,
             (width - left - right) / width,
             (height - bottom - top) / height,
         )
-        drawn = Drawn(figure, figure.add_axes(box))
+        drawn = Drawing(figure, figure.add_axes(box))
         yield drawn
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     drawn.svg = buffer.getvalue()
 
 
-_HEAD = re.compile(r"^.*?<svg[^>]*>", re.DOTALL)
-_ASIDE = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+_SVG_HEAD = re.compile(r"^.*?<svg[^>]*>", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
 _FONT = re.compile(r"font:\s*([^;\"]*?)([\d.]+)px[^;\"]*")
 _FAMILY = re.compile(r"\s*font-family:[^;\"]*;?")
 _ID = re.compile(r"(\bid=\"|url\(#|href=\"#)")
 _SPACE = re.compile(r">\s+<")
-_LONG = re.compile(r"(\d+\.\d{2})\d+")
+_LONG_NUMBER = re.compile(r"(\d+\.\d{2})\d+")
 
 
-def inline(svg: str, alt: str, name: str, *, small: bool = False) -> Markup:
+def inline_svg(svg: str, alt: str, name: str, *, small: bool = False) -> Markup:
     """Return SVG to stand in a page: colours by name, the page's own font, ids of its own, and what it shows as its name."""
-    width, height = (SMALL, LOW) if small else (WIDE, HIGH)
-    body = _ASIDE.sub("", _HEAD.sub("", svg, count=1))
-    for stand_in, colour in NAMES.items():
+    width, height = (SMALL_WIDTH_PX, SMALL_HEIGHT_PX) if small else (WIDTH_PX, HEIGHT_PX)
+    body = _METADATA.sub("", _SVG_HEAD.sub("", svg, count=1))
+    for stand_in, colour in CSS_NAMES.items():
         body = body.replace(stand_in, f"var(--{colour})")
     body = _FAMILY.sub("", _FONT.sub(r"font-size: \2px", body))
     body = _ID.sub(rf"\g<1>{name}-", body)
-    body = _LONG.sub(r"\1", _SPACE.sub("><", body)).replace("xlink:href", "href")
+    body = _LONG_NUMBER.sub(r"\1", _SPACE.sub("><", body)).replace("xlink:href", "href")
     head = (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-t" focusable="false">'
         f'<title id="{name}-t">{escape(alt)}</title>'

@@ -8,69 +8,96 @@ from typing import Any
 
 from toytip.report import ink, say
 from toytip.report.blocks import Picture
-from toytip.report.facts import Facts, Leaning, Spread
-from toytip.report.ink import KEYS, drawing, inline
-from toytip.report.lines import Lines, draw, few, keys_of, known, names_of, thousands
+from toytip.report.facts import Facts, FeatureDistribution, FeatureImportance
+from toytip.report.ink import LINE_COLORS, inline_svg, open_drawing
+from toytip.report.lines import (
+    LabeledLines,
+    draw_lines,
+    drop_missing_points,
+    format_thousands,
+    join_labels,
+    legend_of,
+    set_round_ticks,
+)
 
-MIXED = "split by day"
+MIXED_MONTH_LABEL = "split by day"
 # Of a category, so many values that a feature moves down, and as many that it moves up.
-OUTER = 3
+MAX_CATEGORY_ENDS = 3
 # A month between the first and the last is named where its median is further from both, by such a share.
-FAR = 0.05
+MIN_NOTABLE_DEVIATION = 0.05
 
 
-def kept(name: str, facts: Facts, says: str) -> Picture:
+def draw_accepted_trips(name: str, facts: Facts, caption: str) -> Picture:
     """Draw the trips kept, month by month, by what they are for."""
     names = list(facts.rows)
-    part = {month: _part_of(facts, month) for month in names}
-    with drawing(left=46, top=22) as drawn:
-        colours = {"train": ink.SOFT, "valid": ink.B, "test": ink.A, MIXED: ink.GREY, "": ink.GREY}
+    part = {month: _month_split(facts, month) for month in names}
+    with open_drawing(left=46, top=22) as drawn:
+        colours = {
+            "train": ink.SOFT_COLOR,
+            "valid": ink.COLOR_B,
+            "test": ink.COLOR_A,
+            MIXED_MONTH_LABEL: ink.GRAY_COLOR,
+            "": ink.GRAY_COLOR,
+        }
         for kind, colour in colours.items():
             places = [k for k, month in enumerate(names) if part[month] == kind]
             trips = [facts.rows[names[k]].kept for k in places]
             if places:
                 drawn.axes.bar(places, trips, 0.72, color=colour, linewidth=0)
         _month_ticks(drawn.axes, names)
-        drawn.axes.set_title("trips kept", loc="left", fontsize=ink.TEXT, color=ink.MUTED, pad=4)
-        thousands(drawn.axes)
-    alt = f"Trips kept by month. {says}"
+        drawn.axes.set_title("trips kept", loc="left", fontsize=ink.FONT_SIZE, color=ink.MUTED_COLOR, pad=4)
+        format_thousands(drawn.axes)
+    alt = f"Trips kept by month. {caption}"
     there = set(part.values())
     keys = [
         (key, kind)
-        for key, kind in (("box-soft", "train"), ("box-b", "valid"), ("box-a", "test"), ("box-muted", MIXED))
+        for key, kind in (
+            ("box-soft", "train"),
+            ("box-b", "valid"),
+            ("box-a", "test"),
+            ("box-muted", MIXED_MONTH_LABEL),
+        )
         if kind in there
     ]
-    return Picture(title="Trips kept", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys)
+    return Picture(
+        title="Trips kept", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys
+    )
 
 
-def _part_of(facts: Facts, month: str) -> str:
+def _month_split(facts: Facts, month: str) -> str:
     """Return what a month is for: its split, or that several share its days."""
     kinds = [
         kind
         for kind, (start, stop) in facts.split.items()
         if start[:7] <= month and f"{month}-01" < stop[:10]
     ]
-    return MIXED if len(kinds) > 1 else "".join(kinds)
+    return MIXED_MONTH_LABEL if len(kinds) > 1 else "".join(kinds)
 
 
-def rejected(name: str, facts: Facts, reasons: Sequence[str], says: str) -> Picture:
+def draw_reject_shares(name: str, facts: Facts, reasons: Sequence[str], caption: str) -> Picture:
     """Draw the share of trips rejected, month by month, of the reasons that reject most."""
     names = list(facts.rows)
     lines = {}
     for colour, reason in zip(("a", "b", "c"), reasons, strict=False):
         shares = [100 * facts.rows[m].rejects.get(reason, 0) / max(facts.rows[m].read, 1) for m in names]
-        lines[colour] = (say.word(reason), (list(map(float, range(len(names)))), shares))
-    with drawing(top=22) as drawn:
-        draw(drawn.axes, lines)
+        lines[colour] = (say.label(reason), (list(map(float, range(len(names)))), shares))
+    with open_drawing(top=22) as drawn:
+        draw_lines(drawn.axes, lines)
         for colour, (_, (x, y)) in lines.items():
-            drawn.axes.plot(x, y, "o", color=KEYS[colour], markersize=3)
+            drawn.axes.plot(x, y, "o", color=LINE_COLORS[colour], markersize=3)
         drawn.axes.set_ylim(bottom=0)
         _month_ticks(drawn.axes, names)
-        drawn.axes.set_title("% of the trips read", loc="left", fontsize=ink.TEXT, color=ink.MUTED, pad=4)
-        few(drawn.axes)
-    alt = f"Share of trips rejected by month, by {names_of(lines)}. {says}"
+        drawn.axes.set_title(
+            "% of the trips read", loc="left", fontsize=ink.FONT_SIZE, color=ink.MUTED_COLOR, pad=4
+        )
+        set_round_ticks(drawn.axes)
+    alt = f"Share of trips rejected by month, by {join_labels(lines)}. {caption}"
     return Picture(
-        title="Rejected", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys_of(lines)
+        title="Rejected",
+        svg=inline_svg(drawn.svg, alt, name),
+        alt=alt,
+        caption=caption,
+        legend=legend_of(lines),
     )
 
 
@@ -80,38 +107,42 @@ def _month_ticks(axes: Any, names: Sequence[str]) -> None:
     axes.set_xticks(list(shown), [names[k] for k in shown])
 
 
-def days(name: str, told: Sequence[Mapping[str, Any]], says: str) -> Picture:
+def draw_daily_f1(name: str, days: Sequence[Mapping[str, Any]], caption: str) -> Picture:
     """Draw F1 of seven days beside that of always yes, and of every day."""
-    when = list(map(float, range(len(told))))
-    weeks = [day["rolling"] for day in told]
-    lines: Lines = {
-        "a": ("F1, seven days", known(when, [week["f1"] for week in weeks])),
-        "b": ("always yes, seven days", known(when, [week["f1_always_yes"] for week in weeks])),
+    when = list(map(float, range(len(days))))
+    weeks = [day["rolling"] for day in days]
+    lines: LabeledLines = {
+        "a": ("F1, seven days", drop_missing_points(when, [week["f1"] for week in weeks])),
+        "b": ("always yes, seven days", drop_missing_points(when, [week["f1_always_yes"] for week in weeks])),
     }
-    with drawing(top=22) as drawn:
-        x, y = known(when, [day["f1"] for day in told])
-        drawn.axes.plot(x, y, ".", color=ink.SOFT, markersize=4, markeredgewidth=0)
-        draw(drawn.axes, lines)
-        firsts = [k for k, day in enumerate(told) if day["day"].endswith("-01")] or [0]
+    with open_drawing(top=22) as drawn:
+        x, y = drop_missing_points(when, [day["f1"] for day in days])
+        drawn.axes.plot(x, y, ".", color=ink.SOFT_COLOR, markersize=4, markeredgewidth=0)
+        draw_lines(drawn.axes, lines)
+        firsts = [k for k, day in enumerate(days) if day["day"].endswith("-01")] or [0]
         step = -(-len(firsts) // 5)
-        drawn.axes.set_xticks(firsts[::step], [told[k]["day"][:7] for k in firsts[::step]])
-        drawn.axes.set_title("F1", loc="left", fontsize=ink.TEXT, color=ink.MUTED, pad=4)
-        few(drawn.axes)
-    alt = f"F1 day by day, and over seven days beside that of always yes. {says}"
+        drawn.axes.set_xticks(firsts[::step], [days[k]["day"][:7] for k in firsts[::step]])
+        drawn.axes.set_title("F1", loc="left", fontsize=ink.FONT_SIZE, color=ink.MUTED_COLOR, pad=4)
+        set_round_ticks(drawn.axes)
+    alt = f"F1 day by day, and over seven days beside that of always yes. {caption}"
     return Picture(
-        title="F1, day by day", svg=inline(drawn.svg, alt, name), alt=alt, says=says, keys=keys_of(lines)
+        title="F1, day by day",
+        svg=inline_svg(drawn.svg, alt, name),
+        alt=alt,
+        caption=caption,
+        legend=legend_of(lines),
     )
 
 
-def small(name: str, told: Spread, names: Sequence[str]) -> Picture:
+def draw_feature_distribution(name: str, distribution: FeatureDistribution, months: Sequence[str]) -> Picture:
     """Draw a feature month by month: median and bands of an amount, shares of a category's most common values."""
-    places = range(len(names))
-    with drawing(small=True) as drawn:
+    places = range(len(months))
+    with open_drawing(small=True) as drawn:
         axes = drawn.axes
-        if told.shares:
-            shares = list(told.shares.values())
-            low = [0.0] * len(names)
-            for values, colour in zip(shares, reversed(ink.STEPS), strict=False):
+        if distribution.shares:
+            shares = list(distribution.shares.values())
+            low = [0.0] * len(months)
+            for values, colour in zip(shares, reversed(ink.MAP_SHADES), strict=False):
                 high = [a + b for a, b in zip(low, values, strict=True)]
                 axes.fill_between(places, low, high, color=colour, linewidth=0)
                 low = high
@@ -119,115 +150,138 @@ def small(name: str, told: Spread, names: Sequence[str]) -> Picture:
             axes.set_ylim(0, top)
             axes.set_yticks([0, top], ["0", f"{top:.0%}"])
         else:
-            bands = list(zip(*told.quantiles, strict=True))
-            axes.fill_between(places, bands[0], bands[4], color=ink.PALE, linewidth=0)
-            axes.fill_between(places, bands[1], bands[3], color=ink.SOFT, linewidth=0)
-            axes.plot(places, bands[2], color=ink.A)
+            bands = list(zip(*distribution.quantiles, strict=True))
+            axes.fill_between(places, bands[0], bands[4], color=ink.PALE_COLOR, linewidth=0)
+            axes.fill_between(places, bands[1], bands[3], color=ink.SOFT_COLOR, linewidth=0)
+            axes.plot(places, bands[2], color=ink.COLOR_A)
             if len(set(bands[0]) | set(bands[4])) == 1:  # one value: there is no scale
-                axes.set_yticks([bands[0][0]], [say.rough(bands[0][0])])
+                axes.set_yticks([bands[0][0]], [say.compact(bands[0][0])])
             else:
-                few(axes, 3)
-        if len(names) == 1:  # nothing has a width then
+                set_round_ticks(axes, 3)
+        if len(months) == 1:  # nothing has a width then
             axes.set_xlim(-0.5, 0.5)
         else:
-            axes.set_xlim(0, len(names) - 1)
-        ends = [0, len(names) - 1] if len(names) > 1 else [0]
-        axes.set_xticks(ends, [names[k] for k in ends])
+            axes.set_xlim(0, len(months) - 1)
+        ends = [0, len(months) - 1] if len(months) > 1 else [0]
+        axes.set_xticks(ends, [months[k] for k in ends])
         for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
             tick.set_horizontalalignment(side)
-    says = _said(told, names)
-    alt = f"{told.name} by month, {names[0]} to {names[-1]}. {says}"
+    says = _describe_distribution(distribution, months)
+    alt = f"{distribution.name} by month, {months[0]} to {months[-1]}. {says}"
     return Picture(
-        title=told.name, svg=inline(drawn.svg, alt, name, small=True), alt=alt, says=says, small=True
+        title=distribution.name,
+        svg=inline_svg(drawn.svg, alt, name, small=True),
+        alt=alt,
+        caption=says,
+        small=True,
     )
 
 
-def _said(told: Spread, names: Sequence[str]) -> str:
-    lacking = max(told.missing)
+def _describe_distribution(distribution: FeatureDistribution, months: Sequence[str]) -> str:
+    lacking = max(distribution.missing_shares)
     tail = f"; up to {lacking:.1%} missing" if lacking >= 0.001 else ""
-    if told.shares:
-        means = {value: sum(shares) / len(shares) for value, shares in told.shares.items()}
-        return ", ".join(f"{say.plainly(told.name, v)}: {share:.0%}" for v, share in means.items()) + tail
-    there = {name: each for name, each in zip(names, told.quantiles, strict=True) if not math.isnan(each[2])}
+    if distribution.shares:
+        means = {value: sum(shares) / len(shares) for value, shares in distribution.shares.items()}
+        return (
+            ", ".join(f"{say.value_label(distribution.name, v)}: {share:.0%}" for v, share in means.items())
+            + tail
+        )
+    there = {
+        name: each
+        for name, each in zip(months, distribution.quantiles, strict=True)
+        if not math.isnan(each[2])
+    }
     if not there:
         return f"no trips{tail}"
-    low = say.rough(min(each[0] for each in there.values()))
-    high = say.rough(max(each[4] for each in there.values()))
+    low = say.compact(min(each[0] for each in there.values()))
+    high = say.compact(max(each[4] for each in there.values()))
     if low != high:
-        median = _median({name: each[2] for name, each in there.items()})
+        median = _describe_medians({name: each[2] for name, each in there.items()})
         return f"median {median}; nine in ten {low} to {high}{tail}"
-    ends = [say.rough(end) for end in told.ends or ()]
+    ends = [say.compact(end) for end in distribution.value_range or ()]
     if set(ends) <= {low}:
         return f"always {low}{tail}"
     return f"nine in ten are {low}; all from {ends[0]} to {ends[1]}{tail}"
 
 
-def _median(by_month: Mapping[str, float]) -> str:
+def _describe_medians(by_month: Mapping[str, float]) -> str:
     """Return the first and the last median, and the one that is furthest from both."""
     values = list(by_month.values())
     first, last = values[0], values[-1]
     low, high = sorted((first, last))
     furthest = max(by_month, key=lambda month: max(low - by_month[month], by_month[month] - high))
-    ends = dict.fromkeys(map(say.rough, (first, last)))
+    ends = dict.fromkeys(map(say.compact, (first, last)))
     text = "first {}, last {}".format(*ends) if len(ends) > 1 else next(iter(ends))
     extreme = by_month[furthest]
-    if max(low - extreme, extreme - high) <= FAR * max(abs(low), abs(high)):
+    if max(low - extreme, extreme - high) <= MIN_NOTABLE_DEVIATION * max(abs(low), abs(high)):
         return text
-    return f"{text}, {'lowest' if extreme < low else 'highest'} {say.rough(extreme)} in {furthest}"
+    return f"{text}, {'lowest' if extreme < low else 'highest'} {say.compact(extreme)} in {furthest}"
 
 
-def contributions(name: str, told: Leaning) -> Picture:
+def draw_shap_by_value(name: str, importance: FeatureImportance) -> Picture:
     """Draw the mean contribution of a feature to the log-odds, from its smallest values to its largest.
 
     Of a category: from the values that move it down most to those that move it up most.
     """
-    parts = told.strip
-    if told.category and len(parts) > 2 * OUTER:
-        parts = parts[:OUTER] + parts[-OUTER:]
+    parts = importance.shap_by_value
+    if importance.is_categorical and len(parts) > 2 * MAX_CATEGORY_ENDS:
+        parts = parts[:MAX_CATEGORY_ENDS] + parts[-MAX_CATEGORY_ENDS:]
     means = [mean for _, _, mean in parts]
     places = list(range(len(means)))
-    with drawing(small=True) as drawn:
+    with open_drawing(small=True) as drawn:
         axes = drawn.axes
-        colours = [ink.A if mean > 0 else ink.B for mean in means]
+        colours = [ink.COLOR_A if mean > 0 else ink.COLOR_B for mean in means]
         axes.bar(places, means, 0.8, color=colours, linewidth=0)
-        axes.axhline(0, color=ink.MUTED, linewidth=0.8)
+        axes.axhline(0, color=ink.MUTED_COLOR, linewidth=0.8)
         axes.set_xlim(-0.5, max(len(means), 1) - 0.5)
         ends = sorted({0, len(means) - 1})
-        axes.set_xticks(ends, [_end(told.name, parts[k][min(side, 1)]) for side, k in enumerate(ends)])
+        axes.set_xticks(
+            ends, [_range_end_label(importance.name, parts[k][min(side, 1)]) for side, k in enumerate(ends)]
+        )
         for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
             tick.set_horizontalalignment(side)
-        few(axes, 3)
-    says = f"between {say.signed(min(means), 2)} and {say.signed(max(means), 2)}"
-    order = "the values that move it most" if told.category else "from its smallest values to its largest"
-    alt = f"Mean contribution of {told.name} to the log-odds of a high tip, {order}: {says}."
+        set_round_ticks(axes, 3)
+    says = f"between {say.format_signed(min(means), 2)} and {say.format_signed(max(means), 2)}"
+    order = (
+        "the values that move it most"
+        if importance.is_categorical
+        else "from its smallest values to its largest"
+    )
+    alt = f"Mean contribution of {importance.name} to the log-odds of a high tip, {order}: {says}."
     return Picture(
-        title=told.name, svg=inline(drawn.svg, alt, name, small=True), alt=alt, says=says, small=True
+        title=importance.name,
+        svg=inline_svg(drawn.svg, alt, name, small=True),
+        alt=alt,
+        caption=says,
+        small=True,
     )
 
 
-def _end(name: str, value: float) -> str:
-    return "unknown" if math.isnan(value) else say.plainly(name, say.rough(value))
+def _range_end_label(name: str, value: float) -> str:
+    return "unknown" if math.isnan(value) else say.value_label(name, say.compact(value))
 
 
-def zone_map(
+def draw_zone_map(
     name: str,
     outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]],
     values: Mapping[int, float],
-    says: str,
+    caption: str,
 ) -> Picture:
     """Draw zones in four shades, as many zones in each, the darker the larger their value; grey where it is not known."""
     from matplotlib.collections import PolyCollection
 
     order = sorted(values, key=lambda number: values[number])
-    shade = {number: ink.STEPS[4 * place // len(order)] for place, number in enumerate(order)}
-    rings = [(list(ring), shade.get(number, ink.RULE)) for number, told in outlines.items() for ring in told]
+    shade = {number: ink.MAP_SHADES[4 * place // len(order)] for place, number in enumerate(order)}
+    rings = [
+        (list(ring), shade.get(number, ink.RULE_COLOR)) for number, told in outlines.items() for ring in told
+    ]
     shapes, colours = [ring for ring, _ in rings], [colour for _, colour in rings]
-    with drawing(left=8, bottom=8) as drawn:
+    with open_drawing(left=8, bottom=8) as drawn:
         drawn.axes.add_collection(
-            PolyCollection(shapes, facecolors=colours, edgecolors=ink.PAPER, linewidths=0.4)
+            PolyCollection(shapes, facecolors=colours, edgecolors=ink.PAPER_COLOR, linewidths=0.4)
         )
         drawn.axes.autoscale_view()
         drawn.axes.set_aspect("equal")
         drawn.axes.set_axis_off()
-    alt = f"Map of the pickup zones, the darker the larger the share of high tips. {says}"
-    return Picture(title="Map", svg=inline(drawn.svg, alt, name), alt=alt, says=says)
+    alt = f"Map of the pickup zones, the darker the larger the share of high tips. {caption}"
+    return Picture(title="Map", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption)

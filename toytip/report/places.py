@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from toytip.report.facts import Zone
-from toytip.stages.rates import by_pickup_zone
+from toytip.report.facts import ZoneSummary
+from toytip.stages.rates import counts_by_pickup_zone
 
 
-def zones_of(
+def summarize_zones(
     profiles: pd.DataFrame, names: Sequence[str], boroughs: Sequence[str], history: str
-) -> list[Zone]:
+) -> list[ZoneSummary]:
     """Return the pickup zones of some profiles, the busiest first.
 
     `names` and `boroughs` are by number, and may be empty; `history` holds the counts that rates by zone are told from, packed, or is
@@ -20,13 +20,13 @@ def zones_of(
     """
     rows = profiles[(profiles["feature"] == "PULocationID") & profiles["value"].notna()]
     trips, card = (side.groupby("value")["trips"].sum().to_dict() for side in (rows, rows[rows["card"]]))
-    known, high = by_pickup_zone(history) if history else ((), ())
+    known, high = counts_by_pickup_zone(history) if history else ((), ())
     found = []
     for value, count in sorted(trips.items(), key=lambda item: (-item[1], item[0])):
         number = int(value)
         learned = int(known[number]) if 0 <= number < len(known) else None
         found.append(
-            Zone(
+            ZoneSummary(
                 number,
                 names[number] if 0 <= number < len(names) else "",
                 boroughs[number] if 0 <= number < len(boroughs) else "",

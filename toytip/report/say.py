@@ -5,115 +5,115 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-NONE = "\N{EN DASH}"
+NO_VALUE = "\N{EN DASH}"
 
 
-def count(value: float | None) -> str:
+def format_count(value: float | None) -> str:
     """Return a whole number with its thousands apart.
 
-    >>> count(787060)
+    >>> format_count(787060)
     '787,060'
     """
-    return NONE if value is None else f"{value:,.0f}"
+    return NO_VALUE if value is None else f"{value:,.0f}"
 
 
-def share(value: float | None, digits: int = 1) -> str:
+def format_share(value: float | None, digits: int = 1) -> str:
     r"""Return a share in per cent.
 
-    >>> share(0.0062)
+    >>> format_share(0.0062)
     '0.6\xa0%'
     """
-    return NONE if value is None else f"{100 * value:.{digits}f}\u00a0%"
+    return NO_VALUE if value is None else f"{100 * value:.{digits}f}\u00a0%"
 
 
-def metric(value: float | None) -> str:
+def format_metric(value: float | None) -> str:
     """Return a metric to four digits."""
-    return NONE if value is None else f"{value:.4f}"
+    return NO_VALUE if value is None else f"{value:.4f}"
 
 
-def signed(value: float | None, digits: int = 4) -> str:
+def format_signed(value: float | None, digits: int = 4) -> str:
     """Return a difference with its sign; that of what is less is as wide as the other.
 
-    >>> signed(0.25, 2), signed(1200, 0)
+    >>> format_signed(0.25, 2), format_signed(1200, 0)
     ('+0.25', '+1,200')
     """
     if value is None:
-        return NONE
+        return NO_VALUE
     return f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
-def size(value: float) -> str:
+def format_megabytes(value: float) -> str:
     r"""Return bytes as megabytes.
 
-    >>> size(13181281)
+    >>> format_megabytes(13181281)
     '13.2\xa0MB'
     """
     return f"{value / 1e6:,.1f}\u00a0MB"
 
 
-def plain(value: object) -> str:
+def format_setting(value: object) -> str:
     """Return a setting's value as text."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(plain, value))
-    return NONE if value is None or value == "" else str(value)
+        return ", ".join(map(format_setting, value))
+    return NO_VALUE if value is None or value == "" else str(value)
 
 
-def moment(text: str) -> str:
+def format_minute(text: str) -> str:
     """Return a time to the minute.
 
-    >>> moment("2026-11-25T12:48:57.123456+00:00")
+    >>> format_minute("2026-11-25T12:48:57.123456+00:00")
     '2026-11-25 12:48 UTC'
     """
     return f"{dt.datetime.fromisoformat(text).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def months(told: Sequence[str]) -> str:
+def format_month_range(months: Sequence[str]) -> str:
     """Return the first and the last month as words.
 
-    >>> months(["2023-01", "2023-02", "2023-12"]), months(["2022-12", "2023-01"]), months(["2023-05"])
+    >>> format_month_range(["2023-01", "2023-02", "2023-12"]), format_month_range(["2022-12", "2023-01"]), format_month_range(["2023-05"])
     ('January to December 2023', 'December 2022 to January 2023', 'May 2023')
     """
-    if not told:
+    if not months:
         return ""
-    first, last = (dt.date.fromisoformat(f"{month}-01") for month in (told[0], told[-1]))
+    first, last = (dt.date.fromisoformat(f"{month}-01") for month in (months[0], months[-1]))
     if first == last:
         return f"{first:%B %Y}"
     return f"{first:%B} to {last:%B %Y}" if first.year == last.year else f"{first:%B %Y} to {last:%B %Y}"
 
 
-WORDS = {
+LABELS = {
     "auc": "AUC", "pr_auc": "PR AUC", "f1": "F1", "brier": "Brier score", "f1_always_yes": "F1 of always yes",
     "hour_zone": "hour and zone", "prevalence": "share of high tips",
 }  # fmt: skip
 
 
-def word(name: str) -> str:
+def label(name: str) -> str:
     """Return the name of a metric, reason, slice or baseline as words.
 
-    >>> word("pr_auc"), word("non_positive_fare")
+    >>> label("pr_auc"), label("non_positive_fare")
     ('PR AUC', 'non positive fare')
     """
-    return WORDS.get(name, name.replace("_", " "))
+    return LABELS.get(name, name.replace("_", " "))
 
 
-def first(text: str) -> str:
+def capitalize_first(text: str) -> str:
     """Return a text as it begins a sentence: with a capital, and otherwise as it is."""
     return text[:1].upper() + text[1:]
 
 
-def rough(value: float) -> str:
+def compact(value: float) -> str:
     """Return an amount to three digits.
 
-    >>> rough(0.009979), rough(2440.0), rough(14.193)
+    >>> compact(0.009979), compact(2440.0), compact(14.193)
     ('0.00998', '2,440', '14.2')
     """
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
 # Sources: the TLC's data dictionaries; Monday is 0.
-MEANINGS: dict[str, dict[str, str]] = {
+VALUE_MEANINGS: dict[str, dict[str, str]] = {
     "payment_type": {"0": "flex fare", "1": "card", "2": "cash", "3": "no charge", "4": "dispute", "5": "unknown"},
     "weekday": {
         "0": "Monday", "1": "Tuesday", "2": "Wednesday", "3": "Thursday", "4": "Friday", "5": "Saturday", "6": "Sunday",
@@ -121,20 +121,20 @@ MEANINGS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
-def plainly(name: str, value: str) -> str:
+def value_label(name: str, value: str) -> str:
     """Return what a feature's value means, where that is known, or the value.
 
-    >>> plainly("payment_type", "2"), plainly("pickup_weekday", "0"), plainly("PULocationID", "74")
+    >>> value_label("payment_type", "2"), value_label("pickup_weekday", "0"), value_label("PULocationID", "74")
     ('cash', 'Monday', '74')
     """
-    return MEANINGS.get(name.removeprefix("pickup_"), {}).get(value, value)
+    return VALUE_MEANINGS.get(name.removeprefix("pickup_"), {}).get(value, value)
 
 
-def meaning(name: str, value: str) -> str:
+def slice_value_label(name: str, value: str) -> str:
     """Return a slice's value with what it means, where that is known.
 
-    >>> meaning("payment_type", "2")
+    >>> slice_value_label("payment_type", "2")
     '2, cash'
     """
-    known = MEANINGS.get(name, {})
+    known = VALUE_MEANINGS.get(name, {})
     return f"{value}, {known[value]}" if value in known else value

@@ -9,138 +9,138 @@ from toytip.report import rings, say
 from toytip.report.facts import Facts
 
 # Of so many trips rejected, somebody should look why; a month that rejects so many times the usual share, too.
-MANY_REJECTS = 0.05
-UNUSUAL = 3
-LEAST = 0.01
+MAX_REJECT_SHARE = 0.05
+UNUSUAL_REJECT_FACTOR = 3
+MIN_UNUSUAL_REJECT_SHARE = 0.01
 # With fewer test trips, metrics say little.
-FEW_TRIPS = 5_000
-CALIBRATION = 0.05
+MIN_TEST_TRIPS = 5_000
+MAX_CALIBRATION_ERROR = 0.05
 # An AUC so much better on the training months than on the test months: the model knows its rows by heart.
-BY_HEART = 0.05
+MAX_OVERFIT_AUC_GAP = 0.05
 # A baseline that is so much better in AUC is better, whatever the interval.
-CLEAR = 0.01
+CLEAR_AUC_GAP = 0.01
 
 # Always yes is told by its F1, the champion by the gate.
-TOLD = ("always_yes", "champion")
+BASELINES_WITHOUT_FINDING = ("always_yes", "champion")
 
 # What the version has, and could not be told: in words, and the section that would tell it.
-PARTS = {
+SECTION_LABELS = {
     "model": ("the model", "ran"), "evaluation": ("metrics", "metrics"), "features": ("features by month", "features"),
     "training": ("the training curve", "training"), "time": ("time and memory", "time"),
     "leaning": ("what the model leans on", "leaning"),
 }  # fmt: skip
 
-Warning_ = tuple[str, str]
+Finding = tuple[str, str]
 
 
-def warnings(facts: Facts) -> list[Warning_]:
+def collect_findings(facts: Facts) -> list[Finding]:
     """Return what to look at first, each line with the section that tells more."""
     found = [
-        *_failed(facts),
-        *_gate(facts),
-        *_alerts(facts),
-        *_quality(facts),
-        *_rows(facts),
-        *_training(facts),
+        *_failure_findings(facts),
+        *_gate_findings(facts),
+        *_alert_findings(facts),
+        *_quality_findings(facts),
+        *_row_findings(facts),
+        *_training_findings(facts),
     ]
     return list(dict.fromkeys(found))
 
 
-def failures(facts: Facts) -> Iterator[Warning_]:
+def unreadable_sections(facts: Facts) -> Iterator[Finding]:
     """Yield what the version has and this page cannot tell: a damaged file, say. What it never had is no fault."""
-    for name in facts.failed:
-        what, where = PARTS.get(name, (name, name))
-        yield f"{what} cannot be told: {facts.missing[name]}", where
+    for name in facts.failed_sections:
+        what, where = SECTION_LABELS.get(name, (name, name))
+        yield f"{what} cannot be told: {facts.missing_reasons[name]}", where
 
 
-def _failed(facts: Facts) -> Iterator[Warning_]:
-    for line, where in failures(facts):
-        yield f"{say.first(line)}.", where
+def _failure_findings(facts: Facts) -> Iterator[Finding]:
+    for line, where in unreadable_sections(facts):
+        yield f"{say.capitalize_first(line)}.", where
 
 
-def _gate(facts: Facts) -> Iterator[Warning_]:
-    told = (facts.run or {}).get("registry") or {}
+def _gate_findings(facts: Facts) -> Iterator[Finding]:
+    told = (facts.run_summary or {}).get("registry") or {}
     if told.get("decision") in ("refused", "would stay challenger"):
         yield f"The gate has not promoted the model: {'; '.join(told['reasons'])}.", "ran"
 
 
-def _alerts(facts: Facts) -> Iterator[Warning_]:
-    told = facts.monitor or {}
+def _alert_findings(facts: Facts) -> Iterator[Finding]:
+    told = facts.monitoring or {}
     for each in told.get("alerts", ()):
-        yield f"Monitoring rings in {each['month']}: {rings.alert(each)}.", "drift"
+        yield f"Monitoring rings in {each['month']}: {rings.alert_text(each)}.", "drift"
     for line in told.get("warnings", ()):
-        yield f"{say.first(line)}.", "drift"
+        yield f"{say.capitalize_first(line)}.", "drift"
 
 
-def _quality(facts: Facts) -> Iterator[Warning_]:
-    for name, value in facts.leaks.items():
+def _quality_findings(facts: Facts) -> Iterator[Finding]:
+    for name, value in facts.leakage_aucs.items():
         line = f"Feature {name} alone reaches an AUC of {value:.4f}: it knows the tip, or nearly."
         yield f"{line} Is it known at its moment?", "leaning"
-    split = facts.split_shown
+    split = facts.reported_split
     for population, told in facts.evaluation.get(split, {}).items():
-        if facts.own == "card" and population == "all":  # cash is none of its business
+        if facts.reported_segment == "card" and population == "all":  # cash is none of its business
             continue
-        yield from _population(split, population, told)
-    train = facts.evaluation.get("train", {}).get(facts.population or "all")
-    shown = facts.told(facts.population or "all")
+        yield from _segment_findings(split, population, told)
+    train = facts.evaluation.get("train", {}).get(facts.segment or "all")
+    shown = facts.evaluation_of(facts.segment or "all")
     if train and shown and split != "train":
         a, b = train["metrics"]["auc"], shown["metrics"]["auc"]
-        if a is not None and b is not None and a - b > BY_HEART:
+        if a is not None and b is not None and a - b > MAX_OVERFIT_AUC_GAP:
             yield (
                 f"The AUC is {a:.4f} on the training rows and {b:.4f} on {split}: learned by heart, or the months differ.",
                 "metrics",
             )
 
 
-def _population(split: str, population: str, told: Mapping[str, Any]) -> Iterator[Warning_]:
-    values, trips = told["metrics"], f"{population} trips of {split}"
-    if values["rows"] < FEW_TRIPS:
-        yield f"Only {say.count(values['rows'])} {trips}: the metrics can be off by much.", "metrics"
-    if told["intervals"].get("auc") is None:
+def _segment_findings(split: str, segment: str, evaluation: Mapping[str, Any]) -> Iterator[Finding]:
+    values, trips = evaluation["metrics"], f"{segment} trips of {split}"
+    if values["rows"] < MIN_TEST_TRIPS:
+        yield f"Only {say.format_count(values['rows'])} {trips}: the metrics can be off by much.", "metrics"
+    if evaluation["intervals"].get("auc") is None:
         yield f"The metrics of {trips} have no intervals: fewer than seven days.", "metrics"
     f1, yes = values["f1"], values["f1_always_yes"]
     if f1 is not None and yes is not None and f1 < yes:
         yield f"F1 of {trips} is {f1:.4f}, below the {yes:.4f} of always yes.", "metrics"
-    for baseline, lifts in told["lift"].items():
-        if baseline not in TOLD and _clearly_worse(
-            values["auc"], lifts.get("auc"), told["intervals"].get("auc")
+    for baseline, lifts in evaluation["lift"].items():
+        if baseline not in BASELINES_WITHOUT_FINDING and _is_clearly_worse(
+            values["auc"], lifts.get("auc"), evaluation["intervals"].get("auc")
         ):
             yield (
-                f"The baseline {say.word(baseline)} ranks {trips} better than the model, by {-lifts['auc']:.4f} of AUC.",
+                f"The baseline {say.label(baseline)} ranks {trips} better than the model, by {-lifts['auc']:.4f} of AUC.",
                 "metrics",
             )
-    if (told["ece"] or 0) > CALIBRATION:
-        yield f"Probabilities of {trips} are {told['ece']:.3f} off on average.", "curves"
+    if (evaluation["ece"] or 0) > MAX_CALIBRATION_ERROR:
+        yield f"Probabilities of {trips} are {evaluation['ece']:.3f} off on average.", "curves"
 
 
-def _clearly_worse(auc: float | None, lift: float | None, span: Sequence[float] | None) -> bool:
+def _is_clearly_worse(auc: float | None, lift: float | None, span: Sequence[float] | None) -> bool:
     """Tell whether a baseline's AUC is above the interval of the model's, or above it by what nobody would call chance."""
     if auc is None or lift is None:
         return False
-    return lift <= -CLEAR or (span is not None and auc - lift > span[1])
+    return lift <= -CLEAR_AUC_GAP or (span is not None and auc - lift > span[1])
 
 
-def _rows(facts: Facts) -> Iterator[Warning_]:
-    source = (facts.run or {}).get("source", "")
+def _row_findings(facts: Facts) -> Iterator[Finding]:
+    source = (facts.run_summary or {}).get("source", "")
     if source == "synthetic":
         yield "The trips are synthetic: nothing here says anything of real passengers.", "ran"
     rates = {month: 1 - told.kept / told.read for month, told in facts.rows.items() if told.read}
-    if "rejects" in facts.missing or not rates:
+    if "rejects" in facts.missing_reasons or not rates:
         return
     read = sum(told.read for told in facts.rows.values())
     rejected = read - sum(told.kept for told in facts.rows.values())
-    if rejected / read > MANY_REJECTS:
-        yield f"{say.share(rejected / read)} of the trips were rejected.", "rows"
+    if rejected / read > MAX_REJECT_SHARE:
+        yield f"{say.format_share(rejected / read)} of the trips were rejected.", "rows"
     usual = sorted(rates.values())[len(rates) // 2]
     for month, rate in rates.items():
-        if rate > max(UNUSUAL * usual, LEAST):
+        if rate > max(UNUSUAL_REJECT_FACTOR * usual, MIN_UNUSUAL_REJECT_SHARE):
             yield (
-                f"{month} rejects {say.share(rate)} of its trips, where {say.share(usual)} is usual.",
+                f"{month} rejects {say.format_share(rate)} of its trips, where {say.format_share(usual)} is usual.",
                 "rows",
             )
 
 
-def _training(facts: Facts) -> Iterator[Warning_]:
+def _training_findings(facts: Facts) -> Iterator[Finding]:
     asked = facts.config.get("models", {})
     if facts.rounds is not None and facts.split and "valid" not in facts.split:
         yield "There was no validation month: no early stop, and the threshold is 0.5.", "training"
@@ -148,13 +148,13 @@ def _training(facts: Facts) -> Iterator[Warning_]:
         yield f"The last of {facts.rounds} rounds was the best: more rounds may do better.", "training"
 
 
-def none_of(facts: Facts) -> Sequence[str]:
+def checked_topics(facts: Facts) -> Sequence[str]:
     """Return what was looked at, for a page without warnings."""
     looked = {
-        "the gate": bool((facts.run or {}).get("registry")),
-        "monitoring": facts.monitor is not None,
+        "the gate": bool((facts.run_summary or {}).get("registry")),
+        "monitoring": facts.monitoring is not None,
         "baselines": bool(facts.evaluation),
         "leaks": "encodings" in facts.tables,
-        "rejects": bool(facts.rows) and "rejects" not in facts.missing,
+        "rejects": bool(facts.rows) and "rejects" not in facts.missing_reasons,
     }
     return [name for name, done in looked.items() if done]

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from toytip.schema import REJECTS, TRIPS, file_month
+from toytip.schema import REJECTS, TRIPS, file_month_index
 
 MAX_HOURS = 24
 MAX_MILES = 300
-NEEDED = [
+REQUIRED_TRIP_COLUMNS = [
     "pickup_at",
     "dropoff_at",
     "fare_amount",
@@ -28,13 +28,13 @@ NEEDED = [
 
 def missing_value(trips: pd.DataFrame) -> pd.Series:
     """A column without which there is no trip, fare or label is null."""
-    return trips[NEEDED].isna().any(axis=1)
+    return trips[REQUIRED_TRIP_COLUMNS].isna().any(axis=1)
 
 
 def out_of_month(trips: pd.DataFrame) -> pd.Series:
     """The pickup lies outside the month of the file (half-open)."""
     months = trips["pickup_at"].to_numpy().astype("datetime64[M]").astype(np.int64)
-    return 1970 * 12 + months != file_month(trips["trip_id"])
+    return 1970 * 12 + months != file_month_index(trips["trip_id"])
 
 
 def non_positive_fare(trips: pd.DataFrame) -> pd.Series:
@@ -71,10 +71,10 @@ RULES: tuple[Callable[[pd.DataFrame], pd.Series], ...] = (
     overlong_trip,
     implausible_distance,
 )
-REASONS = tuple(rule.__name__ for rule in RULES)
+REJECT_REASONS = tuple(rule.__name__ for rule in RULES)
 
 
-def judge(trips: pd.DataFrame) -> pd.Series:
+def first_broken_rule(trips: pd.DataFrame) -> pd.Series:
     """Return per trip the number of the first rule that rejects it, or -1 to keep it (int8)."""
     verdict = np.full(len(trips), -1, dtype=np.int8)
     for number, rule in reversed(list(enumerate(RULES))):
@@ -82,25 +82,25 @@ def judge(trips: pd.DataFrame) -> pd.Series:
     return pd.Series(verdict, index=trips.index, name="verdict")
 
 
-def keep(trips: pd.DataFrame, verdict: pd.Series) -> pd.DataFrame:
+def accepted_trips(trips: pd.DataFrame, verdict: pd.Series) -> pd.DataFrame:
     """Return the `trips` that no rule rejects."""
-    return TRIPS.check(trips[verdict < 0].reset_index(drop=True))
+    return TRIPS.validate(trips[verdict < 0].reset_index(drop=True))
 
 
-def reject(trips: pd.DataFrame, verdict: pd.Series) -> pd.DataFrame:
+def rejected_trips(trips: pd.DataFrame, verdict: pd.Series) -> pd.DataFrame:
     """Return the `rejects`: the trips that a rule rejects, as they came, each with its reason."""
     rejected = verdict >= 0
-    reasons = pd.Series(np.array(REASONS, dtype=object)[verdict[rejected]], dtype="str", name="reason")
-    return REJECTS.check(trips[rejected].reset_index(drop=True).assign(reason=reasons))
+    reasons = pd.Series(np.array(REJECT_REASONS, dtype=object)[verdict[rejected]], dtype="str", name="reason")
+    return REJECTS.validate(trips[rejected].reset_index(drop=True).assign(reason=reasons))
 
 
 def clean(trips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split `trips` into those to keep and the `rejects`; every row is in exactly one of them."""
-    verdict = judge(trips)
-    return keep(trips, verdict), reject(trips, verdict)
+    verdict = first_broken_rule(trips)
+    return accepted_trips(trips, verdict), rejected_trips(trips, verdict)
 
 
 def count_reasons(rejects: pd.DataFrame) -> dict[str, int]:
     """Return how many rows each reason rejects, in the order of the rules, reasons without rows left out."""
     counts = rejects["reason"].value_counts()
-    return {reason: int(counts[reason]) for reason in REASONS if reason in counts.index}
+    return {reason: int(counts[reason]) for reason in REJECT_REASONS if reason in counts.index}

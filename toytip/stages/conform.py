@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from toytip.errors import SchemaError
 from toytip.schema import FIELDS, TRIPS, Field, trip_id_base
-from toytip.values import MonthPart
+from toytip.values import SourcePartition
 
-ARROW = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
+ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
 
 
-def conform(raw: pa.Table, part: MonthPart) -> pd.DataFrame:
+def conform(raw: pa.Table, part: SourcePartition) -> pd.DataFrame:
     """Return `raw`, rows `part.start` to `part.stop` of one monthly file, as `trips`.
 
     Names match whatever their case and prefix; an optional column that the file lacks is missing throughout.
@@ -24,17 +24,17 @@ def conform(raw: pa.Table, part: MonthPart) -> pd.DataFrame:
     }
     for field in FIELDS:
         columns[field.name] = _convert(raw, field, part.uri).astype(TRIPS.dtypes[field.name])
-    return TRIPS.check(pd.DataFrame(columns))
+    return TRIPS.validate(pd.DataFrame(columns))
 
 
 def _convert(raw: pa.Table, field: Field, uri: str) -> pd.Series:
-    name = field.find(raw.column_names)
+    name = field.match(raw.column_names)
     if name is None:
         if field.required:
             raise SchemaError(f"{uri}: no column {field.name}; it is not a TLC trip record, or a broken one")
         return pd.Series(np.nan, index=range(len(raw)))
     try:
-        return raw.column(name).cast(ARROW[field.kind]).to_pandas()
+        return raw.column(name).cast(ARROW_TYPE_BY_KIND[field.kind]).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise SchemaError(f"{uri}: column {name} cannot be read as {field.kind}: {reason}") from None

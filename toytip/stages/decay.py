@@ -9,7 +9,7 @@ which adds up exactly and favours no order (Shapley's value of two players). For
 false alarms; for the log loss, its mean over each class. The AUC does not know the prevalence: all its change is skill.
 
 Of all trips the prevalence is made of two things, how many pay by card and how many of these tip well, and a model that is
-as good as before at both kinds of trips has another rate of hits where their mix is another. `parts` therefore tells card
+as good as before at both kinds of trips has another rate of hits where their mix is another. `attribute_change` therefore tells card
 trips and the others apart, and splits a change into three: the share of card trips, the shares of high tips within each kind,
 and the skill within each.
 """
@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 
 from toytip import metrics
 from toytip.metrics import Metrics
-from toytip.tally import UNIT, Tally
+from toytip.tally import LOSS_SCALE, Tally
 
 
-class Change(NamedTuple):
+class ChangeSplit(NamedTuple):
     """The change of a metric since the month that the model was tuned on, and its two parts."""
 
     whole: float
@@ -36,7 +36,7 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Aged:
+class MonthResult:
     """A model, trained until a month and tuned on it, on the trips of a month `age` months later."""
 
     trained: str
@@ -44,8 +44,8 @@ class Aged:
     age: int
     population: str
     metrics: Metrics
-    f1: Change | None
-    log_loss: Change | None
+    f1: ChangeSplit | None
+    log_loss: ChangeSplit | None
 
 
 def _f1(prevalence: float, skill: tuple[float, float]) -> float:
@@ -57,7 +57,7 @@ def _log_loss(prevalence: float, skill: tuple[float, float]) -> float:
     return prevalence * skill[0] + (1 - prevalence) * skill[1]
 
 
-def _classes(tally: Tally) -> tuple[float, tuple[float, float], tuple[float, float]] | None:
+def _class_rates(tally: Tally) -> tuple[float, tuple[float, float], tuple[float, float]] | None:
     """Return the prevalence; the rates of hits and alarms; the mean log loss of each class. None without both classes."""
     positive = int(tally.positives.sum())
     negative = tally.rows - positive
@@ -65,8 +65,8 @@ def _classes(tally: Tally) -> tuple[float, tuple[float, float], tuple[float, flo
         return None
     rates = tally.true_positives / positive, tally.false_positives / negative
     losses = (
-        tally.log_loss_positives / UNIT / positive,
-        (tally.log_loss - tally.log_loss_positives) / UNIT / negative,
+        tally.log_loss_positives / LOSS_SCALE / positive,
+        (tally.log_loss - tally.log_loss_positives) / LOSS_SCALE / negative,
     )
     return positive / tally.rows, rates, losses
 
@@ -74,25 +74,27 @@ def _classes(tally: Tally) -> tuple[float, tuple[float, float], tuple[float, flo
 Skill = tuple[float, float]
 
 
-def split(
-    value: Callable[[float, Skill], float], then: tuple[float, Skill], now: tuple[float, Skill]
-) -> Change:
+def split_change(
+    value: Callable[[float, Skill], float], reference: tuple[float, Skill], current: tuple[float, Skill]
+) -> ChangeSplit:
     """Split the change of a metric into the part of the prevalence and the part of the skill."""
-    (p, s), (q, t) = then, now
+    (p, s), (q, t) = reference, current
     prevalence = (value(q, s) - value(p, s) + value(q, t) - value(p, t)) / 2
     whole = value(q, t) - value(p, s)
-    return Change(whole, prevalence, whole - prevalence)
+    return ChangeSplit(whole, prevalence, whole - prevalence)
 
 
-def changes(then: Tally, now: Tally) -> tuple[Change | None, Change | None]:
+def f1_and_log_loss_changes(
+    reference: Tally, current: Tally
+) -> tuple[ChangeSplit | None, ChangeSplit | None]:
     """Return how F1 and log loss have changed from one month to another; None where a class is missing."""
-    a, b = _classes(then), _classes(now)
+    a, b = _class_rates(reference), _class_rates(current)
     if a is None or b is None:
         return None, None
-    return split(_f1, (a[0], a[1]), (b[0], b[1])), split(_log_loss, (a[0], a[2]), (b[0], b[2]))
+    return split_change(_f1, (a[0], a[1]), (b[0], b[1])), split_change(_log_loss, (a[0], a[2]), (b[0], b[2]))
 
 
-class Parts(NamedTuple):
+class ChangeParts(NamedTuple):
     """The change of a metric since a reference: due to the share of card trips, to the shares of high tips, to skill."""
 
     whole: float
@@ -101,39 +103,43 @@ class Parts(NamedTuple):
     skill: float
 
 
-def shapley(value: Callable[..., float], then: Sequence[Any], now: Sequence[Any]) -> list[float]:
+def shapley_parts(
+    value: Callable[..., float], reference: Sequence[Any], current: Sequence[Any]
+) -> list[float]:
     """Return the part that each argument has in a change of a value: they add up to it (Shapley, 1953)."""
-    players = range(len(then))
+    players = range(len(reference))
 
     def of(changed: Sequence[int]) -> float:
-        return value(*(now[k] if k in changed else then[k] for k in players))
+        return value(*(current[k] if k in changed else reference[k] for k in players))
 
     found = []
     for player in players:
         others = [k for k in players if k != player]
         found.append(
             sum(
-                factorial(size) * factorial(len(others) - size) / factorial(len(then))
+                factorial(size) * factorial(len(others) - size) / factorial(len(reference))
                 * (of((*some, player)) - of(some))
-                for size in range(len(then))
+                for size in range(len(reference))
                 for some in combinations(others, size)
             )
         )  # fmt: skip
     return found
 
 
-Both = tuple[Tally, Tally]
+CardAndOtherTallies = tuple[Tally, Tally]
 
 
-def parts(then: Both, now: Both) -> tuple[Parts | None, Parts | None, Parts | None]:
+def attribute_change(
+    reference: CardAndOtherTallies, current: CardAndOtherTallies
+) -> tuple[ChangeParts | None, ChangeParts | None, ChangeParts | None]:
     """Return how prevalence, F1 and log loss have changed, in three parts; each side is card trips and the others.
 
     None where a side has not both classes. The prevalence knows no skill.
     """
-    if any(_classes(side[0].merge(side[1])) is None for side in (then, now)):
+    if any(_class_rates(side[0].merge(side[1])) is None for side in (reference, current)):
         return None, None, None
-    sides = [_strata(side) for side in (then, now)]
-    known = [_filled(*pair) for pair in zip(*(side[2] for side in sides), strict=True)]
+    sides = [_strata(side) for side in (reference, current)]
+    known = [_fill_unknown_rates(*pair) for pair in zip(*(side[2] for side in sides), strict=True)]
     skills = list(zip(*known, strict=True))
     told = []
     for place, of_kinds in ((0, _prevalence_of_kinds), (0, _f1_of_kinds), (1, _log_loss_of_kinds)):
@@ -141,40 +147,43 @@ def parts(then: Both, now: Both) -> tuple[Parts | None, Parts | None, Parts | No
             (share, tips, tuple(kind[place] for kind in skill))
             for (share, tips, _), skill in zip(sides, skills, strict=True)
         )
-        told.append(Parts(of_kinds(*b) - of_kinds(*a), *shapley(of_kinds, a, b)))
+        told.append(ChangeParts(of_kinds(*b) - of_kinds(*a), *shapley_parts(of_kinds, a, b)))
     return told[0], told[1], told[2]
 
 
 # Of a kind of trips: the rates of hits and alarms, and the mean log loss of each class; None where a class has no trips.
-Rates = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
+RatesByKind = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
 
 
-def _strata(side: Both) -> tuple[float, tuple[float, ...], list[Rates]]:
+def _strata(tallies: CardAndOtherTallies) -> tuple[float, tuple[float, ...], list[RatesByKind]]:
     """Return the share of card trips, the shares of high tips of each kind, and how the model treats each kind."""
-    rows = side[0].rows + side[1].rows
+    rows = tallies[0].rows + tallies[1].rows
     tips, treated = [], []
-    for tally in side:
+    for tally in tallies:
         positive = int(tally.positives.sum())
         negative = tally.rows - positive
         tips.append(positive / tally.rows if tally.rows else 0.0)
-        yes, no = tally.log_loss_positives / UNIT, (tally.log_loss - tally.log_loss_positives) / UNIT
+        yes, no = (
+            tally.log_loss_positives / LOSS_SCALE,
+            (tally.log_loss - tally.log_loss_positives) / LOSS_SCALE,
+        )
         rates = _share(tally.true_positives, positive), _share(tally.false_positives, negative)
         treated.append((rates, (_share(yes, positive), _share(no, negative))))
-    return side[0].rows / rows, tuple(tips), treated
+    return tallies[0].rows / rows, tuple(tips), treated
 
 
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: float, total: int) -> float | None:
+    return part / total if total else None
 
 
-def _filled(then: Rates, now: Rates) -> tuple[Any, Any]:
+def _fill_unknown_rates(reference: RatesByKind, current: RatesByKind) -> tuple[Any, Any]:
     """Take a rate that a side cannot tell, for want of trips, from the other side: nothing is known to have changed."""
     sides = [
         tuple(
             tuple((own if own is not None else other) or 0.0 for own, other in zip(mine, theirs, strict=True))
             for mine, theirs in zip(a, b, strict=True)
         )
-        for a, b in ((then, now), (now, then))
+        for a, b in ((reference, current), (current, reference))
     ]
     return sides[0], sides[1]
 
@@ -198,15 +207,15 @@ def _log_loss_of_kinds(card: float, tips: Sequence[float], skill: Sequence[Skill
     )
 
 
-def aged(trained: str, months: Sequence[tuple[str, Tally]], population: str) -> list[Aged]:
+def month_results(trained_until: str, months: Sequence[tuple[str, Tally]], segment: str) -> list[MonthResult]:
     """Return how a model does month by month; the first month is the one that it was tuned on, at age 0."""
     tuned = months[0][1]
     found = []
     for age, (month, tally) in enumerate(months):
-        f1, log_loss = changes(tuned, tally)
+        f1, log_loss = f1_and_log_loss_changes(tuned, tally)
         found.append(
-            Aged(
-                trained=trained, month=month, age=age, population=population, metrics=metrics.measure(tally),
+            MonthResult(
+                trained=trained_until, month=month, age=age, population=segment, metrics=metrics.compute_metrics(tally),
                 f1=f1, log_loss=log_loss,
             )
         )  # fmt: skip
@@ -214,7 +223,7 @@ def aged(trained: str, months: Sequence[tuple[str, Tally]], population: str) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Age:
+class AgeLoss:
     """What a model of an age loses beside one that was tuned the month before, on the same trips: mean, least, most."""
 
     age: int
@@ -223,9 +232,9 @@ class Age:
     log_loss: tuple[float, float, float]
 
 
-def by_age(rows: Sequence[Aged], population: str) -> list[Age]:
+def loss_by_age(rows: Sequence[MonthResult], segment: str) -> list[AgeLoss]:
     """Compare models of every age with the freshest, test month by test month; positive is a loss."""
-    there = {(row.month, row.age): row.metrics for row in rows if row.population == population}
+    there = {(row.month, row.age): row.metrics for row in rows if row.population == segment}
     found = []
     for age in sorted({row.age for row in rows if row.age > 1}):
         pairs = [(values, there.get((month, 1))) for (month, a), values in there.items() if a == age]
@@ -239,11 +248,11 @@ def by_age(rows: Sequence[Aged], population: str) -> list[Age]:
         }
         if lost["auc"]:
             sums = {name: (sum(v) / len(v), min(v), max(v)) for name, v in lost.items()}
-            found.append(Age(age=age, months=len(lost["auc"]), **sums))
+            found.append(AgeLoss(age=age, months=len(lost["auc"]), **sums))
     return found
 
 
-def oldest(ages: Sequence[Age], tolerance: float) -> int:
+def max_model_age(ages: Sequence[AgeLoss], tolerance: float) -> int:
     """Return how old a model may be: the last age up to which no mean loss of AUC is above a tolerance; 1 is always."""
     last = 1
     for age in ages:

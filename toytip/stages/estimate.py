@@ -18,10 +18,10 @@ from toytip import metrics
 from toytip.metrics import Metrics
 from toytip.tally import Tally
 
-Floats = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 
 
-def calibrate(reference: Tally) -> Floats | None:
+def fit_calibration(reference: Tally) -> Float64Array | None:
     """Return for every bin of probability the share of high tips, never falling, as the reference has it (isotonic regression).
 
     None where the reference has not both classes.
@@ -39,21 +39,21 @@ def calibrate(reference: Tally) -> Floats | None:
     return np.asarray(fitted.predict(bins), np.float64)
 
 
-def estimate(tally: Tally, share: Floats) -> Metrics:
+def estimate_metrics(tally: Tally, calibration: Float64Array) -> Metrics:
     """Return the expected prevalence, AUC, log loss and F1 of trips, from their probabilities and decisions alone.
 
-    `share` is what `calibrate` gave. No label is looked at.
+    `calibration` is what `fit_calibration` gave. No label is looked at.
     """
     trips = tally.negatives + tally.positives
     rows = int(trips.sum())
     if not rows:
         return dict.fromkeys(("prevalence", "auc", "log_loss", "f1"))
-    positives, negatives = trips * share, trips * (1 - share)
+    positives, negatives = trips * calibration, trips * (1 - calibration)
     # What the decisions cut off: the bins above the threshold, and of its own bin what is left.
     decided = tally.true_positives + tally.false_positives
     above = np.cumsum(trips[::-1])[::-1]
     cut = np.clip(decided - (above - trips), 0, trips)
-    hits = float((cut * share).sum())
+    hits = float((cut * calibration).sum())
     centre = (np.arange(len(trips)) + 0.5) / len(trips)
     loss = -(positives * np.log(centre) + negatives * np.log1p(-centre)).sum()
     return {

@@ -13,73 +13,77 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.schema import PROFILES
-from toytip.splits import CARD
+from toytip.schema import FEATURE_HISTOGRAMS
+from toytip.splits import CARD_PAYMENT_TYPE
 
-NO_FEATURES = ("trip_id", "pickup_at", "high_tip")
+NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
 # A bin holds the numbers that are alike to 9 significant bits: whole numbers up to 512, zones among them, are told exactly,
 # amounts to 0.4 %. A float's leading bits are its bin.
-DROPPED = np.uint32(15)
-LOST = np.uint32((1 << 15) - 1)
+DROPPED_BITS = np.uint32(15)
+LOW_BITS_MASK = np.uint32((1 << 15) - 1)
 # Sums are kept in units of 1/1024; what is beyond a million counts as a million, as one mistyped fare would be all of them.
-UNIT = 1024
-LARGEST = np.float32(1 << 20)
+VALUE_SCALE = 1024
+MAX_SUMMED_VALUE = np.float32(1 << 20)
 
 Counts = npt.NDArray[np.int64]
-Columns = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], Counts, Counts]
+HistogramColumns = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], Counts, Counts]
 
 
 def profile(features: pd.DataFrame) -> pd.DataFrame:
     """Return `profiles` of `features`, of card trips and the others apart, by feature, card and value, null last."""
-    card = (features["payment_type"] == CARD).to_numpy().astype(np.uint32)
-    names = sorted(name for name in features.columns if name not in NO_FEATURES)
-    counted = [_count(features[name], card) for name in names]
+    card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy().astype(np.uint32)
+    names = sorted(name for name in features.columns if name not in NON_FEATURE_COLUMNS)
+    counted = [_count_bins(features[name], card) for name in names]
     told = np.repeat(np.array(names, dtype=object), [len(columns[0]) for columns in counted])
     columns = zip(
         ("card", "value", "trips", "total"), map(np.concatenate, zip(*counted, strict=True)), strict=True
     )
-    return PROFILES.check(pd.DataFrame({"feature": pd.Series(told, dtype="str"), **dict(columns)}))
+    return FEATURE_HISTOGRAMS.validate(
+        pd.DataFrame({"feature": pd.Series(told, dtype="str"), **dict(columns)})
+    )
 
 
-def _count(values: pd.Series, card: npt.NDArray[np.uint32]) -> Columns:
+def _count_bins(values: pd.Series, card: npt.NDArray[np.uint32]) -> HistogramColumns:
     plain = values.to_numpy(dtype=np.float32) + np.float32(0)  # a copy, in which -0.0 and 0.0 are one value
     missing = np.isnan(plain)
     if missing.any():
         plain[missing] = np.nan  # one of the many
     bits = plain.view(np.uint32)
-    place = (bits >> DROPPED << np.uint32(1)) | card
-    if (bits & LOST).any():
+    place = (bits >> DROPPED_BITS << np.uint32(1)) | card
+    if (bits & LOW_BITS_MASK).any():
         counts = np.bincount(place)
         found = np.flatnonzero(counts)
-        trips, totals = counts[found], np.bincount(place, weights=_amounts(plain))[found]
-        about = _values(found)
+        trips, totals = counts[found], np.bincount(place, weights=_scale_values(plain))[found]
+        about = _bin_values(found)
     else:  # every bin is one value: zones, hours, flags; to sort them takes less than to walk through all bins
         found, trips = np.unique(place, return_counts=True)
-        about = _values(found)
-        totals = trips * _amounts(about).astype(np.float64)
+        about = _bin_values(found)
+        totals = trips * _scale_values(about).astype(np.float64)
     order = np.lexsort((about, found & 1))
     sums = np.where(np.isnan(about), 0, totals).astype(np.int64)
     return (found[order] & 1).astype(bool), about[order], trips[order], sums[order]
 
 
-def _values(place: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _bin_values(bin_index: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the value that stands for each bin."""
-    values: npt.NDArray[np.float32] = ((place >> 1).astype(np.uint32) << DROPPED).view(np.float32)
+    values: npt.NDArray[np.float32] = ((bin_index >> 1).astype(np.uint32) << DROPPED_BITS).view(np.float32)
     return values
 
 
-def _amounts(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _scale_values(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return values in units of the sums; in float32 too, to scale by a power of two and to round is exact."""
-    return np.asarray(np.rint(np.clip(values, -LARGEST, LARGEST) * np.float32(UNIT)), np.float32)
+    return np.asarray(
+        np.rint(np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE) * np.float32(VALUE_SCALE)), np.float32
+    )
 
 
-def merge(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def merge_profiles(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the profile of all the trips of some profiles; associative and commutative, exactly. Of none it is empty."""
     given = list(profiles)
     if len(given) == 1:
-        return PROFILES.check(given[0])
-    whole = pd.concat([PROFILES.empty(), *given], ignore_index=True)
+        return FEATURE_HISTOGRAMS.validate(given[0])
+    whole = pd.concat([FEATURE_HISTOGRAMS.empty(), *given], ignore_index=True)
     summed = whole.groupby(["feature", "card", "value"], dropna=False, as_index=False)[
         ["trips", "total"]
     ].sum()
-    return PROFILES.check(summed[PROFILES.names])
+    return FEATURE_HISTOGRAMS.validate(summed[FEATURE_HISTOGRAMS.names])

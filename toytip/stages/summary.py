@@ -9,27 +9,27 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.splits import CARD, number
-from toytip.tally import BINS, COARSE, UNIT, Cell, Summary, Tally
-from toytip.values import SPLITS, ZONES, Encoding
+from toytip.splits import CARD_PAYMENT_TYPE, split_codes
+from toytip.tally import LOSS_SCALE, PROBABILITY_BINS, SLICE_BINS, Tallies, Tally, TallyKey
+from toytip.values import SPLITS, ZONE_ID_COUNT, Encoding
 
 # A probability of exactly 0 or 1 would make the log loss infinite; the clip is scikit-learn's for float32.
-EPSILON = float(np.finfo(np.float32).eps)
+PROBABILITY_EPSILON = float(np.finfo(np.float32).eps)
 # Miles; the last band is open.
-DISTANCES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
+DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
 # Newark, JFK and LaGuardia, by the TLC's zone table.
-AIRPORTS = (1, 132, 138)
+AIRPORT_ZONES = (1, 132, 138)
 
-Floats = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 
 
-def summarize(
+def summarize_predictions(
     predictions: pd.DataFrame,
     features: pd.DataFrame,
     encoding: Encoding,
     boroughs: tuple[str, ...] = (),
     predictor: str = "model",
-) -> Summary:
+) -> Tallies:
     """Return the tallies of every split, of card trips and the others apart.
 
     Each has the model's tally and that of the rates by hour and zone, in fine bins; and the model's tallies by day and
@@ -40,47 +40,49 @@ def summarize(
         return {}
     chance, label = predictions["probability"].to_numpy(), predictions["high_tip"].to_numpy()
     decided = predictions["prediction"].to_numpy()
-    rate = encoding.rate_of(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
-    split = number(features, encoding.split, "all")
-    card = (features["payment_type"] == CARD).to_numpy()
-    named = dict(_slices(features, boroughs))
-    summary: Summary = {}
+    rate = encoding.hour_zone_rate(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
+    split = split_codes(features, encoding.split, "all")
+    card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy()
+    named = dict(_slice_codes(features, boroughs))
+    summary: Tallies = {}
     for place, paid in product(range(len(SPLITS)), (False, True)):
         rows = np.flatnonzero((split == place) & (card == paid))
         if not len(rows):
             continue
         name = SPLITS[place]
-        losses = _losses(chance[rows], label[rows])
+        losses = _row_losses(chance[rows], label[rows])
         columns = chance[rows], label[rows], decided[rows], *losses
         whole = np.zeros(len(rows), np.int64)
-        summary[Cell(name, paid, predictor)] = _tallies(whole, 1, BINS, *columns)[0]
+        summary[TallyKey(name, paid, predictor)] = _count_tallies(whole, 1, PROBABILITY_BINS, *columns)[0]
         if predictor == "model":
             rated = rate[rows]
-            columns_rated = rated, label[rows], rated >= 0.5, *_losses(rated, label[rows])
-            summary[Cell(name, paid, "hour_zone")] = _tallies(whole, 1, BINS, *columns_rated)[0]
+            columns_rated = rated, label[rows], rated >= 0.5, *_row_losses(rated, label[rows])
+            summary[TallyKey(name, paid, "hour_zone")] = _count_tallies(
+                whole, 1, PROBABILITY_BINS, *columns_rated
+            )[0]
         for slice_, (codes, values) in named.items():
             for value, tally in zip(
-                values, _tallies(codes[rows], len(values), COARSE, *columns), strict=True
+                values, _count_tallies(codes[rows], len(values), SLICE_BINS, *columns), strict=True
             ):
                 if tally.rows:
-                    summary[Cell(name, paid, predictor, slice_, value)] = tally
+                    summary[TallyKey(name, paid, predictor, slice_, value)] = tally
     return summary
 
 
-def _losses(
-    chance: Floats, label: npt.NDArray[np.bool_]
+def _row_losses(
+    chance: Float32Array, label: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     exact = chance.astype(np.float64)
-    clipped = np.clip(exact, EPSILON, 1 - EPSILON)
+    clipped = np.clip(exact, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
     log_loss = -np.log(np.where(label, clipped, 1 - clipped))
-    return tuple(np.rint(part * UNIT).astype(np.int64) for part in (log_loss, (exact - label) ** 2))  # type: ignore[return-value]
+    return tuple(np.rint(part * LOSS_SCALE).astype(np.int64) for part in (log_loss, (exact - label) ** 2))  # type: ignore[return-value]
 
 
-def _tallies(
+def _count_tallies(
     codes: npt.NDArray[np.int64],
     count: int,
     bins: int,
-    chance: Floats,
+    chance: Float32Array,
     label: npt.NDArray[np.bool_],
     decided: npt.NDArray[np.bool_],
     log_loss: npt.NDArray[np.int64],
@@ -103,17 +105,17 @@ def _tallies(
     ]  # fmt: skip
 
 
-def _slices(
+def _slice_codes(
     features: pd.DataFrame, boroughs: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[npt.NDArray[np.int64], list[str]]]]:
     """Yield each slice with the code of every row, and the names of the codes."""
     day = features["pickup_at"].to_numpy().astype("datetime64[D]")
-    distance = np.digitize(features["trip_distance"], DISTANCES[1:])
-    bands = [f"{a:g}-{b:g} miles" for a, b in pairwise(DISTANCES)]
-    bands.append(f"{DISTANCES[-1]:g} miles or more")
-    there = np.isin(np.arange(ZONES), AIRPORTS)
+    distance = np.digitize(features["trip_distance"], DISTANCE_EDGES_MILES[1:])
+    bands = [f"{a:g}-{b:g} miles" for a, b in pairwise(DISTANCE_EDGES_MILES)]
+    bands.append(f"{DISTANCE_EDGES_MILES[-1]:g} miles or more")
+    there = np.isin(np.arange(ZONE_ID_COUNT), AIRPORT_ZONES)
     pickup, dropoff = (
-        features[name].clip(0, ZONES - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
+        features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
     )
     codes, days = pd.factorize(day)
     yield "day", (codes.astype(np.int64), np.datetime_as_string(days, "D").tolist())
@@ -126,17 +128,17 @@ def _slices(
         "rate_code": "RatecodeID",
         "vendor": "VendorID",
     }.items():
-        yield name, _coded(features[column])
+        yield name, _factorize(features[column])
     if boroughs:
         zone = features["PULocationID"].clip(0, len(boroughs) - 1).to_numpy()
-        yield "borough", _coded(pd.Series(np.array(boroughs, dtype=object)[zone]))
+        yield "borough", _factorize(pd.Series(np.array(boroughs, dtype=object)[zone]))
 
 
-def _coded(column: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _factorize(column: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
     codes, values = pd.factorize(column, sort=True, use_na_sentinel=False)
-    names = ["missing" if pd.isna(value) else _plain(value) for value in values]
+    names = ["missing" if pd.isna(value) else _value_text(value) for value in values]
     return codes.astype(np.int64), names
 
 
-def _plain(value: object) -> str:
+def _value_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
