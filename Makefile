@@ -59,21 +59,21 @@ $(STORE_STAMP): $(STAMP)
 	@touch $@
 
 test-store: $(STORE_STAMP)
-	$(BIN)/python -m pytest -m object_store tests/test_object_store.py $(ARGS)
+	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py $(ARGS)
 
 test-faults: $(STORE_STAMP)
-	$(BIN)/python -m pytest -m faults tests/test_faults.py $(ARGS)
+	$(BIN)/python -m pytest -m faults tests/system/test_faults.py $(ARGS)
 
-# sshd, Slurm, buildah: `tests.system` takes from apt what lacks, or says why it cannot, and what is skipped then.
+# sshd, Slurm, buildah: `tests.support.requirements` takes from apt what lacks, or says why it cannot, and what is skipped then.
 CLUSTER_STAMP := .venv/.cluster-installed
 $(CLUSTER_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,object-store,ssh,slurm,deploy]'
 	@touch $@
 
 test-cluster: $(CLUSTER_STAMP)
-	$(BIN)/python -m tests.system
-	$(BIN)/python -m pytest -m 'hosts or deploy' tests/test_cluster_files.py tests/test_deploy.py tests/test_cluster.py \
-	  tests/test_deployers.py tests/test_elastic.py tests/test_hosts.py $(ARGS)
+	$(BIN)/python -m tests.support.requirements
+	$(BIN)/python -m pytest -m 'hosts or deploy' tests/cluster/test_deploy_files.py tests/system/test_deploy.py tests/cluster/test_cluster.py \
+	  tests/cluster/test_deployers.py tests/cluster/test_adaptive.py tests/system/test_hosts.py $(ARGS)
 
 DEPLOY_STAMP := .venv/.deploy-installed
 $(DEPLOY_STAMP): $(STAMP)
@@ -81,11 +81,11 @@ $(DEPLOY_STAMP): $(STAMP)
 	@touch $@
 
 test-deploy: $(DEPLOY_STAMP)
-	$(BIN)/python -m tests.system images hosts
-	$(BIN)/python -m pytest -m deploy tests/test_cluster_files.py tests/test_deploy.py $(ARGS)
+	$(BIN)/python -m tests.support.requirements images hosts
+	$(BIN)/python -m pytest -m deploy tests/cluster/test_deploy_files.py tests/system/test_deploy.py $(ARGS)
 
 test-volume: $(STAMP)
-	$(BIN)/python -m pytest -m volume tests/test_monitor.py $(ARGS)
+	$(BIN)/python -m pytest -m volume tests/monitoring/test_monitoring.py $(ARGS)
 
 examples: $(STAMP)
 	$(BIN)/python -m examples.execute

@@ -14,11 +14,11 @@ import pandas as pd
 import xgboost as xgb
 from sklearn.metrics import roc_auc_score
 
-from toytip import source as sources
-from toytip.splits import CARD_PAYMENT_TYPE, plan_split, split_names
-from toytip.stages import clean, conform, featurize, infer, preprocess, rates
-from toytip.stages.summary import AIRPORT_ZONES
-from toytip.values import BoosterParams, Split
+from toytip.core.model import BoosterParams
+from toytip.core.splits import CARD_PAYMENT_TYPE, Split, plan_split, split_names
+from toytip.sources import discovery as sources
+from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
+from toytip.stages.summarize import AIRPORT_ZONES
 
 SURCHARGES = (
     "extra", "mta_tax", "tolls_amount", "improvement_surcharge", "congestion_surcharge", "airport_fee",
@@ -68,7 +68,7 @@ def train_and_score(
     features, population = task
     names = (*featurize.feature_set(features), *group.columns)
     census = preprocess.count_values(frame, names, split, population)
-    wanted = rates.zone_rates_for(features) if group.rates else ()
+    wanted = zone_rates.zone_rates_for(features) if group.rates else ()
     encoding = preprocess.fit_encoding(census, split, population, wanted)
     params, matrices = BoosterParams(), {}
     where = split_names(frame, split, population)

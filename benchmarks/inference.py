@@ -19,15 +19,15 @@ import xgboost as xgb
 from dask_ml.wrappers import ParallelPostFit
 from xgboost import dask as dxgb
 
-from toytip.boost import boost, build_matrix, model_bytes, xgboost_params
-from toytip.reader import read_partition
-from toytip.source import open_source
-from toytip.splits import plan_split, split_names
+from toytip.core.splits import plan_split, split_names
+from toytip.sources.discovery import open_source
+from toytip.sources.reader import read_partition
 from toytip.stages import preprocess
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
 from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.infer import predict_probabilities
+from toytip.training.boosting import boost, build_matrix, model_bytes, xgboost_params
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ def _generated_year(options: argparse.Namespace, size: int) -> Path:
 def _measure_contender(contender: Contender, task: BenchmarkTask, seed: int) -> Row:
     """Run a contender; return what it took, what came out, and with what."""
     from toytip.cluster import available_cores
-    from toytip.source import open_source
+    from toytip.sources.discovery import open_source
 
     out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
     try:

@@ -18,8 +18,8 @@ import pandas as pd
 import psutil
 
 from benchmarks.arguments import distinct_counts, positive_int
-from toytip import barrier, flow
-from toytip.progress import Progress
+from toytip.engine import compute, graph
+from toytip.progress.tracker import Progress
 
 
 def main() -> int:
@@ -38,10 +38,10 @@ def main() -> int:
     with cluster, distributed.Client(cluster) as client, dask.config.set({"dataframe.convert-string": False}):
         for count in options.partitions:
             start = time.perf_counter()
-            lazy = dd.from_map(_do_nothing, range(count), meta=flow.RESULT_META, enforce_metadata=False)
+            lazy = dd.from_map(_do_nothing, range(count), meta=graph.RESULT_META, enforce_metadata=False)
             built = time.perf_counter()
             with progress.stage("nothing", count) as stage:
-                barrier.compute_partitions(client, lazy, stage, files=_make_files(count, options.slices))
+                compute.compute_partitions(client, lazy, stage, files=_make_files(count, options.slices))
             ran = time.perf_counter()
             memory = psutil.Process().memory_info().rss / 1e6
             sys.stdout.write(
@@ -57,7 +57,7 @@ def _make_files(count: int, slices: int) -> list[str]:
 
 
 def _do_nothing(_number: int) -> pd.Series:
-    return pd.Series([flow.PartitionResult(1, distributed.get_worker().address)], dtype=object, name="done")
+    return pd.Series([graph.PartitionResult(1, distributed.get_worker().address)], dtype=object, name="done")
 
 
 if __name__ == "__main__":

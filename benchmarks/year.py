@@ -8,9 +8,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from toytip.cluster import available_cores
-from toytip.source import write_month_file
-from toytip.synth import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
-from toytip.values import Month
+from toytip.core.months import Month
+from toytip.sources.discovery import write_month_file
+from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
 
 def write_year(folder: Path, rows: int, seed: int) -> None:

@@ -13,21 +13,28 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from toytip.cli.keys import JSON_KEYS
-from toytip.manifest import Manifest
-from toytip.schema import FIELDS, TRIPS, trip_id_base
-from toytip.synth import SyntheticSpec, generate_month, month_file_name
-from toytip.values import DataFile, DataFileKey, Month, parse_months
+from toytip.cli.json_keys import JSON_KEYS
+from toytip.core.months import Month, parse_months
+from toytip.core.partitions import DataFile, DataFileKey
+from toytip.core.tables import TRIPS
+from toytip.core.tlc import FIELDS, trip_id_base
+from toytip.sources.synthetic import SyntheticSpec, generate_month, month_file_name
+from toytip.store.manifest import Manifest
 
 # A suite that is started in the background, or by nohup, inherits that signals are ignored, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# No test asserts a time, not even a generous one.
+hypothesis.settings.register_profile("toytip", deadline=None)
+hypothesis.settings.load_profile("toytip")
 
 # Only tests of the gate meet the registry: it takes seconds to import and to set up.
 os.environ.setdefault("TOYTIP_GATE", "off")
@@ -185,8 +192,10 @@ def check_json_keys(words: list[str], summary: dict[str, Any]) -> None:
     words = words[words.index("toytip") + 1 :] if "toytip" in words else words
     known = JSON_KEYS.get(" ".join(words[:2])) or JSON_KEYS.get(words[0])
     if known is not None:
-        assert set(summary) <= set(known), "a key that toytip/cli/keys.py does not have"
-        assert words[0] != "run" or list(summary) == list(known), "toytip/cli/keys.py tells other keys of run"
+        assert set(summary) <= set(known), "a key that toytip/cli/json_keys.py does not have"
+        assert words[0] != "run" or list(summary) == list(known), (
+            "toytip/cli/json_keys.py tells other keys of run"
+        )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from toytip._version import __version__
+
 __all__ = [
     "Model", "Monitoring", "Run", "Store", "ToytipError", "__version__", "errors", "monitor", "open_store", "run",
 ]  # fmt: skip
@@ -20,18 +21,18 @@ __all__ = [
 if TYPE_CHECKING:
     from toytip import errors
     from toytip.api.model import Model
-    from toytip.api.monitor import Monitoring, monitor
+    from toytip.api.monitoring import Monitoring, monitor
     from toytip.api.run import Run, run
     from toytip.api.store import Store, open_store
     from toytip.errors import ToytipError
 else:
     _HOME = {
         "Model": "api.model",
-        "Monitoring": "api.monitor",
+        "Monitoring": "api.monitoring",
         "Run": "api.run",
         "Store": "api.store",
         "ToytipError": "errors",
-        "monitor": "api.monitor",
+        "monitor": "api.monitoring",
         "open_store": "api.store",
         "run": "api.run",
     }

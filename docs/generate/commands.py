@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from docs.generate.markdown import code, page, table
-from toytip.cli import app, keys, options
+from toytip.cli import app, json_keys, options
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
@@ -80,7 +80,7 @@ def of_command(name: str, command: Any) -> str:
     if shared:
         listed = ", ".join(f"`{option}`" for option in shared)
         pieces.append(f"[Common options](#common-options): {listed}.")
-    if name in keys.JSON_KEYS:
+    if name in json_keys.JSON_KEYS:
         anchor = f"toytip {name}".replace(" ", "-")
         pieces.append(f"`--json`: [its keys](json.md#{anchor}).")
     return "\n\n".join(piece for piece in pieces if piece)

@@ -5,19 +5,11 @@ from __future__ import annotations
 import inspect
 
 from docs.generate.markdown import code, page, table
-from toytip import glossary
-from toytip.schema import (
-    FEATURE_HISTOGRAMS,
-    FIELDS,
-    MONITORING,
-    PREDICTIONS,
-    REJECTS,
-    SCORES,
-    TRIPS,
-    Column,
-    Table,
-)
-from toytip.stages import clean, featurize, rates
+from toytip.core import glossary
+from toytip.core.schema import Column, Table
+from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, PREDICTIONS, REJECTS, SCORES, TRIPS
+from toytip.core.tlc import FIELDS
+from toytip.stages import clean, featurize, zone_rates
 
 TABLES = (TRIPS, REJECTS, featurize.FEATURES_SCHEMA, FEATURE_HISTOGRAMS, SCORES, PREDICTIONS, MONITORING)
 # Arrow has names of its own for these two.
@@ -48,11 +40,11 @@ def of_table(found: Table) -> str:
 
 def _sets() -> str:
     known = [(item.name, item.available_at) for item in featurize.FEATURES]
-    known += [(rate.name, rate.available_at) for rate in rates.ZONE_RATES]
+    known += [(rate.name, rate.available_at) for rate in zone_rates.ZONE_RATES]
     order = list(featurize.AVAILABILITY_TIMES)
     rows = []
     for name, moment in known:
-        needs = rates.ZONE_RATES_BY_NAME[name].needs if name in rates.ZONE_RATES_BY_NAME else ()
+        needs = zone_rates.ZONE_RATES_BY_NAME[name].needs if name in zone_rates.ZONE_RATES_BY_NAME else ()
         seed = set(needs) <= set(featurize.SEED_FEATURES) if needs else name in featurize.SEED_FEATURES
         inside = [seed, *(order.index(moment) <= order.index(each) for each in order)]
         rows.append([code(name), moment, *("yes" if there else "" for there in inside)])

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from docs.generate.markdown import code, page, table
-from toytip import errors, glossary
-from toytip.cli import keys
+from toytip import errors
+from toytip.cli import json_keys
+from toytip.core import glossary
 
 
 def json_page() -> str:
@@ -19,7 +20,7 @@ def json_page() -> str:
     told = [
         f"## toytip {name}\n\n"
         + table(("key", "meaning"), ([code(key), said] for key, said in found.items()))
-        for name, found in keys.JSON_KEYS.items()
+        for name, found in json_keys.JSON_KEYS.items()
     ]
     return page(
         "JSON keys",
@@ -47,7 +48,9 @@ def errors_page() -> str:
     kinds = [each for each in vars(errors).values() if inspect.isclass(each)]
     return page(
         "Exit codes and errors",
-        table(("exit code", "meaning"), ([code(number), said] for number, said in keys.EXIT_CODES.items())),
+        table(
+            ("exit code", "meaning"), ([code(number), said] for number, said in json_keys.EXIT_CODES.items())
+        ),
         "All of toytip's own errors are kinds of `ToytipError`, with a message of one line; what to do about the usual ones is in "
         "[operations](../operations.md#when-something-goes-wrong).",
         table(("error", "of what"), ([code(kind.__name__), inspect.getdoc(kind) or ""] for kind in kinds)),

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
-from toytip import scoring
+from toytip.core.model import TrainedModel
+from toytip.core.tlc import FIELDS
 from toytip.errors import SchemaError
-from toytip.schema import FIELDS
-from toytip.values import TrainedModel
+from toytip.models import scoring
+from toytip.stages import catalog
 
 RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
@@ -40,7 +41,7 @@ class Model:
     def features(self) -> dict[str, str]:
         """The features that it looks at, each with the moment at which it is known: pickup, dropoff or payment."""
         return {
-            name: scoring.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
+            name: catalog.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
         }
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from toytip.api.monitor import Monitoring
+from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
 from toytip.api.store import Store, metrics_frame
 

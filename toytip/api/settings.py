@@ -11,7 +11,7 @@ from typing import Any
 
 from toytip.config import Settings, export_credentials, mask_credentials
 from toytip.errors import ConfigError
-from toytip.progress import Progress
+from toytip.progress.tracker import Progress
 
 # What a person may give as a list or a path; a setting is one text.
 SettingText = str | Path | Sequence[str | Path]
@@ -63,7 +63,7 @@ def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
     """
     settings = resolve_call_settings(options)
     from toytip.cluster import SIZE_SETTINGS, apply_cluster_definition
-    from toytip.cluster.guest import current_client_address, embedded_workers
+    from toytip.cluster.embedded import current_client_address, embedded_workers
 
     asked = {name for name, value in options.items() if value is not None}
     address = None if asked & {"scheduler", "cluster"} else current_client_address()

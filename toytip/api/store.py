@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from toytip.api.model import Model
-from toytip.api.monitor import Monitoring, monitor_store
+from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.config import Settings
+from toytip.core.months import Month, parse_months
 from toytip.errors import StoreError
-from toytip.history import (
-    METRIC_HISTOGRAMS,
-    describe_versions,
-    load_tallies,
-    parse_as_of,
-    read_tags,
-    resolve_version,
-)
-from toytip.manifest import Manifest
-from toytip.store import Store as Versions
-from toytip.store import store_from_settings
-from toytip.values import Month, parse_months
+from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.manifest import Manifest
+from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version
+from toytip.store.store import Store as Versions
+from toytip.store.store import store_from_settings
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -97,10 +91,10 @@ class Store:
         `version` (category), `year` and `month` (int32), the month of the file. Only the columns that are asked for are
         decoded, and the checksum of every file is compared when it is read.
         """
-        from toytip import frames
+        from toytip.engine import read_table
 
-        frames.get_table(name)
-        return frames.read_table(
+        read_table.get_table(name)
+        return read_table.read_table(
             self._versions, resolve_version(self._versions, name, version, as_of), _parse_months(months)
         )
 
@@ -139,11 +133,11 @@ class Store:
         as_of: str | None = None,
     ) -> list[str]:
         """Return the addresses of the parquet files of a version, for another engine: DuckDB, polars, Spark."""
-        from toytip import frames
+        from toytip.engine import read_table
 
-        manifest = resolve_version(self._versions, frames.get_table(name).name, version, as_of)
+        manifest = resolve_version(self._versions, read_table.get_table(name).name, version, as_of)
         folder = self._versions.version_uri(name, manifest.version)
-        return [f"{folder}/{part.path}" for part in frames.data_files_of(manifest, _parse_months(months))]
+        return [f"{folder}/{part.path}" for part in read_table.data_files_of(manifest, _parse_months(months))]
 
     def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
         """Return the metrics of predictions, a row for every split and population (`all` trips, and those paid by `card`).
@@ -159,8 +153,8 @@ class Store:
         metrics, their 95 % intervals, trivial baselines and the lift over them, confusion, calibration, curve, slices and the
         worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
         """
-        from toytip.pipeline import models
-        from toytip.pipeline.stages import evaluate_tallies
+        from toytip.models import resolve
+        from toytip.pipeline.evaluate import evaluate_tallies
 
         predictions = resolve_version(self._versions, "predictions", version, as_of)
         tallies = self._versions.get_manifest(METRIC_HISTOGRAMS, predictions.version)
@@ -170,7 +164,7 @@ class Store:
                 f"`toytip evaluate --from {predictions.version}` reads them again"
             )
         summary = load_tallies(self._versions, tallies)
-        return evaluate_tallies(summary, models.model_of(self.settings, predictions)).report
+        return evaluate_tallies(summary, resolve.model_of(self.settings, predictions)).report
 
     def model(
         self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None
@@ -180,9 +174,9 @@ class Store:
         `version` is the version of a run or a model, a tag, `champion`, `challenger` or a number of the registry; `taxi` says whose,
         where both have one. Raises RegistryError where none is registered so.
         """
-        from toytip.pipeline import models
+        from toytip.models import resolve
 
-        return Model(models.load_model(self.settings, version, taxi, as_of))
+        return Model(resolve.load_model(self.settings, version, taxi, as_of))
 
     def monitoring(
         self,
@@ -207,7 +201,7 @@ class Store:
 
         Without a table it is what the version is for: its predictions, or else the last table published under it.
         """
-        from toytip.lineage import main_manifest
+        from toytip.store.lineage import main_manifest
 
         if version is not None and table is None:
             return main_manifest(self._versions, version)
@@ -220,7 +214,7 @@ class Store:
 
         With a `month` (`"2023-12"`) only its parts and files are told, with their checksums.
         """
-        from toytip.lineage import trace_lineage
+        from toytip.store.lineage import trace_lineage
 
         return trace_lineage(
             self._versions, self.manifest(version, table), Month.parse(month) if month else None
@@ -231,7 +225,7 @@ class Store:
 
         Rows, rejects, config, columns of the features, metrics, and how many predictions flipped. Their files are read.
         """
-        from toytip.compare import compare_versions
+        from toytip.store.compare import compare_versions
 
         return compare_versions(self._versions, a, b, lambda _: None)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from toytip import __version__
+from toytip._version import __version__
 
 app = typer.Typer(
     name="toytip",

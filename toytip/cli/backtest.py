@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import SizedClusterOptions, SourceOptions, StoreOptions, expand_options
+from toytip.cli.command import print_json, resolve_command_settings, resolve_upstream
+from toytip.cli.option_groups import SizedClusterOptions, SourceOptions, StoreOptions, expand_options
 from toytip.cli.options import (
     AsOfOption,
     EarlyStoppingOption,
@@ -19,12 +20,11 @@ from toytip.cli.options import (
     RoundsOption,
     SegmentOption,
 )
-from toytip.cli.shell import print_json, resolve_command_settings, resolve_upstream
 
 if TYPE_CHECKING:
     from toytip.pipeline.backtest import BacktestResult
     from toytip.pipeline.context import RunContext
-    from toytip.store import Manifest
+    from toytip.store.manifest import Manifest
 
 
 class BacktestOptions(SourceOptions, StoreOptions, SizedClusterOptions):
@@ -61,9 +61,9 @@ def backtest(
     """
     settings = resolve_command_settings(given)
     from toytip.pipeline import backtest as tester
-    from toytip.pipeline import plan, stages
+    from toytip.pipeline import read_source, source
     from toytip.pipeline.context import open_reader, open_run
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
 
@@ -74,9 +74,9 @@ def backtest(
         return upstream, found, tester.save_backtest(context, found, upstream.version)
 
     if settings.source is not None:
-        prepared = plan.find_source(settings, progress)
+        prepared = source.find_source(settings, progress)
         with open_run(settings, ("features", "rejects"), progress) as context:
-            made = stages.read_source(context, plan.ensure_source(context, prepared))
+            made = read_source.read_source(context, source.ensure_source(context, prepared))
             upstream, found, files = work(context, made["features"])
     else:
         there = resolve_upstream(settings, "features", from_, as_of)
@@ -85,6 +85,6 @@ def backtest(
     if json_:
         print_json({"version": upstream.version, **tester.backtest_json(found), "files": files})
     else:
-        from toytip.cli.summarize_models import show_backtest
+        from toytip.cli.render.models import show_backtest
 
         show_backtest(found, files, tolerance)

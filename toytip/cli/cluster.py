@@ -9,7 +9,8 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import cluster_app
-from toytip.cli.groups import (
+from toytip.cli.command import install_signal_handlers, print_result, resolve_command_settings
+from toytip.cli.option_groups import (
     CommonOptions,
     SourceOptions,
     StoreOptions,
@@ -18,7 +19,6 @@ from toytip.cli.groups import (
     expand_options,
 )
 from toytip.cli.options import AdaptOption, DebugOption, FeatureSetOption, JsonOption
-from toytip.cli.shell import install_signal_handlers, print_result, resolve_command_settings
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
@@ -50,10 +50,10 @@ class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
 def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]) -> None:
     """Start a cluster and leave it running; `toytip run --cluster NAME` then uses it."""
     settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
-    from toytip.cluster import standing
+    from toytip.cluster import lifecycle
 
     install_signal_handlers()
-    address = standing.start_persistent_cluster(settings)
+    address = lifecycle.start_persistent_cluster(settings)
     said = f"{name} is up at {address}; `toytip cluster down {name}` ends it"
     print_result(json_, {"cluster": name, "address": address}, said)
 
@@ -63,9 +63,9 @@ def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]
 def down(name: NameArgument, json_: JsonOption = False, **given: Unpack[CommonOptions]) -> None:
     """End a cluster that was brought up."""
     settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
-    from toytip.cluster import standing
+    from toytip.cluster import lifecycle
 
-    ended = standing.stop_persistent_cluster(settings)
+    ended = lifecycle.stop_persistent_cluster(settings)
     print_result(json_, {"cluster": name, "ended": ended}, f"{name} {'is down' if ended else 'was not up'}")
 
 
@@ -74,10 +74,10 @@ def down(name: NameArgument, json_: JsonOption = False, **given: Unpack[CommonOp
 def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[StatusOptions]) -> None:
     """Show the workers of a cluster that is up."""
     settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
-    from toytip.cluster import standing, workers_by_address
+    from toytip.cluster import lifecycle, workers_by_address
     from toytip.cluster.connect import connect
 
-    if standing.scheduler_address(settings) is None:
+    if lifecycle.scheduler_address(settings) is None:
         said = f"{name} is not up; `toytip cluster up {name}` starts it"
         print_result(json_, {"cluster": name, "up": False}, said)
         return
@@ -106,7 +106,7 @@ def doctor(name: NameArgument, json_: JsonOption = False, **given: Unpack[Doctor
     """Look whether a run on a cluster would work, and say what to do where not; exit code 1 then."""
     settings = resolve_command_settings({**given, "cluster": name})
     from toytip.pipeline.doctor import run_checks
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
     checks = run_checks(settings, Progress.from_settings(settings))
     well = all(check.ok for check in checks)
@@ -130,7 +130,7 @@ def certs(
     debug: DebugOption = False,  # noqa: ARG001 - every command takes it, and `guarded` reads it
 ) -> None:
     """Make a certificate authority, and certificates of the nodes and the clients of a cluster; nothing is overwritten."""
-    from toytip.cluster import certs as maker
+    from toytip.cluster import certificates as maker
 
     made = maker.create_certificates(out, [host.strip() for host in hosts.split(",") if host.strip()])
     files = [str(path) for path in made]

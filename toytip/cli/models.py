@@ -7,9 +7,9 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import ClusterOptions, StoreOptions, expand_options
+from toytip.cli.command import print_json, print_result, resolve_command_settings
+from toytip.cli.option_groups import ClusterOptions, StoreOptions, expand_options
 from toytip.cli.options import JsonOption
-from toytip.cli.shell import print_json, print_result, resolve_command_settings
 from toytip.errors import ConfigError, RegistryError
 
 models_app = typer.Typer(
@@ -38,9 +38,9 @@ def list_(json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     settings = resolve_command_settings(given, workers_needed=False)
     from dataclasses import asdict
 
-    from toytip.cli.summarize_models import show_models
-    from toytip.registry import open_registry
-    from toytip.values import TAXIS
+    from toytip.cli.render.models import show_models
+    from toytip.core.tlc import TAXIS
+    from toytip.models.registry import open_registry
 
     found = {r.name: r.list_models() for r in (open_registry(settings, taxi) for taxi in TAXIS)}
     if json_:
@@ -61,8 +61,8 @@ def show(
     settings = resolve_command_settings(given, workers_needed=False)
     from dataclasses import asdict
 
-    from toytip.cli.summarize_models import show_model_card
-    from toytip.pipeline.models import read_model_card
+    from toytip.cli.render.models import show_model_card
+    from toytip.models.card import read_model_card
 
     entry, card = read_model_card(settings, model, taxi)
     if json_:
@@ -82,8 +82,8 @@ def compare(
 ) -> None:
     """Compare two models: parameters, features, and metrics on their test months."""
     settings = resolve_command_settings(given, workers_needed=False)
-    from toytip.cli.summarize_models import show_model_comparison
-    from toytip.pipeline.models import compare_model_cards, read_model_card
+    from toytip.cli.render.models import show_model_comparison
+    from toytip.models.card import compare_model_cards, read_model_card
 
     (entry_a, card_a), (entry_b, card_b) = (read_model_card(settings, name, taxi) for name in (a, b))
     found = compare_model_cards(card_a, card_b)
@@ -110,9 +110,9 @@ def promote(
     if force is not None and not force.strip():
         raise ConfigError("--force needs a reason, which is kept with the model")
     settings = resolve_command_settings(given)
-    from toytip.cli.summarize import show_decision
-    from toytip.pipeline.gate import promote as promote_model
-    from toytip.progress import Progress
+    from toytip.cli.render.run import show_decision
+    from toytip.pipeline.promote import promote as promote_model
+    from toytip.progress.tracker import Progress
 
     told = promote_model(
         settings, model, taxi, Progress.from_settings(settings), dry_run=dry_run, force_reason=force or ""
@@ -132,7 +132,7 @@ def promote(
 def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Make the champion before this one the champion again."""
     settings = resolve_command_settings(given, workers_needed=False)
-    from toytip.pipeline.models import find_registered_model
+    from toytip.models.resolve import find_registered_model
 
     registry, _ = find_registered_model(settings, "champion", taxi)
     now, before = registry.rollback()

@@ -7,9 +7,9 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import PublishOptions, expand_options
+from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.option_groups import PublishOptions, expand_options
 from toytip.cli.options import JsonOption, ModelOption
-from toytip.cli.shell import print_json, resolve_command_settings
 
 # For schedulers: nothing went wrong, but somebody should look.
 EXIT_ALERT = 3
@@ -50,9 +50,9 @@ def monitor(
     No trip is read: each run leaves profiles and tallies. Bounds are settings, `alert_...` (see `toytip config`).
     """
     settings = resolve_command_settings(given, workers_needed=False)
-    import toytip.lean  # noqa: F401 - before anything imports more
+    import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
     from toytip.pipeline.monitor import monitor_model
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
     with progress.show_live():
@@ -63,7 +63,7 @@ def monitor(
     if json_:
         print_json(told)
     else:
-        from toytip.cli.summarize_monitor import show_monitoring
+        from toytip.cli.render.monitoring import show_monitoring
 
         show_monitoring(told)
     if found.current_alerts:

@@ -7,9 +7,9 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import StoreOptions, expand_options
+from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import JsonOption
-from toytip.cli.shell import print_json, resolve_command_settings
 
 
 @app.command(epilog="Example:  toytip report v20261124T101500Z-3f9c2a --to report.html")
@@ -37,9 +37,9 @@ def report(
     The page needs no network and no server. A run makes its own; what a version has not is left out, and said.
     """
     settings = resolve_command_settings({**given, "zone_map": zone_map}, workers_needed=False)
-    import toytip.lean  # noqa: F401 - before anything imports more
+    import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
     from toytip.pipeline.report import write_report
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
     told = write_report(settings, version, to, Progress.from_settings(settings))
     if json_:

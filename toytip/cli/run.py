@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from toytip.cli.app import app
-from toytip.cli.groups import (
+from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.option_groups import (
     BoosterOptions,
     ProgressOptions,
     PublishOptions,
@@ -15,7 +16,6 @@ from toytip.cli.groups import (
     expand_options,
 )
 from toytip.cli.options import ExplainOption, FullRefreshOption, GateOption, JsonOption
-from toytip.cli.shell import print_json, resolve_command_settings
 
 
 class RunOptions(
@@ -34,12 +34,12 @@ def run(json_: JsonOption = False, **given: Unpack[RunOptions]) -> None:
     """Run the whole pipeline: read, clean, featurize, train, infer, evaluate."""
     settings = resolve_command_settings(given)
     from toytip.pipeline.run import run as run_all
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
     summary = run_all(settings, Progress.from_settings(settings))
     if json_:
         print_json(summary)
     elif settings.progress != "quiet":
-        from toytip.cli.summarize import show_run
+        from toytip.cli.render.run import show_run
 
         show_run(summary)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import (
+from toytip.cli.command import print_json, resolve_command_settings, resolve_upstream, run_stage
+from toytip.cli.option_groups import (
     BoosterOptions,
     ClusterOptions,
     ProgressOptions,
@@ -20,7 +21,6 @@ from toytip.cli.groups import (
     expand_options,
 )
 from toytip.cli.options import AsOfOption, FullRefreshOption, InputVersionOption, JsonOption, ModelOption
-from toytip.cli.shell import print_json, resolve_command_settings, resolve_upstream, run_stage
 from toytip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ class EvaluateOptions(StoreOptions, ClusterOptions, ProgressOptions):
 def clean(json_: JsonOption = False, **given: Unpack[CleanOptions]) -> None:
     """Source -> the tables trips and rejects."""
     settings = resolve_command_settings(given)
-    from toytip.pipeline import plan, stages
-    from toytip.progress import Progress
+    from toytip.pipeline import read_source, source
+    from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
-    found = plan.find_source(settings, progress)
+    found = source.find_source(settings, progress)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return stages.clean(context, plan.ensure_source(context, found))
+        return read_source.clean(context, source.ensure_source(context, found))
 
     run_stage(settings, ("trips", "rejects"), work, json_, progress)
 
@@ -79,9 +79,9 @@ def featurize(
     """Trips -> the table features."""
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "trips", from_, as_of)
-    from toytip.pipeline import stages
+    from toytip.pipeline import read_source
 
-    run_stage(settings, ("features",), lambda context: stages.featurize(context, upstream), json_)
+    run_stage(settings, ("features",), lambda context: read_source.featurize(context, upstream), json_)
 
 
 @app.command(epilog="Example:  toytip preprocess --features dropoff --valid 2023-11 --test 2023-12")
@@ -96,9 +96,9 @@ def preprocess(
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "features", from_, as_of)
 
-    from toytip.pipeline import learn
+    from toytip.pipeline import fit_encoding
 
-    run_stage(settings, ("encodings",), lambda context: learn.preprocess(context, upstream)[0], json_)
+    run_stage(settings, ("encodings",), lambda context: fit_encoding.preprocess(context, upstream)[0], json_)
 
 
 @app.command(epilog="Example:  toytip train --rounds 100 --max-depth 8")
@@ -112,14 +112,17 @@ def train(
     """Encoding and its features -> the model. `--from` names the version of the encoding."""
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "encodings", from_, as_of)
-    from toytip.history import resolve_version
-    from toytip.pipeline.context import parent_version
+    from toytip.store.lineage import parent_version
+    from toytip.store.refs import resolve_version
 
     def work(context: RunContext) -> dict[str, Any]:
         features = resolve_version(context.store, "features", parent_version(upstream, "features"))
-        return learn.train(context, features, learn.load_encoding(context, upstream), upstream)[0]
+        return pipeline_train.train(
+            context, features, artifacts.load_encoding(context.store, upstream), upstream
+        )[0]
 
-    from toytip.pipeline import learn
+    from toytip.pipeline import train as pipeline_train
+    from toytip.store import artifacts
 
     run_stage(settings, ("models",), work, json_)
 
@@ -136,12 +139,13 @@ def infer(
     """Features and the model -> the table scores. `--from` names the version of the features."""
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "features", from_, as_of)
-    from toytip.pipeline import models, stages
+    from toytip.models import resolve
+    from toytip.pipeline import predict
 
-    learned = models.load_model(settings, model, upstream.config.get("taxi"), as_of)
+    learned = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return stages.infer(context, upstream, learned)
+        return predict.infer(context, upstream, learned)
 
     run_stage(settings, ("scores",), work, json_)
 
@@ -157,12 +161,13 @@ def postprocess(
     """Scores -> the table predictions, decided at the model's threshold."""
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "scores", from_, as_of)
-    from toytip.pipeline import models, stages
+    from toytip.models import resolve
+    from toytip.pipeline import predict
 
-    learned = models.model_of(settings, upstream)
+    learned = resolve.model_of(settings, upstream)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return stages.postprocess(context, upstream, learned)
+        return predict.postprocess(context, upstream, learned)
 
     run_stage(settings, ("predictions",), work, json_)
 
@@ -182,13 +187,14 @@ def evaluate(
     """Predictions -> metrics of every split, beside the trivial baseline."""
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "predictions", from_, as_of)
-    from toytip.pipeline import models, stages
+    from toytip.models import resolve
+    from toytip.pipeline import evaluate as pipeline_evaluate
     from toytip.pipeline.context import open_reader
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
-    learned = models.model_of(settings, upstream)
+    learned = resolve.model_of(settings, upstream)
     with open_reader(settings, Progress.from_settings(settings)) as context:
-        evaluation = stages.evaluate(context, upstream, learned)
+        evaluation = pipeline_evaluate.evaluate(context, upstream, learned)
     if picture is not None:
         _write_charts(picture, evaluation.report, upstream.version)
     if json_:
@@ -196,15 +202,15 @@ def evaluate(
             {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}
         )
     elif settings.progress != "quiet":
-        from toytip.cli.summarize import show_evaluation
+        from toytip.cli.render.evaluation import show_evaluation
 
         show_evaluation(evaluation.report)
 
 
 def _write_charts(picture: Path, report: dict[str, dict[str, Any]], version: str) -> None:
-    from toytip import plots
+    from toytip.report.charts import png
 
     try:
-        picture.write_bytes(plots.draw_evaluation(report, f"{next(reversed(report))} trips of {version}"))
+        picture.write_bytes(png.draw_evaluation(report, f"{next(reversed(report))} trips of {version}"))
     except OSError as error:
         raise ConfigError(f"--picture {picture} cannot be written: {error.strerror}") from None

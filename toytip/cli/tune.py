@@ -8,7 +8,8 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import app
-from toytip.cli.groups import (
+from toytip.cli.command import print_json, resolve_command_settings, resolve_upstream
+from toytip.cli.option_groups import (
     SchedulerOptions,
     SplitOptions,
     StoreOptions,
@@ -24,7 +25,6 @@ from toytip.cli.options import (
     MemoryLimitOption,
     RoundsOption,
 )
-from toytip.cli.shell import print_json, resolve_command_settings, resolve_upstream
 
 
 class TunerOptions(WorkerOptions):
@@ -68,7 +68,7 @@ def tune(
     upstream = resolve_upstream(settings, "features", from_, as_of)
     from toytip.pipeline import tune as tuner
     from toytip.pipeline.context import open_reader
-    from toytip.progress import Progress
+    from toytip.progress.tracker import Progress
 
     with open_reader(settings, Progress.from_settings(settings)) as context:
         found = tuner.tune(
@@ -93,6 +93,6 @@ def tune(
             }
         )
         return
-    from toytip.cli.summarize_models import show_tuning
+    from toytip.cli.render.models import show_tuning
 
     show_tuning(found, out)

@@ -1,12 +1,12 @@
 """The cluster: workers, one client of them, and the memory that all of it takes."""
 
+from toytip.cluster.adaptive import adaptive_limits, hold_size
 from toytip.cluster.connect import connect, dask_report, scheduler_answers
 from toytip.cluster.definitions import SIZE_SETTINGS, load_definition
-from toytip.cluster.elastic import adaptive_limits, hold_size
+from toytip.cluster.lifecycle import starts_local_workers
 from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver
 from toytip.cluster.memory import MemorySampler, trim_memory
-from toytip.cluster.sizes import apply_cluster_definition
-from toytip.cluster.standing import starts_local_workers
+from toytip.cluster.sizing import apply_cluster_definition
 from toytip.cluster.workers import (
     ClusterShape,
     Rank,

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from toytip.cluster import elastic, tls
+from toytip.cluster import adaptive, tls
 from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.cluster.deploy import deploy_cluster
-from toytip.cluster.knock import IDENTITY_TIMEOUT_S, probe_scheduler, start_hint
-from toytip.cluster.standing import scheduler_address, starts_local_workers
+from toytip.cluster.lifecycle import scheduler_address, starts_local_workers
+from toytip.cluster.probe import IDENTITY_TIMEOUT_S, probe_scheduler, start_hint
 from toytip.config import Settings, mask_credentials
 from toytip.errors import ClusterError
 
@@ -71,8 +71,8 @@ def start_cluster(settings: Settings) -> Iterator[Any]:
         deploy_cluster(settings) as deployer,
         _open_client(deployer, settings) as client,
     ):
-        elastic.enable_adaptive(client, settings)
-        limits = elastic.parse_adapt(settings)
+        adaptive.enable_adaptive(client, settings)
+        limits = adaptive.parse_adapt(settings)
         fewest = limits[0] if limits else settings.workers or 1
         _wait_for_workers(client, max(1, fewest) if starts_local_workers(settings) else 1, settings)
         yield client

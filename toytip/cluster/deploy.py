@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from toytip.cluster import tls
+from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.definitions import ClusterDefinition, load_definition
-from toytip.cluster.elastic import parse_adapt
 from toytip.cluster.kubernetes import start_kubernetes
 from toytip.cluster.local import start_local
 from toytip.config import Settings

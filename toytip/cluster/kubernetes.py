@@ -14,7 +14,7 @@ from typing import IO
 
 from toytip.cluster import tls
 from toytip.cluster.definitions import ClusterDefinition
-from toytip.cluster.knock import probe_scheduler, tls_refusal_reason
+from toytip.cluster.probe import probe_scheduler, tls_refusal_reason
 from toytip.config import Settings
 from toytip.errors import ClusterError
 

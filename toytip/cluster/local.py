@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from toytip.cluster.elastic import parse_adapt
+from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.tls import dask_security, uses_tls
 from toytip.cluster.workers import ClusterShape, available_cores
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
 PRELOADED_MODULES = [
-    "toytip.lean",
+    "toytip.cluster.slim_imports",
     "distributed",
     "distributed.nanny",
     "pyarrow.parquet",

@@ -8,7 +8,7 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Iterator
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from distributed import WorkerPlugin
@@ -44,11 +44,9 @@ def _package_version(package: str) -> str:
 def _code_digest() -> str:
     """Return the digest of toytip's own modules: two checkouts may both be called 0.1.0."""
     total = hashlib.sha256()
-    root = resources.files("toytip")
-    for folder in (root, *(item for item in root.iterdir() if item.is_dir())):
-        for file in sorted(folder.iterdir(), key=lambda item: item.name):
-            if file.name.endswith(".py"):
-                total.update(f"{folder.name}/{file.name}".encode() + file.read_bytes())
+    root = Path(__file__).parents[1]
+    for file in sorted(root.rglob("*.py")):
+        total.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     return total.hexdigest()[:8]
 
 

@@ -10,21 +10,24 @@ from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any
 
-from toytip import barrier, flow, plots
 from toytip.cluster import workers_by_address
+from toytip.core.model import TrainedModel
+from toytip.core.months import Month
+from toytip.core.partitions import DataFile
+from toytip.core.splits import Split, plan_split
+from toytip.engine import compute, graph
 from toytip.errors import ConfigError
-from toytip.metrics import with_threshold
-from toytip.pipeline import learn
+from toytip.evaluation.metrics import with_threshold
+from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, combine_tallies, tally_of
+from toytip.monitoring.aging import AgeLoss, MonthResult, loss_by_age, max_model_age, month_results
+from toytip.pipeline import train
 from toytip.pipeline.context import RunContext
-from toytip.splits import plan_split
+from toytip.report.charts import png
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages import preprocess as encodings
-from toytip.stages.decay import AgeLoss, MonthResult, loss_by_age, max_model_age, month_results
-from toytip.stages.rates import zone_rates_for
-from toytip.store import Manifest
-from toytip.tally import SEGMENTS, Tallies, Tally, combine_tallies, tally_of
-from toytip.values import DataFile, Month, Split, TrainedModel
+from toytip.stages.zone_rates import zone_rates_for
+from toytip.store.manifest import Manifest
 
 FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # Features in memory: measured on green 2023, a hundred bytes a row and some.
@@ -113,14 +116,14 @@ def _frame_loader(
             f"{features.rows:,} rows would take {need / 1e9:.1f} GB of the workers' {memory / 1e9:.1f}: "
             "they are read again for every fold, from the store"
         )
-        return lambda some: flow.read_version(context.store, FEATURES_SCHEMA, features.version, some)
+        return lambda some: graph.read_version(context.store, FEATURES_SCHEMA, features.version, some)
     with context.progress.stage("read", len(parts)) as shown:
-        whole = flow.persist(
-            context.client, flow.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
+        whole = graph.persist(
+            context.client, graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
         )
         shown.advance(features.rows, parts=len(parts))
     numbers = {part.path: number for number, part in enumerate(parts)}
-    return lambda some: flow.select_partitions(whole, [numbers[part.path] for part in some])
+    return lambda some: graph.select_partitions(whole, [numbers[part.path] for part in some])
 
 
 def _count_values_by_month(
@@ -131,9 +134,9 @@ def _count_values_by_month(
     names = features_of.feature_set(settings.features)
     whole = replace(split, train=split.train._replace(stop=parts[-1].key.month.next.start.isoformat()))
     with context.progress.stage("preprocess", len(parts)) as shown:
-        done = barrier.compute_partitions(
+        done = compute.compute_partitions(
             context.client,
-            flow.count_partitions(
+            graph.count_partitions(
                 frame, names, replace(whole, valid=None, test=_EMPTY_TEST_RANGE), settings.population
             ),
             shown,
@@ -164,16 +167,16 @@ def _run_fold(
         census, fold.split, settings.population, zone_rates_for(settings.features)
     )
     name = str(fold.validation_month)
-    fitted = learn.fit_classifier(
-        context, parts, frame_of, encoding, learn.params_from_settings(settings), f"train to {name}"
+    fitted = train.fit_classifier(
+        context, parts, frame_of, encoding, train.params_from_settings(settings), f"train to {name}"
     )
     model = TrainedModel(version=name, booster=fitted.booster_, encoding=encoding, rounds=fitted.rounds_)
     asked = [part for part in parts if part.key.month in (fold.validation_month, *fold.test_months)]
     frame = frame_of(asked)
-    decided = flow.apply_threshold(flow.score_features(frame, model), decisions.DEFAULT_THRESHOLD)
-    lazy = flow.summarize_partitions(decided, flow.SummaryInputs(frame, flow.Summarizer(encoding)))
+    decided = graph.apply_threshold(graph.score_features(frame, model), decisions.DEFAULT_THRESHOLD)
+    lazy = graph.summarize_partitions(decided, graph.SummaryInputs(frame, graph.Summarizer(encoding)))
     with context.progress.stage(f"test {name}", len(asked)) as shown:
-        done = barrier.compute_partitions(context.client, lazy, shown)
+        done = compute.compute_partitions(context.client, lazy, shown)
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
         by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.summary)
@@ -200,7 +203,7 @@ def save_backtest(context: RunContext, result: BacktestResult, version: str) -> 
     content = {
         "json": json.dumps(backtest_json(result), indent=1).encode(),
         "csv": table.getvalue().encode(),
-        "png": plots.draw_backtest(result.rows, result.losses_by_age, f"Backtest of {version}"),
+        "png": png.draw_backtest(result.rows, result.losses_by_age, f"Backtest of {version}"),
     }
     return {
         kind: context.store.save_report(f"{version}.backtest.{kind}", what) for kind, what in content.items()

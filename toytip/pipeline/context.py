@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import toytip
-from toytip import cluster, pace
-from toytip.cluster import live, sharing
+from toytip import cluster
+from toytip._version import __version__
+from toytip.cluster import preflight
 from toytip.config import Settings
-from toytip.errors import StoreError
-from toytip.progress import Progress
-from toytip.schema import Table
-from toytip.store import Manifest, Store, digest, new_version_id, store_from_settings
-from toytip.values import DataFile, StageTiming
+from toytip.core.partitions import DataFile
+from toytip.core.schema import Table
+from toytip.core.timing import StageTiming
+from toytip.dashboard import reporter
+from toytip.progress.tracker import Progress
+from toytip.store import timings
+from toytip.store.manifest import Manifest, digest
+from toytip.store.store import Store, new_version_id, store_from_settings
 
 # What a stage has published, by table.
 PublishedTables = dict[str, Manifest]
@@ -116,22 +119,9 @@ class RunContext:
         )
 
 
-def version_reference(manifest: Manifest) -> dict[str, Any]:
-    """Return how a manifest names another as its parent."""
-    return {"table": manifest.table, "version": manifest.version}
-
-
-def parent_version(manifest: Manifest, table: str) -> str:
-    """Return the version of the parent of that name. Raises StoreError where the manifest has none."""
-    for item in manifest.parents:
-        if item.get("table") == table:
-            return str(item["version"])
-    raise StoreError(f"{manifest.table} {manifest.version} names no {table} as its parent; make it anew")
-
-
 def collect_environment() -> dict[str, str]:
     """Return what the outputs were made with: toytip, its commit where known, Python and the packages."""
-    found = {"toytip": toytip.__version__, "python": platform.python_version(), "git_commit": _git_commit()}
+    found = {"toytip": __version__, "python": platform.python_version(), "git_commit": _git_commit()}
     for name in ENVIRONMENT_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
@@ -140,7 +130,7 @@ def collect_environment() -> dict[str, str]:
 
 def _git_commit() -> str:
     """Return the commit of the checkout that toytip runs from; empty where it is installed."""
-    root = Path(toytip.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -163,12 +153,12 @@ def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) ->
         context = RunContext(settings, store, client, progress, version)
         progress.info(f"version {version} in {store.display_uri}")
         if not cluster.starts_local_workers(settings):
-            sharing.require_shared_store(client, store.root, store.env, store.storage_options)
+            preflight.require_shared_store(client, store.root, store.env, store.storage_options)
         _report_workers(client, settings, progress)
         left = store.incomplete_versions()
         progress.run, progress.store = version, store.display_uri
         _compare_with_past_runs(store, progress)
-        with live.report_state(client, settings, progress), progress.show_live():
+        with reporter.report_state(client, settings, progress), progress.show_live():
             yield context
         for other in left:
             if other in context.reused_versions:
@@ -186,20 +176,20 @@ def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
             f"reading {new_version_id()}",
             store_from_settings(settings).display_uri,
         )
-        with live.report_state(client, settings, progress), progress.show_live():
+        with reporter.report_state(client, settings, progress), progress.show_live():
             yield RunContext(settings, store_from_settings(settings), client, progress, version="")
 
 
 def _compare_with_past_runs(store: Store, progress: Progress) -> None:
     """Have the progress compare stages with their own history in the store."""
-    before = pace.stage_timings(store.list_manifests())
+    before = timings.stage_timings(store.list_manifests())
 
     def expected(stage: str, work: int) -> float | None:
-        usual = pace.median_rate(pace.comparable(before, stage, progress.workers, progress.threads))
+        usual = timings.median_rate(timings.comparable(before, stage, progress.workers, progress.threads))
         return None if usual is None else usual * work
 
     progress.slow_check, progress.estimate_seconds = (
-        functools.partial(pace.slow_warning, timings=before),
+        functools.partial(timings.slow_warning, timings=before),
         expected,
     )
 

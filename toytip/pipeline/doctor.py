@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from toytip import cluster
-from toytip.cluster import sharing, versions
+from toytip.cluster import preflight, versions
 from toytip.config import Settings, first_line, mask_credentials
 from toytip.errors import ClusterError
-from toytip.pipeline import plan
-from toytip.progress import Progress
-from toytip.reach import resolve_storage_options
-from toytip.source import Source
+from toytip.io.access import resolve_storage_options
+from toytip.pipeline import memory
+from toytip.pipeline.source import open_configured_source
+from toytip.progress.tracker import Progress
+from toytip.sources.discovery import Source
 
 # What signs and what is claimed has a time on it, which others compare with theirs.
 MAX_CLOCK_SKEW_S = 5.0
@@ -70,7 +71,7 @@ def run_checks(settings: Settings, progress: Progress) -> list[CheckResult]:
 
     Raises ClusterError where there is none to look at, ConfigError or SourceError for settings that make no sense.
     """
-    source = plan.open_configured_source(settings, progress) if settings.source else None
+    source = open_configured_source(settings, progress) if settings.source else None
     with cluster.connect(settings, strict=False) as client:
         case = _CheckInputs(client, settings, source)
         checks = [_run_check("workers", _check_workers, case)]
@@ -135,7 +136,7 @@ def _check_source(case: _CheckInputs) -> CheckOutcome:
     if case.source is None:
         return True, "the built-in year, made in the store (--source names another)"
     files = [(file.uri, file.bytes, file.storage_options) for file in case.source.files]
-    if lines := sharing.check_files(case.client, files):
+    if lines := preflight.check_files(case.client, files):
         return False, "; ".join(lines)
     return True, f"every worker reads all {len(files)} files"
 
@@ -143,7 +144,7 @@ def _check_source(case: _CheckInputs) -> CheckOutcome:
 def _check_store(case: _CheckInputs) -> CheckOutcome:
     settings = case.settings
     access = resolve_storage_options(settings.store, settings.endpoint)
-    if lines := sharing.check_store(case.client, settings.store, settings.env, access):
+    if lines := preflight.check_store(case.client, settings.store, settings.env, access):
         return False, "; ".join(lines)
     return True, f"every worker reads and writes {mask_credentials(settings.store)}"
 
@@ -157,16 +158,18 @@ def _check_memory(case: _CheckInputs) -> CheckOutcome:
     )
     if case.source is None or not shape.memory_limit:
         return True, has
-    need = plan.worker_bytes_needed(case.settings, case.source, shape)
-    said = f"about {need / 1e6:,.0f} MB needed, {has}, of which {plan.USABLE_MEMORY_SHARE:.0%} can be used"
-    return need <= plan.USABLE_MEMORY_SHARE * shape.memory_limit, said
+    need = memory.worker_bytes_needed(case.settings, case.source, shape)
+    said = f"about {need / 1e6:,.0f} MB needed, {has}, of which {memory.USABLE_MEMORY_SHARE:.0%} can be used"
+    return need <= memory.USABLE_MEMORY_SHARE * shape.memory_limit, said
 
 
 def _check_scratch(case: _CheckInputs) -> CheckOutcome:
     free = _require_values(cluster.run_on_workers(case.client, _free_disk_bytes))
     shape = cluster.cluster_shape(case.client)
     need = (
-        plan.worker_bytes_needed(case.settings, case.source, shape) if case.source else plan.IDLE_WORKER_BYTES
+        memory.worker_bytes_needed(case.settings, case.source, shape)
+        if case.source
+        else memory.IDLE_WORKER_BYTES
     )
     worker, least = min(free.items(), key=lambda item: item[1])
     said = f"{least / 1e9:,.1f} GB free on the fullest (worker {worker}), {need / 1e9:,.1f} GB should be"

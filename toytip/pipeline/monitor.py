@@ -10,19 +10,24 @@ from typing import Any
 import pandas as pd
 
 from toytip.config import Settings, mask_credentials
+from toytip.core.model import TrainedModel
+from toytip.core.months import Month
+from toytip.core.partitions import DataFile, DataFileKey
+from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError
-from toytip.history import METRIC_HISTOGRAMS, load_tallies
-from toytip.pipeline import models
-from toytip.pipeline.context import RunContext, version_reference
-from toytip.pipeline.stages import resolve_features
-from toytip.pipeline.watch import MonitoringReport, monitoring_json, plan_monitoring, run_monitoring
-from toytip.progress import Progress
-from toytip.schema import FEATURE_HISTOGRAMS, MONITORING, REJECTS
+from toytip.evaluation.tally import Tallies
+from toytip.models import resolve
+from toytip.monitoring.alerts import AlertThresholds, Measurement
+from toytip.monitoring.comparison import MonitoringReport, monitoring_json, run_monitoring
+from toytip.monitoring.plan import plan_monitoring
+from toytip.pipeline.context import RunContext
+from toytip.pipeline.evaluate import resolve_features
+from toytip.progress.tracker import Progress
 from toytip.stages import profile
-from toytip.stages.monitor import AlertThresholds, Measurement
-from toytip.store import Manifest, Store, new_version_id, store_from_settings
-from toytip.tally import Tallies
-from toytip.values import DataFile, DataFileKey, Month, TrainedModel
+from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.lineage import version_reference
+from toytip.store.manifest import Manifest
+from toytip.store.store import Store, new_version_id, store_from_settings
 
 
 def alert_thresholds(settings: Settings) -> AlertThresholds:
@@ -148,7 +153,7 @@ def monitor_model(
     Raises StoreError, ConfigError or RegistryError where there is no such model, or no such month.
     """
     store = store_from_settings(settings)
-    model = models.load_model(settings, name)
+    model = resolve.load_model(settings, name)
     context = RunContext(settings, store, None, progress, settings.version or new_version_id())
 
     def work() -> tuple[MonitoringReport | None, Manifest | None]:
@@ -204,12 +209,12 @@ def _measurement_frame(readings: Sequence[Measurement], rang: set[Any]) -> pd.Da
 
 def _save_reports(context: RunContext, found: MonitoringReport, told: dict[str, Any]) -> dict[str, str]:
     """Keep all of it as JSON, and the picture, beside the store's reports; return where."""
-    from toytip import plots
+    from toytip.report.charts import png
 
     title = f"Monitoring of {found.model.version}"
     content = {
         "json": json.dumps(told, indent=1).encode(),
-        "png": plots.draw_monitoring(found.days, found.psi, found.thresholds.psi, title),
+        "png": png.draw_monitoring(found.days, found.psi, found.thresholds.psi, title),
     }
     save = context.store.save_report
     return {

@@ -9,15 +9,15 @@ from typing import Any
 
 from toytip.config import Settings, first_line, mask_credentials
 from toytip.errors import ConfigError, ToytipError
-from toytip.history import resolve_version
-from toytip.pipeline.gather import collect_facts, load_zone_outlines
-from toytip.progress import Progress
-from toytip.report import contrast
+from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
+from toytip.progress.tracker import Progress
+from toytip.report import diff_page
 from toytip.report.facts import Facts
+from toytip.report.findings import unreadable_sections
 from toytip.report.page import render_run_page
-from toytip.report.sections import build_sections
-from toytip.report.warn import unreadable_sections
-from toytip.store import REPORTS_FOLDER, Store, store_from_settings
+from toytip.report.sections.order import build_sections
+from toytip.store.refs import resolve_version
+from toytip.store.store import REPORTS_FOLDER, Store, store_from_settings
 
 
 def write_report(
@@ -39,14 +39,14 @@ def write_report(
 
 
 def write_diff_page(settings: Settings, comparison: Mapping[str, Any], output: str) -> None:
-    """Write the page of two versions, and of what `toytip.compare` found different, to a file.
+    """Write the page of two versions, and of what `toytip.store.compare` found different, to a file.
 
     Raises ConfigError where it cannot be written.
     """
     a, b = (
         collect_facts(store_from_settings(settings), version, settings) for version in comparison["versions"]
     )
-    write_page("--html", output, contrast.render_diff_page(a, b, comparison))
+    write_page("--html", output, diff_page.render_diff_page(a, b, comparison))
 
 
 def write_page(option: str, output: str, page: str) -> None:

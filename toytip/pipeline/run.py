@@ -8,21 +8,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from toytip import cluster, flow
-from toytip.cluster import live
+from toytip import cluster
 from toytip.config import Settings, mask_credentials
+from toytip.core.model import TrainedModel
+from toytip.core.partitions import SourcePartition
+from toytip.core.splits import TimeRange, overlaps, plan_split
+from toytip.core.tables import PREDICTIONS, REJECTS
+from toytip.dashboard import reporter
+from toytip.engine import source_tasks
 from toytip.errors import RegistryError
-from toytip.pipeline import gate, learn, monitor, plan, report, stages
+from toytip.models.registry import open_registry
+from toytip.monitoring.comparison import monitoring_json
+from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
-from toytip.pipeline.stages import Evaluation
-from toytip.pipeline.watch import monitoring_json
-from toytip.progress import Progress
-from toytip.registry import open_registry
-from toytip.schema import PREDICTIONS, REJECTS
-from toytip.source import Source
-from toytip.splits import overlaps, plan_split
-from toytip.store import Manifest
-from toytip.values import SourcePartition, TimeRange, TrainedModel
+from toytip.pipeline.evaluate import Evaluation
+from toytip.pipeline.result import describe_table
+from toytip.pipeline.source import ensure_source, find_source
+from toytip.progress.tracker import Progress
+from toytip.sources.discovery import Source
+from toytip.store.manifest import Manifest
 
 
 def run(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -32,7 +36,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
     """
     started = time.perf_counter()
     report.validate_zone_map(settings)
-    found = plan.find_source(settings, progress)
+    found = find_source(settings, progress)
     if settings.gate != "off":
         open_registry(settings, found.taxi if found else "yellow").require_reachable()
     memory = cluster.MemorySampler()
@@ -44,12 +48,12 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             tempfile.TemporaryDirectory() as folder,
         ):
             page = Path(folder) / "dask.html"
-            before = flow.worker_bytes_read(context.client)
+            before = source_tasks.worker_bytes_read(context.client)
             with cluster.dask_report(page):
-                source = plan.ensure_source(context, found)
+                source = ensure_source(context, found)
                 _announce_stages(context, source)
                 published, model, evaluation, monitored, gated = _run_stages(context, source)
-            source_bytes = max(flow.worker_bytes_read(context.client) - before, 0)
+            source_bytes = max(source_tasks.worker_bytes_read(context.client) - before, 0)
             performance = context.store.save_report(f"{context.version}.dask.html", page.read_bytes())
             told = json.dumps(evaluation.report, indent=1).encode()
             saved = context.store.save_report(f"{context.version}.json", told)
@@ -88,13 +92,13 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "performance_report": mask_credentials(performance),
         "reasons": context.reasons,
         "source_bytes_read": source_bytes,
-        "leaks": learn.find_leaking_features(published["encodings"]),
+        "leaks": fit_encoding.find_leaking_features(published["encodings"]),
         "registry": gated,
         "evaluation": _without_long_lists(evaluation.report),
         "evaluation_file": mask_credentials(saved),
         "monitor": monitored,
         "warnings": progress.warnings,
-        "live": live.dashboard_url(dashboard) if settings.live else None,
+        "live": reporter.dashboard_url(dashboard) if settings.live else None,
         "stage_rows": progress.stage_rows,
         "stage_memory_mb": _peak_memory_by_stage(memory, progress),
     }
@@ -140,22 +144,22 @@ def _announce_stages(context: RunContext, source: Source) -> None:
 def _run_stages(
     context: RunContext, source: Source
 ) -> tuple[PublishedTables, TrainedModel, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
-    published = stages.read_source(context, source)
+    published = read_source.read_source(context, source)
     features = published["features"]
-    encoded, encoding = learn.preprocess(context, features, reuse=True)
-    trained, model = learn.train(context, features, encoding, encoded["encodings"], reuse=True)
+    encoded, encoding = fit_encoding.preprocess(context, features, reuse=True)
+    trained, model = train.train(context, features, encoding, encoded["encodings"], reuse=True)
     made = {**published, **encoded, **trained}
     if context.settings.gate == "off":
-        predicted, evaluation = stages.predict(context, features, model)
+        predicted, evaluation = predict.predict(context, features, model)
         watched, monitored = _run_monitoring(context, model, evaluation)
         return {**made, **predicted, **watched}, model, evaluation, monitored, None
     registry = open_registry(context.settings, source.taxi)
-    rival = gate.match_champion(registry, model)
-    predicted, evaluation = stages.predict(context, features, model, rival.model)
+    rival = promote.match_champion(registry, model)
+    predicted, evaluation = predict.predict(context, features, model, rival.model)
     watched, monitored = _run_monitoring(context, model, evaluation)
     dry = context.settings.gate == "dry-run"
     try:
-        gated = gate.judge_and_register(
+        gated = promote.judge_and_register(
             context, registry, rival, trained["models"], model, evaluation, dry_run=dry
         )
     except RegistryError as error:
@@ -187,14 +191,3 @@ def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str
 
 def _row_counts(source: Source, published: dict[str, Manifest]) -> dict[str, int]:
     return {"read": source.rows, "kept": published["features"].rows, "rejected": published["rejects"].rows}
-
-
-def describe_table(context: RunContext, manifest: Manifest) -> dict[str, Any]:
-    """Return what a person needs to find a version."""
-    return {
-        "version": manifest.version,
-        "path": mask_credentials(context.store.version_uri(manifest.table, manifest.version)),
-        "manifest": mask_credentials(context.store.manifest_uri(manifest.table, manifest.version)),
-        "rows": manifest.rows,
-        "bytes": manifest.bytes,
-    }

@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from toytip import barrier, flow, tuning
 from toytip.cluster import workers_by_address
 from toytip.config import Settings
+from toytip.core.model import Encoding
+from toytip.core.months import Month
+from toytip.core.splits import Split, overlaps, plan_split, split_names
+from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
-from toytip.manifest import digest
+from toytip.io.local import LocalFileIO
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.identity import code_digest
-from toytip.place import LocalFileIO
-from toytip.splits import overlaps, plan_split, split_names
 from toytip.stages import featurize as features_of
 from toytip.stages import preprocess as encodings
-from toytip.stages.rates import zone_rates_for
-from toytip.store import Manifest, Store
-from toytip.tuning import TrialResult, TuningMatrix
-from toytip.values import Encoding, Month, Split
+from toytip.stages.zone_rates import zone_rates_for
+from toytip.store.manifest import Manifest, digest
+from toytip.store.store import Store
+from toytip.training import tuning
+from toytip.training.tuning import TrialResult, TuningMatrix
 
 FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # A matrix is held by the worker, copied into XGBoost's, and its bins again: so many times its bytes.
@@ -133,9 +135,9 @@ def _training_matrix(
             f"each worker would hold about {need / 1e6:,.0f} MB and has {min(limits) / 1e6:,.0f} MB; "
             "try fewer --rows or fewer --workers"
         )
-    frame = flow.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
+    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
     with context.progress.stage("read", len(parts)) as shown:
-        found = barrier.map_partitions(
+        found = compute.map_partitions(
             context.client, frame, _sample_rows, encoding, share, settings.population, stage=shown
         )
     codes, label, month = (np.concatenate(side) for side in zip(*found, strict=True))
@@ -154,10 +156,10 @@ def _fit_fold_encoding(
     names = features_of.feature_set(settings.features)
     split = plan_split((*before, *blocks), f"{before[0]}:{before[-1]}", "none", f"{blocks[0]}:{blocks[-1]}")
     parts = [part for part in features.parts if part.key.month in before]
-    frame = flow.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
+    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
     with context.progress.stage("preprocess", len(parts)) as shown:
-        done = barrier.compute_partitions(
-            context.client, flow.count_partitions(frame, names, split, settings.population), shown
+        done = compute.compute_partitions(
+            context.client, graph.count_partitions(frame, names, split, settings.population), shown
         )
     censuses = [item.census for item in done if item.census is not None]
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))

@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from toytip import __version__
-from toytip.report import say
+from toytip._version import __version__
+from toytip.report import formatting
 from toytip.report.blocks import Page, Section
 from toytip.report.facts import Facts
 
@@ -39,12 +39,12 @@ def render_html(page: Page) -> str:
 
 def render_run_page(facts: Facts, sections: Iterable[Section]) -> str:
     """Return the page of a version."""
-    months = say.format_month_range(facts.months)
+    months = formatting.format_month_range(facts.months)
     return render_html(
         Page(
             title=f"{facts.taxi.capitalize()} taxis, {months}" if facts.taxi and months else facts.version,
             kicker="toytip run report",
-            subtitle=[f"{facts.version} · {say.format_minute(facts.created_at)}"],
+            subtitle=[f"{facts.version} · {formatting.format_minute(facts.created_at)}"],
             key_figures=key_figures_or_empty(lambda: _run_key_figures(facts)),
             sections=list(sections),
             footer=footer_text(),
@@ -69,8 +69,8 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
     found = []
     if facts.rows:
         read, kept = (sum(getattr(told, name) for told in facts.rows.values()) for name in ("read", "kept"))
-        beside = f"of {say.format_count(read)} read" if "rejects" not in facts.missing_reasons else ""
-        found.append(("trips kept", say.format_count(kept), beside))
+        beside = f"of {formatting.format_count(read)} read" if "rejects" not in facts.missing_reasons else ""
+        found.append(("trips kept", formatting.format_count(kept), beside))
     population = facts.segment or "all"
     told = facts.evaluation_of(population)
     if told:
@@ -90,7 +90,7 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
                 (
                     "AUC among card trips",
                     _format_metric(card["metrics"]["auc"]),
-                    f"{say.format_count(card['metrics']['rows'])} trips",
+                    f"{formatting.format_count(card['metrics']['rows'])} trips",
                 )
             )
     if facts.run_summary:
@@ -105,4 +105,4 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
 
 
 def _format_metric(value: float | None) -> str:
-    return say.NO_VALUE if value is None else f"{value:.3f}"
+    return formatting.NO_VALUE if value is None else f"{value:.3f}"

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from toytip.schema import REJECTS, TRIPS, file_month_index
+from toytip.core.tables import REJECTS, TRIPS
+from toytip.core.tlc import file_month_index
 
 MAX_HOURS = 24
 MAX_MILES = 300

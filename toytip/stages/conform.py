@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from toytip.core.partitions import SourcePartition
+from toytip.core.tables import TRIPS
+from toytip.core.tlc import FIELDS, Field, trip_id_base
 from toytip.errors import SchemaError
-from toytip.schema import FIELDS, TRIPS, Field, trip_id_base
-from toytip.values import SourcePartition
 
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
 

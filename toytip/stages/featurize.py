@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from toytip.core.schema import Column, Table, nullable_int
+from toytip.core.tables import TRIPS
 from toytip.errors import ConfigError
-from toytip.schema import TRIPS, Column, Table, nullable_int
 
 AvailabilityTime = Literal["pickup", "dropoff", "payment"]
 AVAILABILITY_TIMES: tuple[AvailabilityTime, ...] = ("pickup", "dropoff", "payment")

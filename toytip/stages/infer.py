@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 
-from toytip.schema import SCORES
-from toytip.splits import split_names
-from toytip.values import TrainedModel
+from toytip.core.model import TrainedModel
+from toytip.core.splits import split_names
+from toytip.core.tables import SCORES
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.schema import PREDICTIONS, SCORES
+from toytip.core.tables import PREDICTIONS, SCORES
 
 DEFAULT_THRESHOLD = 0.5
 

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip import splits
+from toytip.core import splits
+from toytip.core.model import Encoding, FeatureEncoding
+from toytip.core.schema import Column, Table
+from toytip.core.splits import Split
+from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import ConfigError
-from toytip.schema import Column, Table
-from toytip.stages import rates
-from toytip.values import ZONE_ID_COUNT, Encoding, FeatureEncoding, Split
+from toytip.stages import zone_rates
 
 # A feature of at most MAX_DISTINCT_VALUES distinct values, as a zone, keeps its MAX_EXACT_VALUES most common ones: with two more codes, a byte
 # holds them all. What is rarer is coded as never seen, if it is not more than one row in a hundred. Any other feature
@@ -106,7 +108,11 @@ def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, s
     label = rows["high_tip"].to_numpy()
     values = {name: _count_feature(value_keys(rows[name]), label) for name in names}
     return ValueCounts(
-        len(rows), int(label.sum()), values, _count_by_hour_and_zone(rows), rates.count_month_zone_pairs(rows)
+        len(rows),
+        int(label.sum()),
+        values,
+        _count_by_hour_and_zone(rows),
+        zone_rates.count_month_zone_pairs(rows),
     )
 
 
@@ -114,7 +120,7 @@ def _count_feature(
     key: npt.NDArray[np.uint32], label: npt.NDArray[np.bool_]
 ) -> tuple[Float32Array, Counts, Counts]:
     known = (key > _LAST_LOW_NAN_KEY) & (key < _FIRST_HIGH_NAN_KEY)
-    found, trips, tipped = rates.count_labeled(key[known], label[known])
+    found, trips, tipped = zone_rates.count_labeled(key[known], label[known])
     return values_of_keys(found), trips, tipped
 
 
@@ -148,13 +154,13 @@ def fit_encoding(
         trips + HOUR_ZONE_SMOOTHING
     )
     return Encoding(
-        features=(*codes, *map(rates.rate_encoding, known)),
+        features=(*codes, *map(zone_rates.rate_encoding, known)),
         split=split,
         population=segment,
         rows=value_counts.rows,
         positives=value_counts.positives,
         rates=tuple(by_hour.astype(np.float32).tolist()),
-        history=rates.pack_counts(*value_counts.by_month_and_zones) if known else "",
+        history=zone_rates.pack_counts(*value_counts.by_month_and_zones) if known else "",
     )
 
 
@@ -181,8 +187,8 @@ def code_dtype(encoding: Encoding) -> str:
 
 def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
     """Return the matrix of codes of `features`, row for row."""
-    looked_up = tuple(name for name in encoding.feature_names if name in rates.ZONE_RATES_BY_NAME)
-    seen = rates.lookup_rates(features, encoding.history, looked_up) if looked_up else {}
+    looked_up = tuple(name for name in encoding.feature_names if name in zone_rates.ZONE_RATES_BY_NAME)
+    seen = zone_rates.lookup_rates(features, encoding.history, looked_up) if looked_up else {}
     columns = {
         codes.name: _lookup_table(codes)[
             value_keys(pd.Series(seen[codes.name]) if codes.name in seen else features[codes.name])

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.schema import FEATURE_HISTOGRAMS
-from toytip.splits import CARD_PAYMENT_TYPE
+from toytip.core.splits import CARD_PAYMENT_TYPE
+from toytip.core.tables import FEATURE_HISTOGRAMS
 
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
 # A bin holds the numbers that are alike to 9 significant bits: whole numbers up to 512, zones among them, are told exactly,

@@ -1,0 +1,122 @@
+"""Months, splits, settings: small values that must be right, and errors that say what to do."""
+
+import pickle
+
+import pytest
+
+from toytip import errors
+from toytip.config import Settings
+from toytip.core.months import Month, parse_months
+from toytip.core.splits import TimeRange, overlaps, plan_split
+from toytip.errors import ConfigError
+
+YEAR = parse_months("2023-01:2023-12")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2023-13", "not a month"),
+        ("January", "not a month"),
+        ("2023-01:", "not a month"),
+        ("", "not a month"),
+        ("2023-05:2023-02", "backwards"),
+        ("2023-01,2023-01", "twice"),
+        ("2023-01:2023-03,2023-02", "twice"),
+    ],
+)
+def test_bad_months(text, words):
+    with pytest.raises(ConfigError, match=words):
+        parse_months(text)
+
+
+def test_the_default_split():
+    split = plan_split(YEAR)
+    assert split.train == TimeRange("2023-01-01T00:00:00", "2023-11-01T00:00:00")
+    assert split.valid == TimeRange("2023-11-01T00:00:00", "2023-12-01T00:00:00")
+    assert split.test == TimeRange("2023-12-01T00:00:00", "2024-01-01T00:00:00")
+
+
+def test_two_months_are_split_by_day():
+    split = plan_split(YEAR[:2])
+    assert split.train == TimeRange("2023-01-01T00:00:00", "2023-02-05T00:00:00")
+    assert split.valid == TimeRange("2023-02-05T00:00:00", "2023-02-17T00:00:00")
+    assert split.test == TimeRange("2023-02-17T00:00:00", "2023-03-01T00:00:00")
+
+
+def test_no_validation():
+    assert plan_split(YEAR, valid="none").train.stop == "2023-12-01T00:00:00"
+    assert plan_split(YEAR[:1], valid="none").valid is None
+
+
+def test_asked_for():
+    split = plan_split(YEAR, train="2023-02:2023-04", valid="2023-06", test="2023-08:2023-09")
+    assert split.train == TimeRange("2023-02-01T00:00:00", "2023-05-01T00:00:00")
+    assert overlaps(Month(2023, 9), split.test)
+    assert not overlaps(Month(2023, 10), split.test)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"test": "2024-01"}, "which the data has not"),
+        ({"test": "2023-01"}, "no month is left"),
+        ({"valid": "2023-01"}, "no month is left"),
+        ({"valid": "2023-12", "test": "2023-12"}, "more than one"),
+        ({"train": "2023-01:2023-11"}, "more than one"),
+        ({"train": "2023-12", "test": "2023-06"}, "before"),
+        ({"train": "2023-01,2023-03"}, "in between"),
+        ({"train": "2023-01", "valid": "2023-12", "test": "2023-11"}, "before"),
+    ],
+)
+def test_splits_that_make_no_sense(asked, words):
+    with pytest.raises(ConfigError, match=words):
+        plan_split(YEAR, **asked)
+
+
+def test_settings_come_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text("rounds = 10\neta = 0.3\nmax_depth = 3\nworkers = 5\n")
+    (tmp_path / ".env").write_text("TOYTIP_ROUNDS=20\nTOYTIP_ETA=0.4\nTOYTIP_MAX_DEPTH=4\n")
+    monkeypatch.setenv("TOYTIP_ROUNDS", "30")
+    monkeypatch.setenv("TOYTIP_ETA", "0.5")
+    settings = Settings.load(rounds=40, eta=None)
+    assert (settings.rounds, settings.eta, settings.max_depth, settings.workers) == (40, 0.5, 4, 5)
+    assert settings.early_stop == 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"rounds": 0}, "rounds=0"),
+        ({"eta": 2}, "eta=2"),
+        ({"env": "test"}, "'dev' or 'prod'"),
+        ({"features": "settled"}, "features='settled'"),
+        ({"version": "../escape"}, "version="),
+        ({"version": "001"}, "version="),
+        ({"workers": "many"}, "workers='many'"),
+    ],
+)
+def test_settings_that_make_no_sense(flags, words):
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(**flags)
+    assert words in str(caught.value)
+
+
+def test_a_broken_toml_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text("rounds = = 3")
+    with pytest.raises(ConfigError, match=r"toytip\.toml"):
+        Settings.load()
+
+
+def test_errors_survive_pickling():
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.ToytipError)
+    ]
+    assert len(kinds) >= 7
+    for kind in kinds:
+        error = pickle.loads(pickle.dumps(kind("what, where, what to do")))  # noqa: S301
+        assert (type(error), str(error)) == (kind, "what, where, what to do")

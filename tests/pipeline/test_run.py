@@ -1,0 +1,345 @@
+"""`toytip run`, whole: what it prints, what it leaves, and that the workers do not show in it."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import parse_summary, read_files, run_toytip, start_toytip, wait_for_message
+from toytip.core.months import parse_months
+from toytip.core.tables import PREDICTIONS
+from toytip.core.tlc import trip_id_base
+from toytip.sources.synthetic import invalid_rows
+from toytip.store.refs import resolve_version
+from toytip.store.store import Store
+
+pytestmark = pytest.mark.cluster
+MONTHS = parse_months("2020-01:2020-04")
+FAST = ("--rounds", 8, "--max-depth", 4)
+METRICS = {
+    "rows",
+    "prevalence",
+    "auc",
+    "pr_auc",
+    "log_loss",
+    "brier",
+    "f1",
+    "precision",
+    "recall",
+    "f1_always_yes",
+}
+
+
+def run(source, store, *more, workers=2):
+    return run_toytip(
+        "run", "--source", source, "--store", store, "--workers", workers, "--json", *FAST, *more
+    )
+
+
+@pytest.fixture(scope="module")
+def done(synthetic, tmp_path_factory):
+    store = tmp_path_factory.mktemp("store")
+    return parse_summary(run(synthetic, store, "--version", "vtest")), store
+
+
+def test_the_summary_has_its_keys(done, synthetic):
+    summary, _ = done
+    assert list(summary) == [
+        "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
+        "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
+        "performance_report",
+        "reasons", "source_bytes_read", "leaks", "registry", "evaluation", "evaluation_file", "monitor",
+        "warnings", "live", "stage_rows", "stage_memory_mb",
+    ]  # fmt: skip
+    assert summary["months"] == [str(month) for month in MONTHS]
+    assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
+    assert summary["source"] == str(synthetic)
+    assert set(summary["metrics"]) == {"train", "valid", "test"}
+    assert all(set(values) == METRICS for values in summary["metrics"].values())
+    assert summary["metrics"]["test"]["auc"] > 0.75
+    assert summary["dashboard"].startswith("http://127.0.0.1:")
+    assert "<html" in Path(summary["performance_report"]).read_text()[:500].lower()
+    assert summary["peak_memory_mb"] > 50
+
+
+def test_rows_are_accounted_for(done):
+    summary, _ = done
+    wanted = {}
+    for month in MONTHS:
+        for reason, count in invalid_rows(month, 2_000).items():
+            wanted[reason] = wanted.get(reason, 0) + count
+    assert summary["rejects"] == wanted
+    rows = summary["rows"]
+    assert rows["read"] == rows["kept"] + rows["rejected"]
+    assert rows["rejected"] == sum(wanted.values()) == summary["tables"]["rejects"]["rows"]
+    assert rows["kept"] == summary["tables"]["predictions"]["rows"] == summary["tables"]["features"]["rows"]
+
+
+def test_duckdb_reads_the_predictions(done):
+    summary, _ = done
+    files = f"{summary['tables']['predictions']['path']}/../*/*/*/*.parquet"
+    found = duckdb.sql(
+        f"select version, year, month, count(*) n from read_parquet('{files}', hive_partitioning=true) group by all order by all"
+    ).fetchall()
+    assert [(row[0], row[1], row[2]) for row in found] == [("vtest", m.year, m.month) for m in MONTHS]
+    assert sum(row[3] for row in found) == summary["rows"]["kept"]
+
+
+def test_the_readmes_query_runs(done):
+    summary, store = done
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    query = readme.split("```sql\n")[1].split("```")[0]
+    rows = duckdb.sql(query.replace("toytip-store", str(store)).replace("VERSION", "vtest")).fetchall()
+    assert [row[0] for row in rows] == [month.month for month in MONTHS]
+    assert sum(row[1] for row in rows) == summary["rows"]["kept"]
+
+
+def test_trip_ids_join_back_to_the_source(done, synthetic):
+    summary, _ = done
+    read = f"read_parquet('{summary['tables']['predictions']['path']}/*/*/*.parquet', hive_partitioning=true)"
+    for month in MONTHS:
+        source = pq.read_table(synthetic / f"yellow_tripdata_{month}.parquet")
+        source = source.append_column("row", pa.array(range(len(source))))
+        base = trip_id_base("yellow", *month)
+        pairs = duckdb.sql(
+            f"""select count(*), bool_and(p.pickup_at = s.tpep_pickup_datetime), bool_and(p."PULocationID" = s."PULocationID"),
+                       bool_and(p.high_tip = (s.tip_amount > 0.2 * s.fare_amount))
+                from {read} p join source s on p.trip_id - {base} = s.row where p.month = {month.month}"""
+        ).fetchall()[0]
+        kept = duckdb.sql(f"select count(*) from {read} where month = {month.month}").fetchall()[0]
+        assert pairs == (kept[0], True, True, True)
+
+
+def test_predictions_are_as_the_schema_says(done):
+    _, store = done
+    stored = Store(str(store), "dev")
+    manifest = resolve_version(stored, "predictions")
+    frame = pd.concat([stored.read_data_file(PREDICTIONS, "vtest", part) for part in manifest.parts])
+    assert frame["trip_id"].is_unique
+    assert frame["probability"].between(0, 1).all()
+    assert set(frame["split"]) == {"train", "valid", "test"}
+    assert set(frame["model_version"]) == {"vtest"}
+    threshold = manifest.config["threshold"]
+    assert (frame["prediction"] == (frame["probability"] >= threshold)).all()
+
+
+def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
+    summary, store = done
+    for name, told in summary["tables"].items():
+        manifest = json.loads(Path(told["manifest"]).read_text())
+        assert manifest["table"] == name
+        assert manifest["environment"]["toytip"]
+        for part in manifest["parts"]:
+            content = (Path(told["path"]) / part["path"]).read_bytes()
+            assert part["checksum"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+            assert part["bytes"] == len(content)
+    parents = resolve_version(Store(str(store), "dev"), "features").parents
+    first = Path(parents[0]["uri"])
+    assert parents[0]["checksum"] == f"sha256:{hashlib.sha256(first.read_bytes()).hexdigest()}"
+    assert [Path(parent["uri"]).parent for parent in parents] == [synthetic] * len(MONTHS)
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
+    """The same tables row for row, and the same model bytes; two workers again would be the same run twice."""
+    summary, store = done
+    other = parse_summary(run(synthetic, tmp_path, "--version", "vtest", workers=workers))
+    for key in ("rows", "rejects", "metrics"):
+        assert other[key] == summary[key]
+    assert read_files(tmp_path / "dev") == read_files(store / "dev")
+    model = "dev/models/version=vtest/model.ubj"
+    assert (tmp_path / model).read_bytes() == (store / model).read_bytes()
+
+
+def test_the_same_run_twice_is_the_same_twice(done, synthetic, tmp_path):
+    _, store = done
+    parse_summary(run(synthetic, tmp_path, "--version", "vtest"))
+    assert read_files(tmp_path / "dev") == read_files(store / "dev")
+
+
+def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_path):
+    summary, store = done
+    other = parse_summary(run(synthetic, tmp_path, "--version", "vtest", "--partition-rows", 700))
+    assert other["metrics"] == summary["metrics"]
+    rows = [
+        duckdb.sql(
+            f"select * from read_parquet('{root}/dev/predictions/*/*/*/*.parquet') order by trip_id"
+        ).fetchall()
+        for root in (tmp_path, store)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
+    _, store = done
+    common = ("--store", tmp_path, "--workers", 1, "--version", "vtest", "--json")
+    parse_summary(run_toytip("clean", "--source", synthetic, *common))
+    parse_summary(run_toytip("featurize", *common))
+    parse_summary(run_toytip("preprocess", *common))
+    parse_summary(run_toytip("train", *FAST, *common))
+    parse_summary(run_toytip("infer", *common))
+    parse_summary(run_toytip("postprocess", *common))
+    measured = parse_summary(run_toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
+    for table in ("features", "profiles", "rejects", "tallies", "predictions"):
+        assert read_files(tmp_path / "dev" / table) == read_files(store / "dev" / table)
+    for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
+        assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
+    assert measured["metrics"] == done[0]["metrics"]
+    listed = parse_summary(run_toytip("versions", "--store", tmp_path, "--json"))["versions"]
+    assert {row["table"] for row in listed} == {
+        "trips", "rejects", "features", "profiles", "encodings", "models", "scores", "tallies", "predictions"
+    }  # fmt: skip
+
+
+def test_a_planted_leak_is_caught(synthetic, tmp_path):
+    """A column that the TLC might one day settle with the tip; and one that only a ratio betrays."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in synthetic.glob("*.parquet"):
+        table = pq.read_table(path)
+        tip, fare = table.column("tip_amount"), table.column("fare_amount")
+        leak = pc.if_else(pc.equal(fare, 0), 0.0, pc.divide(tip, pc.if_else(pc.equal(fare, 0), 1.0, fare)))
+        names = table.column_names
+        table = table.set_column(names.index("extra"), "extra", leak.cast(pa.float64()))
+        pq.write_table(table, folder / path.name)
+    done = run(folder, tmp_path / "st")
+    leaks = parse_summary(done)["leaks"]
+    assert set(leaks) == {"extra"}
+    assert leaks["extra"] > 0.99
+    assert "warning: feature extra alone reaches an AUC of" in done.stderr
+    assert parse_summary(run(synthetic, tmp_path / "st2"))["leaks"] == {}
+
+
+def test_without_validation_nothing_is_tuned(synthetic, tmp_path):
+    summary = parse_summary(run(synthetic, tmp_path, "--valid", "none"))
+    assert summary["model"]["threshold"] == 0.5
+    assert summary["model"]["rounds"] == 8
+    assert set(summary["metrics"]) == {"train", "test"}
+
+
+def test_two_months_and_card_trips(synthetic, tmp_path):
+    summary = parse_summary(
+        run(
+            synthetic,
+            tmp_path,
+            "--months",
+            "2020-01:2020-02",
+            "--population",
+            "card",
+            "--features",
+            "dropoff",
+        )
+    )
+    assert "payment_type" not in summary["model"]["features"]
+    assert set(summary["metrics"]) == {"train", "valid", "test"}
+    measured = sum(values["rows"] for values in summary["metrics"].values())
+    assert measured < summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
+
+
+def test_the_built_in_year_is_made_once(tmp_path):
+    arguments = ("run", "--store", tmp_path, "--workers", 2, "--json", *FAST)
+    first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    assert parse_summary(first)["source"] == "synthetic"
+    assert "making a synthetic year" in first.stderr
+    second = run_toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    assert "is there already" in second.stderr
+    assert parse_summary(second)["rows"] == parse_summary(first)["rows"]
+    people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS="800")
+    assert people.returncode == 0
+    assert "synthetic" in people.stdout
+    assert "always yes" in " ".join(people.stdout.split())
+
+
+def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
+    import distributed
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
+    ) as cluster:
+        other = run_toytip(
+            "run", "--source", synthetic, "--store", tmp_path, "--scheduler", cluster.scheduler_address,
+            "--version", "vtest", "--json", *FAST,
+        )  # fmt: skip
+        assert parse_summary(other)["metrics"] == done[0]["metrics"]
+    assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
+@pytest.mark.parametrize("stage", ["featurize", "preprocess"])
+def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
+    """The signal goes to the whole group, as a terminal's Ctrl-C and its end do, at the end of a stage."""
+    endless = ("--rounds", 5000, "--early-stop", 0)
+    with start_toytip("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
+        wait_for_message(process, f"{stage} ")
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 3
+        if stage == "preprocess":
+            time.sleep(1)  # into the training
+        os.killpg(process.pid, how) if how != signal.SIGTERM else process.send_signal(how)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("stopped")
+    psutil.wait_procs(family, timeout=15)
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    published = {manifest.table for manifest in Store(str(tmp_path), "dev").list_manifests()}
+    on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
+    assert on_disk == published <= {"features", "profiles", "rejects", "encodings"}
+    assert not list((tmp_path / "dev" / "_staging").iterdir())
+
+
+EARLY = """
+import os, signal, sys, threading, time
+from toytip.__main__ import main
+
+def strike():
+    while True:
+        spec = getattr(sys.modules.get("distributed.deploy.spec"), "SpecCluster", None)
+        if any(cluster._created for cluster in list(getattr(spec, "_instances", ()))):
+            os.kill(os.getpid(), signal.{how})
+            return
+        time.sleep(0.0005)
+
+threading.Thread(target=strike, daemon=True).start()
+main()
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
+def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthetic, tmp_path):
+    command = ("run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 2)
+    told = subprocess.run(
+        [sys.executable, "-c", EARLY.format(how=how), *map(str, command)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (told.returncode, told.stdout) == (130, "")
+    assert told.stderr.splitlines()[-1] == "stopped; nothing half-made was left behind"
+    assert "Traceback" not in told.stderr
+    assert not list((tmp_path / "st" / "dev" / "_staging").iterdir())
+
+
+def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):
+    """The whole group is killed, as by a machine that goes down."""
+    named = ("--version", "vtest", "--workers", 2, *FAST)
+    with start_toytip("run", "--source", synthetic, "--store", tmp_path, *named) as process:
+        wait_for_message(process, "dashboard")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
+    assert Store(str(tmp_path), "dev").list_manifests() == []
+    parse_summary(run(synthetic, tmp_path, "--version", "vtest"))
+    assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")

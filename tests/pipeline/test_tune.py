@@ -1,0 +1,166 @@
+"""tune: parameters found on blocks of time, the same on any workers, and taken up again where it was stopped."""
+
+import dataclasses
+import tomllib
+
+import numpy as np
+import pytest
+
+from tests.conftest import make_part_record, parse_summary, run_toytip
+from toytip.config import Settings
+from toytip.core import splits
+from toytip.core.model import BoosterParams
+from toytip.core.months import parse_months
+from toytip.core.schema import Table
+from toytip.errors import ConfigError
+from toytip.pipeline import tune as pipeline_tune
+from toytip.pipeline.context import RunContext
+from toytip.progress.tracker import Progress
+from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.store.refs import resolve_version
+from toytip.store.store import store_from_settings
+from toytip.training import tuning
+
+
+@pytest.fixture(scope="module")
+def store(synthetic, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tune") / "store"
+    parse_summary(
+        run_toytip("run", "--source", synthetic, "--store", folder, "--workers", 2, "--rounds", 3, "--json")
+    )
+    return folder
+
+
+def tune(client, store, study, trials=6, env="dev", **more):
+    settings = Settings.load(store=str(store), rounds=15, early_stop=5, env=env)
+    place = store_from_settings(settings)
+    context = RunContext(settings, place, client, Progress(), "")
+    asked = {"trials": trials, "folds": 2, "rows": 100_000, "seed": 1, **more}
+    return pipeline_tune.tune(context, resolve_version(place, "features"), study=str(study), **asked)
+
+
+@pytest.fixture(scope="module")
+def found(client, store, tmp_path_factory):
+    return tune(client, store, tmp_path_factory.mktemp("study") / "study.db")
+
+
+def test_it_begins_with_the_defaults_and_ends_no_worse(found):
+    assert (found.default.params["max_depth"], found.default.params["eta"]) == (
+        BoosterParams().max_depth,
+        BoosterParams().eta,
+    )
+    assert found.best.log_loss <= found.default.log_loss
+    assert found.blocks == ["2020-02", "2020-03"], "never the test month"
+    assert len(found.trials) == 6
+    assert all(score.auc > 0.5 for score in found.best.scores)
+
+
+def test_the_workers_do_not_show(found, store, tmp_path):
+    done = run_toytip(
+        "tune", "--store", store, "--workers", 1, "--rounds", 15, "--early-stop", 5, "--trials", 6, "--folds", 2,
+        "--rows", 100_000, "--seed", 1, "--study", tmp_path / "s.db", "--out", tmp_path / "p.toml", "--json",
+    )  # fmt: skip
+    told = parse_summary(done)
+    assert told["best"]["params"] == found.best.params
+    assert told["best"]["log_loss"] == found.best.log_loss
+    written = tomllib.loads((tmp_path / "p.toml").read_text())
+    assert {name: written[name] for name in found.best.params} == found.best.params
+
+
+def test_a_study_goes_on_where_it_was_stopped(client, store, tmp_path):
+    first = tune(client, store, tmp_path / "s.db", trials=2)
+    more = tune(client, store, tmp_path / "s.db", trials=3)
+    assert (first.resumed_trials, more.resumed_trials) == (0, 2)
+    assert more.trials[:2] == first.trials
+    again = tune(client, store, tmp_path / "s.db", trials=3)
+    assert again.trials == more.trials
+
+
+def test_a_study_that_cannot_be_kept_is_said_before_the_work(client, store):
+    with pytest.raises(ConfigError, match="cannot be written: not a directory; say with --study"):
+        tune(client, store, "/dev/null/studies/s.db")
+
+
+def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
+    """The features of the test month are published anew, their labels mixed."""
+    place = store_from_settings(Settings.load(store=str(store)))
+    manifest = resolve_version(place, "features")
+    other = store_from_settings(Settings.load(store=str(store), env="prod"))
+    records = []
+    for part in manifest.parts:
+        frame = place.read_data_file(FEATURES_SCHEMA, manifest.version, part)
+        if part.month == (2020, 4):
+            frame["high_tip"] = np.random.default_rng(0).permutation(frame["high_tip"])
+        records.append(
+            other.write_data_file(
+                Table("features", FEATURES_SCHEMA.columns), "v1", make_part_record(part.month), frame
+            )
+        )
+    other.publish(dataclasses.replace(manifest, version="v1", parts=tuple(records)))
+    mixed = tune(client, store, tmp_path / "s.db", env="prod")
+    assert mixed.trials == found.trials
+
+
+def test_rows_are_chosen_by_their_trip_whatever_the_parts():
+    from tests.stages.test_zone_rates import encoding_of, year
+
+    features = year(3_000)
+    features["trip_id"] = np.arange(len(features)) * 7
+    encoding = encoding_of([features])
+    whole = tuning.tuning_rows(features, encoding, 0.3)
+    parts = [tuning.tuning_rows(features[a:b], encoding, 0.3) for a, b in ((0, 700), (700, 3_000))]
+    assert all(
+        np.array_equal(w, np.concatenate(p)) for w, p in zip(whole, zip(*parts, strict=True), strict=True)
+    )
+    assert 800 < len(whole[1]) < 1_000
+
+
+def test_parameters_in_a_file_go_behind_flags(tmp_path):
+    (tmp_path / "p.toml").write_text("max_depth = 4\neta = 0.2\nreg_lambda = 7.5\n")
+    settings = Settings.load(params=str(tmp_path / "p.toml"), eta=0.3)
+    assert (settings.max_depth, settings.eta, settings.reg_lambda, settings.rounds) == (4, 0.3, 7.5, 300)
+    for content, says in (
+        ("workers = 3", "only rounds, max_depth"),
+        ("eta = ", "cannot be read"),
+        ("eta = 9", "setting eta=9"),
+    ):
+        (tmp_path / "p.toml").write_text(content)
+        with pytest.raises(ConfigError, match=says):
+            Settings.load(params=str(tmp_path / "p.toml"))
+
+
+def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
+    (tmp_path / "p.toml").write_text("max_depth = 3\nrounds = 4\nmin_child_weight = 9.0\n")
+    args = (
+        "--source",
+        synthetic,
+        "--store",
+        store,
+        "--workers",
+        2,
+        "--params",
+        tmp_path / "p.toml",
+        "--json",
+    )
+    version = parse_summary(run_toytip("run", *args))["model"]["version"]
+    config = parse_summary(invoke_cli("show", version, "--store", store, "--json"))["tables"]["models"][
+        "config"
+    ]
+    assert (config["max_depth"], config["rounds"], config["min_child_weight"], config["eta"]) == (
+        3,
+        4,
+        9.0,
+        0.1,
+    )
+
+
+def test_what_cannot_be_tuned_is_said(client, store, tmp_path):
+    with pytest.raises(ConfigError, match="3 months to learn from are too few for 3 blocks"):
+        tune(client, store, tmp_path / "s.db", folds=3)
+    (tmp_path / "no.db").write_text("nothing of the kind" * 100)
+    with pytest.raises(ConfigError, match=r"--study .*no.db: no study of Optuna"):
+        tune(client, store, tmp_path / "no.db")
+    months = parse_months("2023-01:2023-06")
+    split = splits.plan_split(months, None, None, "2023-04:2023-06")
+    before, blocks = pipeline_tune.make_time_folds(months, split, 2)
+    assert [str(m) for m in (*before, *blocks)] == ["2023-01", "2023-02", "2023-03"]

@@ -1,0 +1,887 @@
+"""The report: numbers of its curves, what it warns of, a page that nothing takes down, and that of real runs."""
+
+import json
+import math
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from functools import reduce
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
+
+from tests.conftest import parse_summary, publish_trips, run_toytip
+from toytip.config import Settings
+from toytip.core.model import FeatureEncoding
+from toytip.core.tables import FEATURE_HISTOGRAMS
+from toytip.core.tlc import ZONE_ID_COUNT
+from toytip.errors import SourceError
+from toytip.evaluation.tally import PROBABILITY_BINS, Tally
+from toytip.monitoring.drift import FeatureHistogram
+from toytip.pipeline.explain import bin_values
+from toytip.pipeline.report_facts import collect_facts
+from toytip.report import curves, diff_page, formatting, page
+from toytip.report import facts as report_facts
+from toytip.report.blocks import MissingBlock, WarningsBlock
+from toytip.report.charts import daily, model, svg
+from toytip.report.charts import data as charts_data
+from toytip.report.facts import Facts, FeatureImportance, MonthRows, ZoneSummary
+from toytip.report.findings import collect_findings
+from toytip.report.sections import diff
+from toytip.report.sections import model as sections_model
+from toytip.report.sections.order import SECTION_ORDER, build_sections
+from toytip.report.sections.run import rows_section
+from toytip.report.zones import summarize_zones
+from toytip.sources import zones
+from toytip.stages.zone_rates import ZONE_PAIR_COUNT, pack_counts
+from toytip.store.maintenance import collect_garbage, find_garbage
+from toytip.store.store import Store
+
+NOTHING = Facts(version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev")
+STAMP = re.compile(r"#0[1-9a-f](0[1-9a-f])\1", re.IGNORECASE)
+
+
+def tally_of(chance, label):
+    place = np.minimum((np.asarray(chance) * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
+    sides = [np.bincount(place[np.asarray(label) == y], minlength=PROBABILITY_BINS) for y in (0, 1)]
+    return Tally(*sides, 0, 0, 0, 0)
+
+
+def scored(rows=4_000, seed=0):
+    rng = np.random.default_rng(seed)
+    label = rng.random(rows) < 0.4
+    return np.clip(rng.normal(0.4 + 0.2 * label, 0.15), 0, 0.999), label
+
+
+class Elements(HTMLParser):
+    """The elements of a page, their attributes, and the text without style."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.text, self._silent = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self._silent = tag == "style"
+
+    def handle_data(self, data):
+        if not self._silent:
+            self.text.append(data)
+
+    def attributes(self, name):
+        return [attrs[name] for _, attrs in self.found if name in attrs]
+
+
+def of(facts):
+    return page.render_run_page(facts, build_sections(facts))
+
+
+# the numbers of the pictures
+
+
+def test_the_roc_encloses_the_auc():
+    chance, label = scored()
+    x, y = curves.roc_curve(tally_of(chance, label))
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+    assert len(x) <= curves.MAX_PICTURE_POINTS + 2
+    assert np.trapezoid(y, x) == pytest.approx(sklearn_metrics.roc_auc_score(label, chance), abs=2e-3)
+
+
+def test_precision_and_recall_are_scikit_learns():
+    chance, label = scored()
+    recall, precision = curves.precision_recall_curve(tally_of(chance, label))
+    wanted = sklearn_metrics.precision_recall_curve(label, chance)
+    for r, p in zip(recall[::10], precision[::10], strict=True):
+        near = np.abs(wanted[1] - r) < 2e-3
+        assert np.min(np.abs(wanted[0][near] - p)) < 5e-3
+    assert recall[-1] == 1
+    assert precision[-1] == pytest.approx(label.mean())
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_labels_all_alike_have_no_roc(label):
+    assert curves.roc_curve(tally_of([0.2, 0.7], [label, label])) is None
+
+
+def test_bars_count_every_trip():
+    chance, label = scored()
+    without, with_ = curves.probability_histogram(tally_of(chance, label))
+    assert (sum(without), sum(with_)) == ((~label).sum(), label.sum())
+
+
+def test_bands_of_few_trips_are_left_out_where_others_are_not():
+    told = [{"trips": n, "predicted": n / 1e3, "happened": n / 2e3} for n in (49, 50, 400)]
+    assert curves.calibration_curve(told) == ([0.05, 0.4], [0.025, 0.2])
+    assert curves.calibration_curve(told[:1]) == ([0.049], [0.0245])
+
+
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=200))
+def test_quantiles_are_values_that_so_many_are_below(values):
+    found, counts = np.unique(np.array(values), return_counts=True)
+    told = curves.feature_distribution("fare_amount", [FeatureHistogram(found, counts, 0, 0.0)])
+    wanted = np.quantile(values, curves.DISTRIBUTION_QUANTILES, method="inverted_cdf")
+    assert told.quantiles == [pytest.approx(wanted.tolist())]
+    assert told.value_range == (min(found), max(found))
+
+
+NOUGHTS = [[0.0] * 5] * 3
+SPREADS = {
+    "always 0": (NOUGHTS, (0, 0)),
+    "nine in ten are 0; all from 0 to 65": (NOUGHTS, (0, 65)),
+    "median first 630, last 586; nine in ten 150 to 2,100": (
+        [[160, 1, 630, 1, 2_100], [150, 1, 600, 1, 1_990], [169, 1, 586, 1, 1_916]], (0, 9_999),
+    ),
+    "median 7, lowest 2 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
+    "median first 5, last 7, highest 8 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, 8, 7)], (0, 9)),
+    "median 30; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
+    "median first 5, last 7; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("says", SPREADS)
+def test_a_feature_is_told_by_all_of_its_months(says):
+    quantiles, ends = SPREADS[says]
+    names = ["2023-01", "2023-02", "2023-03"]
+    assert (
+        charts_data.draw_feature_distribution(
+            "a", report_facts.FeatureDistribution("tolls_amount", quantiles, {}, [0] * 3, ends), names
+        ).caption
+        == says
+    )
+
+
+def test_the_shares_of_a_category_are_of_all_trips():
+    months_ = [
+        FeatureHistogram(np.array([1.0, 2, 9]), np.array([6, 3, 0]), 1, 0),
+        FeatureHistogram(np.array([2.0]), np.array([4]), 0, 0),
+    ]
+    told = curves.feature_distribution("payment_type", months_)
+    assert told.shares == {"2": [0.3, 1], "1": [0.6, 0], "9": [0, 0]}
+    assert told.missing_shares == [0.1, 0]
+
+
+@given(st.lists(st.one_of(st.integers(0, 30), st.none()), min_size=1, max_size=300))
+def test_a_strip_is_of_whole_values_in_order_and_of_all_trips(values):
+    plain = np.array([math.nan if value is None else value for value in values])
+    said = np.arange(len(plain), dtype=float)
+    told = curves.shap_by_quantile_group(plain, said)
+    known = [each for each in told if not math.isnan(each[0])]
+    assert len(known) <= 10
+    assert all(a[1] < b[0] for a, b in pairwise(known))
+    whole = 0.0
+    for first, last, mean in told:
+        inside = np.isnan(plain) if math.isnan(first) else (plain >= first) & (plain <= last)
+        whole += mean * inside.sum()
+    if known:
+        assert whole == pytest.approx(said.sum())
+
+
+def test_a_category_is_told_by_the_values_that_move_it_most():
+    zone = np.repeat([4.0, 7, 68, 90, 93, math.nan], [5, 5, 5, 4, 5, 6])
+    said = np.repeat([0.3, -0.2, -0.5, 9, 0.1, 0.34], [5, 5, 5, 4, 5, 6])
+    parts = curves.shap_by_category(zone, said)
+    assert [(first, round(mean, 3)) for first, _, mean in parts[:4]] == [
+        (68, -0.5),
+        (7, -0.2),
+        (93, 0.1),
+        (4, 0.3),
+    ]
+    assert math.isnan(parts[4][0])
+    assert curves.shap_by_category(zone[:3], said[:3]) == [(4.0, 4.0, pytest.approx(0.3))]
+    facts = replace(
+        NOTHING, feature_importance=[FeatureImportance("DOLocationID", 1.0, 0.5, parts)], explained_trips=30, zones=[ZoneSummary(68, "Chelsea", "", 1, 1, 1, 1)],
+    )  # fmt: skip
+    (table, *_) = next(section for section in build_sections(facts) if section.id == "leaning").blocks
+    assert [cell.text for cell in table.rows[0][3:]] == [
+        "Chelsea: \N{MINUS SIGN}0.50; 7: \N{MINUS SIGN}0.20",
+        "missing or never seen: +0.34; 4: +0.30; 93: +0.10",
+    ]
+
+
+def test_codes_are_told_as_their_values():
+    exact = FeatureEncoding(name="a", exact=True, values=(1.0, 4.0))
+    np.testing.assert_array_equal(
+        bin_values(np.array([0, 1, exact.unseen_bin, exact.missing_bin]), exact), [1, 4, np.nan, np.nan]
+    )
+    binned = FeatureEncoding(name="a", exact=False, values=(1.0, 4.0))
+    np.testing.assert_array_equal(
+        bin_values(np.array([0, 1, 2, binned.missing_bin]), binned), [1, 1, 4, np.nan]
+    )
+
+
+# the page
+
+
+def test_a_page_of_nothing_says_of_every_part_why():
+    made = list(build_sections(NOTHING))
+    assert [section.id for section in made] == [name for name, _, _ in SECTION_ORDER]
+    silent = {"first", "ran"}
+    assert all(any(isinstance(b, MissingBlock) for b in s.blocks) for s in made if s.id not in silent)
+    assert "failed" not in of(NOTHING)
+
+
+def test_what_a_part_lacks_stands_on_the_page():
+    text = of(
+        replace(
+            NOTHING, missing_reasons={"training": "the rounds are lost at sea", "zones": "no <zone> at all"}
+        )
+    )
+    assert "No curve: the rounds are lost at sea." in text
+    assert "no &lt;zone&gt; at all" in text
+
+
+def test_a_part_that_fails_is_a_line():
+    text = of(
+        replace(NOTHING, evaluation={"test": {"all": {"metrics": {}}}}, rows={"2023-01": MonthRows(9, 9, {})})
+    )
+    assert text.count("This part failed: KeyError") >= 1
+    assert "9 trips read, 9 kept" in text
+
+
+NASTY = "<script>alert(1)</script>\"'$x^2$ & <img src=x onerror=alert(2)>"
+
+
+def test_names_of_all_kinds_are_text():
+    rows = {"2023-01": MonthRows(9, 8, {NASTY: 1}), "2023-02": MonthRows(9, 9, {})}
+    facts = replace(
+        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_summary=None, version=NASTY,
+        sources=[{"uri": f"{NASTY}/a.parquet", "checksum": "x"}], environment={"python": NASTY},
+        feature_distributions=[report_facts.FeatureDistribution(NASTY, [[1, 2, 3, 4, 5]] * 2, {}, [0, 0])],
+        feature_importance=[FeatureImportance(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])], explained_trips=5,
+        zones=[ZoneSummary(1, NASTY, NASTY, 10, 5, 5, 0.5)], missing_reasons={"drift": NASTY},
+    )  # fmt: skip
+    text = of(facts)
+    assert "failed" not in text
+    told = Elements(text)
+    assert {tag for tag, _ in told.found}.isdisjoint({"script", "img", "link", "iframe"} - {"link"})
+    assert not [name for _, attrs in told.found for name in attrs if name.startswith("on")]
+    assert "".join(told.text).count("<script>alert(1)</script>") >= 8
+    assert "$x^2$" in "".join(told.text)
+
+
+def test_pictures_have_the_pages_colours_ids_of_their_own_and_a_name():
+    chance, label = scored()
+    tally = tally_of(chance, label)
+    drawn = [
+        model.draw_roc("one", {"a": ("A & B <i>", curves.roc_curve(tally))}, "it rises"),
+        model.draw_probabilities("two", tally, "they are apart"),
+        charts_data.draw_feature_distribution(
+            "three",
+            report_facts.FeatureDistribution("fare_amount", [[1, 2, 3, 4, 5]], {}, [0.0]),
+            ["2023-01"],
+        ),
+    ]
+    ids = []
+    for picture in drawn:
+        root = ET.fromstring(picture.svg)  # noqa: S314 - our own
+        title = root.find("title")
+        assert title is not None
+        assert (root.get("role"), root.get("aria-labelledby")) == ("img", title.get("id"))
+        assert title.text == picture.alt
+        assert picture.caption in picture.alt
+        assert not STAMP.search(picture.svg)
+        assert "var(--a)" in picture.svg
+        assert "font-family" not in picture.svg
+        ids += [each.get("id") for each in root.iter() if each.get("id")]
+        inside = set(re.findall(r'(?:url\(|href=")#([^")]+)', picture.svg))
+        assert inside <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_same_facts_are_the_same_page():
+    rows = {"2023-01": MonthRows(9, 8, {"late": 1})}
+    facts = replace(NOTHING, rows=rows)
+    assert of(facts) == of(facts)
+
+
+def test_the_worst_slices_and_the_distances_stand_in_order():
+    values = ["10-20 miles", "2-5 miles", "20 miles or more", "0-1 miles"]
+    told = [{"slice": "distance", "value": value} for value in values]
+    assert [each["value"] for each in sorted(told, key=sections_model._slice_sort_key)] == [
+        "0-1 miles", "2-5 miles", "10-20 miles", "20 miles or more",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"), [([0.5, 0.4], "month; it was the last."), ([0.5, 0.4, 0.6], "month; 1 more brought nothing.")]
+)  # fmt: skip
+def test_the_best_round_is_told(losses, said):
+    section = sections_model.training_section(
+        replace(NOTHING, learning_curve={"train": losses, "valid": losses}, rounds=2)
+    )
+    assert (
+        section.blocks[0].pictures[0].caption
+        == f"Round 2 is the best, with a log loss of 0.4000 on the validation {said}"
+    )
+
+
+def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
+    chance, label = scored()
+    slice_ = dict.fromkeys(("rows", "auc", "f1", "f1_always_yes", "log_loss"), 900) | {"prevalence": 0.5}
+    told = {
+        name: {
+            "slices": [{**slice_, "slice": "distance", "value": name}],
+            "ece": ece,
+            "metrics": {"auc": 0.7},
+        }
+        for name, ece in (("all", 0.197), ("card", 0.01))
+    }
+    facts = replace(
+        NOTHING,
+        segment="card",
+        evaluation={"test": told},
+        tallies=dict.fromkeys(told, tally_of(chance, label)),
+    )
+    section = sections_model.slices_section(facts)
+    assert "of card trips of test: among slices of at least 200" in section.lead
+    assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
+    assert (
+        "0.010, of card trips"
+        in sections_model._calibration_lines(
+            replace(facts, evaluation={"test": {k: {**v, "calibration": []} for k, v in told.items()}})
+        )[1]
+    )
+
+
+def test_a_month_that_is_split_by_day_is_of_no_split():
+    split = {
+        "train": ("2023-01-01", "2023-01-22"),
+        "valid": ("2023-01-22", "2023-01-26"),
+        "test": ("2023-01-26", "2023-02-01"),
+    }
+    facts = replace(
+        NOTHING, rows={"2023-01": MonthRows(9, 8, {})}, split=split, sources=[{"uri": "a/b.parquet"}]
+    )
+    picture = rows_section(facts).blocks[0].pictures[0]
+    assert picture.caption == "8 trips in 2023-01."
+    assert picture.legend == [("box-muted", "split by day")]
+    assert "a, 1 file<" in of(facts)
+    whole = replace(
+        facts, split={"train": ("2022-12-01", "2023-01-01"), "valid": ("2023-01-01", "2023-02-01")}
+    )
+    assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
+
+
+def test_auc_and_log_loss_are_told_day_by_day():
+    days = [
+        {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
+        for day, auc in ((1, None), (2, 0.7), (3, 0.8))
+    ]
+    ranked, loss = daily.draw_daily_ranking(days)
+    assert (
+        "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
+        in ranked.caption
+    )
+    assert loss.caption.endswith("less is better.")
+    assert ranked.small
+    assert len(daily.draw_daily_ranking(days[1:2])) == 2
+
+
+@pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
+def test_a_slice_is_ranked_by_enough_of_both_classes(high, told):
+    slice_ = {"rows": 200, "prevalence": high / 200, "auc": 0.0037}
+    assert sections_model.worst_first([slice_]) == ([slice_] if told else [])
+
+
+# what it warns of
+
+GOOD_LIFT = {"always_yes": {"auc": 0.2}, "base_rate": {"auc": 0.2}, "hour_zone": {"auc": 0.1}}
+
+
+def evaluated(**changes):
+    values = {"rows": 50_000, "auc": 0.8, "f1": 0.8, "f1_always_yes": 0.6, **changes}
+    told = {"metrics": values, "intervals": {"auc": [0.7, 0.9]}, "lift": GOOD_LIFT, "ece": 0.01}
+    return {"train": {"all": {**told, "metrics": {**values, "auc": 0.82}}}, "test": {"all": told}}
+
+
+QUIET = replace(
+    NOTHING,
+    evaluation=evaluated(),
+    rows={f"2023-{m:02d}": MonthRows(1_000, 994, {"late": 6}) for m in range(1, 7)},
+    split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
+    rounds=50,
+    config={"models": {"rounds": 300}},
+    run_summary={
+        "source": "data",
+        "stages": {},
+        "seconds": 9.5,
+        "rows_per_s": 1e5,
+        "peak_memory_mb": 500,
+        "registry": {"decision": "promoted", "reasons": []},
+    },
+    monitoring={"alerts": [], "warnings": []},
+)
+ALERT = {
+    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
+    "reference": None, "beyond_in": ["2023-11", "2023-12"], "windows": 3,
+}  # fmt: skip
+RATE = {
+    "kind": "missing",
+    "name": "RatecodeID",
+    "value": 0.0649,
+    "reference": 0.004,
+    "effect": 0.0459,
+    "bound": 0.0,
+}
+CASES = {
+    "has not promoted": {"run": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
+    "synthetic": {"run": {"source": "synthetic"}},
+    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitor": {"alerts": [ALERT]}},
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitor": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
+    "flattering": {"monitor": {"alerts": [], "warnings": ["its skill there is flattering"]}},
+    "knows the tip": {"leaks": {"extra": 0.99}},
+    "Only 900 all trips": {"evaluation": evaluated(rows=900)},
+    "below the 0.6000 of always yes": {"evaluation": evaluated(f1=0.5)},
+    "learned by heart": {"evaluation": evaluated(auc=0.7)},
+    "10.0\xa0% of the trips were rejected": {"rows": {"2023-01": MonthRows(100, 90, {"late": 10})}},
+    "2023-07 rejects 5.0\xa0% of its trips": {"rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}},
+    "no validation month": {"split": {"train": ("a", "b"), "test": ("c", "d")}},
+    "The last of 300 rounds": {"rounds": 300},
+}  # fmt: skip
+
+
+def test_a_quiet_run_warns_of_nothing():
+    assert collect_findings(QUIET) == []
+    assert "Looked at: the gate, monitoring, baselines, rejects." in of(QUIET)
+
+
+@pytest.mark.parametrize("said", CASES)
+def test_it_warns(said):
+    (line, where), *more = collect_findings(replace(QUIET, **CASES[said]))
+    assert said in line
+    assert not more
+    assert where in {name for name, _, _ in SECTION_ORDER}
+
+
+def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
+    told = evaluated()
+    told["test"]["all"] |= {
+        "lift": {**GOOD_LIFT, "hour_zone": {"auc": -0.02}},
+        "intervals": {"auc": None},
+        "ece": 0.2,
+    }
+    lines = " ".join(line for line, _ in collect_findings(replace(QUIET, evaluation=told)))
+    assert "The baseline hour and zone ranks all trips of test better than the model, by 0.0200" in lines
+    assert "fewer than seven days" in lines
+    assert "0.200 off on average" in lines
+
+
+@pytest.mark.parametrize(
+    ("lift", "span", "rings"),
+    [(-0.00001, [0.7, 0.9], False), (-0.009, None, False), (-0.009, [0.79, 0.805], True), (-0.02, [0.7, 0.9], True)],
+)  # fmt: skip
+def test_a_baseline_is_better_beyond_chance(lift, span, rings):
+    told = evaluated()
+    told["test"]["all"] |= {"lift": {"base_rate": {"auc": lift}}, "intervals": {"auc": span}}
+    lines = [line for line, _ in collect_findings(replace(QUIET, evaluation=told)) if "base rate" in line]
+    assert bool(lines) == rings
+
+
+def test_a_model_of_card_trips_is_not_blamed_for_the_others():
+    told = evaluated()["test"]["all"]
+    both = {"test": {"all": {**told, "ece": 0.197}, "card": told}}
+    assert collect_findings(replace(QUIET, evaluation=both, segment="card")) == []
+    assert len(collect_findings(replace(QUIET, evaluation=both, segment="all"))) == 1
+
+
+def test_rows_add_up_on_the_page():
+    section = rows_section(QUIET)
+    assert "6,000 trips read, 5,964 kept, 36 rejected (0.60\xa0%)" in section.lead
+    table = next(block for block in section.blocks if block.kind == "table")
+    assert table.rows[-1][1:3] == ["6,000", "5,964"]
+
+
+def test_warnings_stand_first():
+    first = next(iter(build_sections(replace(QUIET, rounds=300))))
+    assert isinstance(first.blocks[0], WarningsBlock)
+
+
+# two versions
+
+
+def days_of(noise, shift=0, days=10):
+    """Tallies by day of the same trips, told with more or less noise."""
+    rng, own = np.random.default_rng(3), np.random.default_rng(4)
+    found = {}
+    for day in range(days):
+        label = rng.random(400) < 0.4
+        chance = np.clip(0.3 + 0.4 * label + own.normal(0, noise, 400), 0, 0.999)
+        found[f"2023-12-{day + 1 + shift:02d}"] = tally_of(chance, label)
+    return found
+
+
+def told_of(days, **own):
+    values = dict.fromkeys(sections_model.REPORTED_METRICS)
+    whole = reduce(Tally.merge, days.values())
+    values["auc"] = sklearn_auc(whole)
+    return {"test": {"all": {"metrics": values, "intervals": own}}}
+
+
+def sklearn_auc(tally):
+    return np.trapezoid(*curves.roc_curve(tally)[::-1])
+
+
+def two(a, b, **own):
+    return [
+        replace(NOTHING, version=name, daily_tallies={"all": days}, evaluation=told_of(days, **own)) for name, days in (("va", a), ("vb", b))
+    ]  # fmt: skip
+
+
+def test_the_same_trips_are_compared_in_pairs():
+    a, b = two(days_of(0.2), days_of(0.35), auc=[0.0, 1.0])
+    span = diff.paired_improvements(a, b, "all")["auc"]
+    assert span[1] < 0
+    line, where = next(iter(diff_page._diff_findings(a, b)))
+    assert line.startswith("B is worse on all trips, by more than chance: AUC by 0.1")
+    assert where == "metrics"
+    assert list(diff_page._diff_findings(b, a)) == []
+    assert list(diff_page._diff_findings(a, a)) == []
+
+
+def test_other_trips_are_compared_by_their_own_intervals():
+    a, b = two(days_of(0.2), days_of(0.35, shift=1), auc=[0.0, 1.0])
+    assert diff.paired_improvements(a, b, "all") == {}
+    assert list(diff_page._diff_findings(a, b)) == []
+    a = replace(a, evaluation=told_of(a.daily_tallies["all"], auc=[0.9, 0.95]))
+    b = replace(b, evaluation=told_of(b.daily_tallies["all"], auc=[0.7, 0.8]))
+    assert "B is worse on all trips" in next(iter(diff_page._diff_findings(a, b)))[0]
+
+
+# zones
+
+
+def test_zones_are_counted_from_profiles_and_from_what_was_learned():
+    cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
+    profiles = pd.DataFrame(
+        [("PULocationID", card, value, trips, 0) for value, card, trips in cells],
+        columns=FEATURE_HISTOGRAMS.names,
+    )
+    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0)], columns=FEATURE_HISTOGRAMS.names)
+    month, zone = 2023 * 12 * ZONE_PAIR_COUNT, 74 * ZONE_ID_COUNT + 3
+    history = pack_counts(
+        np.array([month + zone, month + ZONE_PAIR_COUNT + zone]), np.array([4, 6]), np.array([3, 2])
+    )
+    whole = pd.concat([profiles, other])
+    assert summarize_zones(whole, [""] * 74 + ["Harlem"], [], history) == [
+        ZoneSummary(75, "", "", 9, 0, 0, None), ZoneSummary(74, "Harlem", "", 8, 5, 10, 0.5),
+    ]  # fmt: skip
+    assert summarize_zones(whole, [], [], "")[1] == ZoneSummary(74, "", "", 8, 5, None, None)
+
+
+SQUARE = [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]
+
+
+def geojson(folder, *features):
+    file = folder / "zones.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
+    return file
+
+
+def shape(name, number, kind="Polygon", coordinates=None):
+    return {"properties": {name: number}, "geometry": {"type": kind, "coordinates": coordinates or [SQUARE]}}
+
+
+def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
+    many = [[math.cos(a), math.sin(a)] for a in np.linspace(0, 6.28, 5_000)]
+    file = geojson(
+        tmp_path, shape("LocationID", 1), shape("location_id", "2", "MultiPolygon", [[SQUARE], [many]]), shape("locationid", 1)
+    )  # fmt: skip
+    found = zones.read_outlines(file)
+    assert {number: len(rings) for number, rings in found.items()} == {1: 2, 2: 2}
+    assert len(found[2][1]) <= zones.MAX_OUTLINE_POINTS
+    picture = charts_data.draw_zone_map("map", found, {1: 0.5, 2: 0.7}, "two")
+    assert "var(--a-pale)" in picture.svg
+    assert "var(--a-mild)" in picture.svg
+    assert "fill: var(--rule)" not in picture.svg
+    assert "fill: var(--rule)" in charts_data.draw_zone_map("map", found, {1: 0.5}, "one").svg
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"features": [{"properties": {}, "geometry": null}]}', '{"features": 1}']
+)
+def test_what_is_no_map_is_named(content, tmp_path):
+    file = tmp_path / "zones.geojson"
+    file.write_text(content)
+    with pytest.raises(SourceError, match=r"zones\.geojson: no GeoJSON"):
+        zones.read_outlines(file)
+
+
+def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
+    file = tmp_path / "trips.parquet"
+    file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
+    with pytest.raises(SourceError, match="it is not text") as caught:
+        zones.read_outlines(file)
+    assert len(str(caught.value)) < 200 + len(str(file))
+    with pytest.raises(SourceError, match="no such file"):
+        zones.read_outlines(tmp_path / "none")
+    with pytest.raises(SourceError, match="none of its 1 zones is one of the TLC's, 1 to 265"):
+        zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
+
+
+# real runs
+
+
+@pytest.mark.cluster
+def test_a_run_leaves_its_page(two_runs):
+    _, (first, second) = two_runs
+    text = Path(first["report"]).read_text()
+    assert len(text) < 3_000_000
+    assert "This part failed" not in text
+    assert "Not told" not in text
+    told = Elements(text)
+    words = "".join(told.text)
+    for population in ("all", "card"):
+        for name in ("auc", "f1", "log_loss"):
+            assert f"{first['evaluation']['test'][population]['metrics'][name]:.4f}" in words
+    assert f"{first['rows']['read']:,} trips read" in words
+    for reason, count in first["rejects"].items():
+        assert formatting.label(reason) in words
+        assert f"{count:,}" in words
+    assert all(name in words for name in first["stages"] if name != "report")
+    assert (
+        "No curve" in Path(second["report"]).read_text()
+        or "no validation month" in Path(second["report"]).read_text()
+    )
+    assert "There was no validation month" in Path(second["report"]).read_text()
+
+
+@pytest.mark.cluster
+def test_a_page_loads_nothing(two_runs):
+    _, runs = two_runs
+    for run in runs:
+        told = Elements(Path(run["report"]).read_text())
+        targets = [*told.attributes("href"), *told.attributes("src"), *told.attributes("srcset")]
+        assert targets
+        assert all(target.startswith("#") or target == "data:," for target in targets)
+        style = Path(run["report"]).read_text().split("<style>")[1].split("</style>")[0]
+        assert "url(" not in style
+        assert "@import" not in style
+
+
+@pytest.mark.cluster
+def test_the_curve_of_the_losses_is_kept(two_runs):
+    store, (first, second) = two_runs
+    manifest = Store(str(store), "dev").get_manifest("models", "va")
+    curve = manifest.metrics["log_loss_by_round"]
+    rounds = first["model"]["rounds"]
+    assert len(curve["train"]) == len(curve["valid"]) == min(rounds + 4, 30)
+    assert curve["valid"].index(min(curve["valid"])) == rounds - 1
+    assert curve["valid"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["log_loss"], abs=1e-5)
+    told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
+    assert (len(told["train"]), told["valid"]) == (8, [])
+    # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
+    share = second["metrics"]["train"]["prevalence"]
+    assert told["train"][0] == pytest.approx(
+        -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
+    )
+
+
+@pytest.mark.cluster
+def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_path):
+    store, _ = two_runs
+    made = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--json")
+    told = parse_summary(made)
+    assert told == {"version": "va", "report": str(tmp_path / "a.html"), "missing": {}}
+    kept = (store / "dev" / "_reports" / "va.html").read_text()
+    assert (tmp_path / "a.html").read_text() == kept
+    assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
+    shown = parse_summary(invoke_cli("show", "va", "--store", store, "--json"))
+    assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
+    missing = invoke_cli("report", "vnone", "--store", store)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    unwritable = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")
+    assert unwritable.returncode == 1
+    assert "a.html cannot be written" in unwritable.stderr
+
+
+@pytest.mark.cluster
+def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_path):
+    store, _ = two_runs
+    file = geojson(
+        tmp_path,
+        *(shape("LocationID", n, coordinates=[[[x + n, y] for x, y in SQUARE]]) for n in range(1, 264)),
+    )
+    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--zone-map", file)
+    assert done.returncode == 0
+    assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
+    wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
+    assert "no GeoJSON" in wrong.stderr
+
+
+@pytest.mark.cluster
+def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
+    """As one of an earlier toytip: no tallies, no profiles, nothing kept by the run, no curve; and no features, whose parts are lost."""
+    store, _ = two_runs
+    old = tmp_path / "old"
+    shutil.copytree(store, old)
+    versions = old / "dev" / "_versions"
+    for name in ("tallies", "profiles", "rejects"):
+        (versions / name / "va.json").unlink()
+    (old / "dev" / "_reports" / "va.run.json").unlink()
+    told = json.loads((versions / "models" / "va.json").read_text())
+    (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
+    shutil.rmtree(old / "dev" / "features" / "version=va")
+    found = parse_summary(invoke_cli("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
+    wanted = {"evaluation", "features", "drift", "time", "training", "leaning", "zones", "rejects", "lineage"}
+    assert set(found["missing"]) == wanted
+    text = (tmp_path / "a.html").read_text()
+    assert "This part failed" not in text
+    assert all(say_.replace("'", "&#39;") in text or say_ in text for say_ in found["missing"].values())
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [("tallies", "metrics"), ("models", "the model"), ("profiles", "features by month")],
+)
+def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_path):
+    store = tmp_path / "damaged"
+    shutil.copytree(two_runs[0], store)
+    for file in (store / "dev" / table / "version=va").rglob("*.*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:-9])
+    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html")
+    assert done.returncode == 0
+    line = done.stderr.splitlines()[0]
+    assert line.startswith(f"warning: {part} cannot be told: ")
+    assert "is not what was published" in line
+    words = "".join(Elements((tmp_path / "a.html").read_text()).text)
+    first = words.partition("Look at this first\n")[2].strip()
+    assert first.startswith(f"{formatting.capitalize_first(part)} cannot be told: ")
+
+
+@pytest.mark.cluster
+def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, tmp_path, monkeypatch):
+    store = tmp_path / "watched"
+    shutil.copytree(two_runs[0], store)
+    asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
+    monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
+    told = json.loads(
+        invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
+    )
+    monkeypatch.delenv("TOYTIP_ALERT_PSI")
+    facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
+    assert json.loads(json.dumps(facts.monitoring)) == {
+        k: told[k] for k in told if k not in ("version", "files")
+    }
+    assert facts.monitoring["performance"][-1]["metrics"] is None
+    assert {each["bound"] for each in facts.exceeded_measurements if each["measure"] == "psi"} == {0.01}
+
+
+@pytest.mark.cluster
+def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
+    """The features alone, as after `toytip featurize`."""
+    store, _ = two_runs
+    part = tmp_path / "part"
+    shutil.copytree(store, part)
+    for name in ("predictions", "tallies", "models", "encodings", "monitors"):
+        shutil.rmtree(part / "dev" / "_versions" / name)
+    assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
+    text = (tmp_path / "a.html").read_text()
+    assert "This part failed" not in text
+    assert "No model: this version has no models; `toytip train` makes one." in text
+    assert "trip_distance by month" in text
+
+
+@pytest.mark.cluster
+def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path):
+    store = tmp_path / "st"
+    shutil.copytree(two_runs[0], store)
+    (store / "dev" / "_reports" / "vx.html").mkdir()
+    args = (
+        "run",
+        "--source",
+        synthetic,
+        "--store",
+        store,
+        "--workers",
+        1,
+        "--rounds",
+        2,
+        "--json",
+        "--version",
+        "vx",
+    )
+    refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    assert refused.returncode == 1
+    assert "none.geojson: no GeoJSON" in refused.stderr.splitlines()[0], "before any work"
+    done = run_toytip(*args)
+    summary = parse_summary(done)
+    assert summary["report"] is None
+    assert "warning: no report of the run:" in done.stderr
+    assert "`toytip report vx` tries again" in done.stderr
+    assert Store(str(store), "dev").get_manifest("predictions", "vx") is not None
+
+
+@pytest.mark.cluster
+def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
+    store, (first, second) = two_runs
+    file = tmp_path / "d.html"
+    told = parse_summary(invoke_cli("diff", "va", "vb", "--store", store, "--html", file, "--json"))
+    text = file.read_text()
+    assert "This part failed" not in text
+    words = "".join(Elements(text).text)
+    flipped = told["predictions"]["flipped"]
+    assert f"{flipped:,} trips" in words
+    for summary in (first, second):
+        assert f"{summary['evaluation']['test']['card']['metrics']['auc']:.4f}" in words
+    for changed in ("population", "rounds kept", "split: valid", "models: rounds", "features"):
+        assert changed in words
+    assert "No feature has moved" in words
+    assert text.count('role="img"') >= 5
+    same = invoke_cli("diff", "va", "va", "--store", store, "--html", file)
+    assert same.returncode == 0
+    assert "source files are the same." in file.read_text()
+
+
+def test_reports_go_with_their_version(tmp_path):
+    store = Store(str(tmp_path), "dev")
+    for version in ("v1", "v2"):
+        with store.write_version(version):
+            publish_trips(store, version)
+        for name in ("html", "run.json", "dask.html"):
+            store.save_report(f"{version}.{name}", b"x")
+    waste = find_garbage(store, keep=1)
+    assert sorted(waste.orphaned_files) == [
+        f"dev/_reports/v1.{name}" for name in ("dask.html", "html", "run.json")
+    ]
+    collect_garbage(store, waste)
+    assert sorted(path.name for path in (tmp_path / "dev" / "_reports").iterdir()) == [
+        "v2.dask.html",
+        "v2.html",
+        "v2.run.json",
+    ]
+
+
+def test_the_loss_of_a_sample_is_near_that_of_all_rows():
+    from toytip.training.boosting import LOSS_SAMPLE_ROWS, ExactLogistic
+
+    rng = np.random.default_rng(1)
+    label = rng.random(5 * LOSS_SAMPLE_ROWS) < 0.3
+    margin = rng.normal(-0.5, 1.5, len(label)).astype(np.float32)
+    exact = sklearn_metrics.log_loss(label, 1 / (1 + np.exp(-margin.astype(float))))
+    assert ExactLogistic(label).sampled_log_loss(margin) == pytest.approx(exact, abs=0.01)
+    few = ExactLogistic(label[:100]).sampled_log_loss(margin[:100])
+    assert few == pytest.approx(
+        sklearn_metrics.log_loss(label[:100], 1 / (1 + np.exp(-margin[:100].astype(float)))), abs=1e-6
+    )
+
+
+def test_stand_ins_do_not_hide_in_numbers():
+    assert len({*svg.CSS_NAMES}) == len(svg.CSS_NAMES)
+    assert not any(a != b and a in b for a in svg.CSS_NAMES for b in svg.CSS_NAMES)
+
+
+def test_an_empty_frame_explains_nothing():
+    from toytip.stages.infer import shap_values
+
+    assert shap_values(pd.DataFrame({"a": []}), b"").shape == (0, 1)

@@ -1,0 +1,223 @@
+"""The pages in a real browser, from the disk, with the network cut: `make test-browser`."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.support.browser import open_browser
+from toytip.report.blocks import (
+    MissingBlock,
+    Page,
+    PairsBlock,
+    Section,
+    TableBlock,
+    TableCell,
+    TreeBlock,
+    WarningsBlock,
+)
+from toytip.report.page import render_html
+
+pytestmark = [pytest.mark.browser, pytest.mark.cluster]
+
+# The contrast of all text with what is behind it, as WCAG 2 has it; a tint behind a cell counts.
+CONTRAST = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const style = getComputedStyle(at);
+      if (at.matches("td.bar")) return [rgba(getComputedStyle(document.documentElement).getPropertyValue("--h2"))];
+      const colour = rgba(style.backgroundColor);
+      if (colour[3] === 255) return [colour];
+    }
+    return [[255, 255, 255, 255]];
+  };
+  const worst = {};
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || element.closest("title, style, .skip") || !element.getClientRects().length) continue;
+    const style = getComputedStyle(element);
+    const front = light(rgba(element.ownerSVGElement ? style.fill : style.color));
+    for (const back of behind(element).map(light)) {
+      const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+      const name = `${element.tagName}.${element.getAttribute("class") || ""}`;
+      worst[name] = Math.min(worst[name] ?? 99, ratio);
+    }
+  }
+  return worst;
+})()
+"""
+PICTURES = """
+[...document.querySelectorAll("svg, img")].map((picture) => {
+  const box = picture.getBoundingClientRect();
+  const drawn = [...picture.querySelectorAll("path, use, rect")].some((mark) => {
+    const area = mark.getBoundingClientRect();
+    return area.width > 0 || area.height > 0;
+  });
+  const name = (picture.getAttribute("aria-labelledby") || "").split(" ")
+    .map((id) => document.getElementById(id)?.textContent || "").join("") || picture.getAttribute("alt") || "";
+  return [box.width, box.height, drawn, name, picture.getAttribute("role")];
+})
+"""
+# Labels of a picture that lie on each other.
+OVERLAPS = """
+[...document.querySelectorAll("figure svg")].flatMap((picture) => {
+  const boxes = [...picture.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const title = picture.querySelector("title").textContent.slice(0, 30);
+  return boxes.flatMap(([a, x], k) => boxes.slice(k + 1)
+    .filter(([, y]) => Math.min(x.right, y.right) - Math.max(x.left, y.left) > 1
+      && Math.min(x.bottom, y.bottom) - Math.max(x.top, y.top) > 2)
+    .map(([b]) => `${title}: ${a} / ${b}`));
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pages(two_runs, tmp_path_factory):
+    """The reports of both runs, and the page of their differences."""
+    from tests.conftest import run_toytip
+
+    store, runs = two_runs
+    file = tmp_path_factory.mktemp("pages") / "diff.html"
+    done = run_toytip("diff", "va", "vb", "--store", store, "--html", file)
+    assert done.returncode == 0, done.stderr
+    return {"first": Path(runs[0]["report"]), "second": Path(runs[1]["report"]), "diff": file}
+
+
+@pytest.fixture(params=["first", "second", "diff"])
+def url(request, pages):
+    return pages[request.param].as_uri()
+
+
+LOOKS = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+WIDTHS = pytest.mark.parametrize("width", [1200, 768, 390])
+
+
+@LOOKS
+@WIDTHS
+def test_it_opens_whole_without_a_network(browser, url, dark, width):
+    page = browser.open(url, offline=True, width=width, dark=dark)
+    assert page.errors == []
+    assert [asked for asked in page.requests if not asked.startswith("data:")] == [url]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    pictures = page.evaluate(PICTURES)
+    assert len(pictures) >= 5
+    for wide, high, drawn, name, role in pictures:
+        assert wide > 100
+        assert high > 50
+        assert drawn
+        assert len(name) > 20
+        assert role == "img"
+
+
+@LOOKS
+def test_all_text_can_be_read(browser, url, dark):
+    page = browser.open(url, offline=True, dark=dark)
+    worst = page.evaluate(CONTRAST)
+    assert len(worst) > 10
+    assert min(worst.values()) >= 4.5, json.dumps({k: v for k, v in worst.items() if v < 4.5})
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, paper.strip("rgb()").split(","))) < 200) is dark
+
+
+@LOOKS
+def test_tints_and_moods_can_be_read(browser, dark, tmp_path):
+    """Every one there is: a page that has them all is a bad run's."""
+    cells = [
+        *(TableCell("0.123", level=level) for level in range(6)), TableCell("12", bar=1.0), TableCell("+1", tone="good"), TableCell("-1", tone="bad"),
+    ]  # fmt: skip
+    table = TableBlock(caption="All of them", header=["a", *map(str, range(9))], rows=[["row", *cells]])
+    blocks = [
+        table,
+        WarningsBlock([("bad", "x")]),
+        MissingBlock("gone"),
+        PairsBlock([("a", "b")]),
+        TreeBlock([(0, "a", "b")]),
+    ]
+    made = Page(
+        title="T",
+        kicker="k",
+        subtitle=["s"],
+        key_figures=[("a", "b", "c")],
+        sections=[Section("x", "X", "l", blocks)],
+        footer="f",
+    )
+    file = tmp_path / "tints.html"
+    file.write_text(render_html(made))
+    page = browser.open(file.as_uri(), offline=True, dark=dark)
+    worst = page.evaluate(CONTRAST)
+    assert len([name for name in worst if name.startswith("TD")]) >= 9
+    assert min(worst.values()) >= 4.5, worst
+
+
+@WIDTHS
+def test_labels_do_not_lie_on_each_other(browser, url, width):
+    page = browser.open(url, offline=True, width=width)
+    assert page.evaluate(OVERLAPS) == []
+    smallest = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('figure svg text')].map((t) => parseFloat(getComputedStyle(t).fontSize)"
+        " * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width))"
+    )
+    assert smallest >= 8.5
+
+
+def test_it_is_built_for_all_readers(browser, url):
+    page = browser.open(url, offline=True)
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.evaluate("document.title.length > 5")
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => +h.tagName[1])")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+    assert page.evaluate(
+        "[...document.querySelectorAll('table')].every((t) => t.caption && t.querySelector('thead th[scope=col]'))"
+    )
+    assert page.evaluate(
+        "[...document.querySelectorAll('tbody tr')].every((r) => r.querySelector('th[scope=row]'))"
+    )
+    assert page.evaluate(
+        "[...document.querySelectorAll('table')].every((t) => [...t.rows].every((r) => r.cells.length === t.rows[0].cells.length))"
+    )
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+    targets = page.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].map((a) => a.hash.slice(1))")
+    assert set(targets) <= set(ids)
+    assert page.evaluate(
+        "[...document.querySelectorAll('.scroll')].every((e) => e.tabIndex === 0 && e.getAttribute('aria-label'))"
+    )
+
+
+def test_it_prints(browser, url):
+    page = browser.open(url, offline=True, width=794, dark=True, media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
+    worst = page.evaluate(CONTRAST)
+    assert min(worst.values()) >= 4.5, worst
+    assert page.pdf().startswith(b"%PDF")
+    assert all(drawn for _, _, drawn, _, _ in page.evaluate(PICTURES))
+
+
+def test_the_driver_sees_what_goes_wrong(browser, tmp_path):
+    """A test that hears nothing would pass on any page."""
+    file = tmp_path / "bad.html"
+    file.write_text("<script>console.error('heard'); nothing()</script><img src='https://127.0.0.1:9/x.png'>")
+    page = browser.open(file.as_uri(), width=400)
+    page.wait_for("document.readyState === 'complete'")
+    assert any("heard" in each for each in page.errors)
+    assert any("nothing is not defined" in each for each in page.errors)
+    assert "https://127.0.0.1:9/x.png" in page.requests

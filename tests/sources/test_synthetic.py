@@ -1,0 +1,80 @@
+"""The synthetic year: its dirt is known to the row, and what it teaches hangs together."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+
+from toytip.core.months import Month
+from toytip.core.partitions import SourcePartition
+from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, invalid_rows, month_rows
+from toytip.stages.clean import REJECT_REASONS, clean, count_reasons
+from toytip.stages.conform import conform
+from toytip.stages.featurize import featurize
+
+
+def trips(month, recipe):
+    table = generate_month(month, recipe)
+    return conform(
+        table, SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
+    )
+
+
+@pytest.mark.parametrize(
+    "month", [Month(2020, 1), Month(2020, 2), Month(2020, 4), Month(2023, 12), Month(2024, 2)]
+)
+@pytest.mark.parametrize("rows", [1, 7, 3_000, 20_000])
+def test_the_dirt_is_what_it_says(month, rows):
+    kept, rejects = clean(trips(month, SyntheticSpec(rows_per_month=rows, seed=5)))
+    wanted = invalid_rows(month, rows)
+    assert count_reasons(rejects) == {reason: count for reason, count in wanted.items() if count}
+    assert len(kept) + len(rejects) == month_rows(month, rows)
+    assert tuple(wanted) == REJECT_REASONS
+
+
+def test_the_seed_is_all_that_counts():
+    month = Month(2020, 3)
+    first, again, other = (
+        generate_month(month, SyntheticSpec(rows_per_month=500, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_the_year_has_its_mean():
+    assert sum(month_rows(month, 100_000) for month in SYNTHETIC_MONTHS) == pytest.approx(1_200_000, abs=12)
+
+
+def test_the_year_drifts_as_2020_did():
+    share = {}
+    for month in (1, 4, 12):
+        features = featurize(clean(trips(Month(2020, month), SyntheticSpec(rows_per_month=20_000)))[0])
+        share[month] = features["high_tip"].mean(), (features["payment_type"] == 1).mean()
+    assert share[1][0] > share[12][0] > share[4][0]
+    assert 0.5 < share[1][0] < 0.6
+    assert 0.3 < share[4][0] < 0.42
+    assert 0.68 < share[1][1] < 0.78
+    assert 0.45 < share[4][1] < 0.6
+
+
+def test_trips_hang_together():
+    kept = clean(trips(Month(2020, 1), SyntheticSpec(rows_per_month=20_000)))[0]
+    assert np.corrcoef(kept["trip_distance"], kept["fare_amount"])[0, 1] > 0.85
+    assert (kept.loc[kept["payment_type"] != 1, "tip_amount"] == 0).all()
+    assert (kept.loc[kept["RatecodeID"] == 2, "fare_amount"] == 52).all()
+    assert kept["passenger_count"].isna().equals(kept["payment_type"] == 0)
+    assert 3 < kept["fare_amount"].median() < 15
+    speed = kept["trip_distance"] / (kept["dropoff_at"] - kept["pickup_at"]).dt.total_seconds() * 3600
+    assert 7 < speed.median() < 16
+
+
+def test_tips_can_be_learned():
+    names = ["PULocationID", "DOLocationID", "fare_amount", "pickup_hour", "payment_type", "passenger_count"]
+    train, test = (
+        featurize(clean(trips(Month(2020, m), SyntheticSpec(rows_per_month=20_000)))[0]) for m in (1, 2)
+    )
+    model = HistGradientBoostingClassifier(max_iter=40, random_state=0).fit(train[names], train["high_tip"])
+    chance = model.predict_proba(test[names])[:, 1]
+    card = test["payment_type"] == 1
+    assert roc_auc_score(test["high_tip"], chance) > 0.8
+    assert roc_auc_score(test.loc[card, "high_tip"], chance[card]) > 0.58

@@ -1,0 +1,80 @@
+"""clean: a row, and the reason for which it goes."""
+
+import pytest
+
+from tests.conftest import make_trips
+from toytip.core.months import Month
+from toytip.stages.clean import REJECT_REASONS, REQUIRED_TRIP_COLUMNS, clean, count_reasons
+
+KEPT = None
+STORIES = [
+    ("a good trip", {}, KEPT),
+    ("a cash trip", {"payment_type": 2, "tip_amount": 0.0}, KEPT),
+    (
+        "a dispatch trip has no passenger count or rate",
+        {"passenger_count": None, "RatecodeID": None, "payment_type": 0},
+        KEPT,
+    ),
+    (
+        "the first instant of the month",
+        {"pickup_at": "2023-01-01 00:00:00", "dropoff_at": "2023-01-01 00:00:01"},
+        KEPT,
+    ),
+    (
+        "the last instant of the month",
+        {"pickup_at": "2023-01-31 23:59:59.999999", "dropoff_at": "2023-02-01 00:10:00"},
+        KEPT,
+    ),
+    (
+        "one instant late",
+        {"pickup_at": "2023-02-01 00:00:00", "dropoff_at": "2023-02-01 00:10:00"},
+        "out_of_month",
+    ),
+    ("one instant early", {"pickup_at": "2022-12-31 23:59:59.999999"}, "out_of_month"),
+    ("the same month of another year", {"pickup_at": "2008-01-10 08:00:00"}, "out_of_month"),
+    ("no fare", {"fare_amount": 0.0}, "non_positive_fare"),
+    ("a refund", {"fare_amount": -10.0, "tip_amount": -2.0}, "non_positive_fare"),
+    ("the smallest fare", {"fare_amount": 0.01}, KEPT),
+    ("a tip taken back", {"tip_amount": -0.01}, "negative_tip"),
+    ("no time at all", {"dropoff_at": "2023-01-10 08:00:00"}, "non_positive_duration"),
+    ("back in time", {"dropoff_at": "2023-01-10 07:59:59"}, "non_positive_duration"),
+    ("one second", {"dropoff_at": "2023-01-10 08:00:01"}, KEPT),
+    ("a whole day", {"dropoff_at": "2023-01-11 08:00:00"}, KEPT),
+    ("a day and a second", {"dropoff_at": "2023-01-11 08:00:01"}, "overlong_trip"),
+    ("no distance", {"trip_distance": 0.0}, KEPT),
+    ("backwards", {"trip_distance": -0.1}, "implausible_distance"),
+    ("300 miles", {"trip_distance": 300.0}, KEPT),
+    ("farther than a taxi goes", {"trip_distance": 300.01}, "implausible_distance"),
+    (
+        "the first reason counts",
+        {"fare_amount": -1.0, "trip_distance": 1e6, "tip_amount": -1.0},
+        "non_positive_fare",
+    ),
+    *((f"no {name}", {name: None}, "missing_value") for name in REQUIRED_TRIP_COLUMNS),
+]
+
+
+@pytest.mark.parametrize(("story", "change", "reason"), STORIES, ids=[story[0] for story in STORIES])
+def test_story(story, change, reason):
+    kept, rejects = clean(make_trips({}, change))
+    assert rejects["reason"].tolist() == ([] if reason is None else [reason])
+    assert len(kept) == 2 - len(rejects)
+
+
+def test_every_reason_has_a_story():
+    assert {reason for _, _, reason in STORIES} == {*REJECT_REASONS, KEPT}
+
+
+def test_leap_day_belongs_to_february():
+    leap = make_trips(
+        {"pickup_at": "2024-02-29 23:59:59", "dropoff_at": "2024-03-01 00:05:00"}, month=Month(2024, 2)
+    )
+    assert len(clean(leap)[0]) == 1
+
+
+def test_rejects_keep_what_they_were():
+    trips = make_trips({"fare_amount": -5.0}, {}, {"PULocationID": None})
+    _, rejects = clean(trips)
+    assert rejects["trip_id"].tolist() == trips["trip_id"].iloc[[0, 2]].tolist()
+    assert rejects["fare_amount"].tolist() == [-5.0, 10.0]
+    assert count_reasons(rejects) == {"missing_value": 1, "non_positive_fare": 1}

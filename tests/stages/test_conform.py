@@ -1,0 +1,94 @@
+"""conform: whatever the year calls and types a column, one schema comes out."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.conftest import raw_table
+from toytip.core.months import Month
+from toytip.core.partitions import SourcePartition
+from toytip.core.tables import TRIPS
+from toytip.core.tlc import trip_id_base
+from toytip.errors import SchemaError
+from toytip.stages.conform import conform
+
+
+def part(rows: int, start: int = 0, taxi: str = "yellow") -> SourcePartition:
+    return SourcePartition(
+        taxi=taxi, month=Month(2023, 1), uri="f.parquet", start=start, stop=start + rows, number=0
+    )
+
+
+def replaced(table: pa.Table, name: str, column: pa.Array, new_name: str | None = None) -> pa.Table:
+    return table.set_column(table.column_names.index(name), new_name or name, column)
+
+
+ERAS = {
+    "2019: whole numbers": lambda t: replaced(t, "passenger_count", t["passenger_count"].cast(pa.int64())),
+    "2020: doubles for codes": lambda t: replaced(
+        t, "passenger_count", t["passenger_count"].cast(pa.float64())
+    ),
+    "2023: 32 bits": lambda t: replaced(t, "VendorID", t["VendorID"].cast(pa.int32())),
+    "2023: nanoseconds": lambda t: replaced(
+        t, "tpep_pickup_datetime", t["tpep_pickup_datetime"].cast(pa.timestamp("ns"))
+    ),
+    "a text column that nobody needs": lambda t: t.append_column(
+        "store_and_fwd_flag", pa.array(["N"] * len(t), pa.large_string())
+    ),
+    "shouting": lambda t: t.rename_columns([n.upper() for n in t.column_names]),
+    "an optional column that is not there yet": lambda t: t.drop_columns(
+        ["airport_fee", "cbd_congestion_fee"]
+    ),
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_every_era_is_one_schema(era):
+    table = raw_table(20)
+    assert conform(ERAS[era](table), part(20)).equals(conform(table, part(20)))
+
+
+def test_a_fee_under_its_other_name_is_read():
+    table = raw_table(3)
+    table = replaced(table, "airport_fee", pa.array([1.25, None, 0.0]), "Airport_fee")
+    assert conform(table, part(3))["airport_fee"].tolist()[:1] == [1.25]
+    assert conform(table, part(3))["airport_fee"].isna().tolist() == [False, True, False]
+
+
+def test_both_taxis_give_the_same_rows():
+    green, yellow = (
+        conform(raw_table(9, prefix=p), part(9, taxi=t)) for p, t in (("lpep", "green"), ("tpep", "yellow"))
+    )
+    assert green["pickup_at"].equals(yellow["pickup_at"])
+    assert (green["trip_id"] != yellow["trip_id"]).all()
+    assert green["trip_type"].notna().all()
+    assert yellow["trip_type"].isna().all()
+
+
+def test_the_id_is_the_row_of_the_file_whatever_the_slice():
+    table = raw_table(10)
+    whole = conform(table, part(10))
+    late = conform(table.slice(6), part(4, start=6))
+    assert whole["trip_id"].tolist() == (trip_id_base("yellow", 2023, 1) + np.arange(10)).tolist()
+    assert late.reset_index(drop=True).equals(whole[6:].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop_columns(["fare_amount"]), ["f.parquet", "fare_amount"]),
+        (
+            lambda t: replaced(t, "fare_amount", pa.array(["ten"] * len(t))),
+            ["f.parquet", "fare_amount", "ten"],
+        ),
+        (lambda t: replaced(t, "VendorID", pa.array([1.5] * len(t))), ["f.parquet", "VendorID"]),
+    ],
+)
+def test_what_does_not_convert_is_named(change, words):
+    with pytest.raises(SchemaError) as caught:
+        conform(change(raw_table(3)), part(3))
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_no_rows_are_an_empty_table():
+    assert conform(raw_table(3).slice(0, 0), part(0)).equals(TRIPS.empty())

@@ -1,0 +1,147 @@
+"""preprocess: bins fixed on the training rows, and nothing but small whole numbers after."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import make_trips
+from toytip.core.model import FeatureEncoding
+from toytip.core.splits import Split, TimeRange
+from toytip.errors import ConfigError
+from toytip.stages.featurize import feature_set, featurize
+from toytip.stages.preprocess import (
+    BYTE_VALUES,
+    MAX_EXACT_VALUES,
+    QUANTILE_BINS,
+    ValueCounts,
+    _lookup_table,
+    count_values,
+    encode,
+    fit_encoding,
+    value_keys,
+    values_of_keys,
+)
+
+SPLIT = Split(
+    train=TimeRange("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
+    valid=None,
+    test=TimeRange("2023-01-15T00:00:00", "2023-02-01T00:00:00"),
+)
+NAMES = feature_set("payment")
+
+
+def features(*changes):
+    return featurize(make_trips({"tip_amount": 0.0}, *changes))
+
+
+def fit_on(frame, population="all"):
+    return fit_encoding(count_values(frame, NAMES, SPLIT, population), SPLIT, population)
+
+
+def codes_of(encoding, name):
+    return next(codes for codes in encoding.features if codes.name == name)
+
+
+def test_only_training_rows_are_fitted_on():
+    late = {"pickup_at": "2023-01-20 08:00:00", "dropoff_at": "2023-01-20 08:20:00", "PULocationID": 99}
+    encoding = fit_on(features({}, late))
+    assert codes_of(encoding, "PULocationID").values == (74.0,)
+    assert encoding.rows == 2
+
+
+def test_few_values_are_exact_and_others_unseen_or_missing():
+    encoding = fit_on(features({"passenger_count": 1}, {"passenger_count": 3}))
+    codes = codes_of(encoding, "passenger_count")
+    assert (codes.values, codes.unseen_bin, codes.missing_bin, codes.bin_count) == ((1.0, 3.0), 2, 3, 4)
+    frame = features(
+        {"passenger_count": 3}, {"passenger_count": 2}, {"passenger_count": 9}, {"passenger_count": None}
+    )
+    assert encode(frame, encoding)["passenger_count"].tolist() == [0, 1, 2, 2, 3]
+
+
+def test_many_values_become_bins_of_even_weight():
+    distances = np.linspace(0.1, 250, MAX_EXACT_VALUES * 4)
+    encoding = fit_on(features(*({"trip_distance": d} for d in distances)))
+    codes = codes_of(encoding, "trip_distance")
+    assert not codes.exact
+    assert len(codes.values) == QUANTILE_BINS - 1
+    frame = features(*({"trip_distance": d} for d in distances))
+    counts = encode(frame, encoding)["trip_distance"].value_counts()
+    assert counts.max() <= 3 * counts.mean()
+    edge = encode(features({"trip_distance": 300.0}), encoding)["trip_distance"].tolist()[1]
+    assert edge == len(codes.values), "beyond the training range is the last bin, not unseen"
+
+
+def test_codes_keep_the_order_of_values():
+    distances = np.geomspace(0.01, 300, 999)
+    encoding = fit_on(features(*({"trip_distance": d} for d in distances)))
+    codes = encode(features(*({"trip_distance": d} for d in distances)), encoding)["trip_distance"][1:]
+    assert codes.is_monotonic_increasing
+
+
+def test_a_feature_that_training_never_has_is_left_out():
+    encoding = fit_on(features({}))
+    assert "airport_fee" not in encoding.feature_names
+    assert "congestion_surcharge" in encoding.feature_names
+
+
+def test_the_matrix_is_small_whole_numbers():
+    encoding = fit_on(features({}))
+    matrix = encode(features({"passenger_count": None}), encoding)
+    assert set(matrix.dtypes.astype(str)) == {"uint8"}
+    assert int(matrix.to_numpy().max()) < encoding.max_bin
+
+
+def test_card_population_learns_from_card_trips():
+    frame = features({}, {"payment_type": 2, "passenger_count": 6, "tip_amount": 0.0})
+    assert 6.0 not in codes_of(fit_on(frame, "card"), "passenger_count").values
+
+
+def test_keys_keep_what_must_be_told_apart():
+    whole = pd.Series(np.arange(-4096, 4097), dtype="float32")
+    assert values_of_keys(value_keys(whole)).tolist() == whole.tolist()
+    values = pd.Series([-np.inf, *np.linspace(-50, 5000, 10_001), np.inf], dtype="float32")
+    near = values_of_keys(value_keys(values))
+    assert (np.diff(value_keys(values).astype(np.int64)) >= 0).all()
+    assert [near[0], near[-1]] == [-np.inf, np.inf]
+    assert (np.abs(near - values)[1:-1] <= np.abs(values)[1:-1] * 2**-11).all()
+    assert value_keys(pd.Series([-0.0], dtype="float32")).tolist() == value_keys(pd.Series([0.0])).tolist()
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_look_up_says_what_a_search_would(exact):
+    rng = np.random.default_rng(1)
+    known = values_of_keys(np.unique(value_keys(pd.Series(rng.normal(0, 40, 60), dtype="float32"))))
+    values = pd.Series([*known, *rng.normal(0, 60, 500), np.nan, np.inf, -np.inf, 0.0], dtype="float32")
+    codes = FeatureEncoding(name="fare_amount", exact=exact, values=tuple(known.tolist()))
+    short = values_of_keys(value_keys(values))
+    wanted = np.searchsorted(known, short, side="left" if exact else "right")
+    if exact:
+        wanted = np.where(np.append(known, np.nan)[wanted] == short, wanted, codes.unseen_bin)
+    wanted = np.where(values.isna(), codes.missing_bin, wanted)
+    assert _lookup_table(codes)[value_keys(values)].tolist() == wanted.tolist()
+
+
+def test_the_rarest_of_many_values_have_no_code_of_their_own():
+    zones = [{"PULocationID": zone} for zone in range(1, 255)]
+    frame = features(*zones * 8, {"PULocationID": 255}, {"PULocationID": 256})
+    codes = codes_of(fit_on(frame), "PULocationID")
+    assert (codes.exact, codes.bin_count) == (True, BYTE_VALUES)
+    assert not {255.0, 256.0} & set(codes.values)
+    matrix = encode(frame, fit_on(frame))
+    assert matrix["PULocationID"].tolist()[-2:] == [codes.unseen_bin] * 2
+    assert set(matrix.dtypes.astype(str)) == {"uint8"}
+
+
+@pytest.mark.parametrize("rows", [[], [{"tip_amount": 0.0}]])
+def test_nothing_to_learn_is_said(rows):
+    frame = featurize(make_trips(*rows)) if rows else features().iloc[:0]
+    with pytest.raises(ConfigError, match="nothing to learn"):
+        fit_on(frame)
+
+
+def test_json_round_trip():
+    encoding = fit_on(features({}))
+    assert type(encoding).from_json(encoding.to_json()) == encoding
+    assert FeatureEncoding(name="x", exact=False, values=(1.0, 2.0)).bin_count == 5
+    assert ValueCounts.empty(NAMES).rows == 0

@@ -1,0 +1,172 @@
+"""The laws that every stage keeps, for any rows and any cut points."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import GOOD_TRIP, make_trips, raw_table
+from toytip.core.model import Encoding
+from toytip.core.months import Month
+from toytip.core.partitions import SourcePartition
+from toytip.core.schema import Table
+from toytip.core.splits import Split, TimeRange
+from toytip.core.tables import PREDICTIONS, REJECTS, SCORES, TRIPS
+from toytip.core.tlc import trip_id_base
+from toytip.evaluation.tally import combine_tallies
+from toytip.stages import clean, conform, featurize, postprocess, preprocess, summarize
+
+SPLIT = Split(
+    train=TimeRange("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
+    valid=TimeRange("2023-01-15T00:00:00", "2023-01-20T00:00:00"),
+    test=TimeRange("2023-01-20T00:00:00", "2023-02-01T00:00:00"),
+)
+NAMES = featurize.feature_set("payment")
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+amounts = st.none() | st.sampled_from([0.0, -1.0, 10.0, 2.5, 1e9]) | st.floats(-500, 500)
+codes = st.none() | st.integers(0, 300)
+times = st.none() | st.datetimes(
+    pd.Timestamp("2022-12-30").to_pydatetime(), pd.Timestamp("2023-02-02").to_pydatetime()
+)
+KINDS = {"datetime64[us]": times, "float64": amounts, "float32": codes}
+a_trip = st.fixed_dictionaries(
+    {}, optional={c.name: KINDS[c.dtype] for c in TRIPS.columns if c.name in GOOD_TRIP}
+)
+some_trips = st.lists(a_trip, max_size=25).map(lambda rows: make_trips(*rows) if rows else TRIPS.empty())
+cuts = st.lists(st.integers(0, 25), max_size=4)
+
+
+def cut(frame, at):
+    edges = [0, *sorted(min(point, len(frame)) for point in at), len(frame)]
+    return [frame.iloc[a:b].reset_index(drop=True) for a, b in pairwise(edges)]
+
+
+def joined(frames):
+    return pd.concat(frames, ignore_index=True)
+
+
+def kept(trips):
+    return clean.clean(trips)[0]
+
+
+def scored(trips):
+    features = featurize.featurize(kept(trips))
+    chance = (features["trip_id"] * 2654435761 % 1000 / 1000).astype("float32")
+    return SCORES.validate(
+        features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
+            probability=chance,
+            high_tip=features["high_tip"],
+            split=pd.Series(np.where(chance < 0.5, "train", "test"), index=features.index, dtype="str"),
+            model_version=pd.Series("v1", index=features.index, dtype="str"),
+        )
+    )
+
+
+def predicted(trips):
+    return postprocess.postprocess(scored(trips), 0.25)
+
+
+@quick
+@given(some_trips, cuts)
+def test_row_stages_do_not_see_the_partitions(trips, at):
+    for stage in (kept, lambda t: clean.clean(t)[1], lambda t: featurize.featurize(kept(t)), predicted):
+        pd.testing.assert_frame_equal(stage(trips), joined([stage(piece) for piece in cut(trips, at)]))
+
+
+@quick
+@given(some_trips, cuts)
+def test_encoding_does_not_see_the_partitions(trips, at):
+    features = featurize.featurize(kept(joined([trips, make_trips({}, {"tip_amount": 0.0})])))
+    encoding = preprocess.fit_encoding(preprocess.count_values(features, NAMES, SPLIT, "all"), SPLIT, "all")
+    pieces = [preprocess.encode(piece, encoding) for piece in cut(features, at)]
+    pd.testing.assert_frame_equal(preprocess.encode(features, encoding), joined(pieces))
+
+
+@quick
+@given(some_trips)
+def test_every_row_is_kept_or_rejected_and_cleaning_again_changes_nothing(trips):
+    good, bad = clean.clean(trips)
+    assert sorted([*good["trip_id"], *bad["trip_id"]]) == sorted(trips["trip_id"])
+    assert sum(clean.count_reasons(bad).values()) == len(bad)
+    again, none = clean.clean(good)
+    pd.testing.assert_frame_equal(again, good)
+    assert none.empty
+
+
+@quick
+@given(some_trips, cuts)
+def test_the_census_merges_exactly(trips, at):
+    features = featurize.featurize(kept(trips))
+    parts = [preprocess.count_values(piece, NAMES, SPLIT, "all") for piece in cut(features, at)]
+    whole = preprocess.count_values(features, NAMES, SPLIT, "all")
+    neutral = preprocess.ValueCounts.empty(NAMES)
+    forward, backward = neutral, neutral
+    for part in parts:
+        forward, backward = forward.merge(part), part.merge(backward)
+    for merged in (forward, backward):
+        assert (merged.rows, merged.positives) == (whole.rows, whole.positives)
+        for name in NAMES:
+            for found, wanted in zip(merged.by_value[name], whole.by_value[name], strict=True):
+                np.testing.assert_array_equal(found, wanted)
+
+
+@settings(max_examples=25, deadline=None)
+@given(some_trips, cuts)
+def test_summaries_merge_exactly(trips, at):
+    features, predictions = featurize.featurize(kept(trips)), predicted(trips)
+    encoding = Encoding(features=(), split=SPLIT, population="all", rows=5, positives=2)
+
+    def summed(frames):
+        return summarize.summarize_predictions(*frames, encoding, ("Queens",) * 266)
+
+    pieces = zip(*(cut(frame, [*at, 3, 9][:2]) for frame in (predictions, features)), strict=True)
+    a, b, c = map(summed, pieces)
+    assert (
+        combine_tallies(combine_tallies(a, b), c)
+        == combine_tallies(a, combine_tallies(b, c))
+        == summed((predictions, features))
+    )
+    assert combine_tallies(a, b) == combine_tallies(b, a)
+    assert combine_tallies(a, {}) == combine_tallies({}, a) == a
+
+
+def empty_features():
+    return featurize.featurize(TRIPS.empty())
+
+
+@pytest.mark.parametrize(
+    ("stage", "table"),
+    [
+        (lambda: conform.conform(raw_table(1).slice(0, 0), SourcePartition(
+            taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=0, number=0)), TRIPS),
+        (lambda: clean.clean(TRIPS.empty())[0], TRIPS),
+        (lambda: clean.clean(TRIPS.empty())[1], REJECTS),
+        (empty_features, featurize.FEATURES_SCHEMA),
+        (lambda: scored(TRIPS.empty()), SCORES),
+        (lambda: predicted(TRIPS.empty()), PREDICTIONS),
+    ],
+)  # fmt: skip
+def test_no_rows_give_the_next_tables_empty(stage, table: Table):
+    pd.testing.assert_frame_equal(stage(), table.empty())
+
+
+def test_the_door_refuses_what_is_not_declared():
+    from toytip.errors import SchemaError
+
+    good = TRIPS.empty()
+    for bad in (good.drop(columns="trip_id"), good.assign(more=1), good[good.columns[::-1]]):
+        with pytest.raises(SchemaError, match="trips: columns"):
+            TRIPS.validate(bad)
+    with pytest.raises(SchemaError, match="VendorID is int64, declared float32"):
+        TRIPS.validate(good.assign(VendorID=pd.Series(dtype="int64")))
+
+
+def test_a_table_survives_the_disk():
+    trips = make_trips({}, {"passenger_count": None, "airport_fee": 1.25})
+    pd.testing.assert_frame_equal(TRIPS.from_arrow(TRIPS.to_arrow(trips)), trips)
+    assert str(TRIPS.to_arrow(trips).schema.field("passenger_count").type) == "int32"
+    assert trip_id_base("green", 2023, 1) == 2_202301_000_000_000

@@ -1,0 +1,137 @@
+"""rates: what the months before say of a zone, and nothing that a month itself or a later one knows."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import make_trips
+from toytip.core.splits import Split, TimeRange
+from toytip.stages import preprocess, zone_rates
+from toytip.stages.featurize import featurize
+
+SPLIT = Split(
+    train=TimeRange("2023-01-01", "2023-04-01"),
+    valid=TimeRange("2023-04-01", "2023-05-01"),
+    test=TimeRange("2023-05-01", "2023-06-01"),
+)
+NAMES = zone_rates.zone_rates_for("payment")
+
+
+def year(rows=4_000, seed=0):
+    """Return features of random trips from January to May, of few zones."""
+    rng = np.random.default_rng(seed)
+    trips = pd.concat([make_trips({})] * rows, ignore_index=True)
+    seconds = rng.integers(0, 151 * 86_400, rows)
+    trips["pickup_at"] = (pd.Timestamp("2023-01-01") + pd.to_timedelta(seconds, unit="s")).astype(
+        "datetime64[us]"
+    )
+    trips["dropoff_at"] = trips["pickup_at"] + pd.Timedelta("20min")
+    trips["PULocationID"], trips["DOLocationID"] = rng.integers(70, 75, (2, rows)).astype("float64")
+    for name in ("PULocationID", "DOLocationID"):
+        trips[name] = trips[name].astype("float32")
+    trips["payment_type"] = rng.choice([1.0, 2.0], rows).astype("float32")
+    trips["tip_amount"] = rng.choice([0.0, 4.0], rows)
+    return featurize(trips)
+
+
+def encoding_of(parts):
+    census = preprocess.ValueCounts.empty(("pickup_hour",))
+    for part in parts:
+        census = census.merge(preprocess.count_values(part, ("pickup_hour",), SPLIT, "all"))
+    return preprocess.fit_encoding(census, SPLIT, "all", NAMES)
+
+
+def seen(features, encoding):
+    return pd.DataFrame(zone_rates.lookup_rates(features, encoding.history, NAMES))
+
+
+def test_each_month_sees_the_card_trips_of_the_training_months_before_it():
+    features = year()
+    found = seen(features, encoding_of([features]))
+    month = features["pickup_at"].dt.month
+    assert found[month == 1].isna().all(axis=None)
+    for each, until in (
+        (2, 2),
+        (3, 3),
+        (4, 4),
+        (5, 4),
+    ):  # April is not learned from: May sees no more than April does
+        before = features[(month < until) & (features["payment_type"] == 1)]
+        whole = before["high_tip"].mean()
+        for pu, do in ((70, 71), (74, 74)):
+            rows = (month == each) & (features["PULocationID"] == pu) & (features["DOLocationID"] == do)
+            for name, same in (
+                ("pickup_zone_rate", before["PULocationID"] == pu),
+                ("dropoff_zone_rate", before["DOLocationID"] == do),
+                ("zone_pair_rate", (before["PULocationID"] == pu) & (before["DOLocationID"] == do)),
+            ):
+                wanted = (before["high_tip"][same].sum() + 20 * whole) / (same.sum() + 20)
+                assert found.loc[rows, name].to_numpy() == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("month", [1, 2, 3, 4, 5])
+def test_labels_of_a_month_and_of_those_after_it_do_not_show_in_it(month):
+    features = year()
+    late = features["pickup_at"].dt.month >= month
+    other = features.copy()
+    other.loc[late, "high_tip"] = np.random.default_rng(1).permutation(other.loc[late, "high_tip"])
+    assert (other["high_tip"] != features["high_tip"]).any()
+    encoded, again = (preprocess.encode(f, encoding_of([f]))[list(NAMES)] for f in (features, other))
+    till = features["pickup_at"].dt.month <= month
+    pd.testing.assert_frame_equal(encoded[till], again[till])
+    assert month > 2 or not encoded.equals(again), "labels of training months show later"
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=3), st.randoms())
+def test_parts_and_their_order_do_not_show(cuts, random):
+    features = year(400)
+    edges = [0, *sorted(cuts), 400]
+    parts = [features.iloc[a:b].reset_index(drop=True) for a, b in pairwise(edges)]
+    whole = encoding_of([features])
+    matrix = pd.concat([preprocess.encode(part, whole) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(matrix, preprocess.encode(features, whole))
+    random.shuffle(parts)
+    assert encoding_of(parts) == whole
+
+
+def test_a_trip_alone_sees_the_same():
+    features = year(300)
+    encoding = encoding_of([features])
+    matrix = preprocess.encode(features, encoding)
+    for row in (0, 7, 299):
+        alone = preprocess.encode(features.iloc[[row]].reset_index(drop=True), encoding)
+        assert alone.iloc[0].tolist() == matrix.iloc[row].tolist()
+
+
+def test_unknown_zones_have_the_rate_of_all_and_no_card_trips_no_rates():
+    features = year(500).assign(DOLocationID=np.int32(9_999))
+    encoding = encoding_of([year(500)])
+    found = seen(features, encoding)
+    known = found["zone_pair_rate"].notna()
+    assert (
+        found["dropoff_zone_rate"][known].nunique() == 4 - 1
+    )  # one a month that has a month before: 2, 3, and later
+    assert encoding_of([year(500).assign(payment_type=np.float32(2))]).feature_names == ("pickup_hour",)
+
+
+def test_packing_is_exact():
+    counts = zone_rates.count_month_zone_pairs(year())
+    packed = zone_rates.pack_counts(*counts)
+    assert all(np.array_equal(a, b) for a, b in zip(zone_rates._unpack_counts(packed), counts, strict=True))
+    assert zone_rates.zone_rates_for("seed") == ()
+    assert zone_rates.zone_rates_for("pickup") == ("pickup_zone_rate",)
+
+
+@pytest.mark.parametrize("spread", [3, 10_000_000])
+def test_counting_is_the_same_dense_or_sparse(spread):
+    rng = np.random.default_rng(0)
+    items, label = rng.integers(5, 5 + spread, 2_000), rng.random(2_000) < 0.3
+    found, trips, tipped = zone_rates.count_labeled(items, label)
+    assert found.tolist() == sorted(set(items.tolist()))
+    assert trips.tolist() == [int((items == item).sum()) for item in found]
+    assert tipped.tolist() == [int(((items == item) & label).sum()) for item in found]

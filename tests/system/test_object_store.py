@@ -1,0 +1,421 @@
+"""The store's promises on a real S3 server. `make test-store` installs the server and runs these."""
+
+import contextlib
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import (
+    make_part_record,
+    make_trips,
+    parse_summary,
+    publish_trips,
+    read_files,
+    run_toytip,
+    start_toytip,
+    wait_for_message,
+)
+from tests.support import s3_server
+from toytip.core.access import StorageOptions
+from toytip.core.tables import TRIPS
+from toytip.errors import StoreError
+from toytip.io.access import open_file_io
+from toytip.io.local import LocalFileIO
+from toytip.io.s3 import PIECE_BYTES, S3FileIO, has_credentials, s3_filesystem
+from toytip.store import maintenance
+from toytip.store.lease import lock_version
+from toytip.store.refs import resolve_version
+from toytip.store.store import Store
+
+pytestmark = pytest.mark.object_store
+FAST = ("--rounds", 8, "--max-depth", 3, "--workers", 2, "--version", "vtest", "--json")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3_server.run_s3_server(tmp_path_factory.mktemp("weed")) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(server, monkeypatch):
+    """This process, with the rights of the admin."""
+    for name, value in server.env().items():
+        monkeypatch.setenv(name, value)
+    has_credentials.cache_clear()
+    s3_filesystem.cache_clear()
+    yield server
+    has_credentials.cache_clear()
+    s3_filesystem.cache_clear()
+
+
+@pytest.fixture
+def bucket(admin, request):
+    return S3FileIO(
+        f"s3://{s3_server.PRIVATE_BUCKET}/{request.node.name.partition('[')[0]}",
+        StorageOptions(admin.endpoint),
+    )
+
+
+@pytest.fixture
+def store(bucket):
+    return Store(bucket.root, "dev", bucket.access)
+
+
+def upload(bucket, folder):
+    for path in sorted(Path(folder).glob("*.parquet")):
+        bucket.write(path.name, path.read_bytes())
+
+
+def download(place, folder):
+    return {name.removeprefix(f"{folder}/"): place.read(name) for name in place.files(folder)}
+
+
+@pytest.fixture(scope="module")
+def months(server, synthetic):
+    """The synthetic months in the public bucket."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.env().items():
+            patch.setenv(name, value)
+        upload(S3FileIO(f"s3://{s3_server.PUBLIC_BUCKET}/months", StorageOptions(server.endpoint)), synthetic)
+        s3_filesystem.cache_clear()
+    return f"s3://{s3_server.PUBLIC_BUCKET}/months"
+
+
+@pytest.fixture(scope="module")
+def done(server, months, tmp_path_factory):
+    """A run from a public bucket, read without credentials, to a private one."""
+    root = f"s3://{s3_server.PRIVATE_BUCKET}/done"
+    run = run_toytip("run", "--source", months, "--store", root, *FAST, **server.env())
+    return parse_summary(run), root
+
+
+def test_a_run_gives_the_same_tables_as_on_a_disk(done, synthetic, tmp_path, admin):
+    summary, root = done
+    local = parse_summary(run_toytip("run", "--source", synthetic, "--store", tmp_path, *FAST))
+    for key in ("rows", "rejects", "metrics", "months"):
+        assert summary[key] == local[key]
+    place = open_file_io(root, StorageOptions(admin.endpoint))
+    for table in ("features", "rejects", "predictions"):
+        assert download(place, f"dev/{table}") == read_files(tmp_path / "dev" / table)
+    assert (
+        place.read("dev/models/version=vtest/model.ubj")
+        == Path(tmp_path, "dev/models/version=vtest/model.ubj").read_bytes()
+    )
+    assert not place.list_files("dev/_staging"), "nothing is left of the making"
+    assert summary["report"] == f"{root}/dev/_reports/vtest.html"
+    page = place.read("dev/_reports/vtest.html").decode()
+    assert "vtest" in page
+    assert "This part failed" not in page
+
+
+def test_another_engine_reads_what_the_manifest_lists(done, admin):
+    import pyarrow.dataset as ds
+
+    from toytip.io.s3 import arrow_s3_filesystem
+
+    _, root = done
+    manifest = resolve_version(Store(root, "dev", StorageOptions(admin.endpoint)), "predictions")
+    base = f"{root.removeprefix('s3://')}/dev/predictions/version=vtest"
+    table = ds.dataset(
+        [f"{base}/{part.path}" for part in manifest.parts],
+        filesystem=arrow_s3_filesystem(StorageOptions(admin.endpoint)),
+        format="parquet",
+        partitioning=ds.partitioning(flavor="hive"),
+        partition_base_dir=base.rpartition("/")[0],
+    ).to_table()
+    assert len(table) == manifest.rows
+    assert set(table.column("version").to_pylist()) == {"vtest"}
+    assert set(table.column("month").to_pylist()) == {1, 2, 3, 4}
+
+
+def test_all_that_looks_back_works_there_too(done, server):
+    _, root = done
+    env = server.env()
+    where = ("--store", root, "--json")
+    assert parse_summary(run_toytip("verify", "vtest", *where, **env))["faults"] == []
+    listed = parse_summary(run_toytip("versions", *where, **env))["versions"]
+    assert {row["table"] for row in listed} >= {"features", "rejects", "predictions", "models"}
+    traced = parse_summary(run_toytip("trace", "vtest/2020-02", *where, **env))
+    assert json.dumps(traced).count('"file": "s3://') == 9, "one for the features, four twice for the model"
+    assert parse_summary(run_toytip("tag", "good", "vtest", *where, **env))["tags"] == {"good": "vtest"}
+    again = run_toytip("run", "--source", traced_source(traced), "--store", root, *FAST[:-3], "--json", **env)
+    assert parse_summary(again)["source_bytes_read"] < 200_000, "nothing but footers is read again"
+    assert "4 of 4 parts taken over" in again.stderr
+    gone = parse_summary(run_toytip("gc", "--keep", 1, *where, **env))
+    assert gone["versions"] == [], "a tag keeps the one, being the newest the other"
+
+
+def traced_source(traced):
+    return next(p["file"] for p in traced["parents"][0]["parents"]).rpartition("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [(None, "needs credentials: set AWS_ACCESS_KEY_ID"), (s3_server.READER_KEYS, "access denied")],
+    ids=["nobody", "who may only read"],
+)
+def test_who_may_not_write_is_refused_before_any_work(identity, said, server, months, tmp_path):
+    env = {**server.env(identity), "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
+    refused = run_toytip(
+        "run", "--source", months, "--store", f"s3://{s3_server.PRIVATE_BUCKET}/no", cwd=tmp_path, **env
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
+    assert said in refused.stderr
+    assert "dashboard" not in refused.stderr
+
+
+def test_everybody_reads_a_public_store(server, months):
+    root = f"s3://{s3_server.PUBLIC_BUCKET}/store"
+    parse_summary(run_toytip("run", "--source", months, "--store", root, *FAST, **server.env()))
+    nobody = server.env(None)
+    listed = parse_summary(run_toytip("versions", "--store", root, "--json", **nobody))["versions"]
+    assert {"features", "rejects", "predictions", "models", "encodings"} <= {row["table"] for row in listed}
+    assert parse_summary(run_toytip("verify", "vtest", "--store", root, "--json", **nobody))["faults"] == []
+    measured = run_toytip("evaluate", "--store", root, "--workers", 1, "--json", **nobody)
+    assert parse_summary(measured)["metrics"]
+
+
+def test_credentials_come_from_a_file_or_a_profile_too(server, tmp_path):
+    where = ("--store", f"s3://{s3_server.PRIVATE_BUCKET}/done", "--json")
+    nobody = {**server.env(None), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    key, secret = s3_server.ADMIN_KEYS
+    (tmp_path / ".env").write_text(f"AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY={secret}\n")
+    assert run_toytip("versions", *where, cwd=tmp_path, **nobody).returncode == 0
+    (tmp_path / ".env").unlink()
+    profile = tmp_path / "credentials"
+    profile.write_text(f"[toy]\naws_access_key_id={key}\naws_secret_access_key={secret}\n")
+    named = {**nobody, "AWS_SHARED_CREDENTIALS_FILE": str(profile), "AWS_PROFILE": "toy"}
+    assert run_toytip("versions", *where, cwd=tmp_path, **named).returncode == 0
+    refused = run_toytip("versions", *where, cwd=tmp_path, **nobody)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, tmp_path):
+    """The access key is planted too: a log with it in tells whom to attack."""
+    _, root = done
+    place = open_file_io(root, StorageOptions(admin.endpoint))
+    left = b"".join(place.read(name) for name in place.list_files("dev"))
+    assert b"vtest" in left
+    scratch = {"DASK_TEMPORARY_DIRECTORY": str(tmp_path), "TMPDIR": str(tmp_path)}
+    run = run_toytip(
+        "run",
+        "--source",
+        months,
+        "--store",
+        root,
+        "--fresh",
+        "--workers",
+        2,
+        "--rounds",
+        4,
+        cwd=tmp_path,
+        **server.env(),
+        **scratch,
+    )
+    broken = run_toytip("run", "--source", f"{months}/none", "--store", root, "--debug", **server.env())
+    wrong = run_toytip("versions", "--store", "s3://nobucket/x", "--debug", **server.env())
+    shown = run_toytip("config", **server.env())
+    said = "".join(done.stdout + done.stderr for done in (run, broken, wrong, shown)).encode()
+    assert run.returncode == 0
+    assert broken.returncode == 1
+    scraps = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    after = b"".join(place.read(name) for name in place.list_files("dev"))
+    assert len(after) > len(left)
+    for secret in s3_server.ADMIN_KEYS:
+        assert secret.encode() not in left + said + scraps + after
+
+
+def test_the_graph_that_workers_get_holds_no_secret(admin, store):
+    import cloudpickle
+
+    assert s3_server.ADMIN_KEYS[1].encode() not in cloudpickle.dumps(store)
+
+
+def test_a_password_in_an_address_is_refused(tmp_path):
+    refused = run_toytip("versions", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "no credentials in addresses" in refused.stderr
+    assert "SECRETSECRET" not in refused.stderr
+
+
+def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
+    started = time.monotonic()
+    env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    refused = run_toytip("versions", "--store", "s3://bucket/x", cwd=tmp_path, **env)
+    assert refused.returncode == 1
+    assert "no S3 server answers" in refused.stderr
+    assert time.monotonic() - started < 30
+
+
+def test_sixteen_writers_one_winner(store, bucket):
+    """Of one version, at once; each with its own claim, and then all past their claims at the manifest."""
+
+    def write(number):
+        with contextlib.suppress(StoreError), store.making("v1"):
+            return publish_trips(store, "v1", rows=number + 1)
+        return None
+
+    with ThreadPoolExecutor(16) as pool:
+        won = [manifest for manifest in pool.map(write, range(16)) if manifest]
+    assert len(won) == 1
+    assert store.versions() == won
+    assert len(store.read(TRIPS, "v1", won[0].parts[0])) == won[0].rows
+
+    def create(number):
+        with contextlib.suppress(FileExistsError):
+            bucket.create("dev/_versions/trips/v2.json", b"%d" % number)
+            return number
+        return None
+
+    with ThreadPoolExecutor(16) as pool:
+        winners = [number for number in pool.map(create, range(16)) if number is not None]
+    assert len(winners) == 1
+    assert bucket.read("dev/_versions/trips/v2.json") == b"%d" % winners[0]
+
+
+def test_a_write_whose_answer_was_lost_is_known_by_its_content(bucket):
+    bucket.create("one", b"mine")
+    bucket.create("one", b"mine")
+    with pytest.raises(FileExistsError):
+        bucket.create("one", b"another's")
+
+
+def test_conflicts_are_tried_again_and_lost_races_are_not(bucket, monkeypatch):
+    """The server answers 409 where another request is under way: that decides nothing."""
+    import botocore.exceptions
+
+    fs, calls = bucket.fs, []
+    real = type(fs).call_s3
+
+    def answer(self, name, **options):
+        calls.append(name)
+        if len(calls) < 3:
+            error = {"Error": {"Code": "ConditionalRequestConflict"}}
+            raise OSError("conflict") from botocore.exceptions.ClientError(error, name)
+        return real(self, name, **options)
+
+    monkeypatch.setattr(type(fs), "call_s3", answer)
+    bucket.create("one", b"mine")
+    assert len(calls) == 3
+
+
+def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
+    with store.making("v1"), pytest.raises(StoreError, match="made by another run"), store.making("v1"):
+        pass
+    with store.making("v1"):
+        publish_trips(store)
+
+
+def test_the_claim_of_a_dead_process_is_taken_over_at_once(store, bucket, server):
+    name = "dev/_staging/v1.lease"
+    with lock_version(bucket, "dev", "v1"):
+        holder = json.loads(bucket.read(name))
+    holder["pid"] = 2**22 - 1  # no process has it
+    bucket.write(name, json.dumps(holder).encode())
+    assert store.abandoned() == ["v1"]
+    with store.making("v1"):
+        assert store.abandoned() == []
+        publish_trips(store)
+    holder["here"] = "another machine"
+    bucket.write("dev/_staging/v2.lease", json.dumps(holder).encode())
+    assert store.abandoned() == [], "it may live: nobody here can tell before its lease ends"
+    with pytest.raises(StoreError, match=r"heard of \d s ago"), store.making("v2"):
+        pass
+
+
+def test_a_claim_that_was_lost_is_told(store, bucket, monkeypatch):
+    monkeypatch.setattr("toytip.store.lease.LEASE_RENEWAL_SECONDS", 0.1)
+
+    def lose():
+        with store.making("v1"):
+            bucket.write("dev/_staging/v1.lease", b'{"here": "another machine"}')
+            time.sleep(1)
+
+    with pytest.raises(StoreError, match="taken over"):
+        lose()
+
+
+def test_uploads_that_a_dead_run_began_are_aborted(store, bucket):
+    with store.making("v0"):
+        publish_trips(store, "v0")
+    fs, key = bucket.fs, "dev/trips/version=v1/part-00000.parquet"
+    where, _, key = bucket.path(key).partition("/")
+    upload = fs.call_s3("create_multipart_upload", Bucket=where, Key=key)["UploadId"]
+    fs.call_s3("upload_part", Bucket=where, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 2**20)
+    assert len(fs.call_s3("list_multipart_uploads", Bucket=where)["Uploads"]) == 1
+    maintenance.collect_garbage(store, maintenance.find_garbage(store, 1))
+    assert not fs.call_s3("list_multipart_uploads", Bucket=where).get("Uploads")
+
+
+def test_large_parts_go_up_in_pieces_and_come_back_whole(bucket):
+    content = os.urandom(3 * PIECE_BYTES)
+    bucket.write("large", content)
+    assert bucket.read("large") == content
+
+
+def test_what_dead_runs_left_in_place_is_swept(store, bucket):
+    """Nothing renames here: parts of an unfinished version lie where they will be read."""
+    with store.making("v1"):
+        publish_trips(store)
+    bucket.write("dev/trips/version=v0/year=2023/month=1/part-00000.parquet", b"half")
+    assert maintenance.verify_version(store, "v1", lambda _: None) == []
+    assert [manifest.version for manifest in store.versions()] == ["v1"]
+    waste = maintenance.find_garbage(store, 5)
+    assert waste.orphaned_files == ["dev/trips/version=v0/year=2023/month=1/part-00000.parquet"]
+    maintenance.collect_garbage(store, waste)
+    assert list(bucket.files("dev/trips")) == ["dev/trips/version=v1/year=2023/month=1/part-00000.parquet"]
+
+
+def test_parts_are_copied_by_the_server(store, bucket):
+    with store.making("v1"):
+        publish_trips(store)
+    found = store.made("trips")["id"]
+    with store.making("v2"):
+        assert store.adopt("trips", "v2", found)
+        assert not store.adopt("trips", "v2", found._replace(name="dev/trips/version=v1/none"))
+    with store.making("v3"):
+        store.write(TRIPS, "v3", make_part_record(identity="other"), make_trips({}))
+    assert len(bucket.files("dev/trips")) == 1, "what was not published is gone"
+
+
+@pytest.mark.parametrize("moment", ["dashboard", "featurize:", "train:", "infer:"])
+def test_a_server_that_dies_in_the_middle_of_a_run(moment, tmp_path_factory, synthetic):
+    """It comes back after some seconds, and the run goes on as if nothing had been."""
+    with s3_server.run_s3_server(tmp_path_factory.mktemp("dying")) as server:
+        env = server.env()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            s3_filesystem.cache_clear()
+            upload(
+                S3FileIO(f"s3://{s3_server.PRIVATE_BUCKET}/in", StorageOptions(server.endpoint)), synthetic
+            )
+        where = (
+            "--source",
+            f"s3://{s3_server.PRIVATE_BUCKET}/in",
+            "--store",
+            f"s3://{s3_server.PRIVATE_BUCKET}/st",
+        )
+        with start_toytip("run", *where, "--explain", *FAST, **env) as run:
+            wait_for_message(run, moment)
+            server.kill()
+            time.sleep(2)
+            server.start()
+            out, said = run.communicate(timeout=200)
+        assert run.returncode == 0, said
+        summary = json.loads(out)
+        assert summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
+        verified = run_toytip("verify", "vtest", *where[2:], "--json", **env)
+        assert parse_summary(verified)["faults"] == []
+
+
+def test_disks_and_buckets_are_told_apart():
+    assert isinstance(open_file_io("some/where", StorageOptions()), LocalFileIO)
+    assert isinstance(open_file_io("s3://b/x", StorageOptions()), S3FileIO)

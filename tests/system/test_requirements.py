@@ -1,0 +1,40 @@
+"""What lacks for tests of several hosts is said with its package, and `make test-cluster` leaves none of them out."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.requirements import REQUIRED_TOOLS, install_requirements, missing_requirements
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_lacks_is_said_with_its_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setitem(REQUIRED_TOOLS, "more", {"no-such-tool": "no-such-package", "sh": "dash"})
+    assert missing_requirements("more") == "no no-such-tool here: apt install no-such-package"
+    monkeypatch.setitem(REQUIRED_TOOLS, "more", {"sh": "dash"})
+    assert missing_requirements("more") == install_requirements("more") == ""
+
+
+def test_nothing_is_installed_but_by_root(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setitem(REQUIRED_TOOLS, "more", {"no-such-tool": "no-such-package"})
+    assert install_requirements("more") == "root is needed"
+
+
+@pytest.mark.parametrize(("target", "marks"), [("cluster", "hosts|deploy"), ("deploy", "deploy")])
+def test_make_leaves_no_test_of_them_out(target, marks):
+    recipe = re.search(rf"^test-{target}:.*?\n\n", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)[
+        0
+    ]
+    marked = {
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if re.search(rf"pytest\.mark\.({marks})\b", file.read_text())
+    }
+    assert marked
+    assert marked == set(re.findall(r"tests/\w+/test_\w+\.py", recipe))
+    assert marks.replace("|", " or ") in recipe

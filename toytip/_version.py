@@ -1,0 +1,3 @@
+"""The version of toytip. Nothing below the interfaces imports the root package."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Values, schemas and tables: what the data is. No input or output."""

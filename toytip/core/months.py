@@ -1,0 +1,67 @@
+"""Calendar months, and ranges of them as text."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import NamedTuple, Self
+
+from toytip.errors import ConfigError
+
+
+class Month(NamedTuple):
+    """A calendar month; months sort by time."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `2023-01`. Raises ConfigError where the text is no month.
+
+        >>> Month.parse("2023-01")
+        Month(year=2023, month=1)
+        """
+        match = re.fullmatch(r"(\d{4})-(\d{1,2})", text.strip())
+        if match is None or not 1 <= int(match[2]) <= 12:
+            raise ConfigError(f"{text!r} is not a month; write it as 2023-01")
+        return cls(int(match[1]), int(match[2]))
+
+    @property
+    def start(self) -> dt.datetime:
+        """The first instant of the month."""
+        return dt.datetime(self.year, self.month, 1)  # noqa: DTZ001 - TLC times are local, without a zone
+
+    @property
+    def next(self) -> Month:
+        """The month after.
+
+        >>> Month(2023, 12).next
+        Month(year=2024, month=1)
+        """
+        return Month(self.year + self.month // 12, self.month % 12 + 1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+
+def parse_months(text: str) -> tuple[Month, ...]:
+    """Read `2023-01`, `2023-01:2023-12` or a list of these with commas, in order of time.
+
+    Raises ConfigError where a range runs backwards or a month comes twice.
+
+    >>> [str(m) for m in parse_months("2022-12:2023-01,2023-03")]
+    ['2022-12', '2023-01', '2023-03']
+    """
+    months: list[Month] = []
+    for piece in text.split(","):
+        first, colon, last = piece.partition(":")
+        month, end = Month.parse(first), Month.parse(last if colon else first)
+        if month > end:
+            raise ConfigError(f"the range {piece.strip()} runs backwards; write the earlier month first")
+        while month <= end:
+            months.append(month)
+            month = month.next
+    if len(set(months)) < len(months):
+        raise ConfigError(f"the list {text} names a month twice")
+    return tuple(sorted(months))

@@ -1,0 +1,122 @@
+"""Columns and tables: their types in memory and on disk, and their validation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from toytip.errors import SchemaError
+
+# In memory a nullable whole number is a float, so that arithmetic stays plain numpy; on disk it is an integer.
+DISK_TYPES = {
+    "bool": pa.bool_(),
+    "int8": pa.int8(),
+    "int32": pa.int32(),
+    "uint8": pa.uint8(),
+    "uint16": pa.uint16(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "datetime64[us]": pa.timestamp("us"),
+    "str": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its dtype in memory, and on disk where that differs; whether values come again and again."""
+
+    name: str
+    dtype: str
+    disk_type: pa.DataType | None = None
+    repeats: bool = True
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The type on disk."""
+        return DISK_TYPES[self.dtype] if self.disk_type is None else self.disk_type
+
+
+def nullable_int(name: str) -> Column:
+    """A whole number that may be missing."""
+    return Column(name, "float32", pa.int32())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named table of columns in a fixed order."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The dtype in memory of every column."""
+        return {column.name: column.dtype for column in self.columns}
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The schema on disk."""
+        return pa.schema([(column.name, column.arrow_type) for column in self.columns])
+
+    def select_existing(self, names: Collection[str]) -> Table:
+        """Return the table with some of its columns; names of others do not matter."""
+        return Table(self.name, tuple(column for column in self.columns if column.name in names))
+
+    def empty(self) -> pd.DataFrame:
+        """Return a frame of no rows with exactly these columns: the meta of a lazy frame."""
+        return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
+
+    def validate(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame as it is; raises SchemaError naming the first column that is not as declared."""
+        found = list(frame.columns)
+        if found != self.names:
+            missing = [name for name in self.names if name not in found]
+            extra = [name for name in found if name not in self.names]
+            raise SchemaError(
+                f"table {self.name}: columns missing {missing}, not declared {extra}, or out of order"
+            )
+        for column in self.columns:
+            if str(frame[column.name].dtype) != column.dtype:
+                raise SchemaError(
+                    f"table {self.name}: column {column.name} is {frame[column.name].dtype}, declared {column.dtype}"
+                )
+        return frame
+
+    def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """Check the frame and return it as it goes to disk."""
+        return pa.Table.from_pandas(
+            self.validate(frame), schema=self.arrow_schema, preserve_index=False
+        ).replace_schema_metadata()
+
+    @property
+    def parquet_options(self) -> dict[str, Any]:
+        """How parquet's writer encodes the columns: a dictionary of values that hardly repeat is made in vain."""
+        once = [column for column in self.columns if not column.repeats]
+        return {
+            "use_dictionary": [column.name for column in self.columns if column.repeats],
+            "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in once if c.dtype == "int64"},
+            "compression": "zstd",
+        }
+
+    def from_arrow(self, table: pa.Table) -> pd.DataFrame:
+        """Return what was read from disk as a frame of this table. Raises SchemaError on other columns."""
+        missing = [name for name in self.names if name not in table.column_names]
+        if missing:
+            raise SchemaError(f"table {self.name}: the file has no column {', '.join(missing)}")
+        frame = table.select(self.names).to_pandas(date_as_object=False)
+        return self.validate(frame.astype(self.dtypes))
+
+    def select(self, names: list[str]) -> Table:
+        """Return the table of some of the columns, in the order given."""
+        by_name = {column.name: column for column in self.columns}
+        return Table(self.name, tuple(by_name[name] for name in names))

@@ -1,0 +1,86 @@
+"""The TLC's trip records: taxis, zones, columns, and trip identifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+TAXIS = ("yellow", "green")
+# The TLC numbers its zones from 1 to 265.
+ZONE_ID_COUNT = 266
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of the TLC's files: what it is called there, and whether a file may lack it."""
+
+    name: str
+    kind: str  # "time", "code" (a whole number) or "amount"
+    required: bool = True
+    aliases: tuple[str, ...] = ()
+
+    def match(self, names: list[str]) -> str | None:
+        """Return the name under which a file holds the field; the TLC's spelling varies in case.
+
+        >>> Field("airport_fee", "amount").find(["VendorID", "Airport_fee"])
+        'Airport_fee'
+        """
+        wanted = {alias.lower() for alias in (self.name, *self.aliases)}
+        return next((name for name in names if name.lower() in wanted), None)
+
+
+# Source: the TLC's data dictionaries for yellow and green trip records, and the published files since 2011.
+# A required field is in every file of every year; an optional one came later, or belongs to one taxi.
+FIELDS = (
+    Field("pickup_at", "time", aliases=("tpep_pickup_datetime", "lpep_pickup_datetime")),
+    Field("dropoff_at", "time", aliases=("tpep_dropoff_datetime", "lpep_dropoff_datetime")),
+    Field("VendorID", "code"),
+    Field("passenger_count", "code"),
+    Field("trip_distance", "amount"),
+    Field("PULocationID", "code"),
+    Field("DOLocationID", "code"),
+    Field("RatecodeID", "code"),
+    Field("payment_type", "code"),
+    Field("trip_type", "code", required=False),
+    Field("fare_amount", "amount"),
+    Field("tip_amount", "amount"),
+    Field("extra", "amount"),
+    Field("mta_tax", "amount"),
+    Field("tolls_amount", "amount"),
+    Field("improvement_surcharge", "amount"),
+    Field("congestion_surcharge", "amount", required=False),
+    Field("airport_fee", "amount", required=False),
+    Field("cbd_congestion_fee", "amount", required=False),
+)
+
+
+def detect_taxi(names: list[str]) -> str | None:
+    """Tell the taxi by the prefix of the pickup column; None where the file is no trip record.
+
+    >>> detect_taxi(["VendorID", "lpep_pickup_datetime"])
+    'green'
+    """
+    low = {name.lower() for name in names}
+    prefixes = {"yellow": "tpep", "green": "lpep"}
+    return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in low), None)
+
+
+# A trip's id is decimal, so that a person can read it: taxi, year and month of the file, row in the file.
+_ROWS_IN_FILE = 10**9
+_MONTHS = 10**6
+
+
+def trip_id_base(taxi: str, year: int, month: int) -> int:
+    """Return the id of row 0 of a file.
+
+    >>> trip_id_base("yellow", 2023, 1)
+    1202301000000000
+    """
+    return ((TAXIS.index(taxi) + 1) * _MONTHS + year * 100 + month) * _ROWS_IN_FILE
+
+
+def file_month_index(trip_id: pd.Series[int]) -> pd.Series[int]:
+    """Return the month of the file that each trip comes from, as months since the year 0."""
+    stamp = trip_id // _ROWS_IN_FILE % _MONTHS
+    return stamp // 100 * 12 + stamp % 100 - 1

@@ -1,0 +1,1 @@
+"""The run dashboard on the scheduler, and its Prometheus metrics."""

@@ -1,0 +1,52 @@
+"""Plain tasks on source files: synthesis, checksums, bytes read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import distributed
+
+from toytip import cluster
+from toytip.core.access import StorageOptions
+from toytip.core.months import Month
+from toytip.engine.compute import wait_for
+from toytip.io import access
+from toytip.progress.tracker import StageProgress
+from toytip.sources import discovery, synthetic
+
+
+def generate_source(
+    client: distributed.Client,
+    uris: dict[Month, str],
+    storage_options: StorageOptions,
+    spec: synthetic.SyntheticSpec,
+    stage: StageProgress,
+) -> int:
+    """Generate months of the synthetic year on the workers, a task for each; return the rows."""
+    futures = [
+        client.submit(_generate_month, month, uri, storage_options, spec, pure=False)
+        for month, uri in uris.items()
+    ]
+    return sum(wait_for(futures, stage, rows=lambda rows: rows))
+
+
+def _generate_month(
+    month: Month, uri: str, storage_options: StorageOptions, spec: synthetic.SyntheticSpec
+) -> int:
+    return discovery.write_month_file(synthetic.generate_month(month, spec), uri, storage_options)
+
+
+def compute_checksums(
+    client: distributed.Client, files: Sequence[discovery.SourceFile], stage: StageProgress
+) -> list[str]:
+    """Return the checksums of source files, each read by a worker."""
+    futures = [
+        client.submit(discovery.file_checksum, file.uri, file.storage_options, pure=False) for file in files
+    ]
+    return wait_for(futures, stage, rows=lambda _: 0)
+
+
+def worker_bytes_read(client: distributed.Client) -> int:
+    """Return the bytes of sources that the workers which are there, and this process, have read so far."""
+    said = cluster.run_on_workers(client, access.source_bytes_read).values()
+    return sum(each for each in said if isinstance(each, int)) + access.source_bytes_read()

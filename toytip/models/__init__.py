@@ -1,0 +1,1 @@
+"""Models: scoring, packaging, registry."""

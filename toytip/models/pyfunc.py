@@ -1,0 +1,29 @@
+"""The model as MLflow loads it: raw trips in, probabilities out. MLflow copies this file into the model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pandas as pd
+import pyarrow as pa
+from mlflow.models import set_model
+
+from toytip.models import package, scoring
+
+
+class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Scores raw trips, TLC-shaped, with a packed model."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the model's files."""
+        self.model = package.load_package(Path(context.artifacts["files"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
+        """Return the probability of a high tip for every trip; NaN where it cannot be a trip."""
+        raw = pa.Table.from_pandas(model_input, preserve_index=False)
+        return scoring.score_trips(self.model, raw).probability.astype("float64")
+
+
+set_model(TipModel())

@@ -1,0 +1,1 @@
+"""Drift, performance by month, and alerts. Pure functions."""

@@ -1,0 +1,346 @@
+"""gather: what the store has of a version, as the facts that a report tells.
+
+No trip is read again but a bounded sample for the explanation: all else is in manifests, profiles, tallies and the model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from toytip.config import Settings, first_line
+from toytip.core.model import TrainedModel
+from toytip.core.months import Month
+from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
+from toytip.errors import ConfigError, StoreError, ToytipError
+from toytip.evaluation.breakdown import evaluation_report
+from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
+from toytip.monitoring import drift
+from toytip.monitoring.alerts import AlertThresholds
+from toytip.monitoring.comparison import (
+    MonitoringReport,
+    monitoring_json,
+    natural_feature_gain,
+    run_monitoring,
+)
+from toytip.monitoring.drift import FeatureHistogram
+from toytip.monitoring.plan import plan_from_manifest, plan_monitoring
+from toytip.pipeline import explain as leanings
+from toytip.pipeline import fit_encoding, monitor
+from toytip.pipeline.evaluate import compute_baseline
+from toytip.report import curves, facts
+from toytip.report.facts import Facts, MonthRows, ZoneSummary
+from toytip.report.zones import summarize_zones
+from toytip.sources import zones
+from toytip.stages import profile
+from toytip.store import artifacts
+from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lineage
+from toytip.store.manifest import Manifest
+from toytip.store.store import REPORTS_FOLDER, Store
+
+HISTOGRAM_READER_THREADS = 8
+T = TypeVar("T")
+HistogramsByMonth = dict[Month, dict[str, FeatureHistogram]]
+
+
+class NotInVersionError(StoreError):
+    """What a version never had: no fault of it."""
+
+
+@dataclass(frozen=True)
+class FactSource:
+    """What there is of a version, and why the rest is not there, by the section of the page that would tell it.
+
+    `failed` are the sections that should be there: what they take is damaged, say.
+    """
+
+    store: Store
+    settings: Settings
+    tables: dict[str, Manifest]
+    missing: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def section(self, section_id: str, compute: Callable[[], T], default: T) -> T:
+        """Return what is wanted, or something else where it cannot be told: no part takes the page with it."""
+        try:
+            return compute()
+        except NotInVersionError as error:
+            self.missing.setdefault(section_id, first_line(error))
+        except ToytipError as error:
+            self._fail(section_id, first_line(error))
+        except Exception as error:  # noqa: BLE001 - a report is worth less than the tables that it tells of
+            self._fail(section_id, f"it failed: {type(error).__name__}: {first_line(error)}")
+        return default
+
+    def _fail(self, section: str, why: str) -> None:
+        if section not in self.failed:
+            self.failed.append(section)
+            self.missing[section] = why
+
+    def table(self, name: str, hint: str) -> Manifest:
+        """Return a table of the version. Raises NotInVersionError where there is none."""
+        if name not in self.tables:
+            raise NotInVersionError(f"this version has no {name}; {hint}")
+        return self.tables[name]
+
+
+def collect_facts(
+    store: Store, version: str, settings: Settings, *, run_summary: Mapping[str, Any] | None = None
+) -> Facts:
+    """Return all that a report tells of a version; `run_summary` is what the run itself knows, where it is still there.
+
+    Raises StoreError where there is no such version, SourceError for a map that is none.
+    """
+    outlines = load_zone_outlines(settings)
+    tables, gone = ancestors_and_missing(store, version)
+    whole = main_manifest(store, version)
+    there = FactSource(store, settings, tables)
+    model = there.section("model", lambda: _load_model(there), None)
+    summary = there.section("evaluation", lambda: _load_tallies(there), None)
+    profiles: dict[Month, Any] = there.section("features", lambda: _load_profiles(there), {})
+    found = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
+    known = run_summary or there.section("time", lambda: _load_run_summary(store, whole.version), None)
+    unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
+    leaning = there.section("leaning", lambda: _feature_importances(there, model), unexplained)
+    histograms: HistogramsByMonth = there.section(
+        "features", lambda: _monthly_histograms(profiles, model), {}
+    )
+    if gone:
+        there.missing["lineage"] = f"{', '.join(gone)} is gone"
+    return Facts(
+        version=whole.version,
+        created_at=whole.created,
+        store=store.display_uri,
+        env=store.env,
+        tables={n: {"version": m.version, "rows": m.rows} for n, m in tables.items()},
+        config={n: m.config for n, m in tables.items()},
+        digests={n: m.config_digest for n, m in tables.items()},
+        environment=whole.environment,
+        sources=_sources(tables),
+        rows=there.section("rows", lambda: _monthly_rows(there), {}),
+        feature_distributions=there.section("features", lambda: _spreads(histograms, model), []),
+        histograms=there.section("features", lambda: _total_histograms(profiles), {}),
+        learning_curve=there.section("training", lambda: _learning_curve(there), {}),
+        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, known), {}),
+        **_tally_facts(summary),
+        feature_importance=leaning[0],
+        explained_trips=leaning[1],
+        leakage_aucs=fit_encoding.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
+        monitoring=monitoring_json(found) if found else None,
+        monthly_psi=found.psi if found else {},
+        exceeded_measurements=[asdict(each) for each in found.measurements if each.exceeded] if found else [],
+        zones=there.section("zones", lambda: _zone_facts(there, profiles, model), []),
+        zone_outlines=outlines,
+        run_summary=known,
+        lineage=there.section("lineage", lambda: trace_lineage(store, whole), None),
+        missing_reasons=there.missing,
+        failed_sections=there.failed,
+        **_model_facts(model, tables),
+    )  # fmt: skip
+
+
+def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
+    """Return the outlines of the zones, where the settings name a map. Raises SourceError for one that is none."""
+    return zones.read_outlines(Path(settings.zone_map)) if settings.zone_map else {}
+
+
+def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
+    parts = next((tables[name].parts for name in ("features", "trips", "predictions") if name in tables), ())
+    months = [str(month) for month in dict.fromkeys(part.month for part in parts if part.month)]
+    taxi = next((str(m.config["taxi"]) for m in tables.values() if "taxi" in m.config), "")
+    if model is None:
+        return {"months": months, "taxi": taxi}
+    encoding = model.encoding
+    return {
+        "months": months,
+        "taxi": taxi or model.taxi,
+        "features": encoding.feature_names,
+        "population": encoding.population,
+        "split": {name: tuple(span) for name, span in encoding.split.time_ranges().items()},
+        "threshold": model.threshold,
+        "rounds": model.rounds,
+    }
+
+
+def _sources(tables: dict[str, Manifest]) -> list[dict[str, Any]]:
+    """Return the files that the first table was made from."""
+    found = {
+        parent["uri"]: parent
+        for name in ("trips", "features", "rejects")
+        if name in tables
+        for parent in tables[name].parents
+        if "uri" in parent
+    }
+    return list(found.values())
+
+
+def _load_model(there: FactSource) -> TrainedModel:
+    return artifacts.read_model(there.store, there.table("models", "`toytip train` makes one"))
+
+
+def _load_tallies(there: FactSource) -> Tallies:
+    tallies = there.table(
+        METRIC_HISTOGRAMS, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
+    )
+    return load_tallies(there.store, tallies)
+
+
+def _load_profiles(there: FactSource) -> dict[Month, Any]:
+    told = there.table(
+        FEATURE_HISTOGRAMS.name, "features made before there was monitoring have none: `toytip run --fresh`"
+    )
+    months: dict[Month, list[Any]] = {}
+    with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
+        frames = pool.map(
+            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.parts
+        )
+        for part, frame in zip(told.parts, frames, strict=True):
+            months.setdefault(part.key.month, []).append(frame)
+    return {month: profile.merge_profiles(each) for month, each in months.items()}
+
+
+def _monthly_histograms(profiles: Mapping[Month, Any], model: TrainedModel | None) -> HistogramsByMonth:
+    population = model.encoding.population if model else "all"
+    return {month: drift.histograms_by_feature(told, population) for month, told in profiles.items()}
+
+
+def _total_histograms(profiles: Mapping[Month, Any]) -> dict[str, FeatureHistogram]:
+    return drift.histograms_by_feature(profile.merge_profiles(profiles.values())) if profiles else {}
+
+
+def _monthly_rows(there: FactSource) -> dict[str, MonthRows]:
+    kept = there.tables.get("features") or there.table("trips", "`toytip clean` or `toytip run` counts trips")
+    rejects = there.tables.get(REJECTS.name)
+    found: dict[str, MonthRows] = {}
+    for manifest in (kept, rejects):
+        for part in manifest.parts if manifest else ():
+            read, there_, reasons = found.get(str(part.month), MonthRows(0, 0, {}))
+            more = {reason: reasons.get(reason, 0) + count for reason, count in part.rejects.items()}
+            found[str(part.month)] = MonthRows(
+                read + part.rows, there_ + (part.rows if manifest is kept else 0), {**reasons, **more}
+            )
+    if rejects is None:
+        there.missing["rejects"] = "this version has no rejects: how many trips were rejected is not known"
+    return dict(sorted(found.items()))
+
+
+def _spreads(histograms: HistogramsByMonth, model: TrainedModel | None) -> list[facts.FeatureDistribution]:
+    if not histograms:
+        return []
+    first = next(iter(histograms.values()))
+    natural = natural_feature_gain(model) if model else {}
+    names = [name for name in natural if name in first] or sorted(first)
+    nothing = drift.EMPTY_HISTOGRAM
+    return [
+        curves.feature_distribution(name, [told.get(name, nothing) for told in histograms.values()])
+        for name in names
+    ]
+
+
+def _learning_curve(there: FactSource) -> dict[str, list[float]]:
+    told = there.table("models", "`toytip train` makes one").metrics.get("log_loss_by_round")
+    if not told:
+        raise NotInVersionError("this model was trained before toytip kept the loss of every round")
+    return dict(told)
+
+
+def _evaluation(
+    summary: Tallies | None, model: TrainedModel | None, run: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    if summary is None or model is None:
+        return {}
+    found = evaluation_report(summary, compute_baseline(summary, model))
+    # What the champion said of the same trips is not kept beside the predictions, but the run has told it.
+    for split, populations in ((run or {}).get("evaluation") or {}).items():
+        for population, told in populations.items():
+            if "champion" in told["lift"] and population in found.get(split, {}):
+                found[split][population]["lift"]["champion"] = told["lift"]["champion"]
+    return found
+
+
+def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
+    """Return the tallies behind the curves, of the last split that has trips."""
+    if summary is None:
+        return {}
+    split = next((name for name in ("test", "valid", "train") if tally_of(summary, name, "all").rows), "test")
+    tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
+    return {
+        "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
+        "days": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
+        "rated": tally_of(summary, split, "all", "hour_zone"),
+    }
+
+
+def _daily_tallies(summary: Tallies, split: str, population: str) -> dict[str, Tally]:
+    told = slice_tallies(summary, split, population)
+    return {day: tally for (name, day), tally in sorted(told.items()) if name == "day"}
+
+
+def _run_monitoring(
+    there: FactSource, model: TrainedModel | None, summary: Tallies | None, profiles: Mapping[Month, Any]
+) -> MonitoringReport | None:
+    if model is None or summary is None or not profiles:
+        raise NotInVersionError("to watch a model takes its tallies and profiles")
+    kept = there.tables.get(MONITORING.name)
+    # What was monitored is told as it was: with the months, the reference, the labels and the bounds of then.
+    months = [part.key.month for part in kept.parts] if kept else []
+    try:
+        asked = (
+            plan_from_manifest(model, kept.config, months)
+            if kept
+            else plan_monitoring(model, tuple(profiles))
+        )
+    except ConfigError as error:
+        raise NotInVersionError(str(error)) from None
+    bounds = AlertThresholds(**kept.config["bounds"]) if kept else monitor.alert_thresholds(there.settings)
+    if asked is None:
+        raise NotInVersionError("there is no month after those that were learned from")
+    source = monitor.MonitoringInputs(
+        there.tables[METRIC_HISTOGRAMS],
+        there.tables[FEATURE_HISTOGRAMS.name],
+        there.tables["features"],
+        there.tables.get(REJECTS.name),
+    )
+    return run_monitoring(model, asked, bounds, summary, profiles, monitor.reject_rates(source))
+
+
+def _feature_importances(
+    there: FactSource, model: TrainedModel | None
+) -> tuple[list[facts.FeatureImportance], int]:
+    if model is None:
+        raise NotInVersionError("this version has no model")
+    if "features" not in there.tables:
+        return leanings.feature_importances(model, leanings.empty_sample(model)), 0
+    trips = leanings.sample_test_trips(there.store, there.tables["features"], model)
+    return leanings.feature_importances(model, trips), len(trips)
+
+
+def _zone_facts(
+    there: FactSource, profiles: Mapping[Month, Any], model: TrainedModel | None
+) -> list[ZoneSummary]:
+    if not profiles:
+        raise NotInVersionError("without profiles there is no count of trips by zone")
+    uri = next((source["uri"] for source in _sources(there.tables)), None)
+    path = (
+        Path(there.settings.zones)
+        if there.settings.zones
+        else zones.find_zone_lookup(uri, there.settings.data)
+    )
+    names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
+    return summarize_zones(
+        profile.merge_profiles(profiles.values()), names, boroughs, model.encoding.history if model else ""
+    )
+
+
+def _load_run_summary(store: Store, version: str) -> dict[str, Any]:
+    name = f"{store.env}/{REPORTS_FOLDER}/{version}.run.json"
+    if not store.file_io.exists(name):
+        raise NotInVersionError(
+            "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"
+        )
+    return dict(json.loads(store.file_io.read(name)))

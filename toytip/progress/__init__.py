@@ -1,0 +1,1 @@
+"""The state of a run, and its display in a terminal."""

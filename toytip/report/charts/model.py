@@ -1,0 +1,149 @@
+"""pictures: how well a model ranks and decides, and how it learned; each with a sentence of what to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from toytip.evaluation.tally import Tally
+from toytip.report import curves as numbers
+from toytip.report.blocks import Picture
+from toytip.report.charts import svg
+from toytip.report.charts.axes import (
+    LabeledLines,
+    draw_lines,
+    format_thousands,
+    join_labels,
+    legend_of,
+    set_round_ticks,
+    set_unit_axes,
+)
+from toytip.report.charts.svg import LINE_COLORS, LINE_DASHES, inline_svg, open_drawing
+from toytip.report.curves import CurvePoints
+
+
+def draw_roc(name: str, lines: LabeledLines, caption: str, *, title: str = "ROC") -> Picture:
+    """Draw ROC curves above the line of guessing."""
+    with open_drawing(top=22) as drawn:
+        drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
+        draw_lines(drawn.axes, lines)
+        set_unit_axes(drawn.axes, "share of the other trips flagged", "share of high tips found")
+    alt = f"{title}, of {join_labels(lines)}: the share of high tips found by the share of other trips flagged. {caption}"
+    return Picture(
+        title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend_of(lines)
+    )
+
+
+def draw_precision_recall(
+    name: str,
+    lines: LabeledLines,
+    prevalences: Mapping[str, float],
+    caption: str,
+    *,
+    title: str = "Precision and recall",
+) -> Picture:
+    """Draw precision by recall, above the shares of high tips, which are their floors."""
+    with open_drawing(top=22) as drawn:
+        for colour, floor in prevalences.items():
+            drawn.axes.axhline(floor, color=LINE_COLORS[colour], linewidth=0.7, alpha=0.6)
+        draw_lines(drawn.axes, lines)
+        set_unit_axes(
+            drawn.axes, "recall: share of high tips found", "precision: share of flagged trips that tip high"
+        )
+    alt = f"{title}: precision by recall of {join_labels(lines)}. {caption}"
+    return Picture(
+        title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend_of(lines)
+    )
+
+
+def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
+    """Draw what happened by what was predicted, along the diagonal."""
+    with open_drawing(top=22) as drawn:
+        drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
+        for colour, (_, (x, y)) in lines.items():
+            drawn.axes.plot(
+                x, y, color=LINE_COLORS[colour], linestyle=LINE_DASHES[colour], marker="o", markersize=3.4
+            )
+        set_unit_axes(drawn.axes, "predicted probability", "share with a high tip")
+    alt = f"Calibration of {join_labels(lines)}: the share of high tips by the probability that was predicted. {caption}"
+    return Picture(
+        title="Calibration",
+        svg=inline_svg(drawn.svg, alt, name),
+        alt=alt,
+        caption=caption,
+        legend=legend_of(lines),
+    )
+
+
+def draw_thresholds(
+    name: str,
+    title: str,
+    curve: Sequence[Mapping[str, Any]],
+    always_positive_f1: float | None,
+    threshold: float | None,
+    caption: str,
+) -> Picture:
+    """Draw F1, precision and recall by threshold, the F1 of always yes, and the threshold in use."""
+    lines = {
+        colour: (label, _curve_points(curve, "threshold", key))
+        for colour, label, key in (
+            ("a", "F1", "f1"), ("b", "precision", "precision"), ("c", "recall", "recall"),
+        )
+    }  # fmt: skip
+    with open_drawing(top=22) as drawn:
+        if always_positive_f1 is not None:
+            drawn.axes.axhline(always_positive_f1, color=svg.MUTED_COLOR, linewidth=0.9)
+        if threshold is not None:
+            drawn.axes.axvline(threshold, color=svg.TEXT_COLOR, linewidth=0.9)
+        draw_lines(drawn.axes, lines)
+        set_unit_axes(drawn.axes, "threshold", "")
+    alt = f"{title}: F1, precision and recall by threshold. {caption}"
+    keys = [*legend_of(lines), *([("muted", "F1 of always yes")] if always_positive_f1 is not None else [])]
+    return Picture(title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys)
+
+
+def _curve_points(curve: Sequence[Mapping[str, Any]], x: str, y: str) -> CurvePoints:
+    known = [point for point in curve if point[y] is not None]
+    return [point[x] for point in known], [point[y] for point in known]
+
+
+def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:
+    """Draw how many trips have about each probability, by what happened."""
+    without, with_ = numbers.probability_histogram(tally)
+    wide = 1 / len(without)
+    places = [(k + 0.5) * wide for k in range(len(without))]
+    with open_drawing(left=46, top=22) as drawn:
+        drawn.axes.bar(places, without, wide * 0.84, color=svg.GRAY_COLOR, linewidth=0)
+        drawn.axes.bar(places, with_, wide * 0.84, bottom=without, color=svg.COLOR_A, linewidth=0)
+        drawn.axes.set(xlim=(0, 1), xlabel="predicted probability")
+        drawn.axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+        drawn.axes.set_title("trips", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
+        format_thousands(drawn.axes)
+    alt = f"Trips by predicted probability, with and without a high tip. {caption}"
+    keys = [("box-a", "high tip"), ("box-muted", "no high tip")]
+    return Picture(
+        title="Probabilities", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys
+    )
+
+
+def draw_learning_curve(name: str, lines: LabeledLines, best_round: int | None, caption: str) -> Picture:
+    """Draw the log loss by round."""
+    with open_drawing(left=44, top=22) as drawn:
+        draw_lines(drawn.axes, lines)
+        if best_round is not None:
+            drawn.axes.axvline(best_round, color=svg.TEXT_COLOR, linewidth=0.9)
+        ends = [y[len(y) // 20] for _, (_, y) in lines.values() if y]
+        lows = [min(y) for _, (_, y) in lines.values() if y]
+        if ends and max(ends) > min(lows):
+            drawn.axes.set_ylim(min(lows) - 0.05 * (max(ends) - min(lows)), max(ends))
+        drawn.axes.set(xlabel="round")
+        drawn.axes.set_title("log loss", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
+        set_round_ticks(drawn.axes)
+    alt = f"Log loss by round of {join_labels(lines)}. {caption}"
+    return Picture(
+        title="Training",
+        svg=inline_svg(drawn.svg, alt, name),
+        alt=alt,
+        caption=caption,
+        legend=legend_of(lines),
+    )

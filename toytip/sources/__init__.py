@@ -1,0 +1,1 @@
+"""TLC trip files: discovery, reading, download, synthesis."""

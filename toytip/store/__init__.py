@@ -1,0 +1,1 @@
+"""Versions of tables and artifacts."""
