@@ -1,25 +1,34 @@
-"""What can go wrong, and is the user's to mend.
+"""Errors that the user can fix.
 
 ToytipError
-├── ConfigError    a setting, a month range or a split that makes no sense
+├── ConfigError    an invalid setting, month range or split
 ├── SourceError    an input file or folder that cannot be used
-├── SchemaError    a table whose columns or dtypes are not what its schema says
+├── SchemaError    a table whose columns or types differ from its schema
 ├── StoreError     a version that cannot be written, found or read
 ├── RegistryError  a model that cannot be registered, found or promoted
-├── PlanError      work that would not fit in the workers' memory
+├── PlanError      work that does not fit in the memory of the workers
 └── ClusterError   workers that cannot be started, reached or kept
 
-Each carries one line: what, where, and what to do. They take one message argument, so that they
-survive the pickling between workers and the driver.
+An error has a message, `cannot <verb> <object>: <cause>`, and usually a hint that says what to do.
+The only positional argument is the message, so that errors survive pickling between processes.
 """
+
+from __future__ import annotations
 
 
 class ToytipError(Exception):
-    """The root of toytip's own errors; the command line turns it into one line and exit code 1."""
+    """The base class of toytip's errors. The command line prints the message and the hint, and exits with 1."""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        if hint:
+            # Tracebacks and notebooks print notes below the message.
+            self.add_note(f"hint: {hint}")
 
 
 class ConfigError(ToytipError):
-    """A setting, a month range or a split that makes no sense."""
+    """An invalid setting, month range or split."""
 
 
 class SourceError(ToytipError):
@@ -27,7 +36,7 @@ class SourceError(ToytipError):
 
 
 class SchemaError(ToytipError):
-    """A table whose columns or dtypes are not what its schema says."""
+    """A table whose columns or types differ from its schema."""
 
 
 class StoreError(ToytipError):
@@ -39,7 +48,7 @@ class RegistryError(ToytipError):
 
 
 class PlanError(ToytipError):
-    """Work that would not fit in the workers' memory."""
+    """Work that does not fit in the memory of the workers."""
 
 
 class ClusterError(ToytipError):
