@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A cluster of separate processes on this machine, and one `toytip run` on it: what a run on several hosts looks
-# like, in small. On real hosts start the same scheduler and workers there, with addresses that they can reach.
+# Start a Dask scheduler and N workers as separate processes on this machine, and run `toytip run` on them. This is a
+# small model of a cluster. On several hosts, start the same processes with addresses that the hosts can reach.
 #
-#   cluster/local.sh [N] [arguments of toytip run]        as: cluster/local.sh 4 --source data/green-2023
+#   Usage:   cluster/local.sh [N] [arguments of toytip run]
+#   Example: cluster/local.sh 4 --source data/green-2023
 set -euo pipefail
 
 workers=${1:-2}

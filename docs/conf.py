@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: `make docs`. The pages are plain Markdown, which GitHub shows as well."""
+"""Configure Sphinx for `make docs`. The pages are plain Markdown, so GitHub shows them as well."""
 
 from __future__ import annotations
 
@@ -18,17 +18,24 @@ author = copyright = PROJECT["authors"][0]["name"]  # noqa: A001 - Sphinx's word
 version = release = PROJECT["version"]
 html_title = f"{project} {release}"
 
-# The source is the whole repository, so that links between docs/ and cluster/ are the same here as on GitHub.
+# The source folder is the repository, so that links between docs/ and cluster/ are the same as on GitHub.
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "cluster/**.md", "examples/README.md", "CHANGELOG.md"]
+include_patterns = [
+    "docs/**.md",
+    "cluster/**.md",
+    "examples/README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+]
 exclude_patterns = [".venv", "build", "**/.*", "**/node_modules"]
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
-# Every link must lead somewhere; a warning ends the build (`-W`).
+# Every link must have a target, because a warning is an error (`--fail-on-warning`).
 nitpicky = True
 linkcheck_timeout = 20
 linkcheck_retries = 2
-# What shows an address of a reader's own is no link to check.
+# Addresses on the reader's own machine.
 linkcheck_ignore = [r"https?://(localhost|127\.0\.0\.1|10\.)"]
 
 html_theme = "furo"
@@ -38,7 +45,7 @@ html_js_files = ["site.js"]
 html_copy_source = False
 html_show_copyright = False
 html_last_updated_fmt = None
-# Opened from a disk a browser may not fetch pages to show what was found in them: site.js turns this off there.
+# A browser cannot load search summaries from a disk. site.js disables them for file:// URLs.
 html_show_search_summary = True
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
@@ -49,10 +56,10 @@ html_theme_options = {
 
 
 def _navigation(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Make the sidebar of links that are there anyway.
+    """Create the sidebar from the links of the index and of the cluster page.
 
-    On the front page each heading is a caption, and each item of its list that is a link an entry; below the page on clusters are
-    those of each kind.
+    Each heading of the index becomes a caption, and each link in its list becomes an entry. The pages of
+    the cluster types are below the cluster page.
     """
     if name == root_doc:
         for caption, body in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", source[0], re.MULTILINE | re.DOTALL):
@@ -68,28 +75,24 @@ def _tree(entries: list[str], caption: str = "") -> str:
 
 
 def _code(_app: Sphinx, doctree: nodes.document) -> None:
-    """Colour indented lines that begin with a command, as Markdown has no place to say what they are; end no block in empty lines."""
+    """Remove empty lines at the end of code blocks. Show Mermaid and blocks without a language as plain text."""
     for block in doctree.findall(nodes.literal_block):
         text = block.astext().rstrip()
-        block[:], block.rawsource = [nodes.Text(text)], text  # where they differ, nothing is coloured
-        if block.get("language", "default") == "default":
-            first = block.astext().split(maxsplit=1)[:1]
-            block["language"] = "sh" if first and first[0] in SHELL else "text"
+        block[:], block.rawsource = [nodes.Text(text)], text  # Sphinx highlights only if both are equal
+        if block.get("language", "default") in {"default", "mermaid"}:
+            block["language"] = "text"
 
 
-SHELL = ("toytip", "make", "python", "pip", "git", "ssh", "dask", "docker", "kubectl", "curl", "sbatch")
-
-
-def _door(app: Sphinx, error: Exception | None) -> None:
-    """Leave a page at the top of the site that leads to the front page."""
+def _redirect(app: Sphinx, error: Exception | None) -> None:
+    """Write a page at the root of the site that redirects to the index."""
     if error is None and app.builder.format == "html":
         page = f'<!doctype html><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">'
         (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Hook in what Markdown alone cannot say."""
+    """Register the hooks."""
     app.connect("source-read", _navigation)
     app.connect("doctree-read", _code)
-    app.connect("build-finished", _door)
+    app.connect("build-finished", _redirect)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

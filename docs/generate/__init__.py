@@ -1,6 +1,6 @@
-"""The reference, written from the code: `python -m docs.generate` (`--check` only says what is stale).
+"""Generate the reference from the code: `python -m docs.generate`. `--check` only lists outdated pages.
 
-Nothing in `docs/reference/` is written by hand.
+All pages in `docs/reference/` are generated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parents[1] / "reference"
 
 @functools.cache
 def pages() -> dict[str, str]:
-    """Return all pages by name."""
+    """Return the text of each page by name."""
     return {
         "commands": commands_page(), "settings": settings_page(), "tables": tables_page(), "json": json_page(),
         "metrics": metrics_page(), "errors": errors_page(), "python": python_page(),
@@ -25,7 +25,7 @@ def pages() -> dict[str, str]:
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
-    """Return the pages that are not what the code says."""
+    """Return the names of outdated pages."""
     made = pages()
     there = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     return sorted(name for name in {*made, *there} if made.get(name) != there.get(name))

@@ -1,4 +1,4 @@
-"""Write the pages, or only name those that are stale."""
+"""Write the reference pages, or list the outdated ones."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from docs.generate import FOLDER, pages, stale
 
 
 def main() -> None:
-    """Write the pages, or only name those that are stale."""
+    """Write the reference pages. With `--check`, list the outdated ones and exit with 1."""
     old = stale()
     if "--check" in sys.argv:
-        sys.exit(f"docs/reference: {', '.join(old)}: not what the code says; `make reference`" if old else 0)
+        sys.exit(f"docs/reference: outdated pages: {', '.join(old)}. Run `make reference`." if old else 0)
     FOLDER.mkdir(exist_ok=True)
     for name in old:
         (FOLDER / f"{name}.md").unlink(missing_ok=True)

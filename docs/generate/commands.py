@@ -1,4 +1,4 @@
-"""The pages of commands and of settings: from the command line's own tree, and from the settings' model."""
+"""Generate the pages of commands and settings from the command tree and the settings model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PANELS = (options.SOURCE_PANEL, options.STORE_PANEL, options.WORKERS_PANEL, opti
 
 
 def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every command with its name, in the order of the help."""
+    """Yield each command with its full name, in the order of the help."""
     for word, command in (tree or get_command(app)).commands.items():
         full = f"{name} {word}".strip()
         if hasattr(command, "commands"):
@@ -28,12 +28,12 @@ def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def is_common(parameter: Any) -> bool:
-    """Tell whether many commands take the option: its panel says so."""
+    """Return whether the option is in a panel that commands share."""
     return getattr(parameter, "rich_help_panel", None) in PANELS
 
 
 def parted(parameter: Any) -> tuple[str, str]:
-    """Return an option's meaning and its default, which its help names where the parser does not know it."""
+    """Return the help text and the default of an option. The help can name a default that the parser lacks."""
     said = parameter.help or ""
     found = re.fullmatch(r"(.*?)\s*\[default: (.*)\]", said)
     if found:
@@ -54,7 +54,7 @@ def _row(parameter: Any) -> list[str]:
 
 
 def common() -> dict[str, dict[str, Any]]:
-    """Return the options that many commands take, by panel and name."""
+    """Return the shared options by panel and name."""
     found: dict[str, dict[str, Any]] = {panel: {} for panel in PANELS}
     for _, command in commands():
         for parameter in filter(is_common, command.params):
@@ -68,48 +68,48 @@ def examples(command: Any) -> list[str]:
 
 
 def of_command(name: str, command: Any) -> str:
-    """Return what is to be said of a command."""
+    """Return the section of a command."""
     own = [p for p in command.params if not is_common(p) and p.name not in ("json_", "debug", "help")]
     shared = [p.opts[0] for p in command.params if is_common(p)]
     pieces = [
         f"## toytip {name}",
         command.help.strip(),
-        "\n".join(f"    {line}" for line in examples(command)),
-        table(("argument or option", "default", "meaning"), map(_row, own)) if own else "",
+        "```sh\n" + "\n".join(examples(command)) + "\n```",
+        table(("Argument or option", "Default", "Meaning"), map(_row, own)) if own else "",
     ]
     if shared:
         listed = ", ".join(f"`{option}`" for option in shared)
         pieces.append(f"[Common options](#common-options): {listed}.")
     if name in json_keys.JSON_KEYS:
         anchor = f"toytip {name}".replace(" ", "-")
-        pieces.append(f"`--json`: [its keys](json.md#{anchor}).")
+        pieces.append(f"`--json` prints [these keys](json.md#{anchor}).")
     return "\n\n".join(piece for piece in pieces if piece)
 
 
 def commands_page() -> str:
-    """Return the page of all commands."""
+    """Return the page of commands."""
     listed = [
         [f"[`toytip {name}`](#{f'toytip {name}'.replace(' ', '-')})", command.help.strip().splitlines()[0]]
         for name, command in commands()
     ]
     shared = [
-        f"**{panel}**\n\n" + table(("option", "default", "meaning"), map(_row, found.values()))
+        f"**{panel}**\n\n" + table(("Option", "Default", "Meaning"), map(_row, found.values()))
         for panel, found in common().items()
     ]
     return page(
         "Commands",
-        "`toytip COMMAND --help` says the same. Every option that is a setting can stand in the environment or in a file as "
-        "well: [settings](settings.md). Every command takes `--debug`, which shows the traceback of an error.",
-        table(("command", "what it does"), listed),
+        "`toytip COMMAND --help` prints the same information. You can also set many options in the environment or in a file "
+        "([settings](settings.md)). Every command has `--debug`, which shows the traceback of an error.",
+        table(("Command", "Description"), listed),
         *(of_command(name, command) for name, command in commands()),
         "## Common options",
-        "Options that many commands take; which, is said of each.",
+        "Several commands share these options. The section of each command lists its common options.",
         *shared,
     )
 
 
 def bounds(field: FieldInfo) -> str:
-    """Return what a value has to be like, in words."""
+    """Return the allowed range of a value as text."""
     signs = {"ge": "at least", "gt": "more than", "le": "at most"}
     found = [
         f"{word} {getattr(each, sign):g}"
@@ -121,7 +121,7 @@ def bounds(field: FieldInfo) -> str:
 
 
 def flags() -> dict[str, str]:
-    """Return the option that sets each setting, where commands call it by its name."""
+    """Return the option of each setting that has one."""
     return {
         p.name: p.opts[0]
         for _, command in commands()
@@ -131,7 +131,7 @@ def flags() -> dict[str, str]:
 
 
 def setting(name: str, field: FieldInfo) -> list[str]:
-    """Return the row of a setting. Raises ConfigError where it says nothing of itself."""
+    """Return the table row of a setting. Raises ConfigError if the setting has no description."""
     if not field.description:
         raise ConfigError(f"setting {name} has no description: give it one in toytip/config.py")
     limits = bounds(field)
@@ -142,14 +142,16 @@ def setting(name: str, field: FieldInfo) -> list[str]:
 
 
 def settings_page() -> str:
-    """Return the page of all settings."""
+    """Return the page of settings."""
     return page(
         "Settings",
-        "Flags go before `TOYTIP_*` variables, these before `.env`, that before `toytip.toml`, and that before the defaults; a file of "
-        "parameters (`--params`) stands behind flags and before the environment. `toytip config` prints what they come to. "
-        "In `toytip.toml` a setting stands under its name ([an example](../operations.md#settings)).",
+        "toytip resolves settings in this order. The first match applies:",
+        "1. command-line options\n2. the file named by `--params`\n3. `TOYTIP_*` environment variables\n4. `.env`\n"
+        "5. `toytip.toml`\n6. defaults",
+        "`toytip config` prints the resolved settings. In `toytip.toml`, use the name of the setting as the key "
+        "([example](../how-to/configure.md)).",
         table(
-            ("setting, flag, variable", "default", "meaning"),
+            ("Setting, option, variable", "Default", "Meaning"),
             (setting(name, field) for name, field in Settings.model_fields.items()),
         ),
     )

@@ -1,4 +1,4 @@
-"""The page of tables and columns: from the schema, the feature declarations and the glossary."""
+"""Generate the page of tables and columns from the schema, the feature declarations and the glossary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toytip.core.tlc import FIELDS
 from toytip.stages import clean, featurize, zone_rates
 
 TABLES = (TRIPS, REJECTS, featurize.FEATURES_SCHEMA, FEATURE_HISTOGRAMS, SCORES, PREDICTIONS, MONITORING)
-# Arrow has names of its own for these two.
+# Arrow uses other names for these two types.
 ARROW = {"float": "float32", "double": "float64"}
 
 
@@ -27,15 +27,15 @@ def _kinds(column: Column) -> str:
 
 
 def of_table(found: Table) -> str:
-    """Return what is to be said of a table."""
+    """Return the section of a table."""
     rows = []
     for column in found.columns:
         meaning = glossary.column_doc(found.name, column.name)
         moment = "" if (found.name, column.name) in glossary.TABLE_COLUMN_DOCS else _moment(column.name)
         rows.append([code(column.name), _kinds(column), meaning.unit, moment, meaning.text])
     said = glossary.TABLE_DESCRIPTIONS[found.name]
-    head = ("column", "type in pandas, in parquet", "unit", "known at", "meaning")
-    return f"## {found.name}\n\nA row is {said[0].lower()}{said[1:]}\n\n" + table(head, rows)
+    head = ("Column", "Type in pandas, in Parquet", "Unit", "Availability", "Meaning")
+    return f"## {found.name}\n\nEach row is {said[0].lower()}{said[1:]}\n\n" + table(head, rows)
 
 
 def _sets() -> str:
@@ -48,46 +48,47 @@ def _sets() -> str:
         seed = set(needs) <= set(featurize.SEED_FEATURES) if needs else name in featurize.SEED_FEATURES
         inside = [seed, *(order.index(moment) <= order.index(each) for each in order)]
         rows.append([code(name), moment, *("yes" if there else "" for there in inside)])
-    return table(("feature", "known at", "`seed`", *(code(each) for each in order)), rows)
+    return table(("Feature", "Availability", "`toy-ml-pipeline`", *(code(each) for each in order)), rows)
 
 
 def _source() -> str:
     rows = [
         [
             code(field.name),
-            ", ".join(map(code, field.aliases)) or "the same",
-            "always" if field.required else "in some years, or of one taxi",
+            ", ".join(map(code, field.aliases)) or "same name",
+            "yes" if field.required else "no (only in some years, or for one taxi type)",
         ]
         for field in FIELDS
     ]
-    return table(("column of `trips`", "in the TLC's files", "there"), rows)
+    return table(("Column of `trips`", "Name in TLC files", "Required"), rows)
 
 
 def tables_page() -> str:
-    """Return the page of all columns."""
+    """Return the page of tables and columns."""
     moments = "\n".join(f"- `{name}`: {said}" for name, said in glossary.AVAILABILITY_DESCRIPTIONS.items())
     return page(
         "Tables and columns",
-        "Where a whole number may be missing it is a float in pandas and an integer in parquet. What a version is, and how to read "
-        "one: [the store](../store.md). *Known at* is the moment of a trip from which on a column can be known:",
+        "An integer column that can have missing values is a float in pandas and an integer in Parquet. "
+        "[Read outputs](../how-to/read-outputs.md) shows how to read a table. "
+        "*Availability* is the earliest point in a trip at which the value is known:",
         moments,
-        "Every table has the columns of its folders besides:",
+        "Every table also has the columns of its folders:",
         table(
-            ("column", "meaning"),
+            ("Column", "Meaning"),
             ([code(name), said.text] for name, said in glossary.PATH_COLUMN_DOCS.items()),
         ),
         *map(of_table, TABLES),
-        "## The sets of features",
-        "What a model learns from, by `--features`. Rates by zone are no columns of `features`: they depend on the training months, and are "
-        "worked out when the model is trained ([why](../evaluation.md#features-worth-having)).",
+        "## Feature sets",
+        "`--feature-set` selects the features of a model. The target encoding of zones is not a column of `features`, because it "
+        "depends on the training months. toytip computes it in training ([evaluation](../explanation/evaluation.md#feature-sets)).",
         _sets(),
-        "## The reasons of rejects",
-        "The first that applies, in this order.",
+        "## Reject reasons",
+        "A trip is rejected for the first reason that applies, in this order.",
         table(
-            ("reason", "of the trip"),
+            ("Reason", "Condition"),
             ([code(rule.__name__), inspect.getdoc(rule) or ""] for rule in clean.RULES),
         ),
-        "## The columns of the source",
-        "Upper and lower case do not matter.",
+        "## Source columns",
+        "Column names are not case-sensitive.",
         _source(),
     )

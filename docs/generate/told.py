@@ -1,4 +1,4 @@
-"""The pages of what programs read: JSON keys, metrics, exit codes and errors, and the names that `toytip` exports."""
+"""Generate the pages of JSON keys, metrics, exit codes, errors and the Python API."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from toytip.core import glossary
 
 
 def json_page() -> str:
-    """Return the page of the keys that programs read."""
+    """Return the page of JSON keys."""
     told = [
         f"## toytip {name}\n\n"
-        + table(("key", "meaning"), ([code(key), said] for key, said in found.items()))
+        + table(("Key", "Meaning"), ([code(key), said] for key, said in found.items()))
         for name, found in json_keys.JSON_KEYS.items()
     ]
     return page(
         "JSON keys",
-        "With `--json` a command prints one object, on one line of stdout, and nothing else goes there. `toytip config --json` has "
-        "[every setting](settings.md) as a key; the metrics are [here](metrics.md).",
+        "With `--json`, a command prints one JSON object on one line of stdout, and nothing else. Messages go to stderr. "
+        "`toytip config --json` prints [every setting](settings.md). [Metrics](metrics.md) lists the keys of metrics.",
         *told,
     )
 
 
 def metrics_page() -> str:
-    """Return the page of the metrics."""
+    """Return the page of metrics."""
     return page(
         "Metrics",
-        "Under `metrics` in `--json`, in the manifest of `predictions` and in the registry. How to read them: "
-        "[evaluation](../evaluation.md).",
+        "These metrics are in `metrics` of the JSON output, in the manifest of `predictions`, and in the model registry. "
+        "[Evaluation](../explanation/evaluation.md) explains them.",
         table(
-            ("metric", "unit", "meaning"),
+            ("Metric", "Unit", "Meaning"),
             ([code(name), said.unit, said.text] for name, said in glossary.METRIC_DOCS.items()),
         ),
     )
@@ -49,11 +49,11 @@ def errors_page() -> str:
     return page(
         "Exit codes and errors",
         table(
-            ("exit code", "meaning"), ([code(number), said] for number, said in json_keys.EXIT_CODES.items())
+            ("Exit code", "Meaning"), ([code(number), said] for number, said in json_keys.EXIT_CODES.items())
         ),
-        "All of toytip's own errors are kinds of `ToytipError`, with a message of one line; what to do about the usual ones is in "
-        "[operations](../operations.md#when-something-goes-wrong).",
-        table(("error", "of what"), ([code(kind.__name__), inspect.getdoc(kind) or ""] for kind in kinds)),
+        "All errors of toytip are subclasses of `ToytipError`. The message says what failed and why. "
+        "[Troubleshooting](../troubleshooting.md) lists common errors and fixes.",
+        table(("Error", "Meaning"), ([code(kind.__name__), inspect.getdoc(kind) or ""] for kind in kinds)),
     )
 
 
@@ -63,7 +63,7 @@ def _public() -> list[Any]:
 
 
 def _signature(name: str, what: Any) -> str:
-    """Return how it is called: without what Python passes itself, and annotations as they were written."""
+    """Return the signature without `self` or `cls`, with annotations as written."""
     told = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(what)))
     return "```python\n" + name + re.sub(r"\((self|cls)(, )?", "(", told) + "\n```"
 
@@ -76,7 +76,7 @@ def _members(what: Any) -> Iterator[tuple[str, Any]]:
 
 
 def of_object(what: Any) -> str:
-    """Return what is to be said of a function or a class that can be imported from `toytip`."""
+    """Return the section of a public function or class."""
     name, said = what.__name__, inspect.getdoc(what) or ""
     if not inspect.isclass(what):
         return "\n\n".join([f"## {name}", _signature(name, what), said])
@@ -93,10 +93,10 @@ def _is_value(member: Any) -> bool:
 
 
 def python_page() -> str:
-    """Return the page of what can be imported from `toytip`."""
+    """Return the page of the Python API."""
     found = [of_object(each) for each in _public() if callable(each)]
     return page(
         "Python",
-        "What `import toytip` gives. The stages below it are functions of frames: [the tour](../tour.md).",
+        "The public API is in the `toytip` namespace. The stages are functions of DataFrames, see [the tour](../tutorials/tour.md).",
         *(found or ["`toytip.__version__`."]),
     )

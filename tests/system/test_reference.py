@@ -46,7 +46,7 @@ def test_every_command_is_there_with_all_its_options(name, pages):
     page = pages["commands"]
     section = re.search(rf"^## toytip {name}$(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)[1]
     for example in commands.examples(COMMANDS[name]):
-        assert f"\n    {example}\n" in section
+        assert f"\n{example}\n" in section
     for parameter in COMMANDS[name].params:
         if parameter.param_type_name == "option" and parameter.name not in ("json_", "debug"):
             assert re.search(rf"`{parameter.opts[0]}[ `]", section), parameter.opts

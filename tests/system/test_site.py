@@ -1,4 +1,4 @@
-"""The docs as a site, built as `make docs` builds it, in a real browser: from a disk and from a server, without a network."""
+"""Tests of the documentation site in a real browser, from a disk and from a server, without a network."""
 
 import functools
 import http.server
@@ -19,7 +19,7 @@ SEARCHED = "document.querySelectorAll('#search-results li').length"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of the site; a warning ends the build."""
+    """Build the site as `make docs` does, and return its folder. A warning is an error."""
     folder = tmp_path_factory.mktemp("site")
     options = re.search(r"^SPHINX := \$\(BIN\)/python (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[
         1
@@ -33,7 +33,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(site):
-    """The address of a server of it, on loopback."""
+    """Serve the site on loopback, and return its URL."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -48,40 +48,42 @@ def served(site):
 
 @pytest.fixture(scope="module")
 def browser():
-    with open_browser() as there:
-        yield there
+    with open_browser() as session:
+        yield session
 
 
-@pytest.mark.parametrize("way", ["disk", "server"])
+@pytest.mark.parametrize("access", ["disk", "server"])
 @pytest.mark.parametrize(
-    "page", ["docs/index.html", "docs/reference/settings.html", "docs/tour.html", "cluster/README.html"]
+    "page",
+    ["docs/index.html", "docs/reference/settings.html", "docs/tutorials/tour.html", "cluster/README.html"],
 )
-def test_a_page_opens_whole(browser, site, served, way, page):
-    root = f"file://{site}" if way == "disk" else served
-    shown = browser.open(f"{root}/{page}")
-    assert shown.errors == []
-    assert [url for url in shown.requests if not url.startswith((root, "data:"))] == []
-    assert shown.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-    assert shown.evaluate("document.querySelectorAll('.sidebar-tree a.reference').length") > 20
+def test_a_page_opens_completely(browser, site, served, access, page):
+    root = f"file://{site}" if access == "disk" else served
+    tab = browser.open(f"{root}/{page}")
+    assert tab.errors == []
+    assert [url for url in tab.requests if not url.startswith((root, "data:"))] == []
+    assert tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert tab.evaluate("document.querySelectorAll('.sidebar-tree a.reference').length") > 20
 
 
-@pytest.mark.parametrize("way", ["disk", "server"])
-def test_search_finds_a_setting(browser, site, served, way):
-    shown = browser.open(f"{f'file://{site}' if way == 'disk' else served}/search.html?q=alert_wasserstein")
-    assert shown.wait_for(SEARCHED) >= 1
-    assert "Settings" in shown.evaluate("document.querySelector('#search-results').innerText")
-    assert shown.errors == []
+@pytest.mark.parametrize("access", ["disk", "server"])
+def test_search_finds_a_setting(browser, site, served, access):
+    root = f"file://{site}" if access == "disk" else served
+    tab = browser.open(f"{root}/search.html?q=alert_wasserstein")
+    assert tab.wait_for(SEARCHED) >= 1
+    assert "Settings" in tab.evaluate("document.querySelector('#search-results').innerText")
+    assert tab.errors == []
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_phone_scrolls_no_page_sideways(browser, site, dark):
-    for page in ("docs/index.html", "docs/reference/tables.html", "docs/performance.html"):
-        shown = browser.open(f"file://{site}/{page}", width=390, height=844, dark=dark)
-        assert shown.evaluate("document.documentElement.scrollWidth") <= 390, page
+def test_pages_fit_the_width_of_a_phone(browser, site, dark):
+    for page in ("docs/index.html", "docs/reference/tables.html", "docs/explanation/benchmarks.html"):
+        tab = browser.open(f"file://{site}/{page}", width=390, height=844, dark=dark)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390, page
         light = "(c => c[0] + c[1] + c[2])(getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number))"
-        assert (shown.evaluate(light) < 200) == dark
+        assert (tab.evaluate(light) < 200) == dark
 
 
-def test_the_top_leads_to_the_front_page(browser, site):
-    shown = browser.open(f"file://{site}/index.html")
-    shown.wait_for("location.pathname.endsWith('/docs/index.html')")
+def test_the_root_redirects_to_the_index(browser, site):
+    tab = browser.open(f"file://{site}/index.html")
+    tab.wait_for("location.pathname.endsWith('/docs/index.html')")
