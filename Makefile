@@ -18,7 +18,7 @@ help:
 	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
 	@echo "make test-browser what a person sees in a browser: chromium, which it installs where it can"
 	@echo "make examples executes the notebooks in place; TOYTIP_EXAMPLE_SOURCE names real months of 2020"
-	@echo "make lint     ruff, mypy and the import contracts alone"
+	@echo "make lint     ruff, mypy, the import contracts and the language check alone"
 	@echo "make docs     the docs as a site, in build/docs; make docs-links: whether what they point to elsewhere is there"
 	@echo "make reference  docs/reference/ anew, from the code"
 	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
@@ -42,6 +42,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.support.language
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
