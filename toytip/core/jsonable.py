@@ -1,0 +1,32 @@
+"""Typed results as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from toytip.core.months import Month
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON types: the fields of a dataclass or named tuple become the keys of an object.
+
+    A month becomes text, and a NumPy scalar a number. Keys of mappings become text.
+
+    >>> to_json({"months": (Month(2023, 1), Month(2023, 2))})
+    {'months': ['2023-01', '2023-02']}
+    """
+    if isinstance(value, Month):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: to_json(item) for name, item in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
