@@ -76,7 +76,7 @@ def test_options_behind_a_command_are_its_own():
     app.command()(command)
     told = CliRunner().invoke(app, ["x", "--env", "prod", "--quiet"])
     given = {
-        "debug": False, "store": None, "endpoint": None, "env": "prod", "version": None, "quiet": True, "plain": False,
+        "debug": False, "store": None, "endpoint_url": None, "env": "prod", "version_id": None, "quiet": True, "plain": False,
     }  # fmt: skip
     assert json.loads(told.stdout) == ["x", 3, given]
 

@@ -467,7 +467,7 @@ def watched(client, synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("live")
     settings = Settings.load(
         scheduler=client.scheduler.address, source=str(synthetic), store=str(store), rounds=12, max_depth=4,
-        partition_rows=1_000, version="vlive",
+        partition_rows=1_000, version_id="vlive",
     )  # fmt: skip
     progress = Progress("quiet")
     with Watcher(address_of(client)) as watcher:
@@ -533,7 +533,7 @@ def test_a_run_that_takes_everything_over_shows_so(watched, client, synthetic):
     *_, store = watched
     settings = Settings.load(
         scheduler=client.scheduler.address, source=str(synthetic), store=str(store), rounds=12, max_depth=4,
-        partition_rows=1_000, version="vagain",
+        partition_rows=1_000, version_id="vagain",
     )  # fmt: skip
     run(settings, Progress("quiet"))
     told = json.loads(get(address_of(client), "/toytip/state.json")[1])
@@ -548,8 +548,8 @@ def test_a_run_that_takes_everything_over_shows_so(watched, client, synthetic):
 
 def test_a_run_that_fails_says_why(watched, client, synthetic, tmp_path):
     settings = Settings.load(
-        scheduler=client.scheduler.address, source=str(synthetic), store=str(tmp_path), train="2019-01",
-        version="vfails",
+        scheduler=client.scheduler.address, source=str(synthetic), store=str(tmp_path), train_months="2019-01",
+        version_id="vfails",
     )  # fmt: skip
     with pytest.raises(Exception, match="2019-01") as error:
         run(settings, Progress("quiet"))
@@ -669,7 +669,7 @@ def test_a_part_whose_worker_dies_is_begun_again(watched, client, tmp_path):
 def test_a_run_may_go_without(client, synthetic, tmp_path, capfd):
     settings = Settings.load(
         scheduler=client.scheduler.address, source=str(synthetic), store=str(tmp_path / "none"), rounds=2,
-        live=False, version="vdark", train="2019-01",
+        live_dashboard=False, version_id="vdark", train_months="2019-01",
     )  # fmt: skip
     with pytest.raises(Exception, match="2019-01"):
         run(settings, Progress("plain"))

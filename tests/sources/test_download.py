@@ -223,7 +223,7 @@ def test_from_the_command_line(tlc, tmp_path):
 def test_fetch_and_run_in_one(tlc, tmp_path):
     ran = run_toytip(
         "run", "--source", "tlc:yellow", "--months", "2023-01:2023-03", "--store", tmp_path / "st", "--workers", 1,
-        "--rounds", 3, "--json", TOYTIP_DATA=str(tmp_path / "in"), TOYTIP_BASE_URL=tlc.base,
+        "--rounds", 3, "--json", TOYTIP_DATA_DIR=str(tmp_path / "in"), TOYTIP_BASE_URL=tlc.base,
     )  # fmt: skip
     summary = parse_summary(ran)
     assert summary["source"] == "tlc:yellow"

@@ -84,7 +84,7 @@ def synth(
     **given: Unpack[SynthOptions],
 ) -> None:
     """Write a synthetic year of yellow trips, TLC-shaped, with known amounts of dirt."""
-    settings = resolve_command_settings({**given, "synth_rows": rows, "synth_seed": seed})
+    settings = resolve_command_settings({**given, "synth_rows_per_month": rows, "synth_seed": seed})
     from toytip.cluster import connect
     from toytip.pipeline.source import write_synthetic
     from toytip.progress.tracker import Progress
@@ -119,17 +119,17 @@ def fetch(
     **given: Unpack[MonthlyFilesOptions],
 ) -> None:
     """Fetch monthly files and the zone table; goes on where it was cut, and checks all before they count."""
-    settings = resolve_command_settings({**given, "data": to, "base_url": base_url}, workers_needed=False)
+    settings = resolve_command_settings({**given, "data_dir": to, "base_url": base_url}, workers_needed=False)
     from dataclasses import asdict
     from pathlib import Path
 
     from toytip.pipeline.source import download_months
     from toytip.progress.tracker import Progress
 
-    got, _ = download_months(settings, taxi, Path(settings.data), Progress.from_settings(settings))
+    got, _ = download_months(settings, taxi, Path(settings.data_dir), Progress.from_settings(settings))
     there = sum(file.bytes == 0 for file in got)
-    said = f"{len(got)} files in {settings.data}, {there} of them were there already"
-    print_result(json_, {"folder": settings.data, "files": [asdict(file) for file in got]}, said)
+    said = f"{len(got)} files in {settings.data_dir}, {there} of them were there already"
+    print_result(json_, {"folder": settings.data_dir, "files": [asdict(file) for file in got]}, said)
 
 
 @source_app.command(epilog="Example:  toytip source check data/yellow --json")
@@ -148,7 +148,7 @@ def check(
     from toytip.sources.discovery import open_source
     from toytip.sources.inspection import inspect_source
 
-    found = open_source(source, settings.months, settings.endpoint)
+    found = open_source(source, settings.months, settings.endpoint_url)
     progress = Progress.from_settings(settings)
     with progress.show_live(), progress.stage("check", len(found.files)) as stage:
         checked = inspect_source(found, stage.advance)

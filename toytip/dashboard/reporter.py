@@ -41,7 +41,7 @@ def dashboard_url(dashboard: str) -> str:
 @contextlib.contextmanager
 def report_state(client: Any, settings: Settings, progress: Progress) -> Iterator[None]:
     """Show the progress on the scheduler's page as long as the context lasts, and then how it ended."""
-    link = _open_reporter(client, progress) if settings.live else None
+    link = _open_reporter(client, progress) if settings.live_dashboard else None
     try:
         yield
     except KeyboardInterrupt:
