@@ -133,7 +133,7 @@ ERRORS = {
     "too little memory": (on("--memory-limit", "100MB"), "would need"),
     "a memory limit that is none": (on("--memory-limit", "much"), "--memory-limit"),
     "a setting out of range": (on("--rounds", "0"), "rounds=0"),
-    "settled features": (on("--features", "settled"), "features='settled'"),
+    "settled features": (on("--features", "settled"), "feature_set='settled'"),
     "an unsafe version": (on("--version", "../up"), "a letter, then up to 99 letters"),
     "nothing to evaluate": (lambda tmp_path: ("evaluate", "--store", tmp_path), "`toytip run` makes one"),
     "nothing to train on": (lambda tmp_path: ("train", "--store", tmp_path), "no version of encodings"),

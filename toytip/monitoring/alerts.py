@@ -124,6 +124,11 @@ def share_measurements(
 LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
 
 
+def _loss_threshold(metric: str, thresholds: AlertThresholds) -> float:
+    """Return how much a metric may get worse."""
+    return thresholds.max_f1_loss if metric == "f1" else thresholds.max_log_loss_increase
+
+
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
     """Read what was realised, without a bound: what it is due to has one."""
     for name, sign in LOSS_SIGNS.items():
@@ -150,7 +155,7 @@ def skill_measurements(
         if parts is not None:
             yield Measurement(
                 month=month, kind="skill", name=name, measure="part", value=parts.skill,
-                effect=LOSS_SIGNS[name] * parts.skill, bound=getattr(thresholds, name),
+                effect=LOSS_SIGNS[name] * parts.skill, bound=_loss_threshold(name, thresholds),
             )  # fmt: skip
     now, then = card_auc
     if now is not None and then is not None:
@@ -169,5 +174,5 @@ def estimate_measurements(
         if value is not None and before is not None:
             yield Measurement(
                 month=month, kind="estimate", name=name, measure="change", value=value, reference=before,
-                effect=sign * (value - before), bound=None if has_labels or name == "auc" else getattr(thresholds, name),
+                effect=sign * (value - before), bound=None if has_labels or name == "auc" else _loss_threshold(name, thresholds),
             )  # fmt: skip
