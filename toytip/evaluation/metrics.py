@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from toytip.core.arrays import Float64Array, Int64Array
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
-Counts = npt.NDArray[np.int64]
-Float64Array = npt.NDArray[np.float64]
 Metrics = dict[str, float | int | None]
 
 BOOTSTRAP_RESAMPLES = 500
@@ -63,7 +61,7 @@ def compute_metrics(tally: Tally) -> Metrics:
     }
 
 
-def auc(negatives: Counts | Float64Array, positives: Counts | Float64Array) -> float | None:
+def auc(negatives: Int64Array | Float64Array, positives: Int64Array | Float64Array) -> float | None:
     """Return the area under the ROC curve: the share of pairs in order, pairs in one bin counted half.
 
     Of counts by bin of probability, or of what is expected of them.
@@ -79,20 +77,22 @@ def has_enough_for_auc(tally: Tally) -> bool:
     return min(int(tally.negatives.sum()), int(tally.positives.sum())) >= MIN_CLASS_TRIPS
 
 
-def auc_binning_error(negatives: Counts, positives: Counts) -> float | None:
+def auc_binning_error(negatives: Int64Array, positives: Int64Array) -> float | None:
     """Return the most by which the bins can have changed the AUC: half the share of pairs in one bin."""
     pairs = float(positives.sum()) * float(negatives.sum())
     return _ratio(float((positives * negatives.astype(float)).sum()) / 2, pairs)
 
 
-def pr_auc(negatives: Counts, positives: Counts) -> float | None:
+def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
     """Return the average precision: the precision at every threshold, weighted by the recall it adds."""
     hits, alarms = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
     precision = hits / np.maximum(hits + alarms, 1)
     return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
 
 
-def single_feature_auc(counts: Counts, positives: Counts, rows: int, total_positives: int) -> float | None:
+def single_feature_auc(
+    counts: Int64Array, positives: Int64Array, rows: int, total_positives: int
+) -> float | None:
     """Return the AUC of one feature alone: each trip given the rate of the trips with about its value.
 
     `counts` and `positives` are trips, and those with a high tip, by value in order of the values; of `rows` trips,

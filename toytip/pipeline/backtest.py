@@ -26,10 +26,10 @@ from toytip.report.charts import png
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages import preprocess as encodings
+from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
 
-FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # Features in memory: measured on green 2023, a hundred bytes a row and some.
 FEATURE_BYTES_PER_ROW = 140
 # So much of the workers' memory may hold features; training needs the rest.
@@ -143,9 +143,9 @@ def _count_values_by_month(
         )
     found: dict[Month, encodings.ValueCounts] = {}
     for part, item in zip(parts, done, strict=True):
-        assert item.census is not None, "it was asked for"
+        assert item.value_counts is not None, "it was asked for"
         before = found.get(part.key.month, encodings.ValueCounts.empty(names))
-        found[part.key.month] = before.merge(item.census)
+        found[part.key.month] = before.merge(item.value_counts)
     return found
 
 
@@ -179,7 +179,7 @@ def _run_fold(
         done = compute.compute_partitions(context.client, lazy, shown)
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
-        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.summary)
+        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.tallies)
     tuned = tally_of(by_month[fold.validation_month], "valid", settings.population)
     threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
     rows: list[MonthResult] = []

@@ -21,13 +21,13 @@ from toytip.pipeline.context import RunContext
 from toytip.pipeline.identity import code_digest
 from toytip.stages import featurize as features_of
 from toytip.stages import preprocess as encodings
+from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
 from toytip.training import tuning
 from toytip.training.tuning import TrialResult, TuningMatrix
 
-FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # A matrix is held by the worker, copied into XGBoost's, and its bins again: so many times its bytes.
 MATRIX_COPIES = 4
 
@@ -161,7 +161,7 @@ def _fit_fold_encoding(
         done = compute.compute_partitions(
             context.client, graph.count_partitions(frame, names, split, settings.population), shown
         )
-    censuses = [item.census for item in done if item.census is not None]
+    censuses = [item.value_counts for item in done if item.value_counts is not None]
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
     return encodings.fit_encoding(census, split, settings.population, zone_rates_for(settings.features))
 
