@@ -100,9 +100,7 @@ def test_the_page_follows_a_run(watched):
     last = {stage["name"]: stage for stage in states[-1]["stages"]}
     assert all(month[0] == "done" for month in last["infer"]["months"].values())
     assert all(stage["status"] == "done" for stage in last.values())
-    done = [
-        sum(month[2] for stage in run["stages"] for month in stage["months"].values()) for run in states
-    ]
+    done = [sum(month[2] for stage in run["stages"] for month in stage["months"].values()) for run in states]
     assert done == sorted(done)
 
 
@@ -114,14 +112,10 @@ def test_the_page_and_the_result_of_the_run_agree(watched, client):
     assert stages["featurize"]["rows"] == summary["rows"]["kept"]
     assert last["rejects"] == summary["rejects"]
     assert [point[0] for point in last["curve"]] == list(range(1, 13))
-    assert all(
-        validation < 0.7 and (train is None or train < 0.7) for _, train, validation in last["curve"]
-    )
+    assert all(validation < 0.7 and (train is None or train < 0.7) for _, train, validation in last["curve"])
     assert last["curve"][0][2] > last["curve"][-1][2]
     assert set(last["published"]) == set(summary["tables"])
-    memory = {
-        worker["memory_limit_bytes"] > worker["memory_bytes"] > 0 for worker in state["workers"]
-    }
+    memory = {worker["memory_limit_bytes"] > worker["memory_bytes"] > 0 for worker in state["workers"]}
     assert memory == {True}
     assert summary["live"] == f"{address_of(client)}/toytip"
     assert summary["warnings"] == progress.warnings

@@ -42,7 +42,7 @@ def wait(page, expression, seconds=30):
 
 @pytest.fixture
 def scheduler(tmp_path):
-    """The addresses of a scheduler with two workers, and of its page, which exists from the start."""
+    """The addresses of a scheduler with two workers, and of its page, which exists early."""
     with contextlib.ExitStack() as stack:
         ports = []
         for _ in range(2):

@@ -16,6 +16,7 @@ from toytip.progress.state import (
     format_duration,
 )
 
+
 @pytest.mark.parametrize(
     ("month", "status"),
     [

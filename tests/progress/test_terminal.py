@@ -14,13 +14,19 @@ YEAR = [str(month) for month in parse_months("2023-01:2023-12")]
 
 
 def month_progress_of(months, status_of):
-    progress = {"done": MonthProgress(1, 1), "running": MonthProgress(1, running=1), "waiting": MonthProgress(1)}
+    progress = {
+        "done": MonthProgress(1, 1),
+        "running": MonthProgress(1, running=1),
+        "waiting": MonthProgress(1),
+    }
     return {month: progress[status_of(month)] for month in months}
 
 
 def year_state():
     """Return a run that has featurized half of a year, and has not started inference."""
-    half = month_progress_of(YEAR, lambda m: "done" if m < "2023-07" else "running" if m < "2023-09" else "waiting")
+    half = month_progress_of(
+        YEAR, lambda m: "done" if m < "2023-07" else "running" if m < "2023-09" else "waiting"
+    )
     return run_state(
         StageState(name="featurize", total=12, done=6, rows=654_321, started_at=90, month_progress=half),
         StageState(name="train", unit="rounds", total=300),
@@ -81,5 +87,3 @@ def test_marks_for_terminals_without_unicode():
 
 def test_a_run_without_stages_draws_nothing():
     assert terminal.render(run_state(), 80).plain == ""
-
-

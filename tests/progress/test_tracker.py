@@ -29,7 +29,8 @@ def test_plain_lines_have_no_control_codes_on_a_terminal():
     _, output = run_two_months("plain")
     assert "\x1b" not in output
     assert re.fullmatch(
-        r"version v1\nfeaturize       2 done     \d\.\d s  60 rows  [\d,]+ rows/s\nwarning: look here\n", output
+        r"version v1\nfeaturize       2 done     \d\.\d s  60 rows  [\d,]+ rows/s\nwarning: look here\n",
+        output,
     )
 
 

@@ -23,7 +23,11 @@ HISTORY = [stage_timing(10), stage_timing(9), stage_timing(11), stage_timing(10)
         (stage_timing(5), [stage_timing(1)] * 5, True),
         (stage_timing(25), [stage_timing(10)] * 3 + [stage_timing(20)] * 5, False),  # the last five count
         (stage_timing(25), [stage_timing(20)] * 3 + [stage_timing(10)] * 5, True),
-        (stage_timing(25), [stage_timing(10), stage_timing(10), stage_timing(10), stage_timing(90), stage_timing(90)], True),  # the median, not the mean
+        (
+            stage_timing(25),
+            [stage_timing(10), stage_timing(10), stage_timing(10), stage_timing(90), stage_timing(90)],
+            True,
+        ),  # the median, not the mean
         (stage_timing(25, work=0), HISTORY, False),
     ],
 )

@@ -1,4 +1,4 @@
-"""A scheduler plugin that serves the run dashboard: a page, its data as JSON, and Prometheus metrics.
+"""A scheduler plugin that serves the run dashboard: a page, its JSON data, and metrics.
 
 The plugin has no attributes of its own, so only its name is sent to the scheduler. A scheduler can
 also load it before the first run, so that the page exists from the start:
@@ -103,7 +103,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
     def update(
         self, state: RunSnapshot, tasks_by_stage: dict[str, dict[str, str]], client: str
     ) -> UpdateReply:
-        """Store the state of a run; return the numbers of its running and its retried tasks."""
+        """Store the state of a run. Returns the numbers of its running and retried tasks."""
         previous = self.runs.get(state["run"])
         self.totals.add_progress(previous.state if previous else None, state)
         is_end_displayed = (
@@ -133,7 +133,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
         return counts
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """See SchedulerPlugin: if a worker is lost unexpectedly, the scheduler retries its tasks."""
+        """See SchedulerPlugin: the scheduler retries the tasks of a lost worker."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
         if msg.get("expected"):

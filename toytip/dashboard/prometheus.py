@@ -58,7 +58,7 @@ class RunCounters:
         self.rounds = self.lost_workers = 0
 
     def increment(self, name: str, label: str, amount: float) -> None:
-        """Add an amount to a counter; a negative amount counts as zero."""
+        """Add an amount to a counter. A negative amount counts as zero."""
         self.counts[name][label] += max(amount, 0)  # type: ignore[assignment]
 
     def add_progress(self, previous: RunSnapshot | None, current: RunSnapshot) -> None:

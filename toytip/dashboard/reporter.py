@@ -60,7 +60,7 @@ def report_state(client: Any, settings: Settings, progress: Progress) -> Iterato
 
 
 def install_plugin(client: Any) -> str | None:
-    """Install the dashboard plugin on the scheduler; return the error if the scheduler rejects it."""
+    """Install the plugin on the scheduler. Returns the error if the scheduler rejects it."""
     try:
         from toytip.dashboard.plugin import DashboardPlugin
 

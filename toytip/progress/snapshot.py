@@ -1,4 +1,4 @@
-"""The state of a run as plain values: what the client process sends to the scheduler."""
+"""The state of a run as plain values, which the client process sends to the scheduler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toytip.progress.state import (
 
 
 class MonthSnapshot(NamedTuple):
-    """The partitions of one stage and month. JSON has it as an array, which keeps the page small."""
+    """The partitions of one stage and month. An array in JSON, so that the state is small."""
 
     status: Status
     partitions: int
@@ -69,7 +69,7 @@ class RunSnapshot(TypedDict):
 
 
 def snapshot_run(state: RunState) -> RunSnapshot:
-    """Return the state as plain values, with the rates and the remaining time that follow from it."""
+    """Return the state as plain values, including rates and remaining time."""
     is_running = state.outcome == "running"
     return RunSnapshot(
         run=state.run,

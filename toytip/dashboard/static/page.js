@@ -222,7 +222,7 @@ function drawAxis(svg, low, high) {
   drawText(svg, "low", 0, base - 1, low.toFixed(3));
 }
 
-/** Draw the line of one data set; return its label, or nothing if the data set has no values. */
+/** Draw the line of one data set. Returns its label, or nothing if the data set has no values. */
 function drawLine(svg, curve, index, name, x, y) {
   const points = curve.filter((point) => point[index] !== null);
   if (!points.length) return [];
