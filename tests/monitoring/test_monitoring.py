@@ -330,7 +330,7 @@ def planted(model, calm, steady, plant):
     """The last three months have a drift planted in them."""
     told = dict(calm)
     for month in YEAR[-3:]:
-        told[month] = told_of(model, month, replace(steady, plant=plant))
+        told[month] = told_of(model, month, replace(steady, injected_drift=plant))
     return watched(model, told)
 
 
