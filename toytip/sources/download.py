@@ -122,9 +122,10 @@ class MonthDownloader:
         )
 
     def _delay(self, failures: int, error: Exception) -> float:
-        """Return the seconds to wait after a failure, which double unless the server requests more."""
+        """Return the seconds to wait. They double per failure, unless the server requests more."""
         delay = min(self.retry_delay * 2 ** (failures - 1), MAX_RETRY_DELAY_SECONDS)
-        return max(delay * random.uniform(0.8, 1.2), getattr(error, "retry_after", 0.0))  # noqa: S311
+        requested = error.retry_after if isinstance(error, _RetryableError) else 0.0
+        return max(delay * random.uniform(0.8, 1.2), requested)  # noqa: S311
 
     def _download_rest(
         self, pool: urllib3.PoolManager, stop: threading.Event, url: str, partial: _PartialFile

@@ -75,6 +75,20 @@ class SyntheticSpec:
     injected_drift: DriftKind | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SyntheticReport:
+    """The files of a synthetic year."""
+
+    folder: str
+    """Folder or URI of the files."""
+    file_count: int
+    """Number of monthly files."""
+    rows: int
+    """Number of rows in all files."""
+    months: tuple[Month, ...]
+    """Months of the files."""
+
+
 def month_file_name(month: Month) -> str:
     """Return the TLC's file name of a month.
 
