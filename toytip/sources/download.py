@@ -123,7 +123,7 @@ class MonthDownloader:
 
     def _delay(self, failures: int, error: Exception) -> float:
         """Return the seconds to wait. They double per failure, unless the server requests more."""
-        delay = min(self.retry_delay * 2 ** (failures - 1), MAX_RETRY_DELAY_SECONDS)
+        delay = min(self.retry_delay * 2.0 ** (failures - 1), MAX_RETRY_DELAY_SECONDS)
         requested = error.retry_after if isinstance(error, _RetryableError) else 0.0
         return max(delay * random.uniform(0.8, 1.2), requested)  # noqa: S311
 
