@@ -171,3 +171,12 @@ def output_option(help: str, default: str = "") -> Any:  # noqa: A002 - Typer's 
     """Return the option `--output FILE` of a command."""
     return option("--output", "-o", help=help, default=default, metavar="FILE")
 
+ServingModelOption = Annotated[
+    str | None,
+    option(
+        "--model",
+        help="Model: a version, a tag, champion, challenger or a number.",
+        default="the champion, else the newest model",
+        metavar="MODEL",
+    ),
+]

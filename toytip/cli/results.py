@@ -1,0 +1,118 @@
+"""Results of commands that are not results of the pipeline. Their fields are the keys of `--json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """Metrics of predictions."""
+
+    version: str
+    """Version of the predictions."""
+    metrics: dict[str, dict[str, dict[str, Any]]]
+    """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
+    evaluation: dict[str, dict[str, Any]]
+    """Complete evaluation by split and segment, with intervals, baselines, curves and slices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagList:
+    """The tags of a store."""
+
+    tags: dict[str, str]
+    """Version of each tag."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackResult:
+    """The current versions after a rollback."""
+
+    versions: dict[str, str]
+    """Version of each table that is current now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRollbackResult:
+    """The champion after a rollback."""
+
+    champion: str
+    """Version of the model that is the champion now."""
+    number: int
+    """Number of the model that is the champion now."""
+    previous_champion: str
+    """Version of the model that was the champion before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSummary:
+    """Counts of scored trips."""
+
+    model_version: str
+    """Version of the model."""
+    scored: int
+    """Number of trips with a probability."""
+    rejected: dict[str, int]
+    """Number of rejected trips by reason."""
+    output: str | None
+    """File of the scores; null if they went to stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterAddress:
+    """A started cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    address: str
+    """Address of its scheduler."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStop:
+    """The result of stopping a cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    stopped: bool
+    """Whether the command stopped it; false if it was not running."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """A worker of a cluster."""
+
+    address: str
+    """Address of the worker."""
+    host: str
+    """Host of the worker."""
+    threads: int
+    """Number of threads."""
+    memory_limit: int
+    """Memory limit in bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStatus:
+    """The state of a cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    running: bool
+    """Whether the cluster is running."""
+    address: str | None
+    """Address of the scheduler; null if the cluster is not running."""
+    dashboard_url: str | None
+    """Address of the Dask dashboard; null if the cluster is not running."""
+    workers: tuple[WorkerStatus, ...]
+    """The workers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateFiles:
+    """New certificates and keys."""
+
+    files: tuple[str, ...]
+    """Paths of the files."""
