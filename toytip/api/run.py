@@ -13,6 +13,7 @@ import pandas as pd
 from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
 from toytip.api.store import Store, metrics_frame
+from toytip.core.jsonable import to_json
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,9 +55,9 @@ class Run:
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """What monitoring says of the months after the training; None where there is no such month."""
-        found = self.summary["monitor"]
-        return None if found is None else Monitoring(found)
+        """The monitoring of the months after the training months; None if there is no such month."""
+        report = self.summary["monitor"]
+        return None if report is None else Monitoring(report)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -65,7 +66,7 @@ class Run:
 
     def json(self) -> dict[str, Any]:
         """Return all of it as plain values, under the keys that `--json` prints."""
-        return copy.deepcopy(self.summary)
+        return dict(to_json(self.summary))
 
     def __repr__(self) -> str:
         rows = self.rows

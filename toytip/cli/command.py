@@ -98,7 +98,7 @@ def run_stage(
 
 def print_json(value: Any) -> None:
     """Print the one line that `--json` promises."""
-    typer.echo(json.dumps(value))
+    typer.echo(json.dumps(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:

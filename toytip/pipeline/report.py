@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toytip.core.jsonable import to_json
 from toytip.config import Settings, first_line, mask_credentials
 from toytip.errors import ConfigError, ToytipError
 from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
@@ -69,7 +70,7 @@ def write_run_report(
     try:
         with progress.stage("report", 1) as shown:
             told = {**summary, "report": where}
-            store.save_report(f"{version}.run.json", json.dumps(told, indent=1).encode())
+            store.save_report(f"{version}.run.json", json.dumps(to_json(told), indent=1).encode())
             facts = collect_facts(store, version, settings, run_summary=told)
             _warn_of_failures(progress, facts)
             save_page(store, facts)

@@ -18,7 +18,7 @@ from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
 from toytip.models.registry import open_registry
-from toytip.monitoring.comparison import monitoring_json
+from toytip.monitoring.comparison import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
@@ -143,7 +143,7 @@ def _announce_stages(context: RunContext, source: Source) -> None:
 
 def _run_stages(
     context: RunContext, source: Source
-) -> tuple[PublishedTables, TrainedModel, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
+) -> tuple[PublishedTables, TrainedModel, Evaluation, MonitoringReport | None, dict[str, Any] | None]:
     published = read_source.read_source(context, source)
     features = published["features"]
     encoded, encoding = fit_encoding.preprocess(context, features, reuse=True)
@@ -171,13 +171,13 @@ def _run_stages(
 
 def _run_monitoring(
     context: RunContext, model: TrainedModel, evaluation: Evaluation
-) -> tuple[PublishedTables, dict[str, Any] | None]:
-    """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
-    found, manifest = monitor.run_monitor_stage(context, model, summary=evaluation.tallies)
-    if found is None or manifest is None:
-        context.progress.info("monitor: there is no month after those that were learned from")
+) -> tuple[PublishedTables, MonitoringReport | None]:
+    """Monitor the months after the training months. Returns no report if there is no such month."""
+    report, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
+    if report is None or manifest is None:
+        context.progress.info("monitor: no months after the training months")
         return {}, None
-    return {manifest.table: manifest}, monitoring_json(found)
+    return {manifest.table: manifest}, report
 
 
 def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

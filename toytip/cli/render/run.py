@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from toytip.cli.render.evaluation import show_evaluation
+from toytip.cli.render.monitoring import alert_count_line
 from toytip.cli.render.tables import make_console
 
 
@@ -26,12 +27,8 @@ def show_run(summary: dict[str, Any]) -> None:
     )
     if told := summary["registry"]:
         show_decision(told, console)
-    if told := summary["monitor"]:
-        console.print(
-            f"monitor: {len(told['alerts'])} alerts in {told['months'][-1]}; `toytip monitor` tells"
-            if told["alerts"]
-            else f"monitor: nothing rings in {told['months'][-1]}"
-        )
+    if summary["monitor"]:
+        console.print(f"{alert_count_line(summary['monitor'])}; see `toytip monitor`")
     for warning in summary["warnings"]:
         console.print(f"warning: {warning}", soft_wrap=True)
     for name in ("predictions", "features", "rejects"):
