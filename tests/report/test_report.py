@@ -20,11 +20,15 @@ from sklearn import metrics as sklearn_metrics
 
 from tests.conftest import parse_summary, publish_trips, run_toytip
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
+from toytip.monitoring.alerts import Alert, AlertThresholds
+from toytip.monitoring.cbpe import EstimatedMetrics
+from toytip.monitoring.comparison import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.monitoring.drift import FeatureHistogram
 from toytip.pipeline.explain import bin_values
 from toytip.pipeline.report_facts import collect_facts
@@ -371,17 +375,19 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
     assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
 
 
-def test_auc_and_log_loss_are_told_day_by_day():
-    days = [
-        {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
-        for day, auc in ((1, None), (2, 0.7), (3, 0.8))
-    ]
+def day_performance(day, auc):
+    metrics = PeriodMetrics(rows=9, prevalence=None, f1=None, f1_always_positive=None, auc=auc, log_loss=None)
+    return DayPerformance(day=f"2023-02-0{day}", metrics=metrics, rolling=metrics)
+
+
+def test_auc_and_log_loss_are_drawn_by_day():
+    days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
     ranked, loss = daily.draw_daily_ranking(days)
     assert (
         "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
         in ranked.caption
     )
-    assert loss.caption.endswith("less is better.")
+    assert loss.caption.endswith("lower is better.")
     assert ranked.small
     assert len(daily.draw_daily_ranking(days[1:2])) == 2
 
@@ -403,6 +409,38 @@ def evaluated(**changes):
     return {"train": {"all": {**told, "metrics": {**values, "auc": 0.82}}}, "test": {"all": told}}
 
 
+def monitoring_report(**changes):
+    """Return the report of a month without alerts."""
+    performance = MonthPerformance(
+        month="reference",
+        rows=1_000,
+        card_share=0.7,
+        card_high_tip_share=None,
+        metrics=None,
+        card_auc=None,
+        estimated_metrics=EstimatedMetrics(),
+    )
+    report = MonitoringReport(
+        model="v1",
+        segment="all",
+        analysis_months=("2023-12",),
+        feature_reference=("2023-01",),
+        performance_reference=("2023-11",),
+        labels_until=None,
+        warnings=(),
+        thresholds=AlertThresholds(),
+        active_alerts=(),
+        alert_history=(),
+        exceeded_measurements=(),
+        feature_importance={},
+        drift_by_month={"2023-12": ()},
+        performance_by_month=(performance, replace(performance, month="2023-12")),
+        performance_by_day=(),
+        quality_by_month=(),
+    )
+    return replace(report, **changes)
+
+
 QUIET = replace(
     NOTHING,
     evaluation=evaluated(),
@@ -418,27 +456,40 @@ QUIET = replace(
         "peak_memory_mb": 500,
         "registry": {"decision": "promoted", "reasons": []},
     },
-    monitoring={"alerts": [], "warnings": []},
+    monitoring=monitoring_report(),
 )
-ALERT = {
-    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
-    "reference": None, "beyond_in": ["2023-11", "2023-12"], "windows": 3,
-}  # fmt: skip
-RATE = {
-    "kind": "missing",
-    "name": "RatecodeID",
-    "value": 0.0649,
-    "reference": 0.004,
-    "effect": 0.0459,
-    "bound": 0.0,
-}
+DRIFT_ALERT = Alert(
+    month="2023-12",
+    kind="drift",
+    name="trip_distance",
+    measure="psi",
+    value=0.31,
+    effect=0.31,
+    threshold=0.2,
+    breach_months=("2023-11", "2023-12"),
+    window_months=3,
+)
+RATE_ALERT = replace(
+    DRIFT_ALERT,
+    kind="missing",
+    name="RatecodeID",
+    measure="rate",
+    value=0.0649,
+    reference=0.004,
+    effect=0.0459,
+    threshold=0.0,
+)
 CASES = {
-    "has not promoted": {"run": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
-    "synthetic": {"run": {"source": "synthetic"}},
-    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitor": {"alerts": [ALERT]}},
-    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitor": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
-    "flattering": {"monitor": {"alerts": [], "warnings": ["its skill there is flattering"]}},
-    "knows the tip": {"leaks": {"extra": 0.99}},
+    "has not promoted": {"run_summary": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
+    "synthetic": {"run_summary": {"source": "synthetic"}},
+    "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
+        "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
+    },
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {
+        "monitoring": monitoring_report(active_alerts=(RATE_ALERT,)),
+    },
+    "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
+    "knows the tip": {"leakage_aucs": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
     "below the 0.6000 of always yes": {"evaluation": evaluated(f1=0.5)},
     "learned by heart": {"evaluation": evaluated(auc=0.7)},
@@ -765,16 +816,16 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
     shutil.copytree(two_runs[0], store)
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
-    told = json.loads(
+    printed = json.loads(
         invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
     facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
-    assert json.loads(json.dumps(facts.monitoring)) == {
-        k: told[k] for k in told if k not in ("version", "files")
+    assert to_json(facts.monitoring) == {**printed, "files": {}}
+    assert facts.monitoring.performance_by_month[-1].metrics is None
+    assert {item.threshold for item in facts.monitoring.exceeded_measurements if item.measure == "psi"} == {
+        0.01
     }
-    assert facts.monitoring["performance"][-1]["metrics"] is None
-    assert {each["bound"] for each in facts.exceeded_measurements if each["measure"] == "psi"} == {0.01}
 
 
 @pytest.mark.cluster

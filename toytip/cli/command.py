@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
+from toytip.core.jsonable import to_json
 from toytip.errors import StoreError, ToytipError
 
 if TYPE_CHECKING:

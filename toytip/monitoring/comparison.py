@@ -245,13 +245,9 @@ def run_monitoring(
     for month in plan.analysis_months:
         name = str(month)
         measurements += alerts.drift_measurements(name, drift_by_month[name], importance, thresholds)
-        measurements += _quality_measurements(
-            name, drift_by_month[name], inputs.rejects_of(month), reference
-        )
+        measurements += _quality_measurements(name, drift_by_month[name], inputs.rejects_of(month), reference)
         if name in performance:
-            measurements += _performance_measurements(
-                performance[name], reference.performance, thresholds
-            )
+            measurements += _performance_measurements(performance[name], reference.performance, thresholds)
     alert_history = alerts.find_alerts(measurements, thresholds)
     report = MonitoringReport(
         model=model.version,
@@ -329,7 +325,12 @@ def _sorted_drift(
 
 
 def _month_performance(
-    month: str, current: TallyPair, reference: TallyPair, calibration: Float64Array | None, *, has_labels: bool
+    month: str,
+    current: TallyPair,
+    reference: TallyPair,
+    calibration: Float64Array | None,
+    *,
+    has_labels: bool,
 ) -> MonthPerformance:
     card, other = current
     both = card.merge(other)
@@ -394,9 +395,7 @@ def _performance_by_day(
     tallies_by_day: Mapping[str, TallyPair], plan: MonitoringPlan
 ) -> tuple[DayPerformance, ...]:
     months = {
-        str(month)
-        for month in (*plan.performance_reference, *plan.analysis_months)
-        if plan.has_labels(month)
+        str(month) for month in (*plan.performance_reference, *plan.analysis_months) if plan.has_labels(month)
     }
     days = [day for day in tallies_by_day if day[:7] in months]
     tallies = [tallies_by_day[day][0].merge(tallies_by_day[day][1]) for day in days]

@@ -143,9 +143,9 @@ def _count_values_by_month(
         )
     found: dict[Month, encodings.ValueCounts] = {}
     for part, item in zip(parts, done, strict=True):
-        assert item.census is not None, "it was asked for"
+        assert item.value_counts is not None, "it was asked for"
         before = found.get(part.key.month, encodings.ValueCounts.empty(names))
-        found[part.key.month] = before.merge(item.census)
+        found[part.key.month] = before.merge(item.value_counts)
     return found
 
 
@@ -179,7 +179,7 @@ def _run_fold(
         done = compute.compute_partitions(context.client, lazy, shown)
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
-        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.summary)
+        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.tallies)
     tuned = tally_of(by_month[fold.validation_month], "valid", settings.population)
     threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
     rows: list[MonthResult] = []
@@ -216,9 +216,9 @@ def flatten_row(row: MonthResult) -> dict[str, Any]:
         "tuned_on": row.trained, "month": row.month, "age": row.age, "population": row.population, **row.metrics,
     }  # fmt: skip
     for name, change in (("f1", row.f1), ("log_loss", row.log_loss)):
-        told[f"{name}_change"] = change.whole if change else None
+        told[f"{name}_change"] = change.total if change else None
         told[f"{name}_by_prevalence"] = change.prevalence if change else None
-        told[f"{name}_by_skill"] = change.skill if change else None
+        told[f"{name}_by_model"] = change.model if change else None
     return told
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toytip.core.jsonable import to_json
 from toytip.config import Settings, first_line, mask_credentials
+from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, ToytipError
 from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
 from toytip.progress.tracker import Progress

@@ -27,7 +27,7 @@ from toytip.monitoring.comparison import (
     run_monitoring,
 )
 from toytip.monitoring.drift import FeatureHistogram
-from toytip.monitoring.plan import plan_from_manifest, plan_monitoring
+from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
 from toytip.pipeline import explain as leanings
 from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import compute_baseline
@@ -157,7 +157,7 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
         "months": months,
         "taxi": taxi or model.taxi,
         "features": encoding.feature_names,
-        "population": encoding.population,
+        "segment": encoding.population,
         "split": {name: tuple(span) for name, span in encoding.split.time_ranges().items()},
         "threshold": model.threshold,
         "rounds": model.rounds,
@@ -268,8 +268,8 @@ def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
     tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
     return {
         "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
-        "days": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
-        "rated": tally_of(summary, split, "all", "hour_zone"),
+        "daily_tallies": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
+        "hour_zone_tally": tally_of(summary, split, "all", "hour_zone"),
     }
 
 
@@ -289,7 +289,7 @@ def _run_monitoring(
     try:
         if published:
             months = [file.key.month for file in published.parts]
-            plan = plan_from_manifest(model, published.config, months)
+            plan: MonitoringPlan | None = plan_from_manifest(model, published.config, months)
             thresholds = AlertThresholds(**published.config["thresholds"])
         else:
             plan = plan_monitoring(model, tuple(histograms))

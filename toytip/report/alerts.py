@@ -25,7 +25,9 @@ def alert_text(alert: Alert) -> str:
     breaches = f"exceeded in {len(alert.breach_months)} of the last {alert.window_months} months"
     value = _value_text(alert)
     if alert.kind == "drift":
-        return f"{_subject(alert)}: {_measure_label(alert)} {value}, threshold {alert.threshold:g}, {breaches}"
+        return (
+            f"{_subject(alert)}: {_measure_label(alert)} {value}, threshold {alert.threshold:g}, {breaches}"
+        )
     if _is_model_part(alert):
         return f"{_subject(alert)}: {value}, threshold {alert.threshold:g}, {breaches}"
     return f"{_subject(alert)}: {value}, {alert.reference:.4f} in the reference, {breaches}"

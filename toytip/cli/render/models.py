@@ -94,7 +94,7 @@ def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: floa
             "always yes",
             "F1 since tuned",
             "by prevalence",
-            "by skill",
+            "by model",
         )
         table.add_column("tuned on")
         for title in titles:

@@ -62,11 +62,11 @@ def _draw_loss_by_age(axes: Any, ages: Sequence[AgeLoss]) -> None:
 
 
 def _draw_f1_change(axes: Any, rows: list[MonthResult]) -> None:
-    """Draw the model that is oldest: its F1 changes, split into prevalence and skill, month by month."""
+    """Draw the model that is oldest: its F1 changes, split into prevalence and model, month by month."""
     first = next(iter(dict.fromkeys(row.trained for row in rows)), None)
     line = [row for row in rows if row.trained == first and row.age and row.f1]
     places = range(len(line))
-    for offset, name, colour in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "skill", SERIES_COLORS[0])):
+    for offset, name, colour in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "model", SERIES_COLORS[0])):
         values = [getattr(row.f1, name) for row in line]
         axes.bar([p + offset for p in places], values, width=0.4, color=colour, label=f"by {name}")
     axes.axhline(0, color=GRAY, linewidth=0.8)
