@@ -113,15 +113,15 @@ def on(*arguments):
 ERRORS = {
     "a corrupt footer": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:-8] + b"xxxxPAR1")), "2023-02"),
     "damaged data": (spoiled(damaged_within), "corrupt data"),
-    "a truncated file": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:900])), "corrupt or cut short"),
+    "a truncated file": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:900])), "corrupt or incomplete"),
     "an empty file": (spoiled(lambda p: p.write_bytes(b"")), "is empty"),
     "another schema": (spoiled(lambda p: pq.write_table(pa.table({"a": [1]}), p)), "not a yellow or green"),
     "a null-typed fare": (
         spoiled(lambda p: pq.write_table(raw_table(9).set_column(9, "fare_amount", pa.nulls(9)), p)), "only nulls"
     ),
-    "a renamed CSV": (spoiled(lambda p: p.write_text("VendorID\n1\n")), "not parquet"),
-    "a gap": (spoiled(lambda p: p.unlink()), "a gap between"),
-    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no parquet files"),
+    "a renamed CSV": (spoiled(lambda p: p.write_text("VendorID\n1\n")), "not a Parquet file"),
+    "a gap": (spoiled(lambda p: p.unlink()), "is missing between"),
+    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no Parquet files"),
     "an unwritable store": (on("--store", "/proc/nowhere"), "cannot be written"),
     "a store that is a file": (on("--store", "/dev/null/store"), "cannot be written"),
     "a bad month": (on("--months", "2023-13"), "not a month"),

@@ -662,7 +662,7 @@ def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
 def test_what_is_no_map_is_named(content, tmp_path):
     file = tmp_path / "zones.geojson"
     file.write_text(content)
-    with pytest.raises(SourceError, match=r"zones\.geojson: no GeoJSON"):
+    with pytest.raises(SourceError, match=r"zones\.geojson: expected GeoJSON"):
         zones.read_outlines(file)
 
 
@@ -765,7 +765,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
     wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
-    assert "no GeoJSON" in wrong.stderr
+    assert "expected GeoJSON" in wrong.stderr
 
 
 @pytest.mark.cluster
@@ -864,7 +864,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
     )
     refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
     assert refused.returncode == 1
-    assert "none.geojson: no GeoJSON" in refused.stderr.splitlines()[0], "before any work"
+    assert "none.geojson: expected GeoJSON" in refused.stderr.splitlines()[0], "before any work"
     done = run_toytip(*args)
     summary = parse_summary(done)
     assert summary["report"] is None

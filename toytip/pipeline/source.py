@@ -18,7 +18,7 @@ from toytip.pipeline.memory import check_run_plan
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery as sources
 from toytip.sources.discovery import Source
-from toytip.sources.download import DownloadedFile, MonthDownloader
+from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
 
 
@@ -49,23 +49,30 @@ def open_configured_source(settings: Settings, progress: Progress) -> Source:
 
 def download_months(
     settings: Settings, taxi: str, folder: Path, progress: Progress
-) -> tuple[list[DownloadedFile], tuple[Month, ...]]:
-    """Fetch the months that the settings name into a folder. Raises ConfigError or SourceError."""
+) -> tuple[DownloadReport, tuple[Month, ...]]:
+    """Download the months that the settings name. Raises ConfigError or SourceError."""
     if taxi not in TAXIS:
-        raise ConfigError(f"{taxi or 'no taxi'}: the TLC's taxis are {' and '.join(TAXIS)}")
+        raise ConfigError(
+            f"cannot download files of {taxi!r} taxis: the TLC has no such files",
+            hint=f"choose {' or '.join(TAXIS)}",
+        )
     if not settings.months:
-        raise ConfigError("which months are to be fetched? say so as --months 2023-01:2023-12")
+        raise ConfigError(
+            "cannot download files: no months given",
+            hint="set --months, for example --months 2023-01:2023-12",
+        )
     months = parse_months(settings.months)
     with progress.show_live(), progress.stage("fetch", len(months) + 1) as stage:
         sizes: list[int] = []
 
-        def seen(size: int) -> None:
+        def add_bytes(size: int) -> None:
             sizes.append(size)
             stage.advance(parts=0, note=f"{sum(sizes) / 1e6:,.1f} MB")
 
-        got = MonthDownloader(settings.base_url, folder, seen).download(taxi, months)
-        stage.advance(parts=len(got), note=f"{sum(file.bytes for file in got) / 1e6:,.1f} MB fetched")
-    return got, months
+        report = MonthDownloader(settings.base_url, folder, add_bytes).download(taxi, months)
+        downloaded = sum(file.downloaded_bytes for file in report.files)
+        stage.advance(parts=len(report.files), note=f"{downloaded / 1e6:,.1f} MB downloaded")
+    return report, months
 
 
 def ensure_source(context: RunContext, source: Source | None) -> Source:
