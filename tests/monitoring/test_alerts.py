@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from toytip.core.jsonable import to_json
-from toytip.monitoring.alerts import AlertThresholds, Measurement, find_alerts
+from toytip.core.parameters import AlertThresholds
+from toytip.monitoring.alerts import Measurement, find_alerts
 
 
 def measure(month, effect, threshold=1.0, name="x"):

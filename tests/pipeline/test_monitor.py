@@ -21,7 +21,7 @@ def finished_run(synthetic, tmp_path_factory):
 
 def test_a_run_monitors_its_months(finished_run):
     _, summary = finished_run
-    report = summary["monitor"]
+    report = summary["monitoring"]
     assert report["analysis_months"] == ["2020-03", "2020-04"]
     assert report["feature_reference"] == ["2020-01", "2020-02"]
     assert report["performance_reference"] == ["2020-03"]
@@ -30,7 +30,7 @@ def test_a_run_monitors_its_months(finished_run):
     assert {"profiles", "tallies", "monitors"} <= set(summary["tables"])
     # The metrics of the test month are those of the run.
     realized = report["performance_by_month"][-1]["metrics"]
-    test_metrics = summary["metrics"]["test"]
+    test_metrics = summary["metrics"]["test"]["all"]
     for name, tolerance in (("f1", 0), ("rows", 0), ("log_loss", 1e-12), ("auc", 1e-3)):
         assert realized[name] == pytest.approx(test_metrics[name], abs=tolerance)
 
@@ -43,7 +43,7 @@ def test_monitor_exits_with_3_for_an_alert_and_publishes_its_measurements(finish
     # Without options, the command monitors what the run did.
     publishing = ("version", "files")
     assert {key: value for key, value in report.items() if key not in publishing} == {
-        key: value for key, value in summary["monitor"].items() if key not in publishing
+        key: value for key, value in summary["monitoring"].items() if key not in publishing
     }
     saved = json.loads(Path(report["files"]["json"]).read_text())
     assert saved == {**report, "files": {}}

@@ -26,7 +26,8 @@ from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
-from toytip.monitoring.alerts import Alert, AlertThresholds
+from toytip.core.parameters import AlertThresholds
+from toytip.monitoring.alerts import Alert
 from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.comparison import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.monitoring.drift import FeatureHistogram
@@ -862,7 +863,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--version",
         "vx",
     )
-    refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
     assert refused.returncode == 1
     assert "none.geojson: expected GeoJSON" in refused.stderr.splitlines()[0], "before any work"
     done = run_toytip(*args)

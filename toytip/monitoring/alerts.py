@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from toytip.core.parameters import AlertThresholds
 from toytip.evaluation.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -20,26 +21,6 @@ if TYPE_CHECKING:
 
 # The sign that makes a worse metric a positive effect.
 LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlertThresholds:
-    """How large an effect may be, and how often it must be larger before it is an alert.
-
-    `psi`, `ks` and `wasserstein` are of features that have at least the share `gain` of the model's gain; `share` is how far
-    the shares of card trips and of high tips among them may move; `f1`, `log_loss` and `auc` are what may be lost by skill.
-    """
-
-    psi: float = 0.2
-    ks: float = 0.15
-    wasserstein: float = 0.5
-    gain: float = 0.005
-    share: float = 0.05
-    f1: float = 0.02
-    log_loss: float = 0.02
-    auc: float = 0.03
-    times: int = 2
-    windows: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +82,9 @@ def find_alerts(measurements: Sequence[Measurement], thresholds: AlertThresholds
 
 def _series_alerts(series: Sequence[Measurement], thresholds: AlertThresholds) -> Iterator[Alert]:
     for index, latest in enumerate(series):
-        window = series[max(index + 1 - thresholds.windows, 0) : index + 1]
+        window = series[max(index + 1 - thresholds.window_months, 0) : index + 1]
         breaches = tuple(point.month for point in window if point.exceeds_threshold)
-        if latest.exceeds_threshold and len(breaches) >= min(thresholds.times, len(window)):
+        if latest.exceeds_threshold and len(breaches) >= min(thresholds.min_breaches, len(window)):
             yield Alert(
                 **{item.name: getattr(latest, item.name) for item in fields(Measurement)},
                 breach_months=breaches,
@@ -117,7 +98,7 @@ def drift_measurements(
     """Yield the effect sizes of each feature. Features of low importance have no threshold."""
     limits = {"psi": thresholds.psi, "ks": thresholds.ks, "wasserstein": thresholds.wasserstein}
     for drift in drifts:
-        is_important = importances.get(drift.feature, 0.0) >= thresholds.gain
+        is_important = importances.get(drift.feature, 0.0) >= thresholds.min_importance
         shares = {"new": sum(drift.new.values()), "vanished": sum(drift.vanished.values())}
         effects = {"psi": drift.psi, "ks": drift.ks, "wasserstein": drift.wasserstein}
         for measure, value in {**effects, **{name: share or None for name, share in shares.items()}}.items():
@@ -164,7 +145,7 @@ def share_measurements(
             value=value,
             reference=reference[name],
             effect=abs(value - reference[name]),
-            threshold=thresholds.share,
+            threshold=thresholds.max_share_shift,
         )
 
 
@@ -197,8 +178,8 @@ def model_measurements(
     changes with their mix, the AUC of card trips does not.
     """
     for name, change, limit in (
-        ("f1", f1_change, thresholds.f1),
-        ("log_loss", log_loss_change, thresholds.log_loss),
+        ("f1", f1_change, thresholds.max_f1_loss),
+        ("log_loss", log_loss_change, thresholds.max_log_loss_increase),
     ):
         if change is not None:
             yield Measurement(
@@ -220,7 +201,7 @@ def model_measurements(
             value=current,
             reference=reference,
             effect=reference - current,
-            threshold=thresholds.auc,
+            threshold=thresholds.max_auc_loss,
         )
 
 
@@ -237,7 +218,7 @@ def estimate_measurements(
     The AUC has none, because it changes with the mix of trips.
     """
     values = {"f1": estimated.f1, "auc": estimated.auc, "log_loss": estimated.log_loss}
-    limits = {} if has_labels else {"f1": thresholds.f1, "log_loss": thresholds.log_loss}
+    limits = {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
     for name, sign in LOSS_SIGNS.items():
         value, expected = values[name], reference[name]
         if value is not None and expected is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,12 +13,13 @@ from toytip.config import Settings, mask_credentials
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
+from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
-from toytip.monitoring.alerts import AlertThresholds, Measurement
+from toytip.monitoring.alerts import Measurement
 from toytip.monitoring.comparison import MonitoringReport, MonitoringResult, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
 from toytip.pipeline.context import RunContext
@@ -32,9 +33,18 @@ from toytip.store.store import Store, new_version_id, store_from_settings
 
 
 def alert_thresholds(settings: Settings) -> AlertThresholds:
-    """Return the bounds that the settings name."""
+    """Return the thresholds of the settings."""
     return AlertThresholds(
-        **{each.name: getattr(settings, f"alert_{each.name}") for each in fields(AlertThresholds)}
+        psi=settings.alert_psi,
+        ks=settings.alert_ks,
+        wasserstein=settings.alert_wasserstein,
+        min_importance=settings.alert_min_importance,
+        max_share_shift=settings.alert_max_share_shift,
+        max_f1_loss=settings.alert_max_f1_loss,
+        max_log_loss_increase=settings.alert_max_log_loss_increase,
+        max_auc_loss=settings.alert_max_auc_loss,
+        min_breaches=settings.alert_min_breaches,
+        window_months=settings.alert_window_months,
     )
 
 
@@ -160,7 +170,7 @@ def monitor_model(
     """
     store = store_from_settings(settings)
     model = resolve.load_model(settings, name)
-    context = RunContext(settings, store, None, progress, settings.version or new_version_id())
+    context = RunContext(settings, store, None, progress, settings.version_id or new_version_id())
 
     def run_stage() -> tuple[MonitoringReport | None, Manifest | None]:
         return run_monitor_stage(
