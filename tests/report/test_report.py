@@ -22,11 +22,11 @@ from tests.conftest import parse_summary, publish_trips, run_toytip
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
+from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
-from toytip.core.parameters import AlertThresholds
 from toytip.monitoring.alerts import Alert
 from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.comparison import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics

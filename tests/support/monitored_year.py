@@ -11,10 +11,10 @@ import pandas as pd
 
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
+from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
 from toytip.evaluation.tally import Tallies, combine_tallies
-from toytip.core.parameters import AlertThresholds
 from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
 from toytip.sources.synthetic import SyntheticSpec, generate_month

@@ -218,7 +218,9 @@ def estimate_measurements(
     The AUC has none, because it changes with the mix of trips.
     """
     values = {"f1": estimated.f1, "auc": estimated.auc, "log_loss": estimated.log_loss}
-    limits = {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
+    limits = (
+        {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
+    )
     for name, sign in LOSS_SIGNS.items():
         value, expected = values[name], reference[name]
         if value is not None and expected is not None:
