@@ -16,7 +16,7 @@ from toytip.core.jsonable import to_json
 if TYPE_CHECKING:
     from toytip.monitoring.alerts import Alert
     from toytip.monitoring.attribution import ChangeParts
-    from toytip.monitoring.comparison import MonitoringReport, MonthPerformance
+    from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 
 @dataclass(frozen=True, repr=False)

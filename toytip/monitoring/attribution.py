@@ -17,14 +17,16 @@ and the skill within each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
-from typing import Any, NamedTuple
+from typing import Any
 
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
 
-class ChangeSplit(NamedTuple):
+@dataclass(frozen=True)
+class ChangeSplit:
     """The change of a metric since the month that the model was tuned on, and its two parts."""
 
     total: float
@@ -84,7 +86,8 @@ def f1_and_log_loss_changes(
     )
 
 
-class ChangeParts(NamedTuple):
+@dataclass(frozen=True)
+class ChangeParts:
     """The change of a metric since a reference: due to the share of card trips, to the shares of high tips, to skill."""
 
     total: float

@@ -20,8 +20,9 @@ from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
 from toytip.monitoring.alerts import Measurement
-from toytip.monitoring.comparison import MonitoringReport, MonitoringResult, run_monitoring
+from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.evaluate import resolve_features
 from toytip.progress.tracker import Progress

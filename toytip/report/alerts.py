@@ -10,8 +10,8 @@ from toytip.report.blocks import TableBlock, TableCell
 
 if TYPE_CHECKING:
     from toytip.monitoring.alerts import Alert, Measurement
-    from toytip.monitoring.comparison import MonitoringReport
     from toytip.monitoring.drift import FeatureDrift
+    from toytip.monitoring.report import MonitoringReport
 
 MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein distance"}
 LOSS_LABELS = {"f1": "F1 lost", "log_loss": "log loss gained"}

@@ -10,7 +10,8 @@ from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
 
 if TYPE_CHECKING:
-    from toytip.monitoring.comparison import MonitoringReport
+    from toytip.monitoring.report import MonitoringReport
+    from toytip.pipeline.result import RunResult
 
 
 class MonthRows(NamedTuple):
@@ -105,7 +106,7 @@ class Facts:
     monitoring: MonitoringReport | None = None
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
-    run_summary: Mapping[str, Any] | None = None
+    run_result: RunResult | None = None
     lineage: Mapping[str, Any] | None = None
     missing_reasons: Mapping[str, str] = field(default_factory=dict)
     failed_sections: Sequence[str] = ()

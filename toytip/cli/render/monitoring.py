@@ -12,8 +12,8 @@ from toytip.cli.render.tables import format_number, make_console, show_table
 from toytip.report.alerts import alert_text, earlier_alerts
 
 if TYPE_CHECKING:
-    from toytip.monitoring.comparison import MonitoringReport, MonthPerformance
     from toytip.monitoring.drift import FeatureDrift
+    from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 MAX_FEATURE_ROWS = 12
 PERFORMANCE_TITLES = (

@@ -12,7 +12,7 @@ from toytip.report.charts.axes import drop_missing_points, set_round_ticks
 from toytip.report.charts.svg import inline_svg, open_drawing
 
 if TYPE_CHECKING:
-    from toytip.monitoring.comparison import DayPerformance, PeriodMetrics
+    from toytip.monitoring.report import DayPerformance, PeriodMetrics
 
     MetricOf = Callable[[PeriodMetrics], float | None]
 

@@ -22,7 +22,7 @@ from toytip.report.charts.svg import LINE_COLORS, inline_svg, open_drawing
 from toytip.report.facts import Facts, FeatureDistribution, FeatureImportance
 
 if TYPE_CHECKING:
-    from toytip.monitoring.comparison import DayPerformance
+    from toytip.monitoring.report import DayPerformance
 
 MIXED_MONTH_LABEL = "split by day"
 # Of a category, so many values that a feature moves down, and as many that it moves up.

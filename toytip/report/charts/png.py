@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from toytip.monitoring.aging import AgeLoss, MonthResult
 
 if TYPE_CHECKING:
-    from toytip.monitoring.comparison import DayPerformance, MonitoringReport, PeriodMetrics
+    from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetrics
 
     MetricOf = Callable[[PeriodMetrics], float | None]
 

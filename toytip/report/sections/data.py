@@ -22,7 +22,7 @@ from toytip.report.charts import data as drawn_by
 from toytip.report.facts import Facts, FeatureImportance, ZoneSummary
 
 if TYPE_CHECKING:
-    from toytip.monitoring.comparison import MonitoringReport, MonthPerformance
+    from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 MAX_DRAWN_FEATURES = 18
 MAX_IMPORTANCE_ROWS = 12
