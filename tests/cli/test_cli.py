@@ -76,7 +76,7 @@ def test_options_behind_a_command_are_its_own():
     app.command()(command)
     told = CliRunner().invoke(app, ["x", "--env", "prod", "--quiet"])
     given = {
-        "debug": False, "store": None, "endpoint": None, "env": "prod", "version": None, "quiet": True, "plain": False,
+        "debug": False, "store": None, "endpoint_url": None, "env": "prod", "version_id": None, "quiet": True, "plain": False,
     }  # fmt: skip
     assert json.loads(told.stdout) == ["x", 3, given]
 
@@ -133,7 +133,7 @@ ERRORS = {
     "too little memory": (on("--memory-limit", "100MB"), "would need"),
     "a memory limit that is none": (on("--memory-limit", "much"), "--memory-limit"),
     "a setting out of range": (on("--rounds", "0"), "rounds=0"),
-    "settled features": (on("--features", "settled"), "features='settled'"),
+    "settled features": (on("--features", "settled"), "feature_set='settled'"),
     "an unsafe version": (on("--version", "../up"), "a letter, then up to 99 letters"),
     "nothing to evaluate": (lambda tmp_path: ("evaluate", "--store", tmp_path), "`toytip run` makes one"),
     "nothing to train on": (lambda tmp_path: ("train", "--store", tmp_path), "no version of encodings"),

@@ -811,7 +811,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--version",
         "vx",
     )
-    refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
     assert refused.returncode == 1
     assert "none.geojson: expected GeoJSON" in refused.stderr.splitlines()[0], "before any work"
     done = run_toytip(*args)

@@ -229,7 +229,7 @@ def test_from_the_command_line(tlc, tmp_path):
 
 def test_a_run_downloads_its_source(tlc, tmp_path):
     options = ("--source", "tlc:yellow", "--months", "2023-01:2023-03", "--store", tmp_path / "st")
-    env = {"TOYTIP_DATA": str(tmp_path / "in"), "TOYTIP_BASE_URL": tlc.base}
+    env = {"TOYTIP_DATA_DIR": str(tmp_path / "in"), "TOYTIP_BASE_URL": tlc.base}
     summary = parse_summary(run_toytip("run", *options, "--workers", 1, "--rounds", 3, "--json", **env))
     assert summary["source"] == "tlc:yellow"
     assert summary["rows"]["read"] == 12_000

@@ -84,7 +84,7 @@ def synth(
     **given: Unpack[SynthOptions],
 ) -> None:
     """Write a synthetic year of yellow trips, TLC-shaped, with known amounts of dirt."""
-    settings = resolve_command_settings({**given, "synth_rows": rows, "synth_seed": seed})
+    settings = resolve_command_settings({**given, "synth_rows_per_month": rows, "synth_seed": seed})
     from toytip.cluster import connect
     from toytip.core.jsonable import to_json
     from toytip.pipeline.source import write_synthetic
@@ -118,14 +118,14 @@ def fetch(
     **given: Unpack[MonthlyFilesOptions],
 ) -> None:
     """Fetch monthly files and the zone table; goes on where it was cut, and checks all before they count."""
-    settings = resolve_command_settings({**given, "data": to, "base_url": base_url}, workers_needed=False)
+    settings = resolve_command_settings({**given, "data_dir": to, "base_url": base_url}, workers_needed=False)
     from pathlib import Path
 
     from toytip.core.jsonable import to_json
     from toytip.pipeline.source import download_months
     from toytip.progress.tracker import Progress
 
-    report, _ = download_months(settings, taxi, Path(settings.data), Progress.from_settings(settings))
+    report, _ = download_months(settings, taxi, Path(settings.data_dir), Progress.from_settings(settings))
     existing = sum(file.downloaded_bytes == 0 for file in report.files)
     summary = f"{len(report.files)} files in {report.folder}, {existing} of them already existed"
     print_result(json_, to_json(report), summary)
@@ -146,7 +146,7 @@ def check(
     from toytip.sources.discovery import open_source
     from toytip.sources.inspection import inspect_source
 
-    found = open_source(source, settings.months, settings.endpoint)
+    found = open_source(source, settings.months, settings.endpoint_url)
     progress = Progress.from_settings(settings)
     with progress.show_live(), progress.stage("check", len(found.files)) as stage:
         report = inspect_source(found, stage.advance)

@@ -40,10 +40,10 @@ def open_configured_source(settings: Settings, progress: Progress) -> Source:
     assert settings.source is not None, "there is no default here"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
-        endpoint = settings.source_endpoint or settings.endpoint
+        endpoint = settings.source_endpoint_url or settings.endpoint_url
         return sources.open_source(settings.source, settings.months, endpoint)
-    months = download_months(settings, taxi, Path(settings.data), progress)[1]
-    names = ",".join(str(Path(settings.data, f"{taxi}_tripdata_{month}.parquet")) for month in months)
+    months = download_months(settings, taxi, Path(settings.data_dir), progress)[1]
+    names = ",".join(str(Path(settings.data_dir, f"{taxi}_tripdata_{month}.parquet")) for month in months)
     return sources.open_source(names, settings.months)
 
 
@@ -92,7 +92,7 @@ def ensure_source(context: RunContext, source: Source | None) -> Source:
 def ensure_synthetic_source(context: RunContext) -> Source:
     """Return the built-in synthetic year, made under the store where it is not there yet."""
     settings = context.settings
-    folder = f"{settings.store.rstrip('/')}/_source/synthetic-{settings.synth_rows}-{settings.synth_seed}"
+    folder = f"{settings.store.rstrip('/')}/_source/synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
     return write_synthetic(context.client, settings, folder, context.progress)
 
 
@@ -112,14 +112,14 @@ def write_synthetic(
     if inject_drift is not None and inject_drift not in get_args(DriftKind):
         raise ConfigError(f"--plant {inject_drift}: there are {', '.join(get_args(DriftKind))}")
     recipe = SyntheticSpec(
-        rows_per_month=settings.synth_rows,
+        rows_per_month=settings.synth_rows_per_month,
         seed=settings.synth_seed,
         injected_drift=cast("DriftKind | None", inject_drift),
         drift=drift,
     )
     months = parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
     uris = {month: f"{folder}/{month_file_name(month)}" for month in months}
-    access = resolve_storage_options(folder, settings.endpoint)
+    access = resolve_storage_options(folder, settings.endpoint_url)
     place = open_file_io(folder, access)
     lacking = {month: uri for month, uri in uris.items() if not place.exists(month_file_name(month))}
     if lacking:
@@ -130,4 +130,4 @@ def write_synthetic(
             source_tasks.generate_source(client, lacking, access, recipe, stage)
     else:
         progress.info(f"the synthetic year in {mask_credentials(folder)} is there already")
-    return sources.open_source(",".join(uris.values()), settings.months, settings.endpoint)
+    return sources.open_source(",".join(uris.values()), settings.months, settings.endpoint_url)
