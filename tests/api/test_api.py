@@ -89,8 +89,8 @@ def test_a_run_tells_what_the_command_prints(done, store):
     assert done.rows["read"] == done.rows["kept"] + done.rows["rejected"]
     assert set(done.tables) >= {"predictions", "features", "rejects"}
     pd.testing.assert_frame_equal(done.metrics, store.metrics("v1"))
-    assert done.metrics.loc[("test", "all")].to_dict() == told["metrics"]["test"]
-    assert done.monitoring.json() == told["monitor"]
+    assert told["metrics"]["test"]["all"].items() <= done.metrics.loc[("test", "all")].to_dict().items()
+    assert done.monitoring.json() == told["monitoring"]
     told["rows"].clear()
     assert done.rows["read"] > 0
     assert "v1" in repr(done)
@@ -320,7 +320,7 @@ def test_lineage_and_diff_are_what_the_commands_print(store, done):
 
 
 def test_the_evaluation_is_the_one_that_the_run_kept(store, done):
-    kept = Path(done.json()["evaluation_file"]).read_text()
+    kept = Path(done.json()["evaluation_path"]).read_text()
     assert json.loads(json.dumps(store.evaluation("v1"))) == json.loads(kept)
 
 
