@@ -46,9 +46,9 @@ def make_toytip(workers: int) -> Contender:
 
     def command(task: BenchmarkTask, out: Path) -> list[str]:
         return [
-            "-m", "toytip", "run", "--source", str(task.source), "--store", str(out), "--fresh", "--gate", "off",
-            "--features", "seed", "--valid", "none", "--early-stop", "0", "--rounds", str(task.rounds),
-            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), "--json",
+            "-m", "toytip", "run", "--source", str(task.source), "--store", str(out), "--full-refresh", "--gate", "off",
+            "--feature-set", "seed", "--validation-month", "none", "--early-stopping-rounds", "0", "--rounds", str(task.rounds),
+            "--max-depth", str(task.max_depth), "--learning-rate", str(task.eta), "--workers", str(workers), "--json",
         ]  # fmt: skip
 
     def told(measured: Measurement, _: Path) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def make_peer(
     def command(task: BenchmarkTask, out: Path) -> list[str]:
         return [
             "-m", f"benchmarks.peers.{name}", str(task.source), str(out), "--rounds", str(task.rounds),
-            "--max-depth", str(task.max_depth), "--eta", str(task.eta), "--workers", str(workers), *flags,
+            "--max-depth", str(task.max_depth), "--learning-rate", str(task.eta), "--workers", str(workers), *flags,
         ]  # fmt: skip
 
     def told(measured: Measurement, out: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -42,7 +43,7 @@ COMPUTED_DEFAULT = "computed_default"
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
     """Return a field of the settings. `computed_default` says how toytip replaces a default of None."""
-    extra = {COMPUTED_DEFAULT: computed_default} if computed_default else None
+    extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
         computed_default="a synthetic year",
     )
     source_endpoint_url: str | None = _setting(
-        None, "URL of the S3 server of the source.", computed_default="endpoint_url"
+        None, "URL of the S3 server of the source.", computed_default="the server of the store"
     )
     months: str | None = _setting(
         None,

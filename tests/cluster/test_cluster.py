@@ -117,7 +117,7 @@ def test_certificates(tmp_path):
 
 @pytest.mark.parametrize("hosts", ["", " , ", "10.0.0.1:8786", "a,http://x", "ü", "10.0.0.256", "a b", "-a"])
 def test_hosts_that_are_none_are_refused_before_anything_is_written(hosts, tmp_path):
-    done = run_toytip("cluster", "certs", "--out", tmp_path / "tls", f"--hosts={hosts}")
+    done = run_toytip("cluster", "create-certs", "--output-dir", tmp_path / "tls", f"--hosts={hosts}")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "error: --hosts " in done.stderr
     assert not (tmp_path / "tls").exists()

@@ -36,7 +36,7 @@ def lab(tmp_path, monkeypatch):
 
     def define(**definition):
         if not (tmp_path / "tls").exists():
-            done = run_toytip("cluster", "certs", "--out", tmp_path / "tls")
+            done = run_toytip("cluster", "create-certs", "--output-dir", tmp_path / "tls")
             assert done.returncode == 0, done.stderr
         tls = {"tls_ca_file": "ca.pem", "tls_cert": "node.pem", "tls_key": "node.key"}
         files = {name: str(tmp_path / "tls" / file) for name, file in tls.items()}
@@ -64,7 +64,7 @@ def check(synthetic, folder, booster, **env):
     try:
         told = run_toytip("cluster", "doctor", "lab", *where[:4], "--json", **env)
         assert [c for c in json.loads(told.stdout)["checks"] if not c["ok"]] == [], told.stderr
-        again = parse_summary(run_toytip("run", *where, "--fresh", *OPTIONS, **env))
+        again = parse_summary(run_toytip("run", *where, "--full-refresh", *OPTIONS, **env))
         assert booster_of(again) == booster
     finally:
         assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["ended"]
@@ -72,7 +72,7 @@ def check(synthetic, folder, booster, **env):
 
 def check_elastic(synthetic, folder, booster, **env):
     """The same on a cluster that grows for a run and ends with it, and on one that stays, known by its address alone."""
-    data = ("--source", synthetic, "--store", folder / "store", "--fresh")
+    data = ("--source", synthetic, "--store", folder / "store", "--full-refresh")
     own = parse_summary(run_toytip("run", *data, "--cluster", "lab", "--adapt", "1:2", *OPTIONS, **env))
     assert booster_of(own) == booster
     up = parse_summary(run_toytip("cluster", "up", "lab", "--adapt", "1:2", "--json", **env))

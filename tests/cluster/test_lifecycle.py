@@ -215,7 +215,7 @@ def test_a_cluster_in_kubernetes(synthetic, tmp_path, state, kubectl):
         assert scale == "scale --namespace toytip daskworkergroup/toytip-default --replicas=2"
         assert not parse_summary(run_toytip("cluster", "status", "kubernetes", "--json"))["up"]
 
-        assert parse_summary(run_toytip(*run, "--fresh"))["workers"] == 2
+        assert parse_summary(run_toytip(*run, "--full-refresh"))["workers"] == 2
         assert asked(kubectl)[5:] == ["get", "create", "port-forward", "delete"]
         (kubectl / "made").touch()
         done = run_toytip(*run)

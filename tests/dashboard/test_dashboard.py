@@ -79,7 +79,7 @@ def watched(client, synthetic, tmp_path_factory):
         partition_rows=1_000,
         version_id="vlive",
     )
-    progress = Progress("quiet")
+    progress = Progress("none")
     with Watcher(address_of(client)) as watcher:
         summary = run(settings, progress)
     get_state(client)
@@ -158,7 +158,7 @@ def test_a_run_that_reuses_everything_displays_so(watched, client, synthetic):
         partition_rows=1_000,
         version_id="vagain",
     )
-    run(settings, Progress("quiet"))
+    run(settings, Progress("none"))
     state = get_state(client)
     assert [run["run"] for run in state["runs"]][:2] == ["vagain", "vlive"]
     stages = {stage["name"]: stage for stage in state["runs"][0]["stages"]}
@@ -177,7 +177,7 @@ def test_a_failed_run_displays_its_error(watched, client, synthetic, tmp_path):
         version_id="vfails",
     )
     with pytest.raises(Exception, match="2019-01") as error:
-        run(settings, Progress("quiet"))
+        run(settings, Progress("none"))
     failed = {run["run"]: run for run in get_state(client)["runs"]}["vfails"]
     assert (failed["outcome"], failed["error"]) == ("failed", str(error.value))
 

@@ -39,8 +39,8 @@ def runs(synthetic, tmp_path_factory):
 
 @pytest.fixture
 def told(runs, invoke_cli):
-    """What `toytip models ... --json` says, asked in this process."""
-    return lambda *args: parse_summary(invoke_cli("models", *args, "--store", runs[0], "--json"))
+    """What `toytip model ... --json` says, asked in this process."""
+    return lambda *args: parse_summary(invoke_cli("model", *args, "--store", runs[0], "--json"))
 
 
 @pytest.fixture
@@ -157,40 +157,54 @@ def test_a_file_that_was_changed_is_refused(runs, tmp_path):
 
 def test_promote_by_force_and_roll_back(runs, told, listed, invoke_cli):
     store, found = runs
-    refused = run_toytip("models", "promote", "2", "--dry-run", "--store", store, "--workers", 2)
+    refused = run_toytip("model", "promote", "2", "--dry-run", "--store", store, "--workers", 2)
     assert refused.returncode == 1
-    assert "it stays challenger (--force REASON" in refused.stderr.splitlines()[-1]
-    command = ("models", "promote", "2", "--force", "to see it", "--store", store, "--workers", 2, "--json")
+    assert refused.stderr.splitlines()[-1] == "hint: Set --force and --reason TEXT to promote it anyway."
+    command = (
+        "model",
+        "promote",
+        "2",
+        "--force",
+        "--reason",
+        "to see it",
+        "--store",
+        store,
+        "--workers",
+        2,
+        "--json",
+    )
     forced = parse_summary(run_toytip(*command))
     assert (forced["decision"], forced["reasons"][0]) == ("forced", "forced: to see it")
     assert listed()[2]["reasons"][0] == "forced: to see it"
     back = told("rollback")
     assert back["champion"] == found["better"]["model"]["version"]
     assert told("rollback")["champion"] == found["first"]["model"]["version"]
-    last = invoke_cli("models", "rollback", "--store", store)
+    last = invoke_cli("model", "rollback", "--store", store)
     assert (last.returncode, last.stderr.count("\n")) == (1, 1)
 
 
 def test_infer_with_the_champion(runs, told, invoke_cli):
     store = runs[0]
-    done = run_toytip("infer", "--store", store, "--model", "champion", "--workers", 2, "--json")
+    done = run_toytip("stage", "infer", "--store", store, "--model", "champion", "--workers", 2, "--json")
     version = parse_summary(done)["tables"]["scores"]["version"]
-    parents = parse_summary(invoke_cli("show", version, "--store", store, "--json"))["tables"]["scores"][
-        "parents"
-    ]
+    parents = parse_summary(invoke_cli("version", "show", version, "--store", store, "--json"))["tables"][
+        "scores"
+    ]["parents"]
     assert {"table": "models", "version": told("show", "champion")["version"]} in parents
 
 
 def test_gc_keeps_what_is_registered(runs, invoke_cli):
     store, found = runs
-    going = parse_summary(invoke_cli("gc", "--keep", 1, "--dry-run", "--store", store, "--json"))["versions"]
+    going = parse_summary(invoke_cli("version", "gc", "--keep", 1, "--dry-run", "--store", store, "--json"))[
+        "versions"
+    ]
     gone = {item["version"] for item in going if item["table"] == "models"}
     assert found["first"]["model"]["version"] not in gone
     assert {item["table"] for item in going} >= {"predictions"}
 
 
 def test_evaluation_is_drawn(runs, tmp_path):
-    done = run_toytip("evaluate", "--store", runs[0], "--workers", 2, "--picture", tmp_path / "e.png")
+    done = run_toytip("stage", "evaluate", "--store", runs[0], "--workers", 2, "--output", tmp_path / "e.png")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
 
@@ -199,7 +213,7 @@ def test_compare(runs, told, invoke_cli):
     pair = told("compare", "1", "3")
     assert pair["same_test_rows"]
     assert pair["params"]["rounds"] == [5, 80]
-    assert "test all auc" in invoke_cli("models", "compare", "1", "3", "--store", runs[0]).stdout
+    assert "test all auc" in invoke_cli("model", "compare", "1", "3", "--store", runs[0]).stdout
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "databricks"])
@@ -234,10 +248,10 @@ def test_what_the_database_says_is_one_line(tmp_path, capfd):
 
 def test_errors_name_a_way_out(tmp_path, invoke_cli):
     for args in (("show", "champion"), ("rollback",), ("compare", "1", "7")):
-        done = invoke_cli("models", *args, "--store", tmp_path / "s")
+        done = invoke_cli("model", *args, "--store", tmp_path / "s")
         assert done.returncode == 1, args
-        assert "see `toytip models list`" in done.stderr.splitlines()[-1]
-    assert invoke_cli("models", "list", "--store", tmp_path / "s").stdout.count("no models in") == 1
+        assert "see `toytip model list`" in done.stderr.splitlines()[-1]
+    assert invoke_cli("model", "list", "--store", tmp_path / "s").stdout.count("no models in") == 1
     with pytest.raises(RegistryError, match="no model 3 is registered"):
         Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find_model("3")
 
@@ -249,7 +263,7 @@ def test_a_champion_that_came_in_the_meantime_is_a_refusal(runs, synthetic):
     assert champion.number != other.number
     command = [
         sys.executable, "-m", "toytip", "run", "--source", synthetic, "--store", store, "--workers", 2, "--gate", "on",
-        "--rounds", 60, "--version", "late", "--json",
+        "--rounds", 60, "--version-id", "late", "--json",
     ]  # fmt: skip
     run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # It has met the champion, and the golden rows, which a process of their own answers, are before it.

@@ -103,7 +103,7 @@ def test_one_by_one_as_a_batch_and_through_the_pipeline_the_same_bits(run, thous
     ]
     pq.write_table(raw, tmp_path / "trips.parquet")
     done = run_toytip(
-        "score", tmp_path / "trips.parquet", "--store", run[0], "--out", tmp_path / "out.parquet"
+        "score", tmp_path / "trips.parquet", "--store", run[0], "--output", tmp_path / "out.parquet"
     )
     assert done.returncode == 0, done.stderr
     filed = pq.read_table(tmp_path / "out.parquet").to_pandas()
@@ -134,7 +134,7 @@ def test_every_format_scores_the_same(run, thousand, tmp_path, invoke_cli):
     answers = []
     for kind in ("parquet", "csv", "jsonl"):
         done = invoke_cli(
-            "score", tmp_path / f"trips.{kind}", "--store", run[0], "--out", tmp_path / "out.csv", "--json"
+            "score", tmp_path / f"trips.{kind}", "--store", run[0], "--output", tmp_path / "out.csv", "--json"
         )
         told = json.loads(done.stdout)
         assert told["scored"] + sum(told["rejected"].values()) == 50
@@ -144,7 +144,7 @@ def test_every_format_scores_the_same(run, thousand, tmp_path, invoke_cli):
 
 def test_stdin_and_reasons(run, thousand):
     trip = as_json(thousand[0].slice(0, 1))[0]
-    command = [sys.executable, "-m", "toytip", "score", "-", "--store", str(run[0]), "--reasons", "3"]
+    command = [sys.executable, "-m", "toytip", "score", "-", "--store", str(run[0]), "--shap-top", "3"]
     done = subprocess.run(command, input=json.dumps(trip) + "\n", capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
     assert len(told["reasons"]) == 3
@@ -288,7 +288,7 @@ def ask(address, path, body=None):
 def test_a_server_takes_up_a_promoted_model_and_ends_in_order(run, model):
     store, file, _ = run
     months = "2023-01:2023-03" if "green" in file.name else "2020-01:2020-03"
-    with start_toytip("serve", "--store", store, "--port", 0, "--reload-every", 0.3) as server:
+    with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
         address = server.stderr.readline().split()[0]
         assert json.loads(ask(address, "/score", TRIP))["model_version"] == model.version
         args = (
@@ -328,7 +328,7 @@ def test_a_server_takes_up_a_promoted_model_and_ends_in_order(run, model):
 )
 def test_broken_files_are_one_line(content, says, run, tmp_path, invoke_cli):
     (tmp_path / "trips").write_bytes(content)
-    done = invoke_cli("score", tmp_path / "trips", "--store", run[0], "--out", tmp_path / "out.jsonl")
+    done = invoke_cli("score", tmp_path / "trips", "--store", run[0], "--output", tmp_path / "out.jsonl")
     assert done.returncode == 1
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
@@ -340,7 +340,7 @@ def test_an_out_of_no_known_kind_and_a_taken_port(run, invoke_cli, tmp_path):
 
     assert (
         "name it .parquet, .csv or .jsonl"
-        in invoke_cli("score", "x", "--store", run[0], "--out", "a.xls").stderr
+        in invoke_cli("score", "x", "--store", run[0], "--output", "a.xls").stderr
     )
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         done = invoke_cli("serve", "--store", run[0], "--port", taken.getsockname()[1])

@@ -67,7 +67,7 @@ def test_a_store_that_cannot_be_written_is_said_before_the_work(tmp_path):
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "_reports").touch()
     settings = Settings.load(store=str(tmp_path))
-    context = RunContext(settings, store_from_settings(settings), None, Progress("quiet"), "")
+    context = RunContext(settings, store_from_settings(settings), None, Progress("none"), "")
     months = parse_months("2023-01:2023-04")
     features = make_manifest([make_part_record(month) for month in months], table="features")
     with pytest.raises(StoreError, match="cannot be written"):
@@ -101,13 +101,13 @@ def test_how_old_a_model_may_be():
 def told(synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("backtest") / "store"
     args = ("--source", synthetic, "--store", store, "--workers", 2, "--rounds", 8, "--json")
-    return store, parse_summary(run_toytip("backtest", *args, "--first", 1))
+    return store, parse_summary(run_toytip("backtest", *args, "--min-train-months", 1))
 
 
 def test_a_fold_is_what_a_run_says(told, synthetic, tmp_path):
     found = told[1]
     rows = {(r["tuned_on"], r["month"], r["population"]): r for r in found["rows"]}
-    split = ("--train", "2020-01:2020-02", "--valid", "2020-03", "--test", "2020-04")
+    split = ("--train-months", "2020-01:2020-02", "--validation-month", "2020-03", "--test-months", "2020-04")
     run = parse_summary(
         run_toytip(
             "run",
@@ -152,7 +152,7 @@ def test_the_table_and_the_picture_are_kept(told):
 
 def test_it_reads_the_data_once_and_shows_a_table(told):
     store, _ = told
-    done = run_toytip("backtest", "--store", store, "--workers", 2, "--rounds", 3, "--first", 1)
+    done = run_toytip("backtest", "--store", store, "--workers", 2, "--rounds", 3, "--min-train-months", 1)
     assert done.returncode == 0, done.stderr
     assert "a model may be" in done.stdout
     assert done.stderr.count("read ") == 1

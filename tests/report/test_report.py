@@ -21,12 +21,17 @@ from sklearn import metrics as sklearn_metrics
 from tests.conftest import parse_summary, publish_trips, run_toytip
 from tests.support.results import RUN_RESULT
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
+from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
+from toytip.monitoring.alerts import Alert
+from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.drift import FeatureHistogram
+from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.pipeline.explain import bin_values
 from toytip.pipeline.report_facts import collect_facts
 from toytip.report import curves, diff_page, formatting, page
@@ -372,17 +377,19 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
     assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
 
 
-def test_auc_and_log_loss_are_told_day_by_day():
-    days = [
-        {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
-        for day, auc in ((1, None), (2, 0.7), (3, 0.8))
-    ]
+def day_performance(day, auc):
+    metrics = PeriodMetrics(rows=9, prevalence=None, f1=None, f1_always_positive=None, auc=auc, log_loss=None)
+    return DayPerformance(day=f"2023-02-0{day}", metrics=metrics, rolling=metrics)
+
+
+def test_auc_and_log_loss_are_drawn_by_day():
+    days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
     ranked, loss = daily.draw_daily_ranking(days)
     assert (
         "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
         in ranked.caption
     )
-    assert loss.caption.endswith("less is better.")
+    assert loss.caption.endswith("lower is better.")
     assert ranked.small
     assert len(daily.draw_daily_ranking(days[1:2])) == 2
 
@@ -404,6 +411,38 @@ def evaluated(**changes):
     return {"train": {"all": {**told, "metrics": {**values, "auc": 0.82}}}, "test": {"all": told}}
 
 
+def monitoring_report(**changes):
+    """Return the report of a month without alerts."""
+    performance = MonthPerformance(
+        month="reference",
+        rows=1_000,
+        card_share=0.7,
+        card_high_tip_share=None,
+        metrics=None,
+        card_auc=None,
+        estimated_metrics=EstimatedMetrics(),
+    )
+    report = MonitoringReport(
+        model="v1",
+        segment="all",
+        analysis_months=("2023-12",),
+        feature_reference=("2023-01",),
+        performance_reference=("2023-11",),
+        labels_until=None,
+        warnings=(),
+        thresholds=AlertThresholds(),
+        active_alerts=(),
+        alert_history=(),
+        exceeded_measurements=(),
+        feature_importance={},
+        drift_by_month={"2023-12": ()},
+        performance_by_month=(performance, replace(performance, month="2023-12")),
+        performance_by_day=(),
+        quality_by_month=(),
+    )
+    return replace(report, **changes)
+
+
 QUIET = replace(
     NOTHING,
     evaluation=evaluated(),
@@ -412,26 +451,39 @@ QUIET = replace(
     rounds=50,
     config={"models": {"rounds": 300}},
     run_result=RUN_RESULT,
-    monitoring={"alerts": [], "warnings": []},
+    monitoring=monitoring_report(),
 )
-ALERT = {
-    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
-    "reference": None, "beyond_in": ["2023-11", "2023-12"], "windows": 3,
-}  # fmt: skip
-RATE = {
-    "kind": "missing",
-    "name": "RatecodeID",
-    "value": 0.0649,
-    "reference": 0.004,
-    "effect": 0.0459,
-    "bound": 0.0,
-}
+DRIFT_ALERT = Alert(
+    month="2023-12",
+    kind="drift",
+    name="trip_distance",
+    measure="psi",
+    value=0.31,
+    effect=0.31,
+    threshold=0.2,
+    breach_months=("2023-11", "2023-12"),
+    window_months=3,
+)
+RATE_ALERT = replace(
+    DRIFT_ALERT,
+    kind="missing",
+    name="RatecodeID",
+    measure="rate",
+    value=0.0649,
+    reference=0.004,
+    effect=0.0459,
+    threshold=0.0,
+)
 CASES = {
     "has not promoted": {"run_result": replace(RUN_RESULT, promotion={"decision": "refused", "reasons": ["worse than champion"]})},
     "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
-    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitoring": {"alerts": [ALERT]}},
-    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitoring": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
-    "flattering": {"monitoring": {"alerts": [], "warnings": ["its skill there is flattering"]}},
+    "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
+        "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
+    },
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {
+        "monitoring": monitoring_report(active_alerts=(RATE_ALERT,)),
+    },
+    "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
     "knows the tip": {"leakage_aucs": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
     "below the 0.6000 of always yes": {"evaluation": evaluated(f1=0.5)},
@@ -682,17 +734,17 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
 @pytest.mark.cluster
 def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
-    made = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--json")
+    made = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--json")
     told = parse_summary(made)
     assert told == {"version": "va", "report": str(tmp_path / "a.html"), "missing": {}}
     kept = (store / "dev" / "_reports" / "va.html").read_text()
     assert (tmp_path / "a.html").read_text() == kept
     assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
-    shown = parse_summary(invoke_cli("show", "va", "--store", store, "--json"))
+    shown = parse_summary(invoke_cli("version", "show", "va", "--store", store, "--json"))
     assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
     missing = invoke_cli("report", "vnone", "--store", store)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
-    unwritable = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")
+    unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
     assert "a.html cannot be written" in unwritable.stderr
 
@@ -704,7 +756,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
         tmp_path,
         *(shape("LocationID", n, coordinates=[[[x + n, y] for x, y in SQUARE]]) for n in range(1, 264)),
     )
-    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--zone-map", file)
+    done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--zone-map", file)
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
     wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
@@ -724,7 +776,9 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     told = json.loads((versions / "models" / "va.json").read_text())
     (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
     shutil.rmtree(old / "dev" / "features" / "version=va")
-    found = parse_summary(invoke_cli("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
+    found = parse_summary(
+        invoke_cli("report", "va", "--store", old, "--output", tmp_path / "a.html", "--json")
+    )
     wanted = {"evaluation", "features", "drift", "time", "training", "leaning", "zones", "rejects", "lineage"}
     assert set(found["missing"]) == wanted
     text = (tmp_path / "a.html").read_text()
@@ -743,7 +797,7 @@ def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_pat
     for file in (store / "dev" / table / "version=va").rglob("*.*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:-9])
-    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html")
+    done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html")
     assert done.returncode == 0
     line = done.stderr.splitlines()[0]
     assert line.startswith(f"warning: {part} cannot be told: ")
@@ -759,30 +813,32 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
     shutil.copytree(two_runs[0], store)
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
-    told = json.loads(
-        invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
+    printed = json.loads(
+        invoke_cli(
+            "monitor", "--model", "va", "--store", store, *asked, "--version-id", "vm", "--json"
+        ).stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
     facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
-    assert json.loads(json.dumps(facts.monitoring)) == {
-        k: told[k] for k in told if k not in ("version", "files")
+    assert to_json(facts.monitoring) == {**printed, "files": {}}
+    assert facts.monitoring.performance_by_month[-1].metrics is None
+    assert {item.threshold for item in facts.monitoring.exceeded_measurements if item.measure == "psi"} == {
+        0.01
     }
-    assert facts.monitoring["performance"][-1]["metrics"] is None
-    assert {each["bound"] for each in facts.exceeded_measurements if each["measure"] == "psi"} == {0.01}
 
 
 @pytest.mark.cluster
 def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
-    """The features alone, as after `toytip featurize`."""
+    """The features alone, as after `toytip stage featurize`."""
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
     for name in ("predictions", "tallies", "models", "encodings", "monitors"):
         shutil.rmtree(part / "dev" / "_versions" / name)
-    assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
+    assert invoke_cli("report", "va", "--store", part, "--output", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert "This part failed" not in text
-    assert "No model: this version has no models; `toytip train` makes one." in text
+    assert "No model: this version has no models; `toytip stage train` makes one." in text
     assert "trip_distance by month" in text
 
 
@@ -802,7 +858,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--rounds",
         2,
         "--json",
-        "--version",
+        "--version-id",
         "vx",
     )
     refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
@@ -820,7 +876,9 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
 def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     store, (first, second) = two_runs
     file = tmp_path / "d.html"
-    told = parse_summary(invoke_cli("diff", "va", "vb", "--store", store, "--html", file, "--json"))
+    told = parse_summary(
+        invoke_cli("version", "diff", "va", "vb", "--store", store, "--output", file, "--json")
+    )
     text = file.read_text()
     assert "This part failed" not in text
     words = "".join(Elements(text).text)
@@ -832,7 +890,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
         assert changed in words
     assert "No feature has moved" in words
     assert text.count('role="img"') >= 5
-    same = invoke_cli("diff", "va", "va", "--store", store, "--html", file)
+    same = invoke_cli("version", "diff", "va", "va", "--store", store, "--output", file)
     assert same.returncode == 0
     assert "source files are the same." in file.read_text()
 

@@ -53,7 +53,7 @@ def test_a_tag_stands_for_its_version(store):
     set_tag(store, "good", "v2")
     set_tag(store, "good", "v2")
     assert resolve_version(store, "trips", "good").version == "v2"
-    with pytest.raises(StoreError, match="names v2; move it with --move"):
+    with pytest.raises(StoreError, match="names v2; move it with --force"):
         set_tag(store, "good", "v1")
     set_tag(store, "good", "v1", force=True)
     assert read_tags(store) == {"good": "v1"}
@@ -124,20 +124,20 @@ def test_a_damaged_manifest_is_named_and_blocks_no_other(store, invoke_cli):
     manifest = Path(store.manifest_path("trips", "v2"))
     manifest.write_text("{")
     where = ("--store", store.root)
-    for command in (("versions",), ("gc", "--keep", 1)):
+    for command in (("version", "list"), ("version", "gc", "--keep", 1)):
         told = invoke_cli(*command, *where)
         assert told.returncode == 1
-        assert "v3" in invoke_cli("versions", *where).stdout
+        assert "v3" in invoke_cli("version", "list", *where).stdout
         assert str(manifest) in told.stderr
         assert "put a copy back, or remove that file" in told.stderr
         assert "pydantic" not in told.stderr
     assert Path(store.version_path("trips", "v2")).exists(), "a copy of its manifest may come back"
     assert not Path(store.version_path("trips", "v1")).exists()
-    assert invoke_cli("show", "v3", *where).returncode == 0
+    assert invoke_cli("version", "show", "v3", *where).returncode == 0
     with pytest.raises(StoreError, match="put a copy back"):
         resolve_version(store, "trips")
     manifest.unlink()
-    assert invoke_cli("gc", *where).returncode == 0
+    assert invoke_cli("version", "gc", *where).returncode == 0
     assert not Path(store.version_path("trips", "v2")).exists()
 
 
@@ -211,10 +211,12 @@ def test_a_changed_month_and_a_changed_config_are_told(eleven, tmp_path):
     shutil.copy(changed / "yellow_tripdata_2020-01.parquet", changed / "yellow_tripdata_2020-02.parquet")
     done = run_toytip("run", "--source", changed, "--store", tmp_path / "st", "--explain", *FAST)
     assert "changed input: 2020-02" in done.stderr
-    fresh = run_toytip("run", "--source", changed, "--store", tmp_path / "st", "--fresh", "--explain", *FAST)
+    fresh = run_toytip(
+        "run", "--source", changed, "--store", tmp_path / "st", "--full-refresh", "--explain", *FAST
+    )
     assert fresh.stderr.count("made anew, as asked") == 4
     deeper = run_toytip(
-        "run", "--source", changed, "--store", tmp_path / "st", "--eta", "0.3", "--explain", *FAST
+        "run", "--source", changed, "--store", tmp_path / "st", "--learning-rate", "0.3", "--explain", *FAST
     )
     assert "featurize: same input, code and config" in deeper.stderr
     assert "preprocess: same input, code and config" in deeper.stderr
@@ -245,21 +247,24 @@ def kept(eleven, tmp_path_factory):
     shutil.copytree(old, store)
     first = json.loads(json.dumps(first).replace(str(old), str(store)))
     where = ("--store", store)
-    assert run_toytip("tag", "first", first["version"], *where).stdout.strip() == f"first  {first['version']}"
-    second = parse_summary(run_toytip("run", "--source", folder, *where, "--features", "pickup", *FAST))
+    assert (
+        run_toytip("version", "tag", "first", first["version"], *where).stdout.strip()
+        == f"first  {first['version']}"
+    )
+    second = parse_summary(run_toytip("run", "--source", folder, *where, "--feature-set", "pickup", *FAST))
     return folder, where, first, second
 
 
 def test_show(kept):
     _, where, first, _ = kept
-    shown = parse_summary(run_toytip("show", first["version"], *where, "--json"))
+    shown = parse_summary(run_toytip("version", "show", first["version"], *where, "--json"))
     assert set(shown["tables"]) == TABLES
-    assert run_toytip("show", "first", *where).stdout.count("created") == len(TABLES)
+    assert run_toytip("version", "show", "first", *where).stdout.count("created") == len(TABLES)
 
 
 def test_trace(kept):
     folder, where, first, _ = kept
-    traced = parse_summary(run_toytip("trace", "first/2020-02", *where, "--json"))
+    traced = parse_summary(run_toytip("version", "lineage", "first/2020-02", *where, "--json"))
     features, model = traced["parents"]
     (file,) = features["parents"]
     assert file["file"] == str(folder / "yellow_tripdata_2020-02.parquet")
@@ -267,44 +272,54 @@ def test_trace(kept):
     assert len(model["parents"][0]["parents"]) == 3, "the model learned from all months"
     assert model["config"]["rounds"] == 6
     assert model["environment"]["toytip"]
-    text = run_toytip("trace", first["version"], *where).stdout
+    text = run_toytip("version", "lineage", first["version"], *where).stdout
     assert "yellow_tripdata_2020-03.parquet" in "".join(text.split())
-    assert run_toytip("trace", "first/2019-01", *where).returncode == 1
+    assert run_toytip("version", "lineage", "first/2019-01", *where).returncode == 1
 
 
 def test_impact(kept):
     folder, where, _, second = kept
     file = folder / "yellow_tripdata_2020-02.parquet"
-    hit = parse_summary(run_toytip("impact", file.name, *where, "--json"))["versions"]
+    hit = parse_summary(run_toytip("version", "lineage", "--downstream", file.name, *where, "--json"))[
+        "versions"
+    ]
     assert {row["table"] for row in hit} == TABLES
     assert second["version"] in {row["version"] for row in hit}
     checksum = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    assert parse_summary(run_toytip("impact", checksum, *where, "--json"))["versions"] == hit
-    assert "models" in run_toytip("impact", file, *where).stdout
-    assert run_toytip("impact", "green_tripdata_2020-02.parquet", *where).returncode == 1
+    assert (
+        parse_summary(run_toytip("version", "lineage", "--downstream", checksum, *where, "--json"))[
+            "versions"
+        ]
+        == hit
+    )
+    assert "models" in run_toytip("version", "lineage", "--downstream", file, *where).stdout
+    assert (
+        run_toytip("version", "lineage", "--downstream", "green_tripdata_2020-02.parquet", *where).returncode
+        == 1
+    )
 
 
 def test_diff(kept):
     _, where, first, second = kept
-    told = parse_summary(run_toytip("diff", "first", second["version"], *where, "--json"))
+    told = parse_summary(run_toytip("version", "diff", "first", second["version"], *where, "--json"))
     assert told["rows"]["predictions"] == [first["rows"]["kept"]] * 2
     assert told["config"]["encodings"]["features"] == ["payment", "pickup"]
     assert told["columns"]["fare_amount"]["mean"][0] == told["columns"]["fare_amount"]["mean"][1] > 0
     assert told["metrics"]["test"]["auc"] == [s["metrics"]["test"]["all"]["auc"] for s in (first, second)]
     assert told["predictions"]["flipped"] == flipped(first, second) > 0
     assert told["predictions"]["common"] == first["rows"]["kept"]
-    people = run_toytip("diff", "first", second["version"], *where).stdout
+    people = run_toytip("version", "diff", "first", second["version"], *where).stdout
     assert "predictions flipped" in people
     assert "test auc" in people
-    assert "are the same" in run_toytip("diff", first["version"], "first", *where).stdout
+    assert "are the same" in run_toytip("version", "diff", first["version"], "first", *where).stdout
     assert told["population"] == "all"
 
 
 def test_diff_of_two_populations_is_of_card_trips(kept, tmp_path):
     folder, (_, store), first, _ = kept
     where = ("--store", shutil.copytree(store, tmp_path / "st"))
-    card = parse_summary(run_toytip("run", "--source", folder, *where, "--population", "card", *FAST))
-    told = parse_summary(run_toytip("diff", first["version"], card["version"], *where, "--json"))
+    card = parse_summary(run_toytip("run", "--source", folder, *where, "--segment", "card", *FAST))
+    told = parse_summary(run_toytip("version", "diff", first["version"], card["version"], *where, "--json"))
     assert told["population"] == "card"
     assert told["config"]["encodings"]["population"] == ["all", "card"]
     rows, auc = told["metrics"]["test"]["rows"], told["metrics"]["test"]["auc"]
@@ -313,40 +328,43 @@ def test_diff_of_two_populations_is_of_card_trips(kept, tmp_path):
         first["evaluation"]["test"]["card"]["metrics"]["auc"],
         card["metrics"]["test"]["card"]["auc"],
     ]
-    people = run_toytip("diff", first["version"], card["version"], *where).stdout
+    people = run_toytip("version", "diff", first["version"], card["version"], *where).stdout
     assert "have not learned from the same trips: metrics are of card trips" in people
 
 
 def test_as_of(kept):
     _, where, _, _ = kept
-    assert parse_summary(run_toytip("versions", *where, "--as-of", "2020-01-01", "--json"))["versions"] == []
-    assert "first" in run_toytip("versions", *where).stdout
-    refused = run_toytip("evaluate", *where, "--as-of", "2020-01-01")
+    assert (
+        parse_summary(run_toytip("version", "list", *where, "--as-of", "2020-01-01", "--json"))["versions"]
+        == []
+    )
+    assert "first" in run_toytip("version", "list", *where).stdout
+    refused = run_toytip("stage", "evaluate", *where, "--as-of", "2020-01-01")
     assert refused.returncode == 1
     assert "as of 2020-01-01" in refused.stderr
 
 
 def test_rollback_gc_and_a_flipped_byte(kept):
     _, where, first, _ = kept
-    assert "predictions" in run_toytip("rollback", "first", *where).stdout
-    metrics = parse_summary(run_toytip("evaluate", *where, "--workers", 1, "--json"))
+    assert "predictions" in run_toytip("version", "rollback", "first", *where).stdout
+    metrics = parse_summary(run_toytip("stage", "evaluate", *where, "--workers", 1, "--json"))
     assert metrics["version"] == first["version"]
     assert metrics["metrics"] == first["metrics"]
-    would = parse_summary(run_toytip("gc", "--keep", 1, "--dry-run", *where, "--json"))
+    would = parse_summary(run_toytip("version", "gc", "--keep", 1, "--dry-run", *where, "--json"))
     assert first["version"] not in {row["version"] for row in would["versions"]}, "it has a tag"
-    assert run_toytip("gc", "--keep", 1, *where).returncode == 0
-    assert parse_summary(run_toytip("verify", "first", *where, "--json"))["faults"] == []
+    assert run_toytip("version", "gc", "--keep", 1, *where).returncode == 0
+    assert parse_summary(run_toytip("version", "verify", "first", *where, "--json"))["faults"] == []
 
     part = Path(first["tables"]["predictions"]["path"], "year=2020/month=3/part-00000.parquet")
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1
     part.unlink()
     part.write_bytes(content)
-    bad = run_toytip("verify", "first", *where)
+    bad = run_toytip("version", "verify", "first", *where)
     assert bad.returncode == 1
     assert "predictions/version=" in bad.stdout
     assert "month=3/part-00000.parquet has changed" in bad.stdout
-    refused = run_toytip("evaluate", "--from", "first", *where, "--workers", 1)
+    refused = run_toytip("stage", "evaluate", "--input-version", "first", *where, "--workers", 1)
     assert refused.returncode == 1
     assert "is not what was published" in refused.stderr
 

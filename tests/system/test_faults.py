@@ -58,7 +58,7 @@ def strike(victim, run, moment, delay):
 @pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(DRIVER)])
 def test_the_driver_is_killed(number, moment, delay, synthetic, calm, tmp_path):
     """Every other time the run is made again under the version of the one that was killed."""
-    name = ("--version", "vkilled")
+    name = ("--version-id", "vkilled")
     command = ("run", "--source", synthetic, "--store", tmp_path, *OPTIONS)
     with start_toytip(*command, *name) as run:
         family = psutil.Process(run.pid).children(recursive=True)
@@ -115,7 +115,7 @@ def server(tmp_path_factory, synthetic):
 def test_a_run_on_an_object_store_is_killed(number, moment, delay, server, calm):
     root = f"s3://{s3_server.PRIVATE_BUCKET}/killed-{number}"
     command = ("run", "--source", f"s3://{s3_server.PRIVATE_BUCKET}/in", "--store", root, *OPTIONS)
-    with start_toytip(*command, "--version", "vkilled") as run:
+    with start_toytip(*command, "--version-id", "vkilled") as run:
         family = psutil.Process(run.pid).children(recursive=True)
         strike("driver", run, moment, delay)
         psutil.wait_procs(family, timeout=30)
@@ -124,7 +124,7 @@ def test_a_run_on_an_object_store_is_killed(number, moment, delay, server, calm)
     check_complete(store, calm)
     whole = store.get_manifest("predictions", "vkilled") is not None
     summary = parse_summary(
-        run_toytip(*command, *(("--version", "vkilled") if number % 2 and not whole else ()))
+        run_toytip(*command, *(("--version-id", "vkilled") if number % 2 and not whole else ()))
     )
     check_same_results(store, summary, calm)
     check_complete(store, calm)
@@ -136,7 +136,7 @@ ROUNDS = 400
 LONG = (
     "--rounds",
     ROUNDS,
-    "--early-stop",
+    "--early-stopping-rounds",
     0,
     "--max-depth",
     6,

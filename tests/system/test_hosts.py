@@ -32,7 +32,7 @@ pytestmark = [
 ]
 ROUNDS = 400
 OPTIONS = (
-    "--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6, "--partition-rows", 500, "--explain", "--json",
+    "--rounds", ROUNDS, "--early-stopping-rounds", 0, "--max-depth", 6, "--partition-rows", 500, "--explain", "--json",
 )  # fmt: skip
 SECONDS: dict[str, float] = {}
 CUT_S = 8
@@ -69,7 +69,7 @@ def network(synthetic, calm, tmp_path_factory):
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())
         names = ",".join(map(of.host_address, of.ADDRESSES))
-        done = run_toytip("cluster", "certs", "--out", folder / "tls", "--hosts", names)
+        done = run_toytip("cluster", "create-certs", "--output-dir", folder / "tls", "--hosts", names)
         assert done.returncode == 0, done.stderr
         yield hosts, server
 

@@ -86,7 +86,7 @@ class Store:
     ) -> dd.DataFrame:
         """Return a version of a table as a lazy Dask dataframe: a partition for each file that its manifest lists.
 
-        Tables are predictions, features, rejects, trips (of `toytip clean`), scores (of `toytip infer`), profiles and monitors;
+        Tables are predictions, features, rejects, trips (of `toytip stage clean`), scores (of `toytip stage infer`), profiles and monitors;
         `docs/api.md` has their columns. `months` (`"2023-11:2023-12"`, or a list) reads no others. To a table's own columns come
         `version` (category), `year` and `month` (int32), the month of the file. Only the columns that are asked for are
         decoded, and the checksum of every file is compared when it is read.
@@ -148,7 +148,7 @@ class Store:
         return metrics_frame(self.evaluation(version, as_of=as_of))
 
     def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> dict[str, Any]:
-        """Return the whole evaluation of predictions, by split and population: what `toytip evaluate --json` prints.
+        """Return the whole evaluation of predictions, by split and population: what `toytip stage evaluate --json` prints.
 
         metrics, their 95 % intervals, trivial baselines and the lift over them, confusion, calibration, curve, slices and the
         worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
@@ -161,7 +161,7 @@ class Store:
         if tallies is None:
             raise StoreError(
                 f"predictions {predictions.version} in {self.path} have no tallies; "
-                f"`toytip evaluate --from {predictions.version}` reads them again"
+                f"`toytip stage evaluate --input-version {predictions.version}` reads them again"
             )
         summary = load_tallies(self._versions, tallies)
         return evaluate_tallies(summary, resolve.model_of(self.settings, predictions)).report
@@ -183,16 +183,18 @@ class Store:
         model: str | None = None,
         *,
         reference: SettingText | None = None,
-        months: SettingText | None = None,
+        analysis_months: SettingText | None = None,
         labels_until: str | None = None,
     ) -> Monitoring:
-        """Return how far features have moved since a model learned, how it has decayed, and why; nothing is kept.
-
-        Arguments are those of `toytip.monitor`, which keeps what it reads. It takes about a second: no trip is read.
-        """
+        """Monitor a model as `toytip.monitor` does, without publishing the measurements."""
         return monitor_store(
-            self.settings, model, reference=reference, months=months, labels_until=labels_until, keep=False
-        )  # fmt: skip
+            self.settings,
+            model,
+            reference=reference,
+            analysis_months=analysis_months,
+            labels_until=labels_until,
+            publish=False,
+        )
 
     def manifest(
         self, version: str | None = None, table: str | None = None, *, as_of: str | None = None
@@ -210,7 +212,7 @@ class Store:
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None
     ) -> dict[str, Any]:
-        """Return what a version was made from, down to the raw files, nested: what `toytip trace --json` prints.
+        """Return what a version was made from, down to the raw files, nested: what `toytip version lineage --json` prints.
 
         With a `month` (`"2023-12"`) only its parts and files are told, with their checksums.
         """
@@ -221,7 +223,7 @@ class Store:
         )
 
     def diff(self, a: str, b: str) -> dict[str, Any]:
-        """Return what differs between two versions, each value as a pair: what `toytip diff --json` prints.
+        """Return what differs between two versions, each value as a pair: what `toytip version diff --json` prints.
 
         Rows, rejects, config, columns of the features, metrics, and how many predictions flipped. Their files are read.
         """

@@ -65,4 +65,3 @@ def root(
     if show_version:
         typer.echo(f"toytip {__version__}")
         raise typer.Exit
-

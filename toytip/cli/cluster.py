@@ -119,9 +119,7 @@ def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[Stat
     print_result(state, show_status, as_json=json_)
 
 
-@app.command(
-    epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip"
-)
+@app.command(epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip")
 @expand_options
 def doctor(name: NameArgument, json_: JsonOption = False, **options: Unpack[DoctorOptions]) -> None:
     """Check that a cluster can run toytip, and suggest fixes.
@@ -153,14 +151,16 @@ def create_certs(
     ] = Path("certs"),
     hosts: Annotated[
         str,
-        option("--hosts", metavar="HOSTS", help="Comma-separated addresses or names of all hosts of the cluster."),
+        option(
+            "--hosts", metavar="HOSTS", help="Comma-separated addresses or names of all hosts of the cluster."
+        ),
     ] = "localhost,127.0.0.1",
     json_: JsonOption = False,
     **options: Unpack[CommonOptions],  # noqa: ARG001 - run_cli reads --debug
 ) -> None:
-    """Create a certificate authority, and certificates for a cluster.
+    """Create certificates for a cluster.
 
-    Copy ca.pem to every host, node.pem and node.key to the hosts of the cluster, and client.pem and
+    Creates a certificate authority, and certificates for the nodes and the clients. Copy ca.pem to every host, node.pem and node.key to the hosts of the cluster, and client.pem and
     client.key to the machines that run toytip. Existing files are not overwritten.
     """
     from toytip.cli.render.cluster import show_certificates

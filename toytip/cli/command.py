@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
-from toytip.errors import StoreError, ToytipError
+from toytip.core.jsonable import to_json
+from toytip.errors import ConfigError, StoreError, ToytipError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toytip.config import Settings
     from toytip.pipeline.context import RunContext
     from toytip.progress.tracker import Progress
@@ -106,16 +109,14 @@ def print_result(
 ) -> None:
     """Print a typed result as JSON, or show it, or with `quiet` neither."""
     if as_json:
-        from toytip.core.jsonable import to_json
-
-        print_json(to_json(result))
+        print_json(result)
     elif not quiet:
         show(result)
 
 
 def print_json(value: Any) -> None:
-    """Print the line of `--json`."""
-    typer.echo(json.dumps(value))
+    """Print a value as the line of `--json`."""
+    typer.echo(json.dumps(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
@@ -123,6 +124,15 @@ def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
         raise StoreError(f"{unreadable[0].error}{more}", hint=getattr(unreadable[0].error, "hint", ""))
+
+
+def write_output(file: Path, content: bytes) -> None:
+    """Write the file of `--output`. Raises ConfigError if it cannot be written."""
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ConfigError(f"cannot write {file}: {reason}", hint="Set --output to a writable file.") from None
 
 
 _stop_signal = signal.SIGINT
@@ -178,7 +188,7 @@ def run_cli(command: Callable[..., Any]) -> int:
 
 def _print_stopped() -> int:
     """Print that the command was stopped, and return the exit code of the signal."""
-    global _stop_signal  # noqa: PLW0603 - see _raise_interrupt
+    global _stop_signal
     number, _stop_signal = _stop_signal, signal.SIGINT
     _print_line(STOPPED_MESSAGE)
     return 128 + number

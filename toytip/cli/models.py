@@ -62,9 +62,7 @@ def show(
     from toytip.models.card import read_model_card
 
     entry, card = read_model_card(settings, model, taxi)
-    print_result(
-        {**to_json(entry), "card": card}, lambda _: show_model_card(entry, card), as_json=json_
-    )
+    print_result({**to_json(entry), "card": card}, lambda _: show_model_card(entry, card), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip model compare champion challenger")

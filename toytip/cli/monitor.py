@@ -62,15 +62,15 @@ def monitor(
 
     progress = Progress.from_settings(settings)
     with progress.show_live():
-        report, record = monitor_model(
+        report = monitor_model(
             settings,
             model,
             progress,
             reference=reference,
-            months=analysis_months,
+            analysis_months=analysis_months,
             labels_until=labels_until,
-            keep=not dry_run,
+            publish=not dry_run,
         )
-    print_result(record, show_monitoring, as_json=json_)
-    if report.current_alerts:
+    print_result(report, show_monitoring, as_json=json_)
+    if report.active_alerts:
         raise typer.Exit(EXIT_ALERT)

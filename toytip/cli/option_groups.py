@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TypedDict, TypeVar, get_args, get_type_hints
 
 from toytip.cli.options import (
+    OUTPUT_PANEL,
     AdaptOption,
     ClusterOption,
     DebugOption,
@@ -156,7 +157,8 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def expand_options(command: Command) -> Command:
     """Give a command the signature with the options of its group, because Typer ignores `Unpack`.
 
-    The default of a switch is False, and of every other option None.
+    The default of a switch is False, and of every other option None. Options of the output come last.
+    Typer keeps the line breaks of a docstring, so each paragraph becomes one line.
     """
     signature = inspect.signature(command, eval_str=True)
     *own, group_parameter = signature.parameters.values()
@@ -170,5 +172,15 @@ def expand_options(command: Command) -> Command:
         )
         for name, hint in get_type_hints(group, include_extras=True).items()
     ]
-    vars(command)["__signature__"] = signature.replace(parameters=[*own, *shared])
+    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) if _is_output(item) else item for item in own]
+    parameters = sorted([*own, *shared], key=_is_output)
+    vars(command)["__signature__"] = signature.replace(parameters=parameters)
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    command.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     return command
+
+
+def _is_output(parameter: inspect.Parameter) -> bool:
+    """Return whether a parameter is an option of the output panel."""
+    details = getattr(parameter.annotation, "__metadata__", (None,))[0]
+    return getattr(details, "rich_help_panel", None) == OUTPUT_PANEL

@@ -5,7 +5,7 @@ Help, choices and default of an option that is a setting come from `Settings`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -31,7 +31,7 @@ OUTPUT_PANEL = "Output"
 
 def option(*names: str, help: str, default: str = "", panel: str | None = None, **details: Any) -> Any:  # noqa: A002 - Typer's word
     """Return an option. `default` is the text of a default that the command computes."""
-    text = f"{help} [default: {default}]" if default else help
+    text = f"{help} {_note(default=default)}" if default else help
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=not default, **details)
 
 
@@ -39,14 +39,21 @@ def setting_option(setting: str, *names: str, panel: str | None = None, metavar:
     """Return the option of a setting. Raises KeyError if there is no such setting."""
     field = Settings.model_fields[setting]
     is_flag = isinstance(field.default, bool)
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    note = _note(choices=", ".join(choices), default=default_text(setting))
     return typer.Option(
         *(names or (f"--{setting.replace('_', '-')}",)),
-        help=field.description if is_flag else f"{field.description} [default: {default_text(setting)}]",
+        help=field.description if is_flag else f"{field.description} {note}",
         rich_help_panel=panel,
         show_default=False,
         metavar=metavar,
         **_range(field),
     )
+
+
+def _note(**parts: str) -> str:
+    """Return the text in brackets behind a help text. The backslash hides it from Rich's markup."""
+    return "\\[" + "; ".join(f"{name}: {text}" for name, text in parts.items() if text) + "]"
 
 
 def _range(field: FieldInfo) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def default_text(setting: str) -> str:
     field = Settings.model_fields[setting]
     extra = field.json_schema_extra
     computed = extra.get(COMPUTED_DEFAULT) if isinstance(extra, dict) else None
-    return str(computed if computed else field.get_default(call_default_factory=True))
+    return str(computed or field.get_default(call_default_factory=True))
 
 
 SourceOption = Annotated[str | None, setting_option("source", panel=SOURCE_PANEL, metavar="SOURCE")]
@@ -77,7 +84,7 @@ PartitionRowsOption = Annotated[int | None, setting_option("partition_rows", pan
 
 StoreOption = Annotated[str | None, setting_option("store", panel=STORE_PANEL, metavar="STORE")]
 EndpointUrlOption = Annotated[str | None, setting_option("endpoint_url", panel=STORE_PANEL, metavar="URL")]
-EnvOption = Annotated[Env | None, setting_option("env", panel=STORE_PANEL)]
+EnvOption = Annotated[Env | None, setting_option("env", panel=STORE_PANEL, metavar="ENV")]
 VersionIdOption = Annotated[str | None, setting_option("version_id", panel=STORE_PANEL, metavar="ID")]
 FullRefreshOption = Annotated[bool | None, setting_option("full_refresh", panel=STORE_PANEL)]
 
@@ -92,7 +99,9 @@ AdaptOption = Annotated[str | None, setting_option("adapt", panel=WORKERS_PANEL,
 TlsCaFileOption = Annotated[str | None, setting_option("tls_ca_file", panel=WORKERS_PANEL, metavar="FILE")]
 TlsCertOption = Annotated[str | None, setting_option("tls_cert", panel=WORKERS_PANEL, metavar="FILE")]
 TlsKeyOption = Annotated[str | None, setting_option("tls_key", panel=WORKERS_PANEL, metavar="FILE")]
-StartMethodOption = Annotated[StartMethod | None, setting_option("start_method", panel=WORKERS_PANEL)]
+StartMethodOption = Annotated[
+    StartMethod | None, setting_option("start_method", panel=WORKERS_PANEL, metavar="METHOD")
+]
 
 TrainMonthsOption = Annotated[
     str | None, setting_option("train_months", panel=TRAINING_PANEL, metavar="MONTHS")
@@ -103,8 +112,10 @@ ValidationMonthOption = Annotated[
 TestMonthsOption = Annotated[
     str | None, setting_option("test_months", panel=TRAINING_PANEL, metavar="MONTHS")
 ]
-FeatureSetOption = Annotated[FeatureSet | None, setting_option("feature_set", panel=TRAINING_PANEL)]
-SegmentOption = Annotated[Segment | None, setting_option("segment", panel=TRAINING_PANEL)]
+FeatureSetOption = Annotated[
+    FeatureSet | None, setting_option("feature_set", panel=TRAINING_PANEL, metavar="SET")
+]
+SegmentOption = Annotated[Segment | None, setting_option("segment", panel=TRAINING_PANEL, metavar="SEGMENT")]
 ParamsOption = Annotated[str | None, setting_option("params", panel=TRAINING_PANEL, metavar="FILE")]
 RoundsOption = Annotated[int | None, setting_option("rounds", panel=TRAINING_PANEL, metavar="N")]
 MaxDepthOption = Annotated[int | None, setting_option("max_depth", panel=TRAINING_PANEL, metavar="N")]
@@ -114,10 +125,12 @@ LearningRateOption = Annotated[
 EarlyStoppingRoundsOption = Annotated[
     int | None, setting_option("early_stopping_rounds", panel=TRAINING_PANEL, metavar="N")
 ]
-GateOption = Annotated[GateMode | None, setting_option("gate", panel=TRAINING_PANEL)]
+GateOption = Annotated[GateMode | None, setting_option("gate", panel=TRAINING_PANEL, metavar="MODE")]
 
 ExplainOption = Annotated[bool | None, setting_option("explain", panel=OUTPUT_PANEL)]
-ProgressOption = Annotated[ProgressChoice | None, setting_option("progress", panel=OUTPUT_PANEL)]
+ProgressOption = Annotated[
+    ProgressChoice | None, setting_option("progress", panel=OUTPUT_PANEL, metavar="STYLE")
+]
 QuietOption = Annotated[
     bool,
     option("--quiet", "-q", help="Print errors only. With --json, also the result.", panel=OUTPUT_PANEL),
@@ -129,9 +142,7 @@ VerboseOption = Annotated[
 JsonOption = Annotated[
     bool, option("--json", help="Print one JSON object on stdout and nothing else.", panel=OUTPUT_PANEL)
 ]
-DebugOption = Annotated[
-    bool, option("--debug", help="Print the traceback of an error.", panel=OUTPUT_PANEL)
-]
+DebugOption = Annotated[bool, option("--debug", help="Print the traceback of an error.", panel=OUTPUT_PANEL)]
 
 InputVersionOption = Annotated[
     str | None,
@@ -170,6 +181,7 @@ VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Version
 def output_option(help: str, default: str = "") -> Any:  # noqa: A002 - Typer's word
     """Return the option `--output FILE` of a command."""
     return option("--output", "-o", help=help, default=default, metavar="FILE")
+
 
 ServingModelOption = Annotated[
     str | None,

@@ -61,6 +61,52 @@ class ScoreSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldResult:
+    """Quality of parameters on one fold."""
+
+    log_loss: float
+    """Log loss of the fold's test month."""
+    auc: float
+    """AUC of the fold's test month."""
+    rounds: int
+    """Number of boosting rounds after early stopping."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSummary:
+    """A trial of a study."""
+
+    params: dict[str, float]
+    """Parameters of the trial."""
+    log_loss: float
+    """Mean log loss of the folds."""
+    folds: tuple[FoldResult, ...]
+    """Result of each fold, in the order of `fold_months`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningSummary:
+    """The result of a study."""
+
+    best: TrialSummary
+    """The best trial."""
+    baseline: TrialSummary
+    """The trial with the default parameters."""
+    fold_months: tuple[str, ...]
+    """Test months of the folds."""
+    trials: int
+    """Number of trials of the study."""
+    pruned: int
+    """Number of trials that were stopped after a fold."""
+    existing_trials: int
+    """Number of trials that the study had before."""
+    rows: int
+    """Number of training rows per trial."""
+    params_file: str
+    """File of the best parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterAddress:
     """A started cluster."""
 

@@ -22,7 +22,8 @@ app = new_app("score")
 @expand_options
 def score(
     trips: Annotated[
-        str, typer.Argument(metavar="FILE", help="Raw trips: a Parquet, CSV or JSON Lines file, or - for stdin.")
+        str,
+        typer.Argument(metavar="FILE", help="Raw trips: a Parquet, CSV or JSON Lines file, or - for stdin."),
     ],
     model: ServingModelOption = None,
     taxi: TaxiOption = None,
@@ -48,11 +49,11 @@ def score(
     """
     if json_ and output is None:
         raise ConfigError(
-            "cannot print scores and the summary of --json on stdout", hint="Set --output FILE for the scores."
+            "cannot print scores and the summary of --json on stdout",
+            hint="Set --output FILE for the scores.",
         )
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.results import ScoreSummary
-    from toytip.core.jsonable import to_json
     from toytip.models import resolve
     from toytip.serving import batch
 
@@ -68,7 +69,7 @@ def score(
         summary = ScoreSummary(
             model_version=scorer.version, scored=scored, rejected=dict(counts), output=output
         )
-        print_json(to_json(summary))
+        print_json(summary)
     rejected = "".join(f", {count:,} rejected as {rule}" for rule, count in sorted(counts.items()))
     typer.echo(f"{scored:,} trips scored by model {scorer.version}{rejected}", err=True)
 

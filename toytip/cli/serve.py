@@ -107,8 +107,6 @@ def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
     # uvicorn shuts down on this signal and then raises it again, which must not kill this process.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
     with listening:
-        typer.echo(
-            f"listening on http://{host}:{listening.getsockname()[1]}; stop with Ctrl-C", err=True
-        )
+        typer.echo(f"listening on http://{host}:{listening.getsockname()[1]}; stop with Ctrl-C", err=True)
         server.run(sockets=[listening])
     typer.echo("stopped after all open requests were answered", err=True)

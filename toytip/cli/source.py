@@ -107,7 +107,8 @@ def synth(
         option("--inject-drift", help="Drift to inject, to test `toytip monitor`.", default="none"),
     ] = None,
     no_drift: Annotated[
-        bool, option("--no-drift", help="Generate months that differ in size only, without the drift of 2020.")
+        bool,
+        option("--no-drift", help="Generate months that differ in size only, without the drift of 2020."),
     ] = False,
     json_: JsonOption = False,
     **options: Unpack[SynthOptions],

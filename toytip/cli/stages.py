@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
@@ -122,7 +121,11 @@ def preprocess(
     from toytip.pipeline import fit_encoding
 
     run_stage(
-        settings, ("encodings",), lambda context: fit_encoding.preprocess(context, upstream)[0], options, json_
+        settings,
+        ("encodings",),
+        lambda context: fit_encoding.preprocess(context, upstream)[0],
+        options,
+        json_,
     )
 
 
@@ -174,7 +177,9 @@ def infer(
     from toytip.pipeline import predict
 
     trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
-    run_stage(settings, ("scores",), lambda context: predict.infer(context, upstream, trained), options, json_)
+    run_stage(
+        settings, ("scores",), lambda context: predict.infer(context, upstream, trained), options, json_
+    )
 
 
 @app.command(epilog="Example:  toytip stage postprocess --env prod")
@@ -240,12 +245,10 @@ def evaluate(
         write_output(
             output, png.draw_evaluation(report, f"{next(reversed(report))} trips of {upstream.version}")
         )
-    result = EvaluationResult(
-        version=upstream.version, metrics=metrics_by_segment(report), evaluation=report
-    )
+    result = EvaluationResult(version=upstream.version, metrics=metrics_by_segment(report), evaluation=report)
     print_result(
         result,
-        lambda result: partial(show_evaluation, verbose=verbose)(result.evaluation),
+        lambda evaluated: show_evaluation(evaluated.evaluation, verbose=verbose),
         as_json=json_,
         quiet=options["quiet"],
     )

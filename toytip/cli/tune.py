@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from toytip.cli.app import new_app
 from toytip.cli.command import print_result, resolve_command_settings, resolve_upstream
@@ -25,6 +25,11 @@ from toytip.cli.options import (
     option,
     output_option,
 )
+from toytip.cli.results import FoldResult, TrialSummary, TuningSummary
+
+if TYPE_CHECKING:
+    from toytip.pipeline.tune import TuningResult
+    from toytip.training.tuning import TrialResult
 
 
 class TunerOptions(WorkerOptions):
@@ -49,7 +54,10 @@ def tune(
     trials: Annotated[
         int,
         option(
-            "--trials", min=1, metavar="N", help="Total number of trials, including those of an existing study."
+            "--trials",
+            min=1,
+            metavar="N",
+            help="Total number of trials, including those of an existing study.",
         ),
     ] = 30,
     folds: Annotated[
@@ -86,6 +94,25 @@ def tune(
             context, upstream, trials=trials, folds=folds, max_rows=max_rows, study=study, seed=seed
         )
     pipeline_tune.write_params_file(result, output, upstream, settings.early_stopping_rounds)
-    print_result(
-        pipeline_tune.summarize(result, output), lambda _: show_tuning(result, output), as_json=json_
+    print_result(_summarize(result, output), lambda _: show_tuning(result, output), as_json=json_)
+
+
+def _summarize(result: TuningResult, params_file: Path) -> TuningSummary:
+    return TuningSummary(
+        best=_summarize_trial(result.best),
+        baseline=_summarize_trial(result.default),
+        fold_months=tuple(result.fold_months),
+        trials=len(result.trials),
+        pruned=sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials),
+        existing_trials=result.resumed_trials,
+        rows=result.rows,
+        params_file=str(params_file),
+    )
+
+
+def _summarize_trial(trial: TrialResult) -> TrialSummary:
+    return TrialSummary(
+        params=trial.params,
+        log_loss=trial.log_loss,
+        folds=tuple(FoldResult(**score._asdict()) for score in trial.fold_scores),
     )

@@ -39,9 +39,7 @@ def list_(as_of: AsOfOption = None, json_: JsonOption = False, **options: Unpack
     manifests, unreadable = store.scan_manifests()
     listed = [manifest for manifest in manifests if limit is None or manifest.created <= limit]
     rows = describe_versions(listed, read_tags(store))
-    print_result(
-        {"versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=json_
-    )
+    print_result({"versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=json_)
     raise_for_unreadable(unreadable)
 
 
@@ -58,13 +56,14 @@ def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[
     from toytip.store.refs import manifests_of
 
     manifests = manifests_of(store, version)
-    report = store.report_uri(manifests[0].version)
+    uri = store.report_uri(manifests[0].version)
+    report_path = mask_credentials(uri) if uri else None
     contents = {
         "version": manifests[0].version,
         "tables": {manifest.table: manifest for manifest in manifests},
-        "report": mask_credentials(report) if report else None,
+        "report_path": report_path,
     }
-    print_result(contents, lambda _: show_version(manifests, contents["report"]), as_json=json_)
+    print_result(contents, lambda _: show_version(manifests, report_path), as_json=json_)
 
 
 @app.command(

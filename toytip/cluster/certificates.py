@@ -41,7 +41,7 @@ def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
     if there or certificate.exists() != key.exists():
         raise ConfigError(
             f"{(there or [certificate])[0]} is there already, and nothing is overwritten; "
-            "remove it to have another (ca.pem and ca.key stay, and sign it), or choose another --out"
+            "remove it to have another (ca.pem and ca.key stay, and sign it), or choose another --output-dir"
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

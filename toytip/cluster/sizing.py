@@ -71,7 +71,7 @@ def _check_sizes(
         raise ConfigError(f"--workers {settings.workers} and --adapt {settings.adapt}: only one of them")
     if using and (address := scheduler_address(settings)):
         log.warning(
-            "warning: %s is not used: the workers at %s are there already, with sizes of their own",
+            "%s has no effect: the cluster at %s is already running with its own sizes",
             ", ".join(f"{flags[name]} {getattr(settings, name)}" for name in requested), mask_credentials(address),
         )  # fmt: skip
         return

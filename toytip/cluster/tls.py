@@ -20,10 +20,10 @@ def uses_tls(settings: Settings) -> bool:
         return False
     flags = ", ".join(f"--{name.replace('_', '-')}" for name in TLS_FILES)
     if not all(given):
-        raise ConfigError(f"TLS needs all three of {flags}; `toytip cluster certs` makes the files")
+        raise ConfigError(f"TLS needs all three of {flags}; `toytip cluster create-certs` makes the files")
     for path in given:
         if not Path(path).is_file():
-            raise ConfigError(f"no file {path}; `toytip cluster certs` makes what {flags} name")
+            raise ConfigError(f"no file {path}; `toytip cluster create-certs` makes what {flags} name")
     try:
         _ssl_context(*given)
     except (OSError, ssl.SSLError) as error:
@@ -76,7 +76,7 @@ def check_scheme(address: str, settings: Settings) -> None:
     if address.startswith("tls://") and not (there["ca_file"] and there["cert"]):
         raise ConfigError(
             f"{address} needs certificates: --tls-ca-file, --tls-cert and --tls-key, or TOYTIP_TLS_*; "
-            "`toytip cluster certs` makes them"
+            "`toytip cluster create-certs` makes them"
         )
     if uses_tls(settings) and not address.startswith("tls://"):
         raise ConfigError(

@@ -115,7 +115,7 @@ class Registry:
         for entry in reversed(self.list_models()):
             if name in (*entry.aliases, str(entry.number), entry.version):
                 return entry
-        raise RegistryError(f"no model {name} is registered as {self.display_name}; see `toytip models list`")
+        raise RegistryError(f"no model {name} is registered as {self.display_name}; see `toytip model list`")
 
     def champion(self) -> RegisteredModel | None:
         """Return the champion; None where there is none."""
@@ -181,7 +181,7 @@ class Registry:
         if (now and now.number) not in (expected_champion and expected_champion.number, model.number):
             raise ChampionChangedError(
                 f"{now.version if now else 'none'} has become the champion in the meantime; "
-                f"compare anew: `toytip models promote {model.version}`"
+                f"compare anew: `toytip model promote {model.version}`"
             )
         self._set_champion(model)
 
@@ -198,7 +198,7 @@ class Registry:
         ]
         if now is None or not before:
             raise RegistryError(
-                f"no champion before this one in {self.display_name}; see `toytip models list`"
+                f"no champion before this one in {self.display_name}; see `toytip model list`"
             )
         last = max(before, key=lambda entry: entry.promoted)
         with silence_mlflow(), self._as_registry_error():

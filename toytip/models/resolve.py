@@ -62,7 +62,7 @@ def find_registered_model(
         ][:1]
     if not found:
         where = open_registry(settings, taxi or "*").display_name
-        raise RegistryError(f"no model {name} is registered as {where}; see `toytip models list`")
+        raise RegistryError(f"no model {name} is registered as {where}; see `toytip model list`")
     if len(found) > 1:
         raise RegistryError(f"{name}: both {' and '.join(TAXIS)} have one; say which with --taxi")
     return found[0]

@@ -174,7 +174,7 @@ def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) ->
             if other in context.reused_versions:
                 store.purge(other)
             else:
-                progress.info(f"{other} was never finished; `toytip gc` removes what is left of it")
+                progress.info(f"{other} was never finished; `toytip version gc` removes what is left of it")
 
 
 @contextlib.contextmanager

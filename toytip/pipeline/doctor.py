@@ -34,7 +34,7 @@ HINTS = {
     "memory": "smaller --partition-rows, fewer threads a worker, or workers with more memory",
     "scratch": "free some, or start workers with another --local-directory",
     "clocks": "run a time service (chrony, systemd-timesyncd) on that host",
-    "tls": "`toytip cluster certs`, then --tls-ca-file, --tls-cert and --tls-key everywhere (docs/security.md)",
+    "tls": "`toytip cluster create-certs`, then --tls-ca-file, --tls-cert and --tls-key everywhere (docs/security.md)",
     "dashboard": "start the scheduler with --dashboard-address 127.0.0.1:8787",
 }
 

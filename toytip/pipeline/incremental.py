@@ -113,7 +113,7 @@ def _run_reason(
 ) -> str:
     """Say why a stage runs, or does not."""
     if context.settings.full_refresh:
-        return "everything is made anew, as asked (--fresh)"
+        return "everything is made anew, as asked (--full-refresh)"
     versions = [v for v in sorted(context.reused_versions) if v != context.version]
     taken = f"{len(planned) - len(todo)} of {len(planned)} parts taken over"
     taken += f" from {', '.join(versions)}" if versions else ""
@@ -180,7 +180,7 @@ def month_names(records: list[DataFile]) -> list[str]:
 def find_reusable(context: RunContext, stage: str, table: str, made_from: str) -> Manifest | None:
     """Return the version of an artifact that was made from the very same; None where it must be made."""
     if context.settings.full_refresh:
-        reason = "everything is made anew, as asked (--fresh)"
+        reason = "everything is made anew, as asked (--full-refresh)"
         context.record_decision(stage, StageDecision(reused=False, reason=reason))
         return None
     before = context.store.list_manifests(table)

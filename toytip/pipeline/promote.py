@@ -138,7 +138,7 @@ def promote(
     if not made or trained is None:
         raise StoreError(
             f"nothing in {store.display_uri} was predicted with {model.version}; "
-            f"`toytip infer --model {model.version}` and `toytip postprocess` first"
+            f"`toytip stage infer --model {model.version}` and `toytip stage postprocess` first"
         )
     with open_reader(settings, progress) as context:
         rival = match_champion(registry, model)

@@ -37,7 +37,7 @@ def write_report(
         where = mask_credentials(save_page(store, facts))
     else:
         where = output
-        write_page("--to", output, render_version_page(facts))
+        write_page("--output", output, render_version_page(facts))
     return {"version": facts.version, "report": where, "missing": dict(facts.missing_reasons)}
 
 
@@ -49,7 +49,7 @@ def write_diff_page(settings: Settings, comparison: Mapping[str, Any], output: s
     a, b = (
         collect_facts(store_from_settings(settings), version, settings) for version in comparison["versions"]
     )
-    write_page("--html", output, diff_page.render_diff_page(a, b, comparison))
+    write_page("--output", output, diff_page.render_diff_page(a, b, comparison))
 
 
 def write_page(option: str, output: str, page: str) -> None:

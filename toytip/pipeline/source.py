@@ -110,7 +110,7 @@ def write_synthetic(
     Raises ConfigError where there is no such plant.
     """
     if inject_drift is not None and inject_drift not in get_args(DriftKind):
-        raise ConfigError(f"--plant {inject_drift}: there are {', '.join(get_args(DriftKind))}")
+        raise ConfigError(f"--inject-drift {inject_drift}: there are {', '.join(get_args(DriftKind))}")
     recipe = SyntheticSpec(
         rows_per_month=settings.synth_rows_per_month,
         seed=settings.synth_seed,

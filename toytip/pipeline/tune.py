@@ -125,7 +125,7 @@ def _training_matrix(
     parts = [part for part in features.parts if part.key.month in (*before, *blocks)]
     share = min(1.0, most / max(sum(part.rows for part in parts), 1))
     if share < 1:
-        context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--rows)")
+        context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--max-rows)")
     need = share * sum(part.rows for part in parts) * len(encoding.feature_names) * 2 * MATRIX_COPIES
     limits = [
         info["memory_limit"] for info in workers_by_address(context.client).values() if info["memory_limit"]
@@ -133,7 +133,7 @@ def _training_matrix(
     if limits and need > min(limits) / 2:
         raise PlanError(
             f"each worker would hold about {need / 1e6:,.0f} MB and has {min(limits) / 1e6:,.0f} MB; "
-            "try fewer --rows or fewer --workers"
+            "try fewer --max-rows or fewer --workers"
         )
     frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
     with context.progress.stage("read", len(parts)) as shown:
@@ -204,4 +204,4 @@ def write_params_file(
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--out {path} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"--output {path} cannot be written: {error.strerror}") from None

@@ -27,7 +27,7 @@ from toytip.progress.state import (
 if TYPE_CHECKING:
     from toytip.config import Settings
 
-ProgressMode = Literal["auto", "grid", "plain", "quiet"]
+ProgressMode = Literal["auto", "plain", "none"]
 # The grid is drawn so often a second; without one, a stage that goes on for long says so every so many seconds.
 REFRESHES_PER_SECOND = 4
 LINE_INTERVAL_SECONDS = 30
@@ -148,7 +148,7 @@ class StageProgress:
 class Progress:
     """Tells a person at the terminal, or a log, how far the run is. Keeps the state, and seconds, rows, start and end of every stage.
 
-    `auto` is `grid` on a terminal and `plain` elsewhere; `quiet` says nothing.
+    `auto` draws a grid on a terminal and prints plain lines elsewhere; `none` prints nothing.
     """
 
     def __init__(self, mode: ProgressMode = "auto", console: Console | None = None) -> None:
@@ -207,7 +207,7 @@ class Progress:
 
     def info(self, text: str) -> None:
         """Print a line."""
-        if self.mode != "quiet":
+        if self.mode != "none":
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:

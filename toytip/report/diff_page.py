@@ -38,7 +38,7 @@ def render_diff_page(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> str:
     return render_html(
         Page(
             title="Two versions",
-            kicker="toytip diff",
+            kicker="toytip version diff",
             subtitle=[
                 f"{side}: {told.version} · {formatting.format_minute(told.created_at)}"
                 for side, told in (("A", a), ("B", b))

@@ -144,10 +144,10 @@ def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerW
             elif target.suffix == ".jsonl":
                 yield _json_lines_writer(stack.enter_context(part.open("wb")))
             else:
-                raise ConfigError(f"--out {output}: name it .parquet, .csv or .jsonl")
+                raise ConfigError(f"--output {output}: name it .parquet, .csv or .jsonl")
         part.replace(target)
     except OSError as error:
-        raise ConfigError(f"--out {output} cannot be written: {error.strerror or error}") from None
+        raise ConfigError(f"--output {output} cannot be written: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
 

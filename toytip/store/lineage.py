@@ -77,7 +77,7 @@ def downstream_versions(store: Store, file: str) -> list[Manifest]:
     }
     if not touched:
         raise StoreError(
-            f"nothing in {store.display_uri} was made from {file}; `toytip trace V` shows the files"
+            f"nothing in {store.display_uri} was made from {file}; `toytip version lineage V` shows the files"
         )
     found: list[Manifest] = []
     for manifest in sorted(versions, key=lambda m: m.created):

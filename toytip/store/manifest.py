@@ -101,7 +101,7 @@ class Manifest:
             reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
             raise StoreError(
                 f"{name}: not a manifest that this toytip reads: {reason}; put a copy back, or remove that file: "
-                "what it lists is then no version any more, and `toytip gc` takes it away"
+                "what it lists is then no version any more, and `toytip version gc` takes it away"
             ) from None
         if manifest.format > MANIFEST_FORMAT:
             raise StoreError(f"{name}: written by a later toytip; upgrade this one")
@@ -136,7 +136,7 @@ def is_manifest_name(name: str) -> bool:
 def validate_table_name(name: str) -> str:
     """Return the name of a table. Raises StoreError where no table can have it."""
     if not _TABLE_REGEX.fullmatch(name):
-        raise StoreError(f"{name!r} is not the name of a table; see `toytip versions`")
+        raise StoreError(f"{name!r} is not the name of a table; see `toytip version list`")
     return name
 
 

@@ -50,12 +50,14 @@ def resolve_version(
         if named is None and version in (tagged := read_tags(store)):
             named = store.get_manifest(table, tagged[version])
         if named is None:
-            raise StoreError(f"no version {version} of {table} in {store.display_uri}; see `toytip versions`")
+            raise StoreError(
+                f"no version {version} of {table} in {store.display_uri}; see `toytip version list`"
+            )
         return named
     limit = parse_as_of(as_of) if as_of else None
     there = [m for m in store.list_manifests(table) if limit is None or _parse_time(m.created) <= limit]
     if not there:
-        way = f" as of {as_of}; see `toytip versions`" if as_of else "; `toytip run` makes one"
+        way = f" as of {as_of}; see `toytip version list`" if as_of else "; `toytip run` makes one"
         raise StoreError(f"no version of {table} in {store.display_uri}{way}")
     return newest_version(store, there, limit)
 
@@ -119,13 +121,13 @@ def set_tag(store: Store, name: str, version: str, *, force: bool = False) -> No
         except FileExistsError:
             there = read_tags(store).get(name)
             if there != version:
-                raise StoreError(f"the tag {name} names {there}; move it with --move") from None
+                raise StoreError(f"the tag {name} names {there}; move it with --force") from None
 
 
 def remove_tag(store: Store, name: str) -> None:
     """Remove a tag; the version stays. Raises StoreError where there is no such tag."""
     if name not in read_tags(store):
-        raise StoreError(f"no tag {name} in {store.display_uri}; `toytip tag` lists them")
+        raise StoreError(f"no tag {name} in {store.display_uri}; `toytip version tag` lists them")
     with as_store_error(f"cannot write to the store {store.display_uri}"):
         store.file_io.remove([f"{store.env}/{TAGS_FOLDER}/{name}.json"])
 
@@ -142,7 +144,7 @@ def manifests_of(store: Store, version: str) -> list[Manifest]:
             raise each.error
     found = [manifest for manifest in whole if manifest.version == version]
     if not found:
-        raise StoreError(f"no version {version} in {store.display_uri}; see `toytip versions`")
+        raise StoreError(f"no version {version} in {store.display_uri}; see `toytip version list`")
     return found
 
 

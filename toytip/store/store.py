@@ -204,7 +204,7 @@ class Store:
             if self.get_manifest(table, version) is not None:
                 raise StoreError(
                     f"version {version} of {table} is already published in {self.display_uri}; "
-                    "leave out --version for a new one"
+                    "leave out --version-id for a new one"
                 )
 
     def write_data_file(self, table: Table, version: str, record: DataFile, frame: pd.DataFrame) -> DataFile:
@@ -336,12 +336,12 @@ class Store:
         if _checksum(content) != record.checksum:
             raise StoreError(
                 f"{self.version_uri(table, version)}/{record.path} is not what was published; "
-                f"see `toytip verify {version}`, or make the version anew"
+                f"see `toytip version verify {version}`, or make the version anew"
             )
         return content
 
     def pin_version(self, version: str, registry: str) -> None:
-        """Keep that a registry has the model of a version, wherever that registry is: `toytip gc` goes by it."""
+        """Keep that a registry has the model of a version, wherever that registry is: `toytip version gc` goes by it."""
         with as_store_error(f"cannot write to the store {self.display_uri}"):
             content = json.dumps({"registry": registry}).encode()
             self.file_io.write(f"{self.env}/{PINNED_FOLDER}/{validate_version(version)}.json", content)

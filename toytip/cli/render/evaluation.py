@@ -41,10 +41,12 @@ CARD_SEGMENT_NOTE = (
 )
 
 
-def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None = None) -> None:
+def show_evaluation(
+    report: dict[str, dict[str, Any]], console: Console | None = None, *, verbose: bool = False
+) -> None:
     """Print the last split's metrics, of all trips and of those paid by card, beside the trivial baselines."""
     console = console or make_console()
-    for split, populations in list(report.items())[::-1]:
+    for split, populations in list(report.items())[:: -1 if verbose else -len(report)]:
         console.print(f"\n{split}", style="bold")
         for population, told in populations.items():
             show_table(console, evaluation_table(population, told))

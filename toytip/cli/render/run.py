@@ -7,11 +7,12 @@ from typing import Any
 from rich.console import Console
 
 from toytip.cli.render.evaluation import show_evaluation
+from toytip.cli.render.monitoring import alert_count_line
 from toytip.cli.render.tables import make_console
-from toytip.pipeline.result import RunResult
+from toytip.pipeline.result import RunResult, StageResult
 
 
-def show_run(result: RunResult) -> None:
+def show_run(result: RunResult, *, verbose: bool = False) -> None:
     """Print the result of a run on stdout."""
     console = make_console()
     rows, model, timing = result.rows, result.model, result.timing
@@ -21,18 +22,14 @@ def show_run(result: RunResult) -> None:
     )
     if result.origin.synthetic:
         console.print("the trips are synthetic: what follows says nothing of real passengers")
-    show_evaluation(result.evaluation, console)
+    show_evaluation(result.evaluation, console, verbose=verbose)
     console.print(
         f"model: {model.rounds} rounds, {len(model.features)} features, threshold {model.threshold:.4f}"
     )
     if told := result.promotion:
         show_decision(told, console)
-    if told := result.monitoring:
-        console.print(
-            f"monitor: {len(told['alerts'])} alerts in {told['months'][-1]}; `toytip monitor` tells"
-            if told["alerts"]
-            else f"monitor: nothing rings in {told['months'][-1]}"
-        )
+    if result.monitoring:
+        console.print(f"{alert_count_line(result.monitoring)}; see `toytip monitor`")
     for warning in result.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
     for name in ("predictions", "features", "rejects"):
@@ -47,10 +44,17 @@ def show_run(result: RunResult) -> None:
     )
 
 
-def show_decision(decision: dict[str, Any], console: Console | None = None) -> None:
+def show_decision(decision: dict[str, Any], console: Console | None = None, *, verbose: bool = False) -> None:  # noqa: ARG001
     """Print what the gate decided, and why."""
     console = console or make_console()
     number = f" as number {decision['number']}" if decision["number"] else ""
     console.print(f"gate: {decision['decision']}; {decision['name']}{number}")
     for reason in decision["reasons"]:
         console.print(f"  {reason}", soft_wrap=True)
+
+
+def show_stage(stage: StageResult) -> None:
+    """Print the tables that a stage published."""
+    console = make_console()
+    for name, table in stage.tables.items():
+        console.print(f"{name} {table.version}: {table.rows:,} rows in {table.path}", soft_wrap=True)
