@@ -192,7 +192,7 @@ def test_the_example_that_reads_with_duckdb(store, done):
     assert sum(int(line[1]) for line in lines) == done.rows["kept"]
 
 
-@pytest.mark.parametrize("name", ["predictions", "features", "rejects", "profiles", "monitors"])
+@pytest.mark.parametrize("name", ["predictions", "features", "rejects", "feature_histograms", "monitoring"])
 def test_meta_is_honest(name, store):
     frame = store.table(name, "v1")
     for part in frame.partitions:
@@ -433,6 +433,6 @@ def test_monitoring_is_what_the_command_prints(store):
 def test_monitor_keeps_what_it_read(store):
     found = toytip.monitor("v1", store=store.settings.store, alert_psi=0.001, version="v3")
     assert found.version == "v3"
-    kept = store.table("monitors", "v3").compute()
+    kept = store.table("monitoring", "v3").compute()
     assert kept["alert"].any()
-    assert kept.loc[kept["measure"] == "psi", "bound"].dropna().unique().tolist() == [0.001]
+    assert kept.loc[kept["measure"] == "psi", "threshold"].dropna().unique().tolist() == [0.001]

@@ -519,7 +519,7 @@ def test_the_training_loss_is_about_that_of_all_training_rows(watched):
 
 def test_manifests_keep_how_long_the_stage_took(watched):
     *_, store = watched
-    found = {m.table: m.took for m in Store(str(store), "dev").list_manifests()}
+    found = {m.table: m.duration for m in Store(str(store), "dev").list_manifests()}
     assert {table: took.stage for table, took in found.items() if took} == {
         "features": "featurize", "encodings": "preprocess", "models": "train", "predictions": "infer",
     }  # fmt: skip

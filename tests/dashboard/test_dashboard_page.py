@@ -18,7 +18,7 @@ from tests.support.browser import open_browser
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 CELLS = "[...document.querySelectorAll('.cell[data-stage={}]')].map((cell) => cell.dataset.standing)"
 RATES = "[...document.querySelectorAll('[data-key=now]')].map((cell) => cell.textContent)"
-POINTS = "Number(document.querySelector('polyline.valid')?.dataset.points ?? 0)"
+POINTS = "Number(document.querySelector('polyline.validation')?.dataset.points ?? 0)"
 
 
 @pytest.fixture(scope="module")

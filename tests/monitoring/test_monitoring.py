@@ -67,13 +67,13 @@ def test_a_profile_tells_values_missing_ones_and_means():
     rows = [{"passenger_count": None}, {"passenger_count": 3}, {"payment_type": 2}, {"fare_amount": 1e12}]
     found = profile.profile(featurize.featurize(kept(make_trips(*rows, {"PULocationID": 263}))))
     of = dict(tuple(found.groupby("feature")))
-    told = of["passenger_count"].sort_values(["card", "value"]).to_numpy(object).tolist()
+    told = of["passenger_count"].sort_values(["is_card", "value"]).to_numpy(object).tolist()
     assert [row[1:4] for row in told[:2]] == [[False, 1.0, 1], [True, 1.0, 2]]
     assert of["passenger_count"]["value"].isna().sum() == 1
     assert set(of["PULocationID"]["value"]) == {74.0, 263.0}
     assert of["airport_fee"]["value"].isna().all()
     # A fare of 10^12 counts as a million in the sum.
-    assert of["fare_amount"]["total"].sum() == (4 * 10 + 2**20) * 1024
+    assert of["fare_amount"]["value_sum"].sum() == (4 * 10 + 2**20) * 1024
 
 
 def test_no_trips_have_an_empty_profile():
@@ -221,7 +221,7 @@ def read(month, effect, bound=1.0, name="x"):
         measure="psi",
         value=effect,
         effect=effect,
-        bound=bound,
+        threshold=bound,
     )
 
 
@@ -239,7 +239,7 @@ def read(month, effect, bound=1.0, name="x"):
 def test_the_rule(told, rings):
     readings = [read(month, effect) for month, effect in enumerate(told, 1)]
     found = find_alerts(
-        [*readings, *(replace(each, bound=None, name="y") for each in readings)], AlertThresholds()
+        [*readings, *(replace(each, threshold=None, name="y") for each in readings)], AlertThresholds()
     )
     assert [alert.measurement.month for alert in found] == [f"2023-{month:02d}" for month in rings]
     assert {alert.measurement.name for alert in found} <= {"x"}
@@ -432,7 +432,7 @@ def test_the_year_as_it_was_made_drifts(model, calm):
     rates = {
         each.month: each.value
         for each in found.measurements
-        if (each.kind, each.name) == ("missing", "passenger_count") and each.exceeded
+        if (each.kind, each.name) == ("missing", "passenger_count") and each.exceeds_threshold
     }
     assert row[2] == "its band"
     assert [cell for cell in row[3:] if cell] == [f"{rate:.4f}" for rate in rates.values()]
@@ -556,7 +556,7 @@ def test_a_run_monitors_its_months(done):
     assert told["months"] == ["2020-03", "2020-04"]
     assert (told["reference"], told["reference_of_skill"]) == (["2020-01", "2020-02"], ["2020-03"])
     assert ("share", "card") in {(alert["kind"], alert["name"]) for alert in told["alerts"]}
-    assert {"profiles", "tallies", "monitors"} <= set(summary["tables"])
+    assert {"feature_histograms", "metric_histograms", "monitoring"} <= set(summary["tables"])
     # What is told of the test month is what the run says itself.
     realised = told["performance"][-1]["metrics"]
     wanted = summary["metrics"]["test"]
@@ -583,9 +583,9 @@ def test_monitor_rings_by_its_exit_code_and_keeps_a_history(done, invoke_cli):
     assert "nothing rings in 2020-02" in calm.stdout
     assert "its skill there is flattering" in calm.stdout
     history = json.loads(invoke_cli("versions", "--store", store, "--json").stdout)["versions"]
-    kept_ = [row["version"] for row in history if row["table"] == "monitors"]
+    kept_ = [row["version"] for row in history if row["table"] == "monitoring"]
     assert kept_ == [summary["version"], told["version"]], "a dry run keeps nothing"
-    files = f"{store}/dev/monitors/*/*/*/*.parquet"
+    files = f"{store}/dev/monitoring/*/*/*/*.parquet"
     rows = duckdb.sql(
         f"select version, month, name from read_parquet('{files}', hive_partitioning=true) "
         "where alert and kind = 'share' and name = 'card' order by version"
@@ -624,14 +624,14 @@ def test_what_cannot_be_monitored_is_said_in_a_line(done, invoke_cli, tmp_path):
 @pytest.mark.cluster
 def test_the_profiles_add_up_to_the_trips(done):
     _, summary = done
-    path = summary["tables"]["profiles"]["path"]
+    path = summary["tables"]["feature_histograms"]["path"]
     found = duckdb.sql(
         f"select feature, sum(trips) from read_parquet('{path}/*/*/*.parquet') group by feature"
     ).fetchall()
     assert {trips for _, trips in found} == {summary["rows"]["kept"]}
     assert {name for name, _ in found} == {each.name for each in featurize.FEATURES}
     mean = duckdb.sql(
-        f"""select (select sum(total) / 1024 / sum(trips) from read_parquet('{path}/*/*/*.parquet') where feature = 'fare_amount')
+        f"""select (select sum(value_sum / value_scale) / sum(trips) from read_parquet('{path}/*/*/*.parquet') where feature = 'fare_amount')
                  - (select avg(fare_amount) from read_parquet('{summary["tables"]["features"]["path"]}/*/*/*.parquet'))"""
     ).fetchall()[0][0]
     assert mean == pytest.approx(0, abs=0.002)

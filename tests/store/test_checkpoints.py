@@ -29,7 +29,7 @@ def test_a_checkpoint_is_found_by_whoever_trains_the_same(keeper):
 
 def test_scores_come_back_to_the_bit_while_the_version_is_made(keeper):
     chances = np.random.default_rng(0).random(100).astype(np.float32)
-    with keeper.store.making("v1"):
+    with keeper.store.write_version("v1"):
         assert keeper.scores_of(keeper.paths[0]) is None
         keeper.scores(0, chances)
         assert keeper.scores_of(keeper.paths[0]).tobytes() == chances.tobytes()
@@ -39,7 +39,7 @@ def test_scores_come_back_to_the_bit_while_the_version_is_made(keeper):
 
 def test_gc_takes_a_checkpoint_that_no_live_run_can_want(keeper):
     keeper.keep(b"ten rounds")
-    with keeper.store.making("v3"):
+    with keeper.store.write_version("v3"):
         assert maintenance.find_garbage(keeper.store, 1).orphaned_files == []
     waste = maintenance.find_garbage(keeper.store, 1)
     assert waste.orphaned_files == ["dev/_checkpoints/abc.ubj"]

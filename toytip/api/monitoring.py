@@ -104,7 +104,7 @@ ALERT_COLUMNS = (
     "value",
     "reference",
     "effect",
-    "bound",
+    "threshold",
     "beyond_in",
     "windows",
 )

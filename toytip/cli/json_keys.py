@@ -56,7 +56,7 @@ JSON_KEYS: dict[str, dict[str, str]] = {
         "rejects": "rows by reason",
         "tables": "of each table: `version`, `path`, `manifest`, `rows`, `bytes`",
         "model": "`version`, `rounds`, `features`, `threshold`, `path`",
-        "metrics": "by split (train, valid, test), of the population that was learned from",
+        "metrics": "by split (train, validation, test), of the population that was learned from",
         "stages": "seconds of each stage",
         "seconds": "of all of it",
         "rows_per_s": "rows read by them",

@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 import prometheus_client as prom
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from toytip.core.glossary import TABLE_DESCRIPTIONS
+from toytip.core.tables import TABLES
 from toytip.progress.state import RunOutcome
 from toytip.stages.clean import REJECT_REASONS
 
@@ -31,7 +31,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "retried": PARTITION_STAGES,
     "seconds": (*PARTITION_STAGES, "train"),
     "rejects": REJECT_REASONS,
-    "published": (*TABLE_DESCRIPTIONS, "encodings", "models"),
+    "published": tuple(table.name for table in TABLES),
     "ended": tuple(outcome for outcome in get_args(RunOutcome) if outcome != "running"),
 }
 PARTITION_STATUSES = ("waiting", "running", "done")
@@ -138,7 +138,7 @@ def _run_metrics(running: list[dict[str, Any]]) -> Iterator[Metric]:
             counts.update(_count_statuses(stage))
             if stage["rate_now"] is not None:
                 fresh.add_metric([state["run"], stage["name"]], stage["rate_now"])
-        for split, place in (("train", 1), ("valid", 2)):
+        for split, place in (("train", 1), ("validation", 2)):
             known = [point[place] for point in state["curve"] if point[place] is not None]
             if known:
                 losses.add_metric([state["run"], split], known[-1])

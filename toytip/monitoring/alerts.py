@@ -52,12 +52,12 @@ class Measurement:
     value: float
     reference: float | None = None
     effect: float | None = None
-    bound: float | None = None
+    threshold: float | None = None
 
     @property
-    def exceeded(self) -> bool:
+    def exceeds_threshold(self) -> bool:
         """Whether the effect is larger than it may be."""
-        return self.bound is not None and self.effect is not None and self.effect > self.bound
+        return self.threshold is not None and self.effect is not None and self.effect > self.threshold
 
     @property
     def series_key(self) -> tuple[str, str, str]:
@@ -87,8 +87,8 @@ def find_alerts(measurements: Sequence[Measurement], thresholds: AlertThresholds
     for key, told in series.items():
         for place, latest in enumerate(told):
             last = told[max(place + 1 - thresholds.windows, 0) : place + 1]
-            months = tuple(each.month for each in last if each.exceeded)
-            if latest.exceeded and len(months) >= min(thresholds.times, len(last)):
+            months = tuple(each.month for each in last if each.exceeds_threshold)
+            if latest.exceeds_threshold and len(months) >= min(thresholds.times, len(last)):
                 rang[key, latest.month] = Alert(measurement=latest, breach_months=months, windows=len(last))
     return [
         rang[each.series_key, each.month] for each in measurements if (each.series_key, each.month) in rang
@@ -106,14 +106,14 @@ def drift_measurements(
             if value is not None:
                 yield Measurement(
                     month=month, kind="drift", name=each.feature, measure=measure, value=value, effect=value,
-                    bound=getattr(thresholds, measure) if leant else None,
+                    threshold=getattr(thresholds, measure) if leant else None,
                 )  # fmt: skip
         for measure in ("new", "vanished"):
             share = sum(getattr(each, measure).values())
             if share:
                 yield Measurement(
                     month=month, kind="drift", name=each.feature, measure=measure, value=share, effect=share,
-                    bound=0.0 if leant else None,
+                    threshold=0.0 if leant else None,
                 )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def rate_measurements(
         rate = rates.get(name, 0.0)
         yield Measurement(
             month=month, kind=kind, name=name, measure="rate", value=rate, reference=band.mean,
-            effect=band.distance_outside(rate), bound=0.0,
+            effect=band.distance_outside(rate), threshold=0.0,
         )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def share_measurements(
     for name, value in current.items():
         yield Measurement(
             month=month, kind="share", name=name, measure="share", value=value, reference=reference[name],
-            effect=abs(value - reference[name]), bound=thresholds.share,
+            effect=abs(value - reference[name]), threshold=thresholds.share,
         )  # fmt: skip
 
 
@@ -169,13 +169,13 @@ def skill_measurements(
         if parts is not None:
             yield Measurement(
                 month=month, kind="skill", name=name, measure="part", value=parts.skill,
-                effect=LOSS_SIGNS[name] * parts.skill, bound=getattr(thresholds, name),
+                effect=LOSS_SIGNS[name] * parts.skill, threshold=getattr(thresholds, name),
             )  # fmt: skip
     now, then = card_auc
     if now is not None and then is not None:
         yield Measurement(
             month=month, kind="skill", name="auc", measure="card", value=now, reference=then,
-            effect=then - now, bound=thresholds.auc,
+            effect=then - now, threshold=thresholds.auc,
         )  # fmt: skip
 
 
@@ -188,5 +188,5 @@ def estimate_measurements(
         if value is not None and before is not None:
             yield Measurement(
                 month=month, kind="estimate", name=name, measure="change", value=value, reference=before,
-                effect=sign * (value - before), bound=None if has_labels or name == "auc" else getattr(thresholds, name),
+                effect=sign * (value - before), threshold=None if has_labels or name == "auc" else getattr(thresholds, name),
             )  # fmt: skip

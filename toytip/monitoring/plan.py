@@ -44,7 +44,7 @@ def plan_monitoring(
     split = model.encoding.split
     learned = tuple(month for month in scored_months if overlaps(month, split.train))
     of_features = _require_scored_months(reference, scored_months) if reference else learned
-    of_skill = of_features if reference else _months_within(scored_months, split.valid)
+    of_skill = of_features if reference else _months_within(scored_months, split.validation)
     if months:
         watched = _require_scored_months(months, scored_months)
     else:

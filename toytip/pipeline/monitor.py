@@ -13,7 +13,7 @@ from toytip.config import Settings, mask_credentials
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, DataFileKey
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MODELS, MONITORING, REJECTS, TRIPS
 from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
@@ -24,7 +24,7 @@ from toytip.pipeline.context import RunContext
 from toytip.pipeline.evaluate import resolve_features
 from toytip.progress.tracker import Progress
 from toytip.stages import profile
-from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store, new_version_id, store_from_settings
@@ -49,7 +49,7 @@ class MonitoringInputs:
     @property
     def months(self) -> tuple[Month, ...]:
         """The months that were scored."""
-        return tuple(dict.fromkeys(part.key.month for part in self.profiles.parts))
+        return tuple(dict.fromkeys(part.key.month for part in self.profiles.files))
 
 
 def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> MonitoringInputs:
@@ -57,7 +57,7 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
     store = context.store
     made = [
         m
-        for m in store.list_manifests(METRIC_HISTOGRAMS)
+        for m in store.list_manifests(METRIC_HISTOGRAMS.name)
         if {"table": "models", "version": model.version} in m.parents
     ]
     if not made:
@@ -82,7 +82,7 @@ def read_monitoring_inputs(
     if summary is None:
         summary = load_tallies(store, inputs.tallies)
     parts: dict[Month, list[pd.DataFrame]] = {}
-    for part in inputs.profiles.parts:
+    for part in inputs.profiles.files:
         frame = store.read_data_file(FEATURE_HISTOGRAMS, inputs.profiles.version, part)
         parts.setdefault(part.key.month, []).append(frame)
     return (
@@ -96,7 +96,7 @@ def reject_rates(inputs: MonitoringInputs) -> dict[Month, dict[str, float]]:
     """Return the share of the trips read that each reason has rejected, by month."""
     rows: dict[Month, int] = {}
     counts: dict[Month, dict[str, int]] = {}
-    for part in (*inputs.features.parts, *(inputs.rejects.parts if inputs.rejects else ())):
+    for part in (*inputs.features.files, *(inputs.rejects.files if inputs.rejects else ())):
         month = part.key.month
         rows[month] = rows.get(month, 0) + part.rows
         told = counts.setdefault(month, {})
@@ -118,7 +118,7 @@ def run_monitor_stage(
     keep: bool = True,
     summary: Tallies | None = None,
 ) -> tuple[MonitoringReport | None, Manifest | None]:
-    """Monitor a model by what the store has; keep what was read as a version of `monitors`. None: no month to watch."""
+    """Monitor a model by what the store has; keep what was read as a version of `monitoring`. None: no month to watch."""
     source = find_monitoring_inputs(context, model)
     asked = plan_monitoring(model, source.months, reference, months, labels_until)
     if asked is None:
@@ -201,7 +201,7 @@ def _publish_measurements(
 def _measurement_frame(readings: Sequence[Measurement], rang: set[Any]) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {
         name: [getattr(each, name) for each in readings]
-        for name in ("kind", "name", "measure", "value", "reference", "effect", "bound", "beyond")
+        for name in ("kind", "name", "measure", "value", "reference", "effect", "threshold", "exceeds_threshold")
     }
     columns["alert"] = [(each.series_key, each.month) in rang for each in readings]
     return MONITORING.validate(pd.DataFrame(columns).astype(MONITORING.dtypes))

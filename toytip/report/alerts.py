@@ -19,9 +19,9 @@ def alert_text(alert: Mapping[str, Any]) -> str:
     """Return an alert in words."""
     often = f"beyond in {len(alert['beyond_in'])} of the last {alert['windows']} months"
     if alert["kind"] == "drift":
-        return f"{_subject(alert)}: {_measure_label(alert)} {_value_text(alert)}, bound {alert['bound']:g}; {often}"
+        return f"{_subject(alert)}: {_measure_label(alert)} {_value_text(alert)}, bound {alert['threshold']:g}; {often}"
     if _is_skill_part(alert):
-        return f"{_subject(alert)}: {_value_text(alert)} by skill, bound {alert['bound']:g}; {often}"
+        return f"{_subject(alert)}: {_value_text(alert)} by skill, bound {alert['threshold']:g}; {often}"
     return f"{_subject(alert)}: {_value_text(alert)}, {alert['reference']:.4f} in the reference; {often}"
 
 
@@ -122,7 +122,7 @@ def _series_key(measurement: Mapping[str, Any]) -> tuple[str, ...]:
 def _threshold_text(measurement: Mapping[str, Any]) -> str:
     if measurement["kind"] in REFERENCE_RANGE_KINDS:
         return "its band"
-    return f"{measurement['bound']:g}" if measurement["bound"] else "any"
+    return f"{measurement['threshold']:g}" if measurement["threshold"] else "any"
 
 
 def _row_label(measurement: Mapping[str, Any], values: Sequence[str]) -> str:

@@ -7,14 +7,14 @@ trip at which a driver or a dispatcher could know it. Its name is the function's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from toytip.core.schema import Column, Table, nullable_int
-from toytip.core.tables import TRIPS
+from toytip.core.tables import FEATURES_TABLE, TRIPS
 from toytip.errors import ConfigError
 
 AvailabilityTime = Literal["pickup", "dropoff", "payment"]
@@ -152,9 +152,9 @@ SEED_FEATURES = (
     "RatecodeID",
 )
 
-FEATURES_SCHEMA = Table(
-    "features",
-    (
+FEATURES_SCHEMA = replace(
+    FEATURES_TABLE,
+    columns=(
         Column("trip_id", "int64", repeats=False),
         Column("pickup_at", "datetime64[us]", repeats=False),
         *(item.column for item in FEATURES),

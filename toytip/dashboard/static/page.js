@@ -182,7 +182,7 @@ function drawCurve(section, run) {
   write(svg, "high", 0, 12, high.toFixed(3));
   write(svg, "low", 0, height - 13, low.toFixed(3));
   const ends = [];
-  for (const [place, name] of [[1, "train"], [2, "valid"]]) {
+  for (const [place, name] of [[1, "train"], [2, "validation"]]) {
     const points = run.curve.filter((point) => point[place] !== null);
     if (!points.length) continue;
     const line = keep(svg, name, "polyline", name);
