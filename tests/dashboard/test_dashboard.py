@@ -521,7 +521,8 @@ def test_manifests_keep_how_long_the_stage_took(watched):
     *_, store = watched
     found = {m.table: m.duration for m in Store(str(store), "dev").list_manifests()}
     assert {table: took.stage for table, took in found.items() if took} == {
-        "features": "featurize", "encodings": "preprocess", "models": "train", "predictions": "infer",
+        "features": "featurize", "feature_histograms": "featurize", "rejects": "featurize",
+        "encodings": "preprocess", "models": "train", "predictions": "infer", "metric_histograms": "infer",
     }  # fmt: skip
     assert found["models"].work == 12 * found["encodings"].work
     assert [took.stage for took in timings.stage_timings(Store(str(store), "dev").list_manifests())] == [

@@ -675,7 +675,9 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     rounds = first["model"]["rounds"]
     assert len(curve["train"]) == len(curve["validation"]) == min(rounds + 4, 30)
     assert curve["validation"].index(min(curve["validation"])) == rounds - 1
-    assert curve["validation"][rounds - 1] == pytest.approx(first["metrics"]["validation"]["log_loss"], abs=1e-5)
+    assert curve["validation"][rounds - 1] == pytest.approx(
+        first["metrics"]["validation"]["log_loss"], abs=1e-5
+    )
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import make_manifest, make_part_record, make_trips, publish_trips
 from toytip.core.tables import TRIPS
-from toytip.errors import StoreError
+from toytip.errors import StoreError, StoreFormatError
 from toytip.store import maintenance
 from toytip.store.refs import resolve_version
 from toytip.store.store import Store, new_version_id
@@ -37,7 +37,9 @@ def test_layout(store):
 
 def test_part_names_follow_from_the_input(store):
     with store.write_version("v1"):
-        first, second = (store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2))
+        first, second = (
+            store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2)
+        )
         assert first == second
         manifest = store.publish(make_manifest([second]))
     assert store.read_data_file(TRIPS, "v1", manifest.files[0]).equals(make_trips({}, {}))
@@ -53,7 +55,9 @@ def test_a_published_version_is_never_changed(store):
         with pytest.raises(StoreError, match="already published"):
             store.require_unpublished("v1", ("features", "trips"))
     assert Path(store.manifest_uri("trips", "v1")).read_bytes() == before
-    assert store.read_data_file(TRIPS, "v1", resolve_version(store, "trips").files[0]).equals(make_trips({}, {}, {}))
+    assert store.read_data_file(TRIPS, "v1", resolve_version(store, "trips").files[0]).equals(
+        make_trips({}, {}, {})
+    )
 
 
 def test_what_is_not_published_is_swept(store):
@@ -230,3 +234,25 @@ def test_manifests_hold_plain_json(store):
 def test_versions_sort_by_time():
     assert new_version_id() < "v9999"
     assert len(new_version_id()) == len("v20261124T101500Z-3f9c2a")
+
+
+@pytest.mark.parametrize(
+    ("manifest_format", "hint"), [(1, "Set --store to a new folder"), (99, "Upgrade toytip")]
+)
+def test_a_store_of_another_format_is_refused_with_one_error(store, invoke_cli, manifest_format, hint):
+    for version in ("v1", "v2"):
+        with store.write_version(version):
+            publish_trips(store, version)
+    for path in Path(store.uri("_versions")).glob("*/*.json"):
+        record = json.loads(path.read_text())
+        # The old format has other keys: its number counts, not the first key that is missing.
+        path.write_text(json.dumps({"format": manifest_format, "created": record["created_at"], "parts": []}))
+    for read in (store.list_manifests, lambda: resolve_version(store, "trips", "v1")):
+        with pytest.raises(StoreFormatError, match=f"has manifest format {manifest_format}") as refused:
+            read()
+        assert refused.value.hint.startswith(hint)
+    with pytest.raises(StoreFormatError), store.write_version("v3"):
+        pass
+    listed = invoke_cli("versions", "--store", store.root)
+    assert listed.returncode == 1
+    assert listed.stderr.count("manifest format") == 1

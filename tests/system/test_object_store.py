@@ -307,7 +307,11 @@ def test_conflicts_are_tried_again_and_lost_races_are_not(bucket, monkeypatch):
 
 
 def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
-    with store.write_version("v1"), pytest.raises(StoreError, match="made by another run"), store.write_version("v1"):
+    with (
+        store.write_version("v1"),
+        pytest.raises(StoreError, match="made by another run"),
+        store.write_version("v1"),
+    ):
         pass
     with store.write_version("v1"):
         publish_trips(store)

@@ -15,8 +15,8 @@ from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.config import Settings
 from toytip.core.months import Month, parse_months
-from toytip.errors import StoreError
 from toytip.core.tables import METRIC_HISTOGRAMS
+from toytip.errors import StoreError
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
 from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version

@@ -143,9 +143,9 @@ def _count_values_by_month(
         )
     found: dict[Month, encodings.ValueCounts] = {}
     for part, item in zip(parts, done, strict=True):
-        assert item.census is not None, "it was asked for"
+        assert item.value_counts is not None, "it was asked for"
         before = found.get(part.key.month, encodings.ValueCounts.empty(names))
-        found[part.key.month] = before.merge(item.census)
+        found[part.key.month] = before.merge(item.value_counts)
     return found
 
 
@@ -179,13 +179,16 @@ def _run_fold(
         done = compute.compute_partitions(context.client, lazy, shown)
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
-        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.summary)
+        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.tallies)
     tuned = tally_of(by_month[fold.validation_month], "validation", settings.population)
     threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
     rows: list[MonthResult] = []
     for population in SEGMENTS:
         told: list[tuple[str, Tally]] = [
-            (str(month), with_threshold(tally_of(summary, "test" if age else "validation", population), threshold))
+            (
+                str(month),
+                with_threshold(tally_of(summary, "test" if age else "validation", population), threshold),
+            )
             for age, (month, summary) in enumerate(by_month.items())
         ]
         if all(tally.rows for _, tally in told):

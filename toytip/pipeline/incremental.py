@@ -139,7 +139,9 @@ def _describe_changes(before: Manifest, todo: list[DataFile]) -> str:
 
 def check_row_balance(rows_in: int, records: RecordsByTable) -> None:
     """Check the law of the rows before anything is published. Raises StoreError."""
-    out = sum(file.rows for name, files in records.items() if get_table(name).rows_are_trips for file in files)
+    out = sum(
+        file.rows for name, files in records.items() if get_table(name).rows_are_trips for file in files
+    )
     if out != rows_in:
         raise StoreError(f"{rows_in} rows were read but {out} written; nothing was published: report this")
 

@@ -13,7 +13,7 @@ from toytip.config import Settings, mask_credentials
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, DataFileKey
-from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MODELS, MONITORING, REJECTS, TRIPS
+from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
@@ -201,7 +201,16 @@ def _publish_measurements(
 def _measurement_frame(readings: Sequence[Measurement], rang: set[Any]) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {
         name: [getattr(each, name) for each in readings]
-        for name in ("kind", "name", "measure", "value", "reference", "effect", "threshold", "exceeds_threshold")
+        for name in (
+            "kind",
+            "name",
+            "measure",
+            "value",
+            "reference",
+            "effect",
+            "threshold",
+            "exceeds_threshold",
+        )
     }
     columns["alert"] = [(each.series_key, each.month) in rang for each in readings]
     return MONITORING.validate(pd.DataFrame(columns).astype(MONITORING.dtypes))

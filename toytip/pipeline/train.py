@@ -121,7 +121,9 @@ def fit_classifier(
         classifier.fit(
             matrix.drop(columns="high_tip"),
             matrix["high_tip"],
-            eval_set=None if validation is None else (validation[0].drop(columns="high_tip"), validation[0]["high_tip"]),
+            eval_set=None
+            if validation is None
+            else (validation[0].drop(columns="high_tip"), validation[0]["high_tip"]),
             rows=[record.rows for record in records],
             bin_counts=encoding.bin_counts,
             checkpoints=checkpoints and replace(checkpoints, paths=tuple(record.path for record in records)),

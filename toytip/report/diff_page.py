@@ -149,7 +149,10 @@ def _changes_section(a: Facts, b: Facts) -> Section:
         "months": (a.months, b.months),
         "population": (a.segment, b.segment),
         "features": (sorted(a.features), sorted(b.features)),
-        **{f"split: {name}": (a.split.get(name), b.split.get(name)) for name in ("train", "validation", "test")},
+        **{
+            f"split: {name}": (a.split.get(name), b.split.get(name))
+            for name in ("train", "validation", "test")
+        },
         "rounds kept": (a.rounds, b.rounds),
         "threshold": (a.threshold, b.threshold),
     }

@@ -35,7 +35,9 @@ def profile(features: pd.DataFrame) -> pd.DataFrame:
     counted = [_count_bins(features[name], card) for name in names]
     told = np.repeat(np.array(names, dtype=object), [len(columns[0]) for columns in counted])
     columns = zip(
-        ("is_card", "value", "trips", "value_sum"), map(np.concatenate, zip(*counted, strict=True)), strict=True
+        ("is_card", "value", "trips", "value_sum"),
+        map(np.concatenate, zip(*counted, strict=True)),
+        strict=True,
     )
     scale = np.full(len(told), HISTOGRAM_VALUE_SCALE, np.int32)
     return FEATURE_HISTOGRAMS.validate(
@@ -73,7 +75,8 @@ def _bin_values(bin_index: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 def _scale_values(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return values in units of the sums; in float32 too, to scale by a power of two and to round is exact."""
     return np.asarray(
-        np.rint(np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE) * np.float32(HISTOGRAM_VALUE_SCALE)), np.float32
+        np.rint(np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE) * np.float32(HISTOGRAM_VALUE_SCALE)),
+        np.float32,
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
+from toytip.core.tables import METRIC_HISTOGRAMS
 from toytip.evaluation import metrics
 from toytip.evaluation.tally import tally_of
 from toytip.store.artifacts import load_tallies

@@ -272,7 +272,9 @@ class Store:
         for manifest in self.list_manifests(table):
             folder = self._version_dir(table, manifest.version)
             for record in manifest.files:
-                found[record.fingerprint] = ExistingDataFile(record, manifest.version, f"{folder}/{record.path}")
+                found[record.fingerprint] = ExistingDataFile(
+                    record, manifest.version, f"{folder}/{record.path}"
+                )
         return found
 
     def publish(self, manifest: Manifest) -> Manifest:

@@ -17,7 +17,9 @@ MIN_SLOW_SECONDS = 5.0
 
 def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
     """Return how long the stages of versions took, in order of time; a stage that left several tables is told once."""
-    found = {(m.version, m.duration.stage): m for m in manifests if m.duration is not None and m.duration.work > 0}
+    found = {
+        (m.version, m.duration.stage): m for m in manifests if m.duration is not None and m.duration.work > 0
+    }
     ordered = sorted(found.values(), key=lambda manifest: manifest.created_at)
     return [manifest.duration for manifest in ordered if manifest.duration is not None]
 

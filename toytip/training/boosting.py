@@ -204,7 +204,9 @@ class LearningCurve:
 
     def save_to(self, booster: xgb.Booster) -> None:
         """Write it to a booster."""
-        booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps({"train": self.train, "validation": self.validation})})
+        booster.set_attr(
+            **{CURVE_ATTRIBUTE: json.dumps({"train": self.train, "validation": self.validation})}
+        )
 
 
 def boost(
