@@ -81,6 +81,7 @@ MODELS = Table(
     made_by="train",
     modules=(
         *_ENCODING_MODULES,
+        "core.parameters",
         "training.boosting",
         "training.rank",
         "training.driver",

@@ -122,7 +122,9 @@ def tallies_to_parquet(tallies: Tallies) -> bytes:
     """Return a summary as a parquet file, a row for each cell: the same bytes for the same summary."""
     cells = sorted(tallies)
     columns: dict[str, pa.Array] = {
-        name: pa.array([getattr(cell, name) for cell in cells], pa.bool_() if name == "is_card" else pa.string())
+        name: pa.array(
+            [getattr(cell, name) for cell in cells], pa.bool_() if name == "is_card" else pa.string()
+        )
         for name in TallyKey._fields
     }
     for name in _SUMS:
