@@ -68,11 +68,12 @@ def _gate_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
-    told = facts.monitoring or {}
-    for each in told.get("alerts", ()):
-        yield f"Monitoring rings in {each['month']}: {alerts.alert_text(each)}.", "drift"
-    for line in told.get("warnings", ()):
-        yield f"{formatting.capitalize_first(line)}.", "drift"
+    if facts.monitoring is None:
+        return
+    for alert in facts.monitoring.active_alerts:
+        yield f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift"
+    for warning in facts.monitoring.warnings:
+        yield f"{formatting.capitalize_first(warning)}.", "drift"
 
 
 def _quality_findings(facts: Facts) -> Iterator[Finding]:

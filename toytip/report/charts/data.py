@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toytip.report import formatting
 from toytip.report.blocks import Picture
@@ -20,6 +20,9 @@ from toytip.report.charts.axes import (
 )
 from toytip.report.charts.svg import LINE_COLORS, inline_svg, open_drawing
 from toytip.report.facts import Facts, FeatureDistribution, FeatureImportance
+
+if TYPE_CHECKING:
+    from toytip.monitoring.report import DayPerformance
 
 MIXED_MONTH_LABEL = "split by day"
 # Of a category, so many values that a feature moves down, and as many that it moves up.
@@ -108,26 +111,29 @@ def _month_ticks(axes: Any, names: Sequence[str]) -> None:
     axes.set_xticks(list(shown), [names[k] for k in shown])
 
 
-def draw_daily_f1(name: str, days: Sequence[Mapping[str, Any]], caption: str) -> Picture:
-    """Draw F1 of seven days beside that of always yes, and of every day."""
+def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Picture:
+    """Draw the F1 of each day and of seven days, and that of the always-positive baseline."""
     when = list(map(float, range(len(days))))
-    weeks = [day["rolling"] for day in days]
+    weeks = [day.rolling for day in days]
     lines: LabeledLines = {
-        "a": ("F1, seven days", drop_missing_points(when, [week["f1"] for week in weeks])),
-        "b": ("always yes, seven days", drop_missing_points(when, [week["f1_always_yes"] for week in weeks])),
+        "a": ("F1, seven days", drop_missing_points(when, [week.f1 for week in weeks])),
+        "b": (
+            "always positive, seven days",
+            drop_missing_points(when, [week.f1_always_positive for week in weeks]),
+        ),
     }
     with open_drawing(top=22) as drawn:
-        x, y = drop_missing_points(when, [day["f1"] for day in days])
+        x, y = drop_missing_points(when, [day.metrics.f1 for day in days])
         drawn.axes.plot(x, y, ".", color=svg.SOFT_COLOR, markersize=4, markeredgewidth=0)
         draw_lines(drawn.axes, lines)
-        firsts = [k for k, day in enumerate(days) if day["day"].endswith("-01")] or [0]
+        firsts = [index for index, day in enumerate(days) if day.day.endswith("-01")] or [0]
         step = -(-len(firsts) // 5)
-        drawn.axes.set_xticks(firsts[::step], [days[k]["day"][:7] for k in firsts[::step]])
+        drawn.axes.set_xticks(firsts[::step], [days[index].day[:7] for index in firsts[::step]])
         drawn.axes.set_title("F1", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         set_round_ticks(drawn.axes)
-    alt = f"F1 day by day, and over seven days beside that of always yes. {caption}"
+    alt = f"F1 by day and over seven days, and F1 of the always-positive baseline. {caption}"
     return Picture(
-        title="F1, day by day",
+        title="F1 by day",
         svg=inline_svg(drawn.svg, alt, name),
         alt=alt,
         caption=caption,
