@@ -88,21 +88,21 @@ COLUMN_DOCS = {
     "trips": ColumnDoc("How many trips have about this value.", "trips"),
     "value_sum": ColumnDoc("Sum of the values of these trips.", "`1 / value_scale` of the feature's unit"),
     "value_scale": ColumnDoc("Number by which `value_sum` is divided to get the feature's unit."),
-    "kind": ColumnDoc("What was looked at: drift, missing, rejects, share, performance, skill or estimate."),
-    "name": ColumnDoc("Of which feature, reason or metric."),
-    "measure": ColumnDoc("How it is told, as psi, ks or rate."),
-    "reference": ColumnDoc("The same in the months that are compared with; null where there is none."),
-    "effect": ColumnDoc("How far both are apart, by this measure."),
+    "kind": ColumnDoc("Kind of the measure: drift, missing, rejects, share, performance, model or estimate."),
+    "name": ColumnDoc("Feature, reject reason, share or metric that is measured."),
+    "measure": ColumnDoc("Measure, for example psi, ks or rate."),
+    "reference": ColumnDoc("Value in the reference months. Null if the measure is itself a comparison."),
+    "effect": ColumnDoc("Number that is compared with the threshold."),
     "threshold": ColumnDoc("Largest effect that is not a breach. Null if the measure has no threshold."),
-    "exceeds_threshold": ColumnDoc("Whether `effect` is larger than `threshold`."),
-    "alert": ColumnDoc("Whether the rule of months rings with it."),
+    "exceeds_threshold": ColumnDoc("Whether the effect exceeds the threshold."),
+    "alert": ColumnDoc("Whether an alert fires in this month."),
 }
 # A column of this name says something else in the table.
 TABLE_COLUMN_DOCS = {
     ("feature_histograms", "value"): ColumnDoc(
         "The value, to 9 significant bits; null where it is missing.", "the feature's"
     ),
-    ("monitoring", "value"): ColumnDoc("What was read of the month, by this measure."),
+    ("monitoring", "value"): ColumnDoc("Value of the measure in the month."),
 }
 # The folders of a table, which engines give back as columns.
 PATH_COLUMN_DOCS = {

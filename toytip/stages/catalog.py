@@ -1,4 +1,4 @@
-"""The tables with all their columns, and the inputs and availability of each feature."""
+"""The tables with all their columns, and the input columns and availability of each feature."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ READABLE_TABLES = {
     if not table.is_artifact
 }
 
-# Of every feature, natural or a rate by zone: the fields that it is made from, and the moment at which it is known.
-FEATURE_INPUTS = {f.name: f.needs for f in featurize.FEATURES} | {
-    r.name: r.needs for r in zone_rates.ZONE_RATES
+FEATURE_INPUTS = {feature.name: feature.needs for feature in featurize.FEATURES} | {
+    rate.name: rate.needs for rate in zone_rates.ZONE_RATES
 }
-FEATURE_AVAILABILITY = {f.name: str(f.available_at) for f in featurize.FEATURES} | {
-    r.name: r.available_at for r in zone_rates.ZONE_RATES
+FEATURE_AVAILABILITY = {feature.name: str(feature.available_at) for feature in featurize.FEATURES} | {
+    rate.name: rate.available_at for rate in zone_rates.ZONE_RATES
 }
