@@ -110,7 +110,7 @@ before = state()
 run = toytip.run({source!r}, store={store!r}, workers=2, rounds=8, max_depth=4)
 assert state() == before
 assert sys.modules["__main__"].__file__ == __file__
-parts = run.store.manifest(table="models").parts
+parts = run.store.manifest(table="models").files
 json.dump([part.checksum for part in parts if part.path == "model.ubj"], open({out!r}, "w"))
 """
 
@@ -120,7 +120,7 @@ def test_a_script_without_a_guard_runs_in_silence_and_finds_all_as_it_was(store,
     script.write_text(SCRIPT.format(source=str(synthetic), store=str(tmp_path / "other"), out=str(out)))
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
-    (booster,) = (p for p in store.manifest("v1", "models").parts if p.path == "model.ubj")
+    (booster,) = (p for p in store.manifest("v1", "models").files if p.path == "model.ubj")
     assert json.loads(out.read_text()) == [booster.checksum]
 
 
