@@ -37,7 +37,7 @@ def list_(as_of: AsOfOption = None, json_: JsonOption = False, **options: Unpack
 
     limit = parse_as_of(as_of).isoformat() if as_of else None
     manifests, unreadable = store.scan_manifests()
-    listed = [manifest for manifest in manifests if limit is None or manifest.created <= limit]
+    listed = [manifest for manifest in manifests if limit is None or manifest.created_at <= limit]
     rows = describe_versions(listed, read_tags(store))
     print_result({"versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=json_)
     raise_for_unreadable(unreadable)
@@ -96,7 +96,7 @@ def diff(
         if name in ("features", "predictions")
     ]
     progress = Progress.from_settings(settings)
-    files = sum(len(manifest.parts) for manifest in tables)
+    files = sum(len(manifest.files) for manifest in tables)
     with progress.show_live(), progress.stage("diff", files) as stage:
         comparison = compare_versions(store, a, b, stage.advance)
     if output is not None:
@@ -232,7 +232,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
     store = store_from_settings(settings)
     manifests = manifests_of(store, version)
     progress = Progress.from_settings(settings)
-    files = sum(len(manifest.parts) for manifest in manifests)
+    files = sum(len(manifest.files) for manifest in manifests)
     with progress.show_live(), progress.stage("verify", files) as stage:
         faults = verify_version(store, version, stage.advance)
     result = {"version": manifests[0].version, "faults": faults}

@@ -46,7 +46,7 @@ def list_runs(manifests: Sequence[Manifest]) -> RunList:
     """Return the runs among the manifests of a store, the newest last."""
     by_key = {(manifest.table, manifest.version): manifest for manifest in manifests}
     predictions = [manifest for manifest in manifests if manifest.table == PREDICTIONS.name]
-    predictions.sort(key=lambda manifest: manifest.created)
+    predictions.sort(key=lambda manifest: manifest.created_at)
     return RunList(runs=tuple(_summarize(manifest, by_key) for manifest in predictions))
 
 
@@ -55,10 +55,10 @@ def _summarize(predictions: Manifest, manifests: ManifestsByKey) -> RunSummary:
     models = _parent(predictions, "models", manifests)
     encodings = _parent(models, "encodings", manifests)
     config: Mapping[str, Any] = encodings.config if encodings else {}
-    months = sorted({part.month for part in predictions.parts if part.month})
+    months = sorted({part.month for part in predictions.files if part.month})
     return RunSummary(
         version=predictions.version,
-        created_at=predictions.created,
+        created_at=predictions.created_at,
         source=_source_folder(features),
         months=tuple(map(str, months)),
         feature_set=config.get("features"),
