@@ -664,12 +664,12 @@ def test_what_is_no_map_is_named(content, tmp_path):
 def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
     file = tmp_path / "trips.parquet"
     file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
-    with pytest.raises(SourceError, match="it is not text") as caught:
+    with pytest.raises(SourceError, match="not text") as caught:
         zones.read_outlines(file)
     assert len(str(caught.value)) < 200 + len(str(file))
     with pytest.raises(SourceError, match="no such file"):
         zones.read_outlines(tmp_path / "none")
-    with pytest.raises(SourceError, match="none of its 1 zones is one of the TLC's, 1 to 265"):
+    with pytest.raises(SourceError, match="none of its 1 zones has an ID of the TLC, 1 to 265"):
         zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
 
 

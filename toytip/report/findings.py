@@ -25,10 +25,13 @@ BASELINES_WITHOUT_FINDING = ("always_yes", "champion")
 
 # What the version has, and could not be told: in words, and the section that would tell it.
 SECTION_LABELS = {
-    "model": ("the model", "ran"), "evaluation": ("metrics", "metrics"), "features": ("features by month", "features"),
-    "training": ("the training curve", "training"), "time": ("time and memory", "time"),
+    "model": ("the model", "ran"),
+    "evaluation": ("metrics", "metrics"),
+    "features": ("features by month", "features"),
+    "training": ("the training curve", "training"),
+    "time": ("time and memory", "time"),
     "leaning": ("what the model leans on", "leaning"),
-}  # fmt: skip
+}
 
 Finding = tuple[str, str]
 

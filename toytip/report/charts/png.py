@@ -1,4 +1,4 @@
-"""Pictures: drawn by matplotlib without a screen, in colours that the colour-blind can tell apart."""
+"""Pictures: drawn by matplotlib without a screen, in colors that the color-blind can tell apart."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def _draw_f1_change(axes: Any, rows: list[MonthResult]) -> None:
     first = next(iter(dict.fromkeys(row.trained for row in rows)), None)
     line = [row for row in rows if row.trained == first and row.age and row.f1]
     places = range(len(line))
-    for offset, name, colour in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "model", SERIES_COLORS[0])):
+    for offset, name, color in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "model", SERIES_COLORS[0])):
         values = [getattr(row.f1, name) for row in line]
-        axes.bar([p + offset for p in places], values, width=0.4, color=colour, label=f"by {name}")
+        axes.bar([p + offset for p in places], values, width=0.4, color=color, label=f"by {name}")
     axes.axhline(0, color=GRAY, linewidth=0.8)
     axes.set_xticks(list(places), [row.month for row in line], rotation=45, fontsize="small")
     axes.set_xlabel(f"month; the model was tuned on {first}")
@@ -103,14 +103,14 @@ def _draw_calibration(axes: Any, report: dict[str, Any]) -> None:
 
 
 def _draw_thresholds(axes: Any, report: dict[str, Any]) -> None:
-    for name, colour, style in (
+    for name, color, style in (
         ("precision", SERIES_COLORS[1], "--"),
         ("recall", SERIES_COLORS[2], ":"),
         ("f1", SERIES_COLORS[0], "-"),
     ):
         points = [(p["threshold"], p[name]) for p in report["curve"] if p[name] is not None]
         label = name if name != "f1" else "F1"
-        axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, label=label)
+        axes.plot(*zip(*points, strict=True), color=color, linestyle=style, label=label)
     yes = report["metrics"]["f1_always_yes"]
     axes.axhline(yes, color=GRAY, linewidth=0.8)
     axes.annotate(f"F1 of always yes {yes:.3f}", (0.98, yes), fontsize="small", ha="right", va="top")
@@ -173,7 +173,7 @@ def _draw_heat_map(figure: Any, axes: Any, psi: dict[str, dict[str, float | None
     for row, told in enumerate(cells):
         for column, value in enumerate(told):
             if value is not None and value >= threshold / 2:
-                colour = "black" if value > threshold else "white"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+                color = "black" if value > threshold else "white"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
     axes.set_title(f"PSI by feature, most important feature first (threshold {threshold:g})")
     figure.colorbar(drawn, ax=axes, extend="max", shrink=0.8)
