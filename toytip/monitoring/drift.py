@@ -193,13 +193,10 @@ def _align(a: FeatureHistogram, b: FeatureHistogram) -> tuple[Float64Array, Int6
     return values, counts[0], counts[1]
 
 
-def _exclusive_shares(
-    values: Float64Array, counts: Int64Array, other_counts: Int64Array
-) -> dict[str, float]:
+def _exclusive_shares(values: Float64Array, counts: Int64Array, other_counts: Int64Array) -> dict[str, float]:
     """Return the categories that only `counts` has, with their share of the trips."""
     shares = counts / counts.sum()
     exclusive = (other_counts == 0) & (shares >= MIN_CATEGORY_SHARE)
     return {
-        f"{value:g}": float(share)
-        for value, share in zip(values[exclusive], shares[exclusive], strict=True)
+        f"{value:g}": float(share) for value, share in zip(values[exclusive], shares[exclusive], strict=True)
     }
