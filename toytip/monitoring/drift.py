@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from toytip.core.arrays import Float32Array, Float64Array, Int64Array
+from toytip.core.tables import HISTOGRAM_VALUE_SCALE
 from toytip.monitoring import effect_sizes
 
 # Features whose values have no order, and so no distance. All other features are numeric.
@@ -24,8 +25,6 @@ CATEGORICAL_FEATURES = (
     "work_hours",
     "pickup_weekday",
 )
-# Sums of values in a feature histogram are in units of 1/1024.
-HISTOGRAM_VALUE_SCALE = 1024
 # A category is new, or has vanished, if it has at least this share of the trips on one side and none
 # on the other. Fewer than one trip in a hundred cannot change a metric of all trips by more than 0.01.
 MIN_CATEGORY_SHARE = 0.01
@@ -124,11 +123,11 @@ def reference_range(rates: Sequence[float]) -> ReferenceRange:
 
 def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
     """Return the histogram of each feature from rows of the table, for all trips or for card trips."""
-    rows = frame[frame["card"]] if segment == "card" else frame
+    rows = frame[frame["is_card"]] if segment == "card" else frame
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
-    columns = [rows[name].to_numpy()[order] for name in ("value", "trips", "total")]
+    columns = [rows[name].to_numpy()[order] for name in ("value", "trips", "value_sum")]
     return {
         str(name): _histogram(*(column[start:stop] for column in columns))
         for name, (start, stop) in zip(names, pairwise(ends.tolist()), strict=True)

@@ -44,7 +44,7 @@ FEATURE_BYTES_PER_ROW = 140
 MAX_FEATURE_MEMORY_SHARE = 0.4
 # A test range that no month is in, so that only training rows are counted.
 EMPTY_TEST_RANGE = Split.from_json(
-    {"train": ["", ""], "valid": None, "test": ["9999-01-01", "9999-01-02"]}
+    {"train": ["", ""], "validation": None, "test": ["9999-01-01", "9999-01-02"]}
 ).test
 FramesOf = Callable[[list[DataFile]], Any]
 
@@ -100,7 +100,7 @@ def run_backtest(
     Reads the features once, if they fit into the memory of the workers. Publishes no version.
     Raises ConfigError as `make_folds` does, and StoreError if the store is not writable.
     """
-    files = list(features.parts)
+    files = list(features.files)
     months = tuple(dict.fromkeys(file.key.month for file in files))
     folds = make_folds(months, min_train_months, horizon_months)
     context.store.require_writable()
@@ -142,7 +142,7 @@ def _count_values_by_month(
     """Count the values of each month once. A fold merges the counts of its training months."""
     names = featurize.feature_set(context.settings.feature_set)
     all_months = split.train._replace(stop=files[-1].key.month.next.start.isoformat())
-    count_split = replace(split, train=all_months, valid=None, test=EMPTY_TEST_RANGE)
+    count_split = replace(split, train=all_months, validation=None, test=EMPTY_TEST_RANGE)
     lazy = graph.count_partitions(frame, names, count_split, context.settings.segment)
     with context.progress.stage("preprocess", len(files)) as stage:
         partitions = compute.compute_partitions(context.client, lazy, stage)
@@ -174,12 +174,15 @@ def _run_fold(
     )
     tested = [file for file in files if file.key.month in (fold.validation_month, *fold.test_months)]
     tallies = _score_months(context, tested, frames_of(tested), model)
-    validation = tally_of(tallies[fold.validation_month], "valid", settings.segment)
+    validation = tally_of(tallies[fold.validation_month], "validation", settings.segment)
     threshold = postprocess.best_f1_threshold(validation.negatives, validation.positives)
     performance: list[AgedPerformance] = []
     for segment in SEGMENTS:
         months = [
-            (str(month), with_threshold(tally_of(by_cell, "test" if age else "valid", segment), threshold))
+            (
+                str(month),
+                with_threshold(tally_of(by_cell, "test" if age else "validation", segment), threshold),
+            )
             for age, (month, by_cell) in enumerate(tallies.items())
         ]
         if all(tally.rows for _, tally in months):
