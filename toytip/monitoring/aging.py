@@ -21,7 +21,7 @@ class AgedPerformance:
     month: str
     """Month of the trips."""
     age_months: int
-    """Months since the validation month; 0 for the validation month itself."""
+    """Months since the validation month. 0 is the validation month itself."""
     segment: str
     """Segment of the trips: `all` or `card`."""
     metrics: Metrics
@@ -58,9 +58,9 @@ class AgeLoss:
     n_months: int
     """Number of months in which both models were tested."""
     auc: LossSummary
-    """Loss of AUC; positive is worse."""
+    """Loss of AUC (positive is worse)."""
     log_loss: LossSummary
-    """Increase of the log loss; positive is worse."""
+    """Increase of the log loss (positive is worse)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class BacktestResult:
 def performance_by_age(
     validation_month: str, months: Sequence[tuple[str, Tally]], segment: str
 ) -> list[AgedPerformance]:
-    """Return the performance of a model by month. The first month is its validation month, at age 0."""
+    """Return the performance of a model by month. The first month is its validation month."""
     reference = months[0][1]
     performance = []
     for age, (month, tally) in enumerate(months):
@@ -133,7 +133,10 @@ def _differences(pairs: Sequence[tuple[Metrics | None, Metrics]], name: str) -> 
 
 
 def max_model_age(losses: Sequence[AgeLoss], max_auc_loss: float) -> int:
-    """Return the last age in months up to which no mean AUC loss exceeds the maximum; at least 1."""
+    """Return the last age in months up to which no mean AUC loss exceeds the maximum.
+
+    The result is at least 1.
+    """
     last = 1
     for loss in losses:
         if loss.auc.mean > max_auc_loss:

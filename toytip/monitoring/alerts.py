@@ -35,7 +35,7 @@ class Measurement:
     name: str
     """Feature, reject reason, share or metric."""
     measure: str
-    """`psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part` or `card`."""
+    """`psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part`, `card`."""
     value: float
     """Value in the month."""
     reference: float | None = None
@@ -117,7 +117,7 @@ def drift_measurements(
 def rate_measurements(
     month: str, kind: str, rates: Mapping[str, float], reference_ranges: Mapping[str, ReferenceRange]
 ) -> Iterator[Measurement]:
-    """Yield rates of missing values or of rejects. The effect is the distance outside of the range."""
+    """Yield rates of missing values or of rejects. The effect is the distance from the range."""
     for name, limits in reference_ranges.items():
         rate = rates.get(name, 0.0)
         yield Measurement(
@@ -150,7 +150,7 @@ def share_measurements(
 
 
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
-    """Yield the realized metrics. They have no threshold, because they change with the mix of trips."""
+    """Yield the realized metrics, without threshold, because they change with the mix of trips."""
     for name, sign in LOSS_SIGNS.items():
         value, expected = current[name], reference[name]
         if value is not None and expected is not None:
@@ -172,7 +172,7 @@ def model_measurements(
     card_auc: tuple[float | None, float | None],
     thresholds: AlertThresholds,
 ) -> Iterator[Measurement]:
-    """Yield the losses due to the model: its part in the changes of F1 and log loss, and the card AUC.
+    """Yield the losses due to the model: its part in changes of F1 and log loss, and the card AUC.
 
     `card_auc` is the AUC of card trips in the month and in the reference. The AUC of all trips
     changes with their mix, the AUC of card trips does not.

@@ -1,7 +1,7 @@
 """Attribution of a change of performance to the mix of trips and to the model.
 
-A metric F that follows from the prevalence p and from the performance s of the model on each class
-changes from a reference (p, s) to a month (p', s') by the sum of two parts:
+A metric F(p, s) follows from the prevalence p and from the performance s of the model on each
+class. From a reference (p, s) to a month (p', s') it changes by the sum of two parts:
 
     prevalence   [F(p', s) - F(p, s) + F(p', s') - F(p, s')] / 2
     model        [F(p, s') - F(p, s) + F(p', s') - F(p', s)] / 2
@@ -10,10 +10,10 @@ The parts add up exactly and do not depend on an order (Shapley values of two pl
 s is the hit rate and the false alarm rate. For the log loss, s is its mean over each class. The AUC
 does not depend on the prevalence, so that all its change is due to the model.
 
-The prevalence of all trips has two causes: the share of card trips, and the share of high tips among
-them. A model that treats each kind of trips as before has another hit rate if their mix changes.
-`attribute_change` therefore separates card trips from other trips, and splits a change into three
-parts: the share of card trips, the shares of high tips within each kind, and the model.
+The prevalence of all trips has two causes: the share of card trips, and the share of high tips
+among them. A model that treats each kind of trips as before has another hit rate if their mix
+changes. `attribute_change` therefore separates card trips from other trips, and splits a change
+into three parts: the share of card trips, the shares of high tips within each kind, and the model.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Any
 
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
-# Two rates of a model: of hits and of false alarms, or the mean log loss of high tips and of other tips.
+# Two rates of a model: of hits and of false alarms, or the mean log loss of each class.
 ClassRates = tuple[float, float]
 # The tallies of card trips, and of other trips.
 CardAndOtherTallies = tuple[Tally, Tally]
-# The hit and false alarm rates of a kind of trips, and its log loss by class; None if a class has no trips.
+# Hit rate and false alarm rate of a kind of trips, and its log loss by class. None without trips.
 RatesByKind = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
 
 
@@ -117,11 +117,11 @@ def attribute_change(
     rates = [_fill_unknown_rates(*pair) for pair in zip(a.performance, b.performance, strict=True)]
 
     def attribute(metric: Callable[..., float], index: int) -> ChangeParts:
-        before, after = (
+        old, new = (
             (side.card_share, side.tip_shares, tuple(kind[position][index] for kind in rates))
             for position, side in enumerate((a, b))
         )
-        return ChangeParts(metric(*after) - metric(*before), *shapley_parts(metric, before, after))
+        return ChangeParts(metric(*new) - metric(*old), *shapley_parts(metric, old, new))
 
     return attribute(_prevalence_of_kinds, 0), attribute(_f1_of_kinds, 0), attribute(_log_loss_of_kinds, 1)
 
@@ -129,7 +129,7 @@ def attribute_change(
 def shapley_parts(
     metric: Callable[..., float], reference: Sequence[Any], current: Sequence[Any]
 ) -> list[float]:
-    """Return the part that each argument has in a change of a metric. They add up (Shapley, 1953)."""
+    """Return the part of each argument in a change of a metric. They add up (Shapley, 1953)."""
     players = range(len(reference))
 
     def value(changed: Sequence[int]) -> float:
@@ -154,7 +154,7 @@ def _log_loss(prevalence: float, rates: ClassRates) -> float:
 
 
 def _class_rates(tally: Tally) -> tuple[float, ClassRates, ClassRates] | None:
-    """Return the prevalence, the rates of hits and false alarms, and the mean log loss of each class.
+    """Return the prevalence, the hit and false alarm rates, and the log loss of each class.
 
     None if a class has no trips.
     """

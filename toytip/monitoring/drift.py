@@ -25,8 +25,8 @@ CATEGORICAL_FEATURES = (
     "work_hours",
     "pickup_weekday",
 )
-# A category is new, or has vanished, if it has at least this share of the trips on one side and none
-# on the other. Fewer than one trip in a hundred cannot change a metric of all trips by more than 0.01.
+# A category is new, or has vanished, if it has at least this share of the trips on one side and
+# none on the other. A smaller share cannot change a metric of all trips by more than 0.01.
 MIN_CATEGORY_SHARE = 0.01
 # A month with fewer trips has no effect sizes.
 MIN_DRIFT_TRIPS = 200
@@ -48,11 +48,11 @@ class FeatureDrift:
     psi: float | None = None
     """Population stability index. Null with fewer than 200 trips on one side."""
     ks: float | None = None
-    """Kolmogorov-Smirnov statistic. Null for categorical features."""
+    """Kolmogorov-Smirnov statistic. Null for categories."""
     wasserstein: float | None = None
-    """Wasserstein distance in robust standard deviations of the reference. Null for categorical features."""
+    """Wasserstein distance in robust standard deviations of the reference. Null for categories."""
     distance: float | None = None
-    """Wasserstein distance in the unit of the feature. Null for categorical features."""
+    """Wasserstein distance in the unit of the feature. Null for categories."""
     mean: float | None = None
     """Mean of the values in the month. Null with fewer than 200 trips on one side."""
     reference_mean: float | None = None
@@ -85,7 +85,7 @@ class FeatureHistogram(NamedTuple):
 
     @property
     def missing_share(self) -> float:
-        """The share of trips without a value; 1 without trips."""
+        """The share of trips without a value. 1 if there are no trips."""
         return self.missing_count / self.rows if self.rows else 1.0
 
     @property
@@ -106,7 +106,7 @@ class ReferenceRange:
     mean: float
 
     def distance_outside(self, rate: float) -> float:
-        """Return the distance of a rate from the range; 0 inside."""
+        """Return the distance of a rate from the range. 0 inside the range."""
         return max(self.low - rate, rate - self.high, 0.0)
 
 
@@ -122,7 +122,7 @@ def reference_range(rates: Sequence[float]) -> ReferenceRange:
 
 
 def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
-    """Return the histogram of each feature from rows of the table, for all trips or for card trips."""
+    """Return the histogram of each feature from rows of `feature_histograms`, for a segment."""
     rows = frame[frame["is_card"]] if segment == "card" else frame
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")

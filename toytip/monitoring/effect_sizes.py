@@ -22,10 +22,10 @@ OUTLIER_STDS = 5
 
 
 def psi(expected: Int64Array, actual: Int64Array) -> float:
-    """Return the population stability index: the sum of (a - e) ln(a / e) over the shares of groups.
+    """Return the population stability index: the sum of (a - e) ln(a / e) over all groups.
 
-    The index is symmetric, and 0 for equal shares (Jeffreys' divergence, see Lewis, 1994, and
-    Siddiqi, 2006). Half a trip is added to each group, so that an empty one does not make it infinite.
+    `a` and `e` are shares. The index is symmetric, and 0 for equal shares (Jeffreys' divergence,
+    see Lewis, 1994, and Siddiqi, 2006). Half a trip is added to each group, so that it is finite.
     """
     e, a = ((side + 0.5) / (side.sum() + 0.5 * len(side)) for side in (expected, actual))
     return float(((a - e) * np.log(a / e)).sum())

@@ -12,7 +12,7 @@ from toytip.cli.render.tables import format_number, make_console, show_table
 if TYPE_CHECKING:
     from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
 
-PERFORMANCE_TITLES = (
+BACKTEST_TITLES = (
     "month",
     "AUC",
     "log loss",
@@ -25,7 +25,7 @@ PERFORMANCE_TITLES = (
 
 
 def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
-    """Print for each segment the performance by model and month, the loss by age, and the maximum age."""
+    """Print performance by model and month, loss by age, and maximum age of each segment."""
     console = make_console()
     for segment, losses in result.auc_loss_by_age.items():
         performance = [
@@ -46,7 +46,7 @@ def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
 def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> Table:
     table = Table(title=f"segment {segment}", box=None, pad_edge=False)
     table.add_column("validation month")
-    for title in PERFORMANCE_TITLES:
+    for title in BACKTEST_TITLES:
         table.add_column(title, justify="right")
     for row in performance:
         change = row.f1_change

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
-    from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetrics
-
-    MetricOf = Callable[[PeriodMetrics], float | None]
+    from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetric
 
 # Okabe and Ito (2008).
 SERIES_COLORS = ("#0072B2", "#E69F00", "#009E73")
@@ -141,7 +139,7 @@ def draw_monitoring(report: MonitoringReport) -> bytes:
     return _png(figure)
 
 
-def _draw_daily(axes: Any, days: Sequence[DayPerformance], value_of: MetricOf, name: str) -> None:
+def _draw_daily(axes: Any, days: Sequence[DayPerformance], value_of: PeriodMetric, name: str) -> None:
     import matplotlib.dates as mdates
 
     dates = mdates.datestr2num([day.day for day in days])
