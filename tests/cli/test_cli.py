@@ -216,14 +216,14 @@ def test_a_reader_that_goes_leaves_the_exit_code(tmp_path):
     assert (gone.returncode, gone.stderr) == (0, "")
     rings = """
 import typer
-from toytip.cli.command import guarded
+from toytip.cli.command import run_cli
 app = typer.Typer()
 @app.command()
 def ring():
     for _ in range(10_000):
         typer.echo("all of a pipe's room, and more of it")
     raise typer.Exit(3)
-raise SystemExit(guarded(app))
+raise SystemExit(run_cli(app))
 """
     script = tmp_path / "rings.py"
     script.write_text(rings)

@@ -23,7 +23,7 @@ OTHER = """
 import sys
 from toytip import cluster
 from toytip.config import Settings
-with cluster.connect(Settings(scheduler=sys.argv[1])) as client, cluster.fixed(client):
+with cluster.connect(Settings(scheduler=sys.argv[1])) as client, cluster.hold_size(client):
     print("trains", flush=True)
     sys.stdin.read()
 """

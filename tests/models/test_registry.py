@@ -100,9 +100,9 @@ def test_mlflow_loads_it_and_scores_as_the_batch_does(runs):
     with registry.open_files(registry.find_model("champion")) as folder:
         golden = json.loads((folder / "golden.json").read_text())
         program = (
-            "import sys, json, mlflow.pyfunc; from toytip.models.scoring import to_table\n"
+            "import sys, json, mlflow.pyfunc; from toytip.models.scoring import trips_to_table\n"
             "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
-            "trips = to_table(json.loads(sys.argv[2])).to_pandas()\n"
+            "trips = trips_to_table(json.loads(sys.argv[2])).to_pandas()\n"
             "print(json.dumps([float(p) for p in model.unwrap_python_model().predict(None, trips)]))"
         )
         command = [sys.executable, "-c", program, str(folder.parents[1]), json.dumps(golden["trips"])]

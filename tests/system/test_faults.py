@@ -260,14 +260,14 @@ def preloaded(folder, code):
 LOADS = """
 import os, pathlib, signal, time
 from toytip.sources import reader
-reader.real = getattr(reader, "real", reader.load)
+reader.real = getattr(reader, "real", reader.read_partition)
 
 def worse(part):
     if part.month.month == 3 and part.start == 0:
         {what}
     return reader.real(part)
 
-reader.load = worse
+reader.read_partition = worse
 """
 
 

@@ -50,7 +50,7 @@ class Monitoring:
     def performance(self) -> pd.DataFrame:
         """How the model did, by month; the first row, `reference`, is what months are compared with.
 
-        Counts and shares (`rows`, `card_share`, `tip_share` among card trips), the metrics under their names, what was expected
+        Int64Array and shares (`rows`, `card_share`, `tip_share` among card trips), the metrics under their names, what was expected
         of them without labels (`expected_f1`, ..), and what a metric has changed by since the reference, and by what:
         `f1_change` is the sum of `f1_by_card_share`, `f1_by_tip_share` and `f1_by_skill`. NaN where there are no labels.
         """

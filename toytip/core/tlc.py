@@ -23,7 +23,7 @@ class Field:
     def match(self, names: list[str]) -> str | None:
         """Return the name under which a file holds the field; the TLC's spelling varies in case.
 
-        >>> Field("airport_fee", "amount").find(["VendorID", "Airport_fee"])
+        >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
         'Airport_fee'
         """
         wanted = {alias.lower() for alias in (self.name, *self.aliases)}

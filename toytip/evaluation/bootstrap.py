@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toytip.evaluation.metrics import HIGHER_IS_BETTER, Float64Array
+from toytip.core.arrays import Float64Array
+from toytip.evaluation.metrics import HIGHER_IS_BETTER
 from toytip.evaluation.report import Interval
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 

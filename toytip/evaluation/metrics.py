@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from toytip.core.arrays import Float64Array, Int64Array
 from toytip.evaluation.report import (
     BaselineMetrics,
     CalibrationBin,
@@ -15,9 +15,7 @@ from toytip.evaluation.report import (
     Metrics,
     ThresholdPoint,
 )
-from toytip.evaluation.tally import LOSS_SCALE, Counts, Tally
-
-Float64Array = npt.NDArray[np.float64]
+from toytip.evaluation.tally import LOSS_SCALE, Tally
 
 MIN_VALUE_GROUP_TRIPS = 50
 # An AUC with fewer trips of either class is not meaningful: with one positive trip it is the rank
@@ -61,7 +59,7 @@ def compute_metrics(tally: Tally) -> Metrics:
     )
 
 
-def auc(negatives: Counts | Float64Array, positives: Counts | Float64Array) -> float | None:
+def auc(negatives: Int64Array | Float64Array, positives: Int64Array | Float64Array) -> float | None:
     """Return the area under the ROC curve, from observed or expected counts by probability bin.
 
     This is the share of pairs in order. A pair within one bin counts half.
@@ -77,20 +75,20 @@ def has_enough_for_auc(tally: Tally) -> bool:
     return min(int(tally.negatives.sum()), int(tally.positives.sum())) >= MIN_CLASS_TRIPS
 
 
-def auc_binning_error(negatives: Counts, positives: Counts) -> float | None:
+def auc_binning_error(negatives: Int64Array, positives: Int64Array) -> float | None:
     """Return the largest AUC error due to the bins: half the share of pairs within one bin."""
     pairs = float(positives.sum()) * float(negatives.sum())
     return _ratio(float((positives * negatives.astype(float)).sum()) / 2, pairs)
 
 
-def pr_auc(negatives: Counts, positives: Counts) -> float | None:
+def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
     """Return the average precision: the precision by threshold, weighted by the added recall."""
     true_positives, false_positives = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
     precision = true_positives / np.maximum(true_positives + false_positives, 1)
     return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
 
 
-def single_feature_auc(counts: Counts, positives: Counts, rows: int, total_positives: int) -> float | None:
+def single_feature_auc(counts: Int64Array, positives: Int64Array, rows: int, total_positives: int) -> float | None:
     """Return the AUC of one feature: each trip is scored with the high-tip rate of its value.
 
     `counts` and `positives` are the trips and high tips by value, in the order of the values. Of
@@ -121,7 +119,7 @@ def confusion_counts(tally: Tally) -> ConfusionCounts:
     )
 
 
-def _calibration_sums(tally: Tally) -> tuple[Counts, Float64Array, Counts]:
+def _calibration_sums(tally: Tally) -> tuple[Int64Array, Float64Array, Int64Array]:
     """Return trips, expected and observed high tips by calibration bin."""
     bins = len(tally.positives)
     center = (np.arange(bins) + 0.5) / bins

@@ -11,9 +11,10 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from toytip.core.arrays import Int64Array
 
 # Probabilities are counted in bins of 2^-14: thresholds are exact in float32, and the error that bins bring
 # into the AUC is bounded by the pairs that share a bin (`metrics.auc_binning_error`). Days and slices, of which there are
@@ -21,8 +22,6 @@ import pyarrow.parquet as pq
 PROBABILITY_BINS = 2**14
 SLICE_BINS = 2**9
 LOSS_SCALE = 2.0**32
-
-Counts = npt.NDArray[np.int64]
 
 
 class TallyKey(NamedTuple):
@@ -48,8 +47,8 @@ class Tally:
     units of 2^-32.
     """
 
-    negatives: Counts
-    positives: Counts
+    negatives: Int64Array
+    positives: Int64Array
     true_positives: int
     false_positives: int
     log_loss: int

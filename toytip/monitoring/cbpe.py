@@ -12,13 +12,11 @@ part, and the gap between them is the sign of it.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from toytip.core.arrays import Float64Array
 from toytip.evaluation import metrics
 from toytip.evaluation.metrics import Metrics
 from toytip.evaluation.tally import Tally
-
-Float64Array = npt.NDArray[np.float64]
 
 
 def fit_calibration(reference: Tally) -> Float64Array | None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import Int64Array
 from toytip.monitoring import effect_sizes
 
 # Features whose values are names, not amounts: there is no way from one to the next, so no distance either. Any other
@@ -56,14 +57,11 @@ class FeatureDrift:
     vanished: dict[str, float]
 
 
-Counts = npt.NDArray[np.int64]
-
-
 class FeatureHistogram(NamedTuple):
     """How many trips have each value of a feature, in order; how many lack it; and the sum of the values."""
 
     values: npt.NDArray[np.float64]
-    trips: Counts
+    trips: Int64Array
     missing_count: int
     value_sum: float
 
@@ -99,7 +97,7 @@ def histograms_by_feature(profiles: pd.DataFrame, segment: str = "all") -> dict[
     }
 
 
-def _histogram(values: npt.NDArray[np.float32], trips: Counts, totals: Counts) -> FeatureHistogram:
+def _histogram(values: npt.NDArray[np.float32], trips: Int64Array, totals: Int64Array) -> FeatureHistogram:
     known = ~np.isnan(values)
     found, place = np.unique(values[known].astype(np.float64), return_inverse=True)
     counts = np.zeros(len(found), np.int64)
@@ -149,7 +147,9 @@ def _measure_feature_drift(name: str, reference: FeatureHistogram, month: Featur
     )
 
 
-def _align(a: FeatureHistogram, b: FeatureHistogram) -> tuple[npt.NDArray[np.float64], Counts, Counts]:
+def _align(
+    a: FeatureHistogram, b: FeatureHistogram
+) -> tuple[npt.NDArray[np.float64], Int64Array, Int64Array]:
     """Return all the values that there are, in order, and how many trips of each side have them."""
     values = np.union1d(a.values, b.values)
     counts = np.zeros((2, len(values)), np.int64)
@@ -159,7 +159,7 @@ def _align(a: FeatureHistogram, b: FeatureHistogram) -> tuple[npt.NDArray[np.flo
 
 
 def _exclusive_shares(
-    values: npt.NDArray[np.float64], counts: Counts, other_counts: Counts
+    values: npt.NDArray[np.float64], counts: Int64Array, other_counts: Int64Array
 ) -> dict[str, float]:
     shares = counts / counts.sum()
     found = (other_counts == 0) & (shares >= MIN_CATEGORY_SHARE)

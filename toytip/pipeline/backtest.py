@@ -26,10 +26,10 @@ from toytip.report.charts import png
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
 from toytip.stages import preprocess as encodings
+from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
 
-FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # Features in memory: measured on green 2023, a hundred bytes a row and some.
 FEATURE_BYTES_PER_ROW = 140
 # So much of the workers' memory may hold features; training needs the rest.

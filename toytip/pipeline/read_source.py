@@ -19,11 +19,9 @@ from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.identity import code_digest, planned_from_slice
 from toytip.pipeline.incremental import build_from_parts
 from toytip.sources.discovery import Source
-from toytip.stages import featurize as features_of
+from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
-
-FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 
 
 def clean(context: RunContext, source: Source) -> PublishedTables:

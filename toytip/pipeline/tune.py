@@ -21,13 +21,13 @@ from toytip.pipeline.context import RunContext
 from toytip.pipeline.identity import code_digest
 from toytip.stages import featurize as features_of
 from toytip.stages import preprocess as encodings
+from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
 from toytip.training import tuning
 from toytip.training.tuning import TrialResult, TuningMatrix
 
-FEATURES_SCHEMA = features_of.FEATURES_SCHEMA
 # A matrix is held by the worker, copied into XGBoost's, and its bins again: so many times its bytes.
 MATRIX_COPIES = 4
 

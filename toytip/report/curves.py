@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toytip.core.arrays import Float64Array
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
 from toytip.report.facts import FeatureDistribution
@@ -24,7 +25,6 @@ PROBABILITY_BARS = 32
 # With fewer trips of the sample, what a value of a category contributes is not told, where others have more.
 MIN_SHAP_TRIPS = 5
 
-Float64Array = npt.NDArray[np.float64]
 CurvePoints = tuple[list[float], list[float]]
 
 

@@ -51,7 +51,7 @@ def _open_reader(part: SourcePartition) -> Iterator[_FileReader]:
     mark = _file_etag(part)
     reader = getattr(_thread_state, "reader", None)
     _thread_state.reader = None  # after an error it is not used again
-    if reader is not None and not reader.leads_to(part, mark):
+    if reader is not None and not reader.can_continue_to(part, mark):
         reader.close()
         reader = None
     reader = reader or _FileReader(part, mark)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from toytip.core.arrays import Float64Array, Int64Array
 from toytip.core.months import Month, parse_months
 
 SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
@@ -46,9 +47,6 @@ DISPATCHED_SHARE = 0.02  # trips without passenger count, rate and payment type:
 DriftKind = Literal["distance", "card", "skill"]
 KILOMETERS_PER_MILE = 1.609344
 CARD_TO_CASH_SHARE = 0.3
-
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core import splits
+from toytip.core.arrays import Float32Array, Int64Array
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.schema import Column, Table
 from toytip.core.splits import Split
@@ -43,9 +44,6 @@ BYTE_VALUES = 256
 # Features of at most so many codes part the rows into few heaps.
 MAX_GROUPING_CODES = 32
 
-Float32Array = npt.NDArray[np.float32]
-Counts = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class ValueCounts:
@@ -56,9 +54,9 @@ class ValueCounts:
 
     rows: int
     positives: int
-    by_value: dict[str, tuple[Float32Array, Counts, Counts]]
-    by_hour_and_zone: Counts  # (24 * ZONE_ID_COUNT, 2): trips, and those with a high tip
-    by_month_and_zones: tuple[Counts, Counts, Counts]  # of card trips: places, trips, high tips
+    by_value: dict[str, tuple[Float32Array, Int64Array, Int64Array]]
+    by_hour_and_zone: Int64Array  # (24 * ZONE_ID_COUNT, 2): trips, and those with a high tip
+    by_month_and_zones: tuple[Int64Array, Int64Array, Int64Array]  # of card trips: places, trips, high tips
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> ValueCounts:
@@ -77,7 +75,9 @@ class ValueCounts:
         )
 
 
-def _merge_counts(a: tuple[Any, Counts, Counts], b: tuple[Any, Counts, Counts]) -> tuple[Any, Counts, Counts]:
+def _merge_counts(
+    a: tuple[Any, Int64Array, Int64Array], b: tuple[Any, Int64Array, Int64Array]
+) -> tuple[Any, Int64Array, Int64Array]:
     values, inverse = np.unique(np.concatenate([a[0], b[0]]), return_inverse=True)
     counts, positives = np.zeros((2, len(values)), np.int64)
     np.add.at(counts, inverse, np.concatenate([a[1], b[1]]))
@@ -118,13 +118,13 @@ def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, s
 
 def _count_feature(
     key: npt.NDArray[np.uint32], label: npt.NDArray[np.bool_]
-) -> tuple[Float32Array, Counts, Counts]:
+) -> tuple[Float32Array, Int64Array, Int64Array]:
     known = (key > _LAST_LOW_NAN_KEY) & (key < _FIRST_HIGH_NAN_KEY)
     found, trips, tipped = zone_rates.count_labeled(key[known], label[known])
     return values_of_keys(found), trips, tipped
 
 
-def _count_by_hour_and_zone(rows: pd.DataFrame) -> Counts:
+def _count_by_hour_and_zone(rows: pd.DataFrame) -> Int64Array:
     zone = rows["PULocationID"].clip(0, ZONE_ID_COUNT - 1).to_numpy().astype(np.int64)
     place = rows["pickup_hour"].to_numpy().astype(np.int64) * ZONE_ID_COUNT + zone
     sides = (place, place[rows["high_tip"].to_numpy()])
@@ -164,7 +164,7 @@ def fit_encoding(
     )
 
 
-def _fit_feature(name: str, values: Float32Array, counts: Counts) -> FeatureEncoding:
+def _fit_feature(name: str, values: Float32Array, counts: Int64Array) -> FeatureEncoding:
     common = np.sort(np.argsort(-counts, kind="stable")[:MAX_EXACT_VALUES])
     if len(values) > MAX_DISTINCT_VALUES or counts[common].sum() < (1 - MAX_RARE_SHARE) * counts.sum():
         below = np.cumsum(counts)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import Int64Array
 from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tables import FEATURE_HISTOGRAMS
 
@@ -25,8 +26,7 @@ LOW_BITS_MASK = np.uint32((1 << 15) - 1)
 VALUE_SCALE = 1024
 MAX_SUMMED_VALUE = np.float32(1 << 20)
 
-Counts = npt.NDArray[np.int64]
-HistogramColumns = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], Counts, Counts]
+HistogramColumns = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], Int64Array, Int64Array]
 
 
 def profile(features: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import Float32Array
 from toytip.core.model import Encoding
 from toytip.core.splits import CARD_PAYMENT_TYPE, SPLITS, split_codes
 from toytip.core.tlc import ZONE_ID_COUNT
@@ -20,8 +21,6 @@ PROBABILITY_EPSILON = float(np.finfo(np.float32).eps)
 DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
 # Newark, JFK and LaGuardia, by the TLC's zone table.
 AIRPORT_ZONES = (1, 132, 138)
-
-Float32Array = npt.NDArray[np.float32]
 
 
 def summarize_predictions(

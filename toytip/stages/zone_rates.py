@@ -16,12 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import Float32Array, Int64Array
 from toytip.core.model import FeatureEncoding
 from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tlc import ZONE_ID_COUNT
-
-Counts = npt.NDArray[np.int64]
-Float32Array = npt.NDArray[np.float32]
 
 ZONE_PAIR_COUNT = ZONE_ID_COUNT * ZONE_ID_COUNT
 # Rates have bins of equal width, known beforehand: no second look at the rows is needed to fix them.
@@ -48,14 +46,14 @@ ZONE_RATES = (
 ZONE_RATES_BY_NAME = {rate.name: rate for rate in ZONE_RATES}
 
 
-def pickup_month_index(features: pd.DataFrame) -> Counts:
+def pickup_month_index(features: pd.DataFrame) -> Int64Array:
     """Return the month of each pickup, counted from the year 0."""
     pickup = features["pickup_at"].dt
-    months: Counts = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
+    months: Int64Array = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
     return months
 
 
-def _zone_ids(features: pd.DataFrame) -> tuple[Counts, Counts]:
+def _zone_ids(features: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
     pickup, dropoff = (
         features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy(np.int64)
         for name in ("PULocationID", "DOLocationID")
@@ -63,7 +61,7 @@ def _zone_ids(features: pd.DataFrame) -> tuple[Counts, Counts]:
     return pickup, dropoff
 
 
-def count_month_zone_pairs(features: pd.DataFrame) -> tuple[Counts, Counts, Counts]:
+def count_month_zone_pairs(features: pd.DataFrame) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Count the card trips, and those with a high tip, by month and pair of zones: places, trips, high tips."""
     rows = features[features["payment_type"] == CARD_PAYMENT_TYPE]
     pickup, dropoff = _zone_ids(rows)
@@ -73,7 +71,7 @@ def count_month_zone_pairs(features: pd.DataFrame) -> tuple[Counts, Counts, Coun
 
 def count_labeled(
     values: npt.NDArray[Any], label: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[Any], Counts, Counts]:
+) -> tuple[npt.NDArray[Any], Int64Array, Int64Array]:
     """Count integers: those there are, in order, how often each comes, and how often with a label."""
     # A number that carries its label is counted once for both. Where there are about as many rows as numbers they can be,
     # to count them in place is several times faster than to sort them.
@@ -92,19 +90,19 @@ def count_labeled(
     return found.astype(values.dtype), trips.astype(np.int64), tipped.astype(np.int64)
 
 
-def pack_counts(cell_index: Counts, trips: Counts, tipped: Counts) -> str:
+def pack_counts(cell_index: Int64Array, trips: Int64Array, tipped: Int64Array) -> str:
     """Return the counts as text: a model carries them. Sorted places are told by their distances."""
     table = np.stack([np.diff(cell_index, prepend=0), trips, tipped])
     return base64.b64encode(zlib.compress(table.astype("<i8").tobytes(), 9)).decode()
 
 
 @lru_cache(maxsize=8)
-def _unpack_counts(packed: str) -> tuple[Counts, Counts, Counts]:
+def _unpack_counts(packed: str) -> tuple[Int64Array, Int64Array, Int64Array]:
     content = np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i8").reshape(3, -1)
     return np.cumsum(content[0]), content[1], content[2]
 
 
-def counts_by_pickup_zone(packed: str) -> tuple[Counts, Counts]:
+def counts_by_pickup_zone(packed: str) -> tuple[Int64Array, Int64Array]:
     """Return the card trips of the training months, and those with a high tip, by pickup zone."""
     place, trips, tipped = _unpack_counts(packed)
     zone = place % ZONE_PAIR_COUNT // ZONE_ID_COUNT

@@ -19,6 +19,8 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.core import _LIB, _check_call
 
+from toytip.core.arrays import Float32Array
+
 GRADIENT_STEP = np.float32(2**-22)
 # Rows whose gradients are worked out at a time: they stay in a core's own cache.
 BLOCK_ROWS = 2**16
@@ -26,7 +28,6 @@ BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best
 # Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
 LOSS_SAMPLE_ROWS = 2**15
 
-Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 # A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
 MatrixPart = tuple[pd.DataFrame, Float32Array | None]
