@@ -159,9 +159,9 @@ def test_an_estimate_without_labels_is_what_happens_where_probabilities_hold():
 
     realised = compute_metrics(now)
     for name in ("prevalence", "auc", "f1", "log_loss"):
-        assert estimated[name] == pytest.approx(realised[name], abs=0.01), name
+        assert getattr(estimated, name) == pytest.approx(getattr(realised, name), abs=0.01), name
     blind = replace(now, negatives=now.negatives + now.positives, positives=0 * now.positives)
-    assert cbpe.estimate_metrics(blind, share)["f1"] == estimated["f1"], "it looks at no label"
+    assert cbpe.estimate_metrics(blind, share).f1 == estimated.f1, "it looks at no label"
     assert cbpe.fit_calibration(Tally.empty()) is None
 
 
@@ -387,7 +387,7 @@ def test_a_lost_skill_is_named_and_nothing_else(model, calm, steady):
     assert {kind for kind, _ in rings} == {"skill"}
     assert ("skill", "auc") in rings
     last = found.performance[-1]
-    assert last.metrics["prevalence"] == pytest.approx(found.reference.metrics["prevalence"], abs=0.02)
+    assert last.metrics.prevalence == pytest.approx(found.reference.metrics.prevalence, abs=0.02)
     assert last.card_auc == pytest.approx(0.5, abs=0.02)
     says, _, tables = page_of(found)
     assert "skill was lost, by" in says
@@ -395,14 +395,14 @@ def test_a_lost_skill_is_named_and_nothing_else(model, calm, steady):
     head, *rows = tables["The model by month"]
     shown = dict(zip(head, rows[-1], strict=True))
     assert shown["AUC card"] == f"{last.card_auc:.4f}"
-    assert shown["expected F1"] == f"{last.estimated['f1']:.4f}"
+    assert shown["expected F1"] == f"{last.estimated.f1:.4f}"
     assert shown["log loss by skill"] == f"{last.log_loss.skill:+.4f}"
     ((_, reference, bound, *months),) = [
         row for row in tables["All that is beyond its bound"] if row[0] == "skill lost (AUC)"
     ]
     assert (reference, bound, months[-1]) == (f"{found.reference.card_auc:.4f}", "0.03", shown["AUC card"])
     # Without labels nobody could know: the estimate sees the same trips as ever.
-    assert last.estimated["auc"] - last.metrics["auc"] > 0.01
+    assert last.estimated.auc - last.metrics.auc > 0.01
 
 
 def test_without_labels_the_estimate_stands_in(model, calm, steady):
@@ -411,7 +411,7 @@ def test_without_labels_the_estimate_stands_in(model, calm, steady):
     assert (late.month, late.metrics, late.f1, late.tip_share) == ("2021-12", None, None, None)
     realised = watched(model, calm).performance[-1]
     assert late.estimated == realised.estimated
-    assert late.estimated["f1"] == pytest.approx(realised.metrics["f1"], abs=0.015)
+    assert late.estimated.f1 == pytest.approx(realised.metrics.f1, abs=0.015)
     assert max(day["day"] for day in found.days) == "2021-10-31"
     assert not found.all_alerts
     says, text, _ = page_of(found)

@@ -35,7 +35,10 @@ def test_rows_and_rejects(folder, read, kept, rejects, real_data_dir, tmp_path):
     assert summary["rows"] == {"read": read, "kept": kept, "rejected": read - kept}
     if rejects is not None:
         assert summary["rejects"] == rejects
-    assert summary["metrics"]["test"]["f1"] > summary["metrics"]["test"]["f1_always_yes"]
+    assert (
+        summary["metrics"]["test"]["f1"]
+        > summary["evaluation"]["test"]["all"]["baselines"]["always_positive"]["f1"]
+    )
 
 
 def test_green_ranks_as_a_plain_xgboost_does(real_data_dir, tmp_path):

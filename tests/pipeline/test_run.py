@@ -37,7 +37,6 @@ METRICS = {
     "f1",
     "precision",
     "recall",
-    "f1_always_yes",
 }
 
 

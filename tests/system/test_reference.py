@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_the_glossary_has_no_more_than_there_is():
         zone_rates.ZONE_RATES_BY_NAME
     )
     assert set(glossary.TABLE_DESCRIPTIONS) == {table.name for table in tables.TABLES}
-    assert list(glossary.METRIC_DOCS) == list(compute_metrics(Tally.empty()))
+    assert list(glossary.METRIC_DOCS) == [*asdict(compute_metrics(Tally.empty())), "always_positive_f1"]
 
 
 def test_moments_are_told_alike():

@@ -58,7 +58,7 @@ class Monitoring:
 
     @property
     def days(self) -> pd.DataFrame:
-        """How the model did, by day: rows, prevalence, f1, f1_always_yes, auc, log_loss.
+        """How the model did, by day: rows, prevalence, f1, always_positive_f1, auc, log_loss.
 
         Under `rolling_..` the same of the seven days that end with the day.
         """

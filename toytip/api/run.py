@@ -13,6 +13,7 @@ import pandas as pd
 from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
 from toytip.api.store import Store, metrics_frame
+from toytip.evaluation.report import evaluation_from_json
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,8 +50,8 @@ class Run:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """The metrics by split and population, as `Store.metrics` tells them."""
-        return metrics_frame(self.summary["evaluation"])
+        """The metrics by split and segment, as `Store.metrics` tells them."""
+        return metrics_frame(evaluation_from_json(self.summary["evaluation"]))
 
     @property
     def monitoring(self) -> Monitoring | None:

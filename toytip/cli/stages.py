@@ -24,6 +24,7 @@ from toytip.cli.options import AsOfOption, FullRefreshOption, InputVersionOption
 from toytip.errors import ConfigError
 
 if TYPE_CHECKING:
+    from toytip.evaluation.report import EvaluationReport
     from toytip.pipeline.context import RunContext
 
 
@@ -198,8 +199,14 @@ def evaluate(
     if picture is not None:
         _write_charts(picture, evaluation.report, upstream.version)
     if json_:
+        from toytip.core.jsonable import to_json
+
         print_json(
-            {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}
+            {
+                "version": upstream.version,
+                "metrics": to_json(evaluation.metrics),
+                "evaluation": to_json(evaluation.report),
+            }
         )
     elif settings.progress != "quiet":
         from toytip.cli.render.evaluation import show_evaluation
@@ -207,7 +214,7 @@ def evaluate(
         show_evaluation(evaluation.report)
 
 
-def _write_charts(picture: Path, report: dict[str, dict[str, Any]], version: str) -> None:
+def _write_charts(picture: Path, report: EvaluationReport, version: str) -> None:
     from toytip.report.charts import png
 
     try:

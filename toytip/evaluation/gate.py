@@ -112,7 +112,11 @@ def _champion_checks(tallies: Tallies, tally: Tally, segment: str) -> Iterator[G
             passed=not is_worse,
             message=f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
             f"champion {_format_metric(getattr(champion, metric))}"
-            + (f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}" if interval else ""),
+            + (
+                f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}"
+                if interval
+                else ""
+            ),
         )
 
 
@@ -132,7 +136,8 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
     margins = [
         margin
         for (name, value), tally in slice_tallies(tallies, "test", segment).items()
-        if name != "day" and (margin := _slice_margin(f"{name} {value}", tally, champion_slices.get((name, value))))
+        if name != "day"
+        and (margin := _slice_margin(f"{name} {value}", tally, champion_slices.get((name, value))))
     ]
     check = "holds in the worst slice"
     if not margins:

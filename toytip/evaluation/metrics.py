@@ -88,7 +88,9 @@ def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
     return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
 
 
-def single_feature_auc(counts: Int64Array, positives: Int64Array, rows: int, total_positives: int) -> float | None:
+def single_feature_auc(
+    counts: Int64Array, positives: Int64Array, rows: int, total_positives: int
+) -> float | None:
     """Return the AUC of one feature: each trip is scored with the high-tip rate of its value.
 
     `counts` and `positives` are the trips and high tips by value, in the order of the values. Of
@@ -185,7 +187,9 @@ def always_positive_f1(tally: Tally) -> float | None:
 def always_positive_metrics(tally: Tally) -> BaselineMetrics:
     """Return the metrics of predicting a high tip for every trip, without a probability."""
     prevalence = _ratio(int(tally.positives.sum()), tally.rows)
-    return BaselineMetrics(auc=0.5, pr_auc=prevalence, log_loss=None, brier=None, f1=always_positive_f1(tally))
+    return BaselineMetrics(
+        auc=0.5, pr_auc=prevalence, log_loss=None, brier=None, f1=always_positive_f1(tally)
+    )
 
 
 def constant_probability_metrics(tally: Tally, rate: float) -> BaselineMetrics:

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 
 if TYPE_CHECKING:
     from toytip.monitoring.attribution import ChangeParts
+    from toytip.monitoring.cbpe import EstimatedMetrics
     from toytip.monitoring.drift import FeatureDrift, ReferenceRange
 
 
@@ -146,7 +147,7 @@ LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
     """Read what was realised, without a bound: what it is due to has one."""
     for name, sign in LOSS_SIGNS.items():
-        value, before = current[name], reference[name]
+        value, before = getattr(current, name), getattr(reference, name)
         if value is not None and before is not None:
             yield Measurement(
                 month=month, kind="performance", name=name, measure="change", value=value, reference=before,
@@ -180,11 +181,16 @@ def skill_measurements(
 
 
 def estimate_measurements(
-    month: str, estimated: Metrics, reference: Metrics, thresholds: AlertThresholds, *, has_labels: bool
+    month: str,
+    estimated: EstimatedMetrics,
+    reference: Metrics,
+    thresholds: AlertThresholds,
+    *,
+    has_labels: bool,
 ) -> Iterator[Measurement]:
     """Read what is expected of months; it rings only where there are no labels that could tell."""
     for name, sign in LOSS_SIGNS.items():
-        value, before = estimated[name], reference[name]
+        value, before = getattr(estimated, name), getattr(reference, name)
         if value is not None and before is not None:
             yield Measurement(
                 month=month, kind="estimate", name=name, measure="change", value=value, reference=before,

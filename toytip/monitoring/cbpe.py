@@ -11,11 +11,12 @@ part, and the gap between them is the sign of it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from toytip.core.arrays import Float64Array
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Metrics
 from toytip.evaluation.tally import Tally
 
 
@@ -37,7 +38,21 @@ def fit_calibration(reference: Tally) -> Float64Array | None:
     return np.asarray(fitted.predict(bins), np.float64)
 
 
-def estimate_metrics(tally: Tally, calibration: Float64Array) -> Metrics:
+@dataclass(frozen=True, kw_only=True)
+class EstimatedMetrics:
+    """The expected metrics of trips without labels; None if a metric is undefined."""
+
+    prevalence: float | None
+    """Expected share of trips with a high tip."""
+    auc: float | None
+    """Expected area under the ROC curve."""
+    log_loss: float | None
+    """Expected log loss, in nats."""
+    f1: float | None
+    """Expected F1 at the decision threshold."""
+
+
+def estimate_metrics(tally: Tally, calibration: Float64Array) -> EstimatedMetrics:
     """Return the expected prevalence, AUC, log loss and F1 of trips, from their probabilities and decisions alone.
 
     `calibration` is what `fit_calibration` gave. No label is looked at.
@@ -45,7 +60,7 @@ def estimate_metrics(tally: Tally, calibration: Float64Array) -> Metrics:
     trips = tally.negatives + tally.positives
     rows = int(trips.sum())
     if not rows:
-        return dict.fromkeys(("prevalence", "auc", "log_loss", "f1"))
+        return EstimatedMetrics(prevalence=None, auc=None, log_loss=None, f1=None)
     positives, negatives = trips * calibration, trips * (1 - calibration)
     # What the decisions cut off: the bins above the threshold, and of its own bin what is left.
     decided = tally.true_positives + tally.false_positives
@@ -54,9 +69,9 @@ def estimate_metrics(tally: Tally, calibration: Float64Array) -> Metrics:
     hits = float((cut * calibration).sum())
     centre = (np.arange(len(trips)) + 0.5) / len(trips)
     loss = -(positives * np.log(centre) + negatives * np.log1p(-centre)).sum()
-    return {
-        "prevalence": float(positives.sum()) / rows,
-        "auc": metrics.auc(negatives, positives),
-        "log_loss": float(loss) / rows,
-        "f1": 2 * hits / (decided + float(positives.sum())) if decided + positives.sum() else None,
-    }
+    return EstimatedMetrics(
+        prevalence=float(positives.sum()) / rows,
+        auc=metrics.auc(negatives, positives),
+        log_loss=float(loss) / rows,
+        f1=2 * hits / (decided + float(positives.sum())) if decided + positives.sum() else None,
+    )

@@ -13,7 +13,7 @@ import pandas as pd
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 from toytip.evaluation.tally import SLICE_BINS, Tallies, Tally, daily_tallies_by_payment
 from toytip.monitoring import alerts, attribution, cbpe, drift
 from toytip.monitoring.alerts import Alert, AlertThresholds, Measurement
@@ -38,8 +38,9 @@ class MonthPerformance:
     card_share: float
     tip_share: float | None
     metrics: Metrics | None
+    always_positive_f1: float | None
     card_auc: float | None
-    estimated: Metrics
+    estimated: cbpe.EstimatedMetrics
     prevalence: attribution.ChangeParts | None = None
     f1: attribution.ChangeParts | None = None
     log_loss: attribution.ChangeParts | None = None
@@ -170,6 +171,7 @@ def _month_performance(
         card_share=card.rows / both.rows if both.rows else 0.0,
         tip_share=float(card.positives.sum()) / card.rows if labelled and card.rows else None,
         metrics=metrics.compute_metrics(both) if labelled else None,
+        always_positive_f1=metrics.always_positive_f1(both) if labelled else None,
         card_auc=metrics.auc(card.negatives, card.positives) if labelled else None,
         estimated=cbpe.estimate_metrics(both, np.zeros(SLICE_BINS) if share is None else share),
         prevalence=prevalence,
@@ -205,9 +207,10 @@ def _daily_metrics(days: Mapping[str, TallyPair], asked: MonitoringPlan) -> list
     return found
 
 
-def _brief_metrics(tally: Tally) -> Metrics:
-    told = metrics.compute_metrics(tally)
-    return {name: told[name] for name in ("rows", "prevalence", "f1", "f1_always_yes", "auc", "log_loss")}
+def _brief_metrics(tally: Tally) -> dict[str, float | None]:
+    values = metrics.compute_metrics(tally)
+    brief = {name: getattr(values, name) for name in ("rows", "prevalence", "f1", "auc", "log_loss")}
+    return {**brief, "always_positive_f1": metrics.always_positive_f1(tally)}
 
 
 def monitoring_json(report: MonitoringReport) -> dict[str, Any]:

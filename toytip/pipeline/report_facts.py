@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from toytip.core.months import Month
 from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
+from toytip.evaluation.report import EvaluationReport, evaluation_from_json
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
 from toytip.monitoring.alerts import AlertThresholds
@@ -31,7 +32,7 @@ from toytip.monitoring.drift import FeatureHistogram
 from toytip.monitoring.plan import plan_from_manifest, plan_monitoring
 from toytip.pipeline import explain as leanings
 from toytip.pipeline import fit_encoding, monitor
-from toytip.pipeline.evaluate import compute_baseline
+from toytip.pipeline.evaluate import fit_baselines
 from toytip.report import curves, facts
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
 from toytip.report.zones import summarize_zones
@@ -251,16 +252,23 @@ def _learning_curve(there: FactSource) -> dict[str, list[float]]:
 
 def _evaluation(
     summary: Tallies | None, model: TrainedModel | None, run: Mapping[str, Any] | None
-) -> dict[str, Any]:
+) -> EvaluationReport:
+    """Return the evaluation of a version, with the improvement over the champion from the run.
+
+    The scores of the champion are not stored with the predictions.
+    """
     if summary is None or model is None:
         return {}
-    found = evaluation_report(summary, compute_baseline(summary, model))
-    # What the champion said of the same trips is not kept beside the predictions, but the run has told it.
-    for split, populations in ((run or {}).get("evaluation") or {}).items():
-        for population, told in populations.items():
-            if "champion" in told["lift"] and population in found.get(split, {}):
-                found[split][population]["lift"]["champion"] = told["lift"]["champion"]
-    return found
+    report = evaluation_report(summary, fit_baselines(summary, model))
+    by_run = evaluation_from_json((run or {}).get("evaluation") or {})
+    for split, segments in by_run.items():
+        for segment, evaluation in segments.items():
+            champion = evaluation.improvement.get("champion")
+            if champion and segment in report.get(split, {}):
+                current = report[split][segment]
+                improvement = {**current.improvement, "champion": champion}
+                report[split][segment] = replace(current, improvement=improvement)
+    return report
 
 
 def _tally_facts(summary: Tallies | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from toytip import cluster
 from toytip.config import Settings, mask_credentials
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import TimeRange, overlaps, plan_split
@@ -17,6 +18,7 @@ from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
+from toytip.evaluation.report import summarize_report
 from toytip.models.registry import open_registry
 from toytip.monitoring.comparison import monitoring_json
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
@@ -55,7 +57,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
                 published, model, evaluation, monitored, gated = _run_stages(context, source)
             source_bytes = max(source_tasks.worker_bytes_read(context.client) - before, 0)
             performance = context.store.save_report(f"{context.version}.dask.html", page.read_bytes())
-            told = json.dumps(evaluation.report, indent=1).encode()
+            told = json.dumps(to_json(evaluation.report), indent=1).encode()
             saved = context.store.save_report(f"{context.version}.json", told)
             dashboard, workers = (
                 context.client.dashboard_link,
@@ -81,7 +83,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             "threshold": model.threshold,
             "path": mask_credentials(context.store.version_uri("models", model.version)),
         },
-        "metrics": evaluation.metrics,
+        "metrics": to_json(evaluation.metrics),
         "stages": progress.stage_seconds,
         "seconds": round(seconds, 3),
         "rows_per_s": round(source.rows / seconds, 1),
@@ -94,7 +96,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "source_bytes_read": source_bytes,
         "leaks": fit_encoding.find_leaking_features(published["encodings"]),
         "registry": gated,
-        "evaluation": _without_long_lists(evaluation.report),
+        "evaluation": to_json(summarize_report(evaluation.report)),
         "evaluation_file": mask_credentials(saved),
         "monitor": monitored,
         "warnings": progress.warnings,
@@ -178,15 +180,6 @@ def _run_monitoring(
         context.progress.info("monitor: there is no month after those that were learned from")
         return {}, None
     return {manifest.table: manifest}, monitoring_json(found)
-
-
-def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leave out the long lists, which the file has."""
-    long = ("calibration", "curve", "slices")
-    return {
-        split: {p: {k: v for k, v in told.items() if k not in long} for p, told in populations.items()}
-        for split, populations in report.items()
-    }
 
 
 def _row_counts(source: Source, published: dict[str, Manifest]) -> dict[str, int]:

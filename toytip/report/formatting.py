@@ -84,8 +84,8 @@ def format_month_range(months: Sequence[str]) -> str:
 
 
 LABELS = {
-    "auc": "AUC", "pr_auc": "PR AUC", "f1": "F1", "brier": "Brier score", "f1_always_yes": "F1 of always yes",
-    "hour_zone": "hour and zone", "prevalence": "share of high tips",
+    "auc": "AUC", "pr_auc": "PR AUC", "f1": "F1", "brier": "Brier score", "always_positive_f1": "F1 of always-positive",
+    "always_positive": "always-positive", "constant_probability": "constant probability", "hour_zone_mean": "hour-and-zone mean", "prevalence": "share of high tips",
 }  # fmt: skip
 
 

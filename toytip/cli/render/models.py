@@ -10,6 +10,7 @@ from rich.text import Text
 from toytip.cli.render.evaluation import evaluation_table
 from toytip.cli.render.tables import format_number, format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
+from toytip.evaluation.report import evaluation_from_json
 from toytip.models.registry import RegisteredModel
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def show_model_card(entry: RegisteredModel, card: dict[str, Any]) -> None:
         by_moment.setdefault(moment, []).append(name)
     for moment, names in by_moment.items():
         console.print(f"known at {moment}: {', '.join(names)}")
-    for population, told in card["evaluation"].get("test", {}).items():
-        show_table(console, evaluation_table(population, told))
+    for segment, evaluation in evaluation_from_json(card["evaluation"]).get("test", {}).items():
+        show_table(console, evaluation_table(segment, evaluation))
     console.print(lineage_tree(card["data"]))
 
 
@@ -102,7 +103,7 @@ def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: floa
         for row in told:
             m = row.metrics
             parts = ("", "", "") if row.f1 is None else tuple(f"{part:+.4f}" for part in row.f1)
-            cells = (format_number(m[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes"))
+            cells = (format_number(value) for value in (m.auc, m.log_loss, m.f1, row.always_positive_f1))
             table.add_row(row.trained, row.month, *cells, *parts)
         show_table(console, table)
         for age in ages:

@@ -63,7 +63,7 @@ def _show_performance(console: Console, told: dict[str, Any]) -> None:
             format_number(realised.get("f1")),
             format_number(row["estimated"]["f1"]),
         ]
-        cells.append(format_number(realised.get("f1_always_yes")))
+        cells.append(format_number(row["always_positive_f1"]))
         cells += [
             f"{parts[name]:+.4f}" if parts else "" for name in ("whole", "card_share", "tip_share", "skill")
         ]

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from toytip.cli.render.evaluation import show_evaluation
 from toytip.cli.render.tables import make_console
+from toytip.evaluation.report import evaluation_from_json
 
 
 def show_run(summary: dict[str, Any]) -> None:
@@ -20,7 +21,7 @@ def show_run(summary: dict[str, Any]) -> None:
     )
     if summary["source"] == "synthetic":
         console.print("the trips are synthetic: what follows says nothing of real passengers")
-    show_evaluation(summary["evaluation"], console)
+    show_evaluation(evaluation_from_json(summary["evaluation"]), console)
     console.print(
         f"model: {model['rounds']} rounds, {len(model['features'])} features, threshold {model['threshold']:.4f}"
     )

@@ -114,7 +114,10 @@ def draw_daily_f1(name: str, days: Sequence[Mapping[str, Any]], caption: str) ->
     weeks = [day["rolling"] for day in days]
     lines: LabeledLines = {
         "a": ("F1, seven days", drop_missing_points(when, [week["f1"] for week in weeks])),
-        "b": ("always yes, seven days", drop_missing_points(when, [week["f1_always_yes"] for week in weeks])),
+        "b": (
+            "always yes, seven days",
+            drop_missing_points(when, [week["always_positive_f1"] for week in weeks]),
+        ),
     }
     with open_drawing(top=22) as drawn:
         x, y = drop_missing_points(when, [day["f1"] for day in days])

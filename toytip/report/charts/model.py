@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from toytip.evaluation.report import ThresholdPoint
 from toytip.evaluation.tally import Tally
 from toytip.report import curves as numbers
 from toytip.report.blocks import Picture
@@ -78,14 +78,14 @@ def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
 def draw_thresholds(
     name: str,
     title: str,
-    curve: Sequence[Mapping[str, Any]],
+    curve: Sequence[ThresholdPoint],
     always_positive_f1: float | None,
     threshold: float | None,
     caption: str,
 ) -> Picture:
-    """Draw F1, precision and recall by threshold, the F1 of always yes, and the threshold in use."""
+    """Draw F1, precision and recall by threshold, the F1 of always-positive, and the threshold in use."""
     lines = {
-        colour: (label, _curve_points(curve, "threshold", key))
+        colour: (label, _curve_points(curve, key))
         for colour, label, key in (
             ("a", "F1", "f1"), ("b", "precision", "precision"), ("c", "recall", "recall"),
         )
@@ -98,13 +98,17 @@ def draw_thresholds(
         draw_lines(drawn.axes, lines)
         set_unit_axes(drawn.axes, "threshold", "")
     alt = f"{title}: F1, precision and recall by threshold. {caption}"
-    keys = [*legend_of(lines), *([("muted", "F1 of always yes")] if always_positive_f1 is not None else [])]
+    keys = [
+        *legend_of(lines),
+        *([("muted", "F1 of always-positive")] if always_positive_f1 is not None else []),
+    ]
     return Picture(title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys)
 
 
-def _curve_points(curve: Sequence[Mapping[str, Any]], x: str, y: str) -> CurvePoints:
-    known = [point for point in curve if point[y] is not None]
-    return [point[x] for point in known], [point[y] for point in known]
+def _curve_points(curve: Sequence[ThresholdPoint], metric: str) -> CurvePoints:
+    points = [(point.threshold, getattr(point, metric)) for point in curve]
+    defined = [(x, y) for x, y in points if y is not None]
+    return [x for x, _ in defined], [y for _, y in defined]
 
 
 def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:

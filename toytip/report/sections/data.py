@@ -208,7 +208,7 @@ def _performance_table(monitoring: Mapping[str, Any]) -> TableBlock:
         cells: list[str | TableCell] = [
             f"{each['month']} ({', '.join(monitoring['reference_of_skill'])})" if each["month"] == "reference" else each["month"],
             formatting.format_count(each["rows"]), formatting.format_share(each["card_share"]), formatting.format_share(each["tip_share"]),
-            formatting.format_metric(values.get("f1")), formatting.format_metric(each["estimated"]["f1"]), formatting.format_metric(values.get("f1_always_yes")),
+            formatting.format_metric(values.get("f1")), formatting.format_metric(each["estimated"]["f1"]), formatting.format_metric(each["always_positive_f1"]),
             formatting.format_metric(values.get("auc")), formatting.format_metric(each["card_auc"]),
         ]  # fmt: skip
         parts = [""] * 5
