@@ -1,4 +1,4 @@
-# Everything goes through .venv; a target installs what it needs, and does so once.
+# Every target uses .venv, and installs the packages that it needs once.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -6,31 +6,31 @@ STAMP := .venv/.installed
 .PHONY: help install run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench reference docs docs-links clean
 
 help:
-	@echo "make run      a synthetic year through the whole pipeline, on eight workers"
-	@echo "              (make run ARGS='--source DIR' for real months)"
-	@echo "make test     lint, types and tests"
-	@echo "make coverage the tests again, with the lines that they reach, workers and all"
-	@echo "make test-store   the store's promises on a real S3 server, which it installs"
-	@echo "make test-faults  kills runs by the dozen, on a disk and on the S3 server; prints the figures"
-	@echo "make test-cluster runs on several hosts (network namespaces), by SSH, by Slurm and from images: as root; installs"
-	@echo "              Debian's packages for it, where they lack; prints the figures"
-	@echo "make test-deploy  of these the last: docker-compose reads its file; the images are built and run"
-	@echo "make test-volume  monitoring stays silent on a steady year at a hundred times the rows"
-	@echo "make test-browser what a person sees in a browser: chromium, which it installs where it can"
-	@echo "make examples executes the notebooks in place; TOYTIP_EXAMPLE_SOURCE names real months of 2020"
-	@echo "make lint     ruff, mypy, the import contracts and the language check alone"
-	@echo "make docs     the docs as a site, in build/docs; make docs-links: whether what they point to elsewhere is there"
-	@echo "make reference  docs/reference/ anew, from the code"
-	@echo "make bench    toytip beside its peers, on a small year; ARGS='run --help' for more"
-	@echo "make install  the virtual environment alone;  make clean  remove all that is made"
+	@echo "make run           Run the pipeline on a synthetic year with eight workers (ARGS='--source DIR' for real months)"
+	@echo "make test          Run lint, type checks and tests (ARGS='-k store' selects tests)"
+	@echo "make lint          Run ruff, mypy, the import contracts and the language check"
+	@echo "make coverage      Run the tests and report line coverage, workers included"
+	@echo "make test-store    Test the store on a real S3 server (installs the server)"
+	@echo "make test-faults   Kill runs at many points, on a local disk and on S3, and print the figures"
+	@echo "make test-cluster  Test SSH, Slurm, images and network partitions on several hosts (needs root)"
+	@echo "make test-deploy   Test the Docker Compose and Kubernetes files, and the images (needs root)"
+	@echo "make test-volume   Test monitoring at a hundred times the rows"
+	@echo "make test-browser  Test the report, the run dashboard and the site in Chromium"
+	@echo "make examples      Execute the notebooks (TOYTIP_EXAMPLE_SOURCE names real months of 2020)"
+	@echo "make reference     Generate docs/reference from the code"
+	@echo "make docs          Build the documentation site in build/docs"
+	@echo "make docs-links    Check the external links of the documentation"
+	@echo "make bench         Compare toytip with other implementations (ARGS='run --help' lists the options)"
+	@echo "make install       Create the virtual environment"
+	@echo "make clean         Delete everything that these targets create"
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "toytip needs Python 3.11 or later; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	  { echo "error: toytip needs Python 3.11 or later"; echo "hint: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -d .venv || $(PYTHON) -m venv .venv || \
-	  { echo "python3 -m venv does not work here; on Debian: apt install python3-venv"; exit 1; }
+	  { echo "error: cannot create a virtual environment"; echo "hint: on Debian, install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -46,7 +46,7 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-# Workers are processes of their own: coverage starts in each (`patch = subprocess`), and their files are combined.
+# Workers are separate processes. Coverage starts in each (`patch = subprocess`), and their files are combined.
 coverage: $(STAMP)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
@@ -64,7 +64,7 @@ test-store: $(STORE_STAMP)
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/system/test_faults.py $(ARGS)
 
-# sshd, Slurm, buildah: `tests.support.requirements` takes from apt what lacks, or says why it cannot, and what is skipped then.
+# `tests.support.requirements` installs sshd, Slurm and buildah with apt, or reports why it cannot and which tests are skipped.
 CLUSTER_STAMP := .venv/.cluster-installed
 $(CLUSTER_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,object-store,ssh,slurm,deploy]'
@@ -94,7 +94,7 @@ BENCH := run --workers 2,8 --repeats 2
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),$(BENCH))
 
-# Pages of commands, settings and columns, as the code has them now; they are committed, so that they can be read without a site.
+# The pages are committed, so that you can read them without building the site.
 reference: $(STAMP)
 	$(BIN)/python -m docs.generate
 
@@ -103,7 +103,7 @@ $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	@touch $@
 
-# The source is the repository, so that links between docs/ and cluster/ are those that GitHub follows. Warnings are errors.
+# Sphinx reads the whole repository, so that links between docs/ and cluster/ work on GitHub as well. Warnings are errors.
 SPHINX := $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --fresh-env -c docs -d build/doctrees
 
 docs: $(DOCS_STAMP) reference
@@ -113,11 +113,11 @@ docs: $(DOCS_STAMP) reference
 docs-links: $(DOCS_STAMP)
 	$(SPHINX) -b linkcheck . build/links
 
-# Debian's chromium, where it is not there and apt is; any other system brings its own.
+# Installs Chromium with apt if it is missing. Other systems must provide Chromium or Chrome.
 test-browser: $(DOCS_STAMP)
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
 	  apt-get install -y -qq chromium >/dev/null || \
-	  { echo "no chromium on the path, and apt cannot install it: install Chromium or Chrome"; exit 1; }
+	  { echo "error: cannot find or install Chromium"; echo "hint: install Chromium or Chrome"; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/ $(ARGS)
 
 clean:

@@ -48,7 +48,7 @@ def _sets() -> str:
         seed = set(needs) <= set(featurize.SEED_FEATURES) if needs else name in featurize.SEED_FEATURES
         inside = [seed, *(order.index(moment) <= order.index(each) for each in order)]
         rows.append([code(name), moment, *("yes" if there else "" for there in inside)])
-    return table(("Feature", "Availability", "`toy-ml-pipeline`", *(code(each) for each in order)), rows)
+    return table(("Feature", "Availability", "`seed`", *(code(each) for each in order)), rows)
 
 
 def _source() -> str:

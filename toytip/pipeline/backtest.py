@@ -144,9 +144,9 @@ def _count_values_by_month(
         )
     found: dict[Month, encodings.ValueCounts] = {}
     for part, item in zip(parts, done, strict=True):
-        assert item.census is not None, "it was asked for"
+        assert item.value_counts is not None, "it was asked for"
         before = found.get(part.key.month, encodings.ValueCounts.empty(names))
-        found[part.key.month] = before.merge(item.census)
+        found[part.key.month] = before.merge(item.value_counts)
     return found
 
 
@@ -180,7 +180,7 @@ def _run_fold(
         done = compute.compute_partitions(context.client, lazy, shown)
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
-        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.summary)
+        by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.tallies)
     tuned = tally_of(by_month[fold.validation_month], "valid", settings.population)
     threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
     rows: list[MonthResult] = []

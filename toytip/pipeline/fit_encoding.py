@@ -44,7 +44,7 @@ def preprocess(
     counted, of = graph.count_partitions(lazy, names, split, settings.population), month_names(records)
     with context.progress.stage("preprocess", len(records), of) as stage:
         done = compute.compute_partitions(context.client, counted, stage, months=of)
-    censuses = [item.census for item in done if item.census is not None]
+    censuses = [item.value_counts for item in done if item.value_counts is not None]
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
     encoding = encodings.fit_encoding(census, split, settings.population, rate_names)
     content = json.dumps(encoding.to_json()).encode()

@@ -201,8 +201,9 @@ def _publish_measurements(
 def _measurement_frame(readings: Sequence[Measurement], rang: set[Any]) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {
         name: [getattr(each, name) for each in readings]
-        for name in ("kind", "name", "measure", "value", "reference", "effect", "bound", "beyond")
+        for name in ("kind", "name", "measure", "value", "reference", "effect", "bound")
     }
+    columns["beyond"] = [each.exceeded for each in readings]
     columns["alert"] = [(each.series_key, each.month) in rang for each in readings]
     return MONITORING.validate(pd.DataFrame(columns).astype(MONITORING.dtypes))
 

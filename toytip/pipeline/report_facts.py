@@ -161,7 +161,7 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
         "months": months,
         "taxi": taxi or model.taxi,
         "features": encoding.feature_names,
-        "population": encoding.population,
+        "segment": encoding.population,
         "split": {name: tuple(span) for name, span in encoding.split.time_ranges().items()},
         "threshold": model.threshold,
         "rounds": model.rounds,
@@ -279,8 +279,8 @@ def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
     tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
     return {
         "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
-        "days": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
-        "rated": tally_of(summary, split, "all", "hour_zone"),
+        "daily_tallies": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
+        "hour_zone_tally": tally_of(summary, split, "all", "hour_zone"),
     }
 
 

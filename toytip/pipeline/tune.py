@@ -161,7 +161,7 @@ def _fit_fold_encoding(
         done = compute.compute_partitions(
             context.client, graph.count_partitions(frame, names, split, settings.population), shown
         )
-    censuses = [item.census for item in done if item.census is not None]
+    censuses = [item.value_counts for item in done if item.value_counts is not None]
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
     return encodings.fit_encoding(census, split, settings.population, zone_rates_for(settings.features))
 
