@@ -431,12 +431,12 @@ RATE = {
     "bound": 0.0,
 }
 CASES = {
-    "has not promoted": {"run": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
-    "synthetic": {"run": {"source": "synthetic"}},
-    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitor": {"alerts": [ALERT]}},
-    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitor": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
-    "flattering": {"monitor": {"alerts": [], "warnings": ["its skill there is flattering"]}},
-    "knows the tip": {"leaks": {"extra": 0.99}},
+    "has not promoted": {"run_summary": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
+    "synthetic": {"run_summary": {"source": "synthetic"}},
+    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitoring": {"alerts": [ALERT]}},
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitoring": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
+    "flattering": {"monitoring": {"alerts": [], "warnings": ["its skill there is flattering"]}},
+    "knows the tip": {"leakage_aucs": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
     "below the 0.6000 of the always-positive baseline": {"evaluation": evaluated(f1=0.5)},
     "learned by heart": {"evaluation": evaluated(auc=0.7)},
