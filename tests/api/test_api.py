@@ -35,7 +35,7 @@ FAST = {"rounds": 8, "max_depth": 4}
 def done(client, synthetic, tmp_path_factory):
     """A run on the workers of the client that is current."""
     with client.as_current():
-        return toytip.run(synthetic, store=tmp_path_factory.mktemp("store"), version="v1", **FAST)
+        return toytip.run(synthetic, store=tmp_path_factory.mktemp("store"), version_id="v1", **FAST)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_a_run_tells_what_the_command_prints(done, store):
     assert done.rows["read"] == done.rows["kept"] + done.rows["rejected"]
     assert set(done.tables) >= {"predictions", "features", "rejects"}
     pd.testing.assert_frame_equal(done.metrics, store.metrics("v1"))
-    assert done.metrics.loc[("test", "all")].to_dict() == told["metrics"]["test"]
-    assert done.monitoring.json() == told["monitor"]
+    assert told["metrics"]["test"]["all"].items() <= done.metrics.loc[("test", "all")].to_dict().items()
+    assert done.monitoring.json() == told["monitoring"]
     told["rows"].clear()
     assert done.rows["read"] > 0
     assert "v1" in repr(done)
@@ -133,11 +133,15 @@ def test_workers_are_those_of_the_current_client(client):
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"featurs": "seed"}, errors.ConfigError, "no setting featurs; did you mean features"),
+        ({"feature_sett": "seed"}, errors.ConfigError, "no setting feature_sett; did you mean feature_set"),
         ({"nonsense": 1}, errors.ConfigError, "`toytip config` lists all"),
         ({"rounds": 0}, errors.ConfigError, "setting rounds=0"),
-        ({"alert_times": 4}, errors.ConfigError, "alert_windows=3: must not be less than alert_times=4"),
-        ({"features": "settled"}, errors.ConfigError, "features"),
+        (
+            {"alert_min_breaches": 4},
+            errors.ConfigError,
+            "alert_window_months=3: must not be less than alert_min_breaches=4",
+        ),
+        ({"feature_set": "settled"}, errors.ConfigError, "feature_set"),
         ({"source": "nowhere"}, errors.SourceError, "nowhere"),
         ({"months": "2020-04:2020-01", "source": "x"}, errors.ToytipError, "."),
     ],
@@ -150,7 +154,7 @@ def test_errors_are_toytips_own(given, error, said, client, tmp_path, capfd):
 
 def test_progress_goes_to_stderr_alone(done, client, synthetic, capfd):
     with client.as_current():
-        again = toytip.run(synthetic, store=done.store.settings.store, version="v2", progress=True, **FAST)
+        again = toytip.run(synthetic, store=done.store.settings.store, version_id="v2", progress=True, **FAST)
     told = capfd.readouterr()
     assert told.out == ""
     assert "version v2" in told.err
@@ -317,8 +321,8 @@ def test_lineage_and_diff_are_what_the_commands_print(store, done):
 
 
 def test_the_evaluation_is_the_one_that_the_run_kept(store, done):
-    kept = Path(done.json()["evaluation_file"]).read_text()
-    assert to_json(store.evaluation("v1")) == json.loads(kept)
+    stored = Path(done.json()["evaluation_path"]).read_text()
+    assert to_json(store.evaluation("v1")) == json.loads(stored)
 
 
 def test_metrics_are_those_of_the_rows(store):
@@ -432,7 +436,7 @@ def test_monitoring_is_what_the_command_prints(store):
 
 
 def test_monitor_keeps_what_it_read(store):
-    found = toytip.monitor("v1", store=store.settings.store, alert_psi=0.001, version="v3")
+    found = toytip.monitor("v1", store=store.settings.store, alert_psi=0.001, version_id="v3")
     assert found.version == "v3"
     kept = store.table("monitors", "v3").compute()
     assert kept["alert"].any()

@@ -168,7 +168,7 @@ def pair(folder, name):
 @pytest.mark.cluster
 def test_a_cluster_that_stays_and_whom_it_refuses(synthetic, tmp_path, monkeypatch):
     """Up with TLS; a client without certificates and one of another authority are refused; a run, the doctor; down."""
-    monkeypatch.setenv("TOYTIP_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TOYTIP_STATE_DIR", str(tmp_path / "state"))
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     certificates.create_certificates(ours, ["127.0.0.1"])
     certificates.create_certificates(theirs, ["127.0.0.1"])
@@ -209,7 +209,7 @@ def test_a_cluster_that_stays_and_whom_it_refuses(synthetic, tmp_path, monkeypat
 
 
 def test_a_holder_that_is_gone_is_forgotten(tmp_path):
-    settings = Settings(cluster="local", state=str(tmp_path))
+    settings = Settings(cluster="local", state_dir=str(tmp_path))
     lifecycle.save_record(settings, lifecycle.ClusterRecord(
         name="local", kind="local", address="tcp://127.0.0.1:1", dashboard="", pid=1, started=0.0,
     ))  # fmt: skip
@@ -219,7 +219,7 @@ def test_a_holder_that_is_gone_is_forgotten(tmp_path):
 
 @pytest.mark.parametrize("command", ["up", "down"])
 def test_what_others_started_is_theirs(command, tmp_path):
-    done = run_toytip("cluster", command, "existing", TOYTIP_STATE=str(tmp_path))
+    done = run_toytip("cluster", command, "existing", TOYTIP_STATE_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "whoever started it at tcp://127.0.0.1:8786 ends it" in done.stderr
 

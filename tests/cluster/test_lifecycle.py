@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def state(tmp_path, monkeypatch):
-    monkeypatch.setenv("TOYTIP_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TOYTIP_STATE_DIR", str(tmp_path / "state"))
     return tmp_path / "state" / "clusters"
 
 
@@ -172,7 +172,7 @@ def kubectl(tmp_path, monkeypatch):
         here = f"tls://127.0.0.1:{probe.getsockname()[1]}"
     manifest = str(ROOT / "cluster" / "kubernetes" / "cluster.yaml")
     monkeypatch.setenv(
-        "TOYTIP_CLUSTERS", json.dumps({"kubernetes": {"scheduler": here, "manifest": manifest}})
+        "TOYTIP_CLUSTERS", json.dumps({"kubernetes": {"scheduler": here, "config_file": manifest}})
     )
     certificates.create_certificates(tmp_path / "tls", ["127.0.0.1"])
     return folder
@@ -232,7 +232,7 @@ def test_a_cluster_in_kubernetes_that_does_not_come_is_taken_away_again(
 ):
     own = pair(tmp_path / "tls", "client")
     known = json.loads(os.environ["TOYTIP_CLUSTERS"])
-    known["kubernetes"]["wait"] = 1
+    known["kubernetes"]["start_timeout"] = 1
     done = run_toytip("cluster", "up", "kubernetes", *own, TOYTIP_CLUSTERS=json.dumps(known))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "is not there within 1 s: error: unable to forward port because pod is not running" in done.stderr

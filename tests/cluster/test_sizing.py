@@ -9,7 +9,7 @@ from toytip.cluster import apply_cluster_definition, lifecycle
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
-KUBERNETES = {"kind": "kubernetes", "manifest": "m", "scheduler": "tls://127.0.0.1:8786"}
+KUBERNETES = {"kind": "kubernetes", "config_file": "m", "scheduler": "tls://127.0.0.1:8786"}
 HOSTS = {"kind": "ssh", "hosts": ["10.0.0.1", "10.0.0.2"]}
 
 
@@ -44,13 +44,13 @@ def test_workers_that_are_there_have_sizes_of_their_own(tmp_path, caplog):
     assert of({"workers": 7, "scheduler": "tcp://10.0.0.1:8786"}, using=True).workers is None
     said = "--workers 7 is not used: the workers at {} are there already"
     assert said.format("tcp://10.0.0.1:8786") in caplog.text
-    up = Settings(cluster="local", state=str(tmp_path))
+    up = Settings(cluster="local", state_dir=str(tmp_path))
 
     lifecycle.save_record(up, lifecycle.ClusterRecord(
         name="local", kind="local", address="tcp://127.0.0.1:1", dashboard="", pid=os.getpid(),
         started=psutil.Process().create_time(),
     ))  # fmt: skip
-    of({"workers": 7, "cluster": "local", "state": str(tmp_path)}, using=True)
+    of({"workers": 7, "cluster": "local", "state_dir": str(tmp_path)}, using=True)
     assert said.format("tcp://127.0.0.1:1") in caplog.text
 
 

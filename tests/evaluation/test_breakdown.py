@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from sklearn import metrics as sklearn_metrics
 
 from tests.support.scored_trips import ENCODING, scored_trips, tallies_of
 from toytip.core.jsonable import to_json
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS, FittedBaselines
-from toytip.evaluation.report import evaluation_from_json, summarize_report
+from toytip.evaluation.report import EvaluationSummary, summarize_report
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
 
 BASELINES = FittedBaselines(rate=0.4, hour_zone_threshold=0.5)
@@ -60,4 +61,4 @@ def test_summary_survives_the_round_trip_through_json():
     summary = summarize_report(evaluation_report(tallies, BASELINES))
     assert summary["test"]["all"].intervals["auc"] is not None
     assert summary["test"]["all"].worst_slices
-    assert evaluation_from_json(to_json(summary)) == summary
+    assert TypeAdapter(EvaluationSummary).validate_python(to_json(summary)) == summary

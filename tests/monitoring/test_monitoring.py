@@ -18,6 +18,7 @@ from tests.conftest import make_trips, parse_summary, run_toytip
 from tests.stages.test_properties import cuts, kept, some_trips
 from toytip.core.model import TrainedModel
 from toytip.core.months import parse_months
+from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
 from toytip.core.tables import FEATURE_HISTOGRAMS
@@ -31,7 +32,7 @@ from toytip.evaluation.tally import (
 )
 from toytip.monitoring import attribution, cbpe, effect_sizes
 from toytip.monitoring import drift as drifts
-from toytip.monitoring.alerts import AlertThresholds, Measurement, find_alerts
+from toytip.monitoring.alerts import Measurement, find_alerts
 from toytip.monitoring.comparison import monitoring_json, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
 from toytip.report.facts import Facts
@@ -329,7 +330,7 @@ def planted(model, calm, steady, plant):
     """The last three months have a drift planted in them."""
     told = dict(calm)
     for month in YEAR[-3:]:
-        told[month] = told_of(model, month, replace(steady, plant=plant))
+        told[month] = told_of(model, month, replace(steady, injected_drift=plant))
     return watched(model, told)
 
 
@@ -552,14 +553,14 @@ def done(synthetic, tmp_path_factory):
 @pytest.mark.cluster
 def test_a_run_monitors_its_months(done):
     _, summary = done
-    told = summary["monitor"]
+    told = summary["monitoring"]
     assert told["months"] == ["2020-03", "2020-04"]
     assert (told["reference"], told["reference_of_skill"]) == (["2020-01", "2020-02"], ["2020-03"])
     assert ("share", "card") in {(alert["kind"], alert["name"]) for alert in told["alerts"]}
     assert {"profiles", "tallies", "monitors"} <= set(summary["tables"])
     # What is told of the test month is what the run says itself.
     realised = told["performance"][-1]["metrics"]
-    wanted = summary["metrics"]["test"]
+    wanted = summary["metrics"]["test"]["all"]
     for name, tolerance in (("f1", 0), ("rows", 0), ("log_loss", 1e-12), ("auc", 1e-3)):
         assert realised[name] == pytest.approx(wanted[name], abs=tolerance)
 
@@ -571,7 +572,7 @@ def test_monitor_rings_by_its_exit_code_and_keeps_a_history(done, invoke_cli):
     assert rung.returncode == 3, rung.stderr
     told = json.loads(rung.stdout)
     # The run was asked nothing, and so was this: all is the same but for where it is kept.
-    assert {k: v for k, v in told.items() if k not in ("version", "files")} == summary["monitor"]
+    assert {k: v for k, v in told.items() if k not in ("version", "files")} == summary["monitoring"]
     assert json.loads(Path(told["files"]["json"]).read_text())["alerts"] == told["alerts"]
     picture = Path(told["files"]["png"]).read_bytes()
     assert picture.startswith(b"\x89PNG")

@@ -36,15 +36,15 @@ def test_rows_and_rejects(folder, read, kept, rejects, real_data_dir, tmp_path):
     if rejects is not None:
         assert summary["rejects"] == rejects
     assert (
-        summary["metrics"]["test"]["f1"]
+        summary["metrics"]["test"]["all"]["f1"]
         > summary["evaluation"]["test"]["all"]["baselines"]["always_positive"]["f1"]
     )
 
 
 def test_green_ranks_as_a_plain_xgboost_does(real_data_dir, tmp_path):
     summary = run(real_data_dir / "green-2023", tmp_path)
-    assert summary["metrics"]["test"]["auc"] > 0.8755 - 0.003
-    assert summary["metrics"]["test"]["rows"] == 63_852
+    assert summary["metrics"]["test"]["all"]["auc"] > 0.8755 - 0.003
+    assert summary["metrics"]["test"]["all"]["rows"] == 63_852
 
 
 def test_the_collapse_of_april_2020_is_card_share_not_skill(real_data_dir, tmp_path):
@@ -52,7 +52,7 @@ def test_the_collapse_of_april_2020_is_card_share_not_skill(real_data_dir, tmp_p
     summary = run(
         real_data_dir / "yellow-sample-2020", tmp_path, *split, "--features", "seed", "--rounds", 100
     )
-    told = {row["month"]: row for row in summary["monitor"]["performance"]}
+    told = {row["month"]: row for row in summary["monitoring"]["performance"]}
     assert told["reference"]["card_share"] > 0.72
     assert told["2020-05"]["card_share"] < 0.52
     for month in ("2020-04", "2020-05"):
@@ -61,6 +61,6 @@ def test_the_collapse_of_april_2020_is_card_share_not_skill(real_data_dir, tmp_p
         assert f1["card_share"] < 0.8 * f1["whole"], "mostly the share of card trips"
         assert f1["skill"] > -0.02, "little of it skill"
         assert prevalence["card_share"] < 0.8 * prevalence["whole"]
-    rang = {(alert["month"], alert["kind"], alert["name"]) for alert in summary["monitor"]["rang"]}
+    rang = {(alert["month"], alert["kind"], alert["name"]) for alert in summary["monitoring"]["rang"]}
     assert ("2020-05", "share", "card") in rang
     assert not {name for _, kind, name in rang if kind == "skill"}

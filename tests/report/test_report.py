@@ -20,6 +20,7 @@ from sklearn import metrics as sklearn_metrics
 
 from tests.conftest import parse_summary, publish_trips, run_toytip
 from tests.support.evaluations import auc_improvement, segment_report, slice_metrics
+from tests.support.results import RUN_RESULT
 from toytip.config import Settings
 from toytip.core.model import FeatureEncoding
 from toytip.core.tables import FEATURE_HISTOGRAMS
@@ -255,7 +256,7 @@ NASTY = "<script>alert(1)</script>\"'$x^2$ & <img src=x onerror=alert(2)>"
 def test_names_of_all_kinds_are_text():
     rows = {"2023-01": MonthRows(9, 8, {NASTY: 1}), "2023-02": MonthRows(9, 9, {})}
     facts = replace(
-        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_summary=None, version=NASTY,
+        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_result=None, version=NASTY,
         sources=[{"uri": f"{NASTY}/a.parquet", "checksum": "x"}], environment={"python": NASTY},
         feature_distributions=[report_facts.FeatureDistribution(NASTY, [[1, 2, 3, 4, 5]] * 2, {}, [0, 0])],
         feature_importance=[FeatureImportance(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])], explained_trips=5,
@@ -408,14 +409,7 @@ QUIET = replace(
     split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
     rounds=50,
     config={"models": {"rounds": 300}},
-    run_summary={
-        "source": "data",
-        "stages": {},
-        "seconds": 9.5,
-        "rows_per_s": 1e5,
-        "peak_memory_mb": 500,
-        "registry": {"decision": "promoted", "reasons": []},
-    },
+    run_result=RUN_RESULT,
     monitoring={"alerts": [], "warnings": []},
 )
 ALERT = {
@@ -431,8 +425,8 @@ RATE = {
     "bound": 0.0,
 }
 CASES = {
-    "has not promoted": {"run_summary": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
-    "synthetic": {"run_summary": {"source": "synthetic"}},
+    "has not promoted": {"run_result": replace(RUN_RESULT, promotion={"decision": "refused", "reasons": ["worse than champion"]})},
+    "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
     "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitoring": {"alerts": [ALERT]}},
     "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitoring": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
     "flattering": {"monitoring": {"alerts": [], "warnings": ["its skill there is flattering"]}},
@@ -617,7 +611,7 @@ def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
 def test_what_is_no_map_is_named(content, tmp_path):
     file = tmp_path / "zones.geojson"
     file.write_text(content)
-    with pytest.raises(SourceError, match=r"zones\.geojson: no GeoJSON"):
+    with pytest.raises(SourceError, match=r"zones\.geojson: expected GeoJSON"):
         zones.read_outlines(file)
 
 
@@ -639,7 +633,7 @@ def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_pa
 @pytest.mark.cluster
 def test_a_run_leaves_its_page(two_runs):
     _, (first, second) = two_runs
-    text = Path(first["report"]).read_text()
+    text = Path(first["report_path"]).read_text()
     assert len(text) < 3_000_000
     assert "This part failed" not in text
     assert "Not told" not in text
@@ -652,23 +646,23 @@ def test_a_run_leaves_its_page(two_runs):
     for reason, count in first["rejects"].items():
         assert formatting.label(reason) in words
         assert f"{count:,}" in words
-    assert all(name in words for name in first["stages"] if name != "report")
+    assert all(name in words for name in first["stage_seconds"] if name != "report")
     assert (
-        "No curve" in Path(second["report"]).read_text()
-        or "no validation month" in Path(second["report"]).read_text()
+        "No curve" in Path(second["report_path"]).read_text()
+        or "no validation month" in Path(second["report_path"]).read_text()
     )
-    assert "There was no validation month" in Path(second["report"]).read_text()
+    assert "There was no validation month" in Path(second["report_path"]).read_text()
 
 
 @pytest.mark.cluster
 def test_a_page_loads_nothing(two_runs):
     _, runs = two_runs
     for run in runs:
-        told = Elements(Path(run["report"]).read_text())
+        told = Elements(Path(run["report_path"]).read_text())
         targets = [*told.attributes("href"), *told.attributes("src"), *told.attributes("srcset")]
         assert targets
         assert all(target.startswith("#") or target == "data:," for target in targets)
-        style = Path(run["report"]).read_text().split("<style>")[1].split("</style>")[0]
+        style = Path(run["report_path"]).read_text().split("<style>")[1].split("</style>")[0]
         assert "url(" not in style
         assert "@import" not in style
 
@@ -681,11 +675,11 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     rounds = first["model"]["rounds"]
     assert len(curve["train"]) == len(curve["valid"]) == min(rounds + 4, 30)
     assert curve["valid"].index(min(curve["valid"])) == rounds - 1
-    assert curve["valid"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["log_loss"], abs=1e-5)
+    assert curve["valid"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["all"]["log_loss"], abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["valid"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
-    share = second["metrics"]["train"]["prevalence"]
+    share = second["metrics"]["train"]["all"]["prevalence"]
     assert told["train"][0] == pytest.approx(
         -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
     )
@@ -720,7 +714,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
     wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
-    assert "no GeoJSON" in wrong.stderr
+    assert "expected GeoJSON" in wrong.stderr
 
 
 @pytest.mark.cluster
@@ -817,12 +811,12 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--version",
         "vx",
     )
-    refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
     assert refused.returncode == 1
-    assert "none.geojson: no GeoJSON" in refused.stderr.splitlines()[0], "before any work"
+    assert "none.geojson: expected GeoJSON" in refused.stderr.splitlines()[0], "before any work"
     done = run_toytip(*args)
     summary = parse_summary(done)
-    assert summary["report"] is None
+    assert summary["report_path"] is None
     assert "warning: no report of the run:" in done.stderr
     assert "`toytip report vx` tries again" in done.stderr
     assert Store(str(store), "dev").get_manifest("predictions", "vx") is not None

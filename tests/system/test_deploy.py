@@ -233,7 +233,7 @@ def test_an_image_runs_toytip_as_nobody(images, machines, request):
     done = client.run(
         "sh",
         "-c",
-        "TOYTIP_SYNTH_ROWS=2000 TOYTIP_GATE=off toytip run --workers 2 --rounds 5 --json --store /scratch/alone",
+        "TOYTIP_SYNTH_ROWS_PER_MONTH=2000 TOYTIP_GATE=off toytip run --workers 2 --rounds 5 --json --store /scratch/alone",
     )
     told = parse_summary(done)
     assert told["rows"]["read"] == told["rows"]["kept"] + told["rows"]["rejected"] == 24_000
@@ -343,8 +343,8 @@ def test_the_services_of_compose_do_a_run_together(machines, services, synthetic
         == sum(pq.read_metadata(file).num_rows for file in synthetic.iterdir())
     )
     assert told["version"] in client.run("toytip", "versions").stdout
-    assert told["registry"]["uri"] == "http://mlflow:5000"
-    assert told["registry"]["champion"]
+    assert told["promotion"]["uri"] == "http://mlflow:5000"
+    assert told["promotion"]["champion"]
     # Nobody without a certificate, nor another port of the store, nor a worker's dashboard, is answered.
     assert re.fullmatch("refused .*OSError.*", said(client, PLAIN))
     for address in ("http://store:8888/", "http://store:9333/", "http://worker-1:8787/health"):

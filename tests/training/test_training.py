@@ -124,14 +124,14 @@ def test_early_stopping_keeps_the_best_round(features, split, client):
     x, y = lazily(coder.transform(few), 2), lazily(few[["high_tip"]], 2)["high_tip"]
     watched = lazily(coder.transform(valid), 1), lazily(valid[["high_tip"]], 1)["high_tip"]
     events = []
-    classifier = TipClassifier(rounds=200, eta=0.5, early_stop=5, on_round=events.append)
+    classifier = TipClassifier(rounds=200, learning_rate=0.5, early_stopping_rounds=5, on_round=events.append)
     classifier.fit(x, y, eval_set=watched)
     assert 1 <= classifier.rounds_ < 195
     booster = xgb.Booster()
     booster.load_model(bytearray(classifier.booster_))
     assert booster.num_boosted_rounds() == classifier.rounds_
     assert not booster.attributes()
-    never = TipClassifier(rounds=30, eta=0.5, early_stop=0).fit(x, y, eval_set=watched)
+    never = TipClassifier(rounds=30, learning_rate=0.5, early_stopping_rounds=0).fit(x, y, eval_set=watched)
     assert never.rounds_ == 30
 
 

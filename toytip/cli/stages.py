@@ -191,6 +191,7 @@ def evaluate(
     from toytip.models import resolve
     from toytip.pipeline import evaluate as pipeline_evaluate
     from toytip.pipeline.context import open_reader
+    from toytip.pipeline.result import metrics_by_segment
     from toytip.progress.tracker import Progress
 
     learned = resolve.model_of(settings, upstream)
@@ -204,7 +205,7 @@ def evaluate(
         print_json(
             {
                 "version": upstream.version,
-                "metrics": to_json(evaluation.metrics),
+                "metrics": to_json(metrics_by_segment(evaluation.report)),
                 "evaluation": to_json(evaluation.report),
             }
         )

@@ -122,9 +122,9 @@ def _existing_client(address: str) -> Any:
 def _wait_for_workers(client: Any, workers: int, settings: Settings) -> None:
     found = load_definition(settings)
     try:
-        client.wait_for_workers(workers, timeout=found.wait)
+        client.wait_for_workers(workers, timeout=found.start_timeout)
     except TimeoutError:
-        raise ClusterError(f"no worker has come within {found.wait} s; {_log_hint(found)}") from None
+        raise ClusterError(f"no worker has come within {found.start_timeout} s; {_log_hint(found)}") from None
 
 
 def _log_hint(definition: ClusterDefinition) -> str:
@@ -133,7 +133,7 @@ def _log_hint(definition: ClusterDefinition) -> str:
     return {
         "slurm": f"`squeue --me` tells whether their jobs wait, and {jobs} why they ended",
         "kubernetes": "`kubectl get pods` and `kubectl describe pod` in their namespace tell why",
-        "compose": f"`docker compose --file {definition.manifest} logs worker` tells why",
+        "compose": f"`docker compose --file {definition.config_file} logs worker` tells why",
     }.get(definition.kind, "start one with `dask worker ADDRESS`")
 
 

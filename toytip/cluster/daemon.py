@@ -37,7 +37,7 @@ def main() -> int:
                 name=str(settings.cluster), kind=kind, address=address, dashboard=dashboard, pid=this.pid,
                 started=this.create_time(),
             ))  # fmt: skip
-            if settings.live:
+            if settings.live_dashboard:
                 reporter.install_plugin(client)
             _send_line(f"up {address}")
             signal.pause()

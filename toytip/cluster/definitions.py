@@ -14,20 +14,20 @@ from toytip.errors import ConfigError
 ClusterKind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
 SIZE_SETTINGS = ("workers", "threads_per_worker", "memory_limit", "adapt")
 # Of every kind; and what one takes beside: sizes, and what its deployer must know.
-COMMON_KEYS = ("kind", "wait", "tls_ca_file", "tls_cert", "tls_key")
+COMMON_KEYS = ("kind", "start_timeout", "tls_ca_file", "tls_cert", "tls_key")
 KEYS_BY_KIND: dict[ClusterKind, tuple[str, ...]] = {
     "local": SIZE_SETTINGS,
-    "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "tls_on_hosts", "options"),
+    "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "remote_tls_dir", "options"),
     "slurm": (*SIZE_SETTINGS, "options"),
-    "kubernetes": ("workers", "manifest", "scheduler"),
-    "compose": ("workers", "manifest", "scheduler"),
+    "kubernetes": ("workers", "config_file", "scheduler"),
+    "compose": ("workers", "config_file", "scheduler"),
     "existing": ("scheduler",),
 }
 REQUIRED_KEYS = {
     "ssh": ("hosts",),
     "existing": ("scheduler",),
-    "compose": ("manifest", "scheduler"),
-    "kubernetes": ("manifest", "scheduler"),
+    "compose": ("config_file", "scheduler"),
+    "kubernetes": ("config_file", "scheduler"),
 }
 CLUSTERS_FILE = "clusters.toml"
 
@@ -45,11 +45,11 @@ class ClusterDefinition(BaseModel):
     tls_ca_file: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
-    wait: int = Field(120, ge=1)
+    start_timeout: int = Field(120, ge=1)
     hosts: tuple[str, ...] = ()
-    tls_on_hosts: str | None = None
+    remote_tls_dir: str | None = None
     scheduler: str | None = None
-    manifest: str | None = None
+    config_file: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
 

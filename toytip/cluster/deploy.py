@@ -107,7 +107,7 @@ def _start_ssh(settings: Settings, definition: ClusterDefinition) -> Any:
     ours = tls.dask_security(settings)
     # The processes there inherit Dask's config of this moment.
     with dask.config.set(
-        tls.remote_tls_config(definition.tls_on_hosts) if scheme and definition.tls_on_hosts else {}
+        tls.remote_tls_config(definition.remote_tls_dir) if scheme and definition.remote_tls_dir else {}
     ):
         return SSHCluster(
             [definition.hosts[0], *definition.hosts],

@@ -67,7 +67,7 @@ def _free_port(address: str, settings: Settings) -> int:
 
 def _create_objects(definition: ClusterDefinition) -> str:
     """Have the manifest's objects made; return a line for each, of its kind, its namespace and its name."""
-    manifest = str(definition.manifest)
+    manifest = str(definition.config_file)
     if _kubectl(
         "get", "--filename", manifest, "--ignore-not-found", "--output=name", "--request-timeout=30s"
     ):
@@ -86,7 +86,11 @@ def _create_objects(definition: ClusterDefinition) -> str:
 
 def _delete_objects(definition: ClusterDefinition) -> None:
     _kubectl(
-        "delete", "--filename", str(definition.manifest), "--ignore-not-found", f"--timeout={DELETE_TIMEOUT}"
+        "delete",
+        "--filename",
+        str(definition.config_file),
+        "--ignore-not-found",
+        f"--timeout={DELETE_TIMEOUT}",
     )
 
 
@@ -96,7 +100,7 @@ def _cluster_object(object_lines: str, definition: ClusterDefinition) -> tuple[s
         kind, *where = line.split()
         if kind == "DaskCluster":
             return where[0], where[-1]
-    raise ClusterError(f"{definition.manifest} has no DaskCluster")
+    raise ClusterError(f"{definition.config_file} has no DaskCluster")
 
 
 @contextlib.contextmanager
@@ -118,7 +122,7 @@ def _wait_for_scheduler(
     address: str, settings: Settings, definition: ClusterDefinition, log: IO[bytes]
 ) -> None:
     """Wait for the scheduler. Raises ClusterError where it refuses us, or does not come in time."""
-    end = time.monotonic() + definition.wait
+    end = time.monotonic() + definition.start_timeout
     refused = None
     while why := probe_scheduler(address, settings):
         if refused:
@@ -129,7 +133,7 @@ def _wait_for_scheduler(
             log.seek(0)
             said = log.read().decode(errors="replace").strip() or why
             raise ClusterError(
-                f"the scheduler of {definition.manifest} is not there within {definition.wait} s: {said.splitlines()[-1]}"
+                f"the scheduler of {definition.config_file} is not there within {definition.start_timeout} s: {said.splitlines()[-1]}"
             )
         time.sleep(0.5)
 

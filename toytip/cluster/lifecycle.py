@@ -37,7 +37,7 @@ class ClusterRecord:
 def records_folder(settings: Settings) -> Path:
     """Return the folder that remembers clusters, for its owner alone."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    folder = Path(settings.state or f"{state}/toytip").expanduser() / "clusters"
+    folder = Path(settings.state_dir or f"{state}/toytip").expanduser() / "clusters"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
@@ -207,7 +207,7 @@ def stop_persistent_cluster(settings: Settings) -> bool:
 def _docker_compose(settings: Settings, *command: str) -> None:
     """Have docker compose do something with the file of the definition. Raises ClusterError."""
     found = load_definition(settings)
-    words = ["docker", "compose", "--file", str(found.manifest), *command]
+    words = ["docker", "compose", "--file", str(found.config_file), *command]
     try:
         done = _run_command(*words)
         plugin = not done.returncode or not _run_command("docker", "compose", "version").returncode

@@ -1,1 +1,1 @@
-"""The run dashboard on the scheduler, and its Prometheus metrics."""
+"""The run dashboard: a page, its data and Prometheus metrics, served by the Dask scheduler."""

@@ -1,7 +1,8 @@
-"""board: on the scheduler: what the runs that it serves are at, as a page, as JSON, and as figures for Prometheus.
+"""A scheduler plugin that serves the run dashboard: a page, its JSON data, and metrics.
 
-A plugin without anything of its own: what is sent to the scheduler is its name. A scheduler may also load it before any
-run comes, so that the page is there from the beginning: `dask scheduler --preload toytip.dashboard.plugin`.
+The plugin has no attributes of its own, so only its name is sent to the scheduler. A scheduler can
+also load it before the first run, so that the page exists from the start:
+`dask scheduler --preload toytip.dashboard.plugin`.
 """
 
 from __future__ import annotations
@@ -11,37 +12,78 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, TypedDict
 
 from distributed import SchedulerPlugin
 from tornado import web
 
 from toytip.dashboard.prometheus import RunCounters, register
+from toytip.progress.snapshot import RunSnapshot
 
-# Runs that have ended are shown until so many others have.
 MAX_ENDED_RUNS = 12
-# A page that has not asked for so long is not looked at.
-VIEWED_WITHIN_S = 2.0
+# A page that has not asked for the state for this long is closed.
+PAGE_TIMEOUT_S = 2.0
 PAGE_FILES = {"": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
+DISCONNECTED_ERROR = "the client process disconnected before the run ended"
+
+# The months of a stage, each with the numbers of its running and its retried partitions.
+TaskCounts = dict[str, tuple[int, int]]
+
+
+class UpdateReply(TypedDict):
+    """The reply to a state update."""
+
+    task_counts: dict[str, TaskCounts]
+    """By stage."""
+    is_page_open: bool
+    is_end_displayed: bool
+    """Whether an open page has read the outcome of the run."""
+
+
+class DisplayedRun(RunSnapshot):
+    """A run as the page displays it."""
+
+    seconds_since_update: float
+
+
+class WorkerSnapshot(TypedDict):
+    """The memory and the tasks of a worker."""
+
+    name: str
+    memory_bytes: int
+    memory_limit_bytes: int
+    threads: int
+    processing: int
+
+
+class DashboardSnapshot(TypedDict):
+    """The data of the page: runs, the newest first, and workers."""
+
+    runs: list[DisplayedRun]
+    workers: list[WorkerSnapshot]
+    lost_workers: int
 
 
 @dataclass
 class DashboardRun:
-    """What a driver has said of its run last, and when; and how often the tasks of its months were begun again."""
+    """The latest state of a run, and the tasks whose progress its client process asks for.
 
-    state: dict[str, Any]
+    `tasks_by_stage` has the months of tasks by key.
+    """
+
+    state: RunSnapshot
     last_update: float
     client: str
-    task_keys: dict[str, dict[str, str]]
-    end_viewed: bool = False
+    tasks_by_stage: dict[str, dict[str, str]]
+    is_end_displayed: bool = False
 
 
 class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
-    """Keeps the state of runs, which their drivers send, and shows it."""
+    """Receives the state of runs from their client processes, and serves it."""
 
     name = "toytip"
     idempotent = True
@@ -51,102 +93,112 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler = scheduler
         self.runs: dict[str, DashboardRun] = {}
         self.totals = RunCounters()
-        self.retried: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
         self.last_viewed = 0.0
-        scheduler.handlers["toytip_live"] = self.update
-        prefix = _path_prefix(scheduler)
-        scheduler.http_application.add_application(
-            web.Application([
-                *((f"{prefix}toytip{path}", PageHandler, {"name": path, "kind": kind}) for path, kind in PAGE_FILES.items()),
-                (f"{prefix}toytip/state.json", StateHandler, {"board": self}),
-            ])
-        )  # fmt: skip
+        scheduler.handlers["toytip_update_run"] = self.update
+        scheduler.http_application.add_application(web.Application(_routes(_path_prefix(scheduler), self)))
         _add_navigation_link(scheduler)
         register(self)
 
     def update(
-        self, state: dict[str, Any], watched: dict[str, dict[str, str]], client: str
-    ) -> dict[str, Any]:
-        """Take the state of a run; return by stage and month how many tasks are under way, and how many were begun again."""
-        before = self.runs.get(state["run"])
-        self.totals.add_progress(before.state if before else {}, state)
-        shown = before is not None and before.end_viewed and before.state["outcome"] == state["outcome"]
-        self.runs[state["run"]] = DashboardRun(state, time.monotonic(), client, watched, shown)
+        self, state: RunSnapshot, tasks_by_stage: dict[str, dict[str, str]], client: str
+    ) -> UpdateReply:
+        """Store the state of a run. Returns the numbers of its running and retried tasks."""
+        previous = self.runs.get(state["run"])
+        self.totals.add_progress(previous.state if previous else None, state)
+        is_end_displayed = (
+            previous is not None
+            and previous.is_end_displayed
+            and previous.state["outcome"] == state["outcome"]
+        )
+        self.runs[state["run"]] = DashboardRun(
+            state, time.monotonic(), client, tasks_by_stage, is_end_displayed
+        )
         ended = [name for name, run in self.runs.items() if run.state["outcome"] != "running"]
         for name in ended[:-MAX_ENDED_RUNS]:
             del self.runs[name]
         return {
-            "cells": {stage: self._months(keys) for stage, keys in watched.items()},
-            "looked_at": time.monotonic() - self.last_viewed < VIEWED_WITHIN_S,
-            "shown": shown,
+            "task_counts": {stage: self._count_tasks(tasks) for stage, tasks in tasks_by_stage.items()},
+            "is_page_open": time.monotonic() - self.last_viewed < PAGE_TIMEOUT_S,
+            "is_end_displayed": is_end_displayed,
         }
 
-    def _months(self, keys: dict[str, str]) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for key, month in keys.items():
+    def _count_tasks(self, months: dict[str, str]) -> TaskCounts:
+        counts: TaskCounts = {}
+        for key, month in months.items():
             task = self.scheduler.tasks.get(key)
-            told = found.setdefault(month, [0, 0])
-            told[0] += task is not None and task.state == "processing"
-            told[1] += self.retried[key]
-        return found
+            running, retried = counts.get(month, (0, 0))
+            is_running = task is not None and task.state == "processing"
+            counts[month] = (running + is_running, retried + self.retries[key])
+        return counts
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """See SchedulerPlugin: a worker that goes unbidden is lost, and what it was at is begun again."""
+        """See SchedulerPlugin: the scheduler retries the tasks of a lost worker."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
         if msg.get("expected"):
             return
         self.totals.lost_workers += 1
-        ours = {
+        stages = {
             str(key): stage
             for run in self.runs.values()
-            for stage, keys in run.task_keys.items()
-            for key in keys
+            for stage, tasks in run.tasks_by_stage.items()
+            for key in tasks
         }
         for key in map(str, msg.get("processing-tasks", ())):
-            if key in ours:
-                self.retried[key] += 1
-                self.totals.increment("retried", ours[key], 1)
+            if key in stages:
+                self.retries[key] += 1
+                self.totals.increment("retried", stages[key], 1)
 
     def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002 - the hook's fixed signature
-        """See SchedulerPlugin: a run whose driver has gone without a word has failed."""
+        """See SchedulerPlugin: a run fails if its client process disconnects before it ends."""
         for run in self.runs.values():
             if run.client == client and run.state["outcome"] == "running":
-                gone = {
-                    "outcome": "failed",
-                    "error": "its driver has gone without a word",
-                    "ended": run.state["now"],
-                    "stages": [{**stage, "rate_now": None} for stage in run.state["stages"]],
-                }
-                after = {**run.state, **gone}
-                self.totals.add_progress(run.state, after)
-                run.state = after
+                failed = run.state.copy()
+                failed["outcome"], failed["error"] = "failed", DISCONNECTED_ERROR
+                failed["ended_at"] = run.state["now"]
+                failed["stages"] = [stage.copy() for stage in run.state["stages"]]
+                for stage in failed["stages"]:
+                    stage["current_rows_per_second"] = None
+                self.totals.add_progress(run.state, failed)
+                run.state = failed
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return what the page shows: runs, the newest first, and the workers' memory against its limit."""
+    def snapshot(self) -> DashboardSnapshot:
+        """Return the data of the page, and record that a page is open."""
         self.last_viewed = now = time.monotonic()
         for run in self.runs.values():
-            run.end_viewed = True
-        runs = sorted(self.runs.values(), key=lambda run: -run.state["began"])
+            run.is_end_displayed = True
+        runs = sorted(self.runs.values(), key=lambda run: -run.state["started_at"])
         return {
-            "runs": [{**run.state, "silent": round(now - run.last_update, 1)} for run in runs],
+            "runs": [{**run.state, "seconds_since_update": round(now - run.last_update, 1)} for run in runs],
             "workers": list(self._workers()),
-            "lost": self.totals.lost_workers,
+            "lost_workers": self.totals.lost_workers,
         }
 
-    def _workers(self) -> Iterator[dict[str, Any]]:
+    def _workers(self) -> Iterator[WorkerSnapshot]:
         for worker in self.scheduler.workers.values():
             yield {
                 "name": str(worker.name),
-                "memory": int(worker.metrics.get("memory", 0)),
-                "limit": worker.memory_limit,
+                "memory_bytes": int(worker.metrics.get("memory", 0)),
+                "memory_limit_bytes": worker.memory_limit,
                 "threads": worker.nthreads,
                 "processing": len(worker.processing),
             }
 
 
+def _routes(
+    prefix: str, plugin: DashboardPlugin
+) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+    """Return tornado's routes of the page, its files and its data."""
+    files = [
+        (f"{prefix}toytip{path}", PageHandler, {"name": path, "content_type": content_type})
+        for path, content_type in PAGE_FILES.items()
+    ]
+    return [*files, (f"{prefix}toytip/state.json", StateHandler, {"plugin": plugin})]
+
+
 def _path_prefix(scheduler: Any) -> str:
-    """Return under which path the scheduler has its own pages."""
+    """Return the path below which the scheduler serves its own pages."""
     for application in scheduler.http_application.applications:
         if prefix := getattr(application, "prefix", ""):
             return f"/{prefix.strip('/')}/" if prefix.strip("/") else "/"
@@ -154,10 +206,10 @@ def _path_prefix(scheduler: Any) -> str:
 
 
 def _add_navigation_link(scheduler: Any) -> None:
-    """Have Dask's own pages lead to ours, where there are any."""
+    """Add a link to the navigation of Dask's own pages, if the scheduler serves them."""
     try:
         from distributed.dashboard.scheduler import template_variables
-    except ImportError:  # no bokeh, no pages
+    except ImportError:  # without bokeh, Dask has no pages
         return
     pages = template_variables(scheduler).get("pages", [])
     if "toytip" not in pages:
@@ -172,31 +224,31 @@ class _SecureHandler(web.RequestHandler):
 
 
 class PageHandler(_SecureHandler):
-    """The page, its script and its style: files of the package, by name."""
+    """Serves the page, its script and its style sheet from the package."""
 
-    def initialize(self, name: str, kind: str) -> None:
+    def initialize(self, name: str, content_type: str) -> None:
         """See tornado."""
-        self.name, self.kind = name, kind
+        self.name, self.content_type = name, content_type
 
     def get(self) -> None:
-        """Answer with the file."""
+        """Respond with the file."""
         file = resources.files("toytip.dashboard").joinpath("static", self.name.lstrip("/") or "page.html")
-        self.set_header("Content-Type", f"{self.kind}; charset=utf-8")
+        self.set_header("Content-Type", f"{self.content_type}; charset=utf-8")
         self.finish(file.read_bytes())
 
 
 class StateHandler(_SecureHandler):
-    """What the page shows, as JSON."""
+    """Serves the data of the page as JSON."""
 
-    def initialize(self, board: DashboardPlugin) -> None:
+    def initialize(self, plugin: DashboardPlugin) -> None:
         """See tornado."""
-        self.board = board
+        self.plugin = plugin
 
     def get(self) -> None:
-        """Answer with the state of all runs."""
-        self.finish(self.board.snapshot())
+        """Respond with the state of all runs."""
+        self.finish(dict(self.plugin.snapshot()))
 
 
 def dask_setup(scheduler: Any) -> None:
-    """See `dask scheduler --preload`: the scheduler starts its plugins next."""
+    """See `dask scheduler --preload`: the scheduler starts its plugins after it."""
     scheduler.add_plugin(DashboardPlugin(), name=DashboardPlugin.name)

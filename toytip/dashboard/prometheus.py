@@ -1,44 +1,55 @@
-"""figures: what Prometheus scrapes of runs, beside Dask's own figures, from the scheduler's `/metrics`."""
+"""Prometheus metrics of runs, which the scheduler serves at `/metrics` next to Dask's own."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, Protocol, get_args
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol, get_args
 
 import prometheus_client as prom
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from toytip.core.glossary import TABLE_DESCRIPTIONS
-from toytip.progress.state import RunOutcome
+from toytip.progress.snapshot import MonthSnapshot, RunSnapshot, StageSnapshot
+from toytip.progress.state import CurvePoint, RunOutcome
 from toytip.stages.clean import REJECT_REASONS
 
-# Counters by their label, and what they say. Prometheus' convention ends their names in `_total`.
+
+class CounterSpec(NamedTuple):
+    """A counter with one label. Prometheus adds the suffix `_total` to its name."""
+
+    metric: str
+    label: str
+    help: str
+
+
 COUNTERS = {
-    "rows": ("toytip_rows", "stage", "Rows that stages have made."),
-    "parts": ("toytip_parts", "stage", "Parts that stages have made or taken over."),
-    "retried": ("toytip_parts_retried", "stage", "Parts that were begun again, as their worker was lost."),
-    "seconds": ("toytip_stage_seconds", "stage", "Seconds that stages have taken."),
-    "rejects": ("toytip_rejected_rows", "reason", "Rows that cleaning has rejected."),
-    "published": ("toytip_versions_published", "table", "Versions that were published."),
-    "ended": ("toytip_runs", "outcome", "Runs that have ended."),
+    "rows": CounterSpec("toytip_rows", "stage", "Number of rows that stages produced."),
+    "partitions": CounterSpec("toytip_partitions", "stage", "Number of partitions, computed or reused."),
+    "retried": CounterSpec(
+        "toytip_partitions_retried", "stage", "Number of partitions retried because their worker was lost."
+    ),
+    "seconds": CounterSpec("toytip_stage_seconds", "stage", "Duration of stages in seconds."),
+    "rejects": CounterSpec("toytip_rejected_rows", "reason", "Number of rows that cleaning rejected."),
+    "published": CounterSpec("toytip_versions_published", "table", "Number of published versions."),
+    "ended": CounterSpec("toytip_runs", "outcome", "Number of finished runs."),
 }
-# What is counted from zero on, before any of it: else a panel has no data, and misses the first of each.
+# Counters start at zero, before the first event. Otherwise a Grafana panel has no data, and its
+# `increase` misses the first event of each label.
 PARTITION_STAGES = ("featurize", "preprocess", "tune", "infer")
 LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "rows": PARTITION_STAGES,
-    "parts": PARTITION_STAGES,
+    "partitions": PARTITION_STAGES,
     "retried": PARTITION_STAGES,
     "seconds": (*PARTITION_STAGES, "train"),
     "rejects": REJECT_REASONS,
     "published": (*TABLE_DESCRIPTIONS, "encodings", "models"),
     "ended": tuple(outcome for outcome in get_args(RunOutcome) if outcome != "running"),
 }
-PARTITION_STATUSES = ("waiting", "running", "done")
 
 
 class RunCounters:
-    """What all runs of a scheduler add up to: counters only ever grow."""
+    """The totals of all runs of a scheduler. Counters never decrease."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {
@@ -47,123 +58,169 @@ class RunCounters:
         self.rounds = self.lost_workers = 0
 
     def increment(self, name: str, label: str, amount: float) -> None:
-        """Add to a counter; what is less than before adds nothing."""
+        """Add an amount to a counter. A negative amount counts as zero."""
         self.counts[name][label] += max(amount, 0)  # type: ignore[assignment]
 
-    def add_progress(self, previous: dict[str, Any], current: dict[str, Any]) -> None:
-        """Add what a run has done since it was last heard of."""
-        then, now = _count_state(previous), _count_state(current)
-        for (name, label), value in now.items():
-            self.increment(name, label, value - then.get((name, label), 0))
-        self.rounds += max(_count_rounds(current) - _count_rounds(previous), 0)
+    def add_progress(self, previous: RunSnapshot | None, current: RunSnapshot) -> None:
+        """Add the difference between two states of a run, or the first state."""
+        counts_before = _count_state(previous) if previous else Counter()
+        for (name, label), value in _count_state(current).items():
+            self.increment(name, label, value - counts_before.get((name, label), 0))
+        rounds_before = _count_rounds(previous) if previous else 0
+        self.rounds += max(_count_rounds(current) - rounds_before, 0)
 
 
-def _count_state(state: dict[str, Any]) -> dict[tuple[str, str], float]:
-    found: Counter[tuple[str, str]] = Counter()
-    for stage in state.get("stages", ()):
-        word = stage["name"].split()[0]
-        parted = stage["unit"] == "parts"
-        if parted or stage["rows"]:
-            found["rows", word] += stage["rows"]
-        if parted:
-            found["parts", word] += stage["done"]
-        found["seconds", word] += stage["seconds"]
-    for reason, count in state.get("rejects", {}).items():
-        found["rejects", reason] += count
-    for table in state.get("published", ()):
-        found["published", table] += 1
-    if state.get("outcome", "running") != "running":
-        found["ended", state["outcome"]] += 1
-    return dict(found)
+def _count_state(state: RunSnapshot) -> Counter[tuple[str, str]]:
+    """Return the counts of one run, by counter and label value."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for stage in state["stages"]:
+        label = _stage_label(stage)
+        has_partitions = stage["unit"] == "partitions"
+        if has_partitions or stage["rows"]:
+            counts["rows", label] += stage["rows"]
+        if has_partitions:
+            counts["partitions", label] += stage["done"]
+        counts["seconds", label] += stage["elapsed_seconds"]  # type: ignore[assignment]
+    for reason, count in state["rejects"].items():
+        counts["rejects", reason] += count
+    for table in state["published"]:
+        counts["published", table] += 1
+    if state["outcome"] != "running":
+        counts["ended", state["outcome"]] += 1
+    return counts
 
 
-def _count_rounds(state: dict[str, Any]) -> int:
-    return sum(stage["done"] for stage in state.get("stages", ()) if stage["unit"] == "rounds")
+def _stage_label(stage: StageSnapshot) -> str:
+    """Return the first word of a stage's name, without the month or fold that may follow it."""
+    return stage["name"].split()[0]
+
+
+def _count_rounds(state: RunSnapshot) -> int:
+    return sum(stage["done"] for stage in state["stages"] if stage["unit"] == "rounds")
+
+
+class RunWithState(Protocol):
+    """A run with its latest state."""
+
+    @property
+    def state(self) -> RunSnapshot:
+        """The latest state."""
 
 
 class RunSource(Protocol):
-    """What the figures are of."""
+    """The runs of a scheduler, and their totals."""
 
-    runs: dict[str, Any]
-    totals: RunCounters
+    @property
+    def runs(self) -> Mapping[str, RunWithState]:
+        """By name."""
+
+    @property
+    def totals(self) -> RunCounters:
+        """The totals of all runs."""
 
 
 class RunCollector:
-    """Yields the figures of a scheduler's runs whenever they are scraped."""
+    """A Prometheus collector that yields the metrics of a scheduler's runs on each scrape."""
 
     def __init__(self) -> None:
         self.source: RunSource | None = None
 
     def describe(self) -> Iterator[Metric]:
-        """Yield nothing: what there is, is known when it is asked for."""
+        """Yield nothing: the metrics exist only when they are collected."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every figure."""
+        """Yield all metrics."""
         if self.source is None:
             return
-        totals, running = self.source.totals, _running_states(self.source)
-        for name, (metric, label, help_) in COUNTERS.items():
-            family = CounterMetricFamily(metric, help_, labels=[label])
+        totals, active = self.source.totals, _active_states(self.source)
+        for name, spec in COUNTERS.items():
+            family = CounterMetricFamily(spec.metric, spec.help, labels=[spec.label])
             for value, count in sorted(totals.counts[name].items()):
                 family.add_metric([value], count)
             yield family
-        yield CounterMetricFamily("toytip_training_rounds", "Rounds of training.", value=totals.rounds)
+        yield CounterMetricFamily("toytip_training_rounds", "Number of training rounds.", value=totals.rounds)
         yield CounterMetricFamily(
-            "toytip_workers_lost", "Workers that went unbidden.", value=totals.lost_workers
+            "toytip_workers_lost", "Number of workers lost unexpectedly.", value=totals.lost_workers
         )
-        yield GaugeMetricFamily("toytip_runs_running", "Runs under way.", value=len(running))
-        yield from _run_metrics(running)
+        yield GaugeMetricFamily("toytip_runs_active", "Number of running runs.", value=len(active))
+        yield from (_partition_counts(active), _log_losses(active), _remaining(active), _rates(active))
 
 
-def _running_states(source: RunSource) -> list[dict[str, Any]]:
+def _active_states(source: RunSource) -> list[RunSnapshot]:
     states = [run.state for run in list(source.runs.values())]
     return [state for state in states if state["outcome"] == "running"]
 
 
-def _run_metrics(running: list[dict[str, Any]]) -> Iterator[Metric]:
-    parts = GaugeMetricFamily(
-        "toytip_run_parts", "Parts of the runs under way.", labels=["stage", "standing"]
-    )
-    losses = GaugeMetricFamily(
-        "toytip_run_log_loss", "Log loss after the last round.", labels=["run", "split"]
-    )
-    left = GaugeMetricFamily("toytip_run_left_seconds", "Seconds that are left, about.", labels=["run"])
-    fresh = GaugeMetricFamily(
-        "toytip_run_rows_per_second", "Rows a second over the last seconds.", labels=["run", "stage"]
+def _partition_counts(active: list[RunSnapshot]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "toytip_run_partitions", "Partitions of running runs.", labels=["stage", "state"]
     )
     counts: Counter[tuple[str, str]] = Counter()
-    for state in running:
+    for state in active:
         for stage in state["stages"]:
-            counts.update(_count_statuses(stage))
-            if stage["rate_now"] is not None:
-                fresh.add_metric([state["run"], stage["name"]], stage["rate_now"])
-        for split, place in (("train", 1), ("valid", 2)):
-            known = [point[place] for point in state["curve"] if point[place] is not None]
-            if known:
-                losses.add_metric([state["run"], split], known[-1])
-        if state["left"] is not None:
-            left.add_metric([state["run"]], state["left"])
-    for (stage, standing), count in sorted(counts.items()):
-        parts.add_metric([stage, standing], count)
-    yield from (parts, losses, left, fresh)
+            counts.update(_count_by_status(stage))
+    for (stage_label, status), count in sorted(counts.items()):
+        family.add_metric([stage_label, status], count)
+    return family
 
 
-def _count_statuses(stage: dict[str, Any]) -> dict[tuple[str, str], int]:
-    if not stage["cells"]:
+def _count_by_status(stage: StageSnapshot) -> dict[tuple[str, str], int]:
+    if not stage["months"]:
         return {}
-    cells = [cell[1:] for cell in stage["cells"].values()]
-    total, done, running = (sum(cell[place] for cell in cells) for place in (0, 1, 3))
-    running = min(running, total - done)
-    counts = zip(PARTITION_STATUSES, (total - done - running, running, done), strict=True)
-    return {(stage["name"].split()[0], standing): count for standing, count in counts}
+    # JSON and msgpack have no named tuples.
+    months = [MonthSnapshot(*values) for values in stage["months"].values()]
+    total, done = sum(month.partitions for month in months), sum(month.done for month in months)
+    running = min(sum(month.running for month in months), total - done)
+    counts = {"waiting": total - done - running, "running": running, "done": done}
+    return {(_stage_label(stage), status): count for status, count in counts.items()}
+
+
+def _log_losses(active: list[RunSnapshot]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "toytip_run_log_loss", "Log loss after the last round.", labels=["run", "split"]
+    )
+    for state in active:
+        points = [CurvePoint(*values) for values in state["curve"]]
+        losses = {
+            "train": [point.train for point in points if point.train is not None],
+            "validation": [point.validation for point in points if point.validation is not None],
+        }
+        for split, values in losses.items():
+            if values:
+                family.add_metric([state["run"], split], values[-1])
+    return family
+
+
+def _remaining(active: list[RunSnapshot]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "toytip_run_remaining_seconds", "Estimated remaining time in seconds.", labels=["run"]
+    )
+    for state in active:
+        if state["remaining_seconds"] is not None:
+            family.add_metric([state["run"]], state["remaining_seconds"])
+    return family
+
+
+def _rates(active: list[RunSnapshot]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "toytip_run_rows_per_second", "Rows per second over the last ten seconds.", labels=["run", "stage"]
+    )
+    for state in active:
+        for stage in state["stages"]:
+            if stage["current_rows_per_second"] is not None:
+                family.add_metric([state["run"], stage["name"]], stage["current_rows_per_second"])
+    return family
 
 
 _COLLECTOR = RunCollector()
 
 
 def register(source: RunSource) -> None:
-    """Have the process' figures be of this scheduler: a process has one registry, however many schedulers it has had."""
+    """Make this scheduler the source of the process's metrics.
+
+    A process has one registry, also if it starts several schedulers one after the other.
+    """
     if _COLLECTOR.source is None:
         prom.REGISTRY.register(_COLLECTOR)
     _COLLECTOR.source = source

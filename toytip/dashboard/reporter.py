@@ -1,4 +1,4 @@
-"""live: the driver's end of the live page: twice a second it tells the scheduler how far the run is, and hears how its tasks go."""
+"""Report the state of a run to the scheduler twice per second, for the run dashboard."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from toytip.config import Settings, first_line
 from toytip.errors import ToytipError
+from toytip.progress.snapshot import snapshot_run
 
 if TYPE_CHECKING:
+    from toytip.dashboard.plugin import UpdateReply
     from toytip.progress.tracker import Progress
 
 UPDATE_INTERVAL_S = 0.5
-# So long the scheduler may take to answer, and a page that is looked at to ask how it ended.
 UPDATE_TIMEOUT_S = 5
-END_VIEW_TIMEOUT_S = 1.5
+# The time that an open page has to read the outcome before a local scheduler stops.
+END_DISPLAY_TIMEOUT_S = 1.5
 _CONNECTION_ERRORS = (
     OSError,
     RuntimeError,
@@ -29,19 +31,19 @@ _CONNECTION_ERRORS = (
 )
 
 
-def dashboard_url(dashboard: str) -> str:
-    """Return the address of the live page beside Dask's own.
+def dashboard_url(dask_dashboard: str) -> str:
+    """Return the address of the run dashboard, given the address of Dask's.
 
     >>> dashboard_url("http://127.0.0.1:8787/status")
     'http://127.0.0.1:8787/toytip'
     """
-    return f"{dashboard.removesuffix('/status').rstrip('/')}/toytip"
+    return f"{dask_dashboard.removesuffix('/status').rstrip('/')}/toytip"
 
 
 @contextlib.contextmanager
 def report_state(client: Any, settings: Settings, progress: Progress) -> Iterator[None]:
-    """Show the progress on the scheduler's page as long as the context lasts, and then how it ended."""
-    link = _open_reporter(client, progress) if settings.live else None
+    """Report the progress of a run until the context ends, and then its outcome."""
+    reporter = _start_reporter(client, progress) if settings.live_dashboard else None
     try:
         yield
     except KeyboardInterrupt:
@@ -53,63 +55,69 @@ def report_state(client: Any, settings: Settings, progress: Progress) -> Iterato
     else:
         progress.end("done")
     finally:
-        if link is not None:
-            link.close()
+        if reporter is not None:
+            reporter.close()
 
 
 def install_plugin(client: Any) -> str | None:
-    """Give the scheduler its end of it, where it has none yet; return why it does not take it, if it does not."""
+    """Install the plugin on the scheduler. Returns the error if the scheduler rejects it."""
     try:
         from toytip.dashboard.plugin import DashboardPlugin
 
         client.register_plugin(DashboardPlugin())
-    except Exception as error:  # noqa: BLE001 - whatever a scheduler has against it, the work goes on
+    except Exception as error:  # noqa: BLE001 - a run does not fail for its dashboard, whatever the error
         return first_line(error)
     return None
 
 
-def _open_reporter(client: Any, progress: Progress) -> StateReporter | None:
-    """Return the driver's end; None, and one line, where the scheduler takes no plugin."""
-    if (reason := install_plugin(client)) is not None:
-        progress.info(f"no live page: the scheduler does not take it ({reason})")
+def _start_reporter(client: Any, progress: Progress) -> StateReporter | None:
+    """Return a started reporter, or None if the scheduler rejects the plugin."""
+    if (error := install_plugin(client)) is not None:
+        progress.info(f"no run dashboard: the scheduler rejected its plugin ({error})")
         return None
-    progress.info(f"live page {dashboard_url(client.dashboard_link)}")
-    link = StateReporter(client, progress)
-    link.start()
-    return link
+    progress.info(f"run dashboard {dashboard_url(client.dashboard_link)}")
+    reporter = StateReporter(client, progress)
+    reporter.start()
+    return reporter
 
 
 class StateReporter(threading.Thread):
-    """Tells and hears until it is closed, or the scheduler is gone."""
+    """Exchanges state with the scheduler until it is closed, or the scheduler stops."""
 
     def __init__(self, client: Any, progress: Progress) -> None:
-        super().__init__(daemon=True, name="toytip-live")
+        super().__init__(daemon=True, name="toytip-dashboard")
         self._client, self._progress = client, progress
-        self._ended = threading.Event()
+        self._closed = threading.Event()
 
     def run(self) -> None:
-        """Tell and hear, again and again."""
+        """Send the state and receive the task counts, at a fixed interval."""
         with contextlib.suppress(*_CONNECTION_ERRORS):
             self._exchange()
-            while not self._ended.wait(UPDATE_INTERVAL_S):
+            while not self._closed.wait(UPDATE_INTERVAL_S):
                 self._exchange()
 
-    def _exchange(self) -> dict[str, Any]:
-        progress = self._progress
-        told = self._client.sync(
-            self._client.scheduler.toytip_live, state=progress.state().to_json(), watched=progress.tasks_by_stage(),
-            client=self._client.id, callback_timeout=UPDATE_TIMEOUT_S,
-        )  # fmt: skip
-        progress.update_running(told["cells"])
-        return dict(told)
+    def _exchange(self) -> UpdateReply:
+        reply = self._client.sync(
+            self._client.scheduler.toytip_update_run,
+            state=snapshot_run(self._progress.state()),
+            tasks_by_stage=self._progress.tasks_by_stage(),
+            client=self._client.id,
+            callback_timeout=UPDATE_TIMEOUT_S,
+        )
+        self._progress.update_running(reply["task_counts"])
+        return cast("UpdateReply", reply)
 
     def close(self) -> None:
-        """Tell how it ended; where somebody looks at the page, wait until it has asked."""
-        self._ended.set()
+        """Send the outcome. If a page is open, wait until it has read the outcome."""
+        self._closed.set()
         self.join(UPDATE_TIMEOUT_S)
         if self._client.status != "running" or self.is_alive():
             return
-        end = time.monotonic() + END_VIEW_TIMEOUT_S
+        deadline = time.monotonic() + END_DISPLAY_TIMEOUT_S
         with contextlib.suppress(*_CONNECTION_ERRORS):
-            while (told := self._exchange())["looked_at"] and not told["shown"] and time.monotonic() < end:
+            while self._is_end_pending() and time.monotonic() < deadline:
                 time.sleep(0.1)
+
+    def _is_end_pending(self) -> bool:
+        reply = self._exchange()
+        return reply["is_page_open"] and not reply["is_end_displayed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 
 class Interval(NamedTuple):
@@ -166,21 +166,6 @@ class SegmentSummary:
         """F1 of the always-positive baseline."""
         return self.baselines["always_positive"].f1
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the summary that `to_json` turned into `record`."""
-        intervals = record["intervals"].items()
-        return cls(
-            metrics=Metrics(**record["metrics"]),
-            auc_binning_error=record["auc_binning_error"],
-            intervals={name: interval and Interval(**interval) for name, interval in intervals},
-            baselines={name: BaselineMetrics(**item) for name, item in record["baselines"].items()},
-            improvement={name: Improvement(**item) for name, item in record["improvement"].items()},
-            confusion=ConfusionCounts(**record["confusion"]),
-            calibration_error=record["calibration_error"],
-            worst_slices=tuple(SliceMetrics(**item) for item in record["worst_slices"]),
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentReport(SegmentSummary):
@@ -207,12 +192,4 @@ def summarize_report(report: EvaluationReport) -> EvaluationSummary:
     return {
         split: {segment: evaluation.summary() for segment, evaluation in segments.items()}
         for split, segments in report.items()
-    }
-
-
-def evaluation_from_json(record: Mapping[str, Mapping[str, Any]]) -> EvaluationSummary:
-    """Return the evaluation that `to_json` turned into `record`."""
-    return {
-        split: {segment: SegmentSummary.from_json(item) for segment, item in segments.items()}
-        for split, segments in record.items()
     }

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
+from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
-from toytip.evaluation.report import EvaluationReport, evaluation_from_json
+from toytip.evaluation.report import EvaluationReport
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
-from toytip.monitoring.alerts import AlertThresholds
 from toytip.monitoring.comparison import (
     MonitoringReport,
     monitoring_json,
@@ -33,6 +33,7 @@ from toytip.monitoring.plan import plan_from_manifest, plan_monitoring
 from toytip.pipeline import explain as leanings
 from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import fit_baselines
+from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
 from toytip.report.zones import summarize_zones
@@ -91,9 +92,9 @@ class FactSource:
 
 
 def collect_facts(
-    store: Store, version: str, settings: Settings, *, run_summary: Mapping[str, Any] | None = None
+    store: Store, version: str, settings: Settings, *, run_result: RunResult | None = None
 ) -> Facts:
-    """Return all that a report tells of a version; `run_summary` is what the run itself knows, where it is still there.
+    """Return all that a report tells of a version; `run_result` is what the run itself knows, where it is still there.
 
     Raises StoreError where there is no such version, SourceError for a map that is none.
     """
@@ -105,7 +106,7 @@ def collect_facts(
     summary = there.section("evaluation", lambda: _load_tallies(there), None)
     profiles: dict[Month, Any] = there.section("features", lambda: _load_profiles(there), {})
     found = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
-    known = run_summary or there.section("time", lambda: _load_run_summary(store, whole.version), None)
+    run_result = run_result or there.section("time", lambda: _load_run_result(store, whole.version), None)
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
     leaning = there.section("leaning", lambda: _feature_importances(there, model), unexplained)
     histograms: HistogramsByMonth = there.section(
@@ -127,7 +128,7 @@ def collect_facts(
         feature_distributions=there.section("features", lambda: _spreads(histograms, model), []),
         histograms=there.section("features", lambda: _total_histograms(profiles), {}),
         learning_curve=there.section("training", lambda: _learning_curve(there), {}),
-        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, known), {}),
+        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, run_result), {}),
         **_tally_facts(summary),
         feature_importance=leaning[0],
         explained_trips=leaning[1],
@@ -137,7 +138,7 @@ def collect_facts(
         exceeded_measurements=[asdict(each) for each in found.measurements if each.exceeded] if found else [],
         zones=there.section("zones", lambda: _zone_facts(there, profiles, model), []),
         zone_outlines=outlines,
-        run_summary=known,
+        run_result=run_result,
         lineage=there.section("lineage", lambda: trace_lineage(store, whole), None),
         missing_reasons=there.missing,
         failed_sections=there.failed,
@@ -147,7 +148,7 @@ def collect_facts(
 
 def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
     """Return the outlines of the zones, where the settings name a map. Raises SourceError for one that is none."""
-    return zones.read_outlines(Path(settings.zone_map)) if settings.zone_map else {}
+    return zones.read_outlines(Path(settings.zone_map_file)) if settings.zone_map_file else {}
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
@@ -251,7 +252,7 @@ def _learning_curve(there: FactSource) -> dict[str, list[float]]:
 
 
 def _evaluation(
-    summary: Tallies | None, model: TrainedModel | None, run: Mapping[str, Any] | None
+    summary: Tallies | None, model: TrainedModel | None, run: RunResult | None
 ) -> EvaluationReport:
     """Return the evaluation of a version, with the improvement over the champion from the run.
 
@@ -260,8 +261,7 @@ def _evaluation(
     if summary is None or model is None:
         return {}
     report = evaluation_report(summary, fit_baselines(summary, model))
-    by_run = evaluation_from_json((run or {}).get("evaluation") or {})
-    for split, segments in by_run.items():
+    for split, segments in (run.evaluation if run else {}).items():
         for segment, evaluation in segments.items():
             champion = evaluation.improvement.get("champion")
             if champion and segment in report.get(split, {}):
@@ -335,9 +335,9 @@ def _zone_facts(
         raise NotInVersionError("without profiles there is no count of trips by zone")
     uri = next((source["uri"] for source in _sources(there.tables)), None)
     path = (
-        Path(there.settings.zones)
-        if there.settings.zones
-        else zones.find_zone_lookup(uri, there.settings.data)
+        Path(there.settings.zone_lookup_file)
+        if there.settings.zone_lookup_file
+        else zones.find_zone_lookup(uri, there.settings.data_dir)
     )
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
     return summarize_zones(
@@ -345,10 +345,10 @@ def _zone_facts(
     )
 
 
-def _load_run_summary(store: Store, version: str) -> dict[str, Any]:
+def _load_run_result(store: Store, version: str) -> RunResult:
     name = f"{store.env}/{REPORTS_FOLDER}/{version}.run.json"
     if not store.file_io.exists(name):
         raise NotInVersionError(
             "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"
         )
-    return dict(json.loads(store.file_io.read(name)))
+    return RunResult.from_json(json.loads(store.file_io.read(name)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +26,39 @@ from toytip.monitoring.comparison import monitoring_json
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
-from toytip.pipeline.result import describe_table
+from toytip.pipeline.promote import ChampionMatch
+from toytip.pipeline.result import (
+    SYNTHETIC_SOURCE,
+    ModelInfo,
+    RowCounts,
+    RunLinks,
+    RunResult,
+    RunTiming,
+    SourceInfo,
+    describe_tables,
+    metrics_by_segment,
+)
 from toytip.pipeline.source import ensure_source, find_source
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source
-from toytip.store.manifest import Manifest
 
 
-def run(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Run the whole pipeline; return the summary, plain values under the keys that `--json` prints.
+@dataclass(frozen=True, kw_only=True)
+class RunOutputs:
+    """The outputs of all stages of a run."""
 
-    Raises SourceError, ConfigError, StoreError, PlanError or ClusterError, with nothing half-published.
+    published: PublishedTables
+    model: TrainedModel
+    evaluation: Evaluation
+    monitoring: dict[str, Any] | None
+    promotion: dict[str, Any] | None
+
+
+def run(settings: Settings, progress: Progress) -> RunResult:
+    """Run every stage in order; return what was published and measured.
+
+    Raises SourceError, ConfigError, StoreError, PlanError or ClusterError. Nothing is published
+    partially.
     """
     started = time.perf_counter()
     report.validate_zone_map(settings)
@@ -54,72 +78,98 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             with cluster.dask_report(page):
                 source = ensure_source(context, found)
                 _announce_stages(context, source)
-                published, model, evaluation, monitored, gated = _run_stages(context, source)
+                outputs = _run_stages(context, source)
             source_bytes = max(source_tasks.worker_bytes_read(context.client) - before, 0)
-            performance = context.store.save_report(f"{context.version}.dask.html", page.read_bytes())
-            told = json.dumps(to_json(evaluation.report), indent=1).encode()
-            saved = context.store.save_report(f"{context.version}.json", told)
-            dashboard, workers = (
-                context.client.dashboard_link,
-                len(cluster.workers_by_address(context.client)),
-            )
+            links = _save_run_files(context, outputs.evaluation, page.read_bytes())
+            workers = len(cluster.workers_by_address(context.client))
     finally:
-        peak = memory.stop()
+        memory.stop()
+    measure = partial(_measure_timing, progress, memory, workers=workers, rows=source.rows, started=started)
+    result = RunResult(
+        version=context.version,
+        store=mask_credentials(settings.store),
+        env=settings.env,
+        origin=SourceInfo(
+            taxi=source.taxi,
+            months=tuple(map(str, source.months)),
+            source=mask_credentials(settings.source) if settings.source else SYNTHETIC_SOURCE,
+            source_bytes_read=source_bytes,
+        ),
+        rows=_row_counts(source, outputs.published),
+        rejects=outputs.published[REJECTS.name].rejects,
+        tables=describe_tables(context, outputs.published),
+        model=_model_info(context, outputs.model),
+        metrics=metrics_by_segment(outputs.evaluation.report),
+        promotion=outputs.promotion,
+        timing=measure(),
+        links=links,
+        stage_decisions=context.stage_decisions,
+        leakage_warnings=fit_encoding.find_leaking_features(outputs.published["encodings"]),
+        evaluation=summarize_report(outputs.evaluation.report),
+        monitoring=outputs.monitoring,
+        warnings=tuple(progress.warnings),
+    )
+    # Last, when all tables are published and the workers are gone.
+    path = report.write_run_report(context.store, settings, progress, result)
+    return replace(
+        result,
+        links=replace(links, report_path=path),
+        timing=measure(),
+        warnings=tuple(progress.warnings),
+    )
+
+
+def _measure_timing(
+    progress: Progress, memory: cluster.MemorySampler, *, workers: int, rows: int, started: float
+) -> RunTiming:
+    """Return duration, throughput and memory up to now."""
     seconds = time.perf_counter() - started
-    summary = {
-        "version": context.version,
-        "store": mask_credentials(settings.store),
-        "env": settings.env,
-        "taxi": source.taxi,
-        "months": [str(month) for month in source.months],
-        "source": mask_credentials(settings.source) if settings.source else "synthetic",
-        "rows": _row_counts(source, published),
-        "rejects": published[REJECTS.name].rejects,
-        "tables": {name: describe_table(context, manifest) for name, manifest in published.items()},
-        "model": {
-            "version": model.version,
-            "rounds": model.rounds,
-            "features": list(model.encoding.feature_names),
-            "threshold": model.threshold,
-            "path": mask_credentials(context.store.version_uri("models", model.version)),
-        },
-        "metrics": to_json(evaluation.metrics),
-        "stages": progress.stage_seconds,
-        "seconds": round(seconds, 3),
-        "rows_per_s": round(source.rows / seconds, 1),
-        "peak_memory_mb": peak,
-        "workers": workers,
-        "dashboard": dashboard,
-        "report": None,
-        "performance_report": mask_credentials(performance),
-        "reasons": context.reasons,
-        "source_bytes_read": source_bytes,
-        "leaks": fit_encoding.find_leaking_features(published["encodings"]),
-        "registry": gated,
-        "evaluation": to_json(summarize_report(evaluation.report)),
-        "evaluation_file": mask_credentials(saved),
-        "monitor": monitored,
-        "warnings": progress.warnings,
-        "live": reporter.dashboard_url(dashboard) if settings.live else None,
-        "stage_rows": progress.stage_rows,
-        "stage_memory_mb": _peak_memory_by_stage(memory, progress),
-    }
-    # Last, where all is published, and the workers are gone.
-    summary["report"] = report.write_run_report(context.store, settings, progress, summary)
-    seconds = time.perf_counter() - started
-    return {**summary, "seconds": round(seconds, 3), "rows_per_s": round(source.rows / seconds, 1)}
+    return RunTiming(
+        elapsed_seconds=round(seconds, 3),
+        rows_per_second=round(rows / seconds, 1),
+        stage_seconds=dict(progress.stage_seconds),
+        stage_rows=dict(progress.stage_rows),
+        stage_memory_mb=_peak_memory_by_stage(memory, progress),
+        peak_memory_mb=memory.stop(),
+        workers=workers,
+    )
+
+
+def _save_run_files(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
+    """Save Dask's performance report and the complete evaluation; return all addresses and paths."""
+    performance = context.store.save_report(f"{context.version}.dask.html", dask_page)
+    content = json.dumps(to_json(evaluation.report), indent=1).encode()
+    saved = context.store.save_report(f"{context.version}.json", content)
+    dashboard = context.client.dashboard_link
+    return RunLinks(
+        dashboard_url=dashboard,
+        live_dashboard_url=reporter.dashboard_url(dashboard) if context.settings.live_dashboard else None,
+        report_path=None,
+        performance_report_path=mask_credentials(performance),
+        evaluation_path=mask_credentials(saved),
+    )
+
+
+def _model_info(context: RunContext, model: TrainedModel) -> ModelInfo:
+    return ModelInfo(
+        version=model.version,
+        rounds=model.rounds,
+        features=tuple(model.encoding.feature_names),
+        threshold=model.threshold,
+        path=mask_credentials(context.store.version_uri("models", model.version)),
+    )
 
 
 def _peak_memory_by_stage(memory: cluster.MemorySampler, progress: Progress) -> dict[str, float]:
-    """Return the peak of memory within every stage that took long enough to be seen."""
-    found = {name: memory.peak_between(*span) for name, span in progress.stage_intervals.items()}
-    return {name: peak for name, peak in found.items() if peak is not None}
+    """Return the peak memory in MB of each stage that lasted at least one sample."""
+    peaks = {name: memory.peak_between(*span) for name, span in progress.stage_intervals.items()}
+    return {name: peak for name, peak in peaks.items() if peak is not None}
 
 
 def _announce_stages(context: RunContext, source: Source) -> None:
     """Say which stages will come, and how much work each has."""
     settings, expect = context.settings, context.progress.expect
-    split = plan_split(source.months, settings.train, settings.valid, settings.test)
+    split = plan_split(source.months, settings.train_months, settings.validation_month, settings.test_months)
     parts = list(source.partitions(settings.partition_rows))
 
     def of(*spans: TimeRange | None) -> list[SourcePartition]:
@@ -143,32 +193,38 @@ def _announce_stages(context: RunContext, source: Source) -> None:
         expect(step)
 
 
-def _run_stages(
-    context: RunContext, source: Source
-) -> tuple[PublishedTables, TrainedModel, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
+def _run_stages(context: RunContext, source: Source) -> RunOutputs:
     published = read_source.read_source(context, source)
     features = published["features"]
     encoded, encoding = fit_encoding.preprocess(context, features, reuse=True)
     trained, model = train.train(context, features, encoding, encoded["encodings"], reuse=True)
-    made = {**published, **encoded, **trained}
-    if context.settings.gate == "off":
-        predicted, evaluation = predict.predict(context, features, model)
-        watched, monitored = _run_monitoring(context, model, evaluation)
-        return {**made, **predicted, **watched}, model, evaluation, monitored, None
-    registry = open_registry(context.settings, source.taxi)
-    rival = promote.match_champion(registry, model)
-    predicted, evaluation = predict.predict(context, features, model, rival.model)
+    registry = None if context.settings.gate == "off" else open_registry(context.settings, source.taxi)
+    champion = promote.match_champion(registry, model) if registry else ChampionMatch()
+    predicted, evaluation = predict.predict(context, features, model, champion.model)
     watched, monitored = _run_monitoring(context, model, evaluation)
-    dry = context.settings.gate == "dry-run"
-    try:
-        gated = promote.judge_and_register(
-            context, registry, rival, trained["models"], model, evaluation, dry_run=dry
-        )
-    except RegistryError as error:
-        raise RegistryError(
-            f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
-        ) from None
-    return {**made, **predicted, **watched}, model, evaluation, monitored, gated
+    gated = None
+    if registry:
+        try:
+            gated = promote.judge_and_register(
+                context,
+                registry,
+                champion,
+                trained["models"],
+                model,
+                evaluation,
+                dry_run=context.settings.gate == "dry-run",
+            )
+        except RegistryError as error:
+            raise RegistryError(
+                f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
+            ) from None
+    return RunOutputs(
+        published={**published, **encoded, **trained, **predicted, **watched},
+        model=model,
+        evaluation=evaluation,
+        monitoring=monitored,
+        promotion=gated,
+    )
 
 
 def _run_monitoring(
@@ -182,5 +238,5 @@ def _run_monitoring(
     return {manifest.table: manifest}, monitoring_json(found)
 
 
-def _row_counts(source: Source, published: dict[str, Manifest]) -> dict[str, int]:
-    return {"read": source.rows, "kept": published["features"].rows, "rejected": published["rejects"].rows}
+def _row_counts(source: Source, published: PublishedTables) -> RowCounts:
+    return RowCounts(read=source.rows, kept=published["features"].rows, rejected=published[REJECTS.name].rows)

@@ -8,7 +8,8 @@ from typing import Any
 
 from toytip import cluster
 from toytip.config import Settings
-from toytip.core.model import BoosterParams, Encoding, TrainedModel
+from toytip.core.model import Encoding, TrainedModel
+from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.splits import overlaps
 from toytip.engine import compute, graph
@@ -56,7 +57,7 @@ def train(
         )
 
     keeper = StoreCheckpoints(context.store, context.version, made_from)
-    if settings.fresh:
+    if settings.full_refresh:
         keeper.delete()
     elif keeper.load() is not None:
         context.progress.info("train: goes on from the checkpoint of a run that was not finished")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Status = Literal["waiting", "running", "done", "skipped"]
 RunOutcome = Literal["running", "done", "failed", "stopped"]
@@ -60,7 +60,7 @@ class StageState:
     """
 
     name: str
-    unit: str = "parts"
+    unit: str = "partitions"
     total: int = 0
     done: int = 0
     reused: int = 0
@@ -147,44 +147,6 @@ class RunState:
     def months(self) -> tuple[str, ...]:
         """All months of all stages, in order."""
         return tuple(sorted({month for stage in self.stages for month in stage.month_progress}))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, with what follows from them: rates, and the time that is left."""
-        running = self.outcome == "running"
-        return {
-            "run": self.run,
-            "store": self.store,
-            "outcome": self.outcome,
-            "error": self.error,
-            "began": self.started_at,
-            "ended": self.ended_at,
-            "now": self.now,
-            "left": self.remaining,
-            "months": list(self.months),
-            "stages": [_stage_to_json(stage, self.now, running) for stage in self.stages],
-            "rejects": dict(self.rejects),
-            "curve": [list(point) for point in downsample(self.curve)],
-            "published": list(self.published),
-            "warnings": list(self.warnings),
-        }
-
-
-def _stage_to_json(stage: StageState, now: float, running: bool) -> dict[str, Any]:
-    return {
-        "name": stage.name,
-        "unit": stage.unit,
-        "standing": stage.status,
-        "total": stage.total,
-        "done": stage.done,
-        "taken": stage.reused,
-        "rows": stage.rows,
-        "seconds": round(stage.seconds(now), 3),
-        "rate": stage.rows_per_second(now),
-        "rate_now": stage.current_rows_per_second(now) if running else None,
-        "left": stage.remaining(now),
-        "note": stage.note,
-        "cells": {month: [cell.status, *cell] for month, cell in stage.month_progress.items()},
-    }
 
 
 def downsample(curve: Sequence[CurvePoint], max_points: int = MAX_SENT_POINTS) -> list[CurvePoint]:

@@ -217,7 +217,7 @@ class Progress:
 
     def expect(self, name: str, months: Sequence[str] = (), *, total: int = 0, work: int = 0) -> None:
         """Say that a stage will come: its parts by month, or how many steps it has, and how much work it is."""
-        unit = "parts" if months else "rounds" if total > 1 else "step"
+        unit = "partitions" if months else "rounds" if total > 1 else "step"
         stage = StageProgress(self, name, total or len(months) or 1, months, unit)
         stage.expected = self.estimate_seconds(name, work) if work else None
         with self.lock:
@@ -234,7 +234,7 @@ class Progress:
 
     @contextlib.contextmanager
     def stage(
-        self, name: str, total: int, months: Sequence[str] = (), unit: str = "parts"
+        self, name: str, total: int, months: Sequence[str] = (), unit: str = "partitions"
     ) -> Iterator[StageProgress]:
         """Time a stage of `total` parts and show it; `months` say of every part of which month it is."""
         stage = self._find_or_add_stage(name, total, months, unit)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toytip.evaluation.report import SegmentReport
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
+
+if TYPE_CHECKING:
+    from toytip.pipeline.result import RunResult
 
 
 class MonthRows(NamedTuple):
@@ -105,7 +108,7 @@ class Facts:
     exceeded_measurements: Sequence[Mapping[str, Any]] = ()
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
-    run_summary: Mapping[str, Any] | None = None
+    run_result: RunResult | None = None
     lineage: Mapping[str, Any] | None = None
     missing_reasons: Mapping[str, str] = field(default_factory=dict)
     failed_sections: Sequence[str] = ()

@@ -59,7 +59,7 @@ def _failure_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _gate_findings(facts: Facts) -> Iterator[Finding]:
-    told = (facts.run_summary or {}).get("registry") or {}
+    told = (facts.run_result.promotion if facts.run_result else None) or {}
     if told.get("decision") in ("refused", "would stay challenger"):
         yield f"The gate has not promoted the model: {'; '.join(told['reasons'])}.", "ran"
 
@@ -127,8 +127,7 @@ def _is_clearly_worse(auc: float | None, gain: float | None, interval: Interval 
 
 
 def _row_findings(facts: Facts) -> Iterator[Finding]:
-    source = (facts.run_summary or {}).get("source", "")
-    if source == "synthetic":
+    if facts.run_result and facts.run_result.origin.synthetic:
         yield "The trips are synthetic: nothing here says anything of real passengers.", "ran"
     rates = {month: 1 - told.kept / told.read for month, told in facts.rows.items() if told.read}
     if "rejects" in facts.missing_reasons or not rates:
@@ -157,7 +156,7 @@ def _training_findings(facts: Facts) -> Iterator[Finding]:
 def checked_topics(facts: Facts) -> Sequence[str]:
     """Return what was looked at, for a page without warnings."""
     looked = {
-        "the gate": bool((facts.run_summary or {}).get("registry")),
+        "the gate": facts.run_result is not None and facts.run_result.promotion is not None,
         "monitoring": facts.monitoring is not None,
         "baselines": bool(facts.evaluation),
         "leaks": "encodings" in facts.tables,

@@ -154,13 +154,18 @@ def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
     return np.ctypeslib.as_array(found, shape=(matrix.num_row(),))
 
 
+# Parameters that XGBoost's booster files name otherwise than the settings do.
+XGBOOST_NAMES = {"learning_rate": "eta"}
+
+
 def xgboost_params(params: dict[str, Any], max_bin: int, positive_share: float) -> dict[str, Any]:
     """Return XGBoost's parameters; `positive_share` is the share of high tips among the training rows."""
+    named = {XGBOOST_NAMES.get(name, name): value for name, value in params.items()}
     return {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
         "tree_method": "hist",
-        **params,
+        **named,
         "max_bin": max_bin,
         # Given, not estimated on the cluster: one number less that could depend on it.
         "base_score": positive_share,

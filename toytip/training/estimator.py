@@ -20,6 +20,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from toytip.core.parameters import BoosterParams
 from toytip.core.splits import Split
 from toytip.stages import infer, preprocess
 from toytip.training.driver import TrainingJob, train_with_retries
@@ -75,19 +76,19 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        rounds: int = 300,
-        max_depth: int = 6,
-        eta: float = 0.1,
-        early_stop: int = 20,
-        min_child_weight: float = 1.0,
-        reg_lambda: float = 1.0,
-        gamma: float = 0.0,
+        rounds: int = BoosterParams.rounds,
+        max_depth: int = BoosterParams.max_depth,
+        learning_rate: float = BoosterParams.learning_rate,
+        early_stopping_rounds: int = BoosterParams.early_stopping_rounds,
+        min_child_weight: float = BoosterParams.min_child_weight,
+        reg_lambda: float = BoosterParams.reg_lambda,
+        gamma: float = BoosterParams.gamma,
         on_round: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.rounds = rounds
         self.max_depth = max_depth
-        self.eta = eta
-        self.early_stop = early_stop
+        self.learning_rate = learning_rate
+        self.early_stopping_rounds = early_stopping_rounds
         self.min_child_weight = min_child_weight
         self.reg_lambda = reg_lambda
         self.gamma = gamma
@@ -117,8 +118,8 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows=rows,
             bin_counts=tuple((X.max().compute() + 1).tolist()) if bin_counts is None else tuple(bin_counts),
             rounds=self.rounds,
-            early_stopping_rounds=self.early_stop,
-            params={name: getattr(self, name) for name in _BOOSTER_PARAMS},
+            early_stopping_rounds=self.early_stopping_rounds,
+            params={name: getattr(self, name) for name in _TREE_PARAMS},
             checkpoints=checkpoints,
             topic=topic,
         )
@@ -162,4 +163,4 @@ def _as_series(X: dd.DataFrame, y: Any) -> dd.Series:  # noqa: N803
     return y if isinstance(y, dd.Series) else dd.from_dask_array(y, index=X.index)
 
 
-_BOOSTER_PARAMS = ("max_depth", "eta", "min_child_weight", "reg_lambda", "gamma")
+_TREE_PARAMS = ("max_depth", "learning_rate", "min_child_weight", "reg_lambda", "gamma")

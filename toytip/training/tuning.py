@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.model import BoosterParams, Encoding
+from toytip.core.model import Encoding
+from toytip.core.parameters import BoosterParams
 from toytip.errors import ConfigError
 from toytip.evaluation.metrics import auc
 from toytip.evaluation.tally import PROBABILITY_BINS
@@ -147,7 +148,9 @@ def run_study(
 
     if not study.trials:
         default = BoosterParams()
-        study.enqueue_trial({name: getattr(default, name) for name in ("max_depth", "eta")} | DEFAULT_PARAMS)
+        study.enqueue_trial(
+            {name: getattr(default, name) for name in ("max_depth", "learning_rate")} | DEFAULT_PARAMS
+        )
     while (left := trials - len(finished_trials(study))) > 0:
         batch = [study.ask() for _ in range(min(PARALLEL_TRIALS, left))]
         given = {trial.number: suggest_params(trial) for trial in batch}
@@ -176,7 +179,7 @@ def suggest_params(trial: Any) -> dict[str, Any]:
     """Propose parameters. No rows or columns are drawn at random: the model would depend on the workers."""
     return {
         "max_depth": trial.suggest_int("max_depth", 3, 10),
-        "eta": trial.suggest_float("eta", 0.02, 0.3, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
         "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 200.0, log=True),
         "reg_lambda": trial.suggest_float("reg_lambda", 0.01, 100.0, log=True),
         "gamma": trial.suggest_float("gamma", 1e-8, 10.0, log=True),

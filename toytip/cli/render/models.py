@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
 from rich.table import Table
 from rich.text import Text
 
 from toytip.cli.render.evaluation import evaluation_table
 from toytip.cli.render.tables import format_number, format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
-from toytip.evaluation.report import evaluation_from_json
+from toytip.evaluation.report import EvaluationSummary
 from toytip.models.registry import RegisteredModel
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def show_model_card(entry: RegisteredModel, card: dict[str, Any]) -> None:
         by_moment.setdefault(moment, []).append(name)
     for moment, names in by_moment.items():
         console.print(f"known at {moment}: {', '.join(names)}")
-    for segment, evaluation in evaluation_from_json(card["evaluation"]).get("test", {}).items():
+    for segment, evaluation in (
+        TypeAdapter(EvaluationSummary).validate_python(card["evaluation"]).get("test", {}).items()
+    ):
         show_table(console, evaluation_table(segment, evaluation))
     console.print(lineage_tree(card["data"]))
 

@@ -1,207 +1,249 @@
-// Asks the scheduler twice a second how the runs are, and draws them. Whatever is shown is set as text, never as markup.
+// Fetches the state of the runs twice per second and draws it. All values are set as text, never as markup.
 "use strict";
 
-const EVERY = 500;
-const SILENT = 10;
+const REFRESH_MS = 500;
+const SILENT_SECONDS = 10;
+const MAX_WORKERS = 16;
 const number = new Intl.NumberFormat("en");
-const STANDING = { waiting: "waiting", running: "under way", done: "done", skipped: "not needed" };
-let last = null;
+const STATUS_LABELS = { waiting: "waiting", running: "running", done: "done", skipped: "not needed" };
 
-/** Return the child of a kind under a key, made where it is not there yet: what is the same stays the same element. */
-function keep(parent, key, kind, className = "", text = null) {
+/** Return the child element with a key. Creates it if it does not exist, so that elements survive a refresh. */
+function child(parent, key, kind, className = "", text = null) {
   const svg = ["svg", "polyline", "line", "text"].includes(kind);
-  let child = [...parent.children].find((each) => each.dataset.key === String(key));
-  if (!child) {
-    child = svg ? document.createElementNS("http://www.w3.org/2000/svg", kind) : document.createElement(kind);
-    child.dataset.key = key;
-    parent.append(child);
+  let element = [...parent.children].find((existing) => existing.dataset.key === String(key));
+  if (!element) {
+    element = svg ? document.createElementNS("http://www.w3.org/2000/svg", kind) : document.createElement(kind);
+    element.dataset.key = key;
+    parent.append(element);
   }
-  if (child.getAttribute("class") !== className) child.setAttribute("class", className);
-  if (text !== null && child.textContent !== text) child.textContent = text;
-  child.dataset.fresh = "1";
-  return child;
+  if (element.getAttribute("class") !== className) element.setAttribute("class", className);
+  if (text !== null && element.textContent !== text) element.textContent = text;
+  element.dataset.drawn = "1";
+  return element;
 }
 
-/** Remove the children that were not drawn this time. */
-function tidy(parent) {
-  for (const child of [...parent.children]) {
-    if (child.dataset.fresh) delete child.dataset.fresh;
-    else child.remove();
+/** Remove the children that the current refresh did not draw. */
+function removeStale(parent) {
+  for (const element of [...parent.children]) {
+    if (element.dataset.drawn) delete element.dataset.drawn;
+    else element.remove();
   }
 }
 
-function spoken(seconds) {
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
+function formatDuration(seconds) {
+  const total = Math.round(seconds);
+  if (total < 60) return `${total} s`;
   const pad = (value) => String(value).padStart(2, "0");
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+  if (total < 3600) return `${Math.floor(total / 60)} min ${pad(total % 60)} s`;
+  return `${Math.floor(total / 3600)} h ${pad(Math.floor((total % 3600) / 60))} min`;
 }
 
-const bytes = (value) => (value >= 1e9 ? `${(value / 1e9).toFixed(1)} GB` : `${Math.round(value / 1e6)} MB`);
+const isFirstOfYear = (month, months) => month.endsWith("-01") && month !== months[0];
+
+const formatBytes = (value) => (value >= 1e9 ? `${(value / 1e9).toFixed(1)} GB` : `${Math.round(value / 1e6)} MB`);
 
 function drawTitle(section, run) {
-  const title = keep(section, "title", "div", "title");
-  keep(title, "name", "h2", "", run.run || "no version");
-  keep(title, "outcome", "span", `outcome ${run.outcome}`, run.outcome);
-  const ended = run.outcome !== "running";
-  const seconds = (ended ? run.ended : run.now + run.silent) - run.began;
-  keep(title, "seconds", "span", "", spoken(Math.max(seconds, 0)));
-  if (!ended && run.left !== null) keep(title, "left", "span", "left", `about ${spoken(Math.max(run.left, 1))} left`);
-  else if (!ended) {
-    const stage = run.stages.find((each) => each.standing === "running" && each.left !== null && each.total > 1);
-    if (stage) keep(title, "left", "span", "left", `about ${spoken(Math.max(stage.left, 1))} left of ${stage.name}`);
+  const title = child(section, "title", "div", "title");
+  child(title, "name", "h2", "", run.run || "no version");
+  child(title, "outcome", "span", `outcome ${run.outcome}`, run.outcome);
+  const isRunning = run.outcome === "running";
+  const seconds = (isRunning ? run.now + run.seconds_since_update : run.ended_at) - run.started_at;
+  child(title, "elapsed", "span", "", formatDuration(Math.max(seconds, 0)));
+  if (isRunning) drawRemaining(title, run);
+  if (run.store) child(title, "store", "span", "soft", run.store);
+  removeStale(title);
+  if (run.error) child(section, "error", "p", "error", run.error);
+}
+
+function drawRemaining(title, run) {
+  const about = (seconds) => `about ${formatDuration(Math.max(seconds, 1))} left`;
+  if (run.remaining_seconds !== null) {
+    child(title, "remaining", "span", "remaining", about(run.remaining_seconds));
+  } else {
+    const stage = run.stages.find(
+      (stage) => stage.status === "running" && stage.remaining_seconds !== null && stage.total > 1,
+    );
+    if (stage) child(title, "remaining", "span", "remaining", `${about(stage.remaining_seconds)} in ${stage.name}`);
   }
-  if (!ended && run.silent > SILENT) keep(title, "silent", "span", "soft", `nothing heard for ${spoken(run.silent)}`);
-  if (run.store) keep(title, "store", "span", "soft", run.store);
-  tidy(title);
-  if (run.error) keep(section, "error", "p", "error", run.error);
+  if (run.seconds_since_update > SILENT_SECONDS) {
+    child(title, "silent", "span", "soft", `no update for ${formatDuration(run.seconds_since_update)}`);
+  }
 }
 
 function drawHead(table, months) {
-  const head = keep(table, "head", "thead");
-  const years = keep(head, "years", "tr");
-  const row = keep(head, "months", "tr");
-  keep(years, "name", "th");
-  keep(row, "name", "th");
-  const wanted = months.map((month) => month.slice(0, 4));
-  for (const year of new Set(wanted)) {
-    const cell = keep(years, year, "th", "", year);
-    cell.colSpan = wanted.filter((each) => each === year).length;
+  const head = child(table, "head", "thead");
+  const yearRow = child(head, "years", "tr");
+  const monthRow = child(head, "months", "tr");
+  child(yearRow, "name", "th");
+  child(monthRow, "name", "th");
+  const years = months.map((month) => month.slice(0, 4));
+  for (const year of new Set(years)) {
+    const cell = child(yearRow, year, "th", "", year);
+    cell.colSpan = years.filter((other) => other === year).length;
   }
   for (const month of months) {
-    const first = month.endsWith("-01") && month !== months[0];
-    keep(row, month, "th", first ? "year" : "", months.length > 36 ? "" : String(Number(month.slice(5))));
+    const label = months.length > 36 ? "" : String(Number(month.slice(5)));
+    child(monthRow, month, "th", isFirstOfYear(month, months) ? "year" : "", label);
   }
-  for (const each of [years, row]) tidy(each);
-  tidy(head);
+  for (const row of [yearRow, monthRow]) removeStale(row);
+  removeStale(head);
 }
 
-function drawCell(row, stage, month, first) {
-  const box = keep(row, month, "td", first ? "year" : "");
-  const told = stage.cells[month];
-  if (told) {
-    const [standing, parts, done, taken, running, retried] = told;
-    const classes = ["cell", standing === "done" && taken === parts ? "taken" : standing];
+function drawCell(row, stage, month, months) {
+  const box = child(row, month, "td", isFirstOfYear(month, months) ? "year" : "");
+  const counts = stage.months[month];
+  if (counts) {
+    const [status, partitions, done, reused, running, retried] = counts;
+    const classes = ["cell", status === "done" && reused === partitions ? "reused" : status];
     if (retried) classes.push("retried");
-    const cell = keep(box, "cell", "span", classes.join(" "));
-    Object.assign(cell.dataset, { stage: stage.name, month, standing });
-    cell.style.setProperty("--share", parts ? done / parts : 0);
-    let text = `${stage.name} ${month}: ${STANDING[standing]}, ${done} of ${parts} parts`;
-    if (taken) text += `, ${taken} taken over`;
-    if (running) text += `, ${running} on a worker`;
-    if (retried) text += `, ${retried} begun again`;
+    const cell = child(box, "cell", "span", classes.join(" "));
+    Object.assign(cell.dataset, { stage: stage.name, month, status });
+    cell.style.setProperty("--share", partitions ? done / partitions : 0);
+    let text = `${stage.name} ${month}: ${STATUS_LABELS[status]}, ${done} of ${partitions} partitions`;
+    if (reused) text += `, ${reused} reused`;
+    if (running) text += `, ${running} running`;
+    if (retried) text += `, ${retried} retried`;
     cell.title = text;
     cell.setAttribute("role", "img");
     cell.setAttribute("aria-label", text);
   }
-  tidy(box);
+  removeStale(box);
 }
 
-function drawStage(body, stage, months) {
-  const row = keep(body, stage.key, "tr", stage.standing);
-  Object.assign(row.dataset, { stage: stage.name, standing: stage.standing });
-  keep(row, "name", "th", "name", stage.name);
-  if (Object.keys(stage.cells).length) {
-    for (const month of months) drawCell(row, stage, month, month.endsWith("-01") && month !== months[0]);
+function drawBar(row, stage, months) {
+  const box = child(row, "bar", "td");
+  box.colSpan = Math.max(months.length, 1);
+  if (stage.unit !== "step" && stage.status !== "skipped") {
+    const bar = child(box, "bar", "span", "bar");
+    child(bar, "share", "i").style.width = `${stage.total ? (100 * stage.done) / stage.total : 0}%`;
+    removeStale(bar);
+  }
+  removeStale(box);
+}
+
+function drawStage(body, stage, key, months) {
+  const row = child(body, key, "tr", stage.status);
+  Object.assign(row.dataset, { stage: stage.name, status: stage.status });
+  child(row, "name", "th", "name", stage.name);
+  if (Object.keys(stage.months).length) {
+    for (const month of months) drawCell(row, stage, month, months);
   } else {
-    const box = keep(row, "bar", "td");
-    box.colSpan = Math.max(months.length, 1);
-    if (stage.unit !== "step" && stage.standing !== "skipped") {
-      const bar = keep(box, "bar", "span", "bar");
-      keep(bar, "share", "i").style.width = `${stage.total ? (100 * stage.done) / stage.total : 0}%`;
-      tidy(bar);
-    }
-    tidy(box);
+    drawBar(row, stage, months);
   }
-  const begun = stage.standing === "running" || stage.standing === "done";
-  const many = stage.unit !== "step" && begun;
-  keep(row, "done", "td", "told main", many ? `${number.format(stage.done)} / ${number.format(stage.total)}` : "");
-  keep(row, "seconds", "td", "told", begun ? `${stage.seconds.toFixed(1)} s` : "");
-  if (stage.rows) {
-    keep(row, "rows", "td", "told", `${number.format(stage.rows)} rows`);
-    keep(row, "rate", "td", "told", stage.rate ? `${number.format(Math.round(stage.rate))} rows/s` : "");
-    const now = stage.rate_now ? `${number.format(Math.round(stage.rate_now))} now` : "";
-    keep(row, "now", "td", "told", now).title = now && "rows a second over the last seconds; beside it, since the stage began";
-  }
-  keep(row, "note", "td", "told note", stage.note).colSpan = stage.rows ? 1 : 4;
-  tidy(row);
+  const hasStarted = stage.status === "running" || stage.status === "done";
+  const counts = hasStarted && stage.unit !== "step";
+  child(row, "done", "td", "value main", counts ? `${number.format(stage.done)} / ${number.format(stage.total)}` : "");
+  child(row, "elapsed", "td", "value", hasStarted ? `${stage.elapsed_seconds.toFixed(1)} s` : "");
+  if (stage.rows) drawRates(row, stage);
+  child(row, "note", "td", "value note", stage.note).colSpan = stage.rows ? 1 : 4;
+  removeStale(row);
+}
+
+function drawRates(row, stage) {
+  const rate = (value) => number.format(Math.round(value));
+  const current = stage.current_rows_per_second;
+  child(row, "rows", "td", "value", `${number.format(stage.rows)} rows`);
+  child(row, "rate", "td", "value", stage.rows_per_second ? `${rate(stage.rows_per_second)} rows/s` : "");
+  const cell = child(row, "now", "td", "value", current ? `${rate(current)} now` : "");
+  cell.title = current ? "rows per second over the last ten seconds (to the left: since the stage started)" : "";
 }
 
 function drawGrid(section, run) {
-  const well = keep(section, "grid", "div", "grid-well");
-  const table = keep(well, "stages", "table", run.months.length > 24 ? "stages many" : "stages");
+  const well = child(section, "grid", "div", "grid-well");
+  const table = child(well, "stages", "table", run.months.length > 24 ? "stages many" : "stages");
   if (run.months.length) drawHead(table, run.months);
-  const body = keep(table, "body", "tbody");
-  const seen = {};
-  for (const stage of run.stages) {
-    seen[stage.name] = (seen[stage.name] || 0) + 1;
-    drawStage(body, { ...stage, key: `${stage.name} ${seen[stage.name]}` }, run.months);
-  }
-  order(body, run.stages.length);
-  tidy(body);
-  tidy(table);
-  if (run.months.length) drawKey(well);
-  tidy(well);
+  const body = child(table, "body", "tbody");
+  const keys = stageKeys(run.stages);
+  run.stages.forEach((stage, index) => drawStage(body, stage, keys[index], run.months));
+  sortRows(body, keys);
+  removeStale(body);
+  removeStale(table);
+  if (run.months.length) drawLegend(well);
+  removeStale(well);
 }
 
-function drawKey(well) {
-  const key = keep(well, "key", "ul", "key");
-  for (const [name, text] of [["waiting", "waiting"], ["running", "under way"], ["done", "done"],
-    ["taken", "taken over"], ["waiting retried", "begun again after a worker was lost"]]) {
-    const item = keep(key, name, "li");
-    keep(item, "mark", "span", `cell ${name}`);
-    keep(item, "text", "span", "", text);
-    tidy(item);
-  }
-  tidy(key);
+/** Return a key for each stage: its name, and a number because a name can occur more than once. */
+function stageKeys(stages) {
+  const counts = {};
+  return stages.map(({ name }) => `${name} ${(counts[name] = (counts[name] || 0) + 1)}`);
 }
 
-/** A stage that came in between stands at the end of the body, as the last that was made: put the rows in their order. */
-function order(body, count) {
-  const drawn = [...body.children].filter((row) => row.dataset.fresh).slice(0, count);
-  const names = last.order;
-  drawn.sort((a, b) => names.indexOf(a.dataset.key) - names.indexOf(b.dataset.key));
-  if (drawn.some((row, place) => body.children[place] !== row)) body.append(...drawn);
+/** Put the rows into the order of the stages: a row that was inserted later is at the end of the body. */
+function sortRows(body, keys) {
+  const rows = [...body.children].filter((row) => row.dataset.drawn);
+  rows.sort((a, b) => keys.indexOf(a.dataset.key) - keys.indexOf(b.dataset.key));
+  if (rows.some((row, index) => body.children[index] !== row)) body.append(...rows);
 }
+
+function drawLegend(well) {
+  const legend = child(well, "legend", "ul", "legend");
+  for (const [name, text] of [["waiting", "waiting"], ["running", "running"], ["done", "done"],
+    ["reused", "reused"], ["waiting retried", "retried (worker lost)"]]) {
+    const item = child(legend, name, "li");
+    child(item, "mark", "span", `cell ${name}`);
+    child(item, "text", "span", "", text);
+    removeStale(item);
+  }
+  removeStale(legend);
+}
+
+const CHART = { width: 420, height: 150, left: 44, right: 64, top: 8, bottom: 12 };
+// Labels of two lines are at least this far apart.
+const LABEL_HEIGHT = 13;
 
 function drawCurve(section, run) {
   if (!run.curve.length) return;
-  const box = keep(section, "curve", "div", "curve");
-  keep(box, "title", "h3", "", `log loss by round, ${run.curve.at(-1)[0]} so far`);
-  const svg = keep(box, "svg", "svg");
-  const [width, height, side] = [420, 150, 44];
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const rounds = run.curve.at(-1)[0];
+  const box = child(section, "curve", "div", "curve");
+  child(box, "title", "h3", "", `Log loss, ${rounds} ${rounds === 1 ? "round" : "rounds"}`);
+  const svg = child(box, "svg", "svg");
+  svg.setAttribute("viewBox", `0 0 ${CHART.width} ${CHART.height}`);
   const values = run.curve.flatMap((point) => point.slice(1)).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const rounds = run.curve.at(-1)[0];
-  const x = (round) => side + ((width - side - 52) * (round - 1)) / Math.max(rounds - 1, 1);
-  const y = (value) => 8 + ((height - 24) * (high - value)) / (high - low || 1);
-  const axis = keep(svg, "axis", "line", "axis");
-  for (const [name, value] of [["x1", side], ["x2", width - 52], ["y1", height - 12], ["y2", height - 12]]) axis.setAttribute(name, value);
-  write(svg, "high", 0, 12, high.toFixed(3));
-  write(svg, "low", 0, height - 13, low.toFixed(3));
-  const ends = [];
-  for (const [place, name] of [[1, "train"], [2, "valid"]]) {
-    const points = run.curve.filter((point) => point[place] !== null);
-    if (!points.length) continue;
-    const line = keep(svg, name, "polyline", name);
-    line.setAttribute("points", points.map((point) => `${x(point[0]).toFixed(1)},${y(point[place]).toFixed(1)}`).join(" "));
-    line.dataset.points = points.length;
-    ends.push([name, y(points.at(-1)[place]) + 4]);
-  }
-  if (ends.length === 2 && Math.abs(ends[0][1] - ends[1][1]) < 13) {
-    const up = ends[0][1] < ends[1][1] ? 0 : 1;
-    const middle = (ends[0][1] + ends[1][1]) / 2;
-    [ends[up][1], ends[1 - up][1]] = [middle - 6.5, middle + 6.5];
-  }
-  for (const [name, height_] of ends) write(svg, `${name} name`, x(rounds) + 6, height_, name, name);
-  tidy(svg);
-  tidy(box);
+  const width = CHART.width - CHART.left - CHART.right;
+  const x = (round) => CHART.left + (width * (round - 1)) / Math.max(rounds - 1, 1);
+  const y = (value) => CHART.top + ((CHART.height - 2 * CHART.bottom) * (high - value)) / (high - low || 1);
+  drawAxis(svg, low, high);
+  const labels = [[1, "train"], [2, "validation"]].flatMap(([index, name]) =>
+    drawLine(svg, run.curve, index, name, x, y),
+  );
+  spreadLabels(labels);
+  for (const { name, height } of labels) drawText(svg, `${name} label`, x(rounds) + 6, height, name, name);
+  removeStale(svg);
+  removeStale(box);
 }
 
-function write(svg, key, x, y, text, className = "") {
-  const label = keep(svg, key, "text", className, text);
+function drawAxis(svg, low, high) {
+  const axis = child(svg, "axis", "line", "axis");
+  const base = CHART.height - CHART.bottom;
+  const ends = { x1: CHART.left, x2: CHART.width - CHART.right, y1: base, y2: base };
+  for (const [name, value] of Object.entries(ends)) axis.setAttribute(name, value);
+  drawText(svg, "high", 0, CHART.top + 4, high.toFixed(3));
+  drawText(svg, "low", 0, base - 1, low.toFixed(3));
+}
+
+/** Draw the line of one data set. Returns its label, or nothing if the data set has no values. */
+function drawLine(svg, curve, index, name, x, y) {
+  const points = curve.filter((point) => point[index] !== null);
+  if (!points.length) return [];
+  const line = child(svg, name, "polyline", name);
+  const position = (point) => `${x(point[0]).toFixed(1)},${y(point[index]).toFixed(1)}`;
+  line.setAttribute("points", points.map(position).join(" "));
+  line.dataset.points = points.length;
+  return [{ name, height: y(points.at(-1)[index]) + 4 }];
+}
+
+/** Move two labels apart if they overlap. */
+function spreadLabels(labels) {
+  if (labels.length < 2) return;
+  const [upper, lower] = [...labels].sort((a, b) => a.height - b.height);
+  if (lower.height - upper.height >= LABEL_HEIGHT) return;
+  const middle = (upper.height + lower.height) / 2;
+  [upper.height, lower.height] = [middle - LABEL_HEIGHT / 2, middle + LABEL_HEIGHT / 2];
+}
+
+function drawText(svg, key, x, y, text, className = "") {
+  const label = child(svg, key, "text", className, text);
   label.setAttribute("x", x);
   label.setAttribute("y", y);
 }
@@ -209,100 +251,105 @@ function write(svg, key, x, y, text, className = "") {
 function drawRejects(section, run) {
   const reasons = Object.entries(run.rejects).filter(([, count]) => count).sort((a, b) => b[1] - a[1]);
   if (!reasons.length) return;
-  const box = keep(section, "rejects", "div", "rejects");
+  const box = child(section, "rejects", "div", "rejects");
   const total = reasons.reduce((sum, [, count]) => sum + count, 0);
-  keep(box, "title", "h3", "", `rejected so far, ${number.format(total)}`);
-  const table = keep(box, "table", "table");
+  child(box, "title", "h3", "", `Rejected rows, ${number.format(total)}`);
+  const table = child(box, "table", "table");
   for (const [reason, count] of reasons) {
-    const row = keep(table, reason, "tr");
-    keep(row, "reason", "td", "", reason.replaceAll("_", " "));
-    keep(row, "count", "td", "", number.format(count));
-    tidy(row);
+    const row = child(table, reason, "tr");
+    child(row, "reason", "td", "", reason.replaceAll("_", " "));
+    child(row, "count", "td", "", number.format(count));
+    removeStale(row);
   }
-  tidy(table);
-  tidy(box);
+  removeStale(table);
+  removeStale(box);
 }
 
-function drawWorkers(section, workers, lost) {
-  const box = keep(section, "workers", "div", "workers");
+function drawWorkers(section, workers, lostWorkers) {
+  const box = child(section, "workers", "div", "workers");
   const count = `${workers.length} ${workers.length === 1 ? "worker" : "workers"}`;
-  keep(box, "title", "h3", "", `memory of ${count}${lost ? `, ${lost} lost` : ""}`);
-  const table = keep(box, "table", "table");
-  for (const worker of [...workers].sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })).slice(0, 16)) {
-    const row = keep(table, worker.name, "tr");
-    keep(row, "name", "td", "", worker.name);
-    const wide = keep(row, "wide", "td", "wide");
-    const share = worker.limit ? worker.memory / worker.limit : 0;
-    const bar = keep(wide, "bar", "span", share > 0.7 ? "bar full" : "bar");
-    keep(bar, "share", "i").style.width = `${Math.min(100 * share, 100)}%`;
-    keep(row, "memory", "td", "", worker.limit ? `${bytes(worker.memory)} of ${bytes(worker.limit)}` : bytes(worker.memory));
-    for (const each of [bar, wide, row]) tidy(each);
-  }
-  if (workers.length > 16) keep(keep(table, "more", "tr"), "more", "td", "soft", `and ${workers.length - 16} more`);
-  tidy(table);
-  tidy(box);
+  child(box, "title", "h3", "", `Memory, ${count}${lostWorkers ? ` (${lostWorkers} lost)` : ""}`);
+  const table = child(box, "table", "table");
+  const byName = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
+  for (const worker of [...workers].sort(byName).slice(0, MAX_WORKERS)) drawWorker(table, worker);
+  const hidden = workers.length - MAX_WORKERS;
+  if (hidden > 0) child(child(table, "more", "tr"), "more", "td", "soft", `and ${hidden} more`);
+  removeStale(table);
+  removeStale(box);
 }
 
-function drawRun(main, run, told, newest) {
-  const section = keep(main, run.run, "section", "run");
+function drawWorker(table, worker) {
+  const { name, memory_bytes: memory, memory_limit_bytes: limit } = worker;
+  const row = child(table, name, "tr");
+  child(row, "name", "td", "", name);
+  const wide = child(row, "wide", "td", "wide");
+  const share = limit ? memory / limit : 0;
+  const bar = child(wide, "bar", "span", share > 0.7 ? "bar full" : "bar");
+  child(bar, "share", "i").style.width = `${Math.min(100 * share, 100)}%`;
+  child(row, "memory", "td", "", limit ? `${formatBytes(memory)} of ${formatBytes(limit)}` : formatBytes(memory));
+  for (const element of [bar, wide, row]) removeStale(element);
+}
+
+function drawRun(main, run, snapshot, isNewest) {
+  const section = child(main, run.run, "section", "run");
   Object.assign(section.dataset, { run: run.run, outcome: run.outcome });
-  const seen = {};
-  last.order = run.stages.map((stage) => `${stage.name} ${(seen[stage.name] = (seen[stage.name] || 0) + 1)}`);
   drawTitle(section, run);
-  if (run.outcome === "running" || newest) {
+  if (run.outcome === "running" || isNewest) {
     drawGrid(section, run);
-    const below = keep(section, "below", "div", "below");
+    const below = child(section, "below", "div", "below");
     drawCurve(below, run);
     drawRejects(below, run);
-    if (newest) drawWorkers(below, told.workers, told.lost);
-    tidy(below);
+    if (isNewest) drawWorkers(below, snapshot.workers, snapshot.lost_workers);
+    removeStale(below);
   }
   if (run.warnings.length) {
-    const list = keep(section, "warnings", "ul", "warnings");
-    run.warnings.forEach((text, place) => keep(list, place, "li", "", text));
-    tidy(list);
+    const list = child(section, "warnings", "ul", "warnings");
+    run.warnings.forEach((text, index) => child(list, index, "li", "", text));
+    removeStale(list);
   }
-  tidy(section);
+  removeStale(section);
 }
 
-function draw(told) {
+function drawNoRuns(main, snapshot) {
+  const none = child(main, "none", "div", "none");
+  child(none, "text", "p", "", "This scheduler has no runs yet. To start one:");
+  child(child(none, "command", "p"), "code", "code", "", "toytip run --scheduler ADDRESS");
+  for (const element of none.children) removeStale(element);
+  removeStale(none);
+  const below = child(main, "below", "div", "below");
+  drawWorkers(below, snapshot.workers, snapshot.lost_workers);
+  removeStale(below);
+}
+
+function draw(snapshot) {
   const main = document.getElementById("runs");
-  if (!told.runs.length) {
-    const none = keep(main, "none", "div", "none");
-    keep(none, "text", "p", "", "Nothing has run on this scheduler yet. A run shows here from its first second:");
-    keep(keep(none, "command", "p"), "code", "code", "", "toytip run --scheduler ADDRESS");
-    for (const child of none.children) tidy(child);
-    tidy(none);
-    const below = keep(main, "below", "div", "below");
-    drawWorkers(below, told.workers, told.lost);
-    tidy(below);
-  }
-  told.runs.forEach((run, place) => drawRun(main, run, told, place === 0));
-  const wanted = told.runs.map((run) => run.run);
-  const sections = [...main.children].filter((each) => each.dataset.run);
-  sections.sort((a, b) => wanted.indexOf(a.dataset.run) - wanted.indexOf(b.dataset.run));
-  if (sections.some((each, place) => main.children[place] !== each)) main.append(...sections);
-  tidy(main);
-  const running = told.runs.filter((run) => run.outcome === "running").length;
+  if (!snapshot.runs.length) drawNoRuns(main, snapshot);
+  snapshot.runs.forEach((run, index) => drawRun(main, run, snapshot, index === 0));
+  const names = snapshot.runs.map((run) => run.run);
+  const sections = [...main.children].filter((section) => section.dataset.run);
+  sections.sort((a, b) => names.indexOf(a.dataset.run) - names.indexOf(b.dataset.run));
+  if (sections.some((section, index) => main.children[index] !== section)) main.append(...sections);
+  removeStale(main);
+  const running = snapshot.runs.filter((run) => run.outcome === "running").length;
   document.title = running ? `toytip, ${running} running` : "toytip";
 }
 
-async function ask() {
-  const link = document.getElementById("link");
+async function refresh() {
+  const connection = document.getElementById("connection");
   try {
-    const answer = await fetch("toytip/state.json", { cache: "no-store" });
-    if (!answer.ok) throw new Error(`the scheduler answers ${answer.status}`);
-    const told = await answer.json();
-    last = { order: [] };
-    draw(told);
-    document.body.dataset.drawn = String(Number(document.body.dataset.drawn || 0) + 1);
-    if (link.textContent) link.textContent = "";
-    setTimeout(ask, EVERY);
+    const response = await fetch("toytip/state.json", { cache: "no-store" });
+    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    draw(await response.json());
+    document.body.dataset.refreshes = String(Number(document.body.dataset.refreshes || 0) + 1);
+    if (connection.textContent) connection.textContent = "";
+    setTimeout(refresh, REFRESH_MS);
   } catch (error) {
-    const going = document.querySelector('[data-outcome="running"]');
-    link.textContent = going ? "the scheduler does not answer; this was the last" : "the cluster has ended with the run";
-    setTimeout(ask, 4 * EVERY);
+    const isRunning = document.querySelector('[data-outcome="running"]');
+    connection.textContent = isRunning
+      ? "The scheduler does not answer. The page shows the last known state."
+      : "The cluster stopped at the end of the run.";
+    setTimeout(refresh, 4 * REFRESH_MS);
   }
 }
 
-ask();
+refresh();
