@@ -280,7 +280,7 @@ def test_versions_by_tag_and_by_rule(store):
         (lambda s: s.table("trips"), "no version of trips"),
         (lambda s: s.metrics("v9"), "no version v9"),
         (lambda s: s.model("v9"), "no model v9 is registered"),
-        (lambda s: s.monitoring("v1", months="2021-01"), "2021-01 is not among the months"),
+        (lambda s: s.monitoring("v1", analysis_months="2021-01"), "cannot monitor 2021-01"),
         (lambda s: s.lineage("v1", month="2021-01"), "has no month 2021-01"),
     ],
 )
@@ -421,18 +421,18 @@ def test_monitoring_is_what_the_command_prints(store):
     assert (found.model, found.version) == ("v1", None)
     performance = found.performance
     assert performance.index.tolist() == ["reference", "2020-04"]
-    parts = ["f1_by_card_share", "f1_by_tip_share", "f1_by_skill"]
+    parts = ["f1_by_card_share", "f1_by_tip_share", "f1_by_model"]
     assert performance[parts].sum(axis=1).tolist() == pytest.approx(performance["f1_change"].tolist())
     assert found.days.index.is_monotonic_increasing
     assert found.days.loc["2020-04-30", "rolling_rows"] > found.days.loc["2020-04-30", "rows"]
     drift = found.drift.loc["2020-04"]
-    assert drift["gain"].is_monotonic_decreasing
+    assert drift["importance"].is_monotonic_decreasing
     assert drift.loc["trip_distance", "psi"] >= 0
     assert set(found.alerts["month"]) <= {"2020-04"}
-    assert len(found.rang) == len(told["rang"])
+    assert len(found.alert_history) == len(told["alert_history"])
     unlabelled = store.monitoring("v1", labels_until="2020-03").performance
     assert unlabelled.loc["2020-04", "f1":"recall"].isna().all()
-    assert unlabelled.loc["2020-04", "expected_f1"] > 0
+    assert unlabelled.loc["2020-04", "estimated_f1"] > 0
 
 
 def test_monitor_keeps_what_it_read(store):
@@ -440,4 +440,4 @@ def test_monitor_keeps_what_it_read(store):
     assert found.version == "v3"
     kept = store.table("monitors", "v3").compute()
     assert kept["alert"].any()
-    assert kept.loc[kept["measure"] == "psi", "bound"].dropna().unique().tolist() == [0.001]
+    assert kept.loc[kept["measure"] == "psi", "threshold"].dropna().unique().tolist() == [0.001]

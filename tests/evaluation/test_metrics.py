@@ -56,7 +56,7 @@ def test_metrics_equal_those_of_scikit_learn_for_any_partitions(cuts, seed):
             assert asdict(values) == expected_metrics(rows)
             always_positive = sklearn_metrics.f1_score(rows["high_tip"], np.ones(len(rows), bool))
             tally = tally_of(tallies, split, segment)
-            assert metrics.always_positive_f1(tally) == pytest.approx(always_positive)
+            assert metrics.f1_always_positive(tally) == pytest.approx(always_positive)
 
 
 def test_binning_error_is_an_upper_bound():

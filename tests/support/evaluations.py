@@ -42,7 +42,7 @@ def auc_improvement(auc):
 
 def slice_metrics(**changes):
     """Return the metrics of an evaluation slice."""
-    values = {"auc": 0.9, "f1": 0.9, "always_positive_f1": 0.9, "log_loss": 0.9, "auc_binning_error": None}
+    values = {"auc": 0.9, "f1": 0.9, "f1_always_positive": 0.9, "log_loss": 0.9, "auc_binning_error": None}
     return SliceMetrics(
         **{"slice": "hour", "value": "8", "rows": 900, "prevalence": 0.5, **values, **changes}
     )

@@ -143,7 +143,7 @@ class Store:
     def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
         """Return the metrics of predictions, a row for every split and segment (`all` trips, and those paid by `card`).
 
-        rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and always_positive_f1, the F1 of
+        rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_positive, the F1 of
         the always-positive baseline. NaN where a metric is undefined.
         """
         return metrics_frame(self.evaluation(version, as_of=as_of))
@@ -184,16 +184,18 @@ class Store:
         model: str | None = None,
         *,
         reference: SettingText | None = None,
-        months: SettingText | None = None,
+        analysis_months: SettingText | None = None,
         labels_until: str | None = None,
     ) -> Monitoring:
-        """Return how far features have moved since a model learned, how it has decayed, and why; nothing is kept.
-
-        Arguments are those of `toytip.monitor`, which keeps what it reads. It takes about a second: no trip is read.
-        """
+        """Monitor a model as `toytip.monitor` does, without publishing the measurements."""
         return monitor_store(
-            self.settings, model, reference=reference, months=months, labels_until=labels_until, keep=False
-        )  # fmt: skip
+            self.settings,
+            model,
+            reference=reference,
+            analysis_months=analysis_months,
+            labels_until=labels_until,
+            publish=False,
+        )
 
     def manifest(
         self, version: str | None = None, table: str | None = None, *, as_of: str | None = None
@@ -251,7 +253,7 @@ def metrics_frame(evaluation: EvaluationSummary) -> pd.DataFrame:
             "split": split,
             "segment": segment,
             **to_json(item.metrics),
-            "always_positive_f1": item.always_positive_f1,
+            "f1_always_positive": item.f1_always_positive,
         }
         for split, segments in evaluation.items()
         for segment, item in segments.items()

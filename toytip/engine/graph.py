@@ -28,7 +28,7 @@ from toytip.stages import clean, conform, featurize, infer, postprocess, preproc
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.store import Store
 
-VERDICT_META = pd.Series(dtype="int8", name="verdict")
+RULE_INDEX_META = pd.Series(dtype="int8", name="rule_index")
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def read_version(
 
 def clean_trips(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
     """Split trips into those kept, and `rejects`."""
-    verdict = _map_stage(trips, clean.first_broken_rule, VERDICT_META)
-    return _map_stage(trips, clean.accepted_trips, TRIPS.empty(), verdict), _map_stage(
-        trips, clean.rejected_trips, REJECTS.empty(), verdict
+    rule_index = _map_stage(trips, clean.first_broken_rule, RULE_INDEX_META)
+    return _map_stage(trips, clean.accepted_trips, TRIPS.empty(), rule_index), _map_stage(
+        trips, clean.rejected_trips, REJECTS.empty(), rule_index
     )
 
 

@@ -98,6 +98,6 @@ def _slice_metrics(name: str, value: str, tally: Tally) -> SliceMetrics:
         auc=values.auc,
         log_loss=values.log_loss,
         f1=values.f1,
-        always_positive_f1=metrics.always_positive_f1(tally),
+        f1_always_positive=metrics.f1_always_positive(tally),
         auc_binning_error=metrics.auc_binning_error(tally.negatives, tally.positives),
     )

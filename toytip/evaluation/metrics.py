@@ -178,7 +178,7 @@ def with_threshold(tally: Tally, threshold: float) -> Tally:
     return replace(tally, true_positives=true_positives, false_positives=false_positives)
 
 
-def always_positive_f1(tally: Tally) -> float | None:
+def f1_always_positive(tally: Tally) -> float | None:
     """Return the F1 of predicting a high tip for every trip."""
     positives, rows = int(tally.positives.sum()), tally.rows
     return _ratio(2 * positives, rows + positives)
@@ -188,7 +188,7 @@ def always_positive_metrics(tally: Tally) -> BaselineMetrics:
     """Return the metrics of predicting a high tip for every trip, without a probability."""
     prevalence = _ratio(int(tally.positives.sum()), tally.rows)
     return BaselineMetrics(
-        auc=0.5, pr_auc=prevalence, log_loss=None, brier=None, f1=always_positive_f1(tally)
+        auc=0.5, pr_auc=prevalence, log_loss=None, brier=None, f1=f1_always_positive(tally)
     )
 
 
@@ -199,7 +199,7 @@ def constant_probability_metrics(tally: Tally, rate: float) -> BaselineMetrics:
         return BaselineMetrics(auc=None, pr_auc=None, log_loss=None, brier=None, f1=None)
     loss = -(prevalence * np.log(rate) + (1 - prevalence) * np.log(1 - rate))
     brier = prevalence * (1 - rate) ** 2 + (1 - prevalence) * rate**2
-    f1 = always_positive_f1(tally) if rate >= 0.5 else 0.0
+    f1 = f1_always_positive(tally) if rate >= 0.5 else 0.0
     return BaselineMetrics(auc=0.5, pr_auc=prevalence, log_loss=float(loss), brier=float(brier), f1=f1)
 
 

@@ -134,7 +134,7 @@ class SliceMetrics:
     """Mean negative log-likelihood of the labels, in nats."""
     f1: float | None
     """F1 at the decision threshold; null if no trip has a high tip or a positive prediction."""
-    always_positive_f1: float | None
+    f1_always_positive: float | None
     """F1 of the always-positive baseline."""
     auc_binning_error: float | None
     """Largest possible error of `auc` due to the histogram bins of the probability."""
@@ -162,7 +162,7 @@ class SegmentSummary:
     """Slices with the lowest AUC, worst first, among slices with enough trips of both classes."""
 
     @property
-    def always_positive_f1(self) -> float | None:
+    def f1_always_positive(self) -> float | None:
         """F1 of the always-positive baseline."""
         return self.baselines["always_positive"].f1
 

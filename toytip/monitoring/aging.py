@@ -20,7 +20,7 @@ class MonthResult:
     age: int
     population: str
     metrics: Metrics
-    always_positive_f1: float | None
+    f1_always_positive: float | None
     f1: ChangeSplit | None
     log_loss: ChangeSplit | None
 
@@ -34,7 +34,7 @@ def month_results(trained_until: str, months: Sequence[tuple[str, Tally]], segme
         found.append(
             MonthResult(
                 trained=trained_until, month=month, age=age, population=segment, metrics=metrics.compute_metrics(tally),
-                always_positive_f1=metrics.always_positive_f1(tally), f1=f1, log_loss=log_loss,
+                f1_always_positive=metrics.f1_always_positive(tally), f1=f1, log_loss=log_loss,
             )
         )  # fmt: skip
     return found

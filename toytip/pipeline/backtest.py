@@ -215,12 +215,12 @@ def flatten_row(row: MonthResult) -> dict[str, Any]:
     """Return a row of the table as plain values."""
     told: dict[str, Any] = {
         "tuned_on": row.trained, "month": row.month, "age": row.age, "population": row.population, **to_json(row.metrics),
-        "always_positive_f1": row.always_positive_f1,
+        "f1_always_positive": row.f1_always_positive,
     }  # fmt: skip
     for name, change in (("f1", row.f1), ("log_loss", row.log_loss)):
-        told[f"{name}_change"] = change.whole if change else None
+        told[f"{name}_change"] = change.total if change else None
         told[f"{name}_by_prevalence"] = change.prevalence if change else None
-        told[f"{name}_by_skill"] = change.skill if change else None
+        told[f"{name}_by_model"] = change.model if change else None
     return told
 
 

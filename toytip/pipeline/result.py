@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from toytip.config import mask_credentials
 from toytip.core.jsonable import FLATTEN
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
 
@@ -150,7 +151,7 @@ class RunResult:
     """Single-feature AUC of each feature that may leak the label."""
     evaluation: EvaluationSummary
     """Evaluation by split and segment, without curves and slices."""
-    monitoring: dict[str, Any] | None
+    monitoring: MonitoringReport | None
     """Monitoring of the months after training; null if there is no such month."""
     warnings: tuple[str, ...]
     """Warnings of the run, in order."""

@@ -22,7 +22,7 @@ from toytip.engine import source_tasks
 from toytip.errors import RegistryError
 from toytip.evaluation.report import summarize_report
 from toytip.models.registry import open_registry
-from toytip.monitoring.comparison import monitoring_json
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
@@ -50,7 +50,7 @@ class RunOutputs:
     published: PublishedTables
     model: TrainedModel
     evaluation: Evaluation
-    monitoring: dict[str, Any] | None
+    monitoring: MonitoringReport | None
     promotion: dict[str, Any] | None
 
 
@@ -229,13 +229,13 @@ def _run_stages(context: RunContext, source: Source) -> RunOutputs:
 
 def _run_monitoring(
     context: RunContext, model: TrainedModel, evaluation: Evaluation
-) -> tuple[PublishedTables, dict[str, Any] | None]:
-    """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
-    found, manifest = monitor.run_monitor_stage(context, model, summary=evaluation.tallies)
-    if found is None or manifest is None:
-        context.progress.info("monitor: there is no month after those that were learned from")
+) -> tuple[PublishedTables, MonitoringReport | None]:
+    """Monitor the months after the training months. Returns no report if there is no such month."""
+    report, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
+    if report is None or manifest is None:
+        context.progress.info("monitor: no months after the training months")
         return {}, None
-    return {manifest.table: manifest}, monitoring_json(found)
+    return {manifest.table: manifest}, report
 
 
 def _row_counts(source: Source, published: PublishedTables) -> RowCounts:

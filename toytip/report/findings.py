@@ -25,10 +25,13 @@ BASELINES_WITHOUT_FINDING = ("always_positive", "champion")
 
 # What the version has, and could not be told: in words, and the section that would tell it.
 SECTION_LABELS = {
-    "model": ("the model", "ran"), "evaluation": ("metrics", "metrics"), "features": ("features by month", "features"),
-    "training": ("the training curve", "training"), "time": ("time and memory", "time"),
+    "model": ("the model", "ran"),
+    "evaluation": ("metrics", "metrics"),
+    "features": ("features by month", "features"),
+    "training": ("the training curve", "training"),
+    "time": ("time and memory", "time"),
     "leaning": ("what the model leans on", "leaning"),
-}  # fmt: skip
+}
 
 Finding = tuple[str, str]
 
@@ -65,11 +68,12 @@ def _gate_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
-    told = facts.monitoring or {}
-    for each in told.get("alerts", ()):
-        yield f"Monitoring rings in {each['month']}: {alerts.alert_text(each)}.", "drift"
-    for line in told.get("warnings", ()):
-        yield f"{formatting.capitalize_first(line)}.", "drift"
+    if facts.monitoring is None:
+        return
+    for alert in facts.monitoring.active_alerts:
+        yield f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift"
+    for warning in facts.monitoring.warnings:
+        yield f"{formatting.capitalize_first(warning)}.", "drift"
 
 
 def _quality_findings(facts: Facts) -> Iterator[Finding]:
@@ -101,7 +105,7 @@ def _segment_findings(split: str, segment: str, evaluation: SegmentReport) -> It
         )
     if evaluation.intervals.get("auc") is None:
         yield f"The metrics of {trips} have no intervals: fewer than seven days.", "metrics"
-    f1, baseline_f1 = values.f1, evaluation.always_positive_f1
+    f1, baseline_f1 = values.f1, evaluation.f1_always_positive
     if f1 is not None and baseline_f1 is not None and f1 < baseline_f1:
         yield (
             f"F1 of {trips} is {f1:.4f}, below the {baseline_f1:.4f} of the always-positive baseline.",

@@ -81,7 +81,7 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
             (
                 f"F1, {facts.reported_split}",
                 _format_metric(values.f1),
-                f"always-positive {_format_metric(told.always_positive_f1)}",
+                f"always-positive {_format_metric(told.f1_always_positive)}",
             )
         )
         card = facts.evaluation_of("card")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
 from rich.table import Table
 from rich.text import Text
 
 from toytip.cli.render.evaluation import evaluation_table
 from toytip.cli.render.tables import format_number, format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
-from toytip.evaluation.report import EvaluationSummary
 from toytip.models.registry import RegisteredModel
 
 if TYPE_CHECKING:
@@ -57,10 +55,8 @@ def show_model_card(entry: RegisteredModel, card: dict[str, Any]) -> None:
         by_moment.setdefault(moment, []).append(name)
     for moment, names in by_moment.items():
         console.print(f"known at {moment}: {', '.join(names)}")
-    for segment, evaluation in (
-        TypeAdapter(EvaluationSummary).validate_python(card["evaluation"]).get("test", {}).items()
-    ):
-        show_table(console, evaluation_table(segment, evaluation))
+    for population, told in card["evaluation"].get("test", {}).items():
+        show_table(console, evaluation_table(population, told))
     console.print(lineage_tree(card["data"]))
 
 
@@ -95,19 +91,20 @@ def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: floa
             "AUC",
             "log loss",
             "F1",
-            "always yes",
+            "always-positive",
             "F1 since tuned",
             "by prevalence",
-            "by skill",
+            "by model",
         )
         table.add_column("tuned on")
         for title in titles:
             table.add_column(title, justify="right")
         for row in told:
             m = row.metrics
-            parts = ("", "", "") if row.f1 is None else tuple(f"{part:+.4f}" for part in row.f1)
-            cells = (format_number(value) for value in (m.auc, m.log_loss, m.f1, row.always_positive_f1))
-            table.add_row(row.trained, row.month, *cells, *parts)
+            parts = (row.f1.total, row.f1.prevalence, row.f1.model) if row.f1 else ()
+            values = (m.auc, m.log_loss, m.f1, row.f1_always_positive)
+            cells = (format_number(value) for value in values)
+            table.add_row(row.trained, row.month, *cells, *(f"{part:+.4f}" for part in parts))
         show_table(console, table)
         for age in ages:
             console.print(

@@ -69,11 +69,11 @@ def learning_curve_lines(
 ) -> dict[str, tuple[str, CurvePoints]]:
     """Return the lines of a training curve: training losses stand before their round, validation losses after it."""
     found = {}
-    for colour, name, start in ((train_color, "train", 0), (validation_color, "valid", 1)):
+    for color, name, start in ((train_color, "train", 0), (validation_color, "valid", 1)):
         losses = list(curve.get(name, ()))
         if losses:
             step = max(len(losses) // numbers.MAX_PICTURE_POINTS, 1)
-            found[colour] = (name, ([float(k + start) for k in range(0, len(losses), step)], losses[::step]))
+            found[color] = (name, ([float(k + start) for k in range(0, len(losses), step)], losses[::step]))
     return found
 
 
@@ -95,7 +95,7 @@ def ranking_section(facts: Facts) -> Section:
     ]
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
-        says = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips; the further apart the two colours, the easier the decision."
+        says = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips; the further apart the two colors, the easier the decision."
         drawn.append(model.draw_probabilities("probabilities", tally, says))
     return Section("curves", "Ranking, calibration, thresholds", lead, [PicturesBlock(drawn)])
 
@@ -162,7 +162,7 @@ def _draw_threshold_pictures(facts: Facts) -> list[Picture]:
             f"with {best.f1:.3f}."
         )
         title = f"Thresholds, {name} trips"
-        baseline = evaluation.always_positive_f1
+        baseline = evaluation.f1_always_positive
         drawn.append(
             model.draw_thresholds(f"threshold-{name}", title, curve, baseline, facts.threshold, says)
         )
@@ -240,8 +240,8 @@ def _splits_table(facts: Facts) -> TableBlock:
         ]
         for name in ("rows", *REPORTED_METRICS)
     ]
-    baselines = (facts.evaluation[s][p].always_positive_f1 for s, p in populations)
-    body.append([formatting.label("always_positive_f1"), *map(formatting.format_metric, baselines)])
+    baselines = (facts.evaluation[s][p].f1_always_positive for s, p in populations)
+    body.append([formatting.label("f1_always_positive"), *map(formatting.format_metric, baselines)])
     head = ["metric", *(f"{s}, {p}" for s, p in populations)]
     return TableBlock(caption="All splits side by side", header=head, rows=body)
 
@@ -298,7 +298,7 @@ def _slices_table(caption: str, slices: Sequence[SliceMetrics], *, named: bool) 
             formatting.format_share(each.prevalence),
             formatting.format_metric(each.auc),
             formatting.format_metric(each.f1),
-            formatting.format_metric(each.always_positive_f1),
+            formatting.format_metric(each.f1_always_positive),
             formatting.format_metric(each.log_loss),
         ]
         for each in slices
