@@ -50,7 +50,7 @@ def test_metrics_equal_those_of_scikit_learn_for_any_partitions(cuts, seed):
     for segment in ("all", "card"):
         in_segment = predictions[features["payment_type"] == 1] if segment == "card" else predictions
         by_split = metrics_by_split(tallies, segment)
-        assert list(by_split) == ["train", "valid", "test"]
+        assert list(by_split) == ["train", "validation", "test"]
         for split, values in by_split.items():
             rows = in_segment[in_segment["split"] == split]
             assert asdict(values) == expected_metrics(rows)

@@ -48,7 +48,7 @@ def test_missing_values_are_a_separate_slice():
     features.loc[:99, "RatecodeID"] = np.nan
     key = ("rate_code", "missing")
     by_split = [
-        slice_tallies(tallies_of(scores, features), split, "all") for split in ("train", "valid", "test")
+        slice_tallies(tallies_of(scores, features), split, "all") for split in ("train", "validation", "test")
     ]
     assert sum(by_slice[key].rows for by_slice in by_split if key in by_slice) == 100
 

@@ -10,9 +10,9 @@ from toytip.stages.postprocess import best_f1_threshold, postprocess
 
 def test_tuned_threshold_has_the_best_f1():
     scores, features = scored_trips()
-    tally = tally_of(tallies_of(scores, features), "valid", "all")
+    tally = tally_of(tallies_of(scores, features), "validation", "all")
     threshold = best_f1_threshold(tally.negatives, tally.positives)
-    frame = scores[scores["split"] == "valid"].reset_index(drop=True)
+    frame = scores[scores["split"] == "validation"].reset_index(drop=True)
 
     def f1(threshold):
         return sklearn_metrics.f1_score(frame["high_tip"], postprocess(frame, threshold)["prediction"])

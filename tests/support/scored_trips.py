@@ -14,7 +14,7 @@ from toytip.stages.summarize import summarize_predictions
 
 SPLIT = Split(
     train=TimeRange("2023-01-01", "2023-01-11"),
-    valid=TimeRange("2023-01-11", "2023-01-21"),
+    validation=TimeRange("2023-01-11", "2023-01-21"),
     test=TimeRange("2023-01-21", "2023-02-01"),
 )
 HOUR_ZONE_RATES = np.linspace(0.2, 0.7, 24 * ZONE_ID_COUNT).astype(np.float32)
@@ -41,7 +41,7 @@ def scored_trips(rows=5_000, seed=3):
     features = featurize.featurize(trips)
     probability = np.clip(rng.normal(0.4 + 0.2 * label, 0.2), 0, 1).astype(np.float32)
     split = np.select(
-        [features["pickup_at"] < v for v in ("2023-01-11", "2023-01-21")], ["train", "valid"], "test"
+        [features["pickup_at"] < v for v in ("2023-01-11", "2023-01-21")], ["train", "validation"], "test"
     )
     frame = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
         probability=probability,

@@ -22,7 +22,7 @@ from toytip.evaluation.tally import (
     tally_of,
 )
 
-EVALUATED_SPLITS = ("train", "valid", "test")
+EVALUATED_SPLITS = ("train", "validation", "test")
 MAX_WORST_SLICES = 5
 
 

@@ -53,7 +53,7 @@ def summary_inputs(
     )
     rule = graph.Summarizer(model.encoding, zones.read_boroughs(found) if found else (), champion)
     table = model_table(model, champion)
-    by_path = {part.path: part for part in features.parts}
+    by_path = {part.path: part for part in features.files}
 
     def summing(numbers: list[int]) -> graph.SummaryInputs:
         parts = [by_path[paths[number]] for number in numbers]
@@ -71,7 +71,7 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
 
 def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
     """Return the rate of the training rows and the threshold tuned on the validation month."""
-    hour_zone = tally_of(tallies, "valid", model.encoding.population, "hour_zone")
+    hour_zone = tally_of(tallies, "validation", model.encoding.population, "hour_zone")
     return FittedBaselines(
         rate=model.encoding.positives / model.encoding.rows,
         hour_zone_threshold=decisions.best_f1_threshold(hour_zone.negatives, hour_zone.positives),
@@ -94,11 +94,11 @@ def evaluate(
 ) -> Evaluation:
     """`predictions` -> the metrics of every split, of all trips and of those paid by card."""
     features = resolve_features(context, predictions)
-    summing = summary_inputs(context, features, model, [part.path for part in predictions.parts], champion)
-    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, predictions.parts)
-    lazy = graph.summarize_partitions(frame, summing(list(range(len(predictions.parts)))))
-    months = [str(part.key.month) for part in predictions.parts]
-    with context.progress.stage("evaluate", len(predictions.parts), months) as stage:
+    summing = summary_inputs(context, features, model, [part.path for part in predictions.files], champion)
+    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, predictions.files)
+    lazy = graph.summarize_partitions(frame, summing(list(range(len(predictions.files)))))
+    months = [str(part.key.month) for part in predictions.files]
+    with context.progress.stage("evaluate", len(predictions.files), months) as stage:
         done = compute.compute_partitions(context.client, lazy, stage, months=months)
         return evaluate_tallies(graph.merge_tallies(done), model)
 

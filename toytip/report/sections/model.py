@@ -47,11 +47,11 @@ def training_section(facts: Facts) -> Section:
             lead,
             [MissingBlock(f"No curve: {facts.missing_reasons.get('training', 'no round was told')}.")],
         )
-    valid, best = facts.learning_curve.get("valid", ()), facts.rounds
-    if valid and best:
-        after = len(valid) - best
+    validation, best = facts.learning_curve.get("validation", ()), facts.rounds
+    if validation and best:
+        after = len(validation) - best
         tail = f"; {after} more brought nothing" if after else "; it was the last"
-        says = f"Round {best} is the best, with a log loss of {valid[best - 1]:.4f} on the validation month{tail}."
+        says = f"Round {best} is the best, with a log loss of {validation[best - 1]:.4f} on the validation month{tail}."
     else:
         says = f"{len(facts.learning_curve.get('train', ()))} rounds, with no validation month to watch."
     blocks: list[Block] = [PicturesBlock([model.draw_learning_curve("training", lines, best, says)])]
@@ -69,7 +69,7 @@ def learning_curve_lines(
 ) -> dict[str, tuple[str, CurvePoints]]:
     """Return the lines of a training curve: training losses stand before their round, validation losses after it."""
     found = {}
-    for color, name, start in ((train_color, "train", 0), (validation_color, "valid", 1)):
+    for color, name, start in ((train_color, "train", 0), (validation_color, "validation", 1)):
         losses = list(curve.get(name, ()))
         if losses:
             step = max(len(losses) // numbers.MAX_PICTURE_POINTS, 1)
