@@ -21,12 +21,17 @@ from sklearn import metrics as sklearn_metrics
 from tests.conftest import parse_summary, publish_trips, run_toytip
 from tests.support.results import RUN_RESULT
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
+from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
+from toytip.monitoring.alerts import Alert
+from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.drift import FeatureHistogram
+from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.pipeline.explain import bin_values
 from toytip.pipeline.report_facts import collect_facts
 from toytip.report import curves, diff_page, formatting, page
@@ -317,7 +322,7 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
 )  # fmt: skip
 def test_the_best_round_is_told(losses, said):
     section = sections_model.training_section(
-        replace(NOTHING, learning_curve={"train": losses, "valid": losses}, rounds=2)
+        replace(NOTHING, learning_curve={"train": losses, "validation": losses}, rounds=2)
     )
     assert (
         section.blocks[0].pictures[0].caption
@@ -356,7 +361,7 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
 def test_a_month_that_is_split_by_day_is_of_no_split():
     split = {
         "train": ("2023-01-01", "2023-01-22"),
-        "valid": ("2023-01-22", "2023-01-26"),
+        "validation": ("2023-01-22", "2023-01-26"),
         "test": ("2023-01-26", "2023-02-01"),
     }
     facts = replace(
@@ -367,22 +372,24 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
     assert picture.legend == [("box-muted", "split by day")]
     assert "a, 1 file<" in of(facts)
     whole = replace(
-        facts, split={"train": ("2022-12-01", "2023-01-01"), "valid": ("2023-01-01", "2023-02-01")}
+        facts, split={"train": ("2022-12-01", "2023-01-01"), "validation": ("2023-01-01", "2023-02-01")}
     )
-    assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
+    assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "validation")]
 
 
-def test_auc_and_log_loss_are_told_day_by_day():
-    days = [
-        {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
-        for day, auc in ((1, None), (2, 0.7), (3, 0.8))
-    ]
+def day_performance(day, auc):
+    metrics = PeriodMetrics(rows=9, prevalence=None, f1=None, f1_always_positive=None, auc=auc, log_loss=None)
+    return DayPerformance(day=f"2023-02-0{day}", metrics=metrics, rolling=metrics)
+
+
+def test_auc_and_log_loss_are_drawn_by_day():
+    days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
     ranked, loss = daily.draw_daily_ranking(days)
     assert (
         "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
         in ranked.caption
     )
-    assert loss.caption.endswith("less is better.")
+    assert loss.caption.endswith("lower is better.")
     assert ranked.small
     assert len(daily.draw_daily_ranking(days[1:2])) == 2
 
@@ -404,34 +411,79 @@ def evaluated(**changes):
     return {"train": {"all": {**told, "metrics": {**values, "auc": 0.82}}}, "test": {"all": told}}
 
 
+def monitoring_report(**changes):
+    """Return the report of a month without alerts."""
+    performance = MonthPerformance(
+        month="reference",
+        rows=1_000,
+        card_share=0.7,
+        card_high_tip_share=None,
+        metrics=None,
+        card_auc=None,
+        estimated_metrics=EstimatedMetrics(),
+    )
+    report = MonitoringReport(
+        model="v1",
+        segment="all",
+        analysis_months=("2023-12",),
+        feature_reference=("2023-01",),
+        performance_reference=("2023-11",),
+        labels_until=None,
+        warnings=(),
+        thresholds=AlertThresholds(),
+        active_alerts=(),
+        alert_history=(),
+        exceeded_measurements=(),
+        feature_importance={},
+        drift_by_month={"2023-12": ()},
+        performance_by_month=(performance, replace(performance, month="2023-12")),
+        performance_by_day=(),
+        quality_by_month=(),
+    )
+    return replace(report, **changes)
+
+
 QUIET = replace(
     NOTHING,
     evaluation=evaluated(),
     rows={f"2023-{m:02d}": MonthRows(1_000, 994, {"late": 6}) for m in range(1, 7)},
-    split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
+    split={"train": ("a", "b"), "validation": ("b", "c"), "test": ("c", "d")},
     rounds=50,
     config={"models": {"rounds": 300}},
     run_result=RUN_RESULT,
-    monitoring={"alerts": [], "warnings": []},
+    monitoring=monitoring_report(),
 )
-ALERT = {
-    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
-    "reference": None, "beyond_in": ["2023-11", "2023-12"], "windows": 3,
-}  # fmt: skip
-RATE = {
-    "kind": "missing",
-    "name": "RatecodeID",
-    "value": 0.0649,
-    "reference": 0.004,
-    "effect": 0.0459,
-    "bound": 0.0,
-}
+DRIFT_ALERT = Alert(
+    month="2023-12",
+    kind="drift",
+    name="trip_distance",
+    measure="psi",
+    value=0.31,
+    effect=0.31,
+    threshold=0.2,
+    breach_months=("2023-11", "2023-12"),
+    window_months=3,
+)
+RATE_ALERT = replace(
+    DRIFT_ALERT,
+    kind="missing",
+    name="RatecodeID",
+    measure="rate",
+    value=0.0649,
+    reference=0.004,
+    effect=0.0459,
+    threshold=0.0,
+)
 CASES = {
     "has not promoted": {"run_result": replace(RUN_RESULT, promotion={"decision": "refused", "reasons": ["worse than champion"]})},
     "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
-    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitoring": {"alerts": [ALERT]}},
-    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitoring": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
-    "flattering": {"monitoring": {"alerts": [], "warnings": ["its skill there is flattering"]}},
+    "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
+        "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
+    },
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {
+        "monitoring": monitoring_report(active_alerts=(RATE_ALERT,)),
+    },
+    "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
     "knows the tip": {"leakage_aucs": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
     "below the 0.6000 of always yes": {"evaluation": evaluated(f1=0.5)},
@@ -556,10 +608,10 @@ def test_other_trips_are_compared_by_their_own_intervals():
 def test_zones_are_counted_from_profiles_and_from_what_was_learned():
     cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
     profiles = pd.DataFrame(
-        [("PULocationID", card, value, trips, 0) for value, card, trips in cells],
+        [("PULocationID", card, value, trips, 0, 1024) for value, card, trips in cells],
         columns=FEATURE_HISTOGRAMS.names,
     )
-    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0)], columns=FEATURE_HISTOGRAMS.names)
+    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0, 1024)], columns=FEATURE_HISTOGRAMS.names)
     month, zone = 2023 * 12 * ZONE_PAIR_COUNT, 74 * ZONE_ID_COUNT + 3
     history = pack_counts(
         np.array([month + zone, month + ZONE_PAIR_COUNT + zone]), np.array([4, 6]), np.array([3, 2])
@@ -612,12 +664,12 @@ def test_what_is_no_map_is_named(content, tmp_path):
 def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
     file = tmp_path / "trips.parquet"
     file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
-    with pytest.raises(SourceError, match="it is not text") as caught:
+    with pytest.raises(SourceError, match="not text") as caught:
         zones.read_outlines(file)
     assert len(str(caught.value)) < 200 + len(str(file))
     with pytest.raises(SourceError, match="no such file"):
         zones.read_outlines(tmp_path / "none")
-    with pytest.raises(SourceError, match="none of its 1 zones is one of the TLC's, 1 to 265"):
+    with pytest.raises(SourceError, match="none of its 1 zones has an ID of the TLC, 1 to 265"):
         zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
 
 
@@ -667,11 +719,13 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     manifest = Store(str(store), "dev").get_manifest("models", "va")
     curve = manifest.metrics["log_loss_by_round"]
     rounds = first["model"]["rounds"]
-    assert len(curve["train"]) == len(curve["valid"]) == min(rounds + 4, 30)
-    assert curve["valid"].index(min(curve["valid"])) == rounds - 1
-    assert curve["valid"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["all"]["log_loss"], abs=1e-5)
+    assert len(curve["train"]) == len(curve["validation"]) == min(rounds + 4, 30)
+    assert curve["validation"].index(min(curve["validation"])) == rounds - 1
+    assert curve["validation"][rounds - 1] == pytest.approx(
+        first["metrics"]["validation"]["all"]["log_loss"], abs=1e-5
+    )
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
-    assert (len(told["train"]), told["valid"]) == (8, [])
+    assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
     share = second["metrics"]["train"]["all"]["prevalence"]
     assert told["train"][0] == pytest.approx(
@@ -718,7 +772,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(store, old)
     versions = old / "dev" / "_versions"
-    for name in ("tallies", "profiles", "rejects"):
+    for name in ("metric_histograms", "feature_histograms", "rejects"):
         (versions / name / "va.json").unlink()
     (old / "dev" / "_reports" / "va.run.json").unlink()
     told = json.loads((versions / "models" / "va.json").read_text())
@@ -735,7 +789,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
 @pytest.mark.cluster
 @pytest.mark.parametrize(
     ("table", "part"),
-    [("tallies", "metrics"), ("models", "the model"), ("profiles", "features by month")],
+    [("metric_histograms", "metrics"), ("models", "the model"), ("feature_histograms", "features by month")],
 )
 def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_path):
     store = tmp_path / "damaged"
@@ -759,16 +813,16 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
     shutil.copytree(two_runs[0], store)
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
-    told = json.loads(
+    printed = json.loads(
         invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
     facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
-    assert json.loads(json.dumps(facts.monitoring)) == {
-        k: told[k] for k in told if k not in ("version", "files")
+    assert to_json(facts.monitoring) == {**printed, "files": {}}
+    assert facts.monitoring.performance_by_month[-1].metrics is None
+    assert {item.threshold for item in facts.monitoring.exceeded_measurements if item.measure == "psi"} == {
+        0.01
     }
-    assert facts.monitoring["performance"][-1]["metrics"] is None
-    assert {each["bound"] for each in facts.exceeded_measurements if each["measure"] == "psi"} == {0.01}
 
 
 @pytest.mark.cluster
@@ -777,7 +831,7 @@ def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
-    for name in ("predictions", "tallies", "models", "encodings", "monitors"):
+    for name in ("predictions", "metric_histograms", "models", "encodings", "monitoring"):
         shutil.rmtree(part / "dev" / "_versions" / name)
     assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
@@ -828,7 +882,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     assert f"{flipped:,} trips" in words
     for summary in (first, second):
         assert f"{summary['evaluation']['test']['card']['metrics']['auc']:.4f}" in words
-    for changed in ("population", "rounds kept", "split: valid", "models: rounds", "features"):
+    for changed in ("population", "rounds kept", "split: validation", "models: rounds", "features"):
         assert changed in words
     assert "No feature has moved" in words
     assert text.count('role="img"') >= 5

@@ -120,7 +120,7 @@ def test_early_stopping_keeps_the_best_round(features, split, client):
     coder = Preprocess(NAMES, split).fit(features)
     told = split_names(features, split, "all")
     few = features[told == "train"].head(300)
-    valid = features[told == "valid"]
+    valid = features[told == "validation"]
     x, y = lazily(coder.transform(few), 2), lazily(few[["high_tip"]], 2)["high_tip"]
     watched = lazily(coder.transform(valid), 1), lazily(valid[["high_tip"]], 1)["high_tip"]
     events = []
@@ -186,7 +186,7 @@ def test_early_stopping_goes_on_where_it_was(features, split):
     """The best round so far, and how long ago it was, are part of a checkpoint."""
     coder = Preprocess(NAMES, split).fit(features)
     told, counts = split_names(features, split, "all"), coder.encoding_.bin_counts
-    few, valid = features[told == "train"].head(300), features[told == "valid"]
+    few, valid = features[told == "train"].head(300), features[told == "validation"]
     train, watched = (
         build_matrix([(coder.transform(rows), rows["high_tip"].to_numpy("float32"))], counts, 1)
         for rows in (few, valid)

@@ -55,9 +55,9 @@ class Run:
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """What monitoring says of the months after the training; None where there is no such month."""
-        found = self.result.monitoring
-        return None if found is None else Monitoring(found)
+        """The monitoring of the months after the training months; None if there is no such month."""
+        report = self.result.monitoring
+        return None if report is None else Monitoring(report)
 
     @property
     def elapsed_seconds(self) -> float:

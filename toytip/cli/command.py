@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
+from toytip.core.jsonable import to_json
 from toytip.errors import StoreError, ToytipError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def run_stage(
 
 def print_json(value: Any) -> None:
     """Print the one line that `--json` promises."""
-    typer.echo(json.dumps(value))
+    typer.echo(json.dumps(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:

@@ -13,17 +13,12 @@ import pandas as pd
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, PREDICTIONS, REJECTS, SCORES, TRIPS
 from toytip.errors import StoreError
 from toytip.io.local import LocalFileIO
-from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.stages.catalog import READABLE_TABLES
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
-READABLE_TABLES = {
-    table.name: table
-    for table in (PREDICTIONS, FEATURES_SCHEMA, REJECTS, TRIPS, SCORES, FEATURE_HISTOGRAMS, MONITORING)
-}
 # What stands in the path of a part and not in it. Wide enough for `100 * year + month`.
 PATH_COLUMNS = {"version": "category", "year": "int32", "month": "int32"}
 
@@ -41,12 +36,12 @@ def data_files_of(manifest: Manifest, months: Sequence[Month] | None = None) -> 
     Raises StoreError where the version lacks one of them.
     """
     if months is None:
-        return list(manifest.parts)
-    there = sorted({part.month for part in manifest.parts if part.month is not None})
+        return list(manifest.files)
+    there = sorted({part.month for part in manifest.files if part.month is not None})
     if lacking := [month for month in months if month not in there]:
         span = f"{there[0]}:{there[-1]}" if there else "none"
         raise StoreError(f"{manifest.table} {manifest.version} has no month {lacking[0]}; it has {span}")
-    return [part for part in manifest.parts if part.month in months]
+    return [part for part in manifest.files if part.month in months]
 
 
 def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None = None) -> dd.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,19 +16,15 @@ from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
-from toytip.monitoring.comparison import (
-    MonitoringReport,
-    monitoring_json,
-    natural_feature_gain,
-    run_monitoring,
-)
+from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
-from toytip.monitoring.plan import plan_from_manifest, plan_monitoring
+from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import explain as leanings
 from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import compute_baseline
@@ -39,7 +35,7 @@ from toytip.report.zones import summarize_zones
 from toytip.sources import zones
 from toytip.stages import profile
 from toytip.store import artifacts
-from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lineage
 from toytip.store.manifest import Manifest
 from toytip.store.store import REPORTS_FOLDER, Store
@@ -104,7 +100,7 @@ def collect_facts(
     model = there.section("model", lambda: _load_model(there), None)
     summary = there.section("evaluation", lambda: _load_tallies(there), None)
     profiles: dict[Month, Any] = there.section("features", lambda: _load_profiles(there), {})
-    found = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
+    monitoring = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
     run_result = run_result or there.section("time", lambda: _load_run_result(store, whole.version), None)
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
     leaning = there.section("leaning", lambda: _feature_importances(there, model), unexplained)
@@ -115,7 +111,7 @@ def collect_facts(
         there.missing["lineage"] = f"{', '.join(gone)} is gone"
     return Facts(
         version=whole.version,
-        created_at=whole.created,
+        created_at=whole.created_at,
         store=store.display_uri,
         env=store.env,
         tables={n: {"version": m.version, "rows": m.rows} for n, m in tables.items()},
@@ -132,9 +128,7 @@ def collect_facts(
         feature_importance=leaning[0],
         explained_trips=leaning[1],
         leakage_aucs=fit_encoding.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
-        monitoring=monitoring_json(found) if found else None,
-        monthly_psi=found.psi if found else {},
-        exceeded_measurements=[asdict(each) for each in found.measurements if each.exceeded] if found else [],
+        monitoring=monitoring,
         zones=there.section("zones", lambda: _zone_facts(there, profiles, model), []),
         zone_outlines=outlines,
         run_result=run_result,
@@ -151,7 +145,7 @@ def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
-    parts = next((tables[name].parts for name in ("features", "trips", "predictions") if name in tables), ())
+    parts = next((tables[name].files for name in ("features", "trips", "predictions") if name in tables), ())
     months = [str(month) for month in dict.fromkeys(part.month for part in parts if part.month)]
     taxi = next((str(m.config["taxi"]) for m in tables.values() if "taxi" in m.config), "")
     if model is None:
@@ -186,7 +180,7 @@ def _load_model(there: FactSource) -> TrainedModel:
 
 def _load_tallies(there: FactSource) -> Tallies:
     tallies = there.table(
-        METRIC_HISTOGRAMS, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
+        METRIC_HISTOGRAMS.name, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
     )
     return load_tallies(there.store, tallies)
 
@@ -198,9 +192,9 @@ def _load_profiles(there: FactSource) -> dict[Month, Any]:
     months: dict[Month, list[Any]] = {}
     with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
         frames = pool.map(
-            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.parts
+            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.files
         )
-        for part, frame in zip(told.parts, frames, strict=True):
+        for part, frame in zip(told.files, frames, strict=True):
             months.setdefault(part.key.month, []).append(frame)
     return {month: profile.merge_profiles(each) for month, each in months.items()}
 
@@ -219,7 +213,7 @@ def _monthly_rows(there: FactSource) -> dict[str, MonthRows]:
     rejects = there.tables.get(REJECTS.name)
     found: dict[str, MonthRows] = {}
     for manifest in (kept, rejects):
-        for part in manifest.parts if manifest else ():
+        for part in manifest.files if manifest else ():
             read, there_, reasons = found.get(str(part.month), MonthRows(0, 0, {}))
             more = {reason: reasons.get(reason, 0) + count for reason, count in part.rejects.items()}
             found[str(part.month)] = MonthRows(
@@ -266,7 +260,9 @@ def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
     """Return the tallies behind the curves, of the last split that has trips."""
     if summary is None:
         return {}
-    split = next((name for name in ("test", "valid", "train") if tally_of(summary, name, "all").rows), "test")
+    split = next(
+        (name for name in ("test", "validation", "train") if tally_of(summary, name, "all").rows), "test"
+    )
     tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
     return {
         "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
@@ -281,31 +277,33 @@ def _daily_tallies(summary: Tallies, split: str, population: str) -> dict[str, T
 
 
 def _run_monitoring(
-    there: FactSource, model: TrainedModel | None, summary: Tallies | None, profiles: Mapping[Month, Any]
+    source: FactSource, model: TrainedModel | None, tallies: Tallies | None, histograms: Mapping[Month, Any]
 ) -> MonitoringReport | None:
-    if model is None or summary is None or not profiles:
-        raise NotInVersionError("to watch a model takes its tallies and profiles")
-    kept = there.tables.get(MONITORING.name)
-    # What was monitored is told as it was: with the months, the reference, the labels and the bounds of then.
-    months = [part.key.month for part in kept.parts] if kept else []
+    if model is None or tallies is None or not histograms:
+        raise NotInVersionError("monitoring needs a model, metric histograms and feature histograms")
+    published = source.tables.get(MONITORING.name)
+    thresholds = monitor.alert_thresholds(source.settings)
+    # A published monitoring is repeated with its own months, reference, labels and thresholds.
     try:
-        asked = (
-            plan_from_manifest(model, kept.config, months)
-            if kept
-            else plan_monitoring(model, tuple(profiles))
-        )
+        if published:
+            months = [file.key.month for file in published.files]
+            plan: MonitoringPlan | None = plan_from_manifest(model, published.config, months)
+            thresholds = AlertThresholds(**published.config["thresholds"])
+        else:
+            plan = plan_monitoring(model, tuple(histograms))
     except ConfigError as error:
         raise NotInVersionError(str(error)) from None
-    bounds = AlertThresholds(**kept.config["bounds"]) if kept else monitor.alert_thresholds(there.settings)
-    if asked is None:
-        raise NotInVersionError("there is no month after those that were learned from")
-    source = monitor.MonitoringInputs(
-        there.tables[METRIC_HISTOGRAMS],
-        there.tables[FEATURE_HISTOGRAMS.name],
-        there.tables["features"],
-        there.tables.get(REJECTS.name),
+    if plan is None:
+        raise NotInVersionError("there is no month after the training months")
+    inputs = monitor.MonitoringInputs(
+        source.tables[METRIC_HISTOGRAMS.name],
+        source.tables[FEATURE_HISTOGRAMS.name],
+        source.tables["features"],
+        source.tables.get(REJECTS.name),
     )
-    return run_monitoring(model, asked, bounds, summary, profiles, monitor.reject_rates(source))
+    rates = monitor.reject_rates(inputs)
+    report = run_monitoring(model, plan, thresholds, tallies, histograms, rates).report
+    return replace(report, version=published.version) if published else report
 
 
 def _feature_importances(

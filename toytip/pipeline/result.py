@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from toytip.config import mask_credentials
 from toytip.core.jsonable import FLATTEN
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
 
@@ -151,7 +152,7 @@ class RunResult:
     """Single-feature AUC of each feature that may leak the label."""
     evaluation: dict[str, dict[str, Any]]
     """Evaluation by split and segment, without curves and slices."""
-    monitoring: dict[str, Any] | None
+    monitoring: MonitoringReport | None
     """Monitoring of the months after training; null if there is no such month."""
     warnings: tuple[str, ...]
     """Warnings of the run, in order."""

@@ -21,7 +21,7 @@ from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
 from toytip.models.registry import open_registry
-from toytip.monitoring.comparison import monitoring_json
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
@@ -49,7 +49,7 @@ class RunOutputs:
     published: PublishedTables
     model: TrainedModel
     evaluation: Evaluation
-    monitoring: dict[str, Any] | None
+    monitoring: MonitoringReport | None
     promotion: dict[str, Any] | None
 
 
@@ -185,8 +185,8 @@ def _announce_stages(context: RunContext, source: Source) -> None:
     expect("featurize", months(parts), work=source.rows)
     expect("preprocess", months(learned), work=rows(learned))
     expect("train", total=rounds, work=rows(learned) * rounds)
-    if split.valid is not None:
-        expect("tune", months(of(split.valid)), work=rows(of(split.valid)))
+    if split.validation is not None:
+        expect("tune", months(of(split.validation)), work=rows(of(split.validation)))
     expect("infer", months(parts), work=source.rows)
     for step in ("evaluate", "monitor", *(("gate",) if settings.gate != "off" else ())):
         expect(step)
@@ -228,13 +228,13 @@ def _run_stages(context: RunContext, source: Source) -> RunOutputs:
 
 def _run_monitoring(
     context: RunContext, model: TrainedModel, evaluation: Evaluation
-) -> tuple[PublishedTables, dict[str, Any] | None]:
-    """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
-    found, manifest = monitor.run_monitor_stage(context, model, summary=evaluation.tallies)
-    if found is None or manifest is None:
-        context.progress.info("monitor: there is no month after those that were learned from")
+) -> tuple[PublishedTables, MonitoringReport | None]:
+    """Monitor the months after the training months. Returns no report if there is no such month."""
+    report, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
+    if report is None or manifest is None:
+        context.progress.info("monitor: no months after the training months")
         return {}, None
-    return {manifest.table: manifest}, monitoring_json(found)
+    return {manifest.table: manifest}, report
 
 
 def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -25,10 +25,13 @@ BASELINES_WITHOUT_FINDING = ("always_yes", "champion")
 
 # What the version has, and could not be told: in words, and the section that would tell it.
 SECTION_LABELS = {
-    "model": ("the model", "ran"), "evaluation": ("metrics", "metrics"), "features": ("features by month", "features"),
-    "training": ("the training curve", "training"), "time": ("time and memory", "time"),
+    "model": ("the model", "ran"),
+    "evaluation": ("metrics", "metrics"),
+    "features": ("features by month", "features"),
+    "training": ("the training curve", "training"),
+    "time": ("time and memory", "time"),
     "leaning": ("what the model leans on", "leaning"),
-}  # fmt: skip
+}
 
 Finding = tuple[str, str]
 
@@ -65,11 +68,12 @@ def _gate_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
-    told = facts.monitoring or {}
-    for each in told.get("alerts", ()):
-        yield f"Monitoring rings in {each['month']}: {alerts.alert_text(each)}.", "drift"
-    for line in told.get("warnings", ()):
-        yield f"{formatting.capitalize_first(line)}.", "drift"
+    if facts.monitoring is None:
+        return
+    for alert in facts.monitoring.active_alerts:
+        yield f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift"
+    for warning in facts.monitoring.warnings:
+        yield f"{formatting.capitalize_first(warning)}.", "drift"
 
 
 def _quality_findings(facts: Facts) -> Iterator[Finding]:
@@ -144,7 +148,7 @@ def _row_findings(facts: Facts) -> Iterator[Finding]:
 
 def _training_findings(facts: Facts) -> Iterator[Finding]:
     asked = facts.config.get("models", {})
-    if facts.rounds is not None and facts.split and "valid" not in facts.split:
+    if facts.rounds is not None and facts.split and "validation" not in facts.split:
         yield "There was no validation month: no early stop, and the threshold is 0.5.", "training"
     elif facts.rounds is not None and facts.rounds == asked.get("rounds"):
         yield f"The last of {facts.rounds} rounds was the best: more rounds may do better.", "training"

@@ -200,7 +200,7 @@ class LearningCurve:
     """
 
     train: list[float] = field(default_factory=list)
-    valid: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
 
     @classmethod
     def from_booster(cls, booster: xgb.Booster) -> Self:
@@ -209,7 +209,9 @@ class LearningCurve:
 
     def save_to(self, booster: xgb.Booster) -> None:
         """Write it to a booster."""
-        booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps({"train": self.train, "valid": self.valid})})
+        booster.set_attr(
+            **{CURVE_ATTRIBUTE: json.dumps({"train": self.train, "validation": self.validation})}
+        )
 
 
 def boost(
@@ -246,8 +248,8 @@ def boost(
         booster.boost(train, number - 1, grad=gradient, hess=hessian)
         loss = None
         if validation is not None:
-            loss = float(booster.eval(validation, "valid", number - 1).rpartition(":")[2])
-            curve.valid.append(loss)
+            loss = float(booster.eval(validation, "validation", number - 1).rpartition(":")[2])
+            curve.validation.append(loss)
         if not watching or (loss is not None and loss < best.loss):
             best = BestRound(number, best.loss if loss is None else loss)
             best.save_to(booster)

@@ -153,7 +153,7 @@ def _combine_results(results: list[TrainingResult]) -> TrainingResult:
         sum(loss * each.rows for loss, each in zip(losses, results, strict=True)) / rows
         for losses in zip(*(each.curve.train for each in results), strict=True)
     ]
-    return results[0]._replace(curve=LearningCurve(train, results[0].curve.valid), rows=rows)
+    return results[0]._replace(curve=LearningCurve(train, results[0].curve.validation), rows=rows)
 
 
 def _load_shards(

@@ -155,7 +155,7 @@ def _train_shard(token: str, rank: int, config: RankConfig) -> TrainingResult:
         ):  # what the matrix was made of is free by the end of the first round
             trim_memory()
         if rank == 0:
-            loss = curve.valid[-1] if curve.valid else None
+            loss = curve.validation[-1] if curve.validation else None
             event = {"round": done, "log_loss": loss, "train_log_loss_before": curve.train[-1]}
             worker.log_event(config.topic, event)
             if keeper and done % keeper.interval_rounds == 0:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from toytip.cli.render.evaluation import show_evaluation
+from toytip.cli.render.monitoring import alert_count_line
 from toytip.cli.render.tables import make_console
 from toytip.pipeline.result import RunResult
 
@@ -27,12 +28,8 @@ def show_run(result: RunResult) -> None:
     )
     if told := result.promotion:
         show_decision(told, console)
-    if told := result.monitoring:
-        console.print(
-            f"monitor: {len(told['alerts'])} alerts in {told['months'][-1]}; `toytip monitor` tells"
-            if told["alerts"]
-            else f"monitor: nothing rings in {told['months'][-1]}"
-        )
+    if result.monitoring:
+        console.print(f"{alert_count_line(result.monitoring)}; see `toytip monitor`")
     for warning in result.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
     for name in ("predictions", "features", "rejects"):
