@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.attribution import ChangeSplit, f1_and_log_loss_changes
 
@@ -26,6 +26,8 @@ class AgedPerformance:
     """Segment of the trips: `all` or `card`."""
     metrics: Metrics
     """Metrics of the segment."""
+    f1_always_positive: float | None
+    """F1 of the always-positive baseline. Null without trips."""
     f1_change: ChangeSplit | None
     """Change of F1 since the validation month. Null if a class has no trips."""
     log_loss_change: ChangeSplit | None
@@ -94,6 +96,7 @@ def performance_by_age(
                 age_months=age,
                 segment=segment,
                 metrics=metrics.compute_metrics(tally),
+                f1_always_positive=metrics.f1_always_positive(tally),
                 f1_change=f1_change,
                 log_loss_change=log_loss_change,
             )
@@ -109,27 +112,27 @@ def loss_by_age(performance: Sequence[AgedPerformance], segment: str) -> tuple[A
     losses = []
     for age in sorted({row.age_months for row in performance if row.age_months > 1}):
         pairs = [
-            (by_month_and_age.get((month, 1)), values)
+            (by_month_and_age[month, 1], values)
             for (month, row_age), values in by_month_and_age.items()
-            if row_age == age
+            if row_age == age and (month, 1) in by_month_and_age
         ]
-        auc, log_loss = _differences(pairs, "auc"), _differences(pairs, "log_loss")
+        auc = _differences([(fresh.auc, old.auc) for fresh, old in pairs])
+        log_loss = _differences([(old.log_loss, fresh.log_loss) for fresh, old in pairs])
         if auc:
             losses.append(
                 AgeLoss(
                     age_months=age,
                     n_months=len(auc),
                     auc=LossSummary.of(auc),
-                    log_loss=LossSummary.of([-difference for difference in log_loss]),
+                    log_loss=LossSummary.of(log_loss),
                 )
             )
     return tuple(losses)
 
 
-def _differences(pairs: Sequence[tuple[Metrics | None, Metrics]], name: str) -> list[float]:
-    """Return the metrics of the fresh models minus those of the older ones, where both have one."""
-    values = [(fresh[name], old[name]) for fresh, old in pairs if fresh]
-    return [fresh - old for fresh, old in values if fresh is not None and old is not None]
+def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:
+    """Return the differences of the pairs that have both values."""
+    return [a - b for a, b in pairs if a is not None and b is not None]
 
 
 def max_model_age(losses: Sequence[AgeLoss], max_auc_loss: float) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from toytip.core.parameters import AlertThresholds
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 
 if TYPE_CHECKING:
     from toytip.monitoring.attribution import ChangeParts
@@ -151,8 +151,9 @@ def share_measurements(
 
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
     """Yield the realized metrics, without threshold, because they change with the mix of trips."""
+    realized, expectations = _loss_metrics(current), _loss_metrics(reference)
     for name, sign in LOSS_SIGNS.items():
-        value, expected = current[name], reference[name]
+        value, expected = realized[name], expectations[name]
         if value is not None and expected is not None:
             yield Measurement(
                 month=month,
@@ -217,12 +218,12 @@ def estimate_measurements(
 
     The AUC has none, because it changes with the mix of trips.
     """
-    values = {"f1": estimated.f1, "auc": estimated.auc, "log_loss": estimated.log_loss}
+    values, expectations = _loss_metrics(estimated), _loss_metrics(reference)
     limits = (
         {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
     )
     for name, sign in LOSS_SIGNS.items():
-        value, expected = values[name], reference[name]
+        value, expected = values[name], expectations[name]
         if value is not None and expected is not None:
             yield Measurement(
                 month=month,
@@ -234,3 +235,7 @@ def estimate_measurements(
                 effect=sign * (value - expected),
                 threshold=limits.get(name),
             )
+
+
+def _loss_metrics(metrics: Metrics | EstimatedMetrics) -> dict[str, float | None]:
+    return {"f1": metrics.f1, "auc": metrics.auc, "log_loss": metrics.log_loss}

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -235,7 +235,8 @@ def _csv_row(row: AgedPerformance) -> dict[str, Any]:
         "month": row.month,
         "age_months": row.age_months,
         "segment": row.segment,
-        **row.metrics,
+        **asdict(row.metrics),
+        "f1_always_positive": row.f1_always_positive,
         **_change_columns("f1", row.f1_change),
         **_change_columns("log_loss", row.log_loss_change),
     }

@@ -51,7 +51,8 @@ def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> 
     for row in performance:
         change = row.f1_change
         parts = (change.total, change.prevalence, change.model) if change else ()
-        cells = [format_number(row.metrics[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes")]
+        values = (row.metrics.auc, row.metrics.log_loss, row.metrics.f1, row.f1_always_positive)
+        cells = [format_number(value) for value in values]
         table.add_row(row.validation_month, row.month, *cells, *(f"{part:+.4f}" for part in parts))
     return table
 
