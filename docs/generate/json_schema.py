@@ -21,8 +21,10 @@ from toytip.cli import results
 from toytip.config import Settings
 from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
+from toytip.monitoring.aging import BacktestResult
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.result import RunResult, StageResult
+from toytip.serving.batch import ScoreReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 from toytip.sources.synthetic import SyntheticReport
@@ -53,9 +55,9 @@ RESULTS: dict[str, Any] = {
     "model compare": dict[str, Any],
     "model promote": dict[str, Any],
     "model rollback": results.ModelRollbackResult,
-    "score": results.ScoreSummary,
+    "score": ScoreReport,
     "monitor": MonitoringReport,
-    "backtest": dict[str, Any],
+    "backtest": BacktestResult,
     "tune": results.TuningSummary,
     "cluster up": results.ClusterAddress,
     "cluster down": results.ClusterStop,

@@ -15,7 +15,7 @@ from toytip.evaluation.tally import (
     tallies_to_parquet,
 )
 from toytip.report.facts import Facts
-from toytip.report.sections.data import drift_section
+from toytip.report.sections.drift import drift_section
 from toytip.sources.synthetic import SyntheticSpec
 from toytip.stages import profile
 
@@ -40,7 +40,7 @@ def alert_subjects(report):
 
 
 def read_section(report):
-    """Return the section of the HTML report: the caption of the F1 chart, the paragraphs, and the tables."""
+    """Return the caption of the F1 chart, the paragraphs and the tables of the HTML report."""
     facts = Facts(
         version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev", monitoring=report
     )
@@ -91,10 +91,10 @@ def test_a_worse_model_is_named_and_nothing_else(model, year, spec):
     assert {kind for kind, _ in alerts} == {"model"}
     assert ("model", "auc") in alerts
     last, reference = report.performance_by_month[-1], report.reference_performance
-    assert last.metrics["prevalence"] == pytest.approx(reference.metrics["prevalence"], abs=0.02)
+    assert last.metrics.prevalence == pytest.approx(reference.metrics.prevalence, abs=0.02)
     assert last.card_auc == pytest.approx(0.5, abs=0.02)
     # The estimate does not notice, because the trips are the same as before.
-    assert last.estimated_metrics.auc - last.metrics["auc"] > 0.01
+    assert last.estimated_metrics.auc - last.metrics.auc > 0.01
     caption, _, tables = read_section(report)
     assert "The model performs worse, by" in caption
     assert "AUC of card trips" in caption
@@ -123,7 +123,7 @@ def test_months_without_labels_have_estimated_metrics(model, year):
     )
     realized = monitor_year(model, year).report.performance_by_month[-1]
     assert last.estimated_metrics == realized.estimated_metrics
-    assert last.estimated_metrics.f1 == pytest.approx(realized.metrics["f1"], abs=0.015)
+    assert last.estimated_metrics.f1 == pytest.approx(realized.metrics.f1, abs=0.015)
     assert max(day.day for day in report.performance_by_day) == "2021-10-31"
     assert not report.alert_history
     caption, text, _ = read_section(report)
@@ -208,7 +208,7 @@ def monitor_large_year(model, times, months=YEAR):
 
 
 def largest_psi(result):
-    """Return the largest PSI of the features. Months differ in their weekdays, so the calendar is left out."""
+    """Return the largest PSI, without the calendar, because months differ in their weekdays."""
     calendar = ("pickup_weekday", "work_hours", "pickup_hour")
     return max(
         item.effect for item in result.measurements if item.measure == "psi" and item.name not in calendar

@@ -21,7 +21,7 @@ from toytip.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from toytip.pipeline.backtest import BacktestResult
+    from toytip.monitoring.aging import BacktestResult
     from toytip.pipeline.context import RunContext
     from toytip.store.manifest import Manifest
 
@@ -69,35 +69,30 @@ def backtest(
     loss by model age. Without --source, it uses the newest features of the store.
     """
     settings = resolve_command_settings(options)
-    from toytip.cli.render.models import show_backtest
-    from toytip.pipeline import backtest as pipeline_backtest
+    from toytip.cli.render.backtest import show_backtest
     from toytip.pipeline import read_source, source
+    from toytip.pipeline.backtest import run_backtest
     from toytip.pipeline.context import open_reader, open_run
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
 
-    def work(context: RunContext, features: Manifest) -> tuple[Manifest, BacktestResult, dict[str, str]]:
-        result = pipeline_backtest.run_backtest(
+    def work(context: RunContext, features: Manifest) -> BacktestResult:
+        return run_backtest(
             context,
             features,
             min_train_months=min_train_months,
             horizon_months=horizon_months,
             max_auc_loss=max_auc_loss,
         )
-        return features, result, pipeline_backtest.save_backtest(context, result, features.version)
 
     if settings.source is not None:
         found = source.find_source(settings, progress)
         with open_run(settings, ("features", "rejects"), progress) as context:
             tables = read_source.read_source(context, source.ensure_source(context, found))
-            features, result, files = work(context, tables["features"])
+            result = work(context, tables["features"])
     else:
-        upstream = resolve_upstream(settings, "features", input_version, as_of)
+        features = resolve_upstream(settings, "features", input_version, as_of)
         with open_reader(settings, progress) as context:
-            features, result, files = work(context, upstream)
-    print_result(
-        {"version": features.version, **pipeline_backtest.backtest_json(result), "files": files},
-        lambda _: show_backtest(result, files, max_auc_loss),
-        as_json=json_,
-    )
+            result = work(context, features)
+    print_result(result, lambda backtested: show_backtest(backtested, max_auc_loss), as_json=json_)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from toytip.evaluation.report import EvaluationReport, Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,9 +13,9 @@ class EvaluationResult:
 
     version: str
     """Version of the predictions."""
-    metrics: dict[str, dict[str, dict[str, Any]]]
+    metrics: dict[str, dict[str, Metrics]]
     """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
-    evaluation: dict[str, dict[str, Any]]
+    evaluation: EvaluationReport
     """Complete evaluation by split and segment, with intervals, baselines, curves and slices."""
 
 
@@ -44,20 +45,6 @@ class ModelRollbackResult:
     """Number of the model that is the champion now."""
     previous_champion: str
     """Version of the model that was the champion before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreSummary:
-    """Counts of scored trips."""
-
-    model_version: str
-    """Version of the model."""
-    scored: int
-    """Number of trips with a probability."""
-    rejected: dict[str, int]
-    """Number of rejected trips by reason."""
-    output: str | None
-    """File of the scores; null if they went to stdout."""
 
 
 @dataclass(frozen=True, kw_only=True)

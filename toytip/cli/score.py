@@ -53,7 +53,6 @@ def score(
             hint="Set --output FILE for the scores.",
         )
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.cli.results import ScoreSummary
     from toytip.models import resolve
     from toytip.serving import batch
 
@@ -64,14 +63,11 @@ def score(
     batches = batch.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url)
     with batch.open_answer_writer(output, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
         counts = batch.score_batches(scorer, batches, write, shap_top, lambda _: _exit_if_unread(output))
-    scored = counts.pop("scored", 0)
+    report = batch.ScoreReport.of(scorer.version, counts, output)
     if json_:
-        summary = ScoreSummary(
-            model_version=scorer.version, scored=scored, rejected=dict(counts), output=output
-        )
-        print_json(summary)
-    rejected = "".join(f", {count:,} rejected as {rule}" for rule, count in sorted(counts.items()))
-    typer.echo(f"{scored:,} trips scored by model {scorer.version}{rejected}", err=True)
+        print_json(report)
+    rejected = "".join(f", {count:,} rejected as {rule}" for rule, count in sorted(report.rejects.items()))
+    typer.echo(f"{report.scored_count:,} trips scored by model {report.model_version}{rejected}", err=True)
 
 
 def _exit_if_unread(output: str | None) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from toytip.core.parameters import AlertThresholds
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 from toytip.monitoring.alerts import Alert, Measurement
 from toytip.monitoring.attribution import ChangeParts
 from toytip.monitoring.cbpe import EstimatedMetrics
@@ -15,7 +15,7 @@ from toytip.monitoring.drift import FeatureDrift
 
 @dataclass(frozen=True, kw_only=True)
 class MonthPerformance:
-    """Performance of a model in one month: realized, estimated, and the change since the reference."""
+    """Performance of a model in one month: realized, estimated, and changed since the reference."""
 
     month: str
     """Month, or `reference` for the months that the others are compared with."""
@@ -27,6 +27,8 @@ class MonthPerformance:
     """Share of high tips among card trips. Null without labels."""
     metrics: Metrics | None
     """Realized metrics of the segment. Null without labels."""
+    f1_always_positive: float | None
+    """F1 of the always-positive baseline. Null without labels."""
     card_auc: float | None
     """AUC of card trips. Null without labels, or with one class only."""
     estimated_metrics: EstimatedMetrics
@@ -55,6 +57,10 @@ class PeriodMetrics:
     """AUC. Null if a class has no trips."""
     log_loss: float | None
     """Log loss. Null without trips."""
+
+
+# One of the metrics of a period.
+PeriodMetric = Callable[[PeriodMetrics], float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
