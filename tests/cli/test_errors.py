@@ -49,7 +49,7 @@ ERRORS = {
     "damaged data": (run_on_damaged(overwrite_data), "corrupt data"),
     "a truncated file": (
         run_on_damaged(lambda p: p.write_bytes(p.read_bytes()[:900])),
-        "corrupt or cut short",
+        "corrupted",
     ),
     "an empty file": (run_on_damaged(lambda p: p.write_bytes(b"")), "is empty"),
     "another schema": (
@@ -60,9 +60,9 @@ ERRORS = {
         run_on_damaged(lambda p: pq.write_table(raw_table(9).set_column(9, "fare_amount", pa.nulls(9)), p)),
         "only nulls",
     ),
-    "a renamed CSV": (run_on_damaged(lambda p: p.write_text("VendorID\n1\n")), "not parquet"),
-    "a gap": (run_on_damaged(lambda p: p.unlink()), "a gap between"),
-    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no parquet files"),
+    "a renamed CSV": (run_on_damaged(lambda p: p.write_text("VendorID\n1\n")), "not a Parquet file"),
+    "a gap": (run_on_damaged(lambda p: p.unlink()), "2023-02 is missing between"),
+    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no Parquet files"),
     "an unwritable store": (run_with("--store", "/proc/nowhere"), "cannot be written"),
     "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot be written"),
     "a bad month": (run_with("--months", "2023-13"), "not a month"),

@@ -34,7 +34,7 @@ def serve(
         str, option("--host", metavar="HOST", help="Address to listen on. The server has no login.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, option("--port", min=0, max=65_535, metavar="PORT", help="Port. 0: any free port.")
+        int, option("--port", min=0, metavar="PORT", help="Port. 0: any free port.")
     ] = 8000,
     max_trips: Annotated[
         int, option("--max-trips", min=1, metavar="N", help="Maximum number of trips per request.")
@@ -99,9 +99,10 @@ def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
         listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2_048
         )
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        cause = (getattr(error, "strerror", None) or str(error)).lower()
         raise ConfigError(
-            f"cannot listen on --host {host} --port {port}: {(error.strerror or str(error)).lower()}",
+            f"cannot listen on --host {host} --port {port}: {cause}",
             hint="Choose another port, or 0 for any free port.",
         ) from None
     # uvicorn shuts down on this signal and then raises it again, which must not kill this process.

@@ -78,7 +78,7 @@ def _short_rejects(rejects: Mapping[str, int]) -> str:
     frequent = sorted(rejects.items(), key=lambda item: -item[1])
     shown = [f"{count:,} {reason}" for reason, count in frequent[:SHOWN_REASONS]]
     others = sum(count for _, count in frequent[SHOWN_REASONS:])
-    return ", ".join([*shown, *([f"{others:,} for other reasons"] if others else [])])
+    return ", ".join([*shown, *([f"{others:,} other"] if others else [])])
 
 
 def _model_lines(result: RunResult) -> Iterator[tuple[str, str]]:
