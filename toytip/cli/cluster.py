@@ -84,8 +84,8 @@ def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[Status
     with connect(settings, strict=False) as client:
         there = [
             {
-                "address": address, "host": info["host"], "threads": info["nthreads"],
-                "memory_limit": info["memory_limit"],
+                "address": address, "host": info.host, "threads": info.threads,
+                "memory_limit": info.memory_limit,
             }
             for address, info in workers_by_address(client).items()
         ]  # fmt: skip
