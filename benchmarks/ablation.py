@@ -14,7 +14,7 @@ import pandas as pd
 import xgboost as xgb
 from sklearn.metrics import roc_auc_score
 
-from toytip.core.model import BoosterParams
+from toytip.core.parameters import BoosterParams
 from toytip.core.splits import CARD_PAYMENT_TYPE, Split, plan_split, split_names
 from toytip.sources import discovery as sources
 from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
@@ -81,12 +81,12 @@ def train_and_score(
     booster = xgb.train(
         {
             "objective": "binary:logistic", "eval_metric": "logloss", "max_depth": params.max_depth,
-            "eta": params.eta, "max_bin": encoding.max_bin,
+            "eta": params.learning_rate, "max_bin": encoding.max_bin,
         },
         matrices["train"],
         params.rounds,
         evals=[(matrices["valid"], "valid")],
-        early_stopping_rounds=params.early_stop,
+        early_stopping_rounds=params.early_stopping_rounds,
         verbose_eval=False,
     )  # fmt: skip
     rows = frame[split_names(frame, split, "all") == "test"].reset_index(drop=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.errors import ConfigError
 
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
@@ -39,24 +41,26 @@ class Settings(BaseSettings):
     )
 
     source: str | None = Field(None, description="folder, glob, list or URI of TLC monthly parquet")
-    data: str = Field("./toytip-data", min_length=1, description="folder that fetched months go to")
+    data_dir: str = Field("./toytip-data", min_length=1, description="folder that fetched months go to")
     base_url: str = Field(
         "https://d37ci6vzurychx.cloudfront.net", description="the server that the TLC publishes on"
     )
     months: str | None = Field(None, description="2023-01:2023-12, or a list 2023-01,2023-03")
-    endpoint: str | None = Field(None, description="address of the S3 server, where it is not Amazon's")
-    zones: str | None = Field(None, description="the TLC's zone table (default: looked for near the source)")
-    zone_map: str | None = Field(
+    endpoint_url: str | None = Field(None, description="address of the S3 server, where it is not Amazon's")
+    zone_lookup_file: str | None = Field(
+        None, description="the TLC's zone table (default: looked for near the source)"
+    )
+    zone_map_file: str | None = Field(
         None, description="GeoJSON of the zones, which reports draw a map from (default: no map)"
     )
-    source_endpoint: str | None = Field(
+    source_endpoint_url: str | None = Field(
         None, description="address of the source's S3 server, where it is another"
     )
-    fresh: bool = Field(False, description="make everything anew, whatever the store holds already")
+    full_refresh: bool = Field(False, description="make everything anew, whatever the store holds already")
     explain: bool = Field(False, description="say of every stage why it runs or not")
     store: str = Field("./toytip-store", min_length=1, description="where the versions live")
     env: Literal["dev", "prod"] = Field("dev", description="which side of the store")
-    version: str | None = Field(
+    version_id: str | None = Field(
         None,
         pattern=VERSION_PATTERN,
         description="the id of the version to publish (default: a new one)",
@@ -84,7 +88,7 @@ class Settings(BaseSettings):
     tls_ca_file: str | None = Field(None, description="certificate of the authority that the cluster trusts")
     tls_cert: str | None = Field(None, description="certificate of this end, signed by that authority")
     tls_key: str | None = Field(None, description="its private key")
-    state: str | None = Field(
+    state_dir: str | None = Field(
         None, description="folder that remembers which clusters are up (default: ~/.local/state/toytip)"
     )
     dashboard_port: int | None = Field(
@@ -94,57 +98,89 @@ class Settings(BaseSettings):
         "auto",
         description="how far it is: a grid (on a terminal), plain lines (elsewhere), or nothing but errors",
     )
-    live: bool = Field(True, description="show the run on the scheduler's dashboard, at /toytip")
+    live_dashboard: bool = Field(True, description="show the run on the scheduler's dashboard, at /toytip")
     start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
     partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
 
-    train: str | None = Field(None, description="months to train on, A:B (default: all before valid)")
-    valid: str | None = Field(None, description="month to stop and tune on, or none (default: last but one)")
-    test: str | None = Field(None, description="month to test on (default: last)")
-    features: FeatureSet = Field("payment", description="the set of features, by the moment they are known")
-    population: Segment = Field("all", description="trips to learn from: all, or paid by card")
-    rounds: int = Field(300, ge=1, description="boosting rounds, at most")
-    max_depth: int = Field(6, ge=1, le=20, description="depth of a tree")
-    eta: float = Field(0.1, gt=0, le=1, description="learning rate")
-    early_stop: int = Field(
-        20, ge=0, description="rounds without a better log loss before stopping; 0 = never"
+    train_months: str | None = Field(None, description="months to train on, A:B (default: all before valid)")
+    validation_month: str | None = Field(
+        None, description="month to stop and tune on, or none (default: last but one)"
+    )
+    test_months: str | None = Field(None, description="month to test on (default: last)")
+    feature_set: FeatureSet = Field(
+        "payment", description="the set of features, by the moment they are known"
+    )
+    segment: Segment = Field("all", description="trips to learn from: all, or paid by card")
+    rounds: int = Field(BoosterParams.rounds, ge=1, description="boosting rounds, at most")
+    max_depth: int = Field(BoosterParams.max_depth, ge=1, le=20, description="depth of a tree")
+    learning_rate: float = Field(BoosterParams.learning_rate, gt=0, le=1, description="learning rate")
+    early_stopping_rounds: int = Field(
+        BoosterParams.early_stopping_rounds,
+        ge=0,
+        description="rounds without a better log loss before stopping; 0 = never",
     )
 
-    min_child_weight: float = Field(1.0, ge=0, description="least weight of a leaf")
-    reg_lambda: float = Field(1.0, ge=0, description="L2 penalty of the leaves")
-    gamma: float = Field(0.0, ge=0, description="least gain of a split")
+    min_child_weight: float = Field(
+        BoosterParams.min_child_weight, ge=0, description="least weight of a leaf"
+    )
+    reg_lambda: float = Field(BoosterParams.reg_lambda, ge=0, description="L2 penalty of the leaves")
+    gamma: float = Field(BoosterParams.gamma, ge=0, description="least gain of a split")
     params: str | None = Field(None, description="file of parameters, as `toytip tune` writes them")
     gate: Literal["on", "dry-run", "off"] = Field(
         "on", description="judge, register and promote the model of a run; only judge it; or neither"
     )
 
-    alert_psi: float = Field(0.2, gt=0, description="PSI of a feature beyond which a month counts as drifted")
-    alert_ks: float = Field(0.15, gt=0, le=1, description="the same, of its Kolmogorov-Smirnov statistic")
+    alert_psi: float = Field(
+        AlertThresholds.psi, gt=0, description="PSI of a feature beyond which a month counts as drifted"
+    )
+    alert_ks: float = Field(
+        AlertThresholds.ks, gt=0, le=1, description="the same, of its Kolmogorov-Smirnov statistic"
+    )
     alert_wasserstein: float = Field(
-        0.5, gt=0, description="the same, of its Wasserstein distance, in spreads of the reference"
+        AlertThresholds.wasserstein,
+        gt=0,
+        description="the same, of its Wasserstein distance, in spreads of the reference",
     )
-    alert_gain: float = Field(
-        0.005, ge=0, le=1, description="share of the model's gain below which a feature's drift is only told"
+    alert_min_importance: float = Field(
+        AlertThresholds.min_importance,
+        ge=0,
+        le=1,
+        description="share of the model's gain below which a feature's drift is only told",
     )
-    alert_share: float = Field(
-        0.05, gt=0, le=1, description="how far the shares of card trips, and of tips among them, may move"
+    alert_max_share_shift: float = Field(
+        AlertThresholds.max_share_shift,
+        gt=0,
+        le=1,
+        description="how far the shares of card trips, and of tips among them, may move",
     )
-    alert_f1: float = Field(0.02, gt=0, le=1, description="F1 that may be lost by skill")
-    alert_log_loss: float = Field(0.02, gt=0, description="log loss that may be lost by skill")
-    alert_auc: float = Field(0.03, gt=0, le=1, description="AUC among card trips that may be lost")
-    alert_times: int = Field(2, ge=1, description="an alert rings when a bound is broken so often ..")
-    alert_windows: int = Field(3, ge=1, description=".. in the last so many months, and in the latest")
+    alert_max_f1_loss: float = Field(
+        AlertThresholds.max_f1_loss, gt=0, le=1, description="F1 that may be lost by skill"
+    )
+    alert_max_log_loss_increase: float = Field(
+        AlertThresholds.max_log_loss_increase, gt=0, description="log loss that may be lost by skill"
+    )
+    alert_max_auc_loss: float = Field(
+        AlertThresholds.max_auc_loss, gt=0, le=1, description="AUC among card trips that may be lost"
+    )
+    alert_min_breaches: int = Field(
+        AlertThresholds.min_breaches, ge=1, description="an alert rings when a bound is broken so often .."
+    )
+    alert_window_months: int = Field(
+        AlertThresholds.window_months, ge=1, description=".. in the last so many months, and in the latest"
+    )
 
-    synth_rows: int = Field(100_000, ge=1, description="trips a month in the built-in synthetic year")
+    synth_rows_per_month: int = Field(
+        100_000, ge=1, description="trips a month in the built-in synthetic year"
+    )
     synth_seed: int = Field(2020, ge=0, description="its seed")
 
-    @field_validator("alert_windows")
+    @field_validator("alert_window_months")
     @classmethod
     def _check_alert_window(cls, value: int, info: ValidationInfo) -> int:
-        times = info.data.get("alert_times", 1)
+        times = info.data.get("alert_min_breaches", 1)
         if value < times:
             raise PydanticCustomError(
-                "windows", "Must not be less than alert_times={times}", {"times": times}
+                "window", "Must not be less than alert_min_breaches={times}", {"times": times}
             )
         return value
 
@@ -168,11 +204,10 @@ class Settings(BaseSettings):
         Parameters in the file that `params` names go behind flags, and before the environment.
         Raises ConfigError naming the first setting that is wrong.
         """
-        given = {name: value for name, value in flags.items() if value is not None}
-        if "params" in given:
-            given = {**read_params_file(given["params"]), **given}
+        set_flags = {name: value for name, value in flags.items() if value is not None}
         try:
-            return cls(**given)
+            settings = cls(**set_flags)
+            return cls(**{**read_params_file(settings.params), **set_flags}) if settings.params else settings
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
@@ -190,7 +225,7 @@ class Settings(BaseSettings):
         }
 
 
-TUNABLE_SETTINGS = ("rounds", "max_depth", "eta", "early_stop", "min_child_weight", "reg_lambda", "gamma")
+TUNABLE_SETTINGS = tuple(each.name for each in fields(BoosterParams))
 
 
 def read_params_file(file: str) -> dict[str, Any]:

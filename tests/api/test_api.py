@@ -34,7 +34,7 @@ FAST = {"rounds": 8, "max_depth": 4}
 def done(client, synthetic, tmp_path_factory):
     """A run on the workers of the client that is current."""
     with client.as_current():
-        return toytip.run(synthetic, store=tmp_path_factory.mktemp("store"), version="v1", **FAST)
+        return toytip.run(synthetic, store=tmp_path_factory.mktemp("store"), version_id="v1", **FAST)
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +132,15 @@ def test_workers_are_those_of_the_current_client(client):
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"featurs": "seed"}, errors.ConfigError, "no setting featurs; did you mean features"),
+        ({"feature_sett": "seed"}, errors.ConfigError, "no setting feature_sett; did you mean feature_set"),
         ({"nonsense": 1}, errors.ConfigError, "`toytip config` lists all"),
         ({"rounds": 0}, errors.ConfigError, "setting rounds=0"),
-        ({"alert_times": 4}, errors.ConfigError, "alert_windows=3: must not be less than alert_times=4"),
-        ({"features": "settled"}, errors.ConfigError, "features"),
+        (
+            {"alert_min_breaches": 4},
+            errors.ConfigError,
+            "alert_window_months=3: must not be less than alert_min_breaches=4",
+        ),
+        ({"feature_set": "settled"}, errors.ConfigError, "feature_set"),
         ({"source": "nowhere"}, errors.SourceError, "nowhere"),
         ({"months": "2020-04:2020-01", "source": "x"}, errors.ToytipError, "."),
     ],
@@ -149,7 +153,7 @@ def test_errors_are_toytips_own(given, error, said, client, tmp_path, capfd):
 
 def test_progress_goes_to_stderr_alone(done, client, synthetic, capfd):
     with client.as_current():
-        again = toytip.run(synthetic, store=done.store.settings.store, version="v2", progress=True, **FAST)
+        again = toytip.run(synthetic, store=done.store.settings.store, version_id="v2", progress=True, **FAST)
     told = capfd.readouterr()
     assert told.out == ""
     assert "version v2" in told.err
@@ -431,7 +435,7 @@ def test_monitoring_is_what_the_command_prints(store):
 
 
 def test_monitor_keeps_what_it_read(store):
-    found = toytip.monitor("v1", store=store.settings.store, alert_psi=0.001, version="v3")
+    found = toytip.monitor("v1", store=store.settings.store, alert_psi=0.001, version_id="v3")
     assert found.version == "v3"
     kept = store.table("monitors", "v3").compute()
     assert kept["alert"].any()

@@ -76,7 +76,7 @@ def test_options_behind_a_command_are_its_own():
     app.command()(command)
     told = CliRunner().invoke(app, ["x", "--env", "prod", "--quiet"])
     given = {
-        "debug": False, "store": None, "endpoint": None, "env": "prod", "version": None, "quiet": True, "plain": False,
+        "debug": False, "store": None, "endpoint_url": None, "env": "prod", "version_id": None, "quiet": True, "plain": False,
     }  # fmt: skip
     assert json.loads(told.stdout) == ["x", 3, given]
 
@@ -113,15 +113,15 @@ def on(*arguments):
 ERRORS = {
     "a corrupt footer": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:-8] + b"xxxxPAR1")), "2023-02"),
     "damaged data": (spoiled(damaged_within), "corrupt data"),
-    "a truncated file": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:900])), "corrupt or cut short"),
+    "a truncated file": (spoiled(lambda p: p.write_bytes(p.read_bytes()[:900])), "corrupt or incomplete"),
     "an empty file": (spoiled(lambda p: p.write_bytes(b"")), "is empty"),
     "another schema": (spoiled(lambda p: pq.write_table(pa.table({"a": [1]}), p)), "not a yellow or green"),
     "a null-typed fare": (
         spoiled(lambda p: pq.write_table(raw_table(9).set_column(9, "fare_amount", pa.nulls(9)), p)), "only nulls"
     ),
-    "a renamed CSV": (spoiled(lambda p: p.write_text("VendorID\n1\n")), "not parquet"),
-    "a gap": (spoiled(lambda p: p.unlink()), "a gap between"),
-    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no parquet files"),
+    "a renamed CSV": (spoiled(lambda p: p.write_text("VendorID\n1\n")), "not a Parquet file"),
+    "a gap": (spoiled(lambda p: p.unlink()), "is missing between"),
+    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no Parquet files"),
     "an unwritable store": (on("--store", "/proc/nowhere"), "cannot be written"),
     "a store that is a file": (on("--store", "/dev/null/store"), "cannot be written"),
     "a bad month": (on("--months", "2023-13"), "not a month"),
@@ -133,7 +133,7 @@ ERRORS = {
     "too little memory": (on("--memory-limit", "100MB"), "would need"),
     "a memory limit that is none": (on("--memory-limit", "much"), "--memory-limit"),
     "a setting out of range": (on("--rounds", "0"), "rounds=0"),
-    "settled features": (on("--features", "settled"), "features='settled'"),
+    "settled features": (on("--features", "settled"), "feature_set='settled'"),
     "an unsafe version": (on("--version", "../up"), "a letter, then up to 99 letters"),
     "nothing to evaluate": (lambda tmp_path: ("evaluate", "--store", tmp_path), "`toytip run` makes one"),
     "nothing to train on": (lambda tmp_path: ("train", "--store", tmp_path), "no version of encodings"),

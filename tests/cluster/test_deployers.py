@@ -32,7 +32,7 @@ def booster_of(summary):
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     """Return what defines the cluster `lab` in toytip.toml, with certificates."""
-    monkeypatch.setenv("TOYTIP_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TOYTIP_STATE_DIR", str(tmp_path / "state"))
 
     def define(**definition):
         if not (tmp_path / "tls").exists():

@@ -76,24 +76,24 @@ def test_splits_that_make_no_sense(asked, words):
 
 def test_settings_come_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "toytip.toml").write_text("rounds = 10\neta = 0.3\nmax_depth = 3\nworkers = 5\n")
-    (tmp_path / ".env").write_text("TOYTIP_ROUNDS=20\nTOYTIP_ETA=0.4\nTOYTIP_MAX_DEPTH=4\n")
+    (tmp_path / "toytip.toml").write_text("rounds = 10\nlearning_rate = 0.3\nmax_depth = 3\nworkers = 5\n")
+    (tmp_path / ".env").write_text("TOYTIP_ROUNDS=20\nTOYTIP_LEARNING_RATE=0.4\nTOYTIP_MAX_DEPTH=4\n")
     monkeypatch.setenv("TOYTIP_ROUNDS", "30")
-    monkeypatch.setenv("TOYTIP_ETA", "0.5")
-    settings = Settings.load(rounds=40, eta=None)
-    assert (settings.rounds, settings.eta, settings.max_depth, settings.workers) == (40, 0.5, 4, 5)
-    assert settings.early_stop == 20
+    monkeypatch.setenv("TOYTIP_LEARNING_RATE", "0.5")
+    settings = Settings.load(rounds=40, learning_rate=None)
+    assert (settings.rounds, settings.learning_rate, settings.max_depth, settings.workers) == (40, 0.5, 4, 5)
+    assert settings.early_stopping_rounds == 20
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         ({"rounds": 0}, "rounds=0"),
-        ({"eta": 2}, "eta=2"),
+        ({"learning_rate": 2}, "learning_rate=2"),
         ({"env": "test"}, "'dev' or 'prod'"),
-        ({"features": "settled"}, "features='settled'"),
-        ({"version": "../escape"}, "version="),
-        ({"version": "001"}, "version="),
+        ({"feature_set": "settled"}, "feature_set='settled'"),
+        ({"version_id": "../escape"}, "version_id="),
+        ({"version_id": "001"}, "version_id="),
         ({"workers": "many"}, "workers='many'"),
     ],
 )

@@ -77,7 +77,7 @@ def watched(client, synthetic, tmp_path_factory):
         rounds=12,
         max_depth=4,
         partition_rows=1_000,
-        version="vlive",
+        version_id="vlive",
     )
     progress = Progress("quiet")
     with Watcher(address_of(client)) as watcher:
@@ -156,7 +156,7 @@ def test_a_run_that_reuses_everything_displays_so(watched, client, synthetic):
         rounds=12,
         max_depth=4,
         partition_rows=1_000,
-        version="vagain",
+        version_id="vagain",
     )
     run(settings, Progress("quiet"))
     state = get_state(client)
@@ -173,8 +173,8 @@ def test_a_failed_run_displays_its_error(watched, client, synthetic, tmp_path):
         scheduler=client.scheduler.address,
         source=str(synthetic),
         store=str(tmp_path),
-        train="2019-01",
-        version="vfails",
+        train_months="2019-01",
+        version_id="vfails",
     )
     with pytest.raises(Exception, match="2019-01") as error:
         run(settings, Progress("quiet"))
@@ -298,9 +298,9 @@ def test_the_dashboard_can_be_disabled(client, synthetic, tmp_path, capfd):
         source=str(synthetic),
         store=str(tmp_path / "none"),
         rounds=2,
-        live=False,
-        version="vdark",
-        train="2019-01",
+        live_dashboard=False,
+        version_id="vdark",
+        train_months="2019-01",
     )
     with pytest.raises(Exception, match="2019-01"):
         run(settings, Progress("plain"))

@@ -18,6 +18,7 @@ from tests.conftest import make_trips, parse_summary, run_toytip
 from tests.stages.test_properties import cuts, kept, some_trips
 from toytip.core.model import TrainedModel
 from toytip.core.months import parse_months
+from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
 from toytip.core.tables import FEATURE_HISTOGRAMS
@@ -31,7 +32,7 @@ from toytip.evaluation.tally import (
 )
 from toytip.monitoring import attribution, cbpe, effect_sizes
 from toytip.monitoring import drift as drifts
-from toytip.monitoring.alerts import AlertThresholds, Measurement, find_alerts
+from toytip.monitoring.alerts import Measurement, find_alerts
 from toytip.monitoring.comparison import monitoring_json, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
 from toytip.report.facts import Facts
@@ -329,7 +330,7 @@ def planted(model, calm, steady, plant):
     """The last three months have a drift planted in them."""
     told = dict(calm)
     for month in YEAR[-3:]:
-        told[month] = told_of(model, month, replace(steady, plant=plant))
+        told[month] = told_of(model, month, replace(steady, injected_drift=plant))
     return watched(model, told)
 
 

@@ -253,13 +253,13 @@ def test_two_months_and_card_trips(synthetic, tmp_path):
 
 def test_the_built_in_year_is_made_once(tmp_path):
     arguments = ("run", "--store", tmp_path, "--workers", 2, "--json", *FAST)
-    first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert parse_summary(first)["source"] == "synthetic"
     assert "making a synthetic year" in first.stderr
-    second = run_toytip(*arguments, TOYTIP_SYNTH_ROWS="800")
+    second = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert "is there already" in second.stderr
     assert parse_summary(second)["rows"] == parse_summary(first)["rows"]
-    people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS="800")
+    people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert people.returncode == 0
     assert "synthetic" in people.stdout
     assert "always yes" in " ".join(people.stdout.split())

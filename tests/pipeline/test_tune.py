@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import make_part_record, parse_summary, run_toytip
 from toytip.config import Settings
 from toytip.core import splits
-from toytip.core.model import BoosterParams
 from toytip.core.months import parse_months
+from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Table
 from toytip.errors import ConfigError
 from toytip.pipeline import tune as pipeline_tune
@@ -32,7 +32,7 @@ def store(synthetic, tmp_path_factory):
 
 
 def tune(client, store, study, trials=6, env="dev", **more):
-    settings = Settings.load(store=str(store), rounds=15, early_stop=5, env=env)
+    settings = Settings.load(store=str(store), rounds=15, early_stopping_rounds=5, env=env)
     place = store_from_settings(settings)
     context = RunContext(settings, place, client, Progress(), "")
     asked = {"trials": trials, "folds": 2, "rows": 100_000, "seed": 1, **more}
@@ -45,9 +45,9 @@ def found(client, store, tmp_path_factory):
 
 
 def test_it_begins_with_the_defaults_and_ends_no_worse(found):
-    assert (found.default.params["max_depth"], found.default.params["eta"]) == (
+    assert (found.default.params["max_depth"], found.default.params["learning_rate"]) == (
         BoosterParams().max_depth,
-        BoosterParams().eta,
+        BoosterParams().learning_rate,
     )
     assert found.best.log_loss <= found.default.log_loss
     assert found.blocks == ["2020-02", "2020-03"], "never the test month"
@@ -116,13 +116,18 @@ def test_rows_are_chosen_by_their_trip_whatever_the_parts():
 
 
 def test_parameters_in_a_file_go_behind_flags(tmp_path):
-    (tmp_path / "p.toml").write_text("max_depth = 4\neta = 0.2\nreg_lambda = 7.5\n")
-    settings = Settings.load(params=str(tmp_path / "p.toml"), eta=0.3)
-    assert (settings.max_depth, settings.eta, settings.reg_lambda, settings.rounds) == (4, 0.3, 7.5, 300)
+    (tmp_path / "p.toml").write_text("max_depth = 4\nlearning_rate = 0.2\nreg_lambda = 7.5\n")
+    settings = Settings.load(params=str(tmp_path / "p.toml"), learning_rate=0.3)
+    assert (settings.max_depth, settings.learning_rate, settings.reg_lambda, settings.rounds) == (
+        4,
+        0.3,
+        7.5,
+        300,
+    )
     for content, says in (
         ("workers = 3", "only rounds, max_depth"),
-        ("eta = ", "cannot be read"),
-        ("eta = 9", "setting eta=9"),
+        ("learning_rate = ", "cannot be read"),
+        ("learning_rate = 9", "setting learning_rate=9"),
     ):
         (tmp_path / "p.toml").write_text(content)
         with pytest.raises(ConfigError, match=says):
@@ -146,7 +151,7 @@ def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
     config = parse_summary(invoke_cli("show", version, "--store", store, "--json"))["tables"]["models"][
         "config"
     ]
-    assert (config["max_depth"], config["rounds"], config["min_child_weight"], config["eta"]) == (
+    assert (config["max_depth"], config["rounds"], config["min_child_weight"], config["learning_rate"]) == (
         3,
         4,
         9.0,

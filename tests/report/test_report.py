@@ -316,7 +316,7 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
 )  # fmt: skip
 def test_the_best_round_is_told(losses, said):
     section = sections_model.training_section(
-        replace(NOTHING, learning_curve={"train": losses, "valid": losses}, rounds=2)
+        replace(NOTHING, learning_curve={"train": losses, "validation": losses}, rounds=2)
     )
     assert (
         section.blocks[0].pictures[0].caption
@@ -611,7 +611,7 @@ def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
 def test_what_is_no_map_is_named(content, tmp_path):
     file = tmp_path / "zones.geojson"
     file.write_text(content)
-    with pytest.raises(SourceError, match=r"zones\.geojson: no GeoJSON"):
+    with pytest.raises(SourceError, match=r"zones\.geojson: expected GeoJSON"):
         zones.read_outlines(file)
 
 
@@ -673,11 +673,11 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     manifest = Store(str(store), "dev").get_manifest("models", "va")
     curve = manifest.metrics["log_loss_by_round"]
     rounds = first["model"]["rounds"]
-    assert len(curve["train"]) == len(curve["valid"]) == min(rounds + 4, 30)
-    assert curve["valid"].index(min(curve["valid"])) == rounds - 1
-    assert curve["valid"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["log_loss"], abs=1e-5)
+    assert len(curve["train"]) == len(curve["validation"]) == min(rounds + 4, 30)
+    assert curve["validation"].index(min(curve["validation"])) == rounds - 1
+    assert curve["validation"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["log_loss"], abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
-    assert (len(told["train"]), told["valid"]) == (8, [])
+    assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
     share = second["metrics"]["train"]["prevalence"]
     assert told["train"][0] == pytest.approx(
@@ -714,7 +714,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
     wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
-    assert "no GeoJSON" in wrong.stderr
+    assert "expected GeoJSON" in wrong.stderr
 
 
 @pytest.mark.cluster
@@ -811,9 +811,9 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--version",
         "vx",
     )
-    refused = run_toytip(*args, TOYTIP_ZONE_MAP=str(tmp_path / "none.geojson"))
+    refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
     assert refused.returncode == 1
-    assert "none.geojson: no GeoJSON" in refused.stderr.splitlines()[0], "before any work"
+    assert "none.geojson: expected GeoJSON" in refused.stderr.splitlines()[0], "before any work"
     done = run_toytip(*args)
     summary = parse_summary(done)
     assert summary["report"] is None

@@ -1,4 +1,4 @@
-"""fetch: from a real server that throttles, cuts, and lies."""
+"""Downloads from a real server that throttles, cuts connections and sends wrong content."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ TABLE = b'"LocationID","Borough","Zone","service_zone"\n1,"EWR","Newark Airport"
 
 
 class Tlc:
-    """A server of monthly files; `tricks` says how it answers the n-th request for a file."""
+    """A server of monthly files. `faults` names the fault of the n-th answer for a file."""
 
     def __init__(self, folder):
         for month in MONTHS:
@@ -29,7 +29,7 @@ class Tlc:
             )
         self.files = {f"/trip-data/{path.name}": path.read_bytes() for path in folder.glob("*.parquet")}
         self.files[f"/misc/{REMOTE_ZONE_LOOKUP_NAME}"] = TABLE
-        self.tricks, self.asked, self.at_once, self.most = {}, [], 0, 0
+        self.faults, self.requests, self.active, self.most_active = {}, [], 0, 0
         self.lock = threading.Lock()
         tlc = self
 
@@ -41,43 +41,43 @@ class Tlc:
 
             def do_GET(self):
                 with tlc.lock:
-                    tlc.at_once += 1
-                    tlc.most = max(tlc.most, tlc.at_once)
-                    number = sum(path == self.path for path, _ in tlc.asked)
-                    tlc.asked.append((self.path, self.headers.get("Range")))
+                    tlc.active += 1
+                    tlc.most_active = max(tlc.most_active, tlc.active)
+                    number = sum(path == self.path for path, _ in tlc.requests)
+                    tlc.requests.append((self.path, self.headers.get("Range")))
                 try:
                     time.sleep(0.05)
                     with contextlib.suppress(ConnectionError):
                         tlc.answer(self, number)
                 finally:
                     with tlc.lock:
-                        tlc.at_once -= 1
+                        tlc.active -= 1
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.base = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request, number):
         content = self.files.get(request.path)
-        tricks = self.tricks.get(request.path.rpartition("/")[2], [])
-        trick = tricks[number] if number < len(tricks) else None
-        if isinstance(trick, int) or content is None:
-            self.refuse(request, trick or 404)
+        faults = self.faults.get(request.path.rpartition("/")[2], [])
+        fault = faults[number] if number < len(faults) else None
+        if isinstance(fault, int) or content is None:
+            self.refuse(request, fault or 404)
             return
         start, tag = 0, f'"{hashlib.md5(content).hexdigest()}"'  # noqa: S324 - an entity tag
-        wanted = request.headers.get("Range")
-        if wanted and trick != "ignores ranges" and request.headers.get("If-Range") == tag:
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+        requested = request.headers.get("Range")
+        if requested and fault != "ignores ranges" and request.headers.get("If-Range") == tag:
+            start = int(requested.removeprefix("bytes=").rstrip("-"))
         body = content[start:]
         request.send_response(206 if start else 200)
         if start:
-            told, body = {
+            first, body = {
                 "another range": (0, content),
                 "shifted bytes": (start, content[: len(body)]),
-            }.get(trick, (start, body))
-            request.send_header("Content-Range", f"bytes {told}-{len(content) - 1}/{len(content)}")
-        if trick != "no tag":
+            }.get(fault, (start, body))
+            request.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        if fault != "no tag":
             request.send_header("ETag", tag)
-        self.send(request, trick, body)
+        self.send(request, fault, body)
 
     @staticmethod
     def refuse(request, status):
@@ -88,16 +88,16 @@ class Tlc:
         request.end_headers()
 
     @staticmethod
-    def send(request, trick, body):
-        length = {"too short": len(body) // 2, "too long": len(body) + 1000}.get(trick, len(body))
+    def send(request, fault, body):
+        length = {"too short": len(body) // 2, "too long": len(body) + 1000}.get(fault, len(body))
         request.send_header("Content-Length", str(length))
         request.end_headers()
-        if trick in ("cut", "no tag"):
+        if fault in ("cut", "no tag"):
             body = body[: len(body) // 3]
-        if trick == "garbage":
+        if fault == "garbage":
             body = b"<html>" + body[6:-4] + b"</h>"
         request.wfile.write(body[:length])
-        request.close_connection = trick is not None
+        request.close_connection = fault is not None
 
 
 @pytest.fixture(scope="module")
@@ -116,36 +116,39 @@ def tlc(folder):
     thread.join()
 
 
-def fetch(tlc, to, months=MONTHS):
+def download(tlc, to, months=MONTHS):
     return MonthDownloader(tlc.base, to, lambda _: None, retry_delay=0.01).download("yellow", months)
 
 
-def whole(tlc, to):
+def is_complete(tlc, to):
     return {path.name: path.read_bytes() for path in to.iterdir()} == {
         name.rpartition("/")[2]: content for name, content in tlc.files.items()
     }
 
 
-def test_all_are_there_and_are_not_fetched_twice(tlc, tmp_path):
-    first = fetch(tlc, tmp_path)
-    assert whole(tlc, tmp_path)
-    assert sum(file.bytes for file in first) == sum(map(len, tlc.files.values()))
-    assert tlc.most > 1, "several at a time"
-    asked = len(tlc.asked)
-    assert [file.bytes for file in fetch(tlc, tmp_path)] == [0, 0, 0, 0]
-    assert len(tlc.asked) == asked
+def test_existing_files_are_not_downloaded_again(tlc, tmp_path):
+    report = download(tlc, tmp_path)
+    assert is_complete(tlc, tmp_path)
+    assert report.folder == str(tmp_path)
+    sizes = sum(map(len, tlc.files.values()))
+    assert sum(file.downloaded_bytes for file in report.files) == sizes
+    assert sum(file.size_bytes for file in report.files) == sizes
+    assert tlc.most_active > 1, "downloads run in parallel"
+    requests = len(tlc.requests)
+    assert [file.downloaded_bytes for file in download(tlc, tmp_path).files] == [0, 0, 0, 0]
+    assert len(tlc.requests) == requests
 
 
 ONE = "yellow_tripdata_2023-02.parquet"
-TRICKS = {
+FAULTS = {
     "cut, and resumed": (["cut"], 2, True),
     "cut thrice": (["cut", "cut", "cut"], 4, True),
     "cut, and then ranges are ignored": (["cut", "ignores ranges"], 2, True),
-    "cut, and nothing says that the rest is of the same file": (["no tag"], 2, False),
-    "cut, and then another range than was asked for": (["cut", "another range"], 3, True),
+    "cut, and no tag identifies the file": (["no tag"], 2, False),
+    "cut, and then another range than the requested one": (["cut", "another range"], 3, True),
     "cut, and then the right range of the wrong bytes": (["cut", "shifted bytes"], 3, True),
     "too many requests": ([429], 2, False),
-    "refused for a while": ([403, 403], 3, False),
+    "rejected for a while": ([403, 403], 3, False),
     "a server in trouble": ([500, 503, 502], 4, False),
     "a length that is too long": (["too long"], 3, True),
     "a length that is too short": (["too short"], 2, False),
@@ -153,56 +156,58 @@ TRICKS = {
 }
 
 
-@pytest.mark.parametrize(("tricks", "requests", "resumed"), TRICKS.values(), ids=TRICKS)
-def test_what_servers_do(tricks, requests, resumed, tlc, tmp_path):
-    tlc.tricks[ONE] = tricks
-    fetch(tlc, tmp_path)
-    assert whole(tlc, tmp_path)
-    ranges = [asked for path, asked in tlc.asked if path.endswith(ONE)]
+@pytest.mark.parametrize(("faults", "requests", "resumed"), FAULTS.values(), ids=FAULTS)
+def test_downloads_survive_the_faults_of_servers(faults, requests, resumed, tlc, tmp_path):
+    tlc.faults[ONE] = faults
+    download(tlc, tmp_path)
+    assert is_complete(tlc, tmp_path)
+    ranges = [requested for path, requested in tlc.requests if path.endswith(ONE)]
     assert len(ranges) == requests
     assert any(ranges) == resumed
 
 
 NEVER = {
     "not published": ([404] * 9, "404"),
-    "refused for good": ([403] * 9, "not published yet"),
-    "nothing but pages": (["garbage"] * 9, "not a whole parquet file"),
-    "always too short": (["too short"] * 9, "not a whole parquet file"),
+    "always rejected": ([403] * 9, "not published yet"),
+    "nothing but pages": (["garbage"] * 9, "not a complete Parquet file"),
+    "always too short": (["too short"] * 9, "not a complete Parquet file"),
 }
 
 
-@pytest.mark.parametrize(("tricks", "said"), NEVER.values(), ids=NEVER)
-def test_what_cannot_be_had_is_said(tricks, said, tlc, tmp_path):
-    tlc.tricks[ONE] = tricks
-    with pytest.raises(SourceError, match=said) as caught:
-        fetch(tlc, tmp_path)
+@pytest.mark.parametrize(("faults", "cause"), NEVER.values(), ids=NEVER)
+def test_a_failed_download_is_an_error_with_its_cause(faults, cause, tlc, tmp_path):
+    tlc.faults[ONE] = faults
+    with pytest.raises(SourceError, match=cause) as caught:
+        download(tlc, tmp_path)
+    assert str(caught.value).startswith("cannot download ")
+    assert caught.value.hint
     assert ONE in str(caught.value)
     assert not (tmp_path / ONE).exists()
-    tlc.tricks.clear()
-    fetch(tlc, tmp_path)
-    assert whole(tlc, tmp_path)
+    tlc.faults.clear()
+    download(tlc, tmp_path)
+    assert is_complete(tlc, tmp_path)
 
 
-def test_the_next_time_goes_on_where_the_last_was_cut(tlc, tmp_path):
-    tlc.tricks[ONE] = ["cut", *[500] * 9]
+def test_the_next_call_resumes_a_partial_file(tlc, tmp_path):
+    tlc.faults[ONE] = ["cut", *[500] * 9]
     with pytest.raises(SourceError):
-        fetch(tlc, tmp_path)
-    asked = len(tlc.asked)
-    tlc.tricks.clear()
-    fetch(tlc, tmp_path)
-    (again,) = [asked for path, asked in tlc.asked[asked:] if path.endswith(ONE)]
-    assert again is not None
-    assert int(again.removeprefix("bytes=").rstrip("-")) > 0
-    assert whole(tlc, tmp_path)
+        download(tlc, tmp_path)
+    requests = len(tlc.requests)
+    tlc.faults.clear()
+    download(tlc, tmp_path)
+    (resumed,) = [requested for path, requested in tlc.requests[requests:] if path.endswith(ONE)]
+    assert resumed is not None
+    assert int(resumed.removeprefix("bytes=").rstrip("-")) > 0
+    assert is_complete(tlc, tmp_path)
 
 
-def test_a_broken_file_does_not_count_as_there(tlc, tmp_path):
+def test_a_broken_file_is_downloaded_again(tlc, tmp_path):
     (tmp_path / ONE).write_bytes(b"PAR1 and nothing more")
-    fetch(tlc, tmp_path)
-    assert whole(tlc, tmp_path)
+    download(tlc, tmp_path)
+    assert is_complete(tlc, tmp_path)
 
 
-def test_nobody_listens(tmp_path):
+def test_a_server_that_does_not_listen(tmp_path):
     with pytest.raises(SourceError, match="no connection"):
         MonthDownloader("http://127.0.0.1:9", tmp_path, lambda _: None, retry_delay=0.01).download(
             "yellow", [Month(2023, 1)]
@@ -211,21 +216,21 @@ def test_nobody_listens(tmp_path):
 
 def test_from_the_command_line(tlc, tmp_path):
     options = ("--months", "2023-01:2023-03", "--base-url", tlc.base)
-    got = parse_summary(run_toytip("source", "fetch", *options, "--to", tmp_path / "in", "--json"))
-    assert len(got["files"]) == 4
-    assert "were there already" in run_toytip("source", "fetch", *options, "--to", tmp_path / "in").stdout
-    refused = run_toytip("source", "fetch", "--base-url", tlc.base, "--to", tmp_path)
-    assert refused.returncode == 1
-    assert "which months" in refused.stderr
+    summary = parse_summary(run_toytip("source", "fetch", *options, "--to", tmp_path / "in", "--json"))
+    assert len(summary["files"]) == 4
+    assert (
+        "4 of them already existed" in run_toytip("source", "fetch", *options, "--to", tmp_path / "in").stdout
+    )
+    rejected = run_toytip("source", "fetch", "--base-url", tlc.base, "--to", tmp_path)
+    assert rejected.returncode == 1
+    assert "no months given" in rejected.stderr
     assert run_toytip("source", "fetch", *options, "--taxi", "blue", "--to", tmp_path).returncode == 1
 
 
-def test_fetch_and_run_in_one(tlc, tmp_path):
-    ran = run_toytip(
-        "run", "--source", "tlc:yellow", "--months", "2023-01:2023-03", "--store", tmp_path / "st", "--workers", 1,
-        "--rounds", 3, "--json", TOYTIP_DATA=str(tmp_path / "in"), TOYTIP_BASE_URL=tlc.base,
-    )  # fmt: skip
-    summary = parse_summary(ran)
+def test_a_run_downloads_its_source(tlc, tmp_path):
+    options = ("--source", "tlc:yellow", "--months", "2023-01:2023-03", "--store", tmp_path / "st")
+    env = {"TOYTIP_DATA_DIR": str(tmp_path / "in"), "TOYTIP_BASE_URL": tlc.base}
+    summary = parse_summary(run_toytip("run", *options, "--workers", 1, "--rounds", 3, "--json", **env))
     assert summary["source"] == "tlc:yellow"
     assert summary["rows"]["read"] == 12_000
     assert "fetch" in summary["stages"]

@@ -1,4 +1,4 @@
-"""The synthetic year: its dirt is known to the row, and what it teaches hangs together."""
+"""The synthetic year: exact numbers of invalid rows, and related columns."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from toytip.stages.conform import conform
 from toytip.stages.featurize import featurize
 
 
-def trips(month, recipe):
-    table = generate_month(month, recipe)
+def trips(month, spec):
+    table = generate_month(month, spec)
     return conform(
         table, SourcePartition(taxi="yellow", month=month, uri="synth", start=0, stop=len(table), number=0)
     )
@@ -24,28 +24,28 @@ def trips(month, recipe):
     "month", [Month(2020, 1), Month(2020, 2), Month(2020, 4), Month(2023, 12), Month(2024, 2)]
 )
 @pytest.mark.parametrize("rows", [1, 7, 3_000, 20_000])
-def test_the_dirt_is_what_it_says(month, rows):
-    kept, rejects = clean(trips(month, SyntheticSpec(rows_per_month=rows, seed=5)))
-    wanted = invalid_rows(month, rows)
-    assert count_reasons(rejects) == {reason: count for reason, count in wanted.items() if count}
-    assert len(kept) + len(rejects) == month_rows(month, rows)
-    assert tuple(wanted) == REJECT_REASONS
+def test_the_number_of_invalid_rows_is_exact(month, rows):
+    accepted, rejects = clean(trips(month, SyntheticSpec(rows_per_month=rows, seed=5)))
+    expected = invalid_rows(month, rows)
+    assert count_reasons(rejects) == {reason: count for reason, count in expected.items() if count}
+    assert len(accepted) + len(rejects) == month_rows(month, rows)
+    assert tuple(expected) == REJECT_REASONS
 
 
-def test_the_seed_is_all_that_counts():
+def test_equal_seeds_give_equal_months():
     month = Month(2020, 3)
-    first, again, other = (
+    first, second, other = (
         generate_month(month, SyntheticSpec(rows_per_month=500, seed=seed)) for seed in (1, 1, 2)
     )
-    assert first.equals(again)
+    assert first.equals(second)
     assert not first.equals(other)
 
 
-def test_the_year_has_its_mean():
+def test_the_year_has_the_requested_mean():
     assert sum(month_rows(month, 100_000) for month in SYNTHETIC_MONTHS) == pytest.approx(1_200_000, abs=12)
 
 
-def test_the_year_drifts_as_2020_did():
+def test_the_year_drifts_like_2020():
     share = {}
     for month in (1, 4, 12):
         features = featurize(clean(trips(Month(2020, month), SyntheticSpec(rows_per_month=20_000)))[0])
@@ -57,14 +57,16 @@ def test_the_year_drifts_as_2020_did():
     assert 0.45 < share[4][1] < 0.6
 
 
-def test_trips_hang_together():
-    kept = clean(trips(Month(2020, 1), SyntheticSpec(rows_per_month=20_000)))[0]
-    assert np.corrcoef(kept["trip_distance"], kept["fare_amount"])[0, 1] > 0.85
-    assert (kept.loc[kept["payment_type"] != 1, "tip_amount"] == 0).all()
-    assert (kept.loc[kept["RatecodeID"] == 2, "fare_amount"] == 52).all()
-    assert kept["passenger_count"].isna().equals(kept["payment_type"] == 0)
-    assert 3 < kept["fare_amount"].median() < 15
-    speed = kept["trip_distance"] / (kept["dropoff_at"] - kept["pickup_at"]).dt.total_seconds() * 3600
+def test_columns_are_related():
+    accepted = clean(trips(Month(2020, 1), SyntheticSpec(rows_per_month=20_000)))[0]
+    assert np.corrcoef(accepted["trip_distance"], accepted["fare_amount"])[0, 1] > 0.85
+    assert (accepted.loc[accepted["payment_type"] != 1, "tip_amount"] == 0).all()
+    assert (accepted.loc[accepted["RatecodeID"] == 2, "fare_amount"] == 52).all()
+    assert accepted["passenger_count"].isna().equals(accepted["payment_type"] == 0)
+    assert 3 < accepted["fare_amount"].median() < 15
+    speed = (
+        accepted["trip_distance"] / (accepted["dropoff_at"] - accepted["pickup_at"]).dt.total_seconds() * 3600
+    )
     assert 7 < speed.median() < 16
 
 
@@ -74,7 +76,7 @@ def test_tips_can_be_learned():
         featurize(clean(trips(Month(2020, m), SyntheticSpec(rows_per_month=20_000)))[0]) for m in (1, 2)
     )
     model = HistGradientBoostingClassifier(max_iter=40, random_state=0).fit(train[names], train["high_tip"])
-    chance = model.predict_proba(test[names])[:, 1]
+    probability = model.predict_proba(test[names])[:, 1]
     card = test["payment_type"] == 1
-    assert roc_auc_score(test["high_tip"], chance) > 0.8
-    assert roc_auc_score(test.loc[card, "high_tip"], chance[card]) > 0.58
+    assert roc_auc_score(test["high_tip"], probability) > 0.8
+    assert roc_auc_score(test.loc[card, "high_tip"], probability[card]) > 0.58

@@ -233,7 +233,7 @@ def test_an_image_runs_toytip_as_nobody(images, machines, request):
     done = client.run(
         "sh",
         "-c",
-        "TOYTIP_SYNTH_ROWS=2000 TOYTIP_GATE=off toytip run --workers 2 --rounds 5 --json --store /scratch/alone",
+        "TOYTIP_SYNTH_ROWS_PER_MONTH=2000 TOYTIP_GATE=off toytip run --workers 2 --rounds 5 --json --store /scratch/alone",
     )
     told = parse_summary(done)
     assert told["rows"]["read"] == told["rows"]["kept"] + told["rows"]["rejected"] == 24_000

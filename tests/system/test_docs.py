@@ -194,7 +194,7 @@ def test_the_extension_guide_is_applied_and_runs(tmp_path):
             3,
             "--json",
             cwd=tmp_path,
-            TOYTIP_SYNTH_ROWS="1000",
+            TOYTIP_SYNTH_ROWS_PER_MONTH="1000",
             TOYTIP_MONTHS="2020-01:2020-03",
             PYTHONPATH=str(tmp_path),
         )

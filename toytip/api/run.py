@@ -90,7 +90,7 @@ def run(
 
     `source` is a folder, a glob, a URI, or a list of TLC monthly parquet files; None the built-in synthetic year. `months` is
     `"2023-01:2023-12"` or a list. Whatever else `toytip run` takes is a setting here too, under the flag's name with `_`
-    (`features="dropoff"`, `train="2023-01:2023-10"`, `max_depth=8`, `gate="off"`, ..), with the same defaults from the same
+    (`feature_set="dropoff"`, `train_months="2023-01:2023-10"`, `max_depth=8`, `gate="off"`, ..), with the same defaults from the same
     places: `toytip config`.
 
     It works on the workers of the Dask client that is current, if there is one; else on `workers` processes of its own on
@@ -104,4 +104,4 @@ def run(
         from toytip.pipeline.run import run as run_all
 
         told = run_all(resolved, make_progress(progress))
-    return Run(Store(resolved.model_copy(update={"version": None})), told)
+    return Run(Store(resolved.model_copy(update={"version_id": None})), told)

@@ -36,7 +36,7 @@ def open_store(
     `env` is `dev` or `prod`. What is left out comes from `TOYTIP_*`, `.env`, `toytip.toml`, else `./toytip-store` and `dev`.
     Nothing is read yet. Raises ConfigError for a setting that makes no sense.
     """
-    return Store(resolve_call_settings({"store": store, "env": env, "endpoint": endpoint_url}))
+    return Store(resolve_call_settings({"store": store, "env": env, "endpoint_url": endpoint_url}))
 
 
 @dataclass(frozen=True, repr=False)

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 class BacktestOptions(SourceOptions, StoreOptions, SizedClusterOptions):
     """Of many models, each of which learns the same from other months."""
 
-    features: FeatureSetOption
-    population: SegmentOption
+    feature_set: FeatureSetOption
+    segment: SegmentOption
     rounds: RoundsOption
     max_depth: MaxDepthOption
-    eta: LearningRateOption
-    early_stop: EarlyStoppingOption
+    learning_rate: LearningRateOption
+    early_stopping_rounds: EarlyStoppingOption
 
 
 @app.command(epilog="Example:  toytip backtest --source data/green-2023 --horizon 6")

@@ -140,6 +140,8 @@ def run_cli(command: Callable[..., Any]) -> int:
         if "--debug" in sys.argv:
             raise
         _print_error(f"error: {error}")
+        if error.hint:
+            _print_error(f"hint: {error.hint}")
         return 1
     except (KeyboardInterrupt, typer.Abort):
         _print_error(STOPPED_MESSAGE)

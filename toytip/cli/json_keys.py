@@ -157,12 +157,23 @@ JSON_KEYS: dict[str, dict[str, str]] = {
         "bytes": "of all of it",
         "removed": "false with `--dry-run`",
     },
-    "source synth": {"folder": "where", "files": "how many", "rows": "in all", "months": "of the files"},
-    "source fetch": {"folder": "where", "files": "`path`, `size`, and the `bytes` that came just now"},
+    "source synth": {
+        "folder": "folder or URI of the files",
+        "file_count": "number of monthly files",
+        "rows": "number of rows in all files",
+        "months": "months of the files",
+    },
+    "source fetch": {
+        "folder": "folder of the files",
+        "files": "`path`, `size_bytes` and `downloaded_bytes` of each file",
+    },
     "source check": {
         "taxi": "yellow or green",
-        "rows": "in all",
-        "files": "`month`, `uri`, `rows`, `bytes`, `era`, `nulls`, `out_of_month`, `neighbours`, `warnings`",
+        "rows": "number of rows in all files",
+        "files": (
+            "`month`, `uri`, `rows`, `bytes`, `schema_version`, `null_shares`, `out_of_month_share`, "
+            "`adjacent_row_ratio`, `warnings` of each file"
+        ),
     },
     "cluster up": {"cluster": "its name", "address": "of its scheduler"},
     "cluster down": {"cluster": "its name", "ended": "false where it was not up"},

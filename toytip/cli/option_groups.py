@@ -58,21 +58,21 @@ class StoreOptions(CommonOptions):
     """Where versions are."""
 
     store: StoreOption
-    endpoint: EndpointUrlOption
+    endpoint_url: EndpointUrlOption
     env: EnvOption
 
 
 class PublishOptions(StoreOptions):
     """Where a version is to be."""
 
-    version: VersionIdOption
+    version_id: VersionIdOption
 
 
 class SourceOptions(TypedDict):
     """What trips are read, and in what pieces."""
 
     source: SourceOption
-    source_endpoint: SourceEndpointUrlOption
+    source_endpoint_url: SourceEndpointUrlOption
     months: MonthsOption
     partition_rows: PartitionRowsOption
 
@@ -119,11 +119,11 @@ class SizedClusterOptions(WorkerSizeOptions, SchedulerOptions, TlsOptions):
 class SplitOptions(TypedDict):
     """What is learned from."""
 
-    train: TrainMonthsOption
-    valid: ValidationMonthOption
-    test: TestMonthsOption
-    features: FeatureSetOption
-    population: SegmentOption
+    train_months: TrainMonthsOption
+    validation_month: ValidationMonthOption
+    test_months: TestMonthsOption
+    feature_set: FeatureSetOption
+    segment: SegmentOption
 
 
 class BoosterOptions(TypedDict):
@@ -132,8 +132,8 @@ class BoosterOptions(TypedDict):
     params: ParamsOption
     rounds: RoundsOption
     max_depth: MaxDepthOption
-    eta: LearningRateOption
-    early_stop: EarlyStoppingOption
+    learning_rate: LearningRateOption
+    early_stopping_rounds: EarlyStoppingOption
 
 
 class ProgressOptions(TypedDict):

@@ -36,7 +36,7 @@ def report(
 
     The page needs no network and no server. A run makes its own; what a version has not is left out, and said.
     """
-    settings = resolve_command_settings({**given, "zone_map": zone_map}, workers_needed=False)
+    settings = resolve_command_settings({**given, "zone_map_file": zone_map}, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
     from toytip.pipeline.report import write_report
     from toytip.progress.tracker import Progress

@@ -24,7 +24,7 @@ class RunOptions(
     """Of all stages."""
 
     gate: GateOption
-    fresh: FullRefreshOption
+    full_refresh: FullRefreshOption
     explain: ExplainOption
 
 

@@ -57,7 +57,7 @@ def score(
         raise ConfigError("standard output is closed: say with --out where the answers go")
     answering = resolve.serving_loader(settings, model, taxi)(None)
     assert answering is not None, "nothing is at hand yet"
-    read = scorer.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint)
+    read = scorer.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url)
     with scorer.open_answer_writer(out, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
         counts = scorer.score_batches(answering, read, write, reasons, lambda _: _exit_if_unread(out))
     scored = counts.pop("scored", 0)

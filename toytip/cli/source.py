@@ -84,21 +84,20 @@ def synth(
     **given: Unpack[SynthOptions],
 ) -> None:
     """Write a synthetic year of yellow trips, TLC-shaped, with known amounts of dirt."""
-    settings = resolve_command_settings({**given, "synth_rows": rows, "synth_seed": seed})
+    settings = resolve_command_settings({**given, "synth_rows_per_month": rows, "synth_seed": seed})
     from toytip.cluster import connect
+    from toytip.core.jsonable import to_json
     from toytip.pipeline.source import write_synthetic
     from toytip.progress.tracker import Progress
+    from toytip.sources.synthetic import SyntheticReport
 
     progress = Progress.from_settings(settings)
     with connect(settings) as client, progress.show_live():
-        made = write_synthetic(client, settings, folder, progress, inject_drift=plant, drift=not steady)
-    found = {
-        "folder": folder,
-        "files": len(made.files),
-        "rows": made.rows,
-        "months": [str(month) for month in made.months],
-    }
-    print_result(json_, found, f"{len(made.files)} files, {made.rows:,} rows in {folder}")
+        source = write_synthetic(client, settings, folder, progress, inject_drift=plant, drift=not steady)
+    report = SyntheticReport(
+        folder=folder, file_count=len(source.files), rows=source.rows, months=source.months
+    )
+    print_result(json_, to_json(report), f"{len(source.files)} files, {source.rows:,} rows in {folder}")
 
 
 @source_app.command(
@@ -119,17 +118,17 @@ def fetch(
     **given: Unpack[MonthlyFilesOptions],
 ) -> None:
     """Fetch monthly files and the zone table; goes on where it was cut, and checks all before they count."""
-    settings = resolve_command_settings({**given, "data": to, "base_url": base_url}, workers_needed=False)
-    from dataclasses import asdict
+    settings = resolve_command_settings({**given, "data_dir": to, "base_url": base_url}, workers_needed=False)
     from pathlib import Path
 
+    from toytip.core.jsonable import to_json
     from toytip.pipeline.source import download_months
     from toytip.progress.tracker import Progress
 
-    got, _ = download_months(settings, taxi, Path(settings.data), Progress.from_settings(settings))
-    there = sum(file.bytes == 0 for file in got)
-    said = f"{len(got)} files in {settings.data}, {there} of them were there already"
-    print_result(json_, {"folder": settings.data, "files": [asdict(file) for file in got]}, said)
+    report, _ = download_months(settings, taxi, Path(settings.data_dir), Progress.from_settings(settings))
+    existing = sum(file.downloaded_bytes == 0 for file in report.files)
+    summary = f"{len(report.files)} files in {report.folder}, {existing} of them already existed"
+    print_result(json_, to_json(report), summary)
 
 
 @source_app.command(epilog="Example:  toytip source check data/yellow --json")
@@ -141,18 +140,17 @@ def check(
 ) -> None:
     """Say of each file: rows, era of its schema, missing values, trips of other months, rows beside its neighbours."""
     settings = resolve_command_settings(given, workers_needed=False)
-    from dataclasses import asdict
-
     from toytip.cli.render.tables import show_inspection
+    from toytip.core.jsonable import to_json
     from toytip.progress.tracker import Progress
     from toytip.sources.discovery import open_source
     from toytip.sources.inspection import inspect_source
 
-    found = open_source(source, settings.months, settings.endpoint)
+    found = open_source(source, settings.months, settings.endpoint_url)
     progress = Progress.from_settings(settings)
     with progress.show_live(), progress.stage("check", len(found.files)) as stage:
-        checked = inspect_source(found, stage.advance)
+        report = inspect_source(found, stage.advance)
     if json_:
-        print_json({"taxi": found.taxi, "rows": found.rows, "files": [asdict(file) for file in checked]})
+        print_json(to_json(report))
     else:
-        show_inspection(checked)
+        show_inspection(report)

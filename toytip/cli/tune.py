@@ -37,7 +37,7 @@ class TuneOptions(StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, Spli
     """Of many models that learn from the same months; the rest of how they learn is what is searched."""
 
     rounds: RoundsOption
-    early_stop: EarlyStoppingOption
+    early_stopping_rounds: EarlyStoppingOption
 
 
 @app.command(epilog="Example:  toytip tune --trials 40 && toytip run --params toytip-params.toml")
@@ -74,7 +74,7 @@ def tune(
         found = tuner.tune(
             context, upstream, trials=trials, folds=folds, max_rows=rows, study=study, seed=seed
         )
-    tuner.write_params_file(found, out, upstream, settings.early_stop)
+    tuner.write_params_file(found, out, upstream, settings.early_stopping_rounds)
     if json_:
         print_json(
             {

@@ -36,7 +36,7 @@ def main() -> int:
     try:
         with start_cluster(settings) as client:
             save_record(settings, _record(settings, kind, client))
-            if settings.live:
+            if settings.live_dashboard:
                 reporter.install_plugin(client)
             _send(DaemonMessage(address=client.scheduler.address))
             signal.pause()

@@ -29,7 +29,7 @@ def current_client_address() -> str | None:
 
 @contextlib.contextmanager
 def embedded_workers(settings: Settings) -> Iterator[None]:
-    """Start workers as the CLI does, and restore environment, logging and Dask config afterwards."""
+    """Start workers as the CLI does, and restore environment, logging and Dask config."""
     environment = dict(os.environ)
     levels = {name: logging.getLogger(name).level for name in DASK_LOGGERS}
     try:

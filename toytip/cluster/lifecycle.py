@@ -59,7 +59,7 @@ class DaemonMessage:
 def records_folder(settings: Settings) -> Path:
     """Return the folder of the records, which only its owner can read."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    folder = Path(settings.state or f"{state}/toytip").expanduser() / "clusters"
+    folder = Path(settings.state_dir or f"{state}/toytip").expanduser() / "clusters"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

@@ -57,7 +57,7 @@ class MemorySampler(threading.Thread):
         return round(self.peak / 1e6, 1)
 
     def peak_between(self, start: float, stop: float) -> float | None:
-        """Return the peak in MB between two times of `time.perf_counter`, or None without samples."""
+        """Return the peak in MB between two times of `time.perf_counter` (None: no samples)."""
         sizes = [sample.bytes for sample in self._samples if start <= sample.time <= stop]
         return round(max(sizes) / 1e6, 1) if sizes else None
 

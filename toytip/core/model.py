@@ -96,19 +96,6 @@ class Encoding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoosterParams:
-    """What the booster is trained with."""
-
-    rounds: int = 300
-    max_depth: int = 6
-    eta: float = 0.1
-    early_stop: int = 20
-    min_child_weight: float = 1.0
-    reg_lambda: float = 1.0
-    gamma: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainedModel:
     """A trained model, whole: from features to a decision. `booster` is XGBoost's UBJSON."""
 

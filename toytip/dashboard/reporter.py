@@ -43,7 +43,7 @@ def dashboard_url(dask_dashboard: str) -> str:
 @contextlib.contextmanager
 def report_state(client: Any, settings: Settings, progress: Progress) -> Iterator[None]:
     """Report the progress of a run until the context ends, and then its outcome."""
-    reporter = _start_reporter(client, progress) if settings.live else None
+    reporter = _start_reporter(client, progress) if settings.live_dashboard else None
     try:
         yield
     except KeyboardInterrupt:

@@ -10,31 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from toytip.core.parameters import AlertThresholds
 from toytip.evaluation.metrics import Metrics
 
 if TYPE_CHECKING:
     from toytip.monitoring.attribution import ChangeParts
     from toytip.monitoring.drift import FeatureDrift, ReferenceRange
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlertThresholds:
-    """How large an effect may be, and how often it must be larger before it is an alert.
-
-    `psi`, `ks` and `wasserstein` are of features that have at least the share `gain` of the model's gain; `share` is how far
-    the shares of card trips and of high tips among them may move; `f1`, `log_loss` and `auc` are what may be lost by skill.
-    """
-
-    psi: float = 0.2
-    ks: float = 0.15
-    wasserstein: float = 0.5
-    gain: float = 0.005
-    share: float = 0.05
-    f1: float = 0.02
-    log_loss: float = 0.02
-    auc: float = 0.03
-    times: int = 2
-    windows: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +67,9 @@ def find_alerts(measurements: Sequence[Measurement], thresholds: AlertThresholds
     rang = {}
     for key, told in series.items():
         for place, latest in enumerate(told):
-            last = told[max(place + 1 - thresholds.windows, 0) : place + 1]
+            last = told[max(place + 1 - thresholds.window_months, 0) : place + 1]
             months = tuple(each.month for each in last if each.exceeded)
-            if latest.exceeded and len(months) >= min(thresholds.times, len(last)):
+            if latest.exceeded and len(months) >= min(thresholds.min_breaches, len(last)):
                 rang[key, latest.month] = Alert(measurement=latest, breach_months=months, windows=len(last))
     return [
         rang[each.series_key, each.month] for each in measurements if (each.series_key, each.month) in rang
@@ -100,7 +81,7 @@ def drift_measurements(
 ) -> Iterator[Measurement]:
     """Read the effect sizes of every feature; bounded are those of features that the model leans on."""
     for each in drifts:
-        leant = importances.get(each.feature, 0.0) >= thresholds.gain
+        leant = importances.get(each.feature, 0.0) >= thresholds.min_importance
         for measure in ("psi", "ks", "wasserstein"):
             value = getattr(each, measure)
             if value is not None:
@@ -136,11 +117,16 @@ def share_measurements(
     for name, value in current.items():
         yield Measurement(
             month=month, kind="share", name=name, measure="share", value=value, reference=reference[name],
-            effect=abs(value - reference[name]), bound=thresholds.share,
+            effect=abs(value - reference[name]), bound=thresholds.max_share_shift,
         )  # fmt: skip
 
 
 LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
+
+
+def _loss_threshold(metric: str, thresholds: AlertThresholds) -> float:
+    """Return how much a metric may get worse."""
+    return thresholds.max_f1_loss if metric == "f1" else thresholds.max_log_loss_increase
 
 
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
@@ -169,13 +155,13 @@ def skill_measurements(
         if parts is not None:
             yield Measurement(
                 month=month, kind="skill", name=name, measure="part", value=parts.skill,
-                effect=LOSS_SIGNS[name] * parts.skill, bound=getattr(thresholds, name),
+                effect=LOSS_SIGNS[name] * parts.skill, bound=_loss_threshold(name, thresholds),
             )  # fmt: skip
     now, then = card_auc
     if now is not None and then is not None:
         yield Measurement(
             month=month, kind="skill", name="auc", measure="card", value=now, reference=then,
-            effect=then - now, bound=thresholds.auc,
+            effect=then - now, bound=thresholds.max_auc_loss,
         )  # fmt: skip
 
 
@@ -188,5 +174,5 @@ def estimate_measurements(
         if value is not None and before is not None:
             yield Measurement(
                 month=month, kind="estimate", name=name, measure="change", value=value, reference=before,
-                effect=sign * (value - before), bound=None if has_labels or name == "auc" else getattr(thresholds, name),
+                effect=sign * (value - before), bound=None if has_labels or name == "auc" else _loss_threshold(name, thresholds),
             )  # fmt: skip

@@ -12,11 +12,12 @@ import pandas as pd
 
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
+from toytip.core.parameters import AlertThresholds
 from toytip.evaluation import metrics
 from toytip.evaluation.metrics import Metrics
 from toytip.evaluation.tally import SLICE_BINS, Tallies, Tally, daily_tallies_by_payment
 from toytip.monitoring import alerts, attribution, cbpe, drift
-from toytip.monitoring.alerts import Alert, AlertThresholds, Measurement
+from toytip.monitoring.alerts import Alert, Measurement
 from toytip.monitoring.drift import FeatureDrift
 from toytip.monitoring.plan import MonitoringPlan
 from toytip.stages import infer, profile

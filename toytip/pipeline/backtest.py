@@ -109,7 +109,7 @@ def _frame_loader(
     context: RunContext, features: Manifest, parts: list[DataFile]
 ) -> Callable[[list[DataFile]], Any]:
     """Return what gives the frames of parts: held by the workers where they fit, else read again for every fold."""
-    memory = sum(info["memory_limit"] for info in workers_by_address(context.client).values())
+    memory = sum(worker.memory_limit for worker in workers_by_address(context.client).values())
     need = features.rows * FEATURE_BYTES_PER_ROW
     if memory and need > MAX_FEATURE_MEMORY_SHARE * memory:
         context.progress.info(
@@ -131,13 +131,13 @@ def _count_values_by_month(
 ) -> dict[Month, encodings.ValueCounts]:
     """Take the census of every month once; a fold merges those of its training months."""
     settings = context.settings
-    names = features_of.feature_set(settings.features)
+    names = features_of.feature_set(settings.feature_set)
     whole = replace(split, train=split.train._replace(stop=parts[-1].key.month.next.start.isoformat()))
     with context.progress.stage("preprocess", len(parts)) as shown:
         done = compute.compute_partitions(
             context.client,
             graph.count_partitions(
-                frame, names, replace(whole, valid=None, test=_EMPTY_TEST_RANGE), settings.population
+                frame, names, replace(whole, valid=None, test=_EMPTY_TEST_RANGE), settings.segment
             ),
             shown,
         )
@@ -164,7 +164,7 @@ def _run_fold(
     settings = context.settings
     census = reduce(encodings.ValueCounts.merge, (censuses[month] for month in fold.train_months))
     encoding = encodings.fit_encoding(
-        census, fold.split, settings.population, zone_rates_for(settings.features)
+        census, fold.split, settings.segment, zone_rates_for(settings.feature_set)
     )
     name = str(fold.validation_month)
     fitted = train.fit_classifier(
@@ -180,7 +180,7 @@ def _run_fold(
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
         by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.tallies)
-    tuned = tally_of(by_month[fold.validation_month], "valid", settings.population)
+    tuned = tally_of(by_month[fold.validation_month], "valid", settings.segment)
     threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
     rows: list[MonthResult] = []
     for population in SEGMENTS:

@@ -146,7 +146,7 @@ def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) ->
     Raises StoreError where the version is published already or the store cannot be written, before any work.
     """
     store = store_from_settings(settings)
-    version = settings.version or new_version_id()
+    version = settings.version_id or new_version_id()
     store.require_credentials()
     store.require_unpublished(version, tables)
     with store.write_version(version), cluster.connect(settings) as client:

@@ -143,7 +143,7 @@ def _check_source(case: _CheckInputs) -> CheckOutcome:
 
 def _check_store(case: _CheckInputs) -> CheckOutcome:
     settings = case.settings
-    access = resolve_storage_options(settings.store, settings.endpoint)
+    access = resolve_storage_options(settings.store, settings.endpoint_url)
     if lines := preflight.check_store(case.client, settings.store, settings.env, access):
         return False, "; ".join(lines)
     return True, f"every worker reads and writes {mask_credentials(settings.store)}"

@@ -40,7 +40,11 @@ def summary_inputs(
 ) -> Callable[[list[int]], graph.SummaryInputs]:
     """Return what sums up the parts of those paths: the features that they were made of, and the rule."""
     settings = context.settings
-    found = Path(settings.zones) if settings.zones else zones.find_zone_lookup(settings.source, settings.data)
+    found = (
+        Path(settings.zone_lookup_file)
+        if settings.zone_lookup_file
+        else zones.find_zone_lookup(settings.source, settings.data_dir)
+    )
     rule = graph.Summarizer(model.encoding, zones.read_boroughs(found) if found else (), champion)
     table = model_table(model, champion)
     by_path = {part.path: part for part in features.parts}

@@ -30,23 +30,23 @@ def preprocess(
     """
     settings = context.settings
     months = tuple(dict.fromkeys(record.key.month for record in features.parts))
-    split = plan_split(months, settings.train, settings.valid, settings.test)
-    names = features_of.feature_set(settings.features)
+    split = plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
+    names = features_of.feature_set(settings.feature_set)
     records = [record for record in features.parts if overlaps(record.key.month, split.train)]
-    rate_names = zone_rates_for(settings.features)
-    config = {"features": settings.features, "population": settings.population, "split": asdict(split)}
+    rate_names = zone_rates_for(settings.feature_set)
+    config = {"features": settings.feature_set, "population": settings.segment, "split": asdict(split)}
     made_from = fingerprint("preprocess", [record.checksum for record in records], config)
     there = find_reusable(context, "preprocess", "encodings", made_from) if reuse else None
     if there is not None:
         _warn_of_leaks(context, there)
         return {"encodings": there}, load_encoding(context.store, there)
     lazy = graph.read_version(context.store, features_of.feature_table(names), features.version, records)
-    counted, of = graph.count_partitions(lazy, names, split, settings.population), month_names(records)
+    counted, of = graph.count_partitions(lazy, names, split, settings.segment), month_names(records)
     with context.progress.stage("preprocess", len(records), of) as stage:
         done = compute.compute_partitions(context.client, counted, stage, months=of)
     censuses = [item.value_counts for item in done if item.value_counts is not None]
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
-    encoding = encodings.fit_encoding(census, split, settings.population, rate_names)
+    encoding = encodings.fit_encoding(census, split, settings.segment, rate_names)
     content = json.dumps(encoding.to_json()).encode()
     record = context.store.write_file("encodings", context.version, "encoding.json", content)
     single = {

@@ -24,6 +24,7 @@ _ROW_MODULES = (
 _FEATURE_MODULES = ("stages.featurize", "stages.profile", "core.splits")
 _ENCODING_MODULES = (*_ROW_MODULES, "core.splits", "stages.preprocess", "stages.zone_rates")
 _TRAINING_MODULES = (
+    "core.parameters",
     "training.boosting",
     "training.rank",
     "training.driver",

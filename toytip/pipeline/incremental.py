@@ -75,7 +75,7 @@ def _reuse_parts(
     context: RunContext, tables: Sequence[Table], planned: Sequence[DataFile]
 ) -> dict[int, dict[str, DataFile]]:
     """Take over the parts that are there in all of the tables."""
-    if context.settings.fresh:
+    if context.settings.full_refresh:
         return {}
     made = {table.name: context.store.find_data_files(table.name) for table in tables}
     there = [n for n, part in enumerate(planned) if all(part.identity in found for found in made.values())]
@@ -111,7 +111,7 @@ def _run_reason(
     context: RunContext, stage: str, table: Table, planned: Sequence[DataFile], todo: list[int]
 ) -> str:
     """Say why a stage runs, or does not."""
-    if context.settings.fresh:
+    if context.settings.full_refresh:
         return "everything is made anew, as asked (--fresh)"
     versions = [v for v in sorted(context.reused_versions) if v != context.version]
     taken = f"{len(planned) - len(todo)} of {len(planned)} parts taken over"
@@ -178,7 +178,7 @@ def month_names(records: list[DataFile]) -> list[str]:
 
 def find_reusable(context: RunContext, stage: str, table: str, made_from: str) -> Manifest | None:
     """Return the version of an artifact that was made from the very same; None where it must be made."""
-    if context.settings.fresh:
+    if context.settings.full_refresh:
         context.record_reason(stage, "everything is made anew, as asked (--fresh)")
         return None
     before = context.store.list_manifests(table)

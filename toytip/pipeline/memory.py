@@ -25,7 +25,7 @@ USABLE_MEMORY_SHARE = 0.7
 
 def check_run_plan(settings: Settings, progress: Progress, source: Source, shape: ClusterShape) -> None:
     """Say the plan; raise ConfigError for a split that cannot be, PlanError where memory would not hold."""
-    plan_split(source.months, settings.train, settings.valid, settings.test)
+    plan_split(source.months, settings.train_months, settings.validation_month, settings.test_months)
     parts = source.partitions(settings.partition_rows)
     progress.info(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
@@ -49,12 +49,12 @@ def check_run_plan(settings: Settings, progress: Progress, source: Source, shape
 
 def worker_bytes_needed(settings: Settings, source: Source, shape: ClusterShape) -> float:
     """Estimate the bytes that the busiest worker needs for a source, with these settings."""
-    split = plan_split(source.months, settings.train, settings.valid, settings.test)
+    split = plan_split(source.months, settings.train_months, settings.validation_month, settings.test_months)
     learned = [span for name, span in split.time_ranges().items() if name != "test"]
     return estimate_worker_bytes(
         training_rows=sum(f.rows for f in source.files if any(overlaps(f.month, span) for span in learned)),
         largest_partition_rows=max(part.rows for part in source.partitions(settings.partition_rows)),
-        feature_count=len(feature_set(settings.features)) + len(zone_rates_for(settings.features)),
+        feature_count=len(feature_set(settings.feature_set)) + len(zone_rates_for(settings.feature_set)),
         threads=shape.threads,
         ranks=shape.ranks,
     )

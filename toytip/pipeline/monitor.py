@@ -12,12 +12,13 @@ import pandas as pd
 from toytip.config import Settings, mask_credentials
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
+from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
-from toytip.monitoring.alerts import AlertThresholds, Measurement
+from toytip.monitoring.alerts import Measurement
 from toytip.monitoring.comparison import MonitoringReport, monitoring_json, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
 from toytip.pipeline.context import RunContext
@@ -154,7 +155,7 @@ def monitor_model(
     """
     store = store_from_settings(settings)
     model = resolve.load_model(settings, name)
-    context = RunContext(settings, store, None, progress, settings.version or new_version_id())
+    context = RunContext(settings, store, None, progress, settings.version_id or new_version_id())
 
     def work() -> tuple[MonitoringReport | None, Manifest | None]:
         return run_monitor_stage(

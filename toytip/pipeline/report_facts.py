@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
+from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
-from toytip.monitoring.alerts import AlertThresholds
 from toytip.monitoring.comparison import (
     MonitoringReport,
     monitoring_json,
@@ -146,7 +146,7 @@ def collect_facts(
 
 def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
     """Return the outlines of the zones, where the settings name a map. Raises SourceError for one that is none."""
-    return zones.read_outlines(Path(settings.zone_map)) if settings.zone_map else {}
+    return zones.read_outlines(Path(settings.zone_map_file)) if settings.zone_map_file else {}
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
@@ -327,9 +327,9 @@ def _zone_facts(
         raise NotInVersionError("without profiles there is no count of trips by zone")
     uri = next((source["uri"] for source in _sources(there.tables)), None)
     path = (
-        Path(there.settings.zones)
-        if there.settings.zones
-        else zones.find_zone_lookup(uri, there.settings.data)
+        Path(there.settings.zone_lookup_file)
+        if there.settings.zone_lookup_file
+        else zones.find_zone_lookup(uri, there.settings.data_dir)
     )
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
     return summarize_zones(

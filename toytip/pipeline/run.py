@@ -98,7 +98,7 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
         "evaluation_file": mask_credentials(saved),
         "monitor": monitored,
         "warnings": progress.warnings,
-        "live": reporter.dashboard_url(dashboard) if settings.live else None,
+        "live": reporter.dashboard_url(dashboard) if settings.live_dashboard else None,
         "stage_rows": progress.stage_rows,
         "stage_memory_mb": _peak_memory_by_stage(memory, progress),
     }
@@ -117,7 +117,7 @@ def _peak_memory_by_stage(memory: cluster.MemorySampler, progress: Progress) -> 
 def _announce_stages(context: RunContext, source: Source) -> None:
     """Say which stages will come, and how much work each has."""
     settings, expect = context.settings, context.progress.expect
-    split = plan_split(source.months, settings.train, settings.valid, settings.test)
+    split = plan_split(source.months, settings.train_months, settings.validation_month, settings.test_months)
     parts = list(source.partitions(settings.partition_rows))
 
     def of(*spans: TimeRange | None) -> list[SourcePartition]:

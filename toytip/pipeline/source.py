@@ -18,7 +18,7 @@ from toytip.pipeline.memory import check_run_plan
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery as sources
 from toytip.sources.discovery import Source
-from toytip.sources.download import DownloadedFile, MonthDownloader
+from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
 
 
@@ -40,32 +40,39 @@ def open_configured_source(settings: Settings, progress: Progress) -> Source:
     assert settings.source is not None, "there is no default here"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
-        endpoint = settings.source_endpoint or settings.endpoint
+        endpoint = settings.source_endpoint_url or settings.endpoint_url
         return sources.open_source(settings.source, settings.months, endpoint)
-    months = download_months(settings, taxi, Path(settings.data), progress)[1]
-    names = ",".join(str(Path(settings.data, f"{taxi}_tripdata_{month}.parquet")) for month in months)
+    months = download_months(settings, taxi, Path(settings.data_dir), progress)[1]
+    names = ",".join(str(Path(settings.data_dir, f"{taxi}_tripdata_{month}.parquet")) for month in months)
     return sources.open_source(names, settings.months)
 
 
 def download_months(
     settings: Settings, taxi: str, folder: Path, progress: Progress
-) -> tuple[list[DownloadedFile], tuple[Month, ...]]:
-    """Fetch the months that the settings name into a folder. Raises ConfigError or SourceError."""
+) -> tuple[DownloadReport, tuple[Month, ...]]:
+    """Download the months that the settings name. Raises ConfigError or SourceError."""
     if taxi not in TAXIS:
-        raise ConfigError(f"{taxi or 'no taxi'}: the TLC's taxis are {' and '.join(TAXIS)}")
+        raise ConfigError(
+            f"cannot download files of {taxi!r} taxis: the TLC has no such files",
+            hint=f"choose {' or '.join(TAXIS)}",
+        )
     if not settings.months:
-        raise ConfigError("which months are to be fetched? say so as --months 2023-01:2023-12")
+        raise ConfigError(
+            "cannot download files: no months given",
+            hint="set --months, for example --months 2023-01:2023-12",
+        )
     months = parse_months(settings.months)
     with progress.show_live(), progress.stage("fetch", len(months) + 1) as stage:
         sizes: list[int] = []
 
-        def seen(size: int) -> None:
+        def add_bytes(size: int) -> None:
             sizes.append(size)
             stage.advance(parts=0, note=f"{sum(sizes) / 1e6:,.1f} MB")
 
-        got = MonthDownloader(settings.base_url, folder, seen).download(taxi, months)
-        stage.advance(parts=len(got), note=f"{sum(file.bytes for file in got) / 1e6:,.1f} MB fetched")
-    return got, months
+        report = MonthDownloader(settings.base_url, folder, add_bytes).download(taxi, months)
+        downloaded = sum(file.downloaded_bytes for file in report.files)
+        stage.advance(parts=len(report.files), note=f"{downloaded / 1e6:,.1f} MB downloaded")
+    return report, months
 
 
 def ensure_source(context: RunContext, source: Source | None) -> Source:
@@ -86,7 +93,7 @@ def ensure_source(context: RunContext, source: Source | None) -> Source:
 def ensure_synthetic_source(context: RunContext) -> Source:
     """Return the built-in synthetic year, made under the store where it is not there yet."""
     settings = context.settings
-    folder = f"{settings.store.rstrip('/')}/_source/synthetic-{settings.synth_rows}-{settings.synth_seed}"
+    folder = f"{settings.store.rstrip('/')}/_source/synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
     return write_synthetic(context.client, settings, folder, context.progress)
 
 
@@ -106,14 +113,14 @@ def write_synthetic(
     if inject_drift is not None and inject_drift not in get_args(DriftKind):
         raise ConfigError(f"--plant {inject_drift}: there are {', '.join(get_args(DriftKind))}")
     recipe = SyntheticSpec(
-        rows_per_month=settings.synth_rows,
+        rows_per_month=settings.synth_rows_per_month,
         seed=settings.synth_seed,
         injected_drift=cast("DriftKind | None", inject_drift),
         drift=drift,
     )
     months = parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
     uris = {month: f"{folder}/{month_file_name(month)}" for month in months}
-    access = resolve_storage_options(folder, settings.endpoint)
+    access = resolve_storage_options(folder, settings.endpoint_url)
     place = open_file_io(folder, access)
     lacking = {month: uri for month, uri in uris.items() if not place.exists(month_file_name(month))}
     if lacking:
@@ -124,4 +131,4 @@ def write_synthetic(
             source_tasks.generate_source(client, lacking, access, recipe, stage)
     else:
         progress.info(f"the synthetic year in {mask_credentials(folder)} is there already")
-    return sources.open_source(",".join(uris.values()), settings.months, settings.endpoint)
+    return sources.open_source(",".join(uris.values()), settings.months, settings.endpoint_url)

@@ -8,7 +8,8 @@ from typing import Any
 
 from toytip import cluster
 from toytip.config import Settings
-from toytip.core.model import BoosterParams, Encoding, TrainedModel
+from toytip.core.model import Encoding, TrainedModel
+from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.splits import overlaps
 from toytip.engine import compute, graph
@@ -24,6 +25,7 @@ from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 from toytip.training import estimator as training
+from toytip.training.rank import RoundEvent
 
 
 def train(
@@ -56,7 +58,7 @@ def train(
         )
 
     keeper = StoreCheckpoints(context.store, context.version, made_from)
-    if settings.fresh:
+    if settings.full_refresh:
         keeper.delete()
     elif keeper.load() is not None:
         context.progress.info("train: goes on from the checkpoint of a run that was not finished")
@@ -112,10 +114,10 @@ def fit_classifier(
     ):
         context.progress.curve.clear()
 
-        def show(event: dict[str, Any]) -> None:
-            stage.record_round(event["round"], event["log_loss"], event["train_log_loss_before"])
+        def record_round(event: RoundEvent) -> None:
+            stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
-        classifier = training.TipClassifier(**asdict(params), on_round=show)
+        classifier = training.TipClassifier(**asdict(params), on_round=record_round)
         valid = matrices.get("valid")
         classifier.fit(
             matrix.drop(columns="high_tip"),

@@ -74,7 +74,7 @@ def tune(
     """Search for parameters with the least log loss over blocks of time. Raises ConfigError or PlanError."""
     settings = context.settings
     months = tuple(dict.fromkeys(part.key.month for part in features.parts))
-    split = plan_split(months, settings.train, settings.valid, settings.test)
+    split = plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
     before, blocks = make_time_folds(months, split, folds)
     name = _study_name(settings, features, split, folds, max_rows)
     file = Path(study) if study else _study_file(context.store, name)
@@ -84,7 +84,7 @@ def tune(
     numbers = [month.year * 12 + month.month - 1 for month in blocks]
 
     def ask(jobs: list[tuple[int, dict[str, Any]]]) -> list[tuning.FoldScore]:
-        rest = (settings.rounds, settings.early_stop)
+        rest = (settings.rounds, settings.early_stopping_rounds)
         futures = [
             context.client.submit(tuning.run_fold, shared, block, params, *rest, pure=False)
             for block, params in jobs
@@ -128,7 +128,7 @@ def _training_matrix(
         context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--rows)")
     need = share * sum(part.rows for part in parts) * len(encoding.feature_names) * 2 * MATRIX_COPIES
     limits = [
-        info["memory_limit"] for info in workers_by_address(context.client).values() if info["memory_limit"]
+        worker.memory_limit for worker in workers_by_address(context.client).values() if worker.memory_limit
     ]
     if limits and need > min(limits) / 2:
         raise PlanError(
@@ -138,7 +138,7 @@ def _training_matrix(
     frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
     with context.progress.stage("read", len(parts)) as shown:
         found = compute.map_partitions(
-            context.client, frame, _sample_rows, encoding, share, settings.population, stage=shown
+            context.client, frame, _sample_rows, encoding, share, settings.segment, stage=shown
         )
     codes, label, month = (np.concatenate(side) for side in zip(*found, strict=True))
     return TuningMatrix(codes, label, month, encoding.bin_counts)
@@ -153,17 +153,17 @@ def _fit_fold_encoding(
     context: RunContext, features: Manifest, before: list[Month], blocks: list[Month]
 ) -> Encoding:
     settings = context.settings
-    names = features_of.feature_set(settings.features)
+    names = features_of.feature_set(settings.feature_set)
     split = plan_split((*before, *blocks), f"{before[0]}:{before[-1]}", "none", f"{blocks[0]}:{blocks[-1]}")
     parts = [part for part in features.parts if part.key.month in before]
     frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
     with context.progress.stage("preprocess", len(parts)) as shown:
         done = compute.compute_partitions(
-            context.client, graph.count_partitions(frame, names, split, settings.population), shown
+            context.client, graph.count_partitions(frame, names, split, settings.segment), shown
         )
     censuses = [item.value_counts for item in done if item.value_counts is not None]
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
-    return encodings.fit_encoding(census, split, settings.population, zone_rates_for(settings.features))
+    return encodings.fit_encoding(census, split, settings.segment, zone_rates_for(settings.feature_set))
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
@@ -174,9 +174,9 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
         "split": asdict(split),
         "folds": folds,
         "rows": rows,
-        "features": settings.features,
-        "population": settings.population,
-        "rounds": [settings.rounds, settings.early_stop],
+        "features": settings.feature_set,
+        "population": settings.segment,
+        "rounds": [settings.rounds, settings.early_stopping_rounds],
     }
     return digest(about)
 
@@ -194,7 +194,7 @@ def write_params_file(
     rounds = round(
         sum(score.rounds for score in result.best.fold_scores) / len(result.best.fold_scores) * 1.2
     )
-    told = {**result.best.params, "rounds": max(rounds, 1), "early_stop": early_stopping_rounds}
+    told = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
     lines = [
         f"# The best of {len(result.trials)} trials on features {features.version}: mean log loss",
         f"# {result.best.log_loss:.5f} over {', '.join(result.fold_months)}; toytip's defaults: {result.default.log_loss:.5f}.",

@@ -1,1 +1,1 @@
-"""TLC trip files: discovery, reading, download, synthesis."""
+"""TLC trip files: discovery, reading, inspection, download and synthesis."""

@@ -1,4 +1,4 @@
-"""Files in: find the monthly files, judge them by their footers, cut them into partitions, read one."""
+"""Find the monthly files of a source, check their footers, and divide them into partitions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import hashlib
 import io
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,244 +21,279 @@ from toytip.config import first_line, mask_credentials
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
 from toytip.core.partitions import SourcePartition
-from toytip.core.tlc import FIELDS, detect_taxi
+from toytip.core.tlc import FIELDS, Field, detect_taxi
 from toytip.errors import SourceError
 from toytip.io.access import open_file, open_file_io, open_filesystem, resolve_storage_options
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
+
+# A scheduler takes 2 to 3 ms per task, on one core: this many tasks are a minute per stage.
+MAX_PARTITIONS = 20_000
+FOOTER_THREADS = 8
+PARQUET_MAGIC = b"PAR1"
+DOWNLOAD_AGAIN = "download it again with `toytip source download`"
+NAME_PARQUET_FILES = "name a folder, a glob, a list or a URI of monthly Parquet files"
 
 _MONTH_REGEX = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?!\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """A monthly file, as its footer tells it."""
+    """A monthly file, described by its Parquet footer."""
 
     uri: str
     taxi: str
     month: Month
     rows: int
     bytes: int
-    modified: str  # the entity tag of an object, else the time of its last change
-    missing_columns: tuple[str, ...]  # optional columns that it lacks, or has without a type
+    modified: str
+    """Entity tag of an object, or time of the last change of a local file."""
+    missing_columns: tuple[str, ...]
+    """Optional columns that do not exist in the file, or hold only nulls."""
     storage_options: StorageOptions = dataclasses.field(default_factory=StorageOptions)
 
     @property
     def content_tag(self) -> str:
-        """What names the content without reading it: an object's entity tag and size; empty on a disk."""
+        """The entity tag and size of an object, which identify its content (empty for a file)."""
         return f"etag:{self.modified}-{self.bytes}" if uri_scheme(self.uri) == "s3" and self.modified else ""
-
-
-# A scheduler takes two to three milliseconds a task, on one core: a minute a stage for so many.
-MAX_PARTITIONS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The months of one taxi, in order of time."""
+    """The monthly files of one taxi, in order of time."""
 
     taxi: str
     files: tuple[SourceFile, ...]
 
     @property
     def months(self) -> tuple[Month, ...]:
-        """The months."""
+        """The months, in order of time."""
         return tuple(file.month for file in self.files)
 
     @property
     def rows(self) -> int:
-        """Rows in all files."""
+        """The number of rows in all files."""
         return sum(file.rows for file in self.files)
 
     @property
     def missing_columns(self) -> tuple[str, ...]:
-        """Optional columns that no file has."""
-        return tuple(f.name for f in FIELDS if all(f.name in file.missing_columns for file in self.files))
+        """The optional columns that are missing in every file."""
+        return tuple(
+            field.name for field in FIELDS if all(field.name in file.missing_columns for file in self.files)
+        )
 
     def partitions(self, partition_rows: int) -> tuple[SourcePartition, ...]:
-        """Cut every file into slices of about equal rows, none above `partition_rows`; or larger, see `effective_partition_rows`."""
-        size = self.effective_partition_rows(partition_rows)
-        return tuple(part for file in self.files for part in _split_file(file, size))
+        """Divide each file into partitions of nearly equal size.
+
+        A partition has at most `partition_rows` rows, or more if there would be too many partitions
+        (`effective_partition_rows`).
+        """
+        max_rows = self.effective_partition_rows(partition_rows)
+        return tuple(partition for file in self.files for partition in _split_file(file, max_rows))
 
     def effective_partition_rows(self, partition_rows: int) -> int:
-        """Return the rows of a partition at which there are not more of them than one scheduler can bear."""
+        """Return the rows per partition, raised if one scheduler could not bear so many tasks."""
         return max(partition_rows, -(-self.rows // MAX_PARTITIONS))
 
 
-def _split_file(file: SourceFile, partition_rows: int) -> list[SourcePartition]:
-    count = -(-file.rows // partition_rows)
-    cuts = [file.rows * k // count for k in range(count + 1)]
+def _split_file(file: SourceFile, max_rows: int) -> list[SourcePartition]:
+    count = -(-file.rows // max_rows)
+    bounds = [file.rows * index // count for index in range(count + 1)]
     return [
         SourcePartition(
             taxi=file.taxi,
             month=file.month,
             uri=file.uri,
-            start=cuts[k],
-            stop=cuts[k + 1],
-            number=k,
+            start=start,
+            stop=stop,
+            number=index,
             storage_options=file.storage_options,
         )
-        for k in range(count)
+        for index, (start, stop) in enumerate(pairwise(bounds))
     ]
 
 
 def open_source(spec: str, months: str | None = None, endpoint_url: str | None = None) -> Source:
-    """Find the monthly files of a folder, glob, list (with commas) or URI, and read their footers.
+    """Find the monthly files of a folder, glob, list or URI, and read their footers.
 
-    Object stores are asked without credentials first, as befits public data, and with them where they refuse.
-
-    Raises SourceError naming the file and what to do: nothing found, no month in a name, a month twice,
-    a gap, both taxis at once, and all that `read_footer` refuses.
+    A list separates its items by commas. Raises SourceError if there are no files, a name contains
+    no month, a month is missing or has two files, both taxis are mixed, or `read_footer` rejects a
+    file.
     """
-    by_month: dict[Month, list[str]] = defaultdict(list)
-    listed = list_source_files(spec, endpoint_url)
-    for uri in listed:
-        by_month[_month_in_name(uri)].append(uri)
-    chosen = _select_months(sorted(by_month), months, spec)
-    for month in chosen:
-        if len(by_month[month]) > 1:
-            names = " and ".join(mask_credentials(uri) for uri in sorted(by_month[month])[:2])
-            raise SourceError(f"month {month} comes twice: {names}; keep one, or narrow --source with a glob")
-    with ThreadPoolExecutor(8) as pool:
-        uris = [by_month[month][0] for month in chosen]
-        files = tuple(pool.map(read_footer, uris, chosen, [listed[uri] for uri in uris]))
-    taxis = {file.taxi: file.uri for file in files}
+    storage_options = list_source_files(spec, endpoint_url)
+    uris_by_month: dict[Month, list[str]] = defaultdict(list)
+    for uri in storage_options:
+        uris_by_month[_month_in_name(uri)].append(uri)
+    selected = _select_months(sorted(uris_by_month), months, spec)
+    uris = [_single_file(uris_by_month[month], month, spec) for month in selected]
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        files = tuple(pool.map(read_footer, uris, selected, [storage_options[uri] for uri in uris]))
+    taxis = {file.taxi for file in files}
     if len(taxis) > 1:
-        found = ", ".join(f"{taxi} ({mask_credentials(uri)})" for taxi, uri in taxis.items())
         raise SourceError(
-            f"both taxis at once: {found}; choose one with a glob, as --source 'DIR/green_*.parquet'"
+            f"cannot use source {mask_credentials(spec)}: it contains yellow and green files",
+            hint="select one taxi with a glob, for example --source 'DIR/green_*.parquet'",
         )
     return Source(taxi=files[0].taxi, files=files)
 
 
+def _single_file(uris: list[str], month: Month, spec: str) -> str:
+    if len(uris) > 1:
+        names = " and ".join(mask_credentials(uri) for uri in sorted(uris)[:2])
+        count = "two" if len(uris) == 2 else f"{len(uris)}"
+        raise SourceError(
+            f"cannot use source {mask_credentials(spec)}: month {month} has {count} files, {names}",
+            hint="delete one of them, or narrow --source with a glob",
+        )
+    return uris[0]
+
+
 def list_source_files(spec: str, endpoint_url: str | None = None) -> dict[str, StorageOptions]:
-    """List the parquet files of a folder, glob, list or URI, and how to reach each.
+    """Return the Parquet files of a folder, glob, list or URI, with the options to open each.
 
-    Raises SourceError where there are none.
+    Raises SourceError if there are none, or if they cannot be listed.
     """
-    found: dict[str, StorageOptions] = {}
-    for piece in filter(None, (piece.strip() for piece in spec.split(","))):
+    files: dict[str, StorageOptions] = {}
+    for location in filter(None, (item.strip() for item in spec.split(","))):
+        name = mask_credentials(location)
         try:
-            names, access = _list_unsigned_or_signed(piece, endpoint_url)
+            uris, storage_options = _list_unsigned_or_signed(location, endpoint_url)
         except (OSError, ValueError, ImportError) as error:
+            raise SourceError(f"cannot list source {name}: {first_line(error)}") from None
+        if not uris:
             raise SourceError(
-                f"source {mask_credentials(piece)} cannot be listed: {first_line(error)}"
-            ) from None
-        if not names:
-            raise SourceError(
-                f"source {mask_credentials(piece)}: no parquet files there; give a folder, glob, list or URI of them"
+                f"cannot use source {name}: it contains no Parquet files", hint=NAME_PARQUET_FILES
             )
-        found |= dict.fromkeys(names, access)
-    if not found:
-        raise SourceError("the source is empty; give a folder, glob, list or URI of monthly parquet files")
-    return found
+        files |= dict.fromkeys(uris, storage_options)
+    if not files:
+        raise SourceError("cannot use the source: --source is empty", hint=NAME_PARQUET_FILES)
+    return files
 
 
-def _list_unsigned_or_signed(piece: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:
-    signed = resolve_storage_options(piece, endpoint_url)
+def _list_unsigned_or_signed(location: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:
+    """List without credentials first, as for public data, and with them if access is denied."""
+    signed = resolve_storage_options(location, endpoint_url)
     anonymous = replace(signed, anonymous=True)
-    if uri_scheme(piece) == "s3":
+    if uri_scheme(location) == "s3":
         with contextlib.suppress(PermissionError), translate_boto_errors():
-            return _list_parquet_files(piece, anonymous), anonymous
+            return _list_parquet_files(location, anonymous), anonymous
     with translate_boto_errors():
-        return _list_parquet_files(piece, signed), signed
+        return _list_parquet_files(location, signed), signed
 
 
-def _list_parquet_files(piece: str, storage_options: StorageOptions) -> list[str]:
-    fs, path = open_filesystem(piece, storage_options)
+def _list_parquet_files(location: str, storage_options: StorageOptions) -> list[str]:
+    fs, path = open_filesystem(location, storage_options)
     if "*" in path or "?" in path:
-        names = fs.glob(path)
+        paths = fs.glob(path)
     elif fs.isfile(path):
-        names = [path]
+        paths = [path]
     else:
-        names = fs.glob(f"{path.rstrip('/')}/*.parquet")
-    return sorted(fs.unstrip_protocol(name) if "://" in piece else name for name in names)
+        paths = fs.glob(f"{path.rstrip('/')}/*.parquet")
+    return sorted(fs.unstrip_protocol(path) if "://" in location else path for path in paths)
 
 
 def _month_in_name(uri: str) -> Month:
     match = _MONTH_REGEX.search(uri.rpartition("/")[2])
     if match is None or not 1 <= int(match[2]) <= 12:
         raise SourceError(
-            f"{mask_credentials(uri)}: no month in the name; name it as the TLC does, yellow_tripdata_2023-01.parquet"
+            f"cannot use {mask_credentials(uri)}: its name contains no month",
+            hint="name it like the TLC does, for example yellow_tripdata_2023-01.parquet",
         )
     return Month(int(match[1]), int(match[2]))
 
 
 def _select_months(available: list[Month], months: str | None, spec: str) -> list[Month]:
+    """Return the selected months, or else all months, which must be consecutive."""
+    source = f"cannot use source {mask_credentials(spec)}"
     if months is not None:
-        chosen = list(parse_months(months))
-        lacking = [str(month) for month in chosen if month not in available]
-        if lacking:
-            have = ", ".join(map(str, available))
+        selected = list(parse_months(months))
+        if missing := [str(month) for month in selected if month not in available]:
             raise SourceError(
-                f"--months {months}: {mask_credentials(spec)} has no {', '.join(lacking)}; it has {have}"
+                f"{source} with --months {months}: it has no {', '.join(missing)}",
+                hint=f"choose from {', '.join(map(str, available))}",
             )
-        return chosen
+        return selected
     for month, following in pairwise(available):
         if month.next != following:
             raise SourceError(
-                f"{mask_credentials(spec)}: a gap between {month} and {following}; add {month.next}, "
-                f"or say that you mean it with --months {','.join(map(str, available))}"
+                f"{source}: {month.next} is missing between {month} and {following}",
+                hint=f"add it, or leave it out with --months {','.join(map(str, available))}",
             )
     return available
 
 
 def read_footer(uri: str, month: Month, storage_options: StorageOptions = StorageOptions()) -> SourceFile:  # noqa: B008 - frozen
-    """Read a file's footer. Raises SourceError for a file that is empty, corrupt or no trip record."""
+    """Return the description of a monthly file from its Parquet footer.
+
+    Raises SourceError if the file is empty or corrupt, or if it is not a trip record with all
+    required columns.
+    """
     name = mask_credentials(uri)
-    try:
-        fs, path = open_filesystem(uri, storage_options)
-        with translate_boto_errors():
-            info = fs.info(path)
-        if not info["size"]:
-            raise SourceError(f"{name}: the file is empty; fetch it again")
-        with open_file(uri, storage_options) as stream:
-            if stream.read(4) != b"PAR1":
-                raise SourceError(
-                    f"{name}: not parquet, whatever its name says; convert it, or fetch the parquet file"
-                )
-            stream.seek(0)
-            footer = pq.ParquetFile(stream)
-            schema, metadata = footer.schema_arrow, footer.metadata
-    except (OSError, ValueError) as error:  # a ValueError of Arrow's, or of a server without ranges
-        raise SourceError(f"{name}: corrupt or cut short ({first_line(error)}); fetch it again") from None
+    info, schema, metadata = _open_footer(uri, storage_options)
     taxi = detect_taxi(schema.names)
     if taxi is None:
         raise SourceError(
-            f"{name}: not a yellow or green trip record; it has {', '.join(schema.names[:5])}, ..."
+            f"cannot use {name}: it is not a yellow or green trip record",
+            hint=f"use files of the TLC instead of one with the columns {', '.join(schema.names[:5])}, ...",
         )
     if not metadata.num_rows:
-        raise SourceError(f"{name}: the file has no rows; fetch it again")
-    absent = _check_columns(name, schema, metadata)
-    modified = str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "").strip('"')
+        raise SourceError(f"cannot use {name}: the file has no rows", hint=DOWNLOAD_AGAIN)
     return SourceFile(
         uri=uri,
         taxi=taxi,
         month=month,
         rows=metadata.num_rows,
         bytes=info["size"],
-        modified=modified,
-        missing_columns=absent,
+        modified=str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "").strip('"'),
+        missing_columns=_check_columns(name, schema, metadata),
         storage_options=storage_options,
     )
 
 
+def _open_footer(
+    uri: str, storage_options: StorageOptions
+) -> tuple[Mapping[str, Any], pa.Schema, pq.FileMetaData]:
+    """Return the file system's entry of a file, and the schema and metadata of its footer."""
+    failure = f"cannot read {mask_credentials(uri)}"
+    try:
+        fs, path = open_filesystem(uri, storage_options)
+        with translate_boto_errors():
+            info = fs.info(path)
+        if not info["size"]:
+            raise SourceError(f"{failure}: the file is empty", hint=DOWNLOAD_AGAIN)
+        with open_file(uri, storage_options) as stream:
+            if stream.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
+                raise SourceError(
+                    f"{failure}: it is not a Parquet file",
+                    hint="convert it, or download the Parquet file",
+                )
+            stream.seek(0)
+            footer = pq.ParquetFile(stream)
+            return info, footer.schema_arrow, footer.metadata
+    except (OSError, ValueError) as error:  # Arrow's ValueError, or a server without range requests
+        raise SourceError(
+            f"{failure}: the file is corrupt or incomplete ({first_line(error)})", hint=DOWNLOAD_AGAIN
+        ) from None
+
+
 def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> tuple[str, ...]:
-    absent = []
+    """Return the optional columns that a file does not have."""
+    missing = []
     for field in FIELDS:
         column = field.match(schema.names)
-        kind = None if column is None else schema.field(column).type
-        if column is None or pa.types.is_null(kind) or _all_null(metadata, schema.names.index(column)):
+        arrow_type = None if column is None else schema.field(column).type
+        if column is None or pa.types.is_null(arrow_type) or _all_null(metadata, schema.names.index(column)):
             if field.required:
-                how = "is missing" if column is None else "holds only nulls"
-                raise SourceError(
-                    f"{name}: column {field.name} {how}; every trip record has it: fetch the file again"
-                )
-            absent.append(field.name)
-        elif not _has_kind(kind, field.kind):
-            wanted = "a timestamp" if field.kind == "time" else "a number"
-            raise SourceError(f"{name}: column {column} is {kind}, not {wanted}; fetch the TLC's own file")
-    return tuple(absent)
+                problem = "is missing" if column is None else "holds only nulls"
+                raise SourceError(f"cannot use {name}: column {field.name} {problem}", hint=DOWNLOAD_AGAIN)
+            missing.append(field.name)
+        elif not _has_kind(arrow_type, field):
+            kind = "a timestamp" if field.kind == "time" else "a number"
+            raise SourceError(
+                f"cannot use {name}: column {column} is {arrow_type}, not {kind}",
+                hint="use the file as the TLC publishes it",
+            )
+    return tuple(missing)
 
 
 def _all_null(metadata: pq.FileMetaData, index: int) -> bool:
@@ -267,14 +304,18 @@ def _all_null(metadata: pq.FileMetaData, index: int) -> bool:
     return True
 
 
-def _has_kind(kind: pa.DataType, expected: str) -> bool:
-    if expected == "time":
-        return bool(pa.types.is_timestamp(kind))
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+def _has_kind(arrow_type: pa.DataType, field: Field) -> bool:
+    if field.kind == "time":
+        return bool(pa.types.is_timestamp(arrow_type))
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    return any(is_numeric(arrow_type) for is_numeric in numeric)
 
 
 def write_month_file(table: pa.Table, uri: str, storage_options: StorageOptions = StorageOptions()) -> int:  # noqa: B008 - frozen
-    """Write a monthly file, whole or not at all; return its rows."""
+    """Write a monthly file atomically, and return its number of rows.
+
+    The file has one row group. Raises SourceError if it cannot be written.
+    """
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", row_group_size=len(table))
     folder, _, name = uri.rpartition("/")
@@ -282,12 +323,12 @@ def write_month_file(table: pa.Table, uri: str, storage_options: StorageOptions 
         open_file_io(folder or ".", storage_options).write(name, buffer.getvalue())
     except OSError as error:
         raise SourceError(
-            f"{mask_credentials(uri)} cannot be written: {first_line(error)}; choose another folder"
+            f"cannot write {mask_credentials(uri)}: {first_line(error)}", hint="choose another folder"
         ) from None
     return len(table)
 
 
 def file_checksum(uri: str, storage_options: StorageOptions) -> str:
-    """Return the SHA-256 of a file."""
+    """Return the SHA-256 of a file, with the prefix `sha256:`."""
     with open_file(uri, storage_options) as stream:
         return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"

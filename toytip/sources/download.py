@@ -1,4 +1,4 @@
-"""Fetching the TLC's monthly files over HTTP: several at a time, resumed where they were cut, checked before they count."""
+"""Download the TLC's monthly files over HTTP, in parallel, with resumption and validation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,42 +23,56 @@ from toytip.errors import SourceError
 PARALLEL_DOWNLOADS = 4
 DOWNLOAD_ATTEMPTS = 6
 DOWNLOAD_BLOCK_BYTES = 2**18
-# The TLC's server answers 403 both to who asks too much and for months that are not published yet.
+MAX_RETRY_DELAY_SECONDS = 30.0
+MAX_RETRY_AFTER_SECONDS = 60.0
+# The TLC's server answers 403 both to too many requests and for months that are not published yet.
 RETRYABLE_STATUSES = {403, 408, 425, 429, 500, 502, 503, 504}
 REMOTE_ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DownloadedFile:
-    """A file that is there now; `bytes` of it came over the wire just now."""
+    """A complete file in the download folder."""
 
     path: str
-    size: int
-    bytes: int
+    """Path of the file."""
+    size_bytes: int
+    """Size of the file in bytes."""
+    downloaded_bytes: int
+    """Bytes that this call downloaded (0 if the file already existed)."""
 
 
-class _RetryableError(Exception):
-    """What came is no use, but another try may be; `wait` seconds at least, where the server said so."""
+@dataclass(frozen=True, kw_only=True)
+class DownloadReport:
+    """The result of a download: the files of the requested months, and the zone lookup file."""
 
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait = wait
+    folder: str
+    """Folder of the files."""
+    files: tuple[DownloadedFile, ...]
+    """The files: one per month, and the zone lookup file."""
 
 
 @dataclass(frozen=True)
 class MonthDownloader:
-    """A server of monthly files, and the folder that they go to. `retry_delay` is the first wait after a failure, in s."""
+    """A server of monthly files, and the folder to download them to.
+
+    `on_bytes` receives the size of each block. `retry_delay` is the delay after the first failed
+    attempt, in seconds. It doubles with each further attempt.
+    """
 
     base_url: str
     folder: Path
     on_bytes: Callable[[int], None]
     retry_delay: float = 0.5
 
-    def download(self, taxi: str, months: Sequence[Month]) -> list[DownloadedFile]:
-        """Fetch monthly files, and the zone table with them. Raises SourceError for the first that cannot be had."""
-        names = {f"{taxi}_tripdata_{month}.parquet": "trip-data" for month in months} | {
-            REMOTE_ZONE_LOOKUP_NAME: "misc"
-        }
+    def download(self, taxi: str, months: Sequence[Month]) -> DownloadReport:
+        """Download monthly files and the zone lookup file, unless the folder has them.
+
+        Raises SourceError for the first file that cannot be downloaded. Partial files remain in the
+        folder, and the next call resumes them.
+        """
+        remote_folders = {f"{taxi}_tripdata_{month}.parquet": "trip-data" for month in months}
+        remote_folders[REMOTE_ZONE_LOOKUP_NAME] = "misc"
         self.folder.mkdir(parents=True, exist_ok=True)
         stop = threading.Event()
         with (
@@ -66,161 +80,210 @@ class MonthDownloader:
             ThreadPoolExecutor(PARALLEL_DOWNLOADS) as threads,
         ):
             try:
-                jobs = [
+                downloads = [
                     threads.submit(
-                        self._download_file, pool, stop, f"{self.base_url.rstrip('/')}/{where}/{name}", name
+                        self._download_file, pool, stop, f"{self.base_url.rstrip('/')}/{remote}/{name}", name
                     )
-                    for name, where in names.items()
+                    for name, remote in remote_folders.items()
                 ]
-                return [job.result() for job in jobs]
-            finally:  # the first failure, or Ctrl-C, ends the others; what they have stays for the next time
+                files = tuple(download.result() for download in downloads)
+            finally:  # the first failure, or Ctrl-C, cancels the others, but their partial files remain
                 stop.set()
                 threads.shutdown(cancel_futures=True)
+        return DownloadReport(folder=str(self.folder), files=files)
 
     def _download_file(
         self, pool: urllib3.PoolManager, stop: threading.Event, url: str, name: str
     ) -> DownloadedFile:
-        target, part = self.folder / name, self.folder / f".{name}.part"
+        target, partial = self.folder / name, _PartialFile(self.folder / f".{name}.part")
         if target.exists() and _file_problem(target) is None:
-            return DownloadedFile(str(target), _size(target), 0)
-        came, tries, why = 0, 0, ""
-        while tries < DOWNLOAD_ATTEMPTS:
-            before = _size(part)
+            return DownloadedFile(path=str(target), size_bytes=target.stat().st_size, downloaded_bytes=0)
+        received, failures, cause = 0, 0, ""
+        while failures < DOWNLOAD_ATTEMPTS:
+            previous_size = partial.size
             try:
-                came += self._download_rest(pool, stop, url, part)
-                _verify_download(part, whole=came < _size(part) or tries > 0)
+                received += self._download_rest(pool, stop, url, partial)
+                partial.verify(decode=received < partial.size or failures > 0)
             except (_RetryableError, urllib3.exceptions.HTTPError) as error:
-                why = _failure_reason(error)
-                # Getting on is no failure.
-                tries = 1 if _size(part) > before else tries + 1
-                wait = min(self.retry_delay * 2 ** (tries - 1), 30.0) * random.uniform(0.8, 1.2)  # noqa: S311
-                if tries < DOWNLOAD_ATTEMPTS and stop.wait(max(wait, getattr(error, "wait", 0.0))):
+                cause = _failure_cause(error)
+                # An attempt that received bytes does not count as a failure.
+                failures = 1 if partial.size > previous_size else failures + 1
+                if failures < DOWNLOAD_ATTEMPTS and stop.wait(self._delay(failures, error)):
                     raise SourceError(
-                        f"{mask_credentials(url)}: given up, another file could not be fetched"
+                        f"cannot download {mask_credentials(url)}: canceled because another file failed"
                     ) from None
             else:
-                part.replace(target)
-                _metadata_path(part).unlink(missing_ok=True)
-                return DownloadedFile(str(target), _size(target), came)
+                partial.publish(target)
+                size = target.stat().st_size
+                return DownloadedFile(path=str(target), size_bytes=size, downloaded_bytes=received)
         raise SourceError(
-            f"{mask_credentials(url)} cannot be fetched: {why}; what came is kept, try again later"
+            f"cannot download {mask_credentials(url)}: {cause}",
+            hint="try again later, and toytip resumes the partial file",
         )
 
-    def _download_rest(self, pool: urllib3.PoolManager, stop: threading.Event, url: str, part: Path) -> int:
-        """Ask for what is lacking, and append it; return the bytes that came."""
-        have, known = _size(part), _read_metadata(_metadata_path(part))
-        if have and not known.get("tag"):  # nothing says that the rest would be of the same file
-            _discard_download(part)
-            have = 0
+    def _delay(self, failures: int, error: Exception) -> float:
+        """Return the seconds to wait. They double per failure, unless the server requests more."""
+        delay = min(self.retry_delay * 2.0 ** (failures - 1), MAX_RETRY_DELAY_SECONDS)
+        requested = error.retry_after if isinstance(error, _RetryableError) else 0.0
+        return max(delay * random.uniform(0.8, 1.2), requested)  # noqa: S311
+
+    def _download_rest(
+        self, pool: urllib3.PoolManager, stop: threading.Event, url: str, partial: _PartialFile
+    ) -> int:
+        """Download and append the missing bytes of a file, and return their number."""
+        metadata = partial.read_metadata()
+        if not metadata.validator:  # the rest could be of another version of the file
+            partial.discard()
+        offset = partial.size
         headers = {"Accept-Encoding": "identity", "User-Agent": "toytip"}
-        if have:
-            headers |= {"Range": f"bytes={have}-", "If-Range": known["tag"]}
+        if offset:
+            headers |= {"Range": f"bytes={offset}-", "If-Range": metadata.validator}
         timeout = urllib3.Timeout(connect=10, read=30)
         with contextlib.closing(
             pool.request("GET", url, headers=headers, preload_content=False, timeout=timeout, redirect=True)
-        ) as answer:
-            start, total = self._interpret_response(answer, have, known, part)
-            tag = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
+        ) as response:
+            start, total = _byte_range(response, offset, metadata, partial)
             if not start:
-                _metadata_path(part).write_text(
-                    json.dumps({"tag": "" if tag.startswith("W/") else tag, "size": total})
-                )
-            came = 0
-            with part.open("ab" if start else "wb") as stream:
-                # What came before a cut is kept: `stream` would lose up to a block of it.
-                while block := answer.read1(DOWNLOAD_BLOCK_BYTES):
-                    stream.write(block)
-                    came += len(block)
-                    self.on_bytes(len(block))
-                    if stop.is_set():
-                        raise _RetryableError("stopped")
-        size = _size(part)
-        if total and size < total:
-            raise _RetryableError(f"{size:,} of {total:,} bytes came")
-        if total and size > total:
-            _discard_download(part)
-            raise _RetryableError(f"{size:,} bytes came where {total:,} were announced")
-        return came
+                partial.write_metadata(_Metadata(validator=_strong_validator(response.headers), size=total))
+            received = self._append(response, partial, stop, mode="ab" if start else "wb")
+        partial.check_size(total)
+        return received
 
-    @staticmethod
-    def _interpret_response(answer: Any, have: int, metadata: dict[str, Any], part: Path) -> tuple[int, int]:
-        """Return where the answer starts, and the size of the whole (0: not said)."""
-        status = answer.status
-        if status == 200:
-            return 0, int(answer.headers.get("Content-Length") or 0)
-        if status == 206 and have:
-            unit, _, rest = answer.headers.get("Content-Range", "").partition(" ")
-            span, _, total = rest.partition("/")
-            if unit == "bytes" and span.startswith(f"{have}-") and total == str(metadata["size"]):
-                return have, int(total)
-            _discard_download(part)
-            raise _RetryableError("the server sent another range than was asked for")
-        if status in {206, 416}:
-            _discard_download(part)
-            raise _RetryableError(f"the server answered {status} to a range")
-        if status in RETRYABLE_STATUSES:
-            meaning = "refused: too many requests, or not published yet" if status == 403 else answer.reason
-            raise _RetryableError(
-                f"{status} {meaning}", _retry_after_seconds(answer.headers.get("Retry-After", ""))
-            )
-        where = "; see which months are published" if status == 404 else ""
-        raise SourceError(
-            f"{mask_credentials(answer.url or '')} cannot be fetched: {status} {answer.reason}{where}"
-        )
+    def _append(self, response: Any, partial: _PartialFile, stop: threading.Event, mode: str) -> int:
+        received = 0
+        with partial.path.open(mode) as stream:
+            # `read1` returns the bytes that precede a cut connection. `stream()` would lose up to
+            # a block of them.
+            while block := response.read1(DOWNLOAD_BLOCK_BYTES):
+                stream.write(block)
+                received += len(block)
+                self.on_bytes(len(block))
+                if stop.is_set():
+                    raise _RetryableError("the download was canceled")
+        return received
+
+
+class _RetryableError(Exception):
+    """A failed attempt. The server requests `retry_after` seconds until the next one."""
+
+    def __init__(self, cause: str, retry_after: float = 0.0) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Metadata:
+    """The headers of a partial file: its strong validator, and its total size (0: unknown)."""
+
+    validator: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class _PartialFile:
+    """An incomplete download, with its metadata in a JSON file next to it."""
+
+    path: Path
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    @property
+    def _metadata_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def read_metadata(self) -> _Metadata:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return _Metadata(**json.loads(self._metadata_path.read_text()))
+        return _Metadata()
+
+    def write_metadata(self, metadata: _Metadata) -> None:
+        self._metadata_path.write_text(json.dumps(asdict(metadata)))
+
+    def check_size(self, total: int) -> None:
+        """Raise _RetryableError if the size is not the announced total size (0: unknown)."""
+        size = self.size
+        if total and size != total:
+            if size > total:
+                self.discard()
+            raise _RetryableError(f"{size:,} of {total:,} bytes were received")
+
+    def verify(self, *, decode: bool) -> None:
+        """Discard an invalid file and raise _RetryableError. `decode` checks every value."""
+        problem = _file_problem(self.path, decode=decode)
+        if problem is not None:
+            self.discard()
+            raise _RetryableError(problem)
+
+    def publish(self, target: Path) -> None:
+        self.path.replace(target)
+        self._metadata_path.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._metadata_path.unlink(missing_ok=True)
+
+
+def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _PartialFile) -> tuple[int, int]:
+    """Return the offset at which a response starts, and the total size of the file (0: unknown).
+
+    Raises _RetryableError, or SourceError for a status that another attempt would not change.
+    """
+    status = response.status
+    if status == 200:
+        return 0, int(response.headers.get("Content-Length") or 0)
+    if status == 206 and offset:
+        unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
+        byte_range, _, total = rest.partition("/")
+        if unit == "bytes" and byte_range.startswith(f"{offset}-") and total == str(metadata.size):
+            return offset, int(total)
+        partial.discard()
+        raise _RetryableError("the server sent another range than the requested one")
+    if status in {206, 416}:
+        partial.discard()
+        raise _RetryableError(f"the server answered {status} to a range request")
+    if status in RETRYABLE_STATUSES:
+        cause = "(too many requests, or not published yet)" if status == 403 else response.reason
+        retry_after = _retry_after_seconds(response.headers.get("Retry-After", ""))
+        raise _RetryableError(f"the server answered {status} {cause}", retry_after)
+    raise SourceError(
+        f"cannot download {mask_credentials(response.url or '')}: "
+        f"the server answered {status} {response.reason}",
+        hint="check which months are published" if status == 404 else "",
+    )
+
+
+def _strong_validator(headers: Any) -> str:
+    """Return the validator for `If-Range`, which must not be weak (RFC 9110, section 13.1.5)."""
+    validator = str(headers.get("ETag", "") or headers.get("Last-Modified", ""))
+    return "" if validator.startswith("W/") else validator
 
 
 def _retry_after_seconds(text: str) -> float:
-    return min(float(text), 60.0) if text.isdigit() else 0.0
+    return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdigit() else 0.0
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _verify_download(part: Path, *, whole: bool) -> None:
-    """Raise _RetryableError, and forget the file, where it cannot be read."""
-    complaint = _file_problem(part, whole=whole)
-    if complaint is not None:
-        _discard_download(part)
-        raise _RetryableError(complaint)
-
-
-def _metadata_path(part: Path) -> Path:
-    return part.with_suffix(".json")
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads(path.read_text()))
-    return {}
-
-
-def _discard_download(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _metadata_path(part).unlink(missing_ok=True)
-
-
-def _failure_reason(error: Exception) -> str:
-    text = str(error).partition("\n")[0]
+def _failure_cause(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return "no connection"
-    return text if isinstance(error, _RetryableError) else f"the connection broke ({type(error).__name__})"
+    first_line = str(error).partition("\n")[0]
+    return (
+        first_line if isinstance(error, _RetryableError) else f"the connection broke ({type(error).__name__})"
+    )
 
 
-def _file_problem(path: Path, *, whole: bool = False) -> str | None:
-    """Return what is wrong with a file; None where it can be read. With `whole`, every value is decoded."""
+def _file_problem(path: Path, *, decode: bool = False) -> str | None:
+    """Return the problem of a file, or None if it is valid. `decode` checks every value."""
     if REMOTE_ZONE_LOOKUP_NAME in path.name:
-        good = path.read_bytes()[:64].replace(b'"', b"").startswith(b"LocationID,")
-        return None if good else "what came is not the zone table"
+        is_zone_lookup = path.read_bytes()[:64].replace(b'"', b"").startswith(b"LocationID,")
+        return None if is_zone_lookup else "the downloaded file is not the zone lookup file"
     try:
         file = pq.ParquetFile(path)
-        for batch in _iterate_batches(file) if whole else ():
-            del batch
+        for group in range(file.num_row_groups) if decode else ():
+            for batch in file.iter_batches(row_groups=[group], use_threads=False):
+                del batch
     except (OSError, pa.ArrowException) as error:
-        return f"what came is not a whole parquet file ({str(error).partition(chr(10))[0]})"
+        reason = str(error).partition("\n")[0]
+        return f"the downloaded file is not a complete Parquet file ({reason})"
     return None
-
-
-def _iterate_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    for group in range(file.num_row_groups):
-        yield from file.iter_batches(row_groups=[group], use_threads=False)

@@ -1,4 +1,4 @@
-"""Checking a source before it is used: what each monthly file holds, and what stands out beside its neighbours."""
+"""Report the contents of monthly files, and values that differ from adjacent months."""
 
 from __future__ import annotations
 
@@ -16,92 +16,130 @@ from toytip.io.access import open_file
 from toytip.sources.discovery import Source, SourceFile
 
 INSPECTION_THREADS = 4
-# A month with less than half or more than twice the rows of those around it is told; spring 2020 was one.
+# A month with less than half or more than twice the rows of adjacent months gives a warning.
+# Spring 2020 was such a case.
 USUAL_ROW_RATIOS = (0.5, 2.0)
-NEIGHBOR_MONTHS = 2
-# The columns by whose coming the TLC's files can be dated, the last first.
+ADJACENT_MONTHS = 2
+MAX_OUT_OF_MONTH_SHARE = 0.01
+# Columns that the TLC added later identify the version of the schema, newest first.
 SCHEMA_VERSIONS = (
-    ("cbd_congestion_fee", "since 2025: cbd_congestion_fee"),
-    ("Airport_fee", "since 2023: Airport_fee"),
-    ("airport_fee", "since 2021: airport_fee"),
-    ("congestion_surcharge", "since 2019: congestion_surcharge"),
+    ("cbd_congestion_fee", "since 2025 (cbd_congestion_fee)"),
+    ("Airport_fee", "since 2023 (Airport_fee)"),
+    ("airport_fee", "since 2021 (airport_fee)"),
+    ("congestion_surcharge", "since 2019 (congestion_surcharge)"),
 )
+OLDEST_SCHEMA_VERSION = "before 2019"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileReport:
-    """What a monthly file holds. `nulls` are shares of the rows, of the columns that have any."""
+    """The contents of a monthly file."""
 
     month: str
+    """Month of the file, for example 2023-01."""
     uri: str
+    """Path or URI of the file."""
     rows: int
+    """Number of rows."""
     bytes: int
-    era: str
-    nulls: dict[str, float]
-    out_of_month: float
-    neighbours: float | None
-    warnings: list[str]
+    """Size of the file in bytes."""
+    schema_version: str
+    """Version of the TLC's schema, by the year of its newest column."""
+    null_shares: dict[str, float]
+    """Share of nulls per column, for the columns with nulls."""
+    out_of_month_share: float
+    """Share of rows with a pickup outside the month of the file."""
+    adjacent_row_ratio: float | None
+    """Rows, relative to the median of the adjacent months (null if the source has one month)."""
+    warnings: tuple[str, ...]
+    """Values that differ from those of the other months, in words."""
 
 
-def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> list[FileReport]:
-    """Check every file of a source; `on_rows_read` is told the rows of each. Only the columns that must be are read."""
-    bands = [_ratio_to_neighbors(source.files, number) for number in range(len(source.files))]
+@dataclass(frozen=True, kw_only=True)
+class SourceReport:
+    """The contents of a source."""
 
-    def one(item: tuple[SourceFile, float | None]) -> FileReport:
-        checked = _inspect_file(*item)
-        on_rows_read(checked.rows)
-        return checked
+    taxi: str
+    """`yellow` or `green`."""
+    rows: int
+    """Number of rows in all files."""
+    files: tuple[FileReport, ...]
+    """One report per monthly file, in order of time."""
+
+
+def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
+    """Inspect every file of a source.
+
+    `on_rows_read` receives the row count of each file. Only footers and pickup times are read, and
+    columns for which the footer has no null count.
+    """
+    ratios = [_adjacent_row_ratio(source.files, index) for index in range(len(source.files))]
+
+    def inspect(file: SourceFile, ratio: float | None) -> FileReport:
+        report = _inspect_file(file, ratio)
+        on_rows_read(report.rows)
+        return report
 
     with ThreadPoolExecutor(INSPECTION_THREADS) as pool:
-        return list(pool.map(one, zip(source.files, bands, strict=True)))
+        reports = tuple(pool.map(inspect, source.files, ratios))
+    return SourceReport(taxi=source.taxi, rows=source.rows, files=reports)
 
 
-def _ratio_to_neighbors(files: tuple[SourceFile, ...], index: int) -> float | None:
-    """Return the rows of a month as a multiple of the median of its neighbours."""
-    around = [
-        *files[max(index - NEIGHBOR_MONTHS, 0) : index],
-        *files[index + 1 : index + 1 + NEIGHBOR_MONTHS],
+def _adjacent_row_ratio(files: tuple[SourceFile, ...], index: int) -> float | None:
+    """Return the rows of a month, relative to the median of the adjacent months."""
+    adjacent = [
+        *files[max(index - ADJACENT_MONTHS, 0) : index],
+        *files[index + 1 : index + 1 + ADJACENT_MONTHS],
     ]
-    return files[index].rows / statistics.median(file.rows for file in around) if around else None
+    return files[index].rows / statistics.median(file.rows for file in adjacent) if adjacent else None
 
 
-def _inspect_file(file: SourceFile, neighbours: float | None) -> FileReport:
+def _inspect_file(file: SourceFile, row_ratio: float | None) -> FileReport:
     with open_file(file.uri, file.storage_options) as stream:
-        footer = pq.ParquetFile(stream)
-        names = footer.schema_arrow.names
+        parquet = pq.ParquetFile(stream)
+        names = parquet.schema_arrow.names
         columns = {field.name: name for field in FIELDS if (name := field.match(names))}
-        nulls = {column: _null_share(footer, column) for column in columns.values()}
-        pickup = footer.read([columns["pickup_at"]], use_threads=False).column(0)
-    outside = _rows_out_of_month(pickup, file) / file.rows
-    warnings = []
-    if neighbours is not None and not USUAL_ROW_RATIOS[0] <= neighbours <= USUAL_ROW_RATIOS[1]:
-        warnings.append(f"{neighbours:.2f} times the rows of the months around it")
-    if outside > 0.01:
-        warnings.append(f"{outside:.1%} of the pickups are in other months")
+        nulls = {column: _null_share(parquet, column) for column in columns.values()}
+        pickup = parquet.read([columns["pickup_at"]], use_threads=False).column(0)
+    out_of_month_share = _rows_out_of_month(pickup, file) / file.rows
     return FileReport(
         month=str(file.month),
         uri=file.uri,
         rows=file.rows,
         bytes=file.bytes,
-        era=next((told for column, told in SCHEMA_VERSIONS if nulls.get(column, 1) < 1), "before 2019"),
-        nulls={name: round(share, 6) for name, share in nulls.items() if share},
-        out_of_month=outside,
-        neighbours=None if neighbours is None else round(neighbours, 3),
-        warnings=warnings,
+        schema_version=_schema_version(nulls),
+        null_shares={name: round(share, 6) for name, share in nulls.items() if share},
+        out_of_month_share=out_of_month_share,
+        adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
+        warnings=_warnings(row_ratio, out_of_month_share),
     )
 
 
-def _null_share(footer: pq.ParquetFile, name: str) -> float:
-    """Return the share of nulls: from the footer where it has them, else from the column."""
-    index = footer.schema_arrow.names.index(name)
-    groups = [footer.metadata.row_group(k).column(index) for k in range(footer.num_row_groups)]
-    rows = footer.metadata.num_rows
-    if all(g.is_stats_set and g.statistics.has_null_count for g in groups):
-        return float(sum(g.statistics.null_count for g in groups) / rows)
-    return float(footer.read([name], use_threads=False).column(0).null_count / rows)
+def _schema_version(nulls: dict[str, float]) -> str:
+    versions = (version for column, version in SCHEMA_VERSIONS if nulls.get(column, 1) < 1)
+    return next(versions, OLDEST_SCHEMA_VERSION)
+
+
+def _warnings(row_ratio: float | None, out_of_month_share: float) -> tuple[str, ...]:
+    warnings = []
+    if row_ratio is not None and not USUAL_ROW_RATIOS[0] <= row_ratio <= USUAL_ROW_RATIOS[1]:
+        warnings.append(f"{row_ratio:.2f} times the rows of the adjacent months")
+    if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
+        warnings.append(f"{out_of_month_share:.1%} of the pickups are in other months")
+    return tuple(warnings)
+
+
+def _null_share(parquet: pq.ParquetFile, name: str) -> float:
+    """Return the share of nulls in a column, from the footer if it has all counts."""
+    metadata = parquet.metadata
+    index = parquet.schema_arrow.names.index(name)
+    chunks = [metadata.row_group(group).column(index) for group in range(metadata.num_row_groups)]
+    if all(chunk.is_stats_set and chunk.statistics.has_null_count for chunk in chunks):
+        return float(sum(chunk.statistics.null_count for chunk in chunks) / metadata.num_rows)
+    return float(parquet.read([name], use_threads=False).column(0).null_count / metadata.num_rows)
 
 
 def _rows_out_of_month(pickup: pa.ChunkedArray, file: SourceFile) -> int:
-    start, stop = (pa.scalar(t, pickup.type) for t in (file.month.start, file.month.next.start))
+    start, stop = (pa.scalar(time, pickup.type) for time in (file.month.start, file.month.next.start))
     inside = pc.and_(pc.greater_equal(pickup, start), pc.less(pickup, stop))
     return len(pickup) - int(pc.sum(inside).as_py() or 0)

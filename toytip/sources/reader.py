@@ -1,4 +1,4 @@
-"""Reading the rows of a partition: a slice of a monthly file, which several may share."""
+"""Read the rows of a partition from its monthly file."""
 
 from __future__ import annotations
 
@@ -18,43 +18,50 @@ from toytip.io.access import open_file, open_filesystem
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
 
-# Rows decoded at a time: a slice of a large row group never holds more than this beyond itself.
+# Rows decoded at a time. For a partition of a large row group, memory exceeds the partition by at
+# most this many rows.
 BATCH_ROWS = 65_536
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
-    """Read a partition's rows, only the columns that toytip knows, under the file's own names and types.
+    """Return the rows of a partition: toytip's input columns, with the file's names and types.
 
-    Row groups before the slice are skipped unread; inside one, batches are decoded and dropped, unless this thread has
-    read the slice before: then it goes on from there. Raises SourceError where the file's data cannot be read.
+    Row groups that precede the partition are not read. Within a row group, preceding batches are
+    decoded and dropped, unless this thread read the preceding partition last. Raises SourceError if
+    the data is corrupt or rows are missing.
     """
+    name = mask_credentials(partition.uri)
     try:
         with _open_reader(partition) as reader:
             table = reader.read_rows(partition.start, partition.stop)
     except (OSError, ValueError) as error:
         raise SourceError(
-            f"{mask_credentials(partition.uri)}: corrupt data ({first_line(error)}); fetch it again"
+            f"cannot read {name}: corrupt data ({first_line(error)})",
+            hint="download it again with `toytip source download`",
         ) from None
     if len(table) != partition.rows:
         raise SourceError(
-            f"{mask_credentials(partition.uri)}: rows {partition.start} to {partition.stop} are not all there; it changed meanwhile"
+            f"cannot read rows {partition.start} to {partition.stop} of {name}: "
+            "the file was changed during the run",
+            hint="run the command again",
         )
     return table
 
 
-# The reader that each thread used last: slices of a file mostly come in order, and none then decodes what another has.
+# The last reader of each thread. Partitions of a file mostly come in order, so that a thread
+# continues with the next batch and decodes none twice.
 _thread_state = threading.local()
 
 
 @contextlib.contextmanager
-def _open_reader(part: SourcePartition) -> Iterator[_FileReader]:
-    mark = _file_etag(part)
+def _open_reader(partition: SourcePartition) -> Iterator[_FileReader]:
+    etag = _file_etag(partition)
     reader = getattr(_thread_state, "reader", None)
-    _thread_state.reader = None  # after an error it is not used again
-    if reader is not None and not reader.can_continue_to(part, mark):
+    _thread_state.reader = None  # after an error, the reader is not used again
+    if reader is not None and not reader.can_continue_to(partition, etag):
         reader.close()
         reader = None
-    reader = reader or _FileReader(part, mark)
+    reader = reader or _FileReader(partition, etag)
     try:
         yield reader
     except BaseException:
@@ -66,29 +73,29 @@ def _open_reader(part: SourcePartition) -> Iterator[_FileReader]:
         _thread_state.reader = reader
 
 
-def _file_etag(part: SourcePartition) -> str:
-    """Return what changes with a file."""
-    if uri_scheme(part.uri) == "file":
-        found = Path(part.uri.removeprefix("file://")).stat()
-        return f"{found.st_mtime_ns}-{found.st_size}"
-    fs, path = open_filesystem(part.uri, part.storage_options)
+def _file_etag(partition: SourcePartition) -> str:
+    """Return a text that differs if the file was changed."""
+    if uri_scheme(partition.uri) == "file":
+        status = Path(partition.uri.removeprefix("file://")).stat()
+        return f"{status.st_mtime_ns}-{status.st_size}"
+    fs, path = open_filesystem(partition.uri, partition.storage_options)
     with translate_boto_errors():
         info = fs.info(path)
     return f"{info.get('ETag') or info.get('LastModified') or ''}-{info['size']}"
 
 
 class _FileReader:
-    """Reads a file from the row group that a slice begins in to its end, a batch at a time."""
+    """Reads a file in batches, from the row group of a partition's first row to the end."""
 
-    def __init__(self, part: SourcePartition, mark: str) -> None:
-        self._of = part.uri, part.storage_options, mark
-        self._stream = open_file(part.uri, part.storage_options)
-        self._file = pq.ParquetFile(self._stream, pre_buffer=uri_scheme(part.uri) != "file")
+    def __init__(self, partition: SourcePartition, etag: str) -> None:
+        self._file_key = partition.uri, partition.storage_options, etag
+        self._stream = open_file(partition.uri, partition.storage_options)
+        self._file = pq.ParquetFile(self._stream, pre_buffer=uri_scheme(partition.uri) != "file")
         self._names = [name for field in FIELDS if (name := field.match(self._file.schema_arrow.names))]
         self._schema = pa.schema([self._file.schema_arrow.field(name) for name in self._names])
         self._position, group = 0, 0
         while (
-            self._position + self._row_group_rows(group) <= part.start
+            self._position + self._row_group_rows(group) <= partition.start
             and group < self._file.num_row_groups - 1
         ):
             self._position += self._row_group_rows(group)
@@ -99,9 +106,9 @@ class _FileReader:
     def _row_group_rows(self, group: int) -> int:
         return int(self._file.metadata.row_group(group).num_rows)
 
-    def _iterate_batches(self, first: int) -> Generator[pa.RecordBatch]:
-        # One by one: none is fetched before it is wanted.
-        for group in range(first, self._file.num_row_groups):
+    def _iterate_batches(self, first_group: int) -> Generator[pa.RecordBatch]:
+        # One row group at a time, so that none is fetched in advance.
+        for group in range(first_group, self._file.num_row_groups):
             yield from self._file.iter_batches(
                 BATCH_ROWS, row_groups=[group], columns=self._names, use_threads=False
             )
@@ -111,26 +118,27 @@ class _FileReader:
         """Whether all rows have been read."""
         return bool(self._position >= self._file.metadata.num_rows)
 
-    def can_continue_to(self, part: SourcePartition, etag: str) -> bool:
-        """Tell whether the slice is of this very file, and still to come."""
-        return self._of == (part.uri, part.storage_options, etag) and self._position <= part.start
+    def can_continue_to(self, partition: SourcePartition, etag: str) -> bool:
+        """Return whether a partition is of this file, and not read yet."""
+        same_file = self._file_key == (partition.uri, partition.storage_options, etag)
+        return same_file and self._position <= partition.start
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._batches.close()
         self._stream.close()
 
     def read_rows(self, start: int, stop: int) -> pa.Table:
-        """Return rows `start` to `stop`, none of which has been read; fewer where the file ends before."""
-        taken = []
+        """Return rows `start` to `stop`, which follow all rows read so far (fewer at the end)."""
+        slices = []
         while self._position < stop:
             batch = self._rest if self._rest is not None else next(self._batches, None)
             if batch is None:
                 break
-            begin = min(max(start - self._position, 0), batch.num_rows)
+            first = min(max(start - self._position, 0), batch.num_rows)
             end = min(stop - self._position, batch.num_rows)
-            if begin < end:
-                taken.append(batch.slice(begin, end - begin).select(self._names).replace_schema_metadata())
+            if first < end:
+                slices.append(batch.slice(first, end - first).select(self._names).replace_schema_metadata())
             self._rest = batch.slice(end) if end < batch.num_rows else None
             self._position += end
-        return pa.Table.from_batches(taken, schema=self._schema.remove_metadata())
+        return pa.Table.from_batches(slices, schema=self._schema.remove_metadata())

@@ -1,9 +1,9 @@
-"""The built-in synthetic year: yellow months as the TLC publishes them, made from a seed.
+"""The synthetic year: yellow trips in the form that the TLC publishes, generated from a seed.
 
-Zones, hours, distances, fares, card payments and tips hang together as in real months; the dirt is of the real
-kinds, in amounts known beforehand; and the year drifts as 2020 did: fewer trips, shorter ones, farther from the
-centre, and less often paid by card from March to May. What it teaches about pipelines is true. What it says of
-passengers is made up.
+Zones, hours, distances, fares, card payments and tips are related as in real months. The kinds of
+invalid rows are real, and their numbers are known. The year drifts like 2020: from March to May,
+trips are fewer, shorter and farther from the center, and fewer of them are paid by card. The year
+serves to test the pipeline. It does not describe real passengers.
 """
 
 from __future__ import annotations
@@ -18,21 +18,29 @@ import pyarrow as pa
 from toytip.core.arrays import Float64Array, Int64Array
 from toytip.core.months import Month, parse_months
 
+BoolArray = npt.NDArray[np.bool_]
+DriftKind = Literal["distance", "card", "skill"]
+
 SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
 CITY_ZONES = 263
-AIRPORTS = (132, 138)  # JFK (a flat fare) and LaGuardia
+JFK, LAGUARDIA = AIRPORTS = (132, 138)
 JFK_FARE = 52.0
+AIRPORT_TOLL = 6.12
 CONGESTION_SURCHARGE = 2.5
+IMPROVEMENT_SURCHARGE = 0.3
+MTA_TAX = 0.5
+CENTER_RADIUS = 4  # miles
 
-# By calendar month, January first: trips against the yearly mean, and how far the year has drifted (0 to 1).
+# By calendar month, from January: trips relative to the yearly mean, and the drift (0 to 1).
 MONTHLY_VOLUME = np.array([1.42, 1.40, 1.00, 0.55, 0.60, 0.75, 0.85, 0.95, 1.05, 1.15, 1.13, 1.15])
 MONTHLY_DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 0.35, 0.3])
-# Pickups by hour of the day, in any unit: from the rhythm of a working city.
+# Relative pickups by hour of the day, in the rhythm of a working city.
 HOURLY_PICKUPS = np.array(
     [27, 19, 13, 9, 8, 10, 22, 38, 47, 46, 45, 48, 51, 52, 54, 53, 49, 56, 64, 63, 56, 55, 51, 41.0]
 )
 
-# Share of a month's rows that each cleaning reason must reject: about what real months hold, and a little of all.
+# Shares of a month's rows that each cleaning rule must reject. They are close to those of real
+# months, and every rule rejects some rows.
 INVALID_ROW_SHARES = {
     "missing_value": 0.0005,
     "out_of_month": 0.0004,
@@ -42,19 +50,23 @@ INVALID_ROW_SHARES = {
     "overlong_trip": 0.0003,
     "implausible_distance": 0.0006,
 }
-DISPATCHED_SHARE = 0.02  # trips without passenger count, rate and payment type: real trips, to be kept
+# Dispatched trips have no passenger count, rate code and payment type. They are valid.
+DISPATCHED_SHARE = 0.02
 
-DriftKind = Literal["distance", "card", "skill"]
 KILOMETERS_PER_MILE = 1.609344
 CARD_TO_CASH_SHARE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticSpec:
-    """The recipe: trips a month, on average over the year, the seed, and whether the year drifts.
+    """The parameters of a synthetic year.
 
-    `injected_drift` is a drift of one kind, for monitoring to find: `distance`, which the meter tells in kilometres; `card`, of which
-    three in ten become cash; `skill`: who tips is drawn anew among the trips paid by card, as many as before.
+    `rows_per_month` is the mean over the year. `drift` enables the drift of 2020. `injected_drift`
+    adds a drift of one kind for monitoring to find:
+
+    - `distance`: distances are in kilometers instead of miles.
+    - `card`: 30 % of the card trips become cash trips.
+    - `skill`: high tips are shuffled among the card trips, so that their rate stays the same.
     """
 
     rows_per_month: int = 100_000
@@ -63,8 +75,22 @@ class SyntheticSpec:
     injected_drift: DriftKind | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SyntheticReport:
+    """The files of a synthetic year."""
+
+    folder: str
+    """Folder or URI of the files."""
+    file_count: int
+    """Number of monthly files."""
+    rows: int
+    """Number of rows in all files."""
+    months: tuple[Month, ...]
+    """Months of the files."""
+
+
 def month_file_name(month: Month) -> str:
-    """Return the TLC's name for the month.
+    """Return the TLC's file name of a month.
 
     >>> month_file_name(Month(2020, 1))
     'yellow_tripdata_2020-01.parquet'
@@ -73,12 +99,12 @@ def month_file_name(month: Month) -> str:
 
 
 def month_rows(month: Month, rows_per_month: int) -> int:
-    """Return the rows of a month's file when the year's mean is `rows_per_month`."""
+    """Return the number of rows of a month's file, for a yearly mean of `rows_per_month`."""
     return max(1, round(rows_per_month * float(MONTHLY_VOLUME[month.month - 1] / MONTHLY_VOLUME.mean())))
 
 
 def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
-    """Return how many rows of the month's file each cleaning reason must reject, exactly."""
+    """Return the exact number of rows in a month's file that each cleaning rule must reject."""
     total = month_rows(month, rows_per_month)
     return {
         reason: round(total * share) or int(total >= 1_000) for reason, share in INVALID_ROW_SHARES.items()
@@ -86,136 +112,230 @@ def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
 
 
 def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
-    """Return the month's raw file, under the TLC's names and types; the same for the same month and recipe."""
+    """Return the raw file of a month, with the TLC's names and types.
+
+    Equal months and parameters give equal tables.
+    """
     rng = np.random.default_rng([spec.seed, month.year, month.month])
     rows = month_rows(month, spec.rows_per_month)
-    trips = _draw_trips(rng, month, rows, float(MONTHLY_DRIFT[month.month - 1]) if spec.drift else 0.0)
+    drift = float(MONTHLY_DRIFT[month.month - 1]) if spec.drift else 0.0
+    trips = _draw_trips(rng, month, rows, drift)
     _inject_drift(np.random.default_rng([spec.seed, month.year, month.month, 1]), trips, spec.injected_drift)
     _add_invalid_rows(rng, trips, month, invalid_rows(month, spec.rows_per_month))
     return pa.table({name: _arrow_column(name, values, rows) for name, values in trips.items()})
 
 
-def _city_map() -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Return where each zone lies (miles east and north of the centre) and how many trips begin there.
+def _draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
+    city = _city_map()
+    rides = _draw_rides(rng, city, month, rows, drift)
+    charges = _draw_charges(rng, city, rides)
+    passengers = rng.choice([1, 2, 3, 4, 5, 6], rows, p=[0.72, 0.15, 0.05, 0.02, 0.035, 0.025]).astype(float)
+    payments = _draw_payments(rng, city, rides, charges, passengers, drift)
+    dispatched = payments.payment_type == 0
+    return {
+        "VendorID": rng.choice([1, 2], rows, p=[0.33, 0.67]),
+        "tpep_pickup_datetime": rides.pickup,
+        "tpep_dropoff_datetime": rides.pickup + rides.seconds.astype("timedelta64[s]"),
+        "passenger_count": np.where(dispatched, np.nan, passengers),
+        "trip_distance": rides.distance,
+        "RatecodeID": np.where(dispatched, np.nan, np.where(charges.is_jfk, 2.0, 1.0)),
+        "store_and_fwd_flag": np.where(rng.random(rows) < 0.01, "Y", "N"),
+        "PULocationID": (rides.start + 1).astype(float),
+        "DOLocationID": (rides.end + 1).astype(float),
+        "payment_type": payments.payment_type.astype(np.int64),
+        "fare_amount": charges.fare,
+        "extra": charges.extra,
+        "mta_tax": np.full(rows, MTA_TAX),
+        "tip_amount": payments.tip,
+        "tolls_amount": charges.tolls,
+        "improvement_surcharge": np.full(rows, IMPROVEMENT_SURCHARGE),
+        "total_amount": np.round(charges.due + payments.tip, 2),
+        "congestion_surcharge": np.where(dispatched, np.nan, charges.congestion),
+        "airport_fee": None,
+    }
 
-    The map is the same for every seed: a spiral, dense in the middle, with the airports far out.
+
+@dataclass(frozen=True, kw_only=True)
+class _City:
+    """The zones: miles east and north of the center, and relative numbers of pickups."""
+
+    east: Float64Array
+    north: Float64Array
+    weight: Float64Array
+
+    @property
+    def radius(self) -> Float64Array:
+        """Miles from the center."""
+        return np.hypot(self.east, self.north)
+
+    @property
+    def card_preference(self) -> Float64Array:
+        """Log-odds by which passengers of a zone prefer to pay by card, and to tip."""
+        return np.asarray(np.cos(np.arange(CITY_ZONES) * 1.7) * 0.5 - 0.12 * self.radius)
+
+
+def _city_map() -> _City:
+    """Return the zones, which are the same for every seed.
+
+    They form a spiral that is dense in the center. The airports are far from the center.
     """
-    number = np.arange(CITY_ZONES)
-    radius = 10 * (number * 101 % CITY_ZONES / CITY_ZONES) ** 1.3
-    angle = number * 2.399963  # the golden angle: even in all directions
+    index = np.arange(CITY_ZONES)
+    radius = 10 * (index * 101 % CITY_ZONES / CITY_ZONES) ** 1.3
+    angle = index * 2.399963  # the golden angle distributes the zones evenly over all directions
     east, north = radius * np.cos(angle), radius * np.sin(angle)
     weight = np.exp(-radius / 2.2) + 0.004
-    for zone, (x, y, share) in {AIRPORTS[0]: (11.0, -7.0, 0.25), AIRPORTS[1]: (7.0, 3.0, 0.3)}.items():
+    for zone, (x, y, share) in {JFK: (11.0, -7.0, 0.25), LAGUARDIA: (7.0, 3.0, 0.3)}.items():
         east[zone - 1], north[zone - 1], weight[zone - 1] = x, y, share * weight.max()
-    return east, north, weight
+    return _City(east=east, north=north, weight=weight)
 
 
-def _draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
-    east, north, weight = _city_map()
-    radius = np.hypot(east, north)
-    weight = weight * (1 + drift * 0.25 * radius)
-    nearby = rng.random(rows) < 0.15
+@dataclass(frozen=True, kw_only=True)
+class _Rides:
+    """Where and when the trips begin and end. Zones are indexes into the city map."""
+
+    start: Int64Array
+    end: Int64Array
+    pickup: Any
+    hour: Int64Array
+    is_weekend: BoolArray
+    rush: Float64Array
+    distance: Float64Array
+    seconds: Int64Array
+
+
+def _draw_rides(rng: np.random.Generator, city: _City, month: Month, rows: int, drift: float) -> _Rides:
+    weight = city.weight * (1 + drift * 0.25 * city.radius)
+    in_zone = rng.random(rows) < 0.15
     start = rng.choice(CITY_ZONES, rows, p=weight / weight.sum())
-    end = np.where(nearby, start, rng.choice(CITY_ZONES, rows, p=weight / weight.sum()))
-    pickup, hour, weekend = _draw_pickups(rng, month, rows)
-
-    street = np.abs(east[start] - east[end]) + np.abs(north[start] - north[end])
-    distance = np.round((street + rng.gamma(2, 0.35, rows)) * rng.lognormal(0, 0.12, rows) + 0.01, 2)
-    rush = np.exp(-(((hour - 17) / 4.0) ** 2)) * ~weekend
+    end = np.where(in_zone, start, rng.choice(CITY_ZONES, rows, p=weight / weight.sum()))
+    pickup, hour, is_weekend = _draw_pickups(rng, month, rows)
+    blocks = np.abs(city.east[start] - city.east[end]) + np.abs(city.north[start] - city.north[end])
+    distance = np.round((blocks + rng.gamma(2, 0.35, rows)) * rng.lognormal(0, 0.12, rows) + 0.01, 2)
+    rush = np.exp(-(((hour - 17) / 4.0) ** 2)) * ~is_weekend
     speed = (
         (9 + 0.9 * np.minimum(distance, 15))
         * (1 - 0.35 * rush)
         * (1 + 0.2 * drift)
         * rng.lognormal(0, 0.18, rows)
     )
-    seconds = np.clip(distance / speed * 3600, 20, 6 * 3600).astype(np.int64)
-
-    jfk = ((start == AIRPORTS[0] - 1) & (radius[end] < 4)) | ((end == AIRPORTS[0] - 1) & (radius[start] < 4))
-    metered = 2.5 + np.floor(distance * 5 * 0.75 + seconds / 60 * 0.35) * 0.5 + 0.5
-    fare = np.where(jfk, JFK_FARE, metered)
-    night = (hour >= 20) | (hour < 6)
-    extra = np.where(night, 0.5, np.where((rush > 0.4) & (hour >= 16), 1.0, 0.0))
-    core = (radius[start] < 4) | (radius[end] < 4)
-    airport = np.isin(start + 1, AIRPORTS) | np.isin(end + 1, AIRPORTS)
-    tolls = np.where(airport & (rng.random(rows) < 0.55), 6.12, 0.0)
-    congestion = np.where(core, CONGESTION_SURCHARGE, 0.0)
-    passengers = rng.choice([1, 2, 3, 4, 5, 6], rows, p=[0.72, 0.15, 0.05, 0.02, 0.035, 0.025]).astype(float)
-
-    wealth = (
-        np.cos(np.arange(CITY_ZONES) * 1.7) * 0.5 - 0.12 * radius
-    )  # some zones pay by card and tip, some do not
-    liking = 1.15 + 0.9 * wealth[start] + 0.012 * fare - 0.25 * weekend - 0.95 * drift + 0.3 * night
-    payment = np.where(_draw_yes(rng, liking), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015]))
-    dispatch = rng.random(rows) < DISPATCHED_SHARE * (1 + drift)
-    payment = np.where(dispatch, 0, payment)
-    due = fare + extra + tolls + congestion + 0.8
-    generous = (
-        1.15
-        + 0.8 * wealth[start]
-        + 0.45 * wealth[end]
-        - 0.012 * (fare - 12)
-        + 0.3 * rush
-        + 0.2 * (passengers == 1)
+    return _Rides(
+        start=start,
+        end=end,
+        pickup=pickup,
+        hour=hour,
+        is_weekend=is_weekend,
+        rush=rush,
+        distance=distance,
+        seconds=np.clip(distance / speed * 3600, 20, 6 * 3600).astype(np.int64),
     )
-    tip = np.where(payment == 1, _draw_tips(rng, generous, due, fare), 0.0)
-
-    return {
-        "VendorID": rng.choice([1, 2], rows, p=[0.33, 0.67]),
-        "tpep_pickup_datetime": pickup,
-        "tpep_dropoff_datetime": pickup + seconds.astype("timedelta64[s]"),
-        "passenger_count": np.where(dispatch, np.nan, passengers),
-        "trip_distance": distance,
-        "RatecodeID": np.where(dispatch, np.nan, np.where(jfk, 2.0, 1.0)),
-        "store_and_fwd_flag": np.where(rng.random(rows) < 0.01, "Y", "N"),
-        "PULocationID": (start + 1).astype(float),
-        "DOLocationID": (end + 1).astype(float),
-        "payment_type": payment.astype(np.int64),
-        "fare_amount": fare,
-        "extra": extra,
-        "mta_tax": np.full(rows, 0.5),
-        "tip_amount": tip,
-        "tolls_amount": tolls,
-        "improvement_surcharge": np.full(rows, 0.3),
-        "total_amount": np.round(due + tip, 2),
-        "congestion_surcharge": np.where(dispatch, np.nan, congestion),
-        "airport_fee": None,
-    }
 
 
-def _draw_pickups(
-    rng: np.random.Generator, month: Month, rows: int
-) -> tuple[Any, Int64Array, npt.NDArray[np.bool_]]:
-    """Return pickup times inside the month, with their hour and whether it is a weekend."""
+def _draw_pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[Any, Int64Array, BoolArray]:
+    """Return pickup times in a month, with the hour and whether the day is on a weekend."""
     first = np.datetime64(month.start, "D")
     days = int((np.datetime64(month.next.start, "D") - first).astype(int))
     day = rng.integers(0, days, rows)
-    weekend = (first + day).astype(np.int64) % 7 >= 2  # 1970-01-01 was a Thursday
-    weekend &= (first + day).astype(np.int64) % 7 <= 3
+    is_weekend = (first + day).astype(np.int64) % 7 >= 2  # 1970-01-01 was a Thursday
+    is_weekend &= (first + day).astype(np.int64) % 7 <= 3
     hour = rng.choice(24, rows, p=HOURLY_PICKUPS / HOURLY_PICKUPS.sum())
-    hour = np.where(weekend & (rng.random(rows) < 0.3), (hour + 5) % 24, hour)
-    pickup = (first + day).astype("datetime64[us]") + (hour * 3600 + rng.integers(0, 3600, rows)).astype(
-        "timedelta64[s]"
+    hour = np.where(is_weekend & (rng.random(rows) < 0.3), (hour + 5) % 24, hour)
+    seconds = (hour * 3600 + rng.integers(0, 3600, rows)).astype("timedelta64[s]")
+    return (first + day).astype("datetime64[us]") + seconds, hour, is_weekend
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Charges:
+    """Amounts in dollars, without the tip."""
+
+    is_jfk: BoolArray
+    is_night: BoolArray
+    fare: Float64Array
+    extra: Float64Array
+    tolls: Float64Array
+    congestion: Float64Array
+
+    @property
+    def due(self) -> Float64Array:
+        """The total without the tip."""
+        return self.fare + self.extra + self.tolls + self.congestion + (MTA_TAX + IMPROVEMENT_SURCHARGE)
+
+
+def _draw_charges(rng: np.random.Generator, city: _City, rides: _Rides) -> _Charges:
+    start, end, radius = rides.start, rides.end, city.radius
+    from_jfk = (start == JFK - 1) & (radius[end] < CENTER_RADIUS)
+    to_jfk = (end == JFK - 1) & (radius[start] < CENTER_RADIUS)
+    metered = 2.5 + np.floor(rides.distance * 5 * 0.75 + rides.seconds / 60 * 0.35) * 0.5 + 0.5
+    night = (rides.hour >= 20) | (rides.hour < 6)
+    center = (radius[start] < CENTER_RADIUS) | (radius[end] < CENTER_RADIUS)
+    airport = np.isin(start + 1, AIRPORTS) | np.isin(end + 1, AIRPORTS)
+    return _Charges(
+        is_jfk=from_jfk | to_jfk,
+        is_night=night,
+        fare=np.where(from_jfk | to_jfk, JFK_FARE, metered),
+        extra=np.where(night, 0.5, np.where((rides.rush > 0.4) & (rides.hour >= 16), 1.0, 0.0)),
+        tolls=np.where(airport & (rng.random(len(start)) < 0.55), AIRPORT_TOLL, 0.0),
+        congestion=np.where(center, CONGESTION_SURCHARGE, 0.0),
     )
-    return pickup, hour, weekend
 
 
-def _draw_yes(rng: np.random.Generator, logit: Float64Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(rng.random(len(logit)) < 1 / (1 + np.exp(-logit)))
+@dataclass(frozen=True, kw_only=True)
+class _Payments:
+    """Payment types (1 card, 0 dispatched), and tips in dollars."""
+
+    payment_type: Int64Array
+    tip: Float64Array
+
+
+def _draw_payments(
+    rng: np.random.Generator,
+    city: _City,
+    rides: _Rides,
+    charges: _Charges,
+    passengers: Float64Array,
+    drift: float,
+) -> _Payments:
+    rows, preference, fare = len(rides.start), city.card_preference, charges.fare
+    card_logit = (
+        1.15
+        + 0.9 * preference[rides.start]
+        + 0.012 * fare
+        - 0.25 * rides.is_weekend
+        - 0.95 * drift
+        + 0.3 * charges.is_night
+    )
+    payment_type = np.where(
+        _draw_bernoulli(rng, card_logit), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015])
+    )
+    payment_type = np.where(rng.random(rows) < DISPATCHED_SHARE * (1 + drift), 0, payment_type)
+    tip_logit = (
+        1.15
+        + 0.8 * preference[rides.start]
+        + 0.45 * preference[rides.end]
+        - 0.012 * (fare - 12)
+        + 0.3 * rides.rush
+        + 0.2 * (passengers == 1)
+    )
+    tip = np.where(payment_type == 1, _draw_tips(rng, tip_logit, charges.due, fare), 0.0)
+    return _Payments(payment_type=payment_type, tip=tip)
 
 
 def _draw_tips(
-    rng: np.random.Generator, generous: Float64Array, due: Float64Array, fare: Float64Array
+    rng: np.random.Generator, logit: Float64Array, due: Float64Array, fare: Float64Array
 ) -> Float64Array:
-    """Return tips by card: a button (20, 25 or 30 % of all that is due), whole dollars, or nothing."""
+    """Return card tips: 20, 25 or 30 % of the amount due (by a button), whole dollars, or none."""
     rows = len(due)
-    button = np.round(due * rng.choice([0.2, 0.25, 0.3], rows, p=[0.72, 0.2, 0.08]), 2)
+    by_button = np.round(due * rng.choice([0.2, 0.25, 0.3], rows, p=[0.72, 0.2, 0.08]), 2)
     dollars = np.maximum(1.0, np.floor(fare * rng.uniform(0.06, 0.24, rows)))
-    none = rng.random(rows) < 0.06
-    return np.where(none, 0.0, np.where(_draw_yes(rng, generous), button, dollars))
+    no_tip = rng.random(rows) < 0.06
+    return np.where(no_tip, 0.0, np.where(_draw_bernoulli(rng, logit), by_button, dollars))
+
+
+def _draw_bernoulli(rng: np.random.Generator, logit: Float64Array) -> BoolArray:
+    return np.asarray(rng.random(len(logit)) < 1 / (1 + np.exp(-logit)))
 
 
 def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKind | None) -> None:
-    """Let one thing drift, in place."""
+    """Change the trips by a drift of one kind, in place."""
     card = np.flatnonzero(trips["payment_type"] == 1)
     due = trips["total_amount"] - trips["tip_amount"]
     if kind == "distance":
@@ -231,48 +351,54 @@ def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKi
 
 
 def _add_invalid_rows(
-    rng: np.random.Generator, trips: dict[str, Any], month: Month, amounts: dict[str, int]
+    rng: np.random.Generator, trips: dict[str, Any], month: Month, counts: dict[str, int]
 ) -> None:
-    """Spoil as many rows as `amounts` says, a different row for each reason, in place."""
-    rows = len(trips["fare_amount"])
-    spoiled = iter(rng.permutation(rows)[: sum(amounts.values())])
-    chosen = {
-        reason: np.array([next(spoiled) for _ in range(count)], dtype=int)
-        for reason, count in amounts.items()
-    }
+    """Make `counts` rows invalid, in place, with a different row for each reason."""
+    chosen = _choose_rows(rng, len(trips["fare_amount"]), counts)
+    _remove_values(trips, chosen["missing_value"])
+    _move_out_of_month(trips, chosen["out_of_month"], month)
+    _refund(trips, chosen["non_positive_fare"])
+    trips["tip_amount"][chosen["negative_tip"]] = -1.0
+    pickup, dropoff = trips["tpep_pickup_datetime"], trips["tpep_dropoff_datetime"]
+    rows = chosen["non_positive_duration"]
+    dropoff[rows] = pickup[rows] - (np.arange(len(rows)) % 2 * 60).astype("timedelta64[s]")
+    rows = chosen["overlong_trip"]
+    dropoff[rows] = pickup[rows] + np.timedelta64(24 * 3600 + 37, "s")
+    rows = chosen["implausible_distance"]
+    trips["trip_distance"][rows] = np.where(np.arange(len(rows)) % 2, -3.2, 12_345.6)
 
-    for name, at in zip(
-        ("fare_amount", "tip_amount", "PULocationID"), _split_in_thirds(chosen["missing_value"]), strict=True
-    ):
-        trips[name][at] = np.nan
-    at = chosen["out_of_month"]
-    odd = np.array(
-        [np.datetime64(month.next.start, "us"), np.datetime64(month.start, "us") - np.timedelta64(1, "s")]
-        + [np.datetime64(text, "us") for text in ("2008-12-31T23:05:00", "2041-01-02T10:00:00")]
-    )[np.arange(len(at)) % 4]
-    lasted = trips["tpep_dropoff_datetime"][at] - trips["tpep_pickup_datetime"][at]
-    trips["tpep_pickup_datetime"][at], trips["tpep_dropoff_datetime"][at] = odd, odd + lasted
 
-    at = chosen["non_positive_fare"]
-    refunded = at[len(at) // 4 :]
-    trips["fare_amount"][at[: len(at) // 4]] = 0.0
-    trips["tip_amount"][at] = 0.0
+def _choose_rows(rng: np.random.Generator, rows: int, counts: dict[str, int]) -> dict[str, Int64Array]:
+    shuffled = rng.permutation(rows)[: sum(counts.values())]
+    return dict(zip(counts, np.split(shuffled, np.cumsum(list(counts.values()))[:-1]), strict=True))
+
+
+def _remove_values(trips: dict[str, Any], rows: Int64Array) -> None:
+    for index, name in enumerate(("fare_amount", "tip_amount", "PULocationID")):
+        trips[name][rows[index::3]] = np.nan
+
+
+def _move_out_of_month(trips: dict[str, Any], rows: Int64Array, month: Month) -> None:
+    outside = np.array(
+        [
+            np.datetime64(month.next.start, "us"),
+            np.datetime64(month.start, "us") - np.timedelta64(1, "s"),
+            np.datetime64("2008-12-31T23:05:00", "us"),
+            np.datetime64("2041-01-02T10:00:00", "us"),
+        ]
+    )[np.arange(len(rows)) % 4]
+    duration = trips["tpep_dropoff_datetime"][rows] - trips["tpep_pickup_datetime"][rows]
+    trips["tpep_pickup_datetime"][rows], trips["tpep_dropoff_datetime"][rows] = outside, outside + duration
+
+
+def _refund(trips: dict[str, Any], rows: Int64Array) -> None:
+    """Set the fare of a quarter of the rows to 0, and negate the amounts of the others."""
+    free, refunded = rows[: len(rows) // 4], rows[len(rows) // 4 :]
+    trips["fare_amount"][free] = 0.0
+    trips["tip_amount"][rows] = 0.0
     for name in ("fare_amount", "extra", "mta_tax", "tolls_amount", "improvement_surcharge", "total_amount"):
         trips[name][refunded] *= -1
     trips["payment_type"][refunded] = 4
-    trips["tip_amount"][chosen["negative_tip"]] = -1.0
-
-    pickup, dropoff = trips["tpep_pickup_datetime"], trips["tpep_dropoff_datetime"]
-    at = chosen["non_positive_duration"]
-    dropoff[at] = pickup[at] - (np.arange(len(at)) % 2 * 60).astype("timedelta64[s]")
-    at = chosen["overlong_trip"]
-    dropoff[at] = pickup[at] + np.timedelta64(24 * 3600 + 37, "s")
-    at = chosen["implausible_distance"]
-    trips["trip_distance"][at] = np.where(np.arange(len(at)) % 2, -3.2, 12_345.6)
-
-
-def _split_in_thirds(at: Int64Array) -> list[Int64Array]:
-    return [at[k::3] for k in range(3)]
 
 
 def _arrow_column(name: str, values: Any, rows: int) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The TLC's zones: which borough each is in, its name, and where a file tells, its outline."""
+"""The TLC's taxi zones: boroughs, names, and outlines for the map."""
 
 from __future__ import annotations
 
@@ -11,69 +11,86 @@ from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 
 ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
-# The TLC's shapes have thousands of points each; of so many an outline on a page is made.
+# The TLC's outlines have thousands of points each. Reports draw at most this many.
 MAX_OUTLINE_POINTS = 80
 Ring = list[tuple[float, float]]
 
 
 def find_zone_lookup(source: str | None, folder: str) -> Path | None:
-    """Look for the zone table in the folder of fetched files, beside a source on disk, or near it; None without."""
-    near = Path(source.partition(",")[0]) if source and "://" not in source else Path(folder)
-    around = [near, near.parent, near.parent / "zones", near.parent.parent / "zones", Path(folder)]
-    return next((path / ZONE_LOOKUP_NAME for path in around if (path / ZONE_LOOKUP_NAME).is_file()), None)
+    """Return the zone lookup file next to a local source or in a folder (None without one)."""
+    origin = Path(source.partition(",")[0]) if source and "://" not in source else Path(folder)
+    folders = [origin, origin.parent, origin.parent / "zones", origin.parent.parent / "zones", Path(folder)]
+    candidates = (path / ZONE_LOOKUP_NAME for path in folders)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def read_boroughs(path: Path) -> tuple[str, ...]:
-    """Return the borough of every zone, by its number. Raises SourceError for what is no zone table."""
+    """Return the borough of every zone, by zone ID.
+
+    Raises SourceError if the file is not a zone lookup file.
+    """
     return _read_column(path, "Borough")
 
 
 def read_zone_names(path: Path) -> tuple[str, ...]:
-    """Return the name of every zone, by its number. Raises SourceError for what is no zone table."""
+    """Return the name of every zone, by zone ID.
+
+    Raises SourceError if the file is not a zone lookup file.
+    """
     return _read_column(path, "Zone")
 
 
 def _read_column(path: Path, column: str) -> tuple[str, ...]:
-    found = ["unknown"] * ZONE_ID_COUNT
+    values = ["unknown"] * ZONE_ID_COUNT
     try:
         with path.open(newline="") as stream:
             for row in csv.DictReader(stream):
                 if 0 < int(row["LocationID"]) < ZONE_ID_COUNT:
-                    found[int(row["LocationID"])] = row[column]
+                    values[int(row["LocationID"])] = row[column]
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
-            f"{path}: not the TLC's zone table ({_error_reason(error)}); fetch it again"
+            f"cannot read {path}: it is not the TLC's zone lookup file ({_error_reason(error)})",
+            hint="download it again with `toytip source download`",
         ) from None
-    return tuple(found)
+    return tuple(values)
 
 
 def read_outlines(path: Path) -> dict[int, list[Ring]]:
-    """Return the outer rings of every zone in a GeoJSON file, thinned, whatever their coordinates.
+    """Return the outer rings of every zone in a GeoJSON file, with fewer points.
 
-    Zones are known by a property `LocationID`, in any spelling of it. Raises SourceError for what is no such file.
+    Any coordinates are valid. The property `LocationID`, in any spelling, identifies a zone. Raises
+    SourceError if the file is not a map of the TLC's zones.
     """
-    found: dict[int, list[Ring]] = {}
+    outlines: dict[int, list[Ring]] = {}
     try:
-        for item in json.loads(path.read_text(encoding="utf-8"))["features"]:
-            told = {name.lower().replace("_", ""): value for name, value in item["properties"].items()}
-            shape = item["geometry"]
-            polygons = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
-            found.setdefault(int(told["locationid"]), []).extend(
-                _downsample(polygon[0]) for polygon in polygons
-            )
+        for feature in json.loads(path.read_text(encoding="utf-8"))["features"]:
+            rings = [_downsample(polygon[0]) for polygon in _polygons(feature["geometry"])]
+            outlines.setdefault(_zone_id(feature["properties"]), []).extend(rings)
     except (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        cause = f"expected GeoJSON polygons with a LocationID property ({_error_reason(error)})"
         raise SourceError(
-            f"{path}: no GeoJSON of polygons with a LocationID each ({_error_reason(error)}); the TLC publishes one of its zones"
+            f"cannot read zone map {path}: {cause}", hint="use the taxi zone map of the TLC"
         ) from None
-    if not any(0 < number < ZONE_ID_COUNT for number in found):
+    if not any(0 < zone < ZONE_ID_COUNT for zone in outlines):
         raise SourceError(
-            f"{path}: none of its {len(found)} zones is one of the TLC's, 1 to {ZONE_ID_COUNT - 1}"
+            f"cannot use zone map {path}: none of its {len(outlines)} zones has an ID of the TLC, "
+            f"1 to {ZONE_ID_COUNT - 1}",
+            hint="use the taxi zone map of the TLC",
         )
-    return found
+    return outlines
+
+
+def _polygons(geometry: dict[str, Any]) -> list[Any]:
+    coordinates = geometry["coordinates"]
+    return list(coordinates) if geometry["type"] == "MultiPolygon" else [coordinates]
+
+
+def _zone_id(properties: dict[str, Any]) -> int:
+    return int({name.lower().replace("_", ""): value for name, value in properties.items()}["locationid"])
 
 
 def _error_reason(error: Exception) -> str:
-    """Return what is wrong with a file in a few words: an error's own may hold all of the file."""
+    """Return the problem of a file in a few words. An error's own text can hold the whole file."""
     match error:
         case OSError():
             return (error.strerror or type(error).__name__).lower()
@@ -82,9 +99,9 @@ def _error_reason(error: Exception) -> str:
         case json.JSONDecodeError():
             return "it is not JSON"
         case KeyError():
-            return f"there is no {error.args[0]}"
+            return f"{error.args[0]} is missing"
         case _:
-            return "it is built otherwise"
+            return "it has another structure"
 
 
 def _downsample(ring: list[Any]) -> Ring:

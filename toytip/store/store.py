@@ -55,7 +55,7 @@ def new_version_id() -> str:
 
 def store_from_settings(settings: Settings) -> Store:
     """Return the store that the settings name."""
-    return Store(settings.store, settings.env, resolve_storage_options(settings.store, settings.endpoint))
+    return Store(settings.store, settings.env, resolve_storage_options(settings.store, settings.endpoint_url))
 
 
 class ExistingDataFile(NamedTuple):

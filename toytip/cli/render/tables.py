@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 
-from toytip.sources.inspection import FileReport
+from toytip.sources.inspection import SourceReport
 
 # What is piped into a file or a log is no wider, but for tables, which keep their columns whole.
 PIPED_WIDTH = 132
@@ -73,19 +73,21 @@ def format_value(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def show_inspection(files: list[FileReport]) -> None:
-    """Print a line for each file of a source, and below it what stands out."""
+def show_inspection(report: SourceReport) -> None:
+    """Print one line per file of a source, and the shares of nulls and the warnings below."""
     console = make_console()
     table = Table(box=None, pad_edge=False)
-    for title in ("month", "rows", "x neighbours", "of other months", "era"):
-        table.add_column(title, justify="left" if title in ("month", "era") else "right", no_wrap=True)
-    for file in files:
-        beside = "" if file.neighbours is None else f"{file.neighbours:.2f}"
-        table.add_row(file.month, f"{file.rows:,}", beside, f"{file.out_of_month:.4%}", file.era)
+    for title in ("month", "rows", "vs. adjacent", "out of month", "schema version"):
+        left = title in ("month", "schema version")
+        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    for file in report.files:
+        ratio = "" if file.adjacent_row_ratio is None else f"{file.adjacent_row_ratio:.2f}"
+        outside = f"{file.out_of_month_share:.4%}"
+        table.add_row(file.month, f"{file.rows:,}", ratio, outside, file.schema_version)
     show_table(console, table)
-    for name in dict.fromkeys(name for file in files for name in file.nulls):
-        shares = [file.nulls.get(name, 0.0) for file in files]
-        console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of a month")
-    for file in files:
+    for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
+        shares = [file.null_shares.get(name, 0.0) for file in report.files]
+        console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of the rows of a month")
+    for file in report.files:
         for warning in file.warnings:
             console.print(f"{file.month}: warning: {warning}")

@@ -273,7 +273,7 @@ def zones_section(facts: Facts) -> Section:
     else:
         blocks.append(
             MissingBlock(
-                "No names: the TLC's zone table was not found near the source; name it by TOYTIP_ZONES."
+                "No names: the TLC's zone table was not found near the source; name it by TOYTIP_ZONE_LOOKUP_FILE."
             )
         )
     shown = facts.zones[:MAX_TABLE_ZONES]

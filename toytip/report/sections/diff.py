@@ -126,9 +126,9 @@ def curves_diff_section(a: Facts, b: Facts) -> Section:
         errors = [each.evaluation_of("all")["ece"] or 0 for each in (a, b)]
         says = f"The closer to the diagonal the better: off by {errors[0]:.3f} in A and {errors[1]:.3f} in B on average."
         drawn.append(model.draw_calibration("calibration", lines, says))
-    if a.learning_curve.get("valid") and b.learning_curve.get("valid"):
+    if a.learning_curve.get("validation") and b.learning_curve.get("validation"):
         lines = {
-            c: (n, _losses_by_round(each.learning_curve["valid"]))
+            c: (n, _losses_by_round(each.learning_curve["validation"]))
             for c, n, each in (("a", "A", a), ("b", "B", b))
         }
         says = f"A keeps {a.rounds} rounds, B {b.rounds}."

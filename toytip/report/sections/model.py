@@ -46,7 +46,7 @@ def training_section(facts: Facts) -> Section:
             lead,
             [MissingBlock(f"No curve: {facts.missing_reasons.get('training', 'no round was told')}.")],
         )
-    valid, best = facts.learning_curve.get("valid", ()), facts.rounds
+    valid, best = facts.learning_curve.get("validation", ()), facts.rounds
     if valid and best:
         after = len(valid) - best
         tail = f"; {after} more brought nothing" if after else "; it was the last"
@@ -68,7 +68,7 @@ def learning_curve_lines(
 ) -> dict[str, tuple[str, CurvePoints]]:
     """Return the lines of a training curve: training losses stand before their round, validation losses after it."""
     found = {}
-    for colour, name, start in ((train_color, "train", 0), (validation_color, "valid", 1)):
+    for colour, name, start in ((train_color, "train", 0), (validation_color, "validation", 1)):
         losses = list(curve.get(name, ()))
         if losses:
             step = max(len(losses) // numbers.MAX_PICTURE_POINTS, 1)

@@ -1,0 +1,45 @@
+"""Order of the sources of settings."""
+
+import pytest
+
+from toytip.config import Settings
+from toytip.errors import ConfigError
+
+
+@pytest.mark.parametrize("place", ["flag", "environment", ".env", "toytip.toml"])
+def test_a_params_file_is_read_wherever_it_is_set(place, tmp_path, monkeypatch):
+    """Order: flags, parameter file, environment, .env, toytip.toml, defaults."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tuned.toml").write_text("rounds = 40\nmax_depth = 4\nlearning_rate = 0.4\n")
+    toml, env = (
+        "rounds = 10\nreg_lambda = 2.0\nmin_child_weight = 2.0\n",
+        "TOYTIP_REG_LAMBDA=3\nTOYTIP_GAMMA=3\n",
+    )
+    monkeypatch.setenv("TOYTIP_MAX_DEPTH", "5")
+    monkeypatch.setenv("TOYTIP_GAMMA", "5")
+    flags = {"learning_rate": 0.6}
+    if place == "flag":
+        flags["params"] = "tuned.toml"
+    elif place == "environment":
+        monkeypatch.setenv("TOYTIP_PARAMS", "tuned.toml")
+    elif place == ".env":
+        env += "TOYTIP_PARAMS=tuned.toml\n"
+    else:
+        toml += 'params = "tuned.toml"\n'
+    (tmp_path / "toytip.toml").write_text(toml)
+    (tmp_path / ".env").write_text(env)
+    settings = Settings.load(**flags)
+    assert settings.learning_rate == 0.6  # flag
+    assert (settings.rounds, settings.max_depth) == (40, 4)  # parameter file
+    assert settings.gamma == 5  # environment
+    assert settings.reg_lambda == 3  # .env
+    assert settings.min_child_weight == 2  # toytip.toml
+    assert settings.early_stopping_rounds == Settings.model_fields["early_stopping_rounds"].default
+    assert settings.params == "tuned.toml"
+
+
+def test_a_params_file_that_is_set_must_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOYTIP_PARAMS", "missing.toml")
+    with pytest.raises(ConfigError, match=r"missing\.toml"):
+        Settings.load()
