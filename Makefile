@@ -85,7 +85,7 @@ test-deploy: $(DEPLOY_STAMP)
 	$(BIN)/python -m pytest -m deploy tests/cluster/test_deploy_files.py tests/system/test_deploy.py $(ARGS)
 
 test-volume: $(STAMP)
-	$(BIN)/python -m pytest -m volume tests/monitoring/test_monitoring.py $(ARGS)
+	$(BIN)/python -m pytest -m volume tests/monitoring/test_comparison.py $(ARGS)
 
 examples: $(STAMP)
 	$(BIN)/python -m examples.execute

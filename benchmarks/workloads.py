@@ -54,7 +54,7 @@ def make_toytip(workers: int) -> Contender:
     def told(measured: Measurement, _: Path) -> dict[str, Any]:
         summary = json.loads(measured.output.splitlines()[-1])
         return {
-            "stages": summary["stages"],
+            "stages": summary["stage_seconds"],
             "kept": summary["rows"]["kept"],
             "predictions": summary["tables"]["predictions"]["path"],
         }

@@ -128,7 +128,7 @@ def make_manifest(records, version="v1", table="trips"):
 
 
 def publish_trips(store, version="v1", rows=3):
-    record = store.write(TRIPS, version, make_part_record(), make_trips(*[{}] * rows))
+    record = store.write_data_file(TRIPS, version, make_part_record(), make_trips(*[{}] * rows))
     return store.publish(make_manifest([record], version))
 
 

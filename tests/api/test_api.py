@@ -89,8 +89,8 @@ def test_a_run_tells_what_the_command_prints(done, store):
     assert done.rows["read"] == done.rows["kept"] + done.rows["rejected"]
     assert set(done.tables) >= {"predictions", "features", "rejects"}
     pd.testing.assert_frame_equal(done.metrics, store.metrics("v1"))
-    assert done.metrics.loc[("test", "all")].to_dict() == told["metrics"]["test"]
-    assert done.monitoring.json() == told["monitor"]
+    assert told["metrics"]["test"]["all"].items() <= done.metrics.loc[("test", "all")].to_dict().items()
+    assert done.monitoring.json() == told["monitoring"]
     told["rows"].clear()
     assert done.rows["read"] > 0
     assert "v1" in repr(done)
@@ -274,12 +274,15 @@ def test_versions_by_tag_and_by_rule(store):
         (lambda s: s.predictions("v9"), "no version v9 of predictions"),
         (lambda s: s.predictions("../v1"), "is not a version"),
         (lambda s: s.predictions(as_of="2020-01-01"), "as of 2020-01-01"),
-        (lambda s: s.predictions("v1", months="2020-06"), "has no month 2020-06; it has 2020-01:2020-04"),
-        (lambda s: s.table("models"), "'models' is no table that can be read; there are predictions"),
+        (
+            lambda s: s.predictions("v1", months="2020-06"),
+            "cannot read month 2020-06 of predictions v1: it has 2020-01:2020-04",
+        ),
+        (lambda s: s.table("models"), "cannot read the table 'models'"),
         (lambda s: s.table("trips"), "no version of trips"),
         (lambda s: s.metrics("v9"), "no version v9"),
         (lambda s: s.model("v9"), "no model v9 is registered"),
-        (lambda s: s.monitoring("v1", months="2021-01"), "2021-01 is not among the months"),
+        (lambda s: s.monitoring("v1", analysis_months="2021-01"), "cannot monitor 2021-01"),
         (lambda s: s.lineage("v1", month="2021-01"), "has no month 2021-01"),
     ],
 )
@@ -320,7 +323,7 @@ def test_lineage_and_diff_are_what_the_commands_print(store, done):
 
 
 def test_the_evaluation_is_the_one_that_the_run_kept(store, done):
-    kept = Path(done.json()["evaluation_file"]).read_text()
+    kept = Path(done.json()["evaluation_path"]).read_text()
     assert json.loads(json.dumps(store.evaluation("v1"))) == json.loads(kept)
 
 
@@ -420,18 +423,18 @@ def test_monitoring_is_what_the_command_prints(store):
     assert (found.model, found.version) == ("v1", None)
     performance = found.performance
     assert performance.index.tolist() == ["reference", "2020-04"]
-    parts = ["f1_by_card_share", "f1_by_tip_share", "f1_by_skill"]
+    parts = ["f1_by_card_share", "f1_by_tip_share", "f1_by_model"]
     assert performance[parts].sum(axis=1).tolist() == pytest.approx(performance["f1_change"].tolist())
     assert found.days.index.is_monotonic_increasing
     assert found.days.loc["2020-04-30", "rolling_rows"] > found.days.loc["2020-04-30", "rows"]
     drift = found.drift.loc["2020-04"]
-    assert drift["gain"].is_monotonic_decreasing
+    assert drift["importance"].is_monotonic_decreasing
     assert drift.loc["trip_distance", "psi"] >= 0
     assert set(found.alerts["month"]) <= {"2020-04"}
-    assert len(found.rang) == len(told["rang"])
+    assert len(found.alert_history) == len(told["alert_history"])
     unlabelled = store.monitoring("v1", labels_until="2020-03").performance
     assert unlabelled.loc["2020-04", "f1":"recall"].isna().all()
-    assert unlabelled.loc["2020-04", "expected_f1"] > 0
+    assert unlabelled.loc["2020-04", "estimated_f1"] > 0
 
 
 def test_monitor_keeps_what_it_read(store):
@@ -439,4 +442,4 @@ def test_monitor_keeps_what_it_read(store):
     assert found.version == "v3"
     kept = store.table("monitors", "v3").compute()
     assert kept["alert"].any()
-    assert kept.loc[kept["measure"] == "psi", "bound"].dropna().unique().tolist() == [0.001]
+    assert kept.loc[kept["measure"] == "psi", "threshold"].dropna().unique().tolist() == [0.001]

@@ -97,10 +97,13 @@ def test_servers_that_are_not_schedulers(tmp_path):
             web_address = f"tcp://127.0.0.1:{web.stdout.readline().split(' port ')[1].split()[0]}"
             for address in (web_address, wait_until(lambda: worker_address(scheduler))):
                 process = run_toytip("run", "--scheduler", address)
-                require_error(process, f"to a scheduler at {address}: the server is not a Dask scheduler")
+                require_error(process, f"cannot connect to {address}: the server is not a Dask scheduler")
             certificates.create_certificates(tmp_path, ["127.0.0.1"])
             flags = tls_flags(tmp_path, "client")
-            causes = [(scheduler, "it does not use TLS"), (web_address, "the server is not a Dask scheduler")]
+            causes = [
+                (scheduler, "the scheduler does not use TLS"),
+                (web_address, "the server is not a Dask scheduler"),
+            ]
             for address, cause in causes:
                 secure = address.replace("tcp", "tls")
                 require_error(run_toytip("run", "--scheduler", secure, *flags), cause)
@@ -125,7 +128,7 @@ def worker_address(scheduler):
 def test_the_hint_depends_on_the_kind_of_cluster(name, hint):
     clusters = json.dumps({name: {"scheduler": f"tcp://127.0.0.1:{free_port()}"}})
     process = run_toytip("cluster", "status", name, TOYTIP_CLUSTERS=clusters)
-    require_error(process, "no server answers", hint)
+    require_error(process, "no Dask scheduler answers", hint)
     assert "--scheduler" not in process.stderr
 
 
@@ -219,7 +222,7 @@ def test_a_cluster_in_kubernetes_that_does_not_start_is_deleted(tmp_path, record
     ("flags", "message"),
     [
         (("--adapt", "1:2"), "a cluster of kind kubernetes does not support it"),
-        ((), "no certificates given"),
+        ((), "it needs certificates"),
     ],
 )
 def test_invalid_options_of_a_cluster_in_kubernetes(flags, message, records, kubectl):

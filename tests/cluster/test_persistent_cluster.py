@@ -40,10 +40,10 @@ def test_a_persistent_cluster_and_the_clients_that_it_rejects(synthetic, tmp_pat
 def check_rejected_clients(run, address, ours, theirs):
     plain = address.replace("tls", "tcp")
     rejected = [
-        ("no certificates", address),
-        ("rejects unencrypted connections", plain),
+        ("it needs certificates", address),
+        ("it refuses plain connections", plain),
         ("do not trust each other", address, *tls_flags(theirs, "client")),
-        ("the address is not encrypted", plain, *tls_flags(ours, "client")),
+        ("the connection is not encrypted", plain, *tls_flags(ours, "client")),
     ]
     for message, scheduler, *flags in rejected:
         require_error(run_toytip(*run, "--scheduler", scheduler, *flags), message)

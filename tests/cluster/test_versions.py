@@ -55,5 +55,5 @@ def test_workers_with_other_code_are_rejected(synthetic, tmp_path):
         process = run_toytip(*run)
         assert process.returncode == 1
         version = rf"{toytip.__version__} \(code [0-9a-f]{{8}}\)"
-        message = rf"worker tcp://127.0.0.1:\d+ has toytip {version}, this client has {version}"
+        message = rf"worker tcp://127.0.0.1:\d+ has toytip {version}, and this client has {version}"
         assert re.search(message, process.stderr)

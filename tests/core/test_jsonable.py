@@ -1,11 +1,11 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import FLATTEN, to_json
 from toytip.core.months import Month
 
 
@@ -21,6 +21,12 @@ class Report:
     rows: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Run:
+    version: str
+    report: Report = field(metadata=FLATTEN)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -29,6 +35,10 @@ class Report:
             {"month": "2023-01", "auc": {"low": 0.1, "high": 0.2}, "rows": {"read": 3}},
         ),
         (Report(Month(2023, 1), None, {}), {"month": "2023-01", "auc": None, "rows": {}}),
+        (
+            Run("v1", Report(Month(2023, 1), None, {})),
+            {"version": "v1", "month": "2023-01", "auc": None, "rows": {}},
+        ),
         ((1, "a", None, True), [1, "a", None, True]),
         ({Month(2023, 12): np.float32(0.5)}, {"2023-12": 0.5}),
         ([np.int64(3), np.bool_(False)], [3, False]),

@@ -117,7 +117,7 @@ def test_the_page_and_the_result_of_the_run_agree(watched, client):
     assert set(last["published"]) == set(summary["tables"])
     memory = {worker["memory_limit_bytes"] > worker["memory_bytes"] > 0 for worker in state["workers"]}
     assert memory == {True}
-    assert summary["live"] == f"{address_of(client)}/toytip"
+    assert summary["live_dashboard_url"] == f"{address_of(client)}/toytip"
     assert summary["warnings"] == progress.warnings
 
 
@@ -125,7 +125,7 @@ def test_the_training_loss_is_about_that_of_all_training_rows(watched):
     """The loss is that of a sample of the first rank's rows, so it only agrees approximately."""
     summary, _, progress, _ = watched
     point = progress.curve[-2]
-    assert point.train == pytest.approx(summary["metrics"]["train"]["log_loss"], abs=0.06)
+    assert point.train == pytest.approx(summary["metrics"]["train"]["all"]["log_loss"], abs=0.06)
 
 
 def test_manifests_record_the_duration_of_their_stage(watched):

@@ -50,7 +50,7 @@ def listed(told):
 
 def test_the_first_good_model_becomes_champion(runs):
     _, found = runs
-    registry = found["first"]["registry"]
+    registry = found["first"]["promotion"]
     assert (registry["decision"], registry["number"], registry["champion"]) == ("promoted", 1, True)
     assert all(check["passed"] for check in registry["checks"])
     assert registry["checks"][-1]["told"] == "8 golden trips score as they did"
@@ -58,7 +58,7 @@ def test_the_first_good_model_becomes_champion(runs):
 
 def test_a_worse_challenger_is_refused_with_reasons(runs, listed):
     found = runs[1]
-    registry = found["worse"]["registry"]
+    registry = found["worse"]["promotion"]
     assert (registry["decision"], registry["aliases"]) == ("refused", ["challenger"])
     assert any("the champion's" in reason for reason in registry["reasons"])
     assert listed()[2]["decision"] == "refused"
@@ -66,17 +66,17 @@ def test_a_worse_challenger_is_refused_with_reasons(runs, listed):
 
 def test_a_better_challenger_is_promoted(runs):
     _, found = runs
-    registry = found["better"]["registry"]
+    registry = found["better"]["promotion"]
     assert (registry["decision"], registry["number"], registry["aliases"]) == ("promoted", 3, ["champion"])
     beside = found["better"]["evaluation"]["test"]["all"]
     assert beside["lift"]["champion"]["log_loss"] > 0
-    first = found["first"]["metrics"]["test"]
+    first = found["first"]["metrics"]["test"]["all"]
     assert beside["baselines"]["champion"]["log_loss"] == pytest.approx(first["log_loss"], abs=1e-12)
 
 
 def test_a_dry_run_registers_nothing(runs, listed):
     found = runs[1]
-    assert found["judged"]["registry"]["decision"] == "would stay challenger"
+    assert found["judged"]["promotion"]["decision"] == "would stay challenger"
     assert sorted(listed()) == [1, 2, 3]
 
 
@@ -257,7 +257,7 @@ def test_a_champion_that_came_in_the_meantime_is_a_refusal(runs, synthetic):
     registry.promote(other, expected_champion=champion)
     told, said = run.communicate()
     assert run.returncode == 0, said
-    gated = json.loads(told)["registry"]
+    gated = json.loads(told)["promotion"]
     assert (gated["decision"], gated["aliases"]) == ("refused", ["challenger"])
     assert f"{other.version} has become the champion in the meantime" in gated["reasons"][0]
     late = registry.find_model(str(gated["number"]))

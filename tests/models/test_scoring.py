@@ -304,7 +304,7 @@ def test_a_server_takes_up_a_promoted_model_and_ends_in_order(run, model):
             "on",
         )
         more = parse_summary(run_toytip("run", "--source", file.parent, *args, "--json"))
-        assert more["registry"]["decision"] == "promoted"
+        assert more["promotion"]["decision"] == "promoted"
         deadline = time.monotonic() + 30
         while json.loads(ask(address, "/healthz"))["model_version"] == model.version:
             assert time.monotonic() < deadline, "it never took the new model up"

@@ -62,5 +62,5 @@ def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
     with run_dask_cluster(tmp_path, 1) as (address, _, _):
         checks = examined(address, tmp_path)
     assert bad(checks) == ["store"]
-    assert "cannot be written" in checks["store"]["said"]
+    assert "cannot write" in checks["store"]["said"]
     assert "--store s3://" in checks["store"]["advice"]

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import parse_summary, read_files, run_toytip, start_toytip, wait_for_message
+from tests.support.results import RUN_KEYS
 from toytip.core.months import parse_months
 from toytip.core.tables import PREDICTIONS
 from toytip.core.tlc import trip_id_base
@@ -37,7 +38,6 @@ METRICS = {
     "f1",
     "precision",
     "recall",
-    "f1_always_yes",
 }
 
 
@@ -55,21 +55,17 @@ def done(synthetic, tmp_path_factory):
 
 def test_the_summary_has_its_keys(done, synthetic):
     summary, _ = done
-    assert list(summary) == [
-        "version", "store", "env", "taxi", "months", "source", "rows", "rejects", "tables", "model", "metrics",
-        "stages", "seconds", "rows_per_s", "peak_memory_mb", "workers", "dashboard", "report",
-        "performance_report",
-        "reasons", "source_bytes_read", "leaks", "registry", "evaluation", "evaluation_file", "monitor",
-        "warnings", "live", "stage_rows", "stage_memory_mb",
-    ]  # fmt: skip
+    assert set(summary) == RUN_KEYS
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
     assert summary["source"] == str(synthetic)
     assert set(summary["metrics"]) == {"train", "valid", "test"}
-    assert all(set(values) == METRICS for values in summary["metrics"].values())
-    assert summary["metrics"]["test"]["auc"] > 0.75
-    assert summary["dashboard"].startswith("http://127.0.0.1:")
-    assert "<html" in Path(summary["performance_report"]).read_text()[:500].lower()
+    for segments in summary["metrics"].values():
+        assert list(segments) == ["all", "card"]
+        assert all(set(values) == METRICS for values in segments.values())
+    assert summary["metrics"]["test"]["all"]["auc"] > 0.75
+    assert summary["dashboard_url"].startswith("http://127.0.0.1:")
+    assert "<html" in Path(summary["performance_report_path"]).read_text()[:500].lower()
     assert summary["peak_memory_mb"] > 50
 
 
@@ -218,11 +214,11 @@ def test_a_planted_leak_is_caught(synthetic, tmp_path):
         table = table.set_column(names.index("extra"), "extra", leak.cast(pa.float64()))
         pq.write_table(table, folder / path.name)
     done = run(folder, tmp_path / "st")
-    leaks = parse_summary(done)["leaks"]
+    leaks = parse_summary(done)["leakage_warnings"]
     assert set(leaks) == {"extra"}
     assert leaks["extra"] > 0.99
     assert "warning: feature extra alone reaches an AUC of" in done.stderr
-    assert parse_summary(run(synthetic, tmp_path / "st2"))["leaks"] == {}
+    assert parse_summary(run(synthetic, tmp_path / "st2"))["leakage_warnings"] == {}
 
 
 def test_without_validation_nothing_is_tuned(synthetic, tmp_path):
@@ -247,7 +243,7 @@ def test_two_months_and_card_trips(synthetic, tmp_path):
     )
     assert "payment_type" not in summary["model"]["features"]
     assert set(summary["metrics"]) == {"train", "valid", "test"}
-    measured = sum(values["rows"] for values in summary["metrics"].values())
+    measured = sum(segments["card"]["rows"] for segments in summary["metrics"].values())
     assert measured < summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
 
 

@@ -19,13 +19,19 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from tests.conftest import parse_summary, publish_trips, run_toytip
+from tests.support.results import RUN_RESULT
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
+from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
+from toytip.monitoring.alerts import Alert
+from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.drift import FeatureHistogram
+from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.pipeline.explain import bin_values
 from toytip.pipeline.report_facts import collect_facts
 from toytip.report import curves, diff_page, formatting, page
@@ -253,7 +259,7 @@ NASTY = "<script>alert(1)</script>\"'$x^2$ & <img src=x onerror=alert(2)>"
 def test_names_of_all_kinds_are_text():
     rows = {"2023-01": MonthRows(9, 8, {NASTY: 1}), "2023-02": MonthRows(9, 9, {})}
     facts = replace(
-        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_summary=None, version=NASTY,
+        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_result=None, version=NASTY,
         sources=[{"uri": f"{NASTY}/a.parquet", "checksum": "x"}], environment={"python": NASTY},
         feature_distributions=[report_facts.FeatureDistribution(NASTY, [[1, 2, 3, 4, 5]] * 2, {}, [0, 0])],
         feature_importance=[FeatureImportance(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])], explained_trips=5,
@@ -371,17 +377,19 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
     assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
 
 
-def test_auc_and_log_loss_are_told_day_by_day():
-    days = [
-        {"day": f"2023-02-0{day}", "auc": auc, "log_loss": None, "rolling": {"auc": auc, "log_loss": None}}
-        for day, auc in ((1, None), (2, 0.7), (3, 0.8))
-    ]
+def day_performance(day, auc):
+    metrics = PeriodMetrics(rows=9, prevalence=None, f1=None, f1_always_positive=None, auc=auc, log_loss=None)
+    return DayPerformance(day=f"2023-02-0{day}", metrics=metrics, rolling=metrics)
+
+
+def test_auc_and_log_loss_are_drawn_by_day():
+    days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
     ranked, loss = daily.draw_daily_ranking(days)
     assert (
         "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
         in ranked.caption
     )
-    assert loss.caption.endswith("less is better.")
+    assert loss.caption.endswith("lower is better.")
     assert ranked.small
     assert len(daily.draw_daily_ranking(days[1:2])) == 2
 
@@ -403,6 +411,38 @@ def evaluated(**changes):
     return {"train": {"all": {**told, "metrics": {**values, "auc": 0.82}}}, "test": {"all": told}}
 
 
+def monitoring_report(**changes):
+    """Return the report of a month without alerts."""
+    performance = MonthPerformance(
+        month="reference",
+        rows=1_000,
+        card_share=0.7,
+        card_high_tip_share=None,
+        metrics=None,
+        card_auc=None,
+        estimated_metrics=EstimatedMetrics(),
+    )
+    report = MonitoringReport(
+        model="v1",
+        segment="all",
+        analysis_months=("2023-12",),
+        feature_reference=("2023-01",),
+        performance_reference=("2023-11",),
+        labels_until=None,
+        warnings=(),
+        thresholds=AlertThresholds(),
+        active_alerts=(),
+        alert_history=(),
+        exceeded_measurements=(),
+        feature_importance={},
+        drift_by_month={"2023-12": ()},
+        performance_by_month=(performance, replace(performance, month="2023-12")),
+        performance_by_day=(),
+        quality_by_month=(),
+    )
+    return replace(report, **changes)
+
+
 QUIET = replace(
     NOTHING,
     evaluation=evaluated(),
@@ -410,35 +450,41 @@ QUIET = replace(
     split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
     rounds=50,
     config={"models": {"rounds": 300}},
-    run_summary={
-        "source": "data",
-        "stages": {},
-        "seconds": 9.5,
-        "rows_per_s": 1e5,
-        "peak_memory_mb": 500,
-        "registry": {"decision": "promoted", "reasons": []},
-    },
-    monitoring={"alerts": [], "warnings": []},
+    run_result=RUN_RESULT,
+    monitoring=monitoring_report(),
 )
-ALERT = {
-    "month": "2023-12", "kind": "drift", "name": "trip_distance", "measure": "psi", "value": 0.31, "effect": 0.31, "bound": 0.2,
-    "reference": None, "beyond_in": ["2023-11", "2023-12"], "windows": 3,
-}  # fmt: skip
-RATE = {
-    "kind": "missing",
-    "name": "RatecodeID",
-    "value": 0.0649,
-    "reference": 0.004,
-    "effect": 0.0459,
-    "bound": 0.0,
-}
+DRIFT_ALERT = Alert(
+    month="2023-12",
+    kind="drift",
+    name="trip_distance",
+    measure="psi",
+    value=0.31,
+    effect=0.31,
+    threshold=0.2,
+    breach_months=("2023-11", "2023-12"),
+    window_months=3,
+)
+RATE_ALERT = replace(
+    DRIFT_ALERT,
+    kind="missing",
+    name="RatecodeID",
+    measure="rate",
+    value=0.0649,
+    reference=0.004,
+    effect=0.0459,
+    threshold=0.0,
+)
 CASES = {
-    "has not promoted": {"run": {"registry": {"decision": "refused", "reasons": ["worse than champion"]}}},
-    "synthetic": {"run": {"source": "synthetic"}},
-    "feature trip_distance moved: PSI 0.310, bound 0.2; beyond in 2 of the last 3": {"monitor": {"alerts": [ALERT]}},
-    "missing values of RatecodeID: 0.0649, 0.0040 in": {"monitor": {"alerts": [{**ALERT, **RATE, "measure": "rate"}]}},
-    "flattering": {"monitor": {"alerts": [], "warnings": ["its skill there is flattering"]}},
-    "knows the tip": {"leaks": {"extra": 0.99}},
+    "has not promoted": {"run_result": replace(RUN_RESULT, promotion={"decision": "refused", "reasons": ["worse than champion"]})},
+    "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
+    "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
+        "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
+    },
+    "missing values of RatecodeID: 0.0649, 0.0040 in": {
+        "monitoring": monitoring_report(active_alerts=(RATE_ALERT,)),
+    },
+    "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
+    "knows the tip": {"leakage_aucs": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
     "below the 0.6000 of always yes": {"evaluation": evaluated(f1=0.5)},
     "learned by heart": {"evaluation": evaluated(auc=0.7)},
@@ -618,12 +664,12 @@ def test_what_is_no_map_is_named(content, tmp_path):
 def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
     file = tmp_path / "trips.parquet"
     file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
-    with pytest.raises(SourceError, match="it is not text") as caught:
+    with pytest.raises(SourceError, match="not text") as caught:
         zones.read_outlines(file)
     assert len(str(caught.value)) < 200 + len(str(file))
     with pytest.raises(SourceError, match="no such file"):
         zones.read_outlines(tmp_path / "none")
-    with pytest.raises(SourceError, match="none of its 1 zones is one of the TLC's, 1 to 265"):
+    with pytest.raises(SourceError, match="none of its 1 zones has an ID of the TLC, 1 to 265"):
         zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
 
 
@@ -633,7 +679,7 @@ def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_pa
 @pytest.mark.cluster
 def test_a_run_leaves_its_page(two_runs):
     _, (first, second) = two_runs
-    text = Path(first["report"]).read_text()
+    text = Path(first["report_path"]).read_text()
     assert len(text) < 3_000_000
     assert "This part failed" not in text
     assert "Not told" not in text
@@ -646,23 +692,23 @@ def test_a_run_leaves_its_page(two_runs):
     for reason, count in first["rejects"].items():
         assert formatting.label(reason) in words
         assert f"{count:,}" in words
-    assert all(name in words for name in first["stages"] if name != "report")
+    assert all(name in words for name in first["stage_seconds"] if name != "report")
     assert (
-        "No curve" in Path(second["report"]).read_text()
-        or "no validation month" in Path(second["report"]).read_text()
+        "No curve" in Path(second["report_path"]).read_text()
+        or "no validation month" in Path(second["report_path"]).read_text()
     )
-    assert "There was no validation month" in Path(second["report"]).read_text()
+    assert "There was no validation month" in Path(second["report_path"]).read_text()
 
 
 @pytest.mark.cluster
 def test_a_page_loads_nothing(two_runs):
     _, runs = two_runs
     for run in runs:
-        told = Elements(Path(run["report"]).read_text())
+        told = Elements(Path(run["report_path"]).read_text())
         targets = [*told.attributes("href"), *told.attributes("src"), *told.attributes("srcset")]
         assert targets
         assert all(target.startswith("#") or target == "data:," for target in targets)
-        style = Path(run["report"]).read_text().split("<style>")[1].split("</style>")[0]
+        style = Path(run["report_path"]).read_text().split("<style>")[1].split("</style>")[0]
         assert "url(" not in style
         assert "@import" not in style
 
@@ -674,12 +720,13 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     curve = manifest.metrics["log_loss_by_round"]
     rounds = first["model"]["rounds"]
     assert len(curve["train"]) == len(curve["validation"]) == min(rounds + 4, 30)
-    assert curve["validation"].index(min(curve["validation"])) == rounds - 1
-    assert curve["validation"][rounds - 1] == pytest.approx(first["metrics"]["valid"]["log_loss"], abs=1e-5)
+    losses = curve["validation"]
+    assert losses.index(min(losses)) == rounds - 1
+    assert losses[rounds - 1] == pytest.approx(first["metrics"]["valid"]["all"]["log_loss"], abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
-    share = second["metrics"]["train"]["prevalence"]
+    share = second["metrics"]["train"]["all"]["prevalence"]
     assert told["train"][0] == pytest.approx(
         -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
     )
@@ -765,16 +812,16 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
     shutil.copytree(two_runs[0], store)
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
-    told = json.loads(
+    printed = json.loads(
         invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
     facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
-    assert json.loads(json.dumps(facts.monitoring)) == {
-        k: told[k] for k in told if k not in ("version", "files")
+    assert to_json(facts.monitoring) == {**printed, "files": {}}
+    assert facts.monitoring.performance_by_month[-1].metrics is None
+    assert {item.threshold for item in facts.monitoring.exceeded_measurements if item.measure == "psi"} == {
+        0.01
     }
-    assert facts.monitoring["performance"][-1]["metrics"] is None
-    assert {each["bound"] for each in facts.exceeded_measurements if each["measure"] == "psi"} == {0.01}
 
 
 @pytest.mark.cluster
@@ -816,7 +863,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
     assert "none.geojson: expected GeoJSON" in refused.stderr.splitlines()[0], "before any work"
     done = run_toytip(*args)
     summary = parse_summary(done)
-    assert summary["report"] is None
+    assert summary["report_path"] is None
     assert "warning: no report of the run:" in done.stderr
     assert "`toytip report vx` tries again" in done.stderr
     assert Store(str(store), "dev").get_manifest("predictions", "vx") is not None

@@ -96,7 +96,7 @@ def pages(two_runs, tmp_path_factory):
     file = tmp_path_factory.mktemp("pages") / "diff.html"
     done = run_toytip("diff", "va", "vb", "--store", store, "--html", file)
     assert done.returncode == 0, done.stderr
-    return {"first": Path(runs[0]["report"]), "second": Path(runs[1]["report"]), "diff": file}
+    return {"first": Path(runs[0]["report_path"]), "second": Path(runs[1]["report_path"]), "diff": file}
 
 
 @pytest.fixture(params=["first", "second", "diff"])

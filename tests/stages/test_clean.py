@@ -1,4 +1,4 @@
-"""clean: a row, and the reason for which it goes."""
+"""The cleaning rules: trips, and the reason that rejects each."""
 
 import pytest
 
@@ -6,24 +6,24 @@ from tests.conftest import make_trips
 from toytip.core.months import Month
 from toytip.stages.clean import REJECT_REASONS, REQUIRED_TRIP_COLUMNS, clean, count_reasons
 
-KEPT = None
-STORIES = [
-    ("a good trip", {}, KEPT),
-    ("a cash trip", {"payment_type": 2, "tip_amount": 0.0}, KEPT),
+ACCEPTED = None
+EXAMPLES = [
+    ("a good trip", {}, ACCEPTED),
+    ("a cash trip", {"payment_type": 2, "tip_amount": 0.0}, ACCEPTED),
     (
         "a dispatch trip has no passenger count or rate",
         {"passenger_count": None, "RatecodeID": None, "payment_type": 0},
-        KEPT,
+        ACCEPTED,
     ),
     (
         "the first instant of the month",
         {"pickup_at": "2023-01-01 00:00:00", "dropoff_at": "2023-01-01 00:00:01"},
-        KEPT,
+        ACCEPTED,
     ),
     (
         "the last instant of the month",
         {"pickup_at": "2023-01-31 23:59:59.999999", "dropoff_at": "2023-02-01 00:10:00"},
-        KEPT,
+        ACCEPTED,
     ),
     (
         "one instant late",
@@ -34,19 +34,19 @@ STORIES = [
     ("the same month of another year", {"pickup_at": "2008-01-10 08:00:00"}, "out_of_month"),
     ("no fare", {"fare_amount": 0.0}, "non_positive_fare"),
     ("a refund", {"fare_amount": -10.0, "tip_amount": -2.0}, "non_positive_fare"),
-    ("the smallest fare", {"fare_amount": 0.01}, KEPT),
-    ("a tip taken back", {"tip_amount": -0.01}, "negative_tip"),
-    ("no time at all", {"dropoff_at": "2023-01-10 08:00:00"}, "non_positive_duration"),
+    ("the smallest fare", {"fare_amount": 0.01}, ACCEPTED),
+    ("a negative tip", {"tip_amount": -0.01}, "negative_tip"),
+    ("no duration", {"dropoff_at": "2023-01-10 08:00:00"}, "non_positive_duration"),
     ("back in time", {"dropoff_at": "2023-01-10 07:59:59"}, "non_positive_duration"),
-    ("one second", {"dropoff_at": "2023-01-10 08:00:01"}, KEPT),
-    ("a whole day", {"dropoff_at": "2023-01-11 08:00:00"}, KEPT),
+    ("one second", {"dropoff_at": "2023-01-10 08:00:01"}, ACCEPTED),
+    ("a whole day", {"dropoff_at": "2023-01-11 08:00:00"}, ACCEPTED),
     ("a day and a second", {"dropoff_at": "2023-01-11 08:00:01"}, "overlong_trip"),
-    ("no distance", {"trip_distance": 0.0}, KEPT),
-    ("backwards", {"trip_distance": -0.1}, "implausible_distance"),
-    ("300 miles", {"trip_distance": 300.0}, KEPT),
-    ("farther than a taxi goes", {"trip_distance": 300.01}, "implausible_distance"),
+    ("no distance", {"trip_distance": 0.0}, ACCEPTED),
+    ("a negative distance", {"trip_distance": -0.1}, "implausible_distance"),
+    ("300 miles", {"trip_distance": 300.0}, ACCEPTED),
+    ("more than 300 miles", {"trip_distance": 300.01}, "implausible_distance"),
     (
-        "the first reason counts",
+        "the first rule gives the reason",
         {"fare_amount": -1.0, "trip_distance": 1e6, "tip_amount": -1.0},
         "non_positive_fare",
     ),
@@ -54,15 +54,15 @@ STORIES = [
 ]
 
 
-@pytest.mark.parametrize(("story", "change", "reason"), STORIES, ids=[story[0] for story in STORIES])
-def test_story(story, change, reason):
-    kept, rejects = clean(make_trips({}, change))
+@pytest.mark.parametrize(("name", "change", "reason"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
+def test_cleaning_of_a_trip(name, change, reason):
+    accepted, rejects = clean(make_trips({}, change))
     assert rejects["reason"].tolist() == ([] if reason is None else [reason])
-    assert len(kept) == 2 - len(rejects)
+    assert len(accepted) == 2 - len(rejects)
 
 
-def test_every_reason_has_a_story():
-    assert {reason for _, _, reason in STORIES} == {*REJECT_REASONS, KEPT}
+def test_every_reason_has_an_example():
+    assert {reason for _, _, reason in EXAMPLES} == {*REJECT_REASONS, ACCEPTED}
 
 
 def test_leap_day_belongs_to_february():
@@ -72,7 +72,7 @@ def test_leap_day_belongs_to_february():
     assert len(clean(leap)[0]) == 1
 
 
-def test_rejects_keep_what_they_were():
+def test_rejects_are_not_changed():
     trips = make_trips({"fare_amount": -5.0}, {}, {"PULocationID": None})
     _, rejects = clean(trips)
     assert rejects["trip_id"].tolist() == trips["trip_id"].iloc[[0, 2]].tolist()

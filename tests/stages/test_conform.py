@@ -1,4 +1,4 @@
-"""conform: whatever the year calls and types a column, one schema comes out."""
+"""The names and types of every year give one schema."""
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ def replaced(table: pa.Table, name: str, column: pa.Array, new_name: str | None 
     return table.set_column(table.column_names.index(name), new_name or name, column)
 
 
-ERAS = {
+VARIANTS = {
     "2019: whole numbers": lambda t: replaced(t, "passenger_count", t["passenger_count"].cast(pa.int64())),
     "2020: doubles for codes": lambda t: replaced(
         t, "passenger_count", t["passenger_count"].cast(pa.float64())
@@ -32,20 +32,18 @@ ERAS = {
     "2023: nanoseconds": lambda t: replaced(
         t, "tpep_pickup_datetime", t["tpep_pickup_datetime"].cast(pa.timestamp("ns"))
     ),
-    "a text column that nobody needs": lambda t: t.append_column(
+    "an unused text column": lambda t: t.append_column(
         "store_and_fwd_flag", pa.array(["N"] * len(t), pa.large_string())
     ),
-    "shouting": lambda t: t.rename_columns([n.upper() for n in t.column_names]),
-    "an optional column that is not there yet": lambda t: t.drop_columns(
-        ["airport_fee", "cbd_congestion_fee"]
-    ),
+    "upper case": lambda t: t.rename_columns([n.upper() for n in t.column_names]),
+    "a missing optional column": lambda t: t.drop_columns(["airport_fee", "cbd_congestion_fee"]),
 }
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_every_era_is_one_schema(era):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_schema_version_gives_one_schema(variant):
     table = raw_table(20)
-    assert conform(ERAS[era](table), part(20)).equals(conform(table, part(20)))
+    assert conform(VARIANTS[variant](table), part(20)).equals(conform(table, part(20)))
 
 
 def test_a_fee_under_its_other_name_is_read():
@@ -65,12 +63,12 @@ def test_both_taxis_give_the_same_rows():
     assert yellow["trip_type"].isna().all()
 
 
-def test_the_id_is_the_row_of_the_file_whatever_the_slice():
+def test_the_trip_id_does_not_depend_on_the_partition():
     table = raw_table(10)
-    whole = conform(table, part(10))
+    full = conform(table, part(10))
     late = conform(table.slice(6), part(4, start=6))
-    assert whole["trip_id"].tolist() == (trip_id_base("yellow", 2023, 1) + np.arange(10)).tolist()
-    assert late.reset_index(drop=True).equals(whole[6:].reset_index(drop=True))
+    assert full["trip_id"].tolist() == (trip_id_base("yellow", 2023, 1) + np.arange(10)).tolist()
+    assert late.reset_index(drop=True).equals(full[6:].reset_index(drop=True))
 
 
 @pytest.mark.parametrize(
@@ -84,11 +82,11 @@ def test_the_id_is_the_row_of_the_file_whatever_the_slice():
         (lambda t: replaced(t, "VendorID", pa.array([1.5] * len(t))), ["f.parquet", "VendorID"]),
     ],
 )
-def test_what_does_not_convert_is_named(change, words):
+def test_columns_that_cannot_be_converted_are_reported(change, words):
     with pytest.raises(SchemaError) as caught:
         conform(change(raw_table(3)), part(3))
     assert all(word in str(caught.value) for word in words)
 
 
-def test_no_rows_are_an_empty_table():
+def test_no_rows_give_an_empty_table():
     assert conform(raw_table(3).slice(0, 0), part(0)).equals(TRIPS.empty())

@@ -1,4 +1,4 @@
-"""preprocess: bins fixed on the training rows, and nothing but small whole numbers after."""
+"""The bins of the training rows, and the matrix of bin indexes."""
 
 import numpy as np
 import pandas as pd
@@ -34,52 +34,52 @@ def features(*changes):
     return featurize(make_trips({"tip_amount": 0.0}, *changes))
 
 
-def fit_on(frame, population="all"):
-    return fit_encoding(count_values(frame, NAMES, SPLIT, population), SPLIT, population)
+def fit_on(frame, segment="all"):
+    return fit_encoding(count_values(frame, NAMES, SPLIT, segment), SPLIT, segment)
 
 
-def codes_of(encoding, name):
-    return next(codes for codes in encoding.features if codes.name == name)
+def bins_of(encoding, name):
+    return next(feature for feature in encoding.features if feature.name == name)
 
 
 def test_only_training_rows_are_fitted_on():
     late = {"pickup_at": "2023-01-20 08:00:00", "dropoff_at": "2023-01-20 08:20:00", "PULocationID": 99}
     encoding = fit_on(features({}, late))
-    assert codes_of(encoding, "PULocationID").values == (74.0,)
+    assert bins_of(encoding, "PULocationID").values == (74.0,)
     assert encoding.rows == 2
 
 
-def test_few_values_are_exact_and_others_unseen_or_missing():
+def test_few_values_have_exact_bins_and_others_are_unseen_or_missing():
     encoding = fit_on(features({"passenger_count": 1}, {"passenger_count": 3}))
-    codes = codes_of(encoding, "passenger_count")
-    assert (codes.values, codes.unseen_bin, codes.missing_bin, codes.bin_count) == ((1.0, 3.0), 2, 3, 4)
+    bins = bins_of(encoding, "passenger_count")
+    assert (bins.values, bins.unseen_bin, bins.missing_bin, bins.bin_count) == ((1.0, 3.0), 2, 3, 4)
     frame = features(
         {"passenger_count": 3}, {"passenger_count": 2}, {"passenger_count": 9}, {"passenger_count": None}
     )
     assert encode(frame, encoding)["passenger_count"].tolist() == [0, 1, 2, 2, 3]
 
 
-def test_many_values_become_bins_of_even_weight():
+def test_many_values_get_quantile_bins():
     distances = np.linspace(0.1, 250, MAX_EXACT_VALUES * 4)
     encoding = fit_on(features(*({"trip_distance": d} for d in distances)))
-    codes = codes_of(encoding, "trip_distance")
-    assert not codes.exact
-    assert len(codes.values) == QUANTILE_BINS - 1
+    bins = bins_of(encoding, "trip_distance")
+    assert not bins.exact
+    assert len(bins.values) == QUANTILE_BINS - 1
     frame = features(*({"trip_distance": d} for d in distances))
     counts = encode(frame, encoding)["trip_distance"].value_counts()
     assert counts.max() <= 3 * counts.mean()
     edge = encode(features({"trip_distance": 300.0}), encoding)["trip_distance"].tolist()[1]
-    assert edge == len(codes.values), "beyond the training range is the last bin, not unseen"
+    assert edge == len(bins.values), "values above the training range are in the last bin"
 
 
-def test_codes_keep_the_order_of_values():
+def test_bin_indexes_have_the_order_of_the_values():
     distances = np.geomspace(0.01, 300, 999)
     encoding = fit_on(features(*({"trip_distance": d} for d in distances)))
-    codes = encode(features(*({"trip_distance": d} for d in distances)), encoding)["trip_distance"][1:]
-    assert codes.is_monotonic_increasing
+    bins = encode(features(*({"trip_distance": d} for d in distances)), encoding)["trip_distance"][1:]
+    assert bins.is_monotonic_increasing
 
 
-def test_a_feature_that_training_never_has_is_left_out():
+def test_a_feature_without_training_values_is_left_out():
     encoding = fit_on(features({}))
     assert "airport_fee" not in encoding.feature_names
     assert "congestion_surcharge" in encoding.feature_names
@@ -92,14 +92,14 @@ def test_the_matrix_is_small_whole_numbers():
     assert int(matrix.to_numpy().max()) < encoding.max_bin
 
 
-def test_card_population_learns_from_card_trips():
+def test_the_card_segment_is_fitted_on_card_trips():
     frame = features({}, {"payment_type": 2, "passenger_count": 6, "tip_amount": 0.0})
-    assert 6.0 not in codes_of(fit_on(frame, "card"), "passenger_count").values
+    assert 6.0 not in bins_of(fit_on(frame, "card"), "passenger_count").values
 
 
-def test_keys_keep_what_must_be_told_apart():
-    whole = pd.Series(np.arange(-4096, 4097), dtype="float32")
-    assert values_of_keys(value_keys(whole)).tolist() == whole.tolist()
+def test_keys_distinguish_values_to_12_bits():
+    integers = pd.Series(np.arange(-4096, 4097), dtype="float32")
+    assert values_of_keys(value_keys(integers)).tolist() == integers.tolist()
     values = pd.Series([-np.inf, *np.linspace(-50, 5000, 10_001), np.inf], dtype="float32")
     near = values_of_keys(value_keys(values))
     assert (np.diff(value_keys(values).astype(np.int64)) >= 0).all()
@@ -109,34 +109,34 @@ def test_keys_keep_what_must_be_told_apart():
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_a_look_up_says_what_a_search_would(exact):
+def test_the_lookup_table_equals_a_search(exact):
     rng = np.random.default_rng(1)
-    known = values_of_keys(np.unique(value_keys(pd.Series(rng.normal(0, 40, 60), dtype="float32"))))
-    values = pd.Series([*known, *rng.normal(0, 60, 500), np.nan, np.inf, -np.inf, 0.0], dtype="float32")
-    codes = FeatureEncoding(name="fare_amount", exact=exact, values=tuple(known.tolist()))
+    trained = values_of_keys(np.unique(value_keys(pd.Series(rng.normal(0, 40, 60), dtype="float32"))))
+    values = pd.Series([*trained, *rng.normal(0, 60, 500), np.nan, np.inf, -np.inf, 0.0], dtype="float32")
+    bins = FeatureEncoding(name="fare_amount", exact=exact, values=tuple(trained.tolist()))
     short = values_of_keys(value_keys(values))
-    wanted = np.searchsorted(known, short, side="left" if exact else "right")
+    expected = np.searchsorted(trained, short, side="left" if exact else "right")
     if exact:
-        wanted = np.where(np.append(known, np.nan)[wanted] == short, wanted, codes.unseen_bin)
-    wanted = np.where(values.isna(), codes.missing_bin, wanted)
-    assert _lookup_table(codes)[value_keys(values)].tolist() == wanted.tolist()
+        expected = np.where(np.append(trained, np.nan)[expected] == short, expected, bins.unseen_bin)
+    expected = np.where(values.isna(), bins.missing_bin, expected)
+    assert _lookup_table(bins)[value_keys(values)].tolist() == expected.tolist()
 
 
-def test_the_rarest_of_many_values_have_no_code_of_their_own():
+def test_the_rarest_of_many_values_count_as_unseen():
     zones = [{"PULocationID": zone} for zone in range(1, 255)]
     frame = features(*zones * 8, {"PULocationID": 255}, {"PULocationID": 256})
-    codes = codes_of(fit_on(frame), "PULocationID")
-    assert (codes.exact, codes.bin_count) == (True, BYTE_VALUES)
-    assert not {255.0, 256.0} & set(codes.values)
+    bins = bins_of(fit_on(frame), "PULocationID")
+    assert (bins.exact, bins.bin_count) == (True, BYTE_VALUES)
+    assert not {255.0, 256.0} & set(bins.values)
     matrix = encode(frame, fit_on(frame))
-    assert matrix["PULocationID"].tolist()[-2:] == [codes.unseen_bin] * 2
+    assert matrix["PULocationID"].tolist()[-2:] == [bins.unseen_bin] * 2
     assert set(matrix.dtypes.astype(str)) == {"uint8"}
 
 
 @pytest.mark.parametrize("rows", [[], [{"tip_amount": 0.0}]])
-def test_nothing_to_learn_is_said(rows):
+def test_training_rows_of_one_class_are_rejected(rows):
     frame = featurize(make_trips(*rows)) if rows else features().iloc[:0]
-    with pytest.raises(ConfigError, match="nothing to learn"):
+    with pytest.raises(ConfigError, match="training trips have a high tip"):
         fit_on(frame)
 
 

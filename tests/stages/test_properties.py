@@ -1,4 +1,4 @@
-"""The laws that every stage keeps, for any rows and any cut points."""
+"""Properties of every stage, for any rows and any division into partitions."""
 
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ KINDS = {"datetime64[us]": times, "float64": amounts, "float32": codes}
 a_trip = st.fixed_dictionaries(
     {}, optional={c.name: KINDS[c.dtype] for c in TRIPS.columns if c.name in GOOD_TRIP}
 )
-some_trips = st.lists(a_trip, max_size=25).map(lambda rows: make_trips(*rows) if rows else TRIPS.empty())
+trip_lists = st.lists(a_trip, max_size=25).map(lambda rows: make_trips(*rows) if rows else TRIPS.empty())
 cuts = st.lists(st.integers(0, 25), max_size=4)
 
 
@@ -49,18 +49,18 @@ def joined(frames):
     return pd.concat(frames, ignore_index=True)
 
 
-def kept(trips):
+def accepted(trips):
     return clean.clean(trips)[0]
 
 
 def scored(trips):
-    features = featurize.featurize(kept(trips))
-    chance = (features["trip_id"] * 2654435761 % 1000 / 1000).astype("float32")
+    features = featurize.featurize(accepted(trips))
+    probability = (features["trip_id"] * 2654435761 % 1000 / 1000).astype("float32")
     return SCORES.validate(
         features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
-            probability=chance,
+            probability=probability,
             high_tip=features["high_tip"],
-            split=pd.Series(np.where(chance < 0.5, "train", "test"), index=features.index, dtype="str"),
+            split=pd.Series(np.where(probability < 0.5, "train", "test"), index=features.index, dtype="str"),
             model_version=pd.Series("v1", index=features.index, dtype="str"),
         )
     )
@@ -71,53 +71,58 @@ def predicted(trips):
 
 
 @quick
-@given(some_trips, cuts)
-def test_row_stages_do_not_see_the_partitions(trips, at):
-    for stage in (kept, lambda t: clean.clean(t)[1], lambda t: featurize.featurize(kept(t)), predicted):
+@given(trip_lists, cuts)
+def test_partition_wise_stages_do_not_depend_on_the_partitions(trips, at):
+    for stage in (
+        accepted,
+        lambda t: clean.clean(t)[1],
+        lambda t: featurize.featurize(accepted(t)),
+        predicted,
+    ):
         pd.testing.assert_frame_equal(stage(trips), joined([stage(piece) for piece in cut(trips, at)]))
 
 
 @quick
-@given(some_trips, cuts)
-def test_encoding_does_not_see_the_partitions(trips, at):
-    features = featurize.featurize(kept(joined([trips, make_trips({}, {"tip_amount": 0.0})])))
+@given(trip_lists, cuts)
+def test_encoding_does_not_depend_on_the_partitions(trips, at):
+    features = featurize.featurize(accepted(joined([trips, make_trips({}, {"tip_amount": 0.0})])))
     encoding = preprocess.fit_encoding(preprocess.count_values(features, NAMES, SPLIT, "all"), SPLIT, "all")
     pieces = [preprocess.encode(piece, encoding) for piece in cut(features, at)]
     pd.testing.assert_frame_equal(preprocess.encode(features, encoding), joined(pieces))
 
 
 @quick
-@given(some_trips)
-def test_every_row_is_kept_or_rejected_and_cleaning_again_changes_nothing(trips):
+@given(trip_lists)
+def test_every_row_is_accepted_or_rejected_and_cleaning_is_idempotent(trips):
     good, bad = clean.clean(trips)
     assert sorted([*good["trip_id"], *bad["trip_id"]]) == sorted(trips["trip_id"])
     assert sum(clean.count_reasons(bad).values()) == len(bad)
-    again, none = clean.clean(good)
-    pd.testing.assert_frame_equal(again, good)
+    good_again, none = clean.clean(good)
+    pd.testing.assert_frame_equal(good_again, good)
     assert none.empty
 
 
 @quick
-@given(some_trips, cuts)
-def test_the_census_merges_exactly(trips, at):
-    features = featurize.featurize(kept(trips))
+@given(trip_lists, cuts)
+def test_value_counts_merge_exactly(trips, at):
+    features = featurize.featurize(accepted(trips))
     parts = [preprocess.count_values(piece, NAMES, SPLIT, "all") for piece in cut(features, at)]
-    whole = preprocess.count_values(features, NAMES, SPLIT, "all")
+    total = preprocess.count_values(features, NAMES, SPLIT, "all")
     neutral = preprocess.ValueCounts.empty(NAMES)
     forward, backward = neutral, neutral
     for part in parts:
         forward, backward = forward.merge(part), part.merge(backward)
     for merged in (forward, backward):
-        assert (merged.rows, merged.positives) == (whole.rows, whole.positives)
+        assert (merged.rows, merged.positives) == (total.rows, total.positives)
         for name in NAMES:
-            for found, wanted in zip(merged.by_value[name], whole.by_value[name], strict=True):
-                np.testing.assert_array_equal(found, wanted)
+            for counts, expected in zip(merged.by_value[name], total.by_value[name], strict=True):
+                np.testing.assert_array_equal(counts, expected)
 
 
 @settings(max_examples=25, deadline=None)
-@given(some_trips, cuts)
-def test_summaries_merge_exactly(trips, at):
-    features, predictions = featurize.featurize(kept(trips)), predicted(trips)
+@given(trip_lists, cuts)
+def test_metric_histograms_merge_exactly(trips, at):
+    features, predictions = featurize.featurize(accepted(trips)), predicted(trips)
     encoding = Encoding(features=(), split=SPLIT, population="all", rows=5, positives=2)
 
     def summed(frames):
@@ -154,7 +159,7 @@ def test_no_rows_give_the_next_tables_empty(stage, table: Table):
     pd.testing.assert_frame_equal(stage(), table.empty())
 
 
-def test_the_door_refuses_what_is_not_declared():
+def test_schema_validation_rejects_undeclared_columns():
     from toytip.errors import SchemaError
 
     good = TRIPS.empty()
@@ -165,7 +170,7 @@ def test_the_door_refuses_what_is_not_declared():
         TRIPS.validate(good.assign(VendorID=pd.Series(dtype="int64")))
 
 
-def test_a_table_survives_the_disk():
+def test_a_table_is_equal_after_a_round_trip_through_arrow():
     trips = make_trips({}, {"passenger_count": None, "airport_fee": 1.25})
     pd.testing.assert_frame_equal(TRIPS.from_arrow(TRIPS.to_arrow(trips)), trips)
     assert str(TRIPS.to_arrow(trips).schema.field("passenger_count").type) == "int32"

@@ -1,4 +1,4 @@
-"""rates: what the months before say of a zone, and nothing that a month itself or a later one knows."""
+"""Target encodings of zones depend on earlier training months only."""
 
 from itertools import pairwise
 
@@ -39,67 +39,63 @@ def year(rows=4_000, seed=0):
 
 
 def encoding_of(parts):
-    census = preprocess.ValueCounts.empty(("pickup_hour",))
+    value_counts = preprocess.ValueCounts.empty(("pickup_hour",))
     for part in parts:
-        census = census.merge(preprocess.count_values(part, ("pickup_hour",), SPLIT, "all"))
-    return preprocess.fit_encoding(census, SPLIT, "all", NAMES)
+        value_counts = value_counts.merge(preprocess.count_values(part, ("pickup_hour",), SPLIT, "all"))
+    return preprocess.fit_encoding(value_counts, SPLIT, "all", NAMES)
 
 
-def seen(features, encoding):
+def rates_of(features, encoding):
     return pd.DataFrame(zone_rates.lookup_rates(features, encoding.history, NAMES))
 
 
-def test_each_month_sees_the_card_trips_of_the_training_months_before_it():
+def test_the_rates_of_a_month_come_from_card_trips_of_earlier_training_months():
     features = year()
-    found = seen(features, encoding_of([features]))
+    rates = rates_of(features, encoding_of([features]))
     month = features["pickup_at"].dt.month
-    assert found[month == 1].isna().all(axis=None)
-    for each, until in (
-        (2, 2),
-        (3, 3),
-        (4, 4),
-        (5, 4),
-    ):  # April is not learned from: May sees no more than April does
-        before = features[(month < until) & (features["payment_type"] == 1)]
-        whole = before["high_tip"].mean()
+    assert rates[month == 1].isna().all(axis=None)
+    # April is not a training month, so that May has the same rates.
+    for index, until in ((2, 2), (3, 3), (4, 4), (5, 4)):
+        earlier = features[(month < until) & (features["payment_type"] == 1)]
+        mean_rate = earlier["high_tip"].mean()
         for pu, do in ((70, 71), (74, 74)):
-            rows = (month == each) & (features["PULocationID"] == pu) & (features["DOLocationID"] == do)
-            for name, same in (
-                ("pickup_zone_rate", before["PULocationID"] == pu),
-                ("dropoff_zone_rate", before["DOLocationID"] == do),
-                ("zone_pair_rate", (before["PULocationID"] == pu) & (before["DOLocationID"] == do)),
+            rows = (month == index) & (features["PULocationID"] == pu) & (features["DOLocationID"] == do)
+            for name, same_zone in (
+                ("pickup_zone_rate", earlier["PULocationID"] == pu),
+                ("dropoff_zone_rate", earlier["DOLocationID"] == do),
+                ("zone_pair_rate", (earlier["PULocationID"] == pu) & (earlier["DOLocationID"] == do)),
             ):
-                wanted = (before["high_tip"][same].sum() + 20 * whole) / (same.sum() + 20)
-                assert found.loc[rows, name].to_numpy() == pytest.approx(wanted, rel=1e-6)
+                expected = (earlier["high_tip"][same_zone].sum() + 20 * mean_rate) / (same_zone.sum() + 20)
+                assert rates.loc[rows, name].to_numpy() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("month", [1, 2, 3, 4, 5])
-def test_labels_of_a_month_and_of_those_after_it_do_not_show_in_it(month):
+def test_the_rates_of_a_month_do_not_depend_on_its_labels_or_later_ones(month):
     features = year()
     late = features["pickup_at"].dt.month >= month
     other = features.copy()
     other.loc[late, "high_tip"] = np.random.default_rng(1).permutation(other.loc[late, "high_tip"])
     assert (other["high_tip"] != features["high_tip"]).any()
-    encoded, again = (preprocess.encode(f, encoding_of([f]))[list(NAMES)] for f in (features, other))
+    encoded, encoded_again = (preprocess.encode(f, encoding_of([f]))[list(NAMES)] for f in (features, other))
     till = features["pickup_at"].dt.month <= month
-    pd.testing.assert_frame_equal(encoded[till], again[till])
-    assert month > 2 or not encoded.equals(again), "labels of training months show later"
+    pd.testing.assert_frame_equal(encoded[till], encoded_again[till])
+    assert month > 2 or not encoded.equals(encoded_again), "labels of training months change later rates"
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=3), st.randoms())
-def test_parts_and_their_order_do_not_show(cuts, random):
+def test_partitions_and_their_order_do_not_matter(cuts, random):
     features = year(400)
     edges = [0, *sorted(cuts), 400]
     parts = [features.iloc[a:b].reset_index(drop=True) for a, b in pairwise(edges)]
-    whole = encoding_of([features])
-    matrix = pd.concat([preprocess.encode(part, whole) for part in parts], ignore_index=True)
-    pd.testing.assert_frame_equal(matrix, preprocess.encode(features, whole))
+    expected = encoding_of([features])
+    matrix = pd.concat([preprocess.encode(part, expected) for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(matrix, preprocess.encode(features, expected))
     random.shuffle(parts)
-    assert encoding_of(parts) == whole
+    assert encoding_of(parts) == expected
 
 
-def test_a_trip_alone_sees_the_same():
+def test_a_single_trip_has_the_same_rates():
     features = year(300)
     encoding = encoding_of([features])
     matrix = preprocess.encode(features, encoding)
@@ -108,18 +104,17 @@ def test_a_trip_alone_sees_the_same():
         assert alone.iloc[0].tolist() == matrix.iloc[row].tolist()
 
 
-def test_unknown_zones_have_the_rate_of_all_and_no_card_trips_no_rates():
+def test_unknown_zones_have_the_mean_rate_and_without_card_trips_there_are_no_rates():
     features = year(500).assign(DOLocationID=np.int32(9_999))
     encoding = encoding_of([year(500)])
-    found = seen(features, encoding)
-    known = found["zone_pair_rate"].notna()
-    assert (
-        found["dropoff_zone_rate"][known].nunique() == 4 - 1
-    )  # one a month that has a month before: 2, 3, and later
+    rates = rates_of(features, encoding)
+    has_rate = rates["zone_pair_rate"].notna()
+    # One rate for each of February, March, and all later months.
+    assert rates["dropoff_zone_rate"][has_rate].nunique() == 3
     assert encoding_of([year(500).assign(payment_type=np.float32(2))]).feature_names == ("pickup_hour",)
 
 
-def test_packing_is_exact():
+def test_packed_counts_are_exact():
     counts = zone_rates.count_month_zone_pairs(year())
     packed = zone_rates.pack_counts(*counts)
     assert all(np.array_equal(a, b) for a, b in zip(zone_rates._unpack_counts(packed), counts, strict=True))
@@ -128,10 +123,10 @@ def test_packing_is_exact():
 
 
 @pytest.mark.parametrize("spread", [3, 10_000_000])
-def test_counting_is_the_same_dense_or_sparse(spread):
+def test_dense_and_sparse_counts_are_equal(spread):
     rng = np.random.default_rng(0)
     items, label = rng.integers(5, 5 + spread, 2_000), rng.random(2_000) < 0.3
-    found, trips, tipped = zone_rates.count_labeled(items, label)
-    assert found.tolist() == sorted(set(items.tolist()))
-    assert trips.tolist() == [int((items == item).sum()) for item in found]
-    assert tipped.tolist() == [int(((items == item) & label).sum()) for item in found]
+    distinct, trips, positives = zone_rates.count_labeled(items, label)
+    assert distinct.tolist() == sorted(set(items.tolist()))
+    assert trips.tolist() == [int((items == item).sum()) for item in distinct]
+    assert positives.tolist() == [int(((items == item) & label).sum()) for item in distinct]

@@ -290,7 +290,7 @@ def test_diff(kept):
     assert told["rows"]["predictions"] == [first["rows"]["kept"]] * 2
     assert told["config"]["encodings"]["features"] == ["payment", "pickup"]
     assert told["columns"]["fare_amount"]["mean"][0] == told["columns"]["fare_amount"]["mean"][1] > 0
-    assert told["metrics"]["test"]["auc"] == [s["metrics"]["test"]["auc"] for s in (first, second)]
+    assert told["metrics"]["test"]["auc"] == [s["metrics"]["test"]["all"]["auc"] for s in (first, second)]
     assert told["predictions"]["flipped"] == flipped(first, second) > 0
     assert told["predictions"]["common"] == first["rows"]["kept"]
     people = run_toytip("diff", "first", second["version"], *where).stdout
@@ -308,8 +308,11 @@ def test_diff_of_two_populations_is_of_card_trips(kept, tmp_path):
     assert told["population"] == "card"
     assert told["config"]["encodings"]["population"] == ["all", "card"]
     rows, auc = told["metrics"]["test"]["rows"], told["metrics"]["test"]["auc"]
-    assert rows == [card["metrics"]["test"]["rows"]] * 2
-    assert auc == [first["evaluation"]["test"]["card"]["metrics"]["auc"], card["metrics"]["test"]["auc"]]
+    assert rows == [card["metrics"]["test"]["card"]["rows"]] * 2
+    assert auc == [
+        first["evaluation"]["test"]["card"]["metrics"]["auc"],
+        card["metrics"]["test"]["card"]["auc"],
+    ]
     people = run_toytip("diff", first["version"], card["version"], *where).stdout
     assert "have not learned from the same trips: metrics are of card trips" in people
 

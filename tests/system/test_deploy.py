@@ -343,8 +343,8 @@ def test_the_services_of_compose_do_a_run_together(machines, services, synthetic
         == sum(pq.read_metadata(file).num_rows for file in synthetic.iterdir())
     )
     assert told["version"] in client.run("toytip", "versions").stdout
-    assert told["registry"]["uri"] == "http://mlflow:5000"
-    assert told["registry"]["champion"]
+    assert told["promotion"]["uri"] == "http://mlflow:5000"
+    assert told["promotion"]["champion"]
     # Nobody without a certificate, nor another port of the store, nor a worker's dashboard, is answered.
     assert re.fullmatch("refused .*OSError.*", said(client, PLAIN))
     for address in ("http://store:8888/", "http://store:9333/", "http://worker-1:8787/health"):

@@ -107,7 +107,7 @@ def test_a_run_gives_the_same_tables_as_on_a_disk(done, synthetic, tmp_path, adm
         == Path(tmp_path, "dev/models/version=vtest/model.ubj").read_bytes()
     )
     assert not place.list_files("dev/_staging"), "nothing is left of the making"
-    assert summary["report"] == f"{root}/dev/_reports/vtest.html"
+    assert summary["report_path"] == f"{root}/dev/_reports/vtest.html"
     page = place.read("dev/_reports/vtest.html").decode()
     assert "vtest" in page
     assert "This part failed" not in page

@@ -1,136 +1,143 @@
-"""Monitoring, for programs: what `toytip monitor` tells, as frames."""
+"""Monitoring for programs: the report of `toytip monitor` as frames."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from toytip.api.settings import SettingText, make_progress, resolve_call_settings, to_setting_text
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 
-CHANGE_COLUMNS = {
-    "whole": "change",
-    "card_share": "by_card_share",
-    "tip_share": "by_tip_share",
-    "skill": "by_skill",
-}
+if TYPE_CHECKING:
+    from toytip.monitoring.alerts import Alert
+    from toytip.monitoring.attribution import ChangeParts
+    from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 
 @dataclass(frozen=True, repr=False)
 class Monitoring:
-    """What monitoring has found: frames to look at, and `json()`, which is what `toytip monitor --json` prints."""
+    """The monitoring of a model: frames, and `json()` with the keys of `toytip monitor --json`."""
 
-    report: dict[str, Any]
+    report: MonitoringReport
 
     @property
     def model(self) -> str:
-        """The version of the model that was watched."""
-        return str(self.report["model"])
+        """The version of the monitored model."""
+        return self.report.model
 
     @property
     def version(self) -> str | None:
-        """The version of the table `monitors` that keeps what was read; None where nothing was kept."""
-        return self.report.get("version")
+        """The version of the table `monitoring` with the measurements; None if nothing was stored."""
+        return self.report.version
 
     @property
     def alerts(self) -> pd.DataFrame:
-        """What rings in the last month, a row each: month, kind, name, measure, value, reference, effect, bound, .."""
-        return _alert_frame(self.report["alerts"], ALERT_COLUMNS)
+        """The alerts of the last month: month, kind, name, measure, value, effect, threshold, ..."""
+        return _alert_frame(self.report.active_alerts)
 
     @property
-    def all_alerts(self) -> pd.DataFrame:
-        """What has rung in any month, as `alerts`."""
-        return _alert_frame(self.report["rang"], ALERT_COLUMNS)
+    def alert_history(self) -> pd.DataFrame:
+        """The alerts of all months, with the columns of `alerts`."""
+        return _alert_frame(self.report.alert_history)
 
     @property
     def performance(self) -> pd.DataFrame:
-        """How the model did, by month; the first row, `reference`, is what months are compared with.
+        """The performance by month. The first row, `reference`, is what months are compared with.
 
-        Int64Array and shares (`rows`, `card_share`, `tip_share` among card trips), the metrics under their names, what was expected
-        of them without labels (`expected_f1`, ..), and what a metric has changed by since the reference, and by what:
-        `f1_change` is the sum of `f1_by_card_share`, `f1_by_tip_share` and `f1_by_skill`. NaN where there are no labels.
+        Columns are counts and shares (`rows`, `card_share`, `card_high_tip_share`), the realized
+        metrics, and the metrics estimated without labels (`estimated_f1`, ...). The change of a
+        metric since the reference (`f1_change`) is the sum of its parts: `f1_by_card_share`,
+        `f1_by_tip_share` and `f1_by_model`. Values that need labels are NaN without them.
         """
-        return pd.DataFrame([_performance_row(row) for row in self.report["performance"]]).set_index("month")
+        rows = [_performance_row(row) for row in self.report.performance_by_month]
+        return pd.DataFrame(rows).set_index("month")
 
     @property
     def days(self) -> pd.DataFrame:
-        """How the model did, by day: rows, prevalence, f1, f1_always_yes, auc, log_loss.
+        """The performance by day: rows, prevalence, f1, f1_always_positive, auc, log_loss.
 
-        Under `rolling_..` the same of the seven days that end with the day.
+        Columns that start with `rolling_` are of the seven days that end with the day.
         """
         rows = [
             {
-                "day": row["day"],
-                **_without(row, "day", "rolling"),
-                **_rename_keys(row["rolling"], "rolling_{}"),
+                "day": row.day,
+                **asdict(row.metrics),
+                **{f"rolling_{name}": value for name, value in asdict(row.rolling).items()},
             }
-            for row in self.report["days"]
+            for row in self.report.performance_by_day
         ]
         return pd.DataFrame(rows).astype({"day": "datetime64[us]"}).set_index("day")
 
     @property
     def drift(self) -> pd.DataFrame:
-        """How far each feature has moved, by month and feature, those first that the model leans on most (`gain`).
+        """The drift of each feature by month and feature, most important feature first.
 
-        Effect sizes: `psi` (population stability index), `ks` (largest gap between shares), `wasserstein` (in spreads of the
-        reference) and `distance` (in the feature's own unit); NaN where a feature has no such size, as categories have
-        no distance. `mean` and `missing` (share) with those of the reference; `new` and `vanished` categories with shares.
+        Effect sizes: `psi` (population stability index), `ks` (Kolmogorov-Smirnov statistic),
+        `wasserstein` (in standard deviations of the reference) and `distance` (in the unit of the
+        feature). Categories have a PSI only. `mean` and `missing` (share) also have a column of the
+        reference. `new` and `vanished` are categories with their shares.
         """
         rows = [
-            {"month": month, "feature": row["feature"], "gain": self.report["gains"][row["feature"]], **row}
-            for month, found in self.report["drift"].items()
-            for row in found
+            {
+                "month": month,
+                "feature": drift.feature,
+                "importance": self.report.feature_importance[drift.feature],
+                **asdict(drift),
+            }
+            for month, drifts in self.report.drift_by_month.items()
+            for drift in drifts
         ]
         return pd.DataFrame(rows).set_index(["month", "feature"])
 
     def json(self) -> dict[str, Any]:
-        """Return all of it as plain values, under the keys that `--json` prints."""
-        return copy.deepcopy(self.report)
+        """Return the report with the keys of `toytip monitor --json`."""
+        return dict(to_json(self.report))
 
     def __repr__(self) -> str:
-        months, alerts = self.report["months"], len(self.report["alerts"])
-        return f"<toytip monitoring of {self.model}, {months[0]} to {months[-1]}: {alerts} alerts in {months[-1]}>"
+        first, last = self.report.analysis_months[0], self.report.last_month
+        alerts = len(self.report.active_alerts)
+        return f"<toytip monitoring of {self.model}, {first} to {last}: {alerts} alerts in {last}>"
 
 
-ALERT_COLUMNS = (
-    "month",
-    "kind",
-    "name",
-    "measure",
-    "value",
-    "reference",
-    "effect",
-    "bound",
-    "beyond_in",
-    "windows",
-)
+def _alert_frame(alerts: Sequence[Alert]) -> pd.DataFrame:
+    from toytip.monitoring.alerts import Alert
+
+    columns = [item.name for item in fields(Alert)]
+    return pd.DataFrame([asdict(alert) for alert in alerts], columns=columns)
 
 
-def _alert_frame(rows: list[dict[str, Any]], names: tuple[str, ...]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(names))
+def _performance_row(performance: MonthPerformance) -> dict[str, Any]:
+    realized = dict(performance.metrics or {})
+    estimated = asdict(performance.estimated_metrics)
+    return {
+        "month": performance.month,
+        "rows": performance.rows,
+        "card_share": performance.card_share,
+        "card_high_tip_share": performance.card_high_tip_share,
+        "card_auc": performance.card_auc,
+        **{name: value for name, value in realized.items() if name != "rows"},
+        **{f"estimated_{name}": value for name, value in estimated.items()},
+        **_change_columns("prevalence", performance.prevalence_change),
+        **_change_columns("f1", performance.f1_change),
+        **_change_columns("log_loss", performance.log_loss_change),
+    }
 
 
-def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in names}
-
-
-def _rename_keys(row: dict[str, Any] | None, pattern: str) -> dict[str, Any]:
-    return {pattern.format(name): value for name, value in (row or {}).items()}
-
-
-def _performance_row(row: dict[str, Any]) -> dict[str, Any]:
-    flat = _without(row, "metrics", "estimated", "prevalence", "f1", "log_loss")
-    flat |= _without(row["metrics"] or {}, "rows") | _rename_keys(
-        _without(row["estimated"], "rows"), "expected_{}"
-    )
-    for metric in ("prevalence", "f1", "log_loss"):
-        parts = _without(row[metric] or {}, *(("skill",) if metric == "prevalence" else ()))
-        flat |= {f"{metric}_{CHANGE_COLUMNS[name]}": value for name, value in parts.items()}
-    return flat
+def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]:
+    """Return a change and its parts as columns. The prevalence does not depend on the model."""
+    if change is None:
+        return {}
+    columns = {
+        f"{metric}_change": change.total,
+        f"{metric}_by_card_share": change.card_share,
+        f"{metric}_by_tip_share": change.tip_share,
+    }
+    return columns if metric == "prevalence" else {**columns, f"{metric}_by_model": change.model}
 
 
 def monitor(
@@ -139,24 +146,31 @@ def monitor(
     store: str | Path | None = None,
     env: str | None = None,
     reference: SettingText | None = None,
-    months: SettingText | None = None,
+    analysis_months: SettingText | None = None,
     labels_until: str | None = None,
-    keep: bool = True,
+    publish: bool = True,
     progress: bool = False,
     **settings: Any,
 ) -> Monitoring:
-    """Tell how far features have moved since a model learned, how it has decayed, and why: `toytip monitor`.
+    """Monitor a model: data drift, changes of performance, and their causes, as `toytip monitor` does.
 
-    `model` is a version, a tag, `champion`, `challenger` or a number; None the newest. `reference` and `months` are
-    months to compare with and to watch (`"2023-10:2023-12"`, or a list), `labels_until` the last whose labels are there. What
-    was read is kept as a version of the table `monitors`, unless `keep` is false. Bounds are settings: `alert_psi=0.1`.
-    No trip is read, and no cluster started. Raises StoreError, ConfigError or RegistryError where there is no such model or
-    month.
+    `model` is a version, a tag, `champion`, `challenger` or a number; None is the newest model.
+    `reference` and `analysis_months` are months, for example `"2023-10:2023-12"` or a list. `labels_until` is the last month with labels. The measurements
+    are published as a version of the table `monitoring`, unless `publish` is false. Thresholds are
+    settings, for example `alert_psi=0.1`. Reads no trips and starts no cluster.
+
+    Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
     """
     resolved = resolve_call_settings({**settings, "store": store, "env": env})
     return monitor_store(
-        resolved, model, reference=reference, months=months, labels_until=labels_until, keep=keep, show_progress=progress
-    )  # fmt: skip
+        resolved,
+        model,
+        reference=reference,
+        analysis_months=analysis_months,
+        labels_until=labels_until,
+        publish=publish,
+        show_progress=progress,
+    )
 
 
 def monitor_store(
@@ -164,18 +178,23 @@ def monitor_store(
     model: str | None,
     *,
     reference: SettingText | None,
-    months: SettingText | None,
+    analysis_months: SettingText | None,
     labels_until: str | None,
-    keep: bool,
+    publish: bool,
     show_progress: bool = False,
 ) -> Monitoring:
-    """Monitor a model of a store that is known; see `monitor`."""
+    """Monitor a model of the store that the settings name; see `monitor`."""
     from toytip.pipeline.monitor import monitor_model
 
     progress = make_progress(show_progress)
     with progress.show_live():
-        _, found = monitor_model(
-            settings, model, progress,
-            reference=to_setting_text(reference), months=to_setting_text(months), labels_until=labels_until, keep=keep,
-        )  # fmt: skip
-    return Monitoring(found)
+        report = monitor_model(
+            settings,
+            model,
+            progress,
+            reference=to_setting_text(reference),
+            analysis_months=to_setting_text(analysis_months),
+            labels_until=labels_until,
+            publish=publish,
+        )
+    return Monitoring(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,59 +12,61 @@ import pandas as pd
 from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
 from toytip.api.store import Store, metrics_frame
+from toytip.core.jsonable import to_json
+from toytip.pipeline.result import RunResult
 
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """What a run has made. `json()` is what `toytip run --json` prints, and the rest a shorter way to it."""
+    """The result of a run. `json()` returns the object that `toytip run --json` prints."""
 
     store: Store
-    summary: dict[str, Any]
+    result: RunResult
 
     @property
     def version(self) -> str:
         """The version that was published."""
-        return str(self.summary["version"])
+        return self.result.version
 
     @property
     def months(self) -> list[str]:
         """The months that were read."""
-        return list(self.summary["months"])
+        return list(self.result.origin.months)
 
     @property
     def rows(self) -> dict[str, int]:
         """Trips `read`, `kept` and `rejected`; the last two add up to the first."""
-        return dict(self.summary["rows"])
+        return dict(to_json(self.result.rows))
 
     @property
     def rejects(self) -> dict[str, int]:
         """Trips rejected, by reason."""
-        return dict(self.summary["rejects"])
+        return dict(self.result.rejects)
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
         """What was published, by table: version, path, manifest, rows, bytes."""
-        return copy.deepcopy(dict(self.summary["tables"]))
+        return dict(to_json(self.result.tables))
 
     @property
     def metrics(self) -> pd.DataFrame:
         """The metrics by split and population, as `Store.metrics` tells them."""
-        return metrics_frame(self.summary["evaluation"])
+        return metrics_frame(self.result.evaluation)
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """What monitoring says of the months after the training; None where there is no such month."""
-        found = self.summary["monitor"]
-        return None if found is None else Monitoring(found)
+        """The monitoring of the months after the training months; None if there is no such month."""
+        report = self.result.monitoring
+        return None if report is None else Monitoring(report)
 
     @property
     def elapsed_seconds(self) -> float:
         """Seconds that it took."""
-        return float(self.summary["seconds"])
+        return self.result.timing.elapsed_seconds
 
     def json(self) -> dict[str, Any]:
         """Return all of it as plain values, under the keys that `--json` prints."""
-        return copy.deepcopy(self.summary)
+        return dict(to_json(self.result))
 
     def __repr__(self) -> str:
         rows = self.rows
@@ -103,5 +104,5 @@ def run(
     with use_workers(given) as resolved:
         from toytip.pipeline.run import run as run_all
 
-        told = run_all(resolved, make_progress(progress))
-    return Run(Store(resolved.model_copy(update={"version_id": None})), told)
+        result = run_all(resolved, make_progress(progress))
+    return Run(Store(resolved.model_copy(update={"version_id": None})), result)

@@ -183,16 +183,18 @@ class Store:
         model: str | None = None,
         *,
         reference: SettingText | None = None,
-        months: SettingText | None = None,
+        analysis_months: SettingText | None = None,
         labels_until: str | None = None,
     ) -> Monitoring:
-        """Return how far features have moved since a model learned, how it has decayed, and why; nothing is kept.
-
-        Arguments are those of `toytip.monitor`, which keeps what it reads. It takes about a second: no trip is read.
-        """
+        """Monitor a model as `toytip.monitor` does, without publishing the measurements."""
         return monitor_store(
-            self.settings, model, reference=reference, months=months, labels_until=labels_until, keep=False
-        )  # fmt: skip
+            self.settings,
+            model,
+            reference=reference,
+            analysis_months=analysis_months,
+            labels_until=labels_until,
+            publish=False,
+        )
 
     def manifest(
         self, version: str | None = None, table: str | None = None, *, as_of: str | None = None

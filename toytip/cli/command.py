@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
+from toytip.core.jsonable import to_json
 from toytip.errors import StoreError, ToytipError
 
 if TYPE_CHECKING:
@@ -80,25 +81,26 @@ def run_stage(
     progress: Progress | None = None,
 ) -> None:
     """Run one stage alone and say what it published."""
+    from toytip.core.jsonable import to_json
     from toytip.pipeline.context import open_run
-    from toytip.pipeline.result import describe_table
+    from toytip.pipeline.result import describe_stage
     from toytip.progress.tracker import Progress
 
     progress = progress or Progress.from_settings(settings)
     with open_run(settings, tables, progress) as context:
-        published = {name: describe_table(context, manifest) for name, manifest in work(context).items()}
+        result = describe_stage(context, work(context))
     if as_json:
-        print_json({"version": context.version, "tables": published, "stages": progress.stage_seconds})
+        print_json(to_json(result))
         return
     if settings.progress == "quiet":
         return
-    for name, told in published.items():
-        typer.echo(f"{name} {told['version']}: {told['rows']:,} rows in {told['path']}")
+    for name, table in result.tables.items():
+        typer.echo(f"{name} {table.version}: {table.rows:,} rows in {table.path}")
 
 
 def print_json(value: Any) -> None:
     """Print the one line that `--json` promises."""
-    typer.echo(json.dumps(value))
+    typer.echo(json.dumps(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:

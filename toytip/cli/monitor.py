@@ -56,15 +56,20 @@ def monitor(
 
     progress = Progress.from_settings(settings)
     with progress.show_live():
-        found, told = monitor_model(
-            settings, model, progress,
-            reference=reference, months=months, labels_until=labels_until, keep=not dry_run,
-        )  # fmt: skip
+        report = monitor_model(
+            settings,
+            model,
+            progress,
+            reference=reference,
+            analysis_months=months,
+            labels_until=labels_until,
+            publish=not dry_run,
+        )
     if json_:
-        print_json(told)
+        print_json(report)
     else:
         from toytip.cli.render.monitoring import show_monitoring
 
-        show_monitoring(told)
-    if found.current_alerts:
+        show_monitoring(report)
+    if report.active_alerts:
         raise typer.Exit(EXIT_ALERT)

@@ -33,13 +33,14 @@ class RunOptions(
 def run(json_: JsonOption = False, **given: Unpack[RunOptions]) -> None:
     """Run the whole pipeline: read, clean, featurize, train, infer, evaluate."""
     settings = resolve_command_settings(given)
+    from toytip.core.jsonable import to_json
     from toytip.pipeline.run import run as run_all
     from toytip.progress.tracker import Progress
 
-    summary = run_all(settings, Progress.from_settings(settings))
+    result = run_all(settings, Progress.from_settings(settings))
     if json_:
-        print_json(summary)
+        print_json(to_json(result))
     elif settings.progress != "quiet":
         from toytip.cli.render.run import show_run
 
-        show_run(summary)
+        show_run(result)

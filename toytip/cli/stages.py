@@ -190,6 +190,7 @@ def evaluate(
     from toytip.models import resolve
     from toytip.pipeline import evaluate as pipeline_evaluate
     from toytip.pipeline.context import open_reader
+    from toytip.pipeline.result import metrics_by_segment
     from toytip.progress.tracker import Progress
 
     learned = resolve.model_of(settings, upstream)
@@ -199,7 +200,11 @@ def evaluate(
         _write_charts(picture, evaluation.report, upstream.version)
     if json_:
         print_json(
-            {"version": upstream.version, "metrics": evaluation.metrics, "evaluation": evaluation.report}
+            {
+                "version": upstream.version,
+                "metrics": metrics_by_segment(evaluation.report),
+                "evaluation": evaluation.report,
+            }
         )
     elif settings.progress != "quiet":
         from toytip.cli.render.evaluation import show_evaluation

@@ -104,7 +104,7 @@ def connect_to(address: str, settings: Settings) -> Iterator[Any]:
         client = distributed.Client(address, security=tls.dask_security(settings), timeout=IDENTITY_TIMEOUT_S)
     except (OSError, ValueError, TimeoutError, ImportError) as error:
         raise ClusterError(
-            f"cannot connect to the scheduler at {mask_credentials(address)}: {type(error).__name__}",
+            f"cannot connect to {mask_credentials(address)}: no Dask scheduler answers ({type(error).__name__})",
             hint=start_hint(settings),
         ) from None
     with client:

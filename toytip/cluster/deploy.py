@@ -189,7 +189,7 @@ async def _submit_jobs(cluster: Any, job_count: int) -> None:
     try:
         await cluster
     except RuntimeError as error:  # its last line has the cause, after the exit code and the command
-        raise RuntimeError(f"a job was rejected: {str(error).strip().splitlines()[-1]}") from None
+        raise RuntimeError(f"no job could be submitted: {str(error).strip().splitlines()[-1]}") from None
 
 
 def _start_local(settings: Settings, _: ClusterDefinition) -> Any:

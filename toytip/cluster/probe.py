@@ -41,11 +41,11 @@ def _probe_error(address: str, settings: Settings, cause: str) -> ClusterError:
     masked = mask_credentials(address)
     if _speaks_first(address) is None:
         return ClusterError(
-            f"cannot connect to a scheduler at {masked}: no server answers ({cause})",
+            f"cannot connect to {masked}: no Dask scheduler answers ({cause})",
             hint=start_hint(settings),
         )
     return ClusterError(
-        f"cannot connect to a scheduler at {masked}: the server is not a Dask scheduler ({cause})",
+        f"cannot connect to {masked}: the server is not a Dask scheduler ({cause})",
         hint="Use the port of the scheduler, not the port of its dashboard.",
     )
 
@@ -86,18 +86,18 @@ def tls_mismatch(address: str, settings: Settings) -> ClusterError | None:
         return None
     if address.startswith("tls://") and speaks_tls:
         return ClusterError(
-            f"cannot connect to the scheduler at {address}: it and this client do not trust each other. "
-            f"{settings.tls_cert or 'The certificate'} has expired or comes from another authority",
-            hint="Copy client.pem, client.key and ca.pem from the folder of the cluster's certificates.",
+            f"cannot connect to {address}: the scheduler and this client do not trust each other",
+            hint=f"{settings.tls_cert or 'The certificate'} has expired or comes from another authority. "
+            "Copy client.pem, client.key and ca.pem from the folder of the cluster's certificates.",
         )
     if address.startswith("tls://") and _speaks_first(address):
         return ClusterError(
-            f"cannot connect to the scheduler at {address}: it does not use TLS",
+            f"cannot connect to {address}: the scheduler does not use TLS",
             hint="Start the scheduler with --tls-ca-file, --tls-cert and --tls-key.",
         )
     if speaks_tls:
         return ClusterError(
-            f"cannot connect to the scheduler at {address}: it rejects unencrypted connections",
+            f"cannot connect to {address}: it refuses plain connections",
             hint=f"Set the address to tls://{host}:{port}, and set --tls-ca-file, --tls-cert and --tls-key.",
         )
     return None

@@ -82,11 +82,11 @@ def check_scheme(address: str, settings: Settings) -> None:
     config = dask_security(settings).get_tls_config_for_role("client")
     if address.startswith("tls://") and not (config["ca_file"] and config["cert"]):
         raise ConfigError(
-            f"cannot connect to {address}: no certificates given",
+            f"cannot connect to {address}: it needs certificates",
             hint=f"Set {TLS_FLAGS}. {CREATE_HINT}",
         )
     if uses_tls(settings) and not address.startswith("tls://"):
         raise ConfigError(
-            f"cannot connect to {address}: the address is not encrypted, but certificates are set",
+            f"cannot connect to {address}: the connection is not encrypted, but certificates are set",
             hint=f"Set the address to tls://..., or omit {TLS_FLAGS}.",
         )

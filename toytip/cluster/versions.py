@@ -78,10 +78,10 @@ def _mismatch_line(
     if isinstance(reply, CommClosedError):
         return f"{name} does not answer ({reply})"
     if isinstance(reply, BaseException):
-        return f"{name} cannot import toytip ({reply}), this client has {expected['toytip']}"
+        return f"{name} cannot import toytip ({reply}), and this client has toytip {expected['toytip']}"
     for package, version in expected.items():
         if reply.get(package) != version:
-            return f"{name} has {package} {reply.get(package, 'none')}, this client has {version}"
+            return f"{name} has {package} {reply.get(package, 'none')}, and this client has {version}"
     return None
 
 

@@ -87,21 +87,21 @@ COLUMN_DOCS = {
     "card": ColumnDoc("Whether the trips counted were paid by card."),
     "trips": ColumnDoc("How many trips have about this value.", "trips"),
     "total": ColumnDoc("Sum of their values.", "1/1024 of the feature's unit"),
-    "kind": ColumnDoc("What was looked at: drift, missing, rejects, share, performance, skill or estimate."),
-    "name": ColumnDoc("Of which feature, reason or metric."),
-    "measure": ColumnDoc("How it is told, as psi, ks or rate."),
-    "reference": ColumnDoc("The same in the months that are compared with; null where there is none."),
-    "effect": ColumnDoc("How far both are apart, by this measure."),
-    "bound": ColumnDoc("From which effect on it counts; null where nothing is bounded."),
-    "beyond": ColumnDoc("Whether this month is beyond the bound."),
-    "alert": ColumnDoc("Whether the rule of months rings with it."),
+    "kind": ColumnDoc("Kind of the measure: drift, missing, rejects, share, performance, model or estimate."),
+    "name": ColumnDoc("Feature, reject reason, share or metric that is measured."),
+    "measure": ColumnDoc("Measure, for example psi, ks or rate."),
+    "reference": ColumnDoc("Value in the reference months. Null if the measure is itself a comparison."),
+    "effect": ColumnDoc("Number that is compared with the threshold."),
+    "threshold": ColumnDoc("Largest effect that is not a breach. Null if the measure has no threshold."),
+    "exceeds_threshold": ColumnDoc("Whether the effect exceeds the threshold."),
+    "alert": ColumnDoc("Whether an alert fires in this month."),
 }
 # A column of this name says something else in the table.
 TABLE_COLUMN_DOCS = {
     ("profiles", "value"): ColumnDoc(
         "The value, to 9 significant bits; null where it is missing.", "the feature's"
     ),
-    ("monitors", "value"): ColumnDoc("What was read of the month, by this measure."),
+    ("monitors", "value"): ColumnDoc("Value of the measure in the month."),
 }
 # The folders of a table, which engines give back as columns.
 PATH_COLUMN_DOCS = {
@@ -118,7 +118,7 @@ TABLE_DESCRIPTIONS = {
     "profiles": "A value of a feature in a part, and how many trips have it: what drift is told from. Made with `features`.",
     "scores": "A trip that was kept, with its probability, not yet decided. Made by `toytip infer`.",
     "predictions": "A trip that was kept, with what the model says of it. Made by every run.",
-    "monitors": "A measure of a month, as monitoring read it. Made by every run and by `toytip monitor`.",
+    "monitors": "A measurement of a month. Made by every run and by `toytip monitor`.",
 }
 
 METRIC_DOCS = {

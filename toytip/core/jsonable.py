@@ -10,11 +10,15 @@ import numpy as np
 
 from toytip.core.months import Month
 
+# Metadata of a dataclass field whose own fields become keys of the outer object.
+FLATTEN = {"flatten": True}
+
 
 def to_json(value: Any) -> Any:
     """Return a value as JSON types: the fields of a dataclass or named tuple become the keys of an object.
 
-    A month becomes text, and a NumPy scalar a number. Keys of mappings become text.
+    The fields of a field with the metadata `FLATTEN` become keys of the outer object. A month
+    becomes text, and a NumPy scalar a number. Keys of mappings become text.
 
     >>> to_json({"months": (Month(2023, 1), Month(2023, 2))})
     {'months': ['2023-01', '2023-02']}
@@ -22,7 +26,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Month):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        return _fields_to_json(value)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: to_json(item) for name, item in value._asdict().items()}
     if isinstance(value, Mapping):
@@ -30,3 +34,11 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _fields_to_json(value: Any) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for field in fields(value):
+        item = to_json(getattr(value, field.name))
+        record |= item if field.metadata == FLATTEN else {field.name: item}
+    return record

@@ -39,7 +39,7 @@ FEATURE_HISTOGRAMS = Table(
     ),
 )
 # What monitoring read of a month: of a kind (drift, missing, ..), the name of a feature, reason or metric, and a measure.
-# `bound` is null where nothing is bounded; `beyond` says that this month is, `alert` that the rule has rung.
+# `threshold` is null if the measure has none. `exceeds_threshold` is about this month, `alert` about the alert rule.
 MONITORING = Table(
     "monitors",
     (
@@ -49,8 +49,8 @@ MONITORING = Table(
         Column("value", "float64"),
         Column("reference", "float64"),
         Column("effect", "float64"),
-        Column("bound", "float64"),
-        Column("beyond", "bool"),
+        Column("threshold", "float64"),
+        Column("exceeds_threshold", "bool"),
         Column("alert", "bool"),
     ),
 )

@@ -146,7 +146,7 @@ def wait_for(
                 completed.add(new_future)
             stage.advance(rows(result), month=stage.task_months.get(future.key, ""), rejects=rejects(result))
     except distributed.KilledWorker as error:
-        raise _killed_workers_error(stage, error, names.get(error.task, "a task")) from None
+        raise _killed_workers_error(error, names.get(error.task, stage.name)) from None
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
             f"cannot complete {stage.name}: the connection to the cluster was lost ({error})",
@@ -159,9 +159,9 @@ def wait_for(
     return [results[future.key] for future in futures]
 
 
-def _killed_workers_error(stage: StageProgress, error: distributed.KilledWorker, name: str) -> ClusterError:
+def _killed_workers_error(error: distributed.KilledWorker, name: str) -> ClusterError:
     return ClusterError(
-        f"cannot complete {stage.name}: {name} killed {error.allowed_failures + 1} workers, "
-        "most likely because they ran out of memory",
+        f"cannot process {name}: the task killed {error.allowed_failures + 1} workers, "
+        "most likely because of memory",
         hint="Set a smaller --partition-rows, fewer --workers, or a larger --memory-limit.",
     )

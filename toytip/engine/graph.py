@@ -28,7 +28,7 @@ from toytip.stages import clean, conform, featurize, infer, postprocess, preproc
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.store import Store
 
-VERDICT_META = pd.Series(dtype="int8", name="verdict")
+RULE_INDEX_META = pd.Series(dtype="int8", name="rule_index")
 RESULT_META = pd.Series(dtype=object, name="result")
 
 
@@ -134,9 +134,9 @@ def _map_stage(
 
 def clean_trips(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
     """Split trips into valid `trips` and `rejects`."""
-    verdicts = _map_stage(trips, clean.first_broken_rule, VERDICT_META)
-    accepted = _map_stage(trips, clean.accepted_trips, TRIPS.empty(), verdicts)
-    return accepted, _map_stage(trips, clean.rejected_trips, REJECTS.empty(), verdicts)
+    rule_index = _map_stage(trips, clean.first_broken_rule, RULE_INDEX_META)
+    accepted = _map_stage(trips, clean.accepted_trips, TRIPS.empty(), rule_index)
+    return accepted, _map_stage(trips, clean.rejected_trips, REJECTS.empty(), rule_index)
 
 
 def build_features(trips: dd.DataFrame) -> dd.DataFrame:

@@ -1,178 +1,236 @@
-"""monitor: what was read of every month, against bounds -> alerts, by a rule that one odd month does not set off.
+"""Measurements of each month, and the rule by which they become alerts.
 
-An alert rings where an effect was beyond its bound in `times` of the last `windows` months, and is in the latest; where fewer
-months are there, in all of them. Effects are sizes, not p-values: see `toytip/monitoring/effect_sizes.py`.
+An alert fires if a threshold is exceeded in the latest month and in at least `min_breaches` of the
+last `window_months` months. If fewer months exist, it must be exceeded in all of them, up to
+`min_breaches`. Effects are effect sizes and not p-values, see `toytip/monitoring/effect_sizes.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from toytip.core.parameters import AlertThresholds
 from toytip.evaluation.metrics import Metrics
 
 if TYPE_CHECKING:
     from toytip.monitoring.attribution import ChangeParts
+    from toytip.monitoring.cbpe import EstimatedMetrics
     from toytip.monitoring.drift import FeatureDrift, ReferenceRange
+
+# The sign that makes a worse metric a positive effect.
+LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One measure of one thing in one month, and in the reference; `effect` is what the bound is for.
-
-    Kinds: `drift` of a feature, `missing` values of a feature, `rejects` by reason, `share` of trips, `skill` lost,
-    `performance` realised, `estimate` of it without labels.
-    """
+    """One measure of one subject in one month."""
 
     month: str
+    """Month."""
     kind: str
+    """`drift` of a feature, `missing` values of a feature, `rejects` by reason, `share` of trips,
+    loss due to the `model`, realized `performance`, or its `estimate` without labels."""
     name: str
+    """Feature, reject reason, share or metric."""
     measure: str
+    """`psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part` or `card`."""
     value: float
+    """Value in the month."""
     reference: float | None = None
+    """Value in the reference. Null if the measure is itself a comparison."""
     effect: float | None = None
-    bound: float | None = None
+    """Number that is compared with the threshold."""
+    threshold: float | None = None
+    """Largest effect that is not a breach. Null if the measure has no threshold."""
 
     @property
-    def exceeded(self) -> bool:
-        """Whether the effect is larger than it may be."""
-        return self.bound is not None and self.effect is not None and self.effect > self.bound
+    def exceeds_threshold(self) -> bool:
+        """Whether the effect is larger than the threshold."""
+        return self.threshold is not None and self.effect is not None and self.effect > self.threshold
 
     @property
     def series_key(self) -> tuple[str, str, str]:
-        """What is read, in whatever month."""
+        """Kind, name and measure: the same for all months of a series."""
         return self.kind, self.name, self.measure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alert:
-    """What rings in a month: the reading, and the months of the last few in which it was beyond its bound."""
+class Alert(Measurement):
+    """A measurement that exceeds its threshold often enough for an alert to fire."""
 
-    measurement: Measurement
     breach_months: tuple[str, ...]
-    windows: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self.measurement), "beyond_in": list(self.breach_months), "windows": self.windows}
+    """Months of the window in which the threshold was exceeded."""
+    window_months: int
+    """Number of months that the rule looked at."""
 
 
 def find_alerts(measurements: Sequence[Measurement], thresholds: AlertThresholds) -> list[Alert]:
-    """Return every alert that rang, in the order of the readings; those of the last month are what is to be done now."""
+    """Return the alerts of all months, in the order of the measurements."""
     series: dict[tuple[str, str, str], list[Measurement]] = {}
-    for reading in sorted(measurements, key=lambda each: each.month):
-        series.setdefault(reading.series_key, []).append(reading)
-    rang = {}
-    for key, told in series.items():
-        for place, latest in enumerate(told):
-            last = told[max(place + 1 - thresholds.window_months, 0) : place + 1]
-            months = tuple(each.month for each in last if each.exceeded)
-            if latest.exceeded and len(months) >= min(thresholds.min_breaches, len(last)):
-                rang[key, latest.month] = Alert(measurement=latest, breach_months=months, windows=len(last))
-    return [
-        rang[each.series_key, each.month] for each in measurements if (each.series_key, each.month) in rang
-    ]
+    for measurement in sorted(measurements, key=lambda measurement: measurement.month):
+        series.setdefault(measurement.series_key, []).append(measurement)
+    alerts = {
+        (alert.series_key, alert.month): alert
+        for points in series.values()
+        for alert in _series_alerts(points, thresholds)
+    }
+    keys = [(measurement.series_key, measurement.month) for measurement in measurements]
+    return [alerts[key] for key in keys if key in alerts]
+
+
+def _series_alerts(series: Sequence[Measurement], thresholds: AlertThresholds) -> Iterator[Alert]:
+    for index, latest in enumerate(series):
+        window = series[max(index + 1 - thresholds.window_months, 0) : index + 1]
+        breaches = tuple(point.month for point in window if point.exceeds_threshold)
+        if latest.exceeds_threshold and len(breaches) >= min(thresholds.min_breaches, len(window)):
+            yield Alert(
+                **{item.name: getattr(latest, item.name) for item in fields(Measurement)},
+                breach_months=breaches,
+                window_months=len(window),
+            )
 
 
 def drift_measurements(
     month: str, drifts: Sequence[FeatureDrift], importances: Mapping[str, float], thresholds: AlertThresholds
 ) -> Iterator[Measurement]:
-    """Read the effect sizes of every feature; bounded are those of features that the model leans on."""
-    for each in drifts:
-        leant = importances.get(each.feature, 0.0) >= thresholds.min_importance
-        for measure in ("psi", "ks", "wasserstein"):
-            value = getattr(each, measure)
+    """Yield the effect sizes of each feature. Features of low importance have no threshold."""
+    limits = {"psi": thresholds.psi, "ks": thresholds.ks, "wasserstein": thresholds.wasserstein}
+    for drift in drifts:
+        is_important = importances.get(drift.feature, 0.0) >= thresholds.min_importance
+        shares = {"new": sum(drift.new.values()), "vanished": sum(drift.vanished.values())}
+        effects = {"psi": drift.psi, "ks": drift.ks, "wasserstein": drift.wasserstein}
+        for measure, value in {**effects, **{name: share or None for name, share in shares.items()}}.items():
             if value is not None:
                 yield Measurement(
-                    month=month, kind="drift", name=each.feature, measure=measure, value=value, effect=value,
-                    bound=getattr(thresholds, measure) if leant else None,
-                )  # fmt: skip
-        for measure in ("new", "vanished"):
-            share = sum(getattr(each, measure).values())
-            if share:
-                yield Measurement(
-                    month=month, kind="drift", name=each.feature, measure=measure, value=share, effect=share,
-                    bound=0.0 if leant else None,
-                )  # fmt: skip
+                    month=month,
+                    kind="drift",
+                    name=drift.feature,
+                    measure=measure,
+                    value=value,
+                    effect=value,
+                    threshold=limits.get(measure, 0.0) if is_important else None,
+                )
 
 
 def rate_measurements(
     month: str, kind: str, rates: Mapping[str, float], reference_ranges: Mapping[str, ReferenceRange]
 ) -> Iterator[Measurement]:
-    """Read how far rates of missing values, or of rejects, are outside of their bands."""
-    for name, band in reference_ranges.items():
+    """Yield rates of missing values or of rejects. The effect is the distance outside of the range."""
+    for name, limits in reference_ranges.items():
         rate = rates.get(name, 0.0)
         yield Measurement(
-            month=month, kind=kind, name=name, measure="rate", value=rate, reference=band.mean,
-            effect=band.distance_outside(rate), bound=0.0,
-        )  # fmt: skip
+            month=month,
+            kind=kind,
+            name=name,
+            measure="rate",
+            value=rate,
+            reference=limits.mean,
+            effect=limits.distance_outside(rate),
+            threshold=0.0,
+        )
 
 
 def share_measurements(
     month: str, current: Mapping[str, float], reference: Mapping[str, float], thresholds: AlertThresholds
 ) -> Iterator[Measurement]:
-    """Read how far the share of card trips, and of high tips among them, have moved."""
+    """Yield the share of card trips, and of high tips among them."""
     for name, value in current.items():
         yield Measurement(
-            month=month, kind="share", name=name, measure="share", value=value, reference=reference[name],
-            effect=abs(value - reference[name]), bound=thresholds.max_share_shift,
-        )  # fmt: skip
-
-
-LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
-
-
-def _loss_threshold(metric: str, thresholds: AlertThresholds) -> float:
-    """Return how much a metric may get worse."""
-    return thresholds.max_f1_loss if metric == "f1" else thresholds.max_log_loss_increase
+            month=month,
+            kind="share",
+            name=name,
+            measure="share",
+            value=value,
+            reference=reference[name],
+            effect=abs(value - reference[name]),
+            threshold=thresholds.max_share_shift,
+        )
 
 
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
-    """Read what was realised, without a bound: what it is due to has one."""
+    """Yield the realized metrics. They have no threshold, because they change with the mix of trips."""
     for name, sign in LOSS_SIGNS.items():
-        value, before = current[name], reference[name]
-        if value is not None and before is not None:
+        value, expected = current[name], reference[name]
+        if value is not None and expected is not None:
             yield Measurement(
-                month=month, kind="performance", name=name, measure="change", value=value, reference=before,
-                effect=sign * (value - before),
-            )  # fmt: skip
+                month=month,
+                kind="performance",
+                name=name,
+                measure="change",
+                value=value,
+                reference=expected,
+                effect=sign * (value - expected),
+            )
 
 
-def skill_measurements(
+def model_measurements(
     month: str,
-    f1: ChangeParts | None,
-    log_loss: ChangeParts | None,
+    f1_change: ChangeParts | None,
+    log_loss_change: ChangeParts | None,
     card_auc: tuple[float | None, float | None],
     thresholds: AlertThresholds,
 ) -> Iterator[Measurement]:
-    """Read what was lost by skill: its part in the changes of F1 and log loss, and the AUC among card trips, now and then.
+    """Yield the losses due to the model: its part in the changes of F1 and log loss, and the card AUC.
 
-    The AUC of all trips moves with their mix; that among card trips does not.
+    `card_auc` is the AUC of card trips in the month and in the reference. The AUC of all trips
+    changes with their mix, the AUC of card trips does not.
     """
-    for name, parts in (("f1", f1), ("log_loss", log_loss)):
-        if parts is not None:
+    for name, change, limit in (
+        ("f1", f1_change, thresholds.max_f1_loss),
+        ("log_loss", log_loss_change, thresholds.max_log_loss_increase),
+    ):
+        if change is not None:
             yield Measurement(
-                month=month, kind="skill", name=name, measure="part", value=parts.skill,
-                effect=LOSS_SIGNS[name] * parts.skill, bound=_loss_threshold(name, thresholds),
-            )  # fmt: skip
-    now, then = card_auc
-    if now is not None and then is not None:
+                month=month,
+                kind="model",
+                name=name,
+                measure="part",
+                value=change.model,
+                effect=LOSS_SIGNS[name] * change.model,
+                threshold=limit,
+            )
+    current, reference = card_auc
+    if current is not None and reference is not None:
         yield Measurement(
-            month=month, kind="skill", name="auc", measure="card", value=now, reference=then,
-            effect=then - now, bound=thresholds.max_auc_loss,
-        )  # fmt: skip
+            month=month,
+            kind="model",
+            name="auc",
+            measure="card",
+            value=current,
+            reference=reference,
+            effect=reference - current,
+            threshold=thresholds.max_auc_loss,
+        )
 
 
 def estimate_measurements(
-    month: str, estimated: Metrics, reference: Metrics, thresholds: AlertThresholds, *, has_labels: bool
+    month: str,
+    estimated: EstimatedMetrics,
+    reference: Metrics,
+    thresholds: AlertThresholds,
+    *,
+    has_labels: bool,
 ) -> Iterator[Measurement]:
-    """Read what is expected of months; it rings only where there are no labels that could tell."""
+    """Yield the estimated metrics. They have a threshold only in months without labels.
+
+    The AUC has none, because it changes with the mix of trips.
+    """
+    values = {"f1": estimated.f1, "auc": estimated.auc, "log_loss": estimated.log_loss}
+    limits = (
+        {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
+    )
     for name, sign in LOSS_SIGNS.items():
-        value, before = estimated[name], reference[name]
-        if value is not None and before is not None:
+        value, expected = values[name], reference[name]
+        if value is not None and expected is not None:
             yield Measurement(
-                month=month, kind="estimate", name=name, measure="change", value=value, reference=before,
-                effect=sign * (value - before), bound=None if has_labels or name == "auc" else _loss_threshold(name, thresholds),
-            )  # fmt: skip
+                month=month,
+                kind="estimate",
+                name=name,
+                measure="change",
+                value=value,
+                reference=expected,
+                effect=sign * (value - expected),
+                threshold=limits.get(name),
+            )

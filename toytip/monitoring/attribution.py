@@ -17,19 +17,24 @@ and the skill within each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
-from typing import Any, NamedTuple
+from typing import Any
 
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
 
-class ChangeSplit(NamedTuple):
+@dataclass(frozen=True)
+class ChangeSplit:
     """The change of a metric since the month that the model was tuned on, and its two parts."""
 
-    whole: float
+    total: float
+    """Change of the metric."""
     prevalence: float
-    skill: float
+    """Part due to the share of high tips."""
+    model: float
+    """Part due to the performance of the model on trips of the same class."""
 
 
 def f1_of(prevalence: float, skill: tuple[float, float]) -> float:
@@ -81,13 +86,18 @@ def f1_and_log_loss_changes(
     )
 
 
-class ChangeParts(NamedTuple):
+@dataclass(frozen=True)
+class ChangeParts:
     """The change of a metric since a reference: due to the share of card trips, to the shares of high tips, to skill."""
 
-    whole: float
+    total: float
+    """Change of the metric, the sum of the parts."""
     card_share: float
+    """Part due to the share of card trips."""
     tip_share: float
-    skill: float
+    """Part due to the shares of high tips among card trips and among other trips."""
+    model: float
+    """Part due to the performance of the model on trips of the same kind."""
 
 
 def shapley_parts(

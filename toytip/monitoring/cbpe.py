@@ -11,12 +11,27 @@ part, and the gap between them is the sign of it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from toytip.core.arrays import Float64Array
+from toytip.core.arrays import Float64Array, Int64Array
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Metrics
 from toytip.evaluation.tally import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatedMetrics:
+    """Metrics of trips, estimated without labels."""
+
+    prevalence: float | None = None
+    """Estimated share of high tips. Null without trips."""
+    auc: float | None = None
+    """Estimated AUC. Null without trips."""
+    log_loss: float | None = None
+    """Estimated log loss. Null without trips."""
+    f1: float | None = None
+    """Estimated F1. Null without trips."""
 
 
 def fit_calibration(reference: Tally) -> Float64Array | None:
@@ -37,26 +52,32 @@ def fit_calibration(reference: Tally) -> Float64Array | None:
     return np.asarray(fitted.predict(bins), np.float64)
 
 
-def estimate_metrics(tally: Tally, calibration: Float64Array) -> Metrics:
-    """Return the expected prevalence, AUC, log loss and F1 of trips, from their probabilities and decisions alone.
+def estimate_metrics(tally: Tally, calibration: Float64Array) -> EstimatedMetrics:
+    """Estimate metrics from the predicted probabilities and decisions alone, without labels.
 
-    `calibration` is what `fit_calibration` gave. No label is looked at.
+    `calibration` is the result of `fit_calibration`.
     """
     trips = tally.negatives + tally.positives
     rows = int(trips.sum())
     if not rows:
-        return dict.fromkeys(("prevalence", "auc", "log_loss", "f1"))
+        return EstimatedMetrics()
     positives, negatives = trips * calibration, trips * (1 - calibration)
-    # What the decisions cut off: the bins above the threshold, and of its own bin what is left.
     decided = tally.true_positives + tally.false_positives
-    above = np.cumsum(trips[::-1])[::-1]
-    cut = np.clip(decided - (above - trips), 0, trips)
-    hits = float((cut * calibration).sum())
-    centre = (np.arange(len(trips)) + 0.5) / len(trips)
-    loss = -(positives * np.log(centre) + negatives * np.log1p(-centre)).sum()
-    return {
-        "prevalence": float(positives.sum()) / rows,
-        "auc": metrics.auc(negatives, positives),
-        "log_loss": float(loss) / rows,
-        "f1": 2 * hits / (decided + float(positives.sum())) if decided + positives.sum() else None,
-    }
+    hits = float((_positive_decisions(trips, decided) * calibration).sum())
+    center = (np.arange(len(trips)) + 0.5) / len(trips)
+    loss = -(positives * np.log(center) + negatives * np.log1p(-center)).sum()
+    return EstimatedMetrics(
+        prevalence=float(positives.sum()) / rows,
+        auc=metrics.auc(negatives, positives),
+        log_loss=float(loss) / rows,
+        f1=2 * hits / (decided + float(positives.sum())) if decided + positives.sum() else None,
+    )
+
+
+def _positive_decisions(trips: Int64Array, decided: int) -> Int64Array:
+    """Return how many trips of each bin have a positive decision: the `decided` most probable ones.
+
+    The threshold can be within a bin, so that only a part of its trips is positive.
+    """
+    above = np.cumsum(trips[::-1])[::-1] - trips
+    return np.asarray(np.clip(decided - above, 0, trips), np.int64)

@@ -1,240 +1,293 @@
-"""Watching a model: its months against its reference, of profiles and tallies that were read. No store, no trips."""
+"""The monitoring of a model: its analysis months compared with its reference, from histograms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from toytip.core.arrays import Float64Array
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Metrics
 from toytip.evaluation.tally import SLICE_BINS, Tallies, Tally, daily_tallies_by_payment
 from toytip.monitoring import alerts, attribution, cbpe, drift
-from toytip.monitoring.alerts import Alert, Measurement
-from toytip.monitoring.drift import FeatureDrift
+from toytip.monitoring.alerts import Measurement
+from toytip.monitoring.drift import FeatureDrift, FeatureHistogram, ReferenceRange
 from toytip.monitoring.plan import MonitoringPlan
+from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.stages import infer, profile
 from toytip.stages.catalog import FEATURE_INPUTS
 from toytip.stages.zone_rates import ZONE_RATES_BY_NAME
 
-# A week: days of the week differ more than weeks do.
+# A week, because days of the week differ more than weeks do.
 ROLLING_DAYS = 7
+# Stands for the month in the performance of the reference.
+REFERENCE = "reference"
+QUALITY_KINDS = ("missing", "rejects")
 TallyPair = tuple[Tally, Tally]
 EMPTY_TALLY_PAIR: TallyPair = (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS))
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonthPerformance:
-    """How the model did in a month: realised, expected without labels, and what changed it since the reference."""
+class MonitoringResult:
+    """The report of a monitoring, and all measurements that it was made from."""
 
-    month: str
-    rows: int
-    card_share: float
-    tip_share: float | None
-    metrics: Metrics | None
-    card_auc: float | None
-    estimated: Metrics
-    prevalence: attribution.ChangeParts | None = None
-    f1: attribution.ChangeParts | None = None
-    log_loss: attribution.ChangeParts | None = None
+    report: MonitoringReport
+    measurements: tuple[Measurement, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitoringReport:
-    """What monitoring found."""
+class _Reference:
+    """The values that each analysis month is compared with."""
 
-    model: TrainedModel
-    plan: MonitoringPlan
-    thresholds: AlertThresholds
-    gains: dict[str, float]
-    measurements: list[Measurement]
-    all_alerts: list[Alert]
-    drift: dict[str, list[FeatureDrift]]
-    reference: MonthPerformance
-    performance: list[MonthPerformance]
-    days: list[dict[str, Any]]
+    histograms: Mapping[str, FeatureHistogram]
+    missing_ranges: Mapping[str, ReferenceRange]
+    reject_ranges: Mapping[str, ReferenceRange]
+    tallies: TallyPair
+    calibration: Float64Array | None
+    performance: MonthPerformance
 
-    @property
-    def psi(self) -> dict[str, dict[str, float | None]]:
-        """The stability index by feature, in the order in which the model leans on them, and month."""
-        by_month = {month: {each.feature: each.psi for each in told} for month, told in self.drift.items()}
-        return {
-            name: {month: told.get(name) for month, told in by_month.items()}
-            for name in self.gains
-            if any(told.get(name) is not None for told in by_month.values())
-        }
 
-    @property
-    def current_alerts(self) -> list[Alert]:
-        """The alerts of the last month."""
-        last = str(self.plan.months[-1])
-        return [alert for alert in self.all_alerts if alert.measurement.month == last]
+@dataclass(frozen=True, kw_only=True)
+class _MonthlyInputs:
+    """The histograms, metric histograms and reject rates of all months, limited to a segment."""
+
+    segment: str
+    histograms: Mapping[Month, pd.DataFrame]
+    reject_rates: Mapping[Month, Mapping[str, float]]
+    tallies_by_day: Mapping[str, TallyPair]
+
+    def features_of(self, months: Sequence[Month]) -> dict[str, FeatureHistogram]:
+        """Return the histograms of one month, or of several months together, by feature."""
+        frames = [self.histograms[month] for month in months]
+        merged = frames[0] if len(frames) == 1 else profile.merge_profiles(frames)
+        return drift.histograms_by_feature(merged, self.segment)
+
+    def tallies_of(self, months: Sequence[Month]) -> TallyPair:
+        """Return the tallies of some months: of card trips, and of the others."""
+        names = {str(month) for month in months}
+        pairs = [pair for day, pair in self.tallies_by_day.items() if day[:7] in names]
+        return reduce(lambda a, b: (a[0].merge(b[0]), a[1].merge(b[1])), pairs, EMPTY_TALLY_PAIR)
+
+    def rejects_of(self, month: Month) -> Mapping[str, float]:
+        """Return the reject rates of a month by reason."""
+        return self.reject_rates.get(month, {})
 
 
 def run_monitoring(
     model: TrainedModel,
     plan: MonitoringPlan,
     thresholds: AlertThresholds,
-    summary: Tallies,
-    profiles: Mapping[Month, pd.DataFrame],
+    tallies: Tallies,
+    histograms: Mapping[Month, pd.DataFrame],
     reject_rates: Mapping[Month, Mapping[str, float]],
-) -> MonitoringReport:
-    """Read every month, and judge by the bounds. Pure: of profiles, tallies and reject rates by month."""
-    population, gains = model.encoding.population, natural_feature_gain(model)
-    days = daily_tallies_by_payment(summary)
-    if population == "card":
-        days = {day: (card, EMPTY_TALLY_PAIR[1]) for day, (card, _) in days.items()}
-    then = _sum_tallies(days, plan.performance_reference)
-    share = cbpe.fit_calibration(then[0].merge(then[1]))
-    reference = _month_performance("reference", then, then, share, labelled=True)
-    readings: list[Measurement] = []
-    found: dict[str, list[FeatureDrift]] = {}
-    seen = {
-        month: drift.histograms_by_feature(profiles[month], population)
-        for month in {*plan.feature_reference, *plan.months}
+) -> MonitoringResult:
+    """Compare each analysis month with the reference, and apply the alert rule.
+
+    Reads histograms, tallies and reject rates by month, and no trips.
+    """
+    segment, importance = model.encoding.population, natural_feature_gain(model)
+    inputs = _MonthlyInputs(
+        segment=segment,
+        histograms=histograms,
+        reject_rates=reject_rates,
+        tallies_by_day=_segment_tallies(tallies, segment),
+    )
+    reference = _read_reference(inputs, plan)
+    drift_by_month = {
+        str(month): _sorted_drift(reference, inputs.features_of((month,)), importance)
+        for month in plan.analysis_months
     }
-    whole = drift.histograms_by_feature(
-        profile.merge_profiles(profiles[month] for month in plan.feature_reference), population
-    )
-    bands = _reference_ranges(
-        [{n: told.missing_share for n, told in seen[month].items()} for month in plan.feature_reference]
-    )
-    reject_bands = _reference_ranges([reject_rates.get(month, {}) for month in plan.feature_reference])
-    performance = []
-    for month in plan.months:
-        name = str(month)
-        told = [each for each in drift.measure_drift(whole, seen[month]) if each.feature in gains]
-        found[name] = sorted(told, key=lambda each: -gains[each.feature])
-        readings += alerts.drift_measurements(name, found[name], gains, thresholds)
-        rates = {each.feature: each.missing for each in told}
-        readings += alerts.rate_measurements(
-            name, "missing", rates, {n: band for n, band in bands.items() if n in rates}
+    performance = {
+        str(month): _month_performance(
+            str(month),
+            inputs.tallies_of((month,)),
+            reference.tallies,
+            reference.calibration,
+            has_labels=plan.has_labels(month),
         )
-        readings += alerts.rate_measurements(name, "rejects", reject_rates.get(month, {}), reject_bands)
-        if month not in plan.performance_reference:
-            did = _month_performance(
-                name, _sum_tallies(days, (month,)), then, share, labelled=plan.has_labels(month)
-            )
-            performance.append(did)
-            readings += _performance_measurements(did, reference, thresholds, labelled=plan.has_labels(month))
-    return MonitoringReport(
-        model=model,
-        plan=plan,
+        for month in plan.analysis_months
+        if month not in plan.performance_reference
+    }
+    measurements: list[Measurement] = []
+    for month in plan.analysis_months:
+        name = str(month)
+        measurements += alerts.drift_measurements(name, drift_by_month[name], importance, thresholds)
+        measurements += _quality_measurements(name, drift_by_month[name], inputs.rejects_of(month), reference)
+        if name in performance:
+            measurements += _performance_measurements(performance[name], reference.performance, thresholds)
+    alert_history = alerts.find_alerts(measurements, thresholds)
+    report = MonitoringReport(
+        model=model.version,
+        segment=segment,
+        analysis_months=_month_names(plan.analysis_months),
+        feature_reference=_month_names(plan.feature_reference),
+        performance_reference=_month_names(plan.performance_reference),
+        labels_until=str(plan.labels_until) if plan.labels_until else None,
+        warnings=plan.warnings,
         thresholds=thresholds,
-        gains=gains,
-        measurements=readings,
-        all_alerts=alerts.find_alerts(readings, thresholds),
-        drift=found,
-        reference=reference,
-        performance=performance,
-        days=_daily_metrics(days, plan),
+        active_alerts=tuple(a for a in alert_history if a.month == str(plan.analysis_months[-1])),
+        alert_history=tuple(alert_history),
+        exceeded_measurements=tuple(m for m in measurements if m.exceeds_threshold),
+        feature_importance=importance,
+        drift_by_month=drift_by_month,
+        performance_by_month=(reference.performance, *performance.values()),
+        performance_by_day=_performance_by_day(inputs.tallies_by_day, plan),
+        quality_by_month=tuple(m for m in measurements if m.kind in QUALITY_KINDS),
     )
+    return MonitoringResult(report=report, measurements=tuple(measurements))
 
 
 def natural_feature_gain(model: TrainedModel) -> dict[str, float]:
-    """Return how much the model leans on each natural feature: a rate by zone is looked up by zones, which share its gain."""
-    found: dict[str, float] = {}
+    """Return the share of the model's gain by natural feature, largest first.
+
+    The gain of a target-encoded zone feature is divided equally among its zone columns.
+    """
+    gains: dict[str, float] = {}
     for name, gain in infer.gain_importance(model).items():
-        natural = FEATURE_INPUTS[name] if name in ZONE_RATES_BY_NAME else (name,)
-        for each in natural:
-            found[each] = found.get(each, 0.0) + gain / len(natural)
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        inputs = FEATURE_INPUTS[name] if name in ZONE_RATES_BY_NAME else (name,)
+        for natural in inputs:
+            gains[natural] = gains.get(natural, 0.0) + gain / len(inputs)
+    return dict(sorted(gains.items(), key=lambda item: -item[1]))
 
 
-def _reference_ranges(rates: Sequence[Mapping[str, float]]) -> dict[str, drift.ReferenceRange]:
-    names = dict.fromkeys(name for each in rates for name in each)
-    return {name: drift.reference_range([each.get(name, 0.0) for each in rates]) for name in names}
+def _month_names(months: Sequence[Month]) -> tuple[str, ...]:
+    return tuple(str(month) for month in months)
 
 
-def _sum_tallies(days: Mapping[str, TallyPair], months: Sequence[Month]) -> TallyPair:
-    names = {str(month) for month in months}
-    told = [both for day, both in days.items() if day[:7] in names]
-    return reduce(lambda a, b: (a[0].merge(b[0]), a[1].merge(b[1])), told, EMPTY_TALLY_PAIR)
+def _segment_tallies(tallies: Tallies, segment: str) -> dict[str, TallyPair]:
+    by_day = daily_tallies_by_payment(tallies)
+    if segment == "card":
+        return {day: (card, EMPTY_TALLY_PAIR[1]) for day, (card, _) in by_day.items()}
+    return by_day
+
+
+def _read_reference(inputs: _MonthlyInputs, plan: MonitoringPlan) -> _Reference:
+    by_month = [inputs.features_of((month,)) for month in plan.feature_reference]
+    pair = inputs.tallies_of(plan.performance_reference)
+    calibration = cbpe.fit_calibration(pair[0].merge(pair[1]))
+    return _Reference(
+        histograms=inputs.features_of(plan.feature_reference),
+        missing_ranges=_reference_ranges(
+            [{name: h.missing_share for name, h in features.items()} for features in by_month]
+        ),
+        reject_ranges=_reference_ranges([inputs.rejects_of(month) for month in plan.feature_reference]),
+        tallies=pair,
+        calibration=calibration,
+        performance=_month_performance(REFERENCE, pair, pair, calibration, has_labels=True),
+    )
+
+
+def _reference_ranges(rates: Sequence[Mapping[str, float]]) -> dict[str, ReferenceRange]:
+    names = dict.fromkeys(name for month in rates for name in month)
+    return {name: drift.reference_range([month.get(name, 0.0) for month in rates]) for name in names}
+
+
+def _sorted_drift(
+    reference: _Reference, features: Mapping[str, FeatureHistogram], importance: Mapping[str, float]
+) -> tuple[FeatureDrift, ...]:
+    """Return the drift of the features that the model uses, most important first."""
+    drifts = drift.measure_drift(reference.histograms, features)
+    used = [drifted for drifted in drifts if drifted.feature in importance]
+    return tuple(sorted(used, key=lambda drifted: -importance[drifted.feature]))
 
 
 def _month_performance(
-    month: str, now: TallyPair, then: TallyPair, share: Any, *, labelled: bool
+    month: str,
+    current: TallyPair,
+    reference: TallyPair,
+    calibration: Float64Array | None,
+    *,
+    has_labels: bool,
 ) -> MonthPerformance:
-    card, other = now
+    card, other = current
     both = card.merge(other)
-    prevalence, f1, log_loss = attribution.attribute_change(then, now) if labelled else (None, None, None)
+    changes = attribution.attribute_change(reference, current) if has_labels else (None, None, None)
     return MonthPerformance(
         month=month,
         rows=both.rows,
         card_share=card.rows / both.rows if both.rows else 0.0,
-        tip_share=float(card.positives.sum()) / card.rows if labelled and card.rows else None,
-        metrics=metrics.compute_metrics(both) if labelled else None,
-        card_auc=metrics.auc(card.negatives, card.positives) if labelled else None,
-        estimated=cbpe.estimate_metrics(both, np.zeros(SLICE_BINS) if share is None else share),
-        prevalence=prevalence,
-        f1=f1,
-        log_loss=log_loss,
+        card_high_tip_share=float(card.positives.sum()) / card.rows if has_labels and card.rows else None,
+        metrics=metrics.compute_metrics(both) if has_labels else None,
+        card_auc=metrics.auc(card.negatives, card.positives) if has_labels else None,
+        estimated_metrics=cbpe.estimate_metrics(
+            both, np.zeros(SLICE_BINS) if calibration is None else calibration
+        ),
+        prevalence_change=changes[0],
+        f1_change=changes[1],
+        log_loss_change=changes[2],
     )
 
 
-def _performance_measurements(
-    did: MonthPerformance, then: MonthPerformance, bounds: AlertThresholds, *, labelled: bool
+def _quality_measurements(
+    month: str, drifts: Sequence[FeatureDrift], reject_rates: Mapping[str, float], reference: _Reference
 ) -> list[Measurement]:
-    assert then.metrics is not None, "a reference has labels"
-    shares = [{"card": each.card_share, "high_tips_by_card": each.tip_share} for each in (did, then)]
-    known = [{name: share for name, share in each.items() if share is not None} for each in shares]
-    found = list(alerts.share_measurements(did.month, known[0], known[1], bounds))
-    if did.metrics is not None:
-        found += alerts.performance_measurements(did.month, did.metrics, then.metrics)
-        aucs = did.card_auc, then.card_auc
-        found += alerts.skill_measurements(did.month, did.f1, did.log_loss, aucs, bounds)
-    found += alerts.estimate_measurements(did.month, did.estimated, then.metrics, bounds, has_labels=labelled)
-    return found
+    missing = {drifted.feature: drifted.missing for drifted in drifts}
+    ranges = {name: limits for name, limits in reference.missing_ranges.items() if name in missing}
+    return [
+        *alerts.rate_measurements(month, "missing", missing, ranges),
+        *alerts.rate_measurements(month, "rejects", reject_rates, reference.reject_ranges),
+    ]
 
 
-def _daily_metrics(days: Mapping[str, TallyPair], asked: MonitoringPlan) -> list[dict[str, Any]]:
-    """Return for every day of the reference and the watched months how it was, and how the week that it ends was."""
-    shown = {str(month) for month in (*asked.performance_reference, *asked.months) if asked.has_labels(month)}
-    names = [day for day in days if day[:7] in shown]
-    whole = [days[day][0].merge(days[day][1]) for day in names]
-    found = []
-    for place, (day, tally) in enumerate(zip(names, whole, strict=True)):
-        week = reduce(Tally.merge, whole[max(place + 1 - ROLLING_DAYS, 0) : place + 1])
-        found.append({"day": day, **_brief_metrics(tally), "rolling": _brief_metrics(week)})
-    return found
+def _performance_measurements(
+    current: MonthPerformance, reference: MonthPerformance, thresholds: AlertThresholds
+) -> list[Measurement]:
+    assert reference.metrics is not None, "a reference has labels"
+    shares = [
+        {"card": performance.card_share, "high_tips_by_card": performance.card_high_tip_share}
+        for performance in (current, reference)
+    ]
+    known = [{name: share for name, share in of.items() if share is not None} for of in shares]
+    measurements = list(alerts.share_measurements(current.month, known[0], known[1], thresholds))
+    if current.metrics is not None:
+        measurements += alerts.performance_measurements(current.month, current.metrics, reference.metrics)
+        measurements += alerts.model_measurements(
+            current.month,
+            current.f1_change,
+            current.log_loss_change,
+            (current.card_auc, reference.card_auc),
+            thresholds,
+        )
+    measurements += alerts.estimate_measurements(
+        current.month,
+        current.estimated_metrics,
+        reference.metrics,
+        thresholds,
+        has_labels=current.metrics is not None,
+    )
+    return measurements
 
 
-def _brief_metrics(tally: Tally) -> Metrics:
-    told = metrics.compute_metrics(tally)
-    return {name: told[name] for name in ("rows", "prevalence", "f1", "f1_always_yes", "auc", "log_loss")}
-
-
-def monitoring_json(report: MonitoringReport) -> dict[str, Any]:
-    """Return plain values."""
-    plan_ = report.plan
-    return {
-        "model": report.model.version,
-        "population": report.model.encoding.population,
-        "months": [str(month) for month in plan_.months],
-        "reference": [str(month) for month in plan_.feature_reference],
-        "reference_of_skill": [str(month) for month in plan_.performance_reference],
-        "warnings": list(plan_.warnings),
-        "bounds": asdict(report.thresholds),
-        "alerts": [alert.to_json() for alert in report.current_alerts],
-        "rang": [alert.to_json() for alert in report.all_alerts],
-        "gains": report.gains,
-        "drift": {month: [asdict(each) for each in told] for month, told in report.drift.items()},
-        "performance": [_performance_json(each) for each in (report.reference, *report.performance)],
-        "rates": [asdict(each) for each in report.measurements if each.kind in ("missing", "rejects")],
-        "days": report.days,
+def _performance_by_day(
+    tallies_by_day: Mapping[str, TallyPair], plan: MonitoringPlan
+) -> tuple[DayPerformance, ...]:
+    months = {
+        str(month) for month in (*plan.performance_reference, *plan.analysis_months) if plan.has_labels(month)
     }
+    days = [day for day in tallies_by_day if day[:7] in months]
+    tallies = [tallies_by_day[day][0].merge(tallies_by_day[day][1]) for day in days]
+    performance = []
+    for index, (day, tally) in enumerate(zip(days, tallies, strict=True)):
+        week = reduce(Tally.merge, tallies[max(index + 1 - ROLLING_DAYS, 0) : index + 1])
+        performance.append(
+            DayPerformance(day=day, metrics=_period_metrics(tally), rolling=_period_metrics(week))
+        )
+    return tuple(performance)
 
 
-def _performance_json(did: MonthPerformance) -> dict[str, Any]:
-    told = asdict(did)
-    for name in ("prevalence", "f1", "log_loss"):
-        parts: attribution.ChangeParts | None = getattr(did, name)
-        told[name] = parts._asdict() if parts is not None else None
-    return told
+def _period_metrics(tally: Tally) -> PeriodMetrics:
+    values = metrics.compute_metrics(tally)
+    return PeriodMetrics(
+        rows=tally.rows,
+        prevalence=values["prevalence"],
+        f1=values["f1"],
+        f1_always_positive=values["f1_always_yes"],
+        auc=values["auc"],
+        log_loss=values["log_loss"],
+    )

@@ -1,4 +1,4 @@
-"""Which months are compared with which reference."""
+"""The months that monitoring looks at, and the reference months that it compares them with."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from toytip.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringPlan:
-    """What is compared with what: the months that are watched, and the reference for features, and for skill."""
+    """The analysis months, and the reference months for features and for performance."""
 
-    months: tuple[Month, ...]
+    analysis_months: tuple[Month, ...]
     feature_reference: tuple[Month, ...]
     performance_reference: tuple[Month, ...]
     labels_until: Month | None = None
     warnings: tuple[str, ...] = ()
 
     def has_labels(self, month: Month) -> bool:
-        """Tell whether a month's labels may be looked at."""
+        """Return whether the labels of a month may be used."""
         return self.labels_until is None or month <= self.labels_until
 
 
@@ -31,95 +31,107 @@ def plan_monitoring(
     model: TrainedModel,
     scored_months: Sequence[Month],
     reference: str | None = None,
-    months: str | None = None,
+    analysis_months: str | None = None,
     labels_until: str | None = None,
 ) -> MonitoringPlan | None:
-    """Return what is compared with what; None where there is no month to watch.
+    """Choose analysis and reference months. Returns None if there is no month to analyze.
 
-    Features are compared with the training months, skill with the validation month, which the model has not learned from;
-    or both with a `reference`. Watched are all months after the training, but for the reference.
-    Raises ConfigError where a month that is asked for is not there, or would be compared with itself, and where the labels of
-    the reference are not there.
+    By default, features are compared with the training months, and performance with the validation
+    month, which the model did not learn from. `reference` replaces both. The analysis months are
+    all months after the training months, without the reference.
+
+    Raises ConfigError if a month has no predictions, if all analysis months are reference months,
+    or if the reference has no labels.
     """
     split = model.encoding.split
-    learned = tuple(month for month in scored_months if overlaps(month, split.train))
-    of_features = _require_scored_months(reference, scored_months) if reference else learned
-    of_skill = of_features if reference else _months_within(scored_months, split.valid)
-    if months:
-        watched = _require_scored_months(months, scored_months)
+    trained = tuple(month for month in scored_months if overlaps(month, split.train))
+    features = _require_scored_months(reference, scored_months) if reference else trained
+    if not features:
+        raise ConfigError(
+            f"cannot monitor model {model.version}: there are no predictions for its training months",
+            hint="Select other reference months with --reference.",
+        )
+    performance = features if reference else _months_within(scored_months, split.valid) or trained
+    if analysis_months:
+        analysis = _require_scored_months(analysis_months, scored_months)
     else:
-        watched = tuple(m for m in scored_months if m not in learned and not (reference and m in of_features))
-    if not of_features:
-        raise ConfigError("no month that the model has learned from was scored; name --reference")
-    if reference and set(watched) <= set(of_features):
+        excluded = {*trained, *(features if reference else ())}
+        analysis = tuple(month for month in scored_months if month not in excluded)
+    if reference and set(analysis) <= set(features):
         raise ConfigError(
-            f"all months to watch are in the reference, {format_span(of_features)}, and none differs from itself; "
-            "name others with --months, or fewer with --reference"
+            "cannot compare the reference with itself: all analysis months are in the reference, "
+            f"{format_span(features)}",
+            hint="Select other months with --analysis-months or --reference.",
         )
-    if not watched:
+    if not analysis:
         return None
-    of_skill = of_skill or learned
-    until = Month.parse(labels_until) if labels_until else None
-    if until and until < max(of_skill):
-        raise ConfigError(
-            f"--labels-until {until}: the reference, {format_span(of_skill)}, needs its labels; name a later month, "
-            "or an earlier --reference"
-        )
     return MonitoringPlan(
-        months=watched,
-        feature_reference=of_features,
-        performance_reference=of_skill,
-        labels_until=until,
-        warnings=_caveats(model, watched, of_features, of_skill),
+        analysis_months=analysis,
+        feature_reference=features,
+        performance_reference=performance,
+        labels_until=_parse_labels_until(labels_until, performance),
+        warnings=_caveats(model, analysis, features, performance),
     )
-
-
-def format_span(months: Sequence[Month]) -> str:
-    """Return the first and last month as text."""
-    first, last = min(months), max(months)
-    return str(first) if first == last else f"{first} to {last}"
 
 
 def plan_from_manifest(
     model: TrainedModel, config: Mapping[str, Any], months: Sequence[Month]
 ) -> MonitoringPlan:
-    """Return the plan that a version of `monitors` was made by: of its manifest, and its months."""
-    of_features, of_skill = (
-        tuple(map(Month.parse, config[name])) for name in ("reference", "reference_of_skill")
+    """Return the plan of a published version of `monitoring`, from its manifest and its months."""
+    features, performance = (
+        tuple(map(Month.parse, config[name])) for name in ("feature_reference", "performance_reference")
     )
     return MonitoringPlan(
-        months=tuple(months),
-        feature_reference=of_features,
-        performance_reference=of_skill,
+        analysis_months=tuple(months),
+        feature_reference=features,
+        performance_reference=performance,
         labels_until=Month.parse(config["labels_until"]) if config["labels_until"] else None,
-        warnings=_caveats(model, months, of_features, of_skill),
+        warnings=_caveats(model, months, features, performance),
     )
+
+
+def format_span(months: Sequence[Month]) -> str:
+    """Return the first and the last month as text."""
+    first, last = min(months), max(months)
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _parse_labels_until(text: str | None, reference: Sequence[Month]) -> Month | None:
+    month = Month.parse(text) if text else None
+    if month and month < max(reference):
+        raise ConfigError(
+            f"cannot use --labels-until {month}: the reference, {format_span(reference)}, needs labels",
+            hint="Set a later month, or an earlier --reference.",
+        )
+    return month
 
 
 def _caveats(
-    model: TrainedModel, watched: Sequence[Month], of_features: Sequence[Month], of_skill: Sequence[Month]
+    model: TrainedModel, analysis: Sequence[Month], features: Sequence[Month], performance: Sequence[Month]
 ) -> tuple[str, ...]:
-    """Return why what comes out may look better than it is."""
-    train, said = model.encoding.split.train, []
-    known = [month for month in watched if overlaps(month, train)]
-    if both := [month for month in watched if month in of_features and month not in known]:
-        said.append(f"{format_span(both)} is in the reference too, and moves less beside itself")
-    if any(overlaps(month, train) for month in of_skill):
-        said.append("the model has learned from the reference: its skill there is flattering")
-    if known:
-        said.append(f"the model has learned from {format_span(known)}: its skill there is flattering")
-    return tuple(said)
-
-
-def _months_within(there: Sequence[Month], span: TimeRange | None) -> tuple[Month, ...]:
-    return tuple(month for month in there if span is not None and overlaps(month, span))
-
-
-def _require_scored_months(text: str, there: Sequence[Month]) -> tuple[Month, ...]:
-    asked = parse_months(text)
-    if lacking := [month for month in asked if month not in there]:
-        raise ConfigError(
-            f"{lacking[0]} is not among the months that the model has scored ({there[0]}:{there[-1]}); "
-            "score it first, or ask for others"
+    """Return the reasons why the comparison can look better than it is."""
+    train, caveats = model.encoding.split.train, []
+    trained = [month for month in analysis if overlaps(month, train)]
+    if both := [month for month in analysis if month in features and month not in trained]:
+        caveats.append(f"{format_span(both)} is also in the reference, so that its drift looks smaller")
+    if any(overlaps(month, train) for month in performance):
+        caveats.append("the model was trained on the reference, so that its performance there looks better")
+    if trained:
+        caveats.append(
+            f"the model was trained on {format_span(trained)}, so that its performance there looks better"
         )
-    return asked
+    return tuple(caveats)
+
+
+def _months_within(months: Sequence[Month], span: TimeRange | None) -> tuple[Month, ...]:
+    return tuple(month for month in months if span is not None and overlaps(month, span))
+
+
+def _require_scored_months(text: str, scored: Sequence[Month]) -> tuple[Month, ...]:
+    requested = parse_months(text)
+    if missing := [month for month in requested if month not in scored]:
+        raise ConfigError(
+            f"cannot monitor {missing[0]}: the model has predictions for {scored[0]} to {scored[-1]} only",
+            hint="Score the month first, or select other months.",
+        )
+    return requested

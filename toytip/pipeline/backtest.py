@@ -216,9 +216,9 @@ def flatten_row(row: MonthResult) -> dict[str, Any]:
         "tuned_on": row.trained, "month": row.month, "age": row.age, "population": row.population, **row.metrics,
     }  # fmt: skip
     for name, change in (("f1", row.f1), ("log_loss", row.log_loss)):
-        told[f"{name}_change"] = change.whole if change else None
+        told[f"{name}_change"] = change.total if change else None
         told[f"{name}_by_prevalence"] = change.prevalence if change else None
-        told[f"{name}_by_skill"] = change.skill if change else None
+        told[f"{name}_by_model"] = change.model if change else None
     return told
 
 

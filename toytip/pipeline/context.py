@@ -50,6 +50,16 @@ ENVIRONMENT_PACKAGES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageDecision:
+    """Why a stage runs, or why its output is reused."""
+
+    reused: bool
+    """Whether the stage reuses at least a part of an earlier output."""
+    reason: str
+    """Why the stage runs, or which output it reuses."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """A run under way."""
@@ -60,13 +70,13 @@ class RunContext:
     progress: Progress
     version: str
     reused_versions: set[str] = field(default_factory=set)
-    reasons: dict[str, str] = field(default_factory=dict)
+    stage_decisions: dict[str, StageDecision] = field(default_factory=dict)
 
-    def record_reason(self, stage: str, reason: str) -> None:
-        """Keep why a stage runs or not; say it where it was asked for, or where something is taken over."""
-        self.reasons[stage] = reason
-        if self.settings.explain or "taken over" in reason or "reused" in reason:
-            self.progress.info(f"{stage}: {reason}")
+    def record_decision(self, stage: str, decision: StageDecision) -> None:
+        """Keep why a stage runs; print it if it reuses an output, or if `explain` is on."""
+        self.stage_decisions[stage] = decision
+        if self.settings.explain or decision.reused:
+            self.progress.info(f"{stage}: {decision.reason}")
 
     def publish(
         self,

@@ -12,7 +12,7 @@ from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.engine import compute, graph
 from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies, combine_tallies
-from toytip.pipeline.context import RunContext
+from toytip.pipeline.context import RunContext, StageDecision
 from toytip.pipeline.identity import code_digest, planned_from_part
 from toytip.store.manifest import Manifest
 
@@ -42,7 +42,8 @@ def build_parts(
     called = descriptions or [f"{shown_as} of {part.path}" for part in planned]
     taken = _reuse_parts(context, tables, planned)
     todo = [number for number in range(len(planned)) if number not in taken]
-    context.record_reason(shown_as, _run_reason(context, stage, tables[0], planned, todo))
+    reason = _run_reason(context, stage, tables[0], planned, todo)
+    context.record_decision(shown_as, StageDecision(reused=bool(taken), reason=reason))
     summary: Tallies = {}
     made: dict[int, dict[str, DataFile]] = dict(taken)
     months = [str(part.key.month) for part in planned]
@@ -179,12 +180,14 @@ def month_names(records: list[DataFile]) -> list[str]:
 def find_reusable(context: RunContext, stage: str, table: str, made_from: str) -> Manifest | None:
     """Return the version of an artifact that was made from the very same; None where it must be made."""
     if context.settings.full_refresh:
-        context.record_reason(stage, "everything is made anew, as asked (--fresh)")
+        reason = "everything is made anew, as asked (--fresh)"
+        context.record_decision(stage, StageDecision(reused=False, reason=reason))
         return None
     before = context.store.list_manifests(table)
     for manifest in reversed(before):
         if manifest.identity == made_from:
-            context.record_reason(stage, f"same input, code and config: {manifest.version} is reused")
+            reason = f"same input, code and config: {manifest.version} is reused"
+            context.record_decision(stage, StageDecision(reused=True, reason=reason))
             context.progress.skip(stage, f"{manifest.version} is reused")
             return manifest
     if not before:
@@ -193,5 +196,5 @@ def find_reusable(context: RunContext, stage: str, table: str, made_from: str) -
         reason = f"its code or packages are not those of {before[-1].version}"
     else:
         reason = f"its input or config are not those of {before[-1].version}"
-    context.record_reason(stage, reason)
+    context.record_decision(stage, StageDecision(reused=False, reason=reason))
     return None

@@ -1,15 +1,16 @@
-"""Monitoring: reads the profiles and tallies of a model's months, has them watched, and keeps what was found."""
+"""Monitoring of a model by the histograms in the store, and its published measurements."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from toytip.config import Settings, mask_credentials
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
@@ -19,8 +20,9 @@ from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
 from toytip.monitoring.alerts import Measurement
-from toytip.monitoring.comparison import MonitoringReport, monitoring_json, run_monitoring
+from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.evaluate import resolve_features
 from toytip.progress.tracker import Progress
@@ -32,9 +34,18 @@ from toytip.store.store import Store, new_version_id, store_from_settings
 
 
 def alert_thresholds(settings: Settings) -> AlertThresholds:
-    """Return the bounds that the settings name."""
+    """Return the thresholds of the settings."""
     return AlertThresholds(
-        **{each.name: getattr(settings, f"alert_{each.name}") for each in fields(AlertThresholds)}
+        psi=settings.alert_psi,
+        ks=settings.alert_ks,
+        wasserstein=settings.alert_wasserstein,
+        min_importance=settings.alert_min_importance,
+        max_share_shift=settings.alert_max_share_shift,
+        max_f1_loss=settings.alert_max_f1_loss,
+        max_log_loss_increase=settings.alert_max_log_loss_increase,
+        max_auc_loss=settings.alert_max_auc_loss,
+        min_breaches=settings.alert_min_breaches,
+        window_months=settings.alert_window_months,
     )
 
 
@@ -114,29 +125,34 @@ def run_monitor_stage(
     model: TrainedModel,
     *,
     reference: str | None = None,
-    months: str | None = None,
+    analysis_months: str | None = None,
     labels_until: str | None = None,
-    keep: bool = True,
-    summary: Tallies | None = None,
+    publish: bool = True,
+    tallies: Tallies | None = None,
 ) -> tuple[MonitoringReport | None, Manifest | None]:
-    """Monitor a model by what the store has; keep what was read as a version of `monitors`. None: no month to watch."""
-    source = find_monitoring_inputs(context, model)
-    asked = plan_monitoring(model, source.months, reference, months, labels_until)
-    if asked is None:
+    """Monitor a model and publish the measurements as a version of `monitoring`.
+
+    Returns no report if there is no month to analyze, and no manifest unless `publish` is set.
+    `tallies` replaces those of the store. Raises StoreError or ConfigError, see `plan_monitoring`.
+    """
+    inputs = find_monitoring_inputs(context, model)
+    plan = plan_monitoring(model, inputs.months, reference, analysis_months, labels_until)
+    if plan is None:
         return None, None
-    with context.progress.stage("monitor", len(asked.months)) as shown:
-        found = run_monitoring(
+    with context.progress.stage("monitor", len(plan.analysis_months)) as stage:
+        result = run_monitoring(
             model,
-            asked,
+            plan,
             alert_thresholds(context.settings),
-            *read_monitoring_inputs(context.store, source, summary),
+            *read_monitoring_inputs(context.store, inputs, tallies),
         )
-        parents = [
-            version_reference(source.tallies), version_reference(source.profiles), {"table": "models", "version": model.version},
-        ]  # fmt: skip
-        manifest = _publish_measurements(context, found, parents) if keep else None
-        shown.advance(parts=len(asked.months), note=f"{len(found.current_alerts)} alerts")
-    return found, manifest
+        report, manifest = result.report, None
+        if publish:
+            manifest = _publish_measurements(context, result, plan.analysis_months, inputs)
+            report = replace(report, version=manifest.version)
+        alerts = len(report.active_alerts)
+        stage.advance(parts=len(plan.analysis_months), note=f"{alerts} alert{'' if alerts == 1 else 's'}")
+    return report, manifest
 
 
 def monitor_model(
@@ -145,81 +161,97 @@ def monitor_model(
     progress: Progress,
     *,
     reference: str | None,
-    months: str | None,
+    analysis_months: str | None,
     labels_until: str | None,
-    keep: bool,
-) -> tuple[MonitoringReport, dict[str, Any]]:
-    """Monitor the model of a name, without a cluster; return what was found, and that as plain values.
+    publish: bool,
+) -> MonitoringReport:
+    """Monitor a model by its version, tag, alias or number, without a cluster.
 
-    Raises StoreError, ConfigError or RegistryError where there is no such model, or no such month.
+    Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
     """
     store = store_from_settings(settings)
     model = resolve.load_model(settings, name)
     context = RunContext(settings, store, None, progress, settings.version_id or new_version_id())
 
-    def work() -> tuple[MonitoringReport | None, Manifest | None]:
+    def run_stage() -> tuple[MonitoringReport | None, Manifest | None]:
         return run_monitor_stage(
-            context, model, reference=reference, months=months, labels_until=labels_until, keep=keep
+            context,
+            model,
+            reference=reference,
+            analysis_months=analysis_months,
+            labels_until=labels_until,
+            publish=publish,
         )
 
-    if keep:
+    if publish:
         store.require_unpublished(context.version, (MONITORING.name,))
         with store.write_version(context.version):
-            found, manifest = work()
+            report, _ = run_stage()
     else:
-        found, manifest = work()
-    if found is None:
+        report, _ = run_stage()
+    if report is None:
         raise ConfigError(
-            f"model {model.version} has learned from all months there are: nothing to watch; name --reference and --months"
+            f"cannot monitor model {model.version}: there are no predictions after its training months",
+            hint="Select months with --reference and --analysis-months.",
         )
-    told = monitoring_json(found)
-    if manifest is not None:
-        told = {**told, "version": manifest.version, "files": _save_reports(context, found, told)}
-    return found, told
+    return replace(report, files=_save_report(context, report)) if publish else report
 
 
 def _publish_measurements(
-    context: RunContext, found: MonitoringReport, parents: list[dict[str, Any]]
+    context: RunContext, result: MonitoringResult, months: Sequence[Month], inputs: MonitoringInputs
 ) -> Manifest:
-    """Keep the readings, a part for every month, as a version of the history."""
-    rang = {(alert.measurement.series_key, alert.measurement.month) for alert in found.all_alerts}
-    records = []
-    for month in found.plan.months:
-        key = DataFileKey(month, 0)
-        frame = _measurement_frame([each for each in found.measurements if each.month == str(month)], rang)
-        record = DataFile(path=key.path, rows=0, bytes=0, checksum="", month=month, number=0)
-        records.append(context.store.write_data_file(MONITORING, context.version, record, frame))
+    """Publish the measurements, one file per month."""
+    report = result.report
+    alerts = {(alert.series_key, alert.month) for alert in report.alert_history}
+    files = []
+    for month in months:
+        measurements = [item for item in result.measurements if item.month == str(month)]
+        path = DataFileKey(month, 0).path
+        file = DataFile(path=path, rows=0, bytes=0, checksum="", month=month, number=0)
+        frame = _measurement_frame(measurements, alerts)
+        files.append(context.store.write_data_file(MONITORING, context.version, file, frame))
+    parents = [
+        version_reference(inputs.tallies),
+        version_reference(inputs.profiles),
+        {"table": "models", "version": report.model},
+    ]
     config = {
-        "reference": [str(month) for month in found.plan.feature_reference],
-        "reference_of_skill": [str(month) for month in found.plan.performance_reference],
-        "labels_until": str(found.plan.labels_until) if found.plan.labels_until else None,
-        "bounds": asdict(found.thresholds),
+        "feature_reference": list(report.feature_reference),
+        "performance_reference": list(report.performance_reference),
+        "labels_until": report.labels_until,
+        "thresholds": to_json(report.thresholds),
     }
-    ringing = [alert.to_json() for alert in found.current_alerts]
-    return context.publish(MONITORING, records, config, parents, metrics={"alerts": ringing})
+    metrics = {"active_alerts": to_json(report.active_alerts)}
+    return context.publish(MONITORING, files, config, parents, metrics=metrics)
 
 
-def _measurement_frame(readings: Sequence[Measurement], rang: set[Any]) -> pd.DataFrame:
+def _measurement_frame(
+    measurements: Sequence[Measurement], alerts: set[tuple[tuple[str, str, str], str]]
+) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {
-        name: [getattr(each, name) for each in readings]
-        for name in ("kind", "name", "measure", "value", "reference", "effect", "bound")
+        "kind": [item.kind for item in measurements],
+        "name": [item.name for item in measurements],
+        "measure": [item.measure for item in measurements],
+        "value": [item.value for item in measurements],
+        "reference": [item.reference for item in measurements],
+        "effect": [item.effect for item in measurements],
+        "threshold": [item.threshold for item in measurements],
+        "exceeds_threshold": [item.exceeds_threshold for item in measurements],
+        "alert": [(item.series_key, item.month) in alerts for item in measurements],
     }
-    columns["beyond"] = [each.exceeded for each in readings]
-    columns["alert"] = [(each.series_key, each.month) in rang for each in readings]
     return MONITORING.validate(pd.DataFrame(columns).astype(MONITORING.dtypes))
 
 
-def _save_reports(context: RunContext, found: MonitoringReport, told: dict[str, Any]) -> dict[str, str]:
-    """Keep all of it as JSON, and the picture, beside the store's reports; return where."""
+def _save_report(context: RunContext, report: MonitoringReport) -> dict[str, str]:
+    """Save the report as JSON and as a chart in the reports of the store; return their locations."""
     from toytip.report.charts import png
 
-    title = f"Monitoring of {found.model.version}"
-    content = {
-        "json": json.dumps(told, indent=1).encode(),
-        "png": png.draw_monitoring(found.days, found.psi, found.thresholds.psi, title),
+    contents = {
+        "json": json.dumps(to_json(report), indent=1).encode(),
+        "png": png.draw_monitoring(report),
     }
     save = context.store.save_report
     return {
-        kind: mask_credentials(save(f"{context.version}.monitor.{kind}", what))
-        for kind, what in content.items()
+        kind: mask_credentials(save(f"{context.version}.monitor.{kind}", content))
+        for kind, content in contents.items()
     }

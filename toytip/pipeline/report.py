@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from toytip.config import Settings, first_line, mask_credentials
+from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, ToytipError
 from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
+from toytip.pipeline.result import RunResult
 from toytip.progress.tracker import Progress
 from toytip.report import diff_page
 from toytip.report.facts import Facts
@@ -57,20 +60,18 @@ def write_page(option: str, output: str, page: str) -> None:
         raise ConfigError(f"{option} {output or repr(output)} cannot be written: {error.strerror}") from None
 
 
-def write_run_report(
-    store: Store, settings: Settings, progress: Progress, summary: dict[str, Any]
-) -> str | None:
-    """Keep what a run says of itself, and its page; return where the page is.
+def write_run_report(store: Store, settings: Settings, progress: Progress, result: RunResult) -> str | None:
+    """Save the result and the report of a run; return the path of the report.
 
-    None where it cannot be made: what is published stays so, and a line says what is wrong.
+    Returns None if the report cannot be written. The published tables stay published.
     """
-    version = str(summary["version"])
-    where = mask_credentials(store.uri(REPORTS_FOLDER, f"{version}.html"))
+    version = result.version
+    path = mask_credentials(store.uri(REPORTS_FOLDER, f"{version}.html"))
     try:
         with progress.stage("report", 1) as shown:
-            told = {**summary, "report": where}
-            store.save_report(f"{version}.run.json", json.dumps(told, indent=1).encode())
-            facts = collect_facts(store, version, settings, run_summary=told)
+            result = replace(result, links=replace(result.links, report_path=path))
+            store.save_report(f"{version}.run.json", json.dumps(to_json(result), indent=1).encode())
+            facts = collect_facts(store, version, settings, run_result=result)
             _warn_of_failures(progress, facts)
             save_page(store, facts)
             shown.advance()
@@ -82,7 +83,7 @@ def write_run_report(
         )
         progress.info(f"warning: no report of the run: {reason}; `toytip report {version}` tries again")
         return None
-    return where
+    return path
 
 
 def validate_zone_map(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,17 +21,14 @@ from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
-from toytip.monitoring.comparison import (
-    MonitoringReport,
-    monitoring_json,
-    natural_feature_gain,
-    run_monitoring,
-)
+from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
-from toytip.monitoring.plan import plan_from_manifest, plan_monitoring
+from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import explain as leanings
 from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import compute_baseline
+from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
 from toytip.report.zones import summarize_zones
@@ -90,9 +87,9 @@ class FactSource:
 
 
 def collect_facts(
-    store: Store, version: str, settings: Settings, *, run_summary: Mapping[str, Any] | None = None
+    store: Store, version: str, settings: Settings, *, run_result: RunResult | None = None
 ) -> Facts:
-    """Return all that a report tells of a version; `run_summary` is what the run itself knows, where it is still there.
+    """Return all that a report tells of a version; `run_result` is what the run itself knows, where it is still there.
 
     Raises StoreError where there is no such version, SourceError for a map that is none.
     """
@@ -103,8 +100,8 @@ def collect_facts(
     model = there.section("model", lambda: _load_model(there), None)
     summary = there.section("evaluation", lambda: _load_tallies(there), None)
     profiles: dict[Month, Any] = there.section("features", lambda: _load_profiles(there), {})
-    found = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
-    known = run_summary or there.section("time", lambda: _load_run_summary(store, whole.version), None)
+    monitoring = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
+    run_result = run_result or there.section("time", lambda: _load_run_result(store, whole.version), None)
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
     leaning = there.section("leaning", lambda: _feature_importances(there, model), unexplained)
     histograms: HistogramsByMonth = there.section(
@@ -126,17 +123,15 @@ def collect_facts(
         feature_distributions=there.section("features", lambda: _spreads(histograms, model), []),
         histograms=there.section("features", lambda: _total_histograms(profiles), {}),
         learning_curve=there.section("training", lambda: _learning_curve(there), {}),
-        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, known), {}),
+        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, run_result), {}),
         **_tally_facts(summary),
         feature_importance=leaning[0],
         explained_trips=leaning[1],
         leakage_aucs=fit_encoding.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
-        monitoring=monitoring_json(found) if found else None,
-        monthly_psi=found.psi if found else {},
-        exceeded_measurements=[asdict(each) for each in found.measurements if each.exceeded] if found else [],
+        monitoring=monitoring,
         zones=there.section("zones", lambda: _zone_facts(there, profiles, model), []),
         zone_outlines=outlines,
-        run_summary=known,
+        run_result=run_result,
         lineage=there.section("lineage", lambda: trace_lineage(store, whole), None),
         missing_reasons=there.missing,
         failed_sections=there.failed,
@@ -249,14 +244,12 @@ def _learning_curve(there: FactSource) -> dict[str, list[float]]:
     return dict(told)
 
 
-def _evaluation(
-    summary: Tallies | None, model: TrainedModel | None, run: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _evaluation(summary: Tallies | None, model: TrainedModel | None, run: RunResult | None) -> dict[str, Any]:
     if summary is None or model is None:
         return {}
     found = evaluation_report(summary, compute_baseline(summary, model))
     # What the champion said of the same trips is not kept beside the predictions, but the run has told it.
-    for split, populations in ((run or {}).get("evaluation") or {}).items():
+    for split, populations in (run.evaluation if run else {}).items():
         for population, told in populations.items():
             if "champion" in told["lift"] and population in found.get(split, {}):
                 found[split][population]["lift"]["champion"] = told["lift"]["champion"]
@@ -282,31 +275,33 @@ def _daily_tallies(summary: Tallies, split: str, population: str) -> dict[str, T
 
 
 def _run_monitoring(
-    there: FactSource, model: TrainedModel | None, summary: Tallies | None, profiles: Mapping[Month, Any]
+    source: FactSource, model: TrainedModel | None, tallies: Tallies | None, histograms: Mapping[Month, Any]
 ) -> MonitoringReport | None:
-    if model is None or summary is None or not profiles:
-        raise NotInVersionError("to watch a model takes its tallies and profiles")
-    kept = there.tables.get(MONITORING.name)
-    # What was monitored is told as it was: with the months, the reference, the labels and the bounds of then.
-    months = [part.key.month for part in kept.parts] if kept else []
+    if model is None or tallies is None or not histograms:
+        raise NotInVersionError("monitoring needs a model, metric histograms and feature histograms")
+    published = source.tables.get(MONITORING.name)
+    thresholds = monitor.alert_thresholds(source.settings)
+    # A published monitoring is repeated with its own months, reference, labels and thresholds.
     try:
-        asked = (
-            plan_from_manifest(model, kept.config, months)
-            if kept
-            else plan_monitoring(model, tuple(profiles))
-        )
+        if published:
+            months = [file.key.month for file in published.parts]
+            plan: MonitoringPlan | None = plan_from_manifest(model, published.config, months)
+            thresholds = AlertThresholds(**published.config["thresholds"])
+        else:
+            plan = plan_monitoring(model, tuple(histograms))
     except ConfigError as error:
         raise NotInVersionError(str(error)) from None
-    bounds = AlertThresholds(**kept.config["bounds"]) if kept else monitor.alert_thresholds(there.settings)
-    if asked is None:
-        raise NotInVersionError("there is no month after those that were learned from")
-    source = monitor.MonitoringInputs(
-        there.tables[METRIC_HISTOGRAMS],
-        there.tables[FEATURE_HISTOGRAMS.name],
-        there.tables["features"],
-        there.tables.get(REJECTS.name),
+    if plan is None:
+        raise NotInVersionError("there is no month after the training months")
+    inputs = monitor.MonitoringInputs(
+        source.tables[METRIC_HISTOGRAMS],
+        source.tables[FEATURE_HISTOGRAMS.name],
+        source.tables["features"],
+        source.tables.get(REJECTS.name),
     )
-    return run_monitoring(model, asked, bounds, summary, profiles, monitor.reject_rates(source))
+    rates = monitor.reject_rates(inputs)
+    report = run_monitoring(model, plan, thresholds, tallies, histograms, rates).report
+    return replace(report, version=published.version) if published else report
 
 
 def _feature_importances(
@@ -337,10 +332,10 @@ def _zone_facts(
     )
 
 
-def _load_run_summary(store: Store, version: str) -> dict[str, Any]:
+def _load_run_result(store: Store, version: str) -> RunResult:
     name = f"{store.env}/{REPORTS_FOLDER}/{version}.run.json"
     if not store.file_io.exists(name):
         raise NotInVersionError(
             "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"
         )
-    return dict(json.loads(store.file_io.read(name)))
+    return RunResult.from_json(json.loads(store.file_io.read(name)))

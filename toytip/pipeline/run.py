@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from toytip import cluster
 from toytip.config import Settings, mask_credentials
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import TimeRange, overlaps, plan_split
@@ -18,21 +21,43 @@ from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
 from toytip.models.registry import open_registry
-from toytip.monitoring.comparison import monitoring_json
+from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
-from toytip.pipeline.result import describe_table
+from toytip.pipeline.promote import ChampionMatch
+from toytip.pipeline.result import (
+    SYNTHETIC_SOURCE,
+    ModelInfo,
+    RowCounts,
+    RunLinks,
+    RunResult,
+    RunTiming,
+    SourceInfo,
+    describe_tables,
+    metrics_by_segment,
+)
 from toytip.pipeline.source import ensure_source, find_source
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source
-from toytip.store.manifest import Manifest
 
 
-def run(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Run the whole pipeline; return the summary, plain values under the keys that `--json` prints.
+@dataclass(frozen=True, kw_only=True)
+class RunOutputs:
+    """The outputs of all stages of a run."""
 
-    Raises SourceError, ConfigError, StoreError, PlanError or ClusterError, with nothing half-published.
+    published: PublishedTables
+    model: TrainedModel
+    evaluation: Evaluation
+    monitoring: MonitoringReport | None
+    promotion: dict[str, Any] | None
+
+
+def run(settings: Settings, progress: Progress) -> RunResult:
+    """Run every stage in order; return what was published and measured.
+
+    Raises SourceError, ConfigError, StoreError, PlanError or ClusterError. Nothing is published
+    partially.
     """
     started = time.perf_counter()
     report.validate_zone_map(settings)
@@ -52,66 +77,92 @@ def run(settings: Settings, progress: Progress) -> dict[str, Any]:
             with cluster.dask_report(page):
                 source = ensure_source(context, found)
                 _announce_stages(context, source)
-                published, model, evaluation, monitored, gated = _run_stages(context, source)
+                outputs = _run_stages(context, source)
             source_bytes = max(source_tasks.worker_bytes_read(context.client) - before, 0)
-            performance = context.store.save_report(f"{context.version}.dask.html", page.read_bytes())
-            told = json.dumps(evaluation.report, indent=1).encode()
-            saved = context.store.save_report(f"{context.version}.json", told)
-            dashboard, workers = (
-                context.client.dashboard_link,
-                len(cluster.workers_by_address(context.client)),
-            )
+            links = _save_run_files(context, outputs.evaluation, page.read_bytes())
+            workers = len(cluster.workers_by_address(context.client))
     finally:
-        peak = memory.stop()
+        memory.stop()
+    measure = partial(_measure_timing, progress, memory, workers=workers, rows=source.rows, started=started)
+    result = RunResult(
+        version=context.version,
+        store=mask_credentials(settings.store),
+        env=settings.env,
+        origin=SourceInfo(
+            taxi=source.taxi,
+            months=tuple(map(str, source.months)),
+            source=mask_credentials(settings.source) if settings.source else SYNTHETIC_SOURCE,
+            source_bytes_read=source_bytes,
+        ),
+        rows=_row_counts(source, outputs.published),
+        rejects=outputs.published[REJECTS.name].rejects,
+        tables=describe_tables(context, outputs.published),
+        model=_model_info(context, outputs.model),
+        metrics=metrics_by_segment(outputs.evaluation.report),
+        promotion=outputs.promotion,
+        timing=measure(),
+        links=links,
+        stage_decisions=context.stage_decisions,
+        leakage_warnings=fit_encoding.find_leaking_features(outputs.published["encodings"]),
+        evaluation=_without_long_lists(outputs.evaluation.report),
+        monitoring=outputs.monitoring,
+        warnings=tuple(progress.warnings),
+    )
+    # Last, when all tables are published and the workers are gone.
+    path = report.write_run_report(context.store, settings, progress, result)
+    return replace(
+        result,
+        links=replace(links, report_path=path),
+        timing=measure(),
+        warnings=tuple(progress.warnings),
+    )
+
+
+def _measure_timing(
+    progress: Progress, memory: cluster.MemorySampler, *, workers: int, rows: int, started: float
+) -> RunTiming:
+    """Return duration, throughput and memory up to now."""
     seconds = time.perf_counter() - started
-    summary = {
-        "version": context.version,
-        "store": mask_credentials(settings.store),
-        "env": settings.env,
-        "taxi": source.taxi,
-        "months": [str(month) for month in source.months],
-        "source": mask_credentials(settings.source) if settings.source else "synthetic",
-        "rows": _row_counts(source, published),
-        "rejects": published[REJECTS.name].rejects,
-        "tables": {name: describe_table(context, manifest) for name, manifest in published.items()},
-        "model": {
-            "version": model.version,
-            "rounds": model.rounds,
-            "features": list(model.encoding.feature_names),
-            "threshold": model.threshold,
-            "path": mask_credentials(context.store.version_uri("models", model.version)),
-        },
-        "metrics": evaluation.metrics,
-        "stages": progress.stage_seconds,
-        "seconds": round(seconds, 3),
-        "rows_per_s": round(source.rows / seconds, 1),
-        "peak_memory_mb": peak,
-        "workers": workers,
-        "dashboard": dashboard,
-        "report": None,
-        "performance_report": mask_credentials(performance),
-        "reasons": context.reasons,
-        "source_bytes_read": source_bytes,
-        "leaks": fit_encoding.find_leaking_features(published["encodings"]),
-        "registry": gated,
-        "evaluation": _without_long_lists(evaluation.report),
-        "evaluation_file": mask_credentials(saved),
-        "monitor": monitored,
-        "warnings": progress.warnings,
-        "live": reporter.dashboard_url(dashboard) if settings.live_dashboard else None,
-        "stage_rows": progress.stage_rows,
-        "stage_memory_mb": _peak_memory_by_stage(memory, progress),
-    }
-    # Last, where all is published, and the workers are gone.
-    summary["report"] = report.write_run_report(context.store, settings, progress, summary)
-    seconds = time.perf_counter() - started
-    return {**summary, "seconds": round(seconds, 3), "rows_per_s": round(source.rows / seconds, 1)}
+    return RunTiming(
+        elapsed_seconds=round(seconds, 3),
+        rows_per_second=round(rows / seconds, 1),
+        stage_seconds=dict(progress.stage_seconds),
+        stage_rows=dict(progress.stage_rows),
+        stage_memory_mb=_peak_memory_by_stage(memory, progress),
+        peak_memory_mb=memory.stop(),
+        workers=workers,
+    )
+
+
+def _save_run_files(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
+    """Save Dask's performance report and the complete evaluation; return all addresses and paths."""
+    performance = context.store.save_report(f"{context.version}.dask.html", dask_page)
+    content = json.dumps(to_json(evaluation.report), indent=1).encode()
+    saved = context.store.save_report(f"{context.version}.json", content)
+    dashboard = context.client.dashboard_link
+    return RunLinks(
+        dashboard_url=dashboard,
+        live_dashboard_url=reporter.dashboard_url(dashboard) if context.settings.live_dashboard else None,
+        report_path=None,
+        performance_report_path=mask_credentials(performance),
+        evaluation_path=mask_credentials(saved),
+    )
+
+
+def _model_info(context: RunContext, model: TrainedModel) -> ModelInfo:
+    return ModelInfo(
+        version=model.version,
+        rounds=model.rounds,
+        features=tuple(model.encoding.feature_names),
+        threshold=model.threshold,
+        path=mask_credentials(context.store.version_uri("models", model.version)),
+    )
 
 
 def _peak_memory_by_stage(memory: cluster.MemorySampler, progress: Progress) -> dict[str, float]:
-    """Return the peak of memory within every stage that took long enough to be seen."""
-    found = {name: memory.peak_between(*span) for name, span in progress.stage_intervals.items()}
-    return {name: peak for name, peak in found.items() if peak is not None}
+    """Return the peak memory in MB of each stage that lasted at least one sample."""
+    peaks = {name: memory.peak_between(*span) for name, span in progress.stage_intervals.items()}
+    return {name: peak for name, peak in peaks.items() if peak is not None}
 
 
 def _announce_stages(context: RunContext, source: Source) -> None:
@@ -141,43 +192,49 @@ def _announce_stages(context: RunContext, source: Source) -> None:
         expect(step)
 
 
-def _run_stages(
-    context: RunContext, source: Source
-) -> tuple[PublishedTables, TrainedModel, Evaluation, dict[str, Any] | None, dict[str, Any] | None]:
+def _run_stages(context: RunContext, source: Source) -> RunOutputs:
     published = read_source.read_source(context, source)
     features = published["features"]
     encoded, encoding = fit_encoding.preprocess(context, features, reuse=True)
     trained, model = train.train(context, features, encoding, encoded["encodings"], reuse=True)
-    made = {**published, **encoded, **trained}
-    if context.settings.gate == "off":
-        predicted, evaluation = predict.predict(context, features, model)
-        watched, monitored = _run_monitoring(context, model, evaluation)
-        return {**made, **predicted, **watched}, model, evaluation, monitored, None
-    registry = open_registry(context.settings, source.taxi)
-    rival = promote.match_champion(registry, model)
-    predicted, evaluation = predict.predict(context, features, model, rival.model)
+    registry = None if context.settings.gate == "off" else open_registry(context.settings, source.taxi)
+    champion = promote.match_champion(registry, model) if registry else ChampionMatch()
+    predicted, evaluation = predict.predict(context, features, model, champion.model)
     watched, monitored = _run_monitoring(context, model, evaluation)
-    dry = context.settings.gate == "dry-run"
-    try:
-        gated = promote.judge_and_register(
-            context, registry, rival, trained["models"], model, evaluation, dry_run=dry
-        )
-    except RegistryError as error:
-        raise RegistryError(
-            f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
-        ) from None
-    return {**made, **predicted, **watched}, model, evaluation, monitored, gated
+    gated = None
+    if registry:
+        try:
+            gated = promote.judge_and_register(
+                context,
+                registry,
+                champion,
+                trained["models"],
+                model,
+                evaluation,
+                dry_run=context.settings.gate == "dry-run",
+            )
+        except RegistryError as error:
+            raise RegistryError(
+                f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
+            ) from None
+    return RunOutputs(
+        published={**published, **encoded, **trained, **predicted, **watched},
+        model=model,
+        evaluation=evaluation,
+        monitoring=monitored,
+        promotion=gated,
+    )
 
 
 def _run_monitoring(
     context: RunContext, model: TrainedModel, evaluation: Evaluation
-) -> tuple[PublishedTables, dict[str, Any] | None]:
-    """Monitor the months after the training; none where a run has no such month, as where it is split by day."""
-    found, manifest = monitor.run_monitor_stage(context, model, summary=evaluation.tallies)
-    if found is None or manifest is None:
-        context.progress.info("monitor: there is no month after those that were learned from")
+) -> tuple[PublishedTables, MonitoringReport | None]:
+    """Monitor the months after the training months. Returns no report if there is no such month."""
+    report, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
+    if report is None or manifest is None:
+        context.progress.info("monitor: no months after the training months")
         return {}, None
-    return {manifest.table: manifest}, monitoring_json(found)
+    return {manifest.table: manifest}, report
 
 
 def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -189,5 +246,5 @@ def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str
     }
 
 
-def _row_counts(source: Source, published: dict[str, Manifest]) -> dict[str, int]:
-    return {"read": source.rows, "kept": published["features"].rows, "rejected": published["rejects"].rows}
+def _row_counts(source: Source, published: PublishedTables) -> RowCounts:
+    return RowCounts(read=source.rows, kept=published["features"].rows, rejected=published[REJECTS.name].rows)

@@ -83,11 +83,11 @@ def tune(
     shared = context.client.scatter(matrix, broadcast=True)
     numbers = [month.year * 12 + month.month - 1 for month in blocks]
 
-    def ask(jobs: list[tuple[int, dict[str, Any]]]) -> list[tuning.FoldScore]:
+    def run_folds(jobs: list[tuning.FoldJob]) -> list[tuning.FoldScore]:
         rest = (settings.rounds, settings.early_stopping_rounds)
         futures = [
-            context.client.submit(tuning.run_fold, shared, block, params, *rest, pure=False)
-            for block, params in jobs
+            context.client.submit(tuning.run_fold, shared, job.fold, job.params, *rest, pure=False)
+            for job in jobs
         ]
         return list(context.client.gather(futures))
 
@@ -103,7 +103,7 @@ def tune(
                 best.append(outcome.log_loss)
             shown.advance(note=f"best log loss {min(best):.5f}" if best else "")
 
-        tuning.run_study(kept, trials, numbers, ask, seen)
+        tuning.run_study(kept, trials, numbers, run_folds, seen)
         found = tuning.trial_results(kept)
     whole = [outcome for outcome in found if len(outcome.fold_scores) == len(blocks)]
     return TuningResult(

@@ -1,142 +1,161 @@
-"""rings: what monitoring rings for, and all that is beyond its bound, in words: the same on the page and on the terminal."""
+"""Alerts and exceeded thresholds in words, for the report and for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from toytip.report import formatting
 from toytip.report.blocks import TableBlock, TableCell
 
-MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein"}
-SKILL_LABELS = {"auc": "AUC of card trips"}
-# A rate is judged by its distance from the band of the reference: what is outside at all is beyond.
+if TYPE_CHECKING:
+    from toytip.monitoring.alerts import Alert, Measurement
+    from toytip.monitoring.drift import FeatureDrift
+    from toytip.monitoring.report import MonitoringReport
+
+MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein distance"}
+LOSS_LABELS = {"f1": "F1 lost", "log_loss": "log loss gained"}
+# Rates are compared with the reference range, and any distance from it exceeds the threshold.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
 
 
-def alert_text(alert: Mapping[str, Any]) -> str:
+def alert_text(alert: Alert) -> str:
     """Return an alert in words."""
-    often = f"beyond in {len(alert['beyond_in'])} of the last {alert['windows']} months"
-    if alert["kind"] == "drift":
-        return f"{_subject(alert)}: {_measure_label(alert)} {_value_text(alert)}, bound {alert['bound']:g}; {often}"
-    if _is_skill_part(alert):
-        return f"{_subject(alert)}: {_value_text(alert)} by skill, bound {alert['bound']:g}; {often}"
-    return f"{_subject(alert)}: {_value_text(alert)}, {alert['reference']:.4f} in the reference; {often}"
-
-
-def earlier_alerts(monitoring: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what rang in an earlier month, and when."""
-    last = monitoring["months"][-1]
-    found: dict[str, list[str]] = {}
-    for each in monitoring["rang"]:
-        if each["month"] != last:
-            found.setdefault(_subject(each), []).append(each["month"])
-    for what, months in found.items():
-        yield f"{what} in {', '.join(dict.fromkeys(months))}"
-
-
-def alerts_caption(monitoring: Mapping[str, Any]) -> str:
-    """Return what a picture of F1 must not hide: what rings, and whether for lost skill, which F1 need not show."""
-    last, rung = monitoring["months"][-1], len(monitoring["alerts"])
-    counted = f"{rung} alert{'s' if rung > 1 else ''} ring{'' if rung > 1 else 's'} in {last}"
-    lost = [each["name"] for each in monitoring["alerts"] if each["kind"] == "skill"]
-    if lost:
-        names = ", ".join(SKILL_LABELS.get(name, formatting.label(name)) for name in lost)
-        hidden = "" if "f1" in lost else " F1 alone does not show that."
-        return f"{counted}: skill was lost, by {names}.{hidden}"
-    labelled = any(row["month"] == last and row["metrics"] for row in monitoring["performance"])
-    known = f"{counted}, not for lost skill" if rung else f"Nothing rings in {last}"
-    rings = known if labelled else f"{known}, where lost skill cannot be told"
-    months = dict.fromkeys(each["month"] for each in monitoring["rang"] if each["kind"] == "skill")
-    earlier = f" Lost skill rang before, in {', '.join(months)}." if months else ""
-    return f"{rings}. Where F1 falls along with always yes, there are fewer high tips.{earlier}"
-
-
-def exceeded_table(measurements: Sequence[Mapping[str, Any]], monitoring: Mapping[str, Any]) -> TableBlock:
-    """Return the table of what is beyond its bound, by month: what rang stands first, its months marked."""
-    rang = {(*_series_key(each), each["month"]) for each in monitoring["rang"]}
-    found: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-    for each in measurements:
-        found.setdefault(_series_key(each), {})[each["month"]] = each
-    order = sorted(found, key=lambda key: not any((*key, month) in rang for month in found[key]))
-    body: list[list[str | TableCell]] = []
-    for key in order:
-        one = next(iter(found[key].values()))
-        cells = [
-            TableCell(
-                _value_text(found[key][month]) if month in found[key] else "",
-                level=ALERT_LEVEL if (*key, month) in rang else 0,
-            )
-            for month in monitoring["months"]
-        ]
-        reference = formatting.NO_VALUE if one["reference"] is None else f"{one['reference']:.4f}"
-        body.append(
-            [
-                _row_label(one, _category_values(one, found[key], monitoring["drift"])),
-                reference,
-                _threshold_text(one),
-                *cells,
-            ]
+    breaches = f"exceeded in {len(alert.breach_months)} of the last {alert.window_months} months"
+    value = _value_text(alert)
+    if alert.kind == "drift":
+        return (
+            f"{_subject(alert)}: {_measure_label(alert)} {value}, threshold {alert.threshold:g}, {breaches}"
         )
-    return TableBlock(
-        caption="All that is beyond its bound, by month",
-        header=["what", "reference", "bound", *monitoring["months"]],
-        rows=body,
-        note="What rang is marked: beyond in enough of the last months. A share, AUC or expected metric is bounded by how far it "
-        "is from the reference, a rate by the band of the reference's months. What the model hardly leans on has no bound.",
+    if _is_model_part(alert):
+        return f"{_subject(alert)}: {value}, threshold {alert.threshold:g}, {breaches}"
+    return f"{_subject(alert)}: {value}, {alert.reference:.4f} in the reference, {breaches}"
+
+
+def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
+    """Yield the subjects of alerts in earlier months, with the months."""
+    months: dict[str, list[str]] = {}
+    for alert in report.alert_history:
+        if alert.month != report.last_month:
+            months.setdefault(_subject(alert), []).append(alert.month)
+    for subject, names in months.items():
+        yield f"{subject} in {', '.join(dict.fromkeys(names))}"
+
+
+def alerts_caption(report: MonitoringReport) -> str:
+    """Return the caption of the F1 chart: the alerts, and whether the model performs worse."""
+    last, count = report.last_month, len(report.active_alerts)
+    counted = f"{count} alert{'' if count == 1 else 's'} in {last}" if count else f"No alert in {last}"
+    losses = [alert.name for alert in report.active_alerts if alert.kind == "model"]
+    if losses:
+        names = ", ".join("AUC of card trips" if name == "auc" else formatting.label(name) for name in losses)
+        hidden = "" if "f1" in losses else " F1 alone does not show this."
+        return f"{counted}. The model performs worse, by {names}.{hidden}"
+    return (
+        f"{counted}. {_performance_sentence(report)} "
+        "If F1 falls together with the always-positive baseline, there are fewer high tips."
+        f"{_earlier_losses(report)}"
     )
 
 
-def _subject(measurement: Mapping[str, Any]) -> str:
-    name = measurement["name"]
+def _performance_sentence(report: MonitoringReport) -> str:
+    has_labels = any(
+        performance.month == report.last_month and performance.metrics is not None
+        for performance in report.performance_by_month
+    )
+    if not has_labels:
+        return "Without labels, a worse model cannot be detected."
+    return "The performance of the model is within its thresholds."
+
+
+def _earlier_losses(report: MonitoringReport) -> str:
+    months = dict.fromkeys(alert.month for alert in report.alert_history if alert.kind == "model")
+    return f" Earlier alerts for worse performance: {', '.join(months)}." if months else ""
+
+
+def exceeded_table(report: MonitoringReport) -> TableBlock:
+    """Return the exceeded thresholds by month. Series with an alert come first; alerts are highlighted."""
+    alerts = {(alert.series_key, alert.month) for alert in report.alert_history}
+    series: dict[tuple[str, str, str], dict[str, Measurement]] = {}
+    for measurement in report.exceeded_measurements:
+        series.setdefault(measurement.series_key, {})[measurement.month] = measurement
+    order = sorted(series, key=lambda key: not any((key, month) in alerts for month in series[key]))
+    return TableBlock(
+        caption="Exceeded thresholds by month",
+        header=["measure", "reference", "threshold", *report.analysis_months],
+        rows=[_exceeded_row(report, series[key], alerts) for key in order],
+        note="Alerts are highlighted. An alert fires if a threshold is exceeded in enough of the last "
+        "months. Rates are compared with the reference range, all other values with the reference "
+        "value. Features of low importance have no threshold.",
+    )
+
+
+def _exceeded_row(
+    report: MonitoringReport,
+    by_month: Mapping[str, Measurement],
+    alerts: set[tuple[tuple[str, str, str], str]],
+) -> list[str | TableCell]:
+    first = next(iter(by_month.values()))
+    cells = [
+        TableCell(
+            _value_text(by_month[month]) if month in by_month else "",
+            level=ALERT_LEVEL if (first.series_key, month) in alerts else 0,
+        )
+        for month in report.analysis_months
+    ]
+    reference = formatting.NO_VALUE if first.reference is None else f"{first.reference:.4f}"
+    label = _row_label(first, _category_values(first, by_month, report.drift_by_month))
+    return [label, reference, _threshold_text(first), *cells]
+
+
+def _subject(measurement: Measurement) -> str:
+    name = measurement.name
+    if measurement.kind == "model":
+        loss = "AUC of card trips lost" if name == "auc" else LOSS_LABELS[name]
+        return f"{loss} due to the model"
     return {
-        "drift": f"feature {name} moved",
+        "drift": f"drift of {name}",
         "missing": f"missing values of {name}",
         "rejects": f"trips rejected as {name}",
         "share": f"share of {name.replace('_', ' ')}",
-        "skill": f"skill lost ({formatting.label(name)})",
-        "estimate": f"{formatting.label(name)} expected without labels",
-    }[measurement["kind"]]
+        "estimate": f"estimated {formatting.label(name)}",
+    }[measurement.kind]
 
 
-def _measure_label(measurement: Mapping[str, Any]) -> str:
-    return MEASURE_LABELS.get(measurement["measure"], f"share of {measurement['measure']} values")
+def _measure_label(measurement: Measurement) -> str:
+    return MEASURE_LABELS.get(measurement.measure, f"share of {measurement.measure} values")
 
 
-def _value_text(measurement: Mapping[str, Any]) -> str:
-    value = measurement["value"]
-    if measurement["kind"] == "drift":
-        return f"{value:.3f}"
-    return f"{value:+.4f}" if _is_skill_part(measurement) else f"{value:.4f}"
+def _value_text(measurement: Measurement) -> str:
+    if measurement.kind == "drift":
+        return f"{measurement.value:.3f}"
+    return f"{measurement.value:+.4f}" if _is_model_part(measurement) else f"{measurement.value:.4f}"
 
 
-def _is_skill_part(measurement: Mapping[str, Any]) -> bool:
-    return bool(measurement["kind"] == "skill" and measurement["measure"] == "part")
+def _is_model_part(measurement: Measurement) -> bool:
+    return measurement.kind == "model" and measurement.measure == "part"
 
 
-def _series_key(measurement: Mapping[str, Any]) -> tuple[str, ...]:
-    return measurement["kind"], measurement["name"], measurement["measure"]
+def _threshold_text(measurement: Measurement) -> str:
+    if measurement.kind in REFERENCE_RANGE_KINDS:
+        return "reference range"
+    return f"{measurement.threshold:g}" if measurement.threshold else "any"
 
 
-def _threshold_text(measurement: Mapping[str, Any]) -> str:
-    if measurement["kind"] in REFERENCE_RANGE_KINDS:
-        return "its band"
-    return f"{measurement['bound']:g}" if measurement["bound"] else "any"
-
-
-def _row_label(measurement: Mapping[str, Any], values: Sequence[str]) -> str:
-    if measurement["kind"] != "drift":
+def _row_label(measurement: Measurement, values: Sequence[str]) -> str:
+    if measurement.kind != "drift":
         return _subject(measurement)
-    named = f" ({', '.join(values)})" if values else ""
-    return f"{measurement['name']}: {_measure_label(measurement)}{named}"
+    suffix = f" ({', '.join(values)})" if values else ""
+    return f"{measurement.name}: {_measure_label(measurement)}{suffix}"
 
 
 def _category_values(
-    measurement: Mapping[str, Any], months: Iterable[str], drift: Mapping[str, Sequence[Mapping[str, Any]]]
+    measurement: Measurement, months: Iterable[str], drift_by_month: Mapping[str, Sequence[FeatureDrift]]
 ) -> list[str]:
-    """Return which values are new, or have vanished, in some months."""
-    if measurement["measure"] not in ("new", "vanished"):
+    """Return the categories that are new, or have vanished, in some months."""
+    if measurement.measure not in ("new", "vanished"):
         return []
-    moved = (each for month in months for each in drift[month] if each["feature"] == measurement["name"])
-    return list(dict.fromkeys(value for each in moved for value in each[measurement["measure"]]))
+    drifts = [d for month in months for d in drift_by_month[month] if d.feature == measurement.name]
+    categories = (d.new if measurement.measure == "new" else d.vanished for d in drifts)
+    return list(dict.fromkeys(value for values in categories for value in values))

@@ -1,4 +1,7 @@
-"""What a page is made of: sections of texts, tables and pictures, as plain values. The template knows how each looks."""
+"""The blocks of a page: sections with texts, tables and pictures, as plain values.
+
+The template decides how a block looks.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell of a table: its text; a bar of 0 to 1 behind it; a level of 0 to 5 that tints it; whether it is good or bad."""
+    """A table cell: text, with an optional bar (0 to 1), tint level (0 to 5) and tone (good or bad)."""
 
     text: str
     bar: float | None = None
@@ -18,7 +21,10 @@ class TableCell:
 
 @dataclass(frozen=True, kw_only=True)
 class TableBlock:
-    """A table. The first column names the rows; columns of numbers stand to the right; the words of a `wrap` one may wrap."""
+    """A table. The first column names the rows.
+
+    Number columns are right-aligned. If `wrap` is set, text may wrap.
+    """
 
     caption: str
     header: Sequence[str]
@@ -31,7 +37,7 @@ class TableBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture: SVG, what it shows for those who do not see it, one sentence of what to see, and what its lines are."""
+    """A chart as SVG, with alternative text, a one-sentence caption, and a legend of colors and labels."""
 
     title: str
     svg: str
@@ -43,14 +49,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class PicturesBlock:
-    """Pictures side by side, where there is room."""
+    """Pictures next to each other if the page is wide enough."""
 
     pictures: Sequence[Picture]
     kind: str = field(default="pictures", init=False)
 
     @property
     def small(self) -> bool:
-        """Whether they are small ones."""
+        """Whether all pictures are small."""
         return all(picture.small for picture in self.pictures)
 
 
@@ -64,7 +70,7 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class MissingBlock:
-    """What is not there, and why."""
+    """The reason why a section has no content."""
 
     text: str
     kind: str = field(default="missing", init=False)
@@ -80,7 +86,7 @@ class PairsBlock:
 
 @dataclass(frozen=True)
 class WarningsBlock:
-    """What to look at first; each with the section that tells more."""
+    """Warnings, each with the id of the section that has the details."""
 
     lines: Sequence[tuple[str, str]]
     kind: str = field(default="warnings", init=False)
@@ -88,7 +94,7 @@ class WarningsBlock:
 
 @dataclass(frozen=True)
 class TreeBlock:
-    """Lines at depths: what was made from what."""
+    """An indented list of (depth, name, description): the lineage of a version."""
 
     lines: Sequence[tuple[int, str, str]]
     kind: str = field(default="tree", init=False)
@@ -99,7 +105,7 @@ Block = TableBlock | PicturesBlock | TextBlock | MissingBlock | PairsBlock | War
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page."""
+    """A section of the page."""
 
     id: str
     title: str
@@ -109,7 +115,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A page: what it is of, the few numbers that matter, and its sections."""
+    """A page: title, key figures (name, value, detail), and sections."""
 
     title: str
     kicker: str
@@ -119,5 +125,5 @@ class Page:
     footer: str
 
     def section_title(self, id_: str) -> str:
-        """Return the title of a section, by its id."""
+        """Return the title of the section with an id."""
         return next((section.title for section in self.sections if section.id == id_), id_)

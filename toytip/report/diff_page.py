@@ -230,7 +230,7 @@ def _predictions_section(comparison: Mapping[str, Any]) -> Section:
 
 
 def _time_section(a: Facts, b: Facts) -> Section:
-    if a.run_summary is None or b.run_summary is None:
+    if a.run_result is None or b.run_result is None:
         return Section(
             "time",
             "Time",
@@ -241,11 +241,8 @@ def _time_section(a: Facts, b: Facts) -> Section:
                 )
             ],
         )
-    sides = [
-        {**each.run_summary["stages"], "all": each.run_summary["seconds"]}
-        for each in (a, b)
-        if each.run_summary
-    ]
+    timings = [result.timing for result in (a.run_result, b.run_result)]
+    sides = [{**timing.stage_seconds, "all": timing.elapsed_seconds} for timing in timings]
     body = [
         [
             name,
@@ -254,7 +251,7 @@ def _time_section(a: Facts, b: Facts) -> Section:
         ]
         for name in dict.fromkeys([*sides[0], *sides[1]])
     ]
-    peaks = [each.run_summary["peak_memory_mb"] for each in (a, b) if each.run_summary]
+    peaks = [timing.peak_memory_mb for timing in timings]
     body.append(
         ["peak MB", *(f"{peak:,.0f}" for peak in peaks), formatting.format_signed(peaks[1] - peaks[0], 0)]
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
+
+if TYPE_CHECKING:
+    from toytip.monitoring.report import MonitoringReport
+    from toytip.pipeline.result import RunResult
 
 
 class MonthRows(NamedTuple):
@@ -69,7 +73,7 @@ class Facts:
 
     `failed_sections` are the sections of these that should be there, and could not be read or told.
 
-    `exceeded_measurements` are the readings of monitoring that are beyond their bounds. `histograms` are of all trips and months; `feature_distributions` of the trips of the population that was learned from.
+    `histograms` are of all trips and months; `feature_distributions` of the trips of the population that was learned from.
     """
 
     version: str
@@ -99,12 +103,10 @@ class Facts:
     feature_importance: Sequence[FeatureImportance] = ()
     explained_trips: int = 0
     leakage_aucs: Mapping[str, float] = field(default_factory=dict)
-    monitoring: Mapping[str, Any] | None = None
-    monthly_psi: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    exceeded_measurements: Sequence[Mapping[str, Any]] = ()
+    monitoring: MonitoringReport | None = None
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
-    run_summary: Mapping[str, Any] | None = None
+    run_result: RunResult | None = None
     lineage: Mapping[str, Any] | None = None
     missing_reasons: Mapping[str, str] = field(default_factory=dict)
     failed_sections: Sequence[str] = ()

@@ -25,10 +25,13 @@ BASELINES_WITHOUT_FINDING = ("always_yes", "champion")
 
 # What the version has, and could not be told: in words, and the section that would tell it.
 SECTION_LABELS = {
-    "model": ("the model", "ran"), "evaluation": ("metrics", "metrics"), "features": ("features by month", "features"),
-    "training": ("the training curve", "training"), "time": ("time and memory", "time"),
+    "model": ("the model", "ran"),
+    "evaluation": ("metrics", "metrics"),
+    "features": ("features by month", "features"),
+    "training": ("the training curve", "training"),
+    "time": ("time and memory", "time"),
     "leaning": ("what the model leans on", "leaning"),
-}  # fmt: skip
+}
 
 Finding = tuple[str, str]
 
@@ -59,17 +62,18 @@ def _failure_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _gate_findings(facts: Facts) -> Iterator[Finding]:
-    told = (facts.run_summary or {}).get("registry") or {}
+    told = (facts.run_result.promotion if facts.run_result else None) or {}
     if told.get("decision") in ("refused", "would stay challenger"):
         yield f"The gate has not promoted the model: {'; '.join(told['reasons'])}.", "ran"
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
-    told = facts.monitoring or {}
-    for each in told.get("alerts", ()):
-        yield f"Monitoring rings in {each['month']}: {alerts.alert_text(each)}.", "drift"
-    for line in told.get("warnings", ()):
-        yield f"{formatting.capitalize_first(line)}.", "drift"
+    if facts.monitoring is None:
+        return
+    for alert in facts.monitoring.active_alerts:
+        yield f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift"
+    for warning in facts.monitoring.warnings:
+        yield f"{formatting.capitalize_first(warning)}.", "drift"
 
 
 def _quality_findings(facts: Facts) -> Iterator[Finding]:
@@ -124,8 +128,7 @@ def _is_clearly_worse(auc: float | None, lift: float | None, span: Sequence[floa
 
 
 def _row_findings(facts: Facts) -> Iterator[Finding]:
-    source = (facts.run_summary or {}).get("source", "")
-    if source == "synthetic":
+    if facts.run_result and facts.run_result.origin.synthetic:
         yield "The trips are synthetic: nothing here says anything of real passengers.", "ran"
     rates = {month: 1 - told.kept / told.read for month, told in facts.rows.items() if told.read}
     if "rejects" in facts.missing_reasons or not rates:
@@ -154,7 +157,7 @@ def _training_findings(facts: Facts) -> Iterator[Finding]:
 def checked_topics(facts: Facts) -> Sequence[str]:
     """Return what was looked at, for a page without warnings."""
     looked = {
-        "the gate": bool((facts.run_summary or {}).get("registry")),
+        "the gate": facts.run_result is not None and facts.run_result.promotion is not None,
         "monitoring": facts.monitoring is not None,
         "baselines": bool(facts.evaluation),
         "leaks": "encodings" in facts.tables,

@@ -1,4 +1,4 @@
-"""say: numbers as a person reads them."""
+"""Numbers, dates and names as text for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NO_VALUE = "\N{EN DASH}"
 
 
 def format_count(value: float | None) -> str:
-    """Return a whole number with its thousands apart.
+    """Return a whole number with thousands separators.
 
     >>> format_count(787060)
     '787,060'
@@ -18,7 +18,7 @@ def format_count(value: float | None) -> str:
 
 
 def format_share(value: float | None, digits: int = 1) -> str:
-    r"""Return a share in per cent.
+    r"""Return a share as a percentage.
 
     >>> format_share(0.0062)
     '0.6\xa0%'
@@ -27,12 +27,12 @@ def format_share(value: float | None, digits: int = 1) -> str:
 
 
 def format_metric(value: float | None) -> str:
-    """Return a metric to four digits."""
+    """Return a metric with four decimals."""
     return NO_VALUE if value is None else f"{value:.4f}"
 
 
 def format_signed(value: float | None, digits: int = 4) -> str:
-    """Return a difference with its sign; that of what is less is as wide as the other.
+    """Return a difference with its sign. The minus sign is as wide as the plus sign.
 
     >>> format_signed(0.25, 2), format_signed(1200, 0)
     ('+0.25', '+1,200')
@@ -61,7 +61,7 @@ def format_setting(value: object) -> str:
 
 
 def format_minute(text: str) -> str:
-    """Return a time to the minute.
+    """Return a time in UTC, to the minute.
 
     >>> format_minute("2026-11-25T12:48:57.123456+00:00")
     '2026-11-25 12:48 UTC'
@@ -70,10 +70,12 @@ def format_minute(text: str) -> str:
 
 
 def format_month_range(months: Sequence[str]) -> str:
-    """Return the first and the last month as words.
+    """Return the first and the last month in words.
 
-    >>> format_month_range(["2023-01", "2023-02", "2023-12"]), format_month_range(["2022-12", "2023-01"]), format_month_range(["2023-05"])
-    ('January to December 2023', 'December 2022 to January 2023', 'May 2023')
+    >>> format_month_range(["2023-01", "2023-02", "2023-12"])
+    'January to December 2023'
+    >>> format_month_range(["2022-12", "2023-01"]), format_month_range(["2023-05"])
+    ('December 2022 to January 2023', 'May 2023')
     """
     if not months:
         return ""
@@ -84,13 +86,18 @@ def format_month_range(months: Sequence[str]) -> str:
 
 
 LABELS = {
-    "auc": "AUC", "pr_auc": "PR AUC", "f1": "F1", "brier": "Brier score", "f1_always_yes": "F1 of always yes",
-    "hour_zone": "hour and zone", "prevalence": "share of high tips",
-}  # fmt: skip
+    "auc": "AUC",
+    "pr_auc": "PR AUC",
+    "f1": "F1",
+    "brier": "Brier score",
+    "f1_always_yes": "F1 of always yes",
+    "hour_zone": "hour and zone",
+    "prevalence": "share of high tips",
+}
 
 
 def label(name: str) -> str:
-    """Return the name of a metric, reason, slice or baseline as words.
+    """Return the name of a metric, reject reason, slice or baseline in words.
 
     >>> label("pr_auc"), label("non_positive_fare")
     ('PR AUC', 'non positive fare')
@@ -99,12 +106,12 @@ def label(name: str) -> str:
 
 
 def capitalize_first(text: str) -> str:
-    """Return a text as it begins a sentence: with a capital, and otherwise as it is."""
+    """Return a text with a capital first letter, otherwise unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def compact(value: float) -> str:
-    """Return an amount to three digits.
+    """Return an amount with three significant digits.
 
     >>> compact(0.009979), compact(2440.0), compact(14.193)
     ('0.00998', '2,440', '14.2')
@@ -112,29 +119,44 @@ def compact(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
-# Sources: the TLC's data dictionaries; Monday is 0.
+# Source: the TLC's data dictionaries. Weekday 0 is Monday.
 VALUE_MEANINGS: dict[str, dict[str, str]] = {
-    "payment_type": {"0": "flex fare", "1": "card", "2": "cash", "3": "no charge", "4": "dispute", "5": "unknown"},
-    "weekday": {
-        "0": "Monday", "1": "Tuesday", "2": "Wednesday", "3": "Thursday", "4": "Friday", "5": "Saturday", "6": "Sunday",
+    "payment_type": {
+        "0": "flex fare",
+        "1": "card",
+        "2": "cash",
+        "3": "no charge",
+        "4": "dispute",
+        "5": "unknown",
     },
-}  # fmt: skip
+    "weekday": {
+        "0": "Monday",
+        "1": "Tuesday",
+        "2": "Wednesday",
+        "3": "Thursday",
+        "4": "Friday",
+        "5": "Saturday",
+        "6": "Sunday",
+    },
+}
 
 
 def value_label(name: str, value: str) -> str:
-    """Return what a feature's value means, where that is known, or the value.
+    """Return the meaning of a feature's value, or the value if it has no name.
 
-    >>> value_label("payment_type", "2"), value_label("pickup_weekday", "0"), value_label("PULocationID", "74")
-    ('cash', 'Monday', '74')
+    >>> value_label("payment_type", "2"), value_label("pickup_weekday", "0")
+    ('cash', 'Monday')
+    >>> value_label("PULocationID", "74")
+    '74'
     """
     return VALUE_MEANINGS.get(name.removeprefix("pickup_"), {}).get(value, value)
 
 
 def slice_value_label(name: str, value: str) -> str:
-    """Return a slice's value with what it means, where that is known.
+    """Return a slice's value with its meaning, if it has one.
 
     >>> slice_value_label("payment_type", "2")
     '2, cash'
     """
-    known = VALUE_MEANINGS.get(name, {})
-    return f"{value}, {known[value]}" if value in known else value
+    meanings = VALUE_MEANINGS.get(name, {})
+    return f"{value}, {meanings[value]}" if value in meanings else value

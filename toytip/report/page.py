@@ -93,12 +93,13 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
                     f"{formatting.format_count(card['metrics']['rows'])} trips",
                 )
             )
-    if facts.run_summary:
+    if facts.run_result:
+        timing = facts.run_result.timing
         found.append(
             (
                 "seconds, without this page",
-                f"{facts.run_summary['seconds']:.1f}",
-                f"{facts.run_summary['rows_per_s']:,.0f} rows/s, {facts.run_summary['peak_memory_mb']:,.0f} MB",
+                f"{timing.elapsed_seconds:.1f}",
+                f"{timing.rows_per_second:,.0f} rows/s, {timing.peak_memory_mb:,.0f} MB",
             )
         )
     return found

@@ -12,32 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from toytip.core.arrays import Float64Array, Int64Array
+from toytip.core.arrays import Int64Array
 from toytip.core.months import Month, parse_months
+from toytip.sources.synthetic_trips import draw_trips
 
-BoolArray = npt.NDArray[np.bool_]
 DriftKind = Literal["distance", "card", "skill"]
 
 SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
-CITY_ZONES = 263
-JFK, LAGUARDIA = AIRPORTS = (132, 138)
-JFK_FARE = 52.0
-AIRPORT_TOLL = 6.12
-CONGESTION_SURCHARGE = 2.5
-IMPROVEMENT_SURCHARGE = 0.3
-MTA_TAX = 0.5
-CENTER_RADIUS = 4  # miles
 
 # By calendar month, from January: trips relative to the yearly mean, and the drift (0 to 1).
 MONTHLY_VOLUME = np.array([1.42, 1.40, 1.00, 0.55, 0.60, 0.75, 0.85, 0.95, 1.05, 1.15, 1.13, 1.15])
 MONTHLY_DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 0.35, 0.3])
-# Relative pickups by hour of the day, in the rhythm of a working city.
-HOURLY_PICKUPS = np.array(
-    [27, 19, 13, 9, 8, 10, 22, 38, 47, 46, 45, 48, 51, 52, 54, 53, 49, 56, 64, 63, 56, 55, 51, 41.0]
-)
 
 # Shares of a month's rows that each cleaning rule must reject. They are close to those of real
 # months, and every rule rejects some rows.
@@ -50,9 +37,6 @@ INVALID_ROW_SHARES = {
     "overlong_trip": 0.0003,
     "implausible_distance": 0.0006,
 }
-# Dispatched trips have no passenger count, rate code and payment type. They are valid.
-DISPATCHED_SHARE = 0.02
-
 KILOMETERS_PER_MILE = 1.609344
 CARD_TO_CASH_SHARE = 0.3
 
@@ -119,219 +103,10 @@ def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
     rng = np.random.default_rng([spec.seed, month.year, month.month])
     rows = month_rows(month, spec.rows_per_month)
     drift = float(MONTHLY_DRIFT[month.month - 1]) if spec.drift else 0.0
-    trips = _draw_trips(rng, month, rows, drift)
+    trips = draw_trips(rng, month, rows, drift)
     _inject_drift(np.random.default_rng([spec.seed, month.year, month.month, 1]), trips, spec.injected_drift)
     _add_invalid_rows(rng, trips, month, invalid_rows(month, spec.rows_per_month))
     return pa.table({name: _arrow_column(name, values, rows) for name, values in trips.items()})
-
-
-def _draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
-    city = _city_map()
-    rides = _draw_rides(rng, city, month, rows, drift)
-    charges = _draw_charges(rng, city, rides)
-    passengers = rng.choice([1, 2, 3, 4, 5, 6], rows, p=[0.72, 0.15, 0.05, 0.02, 0.035, 0.025]).astype(float)
-    payments = _draw_payments(rng, city, rides, charges, passengers, drift)
-    dispatched = payments.payment_type == 0
-    return {
-        "VendorID": rng.choice([1, 2], rows, p=[0.33, 0.67]),
-        "tpep_pickup_datetime": rides.pickup,
-        "tpep_dropoff_datetime": rides.pickup + rides.seconds.astype("timedelta64[s]"),
-        "passenger_count": np.where(dispatched, np.nan, passengers),
-        "trip_distance": rides.distance,
-        "RatecodeID": np.where(dispatched, np.nan, np.where(charges.is_jfk, 2.0, 1.0)),
-        "store_and_fwd_flag": np.where(rng.random(rows) < 0.01, "Y", "N"),
-        "PULocationID": (rides.start + 1).astype(float),
-        "DOLocationID": (rides.end + 1).astype(float),
-        "payment_type": payments.payment_type.astype(np.int64),
-        "fare_amount": charges.fare,
-        "extra": charges.extra,
-        "mta_tax": np.full(rows, MTA_TAX),
-        "tip_amount": payments.tip,
-        "tolls_amount": charges.tolls,
-        "improvement_surcharge": np.full(rows, IMPROVEMENT_SURCHARGE),
-        "total_amount": np.round(charges.due + payments.tip, 2),
-        "congestion_surcharge": np.where(dispatched, np.nan, charges.congestion),
-        "airport_fee": None,
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class _City:
-    """The zones: miles east and north of the center, and relative numbers of pickups."""
-
-    east: Float64Array
-    north: Float64Array
-    weight: Float64Array
-
-    @property
-    def radius(self) -> Float64Array:
-        """Miles from the center."""
-        return np.hypot(self.east, self.north)
-
-    @property
-    def card_preference(self) -> Float64Array:
-        """Log-odds by which passengers of a zone prefer to pay by card, and to tip."""
-        return np.asarray(np.cos(np.arange(CITY_ZONES) * 1.7) * 0.5 - 0.12 * self.radius)
-
-
-def _city_map() -> _City:
-    """Return the zones, which are the same for every seed.
-
-    They form a spiral that is dense in the center. The airports are far from the center.
-    """
-    index = np.arange(CITY_ZONES)
-    radius = 10 * (index * 101 % CITY_ZONES / CITY_ZONES) ** 1.3
-    angle = index * 2.399963  # the golden angle distributes the zones evenly over all directions
-    east, north = radius * np.cos(angle), radius * np.sin(angle)
-    weight = np.exp(-radius / 2.2) + 0.004
-    for zone, (x, y, share) in {JFK: (11.0, -7.0, 0.25), LAGUARDIA: (7.0, 3.0, 0.3)}.items():
-        east[zone - 1], north[zone - 1], weight[zone - 1] = x, y, share * weight.max()
-    return _City(east=east, north=north, weight=weight)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Rides:
-    """Where and when the trips begin and end. Zones are indexes into the city map."""
-
-    start: Int64Array
-    end: Int64Array
-    pickup: Any
-    hour: Int64Array
-    is_weekend: BoolArray
-    rush: Float64Array
-    distance: Float64Array
-    seconds: Int64Array
-
-
-def _draw_rides(rng: np.random.Generator, city: _City, month: Month, rows: int, drift: float) -> _Rides:
-    weight = city.weight * (1 + drift * 0.25 * city.radius)
-    in_zone = rng.random(rows) < 0.15
-    start = rng.choice(CITY_ZONES, rows, p=weight / weight.sum())
-    end = np.where(in_zone, start, rng.choice(CITY_ZONES, rows, p=weight / weight.sum()))
-    pickup, hour, is_weekend = _draw_pickups(rng, month, rows)
-    blocks = np.abs(city.east[start] - city.east[end]) + np.abs(city.north[start] - city.north[end])
-    distance = np.round((blocks + rng.gamma(2, 0.35, rows)) * rng.lognormal(0, 0.12, rows) + 0.01, 2)
-    rush = np.exp(-(((hour - 17) / 4.0) ** 2)) * ~is_weekend
-    speed = (
-        (9 + 0.9 * np.minimum(distance, 15))
-        * (1 - 0.35 * rush)
-        * (1 + 0.2 * drift)
-        * rng.lognormal(0, 0.18, rows)
-    )
-    return _Rides(
-        start=start,
-        end=end,
-        pickup=pickup,
-        hour=hour,
-        is_weekend=is_weekend,
-        rush=rush,
-        distance=distance,
-        seconds=np.clip(distance / speed * 3600, 20, 6 * 3600).astype(np.int64),
-    )
-
-
-def _draw_pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[Any, Int64Array, BoolArray]:
-    """Return pickup times in a month, with the hour and whether the day is on a weekend."""
-    first = np.datetime64(month.start, "D")
-    days = int((np.datetime64(month.next.start, "D") - first).astype(int))
-    day = rng.integers(0, days, rows)
-    is_weekend = (first + day).astype(np.int64) % 7 >= 2  # 1970-01-01 was a Thursday
-    is_weekend &= (first + day).astype(np.int64) % 7 <= 3
-    hour = rng.choice(24, rows, p=HOURLY_PICKUPS / HOURLY_PICKUPS.sum())
-    hour = np.where(is_weekend & (rng.random(rows) < 0.3), (hour + 5) % 24, hour)
-    seconds = (hour * 3600 + rng.integers(0, 3600, rows)).astype("timedelta64[s]")
-    return (first + day).astype("datetime64[us]") + seconds, hour, is_weekend
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Charges:
-    """Amounts in dollars, without the tip."""
-
-    is_jfk: BoolArray
-    is_night: BoolArray
-    fare: Float64Array
-    extra: Float64Array
-    tolls: Float64Array
-    congestion: Float64Array
-
-    @property
-    def due(self) -> Float64Array:
-        """The total without the tip."""
-        return self.fare + self.extra + self.tolls + self.congestion + (MTA_TAX + IMPROVEMENT_SURCHARGE)
-
-
-def _draw_charges(rng: np.random.Generator, city: _City, rides: _Rides) -> _Charges:
-    start, end, radius = rides.start, rides.end, city.radius
-    from_jfk = (start == JFK - 1) & (radius[end] < CENTER_RADIUS)
-    to_jfk = (end == JFK - 1) & (radius[start] < CENTER_RADIUS)
-    metered = 2.5 + np.floor(rides.distance * 5 * 0.75 + rides.seconds / 60 * 0.35) * 0.5 + 0.5
-    night = (rides.hour >= 20) | (rides.hour < 6)
-    center = (radius[start] < CENTER_RADIUS) | (radius[end] < CENTER_RADIUS)
-    airport = np.isin(start + 1, AIRPORTS) | np.isin(end + 1, AIRPORTS)
-    return _Charges(
-        is_jfk=from_jfk | to_jfk,
-        is_night=night,
-        fare=np.where(from_jfk | to_jfk, JFK_FARE, metered),
-        extra=np.where(night, 0.5, np.where((rides.rush > 0.4) & (rides.hour >= 16), 1.0, 0.0)),
-        tolls=np.where(airport & (rng.random(len(start)) < 0.55), AIRPORT_TOLL, 0.0),
-        congestion=np.where(center, CONGESTION_SURCHARGE, 0.0),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Payments:
-    """Payment types (1 card, 0 dispatched), and tips in dollars."""
-
-    payment_type: Int64Array
-    tip: Float64Array
-
-
-def _draw_payments(
-    rng: np.random.Generator,
-    city: _City,
-    rides: _Rides,
-    charges: _Charges,
-    passengers: Float64Array,
-    drift: float,
-) -> _Payments:
-    rows, preference, fare = len(rides.start), city.card_preference, charges.fare
-    card_logit = (
-        1.15
-        + 0.9 * preference[rides.start]
-        + 0.012 * fare
-        - 0.25 * rides.is_weekend
-        - 0.95 * drift
-        + 0.3 * charges.is_night
-    )
-    payment_type = np.where(
-        _draw_bernoulli(rng, card_logit), 1, rng.choice([2, 3, 4], rows, p=[0.965, 0.02, 0.015])
-    )
-    payment_type = np.where(rng.random(rows) < DISPATCHED_SHARE * (1 + drift), 0, payment_type)
-    tip_logit = (
-        1.15
-        + 0.8 * preference[rides.start]
-        + 0.45 * preference[rides.end]
-        - 0.012 * (fare - 12)
-        + 0.3 * rides.rush
-        + 0.2 * (passengers == 1)
-    )
-    tip = np.where(payment_type == 1, _draw_tips(rng, tip_logit, charges.due, fare), 0.0)
-    return _Payments(payment_type=payment_type, tip=tip)
-
-
-def _draw_tips(
-    rng: np.random.Generator, logit: Float64Array, due: Float64Array, fare: Float64Array
-) -> Float64Array:
-    """Return card tips: 20, 25 or 30 % of the amount due (by a button), whole dollars, or none."""
-    rows = len(due)
-    by_button = np.round(due * rng.choice([0.2, 0.25, 0.3], rows, p=[0.72, 0.2, 0.08]), 2)
-    dollars = np.maximum(1.0, np.floor(fare * rng.uniform(0.06, 0.24, rows)))
-    no_tip = rng.random(rows) < 0.06
-    return np.where(no_tip, 0.0, np.where(_draw_bernoulli(rng, logit), by_button, dollars))
-
-
-def _draw_bernoulli(rng: np.random.Generator, logit: Float64Array) -> BoolArray:
-    return np.asarray(rng.random(len(logit)) < 1 / (1 + np.exp(-logit)))
 
 
 def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKind | None) -> None:

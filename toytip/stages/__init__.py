@@ -1,1 +1,1 @@
-"""The stages: pure functions from frames and small frozen values to frames and small frozen values."""
+"""Pure functions from frames to frames, one module per stage."""

@@ -1,7 +1,7 @@
-"""clean: `trips` -> trips to keep, and `rejects` with the reason for each.
+"""Split `trips` into accepted trips and `rejects`.
 
-A rule is a line in RULES: a reason, and a function that marks the rows it is true of. The first rule that
-applies names the reason.
+A rule is a function in RULES that marks the rows to reject. Its name is the reason. The first rule
+that applies gives the reason of a row.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ REQUIRED_TRIP_COLUMNS = [
 
 
 def missing_value(trips: pd.DataFrame) -> pd.Series:
-    """A column without which there is no trip, fare or label is null."""
+    """A column that the trip, the fare or the label needs is null."""
     return trips[REQUIRED_TRIP_COLUMNS].isna().any(axis=1)
 
 
 def out_of_month(trips: pd.DataFrame) -> pd.Series:
-    """The pickup lies outside the month of the file (half-open)."""
+    """The pickup is not in the month of the file."""
     months = trips["pickup_at"].to_numpy().astype("datetime64[M]").astype(np.int64)
     return 1970 * 12 + months != file_month_index(trips["trip_id"])
 
 
 def non_positive_fare(trips: pd.DataFrame) -> pd.Series:
-    """The fare is zero, or a refund."""
+    """The fare is zero or negative (a refund)."""
     return trips["fare_amount"] <= 0
 
 
@@ -54,12 +54,12 @@ def non_positive_duration(trips: pd.DataFrame) -> pd.Series:
 
 
 def overlong_trip(trips: pd.DataFrame) -> pd.Series:
-    """The trip takes more than a day: a meter left running."""
+    """The trip takes more than a day, because the meter was not stopped."""
     return trips["dropoff_at"] - trips["pickup_at"] > pd.Timedelta(hours=MAX_HOURS)
 
 
 def implausible_distance(trips: pd.DataFrame) -> pd.Series:
-    """The distance is negative, or farther than a taxi goes."""
+    """The distance is negative or more than a taxi can drive."""
     return (trips["trip_distance"] < 0) | (trips["trip_distance"] > MAX_MILES)
 
 
@@ -76,32 +76,33 @@ REJECT_REASONS = tuple(rule.__name__ for rule in RULES)
 
 
 def first_broken_rule(trips: pd.DataFrame) -> pd.Series:
-    """Return per trip the number of the first rule that rejects it, or -1 to keep it (int8)."""
-    verdict = np.full(len(trips), -1, dtype=np.int8)
-    for number, rule in reversed(list(enumerate(RULES))):
-        verdict[rule(trips).to_numpy(dtype=bool)] = number
-    return pd.Series(verdict, index=trips.index, name="verdict")
+    """Return the index of the first rule that rejects each trip, or -1 (int8)."""
+    rule_index = np.full(len(trips), -1, dtype=np.int8)
+    for index, rule in reversed(list(enumerate(RULES))):
+        rule_index[rule(trips).to_numpy(dtype=bool)] = index
+    return pd.Series(rule_index, index=trips.index, name="rule_index")
 
 
-def accepted_trips(trips: pd.DataFrame, verdict: pd.Series) -> pd.DataFrame:
+def accepted_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
     """Return the `trips` that no rule rejects."""
-    return TRIPS.validate(trips[verdict < 0].reset_index(drop=True))
+    return TRIPS.validate(trips[rule_index < 0].reset_index(drop=True))
 
 
-def rejected_trips(trips: pd.DataFrame, verdict: pd.Series) -> pd.DataFrame:
-    """Return the `rejects`: the trips that a rule rejects, as they came, each with its reason."""
-    rejected = verdict >= 0
-    reasons = pd.Series(np.array(REJECT_REASONS, dtype=object)[verdict[rejected]], dtype="str", name="reason")
+def rejected_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
+    """Return `rejects`: the unchanged trips that a rule rejects, with the column `reason`."""
+    rejected = rule_index >= 0
+    names = np.array(REJECT_REASONS, dtype=object)[rule_index[rejected]]
+    reasons = pd.Series(names, dtype="str", name="reason")
     return REJECTS.validate(trips[rejected].reset_index(drop=True).assign(reason=reasons))
 
 
 def clean(trips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split `trips` into those to keep and the `rejects`; every row is in exactly one of them."""
-    verdict = first_broken_rule(trips)
-    return accepted_trips(trips, verdict), rejected_trips(trips, verdict)
+    """Split `trips` into accepted trips and `rejects`. Every row is in exactly one of them."""
+    rule_index = first_broken_rule(trips)
+    return accepted_trips(trips, rule_index), rejected_trips(trips, rule_index)
 
 
 def count_reasons(rejects: pd.DataFrame) -> dict[str, int]:
-    """Return how many rows each reason rejects, in the order of the rules, reasons without rows left out."""
+    """Return the number of rows per reason, in the order of the rules, without zeros."""
     counts = rejects["reason"].value_counts()
     return {reason: int(counts[reason]) for reason in REJECT_REASONS if reason in counts.index}

@@ -1,4 +1,4 @@
-"""conform: any TLC year's names and types -> the one `trips` schema."""
+"""Convert the names and types of any TLC year to the schema `trips`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from toytip.errors import SchemaError
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
 
 
-def conform(raw: pa.Table, part: SourcePartition) -> pd.DataFrame:
-    """Return `raw`, rows `part.start` to `part.stop` of one monthly file, as `trips`.
+def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
+    """Return the rows of a partition as `trips`.
 
-    Names match whatever their case and prefix; an optional column that the file lacks is missing throughout.
-    Raises SchemaError naming file and column where a required column is absent or does not convert.
+    Names match in any case and with any prefix. An optional column that does not exist in the file
+    has only missing values. Raises SchemaError if a required column does not exist or if a column
+    cannot be converted.
     """
-    columns = {
-        "trip_id": trip_id_base(part.taxi, *part.month) + np.arange(part.start, part.stop, dtype=np.int64)
-    }
+    rows = np.arange(partition.start, partition.stop, dtype=np.int64)
+    columns = {"trip_id": trip_id_base(partition.taxi, *partition.month) + rows}
     for field in FIELDS:
-        columns[field.name] = _convert(raw, field, part.uri).astype(TRIPS.dtypes[field.name])
+        columns[field.name] = _convert(raw, field, partition.uri).astype(TRIPS.dtypes[field.name])
     return TRIPS.validate(pd.DataFrame(columns))
 
 
@@ -32,10 +32,13 @@ def _convert(raw: pa.Table, field: Field, uri: str) -> pd.Series:
     name = field.match(raw.column_names)
     if name is None:
         if field.required:
-            raise SchemaError(f"{uri}: no column {field.name}; it is not a TLC trip record, or a broken one")
+            raise SchemaError(
+                f"cannot use {uri}: column {field.name} is missing",
+                hint="use trip records of the TLC, with all their columns",
+            )
         return pd.Series(np.nan, index=range(len(raw)))
     try:
         return raw.column(name).cast(ARROW_TYPE_BY_KIND[field.kind]).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise SchemaError(f"{uri}: column {name} cannot be read as {field.kind}: {reason}") from None
+        raise SchemaError(f"cannot convert column {name} of {uri} to type {field.kind}: {reason}") from None

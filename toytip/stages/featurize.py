@@ -1,13 +1,15 @@
-"""featurize: cleaned `trips` -> `features`: the natural features, and the label.
+"""Compute the features and the label of accepted `trips`.
 
-A feature is a function with a declaration: the columns it needs, the dtype it produces, and the moment of the
-trip at which a driver or a dispatcher could know it. Its name is the function's name.
+A feature is a function with a declaration: the columns that it needs, the dtype of its values, and
+its availability, which is the earliest point in a trip at which the value is known. The name of the
+function is the name of the feature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -19,17 +21,17 @@ from toytip.errors import ConfigError
 
 AvailabilityTime = Literal["pickup", "dropoff", "payment"]
 AVAILABILITY_TIMES: tuple[AvailabilityTime, ...] = ("pickup", "dropoff", "payment")
-# Known only once the tip is: learning from these is leakage.
+# Known only after the tip is paid. A feature of these columns would leak the label.
 LEAKING_COLUMNS = ("tip_amount", "total_amount")
 HIGH_TIP_RATIO = 0.2
 
-# Of the trips a feature sees the columns that it declares, and no others.
+# A feature has access only to the columns that it declares.
 TripColumns = Mapping[str, pd.Series]
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A declared feature. `compute` takes the needed columns and returns the values, row for row."""
+    """A declared feature. `compute` returns one value per row of the needed columns."""
 
     column: Column
     available_at: AvailabilityTime
@@ -38,7 +40,7 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """The feature's name."""
+        """The name of the feature."""
         return self.column.name
 
 
@@ -48,63 +50,72 @@ def declare_feature(
     needs: tuple[str, ...],
     compute: Callable[[TripColumns], pd.Series],
 ) -> Feature:
-    """Declare a feature. Raises ConfigError where it needs a settled column, or one that trips have not."""
+    """Declare a feature.
+
+    Raises ConfigError if it needs a column that leaks the label, or that does not exist.
+    """
     for name in needs:
         if name in LEAKING_COLUMNS:
-            raise ConfigError(f"feature {column.name} needs {name}, which is settled with the tip: leakage")
+            raise ConfigError(
+                f"cannot declare feature {column.name}: {name} leaks the label, "
+                "because it is known only after the tip is paid"
+            )
         if name not in TRIPS.names:
-            raise ConfigError(f"feature {column.name} needs {name}, which trips have not: {TRIPS.names}")
+            raise ConfigError(
+                f"cannot declare feature {column.name}: trips have no column {name}",
+                hint=f"choose from {', '.join(TRIPS.names)}",
+            )
     return Feature(column, available_at, needs, compute)
 
 
 def feature(
     available_at: AvailabilityTime, dtype: str, *needs: str, repeats: bool = True
 ) -> Callable[[Callable[[TripColumns], pd.Series]], Feature]:
-    """Declare the function below as a feature; its values come again and again, or do not."""
+    """Declare the decorated function as a feature. `repeats`: few values occur many times."""
     return lambda make: declare_feature(
         available_at, Column(make.__name__, dtype, repeats=repeats), needs, make
     )
 
 
 def passthrough(available_at: AvailabilityTime, column: Column) -> Feature:
-    """Declare a column of the trips as a feature."""
+    """Declare a column of `trips` as a feature."""
     return declare_feature(available_at, column, (column.name,), lambda trips: trips[column.name])
 
 
 @feature("pickup", "int8", "pickup_at")
 def pickup_weekday(trips: TripColumns) -> pd.Series:
-    """0 = Monday."""
+    """Return the day of the week, 0 for Monday."""
     return trips["pickup_at"].dt.day_of_week
 
 
 @feature("pickup", "int8", "pickup_at")
 def pickup_hour(trips: TripColumns) -> pd.Series:
-    """0 to 23."""
+    """Return the hour, 0 to 23."""
     return trips["pickup_at"].dt.hour
 
 
 @feature("pickup", "int8", "pickup_at")
 def pickup_minute(trips: TripColumns) -> pd.Series:
-    """0 to 59."""
+    """Return the minute, 0 to 59."""
     return trips["pickup_at"].dt.minute
 
 
 @feature("pickup", "int8", "pickup_at")
 def work_hours(trips: TripColumns) -> pd.Series:
-    """1 from Monday to Friday, hours 8 to 18 inclusive."""
+    """Return 1 from Monday to Friday, in the hours 8 to 18 (inclusive), else 0."""
     pickup = trips["pickup_at"].dt
     return (pickup.day_of_week < 5) & pickup.hour.between(8, 18)
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at")
 def trip_time(trips: TripColumns) -> pd.Series:
-    """Seconds."""
+    """Return the duration in seconds."""
     return (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds()
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at", "trip_distance", repeats=False)
 def trip_speed(trips: TripColumns) -> pd.Series:
-    """Miles an hour."""
+    """Return the mean speed in miles per hour."""
     hours = (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds() / 3600
     return trips["trip_distance"] / hours
 
@@ -157,28 +168,29 @@ FEATURES_SCHEMA = Table(
     (
         Column("trip_id", "int64", repeats=False),
         Column("pickup_at", "datetime64[us]", repeats=False),
-        *(item.column for item in FEATURES),
+        *(declared.column for declared in FEATURES),
         Column("high_tip", "bool"),
     ),
 )
 
 
 def feature_set(name: str) -> tuple[str, ...]:
-    """Return the features of a set: `seed`, or all that are known by the moment of that name.
+    """Return the features of a set: `seed`, or all features with at most that availability.
 
-    Raises ConfigError for a name that is neither; the settled columns are in no set.
+    No set has a column that leaks the label. Raises ConfigError if there is no such set.
     """
     if name == "seed":
         return SEED_FEATURES
     if name not in AVAILABILITY_TIMES:
         raise ConfigError(
-            f"no feature set {name!r}; choose seed, {', '.join(AVAILABILITY_TIMES)} (settled features leak the tip)"
+            f"cannot use feature set {name!r}: there is no such set",
+            hint=f"choose seed, {', '.join(AVAILABILITY_TIMES)}",
         )
-    known = AVAILABILITY_TIMES[: AVAILABILITY_TIMES.index(name) + 1]
-    return tuple(item.name for item in FEATURES if item.available_at in known)
+    available = AVAILABILITY_TIMES[: AVAILABILITY_TIMES.index(name) + 1]
+    return tuple(declared.name for declared in FEATURES if declared.available_at in available)
 
 
-# What splits, scores, rates and slices look at, whatever the model learns from.
+# The columns that splits, scores, target encodings and evaluation slices need, for every model.
 ALWAYS_READ_COLUMNS = (
     "trip_id",
     "pickup_at",
@@ -195,22 +207,21 @@ ALWAYS_READ_COLUMNS = (
 
 
 def feature_table(*names: tuple[str, ...]) -> Table:
-    """Return the columns of `features` that models of those features need: the others need not be read."""
-    return FEATURES_SCHEMA.select_existing({*ALWAYS_READ_COLUMNS, *(name for some in names for name in some)})
+    """Return the schema of `features` with only the columns that models of these features need."""
+    return FEATURES_SCHEMA.select_existing({*ALWAYS_READ_COLUMNS, *chain.from_iterable(names)})
 
 
 def high_tip(trips: pd.DataFrame) -> pd.Series:
-    """Return the label: the tip is more than a fifth of the fare."""
+    """Return the label: whether the tip exceeds 20 % of the fare."""
     return trips["tip_amount"] > HIGH_TIP_RATIO * trips["fare_amount"]
 
 
 def featurize(trips: pd.DataFrame) -> pd.DataFrame:
-    """Return `features` of cleaned `trips`, row for row."""
+    """Return `features` of accepted `trips`, row for row."""
     TRIPS.validate(trips)
     columns = {"trip_id": trips["trip_id"], "pickup_at": trips["pickup_at"]}
-    for item in FEATURES:
-        with np.errstate(over="ignore"):  # an amount beyond float32 becomes infinite: the last bin
-            columns[item.name] = item.compute({name: trips[name] for name in item.needs}).astype(
-                item.column.dtype
-            )
+    for declared in FEATURES:
+        values = declared.compute({name: trips[name] for name in declared.needs})
+        with np.errstate(over="ignore"):  # an amount above the float32 range becomes infinite, the last bin
+            columns[declared.name] = values.astype(declared.column.dtype)
     return FEATURES_SCHEMA.validate(pd.DataFrame({**columns, "high_tip": high_tip(trips)}))

@@ -1,26 +1,37 @@
-"""summary: `predictions`, with the `features` they were made of -> tallies by split, card, day and slice."""
+"""Count predictions in metric histograms, by split, card payment, day and evaluation slice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import Float32Array
+from toytip.core.arrays import Float32Array, Int64Array
 from toytip.core.model import Encoding
 from toytip.core.splits import CARD_PAYMENT_TYPE, SPLITS, split_codes
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.evaluation.tally import LOSS_SCALE, PROBABILITY_BINS, SLICE_BINS, Tallies, Tally, TallyKey
 
-# A probability of exactly 0 or 1 would make the log loss infinite; the clip is scikit-learn's for float32.
+BoolArray = npt.NDArray[np.bool_]
+
+# A probability of exactly 0 or 1 would make the log loss infinite. scikit-learn clips float32
+# alike.
 PROBABILITY_EPSILON = float(np.finfo(np.float32).eps)
-# Miles; the last band is open.
+# Edges of the distance slices in miles. The last slice has no upper edge.
 DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
-# Newark, JFK and LaGuardia, by the TLC's zone table.
+# Newark, JFK and LaGuardia in the TLC's zone table.
 AIRPORT_ZONES = (1, 132, 138)
+SLICE_COLUMNS = {
+    "hour": "pickup_hour",
+    "weekday": "pickup_weekday",
+    "payment_type": "payment_type",
+    "rate_code": "RatecodeID",
+    "vendor": "VendorID",
+}
 
 
 def summarize_predictions(
@@ -30,111 +41,131 @@ def summarize_predictions(
     boroughs: tuple[str, ...] = (),
     predictor: str = "model",
 ) -> Tallies:
-    """Return the tallies of every split, of card trips and the others apart.
+    """Return the histograms of every split, separately for card trips and other trips.
 
-    Each has the model's tally and that of the rates by hour and zone, in fine bins; and the model's tallies by day and
-    slice, in coarse ones. `boroughs` are named by zone, where the zone table is known. Another `predictor` than the model
-    goes without the rates, which are there already.
+    For `predictor="model"` they include the histograms of the baseline `hour_zone`. The
+    histograms of all trips have fine bins, those of days and slices coarse ones. `boroughs` has
+    the borough of each zone, if a zone table exists.
     """
     if predictions.empty:
         return {}
-    chance, label = predictions["probability"].to_numpy(), predictions["high_tip"].to_numpy()
-    decided = predictions["prediction"].to_numpy()
-    rate = encoding.hour_zone_rate(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
+    scored = _ScoredRows.of(
+        predictions["probability"], predictions["high_tip"], predictions["prediction"].to_numpy()
+    )
+    rates = encoding.hour_zone_rate(features["pickup_hour"].to_numpy(), features["PULocationID"].to_numpy())
+    baseline = _ScoredRows.of(pd.Series(rates), predictions["high_tip"], rates >= 0.5)
     split = split_codes(features, encoding.split, "all")
     card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy()
-    named = dict(_slice_codes(features, boroughs))
-    summary: Tallies = {}
-    for place, paid in product(range(len(SPLITS)), (False, True)):
-        rows = np.flatnonzero((split == place) & (card == paid))
+    slices = dict(_slice_codes(features, boroughs))
+    tallies: Tallies = {}
+    for (index, name), is_card in product(enumerate(SPLITS), (False, True)):
+        rows = np.flatnonzero((split == index) & (card == is_card))
         if not len(rows):
             continue
-        name = SPLITS[place]
-        losses = _row_losses(chance[rows], label[rows])
-        columns = chance[rows], label[rows], decided[rows], *losses
-        whole = np.zeros(len(rows), np.int64)
-        summary[TallyKey(name, paid, predictor)] = _count_tallies(whole, 1, PROBABILITY_BINS, *columns)[0]
+        tallies[TallyKey(name, is_card, predictor)] = _total_tally(scored.take(rows))
         if predictor == "model":
-            rated = rate[rows]
-            columns_rated = rated, label[rows], rated >= 0.5, *_row_losses(rated, label[rows])
-            summary[TallyKey(name, paid, "hour_zone")] = _count_tallies(
-                whole, 1, PROBABILITY_BINS, *columns_rated
-            )[0]
-        for slice_, (codes, values) in named.items():
-            for value, tally in zip(
-                values, _count_tallies(codes[rows], len(values), SLICE_BINS, *columns), strict=True
-            ):
+            tallies[TallyKey(name, is_card, "hour_zone")] = _total_tally(baseline.take(rows))
+        for slice_name, (codes, values) in slices.items():
+            by_value = _count_tallies(codes[rows], len(values), SLICE_BINS, scored.take(rows))
+            for value, tally in zip(values, by_value, strict=True):
                 if tally.rows:
-                    summary[TallyKey(name, paid, predictor, slice_, value)] = tally
-    return summary
+                    tallies[TallyKey(name, is_card, predictor, slice_name, value)] = tally
+    return tallies
 
 
-def _row_losses(
-    chance: Float32Array, label: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    exact = chance.astype(np.float64)
-    clipped = np.clip(exact, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
-    log_loss = -np.log(np.where(label, clipped, 1 - clipped))
-    return tuple(np.rint(part * LOSS_SCALE).astype(np.int64) for part in (log_loss, (exact - label) ** 2))  # type: ignore[return-value]
+@dataclass(frozen=True)
+class _ScoredRows:
+    """Columns of scored trips. The losses are integers in units of 1 / LOSS_SCALE."""
+
+    probability: Float32Array
+    label: BoolArray
+    decision: BoolArray
+    log_loss: Int64Array
+    squared_error: Int64Array
+
+    @classmethod
+    def of(cls, probability: pd.Series, label: pd.Series, decision: BoolArray) -> _ScoredRows:
+        probabilities, labels = probability.to_numpy(), label.to_numpy()
+        exact = probabilities.astype(np.float64)
+        clipped = np.clip(exact, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
+        log_loss = -np.log(np.where(labels, clipped, 1 - clipped))
+        squared_error = (exact - labels) ** 2
+        return cls(probabilities, labels, decision, _to_units(log_loss), _to_units(squared_error))
+
+    def take(self, rows: npt.NDArray[np.intp]) -> _ScoredRows:
+        return _ScoredRows(
+            self.probability[rows],
+            self.label[rows],
+            self.decision[rows],
+            self.log_loss[rows],
+            self.squared_error[rows],
+        )
 
 
-def _count_tallies(
-    codes: npt.NDArray[np.int64],
-    count: int,
-    bins: int,
-    chance: Float32Array,
-    label: npt.NDArray[np.bool_],
-    decided: npt.NDArray[np.bool_],
-    log_loss: npt.NDArray[np.int64],
-    squared: npt.NDArray[np.int64],
-) -> list[Tally]:
-    """Count rows by their code, 0 to `count` - 1, and bin."""
-    side = codes * 2 + label
-    place = codes * bins + np.minimum((chance * bins).astype(np.int64), bins - 1)
-    by_bin = np.bincount(place * 2 + label, minlength=count * bins * 2).reshape(count, bins, 2)
-    by_side = np.bincount(side * 2 + decided, minlength=count * 4).reshape(count, 2, 2)
-    losses, squares = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
-    np.add.at(losses, side, log_loss)
-    np.add.at(squares, codes, squared)
+def _to_units(losses: npt.NDArray[np.float64]) -> Int64Array:
+    return np.asarray(np.rint(losses * LOSS_SCALE).astype(np.int64))
+
+
+def _total_tally(rows: _ScoredRows) -> Tally:
+    (tally,) = _count_tallies(np.zeros(len(rows.label), np.int64), 1, PROBABILITY_BINS, rows)
+    return tally
+
+
+def _count_tallies(codes: Int64Array, count: int, bins: int, rows: _ScoredRows) -> list[Tally]:
+    """Return one histogram for each code, 0 to `count` - 1."""
+    bin_index = np.minimum((rows.probability * bins).astype(np.int64), bins - 1)
+    cell = (codes * bins + bin_index) * 2 + rows.label
+    labeled_code = codes * 2 + rows.label
+    by_bin = np.bincount(cell, minlength=count * bins * 2).reshape(count, bins, 2)
+    by_decision = np.bincount(labeled_code * 2 + rows.decision, minlength=count * 4).reshape(count, 2, 2)
+    log_losses, squared_errors = np.zeros(2 * count, np.int64), np.zeros(count, np.int64)
+    np.add.at(log_losses, labeled_code, rows.log_loss)
+    np.add.at(squared_errors, codes, rows.squared_error)
     return [
         Tally(
-            by_bin[k, :, 0], by_bin[k, :, 1], int(by_side[k, 1, 1]), int(by_side[k, 0, 1]),
-            int(losses[2 * k] + losses[2 * k + 1]), int(squares[k]), int(losses[2 * k + 1]),
+            negatives=by_bin[code, :, 0],
+            positives=by_bin[code, :, 1],
+            true_positives=int(by_decision[code, 1, 1]),
+            false_positives=int(by_decision[code, 0, 1]),
+            log_loss=int(log_losses[2 * code] + log_losses[2 * code + 1]),
+            squared_error=int(squared_errors[code]),
+            log_loss_positives=int(log_losses[2 * code + 1]),
         )
-        for k in range(count)
-    ]  # fmt: skip
+        for code in range(count)
+    ]
 
 
 def _slice_codes(
     features: pd.DataFrame, boroughs: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[npt.NDArray[np.int64], list[str]]]]:
-    """Yield each slice with the code of every row, and the names of the codes."""
+) -> Iterator[tuple[str, tuple[Int64Array, list[str]]]]:
+    """Yield each evaluation slice with the code of every row, and the values of the codes."""
     day = features["pickup_at"].to_numpy().astype("datetime64[D]")
-    distance = np.digitize(features["trip_distance"], DISTANCE_EDGES_MILES[1:])
-    bands = [f"{a:g}-{b:g} miles" for a, b in pairwise(DISTANCE_EDGES_MILES)]
-    bands.append(f"{DISTANCE_EDGES_MILES[-1]:g} miles or more")
-    there = np.isin(np.arange(ZONE_ID_COUNT), AIRPORT_ZONES)
-    pickup, dropoff = (
-        features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
-    )
     codes, days = pd.factorize(day)
     yield "day", (codes.astype(np.int64), np.datetime_as_string(days, "D").tolist())
-    yield "distance", (distance.astype(np.int64), bands)
-    yield "airport", ((there[pickup] | there[dropoff]).astype(np.int64), ["no", "yes"])
-    for name, column in {
-        "hour": "pickup_hour",
-        "weekday": "pickup_weekday",
-        "payment_type": "payment_type",
-        "rate_code": "RatecodeID",
-        "vendor": "VendorID",
-    }.items():
+    yield "distance", _distance_codes(features["trip_distance"])
+    yield "airport", _airport_codes(features)
+    for name, column in SLICE_COLUMNS.items():
         yield name, _factorize(features[column])
     if boroughs:
         zone = features["PULocationID"].clip(0, len(boroughs) - 1).to_numpy()
         yield "borough", _factorize(pd.Series(np.array(boroughs, dtype=object)[zone]))
 
 
-def _factorize(column: pd.Series) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _distance_codes(distance: pd.Series) -> tuple[Int64Array, list[str]]:
+    codes = np.digitize(distance, DISTANCE_EDGES_MILES[1:]).astype(np.int64)
+    values = [f"{low:g}-{high:g} miles" for low, high in pairwise(DISTANCE_EDGES_MILES)]
+    return codes, [*values, f"{DISTANCE_EDGES_MILES[-1]:g} miles or more"]
+
+
+def _airport_codes(features: pd.DataFrame) -> tuple[Int64Array, list[str]]:
+    is_airport = np.isin(np.arange(ZONE_ID_COUNT), AIRPORT_ZONES)
+    pickup, dropoff = (
+        features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy() for name in ("PULocationID", "DOLocationID")
+    )
+    return (is_airport[pickup] | is_airport[dropoff]).astype(np.int64), ["no", "yes"]
+
+
+def _factorize(column: pd.Series) -> tuple[Int64Array, list[str]]:
     codes, values = pd.factorize(column, sort=True, use_na_sentinel=False)
     names = ["missing" if pd.isna(value) else _value_text(value) for value in values]
     return codes.astype(np.int64), names

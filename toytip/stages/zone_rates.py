@@ -1,7 +1,8 @@
-"""rates: how often the passengers of a zone left a high tip before, as features; told from earlier months only.
+"""Target encoding of zones: high-tip rates of earlier card trips, as features.
 
-A cash tip is not recorded, so only trips paid by card count. Of a month nothing is told to itself: its trips see the
-months before it, and of those the training months alone. After the last training month all of them are seen.
+Cash tips are not recorded, so only card trips count. The rates of a month are computed from earlier
+training months only, so that no label leaks into its own month. Trips after the last training month
+use the rates of all training months.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +23,17 @@ from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tlc import ZONE_ID_COUNT
 
 ZONE_PAIR_COUNT = ZONE_ID_COUNT * ZONE_ID_COUNT
-# Rates have bins of equal width, known beforehand: no second look at the rows is needed to fix them.
+# Rates have bins of equal width, so that no second pass over the rows is necessary to fit them.
 RATE_BINS = 250
-# What has few trips is drawn to the rate of all zones, which counts for so many.
+# Weight of the rate of all zones, in trips. It smooths the rates of zones with few trips.
 ZONE_RATE_SMOOTHING = 20
+# Integers are counted in an array if their range is at most this many times the number of rows.
 DENSE_RANGE_FACTOR = 8
 
 
 @dataclass(frozen=True)
 class ZoneRate:
-    """A rate by zone: its name, the moment from which it can be known, and the zones that it is looked up by."""
+    """A target-encoded feature: its name, its availability, and the zones that it depends on."""
 
     name: str
     available_at: str
@@ -44,6 +46,61 @@ ZONE_RATES = (
     ZoneRate("zone_pair_rate", "dropoff", ("PULocationID", "DOLocationID")),
 )
 ZONE_RATES_BY_NAME = {rate.name: rate for rate in ZONE_RATES}
+AVAILABLE_RATES = {
+    "pickup": ("pickup",),
+    "dropoff": ("pickup", "dropoff"),
+    "payment": ("pickup", "dropoff", "payment"),
+}
+
+
+def zone_rates_for(feature_set: str) -> tuple[str, ...]:
+    """Return the names of the target encodings in a feature set (none for `seed`)."""
+    available = AVAILABLE_RATES.get(feature_set, ())
+    return tuple(rate.name for rate in ZONE_RATES if rate.available_at in available)
+
+
+class LabeledCounts(NamedTuple):
+    """Distinct values in order, with the number of trips and of high-tip trips for each."""
+
+    distinct: npt.NDArray[Any]
+    trips: Int64Array
+    positives: Int64Array
+
+    @classmethod
+    def empty(cls, dtype: type[np.generic] = np.int64) -> LabeledCounts:
+        """Return counts of no trips."""
+        return cls(np.empty(0, dtype), np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def merge(self, other: LabeledCounts) -> LabeledCounts:
+        """Return the counts of both sets of trips. The merge is exact, in any order."""
+        values, index = np.unique(np.concatenate([self.distinct, other.distinct]), return_inverse=True)
+        trips, positives = np.zeros((2, len(values)), np.int64)
+        np.add.at(trips, index, np.concatenate([self.trips, other.trips]))
+        np.add.at(positives, index, np.concatenate([self.positives, other.positives]))
+        return LabeledCounts(values, trips, positives)
+
+
+def count_labeled(values: npt.NDArray[Any], label: npt.NDArray[np.bool_]) -> LabeledCounts:
+    """Count integers, with and without the label."""
+    # One number per value and label, so that one pass counts both. If the range of the numbers is
+    # not much larger than the number of rows, counting in an array is several times faster than
+    # sorting.
+    labeled = values.astype(np.int64) * 2 + label
+    low = int(labeled.min()) & -2 if len(labeled) else 0
+    if len(labeled) and int(labeled.max()) - low < DENSE_RANGE_FACTOR * len(labeled):
+        counts = np.bincount(labeled - low)
+        by_label = np.append(counts, np.zeros(len(counts) % 2, np.int64)).reshape(-1, 2)
+        index = np.flatnonzero(by_label.any(axis=1))
+        return LabeledCounts(
+            (index + low // 2).astype(values.dtype), by_label[index].sum(axis=1), by_label[index, 1]
+        )
+    numbers, counts = np.unique(labeled, return_counts=True)
+    distinct, first = np.unique(numbers >> 1, return_index=True)
+    positive_counts = np.where(numbers & 1, counts, 0)
+    trips, positives = (
+        np.add.reduceat(column, first) if len(first) else column for column in (counts, positive_counts)
+    )
+    return LabeledCounts(distinct.astype(values.dtype), trips.astype(np.int64), positives.astype(np.int64))
 
 
 def pickup_month_index(features: pd.DataFrame) -> Int64Array:
@@ -61,116 +118,90 @@ def _zone_ids(features: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
     return pickup, dropoff
 
 
-def count_month_zone_pairs(features: pd.DataFrame) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Count the card trips, and those with a high tip, by month and pair of zones: places, trips, high tips."""
+def count_month_zone_pairs(features: pd.DataFrame) -> LabeledCounts:
+    """Count card trips by month and zone pair, combined in one integer (the cell index)."""
     rows = features[features["payment_type"] == CARD_PAYMENT_TYPE]
     pickup, dropoff = _zone_ids(rows)
-    place = pickup_month_index(rows) * ZONE_PAIR_COUNT + pickup * ZONE_ID_COUNT + dropoff
-    return count_labeled(place, rows["high_tip"].to_numpy())
+    cell_index = pickup_month_index(rows) * ZONE_PAIR_COUNT + pickup * ZONE_ID_COUNT + dropoff
+    return count_labeled(cell_index, rows["high_tip"].to_numpy())
 
 
-def count_labeled(
-    values: npt.NDArray[Any], label: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[Any], Int64Array, Int64Array]:
-    """Count integers: those there are, in order, how often each comes, and how often with a label."""
-    # A number that carries its label is counted once for both. Where there are about as many rows as numbers they can be,
-    # to count them in place is several times faster than to sort them.
-    both = values.astype(np.int64) * 2 + label
-    low = int(both.min()) & -2 if len(both) else 0
-    if len(both) and int(both.max()) - low < DENSE_RANGE_FACTOR * len(both):
-        times = np.bincount(both - low)
-        sides = np.append(times, np.zeros(len(times) % 2, np.int64)).reshape(-1, 2)
-        found = np.flatnonzero(sides.any(axis=1))
-        trips, tipped = sides[found].sum(axis=1), sides[found, 1]
-        return (found + low // 2).astype(values.dtype), trips, tipped
-    there, times = np.unique(both, return_counts=True)
-    found, first = np.unique(there >> 1, return_index=True)
-    hits = np.where(there & 1, times, 0)
-    trips, tipped = (np.add.reduceat(side, first) if len(first) else side for side in (times, hits))
-    return found.astype(values.dtype), trips.astype(np.int64), tipped.astype(np.int64)
-
-
-def pack_counts(cell_index: Int64Array, trips: Int64Array, tipped: Int64Array) -> str:
-    """Return the counts as text: a model carries them. Sorted places are told by their distances."""
-    table = np.stack([np.diff(cell_index, prepend=0), trips, tipped])
+def pack_counts(cell_index: Int64Array, trips: Int64Array, positives: Int64Array) -> str:
+    """Return counts by cell as compressed text for a model, with differences of the cells."""
+    table = np.stack([np.diff(cell_index, prepend=0), trips, positives])
     return base64.b64encode(zlib.compress(table.astype("<i8").tobytes(), 9)).decode()
 
 
 @lru_cache(maxsize=8)
-def _unpack_counts(packed: str) -> tuple[Int64Array, Int64Array, Int64Array]:
+def _unpack_counts(packed: str) -> LabeledCounts:
     content = np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i8").reshape(3, -1)
-    return np.cumsum(content[0]), content[1], content[2]
+    return LabeledCounts(np.cumsum(content[0]), content[1], content[2])
 
 
 def counts_by_pickup_zone(packed: str) -> tuple[Int64Array, Int64Array]:
-    """Return the card trips of the training months, and those with a high tip, by pickup zone."""
-    place, trips, tipped = _unpack_counts(packed)
-    zone = place % ZONE_PAIR_COUNT // ZONE_ID_COUNT
-    both = (np.bincount(zone, side, ZONE_ID_COUNT).astype(np.int64) for side in (trips, tipped))
-    known, high = both
-    return known, high
+    """Return the card trips and the high-tip card trips of the training months, by pickup zone."""
+    cell_index, trips, positives = _unpack_counts(packed)
+    zone = cell_index % ZONE_PAIR_COUNT // ZONE_ID_COUNT
+    trips_by_zone, positives_by_zone = (
+        np.bincount(zone, counts, ZONE_ID_COUNT).astype(np.int64) for counts in (trips, positives)
+    )
+    return trips_by_zone, positives_by_zone
 
 
 @lru_cache(maxsize=64)
 def _rates_as_of(packed: str, month: int) -> dict[str, Float32Array] | None:
-    """Return the rates by zone as they stood at the start of a month; None where no trip was seen before."""
-    place, trips, tipped = _unpack_counts(packed)
-    before = place // ZONE_PAIR_COUNT < month
-    if not trips[before].sum():
+    """Return the rates at the start of a month, from earlier months (None without card trips)."""
+    cell_index, trips, positives = _unpack_counts(packed)
+    earlier = cell_index // ZONE_PAIR_COUNT < month
+    if not trips[earlier].sum():
         return None
-    pair = place[before] % ZONE_PAIR_COUNT
-    sides = [
-        np.bincount(pair, side[before].astype(np.float64), ZONE_PAIR_COUNT).reshape(
+    pair = cell_index[earlier] % ZONE_PAIR_COUNT
+    pair_trips, pair_positives = (
+        np.bincount(pair, counts[earlier].astype(np.float64), ZONE_PAIR_COUNT).reshape(
             ZONE_ID_COUNT, ZONE_ID_COUNT
         )
-        for side in (trips, tipped)
-    ]
-    whole = sides[1].sum() / sides[0].sum()
-    found = {}
-    for name, axis in (("pickup_zone_rate", 1), ("dropoff_zone_rate", 0), ("zone_pair_rate", None)):
-        many, hits = sides if axis is None else [side.sum(axis=axis) for side in sides]
-        found[name] = (
-            ((hits + ZONE_RATE_SMOOTHING * whole) / (many + ZONE_RATE_SMOOTHING)).astype(np.float32).ravel()
-        )
-    return found
+        for counts in (trips, positives)
+    )
+    mean_rate = pair_positives.sum() / pair_trips.sum()
+    cells = {
+        "pickup_zone_rate": (pair_trips.sum(axis=1), pair_positives.sum(axis=1)),
+        "dropoff_zone_rate": (pair_trips.sum(axis=0), pair_positives.sum(axis=0)),
+        "zone_pair_rate": (pair_trips, pair_positives),
+    }
+    return {name: _smoothed_rate(*counts, mean_rate) for name, counts in cells.items()}
+
+
+def _smoothed_rate(trips: npt.NDArray[Any], positives: npt.NDArray[Any], mean_rate: float) -> Float32Array:
+    rate = (positives + ZONE_RATE_SMOOTHING * mean_rate) / (trips + ZONE_RATE_SMOOTHING)
+    return np.asarray(rate.astype(np.float32).ravel())
 
 
 def lookup_rates(features: pd.DataFrame, packed: str, names: tuple[str, ...]) -> dict[str, Float32Array]:
-    """Return the rates that each trip sees, as of the start of its month; NaN where nothing was known yet."""
+    """Return the rates for each trip at the start of its month (NaN without earlier card trips)."""
     pickup, dropoff = _zone_ids(features)
-    places = {
+    cells = {
         "pickup_zone_rate": pickup,
         "dropoff_zone_rate": dropoff,
         "zone_pair_rate": pickup * ZONE_ID_COUNT + dropoff,
     }
     month = pickup_month_index(features)
-    last = _last_month(packed)
-    found = {name: np.full(len(features), np.nan, np.float32) for name in names}
-    for each in np.unique(month).tolist():
-        table = _rates_as_of(packed, min(each, last + 1))
-        rows = month == each
+    last_month = _last_month(packed)
+    rates = {name: np.full(len(features), np.nan, np.float32) for name in names}
+    for index in np.unique(month).tolist():
+        table = _rates_as_of(packed, min(index, last_month + 1))
+        rows = month == index
         for name in names if table is not None else ():
-            found[name][rows] = table[name][places[name][rows]]  # type: ignore[index]
-    return found
+            rates[name][rows] = table[name][cells[name][rows]]  # type: ignore[index]
+    return rates
 
 
 @lru_cache(maxsize=8)
 def _last_month(packed: str) -> int:
-    place = _unpack_counts(packed)[0]
-    return int(place[-1] // ZONE_PAIR_COUNT) if len(place) else 0
+    cell_index = _unpack_counts(packed).distinct
+    return int(cell_index[-1] // ZONE_PAIR_COUNT) if len(cell_index) else 0
 
 
 def rate_encoding(name: str) -> FeatureEncoding:
-    """Return how a rate becomes a small integer: by equal bins of 0 to 1."""
+    """Return the bins of a rate, which are equal intervals of 0 to 1."""
     edges = (np.arange(1, RATE_BINS) / RATE_BINS).astype(np.float32)
     return FeatureEncoding(name=name, exact=False, values=tuple(edges.tolist()))
-
-
-def zone_rates_for(feature_set: str) -> tuple[str, ...]:
-    """Return the rates that go with a set of features: those known by its moment; none with `seed`."""
-    known = {
-        "pickup": ("pickup",),
-        "dropoff": ("pickup", "dropoff"),
-        "payment": ("pickup", "dropoff", "payment"),
-    }
-    return tuple(rate.name for rate in ZONE_RATES if rate.available_at in known.get(feature_set, ()))

@@ -103,7 +103,7 @@ def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
             cause = (str(error).strip() or type(error).__name__).splitlines()[-1]
             if not scheduler_answers(client):
                 raise ClusterError(
-                    "cannot complete train: the connection to the cluster was lost",
+                    "cannot train the model: the connection to the cluster was lost",
                     hint="Run the command again. Training resumes from the latest checkpoint.",
                 ) from None
             log.warning("training attempt %d of %d failed: %s", attempt, TRAINING_ATTEMPTS, cause)
@@ -111,7 +111,7 @@ def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
             with contextlib.suppress(*_RANK_LOSS_ERRORS, ValueError):
                 _restart_stuck_ranks(client)
     raise ClusterError(
-        f"cannot complete train: {TRAINING_ATTEMPTS} attempts failed, the last one with: {cause}",
+        f"cannot train the model: training failed {TRAINING_ATTEMPTS} times, the last time with: {cause}",
         hint="Give the workers more memory, or use fewer. "
         "Another run resumes training from the latest checkpoint.",
     )

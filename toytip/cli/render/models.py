@@ -94,16 +94,16 @@ def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: floa
             "always yes",
             "F1 since tuned",
             "by prevalence",
-            "by skill",
+            "by model",
         )
         table.add_column("tuned on")
         for title in titles:
             table.add_column(title, justify="right")
         for row in told:
             m = row.metrics
-            parts = ("", "", "") if row.f1 is None else tuple(f"{part:+.4f}" for part in row.f1)
+            parts = (row.f1.total, row.f1.prevalence, row.f1.model) if row.f1 else ()
             cells = (format_number(m[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes"))
-            table.add_row(row.trained, row.month, *cells, *parts)
+            table.add_row(row.trained, row.month, *cells, *(f"{part:+.4f}" for part in parts))
         show_table(console, table)
         for age in ages:
             console.print(

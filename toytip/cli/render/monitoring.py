@@ -1,8 +1,9 @@
-"""What a person reads of monitoring: what rings, what changed the model's metrics, which features moved."""
+"""The report of `toytip monitor` as text: alerts, performance by month, drift by feature."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -10,106 +11,134 @@ from rich.table import Table
 from toytip.cli.render.tables import format_number, make_console, show_table
 from toytip.report.alerts import alert_text, earlier_alerts
 
+if TYPE_CHECKING:
+    from toytip.monitoring.drift import FeatureDrift
+    from toytip.monitoring.report import MonitoringReport, MonthPerformance
+
 MAX_FEATURE_ROWS = 12
+PERFORMANCE_TITLES = (
+    "trips",
+    "card share",
+    "tips by card",
+    "AUC",
+    "F1",
+    "estimated F1",
+    "always positive",
+    "F1 change",
+    "by card share",
+    "by tips",
+    "by model",
+)
+DRIFT_TITLES = (
+    "importance",
+    "PSI",
+    "largest before",
+    "KS",
+    "Wasserstein",
+    "mean",
+    "reference",
+    "missing",
+    "reference",
+    "new or vanished",
+)
 
 
-def show_monitoring(report: dict[str, Any]) -> None:
-    """Print the months, the features that moved, and what rings."""
+def show_monitoring(report: MonitoringReport) -> None:
+    """Print reference, performance, drift and alerts."""
     console = make_console()
     console.print(
-        f"model {report['model']}, {report['population']} trips; features beside {_month_span(report['reference'])}, "
-        f"skill beside {_month_span(report['reference_of_skill'])}"
+        f"model {report.model}, segment {report.segment}; reference for features "
+        f"{_format_span(report.feature_reference)}, for performance "
+        f"{_format_span(report.performance_reference)}",
+        soft_wrap=True,
     )
-    for warning in report["warnings"]:
-        console.print(f"warning: {warning}")
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
     _show_performance(console, report)
     _show_drift(console, report)
     show_alerts(report, console)
-    for where in report.get("files", {}).values():
-        console.print(where, soft_wrap=True)
+    for location in report.files.values():
+        console.print(location, soft_wrap=True)
 
 
-def show_alerts(report: dict[str, Any], console: Console | None = None) -> None:
-    """Print what rings in the last month, and what rang before."""
+def show_alerts(report: MonitoringReport, console: Console | None = None) -> None:
+    """Print the alerts of the last month, and those of earlier months."""
     console = console or make_console()
-    alerts, last = report["alerts"], report["months"][-1]
-    console.print(
-        f"monitor: {len(alerts)} alerts in {last}" if alerts else f"monitor: nothing rings in {last}"
-    )
-    for alert in alerts:
+    console.print(alert_count_line(report))
+    for alert in report.active_alerts:
         console.print(f"  {alert_text(alert)}", soft_wrap=True)
     for line in earlier_alerts(report):
-        console.print(f"  rang before: {line}", soft_wrap=True)
+        console.print(f"  earlier alert: {line}", soft_wrap=True)
 
 
-def _month_span(months: list[str]) -> str:
+def alert_count_line(report: MonitoringReport) -> str:
+    """Return the number of alerts in the last month in words."""
+    count = len(report.active_alerts)
+    alerts = f"{count} alert{'' if count == 1 else 's'}" if count else "no alerts"
+    return f"monitor: {alerts} in {report.last_month}"
+
+
+def _format_span(months: Sequence[str]) -> str:
     return months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
 
 
-def _show_performance(console: Console, told: dict[str, Any]) -> None:
+def _show_performance(console: Console, report: MonitoringReport) -> None:
     table = Table(box=None, pad_edge=False)
-    titles = (
-        "trips", "card", "tip, card", "AUC", "F1", "expected", "always yes", "F1 change", "by card share", "by tips", "by skill",
-    )  # fmt: skip
     table.add_column("month")
-    for title in titles:
+    for title in PERFORMANCE_TITLES:
         table.add_column(title, justify="right", no_wrap=True)
-    for row in told["performance"]:
-        realised = row["metrics"] or {}
-        parts = row["f1"] or {}
-        cells = [f"{row['rows']:,}", f"{row['card_share']:.3f}", format_number(row["tip_share"])]
-        cells += [
-            format_number(realised.get("auc")),
-            format_number(realised.get("f1")),
-            format_number(row["estimated"]["f1"]),
-        ]
-        cells.append(format_number(realised.get("f1_always_yes")))
-        cells += [
-            f"{parts[name]:+.4f}" if parts else "" for name in ("whole", "card_share", "tip_share", "skill")
-        ]
-        table.add_row(row["month"], *cells)
+    for performance in report.performance_by_month:
+        table.add_row(performance.month, *_performance_cells(performance))
     show_table(console, table)
 
 
-def _show_drift(console: Console, told: dict[str, Any]) -> None:
-    """Print the features that the model leans on most: the largest effects of the last month, and the largest index before."""
-    last = told["months"][-1]
+def _performance_cells(performance: MonthPerformance) -> list[str]:
+    realized = performance.metrics or {}
+    change = performance.f1_change
+    parts = (change.total, change.card_share, change.tip_share, change.model) if change else ()
+    return [
+        f"{performance.rows:,}",
+        f"{performance.card_share:.3f}",
+        format_number(performance.card_high_tip_share),
+        format_number(realized.get("auc")),
+        format_number(realized.get("f1")),
+        format_number(performance.estimated_metrics.f1),
+        format_number(realized.get("f1_always_yes")),
+        *(f"{part:+.4f}" for part in parts),
+        *[""] * (4 - len(parts)),
+    ]
+
+
+def _show_drift(console: Console, report: MonitoringReport) -> None:
+    """Print the drift of the most important features in the last month, and their largest PSI before."""
     table = Table(box=None, pad_edge=False)
     table.add_column("feature")
-    titles = (
-        "gain",
-        "PSI",
-        "most before",
-        "KS",
-        "Wasserstein",
-        "mean",
-        "was",
-        "missing",
-        "was",
-        "new or vanished",
-    )
-    for title in titles:
+    for title in DRIFT_TITLES:
         table.add_column(title, justify="right", no_wrap=True)
-    for row in told["drift"][last][:MAX_FEATURE_ROWS]:
-        name = row["feature"]
-        before = [
-            d["psi"] for m, all_ in told["drift"].items() if m != last for d in all_ if d["feature"] == name
-        ]
-        known = [value for value in before if value is not None]
-        cells = [
-            f"{told['gains'][name]:.1%}",
-            format_number(row["psi"]),
-            format_number(max(known, default=None)),
-        ]
-        cells += [format_number(row["ks"]), format_number(row["wasserstein"])]
-        cells += (
-            [_format_mean(row["mean"]), _format_mean(row["reference_mean"])]
-            if row["ks"] is not None
-            else ["", ""]
-        )
-        cells += [f"{row['missing']:.2%}", f"{row['reference_missing']:.2%}"]
-        table.add_row(name, *cells, ", ".join((*row["new"], *row["vanished"])))
+    psi_by_feature = report.psi_by_feature
+    for drift in report.drift_by_month[report.last_month][:MAX_FEATURE_ROWS]:
+        psi = psi_by_feature.get(drift.feature, {})
+        earlier = [value for month, value in psi.items() if month != report.last_month and value is not None]
+        importance = report.feature_importance[drift.feature]
+        table.add_row(drift.feature, *_drift_cells(drift, importance, max(earlier, default=None)))
     show_table(console, table)
+
+
+def _drift_cells(drift: FeatureDrift, importance: float, largest_psi: float | None) -> list[str]:
+    means = ["", ""]
+    if drift.ks is not None:
+        means = [_format_mean(drift.mean), _format_mean(drift.reference_mean)]
+    return [
+        f"{importance:.1%}",
+        format_number(drift.psi),
+        format_number(largest_psi),
+        format_number(drift.ks),
+        format_number(drift.wasserstein),
+        *means,
+        f"{drift.missing:.2%}",
+        f"{drift.reference_missing:.2%}",
+        ", ".join((*drift.new, *drift.vanished)),
+    ]
 
 
 def _format_mean(value: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toytip.report import formatting
 from toytip.report.blocks import Picture
@@ -21,6 +21,9 @@ from toytip.report.charts.axes import (
 from toytip.report.charts.svg import LINE_COLORS, inline_svg, open_drawing
 from toytip.report.facts import Facts, FeatureDistribution, FeatureImportance
 
+if TYPE_CHECKING:
+    from toytip.monitoring.report import DayPerformance
+
 MIXED_MONTH_LABEL = "split by day"
 # Of a category, so many values that a feature moves down, and as many that it moves up.
 MAX_CATEGORY_ENDS = 3
@@ -33,18 +36,18 @@ def draw_accepted_trips(name: str, facts: Facts, caption: str) -> Picture:
     names = list(facts.rows)
     part = {month: _month_split(facts, month) for month in names}
     with open_drawing(left=46, top=22) as drawn:
-        colours = {
+        colors = {
             "train": svg.SOFT_COLOR,
             "valid": svg.COLOR_B,
             "test": svg.COLOR_A,
             MIXED_MONTH_LABEL: svg.GRAY_COLOR,
             "": svg.GRAY_COLOR,
         }
-        for kind, colour in colours.items():
+        for kind, color in colors.items():
             places = [k for k, month in enumerate(names) if part[month] == kind]
             trips = [facts.rows[names[k]].kept for k in places]
             if places:
-                drawn.axes.bar(places, trips, 0.72, color=colour, linewidth=0)
+                drawn.axes.bar(places, trips, 0.72, color=color, linewidth=0)
         _month_ticks(drawn.axes, names)
         drawn.axes.set_title("trips kept", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         format_thousands(drawn.axes)
@@ -79,13 +82,13 @@ def draw_reject_shares(name: str, facts: Facts, reasons: Sequence[str], caption:
     """Draw the share of trips rejected, month by month, of the reasons that reject most."""
     names = list(facts.rows)
     lines = {}
-    for colour, reason in zip(("a", "b", "c"), reasons, strict=False):
+    for color, reason in zip(("a", "b", "c"), reasons, strict=False):
         shares = [100 * facts.rows[m].rejects.get(reason, 0) / max(facts.rows[m].read, 1) for m in names]
-        lines[colour] = (formatting.label(reason), (list(map(float, range(len(names)))), shares))
+        lines[color] = (formatting.label(reason), (list(map(float, range(len(names)))), shares))
     with open_drawing(top=22) as drawn:
         draw_lines(drawn.axes, lines)
-        for colour, (_, (x, y)) in lines.items():
-            drawn.axes.plot(x, y, "o", color=LINE_COLORS[colour], markersize=3)
+        for color, (_, (x, y)) in lines.items():
+            drawn.axes.plot(x, y, "o", color=LINE_COLORS[color], markersize=3)
         drawn.axes.set_ylim(bottom=0)
         _month_ticks(drawn.axes, names)
         drawn.axes.set_title(
@@ -108,26 +111,29 @@ def _month_ticks(axes: Any, names: Sequence[str]) -> None:
     axes.set_xticks(list(shown), [names[k] for k in shown])
 
 
-def draw_daily_f1(name: str, days: Sequence[Mapping[str, Any]], caption: str) -> Picture:
-    """Draw F1 of seven days beside that of always yes, and of every day."""
+def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Picture:
+    """Draw the F1 of each day and of seven days, and that of the always-positive baseline."""
     when = list(map(float, range(len(days))))
-    weeks = [day["rolling"] for day in days]
+    weeks = [day.rolling for day in days]
     lines: LabeledLines = {
-        "a": ("F1, seven days", drop_missing_points(when, [week["f1"] for week in weeks])),
-        "b": ("always yes, seven days", drop_missing_points(when, [week["f1_always_yes"] for week in weeks])),
+        "a": ("F1, seven days", drop_missing_points(when, [week.f1 for week in weeks])),
+        "b": (
+            "always positive, seven days",
+            drop_missing_points(when, [week.f1_always_positive for week in weeks]),
+        ),
     }
     with open_drawing(top=22) as drawn:
-        x, y = drop_missing_points(when, [day["f1"] for day in days])
+        x, y = drop_missing_points(when, [day.metrics.f1 for day in days])
         drawn.axes.plot(x, y, ".", color=svg.SOFT_COLOR, markersize=4, markeredgewidth=0)
         draw_lines(drawn.axes, lines)
-        firsts = [k for k, day in enumerate(days) if day["day"].endswith("-01")] or [0]
+        firsts = [index for index, day in enumerate(days) if day.day.endswith("-01")] or [0]
         step = -(-len(firsts) // 5)
-        drawn.axes.set_xticks(firsts[::step], [days[k]["day"][:7] for k in firsts[::step]])
+        drawn.axes.set_xticks(firsts[::step], [days[index].day[:7] for index in firsts[::step]])
         drawn.axes.set_title("F1", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         set_round_ticks(drawn.axes)
-    alt = f"F1 day by day, and over seven days beside that of always yes. {caption}"
+    alt = f"F1 by day and over seven days, and F1 of the always-positive baseline. {caption}"
     return Picture(
-        title="F1, day by day",
+        title="F1 by day",
         svg=inline_svg(drawn.svg, alt, name),
         alt=alt,
         caption=caption,
@@ -143,9 +149,9 @@ def draw_feature_distribution(name: str, distribution: FeatureDistribution, mont
         if distribution.shares:
             shares = list(distribution.shares.values())
             low = [0.0] * len(months)
-            for values, colour in zip(shares, reversed(svg.MAP_SHADES), strict=False):
+            for values, color in zip(shares, reversed(svg.MAP_SHADES), strict=False):
                 high = [a + b for a, b in zip(low, values, strict=True)]
-                axes.fill_between(places, low, high, color=colour, linewidth=0)
+                axes.fill_between(places, low, high, color=color, linewidth=0)
                 low = high
             top = min(max(0.1, math.ceil(10 * max(low)) / 10), 1)
             axes.set_ylim(0, top)
@@ -233,8 +239,8 @@ def draw_shap_by_value(name: str, importance: FeatureImportance) -> Picture:
     places = list(range(len(means)))
     with open_drawing(small=True) as drawn:
         axes = drawn.axes
-        colours = [svg.COLOR_A if mean > 0 else svg.COLOR_B for mean in means]
-        axes.bar(places, means, 0.8, color=colours, linewidth=0)
+        colors = [svg.COLOR_A if mean > 0 else svg.COLOR_B for mean in means]
+        axes.bar(places, means, 0.8, color=colors, linewidth=0)
         axes.axhline(0, color=svg.MUTED_COLOR, linewidth=0.8)
         axes.set_xlim(-0.5, max(len(means), 1) - 0.5)
         ends = sorted({0, len(means) - 1})
@@ -270,7 +276,7 @@ def draw_zone_map(
     values: Mapping[int, float],
     caption: str,
 ) -> Picture:
-    """Draw zones in four shades, as many zones in each, the darker the larger their value; grey where it is not known."""
+    """Draw zones in four shades, as many zones in each, the darker the larger their value; gray where it is not known."""
     from matplotlib.collections import PolyCollection
 
     order = sorted(values, key=lambda number: values[number])
@@ -278,10 +284,10 @@ def draw_zone_map(
     rings = [
         (list(ring), shade.get(number, svg.RULE_COLOR)) for number, told in outlines.items() for ring in told
     ]
-    shapes, colours = [ring for ring, _ in rings], [colour for _, colour in rings]
+    shapes, colors = [ring for ring, _ in rings], [color for _, color in rings]
     with open_drawing(left=8, bottom=8) as drawn:
         drawn.axes.add_collection(
-            PolyCollection(shapes, facecolors=colours, edgecolors=svg.PAPER_COLOR, linewidths=0.4)
+            PolyCollection(shapes, facecolors=colors, edgecolors=svg.PAPER_COLOR, linewidths=0.4)
         )
         drawn.axes.autoscale_view()
         drawn.axes.set_aspect("equal")

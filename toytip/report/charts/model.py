@@ -44,8 +44,8 @@ def draw_precision_recall(
 ) -> Picture:
     """Draw precision by recall, above the shares of high tips, which are their floors."""
     with open_drawing(top=22) as drawn:
-        for colour, floor in prevalences.items():
-            drawn.axes.axhline(floor, color=LINE_COLORS[colour], linewidth=0.7, alpha=0.6)
+        for color, floor in prevalences.items():
+            drawn.axes.axhline(floor, color=LINE_COLORS[color], linewidth=0.7, alpha=0.6)
         draw_lines(drawn.axes, lines)
         set_unit_axes(
             drawn.axes, "recall: share of high tips found", "precision: share of flagged trips that tip high"
@@ -60,9 +60,9 @@ def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
     """Draw what happened by what was predicted, along the diagonal."""
     with open_drawing(top=22) as drawn:
         drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
-        for colour, (_, (x, y)) in lines.items():
+        for color, (_, (x, y)) in lines.items():
             drawn.axes.plot(
-                x, y, color=LINE_COLORS[colour], linestyle=LINE_DASHES[colour], marker="o", markersize=3.4
+                x, y, color=LINE_COLORS[color], linestyle=LINE_DASHES[color], marker="o", markersize=3.4
             )
         set_unit_axes(drawn.axes, "predicted probability", "share with a high tip")
     alt = f"Calibration of {join_labels(lines)}: the share of high tips by the probability that was predicted. {caption}"
@@ -85,11 +85,13 @@ def draw_thresholds(
 ) -> Picture:
     """Draw F1, precision and recall by threshold, the F1 of always yes, and the threshold in use."""
     lines = {
-        colour: (label, _curve_points(curve, "threshold", key))
-        for colour, label, key in (
-            ("a", "F1", "f1"), ("b", "precision", "precision"), ("c", "recall", "recall"),
+        color: (label, _curve_points(curve, "threshold", key))
+        for color, label, key in (
+            ("a", "F1", "f1"),
+            ("b", "precision", "precision"),
+            ("c", "recall", "recall"),
         )
-    }  # fmt: skip
+    }
     with open_drawing(top=22) as drawn:
         if always_positive_f1 is not None:
             drawn.axes.axhline(always_positive_f1, color=svg.MUTED_COLOR, linewidth=0.9)

@@ -1,12 +1,18 @@
-"""Pictures: drawn by matplotlib without a screen, in colours that the colour-blind can tell apart."""
+"""Pictures: drawn by matplotlib without a screen, in colors that the color-blind can tell apart."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from toytip.monitoring.aging import AgeLoss, MonthResult
+
+if TYPE_CHECKING:
+    from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetrics
+
+    MetricOf = Callable[[PeriodMetrics], float | None]
 
 # Okabe and Ito (2008).
 SERIES_COLORS = ("#0072B2", "#E69F00", "#009E73")
@@ -56,13 +62,13 @@ def _draw_loss_by_age(axes: Any, ages: Sequence[AgeLoss]) -> None:
 
 
 def _draw_f1_change(axes: Any, rows: list[MonthResult]) -> None:
-    """Draw the model that is oldest: its F1 changes, split into prevalence and skill, month by month."""
+    """Draw the model that is oldest: its F1 changes, split into prevalence and model, month by month."""
     first = next(iter(dict.fromkeys(row.trained for row in rows)), None)
     line = [row for row in rows if row.trained == first and row.age and row.f1]
     places = range(len(line))
-    for offset, name, colour in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "skill", SERIES_COLORS[0])):
+    for offset, name, color in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "model", SERIES_COLORS[0])):
         values = [getattr(row.f1, name) for row in line]
-        axes.bar([p + offset for p in places], values, width=0.4, color=colour, label=f"by {name}")
+        axes.bar([p + offset for p in places], values, width=0.4, color=color, label=f"by {name}")
     axes.axhline(0, color=GRAY, linewidth=0.8)
     axes.set_xticks(list(places), [row.month for row in line], rotation=45, fontsize="small")
     axes.set_xlabel(f"month; the model was tuned on {first}")
@@ -97,14 +103,14 @@ def _draw_calibration(axes: Any, report: dict[str, Any]) -> None:
 
 
 def _draw_thresholds(axes: Any, report: dict[str, Any]) -> None:
-    for name, colour, style in (
+    for name, color, style in (
         ("precision", SERIES_COLORS[1], "--"),
         ("recall", SERIES_COLORS[2], ":"),
         ("f1", SERIES_COLORS[0], "-"),
     ):
         points = [(p["threshold"], p[name]) for p in report["curve"] if p[name] is not None]
         label = name if name != "f1" else "F1"
-        axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, label=label)
+        axes.plot(*zip(*points, strict=True), color=color, linestyle=style, label=label)
     yes = report["metrics"]["f1_always_yes"]
     axes.axhline(yes, color=GRAY, linewidth=0.8)
     axes.annotate(f"F1 of always yes {yes:.3f}", (0.98, yes), fontsize="small", ha="right", va="top")
@@ -113,46 +119,44 @@ def _draw_thresholds(axes: Any, report: dict[str, Any]) -> None:
     axes.legend(fontsize="small")
 
 
-def draw_monitoring(
-    days: Sequence[dict[str, Any]], psi: dict[str, dict[str, float | None]], threshold: float, title: str
-) -> bytes:
-    """Draw F1, AUC and log loss of every day and of the week that it ends, F1 beside always yes; and how far features moved: a PNG.
-
-    `psi` is by feature, most important first, and month.
-    """
+def draw_monitoring(report: MonitoringReport) -> bytes:
+    """Draw F1, AUC and log loss by day and by week, and the drift of the features by month, as PNG."""
     figure = _figure()
-    figure.suptitle(title)
+    figure.suptitle(f"Monitoring of {report.model}")
     figure.set_figheight(TALL_FIGURE_HEIGHT)
-    *above, below = figure.subplots(4, 1, height_ratios=(3, 2, 2, 5))
-    for axes, (metric, name) in zip(above, DAILY_METRICS.items(), strict=True):
-        _draw_daily(axes, days, metric, name)
-    _draw_heat_map(figure, below, psi, threshold)
+    f1, auc, log_loss, drift = figure.subplots(4, 1, height_ratios=(3, 2, 2, 5))
+    days = report.performance_by_day
+    _draw_daily(f1, days, lambda metrics: metrics.f1, "F1")
+    _draw_always_positive(f1, days)
+    _draw_daily(auc, days, lambda metrics: metrics.auc, "AUC")
+    _draw_daily(log_loss, days, lambda metrics: metrics.log_loss, "Log loss")
+    _draw_heat_map(figure, drift, report.psi_by_feature, report.thresholds.psi)
     return _png(figure)
 
 
-DAILY_METRICS = {"f1": "F1", "auc": "AUC", "log_loss": "Log loss"}
-
-
-def _draw_daily(axes: Any, days: Sequence[dict[str, Any]], metric: str, name: str) -> None:
+def _draw_daily(axes: Any, days: Sequence[DayPerformance], value_of: MetricOf, name: str) -> None:
     import matplotlib.dates as mdates
 
-    when = mdates.datestr2num([day["day"] for day in days])
-    weeks = [day["rolling"] for day in days]
-    nothing = float("nan")
-
-    def line(told: Sequence[dict[str, Any]], name: str) -> list[float]:
-        return [nothing if each[name] is None else each[name] for each in told]
-
-    axes.plot(when, line(days, metric), ".", color=SERIES_COLORS[1], markersize=3, label="of the day")
-    axes.plot(when, line(weeks, metric), color=SERIES_COLORS[0], label="of seven days")
-    if metric == "f1":
-        axes.plot(
-            when, line(weeks, "f1_always_yes"), color=GRAY, linestyle="--", label="always yes, seven days"
-        )
-        axes.legend(fontsize="small", ncols=3)
+    dates = mdates.datestr2num([day.day for day in days])
+    daily, weekly = (
+        [math.nan if value is None else value for value in map(value_of, periods)]
+        for periods in ([day.metrics for day in days], [day.rolling for day in days])
+    )
+    axes.plot(dates, daily, ".", color=SERIES_COLORS[1], markersize=3, label="one day")
+    axes.plot(dates, weekly, color=SERIES_COLORS[0], label="seven days")
     axes.xaxis.set_major_locator(mdates.AutoDateLocator())
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.set_title(f"{name}, day by day", fontsize="medium")
+    axes.set_title(f"{name} by day", fontsize="medium")
+
+
+def _draw_always_positive(axes: Any, days: Sequence[DayPerformance]) -> None:
+    import matplotlib.dates as mdates
+
+    dates = mdates.datestr2num([day.day for day in days])
+    f1 = [day.rolling.f1_always_positive for day in days]
+    values = [math.nan if value is None else value for value in f1]
+    axes.plot(dates, values, color=GRAY, linestyle="--", label="always-positive baseline, seven days")
+    axes.legend(fontsize="small", ncols=3)
 
 
 HEAT_MAP_FEATURES = 16
@@ -169,9 +173,7 @@ def _draw_heat_map(figure: Any, axes: Any, psi: dict[str, dict[str, float | None
     for row, told in enumerate(cells):
         for column, value in enumerate(told):
             if value is not None and value >= threshold / 2:
-                colour = "black" if value > threshold else "white"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
-    axes.set_title(
-        f"PSI of the features, those that the model leans on most above; the bound is {threshold:g}"
-    )
+                color = "black" if value > threshold else "white"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
+    axes.set_title(f"PSI by feature, most important feature first (threshold {threshold:g})")
     figure.colorbar(drawn, ax=axes, extend="max", shrink=0.8)

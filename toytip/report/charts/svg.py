@@ -1,6 +1,6 @@
-"""ink: matplotlib draws, and the page colours: SVG whose colours are names that light and dark fill in.
+"""Charts as SVG with named colors, which the light and dark themes of the page define.
 
-Every picture is drawn at the size at which a phone shows it, so that its text is never scaled down.
+Every chart has the width of a phone, so that its text is never scaled down.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# Stand-ins that matplotlib draws with, and what stands in their place in the page.
+# matplotlib draws with these placeholder colors. `inline_svg` replaces them by CSS variables.
 (
     TEXT_COLOR,
     MUTED_COLOR,
@@ -28,11 +28,20 @@ from markupsafe import Markup, escape
     GRAY_COLOR,
 ) = (f"#0{n:x}0{n:x}0{n:x}" for n in range(1, 12))
 CSS_NAMES = {
-    TEXT_COLOR: "ink", MUTED_COLOR: "muted", RULE_COLOR: "rule", COLOR_A: "a", COLOR_B: "b", COLOR_C: "c", PAPER_COLOR: "paper",
-    PALE_COLOR: "a-pale", SOFT_COLOR: "a-soft", MILD_COLOR: "a-mild", GRAY_COLOR: "grey",
-}  # fmt: skip
+    TEXT_COLOR: "ink",
+    MUTED_COLOR: "muted",
+    RULE_COLOR: "rule",
+    COLOR_A: "a",
+    COLOR_B: "b",
+    COLOR_C: "c",
+    PAPER_COLOR: "paper",
+    PALE_COLOR: "a-pale",
+    SOFT_COLOR: "a-soft",
+    MILD_COLOR: "a-mild",
+    GRAY_COLOR: "gray",
+}
 LINE_COLORS = {"a": COLOR_A, "b": COLOR_B, "c": COLOR_C, "muted": MUTED_COLOR, "ink": TEXT_COLOR}
-# From the lightest to the full colour.
+# From the lightest shade to the full color.
 MAP_SHADES = (PALE_COLOR, SOFT_COLOR, MILD_COLOR, COLOR_A)
 LINE_DASHES = {"a": "-", "b": (0, (4, 2)), "c": (0, (1, 1.5)), "muted": "-", "ink": "-"}
 
@@ -44,7 +53,7 @@ FONT_SIZE = 10
 MATPLOTLIB_STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "toytip",
-    # A name with a dollar sign is a name.
+    # A dollar sign in a name does not start a formula.
     "text.parse_math": False,
     "font.size": FONT_SIZE,
     "axes.linewidth": 0.8,
@@ -70,7 +79,7 @@ MATPLOTLIB_STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
-    # Placed by hand, whatever a program that is not ours has set.
+    # Axes are positioned by hand, whatever defaults the calling program has set.
     "figure.constrained_layout.use": False,
     "figure.autolayout": False,
     "figure.facecolor": "none",
@@ -80,7 +89,7 @@ MATPLOTLIB_STYLE = {
 
 
 class Drawing:
-    """A picture under way: `axes` to draw on, and its SVG afterwards."""
+    """A chart that is being drawn: `axes`, and the SVG after the context ends."""
 
     def __init__(self, figure: Any, axes: Any) -> None:
         self.figure, self.axes, self.svg = figure, axes, ""
@@ -88,7 +97,7 @@ class Drawing:
 
 @contextlib.contextmanager
 def open_drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int = 8) -> Iterator[Drawing]:
-    """Yield axes of a picture; `left`, `bottom` and `top` are the room for their labels, in pixels."""
+    """Yield the axes of a chart. `left`, `bottom` and `top` are the margins for labels, in pixels."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -102,11 +111,11 @@ def open_drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: 
             (width - left - right) / width,
             (height - bottom - top) / height,
         )
-        drawn = Drawing(figure, figure.add_axes(box))
-        yield drawn
+        drawing = Drawing(figure, figure.add_axes(box))
+        yield drawing
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    drawn.svg = buffer.getvalue()
+    drawing.svg = buffer.getvalue()
 
 
 _SVG_HEAD = re.compile(r"^.*?<svg[^>]*>", re.DOTALL)
@@ -119,11 +128,11 @@ _LONG_NUMBER = re.compile(r"(\d+\.\d{2})\d+")
 
 
 def inline_svg(svg: str, alt: str, name: str, *, small: bool = False) -> Markup:
-    """Return SVG to stand in a page: colours by name, the page's own font, ids of its own, and what it shows as its name."""
+    """Return SVG for a page: named colors, the font of the page, unique ids, and alternative text."""
     width, height = (SMALL_WIDTH_PX, SMALL_HEIGHT_PX) if small else (WIDTH_PX, HEIGHT_PX)
     body = _METADATA.sub("", _SVG_HEAD.sub("", svg, count=1))
-    for stand_in, colour in CSS_NAMES.items():
-        body = body.replace(stand_in, f"var(--{colour})")
+    for placeholder, color in CSS_NAMES.items():
+        body = body.replace(placeholder, f"var(--{color})")
     body = _FAMILY.sub("", _FONT.sub(r"font-size: \2px", body))
     body = _ID.sub(rf"\g<1>{name}-", body)
     body = _LONG_NUMBER.sub(r"\1", _SPACE.sub("><", body)).replace("xlink:href", "href")
@@ -131,4 +140,4 @@ def inline_svg(svg: str, alt: str, name: str, *, small: bool = False) -> Markup:
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-t" focusable="false">'
         f'<title id="{name}-t">{escape(alt)}</title>'
     )
-    return Markup(head + body.strip())  # noqa: S704 - matplotlib escapes what it writes, and the name is escaped here
+    return Markup(head + body.strip())  # noqa: S704 - matplotlib escapes its output, and `alt` is escaped here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from toytip.report import alerts, formatting
 from toytip.report.blocks import (
@@ -20,6 +20,9 @@ from toytip.report.blocks import (
 from toytip.report.charts import daily
 from toytip.report.charts import data as drawn_by
 from toytip.report.facts import Facts, FeatureImportance, ZoneSummary
+
+if TYPE_CHECKING:
+    from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 MAX_DRAWN_FEATURES = 18
 MAX_IMPORTANCE_ROWS = 12
@@ -175,8 +178,8 @@ def _group_label(shap_group: tuple[float, float, float]) -> str:
 def drift_section(facts: Facts) -> Section:
     """Return what monitoring says: F1 day by day, what changed it, how far features have moved."""
     lead = "How far the months after the training are from it, in effect sizes, and what the metrics have lost, and what to."
-    told = facts.monitoring
-    if told is None:
+    report = facts.monitoring
+    if report is None:
         return Section(
             "drift",
             "Drift and decay",
@@ -184,63 +187,92 @@ def drift_section(facts: Facts) -> Section:
             [MissingBlock(f"Not told: {facts.missing_reasons.get('drift', 'nothing was monitored')}.")],
         )
     blocks: list[Block] = []
-    if told["days"]:
-        blocks.append(
-            PicturesBlock([drawn_by.draw_daily_f1("days", told["days"], alerts.alerts_caption(told))])
-        )
-        blocks.append(PicturesBlock(daily.draw_daily_ranking(told["days"])))
-    if earlier := list(alerts.earlier_alerts(told)):
-        blocks.append(TextBlock(f"Rang before: {'; '.join(earlier)}."))
-    blocks.append(_performance_table(told))
-    nothing = TextBlock("Nothing is beyond its bound in any month.")
-    blocks.append(
-        alerts.exceeded_table(facts.exceeded_measurements, told) if facts.exceeded_measurements else nothing
-    )
-    if facts.monthly_psi:
-        blocks.append(_psi_heatmap(facts))
+    if report.performance_by_day:
+        caption = alerts.alerts_caption(report)
+        blocks.append(PicturesBlock([drawn_by.draw_daily_f1("days", report.performance_by_day, caption)]))
+        blocks.append(PicturesBlock(daily.draw_daily_ranking(report.performance_by_day)))
+    if earlier := list(alerts.earlier_alerts(report)):
+        blocks.append(TextBlock(f"Earlier alerts: {'; '.join(earlier)}."))
+    blocks.append(_performance_table(report))
+    nothing = TextBlock("No threshold is exceeded in any month.")
+    blocks.append(alerts.exceeded_table(report) if report.exceeded_measurements else nothing)
+    if report.psi_by_feature:
+        blocks.append(_psi_heatmap(report))
     return Section("drift", "Drift and decay", lead, blocks)
 
 
-def _performance_table(monitoring: Mapping[str, Any]) -> TableBlock:
-    body: list[list[str | TableCell]] = []
-    for each in monitoring["performance"]:
-        values, f1 = each["metrics"] or {}, each["f1"]
-        cells: list[str | TableCell] = [
-            f"{each['month']} ({', '.join(monitoring['reference_of_skill'])})" if each["month"] == "reference" else each["month"],
-            formatting.format_count(each["rows"]), formatting.format_share(each["card_share"]), formatting.format_share(each["tip_share"]),
-            formatting.format_metric(values.get("f1")), formatting.format_metric(each["estimated"]["f1"]), formatting.format_metric(values.get("f1_always_yes")),
-            formatting.format_metric(values.get("auc")), formatting.format_metric(each["card_auc"]),
-        ]  # fmt: skip
-        parts = [""] * 5
-        if f1 and each["month"] != "reference":
-            parts = [formatting.format_signed(value) for value in (*f1.values(), each["log_loss"]["skill"])]
-        body.append([*cells, *parts])
-    head = [
-        "month", "trips", "card", "high tips by card", "F1", "expected F1", "always yes", "AUC", "AUC card",
-        "change of F1", "by card share", "by tips", "by skill", "log loss by skill",
-    ]  # fmt: skip
+PERFORMANCE_HEADER = [
+    "month",
+    "trips",
+    "card share",
+    "high tips by card",
+    "F1",
+    "estimated F1",
+    "always positive",
+    "AUC",
+    "AUC card",
+    "F1 change",
+    "by card share",
+    "by tips",
+    "by model",
+    "log loss by model",
+]
+
+
+NO_CHANGE = [""] * 5
+
+
+def _performance_table(report: MonitoringReport) -> TableBlock:
+    reference = report.reference_performance
+    name = f"{reference.month} ({', '.join(report.performance_reference)})"
     return TableBlock(
-        caption="The model by month, and what changed its F1 since the reference",
-        header=head,
-        rows=body,
-        note="Card share, tips and skill add up to the change of F1 since the reference. Skill is lost where F1 by skill or the AUC "
-        "of card trips falls, or log loss by skill rises; the AUC of all trips moves with their mix. F1 is expected from the "
-        "probabilities alone, without labels.",
+        caption="Performance by month, and causes of the change in F1",
+        header=PERFORMANCE_HEADER,
+        rows=[
+            [name, *_performance_cells(reference), *NO_CHANGE],
+            *(
+                [performance.month, *_performance_cells(performance), *_change_cells(performance)]
+                for performance in report.analysis_performance
+            ),
+        ],
+        note="Card share, tips and model add up to the change of F1 since the reference. The model "
+        "performs worse if F1 by model or the AUC of card trips falls, or if log loss by model rises. "
+        "The AUC of all trips changes with their mix. The estimated F1 needs no labels.",
     )
 
 
-def _psi_heatmap(facts: Facts) -> TableBlock:
-    bound = (facts.monitoring or {}).get("bounds", {}).get("psi", 0.2)
-    names = list(facts.monthly_psi)[:MAX_DRAWN_FEATURES]
-    months = list(dict.fromkeys(month for told in facts.monthly_psi.values() for month in told))
-    body: list[list[str | TableCell]] = [
-        [name, *(_psi_cell(facts.monthly_psi[name].get(month), bound) for month in months)] for name in names
+def _performance_cells(performance: MonthPerformance) -> list[str]:
+    realized = performance.metrics or {}
+    return [
+        formatting.format_count(performance.rows),
+        formatting.format_share(performance.card_share),
+        formatting.format_share(performance.card_high_tip_share),
+        formatting.format_metric(realized.get("f1")),
+        formatting.format_metric(performance.estimated_metrics.f1),
+        formatting.format_metric(realized.get("f1_always_yes")),
+        formatting.format_metric(realized.get("auc")),
+        formatting.format_metric(performance.card_auc),
     ]
+
+
+def _change_cells(performance: MonthPerformance) -> list[str]:
+    f1, log_loss = performance.f1_change, performance.log_loss_change
+    if f1 is None or log_loss is None:
+        return NO_CHANGE
+    parts = (f1.total, f1.card_share, f1.tip_share, f1.model, log_loss.model)
+    return [formatting.format_signed(part) for part in parts]
+
+
+def _psi_heatmap(report: MonitoringReport) -> TableBlock:
+    threshold, psi = report.thresholds.psi, report.psi_by_feature
     return TableBlock(
-        caption="How far features have moved from the training months (PSI)",
-        header=["feature", *months],
-        rows=body,
-        note=f"Beyond {bound:g} a month counts as drifted; its cells are marked. What the model leans on most stands first.",
+        caption="Drift of the features since the training months (PSI)",
+        header=["feature", *report.drift_by_month],
+        rows=[
+            [name, *(_psi_cell(psi[name].get(month), threshold) for month in report.drift_by_month)]
+            for name in list(psi)[:MAX_DRAWN_FEATURES]
+        ],
+        note=f"Cells above the threshold of {threshold:g} are highlighted. The most important features come first.",
     )
 
 

@@ -38,7 +38,7 @@ def metrics_diff_section(a: Facts, b: Facts) -> Section:
     """Return the metrics of both, with their intervals."""
     lead = (
         "Where both are of the same trips, the intervals are of how much better B is, by whole days drawn anew, the same for both: "
-        "what is coloured is more than chance. Otherwise each has its own."
+        "what is colored is more than chance. Otherwise each has its own."
     )
     blocks: list[Block] = []
     for population in ("all", "card"):
@@ -142,9 +142,9 @@ def _curve_pair(
     tallies: Sequence[Tally | None], compute_curve: Callable[[Tally], CurvePoints | None]
 ) -> dict[str, tuple[str, CurvePoints]]:
     found = {}
-    for colour, name, tally in zip("ab", "AB", tallies, strict=True):
+    for color, name, tally in zip("ab", "AB", tallies, strict=True):
         if tally is not None and (line := compute_curve(tally)) is not None:
-            found[colour] = (name, line)
+            found[color] = (name, line)
     return found
 
 

@@ -68,11 +68,11 @@ def learning_curve_lines(
 ) -> dict[str, tuple[str, CurvePoints]]:
     """Return the lines of a training curve: training losses stand before their round, validation losses after it."""
     found = {}
-    for colour, name, start in ((train_color, "train", 0), (validation_color, "validation", 1)):
+    for color, name, start in ((train_color, "train", 0), (validation_color, "validation", 1)):
         losses = list(curve.get(name, ()))
         if losses:
             step = max(len(losses) // numbers.MAX_PICTURE_POINTS, 1)
-            found[colour] = (name, ([float(k + start) for k in range(0, len(losses), step)], losses[::step]))
+            found[color] = (name, ([float(k + start) for k in range(0, len(losses), step)], losses[::step]))
     return found
 
 
@@ -94,7 +94,7 @@ def ranking_section(facts: Facts) -> Section:
     ]
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
-        says = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips; the further apart the two colours, the easier the decision."
+        says = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips; the further apart the two colors, the easier the decision."
         drawn.append(model.draw_probabilities("probabilities", tally, says))
     return Section("curves", "Ranking, calibration, thresholds", lead, [PicturesBlock(drawn)])
 

@@ -39,7 +39,9 @@ def run_section(facts: Facts) -> Section:
     params = facts.config.get("models", {})
     digest = next((facts.digests[n] for n in ("models", "features", "trips") if facts.digests.get(n)), "")
     files = len(facts.sources)
-    source = (facts.run_summary or {}).get("source") or (_source_folder(facts.sources) if files else "")
+    source = (
+        facts.run_result.origin.source if facts.run_result else _source_folder(facts.sources) if files else ""
+    )
     pairs = [
         ("version", facts.version),
         ("made", formatting.format_minute(facts.created_at)),
@@ -83,7 +85,7 @@ def _model_text(facts: Facts) -> str:
 
 
 def _gate_text(facts: Facts) -> str:
-    told = (facts.run_summary or {}).get("registry")
+    told = facts.run_result.promotion if facts.run_result else None
     if not told:
         return ""
     return ": ".join(filter(None, (str(told["decision"]), "; ".join(told["reasons"]))))
@@ -152,7 +154,7 @@ def _month_table(facts: Facts, reasons: Sequence[str], totals: Mapping[str, int]
 
 def time_section(facts: Facts) -> Section:
     """Return seconds, memory and throughput by stage."""
-    run = facts.run_summary
+    run = facts.run_result
     lead = "Stages run one after the other; within a stage, workers run side by side."
     if run is None:
         return Section(
@@ -161,9 +163,9 @@ def time_section(facts: Facts) -> Section:
             lead,
             [MissingBlock(f"Not told: {facts.missing_reasons.get('time', 'nothing was kept')}.")],
         )
-    seconds = run.get("stages", {})
+    seconds = run.timing.stage_seconds
     top = max([*seconds.values(), 1e-9])
-    told, memory = run.get("stage_rows", {}), run.get("stage_memory_mb", {})
+    told, memory = run.timing.stage_rows, run.timing.stage_memory_mb
     body: list[list[str | TableCell]] = []
     for name, took in seconds.items():
         done = told.get(name, 0)
@@ -178,19 +180,19 @@ def time_section(facts: Facts) -> Section:
                 peak,
             ]
         )
-    whole = run.get("seconds", 0.0)
+    whole = run.timing.elapsed_seconds
     blocks: list[Block] = [
         TableBlock(
             caption="Seconds, rows and the peak of memory by stage",
             header=["stage", "seconds", "rows", "rows/s", "peak MB"],
             rows=body,
             note="Memory is that of all processes of the run on this machine, sampled once a second; "
-            f"{run.get('peak_memory_mb', 0):,.0f} MB at the peak of the run.",
+            f"{run.timing.peak_memory_mb:,.0f} MB at the peak of the run.",
         )
     ]
-    workers = run.get("workers", 0)
+    workers = run.timing.workers
     lead = (
-        f"{whole:.1f} s without this page, {run.get('rows_per_s', 0):,.0f} rows/s, on {workers} worker{'' if workers == 1 else 's'}; "
+        f"{whole:.1f} s without this page, {run.timing.rows_per_second:,.0f} rows/s, on {workers} worker{'' if workers == 1 else 's'}; "
         f"{sum(seconds.values()):.1f} s of it in stages, the rest is starting and ending. {lead}"
     )
     return Section("time", "Time and memory", lead, blocks)

@@ -1,0 +1,23 @@
+"""A synthetic year without drift, and a model of its first months."""
+
+import pytest
+
+from tests.support.monitored_year import ROWS, YEAR, score_month, train_model
+from toytip.sources.synthetic import SyntheticSpec
+from toytip.stages import featurize
+
+
+@pytest.fixture(scope="session")
+def spec():
+    return SyntheticSpec(rows_per_month=ROWS, seed=11, drift=False)
+
+
+@pytest.fixture(scope="session")
+def model(spec):
+    return train_model(spec, featurize.feature_set("payment"))
+
+
+@pytest.fixture(scope="session")
+def year(model, spec):
+    """The inputs of monitoring for each month of a year without drift."""
+    return {month: score_month(model, month, spec) for month in YEAR}
