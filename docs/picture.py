@@ -16,7 +16,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-COLORS = {"train": "#9aa5b1", "valid": "#e0a030", "test": "#2f7ed8"}
+COLORS = {"train": "#9aa5b1", "validation": "#e0a030", "test": "#2f7ed8"}
 
 
 def draw(store: Path, picture: Path) -> None:

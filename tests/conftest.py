@@ -108,10 +108,10 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
-def make_part_record(month=Month(2023, 1), number=0, identity="id"):  # noqa: B008
+def make_part_record(month=Month(2023, 1), number=0, fingerprint="id"):  # noqa: B008
     key = DataFileKey(month, number)
     return DataFile(
-        path=key.path, rows=0, bytes=0, checksum="", month=month, number=number, identity=identity
+        path=key.path, rows=0, bytes=0, checksum="", month=month, number=number, fingerprint=fingerprint
     )
 
 
@@ -119,8 +119,8 @@ def make_manifest(records, version="v1", table="trips"):
     return Manifest(
         table=table,
         version=version,
-        created=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
-        parts=tuple(records),
+        created_at=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
+        files=tuple(records),
         config={},
         parents=[],
         schema_digest="x",

@@ -5,6 +5,8 @@ ToytipError
 ├── SourceError    an input file or folder that cannot be used
 ├── SchemaError    a table whose columns or types differ from its schema
 ├── StoreError     a version that cannot be written, found or read
+│   ├── ChangedFileError  a file whose content differs from what was published
+│   └── StoreFormatError  a store in the format of another toytip version
 ├── RegistryError  a model that cannot be registered, found or promoted
 ├── PlanError      work that does not fit in the memory of the workers
 └── ClusterError   workers that cannot be started, reached or kept
@@ -41,6 +43,14 @@ class SchemaError(ToytipError):
 
 class StoreError(ToytipError):
     """A version that cannot be written, found or read."""
+
+
+class ChangedFileError(StoreError):
+    """A file whose content differs from what was published."""
+
+
+class StoreFormatError(StoreError):
+    """A store in the format of another toytip version."""
 
 
 class RegistryError(ToytipError):

@@ -7,11 +7,10 @@ import inspect
 from docs.generate.markdown import code, page, table
 from toytip.core import glossary
 from toytip.core.schema import Column, Table
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, PREDICTIONS, REJECTS, SCORES, TRIPS
 from toytip.core.tlc import FIELDS
-from toytip.stages import clean, featurize, zone_rates
+from toytip.stages import catalog, clean, featurize, zone_rates
 
-TABLES = (TRIPS, REJECTS, featurize.FEATURES_SCHEMA, FEATURE_HISTOGRAMS, SCORES, PREDICTIONS, MONITORING)
+TABLES = tuple(catalog.READABLE_TABLES.values())
 # Arrow uses other names for these two types.
 ARROW = {"float": "float32", "double": "float64"}
 
@@ -33,7 +32,7 @@ def of_table(found: Table) -> str:
         meaning = glossary.column_doc(found.name, column.name)
         moment = "" if (found.name, column.name) in glossary.TABLE_COLUMN_DOCS else _moment(column.name)
         rows.append([code(column.name), _kinds(column), meaning.unit, moment, meaning.text])
-    said = glossary.TABLE_DESCRIPTIONS[found.name]
+    said = found.description
     head = ("Column", "Type in pandas, in Parquet", "Unit", "Availability", "Meaning")
     return f"## {found.name}\n\nEach row is {said[0].lower()}{said[1:]}\n\n" + table(head, rows)
 

@@ -110,7 +110,7 @@ before = state()
 run = toytip.run({source!r}, store={store!r}, workers=2, rounds=8, max_depth=4)
 assert state() == before
 assert sys.modules["__main__"].__file__ == __file__
-parts = run.store.manifest(table="models").parts
+parts = run.store.manifest(table="models").files
 json.dump([part.checksum for part in parts if part.path == "model.ubj"], open({out!r}, "w"))
 """
 
@@ -120,7 +120,7 @@ def test_a_script_without_a_guard_runs_in_silence_and_finds_all_as_it_was(store,
     script.write_text(SCRIPT.format(source=str(synthetic), store=str(tmp_path / "other"), out=str(out)))
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
-    (booster,) = (p for p in store.manifest("v1", "models").parts if p.path == "model.ubj")
+    (booster,) = (p for p in store.manifest("v1", "models").files if p.path == "model.ubj")
     assert json.loads(out.read_text()) == [booster.checksum]
 
 
@@ -196,7 +196,7 @@ def test_the_example_that_reads_with_duckdb(store, done):
     assert sum(int(line[1]) for line in lines) == done.rows["kept"]
 
 
-@pytest.mark.parametrize("name", ["predictions", "features", "rejects", "profiles", "monitors"])
+@pytest.mark.parametrize("name", ["predictions", "features", "rejects", "feature_histograms", "monitoring"])
 def test_meta_is_honest(name, store):
     frame = store.table(name, "v1")
     for part in frame.partitions:
@@ -440,6 +440,6 @@ def test_monitoring_is_what_the_command_prints(store):
 def test_monitor_keeps_what_it_read(store):
     found = toytip.monitor("v1", store=store.settings.store, alert_psi=0.001, version_id="v3")
     assert found.version == "v3"
-    kept = store.table("monitors", "v3").compute()
+    kept = store.table("monitoring", "v3").compute()
     assert kept["alert"].any()
     assert kept.loc[kept["measure"] == "psi", "threshold"].dropna().unique().tolist() == [0.001]

@@ -33,20 +33,20 @@ def test_bad_months(text, words):
 def test_the_default_split():
     split = plan_split(YEAR)
     assert split.train == TimeRange("2023-01-01T00:00:00", "2023-11-01T00:00:00")
-    assert split.valid == TimeRange("2023-11-01T00:00:00", "2023-12-01T00:00:00")
+    assert split.validation == TimeRange("2023-11-01T00:00:00", "2023-12-01T00:00:00")
     assert split.test == TimeRange("2023-12-01T00:00:00", "2024-01-01T00:00:00")
 
 
 def test_two_months_are_split_by_day():
     split = plan_split(YEAR[:2])
     assert split.train == TimeRange("2023-01-01T00:00:00", "2023-02-05T00:00:00")
-    assert split.valid == TimeRange("2023-02-05T00:00:00", "2023-02-17T00:00:00")
+    assert split.validation == TimeRange("2023-02-05T00:00:00", "2023-02-17T00:00:00")
     assert split.test == TimeRange("2023-02-17T00:00:00", "2023-03-01T00:00:00")
 
 
 def test_no_validation():
     assert plan_split(YEAR, valid="none").train.stop == "2023-12-01T00:00:00"
-    assert plan_split(YEAR[:1], valid="none").valid is None
+    assert plan_split(YEAR[:1], valid="none").validation is None
 
 
 def test_asked_for():

@@ -131,12 +131,15 @@ def test_the_training_loss_is_about_that_of_all_training_rows(watched):
 def test_manifests_record_the_duration_of_their_stage(watched):
     *_, store = watched
     manifests = Store(str(store), "dev").list_manifests()
-    recorded = {manifest.table: manifest.took for manifest in manifests}
+    recorded = {manifest.table: manifest.duration for manifest in manifests}
     assert {table: timing.stage for table, timing in recorded.items() if timing} == {
         "features": "featurize",
+        "feature_histograms": "featurize",
+        "rejects": "featurize",
         "encodings": "preprocess",
         "models": "train",
         "predictions": "infer",
+        "metric_histograms": "infer",
     }
     assert recorded["models"].work == 12 * recorded["encodings"].work
     assert [timing.stage for timing in timings.stage_timings(manifests)] == [

@@ -23,7 +23,7 @@ from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
 from toytip.store.store import Store
 
 SPLIT = Split(
-    train=TimeRange("2023-01-01", "2023-02-01"), valid=None, test=TimeRange("2023-02-01", "2023-03-01")
+    train=TimeRange("2023-01-01", "2023-02-01"), validation=None, test=TimeRange("2023-02-01", "2023-03-01")
 )
 
 

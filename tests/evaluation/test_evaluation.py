@@ -32,7 +32,7 @@ from toytip.stages.summarize import PROBABILITY_EPSILON, summarize_predictions
 
 SPLIT = Split(
     train=TimeRange("2023-01-01", "2023-01-11"),
-    valid=TimeRange("2023-01-11", "2023-01-21"),
+    validation=TimeRange("2023-01-11", "2023-01-21"),
     test=TimeRange("2023-01-21", "2023-02-01"),
 )
 ENCODING = Encoding(
@@ -59,7 +59,7 @@ def made(rows=5_000, seed=3):
     features = featurize.featurize(trips)
     chance = np.clip(rng.normal(0.4 + 0.2 * label, 0.2), 0, 1).astype(np.float32)
     split = np.select(
-        [features["pickup_at"] < v for v in ("2023-01-11", "2023-01-21")], ["train", "valid"], "test"
+        [features["pickup_at"] < v for v in ("2023-01-11", "2023-01-21")], ["train", "validation"], "test"
     )
     frame = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
         probability=chance,
@@ -107,7 +107,7 @@ def test_metrics_are_scikit_learns_whatever_the_partitions(cuts, seed):
     for population in ("all", "card"):
         paid = frame[features["payment_type"] == 1] if population == "card" else frame
         found = metrics_by_split(summary, population)
-        assert list(found) == ["train", "valid", "test"]
+        assert list(found) == ["train", "validation", "test"]
         for name, values in found.items():
             assert values == expected(paid[paid["split"] == name])
 
@@ -163,7 +163,7 @@ def test_boroughs_are_told_where_the_zones_are_known():
 def test_missing_codes_are_a_slice_of_their_own():
     scores, features = made(500)
     features.loc[:99, "RatecodeID"] = np.nan
-    told = [slice_tallies(of(scores, features), split, "all") for split in ("train", "valid", "test")]
+    told = [slice_tallies(of(scores, features), split, "all") for split in ("train", "validation", "test")]
     assert sum(t["rate_code", "missing"].rows for t in told if ("rate_code", "missing") in t) == 100
 
 
@@ -292,9 +292,9 @@ def test_a_feature_that_knows_the_tip_is_found_also_when_it_is_derived():
 
 def test_the_tuned_threshold_is_the_best_there_is():
     scores, features = made()
-    tally = tally_of(of(scores, features), "valid", "all")
+    tally = tally_of(of(scores, features), "validation", "all")
     threshold = best_f1_threshold(tally.negatives, tally.positives)
-    frame = scores[scores["split"] == "valid"].reset_index(drop=True)
+    frame = scores[scores["split"] == "validation"].reset_index(drop=True)
     best = sk.f1_score(frame["high_tip"], postprocess(frame, threshold)["prediction"])
     others = [
         sk.f1_score(frame["high_tip"], postprocess(frame, t)["prediction"]) for t in np.linspace(0, 0.99, 200)

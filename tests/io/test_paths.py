@@ -80,24 +80,24 @@ def test_so_does_what_is_said_to_be_a_version_or_a_table(version, table, tmp_pat
     path=names,
     table=names,
     version=names,
-    field=st.sampled_from(["path", "table", "version", "parts", "rows"]),
+    field=st.sampled_from(["path", "table", "version", "files", "rows"]),
 )
 @example(path="../../../../etc/passwd", table="trips", version="v1", field="path")
 @example(path="", table="s", version="v1", field="table")
 def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, field, tmp_path):
     record = json.loads(make_manifest([make_part_record()]).to_json())
-    record["parts"][0]["path"] = path if field == "path" else "part.parquet"
-    if field in ("table", "version", "parts"):
-        record[field] = {"table": table, "version": version, "parts": path}[field]
+    record["files"][0]["path"] = path if field == "path" else "part.parquet"
+    if field in ("table", "version", "files"):
+        record[field] = {"table": table, "version": version, "files": path}[field]
     if field == "rows":
-        record["parts"][0]["rows"] = path
+        record["files"][0]["rows"] = path
     name = "dev/_versions/trips/v1.json"
     try:
         manifest = Manifest.from_json(json.dumps(record).encode(), name)
     except StoreError:
         return
     assert (manifest.table, manifest.version) == ("trips", "v1")
-    assert all(validate_name(part.path) for part in manifest.parts)
+    assert all(validate_name(part.path) for part in manifest.files)
 
 
 @quick

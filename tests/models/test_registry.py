@@ -98,7 +98,7 @@ def test_mlflow_loads_it_and_scores_as_the_batch_does(runs):
     store = runs[0]
     registry = open_registry(Settings.load(store=str(store)), "yellow")
     with registry.open_files(registry.find_model("champion")) as folder:
-        golden = json.loads((folder / "golden.json").read_text())
+        golden = json.loads((folder / "golden_set.json").read_text())
         program = (
             "import sys, json, mlflow.pyfunc; from toytip.models.scoring import trips_to_table\n"
             "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
@@ -139,14 +139,14 @@ def test_a_file_that_was_changed_is_refused(runs, tmp_path):
     entry = registry.find_model("champion")
     with registry.open_files(entry) as folder:  # a store that was moved is found again
         model = package.load_package(folder)
-        path = folder / "golden.json"
+        path = folder / "golden_set.json"
         golden = json.loads(path.read_text())
         golden["probability"][3] += 2**-24
         path.write_text(json.dumps(golden))
         with pytest.raises(RegistryError, match="golden trip 3 scores"):
             package.verify_package(folder)
     with (
-        pytest.raises(RegistryError, match=r"golden.json of model 3 .* is not what was registered"),
+        pytest.raises(RegistryError, match=r"golden_set.json of model 3 .* is not what was registered"),
         registry.open_files(entry),
     ):
         pass

@@ -27,7 +27,7 @@ def test_a_run_monitors_its_months(finished_run):
     assert report["performance_reference"] == ["2020-03"]
     assert report["version"] == summary["version"]
     assert ("share", "card") in {(alert["kind"], alert["name"]) for alert in report["active_alerts"]}
-    assert {"profiles", "tallies", "monitors"} <= set(summary["tables"])
+    assert {"feature_histograms", "metric_histograms", "monitoring"} <= set(summary["tables"])
     # The metrics of the test month are those of the run.
     realized = report["performance_by_month"][-1]["metrics"]
     test_metrics = summary["metrics"]["test"]["all"]
@@ -57,9 +57,9 @@ def test_monitor_exits_with_3_for_an_alert_and_publishes_its_measurements(finish
     assert "no alerts in 2020-02" in quiet.stdout
     assert "the model was trained on the reference" in quiet.stdout
     history = json.loads(invoke_cli("versions", "--store", store, "--json").stdout)["versions"]
-    versions = [row["version"] for row in history if row["table"] == "monitors"]
+    versions = [row["version"] for row in history if row["table"] == "monitoring"]
     assert versions == [summary["version"], report["version"]], "a dry run publishes nothing"
-    files = f"{store}/dev/monitors/*/*/*/*.parquet"
+    files = f"{store}/dev/monitoring/*/*/*/*.parquet"
     rows = duckdb.sql(
         f"select version, month, name from read_parquet('{files}', hive_partitioning=true) "
         "where alert and kind = 'share' and name = 'card' order by version"
@@ -101,7 +101,7 @@ def test_monitoring_that_is_not_possible_is_an_error_in_one_line(finished_run, i
 
 def test_the_histograms_add_up_to_the_trips(finished_run):
     _, summary = finished_run
-    path = summary["tables"]["profiles"]["path"]
+    path = summary["tables"]["feature_histograms"]["path"]
     rows = duckdb.sql(
         f"select feature, sum(trips) from read_parquet('{path}/*/*/*.parquet') group by feature"
     ).fetchall()
@@ -109,7 +109,7 @@ def test_the_histograms_add_up_to_the_trips(finished_run):
     assert {name for name, _ in rows} == {feature.name for feature in featurize.FEATURES}
     features = summary["tables"]["features"]["path"]
     difference = duckdb.sql(
-        f"""select (select sum(total) / 1024 / sum(trips)
+        f"""select (select sum(value_sum / value_scale) / sum(trips)
                     from read_parquet('{path}/*/*/*.parquet') where feature = 'fare_amount')
                  - (select avg(fare_amount) from read_parquet('{features}/*/*/*.parquet'))"""
     ).fetchall()[0][0]

@@ -59,7 +59,7 @@ def test_the_summary_has_its_keys(done, synthetic):
     assert summary["months"] == [str(month) for month in MONTHS]
     assert (summary["taxi"], summary["env"], summary["workers"]) == ("yellow", "dev", 2)
     assert summary["source"] == str(synthetic)
-    assert set(summary["metrics"]) == {"train", "valid", "test"}
+    assert set(summary["metrics"]) == {"train", "validation", "test"}
     for segments in summary["metrics"].values():
         assert list(segments) == ["all", "card"]
         assert all(set(values) == METRICS for values in segments.values())
@@ -121,10 +121,10 @@ def test_predictions_are_as_the_schema_says(done):
     _, store = done
     stored = Store(str(store), "dev")
     manifest = resolve_version(stored, "predictions")
-    frame = pd.concat([stored.read_data_file(PREDICTIONS, "vtest", part) for part in manifest.parts])
+    frame = pd.concat([stored.read_data_file(PREDICTIONS, "vtest", part) for part in manifest.files])
     assert frame["trip_id"].is_unique
     assert frame["probability"].between(0, 1).all()
-    assert set(frame["split"]) == {"train", "valid", "test"}
+    assert set(frame["split"]) == {"train", "validation", "test"}
     assert set(frame["model_version"]) == {"vtest"}
     threshold = manifest.config["threshold"]
     assert (frame["prediction"] == (frame["probability"] >= threshold)).all()
@@ -187,14 +187,14 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     parse_summary(run_toytip("infer", *common))
     parse_summary(run_toytip("postprocess", *common))
     measured = parse_summary(run_toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
-    for table in ("features", "profiles", "rejects", "tallies", "predictions"):
+    for table in ("features", "feature_histograms", "rejects", "metric_histograms", "predictions"):
         assert read_files(tmp_path / "dev" / table) == read_files(store / "dev" / table)
     for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
         assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
     assert measured["metrics"] == done[0]["metrics"]
     listed = parse_summary(run_toytip("versions", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
-        "trips", "rejects", "features", "profiles", "encodings", "models", "scores", "tallies", "predictions"
+        "trips", "rejects", "features", "feature_histograms", "encodings", "models", "scores", "metric_histograms", "predictions"
     }  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def test_two_months_and_card_trips(synthetic, tmp_path):
         )
     )
     assert "payment_type" not in summary["model"]["features"]
-    assert set(summary["metrics"]) == {"train", "valid", "test"}
+    assert set(summary["metrics"]) == {"train", "validation", "test"}
     measured = sum(segments["card"]["rows"] for segments in summary["metrics"].values())
     assert measured < summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
 
@@ -295,7 +295,7 @@ def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_p
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     published = {manifest.table for manifest in Store(str(tmp_path), "dev").list_manifests()}
     on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
-    assert on_disk == published <= {"features", "profiles", "rejects", "encodings"}
+    assert on_disk == published <= {"features", "feature_histograms", "rejects", "encodings"}
     assert not list((tmp_path / "dev" / "_staging").iterdir())
 
 

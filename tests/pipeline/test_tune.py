@@ -87,7 +87,7 @@ def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
     manifest = resolve_version(place, "features")
     other = store_from_settings(Settings.load(store=str(store), env="prod"))
     records = []
-    for part in manifest.parts:
+    for part in manifest.files:
         frame = place.read_data_file(FEATURES_SCHEMA, manifest.version, part)
         if part.month == (2020, 4):
             frame["high_tip"] = np.random.default_rng(0).permutation(frame["high_tip"])
@@ -96,7 +96,7 @@ def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
                 Table("features", FEATURES_SCHEMA.columns), "v1", make_part_record(part.month), frame
             )
         )
-    other.publish(dataclasses.replace(manifest, version="v1", parts=tuple(records)))
+    other.publish(dataclasses.replace(manifest, version="v1", files=tuple(records)))
     mixed = tune(client, store, tmp_path / "s.db", env="prod")
     assert mixed.trials == found.trials
 

@@ -361,7 +361,7 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
 def test_a_month_that_is_split_by_day_is_of_no_split():
     split = {
         "train": ("2023-01-01", "2023-01-22"),
-        "valid": ("2023-01-22", "2023-01-26"),
+        "validation": ("2023-01-22", "2023-01-26"),
         "test": ("2023-01-26", "2023-02-01"),
     }
     facts = replace(
@@ -372,9 +372,9 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
     assert picture.legend == [("box-muted", "split by day")]
     assert "a, 1 file<" in of(facts)
     whole = replace(
-        facts, split={"train": ("2022-12-01", "2023-01-01"), "valid": ("2023-01-01", "2023-02-01")}
+        facts, split={"train": ("2022-12-01", "2023-01-01"), "validation": ("2023-01-01", "2023-02-01")}
     )
-    assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "valid")]
+    assert rows_section(whole).blocks[0].pictures[0].legend == [("box-b", "validation")]
 
 
 def day_performance(day, auc):
@@ -447,7 +447,7 @@ QUIET = replace(
     NOTHING,
     evaluation=evaluated(),
     rows={f"2023-{m:02d}": MonthRows(1_000, 994, {"late": 6}) for m in range(1, 7)},
-    split={"train": ("a", "b"), "valid": ("b", "c"), "test": ("c", "d")},
+    split={"train": ("a", "b"), "validation": ("b", "c"), "test": ("c", "d")},
     rounds=50,
     config={"models": {"rounds": 300}},
     run_result=RUN_RESULT,
@@ -608,10 +608,10 @@ def test_other_trips_are_compared_by_their_own_intervals():
 def test_zones_are_counted_from_profiles_and_from_what_was_learned():
     cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
     profiles = pd.DataFrame(
-        [("PULocationID", card, value, trips, 0) for value, card, trips in cells],
+        [("PULocationID", card, value, trips, 0, 1024) for value, card, trips in cells],
         columns=FEATURE_HISTOGRAMS.names,
     )
-    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0)], columns=FEATURE_HISTOGRAMS.names)
+    other = pd.DataFrame([("DOLocationID", True, 74.0, 50, 0, 1024)], columns=FEATURE_HISTOGRAMS.names)
     month, zone = 2023 * 12 * ZONE_PAIR_COUNT, 74 * ZONE_ID_COUNT + 3
     history = pack_counts(
         np.array([month + zone, month + ZONE_PAIR_COUNT + zone]), np.array([4, 6]), np.array([3, 2])
@@ -722,7 +722,8 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     assert len(curve["train"]) == len(curve["validation"]) == min(rounds + 4, 30)
     losses = curve["validation"]
     assert losses.index(min(losses)) == rounds - 1
-    assert losses[rounds - 1] == pytest.approx(first["metrics"]["valid"]["all"]["log_loss"], abs=1e-5)
+    log_loss = first["metrics"]["validation"]["all"]["log_loss"]
+    assert losses[rounds - 1] == pytest.approx(log_loss, abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
@@ -771,7 +772,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(store, old)
     versions = old / "dev" / "_versions"
-    for name in ("tallies", "profiles", "rejects"):
+    for name in ("metric_histograms", "feature_histograms", "rejects"):
         (versions / name / "va.json").unlink()
     (old / "dev" / "_reports" / "va.run.json").unlink()
     told = json.loads((versions / "models" / "va.json").read_text())
@@ -788,7 +789,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
 @pytest.mark.cluster
 @pytest.mark.parametrize(
     ("table", "part"),
-    [("tallies", "metrics"), ("models", "the model"), ("profiles", "features by month")],
+    [("metric_histograms", "metrics"), ("models", "the model"), ("feature_histograms", "features by month")],
 )
 def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_path):
     store = tmp_path / "damaged"
@@ -830,7 +831,7 @@ def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
-    for name in ("predictions", "tallies", "models", "encodings", "monitors"):
+    for name in ("predictions", "metric_histograms", "models", "encodings", "monitoring"):
         shutil.rmtree(part / "dev" / "_versions" / name)
     assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
@@ -881,7 +882,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     assert f"{flipped:,} trips" in words
     for summary in (first, second):
         assert f"{summary['evaluation']['test']['card']['metrics']['auc']:.4f}" in words
-    for changed in ("population", "rounds kept", "split: valid", "models: rounds", "features"):
+    for changed in ("population", "rounds kept", "split: validation", "models: rounds", "features"):
         assert changed in words
     assert "No feature has moved" in words
     assert text.count('role="img"') >= 5

@@ -24,7 +24,7 @@ from toytip.stages.preprocess import (
 
 SPLIT = Split(
     train=TimeRange("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
-    valid=None,
+    validation=None,
     test=TimeRange("2023-01-15T00:00:00", "2023-02-01T00:00:00"),
 )
 NAMES = feature_set("payment")

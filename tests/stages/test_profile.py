@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 
 from tests.conftest import make_trips
-from tests.stages.test_properties import cuts, kept, some_trips
+from tests.stages.test_properties import accepted, cuts, some_trips
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.stages import featurize, profile
 
@@ -14,7 +14,7 @@ from toytip.stages import featurize, profile
 @settings(max_examples=40, deadline=None)
 @given(some_trips, cuts)
 def test_histograms_merge_exactly(trips, at):
-    features = featurize.featurize(kept(trips))
+    features = featurize.featurize(accepted(trips))
     edges = [0, *sorted(min(point, len(features)) for point in [*at, 3, 9][:2]), len(features)]
     a, b, c = (profile.profile(features.iloc[i:j].reset_index(drop=True)) for i, j in pairwise(edges))
     complete, empty = profile.profile(features), FEATURE_HISTOGRAMS.empty()
@@ -33,15 +33,15 @@ def test_histograms_merge_exactly(trips, at):
 
 def test_a_histogram_counts_values_and_missing_values_and_sums_them():
     rows = [{"passenger_count": None}, {"passenger_count": 3}, {"payment_type": 2}, {"fare_amount": 1e12}]
-    histograms = profile.profile(featurize.featurize(kept(make_trips(*rows, {"PULocationID": 263}))))
+    histograms = profile.profile(featurize.featurize(accepted(make_trips(*rows, {"PULocationID": 263}))))
     by_feature = dict(tuple(histograms.groupby("feature")))
-    passengers = by_feature["passenger_count"].sort_values(["card", "value"]).to_numpy(object).tolist()
+    passengers = by_feature["passenger_count"].sort_values(["is_card", "value"]).to_numpy(object).tolist()
     assert [row[1:4] for row in passengers[:2]] == [[False, 1.0, 1], [True, 1.0, 2]]
     assert by_feature["passenger_count"]["value"].isna().sum() == 1
     assert set(by_feature["PULocationID"]["value"]) == {74.0, 263.0}
     assert by_feature["airport_fee"]["value"].isna().all()
     # A fare of 10^12 counts as a million in the sum.
-    assert by_feature["fare_amount"]["total"].sum() == (4 * 10 + 2**20) * 1024
+    assert by_feature["fare_amount"]["value_sum"].sum() == (4 * 10 + 2**20) * 1024
 
 
 def test_no_trips_have_an_empty_histogram():

@@ -21,7 +21,7 @@ from toytip.stages import clean, conform, featurize, postprocess, preprocess, su
 
 SPLIT = Split(
     train=TimeRange("2023-01-01T00:00:00", "2023-01-15T00:00:00"),
-    valid=TimeRange("2023-01-15T00:00:00", "2023-01-20T00:00:00"),
+    validation=TimeRange("2023-01-15T00:00:00", "2023-01-20T00:00:00"),
     test=TimeRange("2023-01-20T00:00:00", "2023-02-01T00:00:00"),
 )
 NAMES = featurize.feature_set("payment")

@@ -15,7 +15,7 @@ from toytip.stages.featurize import featurize
 
 SPLIT = Split(
     train=TimeRange("2023-01-01", "2023-04-01"),
-    valid=TimeRange("2023-04-01", "2023-05-01"),
+    validation=TimeRange("2023-04-01", "2023-05-01"),
     test=TimeRange("2023-05-01", "2023-06-01"),
 )
 NAMES = zone_rates.zone_rates_for("payment")

@@ -27,7 +27,7 @@ from toytip.store.store import Store
 
 # What a run publishes.
 TABLES = {
-    "features", "profiles", "rejects", "encodings", "models", "tallies", "predictions", "monitors",
+    "features", "feature_histograms", "rejects", "encodings", "models", "metric_histograms", "predictions", "monitoring",
 }  # fmt: skip
 FAST = ("--rounds", 6, "--max-depth", 3, "--workers", 2, "--json")
 
@@ -71,11 +71,11 @@ def test_a_rollback_lasts_until_the_next_version(store):
     assert resolve_version(store, "trips").version == "v1"
     before = parse_as_of("2026-01-01")
     assert before < dt.datetime.now(dt.UTC)
-    record = store.versions()[0].parts
+    record = store.list_manifests()[0].files
     now = dt.datetime.now(dt.UTC).isoformat()
-    with store.making("v4"):
+    with store.write_version("v4"):
         written = publish_at(store, "v4", now)
-    assert written.parts[0].rows == record[0].rows
+    assert written.files[0].rows == record[0].rows
     assert resolve_version(store, "trips").version == "v4"
 
 
@@ -85,8 +85,8 @@ def publish_at(store, version, created):
     from tests.conftest import make_trips
     from toytip.core.tables import TRIPS
 
-    record = store.write(TRIPS, version, make_part_record(), make_trips({}, {}, {}))
-    return store.publish(replace(make_manifest([record], version), created=created))
+    record = store.write_data_file(TRIPS, version, make_part_record(), make_trips({}, {}, {}))
+    return store.publish(replace(make_manifest([record], version), created_at=created))
 
 
 def test_time_travel(tmp_path):
@@ -111,17 +111,17 @@ def test_what_nothing_needs_can_go(store):
     roll_back_to(store, "v2")
     assert maintenance.find_garbage(store, 1).versions == [], "the newest now, by the rollback"
     remove_tag(store, "good")
-    with store.making("v9"):
+    with store.write_version("v9"):
         waste = maintenance.find_garbage(store, 1)
         assert [m.version for m in waste.versions] == ["v1"]
         assert waste.incomplete_versions == [], "v9 is being made"
         maintenance.collect_garbage(store, waste)
-    assert {m.version for m in store.versions()} == {"v2", "v3"}
-    assert not Path(store.version_path("trips", "v1")).exists()
+    assert {m.version for m in store.list_manifests()} == {"v2", "v3"}
+    assert not Path(store.version_uri("trips", "v1")).exists()
 
 
 def test_a_damaged_manifest_is_named_and_blocks_no_other(store, invoke_cli):
-    manifest = Path(store.manifest_path("trips", "v2"))
+    manifest = Path(store.manifest_uri("trips", "v2"))
     manifest.write_text("{")
     where = ("--store", store.root)
     for command in (("versions",), ("gc", "--keep", 1)):
@@ -131,14 +131,14 @@ def test_a_damaged_manifest_is_named_and_blocks_no_other(store, invoke_cli):
         assert str(manifest) in told.stderr
         assert "put a copy back, or remove that file" in told.stderr
         assert "pydantic" not in told.stderr
-    assert Path(store.version_path("trips", "v2")).exists(), "a copy of its manifest may come back"
-    assert not Path(store.version_path("trips", "v1")).exists()
+    assert Path(store.version_uri("trips", "v2")).exists(), "a copy of its manifest may come back"
+    assert not Path(store.version_uri("trips", "v1")).exists()
     assert invoke_cli("show", "v3", *where).returncode == 0
     with pytest.raises(StoreError, match="put a copy back"):
         resolve_version(store, "trips")
     manifest.unlink()
     assert invoke_cli("gc", *where).returncode == 0
-    assert not Path(store.version_path("trips", "v2")).exists()
+    assert not Path(store.version_uri("trips", "v2")).exists()
 
 
 # the same, from the command line, on runs

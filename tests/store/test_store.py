@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import make_manifest, make_part_record, make_trips, publish_trips
 from toytip.core.tables import TRIPS
-from toytip.errors import StoreError
+from toytip.errors import StoreError, StoreFormatError
 from toytip.store import maintenance
 from toytip.store.refs import resolve_version
 from toytip.store.store import Store, new_version_id
@@ -21,11 +21,11 @@ def store(tmp_path):
 
 
 def below(store, pattern):
-    return sorted(str(path.relative_to(store.path())) for path in Path(store.path()).glob(pattern))
+    return sorted(str(path.relative_to(store.uri())) for path in Path(store.uri()).glob(pattern))
 
 
 def test_layout(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         assert not below(store, "trips/**/*.parquet"), "nothing is seen before it is published"
         manifest = publish_trips(store)
     assert below(store, "**/*.parquet") == ["trips/version=v1/year=2023/month=1/part-00000.parquet"]
@@ -36,32 +36,36 @@ def test_layout(store):
 
 
 def test_part_names_follow_from_the_input(store):
-    with store.making("v1"):
-        first, second = (store.write(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2))
+    with store.write_version("v1"):
+        first, second = (
+            store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2)
+        )
         assert first == second
         manifest = store.publish(make_manifest([second]))
-    assert store.read(TRIPS, "v1", manifest.parts[0]).equals(make_trips({}, {}))
+    assert store.read_data_file(TRIPS, "v1", manifest.files[0]).equals(make_trips({}, {}))
 
 
 def test_a_published_version_is_never_changed(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         publish_trips(store)
-    before = Path(store.manifest_path("trips", "v1")).read_bytes()
-    with store.making("v1"):
+    before = Path(store.manifest_uri("trips", "v1")).read_bytes()
+    with store.write_version("v1"):
         with pytest.raises(StoreError, match="already published"):
             publish_trips(store, rows=5)
         with pytest.raises(StoreError, match="already published"):
-            store.refuse_published("v1", ("features", "trips"))
-    assert Path(store.manifest_path("trips", "v1")).read_bytes() == before
-    assert store.read(TRIPS, "v1", resolve_version(store, "trips").parts[0]).equals(make_trips({}, {}, {}))
+            store.require_unpublished("v1", ("features", "trips"))
+    assert Path(store.manifest_uri("trips", "v1")).read_bytes() == before
+    assert store.read_data_file(TRIPS, "v1", resolve_version(store, "trips").files[0]).equals(
+        make_trips({}, {}, {})
+    )
 
 
 def test_what_is_not_published_is_swept(store):
-    with store.making("v1"):
-        store.write(TRIPS, "v1", make_part_record(), make_trips({}))
+    with store.write_version("v1"):
+        store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
         assert below(store, "_staging/v1/**/*.parquet")
     assert not below(store, "**/*.parquet")
-    assert store.versions() == []
+    assert store.list_manifests() == []
 
 
 def _die_in_the_middle(root, moved):
@@ -89,30 +93,30 @@ def killed(store, request):
 
 
 def test_what_a_killed_run_left_is_out_of_sight_until_it_is_taken_over(killed):
-    assert killed.versions() == []
-    assert killed.abandoned() == ["v1"]
-    with killed.making("v2"):
+    assert killed.list_manifests() == []
+    assert killed.incomplete_versions() == ["v1"]
+    with killed.write_version("v2"):
         assert not below(killed, "trips/*"), "what was moved in but not published is staged again"
-        found = killed.made("trips")["id"]
+        found = killed.find_data_files("trips")["id"]
         assert found.version == "v1"
-        assert killed.adopt("trips", "v2", found)
+        assert killed.reuse_data_file("trips", "v2", found)
         killed.publish(make_manifest([found.record], "v2"))
-    assert killed.read(TRIPS, "v2", found.record).equals(make_trips({}))
-    killed.sweep("v1")
+    assert killed.read_data_file(TRIPS, "v2", found.record).equals(make_trips({}))
+    killed.purge("v1")
     assert not below(killed, "_staging/*")
-    assert killed.read(TRIPS, "v2", found.record).equals(make_trips({}))
+    assert killed.read_data_file(TRIPS, "v2", found.record).equals(make_trips({}))
 
 
 def test_the_version_of_a_killed_run_can_be_made_again(killed):
-    with killed.making("v1"):
-        assert killed.adopt("trips", "v1", killed.made("trips")["id"])
+    with killed.write_version("v1"):
+        assert killed.reuse_data_file("trips", "v1", killed.find_data_files("trips")["id"])
         publish_trips(killed)
-    assert [m.version for m in killed.versions("trips")] == ["v1"]
+    assert [m.version for m in killed.list_manifests("trips")] == ["v1"]
     assert not below(killed, "_staging/*")
 
 
 def test_what_a_killed_run_left_can_be_removed(killed):
-    with killed.making("v2"):
+    with killed.write_version("v2"):
         publish_trips(killed, "v2")
     waste = maintenance.find_garbage(killed, 1)
     assert (waste.versions, waste.incomplete_versions) == ([], ["v1"])
@@ -123,34 +127,34 @@ def test_what_a_killed_run_left_can_be_removed(killed):
 
 
 def test_what_is_not_a_manifest_is_not_read(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         publish_trips(store)
-    folder = Path(store.manifest_path("trips", "v1")).parent
+    folder = Path(store.manifest_uri("trips", "v1")).parent
     for name in ("v1 (copy).json", ".v2.json.1a2b3c4d", "notes.txt", "%2e%2e.json", "é.json"):
         (folder / name).write_text("{")
-    assert [manifest.version for manifest in store.versions()] == ["v1"]
+    assert [manifest.version for manifest in store.list_manifests()] == ["v1"]
 
 
 def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
     for error, left in ((StoreError("the disk is full"), True), (KeyboardInterrupt(), False)):
-        with contextlib.suppress(StoreError, KeyboardInterrupt), store.making("v1"):
-            store.write(TRIPS, "v1", make_part_record(), make_trips({}))
+        with contextlib.suppress(StoreError, KeyboardInterrupt), store.write_version("v1"):
+            store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
             raise error
-        assert bool(store.made("trips")) == left
+        assert bool(store.find_data_files("trips")) == left
         assert bool(below(store, "_staging/*")) == left
 
 
 def test_a_part_is_taken_over_only_if_it_is_what_was_written(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         manifest = publish_trips(store)
-    part = Path(store.version_path("trips", "v1"), manifest.parts[0].path)
-    found = store.made("trips")["id"]
-    with store.making("v2"):
-        assert store.adopt("trips", "v2", found)
+    part = Path(store.version_uri("trips", "v1"), manifest.files[0].path)
+    found = store.find_data_files("trips")["id"]
+    with store.write_version("v2"):
+        assert store.reuse_data_file("trips", "v2", found)
         flip(part)
-        assert not store.adopt("trips", "v2", found)
+        assert not store.reuse_data_file("trips", "v2", found)
         part.unlink()
-        assert not store.adopt("trips", "v2", found)
+        assert not store.reuse_data_file("trips", "v2", found)
 
 
 def flip(path, at=100):
@@ -160,15 +164,15 @@ def flip(path, at=100):
 
 
 def test_one_flipped_byte_is_named_and_never_read(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         manifest = publish_trips(store)
     assert maintenance.verify_version(store, "v1", lambda _: None) == []
-    part = Path(store.version_path("trips", "v1"), manifest.parts[0].path)
+    part = Path(store.version_uri("trips", "v1"), manifest.files[0].path)
     flip(part)
     (fault,) = maintenance.verify_version(store, "v1", lambda _: None)
-    assert (fault.path, fault.what) == (f"dev/trips/version=v1/{manifest.parts[0].path}", "has changed")
+    assert (fault.path, fault.what) == (f"dev/trips/version=v1/{manifest.files[0].path}", "has changed")
     with pytest.raises(StoreError, match="not what was published"):
-        store.read(TRIPS, "v1", manifest.parts[0])
+        store.read_data_file(TRIPS, "v1", manifest.files[0])
     part.rename(part.with_name("part-00009.parquet"))
     assert {fault.what for fault in maintenance.verify_version(store, "v1", lambda _: None)} == {
         "is lost",
@@ -178,7 +182,7 @@ def test_one_flipped_byte_is_named_and_never_read(store):
 
 def test_a_version_is_made_by_one_run_at_a_time(store):
     with (
-        store.making("v1"),
+        store.write_version("v1"),
         pytest.raises(StoreError, match="another run"),
         Store(store.root, "dev").write_version("v1"),
     ):
@@ -187,7 +191,7 @@ def test_a_version_is_made_by_one_run_at_a_time(store):
 
 def test_the_newest_is_the_last_created(store):
     for version in ("v2", "v1"):
-        with store.making(version):
+        with store.write_version(version):
             publish_trips(store, version)
     assert resolve_version(store, "trips").version == "v2"
     assert resolve_version(store, "trips", "v1").version == "v1"
@@ -201,12 +205,12 @@ def test_what_is_not_there_is_said(store):
 
 
 def test_a_lost_part_and_a_broken_manifest_are_named(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         manifest = publish_trips(store)
-    (Path(store.version_path("trips", "v1")) / manifest.parts[0].path).unlink()
+    (Path(store.version_uri("trips", "v1")) / manifest.files[0].path).unlink()
     with pytest.raises(StoreError, match="lacks a file"):
-        store.read(TRIPS, "v1", manifest.parts[0])
-    Path(store.manifest_path("trips", "v1")).write_text("{")
+        store.read_data_file(TRIPS, "v1", manifest.files[0])
+    Path(store.manifest_uri("trips", "v1")).write_text("{")
     with pytest.raises(StoreError, match="not a manifest"):
         resolve_version(store, "trips")
 
@@ -218,10 +222,10 @@ def test_an_unwritable_store_is_said_at_once(root):
 
 
 def test_manifests_hold_plain_json(store):
-    with store.making("v1"):
+    with store.write_version("v1"):
         publish_trips(store)
-    found = json.loads(Path(store.manifest_path("trips", "v1")).read_text())
-    (part,) = found["parts"]
+    found = json.loads(Path(store.manifest_uri("trips", "v1")).read_text())
+    (part,) = found["files"]
     assert part["path"] == "year=2023/month=1/part-00000.parquet"
     assert part["month"] == [2023, 1]
     assert part["checksum"].startswith("sha256:")
@@ -230,3 +234,25 @@ def test_manifests_hold_plain_json(store):
 def test_versions_sort_by_time():
     assert new_version_id() < "v9999"
     assert len(new_version_id()) == len("v20261124T101500Z-3f9c2a")
+
+
+@pytest.mark.parametrize(
+    ("manifest_format", "hint"), [(1, "Set --store to a new folder"), (99, "Upgrade toytip")]
+)
+def test_a_store_of_another_format_is_refused_with_one_error(store, invoke_cli, manifest_format, hint):
+    for version in ("v1", "v2"):
+        with store.write_version(version):
+            publish_trips(store, version)
+    for path in Path(store.uri("_versions")).glob("*/*.json"):
+        record = json.loads(path.read_text())
+        # The old format has other keys: its number counts, not the first key that is missing.
+        path.write_text(json.dumps({"format": manifest_format, "created": record["created_at"], "parts": []}))
+    for read in (store.list_manifests, lambda: resolve_version(store, "trips", "v1")):
+        with pytest.raises(StoreFormatError, match=f"has manifest format {manifest_format}") as refused:
+            read()
+        assert refused.value.hint.startswith(hint)
+    with pytest.raises(StoreFormatError), store.write_version("v3"):
+        pass
+    listed = invoke_cli("versions", "--store", store.root)
+    assert listed.returncode == 1
+    assert listed.stderr.count("manifest format") == 1

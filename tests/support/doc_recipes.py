@@ -51,8 +51,13 @@ def _insert_lines(source: str, position: str, name: str, code: str) -> str:
         while lines[start - 1].startswith(("#", "@")):
             start -= 1
         return "".join([*lines[:start], code, "\n\n", *lines[start:]])
-    end = next(n for n in range(start + 1, len(lines)) if lines[n].strip() and lines[n][0] != " ")
-    if lines[end][0] not in ")]}":  # a function: insert before the blank lines that follow it
+    is_function = lines[start].startswith("def ")
+    end = next(
+        n
+        for n in range(start + 1, len(lines))
+        if lines[n].strip() and lines[n][0] != " " and not (is_function and lines[n].startswith(") ->"))
+    )
+    if is_function:  # insert before the blank lines that follow the function
         while not lines[end - 1].strip():
             end -= 1
     return "".join([*lines[:end], code, *lines[end:]])

@@ -45,7 +45,7 @@ def check_same_results(store: Store, summary: dict[str, Any], reference: Referen
         frames = [
             [
                 side.read_data_file(table, version, part)
-                for part in side.get_manifest(table.name, version).parts
+                for part in side.get_manifest(table.name, version).files
             ]
             for side, version in zip((undisturbed, store), versions, strict=True)
         ]
@@ -62,6 +62,6 @@ def check_same_results(store: Store, summary: dict[str, Any], reference: Referen
         side.get_manifest("models", s["model"]["version"])
         for side, s in ((undisturbed, first), (store, summary))
     ]
-    boosters = [p.checksum for manifest in models for p in manifest.parts if p.path == "model.ubj"]
+    boosters = [p.checksum for manifest in models for p in manifest.files if p.path == "model.ubj"]
     assert len(boosters) == 2
     assert len(set(boosters)) == 1, "the same model bytes"

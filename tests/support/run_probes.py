@@ -70,7 +70,7 @@ def count_parts(reference: ReferenceRun, table: str) -> int:
     root, summary = reference
     manifest = Store(str(root), "dev").get_manifest(table, summary["tables"][table]["version"])
     assert manifest is not None
-    return len(manifest.parts)
+    return len(manifest.files)
 
 
 def is_being_built(store: Store, table: str, parts: int) -> bool:

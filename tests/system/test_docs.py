@@ -220,9 +220,8 @@ def test_every_block_of_the_extension_guide_is_applied():
 @pytest.fixture
 def three_trips(tmp_path, monkeypatch):
     """Create a store in the current folder, with version v1 of three predictions."""
-    from toytip.schema import PREDICTIONS
-
-    from toytip.store import Store
+    from toytip.core.tables import PREDICTIONS
+    from toytip.store.store import Store
 
     store = Store(str(tmp_path / "toytip-store"), "dev")
     with store.write_version("v1"):

@@ -122,7 +122,7 @@ def test_another_engine_reads_what_the_manifest_lists(done, admin):
     manifest = resolve_version(Store(root, "dev", StorageOptions(admin.endpoint)), "predictions")
     base = f"{root.removeprefix('s3://')}/dev/predictions/version=vtest"
     table = ds.dataset(
-        [f"{base}/{part.path}" for part in manifest.parts],
+        [f"{base}/{part.path}" for part in manifest.files],
         filesystem=arrow_s3_filesystem(StorageOptions(admin.endpoint)),
         format="parquet",
         partitioning=ds.partitioning(flavor="hive"),
@@ -258,15 +258,15 @@ def test_sixteen_writers_one_winner(store, bucket):
     """Of one version, at once; each with its own claim, and then all past their claims at the manifest."""
 
     def write(number):
-        with contextlib.suppress(StoreError), store.making("v1"):
+        with contextlib.suppress(StoreError), store.write_version("v1"):
             return publish_trips(store, "v1", rows=number + 1)
         return None
 
     with ThreadPoolExecutor(16) as pool:
         won = [manifest for manifest in pool.map(write, range(16)) if manifest]
     assert len(won) == 1
-    assert store.versions() == won
-    assert len(store.read(TRIPS, "v1", won[0].parts[0])) == won[0].rows
+    assert store.list_manifests() == won
+    assert len(store.read_data_file(TRIPS, "v1", won[0].files[0])) == won[0].rows
 
     def create(number):
         with contextlib.suppress(FileExistsError):
@@ -307,9 +307,13 @@ def test_conflicts_are_tried_again_and_lost_races_are_not(bucket, monkeypatch):
 
 
 def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
-    with store.making("v1"), pytest.raises(StoreError, match="made by another run"), store.making("v1"):
+    with (
+        store.write_version("v1"),
+        pytest.raises(StoreError, match="made by another run"),
+        store.write_version("v1"),
+    ):
         pass
-    with store.making("v1"):
+    with store.write_version("v1"):
         publish_trips(store)
 
 
@@ -319,14 +323,14 @@ def test_the_claim_of_a_dead_process_is_taken_over_at_once(store, bucket, server
         holder = json.loads(bucket.read(name))
     holder["pid"] = 2**22 - 1  # no process has it
     bucket.write(name, json.dumps(holder).encode())
-    assert store.abandoned() == ["v1"]
-    with store.making("v1"):
-        assert store.abandoned() == []
+    assert store.incomplete_versions() == ["v1"]
+    with store.write_version("v1"):
+        assert store.incomplete_versions() == []
         publish_trips(store)
     holder["here"] = "another machine"
     bucket.write("dev/_staging/v2.lease", json.dumps(holder).encode())
-    assert store.abandoned() == [], "it may live: nobody here can tell before its lease ends"
-    with pytest.raises(StoreError, match=r"heard of \d s ago"), store.making("v2"):
+    assert store.incomplete_versions() == [], "it may live: nobody here can tell before its lease ends"
+    with pytest.raises(StoreError, match=r"heard of \d s ago"), store.write_version("v2"):
         pass
 
 
@@ -334,7 +338,7 @@ def test_a_claim_that_was_lost_is_told(store, bucket, monkeypatch):
     monkeypatch.setattr("toytip.store.lease.LEASE_RENEWAL_SECONDS", 0.1)
 
     def lose():
-        with store.making("v1"):
+        with store.write_version("v1"):
             bucket.write("dev/_staging/v1.lease", b'{"here": "another machine"}')
             time.sleep(1)
 
@@ -343,7 +347,7 @@ def test_a_claim_that_was_lost_is_told(store, bucket, monkeypatch):
 
 
 def test_uploads_that_a_dead_run_began_are_aborted(store, bucket):
-    with store.making("v0"):
+    with store.write_version("v0"):
         publish_trips(store, "v0")
     fs, key = bucket.fs, "dev/trips/version=v1/part-00000.parquet"
     where, _, key = bucket.path(key).partition("/")
@@ -362,11 +366,11 @@ def test_large_parts_go_up_in_pieces_and_come_back_whole(bucket):
 
 def test_what_dead_runs_left_in_place_is_swept(store, bucket):
     """Nothing renames here: parts of an unfinished version lie where they will be read."""
-    with store.making("v1"):
+    with store.write_version("v1"):
         publish_trips(store)
     bucket.write("dev/trips/version=v0/year=2023/month=1/part-00000.parquet", b"half")
     assert maintenance.verify_version(store, "v1", lambda _: None) == []
-    assert [manifest.version for manifest in store.versions()] == ["v1"]
+    assert [manifest.version for manifest in store.list_manifests()] == ["v1"]
     waste = maintenance.find_garbage(store, 5)
     assert waste.orphaned_files == ["dev/trips/version=v0/year=2023/month=1/part-00000.parquet"]
     maintenance.collect_garbage(store, waste)
@@ -374,14 +378,14 @@ def test_what_dead_runs_left_in_place_is_swept(store, bucket):
 
 
 def test_parts_are_copied_by_the_server(store, bucket):
-    with store.making("v1"):
+    with store.write_version("v1"):
         publish_trips(store)
-    found = store.made("trips")["id"]
-    with store.making("v2"):
-        assert store.adopt("trips", "v2", found)
-        assert not store.adopt("trips", "v2", found._replace(name="dev/trips/version=v1/none"))
-    with store.making("v3"):
-        store.write(TRIPS, "v3", make_part_record(identity="other"), make_trips({}))
+    found = store.find_data_files("trips")["id"]
+    with store.write_version("v2"):
+        assert store.reuse_data_file("trips", "v2", found)
+        assert not store.reuse_data_file("trips", "v2", found._replace(file_name="dev/trips/version=v1/none"))
+    with store.write_version("v3"):
+        store.write_data_file(TRIPS, "v3", make_part_record(fingerprint="other"), make_trips({}))
     assert len(bucket.files("dev/trips")) == 1, "what was not published is gone"
 
 

@@ -25,7 +25,7 @@ def test_early_stopping_resumes_from_a_checkpoint(features, split):
     rows = features[names == "train"].head(300)
     train, validation = (
         build_matrix([(preprocess.transform(part), part["high_tip"].to_numpy("float32"))], counts, 1)
-        for part in (rows, features[names == "valid"])
+        for part in (rows, features[names == "validation"])
     )
     label = rows["high_tip"].to_numpy()
     params = xgboost_params({"max_depth": 4, "eta": 0.5}, max(counts), float(label.mean()))

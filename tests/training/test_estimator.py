@@ -89,7 +89,7 @@ def test_plain_xgboost_on_the_same_bins_is_not_better(pipeline, features, split)
 def test_early_stopping_keeps_the_best_round(features, split, client):
     preprocess = Preprocess(NAMES, split).fit(features)
     names = split_names(features, split, "all")
-    train, validation = features[names == "train"].head(300), features[names == "valid"]
+    train, validation = features[names == "train"].head(300), features[names == "validation"]
     x, y = to_dask(preprocess.transform(train), 2), to_dask(train[["high_tip"]], 2)["high_tip"]
     eval_set = (
         to_dask(preprocess.transform(validation), 1),

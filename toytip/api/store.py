@@ -15,8 +15,9 @@ from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.config import Settings
 from toytip.core.months import Month, parse_months
+from toytip.core.tables import METRIC_HISTOGRAMS
 from toytip.errors import StoreError
-from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
 from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version
 from toytip.store.store import Store as Versions
@@ -104,7 +105,7 @@ class Store:
         """Return what the model said of every trip kept, and what happened; see `table`.
 
         trip_id (int64), pickup_at (New York's time), PULocationID, DOLocationID, probability (float32), prediction (bool, at the
-        tuned threshold), high_tip (bool: the label), split (train, valid, test, other), model_version.
+        tuned threshold), high_tip (bool: the label), split (train, validation, test, other), model_version.
         """
         return self.table("predictions", version, months=months, as_of=as_of)
 
@@ -157,7 +158,7 @@ class Store:
         from toytip.pipeline.evaluate import evaluate_tallies
 
         predictions = resolve_version(self._versions, "predictions", version, as_of)
-        tallies = self._versions.get_manifest(METRIC_HISTOGRAMS, predictions.version)
+        tallies = self._versions.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
         if tallies is None:
             raise StoreError(
                 f"predictions {predictions.version} in {self.path} have no tallies; "

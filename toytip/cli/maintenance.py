@@ -28,7 +28,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[
 
     found = manifests_of(place, version)
     progress = Progress.from_settings(Settings.load())
-    with progress.show_live(), progress.stage("verify", sum(len(m.parts) for m in found)) as stage:
+    with progress.show_live(), progress.stage("verify", sum(len(m.files) for m in found)) as stage:
         faults = verify_version(place, version, stage.advance)
     if json_:
         print_json({"version": found[0].version, "faults": [asdict(fault) for fault in faults]})
@@ -39,7 +39,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[
             f"{len(faults)} files of {version} are not as published, first {faults[0].path}; make it anew"
         )
     if not json_:
-        typer.echo(f"{sum(len(m.parts) for m in found)} files of {len(found)} tables are as published")
+        typer.echo(f"{sum(len(m.files) for m in found)} files of {len(found)} tables are as published")
 
 
 @app.command(epilog="Example:  toytip gc --keep 3 --dry-run")

@@ -31,7 +31,7 @@ def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpac
 
     limit = parse_as_of(as_of).isoformat() if as_of else None
     whole, damaged = place.scan_manifests()
-    found = [m for m in whole if limit is None or m.created <= limit]
+    found = [m for m in whole if limit is None or m.created_at <= limit]
     rows = describe_versions(found, read_tags(place))
     if json_:
         print_json({"versions": rows})
@@ -137,7 +137,7 @@ def diff(
     place = store_from_settings(settings)
     tables = [m for v in (a, b) for n, m in ancestors(place, v).items() if n in ("features", "predictions")]
     progress = Progress.from_settings(Settings.load())
-    with progress.show_live(), progress.stage("diff", sum(len(m.parts) for m in tables)) as stage:
+    with progress.show_live(), progress.stage("diff", sum(len(m.files) for m in tables)) as stage:
         found = compare_versions(place, a, b, stage.advance)
     if html is not None:
         from toytip.pipeline.report import write_diff_page

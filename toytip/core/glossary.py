@@ -81,12 +81,13 @@ COLUMN_DOCS = {
     "high_tip": ColumnDoc("The label: the tip is more than a fifth of the fare.", "", "settled"),
     "probability": ColumnDoc("The model's probability of a high tip.", "share"),
     "prediction": ColumnDoc("Whether the probability reaches the model's threshold."),
-    "split": ColumnDoc("What the model had the trip for: train, valid or test; other where for none."),
+    "split": ColumnDoc("What the model had the trip for: train, validation or test; other where for none."),
     "model_version": ColumnDoc("Version under which the model was trained."),
     "feature": ColumnDoc("Name of the feature that is counted."),
-    "card": ColumnDoc("Whether the trips counted were paid by card."),
+    "is_card": ColumnDoc("Whether the trips counted were paid by card."),
     "trips": ColumnDoc("How many trips have about this value.", "trips"),
-    "total": ColumnDoc("Sum of their values.", "1/1024 of the feature's unit"),
+    "value_sum": ColumnDoc("Sum of the values of these trips.", "`1 / value_scale` of the feature's unit"),
+    "value_scale": ColumnDoc("Number by which `value_sum` is divided to get the feature's unit."),
     "kind": ColumnDoc("Kind of the measure: drift, missing, rejects, share, performance, model or estimate."),
     "name": ColumnDoc("Feature, reject reason, share or metric that is measured."),
     "measure": ColumnDoc("Measure, for example psi, ks or rate."),
@@ -98,27 +99,16 @@ COLUMN_DOCS = {
 }
 # A column of this name says something else in the table.
 TABLE_COLUMN_DOCS = {
-    ("profiles", "value"): ColumnDoc(
+    ("feature_histograms", "value"): ColumnDoc(
         "The value, to 9 significant bits; null where it is missing.", "the feature's"
     ),
-    ("monitors", "value"): ColumnDoc("Value of the measure in the month."),
+    ("monitoring", "value"): ColumnDoc("Value of the measure in the month."),
 }
 # The folders of a table, which engines give back as columns.
 PATH_COLUMN_DOCS = {
     "version": ColumnDoc("The version, as `v20261124T101500Z-3f9c2a`."),
     "year": ColumnDoc("Year of the file that the trip comes from."),
     "month": ColumnDoc("Month of the file that the trip comes from."),
-}
-
-# What a row is, and which command makes the table.
-TABLE_DESCRIPTIONS = {
-    "trips": "A trip that was kept, under one schema for all years. Made by `toytip clean`.",
-    "rejects": "A row of the source that was not kept, with the reason. Made by every run.",
-    "features": "A trip that was kept: what a model may learn from, and the label. Made by every run.",
-    "profiles": "A value of a feature in a part, and how many trips have it: what drift is told from. Made with `features`.",
-    "scores": "A trip that was kept, with its probability, not yet decided. Made by `toytip infer`.",
-    "predictions": "A trip that was kept, with what the model says of it. Made by every run.",
-    "monitors": "A measurement of a month. Made by every run and by `toytip monitor`.",
 }
 
 METRIC_DOCS = {

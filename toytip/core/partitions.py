@@ -62,8 +62,8 @@ class DataFile:
     checksum: str
     month: Month | None = None
     number: int = 0
-    input: str = ""
-    identity: str = ""
+    input_fingerprint: str = ""
+    fingerprint: str = ""
     rejects: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -48,10 +48,28 @@ def nullable_int(name: str) -> Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A named table of columns in a fixed order."""
+    """A named table with columns in a fixed order, or an artifact: named files without columns."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...] = ()
+    _: KW_ONLY
+    description: str = ""
+    """One row, and the commands that write the table."""
+    made_by: str = ""
+    """The stage that makes the table."""
+    modules: tuple[str, ...] = ()
+    """Modules below `toytip` that compute the rows, beyond those of every stage."""
+    rows_are_trips: bool = True
+    """Whether a row is a trip, so that it counts in the row balance."""
+    published_with: tuple[str, ...] = ()
+    """Tables under whose versions this table is published as well."""
+    artifact_files: tuple[str, ...] = ()
+    """The files of an artifact."""
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether the version consists of named files instead of rows."""
+        return bool(self.artifact_files)
 
     @property
     def names(self) -> list[str]:
@@ -70,7 +88,7 @@ class Table:
 
     def select_existing(self, names: Collection[str]) -> Table:
         """Return the table with some of its columns; names of others do not matter."""
-        return Table(self.name, tuple(column for column in self.columns if column.name in names))
+        return replace(self, columns=tuple(column for column in self.columns if column.name in names))
 
     def empty(self) -> pd.DataFrame:
         """Return a frame of no rows with exactly these columns: the meta of a lazy frame."""
@@ -119,4 +137,4 @@ class Table:
     def select(self, names: list[str]) -> Table:
         """Return the table of some of the columns, in the order given."""
         by_name = {column.name: column for column in self.columns}
-        return Table(self.name, tuple(by_name[name] for name in names))
+        return replace(self, columns=tuple(by_name[name] for name in names))

@@ -56,7 +56,7 @@ def plan_split(
         raise ConfigError("training must come before validation, and validation before the test, in time")
     return Split(
         train=_time_range(train_months),
-        valid=_time_range(valid_months) if valid_months else None,
+        validation=_time_range(valid_months) if valid_months else None,
         test=_time_range(test_months),
     )
 
@@ -71,8 +71,8 @@ def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
     first, second = (start + dt.timedelta(days=round(days * share)) for share in (0.6, 0.8))
     a, b, c, d = (moment.isoformat() for moment in (start, first, second, stop))
     if with_valid:
-        return Split(train=TimeRange(a, b), valid=TimeRange(b, c), test=TimeRange(c, d))
-    return Split(train=TimeRange(a, c), valid=None, test=TimeRange(c, d))
+        return Split(train=TimeRange(a, b), validation=TimeRange(b, c), test=TimeRange(c, d))
+    return Split(train=TimeRange(a, c), validation=None, test=TimeRange(c, d))
 
 
 def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
@@ -93,7 +93,7 @@ def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> n
 
 
 def split_names(features: pd.DataFrame, split: Split, segment: str) -> pd.Series:
-    """Return the split of every trip (str): train, valid or test; other outside of them or of the population."""
+    """Return the split of every trip (str): train, validation or test; other outside of them or of the population."""
     codes = pa.DictionaryArray.from_arrays(pa.array(split_codes(features, split, segment)), pa.array(SPLITS))
     names = codes.cast(pa.large_string())
     return pd.Series(names, index=features.index, dtype="str", name="split")
@@ -111,7 +111,7 @@ class TimeRange(NamedTuple):
     stop: str
 
 
-SPLITS = ("train", "valid", "test", "other")
+SPLITS = ("train", "validation", "test", "other")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,20 +119,20 @@ class Split:
     """Which trips are for training, validation and test; trips in none of them are `other`."""
 
     train: TimeRange
-    valid: TimeRange | None
+    validation: TimeRange | None
     test: TimeRange
 
     def time_ranges(self) -> dict[str, TimeRange]:
         """The spans by name, in the order of SPLITS."""
-        named = {"train": self.train, "valid": self.valid, "test": self.test}
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: span for name, span in named.items() if span is not None}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Read back what `asdict` wrote."""
-        valid = record["valid"]
+        validation = record["validation"]
         return cls(
             train=TimeRange(*record["train"]),
-            valid=valid and TimeRange(*valid),
+            validation=validation and TimeRange(*validation),
             test=TimeRange(*record["test"]),
         )

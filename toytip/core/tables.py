@@ -1,9 +1,14 @@
-"""The tables: their columns, the exact dtypes in memory and on disk, and the door that checks both."""
+"""The registry of tables and artifacts: names, columns, and how the pipeline makes them.
+
+To add a table, declare it here. Its place in manifests, garbage collection, fingerprints, row
+balance, metrics of the dashboard and the reference follows from the declaration.
+"""
 
 from __future__ import annotations
 
 from toytip.core.schema import Column, Table, nullable_int
 from toytip.core.tlc import FIELDS, Field
+from toytip.errors import SchemaError
 
 
 def _to_column(field: Field) -> Column:
@@ -12,10 +17,84 @@ def _to_column(field: Field) -> Column:
     return Column(field.name, "datetime64[us]" if field.kind == "time" else "float64")
 
 
-TRIPS = Table("trips", (Column("trip_id", "int64", repeats=False), *(_to_column(field) for field in FIELDS)))
-REJECTS = Table("rejects", (*TRIPS.columns, Column("reason", "str")))
+_CLEANING_MODULES = ("sources.reader", "stages.conform", "stages.clean")
+_ENCODING_MODULES = ("core.splits", "stages.preprocess", "stages.zone_rates")
 
-_TRIP_COLUMNS = (
+TRIPS = Table(
+    "trips",
+    (Column("trip_id", "int64", repeats=False), *(_to_column(field) for field in FIELDS)),
+    description="A kept trip, with the same columns for all years. Written by `toytip stage clean`.",
+    made_by="clean",
+    modules=_CLEANING_MODULES,
+)
+REJECTS = Table(
+    "rejects",
+    (*TRIPS.columns, Column("reason", "str")),
+    description="A rejected row of the source, with the reason. "
+    "Written by `toytip run` and `toytip stage clean`.",
+    made_by="clean",
+    modules=_CLEANING_MODULES,
+    published_with=("features", "trips"),
+)
+# `stages.featurize.FEATURES_SCHEMA` adds the columns: one per declared feature.
+FEATURES_TABLE = Table(
+    "features",
+    description="The features and the label of a kept trip. "
+    "Written by `toytip run` and `toytip stage featurize`.",
+    made_by="featurize",
+    modules=("stages.featurize",),
+)
+
+# The unit of `value_sum` is 1 / HISTOGRAM_VALUE_SCALE of the feature's unit.
+HISTOGRAM_VALUE_SCALE = 1024
+FEATURE_HISTOGRAMS = Table(
+    "feature_histograms",
+    (
+        Column("feature", "str"),
+        Column("is_card", "bool"),
+        Column("value", "float32"),
+        Column("trips", "int64"),
+        Column("value_sum", "int64"),
+        Column("value_scale", "int32"),
+    ),
+    description="A bin of a feature's values, and the number of trips in it. Written with `features`.",
+    made_by="featurize",
+    modules=("stages.profile", "core.splits"),
+    rows_are_trips=False,
+    published_with=("features",),
+)
+
+ENCODINGS = Table(
+    "encodings",
+    artifact_files=("encoding.json",),
+    description="The fitted encoding: bins and target encoding. "
+    "Written by `toytip run` and `toytip stage preprocess`.",
+    made_by="preprocess",
+    modules=_ENCODING_MODULES,
+    rows_are_trips=False,
+)
+MODELS = Table(
+    "models",
+    artifact_files=("model.json", "model.ubj"),
+    description="The booster in XGBoost's format, and its metadata. "
+    "Written by `toytip run` and `toytip stage train`.",
+    made_by="train",
+    modules=(
+        *_ENCODING_MODULES,
+        "core.parameters",
+        "training.boosting",
+        "training.rank",
+        "training.driver",
+        "training.estimator",
+        "evaluation.tally",
+        "stages.infer",
+        "stages.postprocess",
+        "stages.summarize",
+    ),
+    rows_are_trips=False,
+)
+
+_SCORED_TRIP_COLUMNS = (
     Column("trip_id", "int64", repeats=False),
     Column("pickup_at", "datetime64[us]", repeats=False),
     Column("PULocationID", "int32"),
@@ -23,25 +102,32 @@ _TRIP_COLUMNS = (
     Column("probability", "float32", repeats=False),
 )
 _LABEL_COLUMNS = (Column("high_tip", "bool"), Column("split", "str"), Column("model_version", "str"))
-SCORES = Table("scores", (*_TRIP_COLUMNS, *_LABEL_COLUMNS))
-PREDICTIONS = Table("predictions", (*_TRIP_COLUMNS, Column("prediction", "bool"), *_LABEL_COLUMNS))
-
-# How often every feature has about each value, of card trips and the others apart: `value` is null where it is missing,
-# `total` the sum of the values in units of 1/1024.
-FEATURE_HISTOGRAMS = Table(
-    "profiles",
-    (
-        Column("feature", "str"),
-        Column("card", "bool"),
-        Column("value", "float32"),
-        Column("trips", "int64"),
-        Column("total", "int64"),
-    ),
+SCORES = Table(
+    "scores",
+    (*_SCORED_TRIP_COLUMNS, *_LABEL_COLUMNS),
+    description="The probability of a kept trip, without a decision. Written by `toytip stage infer`.",
+    made_by="infer",
+    modules=(*_ENCODING_MODULES, "stages.infer"),
 )
-# What monitoring read of a month: of a kind (drift, missing, ..), the name of a feature, reason or metric, and a measure.
-# `threshold` is null if the measure has none. `exceeds_threshold` is about this month, `alert` about the alert rule.
+PREDICTIONS = Table(
+    "predictions",
+    (*_SCORED_TRIP_COLUMNS, Column("prediction", "bool"), *_LABEL_COLUMNS),
+    description="The probability and the decision of a kept trip. "
+    "Written by `toytip run` and `toytip stage postprocess`.",
+    made_by="postprocess",
+    modules=("stages.postprocess",),
+)
+METRIC_HISTOGRAMS = Table(
+    "metric_histograms",
+    artifact_files=("metric_histograms.parquet",),
+    description="Counts of predictions, from which all metrics follow. Written with `predictions`.",
+    made_by="postprocess",
+    rows_are_trips=False,
+    published_with=("predictions",),
+)
+
 MONITORING = Table(
-    "monitors",
+    "monitoring",
     (
         Column("kind", "str"),
         Column("name", "str"),
@@ -53,4 +139,89 @@ MONITORING = Table(
         Column("exceeds_threshold", "bool"),
         Column("alert", "bool"),
     ),
+    description="A measurement of a month. Written by `toytip run` and `toytip monitor`.",
+    made_by="monitor",
+    rows_are_trips=False,
 )
+
+# In order of importance: a version is named by the first of these that it contains.
+TABLES = (
+    PREDICTIONS,
+    SCORES,
+    MODELS,
+    ENCODINGS,
+    FEATURES_TABLE,
+    TRIPS,
+    REJECTS,
+    MONITORING,
+    METRIC_HISTOGRAMS,
+    FEATURE_HISTOGRAMS,
+)
+TABLES_BY_NAME = {table.name: table for table in TABLES}
+
+# A run computes these stages in one task per partition. Progress shows a fused stage by one name.
+FUSED_STAGES = {"read": ("clean", "featurize"), "predict": ("infer", "postprocess")}
+STAGE_LABELS = {"read": "featurize", "predict": "infer"}
+
+
+def get_table(name: str) -> Table:
+    """Return the table or artifact of a name. Raises SchemaError if the registry has none.
+
+    >>> get_table("models").artifact_files
+    ('model.json', 'model.ubj')
+    """
+    if name not in TABLES_BY_NAME:
+        raise SchemaError(
+            f"cannot find table {name!r}: it is not in the registry",
+            hint=f"Use one of {', '.join(TABLES_BY_NAME)}.",
+        )
+    return TABLES_BY_NAME[name]
+
+
+def tables_published_with(name: str) -> tuple[Table, ...]:
+    """Return the tables that are published under the same version as a table.
+
+    >>> [table.name for table in tables_published_with("features")]
+    ['rejects', 'feature_histograms']
+    """
+    return tuple(table for table in TABLES if name in table.published_with)
+
+
+def publication_group(name: str) -> frozenset[str]:
+    """Return the tables that are only complete together under one version, including `name`.
+
+    >>> sorted(publication_group("metric_histograms"))
+    ['metric_histograms', 'predictions']
+    """
+    group: set[str] = set()
+    pending = {name}
+    while pending:
+        group |= pending
+        neighbors = {other for table in TABLES if table.name in pending for other in table.published_with}
+        neighbors |= {table.name for other in pending for table in tables_published_with(other)}
+        pending = neighbors - group
+    return frozenset(group)
+
+
+def stage_modules(stage: str) -> tuple[str, ...]:
+    """Return the modules that decide the output of a stage, for its fingerprint.
+
+    >>> stage_modules("clean")
+    ('sources.reader', 'stages.conform', 'stages.clean')
+    """
+    stages = FUSED_STAGES.get(stage, (stage,))
+    return tuple(
+        dict.fromkeys(
+            module for name in stages for table in TABLES if table.made_by == name for module in table.modules
+        )
+    )
+
+
+def timed_stages(table: Table) -> tuple[str, ...]:
+    """Return the names under which progress times the stages that can make a table.
+
+    >>> timed_stages(PREDICTIONS)
+    ('infer', 'postprocess')
+    """
+    fused = (STAGE_LABELS[name] for name, stages in FUSED_STAGES.items() if table.made_by in stages)
+    return tuple(dict.fromkeys((*fused, table.made_by)))

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, get_args
 import prometheus_client as prom
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from toytip.core.glossary import TABLE_DESCRIPTIONS
+from toytip.core.tables import TABLES
 from toytip.progress.snapshot import MonthSnapshot, RunSnapshot, StageSnapshot
 from toytip.progress.state import CurvePoint, RunOutcome
 from toytip.stages.clean import REJECT_REASONS
@@ -43,7 +43,7 @@ LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "retried": PARTITION_STAGES,
     "seconds": (*PARTITION_STAGES, "train"),
     "rejects": REJECT_REASONS,
-    "published": (*TABLE_DESCRIPTIONS, "encodings", "models"),
+    "published": tuple(table.name for table in TABLES),
     "ended": tuple(outcome for outcome in get_args(RunOutcome) if outcome != "running"),
 }
 

@@ -13,17 +13,12 @@ import pandas as pd
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, PREDICTIONS, REJECTS, SCORES, TRIPS
 from toytip.errors import StoreError
 from toytip.io.local import LocalFileIO
-from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.stages.catalog import READABLE_TABLES
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
-READABLE_TABLES = {
-    table.name: table
-    for table in (PREDICTIONS, FEATURES_SCHEMA, REJECTS, TRIPS, SCORES, FEATURE_HISTOGRAMS, MONITORING)
-}
 # Columns from the path of a data file. The types can hold `100 * year + month`.
 PATH_COLUMNS = {"version": "category", "year": "int32", "month": "int32"}
 
@@ -68,15 +63,15 @@ def data_files_of(manifest: Manifest, months: Sequence[Month] | None = None) -> 
     Raises StoreError if the version does not have one of the months.
     """
     if months is None:
-        return list(manifest.parts)
-    existing = sorted({file.month for file in manifest.parts if file.month is not None})
+        return list(manifest.files)
+    existing = sorted({file.month for file in manifest.files if file.month is not None})
     for month in months:
         if month not in existing:
             span = f"{existing[0]}:{existing[-1]}" if existing else "no months"
             raise StoreError(
                 f"cannot read month {month} of {manifest.table} {manifest.version}: it has {span}"
             )
-    return [file for file in manifest.parts if file.month in months]
+    return [file for file in manifest.files if file.month in months]
 
 
 def _with_absolute_root(store: Store) -> Store:

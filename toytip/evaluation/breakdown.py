@@ -16,12 +16,12 @@ from toytip.evaluation.tally import (
     tally_of,
 )
 
-EVALUATED_SPLITS = ("train", "valid", "test")
+EVALUATED_SPLITS = ("train", "validation", "test")
 MAX_WORST_SLICES = 5
 
 
 def metrics_by_split(summary: Tallies, segment: str = "all") -> dict[str, Metrics]:
-    """Return the metrics of the splits train, valid and test that have trips of the population."""
+    """Return the metrics of the splits train, validation and test that have trips of the population."""
     found = {name: tally_of(summary, name, segment) for name in EVALUATED_SPLITS}
     return {name: metrics.compute_metrics(tally) for name, tally in found.items() if tally.rows}
 

@@ -32,7 +32,7 @@ class TallyKey(NamedTuple):
     """
 
     split: str
-    card: bool
+    is_card: bool
     predictor: str = "model"
     slice: str = ""
     value: str = ""
@@ -102,7 +102,7 @@ def slice_tallies(
     found: dict[tuple[str, str], Tally] = {}
     for cell, tally in tallies.items():
         there = cell.split == split and cell.predictor == predictor and cell.slice
-        if there and (cell.card or segment == "all"):
+        if there and (cell.is_card or segment == "all"):
             name = (cell.slice, cell.value)
             found[name] = found[name].merge(tally) if name in found else tally
     return found
@@ -122,7 +122,9 @@ def tallies_to_parquet(tallies: Tallies) -> bytes:
     """Return a summary as a parquet file, a row for each cell: the same bytes for the same summary."""
     cells = sorted(tallies)
     columns: dict[str, pa.Array] = {
-        name: pa.array([getattr(cell, name) for cell in cells], pa.bool_() if name == "card" else pa.string())
+        name: pa.array(
+            [getattr(cell, name) for cell in cells], pa.bool_() if name == "is_card" else pa.string()
+        )
         for name in TallyKey._fields
     }
     for name in _SUMS:
@@ -157,5 +159,5 @@ def daily_tallies_by_payment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]
     for cell, tally in sorted(tallies.items(), key=lambda item: item[0].value):
         if cell.slice == "day" and cell.predictor == "model":
             card, other = found.get(cell.value, (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS)))
-            found[cell.value] = (card.merge(tally), other) if cell.card else (card, other.merge(tally))
+            found[cell.value] = (card.merge(tally), other) if cell.is_card else (card, other.merge(tally))
     return found

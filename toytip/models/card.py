@@ -17,7 +17,7 @@ def read_model_card(
     """Return a registered model and its card. Raises RegistryError where there is none."""
     registry, entry = find_registered_model(settings, name, taxi)
     with registry.open_files(entry) as folder:
-        return entry, json.loads((folder / "card.json").read_text())
+        return entry, json.loads((folder / "model_card.json").read_text())
 
 
 def compare_model_cards(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

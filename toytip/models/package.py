@@ -3,8 +3,8 @@
     MLmodel, requirements.txt, ...   what MLflow needs to load it (`mlflow.pyfunc`)
     artifacts/files/model.ubj        the booster
     artifacts/files/model.json       version, taxi, threshold, fitted preprocessing
-    artifacts/files/card.json        what it learned, from what, and how well
-    artifacts/files/golden.json      trips, and what the model says of them
+    artifacts/files/model_card.json  what it learned, from what, and how well
+    artifacts/files/golden_set.json  trips, and what the model says of them
 
 `python -m toytip.models.package FOLDER` answers whether the model in a folder still says the same.
 """
@@ -43,9 +43,9 @@ def write_package(folder: Path, model: TrainedModel, card: dict[str, Any]) -> No
     files.mkdir(parents=True)
     (files / "model.ubj").write_bytes(model.booster)
     (files / "model.json").write_bytes(model_to_json(model))
-    (files / "card.json").write_text(json.dumps(card, indent=1))
+    (files / "model_card.json").write_text(json.dumps(card, indent=1))
     trips = golden_trips(model)
-    (files / "golden.json").write_text(
+    (files / "golden_set.json").write_text(
         json.dumps({"trips": trips, "probability": _score_golden_trips(model, trips)})
     )
     with silence_mlflow():
@@ -121,7 +121,7 @@ def verify_package(folder: Path) -> str:
     Raises RegistryError where one answer is not what it was, to the last bit.
     """
     model = load_package(folder)
-    golden = json.loads((folder / "golden.json").read_text())
+    golden = json.loads((folder / "golden_set.json").read_text())
     for number, (trip, wanted) in enumerate(zip(golden["trips"], golden["probability"], strict=True)):
         found = _score_golden_trips(model, [trip])[0]
         if found != wanted:

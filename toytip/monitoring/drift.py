@@ -1,4 +1,4 @@
-"""drift: `profiles` of a reference and of a month -> how far each feature has moved, in effect sizes."""
+"""drift: `feature_histograms` of a reference and of a month -> how far each feature has moved, in effect sizes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core.arrays import Int64Array
+from toytip.core.tables import HISTOGRAM_VALUE_SCALE
 from toytip.monitoring import effect_sizes
 
 # Features whose values are names, not amounts: there is no way from one to the next, so no distance either. Any other
@@ -26,8 +27,6 @@ CATEGORICAL_FEATURES = (
     "work_hours",
     "pickup_weekday",
 )
-# Sums in a profile are in units of 1/1024.
-HISTOGRAM_VALUE_SCALE = 1024
 # A category is new, or has vanished, where it has at least this share of the trips on one side and none on the other: what
 # concerns fewer than one trip in a hundred cannot move a metric of all by more than 0.01.
 MIN_CATEGORY_SHARE = 0.01
@@ -86,11 +85,11 @@ EMPTY_HISTOGRAM = FeatureHistogram(np.empty(0), np.empty(0, np.int64), 0, 0.0)
 
 def histograms_by_feature(profiles: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
     """Return the histogram of every feature, of all trips of some profiles or of those paid by card."""
-    rows = profiles[profiles["card"]] if segment == "card" else profiles
+    rows = profiles[profiles["is_card"]] if segment == "card" else profiles
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
-    columns = [rows[name].to_numpy()[order] for name in ("value", "trips", "total")]
+    columns = [rows[name].to_numpy()[order] for name in ("value", "trips", "value_sum")]
     return {
         str(name): _histogram(*(column[start:stop] for column in columns))
         for name, (start, stop) in zip(names, pairwise(ends.tolist()), strict=True)

@@ -51,7 +51,7 @@ def plan_monitoring(
             f"cannot monitor model {model.version}: there are no predictions for its training months",
             hint="Select other reference months with --reference.",
         )
-    performance = features if reference else _months_within(scored_months, split.valid) or trained
+    performance = features if reference else _months_within(scored_months, split.validation) or trained
     if analysis_months:
         analysis = _require_scored_months(analysis_months, scored_months)
     else:

@@ -90,7 +90,7 @@ def run_backtest(
     max_auc_loss: float,
 ) -> BacktestResult:
     """Backtest on published features; see `make_folds`. Nothing is published; what `save_backtest` keeps has to have a place, though."""
-    parts = list(features.parts)
+    parts = list(features.files)
     months = tuple(dict.fromkeys(part.key.month for part in parts))
     planned = make_folds(months, min_train_months, horizon_months)
     context.store.require_writable()
@@ -137,7 +137,7 @@ def _count_values_by_month(
         done = compute.compute_partitions(
             context.client,
             graph.count_partitions(
-                frame, names, replace(whole, valid=None, test=_EMPTY_TEST_RANGE), settings.segment
+                frame, names, replace(whole, validation=None, test=_EMPTY_TEST_RANGE), settings.segment
             ),
             shown,
         )
@@ -150,7 +150,7 @@ def _count_values_by_month(
 
 
 _EMPTY_TEST_RANGE = Split.from_json(
-    {"train": ["", ""], "valid": None, "test": ["9999-01-01", "9999-01-02"]}
+    {"train": ["", ""], "validation": None, "test": ["9999-01-01", "9999-01-02"]}
 ).test
 
 
@@ -180,12 +180,15 @@ def _run_fold(
     by_month: dict[Month, Tallies] = {}
     for part, item in zip(asked, done, strict=True):
         by_month[part.key.month] = combine_tallies(by_month.get(part.key.month, {}), item.tallies)
-    tuned = tally_of(by_month[fold.validation_month], "valid", settings.segment)
+    tuned = tally_of(by_month[fold.validation_month], "validation", settings.segment)
     threshold = decisions.best_f1_threshold(tuned.negatives, tuned.positives)
     rows: list[MonthResult] = []
     for population in SEGMENTS:
         told: list[tuple[str, Tally]] = [
-            (str(month), with_threshold(tally_of(summary, "test" if age else "valid", population), threshold))
+            (
+                str(month),
+                with_threshold(tally_of(summary, "test" if age else "validation", population), threshold),
+            )
             for age, (month, summary) in enumerate(by_month.items())
         ]
         if all(tally.rows for _, tally in told):

@@ -19,6 +19,7 @@ from toytip.cluster import preflight
 from toytip.config import Settings
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
+from toytip.core.tables import timed_stages
 from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
 from toytip.progress.tracker import Progress
@@ -29,15 +30,6 @@ from toytip.store.store import Store, new_version_id, store_from_settings
 # What a stage has published, by table.
 PublishedTables = dict[str, Manifest]
 
-# The stages whose time a manifest keeps: one of these has made the table.
-STAGES_BY_TABLE = {
-    "trips": ("clean",),
-    "features": ("featurize",),
-    "encodings": ("preprocess",),
-    "models": ("train",),
-    "scores": ("infer",),
-    "predictions": ("infer", "postprocess"),
-}
 ENVIRONMENT_PACKAGES = (
     "dask",
     "distributed",
@@ -80,7 +72,7 @@ class RunContext:
 
     def publish(
         self,
-        table: Table | str,
+        table: Table,
         records: Iterable[DataFile],
         config: dict[str, Any],
         parents: list[dict[str, Any]],
@@ -94,39 +86,34 @@ class RunContext:
         Where a run that was killed has published the very same under this version already, that is it.
         Raises StoreError where the version is published with something else.
         """
-        name, shape = (
-            (table, []) if isinstance(table, str) else (table.name, [str(f) for f in table.arrow_schema])
-        )
         manifest = Manifest(
-            table=name,
+            table=table.name,
             version=self.version,
-            created=dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
-            parts=tuple(
+            created_at=dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
+            files=tuple(
                 sorted(records, key=lambda record: (record.month or (0, 0), record.number, record.path))
             ),
             config=config,
             config_digest=digest(config),
             parents=parents,
-            schema_digest=digest(shape),
+            schema_digest=digest([str(field) for field in table.arrow_schema]),
             code=code,
-            identity=fingerprint,
+            fingerprint=fingerprint,
             metrics=metrics or {},
             environment=collect_environment(),
-            took=self._stage_timing(name),
+            duration=self._stage_timing(table),
         )
-        there = self.store.get_manifest(name, self.version)
-        if there is not None and there.parts == manifest.parts and there.identity == fingerprint:
+        there = self.store.get_manifest(table.name, self.version)
+        if there is not None and there.files == manifest.files and there.fingerprint == fingerprint:
             return there
         published = self.store.publish(manifest)
-        self.progress.published.append(name)
+        self.progress.published.append(table.name)
         return published
 
-    def _stage_timing(self, table: str) -> StageTiming | None:
+    def _stage_timing(self, table: Table) -> StageTiming | None:
         """Return how long the stage took that has made all of a table."""
-        stages = STAGES_BY_TABLE.get(table, ())
-        return next(
-            (self.progress.timings[stage] for stage in stages if stage in self.progress.timings), None
-        )
+        timings = self.progress.timings
+        return next((timings[stage] for stage in timed_stages(table) if stage in timings), None)
 
 
 def collect_environment() -> dict[str, str]:

@@ -47,7 +47,7 @@ def summary_inputs(
     )
     rule = graph.Summarizer(model.encoding, zones.read_boroughs(found) if found else (), champion)
     table = model_table(model, champion)
-    by_path = {part.path: part for part in features.parts}
+    by_path = {part.path: part for part in features.files}
 
     def summing(numbers: list[int]) -> graph.SummaryInputs:
         parts = [by_path[paths[number]] for number in numbers]
@@ -65,7 +65,7 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
 
 def compute_baseline(summary: Tallies, model: TrainedModel) -> Baseline:
     """Return what the trivial predictors know: the rate of the training rows, and a threshold of the valid month."""
-    rated = tally_of(summary, "valid", model.encoding.population, "hour_zone")
+    rated = tally_of(summary, "validation", model.encoding.population, "hour_zone")
     return Baseline(
         rate=model.encoding.positives / model.encoding.rows,
         threshold=decisions.best_f1_threshold(rated.negatives, rated.positives),
@@ -84,11 +84,11 @@ def evaluate(
 ) -> Evaluation:
     """`predictions` -> the metrics of every split, of all trips and of those paid by card."""
     features = resolve_features(context, predictions)
-    summing = summary_inputs(context, features, model, [part.path for part in predictions.parts], champion)
-    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, predictions.parts)
-    lazy = graph.summarize_partitions(frame, summing(list(range(len(predictions.parts)))))
-    months = [str(part.key.month) for part in predictions.parts]
-    with context.progress.stage("evaluate", len(predictions.parts), months) as stage:
+    summing = summary_inputs(context, features, model, [part.path for part in predictions.files], champion)
+    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, predictions.files)
+    lazy = graph.summarize_partitions(frame, summing(list(range(len(predictions.files)))))
+    months = [str(part.key.month) for part in predictions.files]
+    with context.progress.stage("evaluate", len(predictions.files), months) as stage:
         done = compute.compute_partitions(context.client, lazy, stage, months=months)
         return evaluate_tallies(graph.merge_tallies(done), model)
 

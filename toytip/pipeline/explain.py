@@ -27,7 +27,7 @@ MAX_SAMPLE_FILES = 2
 def sample_test_trips(store: Store, features: Manifest, model: TrainedModel) -> pd.DataFrame:
     """Return at most MAX_SAMPLE_TRIPS trips of the test months, evenly from at most MAX_SAMPLE_FILES parts: of a version, always the same."""
     span = model.encoding.split.test
-    records = [record for record in features.parts if record.rows and overlaps(record.key.month, span)]
+    records = [record for record in features.files if record.rows and overlaps(record.key.month, span)]
     places = np.unique(np.linspace(0, len(records) - 1, min(MAX_SAMPLE_FILES, len(records))).astype(int))
     table = featurize.feature_table(model.encoding.feature_names)
     frames = []

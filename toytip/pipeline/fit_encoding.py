@@ -8,6 +8,7 @@ from functools import reduce
 
 from toytip.core.model import Encoding
 from toytip.core.splits import overlaps, plan_split
+from toytip.core.tables import ENCODINGS
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
 from toytip.pipeline.context import PublishedTables, RunContext
@@ -29,17 +30,17 @@ def preprocess(
     With `reuse`, one that was fitted on the very same rows, by the same code, is taken instead.
     """
     settings = context.settings
-    months = tuple(dict.fromkeys(record.key.month for record in features.parts))
+    months = tuple(dict.fromkeys(record.key.month for record in features.files))
     split = plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
     names = features_of.feature_set(settings.feature_set)
-    records = [record for record in features.parts if overlaps(record.key.month, split.train)]
+    records = [record for record in features.files if overlaps(record.key.month, split.train)]
     rate_names = zone_rates_for(settings.feature_set)
     config = {"features": settings.feature_set, "population": settings.segment, "split": asdict(split)}
     made_from = fingerprint("preprocess", [record.checksum for record in records], config)
-    there = find_reusable(context, "preprocess", "encodings", made_from) if reuse else None
+    there = find_reusable(context, "preprocess", ENCODINGS.name, made_from) if reuse else None
     if there is not None:
         _warn_of_leaks(context, there)
-        return {"encodings": there}, load_encoding(context.store, there)
+        return {ENCODINGS.name: there}, load_encoding(context.store, there)
     lazy = graph.read_version(context.store, features_of.feature_table(names), features.version, records)
     counted, of = graph.count_partitions(lazy, names, split, settings.segment), month_names(records)
     with context.progress.stage("preprocess", len(records), of) as stage:
@@ -48,17 +49,17 @@ def preprocess(
     census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
     encoding = encodings.fit_encoding(census, split, settings.segment, rate_names)
     content = json.dumps(encoding.to_json()).encode()
-    record = context.store.write_file("encodings", context.version, "encoding.json", content)
+    record = context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)
     single = {
         name: metrics.single_feature_auc(counts, positives, census.rows, census.positives)
         for name, (_, counts, positives) in census.by_value.items()
     }
     manifest = context.publish(
-        "encodings", [record], config, [version_reference(features)],
+        ENCODINGS, [record], config, [version_reference(features)],
         code=code_digest("preprocess"), fingerprint=made_from, metrics={"auc_alone": single},
     )  # fmt: skip
     _warn_of_leaks(context, manifest)
-    return {"encodings": manifest}, encoding
+    return {ENCODINGS.name: manifest}, encoding
 
 
 def find_leaking_features(encoding_manifest: Manifest) -> dict[str, float]:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from toytip.core.partitions import DataFile, SourcePartition
+from toytip.core.tables import stage_modules
 from toytip.store.manifest import digest
 
 _ROW_MODULES = (
@@ -21,29 +22,10 @@ _ROW_MODULES = (
     "core.tlc",
     "engine.graph",
 )
-_FEATURE_MODULES = ("stages.featurize", "stages.profile", "core.splits")
-_ENCODING_MODULES = (*_ROW_MODULES, "core.splits", "stages.preprocess", "stages.zone_rates")
-_TRAINING_MODULES = (
-    "core.parameters",
-    "training.boosting",
-    "training.rank",
-    "training.driver",
-    "training.estimator",
-    "evaluation.tally",
-    "stages.infer",
-    "stages.postprocess",
-    "stages.summarize",
-)
-# The modules that decide what a stage makes; a test compares them with what the stages really import.
+# The modules that decide the output of a stage. A test compares them with the imports of the stages.
 STAGE_MODULES = {
-    "clean": (*_ROW_MODULES, "sources.reader", "stages.conform", "stages.clean"),
-    "read": (*_ROW_MODULES, "sources.reader", "stages.conform", "stages.clean", *_FEATURE_MODULES),
-    "featurize": (*_ROW_MODULES, *_FEATURE_MODULES),
-    "preprocess": _ENCODING_MODULES,
-    "train": (*_ENCODING_MODULES, *_TRAINING_MODULES),
-    "infer": (*_ENCODING_MODULES, "stages.infer"),
-    "postprocess": (*_ROW_MODULES, "stages.postprocess"),
-    "predict": (*_ENCODING_MODULES, "stages.infer", "stages.postprocess"),
+    stage: (*_ROW_MODULES, *stage_modules(stage))
+    for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")
 }
 FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu", "dask-ml")
 
@@ -76,7 +58,7 @@ def planned_from_slice(stage: str, part: SourcePartition, file_checksum: str) ->
     config = {"taxi": part.taxi, "month": part.month, "number": part.number}
     return DataFile(
         path=part.key.path, rows=0, bytes=0, checksum="", month=part.month, number=part.number,
-        input=made_from, identity=fingerprint(stage, made_from, config),
+        input_fingerprint=made_from, fingerprint=fingerprint(stage, made_from, config),
     )  # fmt: skip
 
 
@@ -84,5 +66,5 @@ def planned_from_part(stage: str, part: DataFile, config: Any) -> DataFile:
     """Return what is known beforehand of the part that a stage makes of another table's part."""
     return DataFile(
         path=part.path, rows=0, bytes=0, checksum="", month=part.month, number=part.number,
-        input=part.checksum, identity=fingerprint(stage, [part.checksum, part.month, part.number], config),
+        input_fingerprint=part.checksum, fingerprint=fingerprint(stage, [part.checksum, part.month, part.number], config),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURE_HISTOGRAMS
+from toytip.core.tables import STAGE_LABELS, get_table
 from toytip.engine import compute, graph
 from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies, combine_tallies
@@ -18,8 +18,6 @@ from toytip.store.manifest import Manifest
 
 RecordsByTable = dict[str, list[DataFile]]
 REUSE_THREADS = 8
-# In a run two stages are one task; it goes by the name that people know.
-STAGE_LABELS = {"read": "featurize", "predict": "infer"}
 
 
 def build_parts(
@@ -79,10 +77,10 @@ def _reuse_parts(
     if context.settings.full_refresh:
         return {}
     made = {table.name: context.store.find_data_files(table.name) for table in tables}
-    there = [n for n, part in enumerate(planned) if all(part.identity in found for found in made.values())]
+    there = [n for n, part in enumerate(planned) if all(part.fingerprint in found for found in made.values())]
 
     def adopt(number: int) -> dict[str, DataFile] | None:
-        parts = {table: found[planned[number].identity] for table, found in made.items()}
+        parts = {table: found[planned[number].fingerprint] for table, found in made.items()}
         if not all(
             context.store.reuse_data_file(table, context.version, part) for table, part in parts.items()
         ):
@@ -132,19 +130,19 @@ def _run_reason(
 
 
 def _describe_changes(before: Manifest, todo: list[DataFile]) -> str:
-    there = {part.key: part.input for part in before.parts}
+    there = {part.key: part.input_fingerprint for part in before.files}
     new = sorted({str(part.key.month) for part in todo if part.key not in there})
-    other = sorted({str(p.key.month) for p in todo if p.key in there and p.input != there[p.key]})
-    same = sorted({str(p.key.month) for p in todo if p.key in there and p.input == there[p.key]})
+    other = sorted({str(p.key.month) for p in todo if p.key in there and p.input_fingerprint != there[p.key]})
+    same = sorted({str(p.key.month) for p in todo if p.key in there and p.input_fingerprint == there[p.key]})
     said = [("new", new), ("changed input", other), ("changed model, config, or a lost part", same)]
     return "; ".join(f"{what}: {', '.join(months)}" for what, months in said if months)
 
 
 def check_row_balance(rows_in: int, records: RecordsByTable) -> None:
     """Check the law of the rows before anything is published. Raises StoreError."""
-    # A profile's rows are values of features, no trips.
-    tables = (parts for name, parts in records.items() if name != FEATURE_HISTOGRAMS.name)
-    out = sum(record.rows for parts in tables for record in parts)
+    out = sum(
+        file.rows for name, files in records.items() if get_table(name).rows_are_trips for file in files
+    )
     if out != rows_in:
         raise StoreError(f"{rows_in} rows were read but {out} written; nothing was published: report this")
 
@@ -159,13 +157,13 @@ def build_from_parts(
     summing: Callable[[list[int]], graph.SummaryInputs] | None = None,
 ) -> tuple[RecordsByTable, Tallies]:
     """Build tables from the parts of an upstream table. Raises StoreError."""
-    planned = [planned_from_part(stage, record, config) for record in upstream.parts]
+    planned = [planned_from_part(stage, record, config) for record in upstream.files]
     written, summary = build_parts(
         context,
         stage,
         tables,
         planned,
-        lambda todo: frames([upstream.parts[n] for n in todo]),
+        lambda todo: frames([upstream.files[n] for n in todo]),
         summing,
     )
     check_row_balance(upstream.rows, written)
@@ -185,7 +183,7 @@ def find_reusable(context: RunContext, stage: str, table: str, made_from: str) -
         return None
     before = context.store.list_manifests(table)
     for manifest in reversed(before):
-        if manifest.identity == made_from:
+        if manifest.fingerprint == made_from:
             reason = f"same input, code and config: {manifest.version} is reused"
             context.record_decision(stage, StageDecision(reused=True, reason=reason))
             context.progress.skip(stage, f"{manifest.version} is reused")

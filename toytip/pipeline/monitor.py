@@ -15,7 +15,7 @@ from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
@@ -27,7 +27,7 @@ from toytip.pipeline.context import RunContext
 from toytip.pipeline.evaluate import resolve_features
 from toytip.progress.tracker import Progress
 from toytip.stages import profile
-from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store, new_version_id, store_from_settings
@@ -61,7 +61,7 @@ class MonitoringInputs:
     @property
     def months(self) -> tuple[Month, ...]:
         """The months that were scored."""
-        return tuple(dict.fromkeys(part.key.month for part in self.profiles.parts))
+        return tuple(dict.fromkeys(part.key.month for part in self.profiles.files))
 
 
 def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> MonitoringInputs:
@@ -69,7 +69,7 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
     store = context.store
     made = [
         m
-        for m in store.list_manifests(METRIC_HISTOGRAMS)
+        for m in store.list_manifests(METRIC_HISTOGRAMS.name)
         if {"table": "models", "version": model.version} in m.parents
     ]
     if not made:
@@ -94,7 +94,7 @@ def read_monitoring_inputs(
     if summary is None:
         summary = load_tallies(store, inputs.tallies)
     parts: dict[Month, list[pd.DataFrame]] = {}
-    for part in inputs.profiles.parts:
+    for part in inputs.profiles.files:
         frame = store.read_data_file(FEATURE_HISTOGRAMS, inputs.profiles.version, part)
         parts.setdefault(part.key.month, []).append(frame)
     return (
@@ -108,7 +108,7 @@ def reject_rates(inputs: MonitoringInputs) -> dict[Month, dict[str, float]]:
     """Return the share of the trips read that each reason has rejected, by month."""
     rows: dict[Month, int] = {}
     counts: dict[Month, dict[str, int]] = {}
-    for part in (*inputs.features.parts, *(inputs.rejects.parts if inputs.rejects else ())):
+    for part in (*inputs.features.files, *(inputs.rejects.files if inputs.rejects else ())):
         month = part.key.month
         rows[month] = rows.get(month, 0) + part.rows
         told = counts.setdefault(month, {})

@@ -8,7 +8,7 @@ from typing import Any
 from toytip.core.model import TrainedModel
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
-from toytip.core.tables import PREDICTIONS, SCORES
+from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, MODELS, PREDICTIONS, SCORES
 from toytip.engine import graph
 from toytip.evaluation.tally import Tallies, tallies_to_parquet
 from toytip.pipeline import incremental
@@ -16,7 +16,6 @@ from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, summary_inputs
 from toytip.pipeline.identity import code_digest
 from toytip.pipeline.incremental import build_from_parts
-from toytip.store.artifacts import METRIC_HISTOGRAMS
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.lineage import parent_version, version_reference
 from toytip.store.manifest import Manifest
@@ -42,10 +41,12 @@ def postprocess(context: RunContext, scores: Manifest, model: TrainedModel) -> P
         read = graph.read_version(context.store, SCORES, scores.version, parts)
         return {PREDICTIONS: graph.apply_threshold(read, model.threshold)}
 
-    features = resolve_version(context.store, "features", parent_version(scores, "features"))
+    features = resolve_version(
+        context.store, FEATURES_TABLE.name, parent_version(scores, FEATURES_TABLE.name)
+    )
     made = build_from_parts(
         context, "postprocess", scores, (PREDICTIONS,), frames, model.threshold,
-        summing=summary_inputs(context, features, model, [part.path for part in scores.parts]),
+        summing=summary_inputs(context, features, model, [part.path for part in scores.files]),
     )  # fmt: skip
     parents = [version_reference(scores), model_parent(model)]
     return _publish_predictions(context, "postprocess", parents, model, *made)[0]
@@ -68,7 +69,7 @@ def predict(
 
     made = build_from_parts(
         context, "predict", features, (PREDICTIONS,), frames, _prediction_config(model),
-        summing=summary_inputs(context, features, model, [part.path for part in features.parts], champion),
+        summing=summary_inputs(context, features, model, [part.path for part in features.files], champion),
     )  # fmt: skip
     return _publish_predictions(
         context, "predict", [version_reference(features), model_parent(model)], model, *made
@@ -90,18 +91,18 @@ def _publish_predictions(
     # The tallies first: where predictions are, a run is whole. What a champion said beside is no part of the version.
     own = {cell: tally for cell, tally in summary.items() if cell.predictor != "champion"}
     record = context.store.write_file(
-        METRIC_HISTOGRAMS, context.version, "tallies.parquet", tallies_to_parquet(own)
+        METRIC_HISTOGRAMS.name, context.version, METRIC_HISTOGRAMS.artifact_files[0], tallies_to_parquet(own)
     )
     tallies = context.publish(METRIC_HISTOGRAMS, [record], config, parents, code=code)
     manifest = context.publish(
         PREDICTIONS, written[PREDICTIONS.name], config, parents, code=code, metrics=found.metrics
     )
-    return {METRIC_HISTOGRAMS: tallies, PREDICTIONS.name: manifest}, found
+    return {METRIC_HISTOGRAMS.name: tallies, PREDICTIONS.name: manifest}, found
 
 
 def model_parent(model: TrainedModel) -> dict[str, Any]:
     """Return how a manifest names the model as its parent."""
-    return {"table": "models", "version": model.version}
+    return {"table": MODELS.name, "version": model.version}
 
 
 def _prediction_config(model: TrainedModel) -> list[Any]:

@@ -16,7 +16,7 @@ from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
-from toytip.core.tables import FEATURE_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
@@ -35,7 +35,7 @@ from toytip.report.zones import summarize_zones
 from toytip.sources import zones
 from toytip.stages import profile
 from toytip.store import artifacts
-from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lineage
 from toytip.store.manifest import Manifest
 from toytip.store.store import REPORTS_FOLDER, Store
@@ -111,7 +111,7 @@ def collect_facts(
         there.missing["lineage"] = f"{', '.join(gone)} is gone"
     return Facts(
         version=whole.version,
-        created_at=whole.created,
+        created_at=whole.created_at,
         store=store.display_uri,
         env=store.env,
         tables={n: {"version": m.version, "rows": m.rows} for n, m in tables.items()},
@@ -145,7 +145,7 @@ def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
-    parts = next((tables[name].parts for name in ("features", "trips", "predictions") if name in tables), ())
+    parts = next((tables[name].files for name in ("features", "trips", "predictions") if name in tables), ())
     months = [str(month) for month in dict.fromkeys(part.month for part in parts if part.month)]
     taxi = next((str(m.config["taxi"]) for m in tables.values() if "taxi" in m.config), "")
     if model is None:
@@ -180,7 +180,7 @@ def _load_model(there: FactSource) -> TrainedModel:
 
 def _load_tallies(there: FactSource) -> Tallies:
     tallies = there.table(
-        METRIC_HISTOGRAMS, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
+        METRIC_HISTOGRAMS.name, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
     )
     return load_tallies(there.store, tallies)
 
@@ -192,9 +192,9 @@ def _load_profiles(there: FactSource) -> dict[Month, Any]:
     months: dict[Month, list[Any]] = {}
     with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
         frames = pool.map(
-            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.parts
+            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.files
         )
-        for part, frame in zip(told.parts, frames, strict=True):
+        for part, frame in zip(told.files, frames, strict=True):
             months.setdefault(part.key.month, []).append(frame)
     return {month: profile.merge_profiles(each) for month, each in months.items()}
 
@@ -213,7 +213,7 @@ def _monthly_rows(there: FactSource) -> dict[str, MonthRows]:
     rejects = there.tables.get(REJECTS.name)
     found: dict[str, MonthRows] = {}
     for manifest in (kept, rejects):
-        for part in manifest.parts if manifest else ():
+        for part in manifest.files if manifest else ():
             read, there_, reasons = found.get(str(part.month), MonthRows(0, 0, {}))
             more = {reason: reasons.get(reason, 0) + count for reason, count in part.rejects.items()}
             found[str(part.month)] = MonthRows(
@@ -260,7 +260,9 @@ def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
     """Return the tallies behind the curves, of the last split that has trips."""
     if summary is None:
         return {}
-    split = next((name for name in ("test", "valid", "train") if tally_of(summary, name, "all").rows), "test")
+    split = next(
+        (name for name in ("test", "validation", "train") if tally_of(summary, name, "all").rows), "test"
+    )
     tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
     return {
         "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
@@ -284,7 +286,7 @@ def _run_monitoring(
     # A published monitoring is repeated with its own months, reference, labels and thresholds.
     try:
         if published:
-            months = [file.key.month for file in published.parts]
+            months = [file.key.month for file in published.files]
             plan: MonitoringPlan | None = plan_from_manifest(model, published.config, months)
             thresholds = AlertThresholds(**published.config["thresholds"])
         else:
@@ -294,7 +296,7 @@ def _run_monitoring(
     if plan is None:
         raise NotInVersionError("there is no month after the training months")
     inputs = monitor.MonitoringInputs(
-        source.tables[METRIC_HISTOGRAMS],
+        source.tables[METRIC_HISTOGRAMS.name],
         source.tables[FEATURE_HISTOGRAMS.name],
         source.tables["features"],
         source.tables.get(REJECTS.name),

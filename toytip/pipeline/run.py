@@ -185,8 +185,8 @@ def _announce_stages(context: RunContext, source: Source) -> None:
     expect("featurize", months(parts), work=source.rows)
     expect("preprocess", months(learned), work=rows(learned))
     expect("train", total=rounds, work=rows(learned) * rounds)
-    if split.valid is not None:
-        expect("tune", months(of(split.valid)), work=rows(of(split.valid)))
+    if split.validation is not None:
+        expect("tune", months(of(split.validation)), work=rows(of(split.validation)))
     expect("infer", months(parts), work=source.rows)
     for step in ("evaluate", "monitor", *(("gate",) if settings.gate != "off" else ())):
         expect(step)

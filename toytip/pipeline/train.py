@@ -12,6 +12,7 @@ from toytip.core.model import Encoding, TrainedModel
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
 from toytip.core.splits import overlaps
+from toytip.core.tables import MODELS
 from toytip.engine import compute, graph
 from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
@@ -43,14 +44,14 @@ def train(
     settings = context.settings
     params = params_from_settings(settings)
     learned = [span for name, span in encoding.split.time_ranges().items() if name != "test"]
-    records = [r for r in features.parts if any(overlaps(r.key.month, span) for span in learned)]
+    records = [r for r in features.files if any(overlaps(r.key.month, span) for span in learned)]
     made_from = fingerprint(
-        "train", [part.checksum for part in (*encoding_manifest.parts, *records)], asdict(params)
+        "train", [part.checksum for part in (*encoding_manifest.files, *records)], asdict(params)
     )
-    there = find_reusable(context, "train", "models", made_from) if reuse else None
+    there = find_reusable(context, "train", MODELS.name, made_from) if reuse else None
     if there is not None:
         context.progress.skip("tune", "")
-        return {"models": there}, read_model(context.store, there)
+        return {MODELS.name: there}, read_model(context.store, there)
 
     def frame_of(parts: list[DataFile]) -> Any:
         return graph.read_version(
@@ -62,7 +63,7 @@ def train(
         keeper.delete()
     elif keeper.load() is not None:
         context.progress.info("train: goes on from the checkpoint of a run that was not finished")
-    fitted = fit_classifier(context, list(features.parts), frame_of, encoding, params, checkpoints=keeper)
+    fitted = fit_classifier(context, list(features.files), frame_of, encoding, params, checkpoints=keeper)
     model = TrainedModel(
         version=context.version,
         booster=fitted.booster_,
@@ -118,11 +119,13 @@ def fit_classifier(
             stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
         classifier = training.TipClassifier(**asdict(params), on_round=record_round)
-        valid = matrices.get("valid")
+        validation = matrices.get("validation")
         classifier.fit(
             matrix.drop(columns="high_tip"),
             matrix["high_tip"],
-            eval_set=None if valid is None else (valid[0].drop(columns="high_tip"), valid[0]["high_tip"]),
+            eval_set=None
+            if validation is None
+            else (validation[0].drop(columns="high_tip"), validation[0]["high_tip"]),
             rows=[record.rows for record in records],
             bin_counts=encoding.bin_counts,
             checkpoints=checkpoints and replace(checkpoints, paths=tuple(record.path for record in records)),
@@ -134,10 +137,10 @@ def fit_classifier(
 
 def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel) -> float:
     """Return the threshold with the best F1 on the validation rows; the default where there are none."""
-    span = model.encoding.split.valid
+    span = model.encoding.split.validation
     if span is None:
         return decisions.DEFAULT_THRESHOLD
-    records = [record for record in features.parts if overlaps(record.key.month, span)]
+    records = [record for record in features.files if overlaps(record.key.month, span)]
     table = features_of.feature_table(model.encoding.feature_names)
     frame = graph.read_version(context.store, table, features.version, records)
     decided = graph.apply_threshold(graph.score_features(frame, model), decisions.DEFAULT_THRESHOLD)
@@ -147,7 +150,7 @@ def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel
         done = compute.compute_partitions(
             context.client, graph.summarize_partitions(decided, summing), stage, months=of
         )
-    tally = tally_of(graph.merge_tallies(done), "valid", model.encoding.population)
+    tally = tally_of(graph.merge_tallies(done), "validation", model.encoding.population)
     return decisions.best_f1_threshold(tally.negatives, tally.positives)
 
 
@@ -159,12 +162,14 @@ def _publish_model(
     made_from: str,
     told: dict[str, Any],
 ) -> PublishedTables:
-    files = {"model.ubj": model.booster, "model.json": artifacts.model_to_json(model)}
+    metadata_file, booster_file = MODELS.artifact_files
+    contents = {booster_file: model.booster, metadata_file: artifacts.model_to_json(model)}
     records = [
-        context.store.write_file("models", context.version, name, content) for name, content in files.items()
+        context.store.write_file(MODELS.name, context.version, name, content)
+        for name, content in contents.items()
     ]
     manifest = context.publish(
-        "models",
+        MODELS,
         records,
         asdict(params),
         parents,
@@ -172,4 +177,4 @@ def _publish_model(
         fingerprint=made_from,
         metrics=told,
     )
-    return {"models": manifest}
+    return {MODELS.name: manifest}

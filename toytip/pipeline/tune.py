@@ -73,7 +73,7 @@ def tune(
 ) -> TuningResult:
     """Search for parameters with the least log loss over blocks of time. Raises ConfigError or PlanError."""
     settings = context.settings
-    months = tuple(dict.fromkeys(part.key.month for part in features.parts))
+    months = tuple(dict.fromkeys(part.key.month for part in features.files))
     split = plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
     before, blocks = make_time_folds(months, split, folds)
     name = _study_name(settings, features, split, folds, max_rows)
@@ -122,7 +122,7 @@ def _training_matrix(
     """Return the rows to learn from; the encoding is fitted on the months before the first block."""
     settings = context.settings
     encoding = _fit_fold_encoding(context, features, before, blocks)
-    parts = [part for part in features.parts if part.key.month in (*before, *blocks)]
+    parts = [part for part in features.files if part.key.month in (*before, *blocks)]
     share = min(1.0, most / max(sum(part.rows for part in parts), 1))
     if share < 1:
         context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--rows)")
@@ -155,7 +155,7 @@ def _fit_fold_encoding(
     settings = context.settings
     names = features_of.feature_set(settings.feature_set)
     split = plan_split((*before, *blocks), f"{before[0]}:{before[-1]}", "none", f"{blocks[0]}:{blocks[-1]}")
-    parts = [part for part in features.parts if part.key.month in before]
+    parts = [part for part in features.files if part.key.month in before]
     frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
     with context.progress.stage("preprocess", len(parts)) as shown:
         done = compute.compute_partitions(
@@ -169,7 +169,7 @@ def _fit_fold_encoding(
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
     """Return the name of a study: other data, code or question, another study."""
     about = {
-        "parts": [part.checksum for part in features.parts],
+        "parts": [part.checksum for part in features.files],
         "code": code_digest("train"),
         "split": asdict(split),
         "folds": folds,

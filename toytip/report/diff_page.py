@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from toytip.core.tables import METRIC_HISTOGRAMS, MONITORING, PREDICTIONS
 from toytip.monitoring.drift import measure_drift
 from toytip.report import formatting
 from toytip.report.blocks import (
@@ -30,7 +31,7 @@ from toytip.report.sections.diff import (
 )
 
 # What their config says is told of the model already.
-REDUNDANT_CONFIG_TABLES = {"tallies", "predictions", "monitors"}
+REDUNDANT_CONFIG_TABLES = {METRIC_HISTOGRAMS.name, PREDICTIONS.name, MONITORING.name}
 
 
 def render_diff_page(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> str:
@@ -148,7 +149,10 @@ def _changes_section(a: Facts, b: Facts) -> Section:
         "months": (a.months, b.months),
         "population": (a.segment, b.segment),
         "features": (sorted(a.features), sorted(b.features)),
-        **{f"split: {name}": (a.split.get(name), b.split.get(name)) for name in ("train", "valid", "test")},
+        **{
+            f"split: {name}": (a.split.get(name), b.split.get(name))
+            for name in ("train", "validation", "test")
+        },
         "rounds kept": (a.rounds, b.rounds),
         "threshold": (a.threshold, b.threshold),
     }

@@ -148,7 +148,7 @@ def _row_findings(facts: Facts) -> Iterator[Finding]:
 
 def _training_findings(facts: Facts) -> Iterator[Finding]:
     asked = facts.config.get("models", {})
-    if facts.rounds is not None and facts.split and "valid" not in facts.split:
+    if facts.rounds is not None and facts.split and "validation" not in facts.split:
         yield "There was no validation month: no early stop, and the threshold is 0.5.", "training"
     elif facts.rounds is not None and facts.rounds == asked.get("rounds"):
         yield f"The last of {facts.rounds} rounds was the best: more rounds may do better.", "training"

@@ -19,7 +19,7 @@ def summarize_zones(
     empty where the model has no such rates.
     """
     rows = profiles[(profiles["feature"] == "PULocationID") & profiles["value"].notna()]
-    trips, card = (side.groupby("value")["trips"].sum().to_dict() for side in (rows, rows[rows["card"]]))
+    trips, card = (side.groupby("value")["trips"].sum().to_dict() for side in (rows, rows[rows["is_card"]]))
     known, high = counts_by_pickup_zone(history) if history else ((), ())
     found = []
     for value, count in sorted(trips.items(), key=lambda item: (-item[1], item[0])):

@@ -8,7 +8,7 @@ function is the name of the feature.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from toytip.core.schema import Column, Table, nullable_int
-from toytip.core.tables import TRIPS
+from toytip.core.tables import FEATURES_TABLE, TRIPS
 from toytip.errors import ConfigError
 
 AvailabilityTime = Literal["pickup", "dropoff", "payment"]
@@ -163,9 +163,9 @@ SEED_FEATURES = (
     "RatecodeID",
 )
 
-FEATURES_SCHEMA = Table(
-    "features",
-    (
+FEATURES_SCHEMA = replace(
+    FEATURES_TABLE,
+    columns=(
         Column("trip_id", "int64", repeats=False),
         Column("pickup_at", "datetime64[us]", repeats=False),
         *(declared.column for declared in FEATURES),

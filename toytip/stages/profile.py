@@ -1,4 +1,4 @@
-"""profile: `features` -> `profiles`: how often every feature has about each value. What drift is told from.
+"""profile: `features` -> `feature_histograms`: how often every feature has about each value. What drift is told from.
 
 A profile is counts and whole-number sums in bins that are fixed beforehand, the same for all months and versions: profiles
 merge exactly, in any order, and no row has to be read again.
@@ -15,31 +15,33 @@ import pandas as pd
 
 from toytip.core.arrays import Int64Array
 from toytip.core.splits import CARD_PAYMENT_TYPE
-from toytip.core.tables import FEATURE_HISTOGRAMS
+from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
 # A bin holds the numbers that are alike to 9 significant bits: whole numbers up to 512, zones among them, are told exactly,
 # amounts to 0.4 %. A float's leading bits are its bin.
 DROPPED_BITS = np.uint32(15)
 LOW_BITS_MASK = np.uint32((1 << 15) - 1)
-# Sums are kept in units of 1/1024; what is beyond a million counts as a million, as one mistyped fare would be all of them.
-VALUE_SCALE = 1024
+# A value above a million counts as a million, because one mistyped fare would dominate the sum.
 MAX_SUMMED_VALUE = np.float32(1 << 20)
 
 HistogramColumns = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], Int64Array, Int64Array]
 
 
 def profile(features: pd.DataFrame) -> pd.DataFrame:
-    """Return `profiles` of `features`, of card trips and the others apart, by feature, card and value, null last."""
+    """Return `feature_histograms` of `features`, of card trips and the others apart, by feature, card and value, null last."""
     card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy().astype(np.uint32)
     names = sorted(name for name in features.columns if name not in NON_FEATURE_COLUMNS)
     counted = [_count_bins(features[name], card) for name in names]
     told = np.repeat(np.array(names, dtype=object), [len(columns[0]) for columns in counted])
     columns = zip(
-        ("card", "value", "trips", "total"), map(np.concatenate, zip(*counted, strict=True)), strict=True
+        ("is_card", "value", "trips", "value_sum"),
+        map(np.concatenate, zip(*counted, strict=True)),
+        strict=True,
     )
+    scale = np.full(len(told), HISTOGRAM_VALUE_SCALE, np.int32)
     return FEATURE_HISTOGRAMS.validate(
-        pd.DataFrame({"feature": pd.Series(told, dtype="str"), **dict(columns)})
+        pd.DataFrame({"feature": pd.Series(told, dtype="str"), **dict(columns), "value_scale": scale})
     )
 
 
@@ -73,7 +75,8 @@ def _bin_values(bin_index: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 def _scale_values(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return values in units of the sums; in float32 too, to scale by a power of two and to round is exact."""
     return np.asarray(
-        np.rint(np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE) * np.float32(VALUE_SCALE)), np.float32
+        np.rint(np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE) * np.float32(HISTOGRAM_VALUE_SCALE)),
+        np.float32,
     )
 
 
@@ -83,7 +86,7 @@ def merge_profiles(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
     if len(given) == 1:
         return FEATURE_HISTOGRAMS.validate(given[0])
     whole = pd.concat([FEATURE_HISTOGRAMS.empty(), *given], ignore_index=True)
-    summed = whole.groupby(["feature", "card", "value"], dropna=False, as_index=False)[
-        ["trips", "total"]
+    summed = whole.groupby(["feature", "is_card", "value", "value_scale"], dropna=False, as_index=False)[
+        ["trips", "value_sum"]
     ].sum()
     return FEATURE_HISTOGRAMS.validate(summed[FEATURE_HISTOGRAMS.names])

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 
 from toytip.core.model import Encoding, TrainedModel
+from toytip.core.tables import METRIC_HISTOGRAMS
 from toytip.evaluation.tally import Tallies, tallies_from_parquet
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
-# The artifact that holds the summary of predictions: what metrics, and monitoring, are told from.
-METRIC_HISTOGRAMS = "tallies"
-
 
 def load_tallies(store: Store, manifest: Manifest) -> Tallies:
     """Return what a version of METRIC_HISTOGRAMS has kept: the counts that metrics are told from."""
-    return tallies_from_parquet(store.read_file(METRIC_HISTOGRAMS, manifest.version, manifest.parts[0]))
+    return tallies_from_parquet(store.read_file(METRIC_HISTOGRAMS.name, manifest.version, manifest.files[0]))
 
 
 def model_to_json(model: TrainedModel) -> bytes:
@@ -38,7 +36,7 @@ def model_from_bytes(metadata: bytes, booster: bytes) -> TrainedModel:
 
 def read_model(store: Store, manifest: Manifest) -> TrainedModel:
     """Read a published model."""
-    files = {part.path: part for part in manifest.parts}
+    files = {part.path: part for part in manifest.files}
     about, booster = (
         store.read_file(manifest.table, manifest.version, files[name]) for name in ("model.json", "model.ubj")
     )
@@ -47,5 +45,5 @@ def read_model(store: Store, manifest: Manifest) -> TrainedModel:
 
 def load_encoding(store: Store, manifest: Manifest) -> Encoding:
     """Read a published encoding."""
-    content = store.read_file(manifest.table, manifest.version, manifest.parts[0])
+    content = store.read_file(manifest.table, manifest.version, manifest.files[0])
     return Encoding.from_json(json.loads(content))

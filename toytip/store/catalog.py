@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from toytip.config import mask_credentials
-from toytip.errors import StoreError
+from toytip.errors import StoreError, StoreFormatError
 from toytip.io.base import FileIO
 from toytip.store.manifest import Manifest, is_manifest_name
 
@@ -31,7 +31,7 @@ def scan_manifests(
     with ThreadPoolExecutor(MANIFEST_READ_THREADS) as pool:
         found = list(pool.map(lambda item: _read_or_report(file_io, root, *item), names))
     whole = [each for each in found if isinstance(each, Manifest)]
-    whole.sort(key=lambda manifest: (manifest.table, manifest.created, manifest.version))
+    whole.sort(key=lambda manifest: (manifest.table, manifest.created_at, manifest.version))
     return whole, [each for each in found if isinstance(each, UnreadableManifest)]
 
 
@@ -43,6 +43,8 @@ def read_manifest(file_io: FileIO, root: str, name: str) -> Manifest:
 def _read_or_report(file_io: FileIO, root: str, name: str, etag: str) -> Manifest | UnreadableManifest:
     try:
         return _read_cached(file_io, root, name, etag)
+    except StoreFormatError:
+        raise
     except StoreError as error:
         table, file = name.split("/")[-2:]
         return UnreadableManifest(table, file.removesuffix(".json"), error)

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
+from toytip.core.tables import METRIC_HISTOGRAMS
 from toytip.evaluation import metrics
 from toytip.evaluation.tally import tally_of
-from toytip.store.artifacts import METRIC_HISTOGRAMS, load_tallies
+from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import ancestors
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
@@ -73,7 +74,7 @@ def _compare_metrics(
         return next(iter(learned)), [a.metrics, b.metrics]
     found = []
     for manifest in (a, b):
-        tallies = store.get_manifest(METRIC_HISTOGRAMS, manifest.version)
+        tallies = store.get_manifest(METRIC_HISTOGRAMS.name, manifest.version)
         if tallies is None:
             return None, [a.metrics, b.metrics]
         summary = load_tallies(store, tallies)
@@ -98,7 +99,7 @@ def _compare_columns(
     store: Store, a: Manifest, b: Manifest, on_rows_read: Callable[[int], None]
 ) -> dict[str, dict[str, ValuePair]]:
     # Parts of equal content say the same: they are read once.
-    parts = {part.checksum: (m, part) for m in (a, b) for part in m.parts}
+    parts = {part.checksum: (m, part) for m in (a, b) for part in m.files}
 
     def describe(item: tuple[Manifest, DataFile]) -> dict[str, Any]:
         manifest, part = item
@@ -112,7 +113,7 @@ def _compare_columns(
 
     with ThreadPoolExecutor(COMPARISON_THREADS) as pool:
         told = dict(zip(parts, pool.map(describe, parts.values()), strict=True))
-    sides = [_merge_column_statistics([told[part.checksum] for part in m.parts]) for m in (a, b)]
+    sides = [_merge_column_statistics([told[part.checksum] for part in m.files]) for m in (a, b)]
     return {
         name: {
             stat: [side.get(name, {}).get(stat) for side in sides]
@@ -151,7 +152,7 @@ def _merge_column_statistics(parts: list[dict[str, Any]]) -> dict[str, dict[str,
 def _compare_predictions(
     store: Store, a: Manifest, b: Manifest, on_rows_read: Callable[[int], None]
 ) -> dict[str, Any]:
-    months = sorted({part.month for m in (a, b) for part in m.parts if part.month})
+    months = sorted({part.month for m in (a, b) for part in m.files if part.month})
 
     def join(month: Month) -> tuple[int, int, int, float]:
         x, y = (_read_predictions(store, m, month, on_rows_read) for m in (a, b))
@@ -179,7 +180,7 @@ def _read_predictions(
     store: Store, manifest: Manifest, month: Month, on_rows_read: Callable[[int], None]
 ) -> tuple[npt.NDArray[Any], ...]:
     names = ["trip_id", "prediction", "probability"]
-    parts = [part for part in manifest.parts if part.month == month]
+    parts = [part for part in manifest.files if part.month == month]
     tables = [_read_columns(store, manifest, part, names) for part in parts]
     for part in parts:
         on_rows_read(part.rows)

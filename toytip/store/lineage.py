@@ -6,20 +6,26 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from toytip.core.months import Month
+from toytip.core.tables import (
+    FEATURES_TABLE,
+    REJECTS,
+    TABLES,
+    TABLES_BY_NAME,
+    tables_published_with,
+)
 from toytip.errors import StoreError
 from toytip.store.manifest import Manifest
 from toytip.store.refs import manifests_of, resolve_version
 from toytip.store.store import Store
 
-MAIN_TABLE_ORDER = (
-    "predictions", "scores", "models", "encodings", "features", "trips", "rejects", "monitors", "tallies", "profiles",
-)  # fmt: skip
+# A file of these tables is made from one file of the parent: its lineage stays within the month.
+ROW_TABLES = {table.name for table in TABLES if table.rows_are_trips}
 
 
 def main_manifest(store: Store, version: str) -> Manifest:
     """Return what a version is for: its predictions, or else the last table that was published under it."""
     found = {manifest.table: manifest for manifest in manifests_of(store, version)}
-    return next((found[name] for name in MAIN_TABLE_ORDER if name in found), next(iter(found.values())))
+    return next((found[name] for name in TABLES_BY_NAME if name in found), next(iter(found.values())))
 
 
 def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) -> dict[str, Any]:
@@ -28,19 +34,19 @@ def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) 
     With a month, only that month's parts and files are told, with their checksums, down to the stage that learned
     from all months. Raises StoreError where the version does not have the month.
     """
-    parts = [part for part in manifest.parts if part.month == month] if month else []
-    if month and not parts and any(part.month for part in manifest.parts):
+    parts = [part for part in manifest.files if part.month == month] if month else []
+    if month and not parts and any(part.month for part in manifest.files):
         raise StoreError(f"{manifest.table} {manifest.version} has no month {month}")
     return {
         "table": manifest.table,
         "version": manifest.version,
-        "created": manifest.created,
+        "created": manifest.created_at,
         "rows": sum(part.rows for part in parts) if parts else manifest.rows,
         "config": manifest.config,
         "code": manifest.code,
         "environment": manifest.environment,
         "parts": [
-            {"path": part.path, "rows": part.rows, "checksum": part.checksum, "input": part.input}
+            {"path": part.path, "rows": part.rows, "checksum": part.checksum, "input": part.input_fingerprint}
             for part in parts
         ],
         "parents": [_trace_parent(store, parent, month) for parent in _parents_of_month(manifest, parts)],
@@ -60,7 +66,7 @@ def _trace_parent(store: Store, parent: dict[str, Any], month: Month | None) -> 
     if found is None:
         return {**parent, "gone": True}
     # What was learned was learned from all months.
-    return trace_lineage(store, found, month if parent["table"] in ("features", "trips", "scores") else None)
+    return trace_lineage(store, found, month if parent["table"] in ROW_TABLES else None)
 
 
 def downstream_versions(store: Store, file: str) -> list[Manifest]:
@@ -80,7 +86,7 @@ def downstream_versions(store: Store, file: str) -> list[Manifest]:
             f"nothing in {store.display_uri} was made from {file}; `toytip trace V` shows the files"
         )
     found: list[Manifest] = []
-    for manifest in sorted(versions, key=lambda m: m.created):
+    for manifest in sorted(versions, key=lambda m: m.created_at):
         parents = {(p["table"], p["version"]) for p in manifest.parents if "table" in p}
         if (manifest.table, manifest.version) in touched or parents & touched:
             touched.add((manifest.table, manifest.version))
@@ -107,18 +113,10 @@ def ancestors(store: Store, version: str) -> dict[str, Manifest]:
                 for parent in manifest.parents
                 if "table" in parent
             ]
-    if "features" in found and "rejects" not in found:
-        rejects = store.get_manifest("rejects", found["features"].version)
-        found |= {"rejects": rejects} if rejects else {}
+    if FEATURES_TABLE.name in found and REJECTS.name not in found:
+        rejects = store.get_manifest(REJECTS.name, found[FEATURES_TABLE.name].version)
+        found |= {REJECTS.name: rejects} if rejects else {}
     return found
-
-
-# What was published beside a table, under the same version, and is no parent of it.
-SIBLING_TABLES = {
-    "predictions": ("tallies",),
-    "features": ("profiles", "rejects"),
-    "trips": ("rejects",),
-}
 
 
 def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifest], list[str]]:
@@ -140,7 +138,8 @@ def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifes
                 todo += [there] if there else []
                 gone += [] if there else [f"{parent['table']} {parent['version']}"]
         beside = (
-            store.get_manifest(name, manifest.version) for name in SIBLING_TABLES.get(manifest.table, ())
+            store.get_manifest(table.name, manifest.version)
+            for table in tables_published_with(manifest.table)
         )
         todo += [there for there in beside if there]
     return found, list(dict.fromkeys(gone))

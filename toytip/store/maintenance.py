@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from toytip.core.partitions import DataFile
+from toytip.core.tables import MODELS, publication_group
 from toytip.errors import StoreError
 from toytip.io.access import as_store_error
 from toytip.io.local import LocalFileIO
@@ -20,7 +21,6 @@ from toytip.store.refs import manifests_of, newest_version, read_tags
 from toytip.store.store import MANIFESTS_FOLDER, REPORTS_FOLDER, Store
 
 VERIFICATION_THREADS = 8
-TABLE_GROUPS = (("features", "rejects", "trips", "profiles"), ("predictions", "tallies"))
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def verify_version(store: Store, version: str, on_rows_read: Callable[[int], Non
     for manifest in manifests_of(store, version):
         faults += _changed_files(store, manifest, on_rows_read)
         folder = f"{store.env}/{manifest.folder}"
-        known = {f"{folder}/{part.path}" for part in manifest.parts}
+        known = {f"{folder}/{part.path}" for part in manifest.files}
         with as_store_error(f"the store {store.display_uri} cannot be read"):
             extra = sorted(set(store.file_io.list_files(folder)) - known)
         faults += [FileFault(manifest.table, name, "was never published") for name in extra]
@@ -60,7 +60,7 @@ def _changed_files(store: Store, manifest: Manifest, on_rows_read: Callable[[int
         return FileFault(manifest.table, name, what) if what else None
 
     with ThreadPoolExecutor(VERIFICATION_THREADS) as pool:
-        return [fault for fault in pool.map(check, manifest.parts) if fault]
+        return [fault for fault in pool.map(check, manifest.files) if fault]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _needed_versions(
     todo = [m for listed in tables.values() for m in listed[-keep:]]
     todo += [newest_version(store, listed) for listed in tables.values()]  # after a rollback not the last
     todo += [m for m in versions if m.version in tagged | lost]
-    todo += [m for m in versions if m.table == "models" and m.version in registered]
+    todo += [m for m in versions if m.table == MODELS.name and m.version in registered]
     needed: set[tuple[str, str]] = set()
     while todo:
         manifest = todo.pop()
@@ -118,9 +118,7 @@ def _needed_versions(
         if name not in needed:
             needed.add(name)
             parents = [(p["table"], p["version"]) for p in manifest.parents if "table" in p]
-            # Features, profiles and rejects are one stage's, as predictions and tallies: none is whole without the others.
-            group = next((each for each in TABLE_GROUPS if manifest.table in each), ())
-            parents += [(t, manifest.version) for t in group]
+            parents += [(table, manifest.version) for table in publication_group(manifest.table)]
             todo += [by_name[parent] for parent in parents if parent in by_name]
     return needed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
 import hashlib
 import json
@@ -14,10 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from toytip.core.partitions import DataFile
 from toytip.core.timing import StageTiming
-from toytip.errors import StoreError
+from toytip.errors import StoreError, StoreFormatError
 from toytip.io.base import validate_name
 
-MANIFEST_FORMAT = 1
+# Increased whenever a key changes its name or meaning. toytip reads this format only.
+MANIFEST_FORMAT = 2
 _TABLE_REGEX = re.compile(r"[a-z][a-z_]{0,40}")
 VERSION_REGEX = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 
@@ -36,41 +38,41 @@ def digest(value: Any) -> str:
 class Manifest:
     """A published version of a table or artifact.
 
-    `parents` are tables with versions, or source files with size and checksum. `identity` is the digest of all that an
-    artifact was made from (parts carry their own); `code` is the digest of the code that made it; `took` says how long that
-    took, where nothing was taken over.
+    `parents` are versions of tables, or source files. `fingerprint` is the fingerprint of an
+    artifact; data files have their own. `code` is the digest of the code that made the version.
+    `duration` is the time of the stage, and None if the stage reused files.
     """
 
     table: str
     version: str
-    created: str
-    parts: tuple[DataFile, ...]
+    created_at: str
+    files: tuple[DataFile, ...]
     config: dict[str, Any]
     parents: list[dict[str, Any]]
     schema_digest: str
     config_digest: str = ""
     code: str = ""
-    identity: str = ""
+    fingerprint: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    took: StageTiming | None = None
+    duration: StageTiming | None = None
     format: int = MANIFEST_FORMAT
 
     @property
     def rows(self) -> int:
         """Rows in all parts."""
-        return sum(part.rows for part in self.parts)
+        return sum(part.rows for part in self.files)
 
     @property
     def bytes(self) -> int:
         """Bytes in all parts."""
-        return sum(part.bytes for part in self.parts)
+        return sum(part.bytes for part in self.files)
 
     @property
     def rejects(self) -> dict[str, int]:
         """Rejected rows by reason, over all parts."""
         total: dict[str, int] = {}
-        for part in self.parts:
+        for part in self.files:
             for reason, count in part.rejects.items():
                 total[reason] = total.get(reason, 0) + count
         return total
@@ -90,10 +92,11 @@ class Manifest:
 
         Raises StoreError for what is no manifest, or one that leads anywhere but into its own version.
         """
+        _require_supported_format(content, name)
         try:
             manifest = _manifest_adapter().validate_json(content)
             place = [validate_table_name(manifest.table), f"{validate_version(manifest.version)}.json"]
-            paths = [validate_name(part.path) for part in manifest.parts]
+            paths = [validate_name(part.path) for part in manifest.files]
         except StoreError as error:
             raise StoreError(f"{name}: {error}") from None
         except ValidationError as error:
@@ -103,11 +106,27 @@ class Manifest:
                 f"{name}: not a manifest that this toytip reads: {reason}; put a copy back, or remove that file: "
                 "what it lists is then no version any more, and `toytip gc` takes it away"
             ) from None
-        if manifest.format > MANIFEST_FORMAT:
-            raise StoreError(f"{name}: written by a later toytip; upgrade this one")
         if name.split("/")[-2:] != place or len(set(paths)) < len(paths):
             raise StoreError(f"{name}: the manifest is not of this version; the store was tampered with")
         return manifest
+
+
+def _require_supported_format(content: builtins.bytes, name: str) -> None:
+    """Raise StoreError if a manifest says that it has another format."""
+    with contextlib.suppress(ValueError):
+        record = json.loads(content)
+        found = record.get("format", MANIFEST_FORMAT) if isinstance(record, dict) else MANIFEST_FORMAT
+        if isinstance(found, int) and found != MANIFEST_FORMAT:
+            age, remedy = (
+                ("a newer", "Upgrade toytip.")
+                if found > MANIFEST_FORMAT
+                else ("an older", "Set --store to a new folder, and run toytip again.")
+            )
+            raise StoreFormatError(
+                f"cannot read the store: {name} has manifest format {found}, written by {age} toytip; "
+                f"this toytip reads format {MANIFEST_FORMAT}",
+                hint=remedy,
+            )
 
 
 @functools.cache

@@ -53,7 +53,7 @@ def resolve_version(
             raise StoreError(f"no version {version} of {table} in {store.display_uri}; see `toytip versions`")
         return named
     limit = parse_as_of(as_of) if as_of else None
-    there = [m for m in store.list_manifests(table) if limit is None or _parse_time(m.created) <= limit]
+    there = [m for m in store.list_manifests(table) if limit is None or _parse_time(m.created_at) <= limit]
     if not there:
         way = f" as of {as_of}; see `toytip versions`" if as_of else "; `toytip run` makes one"
         raise StoreError(f"no version of {table} in {store.display_uri}{way}")
@@ -64,7 +64,7 @@ def newest_version(store: Store, manifests: Sequence[Manifest], limit: dt.dateti
     """Return the newest of a table's versions: the last, or the one that it was rolled back to since."""
     last = manifests[-1]
     for at, versions in read_rollbacks(store):
-        if (limit is None or at <= limit) and at > _parse_time(last.created) and last.table in versions:
+        if (limit is None or at <= limit) and at > _parse_time(last.created_at) and last.table in versions:
             last = next((m for m in manifests if m.version == versions[last.table]), last)
     return last
 
@@ -78,7 +78,7 @@ def describe_versions(manifests: Sequence[Manifest], tags: dict[str, str]) -> li
     """Return a plain row for each version: its table, rows, months, bytes, time, parents and tags."""
     rows = []
     for manifest in manifests:
-        months = sorted({part.month for part in manifest.parts if part.month})
+        months = sorted({part.month for part in manifest.files if part.month})
         parents = [f"{p['table']} {p['version']}" for p in manifest.parents if "table" in p]
         files = [p for p in manifest.parents if "uri" in p]
         rows.append(
@@ -88,7 +88,7 @@ def describe_versions(manifests: Sequence[Manifest], tags: dict[str, str]) -> li
                 "rows": manifest.rows,
                 "months": [str(month) for month in months],
                 "bytes": manifest.bytes,
-                "created": manifest.created,
+                "created": manifest.created_at,
                 "parents": parents or [f"{len(files)} files"],
                 "tags": sorted(name for name, version in tags.items() if version == manifest.version),
             }

@@ -43,7 +43,7 @@ __all__ = [
 
 MANIFESTS_FOLDER = "_versions"
 REPORTS_FOLDER = "_reports"
-PINNED_FOLDER = "_registered"
+PINNED_FOLDER = "_pinned"
 NOTES_FOLDER = "notes"
 
 
@@ -120,6 +120,7 @@ class Store:
         cannot be written, or another run holds the version.
         """
         self.require_credentials()
+        self.scan_manifests()
         with contextlib.ExitStack() as stack:
             with as_store_error(f"the store {self.display_uri} cannot be written"):
                 held = stack.enter_context(lock_version(self.file_io, self.env, validate_version(version)))
@@ -267,11 +268,13 @@ class Store:
                     with contextlib.suppress(ValueError, FileNotFoundError):
                         record = data_file_adapter().validate_json(self.file_io.read(name))
                         part = f"{self._staging_dir(table, version)}/{record.path}"
-                        found[record.identity] = ExistingDataFile(record, version, part)
+                        found[record.fingerprint] = ExistingDataFile(record, version, part)
         for manifest in self.list_manifests(table):
             folder = self._version_dir(table, manifest.version)
-            for record in manifest.parts:
-                found[record.identity] = ExistingDataFile(record, manifest.version, f"{folder}/{record.path}")
+            for record in manifest.files:
+                found[record.fingerprint] = ExistingDataFile(
+                    record, manifest.version, f"{folder}/{record.path}"
+                )
         return found
 
     def publish(self, manifest: Manifest) -> Manifest:
@@ -283,7 +286,7 @@ class Store:
         self.require_unpublished(version, (table,))
         making, folder = self._staging_dir(table, version), self._version_dir(table, version)
         with as_store_error(f"cannot publish {table} {version} in {self.display_uri}"):
-            wanted = {f"{making}/{part.path}" for part in manifest.parts}
+            wanted = {f"{making}/{part.path}" for part in manifest.files}
             self.file_io.remove(name for name in self.file_io.list_files(making) if name not in wanted)
             if isinstance(self.file_io, LocalFileIO):
                 self.file_io.move(making, folder)

@@ -17,9 +17,11 @@ MIN_SLOW_SECONDS = 5.0
 
 def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
     """Return how long the stages of versions took, in order of time; a stage that left several tables is told once."""
-    found = {(m.version, m.took.stage): m for m in manifests if m.took is not None and m.took.work > 0}
-    ordered = sorted(found.values(), key=lambda manifest: manifest.created)
-    return [manifest.took for manifest in ordered if manifest.took is not None]
+    found = {
+        (m.version, m.duration.stage): m for m in manifests if m.duration is not None and m.duration.work > 0
+    }
+    ordered = sorted(found.values(), key=lambda manifest: manifest.created_at)
+    return [manifest.duration for manifest in ordered if manifest.duration is not None]
 
 
 def comparable(timings: Sequence[StageTiming], stage: str, workers: int, threads: int) -> list[StageTiming]:

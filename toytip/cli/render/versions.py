@@ -34,8 +34,8 @@ def show_manifest(manifest: Manifest) -> None:
     """Print one table of a version."""
     console = make_console()
     console.print(
-        f"{manifest.table} {manifest.version}: {manifest.rows:,} rows, {len(manifest.parts)} files, "
-        f"{manifest.bytes / 1e6:,.1f} MB, created {manifest.created[:19]}"
+        f"{manifest.table} {manifest.version}: {manifest.rows:,} rows, {len(manifest.files)} files, "
+        f"{manifest.bytes / 1e6:,.1f} MB, created {manifest.created_at[:19]}"
     )
     for parent in manifest.parents:
         told = parent.get("uri") or f"{parent['table']} {parent['version']}"

@@ -38,7 +38,7 @@ def draw_accepted_trips(name: str, facts: Facts, caption: str) -> Picture:
     with open_drawing(left=46, top=22) as drawn:
         colors = {
             "train": svg.SOFT_COLOR,
-            "valid": svg.COLOR_B,
+            "validation": svg.COLOR_B,
             "test": svg.COLOR_A,
             MIXED_MONTH_LABEL: svg.GRAY_COLOR,
             "": svg.GRAY_COLOR,
@@ -57,7 +57,7 @@ def draw_accepted_trips(name: str, facts: Facts, caption: str) -> Picture:
         (key, kind)
         for key, kind in (
             ("box-soft", "train"),
-            ("box-b", "valid"),
+            ("box-b", "validation"),
             ("box-a", "test"),
             ("box-muted", MIXED_MONTH_LABEL),
         )

@@ -46,11 +46,11 @@ def training_section(facts: Facts) -> Section:
             lead,
             [MissingBlock(f"No curve: {facts.missing_reasons.get('training', 'no round was told')}.")],
         )
-    valid, best = facts.learning_curve.get("validation", ()), facts.rounds
-    if valid and best:
-        after = len(valid) - best
+    validation, best = facts.learning_curve.get("validation", ()), facts.rounds
+    if validation and best:
+        after = len(validation) - best
         tail = f"; {after} more brought nothing" if after else "; it was the last"
-        says = f"Round {best} is the best, with a log loss of {valid[best - 1]:.4f} on the validation month{tail}."
+        says = f"Round {best} is the best, with a log loss of {validation[best - 1]:.4f} on the validation month{tail}."
     else:
         says = f"{len(facts.learning_curve.get('train', ()))} rounds, with no validation month to watch."
     blocks: list[Block] = [PicturesBlock([model.draw_learning_curve("training", lines, best, says)])]
