@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import toytip
-from tests.conftest import run_toytip
+from tests.support.runs import run_toytip
 from toytip import errors
 from toytip.api.settings import resolve_call_settings
 from toytip.config import Settings

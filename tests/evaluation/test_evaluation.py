@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from tests.conftest import make_trips
+from tests.support.trips import make_trips
 from toytip.core.model import Encoding
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import SCORES

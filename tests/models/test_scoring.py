@@ -17,7 +17,8 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import GOOD_TRIP, REAL_DATA_DIR, parse_summary, run_toytip, start_toytip
+from tests.support.runs import parse_summary, run_toytip, start_toytip
+from tests.support.trips import GOOD_TRIP, REAL_DATA_DIR
 from toytip.config import Settings
 from toytip.errors import SchemaError
 from toytip.models import resolve, scoring

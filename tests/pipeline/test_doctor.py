@@ -7,7 +7,8 @@ import signal
 import distributed
 import pytest
 
-from tests.conftest import run_dask_cluster, run_toytip
+from tests.support.clusters import run_dask_cluster
+from tests.support.runs import run_toytip
 
 pytestmark = pytest.mark.cluster
 NAMES = ["workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard"]

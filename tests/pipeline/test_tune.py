@@ -6,7 +6,8 @@ import tomllib
 import numpy as np
 import pytest
 
-from tests.conftest import make_part_record, parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import make_part_record
 from toytip.config import Settings
 from toytip.core import splits
 from toytip.core.months import parse_months

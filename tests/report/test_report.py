@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from tests.conftest import parse_summary, publish_trips, run_toytip
 from tests.support.results import RUN_RESULT
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import publish_trips
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import make_trips
+from tests.support.trips import make_trips
 from toytip.core.model import FeatureEncoding
 from toytip.core.splits import Split, TimeRange
 from toytip.errors import ConfigError

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pandas as pd
 from hypothesis import given, settings
 
-from tests.conftest import make_trips
 from tests.stages.test_properties import accepted, cuts, some_trips
+from tests.support.trips import make_trips
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.stages import featurize, profile
 

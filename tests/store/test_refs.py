@@ -11,14 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import (
-    make_manifest,
-    make_part_record,
-    parse_summary,
-    publish_trips,
-    read_files,
-    run_toytip,
-)
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import make_manifest, make_part_record, publish_trips, read_files
 from toytip.errors import ConfigError, StoreError
 from toytip.pipeline.identity import STAGE_MODULES
 from toytip.store import maintenance
@@ -82,7 +76,7 @@ def test_a_rollback_lasts_until_the_next_version(store):
 def publish_at(store, version, created):
     from dataclasses import replace
 
-    from tests.conftest import make_trips
+    from tests.support.trips import make_trips
     from toytip.core.tables import TRIPS
 
     record = store.write_data_file(TRIPS, version, make_part_record(), make_trips({}, {}, {}))

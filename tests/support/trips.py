@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from toytip.core.tlc import FIELDS, trip_id_base
 from toytip.store.manifest import Manifest
 
 JANUARY = Month(2023, 1)
+# The published months of the TLC.
+REAL_DATA_DIR = Path(os.environ.get("TOYTIP_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 GOOD_TRIP: dict[str, Any] = {
     "pickup_at": "2023-01-10 08:00:00",
     "dropoff_at": "2023-01-10 08:20:00",
@@ -82,11 +85,11 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
 
 
-def make_part_record(month: Month = JANUARY, number: int = 0, identity: str = "id") -> DataFile:
+def make_part_record(month: Month = JANUARY, number: int = 0, fingerprint: str = "id") -> DataFile:
     """Return the record of an empty data file."""
     key = DataFileKey(month, number)
     return DataFile(
-        path=key.path, rows=0, bytes=0, checksum="", month=month, number=number, identity=identity
+        path=key.path, rows=0, bytes=0, checksum="", month=month, number=number, fingerprint=fingerprint
     )
 
 
@@ -95,8 +98,8 @@ def make_manifest(records, version: str = "v1", table: str = "trips") -> Manifes
     return Manifest(
         table=table,
         version=version,
-        created=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
-        parts=tuple(records),
+        created_at=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
+        files=tuple(records),
         config={},
         parents=[],
         schema_digest="x",
