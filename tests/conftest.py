@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.runs import parse_summary, run_toytip
+from tests.support.runs import ModelRun, parse_summary, run_toytip
 from tests.support.trips import REAL_DATA_DIR
+from toytip.core.model import TrainedModel
 from toytip.core.months import parse_months
 from toytip.sources.synthetic import SyntheticSpec, generate_month, month_file_name
 
@@ -77,6 +79,29 @@ def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     other = ("--population", "card", "--features", "dropoff", "--valid", "none")
     second = parse_summary(run_toytip(*common, "--version", "vb", "--rounds", 8, *other))
     return store, [first, second]
+
+
+@pytest.fixture(scope="session")
+def model_run(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelRun:
+    """A run of three months with a champion, of real trips if they exist."""
+    real = REAL_DATA_DIR / "green-2023"
+    source, months = (real, "2023-01:2023-03") if real.is_dir() else (synthetic, "2020-01:2020-03")
+    store = tmp_path_factory.mktemp("model-run") / "store"
+    options = ("--months", months, "--store", store, "--workers", 2, "--rounds", 20, "--gate", "on", "--json")
+    summary = parse_summary(run_toytip("run", "--source", source, *options))
+    folder = Path(summary["tables"]["predictions"]["path"])
+    parts = [pq.read_table(file, partitioning=None).to_pandas() for file in folder.rglob("*.parquet")]
+    predictions = pd.concat(parts).set_index("trip_id")
+    return ModelRun(store, months, sorted(source.glob("*.parquet")), predictions)
+
+
+@pytest.fixture(scope="session")
+def scoring_model(model_run: ModelRun) -> TrainedModel:
+    """The champion of `model_run`."""
+    from toytip.config import Settings
+    from toytip.models import resolve
+
+    return resolve.load_model(Settings.load(store=str(model_run.store)), "champion")
 
 
 @pytest.fixture

@@ -11,11 +11,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import pandas as pd
 
 from toytip.cli.json_keys import JSON_KEYS
 
 Value = TypeVar("Value")
+
+
+class ModelRun(NamedTuple):
+    """A run with a registered model: its store, months, source files and predictions by trip ID."""
+
+    store: Path
+    months: str
+    files: list[Path]
+    predictions: pd.DataFrame
 
 
 def run_toytip(

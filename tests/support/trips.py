@@ -41,6 +41,12 @@ GOOD_TRIP: dict[str, Any] = {
     "airport_fee": None,
     "cbd_congestion_fee": None,
 }
+# A trip for the scoring server: with the TLC's names, and without a tip.
+SCORING_TRIP = {
+    {"pickup_at": "tpep_pickup_datetime", "dropoff_at": "tpep_dropoff_datetime"}.get(name, name): value
+    for name, value in GOOD_TRIP.items()
+    if name not in ("tip_amount", "trip_type")
+}
 
 
 def make_trips(*changes: dict[str, Any], month: Month = JANUARY) -> pd.DataFrame:
