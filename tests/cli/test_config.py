@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
 from toytip.config import Settings
 from toytip.errors import ConfigError
 

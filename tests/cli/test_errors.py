@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import raw_table, run_toytip, write_months
+from tests.support.runs import run_toytip
+from tests.support.trips import raw_table, write_months
 from toytip.cli.command import EXIT_CODES, run_cli
 from toytip.core.months import Month
 from toytip.errors import ConfigError

@@ -14,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from docs.generate.commands import choices_of, commands
-from tests.conftest import run_toytip
+from tests.support.runs import run_toytip
 from toytip import config
 from toytip.cli import app, options
 from toytip.cli.app import RootGroup

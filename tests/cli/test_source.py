@@ -1,6 +1,6 @@
 """`toytip source`."""
 
-from tests.conftest import parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
 
 
 def test_synth_writes_the_requested_months(tmp_path):

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.conftest import parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
 from toytip.store.store import Store
 
 TWO_MONTHS = ("--months", "2020-01:2020-02")

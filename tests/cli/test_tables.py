@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 from rich.table import Table
 
-from tests.conftest import run_toytip
+from tests.support.runs import run_toytip
 from toytip.cli.render.tables import show_table
 
 

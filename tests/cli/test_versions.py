@@ -1,6 +1,6 @@
 """`toytip version` and `toytip runs` on stores without versions, and the list of runs."""
 
-from tests.conftest import parse_summary
+from tests.support.runs import parse_summary
 
 
 def test_an_empty_store_has_no_versions_runs_and_tags(tmp_path, invoke_cli):

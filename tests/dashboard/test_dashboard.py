@@ -124,7 +124,7 @@ def test_the_page_and_the_result_of_the_run_agree(watched, client):
 def test_the_training_loss_is_about_that_of_all_training_rows(watched):
     """The loss is that of a sample of the first rank's rows, so it only agrees approximately."""
     summary, _, progress, _ = watched
-    point = progress.curve[-2]
+    point = progress.state().curve[-2]
     assert point.train == pytest.approx(summary["metrics"]["train"]["all"]["log_loss"], abs=0.06)
 
 
@@ -261,7 +261,7 @@ def test_a_scheduler_that_rejects_the_plugin_is_reported_on_one_line(client):
     with reporter.report_state(closed, Settings.load(), progress):
         pass
     assert re.fullmatch(r"no run dashboard: the scheduler rejected its plugin \(.+\)\n", out.getvalue())
-    assert progress.outcome == "done"
+    assert progress.state().outcome == "done"
 
 
 def die_once(file):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_manifest, make_part_record, parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import make_manifest, make_part_record
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.errors import ConfigError, StoreError

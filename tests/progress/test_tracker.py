@@ -34,7 +34,7 @@ def test_plain_lines_have_no_control_codes_on_a_terminal():
     )
 
 
-def test_quiet_prints_nothing_and_keeps_the_state():
+def test_none_prints_nothing_and_keeps_the_state():
     progress, output = run_two_months("none")
     assert output == ""
     assert progress.warnings == ["look here"]
@@ -43,7 +43,7 @@ def test_quiet_prints_nothing_and_keeps_the_state():
 
 def test_a_grid_is_drawn_on_a_terminal():
     progress, output = run_two_months("auto")
-    assert progress.mode == "grid"
+    assert progress.style == "grid"
     assert "featurize" in output
     assert "\x1b[" in output
     assert "warning: look here" in output
@@ -94,12 +94,21 @@ def test_a_curve_resumes_with_its_training():
     assert [point.round for point in progress.state().curve] == [1, 2, 3]
 
 
+class SlowHistory:
+    """Pretends that each stage took 25 s, and 10 s in earlier runs."""
+
+    def expected_seconds(self, _stage, _work):
+        return None
+
+    def slow_warning(self, timing):
+        earlier = [stage_timing(10, stage=timing.stage)] * 5
+        return timings.slow_warning(stage_timing(25, stage=timing.stage), earlier)
+
+
 def test_a_slow_stage_is_reported_once_on_one_line():
     out = io.StringIO()
     progress = Progress("plain", Console(file=out))
-    progress.slow_check = lambda timing: timings.slow_warning(
-        stage_timing(25, stage=timing.stage), [stage_timing(10, stage=timing.stage)] * 5
-    )
+    progress.set_history(SlowHistory())
     with progress.stage("infer", 1) as stage:
         stage.advance(10)
     with progress.stage("again", 1) as stage:

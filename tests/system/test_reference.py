@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from docs import generate
 from docs.generate import commands, json_schema, pages
 from docs.generate.json_schema import RESULTS
-from tests.conftest import parse_summary
+from tests.support.runs import parse_summary
 from toytip import errors
 from toytip.cli.command import EXIT_CODES
 from toytip.config import Settings

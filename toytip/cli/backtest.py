@@ -87,9 +87,9 @@ def backtest(
         )
 
     if settings.source is not None:
-        found = source.find_source(settings, progress)
+        plan = source.prepare_plan(settings, progress)
         with open_run(settings, ("features", "rejects"), progress) as context:
-            tables = read_source.read_source(context, source.ensure_source(context, found))
+            tables = read_source.read_source(context, source.complete_plan(context, plan))
             result = work(context, tables["features"])
     else:
         features = resolve_upstream(settings, "features", input_version, as_of)

@@ -109,9 +109,9 @@ def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[Stat
                 workers=tuple(
                     WorkerStatus(
                         address=address,
-                        host=worker["host"],
-                        threads=worker["nthreads"],
-                        memory_limit=worker["memory_limit"],
+                        host=worker.host,
+                        threads=worker.threads,
+                        memory_limit=worker.memory_limit,
                     )
                     for address, worker in workers_by_address(client).items()
                 ),

@@ -58,7 +58,7 @@ def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool
     from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
 
     requested = {name for name, value in options.items() if value is not None}
-    settings = apply_cluster_definition(settings, requested, using=workers_needed)
+    settings = apply_cluster_definition(settings, requested, uses_workers=workers_needed)
     if workers_needed and settings.scheduler is None:
         prestart_forkserver(settings.start_method if starts_local_workers(settings) else "spawn")
     if workers_needed:

@@ -33,9 +33,7 @@ def serve(
     host: Annotated[
         str, option("--host", metavar="HOST", help="Address to listen on. The server has no login.")
     ] = "127.0.0.1",
-    port: Annotated[
-        int, option("--port", min=0, metavar="PORT", help="Port. 0: any free port.")
-    ] = 8000,
+    port: Annotated[int, option("--port", min=0, metavar="PORT", help="Port. 0: any free port.")] = 8000,
     max_trips: Annotated[
         int, option("--max-trips", min=1, metavar="N", help="Maximum number of trips per request.")
     ] = 1_000,

@@ -73,10 +73,10 @@ def clean(json_: JsonOption = False, **options: Unpack[CleanOptions]) -> None:
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
-    found = source.find_source(settings, progress)
+    plan = source.prepare_plan(settings, progress)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return read_source.clean(context, source.ensure_source(context, found))
+        return read_source.clean_source(context, source.complete_plan(context, plan))
 
     run_stage(settings, ("trips", "rejects"), work, options, json_, progress)
 
@@ -98,7 +98,11 @@ def featurize(
     from toytip.pipeline import read_source
 
     run_stage(
-        settings, ("features",), lambda context: read_source.featurize(context, upstream), options, json_
+        settings,
+        ("features",),
+        lambda context: read_source.featurize_trips(context, upstream),
+        options,
+        json_,
     )
 
 
@@ -120,13 +124,11 @@ def preprocess(
     upstream = resolve_upstream(settings, "features", input_version, as_of)
     from toytip.pipeline import fit_encoding
 
-    run_stage(
-        settings,
-        ("encodings",),
-        lambda context: fit_encoding.preprocess(context, upstream)[0],
-        options,
-        json_,
-    )
+    def work(context: RunContext) -> dict[str, Any]:
+        split = fit_encoding.split_features(settings, upstream)
+        return fit_encoding.fit_feature_encoding(context, upstream, split)[0]
+
+    run_stage(settings, ("encodings",), work, options, json_)
 
 
 @app.command(epilog="Example:  toytip stage train --rounds 100 --max-depth 8")
@@ -144,7 +146,8 @@ def train(
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "encodings", input_version, as_of)
-    from toytip.pipeline import train as pipeline_train
+    from toytip.pipeline.plan import booster_params
+    from toytip.pipeline.train import train_model
     from toytip.store import artifacts
     from toytip.store.lineage import parent_version
     from toytip.store.refs import resolve_version
@@ -152,7 +155,7 @@ def train(
     def work(context: RunContext) -> dict[str, Any]:
         features = resolve_version(context.store, "features", parent_version(upstream, "features"))
         encoding = artifacts.load_encoding(context.store, upstream)
-        return pipeline_train.train(context, features, encoding, upstream)[0]
+        return train_model(context, features, encoding, upstream, booster_params(settings))[0]
 
     run_stage(settings, ("models",), work, options, json_)
 
@@ -178,7 +181,7 @@ def infer(
 
     trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
     run_stage(
-        settings, ("scores",), lambda context: predict.infer(context, upstream, trained), options, json_
+        settings, ("scores",), lambda context: predict.score_trips(context, upstream, trained), options, json_
     )
 
 
@@ -203,7 +206,7 @@ def postprocess(
     run_stage(
         settings,
         ("predictions",),
-        lambda context: predict.postprocess(context, upstream, trained),
+        lambda context: predict.decide_scores(context, upstream, trained),
         options,
         json_,
     )

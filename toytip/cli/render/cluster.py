@@ -32,7 +32,7 @@ def show_checks(checks: Sequence[CheckResult]) -> None:
     """Print the result of each check, and how to fix a failure."""
     console = make_console()
     for check in checks:
-        console.print(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}", soft_wrap=True)
+        console.print(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.message}", soft_wrap=True)
         if not check.ok and check.advice:
             console.print(f"{'':<18} hint: {check.advice}", soft_wrap=True)
 
