@@ -72,7 +72,7 @@ ERRORS = {
     "a dead scheduler": (run_with("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
     "an invalid address": (run_with("--scheduler", "nowhere"), "no Dask scheduler answers"),
     "a missing test month": (run_with("--test-months", "2024-01"), "which the data has not"),
-    "too little memory": (run_with("--memory-limit", "100MB"), "would need"),
+    "too little memory": (run_with("--memory-limit", "100MB"), "each needs about"),
     "an invalid memory limit": (run_with("--memory-limit", "much"), "--memory-limit"),
     "a setting out of range": (run_with("--learning-rate", "2"), "learning_rate=2"),
     "an unsafe version": (run_with("--version-id", "../up"), "use a letter, then up to 99 letters"),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
-from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, StoreError, ToytipError
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ def print_result(
 
 def print_json(value: Any) -> None:
     """Print a value as the line of `--json`."""
+    from toytip.core.jsonable import to_json
+
     typer.echo(json.dumps(to_json(value)))
 
 
