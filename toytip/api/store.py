@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,9 +13,11 @@ from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.months import Month, parse_months
 from toytip.core.tables import METRIC_HISTOGRAMS
 from toytip.errors import StoreError
+from toytip.evaluation.report import EvaluationReport, EvaluationSummary
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
 from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version
@@ -154,19 +155,20 @@ class Store:
         """Return the metrics of predictions, indexed by split and segment (`all`, `card`).
 
         Columns: `rows`, `prevalence` (share of high tips), `auc`, `pr_auc`, `log_loss`, `brier`,
-        `f1`, `precision`, `recall`, and the F1 of the always-positive baseline. Undefined metrics
-        are NaN.
+        `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive baseline.
+        Undefined metrics are NaN.
 
             store.metrics().loc[("test", "all"), "auc"]
         """
         return metrics_frame(self.evaluation(version, as_of=as_of))
 
-    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> dict[str, Any]:
-        """Return the evaluation of predictions by split and segment.
+    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> EvaluationReport:
+        """Return the evaluation of predictions, by split and segment.
 
-        The keys are those of `toytip stage evaluate --json`: metrics, 95 % intervals, baselines,
-        improvement, confusion, calibration, curves and slices (`docs/explanation/evaluation.md`).
-        It is computed from metric histograms, without reading predictions.
+        Its attributes are the keys of `toytip stage evaluate --json`: metrics, 95 % intervals,
+        baselines, improvement, confusion, calibration, curves and slices
+        (`docs/explanation/evaluation.md`). They are computed from metric histograms, without reading
+        predictions.
         """
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies
@@ -266,12 +268,17 @@ class Store:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
-def metrics_frame(evaluation: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
+def metrics_frame(evaluation: EvaluationSummary) -> pd.DataFrame:
     """Return the metrics of an evaluation as a frame, indexed by split and segment."""
     rows = [
-        {"split": split, "segment": segment, **report["metrics"]}
+        {
+            "split": split,
+            "segment": segment,
+            **to_json(item.metrics),
+            "f1_always_positive": item.f1_always_positive,
+        }
         for split, segments in evaluation.items()
-        for segment, report in segments.items()
+        for segment, item in segments.items()
     ]
     return pd.DataFrame(rows).set_index(["split", "segment"]).astype(float).astype({"rows": "int64"})
 

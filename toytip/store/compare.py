@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.tables import METRIC_HISTOGRAMS
@@ -79,7 +80,9 @@ def _compare_metrics(
             return None, [a.metrics, b.metrics]
         summary = load_tallies(store, tallies)
         card = {split: tally_of(summary, split, "card") for split in manifest.metrics}
-        found.append({split: metrics.compute_metrics(tally) for split, tally in card.items() if tally.rows})
+        found.append(
+            {split: to_json(metrics.compute_metrics(tally)) for split, tally in card.items() if tally.rows}
+        )
     return "card", found
 
 
