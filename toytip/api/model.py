@@ -88,10 +88,11 @@ class Model:
         """
         scored = scoring.score_trips(self.trained_model, _to_arrow(trips), shap_top)
         rejected = pd.array(scored.rejected, dtype="str")
+        is_rejected = ~rejected.isna()
         frame = pd.DataFrame(
             {
                 "probability": scored.probability,
-                "prediction": pd.arrays.BooleanArray(scored.prediction.copy(), rejected.notna()),
+                "prediction": pd.arrays.BooleanArray(scored.prediction.copy(), is_rejected),
                 "rejected": rejected,
             },
             index=trips.index if isinstance(trips, pd.DataFrame) else None,
