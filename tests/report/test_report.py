@@ -417,6 +417,7 @@ def monitoring_report(**changes):
         card_share=0.7,
         card_high_tip_share=None,
         metrics=None,
+        f1_always_positive=None,
         card_auc=None,
         estimated_metrics=EstimatedMetrics(),
     )
