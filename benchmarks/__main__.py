@@ -39,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     _add_run_command(commands.add_parser("run", help="measure toytip and its peers"))
     compare = commands.add_parser("compare", help="compare two files of results")
-    compare.add_argument("before", type=Path, help="file of earlier results")
-    compare.add_argument("after", type=Path, help="file of later results")
+    compare.add_argument("old", type=Path, help="file of earlier results")
+    compare.add_argument("new", type=Path, help="file of later results")
     compare.set_defaults(command=_compare)
     plot = commands.add_parser("plot", help="draw charts of a file of results")
     plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE)
@@ -79,22 +79,22 @@ def _parse_peers(text: str) -> list[str]:
 
 def _compare(options: argparse.Namespace) -> int:
     """Print the changes of toytip and return 1 if it is slower or its quality changed."""
-    before, after = (validate_rows(results.load_results(file)) for file in (options.before, options.after))
-    for file, rows in ((options.before, before), (options.after, after)):
+    old, new = (validate_rows(results.load_results(file)) for file in (options.old, options.new))
+    for file, rows in ((options.old, old), (options.new, new)):
         for row in (row for row in rows if not row["valid"]):
             print_line(
                 f"excluded from {file}: {row['name']}, {row['rows']:,} rows, "
                 f"repeat {row['repeat']}: {row['why']}"
             )
-    quality = quality_changes(before, after)
-    changes = compare_results(before, after)
+    quality = quality_changes(old, new)
+    changes = compare_results(old, new)
     for line in (*quality, *changes):
         print_line(str(line))
-    if quality or any(results.is_toytip(row) and not row["valid"] for row in after):
+    if quality or any(results.is_toytip(row) and not row["valid"] for row in new):
         return 1
     if not changes:
         raise results.InvalidInputError(
-            f"cannot compare {options.before} and {options.after}: they need equal work of toytip on "
+            f"cannot compare {options.old} and {options.new}: they need equal work of toytip on "
             "equal workers, and a common peer or the same machine"
         )
     return int(any(change.is_slower for change in changes))

@@ -51,9 +51,9 @@ class MeasuredChange(NamedTuple):
         return f"{self.name}, {self.rows:,} rows, {self.column} {self.baseline}: {self.ratio}: {verdict}"
 
 
-def compare_results(before: list[Row], after: list[Row]) -> list[MeasuredChange]:
+def compare_results(old_rows: list[Row], new_rows: list[Row]) -> list[MeasuredChange]:
     """Compare time and memory of toytip, repeat by repeat, for equal work on equal workers."""
-    old, new = _latest_repeats(before), _latest_repeats(after)
+    old, new = _latest_repeats(old_rows), _latest_repeats(new_rows)
     changes = [
         _measure_change(old[key], new[key], column)
         for key in old
@@ -63,9 +63,9 @@ def compare_results(before: list[Row], after: list[Row]) -> list[MeasuredChange]
     return [change for change in changes if change is not None]
 
 
-def quality_changes(before: list[Row], after: list[Row]) -> list[str]:
+def quality_changes(old_rows: list[Row], new_rows: list[Row]) -> list[str]:
     """Return a line for each repeat in which the accepted rows or the AUC of toytip changed."""
-    old, new = _latest_repeats(before), _latest_repeats(after)
+    old, new = _latest_repeats(old_rows), _latest_repeats(new_rows)
     lines = []
     for key in (key for key in old if key in new):
         for repeat in sorted(old[key].keys() & new[key].keys()):

@@ -124,15 +124,7 @@ def main() -> int:
         costs = fit_costs(rows)
     except InvalidInputError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    for stage, cost in costs.items():
-        unit = "row and round" if stage == "train" else "row"
-        print(f"{stage:12s} {cost.fixed_seconds:8.2f} s + {cost.seconds_per_row * 1e9:8.2f} ns per {unit}")
-    for row in rows:
-        fitted = sum(cost.predict(_rows_per_core(row, stage)) for stage, cost in costs.items())
-        print(
-            f"{row['rows']:>12,} rows, {row['workers']} workers: "
-            f"{row['seconds']:.0f} s measured, {fitted:.0f} s fitted"
-        )
+    _print_costs(costs, rows)
     training = Training(
         rounds=options.rounds,
         depth=options.depth,
@@ -145,6 +137,18 @@ def main() -> int:
         stages = ", ".join(f"{stage} {value:,.0f}" for stage, value in seconds.items())
         print(f"{options.rows:,.0f} rows, {workers} workers: {sum(seconds.values()):,.0f} s ({stages})")
     return 0
+
+
+def _print_costs(costs: dict[str, StageCost], rows: list[Row]) -> None:
+    for stage, cost in costs.items():
+        unit = "row and round" if stage == "train" else "row"
+        print(f"{stage:12s} {cost.fixed_seconds:8.2f} s + {cost.seconds_per_row * 1e9:8.2f} ns per {unit}")
+    for row in rows:
+        fitted = sum(cost.predict(_rows_per_core(row, stage)) for stage, cost in costs.items())
+        print(
+            f"{row['rows']:>12,} rows, {row['workers']} workers: "
+            f"{row['seconds']:.0f} s measured, {fitted:.0f} s fitted"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

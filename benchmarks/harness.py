@@ -76,12 +76,17 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
             name = " ".join(map(str, command[:3]))
             raise RuntimeError(f"cannot measure {name}: it failed: {errors.read()[-2000:]}")
         measurement = sampler.finish(output, wall_s)
-        if first_task_file.exists():
-            record = json.loads(first_task_file.read_text())
-            measurement.first_task_s = round(record["started_at"] - started_at, 2)
-            measurement.threads = record["threads"]
-            measurement.memory_limit_mb = record["memory_limit_mb"]
+        _add_first_task(measurement, first_task_file, started_at)
     return measurement
+
+
+def _add_first_task(measurement: Measurement, file: Path, started_at: float) -> None:
+    """Add the record of the first-task plugin, if the command has a Dask cluster."""
+    if file.exists():
+        record = json.loads(file.read_text())
+        measurement.first_task_s = round(record["started_at"] - started_at, 2)
+        measurement.threads = record["threads"]
+        measurement.memory_limit_mb = record["memory_limit_mb"]
 
 
 def _environment(

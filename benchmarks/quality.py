@@ -57,8 +57,8 @@ def _own_problem(row: Row) -> str:
 def _problem_among_others(row: Row, others: list[Row]) -> str:
     """Return why a row is invalid compared with the other contenders (peers, if there are any)."""
     peers = [other for other in others if not is_toytip(other)] or others
-    if peers and row["kept"] != (median_kept := median_low(other["kept"] for other in peers)):
-        return f"it kept {row['kept']:,} rows, the others {median_kept:,}"
+    if peers and row["kept"] != (median_rows := median_low(other["kept"] for other in peers)):
+        return f"it kept {row['kept']:,} rows, the others {median_rows:,}"
     aucs = [other["auc"] for other in peers if other["trains_alike"]]
     aucs = aucs or [other["auc"] for other in others if other["trains_alike"]]
     if row["trains_alike"] and aucs and aucs_differ(row["auc"], auc := median(aucs), row["kept"]):

@@ -25,21 +25,7 @@ from toytip.progress.tracker import Progress
 
 def main() -> int:
     """Print the seconds to build and to run the graph, for each number of partitions."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
-    parser.add_argument(
-        "--partitions",
-        type=distinct_counts,
-        default=[1_000, 10_000, 100_000],
-        help="numbers of partitions, for example 1000,10000",
-    )
-    parser.add_argument("--workers", type=positive_int, default=2, help="number of workers")
-    parser.add_argument(
-        "--partitions-per-file",
-        type=int,
-        default=0,
-        help="partitions of a file, which one worker takes in order (0: no files)",
-    )
-    options = parser.parse_args()
+    options = _parser().parse_args()
     cluster = distributed.LocalCluster(
         n_workers=options.workers, threads_per_worker=1, processes=False, dashboard_address=None
     )
@@ -60,6 +46,24 @@ def main() -> int:
                 flush=True,
             )
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
+    parser.add_argument(
+        "--partitions",
+        type=distinct_counts,
+        default=[1_000, 10_000, 100_000],
+        help="numbers of partitions, for example 1000,10000",
+    )
+    parser.add_argument("--workers", type=positive_int, default=2, help="number of workers")
+    parser.add_argument(
+        "--partitions-per-file",
+        type=int,
+        default=0,
+        help="partitions of a file, which one worker takes in order (0: no files)",
+    )
+    return parser
 
 
 def _partition_files(count: int, partitions_per_file: int) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import Float32Array, Int64Array
+from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
@@ -43,7 +43,7 @@ def profile(features: pd.DataFrame) -> pd.DataFrame:
 
 
 class _HistogramColumns(NamedTuple):
-    is_card: npt.NDArray[np.bool_]
+    is_card: BoolArray
     value: Float32Array
     trips: Int64Array
     value_sum: Int64Array

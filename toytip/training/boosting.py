@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 from xgboost.core import _LIB, _check_call
 
-from toytip.core.arrays import Float32Array
+from toytip.core.arrays import BoolArray, Float32Array
 
 GRADIENT_STEP = np.float32(2**-22)
 # Rows whose gradients are worked out at a time: they stay in a core's own cache.
@@ -28,7 +27,6 @@ BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best
 # Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
 LOSS_SAMPLE_ROWS = 2**15
 
-BoolArray = npt.NDArray[np.bool_]
 # A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
 MatrixPart = tuple[pd.DataFrame, Float32Array | None]
 # Called after every round with its number, from 1, the losses so far, and the booster so far.
