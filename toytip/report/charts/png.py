@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toytip.evaluation.report import CalibrationBin, EvaluationReport, SegmentReport
+from toytip.evaluation.tally import SEGMENTS
 from toytip.monitoring.aging import AgeLoss, MonthResult
 
 if TYPE_CHECKING:
@@ -39,45 +40,47 @@ def _png(figure: Any) -> bytes:
 
 
 def draw_backtest(rows: Sequence[MonthResult], ages: dict[str, list[AgeLoss]], title: str) -> bytes:
-    """Draw what age costs in AUC, and the change of F1 in its two parts, of all trips and of card trips: a PNG."""
+    """Draw the AUC loss by model age and the causes of the change in F1, by segment, as PNG."""
     figure = _figure()
     figure.suptitle(title)
-    for column, population in enumerate(("all", "card")):
-        told = [row for row in rows if row.population == population]
+    for column, segment in enumerate(SEGMENTS):
+        members = [row for row in rows if row.population == segment]
         above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
-        _draw_loss_by_age(above, ages.get(population, []))
-        above.set_title(f"{population} trips: AUC lost to a model tuned last month")
-        _draw_f1_change(below, told)
-        below.set_title(f"{population} trips: change of F1 since the tuning month")
+        _draw_loss_by_age(above, ages.get(segment, []))
+        above.set_title(f"{segment} trips: AUC loss relative to a model tuned the month before")
+        _draw_f1_change(below, members)
+        below.set_title(f"{segment} trips: change of F1 since the tuning month")
     return _png(figure)
 
 
 def _draw_loss_by_age(axes: Any, ages: Sequence[AgeLoss]) -> None:
-    """Draw what each age costs: the mean over test months, and the least and most in one."""
+    """Draw the AUC loss by model age: mean, minimum and maximum over test months."""
     mean = [age.auc[0] for age in ages]
-    reach = [[age.auc[0] - age.auc[1] for age in ages], [age.auc[2] - age.auc[0] for age in ages]]
-    axes.errorbar([age.age for age in ages], mean, yerr=reach, color=SERIES_COLORS[0], marker="o", capsize=4)
+    spread = [[age.auc[0] - age.auc[1] for age in ages], [age.auc[2] - age.auc[0] for age in ages]]
+    axes.errorbar([age.age for age in ages], mean, yerr=spread, color=SERIES_COLORS[0], marker="o", capsize=4)
     axes.axhline(0, color=GRAY, linewidth=0.8)
     axes.set_xticks([age.age for age in ages])
     axes.set_xlabel("months since the model was tuned")
 
 
 def _draw_f1_change(axes: Any, rows: list[MonthResult]) -> None:
-    """Draw the model that is oldest: its F1 changes, split into prevalence and model, month by month."""
+    """Draw the F1 changes of the oldest model by month, split into prevalence and model."""
     first = next(iter(dict.fromkeys(row.trained for row in rows)), None)
     line = [row for row in rows if row.trained == first and row.age and row.f1]
-    places = range(len(line))
+    positions = range(len(line))
     for offset, name, color in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "model", SERIES_COLORS[0])):
         values = [getattr(row.f1, name) for row in line]
-        axes.bar([p + offset for p in places], values, width=0.4, color=color, label=f"by {name}")
+        axes.bar(
+            [position + offset for position in positions], values, width=0.4, color=color, label=f"by {name}"
+        )
     axes.axhline(0, color=GRAY, linewidth=0.8)
-    axes.set_xticks(list(places), [row.month for row in line], rotation=45, fontsize="small")
-    axes.set_xlabel(f"month; the model was tuned on {first}")
+    axes.set_xticks(list(positions), [row.month for row in line], rotation=45, fontsize="small")
+    axes.set_xlabel(f"month (the model was tuned on {first})")
     axes.legend(fontsize="small")
 
 
 def draw_evaluation(report: EvaluationReport, title: str) -> bytes:
-    """Draw calibration, and precision, recall and F1 by threshold, of the last split's all and card trips: a PNG."""
+    """Draw the calibration and threshold curves of the last split by segment, as PNG."""
     figure = _figure()
     figure.suptitle(title)
     for column, (segment, evaluation) in enumerate(next(reversed(report.values())).items()):
@@ -98,7 +101,7 @@ def _draw_calibration(axes: Any, bins: Sequence[CalibrationBin]) -> None:
         s=[10 + 150 * item.trips / most_trips for item in bins],
         color=SERIES_COLORS[0],
     )
-    axes.set_xlabel("predicted; the dot's size is the number of trips")
+    axes.set_xlabel("predicted (dot size: number of trips)")
     axes.set_ylabel("observed")
 
 
@@ -123,7 +126,7 @@ def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
 
 
 def draw_monitoring(report: MonitoringReport) -> bytes:
-    """Draw F1, AUC and log loss by day and by week, and the drift of the features by month, as PNG."""
+    """Draw F1, AUC and log loss by day and week, and drift by month (PNG)."""
     figure = _figure()
     figure.suptitle(f"Monitoring of {report.model}")
     figure.set_figheight(TALL_FIGURE_HEIGHT)
@@ -167,14 +170,14 @@ HEAT_MAP_FEATURES = 16
 
 def _draw_heat_map(figure: Any, axes: Any, psi: dict[str, dict[str, float | None]], threshold: float) -> None:
     names = list(psi)[:HEAT_MAP_FEATURES]
-    months = list(dict.fromkeys(month for told in psi.values() for month in told))
+    months = list(dict.fromkeys(month for values in psi.values() for month in values))
     cells = [[psi[name][month] for month in months] for name in names]
     plain = [[float("nan") if value is None else value for value in row] for row in cells]
     drawn = axes.imshow(plain, aspect="auto", cmap="cividis", vmin=0, vmax=2 * threshold)
     axes.set_xticks(range(len(months)), months, rotation=45, fontsize="small")
     axes.set_yticks(range(len(names)), names, fontsize="small")
-    for row, told in enumerate(cells):
-        for column, value in enumerate(told):
+    for row, values in enumerate(cells):
+        for column, value in enumerate(values):
             if value is not None and value >= threshold / 2:
                 color = "black" if value > threshold else "white"
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
