@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toytip.report import formatting
@@ -18,9 +18,7 @@ from toytip.report.charts.axes import (
 from toytip.report.charts.svg import inline_svg, open_drawing
 
 if TYPE_CHECKING:
-    from toytip.monitoring.report import DayPerformance, PeriodMetrics
-
-    MetricOf = Callable[[PeriodMetrics], float | None]
+    from toytip.monitoring.report import DayPerformance, PeriodMetric
 
 
 def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Picture:
@@ -64,7 +62,7 @@ def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
 
 
 def _draw_daily_metric(
-    metric: str, value_of: MetricOf, days: Sequence[DayPerformance], caption: str
+    metric: str, value_of: PeriodMetric, days: Sequence[DayPerformance], caption: str
 ) -> Picture:
     positions = list(map(float, range(len(days))))
     x, y = drop_missing_points(positions, [value_of(day.rolling) for day in days])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from toytip.report.blocks import Section
 from toytip.report.facts import Facts
-from toytip.report.sections import data, model, run
+from toytip.report.sections import data, drift, model, run
 from toytip.report.sections.importance import importance_section
 from toytip.report.sections.zones import zones_section
 
@@ -20,7 +20,7 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     model.metrics_section,
     model.slices_section,
     importance_section,
-    data.drift_section,
+    drift.drift_section,
     zones_section,
     run.time_section,
     run.lineage_section,
