@@ -8,7 +8,6 @@ from toytip.report.facts import Facts
 from toytip.report.sections.section import Content, missing, section
 
 MAX_DRAWN_FEATURES = 18
-MAX_HEAT_LEVEL = 5
 
 
 @section("features", "Feature distributions")

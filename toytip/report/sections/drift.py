@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 LEAD = "The months after training compared with the reference: drift by feature, and changes in performance."
-MAX_DRAWN_FEATURES = 18
+MAX_PSI_FEATURES = 18
 MAX_HEAT_LEVEL = 5
 PERFORMANCE_HEADER = [
     "month",
@@ -109,7 +109,7 @@ def _psi_heatmap(report: MonitoringReport) -> TableBlock:
         header=["feature", *report.drift_by_month],
         rows=[
             [name, *(_psi_cell(psi[name].get(month), threshold) for month in report.drift_by_month)]
-            for name in list(psi)[:MAX_DRAWN_FEATURES]
+            for name in list(psi)[:MAX_PSI_FEATURES]
         ],
         note=f"Cells above the threshold of {threshold:g} are highlighted. The most important features "
         "come first.",

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from toytip.report.blocks import Block, MissingBlock, Section
 
-Source = TypeVar("Source")
+SectionInput = TypeVar("SectionInput")
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ def missing(lead: str, text: str) -> Content:
 
 def section(
     section_id: str, title: str
-) -> Callable[[Callable[[Source], Content]], Callable[[Source], Section]]:
+) -> Callable[[Callable[[SectionInput], Content]], Callable[[SectionInput], Section]]:
     """Declare a function as a section.
 
     If it fails, the section reports the error and the page remains.
     """
 
-    def declare(build: Callable[[Source], Content]) -> Callable[[Source], Section]:
+    def declare(build: Callable[[SectionInput], Content]) -> Callable[[SectionInput], Section]:
         @functools.wraps(build)
-        def build_section(source: Source) -> Section:
+        def build_section(facts: SectionInput) -> Section:
             try:
-                content = build(source)
+                content = build(facts)
             except Exception as error:  # noqa: BLE001 - one failing chart must not prevent the report
                 text = f"toytip cannot create this section: {type(error).__name__}: {error}"
                 content = missing("", text)
