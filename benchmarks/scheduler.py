@@ -66,7 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-<<<<<<< HEAD
 def _partition_files(count: int, partitions_per_file: int) -> list[str]:
     if not partitions_per_file:
         return []
@@ -74,11 +73,7 @@ def _partition_files(count: int, partitions_per_file: int) -> list[str]:
 
 
 def _do_nothing(_index: int) -> pd.Series:
-    return pd.Series([graph.PartitionResult(1, distributed.get_worker().address)], dtype=object, name="done")
-=======
-def _do_nothing(_number: int) -> pd.Series:
     return graph.PartitionResult(1, distributed.get_worker().address).to_series()
->>>>>>> main
 
 
 if __name__ == "__main__":

@@ -51,14 +51,9 @@ def make_progress(enabled: bool) -> Progress:
     """Return the progress display of a call, on stderr, or none."""
     from rich.console import Console
 
-<<<<<<< HEAD
     # Plain lines in a notebook, because the grid would need widgets.
     console = Console(stderr=True, highlight=False, force_jupyter=False)
-    return Progress("auto" if enabled else "quiet", console)
-=======
-    # In a notebook plain lines: a grid would need widgets.
-    return Progress("auto" if enabled else "none", Console(stderr=True, highlight=False, force_jupyter=False))
->>>>>>> main
+    return Progress("auto" if enabled else "none", console)
 
 
 @contextlib.contextmanager

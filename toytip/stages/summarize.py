@@ -10,11 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-<<<<<<< HEAD
 from toytip.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-=======
-from toytip.core.arrays import BoolArray, Float32Array, Int64Array
->>>>>>> main
 from toytip.core.model import Encoding
 from toytip.core.splits import CARD_PAYMENT_TYPE, SPLITS, split_codes
 from toytip.core.tlc import ZONE_ID_COUNT
