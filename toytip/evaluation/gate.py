@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
@@ -58,6 +59,53 @@ class GateResult:
     def rejection_reasons(self) -> tuple[str, ...]:
         """The messages of the failed checks."""
         return tuple(check.message for check in self.checks if not check.passed)
+
+
+class Decision(StrEnum):
+    """Decision of the promotion gate."""
+
+    PROMOTED = "promoted"
+    FORCED = "forced"
+    REJECTED = "rejected"
+    ALREADY_CHAMPION = "already_champion"
+    WOULD_PROMOTE = "would_promote"
+    WOULD_REJECT = "would_reject"
+
+    @property
+    def label(self) -> str:
+        """The decision in words."""
+        return {
+            Decision.ALREADY_CHAMPION: "already the champion",
+            Decision.WOULD_PROMOTE: "would be promoted",
+            Decision.WOULD_REJECT: "would be rejected",
+        }.get(self, self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateDecision:
+    """The decision of the promotion gate on a challenger."""
+
+    name: str
+    """Name of the registered model in MLflow, such as `toytip-dev-green`."""
+    uri: str
+    """URI of the registry."""
+    model_version: int | None
+    """Version of the challenger in MLflow; null if it is not registered."""
+    aliases: tuple[str, ...]
+    """Aliases of the challenger after the decision."""
+    decision: Decision
+    """Decision; `would_promote` and `would_reject` are those of a dry run."""
+    is_champion: bool
+    """Whether the challenger is the champion after the decision."""
+    promotion_reasons: tuple[str, ...]
+    """Reason of a forced promotion, and the messages of the failed checks."""
+    checks: tuple[GateCheck, ...]
+    """All checks; empty for the current champion, which is not evaluated again."""
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the challenger did not pass, in a dry run or not."""
+        return self.decision in (Decision.REJECTED, Decision.WOULD_REJECT)
 
 
 def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> GateResult:

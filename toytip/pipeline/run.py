@@ -20,6 +20,7 @@ from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
+from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import summarize_report
 from toytip.models.registry import open_registry
 from toytip.monitoring.report import MonitoringReport
@@ -51,7 +52,7 @@ class RunOutputs:
     model: TrainedModel
     evaluation: Evaluation
     monitoring: MonitoringReport | None
-    promotion: dict[str, Any] | None
+    promotion: GateDecision | None
 
 
 def run(settings: Settings, progress: Progress) -> RunResult:
@@ -209,14 +210,13 @@ def _run_stages(context: RunContext, source: Source) -> RunOutputs:
                 context,
                 registry,
                 champion,
-                trained["models"],
-                model,
-                evaluation,
+                promote.Challenger(model=model, manifest=trained["models"], evaluation=evaluation),
                 dry_run=context.settings.gate == "dry-run",
             )
         except RegistryError as error:
             raise RegistryError(
-                f"{error} (predictions {context.version} are published; `toytip models promote {model.version}` tries again)"
+                f"{error} (predictions {context.version} are published)",
+                hint=f"Evaluate again with `toytip model promote {model.version}`.",
             ) from None
     return RunOutputs(
         published={**published, **encoded, **trained, **predicted, **watched},

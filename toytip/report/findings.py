@@ -62,9 +62,10 @@ def _failure_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _gate_findings(facts: Facts) -> Iterator[Finding]:
-    told = (facts.run_result.promotion if facts.run_result else None) or {}
-    if told.get("decision") in ("refused", "would stay challenger"):
-        yield f"The gate has not promoted the model: {'; '.join(told['reasons'])}.", "ran"
+    promotion = facts.run_result.promotion if facts.run_result else None
+    if promotion and promotion.is_rejected:
+        reasons = "; ".join(promotion.promotion_reasons)
+        yield f"The promotion gate rejected the model: {reasons}.", "ran"
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:

@@ -85,10 +85,10 @@ def _model_text(facts: Facts) -> str:
 
 
 def _gate_text(facts: Facts) -> str:
-    told = facts.run_result.promotion if facts.run_result else None
-    if not told:
+    promotion = facts.run_result.promotion if facts.run_result else None
+    if not promotion:
         return ""
-    return ": ".join(filter(None, (str(told["decision"]), "; ".join(told["reasons"]))))
+    return ": ".join(filter(None, (promotion.decision.label, "; ".join(promotion.promotion_reasons))))
 
 
 def rows_section(facts: Facts) -> Section:
