@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from toytip import cluster
 from toytip.config import Settings, mask_credentials
