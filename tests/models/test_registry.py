@@ -157,8 +157,13 @@ def test_changed_file_is_refused(runs, tmp_path):
     with pytest.raises(RegistryError, match=changed), registry.open_files(champion):
         pass
     assert scoring.required_fields(model) == (
-        "pickup_at", "dropoff_at", "fare_amount", "trip_distance", "PULocationID", "DOLocationID",
-    )  # fmt: skip
+        "pickup_at",
+        "dropoff_at",
+        "fare_amount",
+        "trip_distance",
+        "PULocationID",
+        "DOLocationID",
+    )
 
 
 def test_invalid_card_is_refused(runs, tmp_path):
@@ -274,9 +279,24 @@ def test_challenger_is_rejected_if_the_champion_changed(runs, synthetic):
     champion, other = registry.champion(), registry.find_model("2")
     assert champion.model_version != other.model_version
     command = [
-        sys.executable, "-m", "toytip", "run", "--source", synthetic, "--store", store, "--workers", 2, "--gate", "on",
-        "--rounds", 60, "--version", "late", "--json",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "toytip",
+        "run",
+        "--source",
+        synthetic,
+        "--store",
+        store,
+        "--workers",
+        2,
+        "--gate",
+        "on",
+        "--rounds",
+        60,
+        "--version",
+        "late",
+        "--json",
+    ]
     run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # The run has read the champion, and has still to score the golden set in a separate process.
     wait_for_run(run, lambda: Store(str(store), "dev").get_manifest("predictions", "late") is not None)

@@ -90,17 +90,17 @@ class GateDecision:
     uri: str
     """URI of the registry."""
     model_version: int | None
-    """Version of the challenger in MLflow; null if it is not registered."""
+    """Version of the challenger in MLflow. Null if it is not registered."""
     aliases: tuple[str, ...]
     """Aliases of the challenger after the decision."""
     decision: Decision
-    """Decision; `would_promote` and `would_reject` are those of a dry run."""
+    """Decision. `would_promote` and `would_reject` are those of a dry run."""
     is_champion: bool
     """Whether the challenger is the champion after the decision."""
     promotion_reasons: tuple[str, ...]
     """Reason of a forced promotion, and the messages of the failed checks."""
     checks: tuple[GateCheck, ...]
-    """All checks; empty for the current champion, which is not evaluated again."""
+    """All checks. Empty for the current champion, which is not evaluated again."""
 
     @property
     def is_rejected(self) -> bool:
@@ -155,22 +155,19 @@ def _champion_checks(tallies: Tallies, tally: Tally, segment: str) -> Iterator[G
     for metric in CHAMPION_METRICS:
         gain, interval = getattr(gains, metric), intervals[metric]
         is_worse = gain is None or (interval.high < 0 if interval else gain < 0)
-        yield GateCheck(
-            name=f"not worse than the champion ({_metric_label(metric)})",
-            passed=not is_worse,
-            message=f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
+        message = (
+            f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
             f"champion {_format_metric(getattr(champion, metric))}"
-            + (
-                f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}"
-                if interval
-                else ""
-            ),
         )
+        if interval:
+            message += f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}"
+        name = f"not worse than the champion ({_metric_label(metric)})"
+        yield GateCheck(name=name, passed=not is_worse, message=message)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class _SliceMargin:
-    """The margin by which a slice holds; the smallest margin sorts first."""
+    """The margin by which a slice holds. The smallest margin sorts first."""
 
     margin: float
     slice: str
@@ -197,7 +194,7 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
 
 
 def _slice_margin(label: str, tally: Tally, champion: Tally | None) -> _SliceMargin | None:
-    """Return the margin of a slice; None if it does not have enough trips."""
+    """Return the margin of a slice. None if it does not have enough trips."""
     area = metrics.auc(tally.negatives, tally.positives)
     if tally.rows < MIN_SLICE_TRIPS or area is None or not metrics.has_enough_for_auc(tally):
         return None

@@ -1,4 +1,4 @@
-"""The model card: training data, parameters and evaluation of a model; and the comparison of two."""
+"""The model card: training data, parameters and evaluation of a model."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ModelComparison:
     params: dict[str, ValuePair]
     """Training parameters that differ."""
     features: dict[str, ValuePair]
-    """Features that differ, with their availability; null for a model without the feature."""
+    """Features that differ, with their availability. Null for a model without the feature."""
     split: dict[str, ValuePair]
     """Splits that differ, with their time ranges."""
     metrics: dict[str, dict[str, ValuePair]]

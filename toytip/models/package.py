@@ -107,7 +107,8 @@ USUAL_TRIP = {
     "improvement_surcharge": 1.0,
     "congestion_surcharge": 2.75,
 }
-# Changes to the usual trip: cash, missing values, an airport, unknown zones, extreme amounts, rare codes.
+# Changes to the usual trip: cash, missing values, an airport, unknown zones, extreme amounts,
+# and rare codes.
 GOLDEN_CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"payment_type": 2},
@@ -127,7 +128,7 @@ GOLDEN_CHANGES: tuple[dict[str, Any], ...] = (
 
 
 def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
-    """Return raw trips of the test months: usual trips, and trips with missing and unusual values."""
+    """Return raw trips of the test months with usual, missing and unusual values."""
     start = dt.datetime.fromisoformat(model.encoding.split.test.start)
     trips = []
     for index, change in enumerate(GOLDEN_CHANGES):
@@ -161,7 +162,7 @@ def verify_package(folder: Path) -> str:
 
 
 def main() -> int:
-    """Verify the folder that the command line names; return the exit code."""
+    """Verify the folder that the command line names, and return the exit code."""
     try:
         sys.stdout.write(verify_package(Path(sys.argv[1])) + "\n")
     except (RegistryError, OSError, ValueError) as error:

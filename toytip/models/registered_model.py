@@ -32,13 +32,13 @@ class RegisteredModel:
     aliases: tuple[str, ...]
     """Aliases in MLflow: `champion`, `challenger` or none."""
     decision: str
-    """Decision of the promotion gate: `promoted`, `forced`, `rejected`; empty before a decision."""
+    """Decision of the promotion gate: `promoted`, `forced`, `rejected`. Empty before a decision."""
     promotion_reasons: tuple[str, ...]
     """Reasons of the decision, at most 12."""
     promoted_at: str | None
-    """Time of the last promotion, as ISO 8601 in UTC; null if never promoted."""
+    """Time of the last promotion, as ISO 8601 in UTC. Null if never promoted."""
     rolled_back_at: str | None
-    """Time of the rollback of the last promotion, as ISO 8601 in UTC; null otherwise."""
+    """Time of the rollback of the last promotion, as ISO 8601 in UTC. Null otherwise."""
     store: str
     """Path or URI of the store of the run."""
     checksums: dict[str, str]
@@ -87,5 +87,5 @@ def reasons_tag(reasons: Sequence[str]) -> str:
 
 
 def find_by_name(models: Sequence[RegisteredModel], name: str) -> RegisteredModel | None:
-    """Return the newest model with an alias, model version or run version; None without one."""
+    """Return the newest model with an alias, model version or run version. None without one."""
     return next((model for model in reversed(models) if name in model.names), None)

@@ -63,7 +63,7 @@ class Rollback:
 class Registry:
     """The registered models of one name, on a tracking server or in a database file.
 
-    `artifacts` is the folder of the files; None if a tracking server stores them.
+    `artifacts` is the folder of the files. None if a tracking server stores them.
     """
 
     uri: str
@@ -87,7 +87,7 @@ class Registry:
 
     @property
     def exists(self) -> bool:
-        """Whether the registry can have models; false if its database file does not exist."""
+        """Whether the registry can have models. False if its database file does not exist."""
         return not self.uri.startswith("sqlite:///") or Path(self.uri.removeprefix("sqlite:///")).is_file()
 
     def require_reachable(self) -> None:
@@ -126,7 +126,7 @@ class Registry:
         return model
 
     def champion(self) -> RegisteredModel | None:
-        """Return the champion; None if there is none."""
+        """Return the champion. None if there is none."""
         return next((model for model in self.list_models() if CHAMPION in model.aliases), None)
 
     def register(
@@ -153,7 +153,7 @@ class Registry:
         return self.find_model(str(created.version))
 
     def _save_files(self, folder: Path, run_id: str) -> str:
-        """Store the files of an MLflow run; return their URI, or "" if MLflow reports it.
+        """Store the files of an MLflow run, and return their URI, or "" if MLflow reports it.
 
         In a database file, MLflow would keep the location of the store at its first registration.
         """

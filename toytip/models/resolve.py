@@ -22,7 +22,7 @@ from toytip.store.store import Store, store_from_settings
 def load_model(
     settings: Settings, name: str | None = None, taxi: str | None = None, as_of: str | None = None
 ) -> TrainedModel:
-    """Return the model of a version, tag, alias or model version; the newest without a name.
+    """Return the model of a version, tag, alias or model version, else the newest.
 
     The version of a run that reused a model names that model. A version that is not in the store
     is looked up in the registry. Raises StoreError or RegistryError if no model has the name.
@@ -37,7 +37,7 @@ def load_model(
 
 
 def _model_version_in_store(store: Store, name: str) -> str | None:
-    """Resolve a version or tag to a model version; None if the store has no such model."""
+    """Resolve a version or tag to a model version. None if the store has no such model."""
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
     version = read_tags(store).get(name, name)

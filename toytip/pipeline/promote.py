@@ -69,7 +69,7 @@ def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
 
 
 def _incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
-    """Return why a champion cannot be compared with a model; "" if it can."""
+    """Return why a champion cannot be compared with a model. "" if it can."""
     if removed := sorted(set(champion.encoding.feature_names) - set(FEATURE_AVAILABILITY)):
         return f"the champion has features that toytip no longer computes: {', '.join(removed)}"
     test = model.encoding.split.test
@@ -77,7 +77,7 @@ def _incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
         if name != "test" and span.start < test.stop and test.start < span.stop:
             return (
                 f"the champion was trained or tuned on {span.start[:10]} to {span.stop[:10]}, which overlaps "
-                "the test months; test on later months, or force the promotion"
+                "the test months (test on later months, or force the promotion)"
             )
     return ""
 
