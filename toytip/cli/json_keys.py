@@ -35,7 +35,7 @@ _MODEL_ENTRY_KEYS = {
 _LINEAGE_KEYS = {
     "table": "what is traced",
     "version": "of it",
-    "created": "when it was published",
+    "created_at": "when it was published",
     "rows": "rows, of the month where one was asked for",
     "config": "settings that it depends on",
     "code": "digest of the code that made it",

@@ -27,8 +27,138 @@ BLOCK_ROWS = 2**16
 # The training loss is computed on about this many rows: on all rows, it would cost one logarithm
 # per row and round.
 LOSS_SAMPLE_ROWS = 2**15
+<<<<<<< HEAD
+
+# A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
+MatrixPart = tuple[pd.DataFrame, Float32Array | None]
+# Called after every round with its number, from 1, the losses so far, and the booster so far.
+RoundCallback = Callable[[int, "LearningCurve", xgb.Booster], None]
+
+
+class _PartIterator(xgb.DataIter):  # type: ignore[misc]
+    """Gives XGBoost one part after the other, so that they are never put together in memory."""
+
+    def __init__(self, parts: Sequence[MatrixPart], cache: Path | None = None) -> None:
+        self._parts, self._next = parts, 0
+        super().__init__(cache_prefix=str(cache / "codes") if cache else None, release_data=True)
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        if self._next == len(self._parts):
+            return False
+        codes, label = self._parts[self._next]
+        self._next += 1
+        input_data(data=codes, label=label)
+        return True
+
+    def reset(self) -> None:
+        self._next = 0
+
+
+def max_bin(bin_counts: Sequence[int]) -> int:
+    """Return the bins that XGBoost needs for columns of so many codes: every code is one."""
+    return max(*bin_counts, 2)
+
+
+def build_matrix(
+    parts: Sequence[MatrixPart],
+    bin_counts: Sequence[int],
+    threads: int,
+    cache_folder: Path | None = None,
+) -> xgb.QuantileDMatrix:
+    """Return XGBoost's matrix of parts, each a frame of codes and labels or none; column k has `counts[k]` codes.
+
+    The bins are taken from a table of all codes: every code is a bin of its own, and the rows need no sketch.
+    A frame is read column by column, in three quarters of the time that an array takes. With a `cache_folder`, a folder, the
+    codes are kept there, and every part is mapped into memory while it is looked at; that takes no
+    longer, and the trees are the same.
+    """
+    most = max_bin(bin_counts)
+    every = {
+        name: (np.arange(most) % count).astype(np.uint16)
+        for name, count in zip(parts[0][0].columns, bin_counts, strict=True)
+    }
+    bins = xgb.QuantileDMatrix(pd.DataFrame(every), max_bin=most, nthread=threads)
+    matrix = xgb.ExtMemQuantileDMatrix if cache_folder else xgb.QuantileDMatrix
+    filled = [part for part in parts if len(part[0])] or parts
+    return matrix(_PartIterator(filled, cache_folder), max_bin=most, nthread=threads, ref=bins)
+
+
+class ExactLogistic:
+    """Gradient and hessian of the logistic loss, as multiples of 2^-22.
+
+    XGBoost adds them up in doubles: of multiples of 2^-22 below 1, two thousand million add up without rounding,
+    in whatever order. So sums, and with them the trees, do not depend on which rows are where. The step is that
+    of float32 between 2 and 4, and the noise of a single one is below 2^-23.
+    """
+
+    def __init__(self, label: BoolArray) -> None:
+        self._label = label
+        self._hessian = np.empty(len(label), np.float32)
+        self._step = max(len(label) // LOSS_SAMPLE_ROWS, 1)
+
+    def __call__(self, margin: Float32Array) -> tuple[Float32Array, Float32Array]:
+        """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
+
+        The hessian's is written over by the next call.
+        """
+        for start in range(0, len(margin), BLOCK_ROWS):
+            self._block(margin, start)
+        return margin, self._hessian
+
+    def sampled_log_loss(self, margin: Float32Array) -> float:
+        """Return the mean log loss of an even sample of the rows."""
+        drawn = margin[:: self._step]
+        if not len(drawn):
+            return 0.0
+        sides = np.where(self._label[:: self._step], -drawn, drawn)
+        # The softplus, in steps that do not overflow, and that numpy does for many values at a time.
+        losses = np.log1p(np.exp(-np.abs(sides))) + np.maximum(sides, 0)
+        return float(losses.mean(dtype=np.float64))
+
+    def _block(self, margin: Float32Array, start: int) -> None:
+        rows = slice(start, start + BLOCK_ROWS)
+        gradient, hessian = margin[rows], self._hessian[rows]
+        with np.errstate(over="ignore"):  # the chance is then 0, as it should be
+            np.exp(np.negative(gradient, out=gradient), out=gradient)
+        gradient += np.float32(1)
+        chance = np.reciprocal(gradient, out=gradient)
+        np.subtract(np.float32(1), chance, out=hessian)
+        hessian *= chance
+        gradient -= self._label[rows]
+        # Between 2 and 4 a float32 is a multiple of GRADIENT_STEP.
+        gradient += np.float32(3)
+        gradient -= np.float32(3)
+        hessian += np.float32(3)
+        hessian -= np.float32(3)
+        np.maximum(hessian, GRADIENT_STEP, out=hessian)
+
+
+_MARGIN_OPTIONS = {
+    "type": 1, "training": True, "iteration_begin": 0, "iteration_end": 0, "strict_shape": False,
+}  # fmt: skip
+
+
+def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
+    """Return what `booster.predict(matrix, output_margin=True, training=True)` does, in XGBoost's own array.
+
+    It may be written over, until the booster is asked again. `predict` would copy it: four bytes a row more.
+    """
+    shape, dims = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
+    found = ctypes.POINTER(ctypes.c_float)()
+    _check_call(
+        _LIB.XGBoosterPredictFromDMatrix(
+            booster.handle, matrix.handle, json.dumps(_MARGIN_OPTIONS).encode(),
+            ctypes.byref(shape), ctypes.byref(dims), ctypes.byref(found),
+        )
+    )  # fmt: skip
+    return np.ctypeslib.as_array(found, shape=(matrix.num_row(),))
+
+
+# Parameters that XGBoost's booster files name otherwise than the settings do.
+=======
 BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
 # Names of parameters in XGBoost that differ from those of the settings.
+>>>>>>> main
 XGBOOST_NAMES = {"learning_rate": "eta"}
 
 # A frame of bin indices, and its labels (0 or 1) if the matrix is for evaluation.
