@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -21,6 +22,10 @@ from toytip.cli import results
 from toytip.config import Settings
 from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
+from toytip.evaluation.gate import GateDecision
+from toytip.models.card import CardOfModel, ModelComparison
+from toytip.models.registered_model import ModelList
+from toytip.models.registry import Rollback
 from toytip.monitoring.aging import BacktestResult
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.result import RunResult, StageResult
@@ -50,11 +55,11 @@ RESULTS: dict[str, Any] = {
     "version rollback": results.RollbackResult,
     "version verify": dict[str, Any],
     "version gc": dict[str, Any],
-    "model list": dict[str, Any],
-    "model show": dict[str, Any],
-    "model compare": dict[str, Any],
-    "model promote": dict[str, Any],
-    "model rollback": results.ModelRollbackResult,
+    "model list": ModelList,
+    "model show": CardOfModel,
+    "model compare": ModelComparison,
+    "model promote": GateDecision,
+    "model rollback": Rollback,
     "score": ScoreReport,
     "monitor": MonitoringReport,
     "backtest": BacktestResult,
@@ -148,12 +153,17 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "primitive": lambda hint: hint in PRIMITIVES,
     "text": lambda hint: inspect.isclass(hint) and issubclass(hint, TEXT_TYPES),
     "object": is_object,
-    "choice": lambda hint: get_origin(hint) is Literal,
+    "choice": lambda hint: get_origin(hint) is Literal or (inspect.isclass(hint) and issubclass(hint, Enum)),
     "union": lambda hint: get_origin(hint) in (Union, UnionType),
     "map": lambda hint: _is_generic(hint, Mapping),
     "record": lambda hint: get_origin(hint) is tuple and get_args(hint)[-1] is not Ellipsis,
     "array": lambda hint: _is_generic(hint, Sequence, AbstractSet),
 }
+
+
+def choices(hint: Any) -> list[Any]:
+    """Return the values of a `Literal` or an enumeration."""
+    return [item.value for item in hint] if inspect.isclass(hint) else list(get_args(hint))
 
 
 def kind_of(hint: Any) -> str:
@@ -186,7 +196,7 @@ SIMPLE_SCHEMAS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "any": lambda _: {},
     "primitive": lambda hint: {"type": PRIMITIVES[hint]},
     "text": lambda _: {"type": "string"},
-    "choice": lambda hint: {"enum": list(get_args(hint))},
+    "choice": lambda hint: {"enum": choices(hint)},
 }
 COMPOUND_SCHEMAS: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
     "union": _any_of,
@@ -233,7 +243,7 @@ def type_text(hint: Any) -> str:
         "primitive": lambda: PRIMITIVES[hint],
         "text": lambda: "string",
         "object": lambda: f"[{hint.__name__}](#{hint.__name__.lower()})",
-        "choice": lambda: ", ".join(f"`{item}`" for item in get_args(hint)),
+        "choice": lambda: ", ".join(f"`{item}`" for item in choices(hint)),
         "union": lambda: " or ".join(parts),
         "map": lambda: f"object of {parts[1]}",
         "record": lambda: f"array of {len(parts)}: {', '.join(parts)}",

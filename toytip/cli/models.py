@@ -14,7 +14,10 @@ from toytip.cli.options import JsonOption, TaxiOption, option
 from toytip.errors import ConfigError, RegistryError
 
 ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Model: a version, champion, challenger or a number.")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Model: champion, challenger, a model version, or the version of a run."
+    ),
 ]
 
 
@@ -30,17 +33,19 @@ app = new_app("model")
 def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the registered models.
 
-    Prints number, version, aliases, the decision of the promotion gate, and its reason.
+    Prints the model version, the version of the run, aliases, the decision of the promotion gate, and its
+    first reason.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
     from toytip.core.tlc import TAXIS
+    from toytip.models.registered_model import ModelList
     from toytip.models.registry import open_registry
 
     registries = [open_registry(settings, taxi) for taxi in TAXIS]
-    models = {"models": {registry.name: registry.list_models() for registry in registries}}
+    models = ModelList(models={registry.name: registry.list_models() for registry in registries})
     uri = open_registry(settings, "*").display_name
-    print_result(models, lambda result: show_models(result["models"], uri), as_json=json_)
+    print_result(models, lambda listed: show_models(listed, uri), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip model show champion")
@@ -58,11 +63,10 @@ def show(
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_model_card
-    from toytip.core.jsonable import to_json
-    from toytip.models.card import read_model_card
+    from toytip.models.resolve import read_model_card
 
-    entry, card = read_model_card(settings, model, taxi)
-    print_result({**to_json(entry), "card": card}, lambda _: show_model_card(entry, card), as_json=json_)
+    card = read_model_card(settings, model, taxi)
+    print_result(card, lambda _: show_model_card(card.model, card.card), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip model compare champion challenger")
@@ -80,15 +84,11 @@ def compare(
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_model_comparison
-    from toytip.models.card import compare_model_cards, read_model_card
+    from toytip.models.card import compare_model_cards
+    from toytip.models.resolve import read_model_card
 
-    (entry_a, card_a), (entry_b, card_b) = (read_model_card(settings, name, taxi) for name in (a, b))
-    comparison = compare_model_cards(card_a, card_b)
-    print_result(
-        {"models": [entry_a.version, entry_b.version], **comparison},
-        lambda _: show_model_comparison([entry_a, entry_b], comparison),
-        as_json=json_,
-    )
+    comparison = compare_model_cards(*(read_model_card(settings, name, taxi).card for name in (a, b)))
+    print_result(comparison, show_model_comparison, as_json=json_)
 
 
 @app.command(epilog="Example:  toytip model promote challenger --dry-run")
@@ -123,9 +123,9 @@ def promote(
         settings, model, taxi, Progress.from_settings(settings), dry_run=dry_run, force_reason=reason
     )
     print_result(decision, partial(show_decision, verbose=True), as_json=json_)
-    if decision["decision"] in ("refused", "would stay challenger"):
+    if decision.is_rejected:
         raise RegistryError(
-            f"cannot promote model {model}: {decision['reasons'][0]}",
+            f"cannot promote model {model}: {decision.promotion_reasons[0]}",
             hint="Set --force and --reason TEXT to promote it anyway.",
         )
 
@@ -138,18 +138,15 @@ def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **options: Unpa
     Servers reload it. To roll back data, use `toytip version rollback`.
     """
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.cli.results import ModelRollbackResult
     from toytip.models.resolve import find_registered_model
 
     registry, _ = find_registered_model(settings, "champion", taxi)
-    champion, previous = registry.rollback()
-    result = ModelRollbackResult(
-        champion=champion.version, number=champion.number, previous_champion=previous.version
-    )
+    done = registry.rollback()
     print_result(
-        result,
+        done,
         lambda _: typer.echo(
-            f"the champion is {champion.version} (number {champion.number}), no longer {previous.version}"
+            f"the champion is {done.champion} (model version {done.model_version}), "
+            f"no longer {done.previous_champion}"
         ),
         as_json=json_,
     )

@@ -166,7 +166,7 @@ ModelOption = Annotated[
     str | None,
     option(
         "--model",
-        help="Model: a version, a tag, champion, challenger or a number.",
+        help="Model: champion, challenger, a model version, or a version or tag of a run.",
         default="the newest model",
         metavar="MODEL",
     ),
@@ -187,7 +187,7 @@ ServingModelOption = Annotated[
     str | None,
     option(
         "--model",
-        help="Model: a version, a tag, champion, challenger or a number.",
+        help="Model: champion, challenger, a model version, or a version or tag of a run.",
         default="the champion, else the newest model",
         metavar="MODEL",
     ),

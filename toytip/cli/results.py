@@ -36,18 +36,6 @@ class RollbackResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRollbackResult:
-    """The champion after a rollback."""
-
-    champion: str
-    """Version of the model that is the champion now."""
-    number: int
-    """Number of the model that is the champion now."""
-    previous_champion: str
-    """Version of the model that was the champion before."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class FoldResult:
     """Quality of parameters on one fold."""
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from rich.console import Console
 
 from toytip.cli.render.evaluation import show_evaluation
 from toytip.cli.render.tables import fit, make_console, plural
 from toytip.core.tables import PREDICTIONS, REJECTS
+from toytip.evaluation.gate import GateDecision
 from toytip.pipeline.result import RunResult, StageResult
 
 # Reject reasons and warnings that the short form of a run has. The others are counted.
@@ -37,7 +35,7 @@ def _short_lines(result: RunResult) -> Iterator[tuple[str, str]]:
         yield "rejected", _short_rejects(result.rejects)
     yield from _model_lines(result)
     if result.promotion:
-        reasons = result.promotion["reasons"]
+        reasons = result.promotion.promotion_reasons
         more = f" (and {len(reasons) - 1} more)" if reasons[1:] else ""
         yield "promotion", _decision_text(result.promotion)
         if reasons:
@@ -57,7 +55,7 @@ def _long_lines(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "features", ", ".join(result.model.features)
     if result.promotion:
         yield "promotion", _decision_text(result.promotion)
-        for reason in result.promotion["reasons"]:
+        for reason in result.promotion.promotion_reasons:
             yield "", reason
     yield from _monitoring_lines(result)
     for warning in result.warnings:
@@ -114,20 +112,20 @@ def _paths(result: RunResult, *, verbose: bool) -> Iterator[tuple[str, str]]:
         yield "Dask report", result.links.performance_report_path
 
 
-def _decision_text(decision: Mapping[str, Any]) -> str:
-    number = f" number {decision['number']}" if decision["number"] else ""
-    return f"{decision['decision']}: {decision['name']}{number}"
+def _decision_text(decision: GateDecision) -> str:
+    version = f", model version {decision.model_version}" if decision.model_version else ""
+    return f"{decision.decision.label} ({decision.name}{version})"
 
 
-def show_decision(decision: dict[str, Any], console: Console | None = None, *, verbose: bool = False) -> None:
+def show_decision(decision: GateDecision, *, verbose: bool = False) -> None:
     """Print the decision of the promotion gate and its reasons, and with `verbose` all checks."""
-    console = console or make_console()
+    console = make_console()
     console.print(_decision_text(decision), soft_wrap=True)
-    for reason in decision["reasons"]:
+    for reason in decision.promotion_reasons:
         console.print(f"  {reason}", soft_wrap=True)
-    for check in decision.get("checks", ()) if verbose else ():
-        state = "passed" if check["passed"] else "failed"
-        console.print(f"  {state}  {check['name']}: {check['message']}", soft_wrap=True)
+    for check in decision.checks if verbose else ():
+        state = "passed" if check.passed else "failed"
+        console.print(f"  {state}  {check.name}: {check.message}", soft_wrap=True)
 
 
 def show_stage(stage: StageResult) -> None:
