@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from toytip.monitoring.report import MonitoringReport
 
 MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein distance"}
-LOSS_LABELS = {"f1": "F1 lost", "log_loss": "log loss gained"}
+MODEL_LABELS = {
+    "f1": "change of F1 due to the model",
+    "log_loss": "change of log loss due to the model",
+    "auc": "AUC of card trips",
+}
+SHARE_LABELS = {"card": "share of card trips", "high_tips_by_card": "share of high tips among card trips"}
 # Rates are compared with the reference range, and any distance from it exceeds the threshold.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
@@ -111,14 +116,12 @@ def _exceeded_row(
 
 def _subject(measurement: Measurement) -> str:
     name = measurement.name
-    if measurement.kind == "model":
-        loss = "AUC of card trips lost" if name == "auc" else LOSS_LABELS[name]
-        return f"{loss} due to the model"
     return {
         "drift": f"drift of {name}",
         "missing": f"missing values of {name}",
         "rejects": f"trips rejected as {name}",
-        "share": f"share of {name.replace('_', ' ')}",
+        "share": SHARE_LABELS.get(name, name),
+        "model": MODEL_LABELS.get(name, name),
         "estimate": f"estimated {formatting.label(name)}",
     }[measurement.kind]
 
