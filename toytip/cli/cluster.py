@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Unpack
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -82,10 +82,10 @@ def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[Status
         print_result(json_, {"cluster": name, "up": False}, said)
         return
     with connect(settings, strict=False) as client:
-        there = [
+        there: list[dict[str, Any]] = [
             {
-                "address": address, "host": info["host"], "threads": info["nthreads"],
-                "memory_limit": info["memory_limit"],
+                "address": address, "host": info.host, "threads": info.threads,
+                "memory_limit": info.memory_limit,
             }
             for address, info in workers_by_address(client).items()
         ]  # fmt: skip
@@ -112,7 +112,7 @@ def doctor(name: NameArgument, json_: JsonOption = False, **given: Unpack[Doctor
     well = all(check.ok for check in checks)
     lines = []
     for check in checks:
-        lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}")
+        lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.message}")
         if not check.ok and check.advice:
             lines.append(f"{'':<18} {check.advice}")
     print_result(json_, {"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]}, *lines)

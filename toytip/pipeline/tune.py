@@ -18,7 +18,7 @@ from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
 from toytip.io.local import LocalFileIO
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.identity import code_digest
+from toytip.pipeline.fingerprints import code_digest
 from toytip.stages import featurize as features_of
 from toytip.stages import preprocess as encodings
 from toytip.stages.featurize import FEATURES_SCHEMA
@@ -83,11 +83,11 @@ def tune(
     shared = context.client.scatter(matrix, broadcast=True)
     numbers = [month.year * 12 + month.month - 1 for month in blocks]
 
-    def ask(jobs: list[tuple[int, dict[str, Any]]]) -> list[tuning.FoldScore]:
+    def run_folds(jobs: list[tuning.FoldJob]) -> list[tuning.FoldScore]:
         rest = (settings.rounds, settings.early_stopping_rounds)
         futures = [
-            context.client.submit(tuning.run_fold, shared, block, params, *rest, pure=False)
-            for block, params in jobs
+            context.client.submit(tuning.run_fold, shared, job.fold, job.params, *rest, pure=False)
+            for job in jobs
         ]
         return list(context.client.gather(futures))
 
@@ -95,7 +95,7 @@ def tune(
         there = len(tuning.finished_trials(kept))
         if there:
             context.progress.info(f"{there} trials are in {file} already")
-            shown.advance(parts=min(there, trials))
+            shown.advance(steps=min(there, trials))
         best: list[float] = []
 
         def seen(outcome: TrialResult) -> None:
@@ -103,7 +103,7 @@ def tune(
                 best.append(outcome.log_loss)
             shown.advance(note=f"best log loss {min(best):.5f}" if best else "")
 
-        tuning.run_study(kept, trials, numbers, ask, seen)
+        tuning.run_study(kept, trials, numbers, run_folds, seen)
         found = tuning.trial_results(kept)
     whole = [outcome for outcome in found if len(outcome.fold_scores) == len(blocks)]
     return TuningResult(
@@ -128,7 +128,7 @@ def _training_matrix(
         context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--rows)")
     need = share * sum(part.rows for part in parts) * len(encoding.feature_names) * 2 * MATRIX_COPIES
     limits = [
-        info["memory_limit"] for info in workers_by_address(context.client).values() if info["memory_limit"]
+        worker.memory_limit for worker in workers_by_address(context.client).values() if worker.memory_limit
     ]
     if limits and need > min(limits) / 2:
         raise PlanError(
