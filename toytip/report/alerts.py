@@ -45,7 +45,7 @@ def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
         if alert.month != report.last_month:
             months.setdefault(_subject(alert), []).append(alert.month)
     for subject, names in months.items():
-        yield f"{subject} in {', '.join(dict.fromkeys(names))}"
+        yield f"{subject} ({', '.join(dict.fromkeys(names))})"
 
 
 def alerts_caption(report: MonitoringReport) -> str:
@@ -57,21 +57,18 @@ def alerts_caption(report: MonitoringReport) -> str:
         names = ", ".join("AUC of card trips" if name == "auc" else formatting.label(name) for name in losses)
         hidden = "" if "f1" in losses else " F1 alone does not show this."
         return f"{counted}. The model performs worse, by {names}.{hidden}"
-    return (
-        f"{counted}. {_performance_sentence(report)} "
-        "If F1 falls together with the always-positive baseline, there are fewer high tips."
-        f"{_earlier_losses(report)}"
-    )
-
-
-def _performance_sentence(report: MonitoringReport) -> str:
     has_labels = any(
-        performance.month == report.last_month and performance.metrics is not None
+        performance.month == last and performance.metrics is not None
         for performance in report.performance_by_month
     )
     if not has_labels:
-        return "Without labels, a worse model cannot be detected."
-    return "The performance of the model is within its thresholds."
+        counted = f"{counted}. Without labels, a worse model cannot be detected"
+    elif count:
+        counted = f"{counted}, not for a worse model"
+    return (
+        f"{counted}. If F1 falls together with the always-positive baseline, "
+        f"there are fewer high tips.{_earlier_losses(report)}"
+    )
 
 
 def _earlier_losses(report: MonitoringReport) -> str:
