@@ -56,7 +56,9 @@ def check_runs(synthetic, folder, booster, **env):
     assert up["address"].startswith("tls://")
     try:
         doctor = run_toytip("cluster", "doctor", "lab", *data[:4], "--json", **env)
-        assert [check for check in json.loads(doctor.stdout)["checks"] if not check["ok"]] == [], doctor.stderr
+        assert [check for check in json.loads(doctor.stdout)["checks"] if not check["ok"]] == [], (
+            doctor.stderr
+        )
         summary = parse_summary(run_toytip("run", *data, "--fresh", *OPTIONS, **env))
         assert booster_of(summary) == booster
     finally:

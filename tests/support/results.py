@@ -31,7 +31,7 @@ RUN_RESULT = RunResult(
         performance_report_path="st/v1.dask.html",
         evaluation_path="st/v1.json",
     ),
-    stage_decisions={"train": StageDecision(reused=False, reason="first of its kind")},
+    stage_decisions={"train": StageDecision(reused=False, reason="the store has no earlier version")},
     leakage_warnings={},
     evaluation={},
     monitoring=None,

@@ -49,9 +49,7 @@ def make_progress(enabled: bool) -> Progress:
     from rich.console import Console
 
     # In a notebook plain lines: a grid would need widgets.
-    return Progress(
-        "auto" if enabled else "quiet", Console(stderr=True, highlight=False, force_jupyter=False)
-    )
+    return Progress("auto" if enabled else "none", Console(stderr=True, highlight=False, force_jupyter=False))
 
 
 @contextlib.contextmanager

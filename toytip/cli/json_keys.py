@@ -189,7 +189,7 @@ JSON_KEYS: dict[str, dict[str, str]] = {
     "cluster doctor": {
         "cluster": "its name",
         "ok": "whether a run would work",
-        "checks": "`name`, `ok`, `said`, `advice`",
+        "checks": "`name`, `ok`, `message`, `advice`",
     },
     "cluster certs": {"files": "what was made"},
     "models list": {"models": "by name: what `toytip models show` tells of each, without the card"},
