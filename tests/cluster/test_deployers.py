@@ -45,7 +45,7 @@ def define_lab(tmp_path, monkeypatch):
 
 
 def check_runs(synthetic, folder, booster, **env):
-    """Run on a cluster that stops with the run, then on a persistent one, which the doctor checks."""
+    """Run on a cluster that stops with the run, then on a persistent one. Check it too."""
     data = ("--source", synthetic, "--store", folder / "store", "--cluster", "lab")
     summary = parse_summary(run_toytip("run", *data, *OPTIONS, **env))
     assert summary["workers"] == 2
@@ -66,7 +66,7 @@ def check_runs(synthetic, folder, booster, **env):
 
 
 def check_adaptive_runs(synthetic, folder, booster, **env):
-    """Run on an adaptive cluster that stops with the run, then on a persistent one by its address."""
+    """Run on an adaptive cluster of the run, then on a persistent one by its address."""
     data = ("--source", synthetic, "--store", folder / "store", "--fresh")
     own = parse_summary(run_toytip("run", *data, "--cluster", "lab", "--adapt", "1:2", *OPTIONS, **env))
     assert booster_of(own) == booster

@@ -1,4 +1,4 @@
-"""Tests that kill runs at many injection points: readers never see partial output, and no row is lost.
+"""Tests that kill runs at many injection points: no partial output is visible, no row is lost.
 
 `make test-faults` runs these and prints the counts that docs/explanation/reliability.md shows.
 """
@@ -185,7 +185,7 @@ def finish(run, store, reference):
 
 @contextlib.contextmanager
 def start_long_run(synthetic, folder, **env):
-    """Start a long run with its own local directory. Yields the run, its store and this directory."""
+    """Start a long run with its own local directory. Yields the run, store and directory."""
     scratch = folder / "scratch"
     command = ("run", "--source", synthetic, "--store", folder / "store", *LONG_OPTIONS)
     with start_toytip(*command, DASK_TEMPORARY_DIRECTORY=str(scratch), **env) as run:
