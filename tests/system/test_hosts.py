@@ -1,4 +1,4 @@
-"""Tests of runs on several hosts that are killed, disconnected or slowed: the results stay the same.
+"""Tests of runs on hosts that are killed, disconnected or slowed: the results stay the same.
 
 Three workers, a scheduler, a client and an object store each have their own host. Hosts are
 network namespaces, which need root and iproute2. `make test-cluster` runs these tests and prints

@@ -163,7 +163,7 @@ def _report_rounds(client: Any, topic: str, on_round: Callable[[RoundEvent], Non
     if on_round is None:
         yield
         return
-    client.subscribe_topic(topic, lambda event: on_round(RoundEvent(**event[1])))
+    client.subscribe_topic(topic, lambda event: on_round(RoundEvent.from_message(event[1])))
     try:
         yield
     finally:
