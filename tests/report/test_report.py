@@ -29,6 +29,7 @@ from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
+from toytip.evaluation.gate import Decision
 from toytip.evaluation.report import CalibrationBin, Interval
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
 from toytip.monitoring.alerts import Alert
@@ -491,7 +492,7 @@ RATE_ALERT = replace(
     threshold=0.0,
 )
 CASES = {
-    "did not promote the model": {"run_result": replace(RUN_RESULT, promotion={"decision": "refused", "reasons": ["worse than champion"]})},
+    "did not promote the model": {"run_result": replace(RUN_RESULT, promotion=replace(RUN_RESULT.promotion, decision=Decision.REJECTED, promotion_reasons=("worse than champion",)))},
     "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
     "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
         "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),

@@ -12,6 +12,7 @@ from toytip.config import mask_credentials
 from toytip.core.jsonable import FLATTEN
 from toytip.core.model import TrainedModel
 from toytip.core.tables import MODELS
+from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
@@ -141,7 +142,7 @@ class RunResult:
     """The model that scored the trips."""
     metrics: dict[str, dict[str, Metrics]]
     """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
-    promotion: dict[str, Any] | None
+    promotion: GateDecision | None
     """Decision of the promotion gate; null if `gate` is `off`."""
     timing: RunTiming = field(metadata=FLATTEN)
     """Duration, throughput and memory."""

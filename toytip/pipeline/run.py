@@ -6,7 +6,6 @@ import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from toytip import cluster
 from toytip.config import Settings, mask_credentials
@@ -16,6 +15,7 @@ from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
+from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import summarize_report
 from toytip.models.registry import Registry, open_registry
 from toytip.monitoring.report import MonitoringReport
@@ -25,7 +25,7 @@ from toytip.pipeline.evaluate import Evaluation
 from toytip.pipeline.fit_encoding import find_leaking_features, fit_feature_encoding
 from toytip.pipeline.plan import RunPlan, announce_stages
 from toytip.pipeline.predict import predict_trips
-from toytip.pipeline.promote import ChampionMatch
+from toytip.pipeline.promote import Challenger, ChampionMatch
 from toytip.pipeline.read_source import read_source
 from toytip.pipeline.result import (
     SYNTHETIC_SOURCE,
@@ -51,7 +51,7 @@ class StageOutputs:
     model: TrainedModel
     evaluation: Evaluation
     monitoring: MonitoringReport | None
-    promotion: dict[str, Any] | None
+    promotion: GateDecision | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,8 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
     monitored, monitoring = _monitor_months(context, model, evaluation)
     promotion = None
     if registry:
-        promotion = _promote(context, registry, champion, trained, model, evaluation)
+        challenger = Challenger(model=model, manifest=trained["models"], evaluation=evaluation)
+        promotion = _promote(context, registry, champion, challenger)
     return StageOutputs(
         published={**published, **encoded, **trained, **predicted, **monitored},
         model=model,
@@ -138,24 +139,17 @@ def _monitor_months(
 
 
 def _promote(
-    context: RunContext,
-    registry: Registry,
-    champion: ChampionMatch,
-    trained: PublishedTables,
-    model: TrainedModel,
-    evaluation: Evaluation,
-) -> dict[str, Any]:
+    context: RunContext, registry: Registry, champion: ChampionMatch, challenger: Challenger
+) -> GateDecision:
     """Register the model and evaluate the promotion gate."""
     dry_run = context.settings.gate == "dry-run"
     try:
-        return promote.judge_and_register(
-            context, registry, champion, trained["models"], model, evaluation, dry_run=dry_run
-        )
+        return promote.judge_and_register(context, registry, champion, challenger, dry_run=dry_run)
     except RegistryError as error:
         raise RegistryError(
             str(error),
             hint=f"predictions {context.version} are published; "
-            f"promote the model with `toytip model promote {model.version}`",
+            f"promote the model with `toytip model promote {challenger.model.version}`",
         ) from None
 
 

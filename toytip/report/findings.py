@@ -70,9 +70,9 @@ def _failure_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _gate_findings(facts: Facts) -> Iterator[Finding]:
-    promotion = (facts.run_result.promotion if facts.run_result else None) or {}
-    if promotion.get("decision") in ("refused", "would stay challenger"):
-        reasons = "; ".join(promotion["reasons"])
+    promotion = facts.run_result.promotion if facts.run_result else None
+    if promotion and promotion.is_rejected:
+        reasons = "; ".join(promotion.promotion_reasons)
         yield Finding(f"The gate did not promote the model: {reasons}.", "run")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import BoolArray, Float32Array, Int64Array
+from toytip.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from toytip.core.model import Encoding
 from toytip.core.splits import CARD_PAYMENT_TYPE, SPLITS, split_codes
 from toytip.core.tlc import ZONE_ID_COUNT
@@ -100,7 +100,7 @@ class _ScoredRows:
         )
 
 
-def _to_units(losses: npt.NDArray[np.float64]) -> Int64Array:
+def _to_units(losses: Float64Array) -> Int64Array:
     return np.asarray(np.rint(losses * LOSS_SCALE).astype(np.int64))
 
 

@@ -55,7 +55,7 @@ def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) 
 
 def _parents_of_month(manifest: Manifest, parts: list[Any]) -> list[dict[str, Any]]:
     """Leave out the files that a month's parts do not come from."""
-    inputs = {part.input.partition("[")[0] for part in parts}
+    inputs = {part.input_fingerprint.partition("[")[0] for part in parts}
     return [p for p in manifest.parents if "table" in p or not inputs or p["checksum"] in inputs]
 
 

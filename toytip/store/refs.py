@@ -88,7 +88,7 @@ def describe_versions(manifests: Sequence[Manifest], tags: dict[str, str]) -> li
                 "rows": manifest.rows,
                 "months": [str(month) for month in months],
                 "bytes": manifest.bytes,
-                "created": manifest.created_at,
+                "created_at": manifest.created_at,
                 "parents": parents or [f"{len(files)} files"],
                 "tags": sorted(name for name, version in tags.items() if version == manifest.version),
             }

@@ -109,7 +109,7 @@ def _gate_text(facts: Facts) -> str:
     promotion = facts.run_result.promotion if facts.run_result else None
     if not promotion:
         return ""
-    return ": ".join(filter(None, (str(promotion["decision"]), ", ".join(promotion["reasons"]))))
+    return ": ".join(filter(None, (promotion.decision.label, ", ".join(promotion.promotion_reasons))))
 
 
 @section("rows", "Rows")
