@@ -53,7 +53,7 @@ def test_building_computes_nothing(lazy, parts):
     encoding = Encoding(
         features=(FeatureEncoding(name="pickup_hour", exact=True, values=(1.0,)),),
         split=SPLIT,
-        population="all",
+        segment="all",
         rows=2,
         positives=1,
     )

@@ -36,8 +36,8 @@ SPLIT = Split(
     test=TimeRange("2023-01-21", "2023-02-01"),
 )
 ENCODING = Encoding(
-    features=(), split=SPLIT, population="all", rows=10, positives=4,
-    rates=tuple(np.linspace(0.2, 0.7, 24 * ZONE_ID_COUNT).astype(np.float32).tolist()),
+    features=(), split=SPLIT, segment="all", rows=10, positives=4,
+    hour_zone_rates=tuple(np.linspace(0.2, 0.7, 24 * ZONE_ID_COUNT).astype(np.float32).tolist()),
 )  # fmt: skip
 
 
@@ -320,6 +320,6 @@ def test_certainty_has_a_finite_loss():
     scores, features = made(10)
     summary = of(scores.assign(probability=np.float32(1), high_tip=False), features)
     assert all(isinstance(item, Tally) and 0 < item.log_loss < 2**45 for item in summary.values())
-    assert replace(ENCODING, rates=()).hour_zone_rate(np.zeros(2), np.zeros(2)).tolist() == pytest.approx(
+    assert replace(ENCODING, hour_zone_rates=()).hour_zone_rate(np.zeros(2), np.zeros(2)).tolist() == pytest.approx(
         [0.4, 0.4]
     )

@@ -51,20 +51,20 @@ class Encoding:
 
     features: tuple[FeatureEncoding, ...]
     split: Split
-    population: str
+    segment: str
     rows: int
     positives: int
-    rates: tuple[float, ...] = ()
-    history: str = ""
+    hour_zone_rates: tuple[float, ...] = ()
+    zone_history: str = ""
 
     def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the share of high tips among the training rows of an hour (0 to 23) and pickup zone.
 
         What has few training rows is drawn to the share of them all: it counts for twenty rows more.
         """
-        if not self.rates:
+        if not self.hour_zone_rates:
             return np.full(len(hour), self.positives / self.rows, np.float32)
-        table = np.asarray(self.rates, np.float32)
+        table = np.asarray(self.hour_zone_rates, np.float32)
         place = hour.astype(np.int64) * ZONE_ID_COUNT + np.clip(zone.astype(np.int64), 0, ZONE_ID_COUNT - 1)
         return np.asarray(table[place], np.float32)
 

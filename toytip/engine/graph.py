@@ -163,7 +163,7 @@ def _score_partition(
         chances = training_scores.checkpoints.load_scores(training_scores.paths[partition_info["number"]])
     if chances is None:
         return infer.infer(features, preprocess.encode(features, model.encoding), model)
-    trained = splits.in_split(features, model.encoding.split, model.encoding.population, "train")
+    trained = splits.in_split(features, model.encoding.split, model.encoding.segment, "train")
     whole = np.empty(len(features), np.float32)
     whole[trained] = chances
     rest = features[~trained]
@@ -186,7 +186,7 @@ def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.D
 
 
 def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    rows = features[splits.in_split(features, encoding.split, encoding.population, split)].reset_index(
+    rows = features[splits.in_split(features, encoding.split, encoding.segment, split)].reset_index(
         drop=True
     )
     matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])

@@ -151,7 +151,7 @@ def _explain(
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]
     seen = zone_rates.lookup_rates(
         features,
-        model.encoding.history,
+        model.encoding.zone_history,
         tuple(name for name in names if name in zone_rates.ZONE_RATES_BY_NAME),
     )
     values = features.assign(**seen)[list(names)].to_numpy(np.float64)

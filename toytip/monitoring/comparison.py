@@ -91,7 +91,7 @@ def run_monitoring(
 
     Reads histograms, tallies and reject rates by month, and no trips.
     """
-    segment, importance = model.encoding.population, natural_feature_gain(model)
+    segment, importance = model.encoding.segment, natural_feature_gain(model)
     inputs = _MonthlyInputs(
         segment=segment,
         histograms=histograms,

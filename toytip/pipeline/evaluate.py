@@ -65,7 +65,7 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
 
 def compute_baseline(summary: Tallies, model: TrainedModel) -> Baseline:
     """Return what the trivial predictors know: the rate of the training rows, and a threshold of the valid month."""
-    rated = tally_of(summary, "validation", model.encoding.population, "hour_zone")
+    rated = tally_of(summary, "validation", model.encoding.segment, "hour_zone")
     return Baseline(
         rate=model.encoding.positives / model.encoding.rows,
         threshold=decisions.best_f1_threshold(rated.negatives, rated.positives),
@@ -75,7 +75,7 @@ def compute_baseline(summary: Tallies, model: TrainedModel) -> Baseline:
 def evaluate_tallies(summary: Tallies, model: TrainedModel) -> Evaluation:
     """Return the metrics that a summary of a model's predictions tells."""
     trivial = compute_baseline(summary, model)
-    measured = metrics_by_split(summary, model.encoding.population)
+    measured = metrics_by_split(summary, model.encoding.segment)
     return Evaluation(measured, evaluation_report(summary, trivial), summary, trivial)
 
 

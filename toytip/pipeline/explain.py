@@ -33,7 +33,7 @@ def sample_test_trips(store: Store, features: Manifest, model: TrainedModel) -> 
     frames = []
     for place in places.tolist():
         rows = store.read_data_file(table, features.version, records[place])
-        inside = np.flatnonzero(in_split(rows, model.encoding.split, model.encoding.population, "test"))
+        inside = np.flatnonzero(in_split(rows, model.encoding.split, model.encoding.segment, "test"))
         count = min(MAX_SAMPLE_TRIPS // len(places), len(inside))
         drawn = inside[np.linspace(0, len(inside) - 1, count).astype(int)] if count else inside
         frames.append(rows.iloc[drawn])

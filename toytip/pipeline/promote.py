@@ -157,7 +157,7 @@ def promote(
 
 
 def _judge(model: TrainedModel, rival: ChampionMatch, evaluation: Evaluation) -> GateResult:
-    verdict = evaluate_gate(evaluation.tallies, evaluation.baseline, model.encoding.population)
+    verdict = evaluate_gate(evaluation.tallies, evaluation.baseline, model.encoding.segment)
     if rival.incomparable_reason:
         return replace(
             verdict, checks=(*verdict.checks, GateCheck("comparable", False, rival.incomparable_reason))
@@ -186,7 +186,7 @@ def _find_or_register(
     there = [entry for entry in registry.list_models() if entry.version == model.version]
     if there:
         return there[-1]
-    tags = {STORE_TAG: context.store.display_uri, "toytip.population": model.encoding.population}
+    tags = {STORE_TAG: context.store.display_uri, "toytip.population": model.encoding.segment}
     context.store.pin_version(model.version, registry.display_name)
     return registry.register(package, model.version, tags=tags, metrics=_flatten_metrics(evaluation))
 
@@ -212,7 +212,7 @@ def _model_card(
     return {
         "version": model.version,
         "taxi": model.taxi,
-        "population": model.encoding.population,
+        "population": model.encoding.segment,
         "features": {name: FEATURE_AVAILABILITY[name] for name in model.encoding.feature_names},
         "split": {name: list(span) for name, span in model.encoding.split.time_ranges().items()},
         "rounds": model.rounds,

@@ -155,7 +155,7 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
         "months": months,
         "taxi": taxi or model.taxi,
         "features": encoding.feature_names,
-        "segment": encoding.population,
+        "segment": encoding.segment,
         "split": {name: tuple(span) for name, span in encoding.split.time_ranges().items()},
         "threshold": model.threshold,
         "rounds": model.rounds,
@@ -200,7 +200,7 @@ def _load_profiles(there: FactSource) -> dict[Month, Any]:
 
 
 def _monthly_histograms(profiles: Mapping[Month, Any], model: TrainedModel | None) -> HistogramsByMonth:
-    population = model.encoding.population if model else "all"
+    population = model.encoding.segment if model else "all"
     return {month: drift.histograms_by_feature(told, population) for month, told in profiles.items()}
 
 
@@ -330,7 +330,7 @@ def _zone_facts(
     )
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
     return summarize_zones(
-        profile.merge_profiles(profiles.values()), names, boroughs, model.encoding.history if model else ""
+        profile.merge_profiles(profiles.values()), names, boroughs, model.encoding.zone_history if model else ""
     )
 
 

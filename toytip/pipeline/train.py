@@ -149,7 +149,7 @@ def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel
         done = compute.compute_partitions(
             context.client, graph.summarize_partitions(decided, summing), stage, months=of
         )
-    tally = tally_of(graph.merge_tallies(done), "validation", model.encoding.population)
+    tally = tally_of(graph.merge_tallies(done), "validation", model.encoding.segment)
     return decisions.best_f1_threshold(tally.negatives, tally.positives)
 
 
