@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hypothesis
 import numpy as np
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from toytip.cli.json_keys import JSON_KEYS
+from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import TRIPS
@@ -63,6 +64,14 @@ GOOD_TRIP: dict[str, Any] = {
     "congestion_surcharge": 2.5,
     "airport_fee": None,
     "cbd_congestion_fee": None,
+}
+
+
+# A trip for the scoring server: with the TLC's names, and without a tip.
+SCORING_TRIP = {
+    {"pickup_at": "tpep_pickup_datetime", "dropoff_at": "tpep_dropoff_datetime"}.get(name, name): value
+    for name, value in GOOD_TRIP.items()
+    if name not in ("tip_amount", "trip_type")
 }
 
 
@@ -274,6 +283,38 @@ def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     other = ("--population", "card", "--features", "dropoff", "--valid", "none")
     second = parse_summary(run_toytip(*common, "--version", "vb", "--rounds", 8, *other))
     return store, [first, second]
+
+
+class ModelRun(NamedTuple):
+    """A run with a registered model: its store, months, source files and predictions by trip ID."""
+
+    store: Path
+    months: str
+    files: list[Path]
+    predictions: pd.DataFrame
+
+
+@pytest.fixture(scope="session")
+def model_run(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelRun:
+    """A run of three months with a champion, of real trips if they exist."""
+    real = REAL_DATA_DIR / "green-2023"
+    source, months = (real, "2023-01:2023-03") if real.is_dir() else (synthetic, "2020-01:2020-03")
+    store = tmp_path_factory.mktemp("model-run") / "store"
+    options = ("--months", months, "--store", store, "--workers", 2, "--rounds", 20, "--gate", "on", "--json")
+    summary = parse_summary(run_toytip("run", "--source", source, *options))
+    folder = Path(summary["tables"]["predictions"]["path"])
+    parts = [pq.read_table(file, partitioning=None).to_pandas() for file in folder.rglob("*.parquet")]
+    predictions = pd.concat(parts).set_index("trip_id")
+    return ModelRun(store, months, sorted(source.glob("*.parquet")), predictions)
+
+
+@pytest.fixture(scope="session")
+def scoring_model(model_run: ModelRun) -> TrainedModel:
+    """The champion of `model_run`."""
+    from toytip.config import Settings
+    from toytip.models import resolve
+
+    return resolve.load_model(Settings.load(store=str(model_run.store)), "champion")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.conftest import run_toytip
 from toytip import errors
 from toytip.api.settings import resolve_call_settings
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.engine import read_table
 from toytip.sources.synthetic import month_file_name
@@ -320,8 +321,8 @@ def test_lineage_and_diff_are_what_the_commands_print(store, done):
 
 
 def test_the_evaluation_is_the_one_that_the_run_kept(store, done):
-    kept = Path(done.json()["evaluation_path"]).read_text()
-    assert json.loads(json.dumps(store.evaluation("v1"))) == json.loads(kept)
+    stored = Path(done.json()["evaluation_path"]).read_text()
+    assert to_json(store.evaluation("v1")) == json.loads(stored)
 
 
 def test_metrics_are_those_of_the_rows(store):

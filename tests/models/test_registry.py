@@ -69,7 +69,7 @@ def test_a_better_challenger_is_promoted(runs):
     registry = found["better"]["promotion"]
     assert (registry["decision"], registry["number"], registry["aliases"]) == ("promoted", 3, ["champion"])
     beside = found["better"]["evaluation"]["test"]["all"]
-    assert beside["lift"]["champion"]["log_loss"] > 0
+    assert beside["improvement"]["champion"]["log_loss"] > 0
     first = found["first"]["metrics"]["test"]["all"]
     assert beside["baselines"]["champion"]["log_loss"] == pytest.approx(first["log_loss"], abs=1e-12)
 
@@ -89,7 +89,7 @@ def test_what_is_packed_has_no_pickle_and_says_what_made_it(runs, told):
     features = next(parent for parent in card["data"]["parents"] if parent["table"] == "features")
     assert [file["rows"] for file in features["parents"]] == [f["rows"] for f in features["parents"]] != []
     assert all(file["checksum"].startswith("sha256:") for file in features["parents"])
-    assert card["evaluation"]["test"]["card"]["lift"]["hour_zone"]["auc"] is not None
+    assert card["evaluation"]["test"]["card"]["improvement"]["hour_zone_mean"]["auc"] is not None
     names = {path.suffix for path in (store / "dev" / "_registry" / "models").rglob("*") if path.is_file()}
     assert names <= {".ubj", ".json", ".txt", ".yaml", ".py", ""}
 

@@ -91,10 +91,10 @@ def test_a_worse_model_is_named_and_nothing_else(model, year, spec):
     assert {kind for kind, _ in alerts} == {"model"}
     assert ("model", "auc") in alerts
     last, reference = report.performance_by_month[-1], report.reference_performance
-    assert last.metrics["prevalence"] == pytest.approx(reference.metrics["prevalence"], abs=0.02)
+    assert last.metrics.prevalence == pytest.approx(reference.metrics.prevalence, abs=0.02)
     assert last.card_auc == pytest.approx(0.5, abs=0.02)
     # The estimate does not notice, because the trips are the same as before.
-    assert last.estimated_metrics.auc - last.metrics["auc"] > 0.01
+    assert last.estimated_metrics.auc - last.metrics.auc > 0.01
     caption, _, tables = read_section(report)
     assert "The model performs worse, by" in caption
     assert "AUC of card trips" in caption
@@ -123,7 +123,7 @@ def test_months_without_labels_have_estimated_metrics(model, year):
     )
     realized = monitor_year(model, year).report.performance_by_month[-1]
     assert last.estimated_metrics == realized.estimated_metrics
-    assert last.estimated_metrics.f1 == pytest.approx(realized.metrics["f1"], abs=0.015)
+    assert last.estimated_metrics.f1 == pytest.approx(realized.metrics.f1, abs=0.015)
     assert max(day.day for day in report.performance_by_day) == "2021-10-31"
     assert not report.alert_history
     caption, text, _ = read_section(report)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from tests.conftest import parse_summary, publish_trips, run_toytip
+from tests.support.evaluations import auc_improvement, segment_report, slice_metrics
 from tests.support.results import RUN_RESULT
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
@@ -27,6 +28,7 @@ from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
+from toytip.evaluation.report import CalibrationBin, Interval
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
 from toytip.monitoring.alerts import Alert
 from toytip.monitoring.cbpe import EstimatedMetrics
@@ -125,7 +127,9 @@ def test_bars_count_every_trip():
 
 
 def test_bands_of_few_trips_are_left_out_where_others_are_not():
-    told = [{"trips": n, "predicted": n / 1e3, "happened": n / 2e3} for n in (49, 50, 400)]
+    told = [
+        CalibrationBin(low=0.0, high=1.0, trips=n, predicted=n / 1e3, observed=n / 2e3) for n in (49, 50, 400)
+    ]
     assert curves.calibration_curve(told) == ([0.05, 0.4], [0.025, 0.2])
     assert curves.calibration_curve(told[:1]) == ([0.049], [0.0245])
 
@@ -246,10 +250,8 @@ def test_what_a_part_lacks_stands_on_the_page():
 
 
 def test_a_part_that_fails_is_a_line():
-    text = of(
-        replace(NOTHING, evaluation={"test": {"all": {"metrics": {}}}}, rows={"2023-01": MonthRows(9, 9, {})})
-    )
-    assert text.count("This part failed: KeyError") >= 1
+    text = of(replace(NOTHING, evaluation={"test": {"all": None}}, rows={"2023-01": MonthRows(9, 9, {})}))
+    assert text.count("This part failed: AttributeError") >= 1
     assert "9 trips read, 9 kept" in text
 
 
@@ -311,8 +313,8 @@ def test_the_same_facts_are_the_same_page():
 
 def test_the_worst_slices_and_the_distances_stand_in_order():
     values = ["10-20 miles", "2-5 miles", "20 miles or more", "0-1 miles"]
-    told = [{"slice": "distance", "value": value} for value in values]
-    assert [each["value"] for each in sorted(told, key=sections_model._slice_sort_key)] == [
+    told = [slice_metrics(slice="distance", value=value) for value in values]
+    assert [each.value for each in sorted(told, key=sections_model._slice_sort_key)] == [
         "0-1 miles", "2-5 miles", "10-20 miles", "20 miles or more",
     ]  # fmt: skip
 
@@ -332,14 +334,11 @@ def test_the_best_round_is_told(losses, said):
 
 def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
     chance, label = scored()
-    slice_ = dict.fromkeys(("rows", "auc", "f1", "f1_always_yes", "log_loss"), 900) | {"prevalence": 0.5}
     told = {
-        name: {
-            "slices": [{**slice_, "slice": "distance", "value": name}],
-            "ece": ece,
-            "metrics": {"auc": 0.7},
-        }
-        for name, ece in (("all", 0.197), ("card", 0.01))
+        name: segment_report(
+            {"slices": (slice_metrics(slice="distance", value=name),), "calibration_error": error}, auc=0.7
+        )
+        for name, error in (("all", 0.197), ("card", 0.01))
     }
     facts = replace(
         NOTHING,
@@ -350,12 +349,7 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
     section = sections_model.slices_section(facts)
     assert "of card trips of test: among slices of at least 200" in section.lead
     assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
-    assert (
-        "0.010, of card trips"
-        in sections_model._calibration_lines(
-            replace(facts, evaluation={"test": {k: {**v, "calibration": []} for k, v in told.items()}})
-        )[1]
-    )
+    assert "0.010, of card trips" in sections_model._calibration_lines(facts)[1]
 
 
 def test_a_month_that_is_split_by_day_is_of_no_split():
@@ -396,19 +390,23 @@ def test_auc_and_log_loss_are_drawn_by_day():
 
 @pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
 def test_a_slice_is_ranked_by_enough_of_both_classes(high, told):
-    slice_ = {"rows": 200, "prevalence": high / 200, "auc": 0.0037}
+    slice_ = slice_metrics(rows=200, prevalence=high / 200, auc=0.0037)
     assert sections_model.worst_first([slice_]) == ([slice_] if told else [])
 
 
 # what it warns of
 
-GOOD_LIFT = {"always_yes": {"auc": 0.2}, "base_rate": {"auc": 0.2}, "hour_zone": {"auc": 0.1}}
+GOOD_IMPROVEMENT = {
+    "always_positive": auc_improvement(0.2),
+    "constant_probability": auc_improvement(0.2),
+    "hour_zone_mean": auc_improvement(0.1),
+}
 
 
 def evaluated(**changes):
-    values = {"rows": 50_000, "auc": 0.8, "f1": 0.8, "f1_always_yes": 0.6, **changes}
-    told = {"metrics": values, "intervals": {"auc": [0.7, 0.9]}, "lift": GOOD_LIFT, "ece": 0.01}
-    return {"train": {"all": {**told, "metrics": {**values, "auc": 0.82}}}, "test": {"all": told}}
+    fields = {"intervals": {"auc": Interval(0.7, 0.9)}, "improvement": GOOD_IMPROVEMENT}
+    train = segment_report(fields, **{**changes, "auc": 0.82})
+    return {"train": {"all": train}, "test": {"all": segment_report(fields, **changes)}}
 
 
 def monitoring_report(**changes):
@@ -419,6 +417,7 @@ def monitoring_report(**changes):
         card_share=0.7,
         card_high_tip_share=None,
         metrics=None,
+        f1_always_positive=None,
         card_auc=None,
         estimated_metrics=EstimatedMetrics(),
     )
@@ -486,7 +485,7 @@ CASES = {
     "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
     "knows the tip": {"leakage_aucs": {"extra": 0.99}},
     "Only 900 all trips": {"evaluation": evaluated(rows=900)},
-    "below the 0.6000 of always yes": {"evaluation": evaluated(f1=0.5)},
+    "below the 0.6000 of the always-positive baseline": {"evaluation": evaluated(f1=0.5)},
     "learned by heart": {"evaluation": evaluated(auc=0.7)},
     "10.0\xa0% of the trips were rejected": {"rows": {"2023-01": MonthRows(100, 90, {"late": 10})}},
     "2023-07 rejects 5.0\xa0% of its trips": {"rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}},
@@ -510,31 +509,40 @@ def test_it_warns(said):
 
 def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
     told = evaluated()
-    told["test"]["all"] |= {
-        "lift": {**GOOD_LIFT, "hour_zone": {"auc": -0.02}},
-        "intervals": {"auc": None},
-        "ece": 0.2,
-    }
+    told["test"]["all"] = replace(
+        told["test"]["all"],
+        improvement={**GOOD_IMPROVEMENT, "hour_zone_mean": auc_improvement(-0.02)},
+        intervals={"auc": None},
+        calibration_error=0.2,
+    )
     lines = " ".join(line for line, _ in collect_findings(replace(QUIET, evaluation=told)))
-    assert "The baseline hour and zone ranks all trips of test better than the model, by 0.0200" in lines
+    assert "The baseline hour-and-zone mean ranks all trips of test better than the model, by 0.0200" in lines
     assert "fewer than seven days" in lines
     assert "0.200 off on average" in lines
 
 
 @pytest.mark.parametrize(
-    ("lift", "span", "rings"),
+    ("gain", "interval", "warns"),
     [(-0.00001, [0.7, 0.9], False), (-0.009, None, False), (-0.009, [0.79, 0.805], True), (-0.02, [0.7, 0.9], True)],
 )  # fmt: skip
-def test_a_baseline_is_better_beyond_chance(lift, span, rings):
+def test_a_baseline_is_better_beyond_chance(gain, interval, warns):
     told = evaluated()
-    told["test"]["all"] |= {"lift": {"base_rate": {"auc": lift}}, "intervals": {"auc": span}}
-    lines = [line for line, _ in collect_findings(replace(QUIET, evaluation=told)) if "base rate" in line]
-    assert bool(lines) == rings
+    told["test"]["all"] = replace(
+        told["test"]["all"],
+        improvement={"constant_probability": auc_improvement(gain)},
+        intervals={"auc": interval and Interval(*interval)},
+    )
+    lines = [
+        line
+        for line, _ in collect_findings(replace(QUIET, evaluation=told))
+        if "constant probability" in line
+    ]
+    assert bool(lines) == warns
 
 
 def test_a_model_of_card_trips_is_not_blamed_for_the_others():
     told = evaluated()["test"]["all"]
-    both = {"test": {"all": {**told, "ece": 0.197}, "card": told}}
+    both = {"test": {"all": replace(told, calibration_error=0.197), "card": told}}
     assert collect_findings(replace(QUIET, evaluation=both, segment="card")) == []
     assert len(collect_findings(replace(QUIET, evaluation=both, segment="all"))) == 1
 
@@ -566,10 +574,9 @@ def days_of(noise, shift=0, days=10):
 
 
 def told_of(days, **own):
-    values = dict.fromkeys(sections_model.REPORTED_METRICS)
-    whole = reduce(Tally.merge, days.values())
-    values["auc"] = sklearn_auc(whole)
-    return {"test": {"all": {"metrics": values, "intervals": own}}}
+    auc = sklearn_auc(reduce(Tally.merge, days.values()))
+    intervals = {name: Interval(*interval) for name, interval in own.items()}
+    return {"test": {"all": segment_report({"intervals": intervals}, auc=auc, f1=None)}}
 
 
 def sklearn_auc(tally):
@@ -585,7 +592,7 @@ def two(a, b, **own):
 def test_the_same_trips_are_compared_in_pairs():
     a, b = two(days_of(0.2), days_of(0.35), auc=[0.0, 1.0])
     span = diff.paired_improvements(a, b, "all")["auc"]
-    assert span[1] < 0
+    assert span.high < 0
     line, where = next(iter(diff_page._diff_findings(a, b)))
     assert line.startswith("B is worse on all trips, by more than chance: AUC by 0.1")
     assert where == "metrics"

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 
 from tests.conftest import make_trips
-from toytip.core.model import FeatureEncoding
+from tests.support.scored_trips import SPLIT as SCORED_SPLIT
+from tests.support.scored_trips import scored_trips
+from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.splits import Split, TimeRange
 from toytip.errors import ConfigError
 from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.preprocess import (
     BYTE_VALUES,
+    HOUR_ZONE_SMOOTHING,
     MAX_EXACT_VALUES,
     QUANTILE_BINS,
     ValueCounts,
@@ -145,3 +148,20 @@ def test_json_round_trip():
     assert type(encoding).from_json(encoding.to_json()) == encoding
     assert FeatureEncoding(name="x", exact=False, values=(1.0, 2.0)).bin_count == 5
     assert ValueCounts.empty(NAMES).rows == 0
+
+
+def test_rates_by_hour_and_zone_are_shrunk_toward_the_overall_rate():
+    _, features = scored_trips(20_000)
+    counts = count_values(features, ("pickup_hour",), SCORED_SPLIT, "all")
+    encoding = fit_encoding(counts, SCORED_SPLIT, "all")
+    rows = features[features["pickup_at"] < "2023-01-11"]
+    overall_rate = rows["high_tip"].mean()
+    group = rows[(rows["pickup_hour"] == 8) & (rows["PULocationID"] == 100)]
+    expected = (group["high_tip"].sum() + HOUR_ZONE_SMOOTHING * overall_rate) / (
+        len(group) + HOUR_ZONE_SMOOTHING
+    )
+    assert encoding.hour_zone_rate(np.array([8]), np.array([100]))[0] == pytest.approx(expected, rel=1e-6)
+    assert encoding.hour_zone_rate(np.array([8]), np.array([9_999]))[0] == pytest.approx(
+        overall_rate, rel=1e-6
+    )
+    assert Encoding.from_json(encoding.to_json()) == encoding

@@ -112,7 +112,7 @@ def _alert_frame(alerts: Sequence[Alert]) -> pd.DataFrame:
 
 
 def _performance_row(performance: MonthPerformance) -> dict[str, Any]:
-    realized = dict(performance.metrics or {})
+    realized = asdict(performance.metrics) if performance.metrics else {}
     estimated = asdict(performance.estimated_metrics)
     return {
         "month": performance.month,
@@ -121,6 +121,7 @@ def _performance_row(performance: MonthPerformance) -> dict[str, Any]:
         "card_high_tip_share": performance.card_high_tip_share,
         "card_auc": performance.card_auc,
         **{name: value for name, value in realized.items() if name != "rows"},
+        "f1_always_positive": performance.f1_always_positive,
         **{f"estimated_{name}": value for name, value in estimated.items()},
         **_change_columns("prevalence", performance.prevalence_change),
         **_change_columns("f1", performance.f1_change),

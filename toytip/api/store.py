@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,9 +13,11 @@ from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.months import Month, parse_months
 from toytip.core.tables import METRIC_HISTOGRAMS
 from toytip.errors import StoreError
+from toytip.evaluation.report import EvaluationReport, EvaluationSummary
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
 from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version
@@ -141,18 +142,18 @@ class Store:
         return [f"{folder}/{part.path}" for part in read_table.data_files_of(manifest, _parse_months(months))]
 
     def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
-        """Return the metrics of predictions, a row for every split and population (`all` trips, and those paid by `card`).
+        """Return the metrics of predictions, a row for every split and segment (`all` trips, and those paid by `card`).
 
-        rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_yes: the F1 of
-        answering yes to every trip. NaN where a metric is undefined.
+        rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_positive, the F1 of
+        the always-positive baseline. NaN where a metric is undefined.
         """
         return metrics_frame(self.evaluation(version, as_of=as_of))
 
-    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> dict[str, Any]:
-        """Return the whole evaluation of predictions, by split and population: what `toytip evaluate --json` prints.
+    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> EvaluationReport:
+        """Return the complete evaluation of predictions, by split and segment.
 
-        metrics, their 95 % intervals, trivial baselines and the lift over them, confusion, calibration, curve, slices and the
-        worst of them (`docs/evaluation.md`). It is told from counts: no prediction is read.
+        It has the values of `toytip stage evaluate --json` as attributes. They are computed from the
+        score histograms: no prediction is read.
         """
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies
@@ -246,14 +247,19 @@ class Store:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
-def metrics_frame(evaluation: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
+def metrics_frame(evaluation: EvaluationSummary) -> pd.DataFrame:
     """Return the metrics of an evaluation, by split and population, as a frame."""
     rows = [
-        {"split": split, "population": population, **told["metrics"]}
-        for split, populations in evaluation.items()
-        for population, told in populations.items()
+        {
+            "split": split,
+            "segment": segment,
+            **to_json(item.metrics),
+            "f1_always_positive": item.f1_always_positive,
+        }
+        for split, segments in evaluation.items()
+        for segment, item in segments.items()
     ]
-    return pd.DataFrame(rows).set_index(["split", "population"]).astype(float).astype({"rows": "int64"})
+    return pd.DataFrame(rows).set_index(["split", "segment"]).astype(float).astype({"rows": "int64"})
 
 
 def _parse_months(months: SettingText | None) -> tuple[Month, ...] | None:

@@ -85,9 +85,9 @@ JSON_KEYS: dict[str, dict[str, str]] = {
     },
     "score": {
         "model_version": "which model answered",
-        "scored": "trips with a probability",
-        "rejected": "trips by the rule that rejects them",
-        "out": "where the answers are",
+        "scored_count": "number of trips with a probability",
+        "rejects": "number of rejected trips per cleaning rule",
+        "output": "file of the answers (null: stdout)",
     },
     "backtest": {
         "version": "of the features",

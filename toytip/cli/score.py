@@ -50,6 +50,7 @@ def score(
     if json_ and out is None:
         raise ConfigError("--json prints a summary on stdout: say with --out where the answers go")
     settings = resolve_command_settings(given, workers_needed=False)
+    from toytip.core.jsonable import to_json
     from toytip.models import resolve
     from toytip.serving import batch as scorer
 
@@ -60,12 +61,11 @@ def score(
     read = scorer.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url)
     with scorer.open_answer_writer(out, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
         counts = scorer.score_batches(answering, read, write, reasons, lambda _: _exit_if_unread(out))
-    scored = counts.pop("scored", 0)
+    report = scorer.ScoreReport.of(answering.version, counts, out)
     if json_:
-        told = {"model_version": answering.version, "scored": scored, "rejected": dict(counts), "out": out}
-        print_json(told)
-    rejected = "".join(f", {count:,} {rule}" for rule, count in sorted(counts.items()))
-    typer.echo(f"{scored:,} trips scored by {answering.version}{rejected}", err=True)
+        print_json(to_json(report))
+    rejected = "".join(f", {count:,} {rule}" for rule, count in sorted(report.rejects.items()))
+    typer.echo(f"{report.scored_count:,} trips scored by {report.model_version}{rejected}", err=True)
 
 
 def _exit_if_unread(out: str | None) -> None:

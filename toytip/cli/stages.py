@@ -24,6 +24,7 @@ from toytip.cli.options import AsOfOption, FullRefreshOption, InputVersionOption
 from toytip.errors import ConfigError
 
 if TYPE_CHECKING:
+    from toytip.evaluation.report import EvaluationReport
     from toytip.pipeline.context import RunContext
 
 
@@ -199,11 +200,13 @@ def evaluate(
     if picture is not None:
         _write_charts(picture, evaluation.report, upstream.version)
     if json_:
+        from toytip.core.jsonable import to_json
+
         print_json(
             {
                 "version": upstream.version,
-                "metrics": metrics_by_segment(evaluation.report),
-                "evaluation": evaluation.report,
+                "metrics": to_json(metrics_by_segment(evaluation.report)),
+                "evaluation": to_json(evaluation.report),
             }
         )
     elif settings.progress != "quiet":
@@ -212,7 +215,7 @@ def evaluate(
         show_evaluation(evaluation.report)
 
 
-def _write_charts(picture: Path, report: dict[str, dict[str, Any]], version: str) -> None:
+def _write_charts(picture: Path, report: EvaluationReport, version: str) -> None:
     from toytip.report.charts import png
 
     try:

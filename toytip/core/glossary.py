@@ -125,7 +125,7 @@ METRIC_DOCS = {
     "f1": ColumnDoc("Harmonic mean of precision and recall, at the model's threshold."),
     "precision": ColumnDoc("Of the trips answered yes, the share with a high tip.", "share"),
     "recall": ColumnDoc("Of the trips with a high tip, the share answered yes.", "share"),
-    "f1_always_yes": ColumnDoc("F1 of answering yes to every trip: what F1 has to be held against."),
+    "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a high tip for every trip."),
 }
 
 

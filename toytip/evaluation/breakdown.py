@@ -1,11 +1,17 @@
-"""evaluate: a summary -> metrics of every split, with intervals, beside trivial baselines, by population and slice."""
+"""The evaluation of every split, by segment and evaluation slice."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Baseline, Metrics
+from toytip.evaluation.bootstrap import bootstrap_intervals
+from toytip.evaluation.metrics import FittedBaselines
+from toytip.evaluation.report import (
+    BaselineMetrics,
+    EvaluationReport,
+    Metrics,
+    SegmentReport,
+    SliceMetrics,
+)
 from toytip.evaluation.tally import (
     MIN_SLICE_TRIPS,
     SEGMENTS,
@@ -20,68 +26,78 @@ EVALUATED_SPLITS = ("train", "validation", "test")
 MAX_WORST_SLICES = 5
 
 
-def metrics_by_split(summary: Tallies, segment: str = "all") -> dict[str, Metrics]:
-    """Return the metrics of the splits train, validation and test that have trips of the population."""
-    found = {name: tally_of(summary, name, segment) for name in EVALUATED_SPLITS}
-    return {name: metrics.compute_metrics(tally) for name, tally in found.items() if tally.rows}
+def metrics_by_split(tallies: Tallies, segment: str = "all") -> dict[str, Metrics]:
+    """Return the metrics of every split that has trips of the segment."""
+    by_split = {split: tally_of(tallies, split, segment) for split in EVALUATED_SPLITS}
+    return {split: metrics.compute_metrics(tally) for split, tally in by_split.items() if tally.rows}
 
 
-def evaluation_report(summary: Tallies, baseline: Baseline) -> dict[str, dict[str, Any]]:
-    """Return, for every split and both populations: metrics, intervals, baselines, lifts, calibration, slices."""
-    found: dict[str, dict[str, Any]] = {}
+def evaluation_report(tallies: Tallies, baselines: FittedBaselines) -> EvaluationReport:
+    """Return the evaluation of every split and segment that has trips."""
+    report: EvaluationReport = {}
     for split in EVALUATED_SPLITS:
-        for population in SEGMENTS:
-            tally = tally_of(summary, split, population)
+        for segment in SEGMENTS:
+            tally = tally_of(tallies, split, segment)
             if tally.rows:
-                found.setdefault(split, {})[population] = _segment_report(
-                    summary, split, population, tally, baseline
+                report.setdefault(split, {})[segment] = _segment_report(
+                    tallies, split, segment, tally, baselines
                 )
-    return found
+    return report
 
 
 def _segment_report(
-    summary: Tallies, split: str, segment: str, tally: Tally, baseline: Baseline
-) -> dict[str, Any]:
+    tallies: Tallies, split: str, segment: str, tally: Tally, fitted: FittedBaselines
+) -> SegmentReport:
     values = metrics.compute_metrics(tally)
-    rated = metrics.with_threshold(tally_of(summary, split, segment, "hour_zone"), baseline.threshold)
+    baselines = baseline_metrics(tallies, split, segment, tally, fitted)
+    by_slice = {
+        key: slice_tally
+        for key, slice_tally in sorted(slice_tallies(tallies, split, segment).items())
+        if key[0] != "day" and slice_tally.rows >= MIN_SLICE_TRIPS
+    }
+    slices = {key: _slice_metrics(*key, slice_tally) for key, slice_tally in by_slice.items()}
+    ranked = [slices[key] for key, part in by_slice.items() if metrics.has_enough_for_auc(part)]
+    return SegmentReport(
+        metrics=values,
+        auc_binning_error=metrics.auc_binning_error(tally.negatives, tally.positives),
+        intervals=bootstrap_intervals(daily_tallies(tallies, split, segment)),
+        baselines=baselines,
+        improvement={name: metrics.improvement(values, baseline) for name, baseline in baselines.items()},
+        confusion=metrics.confusion_counts(tally),
+        calibration_error=metrics.calibration_error(tally),
+        worst_slices=tuple(sorted(ranked, key=lambda item: item.auc or 0.0)[:MAX_WORST_SLICES]),
+        calibration_curve=metrics.calibration_bins(tally),
+        threshold_curve=metrics.threshold_curve(tally),
+        slices=tuple(slices.values()),
+    )
+
+
+def baseline_metrics(
+    tallies: Tallies, split: str, segment: str, tally: Tally, fitted: FittedBaselines
+) -> dict[str, BaselineMetrics]:
+    """Return the metrics of every baseline on a segment, and of the champion if it was scored."""
+    hour_zone = metrics.with_threshold(
+        tally_of(tallies, split, segment, "hour_zone"), fitted.hour_zone_threshold
+    )
+    champion = tally_of(tallies, split, segment, "champion")
     baselines = {
-        "always_yes": metrics.always_positive_metrics(tally),
-        "base_rate": metrics.constant_probability_metrics(tally, baseline.rate),
-        "hour_zone": {name: metrics.compute_metrics(rated)[name] for name in metrics.HIGHER_IS_BETTER},
+        "always_positive": metrics.always_positive_metrics(tally),
+        "constant_probability": metrics.constant_probability_metrics(tally, fitted.rate),
+        "hour_zone_mean": metrics.predictor_metrics(hour_zone),
     }
-    champion = tally_of(summary, split, segment, "champion")
-    if champion.rows:
-        measured = metrics.compute_metrics(champion)
-        baselines["champion"] = {name: measured[name] for name in metrics.HIGHER_IS_BETTER}
-    error, bands = metrics.calibration_bands(tally)
-    parts = {
-        key: part
-        for key, part in sorted(slice_tallies(summary, split, segment).items())
-        if key[0] != "day" and part.rows >= MIN_SLICE_TRIPS
-    }
-    told = {key: _slice_report(*key, part) for key, part in parts.items()}
-    ranked = [told[key] for key, part in parts.items() if metrics.has_enough_for_auc(part)]
-    return {
-        "metrics": values,
-        "auc_error": metrics.auc_binning_error(tally.negatives, tally.positives),
-        "intervals": metrics.bootstrap_intervals(daily_tallies(summary, split, segment)),
-        "baselines": baselines,
-        "lift": {name: metrics.improvement(values, trivial) for name, trivial in baselines.items()},
-        "confusion": metrics.confusion_counts(tally),
-        "ece": error,
-        "calibration": bands,
-        "curve": metrics.threshold_curve(tally),
-        "slices": list(told.values()),
-        "worst": sorted(ranked, key=lambda each: each["auc"])[:MAX_WORST_SLICES],
-    }
+    return baselines | ({"champion": metrics.predictor_metrics(champion)} if champion.rows else {})
 
 
-def _slice_report(name: str, value: str, tally: Tally) -> dict[str, Any]:
+def _slice_metrics(name: str, value: str, tally: Tally) -> SliceMetrics:
     values = metrics.compute_metrics(tally)
-    kept = ("rows", "prevalence", "auc", "log_loss", "f1", "f1_always_yes")
-    return {
-        "slice": name,
-        "value": value,
-        **{metric: values[metric] for metric in kept},
-        "auc_error": metrics.auc_binning_error(tally.negatives, tally.positives),
-    }
+    return SliceMetrics(
+        slice=name,
+        value=value,
+        rows=values.rows,
+        prevalence=values.prevalence,
+        auc=values.auc,
+        log_loss=values.log_loss,
+        f1=values.f1,
+        f1_always_positive=metrics.f1_always_positive(tally),
+        auc_binning_error=metrics.auc_binning_error(tally.negatives, tally.positives),
+    )

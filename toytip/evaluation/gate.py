@@ -1,36 +1,53 @@
-"""gate: a summary of the test rows -> whether a challenger may become the champion, check by check."""
+"""The promotion gate: checks of a challenger on the test rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Baseline
+from toytip.evaluation.bootstrap import paired_bootstrap
+from toytip.evaluation.breakdown import baseline_metrics
+from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.tally import MIN_SLICE_TRIPS, Tallies, Tally, daily_tallies, slice_tallies, tally_of
 
-# What must not be worse than the champion's: how trips are ranked, and how true the probabilities are.
+# Metrics that must not be worse than those of the champion: of the ranking and the probabilities.
 CHAMPION_METRICS = ("auc", "log_loss")
-# A slice is worse only beyond so many standard errors: of fifty slices chance alone would fail one at two.
-SLICE_DEVIATIONS = 3
+# A slice is worse only by more standard errors than this: with two, chance alone would make one of
+# fifty slices fail.
+SLICE_STANDARD_ERRORS = 3
+BASELINE_CHECKS = (
+    ("always_positive", "f1"),
+    ("constant_probability", "log_loss"),
+    ("hour_zone_mean", "auc"),
+    ("hour_zone_mean", "log_loss"),
+)
+BASELINE_LABELS = {
+    "always_positive": "the always-positive baseline",
+    "constant_probability": "the constant-probability baseline",
+    "hour_zone_mean": "the hour-and-zone mean",
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GateCheck:
-    """One question of the gate, and its answer in words."""
+    """One check of the promotion gate."""
 
     name: str
+    """Condition that is checked."""
     passed: bool
-    told: str
+    """Whether the condition is met."""
+    message: str
+    """Compared values, or the reason of a failure."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GateResult:
-    """What the gate found: a challenger passes if every check does."""
+    """The checks of the promotion gate. A challenger passes if it passes all of them."""
 
     checks: tuple[GateCheck, ...]
+    """All checks, in the order of evaluation."""
 
     @property
     def passed(self) -> bool:
@@ -38,91 +55,111 @@ class GateResult:
         return all(check.passed for check in self.checks)
 
     @property
-    def rejection_reasons(self) -> list[str]:
-        """Why not, in words."""
-        return [check.told for check in self.checks if not check.passed]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"passed": self.passed, "checks": [asdict(check) for check in self.checks]}
+    def rejection_reasons(self) -> tuple[str, ...]:
+        """The messages of the failed checks."""
+        return tuple(check.message for check in self.checks if not check.passed)
 
 
-def evaluate_gate(summary: Tallies, baseline: Baseline, segment: str) -> GateResult:
-    """Judge a challenger by the test rows of the population that it learned from.
+def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> GateResult:
+    """Check a challenger on the test rows of the segment that it was trained on.
 
-    It must beat the trivial predictors, must not be worse than the champion beyond chance (where the summary has one),
-    and must hold in every slice of at least `MIN_SLICE_TRIPS` trips, `ENOUGH` of each class.
+    It must be better than the baselines, and not significantly worse than the champion if the
+    tallies have one. It must also hold in every slice with at least `MIN_SLICE_TRIPS` trips and
+    `MIN_CLASS_TRIPS` of each class.
     """
-    tally = tally_of(summary, "test", segment)
+    tally = tally_of(tallies, "test", segment)
     if not tally.rows:
-        return GateResult(
-            (GateCheck("test_rows", False, f"no {segment} trips in the test months to judge by"),)
-        )
+        message = f"the test months have no trips of segment {segment}"
+        return GateResult(checks=(GateCheck(name="has test rows", passed=False, message=message),))
     return GateResult(
-        (
-            *_baseline_checks(summary, tally, baseline, segment),
-            *_champion_checks(summary, tally, segment),
-            _slice_check(summary, segment),
+        checks=(
+            *_baseline_checks(tallies, tally, fitted, segment),
+            *_champion_checks(tallies, tally, segment),
+            _slice_check(tallies, segment),
         )
     )
 
 
-def _baseline_checks(summary: Tallies, tally: Tally, baseline: Baseline, segment: str) -> Iterator[GateCheck]:
-    ours = metrics.compute_metrics(tally)
-    rated = metrics.with_threshold(tally_of(summary, "test", segment, "hour_zone"), baseline.threshold)
-    for trivial, name, theirs in (
-        ("always yes", "f1", metrics.always_positive_metrics(tally)),
-        ("the base rate", "log_loss", metrics.constant_probability_metrics(tally, baseline.rate)),
-        ("the rate of the hour and zone", "auc", metrics.compute_metrics(rated)),
-        ("the rate of the hour and zone", "log_loss", metrics.compute_metrics(rated)),
-    ):
-        lift = metrics.improvement(ours, theirs)[name]
-        told = (
-            f"{_metric_label(name)} {_format_metric(ours[name])}, {_format_metric(theirs[name])} by {trivial}"
+def _baseline_checks(
+    tallies: Tallies, tally: Tally, fitted: FittedBaselines, segment: str
+) -> Iterator[GateCheck]:
+    challenger = metrics.compute_metrics(tally)
+    baselines = baseline_metrics(tallies, "test", segment, tally, fitted)
+    for baseline, metric in BASELINE_CHECKS:
+        gain = getattr(metrics.improvement(challenger, baselines[baseline]), metric)
+        yield GateCheck(
+            name=f"better than {BASELINE_LABELS[baseline]} ({_metric_label(metric)})",
+            passed=gain is not None and gain > 0,
+            message=f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
+            f"{BASELINE_LABELS[baseline]} {_format_metric(getattr(baselines[baseline], metric))}",
         )
-        yield GateCheck(f"beats {trivial} ({_metric_label(name)})", lift is not None and lift > 0, told)
 
 
-def _champion_checks(summary: Tallies, tally: Tally, segment: str) -> Iterator[GateCheck]:
-    champion = tally_of(summary, "test", segment, "champion")
-    if not champion.rows:
+def _champion_checks(tallies: Tallies, tally: Tally, segment: str) -> Iterator[GateCheck]:
+    champion_tally = tally_of(tallies, "test", segment, "champion")
+    if not champion_tally.rows:
         return
-    ours, theirs = metrics.compute_metrics(tally), metrics.compute_metrics(champion)
-    spans = metrics.paired_bootstrap(
-        daily_tallies(summary, "test", segment), daily_tallies(summary, "test", segment, "champion")
+    challenger, champion = metrics.compute_metrics(tally), metrics.predictor_metrics(champion_tally)
+    gains = metrics.improvement(challenger, champion)
+    intervals = paired_bootstrap(
+        daily_tallies(tallies, "test", segment), daily_tallies(tallies, "test", segment, "champion")
     )
-    for name in CHAMPION_METRICS:
-        lift, span = metrics.improvement(ours, theirs)[name], spans[name]
-        worse = lift is None or (span[1] < 0 if span else lift < 0)
-        margin = f", 95 % of paired differences {span[0]:+.4f} to {span[1]:+.4f}" if span else ""
-        told = f"{_metric_label(name)} {_format_metric(ours[name])}, the champion's {_format_metric(theirs[name])}{margin}"
-        yield GateCheck(f"not worse than the champion ({_metric_label(name)})", not worse, told)
+    for metric in CHAMPION_METRICS:
+        gain, interval = getattr(gains, metric), intervals[metric]
+        is_worse = gain is None or (interval.high < 0 if interval else gain < 0)
+        yield GateCheck(
+            name=f"not worse than the champion ({_metric_label(metric)})",
+            passed=not is_worse,
+            message=f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
+            f"champion {_format_metric(getattr(champion, metric))}"
+            + (
+                f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}"
+                if interval
+                else ""
+            ),
+        )
 
 
-def _slice_check(summary: Tallies, segment: str) -> GateCheck:
-    """Compare the ranking in each slice with the champion's, or with guessing where there is none."""
-    theirs = slice_tallies(summary, "test", segment, "champion")
-    margins = []
-    for (name, value), tally in slice_tallies(summary, "test", segment).items():
-        area = metrics.auc(tally.negatives, tally.positives)
-        if (
-            name == "day"
-            or tally.rows < MIN_SLICE_TRIPS
-            or area is None
-            or not metrics.has_enough_for_auc(tally)
-        ):
-            continue
-        rival = theirs.get((name, value))
-        bound = metrics.auc(rival.negatives, rival.positives) if rival else 0.5
-        # As if both were drawn apart, which they are not: too wide rather than too narrow.
-        spread = SLICE_DEVIATIONS * math.hypot(*(metrics.auc_standard_error(t) for t in (tally, rival) if t))
-        margins.append((area - (bound or 0.5) + spread, f"{name} {value}", area, bound or 0.5))
+@dataclass(frozen=True, kw_only=True, order=True)
+class _SliceMargin:
+    """The margin by which a slice holds; the smallest margin sorts first."""
+
+    margin: float
+    slice: str
+    auc: float
+    reference_auc: float
+
+
+def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
+    """Compare the AUC in each slice with that of the champion, or with 0.5 without a champion."""
+    champion_slices = slice_tallies(tallies, "test", segment, "champion")
+    margins = [
+        margin
+        for (name, value), tally in slice_tallies(tallies, "test", segment).items()
+        if name != "day"
+        and (margin := _slice_margin(f"{name} {value}", tally, champion_slices.get((name, value))))
+    ]
+    check = "holds in the worst slice"
     if not margins:
-        return GateCheck("holds in the worst slice", True, "no slice has trips enough to tell")
-    margin, where, area, bound = min(margins)
-    than = "the champion's" if theirs else "guessing"
-    told = f"in slice {where} AUC {area:.4f}, {than} {bound:.4f}"
-    return GateCheck("holds in the worst slice", margin >= 0, told)
+        return GateCheck(name=check, passed=True, message="no slice has enough trips")
+    worst = min(margins)
+    reference = "champion" if champion_slices else "random ranking"
+    message = f"AUC {worst.auc:.4f} in slice {worst.slice}, {reference} {worst.reference_auc:.4f}"
+    return GateCheck(name=check, passed=worst.margin >= 0, message=message)
+
+
+def _slice_margin(label: str, tally: Tally, champion: Tally | None) -> _SliceMargin | None:
+    """Return the margin of a slice; None if it does not have enough trips."""
+    area = metrics.auc(tally.negatives, tally.positives)
+    if tally.rows < MIN_SLICE_TRIPS or area is None or not metrics.has_enough_for_auc(tally):
+        return None
+    champion_area = metrics.auc(champion.negatives, champion.positives) if champion else None
+    reference = champion_area or 0.5
+    # The two AUCs are treated as independent, although both models score the same trips: the
+    # margin is too wide rather than too narrow.
+    errors = (metrics.auc_standard_error(part) for part in (tally, champion) if part)
+    margin = area - reference + SLICE_STANDARD_ERRORS * math.hypot(*errors)
+    return _SliceMargin(margin=margin, slice=label, auc=area, reference_auc=reference)
 
 
 def _metric_label(name: str) -> str:

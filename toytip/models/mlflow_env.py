@@ -1,4 +1,4 @@
-"""An environment in which MLflow is silent."""
+"""An environment in which MLflow prints and sends nothing."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silence_mlflow() -> Iterator[None]:
-    """Keep MLflow to its work: no log lines, no warnings, no bars, and nothing sent to its makers.
+    """Disable MLflow's log lines, warnings, progress bars and telemetry.
 
-    Of its errors too there are no lines: they are raised as well, and it would log each with its traceback.
+    MLflow also raises its errors, so that its log lines with tracebacks are not necessary.
     """
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        # It would print the address of a run on stdout, which is for `--json` alone.
+        # MLflow would print the URL of a run on stdout, which is only for `--json`.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "GIT_PYTHON_REFRESH": "quiet",
     }.items():
         os.environ.setdefault(name, value)
-    before = logging.root.manager.disable
+    previous_level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(before)
+        logging.disable(previous_level)

@@ -1,4 +1,4 @@
-"""The model as MLflow loads it: raw trips in, probabilities out. MLflow copies this file into the model's folder."""
+"""The MLflow flavor of a model. MLflow copies this file into the folder of the model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from toytip.models import package, scoring
 
 
 class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Scores raw trips, TLC-shaped, with a packed model."""
+    """Scores raw trips with a packaged model."""
 
     def load_context(self, context: Any) -> None:
-        """Read the model's files."""
+        """Load the files of the model."""
         self.model = package.load_package(Path(context.artifacts["files"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
-        """Return the probability of a high tip for every trip; NaN where it cannot be a trip."""
+        """Return the probability of a high tip for every trip (NaN for rejected trips)."""
         raw = pa.Table.from_pandas(model_input, preserve_index=False)
         return scoring.score_trips(self.model, raw).probability.astype("float64")
 

@@ -1,12 +1,12 @@
-"""scoring: raw trips, TLC-shaped, and a model -> probabilities and decisions, through the stages of the batch.
+"""Score raw trips with a model, through the stages of the batch pipeline.
 
-A trip alone, among others, or in a run's partition gets the same probability, bit for bit.
+A trip has the same probability alone, among other trips and in a run, bit for bit.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from toytip.core.arrays import Float32Array
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
@@ -23,8 +24,8 @@ from toytip.errors import SchemaError
 from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
 from toytip.stages.catalog import FEATURE_INPUTS
 
-# Where a field is neither given nor asked for by a feature of the model, this stands in for it: no rule of cleaning
-# rejects it, and no feature that counts is made from it. The tip is never known when a trip is scored.
+# Values of missing fields that the model does not need. No cleaning rule rejects them, and no
+# feature of the model depends on them. The tip is never known when a trip is scored.
 PLACEHOLDER_VALUES: dict[str, Any] = {
     "tip_amount": 0.0,
     "fare_amount": 1.0,
@@ -33,58 +34,102 @@ PLACEHOLDER_VALUES: dict[str, Any] = {
     "PULocationID": 264.0,
 }
 INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
+KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount": "a number"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """The contribution of a feature to the prediction for a trip (a SHAP value)."""
+
+    feature: str
+    """Name of the feature."""
+    value: float | None
+    """Value of the feature for this trip, or null if it is missing."""
+    log_odds: float
+    """Contribution to the log-odds of a high tip, relative to the mean prediction."""
 
 
 @dataclass(frozen=True)
 class ScoredTrips:
-    """What a model says of trips, row for row: NaN and no for a trip that a rule of cleaning rejects, with the rule."""
+    """The answers of a model, one per trip, in the order of the trips.
 
-    probability: npt.NDArray[np.float32]
+    For a trip that a cleaning rule rejects, `rejected` has the rule, the probability is NaN, the
+    prediction is False, and there are no explanations.
+    """
+
+    probability: Float32Array
     prediction: npt.NDArray[np.bool_]
     rejected: list[str | None]
-    explanations: list[list[dict[str, Any]]]
+    explanations: list[list[Explanation]]
+
+
+def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
+    """Score raw trips, with the `shap_top` largest explanations of each.
+
+    Raises SchemaError if a column that the model needs is missing or cannot be converted.
+    """
+    trips = _conform_trips(model, raw)
+    rule_index = clean.first_broken_rule(trips)
+    accepted = rule_index.to_numpy() < 0
+    features = featurize.featurize(clean.accepted_trips(trips, rule_index))
+    matrix = preprocess.encode(features, model.encoding)
+    probability = np.full(len(trips), np.nan, np.float32)
+    probability[accepted] = infer.predict_probabilities(matrix, model.booster)
+    explanations: list[list[Explanation]] = [[] for _ in range(len(trips))]
+    if shap_top:
+        rows = np.flatnonzero(accepted).tolist()
+        for row, largest in zip(rows, _explain(model, features, matrix, shap_top), strict=True):
+            explanations[row] = largest
+    with np.errstate(invalid="ignore"):
+        prediction = probability >= np.float32(model.threshold)
+    rejected = [None if index < 0 else clean.REJECT_REASONS[index] for index in rule_index]
+    return ScoredTrips(probability, prediction, rejected, explanations)
 
 
 def required_fields(model: TrainedModel) -> tuple[str, ...]:
-    """Return the fields of a trip that must not be missing: those that a feature of the model is made from.
+    """Return the fields of a trip that must not be missing, because the model needs them.
 
-    Fields that the batch takes with nulls may be null here too.
+    Fields that can be null in the batch pipeline can be null here too.
     """
-    asked = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
-    return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in asked | {"pickup_at"})
+    needed = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
+    return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in needed | {"pickup_at"})
 
 
-def trips_to_table(trips: Sequence[dict[str, Any]]) -> pa.Table:
-    """Return trips that came as plain values, under the TLC's names, as a raw table.
+def trips_to_table(
+    trips: Sequence[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
+) -> pa.Table:
+    """Return trips of plain values, under the TLC's names, as a raw table.
 
-    Raises SchemaError naming the row and the field that cannot be read.
+    Raises SchemaError with the field and the label of the trip if a value cannot be converted.
     """
     names = sorted({name for trip in trips for name in trip})
     columns = {}
     for field in FIELDS:
-        found = field.match(names)
-        if found is not None:
-            values = [trip.get(found) for trip in trips]
-            columns[found] = pa.array(_convert_column(values, field), INPUT_ARROW_TYPES[field.kind])
+        name = field.match(names)
+        if name is not None:
+            values = [trip.get(name) for trip in trips]
+            columns[name] = pa.array(_convert_column(values, field, label), INPUT_ARROW_TYPES[field.kind])
     return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
 
 
-def _convert_column(values: list[Any], field: Field) -> list[Any]:
-    typed = []
+def _convert_column(values: list[Any], field: Field, label: Callable[[int], str]) -> list[Any]:
+    converted = []
     for row, value in enumerate(values):
         try:
-            typed.append(None if value is None else _convert_value(value, field))
+            converted.append(None if value is None else _convert_value(value, field))
         except (ValueError, TypeError, OverflowError):
-            raise SchemaError(f"trip {row}: {field.name} {value!r:.60} is no {field.kind}") from None
-    return typed
+            raise SchemaError(
+                f"cannot read {label(row)}: {field.name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
+            ) from None
+    return converted
 
 
 def _convert_value(value: Any, field: Field) -> Any:
     if field.kind == "time":
-        moment = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
-        if moment is None or moment.tzinfo is not None:  # the TLC's times are New York's, without a zone
+        time = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
+        if time is None or time.tzinfo is not None:  # the TLC's times are New York's, without an offset
             raise ValueError
-        return moment.as_unit("us").to_pydatetime()
+        return time.as_unit("us").to_pydatetime()
     number = float(value)
     if field.kind == "code":
         if number != int(number) or abs(number) >= 2**31:
@@ -93,78 +138,51 @@ def _convert_value(value: Any, field: Field) -> Any:
     return number
 
 
-def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
-    """Score raw trips; with `shap_top`, name for each the features that say most, in log-odds.
-
-    Raises SchemaError where a column that the model needs is missing, or does not convert.
-    """
-    trips = _conform_trips(model, raw)
-    verdict = clean.first_broken_rule(trips)
-    kept = verdict.to_numpy() < 0
-    features = featurize.featurize(clean.accepted_trips(trips, verdict))
-    matrix = preprocess.encode(features, model.encoding)
-    probability = np.full(len(trips), np.nan, np.float32)
-    probability[kept] = infer.predict_probabilities(matrix, model.booster)
-    told: list[list[dict[str, Any]]] = [[] for _ in range(len(trips))]
-    if shap_top:
-        for row, said in zip(
-            np.flatnonzero(kept).tolist(), _explain(model, features, matrix, shap_top), strict=True
-        ):
-            told[row] = said
-    with np.errstate(invalid="ignore"):
-        decided = probability >= np.float32(model.threshold)
-    rejected = [None if number < 0 else clean.REJECT_REASONS[number] for number in verdict]
-    return ScoredTrips(probability, decided, rejected, told)
-
-
 def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
-    """Return `trips` of raw rows; each stands in the month of its own pickup, as there is no file."""
-    asked = required_fields(model)
+    """Return raw rows as `trips`, in the month of their own pickup, because there is no file."""
+    required = required_fields(model)
     for field in FIELDS:
         if field.required and field.match(raw.column_names) is None:
-            if field.name in asked:
-                raise SchemaError(f"trips have no {field.name}, which the model needs")
+            if field.name in required:
+                raise SchemaError(f"cannot score the trips: {field.name} is missing, and the model needs it")
             raw = raw.append_column(field.name, pa.nulls(len(raw), INPUT_ARROW_TYPES[field.kind]))
-    part = SourcePartition(
+    partition = SourcePartition(
         taxi=model.taxi, month=Month(2000, 1), uri="trips", start=0, stop=len(raw), number=0
     )
-    trips = conform.conform(raw, part)
+    trips = conform.conform(raw, partition)
     pickup = trips["pickup_at"].dt
     months = (pickup.year * 100 + pickup.month).fillna(200_001).astype(np.int64) - 200_001
-    unit = trip_id_base(model.taxi, 2000, 2) - trip_id_base(model.taxi, 2000, 1)
-    trips["trip_id"] += months * unit
+    ids_per_month = trip_id_base(model.taxi, 2000, 2) - trip_id_base(model.taxi, 2000, 1)
+    trips["trip_id"] += months * ids_per_month
     for name, value in PLACEHOLDER_VALUES.items():
-        if name not in asked:
+        if name not in required:
             trips[name] = trips[name].fillna(value)
-    if "dropoff_at" not in asked:
-        minute = trips["pickup_at"] + pd.Timedelta(minutes=1)
-        trips["dropoff_at"] = trips["dropoff_at"].fillna(minute)
+    if "dropoff_at" not in required:
+        one_minute_later = trips["pickup_at"] + pd.Timedelta(minutes=1)
+        trips["dropoff_at"] = trips["dropoff_at"].fillna(one_minute_later)
     return trips
 
 
 def _explain(
     model: TrainedModel, features: pd.DataFrame, matrix: pd.DataFrame, shap_top: int
-) -> list[list[dict[str, Any]]]:
-    """Return for each trip the features that move its log-odds most, with the trip's own values (SHAP, exact for trees)."""
+) -> list[list[Explanation]]:
+    """Return the features of each trip with the largest SHAP values (exact for trees)."""
     contributions = infer.shap_values(matrix, model.booster)
     names = model.encoding.feature_names
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]
-    seen = zone_rates.lookup_rates(
-        features,
-        model.encoding.zone_history,
-        tuple(name for name in names if name in zone_rates.ZONE_RATES_BY_NAME),
-    )
-    values = features.assign(**seen)[list(names)].to_numpy(np.float64)
+    rate_names = tuple(name for name in names if name in zone_rates.ZONE_RATES_BY_NAME)
+    rates = zone_rates.lookup_rates(features, model.encoding.zone_history, rate_names)
+    values = features.assign(**rates)[list(names)].to_numpy(np.float64)
     return [
         [
-            {
-                "feature": names[k],
-                "value": _plain_number(values[row, k]),
-                "log_odds": float(contributions[row, k]),
-            }
-            for k in best
+            Explanation(
+                feature=names[column],
+                value=_plain_number(values[row, column]),
+                log_odds=float(contributions[row, column]),
+            )
+            for column in largest
         ]
-        for row, best in enumerate(order.tolist())
+        for row, largest in enumerate(order.tolist())
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toytip.evaluation import metrics
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.attribution import ChangeSplit, f1_and_log_loss_changes
 
@@ -20,6 +20,7 @@ class MonthResult:
     age: int
     population: str
     metrics: Metrics
+    f1_always_positive: float | None
     f1: ChangeSplit | None
     log_loss: ChangeSplit | None
 
@@ -33,7 +34,7 @@ def month_results(trained_until: str, months: Sequence[tuple[str, Tally]], segme
         found.append(
             MonthResult(
                 trained=trained_until, month=month, age=age, population=segment, metrics=metrics.compute_metrics(tally),
-                f1=f1, log_loss=log_loss,
+                f1_always_positive=metrics.f1_always_positive(tally), f1=f1, log_loss=log_loss,
             )
         )  # fmt: skip
     return found
@@ -57,9 +58,9 @@ def loss_by_age(rows: Sequence[MonthResult], segment: str) -> list[AgeLoss]:
         pairs = [(values, there.get((month, 1))) for (month, a), values in there.items() if a == age]
         lost = {
             name: [
-                (fresh[name] - old[name]) * (1 if name == "auc" else -1)  # type: ignore[operator]
+                (getattr(fresh, name) - getattr(old, name)) * (1 if name == "auc" else -1)
                 for old, fresh in pairs
-                if fresh and old[name] is not None and fresh[name] is not None
+                if fresh and getattr(old, name) is not None and getattr(fresh, name) is not None
             ]
             for name in ("auc", "log_loss")
         }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from toytip.core.parameters import AlertThresholds
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 
 if TYPE_CHECKING:
     from toytip.monitoring.attribution import ChangeParts
@@ -152,7 +152,7 @@ def share_measurements(
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
     """Yield the realized metrics. They have no threshold, because they change with the mix of trips."""
     for name, sign in LOSS_SIGNS.items():
-        value, expected = current[name], reference[name]
+        value, expected = getattr(current, name), getattr(reference, name)
         if value is not None and expected is not None:
             yield Measurement(
                 month=month,
@@ -222,7 +222,7 @@ def estimate_measurements(
         {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
     )
     for name, sign in LOSS_SIGNS.items():
-        value, expected = values[name], reference[name]
+        value, expected = values[name], getattr(reference, name)
         if value is not None and expected is not None:
             yield Measurement(
                 month=month,

@@ -214,6 +214,7 @@ def _month_performance(
         card_share=card.rows / both.rows if both.rows else 0.0,
         card_high_tip_share=float(card.positives.sum()) / card.rows if has_labels and card.rows else None,
         metrics=metrics.compute_metrics(both) if has_labels else None,
+        f1_always_positive=metrics.f1_always_positive(both) if has_labels else None,
         card_auc=metrics.auc(card.negatives, card.positives) if has_labels else None,
         estimated_metrics=cbpe.estimate_metrics(
             both, np.zeros(SLICE_BINS) if calibration is None else calibration
@@ -285,9 +286,9 @@ def _period_metrics(tally: Tally) -> PeriodMetrics:
     values = metrics.compute_metrics(tally)
     return PeriodMetrics(
         rows=tally.rows,
-        prevalence=values["prevalence"],
-        f1=values["f1"],
-        f1_always_positive=values["f1_always_yes"],
-        auc=values["auc"],
-        log_loss=values["log_loss"],
+        prevalence=values.prevalence,
+        f1=values.f1,
+        f1_always_positive=metrics.f1_always_positive(tally),
+        auc=values.auc,
+        log_loss=values.log_loss,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toytip.core.parameters import AlertThresholds
-from toytip.evaluation.metrics import Metrics
+from toytip.evaluation.report import Metrics
 from toytip.monitoring.alerts import Alert, Measurement
 from toytip.monitoring.attribution import ChangeParts
 from toytip.monitoring.cbpe import EstimatedMetrics
@@ -27,6 +27,8 @@ class MonthPerformance:
     """Share of high tips among card trips. Null without labels."""
     metrics: Metrics | None
     """Realized metrics of the segment. Null without labels."""
+    f1_always_positive: float | None
+    """F1 of the always-positive baseline. Null without labels."""
     card_auc: float | None
     """AUC of card trips. Null without labels, or with one class only."""
     estimated_metrics: EstimatedMetrics

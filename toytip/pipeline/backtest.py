@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Any
 
 from toytip.cluster import workers_by_address
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
@@ -216,7 +217,8 @@ def save_backtest(context: RunContext, result: BacktestResult, version: str) -> 
 def flatten_row(row: MonthResult) -> dict[str, Any]:
     """Return a row of the table as plain values."""
     told: dict[str, Any] = {
-        "tuned_on": row.trained, "month": row.month, "age": row.age, "population": row.population, **row.metrics,
+        "tuned_on": row.trained, "month": row.month, "age": row.age, "population": row.population, **to_json(row.metrics),
+        "f1_always_positive": row.f1_always_positive,
     }  # fmt: skip
     for name, change in (("f1", row.f1), ("log_loss", row.log_loss)):
         told[f"{name}_change"] = change.total if change else None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from toytip.core.model import TrainedModel
 from toytip.core.schema import Table
 from toytip.core.tables import PREDICTIONS
 from toytip.engine import compute, graph
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
-from toytip.evaluation.metrics import Baseline, Metrics
+from toytip.evaluation.metrics import FittedBaselines
+from toytip.evaluation.report import EvaluationReport, Metrics
 from toytip.evaluation.tally import Tallies, tally_of
 from toytip.pipeline.context import RunContext
 from toytip.sources import zones
@@ -22,13 +23,18 @@ from toytip.store.manifest import Manifest
 from toytip.store.refs import resolve_version
 
 
-class Evaluation(NamedTuple):
-    """The metrics of every split, of the population that was learned from; the whole report; what it was told from."""
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """An evaluation, and the score histograms and baselines that it is computed from."""
 
     metrics: dict[str, Metrics]
-    report: dict[str, dict[str, Any]]
+    """Metrics by split, of the segment that the model was trained on."""
+    report: EvaluationReport
+    """Complete evaluation by split and segment."""
     tallies: Tallies
-    baseline: Baseline
+    """Score histograms of the model, the hour-and-zone mean and the champion."""
+    baselines: FittedBaselines
+    """Fitted values of the baselines."""
 
 
 def summary_inputs(
@@ -63,20 +69,24 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
     )
 
 
-def compute_baseline(summary: Tallies, model: TrainedModel) -> Baseline:
-    """Return what the trivial predictors know: the rate of the training rows, and a threshold of the valid month."""
-    rated = tally_of(summary, "validation", model.encoding.segment, "hour_zone")
-    return Baseline(
+def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
+    """Return the rate of the training rows and the threshold tuned on the validation month."""
+    hour_zone = tally_of(tallies, "validation", model.encoding.segment, "hour_zone")
+    return FittedBaselines(
         rate=model.encoding.positives / model.encoding.rows,
-        threshold=decisions.best_f1_threshold(rated.negatives, rated.positives),
+        hour_zone_threshold=decisions.best_f1_threshold(hour_zone.negatives, hour_zone.positives),
     )
 
 
-def evaluate_tallies(summary: Tallies, model: TrainedModel) -> Evaluation:
-    """Return the metrics that a summary of a model's predictions tells."""
-    trivial = compute_baseline(summary, model)
-    measured = metrics_by_split(summary, model.encoding.segment)
-    return Evaluation(measured, evaluation_report(summary, trivial), summary, trivial)
+def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
+    """Return the evaluation of a model from the score histograms of its predictions."""
+    baselines = fit_baselines(tallies, model)
+    return Evaluation(
+        metrics=metrics_by_split(tallies, model.encoding.segment),
+        report=evaluation_report(tallies, baselines),
+        tallies=tallies,
+        baselines=baselines,
+    )
 
 
 def evaluate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
@@ -95,7 +96,7 @@ def _publish_predictions(
     )
     tallies = context.publish(METRIC_HISTOGRAMS, [record], config, parents, code=code)
     manifest = context.publish(
-        PREDICTIONS, written[PREDICTIONS.name], config, parents, code=code, metrics=found.metrics
+        PREDICTIONS, written[PREDICTIONS.name], config, parents, code=code, metrics=to_json(found.metrics)
     )
     return {METRIC_HISTOGRAMS.name: tallies, PREDICTIONS.name: manifest}, found
 

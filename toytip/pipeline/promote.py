@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from toytip.config import Settings
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.tables import PREDICTIONS
 from toytip.errors import StoreError
 from toytip.evaluation.gate import GateCheck, GateResult, evaluate_gate
+from toytip.evaluation.report import summarize_report
 from toytip.models import resolve
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
 from toytip.models.registry import (
@@ -34,6 +36,7 @@ from toytip.store.manifest import Manifest
 from toytip.store.store import store_from_settings
 
 GOLDEN_SET_TIMEOUT_S = 120
+GOLDEN_SET_CHECK = "scores the golden set in a clean process"
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,13 @@ def judge_and_register(
         passed = verdict.passed or bool(force_reason)
         if dry_run:
             decision = "would be promoted" if passed else "would stay challenger"
-            return _decision_json(registry, None, decision, verdict.rejection_reasons, verdict)
+            return _decision_json(registry, None, decision, list(verdict.rejection_reasons), verdict)
         entry = _find_or_register(context, registry, package, model, evaluation)
         decision = ("forced" if force_reason else "promoted") if passed else "refused"
         reasons = (
             [f"forced: {force_reason}", *verdict.rejection_reasons]
             if force_reason
-            else verdict.rejection_reasons
+            else list(verdict.rejection_reasons)
         )
         if passed:
             try:
@@ -157,10 +160,16 @@ def promote(
 
 
 def _judge(model: TrainedModel, rival: ChampionMatch, evaluation: Evaluation) -> GateResult:
-    verdict = evaluate_gate(evaluation.tallies, evaluation.baseline, model.encoding.segment)
+    verdict = evaluate_gate(evaluation.tallies, evaluation.baselines, model.encoding.segment)
     if rival.incomparable_reason:
         return replace(
-            verdict, checks=(*verdict.checks, GateCheck("comparable", False, rival.incomparable_reason))
+            verdict,
+            checks=(
+                *verdict.checks,
+                GateCheck(
+                    name="comparable with the champion", passed=False, message=rival.incomparable_reason
+                ),
+            ),
         )
     return verdict
 
@@ -174,10 +183,10 @@ def _check_golden_set(folder: Path) -> GateCheck:
         )
         said = (done.stdout or done.stderr).strip().splitlines()
         told = said[-1] if said else "no answer"
-        return GateCheck("answers golden rows in a clean process", done.returncode == 0, told)
+        return GateCheck(name=GOLDEN_SET_CHECK, passed=done.returncode == 0, message=told)
     except subprocess.TimeoutExpired:
-        told = f"no answer to golden rows within {GOLDEN_SET_TIMEOUT_S} s"
-        return GateCheck("answers golden rows in a clean process", False, told)
+        told = f"no answer to the golden set within {GOLDEN_SET_TIMEOUT_S} s"
+        return GateCheck(name=GOLDEN_SET_CHECK, passed=False, message=told)
 
 
 def _find_or_register(
@@ -192,23 +201,22 @@ def _find_or_register(
 
 
 def _flatten_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Return the metrics and lifts under names as `test.card.auc` and `test.card.auc.over_hour_zone`."""
-    found = {}
-    for split, populations in evaluation.report.items():
-        for population, told in populations.items():
-            for name, value in told["metrics"].items():
-                found[f"{split}.{population}.{name}"] = value
-            for trivial, lifts in told["lift"].items():
-                for name, value in lifts.items():
-                    found[f"{split}.{population}.{name}.over_{trivial}"] = value
-    return {name: float(value) for name, value in found.items() if value is not None}
+    """Return the values by name, such as `test.card.auc` or `test.card.auc.over_hour_zone_mean`."""
+    flat = {}
+    for split, segments in evaluation.report.items():
+        for segment, report in segments.items():
+            for name, value in asdict(report.metrics).items():
+                flat[f"{split}.{segment}.{name}"] = value
+            for baseline, gain in report.improvement.items():
+                for name, value in asdict(gain).items():
+                    flat[f"{split}.{segment}.{name}.over_{baseline}"] = value
+    return {name: float(value) for name, value in flat.items() if value is not None}
 
 
 def _model_card(
     context: RunContext, trained: Manifest, model: TrainedModel, evaluation: Evaluation
 ) -> dict[str, Any]:
     """Return what a person or a program should know of a model: what it learned, from what, and how well."""
-    kept = ("metrics", "intervals", "baselines", "lift", "worst", "ece", "confusion")
     return {
         "version": model.version,
         "taxi": model.taxi,
@@ -220,10 +228,7 @@ def _model_card(
         "params": trained.config,
         "environment": trained.environment,
         "data": trace_lineage(context.store, trained),
-        "evaluation": {
-            split: {p: {k: told[k] for k in kept} for p, told in populations.items()}
-            for split, populations in evaluation.report.items()
-        },
+        "evaluation": to_json(summarize_report(evaluation.report)),
     }
 
 
@@ -242,5 +247,5 @@ def _decision_json(
         "decision": decision,
         "champion": bool(entry and CHAMPION in entry.aliases),
         "reasons": reasons,
-        "checks": verdict.to_json()["checks"] if verdict else [],
+        "checks": to_json(verdict.checks) if verdict else [],
     }

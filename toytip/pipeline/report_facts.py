@@ -19,6 +19,7 @@ from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
+from toytip.evaluation.report import EvaluationReport
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
 from toytip.monitoring import drift
 from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
@@ -27,7 +28,7 @@ from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_moni
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import explain as leanings
 from toytip.pipeline import fit_encoding, monitor
-from toytip.pipeline.evaluate import compute_baseline
+from toytip.pipeline.evaluate import fit_baselines
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
@@ -244,16 +245,24 @@ def _learning_curve(there: FactSource) -> dict[str, list[float]]:
     return dict(told)
 
 
-def _evaluation(summary: Tallies | None, model: TrainedModel | None, run: RunResult | None) -> dict[str, Any]:
+def _evaluation(
+    summary: Tallies | None, model: TrainedModel | None, run: RunResult | None
+) -> EvaluationReport:
+    """Return the evaluation of a version, with the improvement over the champion from the run.
+
+    The scores of the champion are not stored with the predictions.
+    """
     if summary is None or model is None:
         return {}
-    found = evaluation_report(summary, compute_baseline(summary, model))
-    # What the champion said of the same trips is not kept beside the predictions, but the run has told it.
-    for split, populations in (run.evaluation if run else {}).items():
-        for population, told in populations.items():
-            if "champion" in told["lift"] and population in found.get(split, {}):
-                found[split][population]["lift"]["champion"] = told["lift"]["champion"]
-    return found
+    report = evaluation_report(summary, fit_baselines(summary, model))
+    for split, segments in (run.evaluation if run else {}).items():
+        for segment, evaluation in segments.items():
+            champion = evaluation.improvement.get("champion")
+            if champion and segment in report.get(split, {}):
+                current = report[split][segment]
+                improvement = {**current.improvement, "champion": champion}
+                report[split][segment] = replace(current, improvement=improvement)
+    return report
 
 
 def _tally_facts(summary: Tallies | None) -> dict[str, Any]:

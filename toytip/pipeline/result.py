@@ -10,13 +10,12 @@ from pydantic import TypeAdapter
 
 from toytip.config import mask_credentials
 from toytip.core.jsonable import FLATTEN
+from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
 
 SYNTHETIC_SOURCE = "synthetic"
-# Metrics of a run's result; the evaluation has further ones.
-RUN_METRICS = ("rows", "prevalence", "auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +137,7 @@ class RunResult:
     """Version and location of each table, by table name."""
     model: ModelInfo
     """The model that scored the trips."""
-    metrics: dict[str, dict[str, dict[str, Any]]]
+    metrics: dict[str, dict[str, Metrics]]
     """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
     promotion: dict[str, Any] | None
     """Decision of the promotion gate; null if `gate` is `off`."""
@@ -150,7 +149,7 @@ class RunResult:
     """Why each stage ran, or which output it reused."""
     leakage_warnings: dict[str, float]
     """Single-feature AUC of each feature that may leak the label."""
-    evaluation: dict[str, dict[str, Any]]
+    evaluation: EvaluationSummary
     """Evaluation by split and segment, without curves and slices."""
     monitoring: MonitoringReport | None
     """Monitoring of the months after training; null if there is no such month."""
@@ -205,12 +204,9 @@ def describe_table(context: RunContext, manifest: Manifest) -> TableInfo:
     )
 
 
-def metrics_by_segment(evaluation: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+def metrics_by_segment(report: EvaluationReport) -> dict[str, dict[str, Metrics]]:
     """Return the metrics of an evaluation by split and segment."""
     return {
-        split: {
-            segment: {name: segment_report["metrics"][name] for name in RUN_METRICS}
-            for segment, segment_report in segments.items()
-        }
-        for split, segments in evaluation.items()
+        split: {segment: evaluation.metrics for segment, evaluation in segments.items()}
+        for split, segments in report.items()
     }

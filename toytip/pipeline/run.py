@@ -20,6 +20,7 @@ from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
+from toytip.evaluation.report import summarize_report
 from toytip.models.registry import open_registry
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor, predict, promote, read_source, report, train
@@ -104,7 +105,7 @@ def run(settings: Settings, progress: Progress) -> RunResult:
         links=links,
         stage_decisions=context.stage_decisions,
         leakage_warnings=fit_encoding.find_leaking_features(outputs.published["encodings"]),
-        evaluation=_without_long_lists(outputs.evaluation.report),
+        evaluation=summarize_report(outputs.evaluation.report),
         monitoring=outputs.monitoring,
         warnings=tuple(progress.warnings),
     )
@@ -235,15 +236,6 @@ def _run_monitoring(
         context.progress.info("monitor: no months after the training months")
         return {}, None
     return {manifest.table: manifest}, report
-
-
-def _without_long_lists(report: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leave out the long lists, which the file has."""
-    long = ("calibration", "curve", "slices")
-    return {
-        split: {p: {k: v for k, v in told.items() if k not in long} for p, told in populations.items()}
-        for split, populations in report.items()
-    }
 
 
 def _row_counts(source: Source, published: PublishedTables) -> RowCounts:

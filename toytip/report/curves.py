@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from toytip.core.arrays import Float64Array
+from toytip.evaluation.report import CalibrationBin
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
 from toytip.report.facts import FeatureDistribution
@@ -58,10 +58,10 @@ def _cumulate_from_top(counts: npt.NDArray[np.int64]) -> Float64Array:
     return np.concatenate([[0.0], np.cumsum(counts[::-1], dtype=np.float64)])
 
 
-def calibration_curve(calibration: Sequence[Mapping[str, Any]]) -> CurvePoints:
-    """Return what was predicted and what happened by band; a band of a few trips is left out, where others are not."""
-    told = [band for band in calibration if band["trips"] >= MIN_SHARE_TRIPS] or calibration
-    return [band["predicted"] for band in told], [band["happened"] for band in told]
+def calibration_curve(bins: Sequence[CalibrationBin]) -> CurvePoints:
+    """Return predicted and observed shares by bin; bins of a few trips are left out if others remain."""
+    drawn = [item for item in bins if item.trips >= MIN_SHARE_TRIPS] or bins
+    return [item.predicted for item in drawn], [item.observed for item in drawn]
 
 
 def probability_histogram(tally: Tally) -> tuple[list[int], list[int]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from toytip.core.tables import METRIC_HISTOGRAMS, MONITORING, PREDICTIONS
+from toytip.evaluation.report import SegmentReport
 from toytip.monitoring.drift import measure_drift
 from toytip.report import formatting
 from toytip.report.blocks import (
@@ -132,14 +133,17 @@ def _significant_losses(a: Facts, b: Facts, segment: str) -> Iterator[tuple[str,
         change = difference(reported_metric(a, segment, key), reported_metric(b, segment, key))
         if change is None or change * METRIC_DIRECTIONS[key] >= 0:
             continue
-        own = [each.evaluation_of(segment)["intervals"].get(key) for each in (a, b)]
+        first, second = (facts.evaluation_of(segment) for facts in (a, b))
         span = spans.get(key)
-        if (span and span[1] < 0) or (not spans and all(own) and _intervals_disjoint(*own)):
+        if (span and span.high < 0) or (not spans and _intervals_disjoint(first, second, key)):
             yield key, change * METRIC_DIRECTIONS[key]
 
 
-def _intervals_disjoint(a: Sequence[float], b: Sequence[float]) -> bool:
-    return a[1] < b[0] or b[1] < a[0]
+def _intervals_disjoint(a: SegmentReport | None, b: SegmentReport | None, metric: str) -> bool:
+    first, second = (item.intervals.get(metric) if item else None for item in (a, b))
+    if first is None or second is None:
+        return False
+    return first.high < second.low or second.high < first.low
 
 
 def _changes_section(a: Facts, b: Facts) -> Section:

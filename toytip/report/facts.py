@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from toytip.evaluation.report import SegmentReport
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
 
@@ -96,7 +97,7 @@ class Facts:
     feature_distributions: Sequence[FeatureDistribution] = ()
     histograms: Mapping[str, FeatureHistogram] = field(default_factory=dict)
     learning_curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    evaluation: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    evaluation: Mapping[str, Mapping[str, SegmentReport]] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     daily_tallies: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
     hour_zone_tally: Tally | None = None
@@ -122,6 +123,6 @@ class Facts:
         there = self.evaluation.get(self.reported_split, {})
         return next((name for name in (self.segment, *there) if name in there), self.segment or "all")
 
-    def evaluation_of(self, segment: str) -> Mapping[str, Any]:
-        """Return the evaluation of the shown split's trips of a population; empty where there is none."""
-        return dict(self.evaluation.get(self.reported_split, {}).get(segment, {}))
+    def evaluation_of(self, segment: str) -> SegmentReport | None:
+        """Return the evaluation of a segment of the reported split; None if it has no trips."""
+        return self.evaluation.get(self.reported_split, {}).get(segment)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from toytip.evaluation.report import Interval, SegmentReport
 from toytip.report import alerts, formatting
 from toytip.report.facts import Facts
 
@@ -20,8 +20,8 @@ MAX_OVERFIT_AUC_GAP = 0.05
 # A baseline that is so much better in AUC is better, whatever the interval.
 CLEAR_AUC_GAP = 0.01
 
-# Always yes is told by its F1, the champion by the gate.
-BASELINES_WITHOUT_FINDING = ("always_yes", "champion")
+# The always-positive baseline is compared by its F1, the champion by the gate.
+BASELINES_WITHOUT_FINDING = ("always_positive", "champion")
 
 # What the version has, and could not be told: in words, and the section that would tell it.
 SECTION_LABELS = {
@@ -88,7 +88,7 @@ def _quality_findings(facts: Facts) -> Iterator[Finding]:
     train = facts.evaluation.get("train", {}).get(facts.segment or "all")
     shown = facts.evaluation_of(facts.segment or "all")
     if train and shown and split != "train":
-        a, b = train["metrics"]["auc"], shown["metrics"]["auc"]
+        a, b = train.metrics.auc, shown.metrics.auc
         if a is not None and b is not None and a - b > MAX_OVERFIT_AUC_GAP:
             yield (
                 f"The AUC is {a:.4f} on the training rows and {b:.4f} on {split}: learned by heart, or the months differ.",
@@ -96,35 +96,38 @@ def _quality_findings(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _segment_findings(split: str, segment: str, evaluation: Mapping[str, Any]) -> Iterator[Finding]:
-    values, trips = evaluation["metrics"], f"{segment} trips of {split}"
-    if values["rows"] < MIN_TEST_TRIPS:
+def _segment_findings(split: str, segment: str, evaluation: SegmentReport) -> Iterator[Finding]:
+    values, trips = evaluation.metrics, f"{segment} trips of {split}"
+    if values.rows < MIN_TEST_TRIPS:
         yield (
-            f"Only {formatting.format_count(values['rows'])} {trips}: the metrics can be off by much.",
+            f"Only {formatting.format_count(values.rows)} {trips}: the metrics can be off by much.",
             "metrics",
         )
-    if evaluation["intervals"].get("auc") is None:
+    if evaluation.intervals.get("auc") is None:
         yield f"The metrics of {trips} have no intervals: fewer than seven days.", "metrics"
-    f1, yes = values["f1"], values["f1_always_yes"]
-    if f1 is not None and yes is not None and f1 < yes:
-        yield f"F1 of {trips} is {f1:.4f}, below the {yes:.4f} of always yes.", "metrics"
-    for baseline, lifts in evaluation["lift"].items():
+    f1, baseline_f1 = values.f1, evaluation.f1_always_positive
+    if f1 is not None and baseline_f1 is not None and f1 < baseline_f1:
+        yield (
+            f"F1 of {trips} is {f1:.4f}, below the {baseline_f1:.4f} of the always-positive baseline.",
+            "metrics",
+        )
+    for baseline, gain in evaluation.improvement.items():
         if baseline not in BASELINES_WITHOUT_FINDING and _is_clearly_worse(
-            values["auc"], lifts.get("auc"), evaluation["intervals"].get("auc")
+            values.auc, gain.auc, evaluation.intervals.get("auc")
         ):
             yield (
-                f"The baseline {formatting.label(baseline)} ranks {trips} better than the model, by {-lifts['auc']:.4f} of AUC.",
+                f"The baseline {formatting.label(baseline)} ranks {trips} better than the model, by {-(gain.auc or 0.0):.4f} of AUC.",
                 "metrics",
             )
-    if (evaluation["ece"] or 0) > MAX_CALIBRATION_ERROR:
-        yield f"Probabilities of {trips} are {evaluation['ece']:.3f} off on average.", "curves"
+    if (evaluation.calibration_error or 0) > MAX_CALIBRATION_ERROR:
+        yield f"Probabilities of {trips} are {evaluation.calibration_error:.3f} off on average.", "curves"
 
 
-def _is_clearly_worse(auc: float | None, lift: float | None, span: Sequence[float] | None) -> bool:
+def _is_clearly_worse(auc: float | None, gain: float | None, interval: Interval | None) -> bool:
     """Tell whether a baseline's AUC is above the interval of the model's, or above it by what nobody would call chance."""
-    if auc is None or lift is None:
+    if auc is None or gain is None:
         return False
-    return lift <= -CLEAR_AUC_GAP or (span is not None and auc - lift > span[1])
+    return gain <= -CLEAR_AUC_GAP or (interval is not None and auc - gain > interval.high)
 
 
 def _row_findings(facts: Facts) -> Iterator[Finding]:

@@ -90,8 +90,10 @@ LABELS = {
     "pr_auc": "PR AUC",
     "f1": "F1",
     "brier": "Brier score",
-    "f1_always_yes": "F1 of always yes",
-    "hour_zone": "hour and zone",
+    "f1_always_positive": "F1 of always-positive",
+    "always_positive": "always-positive",
+    "constant_probability": "constant probability",
+    "hour_zone_mean": "hour-and-zone mean",
     "prevalence": "share of high tips",
 }
 

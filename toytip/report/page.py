@@ -74,14 +74,14 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
     population = facts.segment or "all"
     told = facts.evaluation_of(population)
     if told:
-        values, span = told["metrics"], told["intervals"].get("auc")
-        beside = f"95 %: {span[0]:.3f} to {span[1]:.3f}" if span else f"{population} trips"
-        found.append((f"AUC, {facts.reported_split}", _format_metric(values["auc"]), beside))
+        values, span = told.metrics, told.intervals.get("auc")
+        beside = f"95 %: {span.low:.3f} to {span.high:.3f}" if span else f"{population} trips"
+        found.append((f"AUC, {facts.reported_split}", _format_metric(values.auc), beside))
         found.append(
             (
                 f"F1, {facts.reported_split}",
-                _format_metric(values["f1"]),
-                f"always yes {_format_metric(values['f1_always_yes'])}",
+                _format_metric(values.f1),
+                f"always-positive {_format_metric(told.f1_always_positive)}",
             )
         )
         card = facts.evaluation_of("card")
@@ -89,8 +89,8 @@ def _run_key_figures(facts: Facts) -> list[KeyFigure]:
             found.append(
                 (
                     "AUC among card trips",
-                    _format_metric(card["metrics"]["auc"]),
-                    f"{formatting.format_count(card['metrics']['rows'])} trips",
+                    _format_metric(card.metrics.auc),
+                    f"{formatting.format_count(card.metrics.rows)} trips",
                 )
             )
     if facts.run_result:

@@ -1,4 +1,4 @@
-"""Serving: the scoring of trips over HTTP. One process, one model at a time, through the code path of the batch."""
+"""The scoring server: one process and one model, with the stages of the batch pipeline."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 
 from toytip._version import __version__
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.errors import ToytipError
 from toytip.models import scoring
+from toytip.models.scoring import Explanation
 from toytip.serving.metrics import ServerMetrics
 from toytip.serving.rate_limit import RateLimiter
 from toytip.serving.request import (
+    RequestError,
     RequestLimits,
-    RequestRefusedError,
     openapi_extra,
     parse_body,
     validation_errors,
@@ -32,158 +34,192 @@ from toytip.serving.request import (
 
 log = logging.getLogger(__name__)
 
+DEFAULT_EXPLANATIONS = 5
+MAX_REPORTED_ERRORS = 100
+
+# Returns the model that should answer, or None if it is still the one with the current version.
+ModelLoader = Callable[[str | None], TrainedModel | None]
+
+
+def make_app(
+    load_model: ModelLoader,
+    limits: RequestLimits | None = None,
+    reload_interval: float = 10.0,
+) -> fastapi.FastAPI:
+    """Return the application, which calls `load_model` every `reload_interval` seconds.
+
+    Raises the errors of the first call of `load_model`.
+    """
+    server = Server(load_model, limits or RequestLimits(), reload_interval)
+    server.reload()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: fastapi.FastAPI) -> AsyncIterator[None]:
+        reloading = asyncio.create_task(server.reload_periodically())
+        yield
+        reloading.cancel()
+
+    app = fastapi.FastAPI(
+        title="toytip",
+        version=__version__,
+        summary="Predicts the probability that the passenger of a taxi trip leaves a high tip.",
+        lifespan=lifespan,
+    )
+    _add_status_routes(app, server)
+    _add_score_route(app, server)
+    return app
+
 
 @dataclass
 class Server:
-    """What a server holds: the model that answers, how another is found, and the counters."""
+    """The state of a server: the current model, the loader of the next one, and the metrics."""
 
-    load_model: Callable[[str | None], TrainedModel | None]
+    load_model: ModelLoader
     limits: RequestLimits
     reload_interval: float
     model: TrainedModel | None = None
     metrics: ServerMetrics = field(default_factory=ServerMetrics)
 
+    @property
+    def current_model(self) -> TrainedModel:
+        """The model that answers requests."""
+        assert self.model is not None, "make_app loads a model"
+        return self.model
+
     def reload(self) -> None:
-        """Take the model that should answer now; the one at hand stays where there is none, or it cannot be read."""
-        before = self.model.version if self.model else None
+        """Load the model that should answer. If this fails, the current model stays."""
+        version = self.model.version if self.model else None
         try:
-            found = self.load_model(before)
+            model = self.load_model(version)
         except (ToytipError, OSError) as error:
             self.metrics.reloads.labels("failed").inc()
             if self.model is None:
                 raise
-            log.warning("the model stays %s: %s", before, error)
+            log.warning("cannot reload the model: %s. Model %s still answers requests", error, version)
             return
-        if found is not None and found.version != before:
-            self.model = found
-            about = {"version": found.version, "taxi": found.taxi, "threshold": repr(found.threshold)}
-            self.metrics.model.info(about)
-            if before is not None:
+        if model is not None and model.version != version:
+            self.model = model
+            self.metrics.model.info(
+                {"version": model.version, "taxi": model.taxi, "threshold": repr(model.threshold)}
+            )
+            if version is not None:
                 self.metrics.reloads.labels("done").inc()
-                log.warning("model %s answers now, no longer %s", found.version, before)
+                log.warning("model %s replaced model %s", model.version, version)
 
     async def reload_periodically(self) -> None:
-        """Look for another model every so often."""
+        """Reload the model every `reload_interval` seconds."""
         while True:
             await asyncio.sleep(self.reload_interval)
             await run_in_threadpool(self.reload)
 
 
-def make_app(
-    load_model: Callable[[str | None], TrainedModel | None],
-    limits: RequestLimits | None = None,
-    reload_interval: float = 10.0,
-) -> fastapi.FastAPI:
-    """Return the application. `load_model` gives the model that should answer, or None where it is still the one of that version.
-
-    Raises what `load_model` raises where there is no model at the start.
-    """
-    server = Server(load_model, limits or RequestLimits(), reload_interval)
-    server.reload()
-    buckets = RateLimiter(server.limits.max_requests_per_second)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: fastapi.FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(server.reload_periodically())
-        yield
-        watching.cancel()
-
-    app = fastapi.FastAPI(
-        title="toytip",
-        version=__version__,
-        summary="The probability that the passenger of a taxi trip leaves a high tip.",
-        lifespan=lifespan,
-    )
-
+def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
     @app.middleware("http")
-    async def count(request: fastapi.Request, answer: Any) -> Any:
-        told = await answer(request)
-        server.metrics.requests.labels(str(told.status_code)).inc()
-        return told
+    async def count_requests(request: fastapi.Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        server.metrics.requests.labels(str(response.status_code)).inc()
+        return response
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
-        """Tell that trips can be scored, and by which model."""
-        assert server.model is not None, "there was one at the start"
-        return {"status": "ok", "model_version": server.model.version}
+        """Return the status, and the version of the model that answers."""
+        return {"status": "ok", "model_version": server.current_model.version}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
-        """Tell the counters, for Prometheus."""
+        """Return the metrics for Prometheus."""
         return prom.generate_latest(server.metrics.registry).decode()
 
-    @app.post("/score", openapi_extra=openapi_extra(), response_model=None)
-    async def score(request: fastapi.Request, reasons: int = 5) -> Any:
-        """Score one trip (an object) or many (a list): probability, decision, and what moved it most, in log-odds."""
-        client = request.client.host if request.client else ""
-        if wait := buckets.seconds_to_wait(client, time.monotonic()):
-            told = {"detail": f"too many requests; wait {wait:.1f} s"}
-            return JSONResponse(told, 429, {"Retry-After": str(math.ceil(wait))})
-        with server.metrics.request_seconds.time():
-            return await _score_request(server, request, min(max(reasons, 0), server.limits.max_explanations))
 
-    return app
+def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
+    limiter = RateLimiter(server.limits.max_requests_per_second)
+
+    @app.post("/score", openapi_extra=openapi_extra(), response_model=None)
+    async def score(request: fastapi.Request, shap_top: int = DEFAULT_EXPLANATIONS) -> Any:
+        """Score one trip (an object) or several (a list).
+
+        The answer has the probability, the prediction, and the `shap_top` largest explanations.
+        """
+        client = request.client.host if request.client else ""
+        if seconds := limiter.seconds_to_wait(client, time.monotonic()):
+            message = f"cannot answer the request: too many requests (wait {seconds:.1f} s)"
+            return _error_response(429, message, {"Retry-After": str(math.ceil(seconds))})
+        with server.metrics.request_seconds.time():
+            count = min(max(shap_top, 0), server.limits.max_explanations)
+            return await _score_request(server, request, count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripAnswer:
+    """The answer for a trip. Its JSON object has no keys for fields that are None."""
+
+    probability: float | None = None
+    """Probability of a high tip."""
+    prediction: bool | None = None
+    """Whether the probability reaches the threshold of the model."""
+    explanations: list[Explanation] | None = None
+    """The features with the largest contributions, if they were requested."""
+    error: str | None = None
+    """Message, if a cleaning rule rejects the trip."""
+    rejected: str | None = None
+    """The cleaning rule that rejects the trip."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {name: value for name, value in to_json(self).items() if value is not None}
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
-    model = server.model
-    assert model is not None, "there was one at the start"
+    model = server.current_model
     try:
-        given = parse_body(await _read_body(request, server.limits.max_bytes))
-        trips = given if isinstance(given, list) else [given]
-        if len(trips) > server.limits.max_trips:
-            return _error_response(
-                413, f"{len(trips)} trips are more than {server.limits.max_trips}; send fewer at a time"
-            )
-        faults = [fault for row, trip in enumerate(trips) for fault in validation_errors(model, trip, row)]
-        if faults:
-            return JSONResponse({"detail": faults[:100]}, 422)
-        told = await run_in_threadpool(_score_trips, model, trips, shap_top)
-    except RequestRefusedError as error:
-        return _error_response(*error.args)
+        content = await _read_body(request, server.limits.max_bytes)
+        body = parse_body(content, server.limits.max_trips)
+        trips = body if isinstance(body, list) else [body]
+        errors = [error for row, trip in enumerate(trips) for error in validation_errors(model, trip, row)]
+        if errors:
+            return JSONResponse({"detail": to_json(errors[:MAX_REPORTED_ERRORS])}, 422)
+        answers = await run_in_threadpool(_answer_trips, model, trips, shap_top)
+    except RequestError as error:
+        return _error_response(error.status, str(error))
     except ToytipError as error:
         return _error_response(422, str(error))
-    return _score_response(server, model, given, told)
-
-
-def _score_response(
-    server: Server, model: TrainedModel, body: Any, answers: list[dict[str, Any]]
-) -> JSONResponse:
     for answer in answers:
-        server.metrics.trips.labels("rejected" if "error" in answer else "scored").inc()
-    about = {"model_version": model.version, "threshold": model.threshold}
-    if isinstance(body, list):
-        return JSONResponse({**about, "trips": answers})
-    return JSONResponse({**about, **answers[0]}, 422 if "error" in answers[0] else 200)
-
-
-def _error_response(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"detail": message}, status)
+        server.metrics.trips.labels("scored" if answer.error is None else "rejected").inc()
+    return _score_response(model, answers, is_list=isinstance(body, list))
 
 
 async def _read_body(request: fastapi.Request, max_bytes: int) -> bytes:
-    """Read the body, no further than it may go."""
+    """Return the body. Stop reading if it exceeds the limit."""
     content = b""
     async for chunk in request.stream():
         content += chunk
         if len(content) > max_bytes:
-            raise RequestRefusedError(
-                413, f"the request is larger than {max_bytes:,} bytes; send fewer trips at a time"
-            )
+            raise RequestError(413, f"cannot read the request: it is larger than {max_bytes:,} bytes")
     return content
 
 
-def _score_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: int) -> list[dict[str, Any]]:
+def _answer_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: int) -> list[TripAnswer]:
     scored = scoring.score_trips(model, scoring.trips_to_table(trips), shap_top)
-    told: list[dict[str, Any]] = []
-    for row, rejected in enumerate(scored.rejected):
-        if rejected is not None:
-            told.append({"error": f"no trip to score: {rejected}", "rejected": rejected})
-            continue
-        # A float32 goes through JSON as the double of the same value, and comes back to the last bit.
-        answer: dict[str, Any] = {
-            "probability": float(scored.probability[row]),
-            "prediction": bool(scored.prediction[row]),
-        }
-        told.append({**answer, "reasons": scored.explanations[row]} if shap_top else answer)
-    return told
+    return [
+        # JSON represents a float32 as the double of equal value, without a loss.
+        TripAnswer(
+            probability=float(scored.probability[row]),
+            prediction=bool(scored.prediction[row]),
+            explanations=scored.explanations[row] if shap_top else None,
+        )
+        if rule is None
+        else TripAnswer(error=f"cannot score the trip: rule {rule} rejects it", rejected=rule)
+        for row, rule in enumerate(scored.rejected)
+    ]
+
+
+def _score_response(model: TrainedModel, answers: list[TripAnswer], *, is_list: bool) -> JSONResponse:
+    content = {"model_version": model.version, "threshold": model.threshold}
+    if is_list:
+        return JSONResponse({**content, "trips": [answer.to_json() for answer in answers]})
+    (answer,) = answers
+    return JSONResponse({**content, **answer.to_json()}, 200 if answer.error is None else 422)
+
+
+def _error_response(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": message}, status, headers)

@@ -1,4 +1,4 @@
-"""Scoring files of raw trips: read batch by batch, scored, written batch by batch; memory does not grow with the file."""
+"""Score files of raw trips in batches, so that memory does not grow with the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,147 +17,190 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from toytip.config import mask_credentials
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.errors import ConfigError, SchemaError, SourceError
+from toytip.errors import ConfigError, SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring
+from toytip.models.scoring import Explanation, ScoredTrips
 
 SCORING_BATCH_ROWS = 50_000
+HEAD_BYTES = 2**16
+STDIN_BUFFER_BYTES = 2**20
 PARQUET_MAGIC = b"PAR1"
 ANSWER_SCHEMA = pa.schema(
     [
-        ("row", pa.int64()), ("probability", pa.float32()), ("prediction", pa.bool_()),
-        ("model_version", pa.string()), ("rejected", pa.string()),
+        ("row", pa.int64()),
+        ("probability", pa.float32()),
+        ("prediction", pa.bool_()),
+        ("model_version", pa.string()),
+        ("rejected", pa.string()),
     ]
-)  # fmt: skip
-AnswerWriter = Callable[[pa.Table, list[list[dict[str, Any]]]], None]
+)
+# Writes a table of ANSWER_SCHEMA, with the explanations of each row.
+AnswerWriter = Callable[[pa.Table, list[list[Explanation]]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreReport:
+    """The result of scoring a file."""
+
+    model_version: str
+    """Version of the model."""
+    scored_count: int
+    """Number of trips with a probability."""
+    rejects: dict[str, int]
+    """Number of rejected trips per cleaning rule."""
+    output: str | None
+    """File of the answers (null: stdout)."""
+
+    @classmethod
+    def of(cls, model_version: str, counts: Mapping[str | None, int], output: str | None) -> ScoreReport:
+        """Return the report of `score_batches`."""
+        rejects = {rule: count for rule, count in counts.items() if rule is not None}
+        return cls(
+            model_version=model_version, scored_count=counts.get(None, 0), rejects=rejects, output=output
+        )
 
 
 def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[pa.Table]:
-    """Yield the raw trips of a parquet, CSV or JSON lines file, or of what comes in on stdin (`-`).
+    """Yield the raw trips of a Parquet, CSV or JSON Lines file, or of stdin (`-`).
 
-    Raises SourceError for what is none of these, naming the line where there is one.
+    Raises SourceError if the content has another format, with the line if there is one.
     """
-    shown = "stdin" if path == "-" else mask_credentials(path)
+    name = "stdin" if path == "-" else mask_credentials(path)
     try:
         with contextlib.ExitStack() as stack:
-            stream: Any = (
-                io.BufferedReader(stdin, 2**20)
-                if path == "-"
-                else stack.enter_context(open_file(path, resolve_storage_options(path, endpoint_url)))
-            )
             if path == "-":
-                head = stream.peek(2**16)[: 2**16]
-                stream = io.BytesIO(stream.read()) if head.startswith(PARQUET_MAGIC) else stream
+                stream: Any = io.BufferedReader(stdin, STDIN_BUFFER_BYTES)
+                head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+                if head.startswith(PARQUET_MAGIC):  # which needs a seekable stream
+                    stream = io.BytesIO(stream.read())
             else:
-                head = stream.read(2**16)
+                options = resolve_storage_options(path, endpoint_url)
+                stream = stack.enter_context(open_file(path, options))
+                head = stream.read(HEAD_BYTES)
                 stream.seek(0)
-            yield from _read_stream(stream, head.lstrip(), shown)
+            yield from _read_stream(stream, head.lstrip(), name)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"{shown}: cannot be read as trips: {str(error).splitlines()[0]}") from None
+        raise SourceError(f"cannot read trips of {name}: {str(error).splitlines()[0]}") from None
 
 
-def _read_stream(stream: Any, head: bytes, shown: str) -> Iterator[pa.Table]:
+def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
     if head.startswith(PARQUET_MAGIC):
         for batch in pq.ParquetFile(pa.PythonFile(stream, "r")).iter_batches(SCORING_BATCH_ROWS):
             yield pa.Table.from_batches([batch])
     elif head.startswith(b"{"):
-        yield from _read_json_lines(stream, shown)
+        yield from _read_json_lines(stream, name)
     elif b"," in head.partition(b"\n")[0]:
         for batch in pv.open_csv(stream):
             yield pa.Table.from_batches([batch])
     else:
-        raise SourceError(f"{shown}: neither parquet, nor CSV with a header, nor a JSON object a line")
+        raise SourceError(
+            f"cannot read {name}: unknown format", hint="use Parquet, CSV with a header, or JSON Lines"
+        )
 
 
-def _read_json_lines(stream: Any, shown: str) -> Iterator[pa.Table]:
+def _read_json_lines(stream: Any, name: str) -> Iterator[pa.Table]:
     trips: list[dict[str, Any]] = []
     with io.TextIOWrapper(stream, encoding="utf-8") as text:
         for number, line in enumerate(text, 1):
             if line.strip():
-                trips.append(_parse_trip(line, f"{shown}, line {number}"))
+                trips.append(_parse_trip(line, f"line {number} of {name}"))
             if len(trips) == SCORING_BATCH_ROWS:
                 yield scoring.trips_to_table(trips)
                 trips = []
     yield scoring.trips_to_table(trips)
 
 
-def _parse_trip(line: str, where: str) -> dict[str, Any]:
+def _parse_trip(line: str, location: str) -> dict[str, Any]:
+    """Return the trip of a line. Raises SourceError or SchemaError with its location."""
     try:
         trip = json.loads(line)
-        scoring.trips_to_table([trip])
+        scoring.trips_to_table([trip], label=lambda _: location)
     except (ValueError, AttributeError, TypeError, RecursionError):
-        raise SourceError(f"{where}: no JSON object of a trip") from None
-    except SchemaError as error:
-        raise SourceError(f"{where}: {str(error).partition(': ')[2]}") from None
+        raise SourceError(f"cannot read {location}: it is not a JSON object of a trip") from None
     return dict(trip)
 
 
 def score_batches(
     model: TrainedModel,
-    trips: Iterator[pa.Table],
+    batches: Iterator[pa.Table],
     write: AnswerWriter,
     shap_top: int,
     on_scored: Callable[[int], None],
-) -> Counter[str]:
-    """Score all trips and write an answer for each, in order; return how many were scored and rejected, by rule."""
-    counts: Counter[str] = Counter()
-    row = 0
-    for raw in trips:
-        if not raw.num_rows:
-            continue
-        told = scoring.score_trips(model, raw, shap_top)
-        size = len(told.rejected)
-        there = np.array([rule is None for rule in told.rejected], bool)
-        answer = pa.table(
-            [
-                pa.array(np.arange(row, row + size)),
-                pa.array(told.probability, mask=~there),
-                pa.array(told.prediction, mask=~there),
-                pa.array([model.version] * size, pa.string()),
-                pa.array(told.rejected, pa.string()),
-            ],
-            schema=ANSWER_SCHEMA,
-        )
-        write(answer, told.explanations)
-        counts.update(rule or "scored" for rule in told.rejected)
-        row += size
-        on_scored(size)
+) -> Counter[str | None]:
+    """Score all trips, and write one answer per trip, in order.
+
+    Returns the number of trips per cleaning rule that rejects them (None: scored trips).
+    """
+    counts: Counter[str | None] = Counter()
+    for raw in batches:
+        if raw.num_rows:
+            scored = scoring.score_trips(model, raw, shap_top)
+            write(_answer_table(scored, counts.total(), model.version), scored.explanations)
+            counts.update(scored.rejected)
+            on_scored(raw.num_rows)
     return counts
+
+
+def _answer_table(scored: ScoredTrips, first_row: int, model_version: str) -> pa.Table:
+    rows = len(scored.rejected)
+    is_rejected = np.array([rule is not None for rule in scored.rejected], bool)
+    return pa.table(
+        [
+            pa.array(np.arange(first_row, first_row + rows)),
+            pa.array(scored.probability, mask=is_rejected),
+            pa.array(scored.prediction, mask=is_rejected),
+            pa.array([model_version] * rows, pa.string()),
+            pa.array(scored.rejected, pa.string()),
+        ],
+        schema=ANSWER_SCHEMA,
+    )
 
 
 @contextlib.contextmanager
 def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
-    """Yield what writes answers: JSON lines on stdout, or a file of the kind that its name says, whole or not at all."""
+    """Yield the writer of answers: JSON Lines on stdout, or a file in the format of its suffix.
+
+    The file appears when it is complete. Raises ConfigError if it cannot be written.
+    """
     if output is None:
         yield _json_lines_writer(stdout)
         return
     target = Path(output)
-    part = target.with_name(f".{target.name}.part")
+    partial = target.with_name(f".{target.name}.part")
     try:
         with contextlib.ExitStack() as stack:
-            if target.suffix == ".parquet":
-                parquet = stack.enter_context(pq.ParquetWriter(part, ANSWER_SCHEMA))
-                yield lambda table, _: parquet.write_table(table)
-            elif target.suffix == ".csv":
-                csv = stack.enter_context(pv.CSVWriter(part, ANSWER_SCHEMA))
-                yield lambda table, _: csv.write_table(table)
-            elif target.suffix == ".jsonl":
-                yield _json_lines_writer(stack.enter_context(part.open("wb")))
-            else:
-                raise ConfigError(f"--out {output}: name it .parquet, .csv or .jsonl")
-        part.replace(target)
+            yield _file_writer(partial, target.suffix, stack)
+        partial.replace(target)
     except OSError as error:
-        raise ConfigError(f"--out {output} cannot be written: {error.strerror or error}") from None
+        raise ConfigError(f"cannot write {output}: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def _file_writer(path: Path, suffix: str, stack: contextlib.ExitStack) -> AnswerWriter:
+    if suffix == ".parquet":
+        parquet = stack.enter_context(pq.ParquetWriter(path, ANSWER_SCHEMA))
+        return lambda table, _: parquet.write_table(table)
+    if suffix == ".csv":
+        csv = stack.enter_context(pv.CSVWriter(path, ANSWER_SCHEMA))
+        return lambda table, _: csv.write_table(table)
+    if suffix == ".jsonl":
+        return _json_lines_writer(stack.enter_context(path.open("wb")))
+    raise ConfigError(
+        f"cannot write the output: unknown suffix {suffix!r}", hint="use .parquet, .csv or .jsonl"
+    )
 
 
 def _json_lines_writer(stream: BinaryIO) -> AnswerWriter:
-    def write(table: pa.Table, reasons: list[list[dict[str, Any]]]) -> None:
-        for row, said in zip(table.to_pylist(), reasons, strict=True):
-            told = {name: value for name, value in row.items() if name != "rejected" or value}
-            stream.write(json.dumps({**told, "reasons": said} if said else told).encode() + b"\n")
+    def write(table: pa.Table, explanations: list[list[Explanation]]) -> None:
+        for row, largest in zip(table.to_pylist(), explanations, strict=True):
+            answer = {name: value for name, value in row.items() if name != "rejected" or value}
+            if largest:
+                answer["explanations"] = to_json(largest)
+            stream.write(json.dumps(answer).encode() + b"\n")
         stream.flush()
 
     return write

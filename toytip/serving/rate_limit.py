@@ -4,27 +4,40 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-# So many clients are told apart by the rate limit; the one that was quiet longest is forgotten first.
+# The limiter forgets the client with the oldest request if there are more clients than this.
 MAX_TRACKED_CLIENTS = 10_000
+BURST_SECONDS = 2
+
+
+class TokenBucket(NamedTuple):
+    """The tokens of a client at a point of time. A request takes one token."""
+
+    tokens: float
+    updated_at: float
 
 
 @dataclass
 class RateLimiter:
-    """A token bucket for each client: `requests_per_second` requests a second, with a burst of two seconds' worth."""
+    """Token buckets by client, with `requests_per_second` new tokens per second (0: no limit).
+
+    A bucket holds the tokens of `BURST_SECONDS`, so that a client can send short bursts.
+    """
 
     requests_per_second: float
-    buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    buckets: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
 
     def seconds_to_wait(self, client: str, now: float) -> float:
-        """Return the seconds that a client must wait; 0 lets the request through, and counts it."""
+        """Return the seconds that a client must wait. If it is 0, the request takes a token."""
         if self.requests_per_second <= 0:
             return 0.0
-        full = max(2 * self.requests_per_second, 1.0)
-        tokens, at = self.buckets.pop(client, (full, now))
-        tokens = min(full, tokens + (now - at) * self.requests_per_second)
-        through = tokens >= 1
-        self.buckets[client] = (tokens - through, now)
+        capacity = max(BURST_SECONDS * self.requests_per_second, 1.0)
+        bucket = self.buckets.pop(client, TokenBucket(capacity, now))
+        refill = (now - bucket.updated_at) * self.requests_per_second
+        tokens = min(capacity, bucket.tokens + refill)
+        is_allowed = tokens >= 1
+        self.buckets[client] = TokenBucket(tokens - is_allowed, now)
         while len(self.buckets) > MAX_TRACKED_CLIENTS:
             self.buckets.popitem(last=False)
-        return 0.0 if through else (1 - tokens) / self.requests_per_second
+        return 0.0 if is_allowed else (1 - tokens) / self.requests_per_second

@@ -1,4 +1,4 @@
-"""Scoring requests: limits, parsing, validation, OpenAPI."""
+"""Scoring requests: limits, parsing, validation, and their OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -23,15 +23,25 @@ from toytip.models import scoring
 EXAMPLE_TRIP = {
     "tpep_pickup_datetime": "2023-12-01T08:15:00",
     "tpep_dropoff_datetime": "2023-12-01T08:34:00",
-    "VendorID": 2, "passenger_count": 1, "trip_distance": 2.4, "PULocationID": 74, "DOLocationID": 75,
-    "RatecodeID": 1, "payment_type": 1, "fare_amount": 14.2, "extra": 0.5, "mta_tax": 0.5, "tolls_amount": 0.0,
-    "improvement_surcharge": 1.0, "congestion_surcharge": 2.75,
-}  # fmt: skip
+    "VendorID": 2,
+    "passenger_count": 1,
+    "trip_distance": 2.4,
+    "PULocationID": 74,
+    "DOLocationID": 75,
+    "RatecodeID": 1,
+    "payment_type": 1,
+    "fare_amount": 14.2,
+    "extra": 0.5,
+    "mta_tax": 0.5,
+    "tolls_amount": 0.0,
+    "improvement_surcharge": 1.0,
+    "congestion_surcharge": 2.75,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-    """What one request and one client may ask for; a rate of 0 is no limit."""
+    """Limits of one request, and of the request rate of one client (0: no limit)."""
 
     max_trips: int = 1_000
     max_bytes: int = 1_000_000
@@ -39,60 +49,83 @@ class RequestLimits:
     max_explanations: int = 20
 
 
-class RequestRefusedError(Exception):
-    """A request that is refused: a status, and what is wrong."""
+class RequestError(Exception):
+    """A request that the server rejects, with the HTTP status and a message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
-def parse_body(content: bytes) -> dict[str, Any] | list[dict[str, Any]]:
-    """Return the trips of a request. Raises RequestRefusedError."""
+@dataclass(frozen=True, kw_only=True)
+class FieldError:
+    """An invalid field of a trip."""
+
+    trip: int
+    """Index of the trip in the request, from 0."""
+    field: str
+    """Name of the field as in the request, or empty if the trip is not an object."""
+    message: str
+    """Cause of the error."""
+
+
+def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
+    """Return the trip (an object) or the trips (a list) of a request.
+
+    Raises RequestError if the body is not JSON, has no trips, or has too many of them.
+    """
     try:
-        given = json.loads(content, parse_constant=_reject_constant)
+        body = json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
-        raise RequestRefusedError(422, f"the body is no JSON: {error!s:.100}") from None
-    if isinstance(given, dict) and set(given) == {"trips"}:
-        given = given["trips"]
-    if given == [] or not isinstance(given, dict | list):
-        raise RequestRefusedError(422, "send a trip, as an object, or a list of them")
-    return given
+        raise RequestError(422, f"cannot read the request: the body is not JSON ({error!s:.100})") from None
+    if isinstance(body, dict) and set(body) == {"trips"}:
+        body = body["trips"]
+    if body == [] or not isinstance(body, dict | list):
+        raise RequestError(
+            422, "cannot read the request: the body is not a trip (an object) or a list of trips"
+        )
+    if len(body) > max_trips and isinstance(body, list):
+        raise RequestError(413, f"cannot read the request: {len(body)} trips exceed the limit of {max_trips}")
+    return body
 
 
 def _reject_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
-def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[dict[str, Any]]:
-    """Return what is wrong with a trip, field by field."""
+def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[FieldError]:
+    """Return the invalid fields of a trip, and the missing fields that the model needs."""
     if not isinstance(trip, dict):
-        return [{"trip": row, "field": "", "message": "a trip is an object"}]
-    names = list(trip)
-    found = {f.name: name for f in FIELDS if (name := f.match(names)) is not None}
-    faults = [
-        {"trip": row, "field": name, "message": "is missing, and the model needs it"}
+        return [FieldError(trip=row, field="", message="a trip must be an object")]
+    names = {field.name: name for field in FIELDS if (name := field.match(list(trip))) is not None}
+    errors = [
+        FieldError(trip=row, field=name, message="is missing, and the model needs it")
         for name in scoring.required_fields(model)
-        if trip.get(found.get(name, "")) is None
+        if trip.get(names.get(name, "")) is None
     ]
     try:
-        TripModel.model_validate({name: trip[given] for name, given in found.items()})
+        TripModel.model_validate({field: trip[name] for field, name in names.items()})
     except ValidationError as error:
-        faults += [
-            {"trip": row, "field": found[str(e["loc"][0])], "message": e["msg"]} for e in error.errors()
+        errors += [
+            FieldError(trip=row, field=names[str(problem["loc"][0])], message=problem["msg"])
+            for problem in error.errors()
         ]
-    return faults
+    return errors
 
 
 def _require_text(value: Any) -> Any:
     if value is not None and not isinstance(value, str):
-        raise ValueError("is a time of New York, as text: 2023-12-01T08:15:00")
+        raise ValueError("must be a local New York time without an offset, as text: 2023-12-01T08:15:00")
     return value
 
 
 def _build_trip_model() -> type[BaseModel]:
-    kinds: dict[str, Any] = {
+    types: dict[str, Any] = {
         "time": Annotated[NaiveDatetime, BeforeValidator(_require_text)],
         "code": Annotated[int, Field(ge=-(2**31), lt=2**31)],
         "amount": Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)],
     }
-    fields: dict[str, Any] = {f.name: (kinds[f.kind] | None, None) for f in FIELDS}
+    fields: dict[str, Any] = {field.name: (types[field.kind] | None, None) for field in FIELDS}
     return create_model("Trip", __config__=ConfigDict(extra="allow"), **fields)
 
 
@@ -100,12 +133,12 @@ TripModel = _build_trip_model()
 
 
 def openapi_extra() -> dict[str, Any]:
-    """Return the OpenAPI description of the request body."""
+    """Return the OpenAPI schema of the request body."""
     trip = {
         **TripModel.model_json_schema(),
-        "description": "A trip, under the TLC's names.",
+        "description": "A trip, with the TLC's column names.",
         "example": EXAMPLE_TRIP,
     }
-    one_or_many = {"oneOf": [trip, {"type": "array", "items": trip}]}
-    content = {"application/json": {"schema": one_or_many, "example": EXAMPLE_TRIP}}
+    one_or_more = {"oneOf": [trip, {"type": "array", "items": trip}]}
+    content = {"application/json": {"schema": one_or_more, "example": EXAMPLE_TRIP}}
     return {"requestBody": {"required": True, "content": content}}

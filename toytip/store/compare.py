@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from toytip.core.jsonable import to_json
+from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
@@ -156,7 +158,7 @@ def _card_metrics(store: Store, predictions: Manifest) -> SplitMetrics | None:
         return None
     tallies = load_tallies(store, histograms)
     by_split = {split: tally_of(tallies, split, "card") for split in predictions.metrics}
-    return {split: metrics.compute_metrics(tally) for split, tally in by_split.items() if tally.rows}
+    return {split: to_json(metrics.compute_metrics(tally)) for split, tally in by_split.items() if tally.rows}
 
 
 def _read_columns(

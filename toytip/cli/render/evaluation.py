@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from toytip.cli.render.tables import format_number, make_console, show_table, signed
+from toytip.evaluation.report import EvaluationSummary, SegmentSummary
 
 METRIC_ROWS = (
     "prevalence",
@@ -18,12 +19,11 @@ METRIC_ROWS = (
     "precision",
     "recall",
     "f1",
-    "f1_always_yes",
 )
 
 
 def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = None) -> None:
-    """Print a column of metrics for each split; the last row is the F1 of answering yes to every trip."""
+    """Print a column of metrics for each split."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for split in metrics:
@@ -41,32 +41,34 @@ CARD_SEGMENT_NOTE = (
 )
 
 
-def show_evaluation(report: dict[str, dict[str, Any]], console: Console | None = None) -> None:
-    """Print the last split's metrics, of all trips and of those paid by card, beside the trivial baselines."""
+def show_evaluation(report: EvaluationSummary, console: Console | None = None) -> None:
+    """Print the metrics of every split and segment with the improvement over the baselines."""
     console = console or make_console()
-    for split, populations in list(report.items())[::-1]:
+    for split, segments in list(report.items())[::-1]:
         console.print(f"\n{split}", style="bold")
-        for population, told in populations.items():
-            show_table(console, evaluation_table(population, told))
+        for segment, evaluation in segments.items():
+            show_table(console, evaluation_table(segment, evaluation))
     console.print(CARD_SEGMENT_NOTE)
-    worst = next(reversed(report.values()))["all"]["worst"] if report else []
+    worst = list(report.values())[-1]["all"].worst_slices if report else ()
     for slice_ in worst[:3]:
         console.print(
-            f"worst slices: {slice_['slice']} {slice_['value']}: AUC {slice_['auc']:.4f} of {slice_['rows']:,} trips"
+            f"worst slices: {slice_.slice} {slice_.value}: AUC {slice_.auc:.4f} of {slice_.rows:,} trips"
         )
 
 
-def evaluation_table(segment: str, report: dict[str, Any]) -> Table:
-    """Return the metrics of a split's trips with intervals and lifts."""
+def evaluation_table(segment: str, evaluation: SegmentSummary) -> Table:
+    """Return the metrics of a segment with intervals and the improvement over the baselines."""
     table = Table(box=None, pad_edge=False)
-    values = report["metrics"]
-    table.add_column(f"{segment}, {values['rows']:,} trips", min_width=22)
-    for title in ("value", "95 % interval", *report["lift"]):
+    table.add_column(f"{segment}, {evaluation.metrics.rows:,} trips", min_width=22)
+    for title in ("value", "95 % interval", *evaluation.improvement):
         table.add_column(title.replace("_", " "), justify="right", no_wrap=True)
     for name in ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence"):
-        span = report["intervals"][name]
-        cells = [format_number(values[name]), "" if span is None else f"{span[0]:.4f} to {span[1]:.4f}"]
-        cells += [signed(lift.get(name)) for lift in report["lift"].values()]
+        interval = evaluation.intervals[name]
+        cells = [
+            format_number(getattr(evaluation.metrics, name)),
+            f"{interval.low:.4f} to {interval.high:.4f}" if interval else "",
+            *(signed(getattr(gain, name, None)) for gain in evaluation.improvement.values()),
+        ]
         table.add_row(name.replace("_", " "), *cells)
-    table.add_row("calibration error", format_number(report["ece"]))
+    table.add_row("calibration error", format_number(evaluation.calibration_error))
     return table

@@ -91,7 +91,7 @@ def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: floa
             "AUC",
             "log loss",
             "F1",
-            "always yes",
+            "always-positive",
             "F1 since tuned",
             "by prevalence",
             "by model",
@@ -102,7 +102,8 @@ def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: floa
         for row in told:
             m = row.metrics
             parts = (row.f1.total, row.f1.prevalence, row.f1.model) if row.f1 else ()
-            cells = (format_number(m[name]) for name in ("auc", "log_loss", "f1", "f1_always_yes"))
+            values = (m.auc, m.log_loss, m.f1, row.f1_always_positive)
+            cells = (format_number(value) for value in values)
             table.add_row(row.trained, row.month, *cells, *(f"{part:+.4f}" for part in parts))
         show_table(console, table)
         for age in ages:

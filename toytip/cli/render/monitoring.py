@@ -93,17 +93,17 @@ def _show_performance(console: Console, report: MonitoringReport) -> None:
 
 
 def _performance_cells(performance: MonthPerformance) -> list[str]:
-    realized = performance.metrics or {}
+    realized = performance.metrics
     change = performance.f1_change
     parts = (change.total, change.card_share, change.tip_share, change.model) if change else ()
     return [
         f"{performance.rows:,}",
         f"{performance.card_share:.3f}",
         format_number(performance.card_high_tip_share),
-        format_number(realized.get("auc")),
-        format_number(realized.get("f1")),
+        format_number(realized.auc if realized else None),
+        format_number(realized.f1 if realized else None),
         format_number(performance.estimated_metrics.f1),
-        format_number(realized.get("f1_always_yes")),
+        format_number(performance.f1_always_positive),
         *(f"{part:+.4f}" for part in parts),
         *[""] * (4 - len(parts)),
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from toytip.evaluation.report import ThresholdPoint
 from toytip.evaluation.tally import Tally
 from toytip.report import curves as numbers
 from toytip.report.blocks import Picture
@@ -78,14 +78,14 @@ def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
 def draw_thresholds(
     name: str,
     title: str,
-    curve: Sequence[Mapping[str, Any]],
-    always_positive_f1: float | None,
+    curve: Sequence[ThresholdPoint],
+    f1_always_positive: float | None,
     threshold: float | None,
     caption: str,
 ) -> Picture:
-    """Draw F1, precision and recall by threshold, the F1 of always yes, and the threshold in use."""
+    """Draw F1, precision and recall by threshold, the F1 of always-positive, and the threshold in use."""
     lines = {
-        color: (label, _curve_points(curve, "threshold", key))
+        color: (label, _curve_points(curve, key))
         for color, label, key in (
             ("a", "F1", "f1"),
             ("b", "precision", "precision"),
@@ -93,20 +93,24 @@ def draw_thresholds(
         )
     }
     with open_drawing(top=22) as drawn:
-        if always_positive_f1 is not None:
-            drawn.axes.axhline(always_positive_f1, color=svg.MUTED_COLOR, linewidth=0.9)
+        if f1_always_positive is not None:
+            drawn.axes.axhline(f1_always_positive, color=svg.MUTED_COLOR, linewidth=0.9)
         if threshold is not None:
             drawn.axes.axvline(threshold, color=svg.TEXT_COLOR, linewidth=0.9)
         draw_lines(drawn.axes, lines)
         set_unit_axes(drawn.axes, "threshold", "")
     alt = f"{title}: F1, precision and recall by threshold. {caption}"
-    keys = [*legend_of(lines), *([("muted", "F1 of always yes")] if always_positive_f1 is not None else [])]
+    keys = [
+        *legend_of(lines),
+        *([("muted", "F1 of always-positive")] if f1_always_positive is not None else []),
+    ]
     return Picture(title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys)
 
 
-def _curve_points(curve: Sequence[Mapping[str, Any]], x: str, y: str) -> CurvePoints:
-    known = [point for point in curve if point[y] is not None]
-    return [point[x] for point in known], [point[y] for point in known]
+def _curve_points(curve: Sequence[ThresholdPoint], metric: str) -> CurvePoints:
+    points = [(point.threshold, getattr(point, metric)) for point in curve]
+    defined = [(x, y) for x, y in points if y is not None]
+    return [x for x, _ in defined], [y for _, y in defined]
 
 
 def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from toytip.evaluation.report import CalibrationBin, EvaluationReport, SegmentReport
 from toytip.monitoring.aging import AgeLoss, MonthResult
 
 if TYPE_CHECKING:
@@ -75,45 +76,47 @@ def _draw_f1_change(axes: Any, rows: list[MonthResult]) -> None:
     axes.legend(fontsize="small")
 
 
-def draw_evaluation(report: dict[str, dict[str, Any]], title: str) -> bytes:
+def draw_evaluation(report: EvaluationReport, title: str) -> bytes:
     """Draw calibration, and precision, recall and F1 by threshold, of the last split's all and card trips: a PNG."""
     figure = _figure()
     figure.suptitle(title)
-    for column, (population, told) in enumerate(next(reversed(report.values())).items()):
+    for column, (segment, evaluation) in enumerate(next(reversed(report.values())).items()):
         above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
-        _draw_calibration(above, told)
-        above.set_title(f"{population} trips: calibration, error {told['ece']:.3f}")
-        _draw_thresholds(below, told)
-        below.set_title(f"{population} trips: precision, recall, F1 by threshold")
+        _draw_calibration(above, evaluation.calibration_curve)
+        above.set_title(f"{segment} trips: calibration, error {evaluation.calibration_error:.3f}")
+        _draw_thresholds(below, evaluation)
+        below.set_title(f"{segment} trips: precision, recall, F1 by threshold")
     return _png(figure)
 
 
-def _draw_calibration(axes: Any, report: dict[str, Any]) -> None:
-    bands = report["calibration"]
-    most = max(band["trips"] for band in bands)
+def _draw_calibration(axes: Any, bins: Sequence[CalibrationBin]) -> None:
+    most_trips = max(item.trips for item in bins)
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8)
     axes.scatter(
-        [band["predicted"] for band in bands],
-        [band["happened"] for band in bands],
-        s=[10 + 150 * band["trips"] / most for band in bands],
+        [item.predicted for item in bins],
+        [item.observed for item in bins],
+        s=[10 + 150 * item.trips / most_trips for item in bins],
         color=SERIES_COLORS[0],
     )
     axes.set_xlabel("predicted; the dot's size is the number of trips")
-    axes.set_ylabel("happened")
+    axes.set_ylabel("observed")
 
 
-def _draw_thresholds(axes: Any, report: dict[str, Any]) -> None:
+def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
     for name, color, style in (
         ("precision", SERIES_COLORS[1], "--"),
         ("recall", SERIES_COLORS[2], ":"),
         ("f1", SERIES_COLORS[0], "-"),
     ):
-        points = [(p["threshold"], p[name]) for p in report["curve"] if p[name] is not None]
+        curve = [(point.threshold, getattr(point, name)) for point in evaluation.threshold_curve]
+        points = [point for point in curve if point[1] is not None]
         label = name if name != "f1" else "F1"
         axes.plot(*zip(*points, strict=True), color=color, linestyle=style, label=label)
-    yes = report["metrics"]["f1_always_yes"]
-    axes.axhline(yes, color=GRAY, linewidth=0.8)
-    axes.annotate(f"F1 of always yes {yes:.3f}", (0.98, yes), fontsize="small", ha="right", va="top")
+    baseline = evaluation.f1_always_positive
+    if baseline is not None:
+        axes.axhline(baseline, color=GRAY, linewidth=0.8)
+        label = f"F1 of always-positive {baseline:.3f}"
+        axes.annotate(label, (0.98, baseline), fontsize="small", ha="right", va="top")
     axes.set_xlabel("threshold")
     axes.set_ylim(0, 1.02)
     axes.legend(fontsize="small")

@@ -242,15 +242,15 @@ def _performance_table(report: MonitoringReport) -> TableBlock:
 
 
 def _performance_cells(performance: MonthPerformance) -> list[str]:
-    realized = performance.metrics or {}
+    realized = performance.metrics
     return [
         formatting.format_count(performance.rows),
         formatting.format_share(performance.card_share),
         formatting.format_share(performance.card_high_tip_share),
-        formatting.format_metric(realized.get("f1")),
+        formatting.format_metric(realized.f1 if realized else None),
         formatting.format_metric(performance.estimated_metrics.f1),
-        formatting.format_metric(realized.get("f1_always_yes")),
-        formatting.format_metric(realized.get("auc")),
+        formatting.format_metric(performance.f1_always_positive),
+        formatting.format_metric(realized.auc if realized else None),
         formatting.format_metric(performance.card_auc),
     ]
 

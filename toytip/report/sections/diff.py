@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from toytip.evaluation.metrics import paired_bootstrap
+from toytip.evaluation.bootstrap import paired_bootstrap
+from toytip.evaluation.report import Interval, SegmentReport
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import measure_drift
 from toytip.report import curves as numbers
@@ -25,8 +25,8 @@ METRIC_DIRECTIONS = {"auc": 1, "pr_auc": 1, "f1": 1, "precision": 1, "recall": 1
 
 def reported_metric(facts: Facts, segment: str, metric: str) -> float | None:
     """Return a metric of the shown split; None where it is not known."""
-    told = facts.evaluation_of(segment)
-    return told["metrics"].get(metric) if told else None
+    evaluation = facts.evaluation_of(segment)
+    return getattr(evaluation.metrics, metric) if evaluation else None
 
 
 def difference(a: float | None, b: float | None) -> float | None:
@@ -61,7 +61,7 @@ def metrics_diff_section(a: Facts, b: Facts) -> Section:
     )
 
 
-def paired_improvements(a: Facts, b: Facts, segment: str) -> dict[str, list[float] | None]:
+def paired_improvements(a: Facts, b: Facts, segment: str) -> dict[str, Interval | None]:
     """Return 95 % intervals of how much better B is, below zero where it is worse; empty where the trips are not the same."""
     ours, theirs = (facts.daily_tallies.get(segment, {}) for facts in (b, a))
     counts = [
@@ -74,13 +74,13 @@ def paired_improvements(a: Facts, b: Facts, segment: str) -> dict[str, list[floa
 
 
 def _paired_row(
-    name: str, x: Mapping[str, Any], y: Mapping[str, Any], spans: Mapping[str, list[float] | None]
+    name: str, x: SegmentReport, y: SegmentReport, intervals: Mapping[str, Interval | None]
 ) -> list[str | TableCell]:
-    values = [told["metrics"][name] for told in (x, y)]
-    span = spans.get(name)
-    mood = "" if not span else "good" if span[0] > 0 else "bad" if span[1] < 0 else ""
+    values = [getattr(evaluation.metrics, name) for evaluation in (x, y)]
+    span = intervals.get(name)
+    mood = "" if not span else "good" if span.low > 0 else "bad" if span.high < 0 else ""
     told = (
-        f"{formatting.format_signed(span[0])} to {formatting.format_signed(span[1])}"
+        f"{formatting.format_signed(span.low)} to {formatting.format_signed(span.high)}"
         if span
         else formatting.NO_VALUE
     )
@@ -92,16 +92,16 @@ def _paired_row(
     ]
 
 
-def _interval_row(name: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> list[str | TableCell]:
+def _interval_row(name: str, x: SegmentReport, y: SegmentReport) -> list[str | TableCell]:
     cells: list[str | TableCell] = [formatting.label(name)]
-    for told in (x, y):
-        span = told["intervals"].get(name)
+    values = [getattr(evaluation.metrics, name) for evaluation in (x, y)]
+    for value, evaluation in zip(values, (x, y), strict=True):
+        span = evaluation.intervals.get(name)
         cells += [
-            formatting.format_metric(told["metrics"][name]),
-            f"{span[0]:.4f} to {span[1]:.4f}" if span else formatting.NO_VALUE,
+            formatting.format_metric(value),
+            f"{span.low:.4f} to {span.high:.4f}" if span else formatting.NO_VALUE,
         ]
-    change = difference(x["metrics"][name], y["metrics"][name])
-    return [*cells, formatting.format_signed(change)]
+    return [*cells, formatting.format_signed(difference(*values))]
 
 
 def curves_diff_section(a: Facts, b: Facts) -> Section:
@@ -118,12 +118,13 @@ def curves_diff_section(a: Facts, b: Facts) -> Section:
             says = "The higher, the fewer trips are flagged in vain."
             title = f"Precision and recall, {population} trips"
             drawn.append(model.draw_precision_recall(f"pr-{population}", lines, {}, says, title=title))
-    if a.evaluation_of("all") and b.evaluation_of("all"):
+    first, second = a.evaluation_of("all"), b.evaluation_of("all")
+    if first and second:
         lines = {
-            c: (n, numbers.calibration_curve(each.evaluation_of("all")["calibration"]))
-            for c, n, each in (("a", "A", a), ("b", "B", b))
+            color: (name, numbers.calibration_curve(evaluation.calibration_curve))
+            for color, name, evaluation in (("a", "A", first), ("b", "B", second))
         }
-        errors = [each.evaluation_of("all")["ece"] or 0 for each in (a, b)]
+        errors = [evaluation.calibration_error or 0 for evaluation in (first, second)]
         says = f"The closer to the diagonal the better: off by {errors[0]:.3f} in A and {errors[1]:.3f} in B on average."
         drawn.append(model.draw_calibration("calibration", lines, says))
     if a.learning_curve.get("validation") and b.learning_curve.get("validation"):

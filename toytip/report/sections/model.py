@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
 
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS
+from toytip.evaluation.report import SegmentReport, SliceMetrics
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
 from toytip.report import curves as numbers
 from toytip.report import formatting
@@ -108,15 +109,16 @@ def _no_metrics(facts: Facts) -> MissingBlock:
 def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
     lines = {
         SEGMENT_COLORS[name]: (
-            f"{name} trips, AUC {facts.evaluation_of(name)['metrics']['auc'] or 0:.3f}",
+            f"{name} trips, AUC {evaluation.metrics.auc or 0:.3f}",
             line,
         )
-        for name, tally in facts.tallies.items()
-        if (line := numbers.roc_curve(tally)) is not None
+        for name, evaluation in _evaluations(facts).items()
+        if (line := numbers.roc_curve(facts.tallies[name])) is not None
     }
     if facts.hour_zone_tally is not None and (line := numbers.roc_curve(facts.hour_zone_tally)) is not None:
-        auc = facts.evaluation_of("all")["baselines"]["hour_zone"]["auc"]
-        lines["c"] = (f"rates by hour and zone, AUC {auc or 0:.3f}", line)
+        evaluation = facts.evaluation_of("all")
+        auc = evaluation.baselines["hour_zone_mean"].auc if evaluation else None
+        lines["c"] = (f"hour-and-zone mean, AUC {auc or 0:.3f}", line)
     return lines, "The further above the diagonal, which is guessing, the better the trips are ranked."
 
 
@@ -127,8 +129,8 @@ def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float
         if (line := numbers.precision_recall_curve(tally)) is not None
     }
     floors = {
-        SEGMENT_COLORS[name]: facts.evaluation_of(name)["metrics"]["prevalence"] or 0.0
-        for name in facts.tallies
+        SEGMENT_COLORS[name]: evaluation.metrics.prevalence or 0.0
+        for name, evaluation in _evaluations(facts).items()
     }
     return lines, floors, "The thin lines are the shares of high tips: what flagging at random reaches."
 
@@ -137,33 +139,40 @@ def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
     lines = {
         SEGMENT_COLORS[name]: (
             f"{name} trips",
-            numbers.calibration_curve(facts.evaluation_of(name)["calibration"]),
+            numbers.calibration_curve(evaluation.calibration_curve),
         )
-        for name in facts.tallies
+        for name, evaluation in _evaluations(facts).items()
     }
-    error = facts.evaluation_of(facts.reported_segment)["ece"]
+    reported = facts.evaluation_of(facts.reported_segment)
+    error = reported.calibration_error if reported else None
     says = f"On the diagonal, 0.7 means seven in ten; the mean distance from it is {error or 0:.3f}, of {facts.reported_segment} trips."
     return lines, says
 
 
 def _draw_threshold_pictures(facts: Facts) -> list[Picture]:
     drawn = []
-    for name in facts.tallies:
-        told = facts.evaluation_of(name)
-        best = max((p for p in told["curve"] if p["f1"] is not None), key=lambda p: p["f1"], default=None)
+    for name, evaluation in _evaluations(facts).items():
+        curve = evaluation.threshold_curve
+        best = max((p for p in curve if p.f1 is not None), key=lambda p: p.f1 or 0.0, default=None)
         if best is None:
             continue
         at = facts.threshold or 0.5
         says = (
-            f"The upright line is the threshold in use, {at:.3f}; F1 would be highest at {best['threshold']:.2f}, "
-            f"with {best['f1']:.3f}."
+            f"The upright line is the threshold in use, {at:.3f}; F1 would be highest at {best.threshold:.2f}, "
+            f"with {best.f1:.3f}."
         )
         title = f"Thresholds, {name} trips"
-        yes = told["metrics"]["f1_always_yes"]
+        baseline = evaluation.f1_always_positive
         drawn.append(
-            model.draw_thresholds(f"threshold-{name}", title, told["curve"], yes, facts.threshold, says)
+            model.draw_thresholds(f"threshold-{name}", title, curve, baseline, facts.threshold, says)
         )
     return drawn
+
+
+def _evaluations(facts: Facts) -> dict[str, SegmentReport]:
+    """Return the evaluation of each segment of the reported split that has a score histogram."""
+    by_segment = {segment: facts.evaluation_of(segment) for segment in facts.tallies}
+    return {segment: evaluation for segment, evaluation in by_segment.items() if evaluation}
 
 
 def metrics_section(facts: Facts) -> Section:
@@ -179,36 +188,38 @@ def metrics_section(facts: Facts) -> Section:
     return Section("metrics", "Metrics", lead, blocks)
 
 
-def _metrics_table(split: str, segment: str, evaluation: Mapping[str, Any]) -> TableBlock:
+def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> TableBlock:
     body: list[list[str | TableCell]] = []
     for name in REPORTED_METRICS:
-        span = evaluation["intervals"].get(name)
+        span = evaluation.intervals.get(name)
         cells: list[str | TableCell] = [
             formatting.label(name),
-            formatting.format_metric(evaluation["metrics"][name]),
+            formatting.format_metric(getattr(evaluation.metrics, name)),
         ]
-        cells.append(f"{span[0]:.4f} to {span[1]:.4f}" if span else formatting.NO_VALUE)
-        cells += [_improvement_cell(lifts.get(name)) for lifts in evaluation["lift"].values()]
+        cells.append(f"{span.low:.4f} to {span.high:.4f}" if span else formatting.NO_VALUE)
+        cells += [_improvement_cell(getattr(gain, name, None)) for gain in evaluation.improvement.values()]
         body.append(cells)
     body.append(
         [
             "calibration error",
-            formatting.format_metric(evaluation["ece"]),
+            formatting.format_metric(evaluation.calibration_error),
             "",
-            *("" for _ in evaluation["lift"]),
+            *("" for _ in evaluation.improvement),
         ]
     )
-    confusion = evaluation["confusion"]
-    note = "Lifts are signed so that + is better, of losses too. Confusion: " + ", ".join(
+    confusion = asdict(evaluation.confusion)
+    note = "A positive improvement is better, also for losses. Confusion: " + ", ".join(
         f"{formatting.format_count(confusion[key])} {formatting.label(key)}" for key in confusion
     )
     head = [
         f"{segment} trips of {split}",
         "value",
         "95 % interval",
-        *(f"lift over {formatting.label(name)}" for name in evaluation["lift"]),
+        *(f"improvement over {formatting.label(name)}" for name in evaluation.improvement),
     ]
-    caption = f"{segment.capitalize()} trips of {split}: {formatting.format_count(evaluation['metrics']['rows'])} trips"
+    caption = (
+        f"{segment.capitalize()} trips of {split}: {formatting.format_count(evaluation.metrics.rows)} trips"
+    )
     return TableBlock(caption=caption, header=head, rows=body, note=f"{note}.")
 
 
@@ -225,10 +236,12 @@ def _splits_table(facts: Facts) -> TableBlock:
     body = [
         [
             formatting.label(name),
-            *(_format_value(name, facts.evaluation[s][p]["metrics"][name]) for s, p in populations),
+            *(_format_value(name, getattr(facts.evaluation[s][p].metrics, name)) for s, p in populations),
         ]
-        for name in ("rows", *REPORTED_METRICS, "f1_always_yes")
+        for name in ("rows", *REPORTED_METRICS)
     ]
+    baselines = (facts.evaluation[s][p].f1_always_positive for s, p in populations)
+    body.append([formatting.label("f1_always_positive"), *map(formatting.format_metric, baselines)])
     head = ["metric", *(f"{s}, {p}" for s, p in populations)]
     return TableBlock(caption="All splits side by side", header=head, rows=body)
 
@@ -246,14 +259,14 @@ def slices_section(facts: Facts) -> Section:
     told = facts.evaluation_of(facts.reported_segment)
     if not told:
         return Section("slices", "Slices", lead, [_no_metrics(facts)])
-    worst = worst_first(told["slices"])[:MAX_SLICES]
+    worst = worst_first(told.slices)[:MAX_SLICES]
     blocks: list[Block] = [
         _slices_table("The slices with the lowest AUC", worst, named=True)
         if worst
         else MissingBlock("No slice has trips enough to tell how they are ranked.")
     ]
     for name in ("payment_type", "borough", "distance"):
-        those = sorted((each for each in told["slices"] if each["slice"] == name), key=_slice_sort_key)
+        those = sorted((each for each in told.slices if each.slice == name), key=_slice_sort_key)
         if len(those) > 1:
             blocks.append(_slices_table(f"By {formatting.label(name)}", those, named=False))
         elif name == "borough" and not those:
@@ -265,41 +278,41 @@ def slices_section(facts: Facts) -> Section:
     return Section("slices", "Slices", lead, blocks)
 
 
-def worst_first(slices: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def worst_first(slices: Sequence[SliceMetrics]) -> list[SliceMetrics]:
     """Return the slices that have enough trips of both classes for an AUC to say something, the worst first."""
-    high = [round(each["rows"] * each["prevalence"]) for each in slices]
+    high = [round(each.rows * (each.prevalence or 0.0)) for each in slices]
     enough = [
         each
         for each, count in zip(slices, high, strict=True)
-        if MIN_CLASS_TRIPS <= count <= each["rows"] - MIN_CLASS_TRIPS
+        if MIN_CLASS_TRIPS <= count <= each.rows - MIN_CLASS_TRIPS
     ]
-    return sorted(enough, key=lambda each: each["auc"])
+    return sorted(enough, key=lambda each: each.auc or 0.0)
 
 
-def _slices_table(caption: str, slices: Sequence[Mapping[str, Any]], *, named: bool) -> TableBlock:
-    most = max([each["rows"] for each in slices] or [1])
+def _slices_table(caption: str, slices: Sequence[SliceMetrics], *, named: bool) -> TableBlock:
+    most = max([each.rows for each in slices] or [1])
     body: list[list[str | TableCell]] = [
         [
             _slice_label(each, named=named),
-            TableCell(formatting.format_count(each["rows"]), bar=each["rows"] / most),
-            formatting.format_share(each["prevalence"]),
-            formatting.format_metric(each["auc"]),
-            formatting.format_metric(each["f1"]),
-            formatting.format_metric(each["f1_always_yes"]),
-            formatting.format_metric(each["log_loss"]),
+            TableCell(formatting.format_count(each.rows), bar=each.rows / most),
+            formatting.format_share(each.prevalence),
+            formatting.format_metric(each.auc),
+            formatting.format_metric(each.f1),
+            formatting.format_metric(each.f1_always_positive),
+            formatting.format_metric(each.log_loss),
         ]
         for each in slices
     ]
-    head = ["slice", "trips", "high tips", "AUC", "F1", "F1 of always yes", "log loss"]
+    head = ["slice", "trips", "high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
     return TableBlock(caption=caption, header=head, rows=body)
 
 
-def _slice_label(slice_: Mapping[str, Any], *, named: bool) -> str:
-    value = formatting.slice_value_label(slice_["slice"], str(slice_["value"]))
-    return f"{formatting.label(slice_['slice'])} {value}" if named else value
+def _slice_label(slice_: SliceMetrics, *, named: bool) -> str:
+    value = formatting.slice_value_label(slice_.slice, slice_.value)
+    return f"{formatting.label(slice_.slice)} {value}" if named else value
 
 
-def _slice_sort_key(slice_: Mapping[str, Any]) -> tuple[float, str]:
+def _slice_sort_key(slice_: SliceMetrics) -> tuple[float, str]:
     """Return where a slice stands: by the number that it begins with, else by its name."""
-    number = re.match(r"\d+", str(slice_["value"]))
-    return (float(number[0]) if number else math.inf), str(slice_["value"])
+    number = re.match(r"\d+", slice_.value)
+    return (float(number[0]) if number else math.inf), slice_.value

@@ -1,0 +1,68 @@
+"""Fixtures of the scoring server and of scored files."""
+
+import asyncio
+import json
+
+import httpx
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from toytip.serving.app import make_app
+from toytip.serving.request import RequestLimits
+
+
+class AppClient:
+    """Sends requests to an ASGI application, without a socket."""
+
+    def __init__(self, app):
+        self._transport = httpx.ASGITransport(app=app)
+
+    def send(self, *requests):
+        async def send_all():
+            async with httpx.AsyncClient(transport=self._transport, base_url="http://toytip") as client:
+                return [await client.request(method, path, **options) for method, path, options in requests]
+
+        return asyncio.run(send_all())
+
+    def post(self, body, path="/score"):
+        options = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return self.send(("POST", path, options))[0]
+
+    def get(self, path):
+        return self.send(("GET", path, {}))[0]
+
+
+@pytest.fixture(scope="session")
+def make_client(scoring_model):
+    """Return a function that starts the application with limits."""
+    return lambda **limits: AppClient(make_app(lambda _: scoring_model, RequestLimits(**limits)))
+
+
+@pytest.fixture(scope="session")
+def app(make_client):
+    return make_client(max_trips=1_000)
+
+
+@pytest.fixture(scope="session")
+def raw_trips(model_run):
+    """A thousand raw trips of the test month."""
+    return pq.read_table(model_run.files[2]).slice(0, 1_000)
+
+
+@pytest.fixture(scope="session")
+def published(model_run):
+    """The predictions of the run for `raw_trips`, with missing values for rejected trips."""
+    first_id = int(model_run.predictions.index.max()) // 10**9 * 10**9
+    return model_run.predictions.reindex(first_id + np.arange(1_000))
+
+
+@pytest.fixture(scope="session")
+def to_dicts():
+    """Return a function that converts raw trips to JSON objects."""
+
+    def convert(raw):
+        options = {"orient": "records", "date_format": "iso", "date_unit": "us", "double_precision": 15}
+        return json.loads(raw.to_pandas().to_json(**options))
+
+    return convert

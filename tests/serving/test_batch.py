@@ -1,0 +1,110 @@
+"""Files of raw trips: formats, explanations, errors, and probabilities equal to those of the run."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import run_toytip
+
+
+def test_server_file_and_run_give_equal_probabilities(
+    model_run, scoring_model, raw_trips, published, app, to_dicts, tmp_path
+):
+    """A trip has the same probability alone, in a request of a thousand, in a file and in the run."""
+    trips = to_dicts(raw_trips)
+    batch = app.post(trips, "/score?shap_top=0").json()["trips"]
+    alone = app.send(*(("POST", "/score?shap_top=0", {"json": trip}) for trip in trips))
+    pq.write_table(raw_trips, tmp_path / "trips.parquet")
+    options = (
+        "--store",
+        model_run.store,
+        "--model",
+        scoring_model.version,
+        "--out",
+        tmp_path / "out.parquet",
+    )
+    done = run_toytip("score", tmp_path / "trips.parquet", *options)
+    assert done.returncode == 0, done.stderr
+    from_file = pq.read_table(tmp_path / "out.parquet").to_pandas()["probability"]
+    expected = published["probability"].to_numpy(np.float32)
+    accepted = ~np.isnan(expected)
+    out_of_month = (raw_trips.column(1).to_pandas().dt.month != 3).to_numpy()
+    assert accepted.sum() > 900
+    for probabilities in (
+        [answer.json().get("probability") for answer in alone],
+        [answer.get("probability") for answer in batch],
+        from_file,
+    ):
+        values = np.array([np.nan if p is None else p for p in probabilities], np.float64).astype(np.float32)
+        assert np.array_equal(values.view(np.int32)[accepted], expected.view(np.int32)[accepted])
+        # Without a monthly file, the rule `out_of_month` rejects no trip.
+        assert np.array_equal(~np.isnan(values[~accepted]), out_of_month[~accepted])
+    predictions = [answer["prediction"] for answer, ok in zip(batch, accepted, strict=True) if ok]
+    assert predictions == published["prediction"][accepted].tolist()
+
+
+def test_all_formats_give_equal_answers(model_run, raw_trips, to_dicts, tmp_path, invoke_cli):
+    raw = raw_trips.slice(0, 50)
+    pq.write_table(raw, tmp_path / "trips.parquet")
+    pv.write_csv(raw, tmp_path / "trips.csv")
+    (tmp_path / "trips.jsonl").write_text("\n".join(map(json.dumps, to_dicts(raw))))
+    answers = []
+    for suffix in ("parquet", "csv", "jsonl"):
+        options = ("--store", model_run.store, "--out", tmp_path / "out.csv", "--json")
+        done = invoke_cli("score", tmp_path / f"trips.{suffix}", *options)
+        report = json.loads(done.stdout)
+        assert report["scored_count"] + sum(report["rejects"].values()) == 50
+        assert report["output"] == str(tmp_path / "out.csv")
+        answers.append((tmp_path / "out.csv").read_bytes())
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
+    (trip,) = to_dicts(raw_trips.slice(0, 1))
+    command = [
+        sys.executable,
+        "-m",
+        "toytip",
+        "score",
+        "-",
+        "--store",
+        str(model_run.store),
+        "--reasons",
+        "3",
+    ]
+    done = subprocess.run(command, input=json.dumps(trip) + "\n", capture_output=True, text=True, check=True)
+    explanations = json.loads(done.stdout)["explanations"]
+    assert [set(item) for item in explanations] == [{"feature", "value", "log_odds"}] * 3
+    sizes = [abs(item["log_odds"]) for item in explanations]
+    assert sizes == sorted(sizes, reverse=True)
+    assert done.stderr.startswith("1 trips scored by v")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no trips\n", "cannot read {}: unknown format"),
+        (b'{"fare_amount": 3}\n{"fare_am', "cannot read line 2 of {}: it is not a JSON object of a trip"),
+        (b'{"fare_amount": "x"}\n', "cannot read line 1 of {}: fare_amount 'x' is not a number"),
+        (b"PAR1 and no more", "cannot read trips of {}: "),
+        (b"a,b\n1,2\n", "cannot score the trips: pickup_at is missing, and the model needs it"),
+    ],
+)
+def test_invalid_files_are_errors(content, message, model_run, tmp_path, invoke_cli):
+    trips = tmp_path / "trips"
+    trips.write_bytes(content)
+    done = invoke_cli("score", trips, "--store", model_run.store, "--out", tmp_path / "out.jsonl")
+    assert done.returncode == 1
+    assert f"error: {message.format(trips)}" in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_an_unknown_output_format_is_an_error(model_run, invoke_cli):
+    done = invoke_cli("score", "x", "--store", model_run.store, "--out", "a.xls")
+    assert "cannot write the output: unknown suffix '.xls'" in done.stderr
