@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,7 +132,7 @@ def make_manifest(records, version="v1", table="trips"):
         created_at=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
         files=tuple(records),
         config={},
-        parents=[],
+        parents=(),
         schema_digest="x",
     )
 
@@ -315,6 +316,23 @@ def scoring_model(model_run: ModelRun) -> TrainedModel:
     from toytip.models import resolve
 
     return resolve.load_model(Settings.load(store=str(model_run.store)), "champion")
+
+
+FAST_RUN = ("--rounds", 6, "--max-depth", 3, "--workers", 2, "--json")
+
+
+@pytest.fixture(scope="session")
+def three_month_run(
+    synthetic: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, dict[str, Any]]:
+    """A source folder of three months, a store with a run over them, and its summary."""
+    root = tmp_path_factory.mktemp("three-months")
+    folder = root / "in"
+    folder.mkdir()
+    for path in sorted(synthetic.glob("*.parquet"))[:3]:
+        shutil.copy2(path, folder)
+    summary = parse_summary(run_toytip("run", "--source", folder, "--store", root / "st", *FAST_RUN))
+    return folder, root / "st", summary
 
 
 @pytest.fixture

@@ -380,7 +380,7 @@ def test_a_model_takes_frames_tables_dicts_and_partitions(store, raw, synthetic)
 
 def test_a_model_tells_what_it_is(store):
     model = store.model()
-    assert (model.version, model.taxi, model.population) == ("v1", "yellow", "all")
+    assert (model.version, model.taxi, model.segment) == ("v1", "yellow", "all")
     assert model.features["payment_type"] == "payment"
     assert 0 < model.threshold < 1
     assert model.rounds <= 8

@@ -28,7 +28,7 @@ def check_complete(store: Store, reference: ReferenceRun) -> None:
             for f in maintenance.verify_version(store, manifest.version, lambda _: None)
             if f.table == manifest.table
         ]
-    if store.file_io.supports_rename:
+    if store.file_io.local_path(store.env):
         for table in ("features", "rejects", "predictions"):
             pattern = f"{store.uri(table)}/*/*/*/*.parquet"
             if list(Path(store.uri(table)).glob("*/*/*/*.parquet")):

@@ -12,9 +12,7 @@ import psutil
 import xgboost as xgb
 
 from tests.support.reference_run import ReferenceRun
-from toytip.store.checkpoints import CHECKPOINTS_FOLDER
-from toytip.store.lease import STAGING_FOLDER
-from toytip.store.store import NOTES_FOLDER, Store
+from toytip.store.store import Store
 
 # What a run says when it has lost a rank: training was under way, or it would have nothing to say.
 RANK_LOST_MESSAGE = "training attempt 1 of 3 failed"
@@ -30,7 +28,7 @@ def wait_for_run(run: subprocess.Popen[str], condition: Callable[[], bool]) -> f
 
 def checkpoint_rounds(store: Store) -> int:
     """Return how many rounds the checkpoint of the training under way has; 0 where there is none yet, or no longer."""
-    for name, info in store.file_io.list_files(f"{store.env}/{CHECKPOINTS_FOLDER}").items():
+    for name, info in store.file_io.list_files(store.layout.checkpoints).items():
         if name.endswith(".ubj"):
             with contextlib.suppress(FileNotFoundError):
                 return _booster_rounds(store, name, info.etag)
@@ -56,8 +54,9 @@ def is_training(store: Store, rounds: int) -> bool:
 
 def count_staged_parts(store: Store, table: str) -> int:
     """Return how many parts of a version that is being made are whole."""
-    staged = store.file_io.list_files(f"{store.env}/{STAGING_FOLDER}")
-    return sum(f"/{NOTES_FOLDER}/{table}/" in name for name in staged)
+    staged = store.file_io.list_files(store.layout.staging)
+    notes = (store.layout.parse_note(name) for name in staged)
+    return sum(note is not None and note[1] == table for note in notes)
 
 
 def wait_for_parts(run: subprocess.Popen[str], store: Store, table: str, count: int) -> None:

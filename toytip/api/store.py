@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,14 +20,15 @@ from toytip.errors import StoreError
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
-from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version
+from toytip.store.refs import VersionSummary, describe_versions, parse_as_of, read_tags, resolve_version
 from toytip.store.store import Store as Versions
 from toytip.store.store import store_from_settings
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-VERSION_COLUMNS = ("table", "version", "rows", "months", "bytes", "created", "parents", "tags")
+    from toytip.store.compare import VersionDiff
+    from toytip.store.lineage import LineageNode
 
 
 def open_store(
@@ -70,13 +71,14 @@ class Store:
     def versions(self, table: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
         """Return a row for every published version of every table, or of one, by table and time.
 
-        table, version, rows, months (list of `2023-01`), bytes, created (UTC), parents (list), tags (list).
+        table, version, rows, months (list of `2023-01`), bytes, created_at (UTC), parents (list), tags (list).
         """
         limit = parse_as_of(as_of) if as_of else None
-        found = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
-        frame = pd.DataFrame(found, columns=list(VERSION_COLUMNS))
-        frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
-        return frame if limit is None else frame[frame["created"] <= limit].reset_index(drop=True)
+        summaries = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
+        columns = [item.name for item in fields(VersionSummary)]
+        frame = pd.DataFrame(to_json(summaries), columns=columns)
+        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
+        return frame if limit is None else frame[frame["created_at"] <= limit].reset_index(drop=True)
 
     def table(
         self,
@@ -201,7 +203,7 @@ class Store:
     def manifest(
         self, version: str | None = None, table: str | None = None, *, as_of: str | None = None
     ) -> Manifest:
-        """Return a manifest: table, version, created, parts, config, parents, environment, metrics, rows, bytes, rejects.
+        """Return a manifest: table, version, created_at, files, config, parents, environment, metrics, rows, bytes, rejects.
 
         Without a table it is what the version is for: its predictions, or else the last table published under it.
         """
@@ -213,10 +215,10 @@ class Store:
 
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None
-    ) -> dict[str, Any]:
-        """Return what a version was made from, down to the raw files, nested: what `toytip trace --json` prints.
+    ) -> LineageNode:
+        """Return the lineage of a version, down to the source files.
 
-        With a `month` (`"2023-12"`) only its parts and files are told, with their checksums.
+        With a `month` such as `"2023-12"`, it contains the files of this month with their checksums.
         """
         from toytip.store.lineage import trace_lineage
 
@@ -224,10 +226,10 @@ class Store:
             self._versions, self.manifest(version, table), Month.parse(month) if month else None
         )
 
-    def diff(self, a: str, b: str) -> dict[str, Any]:
-        """Return what differs between two versions, each value as a pair: what `toytip diff --json` prints.
+    def diff(self, a: str, b: str) -> VersionDiff:
+        """Return the differences between two versions, each value as a pair.
 
-        Rows, rejects, config, columns of the features, metrics, and how many predictions flipped. Their files are read.
+        It reads the features and the predictions of both versions.
         """
         from toytip.store.compare import compare_versions
 
@@ -240,7 +242,7 @@ class Store:
         found = self.versions()
         shown = found.assign(
             months=[f"{m[0]} to {m[-1]}" if m else "" for m in found["months"]],
-            created=found["created"].dt.strftime("%Y-%m-%d %H:%M"),
+            created_at=found["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
             tags=[", ".join(each) for each in found["tags"]],
         ).drop(columns="parents")
         table: str = shown.to_html(index=False)

@@ -33,15 +33,16 @@ _MODEL_ENTRY_KEYS = {
     "address": "where the files are",
 }
 _LINEAGE_KEYS = {
-    "table": "what is traced",
-    "version": "of it",
-    "created": "when it was published",
-    "rows": "rows, of the month where one was asked for",
-    "config": "settings that it depends on",
-    "code": "digest of the code that made it",
-    "environment": "packages, Python and git commit",
-    "parts": "of the month: `path`, `rows`, `checksum`, `input`",
-    "parents": "the same of all that it was made from; of raw files `file`, `rows`, `bytes`, `checksum`",
+    "table": "name of the table or artifact",
+    "version": "version ID",
+    "created_at": "publication time, ISO 8601 in UTC",
+    "rows": "number of rows, of the month if one is selected",
+    "config": "settings that the content depends on",
+    "code": "hash of the source code and package versions that determine the content",
+    "environment": "versions of toytip, Python and packages",
+    "files": "files of the selected month: `path`, `rows`, `checksum`, `input_fingerprint`",
+    "parents": "inputs: versions with these keys, deleted versions (`table`, `version`, `deleted`), "
+    "and source files (`uri`, `rows`, `bytes`, `modified`, `checksum`)",
 }
 
 JSON_KEYS: dict[str, dict[str, str]] = {
@@ -126,7 +127,9 @@ JSON_KEYS: dict[str, dict[str, str]] = {
         "version": "version of the table `monitoring`; null with `--dry-run`",
         "files": "locations of the saved report by format (`json`, `png`); empty with `--dry-run`",
     },
-    "versions": {"versions": "a row each: `table`, `version`, `rows`, `months`, `bytes`, `created`, `parents`, `tags`"},
+    "versions": {
+        "versions": "one object per version: `table`, `version`, `rows`, `months`, `bytes`, `created_at`, `parents`, `tags`"
+    },
     "show": {
         "version": "what was asked for",
         "report": "address of its page; null where it has none",
@@ -140,24 +143,27 @@ JSON_KEYS: dict[str, dict[str, str]] = {
     "trace": _LINEAGE_KEYS,
     "impact": {"file": "what was asked for", "versions": "as `toytip versions` lists them"},
     "diff": {
-        "versions": "both; every value below is a pair",
-        "rows": "by table",
-        "rejects": "by reason",
-        "config": "by table, what differs",
-        "columns": "of the features: `mean`, `min`, `max`, `missing`",
-        "metrics": "by split, of the trips of `population`",
-        "population": "that both learned from; card trips where one learned from all and one from these; null: each of its own",
-        "predictions": "`common`, `in_one_only`, `flipped`, `flipped_share`, `mean_change_of_probability`",
+        "versions": "the two versions; the pairs below are in this order",
+        "rows": "number of rows by table",
+        "rejects": "number of rejected rows by reason",
+        "config": "settings that differ, by table",
+        "columns": "statistics of each feature: `mean`, `min`, `max`, `missing`",
+        "segment": "segment of the metrics; `card` if the models were trained on different segments; null if each version has its own",
+        "metrics": "metrics by split",
+        "predictions": "`common`, `unmatched`, `changed_predictions`, `changed_share`, `mean_probability_change`; null if a version has no predictions",
     },
     "tag": {"tags": "the version of each"},
     "rollback": {"versions": "that are the newest again, by table"},
-    "verify": {"version": "what was asked for", "faults": "`table`, `path`, `what`"},
+    "verify": {
+        "version": "version ID",
+        "faults": "files that differ from the manifest: `table`, `path`, `message`",
+    },
     "gc": {
-        "versions": "`table` and `version` of what goes",
-        "abandoned": "versions that were never finished",
-        "strays": "other files that nothing needs",
-        "bytes": "of all of it",
-        "removed": "false with `--dry-run`",
+        "versions": "deleted versions: `table`, `version`",
+        "incomplete_versions": "deleted unpublished versions of runs that were killed",
+        "orphaned_files": "deleted files that belong to no version",
+        "bytes": "size of all of them in bytes",
+        "deleted": "whether they were deleted; false with `--dry-run`",
     },
     "source synth": {
         "folder": "folder or URI of the files",

@@ -13,8 +13,7 @@ from toytip.core.access import StorageOptions
 from toytip.errors import SourceError, StoreError, ToytipError
 from toytip.io.access import open_file, open_file_io
 from toytip.io.base import FileIO
-
-PROBE_FOLDER = "_probes"
+from toytip.store.layout import Layout
 
 
 def check_store(client: Any, root: str, env: str, access: StorageOptions) -> list[str]:
@@ -23,7 +22,7 @@ def check_store(client: Any, root: str, env: str, access: StorageOptions) -> lis
     Return what did not work, a line for each worker. Raises StoreError where the store cannot be written from here.
     """
     place, token = open_file_io(root, access), secrets.token_hex(8)
-    folder = f"{env}/{PROBE_FOLDER}/{token}"
+    folder = Layout(env).probes(token)
     try:
         place.write(f"{folder}/driver", token.encode())
     except OSError as error:

@@ -186,9 +186,7 @@ def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.D
 
 
 def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    rows = features[splits.in_split(features, encoding.split, encoding.segment, split)].reset_index(
-        drop=True
-    )
+    rows = features[splits.in_split(features, encoding.split, encoding.segment, split)].reset_index(drop=True)
     matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
     order = preprocess.similarity_order(matrix, encoding)
     return matrix.take(order).set_axis(pd.Index(order, dtype="uint32"))

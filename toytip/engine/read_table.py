@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import dask
 import dask.dataframe as dd
@@ -14,7 +12,6 @@ from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.errors import StoreError
-from toytip.io.local import LocalFileIO
 from toytip.stages.catalog import READABLE_TABLES
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
@@ -58,14 +55,8 @@ def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None 
             return dd.from_pandas(meta, npartitions=1)
         return dd.from_map(
             _read_data_file, parts, meta=meta, label=table.name, enforce_metadata=False,
-            store=_with_absolute_root(store), table=table, version=manifest.version,
+            store=store.absolute(), table=table, version=manifest.version,
         )  # fmt: skip
-
-
-def _with_absolute_root(store: Store) -> Store:
-    """Return the store by its whole path: who reads it may stand in another folder."""
-    place = store.file_io
-    return replace(store, root=str(Path(place.root).absolute())) if isinstance(place, LocalFileIO) else store
 
 
 def _read_data_file(

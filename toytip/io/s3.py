@@ -76,7 +76,9 @@ class S3FileIO:
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 with translate_boto_errors():
-                    response = self.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=content, **condition)
+                    response = self.fs.call_s3(
+                        "put_object", Bucket=bucket, Key=key, Body=content, **condition
+                    )
                 return str(response["ETag"])
             except OSError as error:
                 code = error_code(error)

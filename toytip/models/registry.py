@@ -24,9 +24,9 @@ from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
 from toytip.models.mlflow_env import silence_mlflow
+from toytip.store.layout import Layout
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-REGISTRY_FOLDER = "_registry"
 MODEL_FILES_FOLDER = "files"
 # Tags of a registered version, which a person may read in MLflow's own pages.
 VERSION_TAG, STORE_TAG, CHECKSUMS_TAG, DECISION_TAG, REASONS_TAG = (
@@ -261,7 +261,7 @@ def open_registry(settings: Settings, taxi: str) -> Registry:
     if not uri:
         local = uri_scheme(settings.store) == "file"
         root = (
-            Path(settings.store.removeprefix("file://")) / settings.env / REGISTRY_FOLDER if local else Path()
+            Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry if local else Path()
         )
         folder = (root if local else Path("toytip-registry")).absolute()
         return Registry(f"sqlite:///{folder / 'registry.db'}", name, str(folder / "models"))

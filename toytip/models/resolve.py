@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
+from toytip.core.tables import MODELS
 from toytip.core.tlc import TAXIS
 from toytip.errors import RegistryError
 from toytip.models import package
 from toytip.models.registry import CHALLENGER, CHAMPION, RegisteredModel, Registry, open_registry
 from toytip.store.artifacts import read_model
-from toytip.store.lineage import parent_version
 from toytip.store.manifest import Manifest
 from toytip.store.refs import read_tags, resolve_version
 from toytip.store.store import Store, store_from_settings
@@ -41,7 +41,7 @@ def _model_version_in_store(store: Store, name: str) -> str | None:
     version = read_tags(store).get(name, name)
     if store.get_manifest("models", version) is None:
         predictions = store.get_manifest("predictions", version)
-        version = parent_version(predictions, "models") if predictions else version
+        version = predictions.parent_version(MODELS.name) if predictions else version
     return version if store.get_manifest("models", version) else None
 
 
@@ -99,4 +99,4 @@ def _resolve_model_version(settings: Settings, name: str | None, taxi: str | Non
 
 def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:
     """Return the model that a version was made with."""
-    return load_model(settings, parent_version(manifest, "models"))
+    return load_model(settings, manifest.parent_version(MODELS.name))

@@ -30,6 +30,7 @@ from toytip.stages import preprocess as encodings
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
+from toytip.store.reports import save_report
 
 # Features in memory: measured on green 2023, a hundred bytes a row and some.
 FEATURE_BYTES_PER_ROW = 140
@@ -210,7 +211,7 @@ def save_backtest(context: RunContext, result: BacktestResult, version: str) -> 
         "png": png.draw_backtest(result.rows, result.losses_by_age, f"Backtest of {version}"),
     }
     return {
-        kind: context.store.save_report(f"{version}.backtest.{kind}", what) for kind, what in content.items()
+        kind: save_report(context.store, f"{version}.backtest.{kind}", what) for kind, what in content.items()
     }
 
 

@@ -24,8 +24,9 @@ from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
 from toytip.progress.tracker import Progress
 from toytip.store import timings
-from toytip.store.manifest import Manifest, digest
-from toytip.store.store import Store, new_version_id, store_from_settings
+from toytip.store.layout import new_version_id
+from toytip.store.manifest import Manifest, Parent, digest
+from toytip.store.store import Store, store_from_settings
 
 # What a stage has published, by table.
 PublishedTables = dict[str, Manifest]
@@ -75,7 +76,7 @@ class RunContext:
         table: Table,
         records: Iterable[DataFile],
         config: dict[str, Any],
-        parents: list[dict[str, Any]],
+        parents: Iterable[Parent],
         *,
         code: str = "",
         fingerprint: str = "",
@@ -95,7 +96,7 @@ class RunContext:
             ),
             config=config,
             config_digest=digest(config),
-            parents=parents,
+            parents=tuple(parents),
             schema_digest=digest([str(field) for field in table.arrow_schema]),
             code=code,
             fingerprint=fingerprint,

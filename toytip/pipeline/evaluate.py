@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toytip.core.model import TrainedModel
 from toytip.core.schema import Table
-from toytip.core.tables import PREDICTIONS
+from toytip.core.tables import FEATURES_TABLE, PREDICTIONS, SCORES
 from toytip.engine import compute, graph
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import FittedBaselines
@@ -18,7 +18,6 @@ from toytip.pipeline.context import RunContext
 from toytip.sources import zones
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
-from toytip.store.lineage import parent_version
 from toytip.store.manifest import Manifest
 from toytip.store.refs import resolve_version
 
@@ -105,7 +104,7 @@ def evaluate(
 
 def resolve_features(context: RunContext, predictions: Manifest) -> Manifest:
     """Return the features that predictions were made of, directly or over scores."""
-    behind = predictions
-    if any(item.get("table") == "scores" for item in predictions.parents):
-        behind = resolve_version(context.store, "scores", parent_version(predictions, "scores"))
-    return resolve_version(context.store, "features", parent_version(behind, "features"))
+    child = predictions
+    if any(parent.table == SCORES.name for parent in predictions.parent_versions):
+        child = resolve_version(context.store, SCORES.name, predictions.parent_version(SCORES.name))
+    return resolve_version(context.store, FEATURES_TABLE.name, child.parent_version(FEATURES_TABLE.name))

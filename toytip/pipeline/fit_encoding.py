@@ -18,7 +18,6 @@ from toytip.stages import featurize as features_of
 from toytip.stages import preprocess as encodings
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.artifacts import load_encoding
-from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 
 
@@ -35,7 +34,7 @@ def preprocess(
     names = features_of.feature_set(settings.feature_set)
     records = [record for record in features.files if overlaps(record.key.month, split.train)]
     rate_names = zone_rates_for(settings.feature_set)
-    config = {"features": settings.feature_set, "population": settings.segment, "split": asdict(split)}
+    config = {"feature_set": settings.feature_set, "segment": settings.segment, "split": asdict(split)}
     made_from = fingerprint("preprocess", [record.checksum for record in records], config)
     there = find_reusable(context, "preprocess", ENCODINGS.name, made_from) if reuse else None
     if there is not None:
@@ -55,7 +54,7 @@ def preprocess(
         for name, (_, counts, positives) in census.by_value.items()
     }
     manifest = context.publish(
-        ENCODINGS, [record], config, [version_reference(features)],
+        ENCODINGS, [record], config, [features.ref],
         code=code_digest("preprocess"), fingerprint=made_from, metrics={"auc_alone": single},
     )  # fmt: skip
     _warn_of_leaks(context, manifest)

@@ -18,8 +18,7 @@ from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, 
 from toytip.pipeline.identity import code_digest
 from toytip.pipeline.incremental import build_from_parts
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.lineage import parent_version, version_reference
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.refs import resolve_version
 
 
@@ -31,7 +30,7 @@ def infer(context: RunContext, features: Manifest, model: TrainedModel) -> Publi
         return {SCORES: graph.score_features(read, model)}
 
     written, _ = build_from_parts(context, "infer", features, (SCORES,), frames, _prediction_config(model))
-    parents, records = [version_reference(features), model_parent(model)], written[SCORES.name]
+    parents, records = [features.ref, model_parent(model)], written[SCORES.name]
     return {SCORES.name: context.publish(SCORES, records, {}, parents, code=code_digest("infer"))}
 
 
@@ -42,14 +41,12 @@ def postprocess(context: RunContext, scores: Manifest, model: TrainedModel) -> P
         read = graph.read_version(context.store, SCORES, scores.version, parts)
         return {PREDICTIONS: graph.apply_threshold(read, model.threshold)}
 
-    features = resolve_version(
-        context.store, FEATURES_TABLE.name, parent_version(scores, FEATURES_TABLE.name)
-    )
+    features = resolve_version(context.store, FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
     made = build_from_parts(
         context, "postprocess", scores, (PREDICTIONS,), frames, model.threshold,
         summing=summary_inputs(context, features, model, [part.path for part in scores.files]),
     )  # fmt: skip
-    parents = [version_reference(scores), model_parent(model)]
+    parents = [scores.ref, model_parent(model)]
     return _publish_predictions(context, "postprocess", parents, model, *made)[0]
 
 
@@ -72,15 +69,13 @@ def predict(
         context, "predict", features, (PREDICTIONS,), frames, _prediction_config(model),
         summing=summary_inputs(context, features, model, [part.path for part in features.files], champion),
     )  # fmt: skip
-    return _publish_predictions(
-        context, "predict", [version_reference(features), model_parent(model)], model, *made
-    )
+    return _publish_predictions(context, "predict", [features.ref, model_parent(model)], model, *made)
 
 
 def _publish_predictions(
     context: RunContext,
     stage: str,
-    parents: list[dict[str, Any]],
+    parents: list[VersionRef],
     model: TrainedModel,
     written: incremental.RecordsByTable,
     summary: Tallies,
@@ -101,9 +96,9 @@ def _publish_predictions(
     return {METRIC_HISTOGRAMS.name: tallies, PREDICTIONS.name: manifest}, found
 
 
-def model_parent(model: TrainedModel) -> dict[str, Any]:
-    """Return how a manifest names the model as its parent."""
-    return {"table": MODELS.name, "version": model.version}
+def model_parent(model: TrainedModel) -> VersionRef:
+    """Return the reference by which a manifest names the model as its parent."""
+    return VersionRef(MODELS.name, model.version)
 
 
 def _prediction_config(model: TrainedModel) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.core.tables import PREDICTIONS
+from toytip.core.tables import MODELS, PREDICTIONS
 from toytip.errors import StoreError
 from toytip.evaluation.gate import GateCheck, GateResult, evaluate_gate
 from toytip.evaluation.report import summarize_report
@@ -32,7 +32,8 @@ from toytip.pipeline.evaluate import Evaluation
 from toytip.progress.tracker import Progress
 from toytip.stages.catalog import FEATURE_AVAILABILITY
 from toytip.store.lineage import trace_lineage
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.reports import pin_version
 from toytip.store.store import store_from_settings
 
 GOLDEN_SET_TIMEOUT_S = 120
@@ -135,7 +136,7 @@ def promote(
     made = [
         manifest
         for manifest in store.list_manifests(PREDICTIONS.name)
-        if {"table": "models", "version": model.version} in manifest.parents
+        if VersionRef(MODELS.name, model.version) in manifest.parents
     ]
     trained = store.get_manifest("models", model.version)
     if not made or trained is None:
@@ -195,8 +196,8 @@ def _find_or_register(
     there = [entry for entry in registry.list_models() if entry.version == model.version]
     if there:
         return there[-1]
-    tags = {STORE_TAG: context.store.display_uri, "toytip.population": model.encoding.segment}
-    context.store.pin_version(model.version, registry.display_name)
+    tags = {STORE_TAG: context.store.display_uri, "toytip.segment": model.encoding.segment}
+    pin_version(context.store, model.version, registry.display_name)
     return registry.register(package, model.version, tags=tags, metrics=_flatten_metrics(evaluation))
 
 
@@ -227,7 +228,7 @@ def _model_card(
         "threshold": model.threshold,
         "params": trained.config,
         "environment": trained.environment,
-        "data": trace_lineage(context.store, trained),
+        "data": to_json(trace_lineage(context.store, trained)),
         "evaluation": to_json(summarize_report(evaluation.report)),
     }
 

@@ -20,8 +20,7 @@ from toytip.pipeline.identity import code_digest, planned_from_slice
 from toytip.pipeline.incremental import build_from_parts
 from toytip.sources.discovery import Source
 from toytip.stages.featurize import FEATURES_SCHEMA
-from toytip.store.lineage import version_reference
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, SourceFileRef
 
 
 def clean(context: RunContext, source: Source) -> PublishedTables:
@@ -68,13 +67,13 @@ def _build_from_source(
     if not any(record.rows for record in written[tables[0].name]):
         raise StoreError("not one trip is left after cleaning; look at what --source holds")
     parents = [
-        {
-            "uri": mask_credentials(file.uri),
-            "rows": file.rows,
-            "bytes": file.bytes,
-            "modified": file.modified,
-            "checksum": contents[file.uri],
-        }
+        SourceFileRef(
+            uri=mask_credentials(file.uri),
+            rows=file.rows,
+            bytes=file.bytes,
+            modified=file.modified,
+            checksum=contents[file.uri],
+        )
         for file in source.files
     ]
     config = {"taxi": source.taxi, "partition_rows": context.settings.partition_rows}
@@ -87,10 +86,9 @@ def _build_from_source(
 def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     """Return what names the content of every file; a file that an earlier run has summed up is not read again."""
     known = {
-        (parent["uri"], parent["bytes"], parent["modified"]): parent["checksum"]
+        (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
         for manifest in context.store.list_manifests()
-        for parent in manifest.parents
-        if "uri" in parent
+        for source_file in manifest.source_files
     }
     contents = {
         file.uri: file.content_tag or known.get((mask_credentials(file.uri), file.bytes, file.modified), "")
@@ -115,9 +113,7 @@ def featurize(context: RunContext, trips: Manifest) -> PublishedTables:
         context, "featurize", trips, (FEATURES_SCHEMA, FEATURE_HISTOGRAMS), frames, None
     )
     return {
-        name: context.publish(
-            table, written[name], trips.config, [version_reference(trips)], code=code_digest("featurize")
-        )
+        name: context.publish(table, written[name], trips.config, [trips.ref], code=code_digest("featurize"))
         for name, table in (
             (FEATURE_HISTOGRAMS.name, FEATURE_HISTOGRAMS),
             (FEATURES_SCHEMA.name, FEATURES_SCHEMA),

@@ -16,7 +16,14 @@ from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
-from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import (
+    FEATURE_HISTOGRAMS,
+    FEATURES_TABLE,
+    METRIC_HISTOGRAMS,
+    MONITORING,
+    REJECTS,
+    TRIPS,
+)
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
@@ -38,8 +45,8 @@ from toytip.stages import profile
 from toytip.store import artifacts
 from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lineage
-from toytip.store.manifest import Manifest
-from toytip.store.store import REPORTS_FOLDER, Store
+from toytip.store.manifest import Manifest, SourceFileRef
+from toytip.store.store import Store
 
 HISTOGRAM_READER_THREADS = 8
 T = TypeVar("T")
@@ -109,7 +116,7 @@ def collect_facts(
         "features", lambda: _monthly_histograms(profiles, model), {}
     )
     if gone:
-        there.missing["lineage"] = f"{', '.join(gone)} is gone"
+        there.missing["lineage"] = f"{', '.join(map(str, gone))} is gone"
     return Facts(
         version=whole.version,
         created_at=whole.created_at,
@@ -163,16 +170,10 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
     }
 
 
-def _sources(tables: dict[str, Manifest]) -> list[dict[str, Any]]:
-    """Return the files that the first table was made from."""
-    found = {
-        parent["uri"]: parent
-        for name in ("trips", "features", "rejects")
-        if name in tables
-        for parent in tables[name].parents
-        if "uri" in parent
-    }
-    return list(found.values())
+def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
+    """Return the source files of a version."""
+    manifests = [tables[name] for name in (TRIPS.name, FEATURES_TABLE.name, REJECTS.name) if name in tables]
+    return list({file.uri: file for manifest in manifests for file in manifest.source_files}.values())
 
 
 def _load_model(there: FactSource) -> TrainedModel:
@@ -331,7 +332,7 @@ def _zone_facts(
 ) -> list[ZoneSummary]:
     if not profiles:
         raise NotInVersionError("without profiles there is no count of trips by zone")
-    uri = next((source["uri"] for source in _sources(there.tables)), None)
+    uri = next((file.uri for file in _sources(there.tables)), None)
     path = (
         Path(there.settings.zone_lookup_file)
         if there.settings.zone_lookup_file
@@ -339,12 +340,15 @@ def _zone_facts(
     )
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
     return summarize_zones(
-        profile.merge_profiles(profiles.values()), names, boroughs, model.encoding.zone_history if model else ""
+        profile.merge_profiles(profiles.values()),
+        names,
+        boroughs,
+        model.encoding.zone_history if model else "",
     )
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:
-    name = f"{store.env}/{REPORTS_FOLDER}/{version}.run.json"
+    name = store.layout.run_result(version)
     if not store.file_io.exists(name):
         raise NotInVersionError(
             "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"

@@ -41,6 +41,7 @@ from toytip.pipeline.result import (
 from toytip.pipeline.source import ensure_source, find_source
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source
+from toytip.store.reports import save_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +138,9 @@ def _measure_timing(
 
 def _save_run_files(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
     """Save Dask's performance report and the complete evaluation; return all addresses and paths."""
-    performance = context.store.save_report(f"{context.version}.dask.html", dask_page)
+    performance = save_report(context.store, f"{context.version}.dask.html", dask_page)
     content = json.dumps(to_json(evaluation.report), indent=1).encode()
-    saved = context.store.save_report(f"{context.version}.json", content)
+    saved = save_report(context.store, f"{context.version}.json", content)
     dashboard = context.client.dashboard_link
     return RunLinks(
         dashboard_url=dashboard,

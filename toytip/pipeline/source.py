@@ -20,6 +20,7 @@ from toytip.sources import discovery as sources
 from toytip.sources.discovery import Source
 from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
+from toytip.store.layout import SOURCE_FOLDER
 
 
 def find_source(settings: Settings, progress: Progress) -> Source | None:
@@ -92,7 +93,7 @@ def ensure_source(context: RunContext, source: Source | None) -> Source:
 def ensure_synthetic_source(context: RunContext) -> Source:
     """Return the built-in synthetic year, made under the store where it is not there yet."""
     settings = context.settings
-    folder = f"{settings.store.rstrip('/')}/_source/synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
+    folder = f"{settings.store.rstrip('/')}/{SOURCE_FOLDER}/synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
     return write_synthetic(context.client, settings, folder, context.progress)
 
 

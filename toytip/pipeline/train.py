@@ -23,8 +23,7 @@ from toytip.stages import postprocess as decisions
 from toytip.store import artifacts
 from toytip.store.artifacts import read_model
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.lineage import version_reference
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
 from toytip.training import estimator as training
 
 
@@ -77,7 +76,7 @@ def train(
         context,
         model,
         params,
-        [version_reference(features), version_reference(encoding_manifest)],
+        [features.ref, encoding_manifest.ref],
         made_from,
         metrics,
     )
@@ -157,7 +156,7 @@ def _publish_model(
     context: RunContext,
     model: TrainedModel,
     params: BoosterParams,
-    parents: list[dict[str, Any]],
+    parents: list[VersionRef],
     made_from: str,
     told: dict[str, Any],
 ) -> PublishedTables:

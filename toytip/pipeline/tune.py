@@ -16,7 +16,6 @@ from toytip.core.months import Month
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
-from toytip.io.local import LocalFileIO
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.identity import code_digest
 from toytip.stages import featurize as features_of
@@ -182,9 +181,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
 
 
 def _study_file(store: Store, name: str) -> Path:
-    if isinstance(store.file_io, LocalFileIO):
-        return Path(store.file_io.root, store.env, "_studies", f"{name}.db")
-    return Path(f"toytip-study-{name}.db")
+    return store.file_io.local_path(store.layout.study(name)) or Path(f"toytip-study-{name}.db")
 
 
 def write_params_file(

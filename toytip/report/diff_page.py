@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from toytip.core.tables import METRIC_HISTOGRAMS, MONITORING, PREDICTIONS
@@ -30,12 +30,13 @@ from toytip.report.sections.diff import (
     paired_improvements,
     reported_metric,
 )
+from toytip.store.compare import VersionDiff
 
 # What their config says is told of the model already.
 REDUNDANT_CONFIG_TABLES = {METRIC_HISTOGRAMS.name, PREDICTIONS.name, MONITORING.name}
 
 
-def render_diff_page(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> str:
+def render_diff_page(a: Facts, b: Facts, comparison: VersionDiff) -> str:
     """Return the page of two versions; `comparison` is what `toytip.store.compare` found."""
     return render_html(
         Page(
@@ -52,7 +53,7 @@ def render_diff_page(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> str:
     )
 
 
-def _sections(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> Iterator[Section]:
+def _sections(a: Facts, b: Facts, comparison: VersionDiff) -> Iterator[Section]:
     parts: tuple[tuple[str, str, Callable[[], Section]], ...] = (
         ("first", "Look at this first", lambda: _findings_section(a, b)),
         ("changed", "What was changed", lambda: _changes_section(a, b)),
@@ -73,7 +74,7 @@ def _sections(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> Iterator[Sec
             )
 
 
-def _key_figures(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> list[KeyFigure]:
+def _key_figures(a: Facts, b: Facts, comparison: VersionDiff) -> list[KeyFigure]:
     found = []
     for name, key in (("AUC", "auc"), ("F1", "f1"), ("log loss", "log_loss")):
         pair = [reported_metric(each, "all", key) for each in (a, b)]
@@ -85,14 +86,13 @@ def _key_figures(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> list[KeyF
                     f"{pair[0]:.4f} to {pair[1]:.4f}",
                 )
             )
-    flipped = comparison.get("predictions", {}).get("flipped_share")
-    if flipped is not None:
-        told = comparison["predictions"]
+    predictions = comparison.predictions
+    if predictions is not None and predictions.changed_share is not None:
         found.append(
             (
-                "predictions flipped",
-                formatting.format_share(flipped, 2),
-                f"of {formatting.format_count(told['common'])} common trips",
+                "predictions changed",
+                formatting.format_share(predictions.changed_share, 2),
+                f"of {formatting.format_count(predictions.common)} common trips",
             )
         )
     return found
@@ -167,7 +167,7 @@ def _changes_section(a: Facts, b: Facts) -> Section:
         f"made with: {k}": (a.environment.get(k), b.environment.get(k))
         for k in {**a.environment, **b.environment}
     }
-    files = [{str(source["checksum"]) for source in each.sources} for each in (a, b)]
+    files = [{source.checksum for source in each.sources} for each in (a, b)]
     pairs["source files"] = (
         f"{len(files[0])}, {len(files[0] - files[1])} of them only here",
         f"{len(files[1])}, {len(files[1] - files[0])} of them only here",
@@ -194,19 +194,19 @@ def _value_pair(name: str, a: Any, b: Any) -> list[str]:
     return [formatting.format_setting(a), formatting.format_setting(b)]
 
 
-def _rows_section(comparison: Mapping[str, Any]) -> Section:
+def _rows_section(comparison: VersionDiff) -> Section:
     body = [
         [name, *map(formatting.format_count, pair), _format_difference(*pair)]
-        for name, pair in comparison["rows"].items()
+        for name, pair in comparison.rows.items()
         if any(pair)
     ]
     blocks: list[Block] = [
         TableBlock(caption="Rows of every table", header=["table", "A", "B", DIFFERENCE_HEADER], rows=body)
     ]
-    if comparison["rejects"]:
+    if comparison.rejects:
         body = [
             [formatting.label(reason), *map(formatting.format_count, pair), _format_difference(*pair)]
-            for reason, pair in comparison["rejects"].items()
+            for reason, pair in comparison.rejects.items()
         ]
         blocks.append(
             TableBlock(
@@ -222,19 +222,21 @@ def _format_difference(a: float, b: float) -> str:
     return formatting.format_signed(b - a, 0) if b != a else "0"
 
 
-def _predictions_section(comparison: Mapping[str, Any]) -> Section:
-    told = comparison.get("predictions")
-    if not told:
+def _predictions_section(comparison: VersionDiff) -> Section:
+    predictions = comparison.predictions
+    if predictions is None:
         return Section(
             "predictions", "Predictions", "", [MissingBlock("One of the versions has no predictions.")]
         )
-    change = told["mean_change_of_probability"]
-    return Section("predictions", "Predictions", "Trips are joined by their id.", [PairsBlock([
-        ("in both", f"{formatting.format_count(told['common'])} trips"),
-        ("in one only", f"{formatting.format_count(told['in_one_only'])} trips"),
-        ("flipped", f"{formatting.format_count(told['flipped'])} trips, {formatting.format_share(told['flipped_share'], 2)}"),
+    change = predictions.mean_probability_change
+    changed = formatting.format_count(predictions.changed_predictions)
+    pairs = [
+        ("in both", f"{formatting.format_count(predictions.common)} trips"),
+        ("in one version only", f"{formatting.format_count(predictions.unmatched)} trips"),
+        ("changed", f"{changed} trips, {formatting.format_share(predictions.changed_share, 2)}"),
         ("change of probability", f"{change:.4f} on average" if change is not None else formatting.NO_VALUE),
-    ])])  # fmt: skip
+    ]
+    return Section("predictions", "Predictions", "Trips are joined by their ID.", [PairsBlock(pairs)])
 
 
 def _time_section(a: Facts, b: Facts) -> Section:

@@ -61,11 +61,15 @@ class StoreAddress:
         """Return the URI or path of a manifest."""
         return self.uri_of(self.layout.manifest(table, version))
 
-    def reading(self, passed_through: type[OSError] | tuple[()] = ()) -> contextlib.AbstractContextManager[None]:
+    def reading(
+        self, passed_through: type[OSError] | tuple[()] = ()
+    ) -> contextlib.AbstractContextManager[None]:
         """Turn system errors of a read into StoreError."""
         return as_store_error(f"cannot read store {self.display_uri}", passed_through)
 
-    def writing(self, passed_through: type[OSError] | tuple[()] = ()) -> contextlib.AbstractContextManager[None]:
+    def writing(
+        self, passed_through: type[OSError] | tuple[()] = ()
+    ) -> contextlib.AbstractContextManager[None]:
         """Turn system errors of a write into StoreError."""
         return as_store_error(f"cannot write to store {self.display_uri}", passed_through)
 

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from toytip.core.jsonable import to_json
-from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
@@ -103,7 +102,8 @@ def compare_versions(store: Store, a: str, b: str, on_rows_read: Callable[[int],
     config = {
         name: _config_differences(*(manifest.config for manifest in pair)) for name, pair in common.items()
     }
-    segment, split_metrics = None, {}
+    segment: str | None = None
+    split_metrics: dict[str, dict[str, Pair[Any]]] = {}
     if predictions:
         encodings = (side[ENCODINGS.name] for side in (first, second) if ENCODINGS.name in side)
         segments = {manifest.config.get("segment") for manifest in encodings}
@@ -199,9 +199,9 @@ def _compare_columns(
         _merge_summaries([by_checksum[file.checksum] for file in manifest.files]) for manifest in features
     )
     return {
-        name: ColumnDiff(**{
-            statistic: (value, second.get(name, {}).get(statistic)) for statistic, value in values.items()
-        })
+        name: ColumnDiff(
+            **{statistic: (value, second.get(name, {}).get(statistic)) for statistic, value in values.items()}
+        )
         for name, values in first.items()
     }
 

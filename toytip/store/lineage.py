@@ -195,9 +195,7 @@ def downstream_versions(store: Store, file: str) -> list[Manifest]:
 
 
 def _matches_file(pattern: str, source: SourceFileRef) -> bool:
-    segments = tuple(
-        segment for segment in PurePosixPath(pattern).parts if segment not in (".", "..")
-    )
+    segments = tuple(segment for segment in PurePosixPath(pattern).parts if segment not in (".", ".."))
     path = PurePosixPath(source.uri).parts
     return source.checksum == pattern or (bool(segments) and path[-len(segments) :] == segments)
 
@@ -212,8 +210,7 @@ def ancestors(store: Store, version: str) -> dict[str, Manifest]:
         for manifest in walk(
             manifests_of(store, version),
             lambda manifest: [
-                resolve_version(store, parent.table, parent.version)
-                for parent in manifest.parent_versions
+                resolve_version(store, parent.table, parent.version) for parent in manifest.parent_versions
             ],
             key=_table_name,
         )

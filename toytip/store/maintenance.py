@@ -134,8 +134,7 @@ def _needed_versions(
     roots += [
         manifest
         for manifest in manifests
-        if manifest.version in protected
-        or (manifest.table == MODELS.name and manifest.version in registered)
+        if manifest.version in protected or (manifest.table == MODELS.name and manifest.version in registered)
     ]
 
     def neighbors(manifest: Manifest) -> Iterable[Manifest]:

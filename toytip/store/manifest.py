@@ -201,9 +201,7 @@ def _require_supported_format(content: builtins.bytes, name: str) -> None:
                 f"cannot read manifest {name}: it has format {number}, which "
                 f"{'a newer' if is_newer else 'an older'} toytip wrote, and this toytip reads "
                 f"format {MANIFEST_FORMAT}",
-                hint="Upgrade toytip."
-                if is_newer
-                else "Set --store to a new folder, and run toytip again.",
+                hint="Upgrade toytip." if is_newer else "Set --store to a new folder, and run toytip again.",
             )
 
 

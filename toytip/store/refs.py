@@ -124,8 +124,7 @@ def describe_versions(manifests: Sequence[Manifest], tags: dict[str, str]) -> li
             months=tuple(map(str, manifest.months)),
             bytes=manifest.bytes,
             created_at=manifest.created_at,
-            parents=tuple(map(str, manifest.parent_versions))
-            or (f"{len(manifest.source_files)} files",),
+            parents=tuple(map(str, manifest.parent_versions)) or (f"{len(manifest.source_files)} files",),
             tags=tuple(sorted(name for name, version in tags.items() if version == manifest.version)),
         )
         for manifest in manifests

@@ -213,7 +213,9 @@ class Store(StoreAddress):
 
         Raises StoreError if the file does not exist, and ChangedFileError if it has changed.
         """
-        folder = self._staging.folder(table, version) if staged else self.layout.version_folder(table, version)
+        folder = (
+            self._staging.folder(table, version) if staged else self.layout.version_folder(table, version)
+        )
         name = f"{folder}/{file.path}"
         uri = mask_credentials(self.uri_of(name))
         with as_store_error(f"cannot read {uri}"):

@@ -31,7 +31,9 @@ def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
 def comparable(timings: Sequence[StageTiming], stage: str, workers: int, threads: int) -> list[StageTiming]:
     """Return the last timings of a stage on the same number of workers and threads."""
     same = [
-        timing for timing in timings if (timing.stage, timing.workers, timing.threads) == (stage, workers, threads)
+        timing
+        for timing in timings
+        if (timing.stage, timing.workers, timing.threads) == (stage, workers, threads)
     ]
     return same[-COMPARABLE_RUNS:]
 

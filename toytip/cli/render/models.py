@@ -11,6 +11,7 @@ from toytip.cli.render.evaluation import evaluation_table
 from toytip.cli.render.tables import format_number, format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
 from toytip.models.registry import RegisteredModel
+from toytip.store.lineage import lineage_from_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def show_model_card(entry: RegisteredModel, card: dict[str, Any]) -> None:
         console.print(f"known at {moment}: {', '.join(names)}")
     for population, told in card["evaluation"].get("test", {}).items():
         show_table(console, evaluation_table(population, told))
-    console.print(lineage_tree(card["data"]))
+    console.print(lineage_tree(lineage_from_json(card["data"])))
 
 
 def show_model_comparison(entries: list[RegisteredModel], comparison: dict[str, Any]) -> None:

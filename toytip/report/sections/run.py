@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from toytip.report import formatting
 from toytip.report.blocks import (
@@ -21,6 +20,8 @@ from toytip.report.blocks import (
 from toytip.report.charts import data
 from toytip.report.facts import Facts
 from toytip.report.findings import checked_topics, collect_findings
+from toytip.store.lineage import DeletedVersion, LineageParent
+from toytip.store.manifest import SourceFileRef, VersionRef
 
 
 def findings_section(facts: Facts) -> Section:
@@ -66,8 +67,8 @@ def run_section(facts: Facts) -> Section:
     return Section("ran", "What ran on what", "", blocks)
 
 
-def _source_folder(sources: Sequence[Mapping[str, Any]]) -> str:
-    folders = list(dict.fromkeys(str(source["uri"]).rpartition("/")[0] for source in sources))
+def _source_folder(sources: Sequence[SourceFileRef]) -> str:
+    folders = list(dict.fromkeys(source.uri.rpartition("/")[0] for source in sources))
     return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
 
 
@@ -215,24 +216,20 @@ def lineage_section(facts: Facts) -> Section:
 
 
 def _lineage_lines(
-    lineage: Mapping[str, Any], depth: int, visited: set[str]
+    node: LineageParent, depth: int, visited: set[VersionRef]
 ) -> Iterator[tuple[int, str, str]]:
-    if "file" in lineage:
-        yield (
-            depth,
-            str(lineage["file"]),
-            f"{formatting.format_count(lineage['rows'])} rows, {formatting.format_megabytes(lineage['bytes'])}, {str(lineage['checksum'])[:19]}",
-        )
+    if isinstance(node, SourceFileRef):
+        size = f"{formatting.format_count(node.rows)} rows, {formatting.format_megabytes(node.bytes)}"
+        yield depth, node.uri, f"{size}, {node.checksum[:19]}"
         return
-    name = f"{lineage['table']} {lineage['version']}"
-    if lineage.get("gone"):
-        yield depth, name, "is gone"
+    if isinstance(node, DeletedVersion):
+        yield depth, f"{node.table} {node.version}", "deleted"
         return
-    if name in visited:
-        yield depth, name, "as above"
+    if node.ref in visited:
+        yield depth, str(node.ref), "as above"
         return
-    visited.add(name)
-    rows = f", {formatting.format_count(lineage['rows'])} rows" if lineage["rows"] else ""
-    yield depth, name, f"{formatting.format_minute(lineage['created'])}{rows}"
-    for parent in lineage["parents"]:
+    visited.add(node.ref)
+    rows = f", {formatting.format_count(node.rows)} rows" if node.rows else ""
+    yield depth, str(node.ref), f"{formatting.format_minute(node.created_at)}{rows}"
+    for parent in node.parents:
         yield from _lineage_lines(parent, depth + 1, visited)
