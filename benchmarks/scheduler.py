@@ -57,7 +57,7 @@ def _make_files(count: int, slices: int) -> list[str]:
 
 
 def _do_nothing(_number: int) -> pd.Series:
-    return pd.Series([graph.PartitionResult(1, distributed.get_worker().address)], dtype=object, name="done")
+    return graph.PartitionResult(1, distributed.get_worker().address).to_series()
 
 
 if __name__ == "__main__":

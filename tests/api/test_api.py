@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import toytip
-from tests.conftest import run_toytip
+from tests.support.runs import run_toytip
 from toytip import errors
 from toytip.api.settings import resolve_call_settings
 from toytip.config import Settings
@@ -275,8 +275,11 @@ def test_versions_by_tag_and_by_rule(store):
         (lambda s: s.predictions("v9"), "no version v9 of predictions"),
         (lambda s: s.predictions("../v1"), "is not a version"),
         (lambda s: s.predictions(as_of="2020-01-01"), "as of 2020-01-01"),
-        (lambda s: s.predictions("v1", months="2020-06"), "has no month 2020-06; it has 2020-01:2020-04"),
-        (lambda s: s.table("models"), "'models' is no table that can be read; there are predictions"),
+        (
+            lambda s: s.predictions("v1", months="2020-06"),
+            "cannot read month 2020-06 of predictions v1: it has 2020-01:2020-04",
+        ),
+        (lambda s: s.table("models"), "cannot read the table 'models'"),
         (lambda s: s.table("trips"), "no version of trips"),
         (lambda s: s.metrics("v9"), "no version v9"),
         (lambda s: s.model("v9"), "no model v9 is registered"),

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
 
-from tests.conftest import parse_summary, raw_table, run_toytip, write_months
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import raw_table, write_months
 from toytip.cli.render.tables import show_table
 from toytip.core.months import Month
 from toytip.errors import ConfigError

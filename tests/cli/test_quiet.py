@@ -2,7 +2,7 @@
 
 import re
 
-from tests.conftest import run_toytip
+from tests.support.runs import run_toytip
 from toytip.store.store import Store
 
 

@@ -1,25 +1,23 @@
-"""elastic: as many workers as there is work for; all of them, and unchanging, while any run trains; who holds them and goes."""
+"""Tests of adaptive scaling: the number of workers follows the load, except in training."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import dask
 import distributed
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
 from toytip import cluster
-from toytip.cluster import adaptive
 from toytip.config import Settings
-from toytip.engine import source_tasks
 from toytip.errors import ConfigError
 
-ELASTIC = Settings(adapt="1:3", threads_per_worker=1)
-# Another run, which trains until somebody speaks to it, or ends it.
-OTHER = """
+ADAPTIVE = Settings(adapt="1:3", threads_per_worker=1)
+# Another run, which trains until its stdin is closed.
+OTHER_RUN = """
 import sys
 from toytip import cluster
 from toytip.config import Settings
@@ -30,17 +28,16 @@ with cluster.connect(Settings(scheduler=sys.argv[1])) as client, cluster.hold_si
 
 
 @pytest.fixture
-def holder():
+def adaptive_client():
     cluster.prestart_forkserver("forkserver")
-    with dask.config.set({"distributed.adaptive.interval": "50ms"}), cluster.connect(ELASTIC) as client:
+    with dask.config.set({"distributed.adaptive.interval": "50ms"}), cluster.connect(ADAPTIVE) as client:
         yield client
 
 
 @contextlib.contextmanager
-def another(address):
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+def start_other_run(address):
+    command = [sys.executable, "-c", OTHER_RUN, address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout.readline() == "trains\n"
             yield process
@@ -48,86 +45,82 @@ def another(address):
             process.kill()
 
 
-def workers(client):
+def count_workers(client):
     return len(cluster.workers_by_address(client))
 
 
-def shrinks(client):
-    end = time.monotonic() + 60
-    while workers(client) > 1:
-        assert time.monotonic() < end
+def wait_until_minimum(client):
+    deadline = time.monotonic() + 60
+    while count_workers(client) > 1:
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def stays(client):
-    """Look through many times the three looks after which Dask ends workers that have nothing to do."""
+def require_constant_maximum(client):
+    """Wait for many of the three intervals after which Dask stops idle workers."""
     for _ in range(20):
-        assert workers(client) == 3
+        assert count_workers(client) == 3
         time.sleep(0.1)
 
 
 @pytest.mark.cluster
-def test_all_that_there_can_be_while_it_trains(holder):
-    assert workers(holder) < 3
-    with adaptive.hold_size(holder):
-        stays(holder)
-    shrinks(holder)
+def test_training_uses_the_maximum(adaptive_client):
+    assert count_workers(adaptive_client) < 3
+    with cluster.hold_size(adaptive_client):
+        require_constant_maximum(adaptive_client)
+    wait_until_minimum(adaptive_client)
 
 
 @pytest.mark.cluster
-def test_as_long_as_any_run_trains(holder):
-    with another(holder.scheduler.address) as other:
-        assert workers(holder) == 3
-        with adaptive.hold_size(holder):
+def test_the_size_is_held_while_any_run_trains(adaptive_client):
+    with start_other_run(adaptive_client.scheduler.address) as other:
+        assert count_workers(adaptive_client) == 3
+        with cluster.hold_size(adaptive_client):
             other.communicate("")
             assert other.returncode == 0
-            stays(holder)
-        shrinks(holder)
+            require_constant_maximum(adaptive_client)
+        wait_until_minimum(adaptive_client)
 
 
 @pytest.mark.cluster
-def test_a_run_that_is_killed_holds_nothing(holder):
-    with another(holder.scheduler.address) as other:
-        stays(holder)
+def test_a_killed_run_releases_its_workers(adaptive_client):
+    with start_other_run(adaptive_client.scheduler.address) as other:
+        require_constant_maximum(adaptive_client)
         other.kill()
-        shrinks(holder)
+        wait_until_minimum(adaptive_client)
 
 
 @pytest.mark.cluster
-def test_a_client_that_has_gone_cannot_take_hold(holder):
-    with distributed.Client(holder.scheduler.address, set_as_default=False) as other:
-        gone = other.id
-    holder.sync(holder.scheduler.toytip_hold, token="late", client=gone, wanted=True)  # noqa: S106 - no password
-    with adaptive.hold_size(holder):
+def test_a_disconnected_client_cannot_hold_the_size(adaptive_client):
+    with distributed.Client(adaptive_client.scheduler.address, set_as_default=False) as other:
+        disconnected = other.id
+    hold = adaptive_client.scheduler.toytip_hold_size
+    adaptive_client.sync(hold, token="late", client=disconnected, active=True)  # noqa: S106 - not a password
+    with cluster.hold_size(adaptive_client):
         pass
-    shrinks(holder)
-
-
-@pytest.mark.cluster
-def test_who_goes_while_all_are_asked_is_left_out(monkeypatch):
-    cluster.prestart_forkserver("forkserver")
-    monkeypatch.setattr("toytip.io.access.source_bytes_read", _seven)
-    with cluster.connect(Settings(workers=2, threads_per_worker=1)) as client:
-        assert source_tasks.worker_bytes_read(client) == 7 + 7, (
-            "of the worker that stays, and of this process"
-        )
-
-
-def _seven(dask_worker=None):
-    if dask_worker is not None and dask_worker.name == 0:
-        os._exit(1)
-    return 7
+    wait_until_minimum(adaptive_client)
 
 
 @pytest.mark.parametrize("adapt", ["3:1", "0:2", "1:99999", "0:0"])
-def test_bounds_that_make_no_sense(adapt):
-    with pytest.raises(ConfigError, match="MIN:MAX, two numbers from 1 to 512"):
+def test_limits_out_of_range(adapt):
+    with pytest.raises(ConfigError, match=f"cannot use --adapt {adapt}") as error:
         cluster.apply_cluster_definition(Settings(adapt=adapt))
+    assert "MIN:MAX, two numbers from 1 to 512" in error.value.hint
 
 
 @pytest.mark.hosts
-def test_an_elastic_run_whose_most_are_many(synthetic, tmp_path):
-    """Workers come and go from its first moment on."""
+def test_an_adaptive_run_produces_the_same_model(synthetic, tmp_path):
+    run = ("run", "--source", synthetic, "--rounds", 5, "--partition-rows", 500, "--json")
+    sizes = [("--workers", 2), ("--adapt", "1:3")]
+    summaries = [parse_summary(run_toytip(*run, *size, "--store", tmp_path / size[0])) for size in sizes]
+    models = [(Path(summary["model"]["path"]) / "model.ubj").read_bytes() for summary in summaries]
+    assert models[0] == models[1]
+    assert summaries[0]["metrics"] == summaries[1]["metrics"]
+
+
+@pytest.mark.hosts
+def test_an_adaptive_run_with_rapid_scaling(synthetic, tmp_path):
+    """Workers start and stop from the first moment of the run on."""
     run = ("run", "--source", synthetic, "--store", tmp_path, "--rounds", 2, "--adapt", "1:4", "--json")
     env = {"DASK_DISTRIBUTED__ADAPTIVE__INTERVAL": "20ms", "DASK_DISTRIBUTED__ADAPTIVE__WAIT_COUNT": "1"}
     parse_summary(run_toytip(*run, "--threads-per-worker", 1, "--memory-limit", "2GB", **env))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
 from tests.support import network_namespaces as of
 from tests.support import ssh_and_slurm
 from tests.support.requirements import missing_requirements
+from tests.support.runs import parse_summary, run_toytip
 
 pytestmark = pytest.mark.hosts
 OPTIONS = ("--rounds", 5, "--partition-rows", 500, "--json")

@@ -1,157 +1,135 @@
-"""cluster: how clusters come up and down: interrupted, two at once, in Kubernetes, and what is told where they do not."""
+"""Tests of starting and stopping clusters: interrupts, concurrent starts, Kubernetes, compose."""
 
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import parse_summary, run_dask_cluster, run_toytip, start_toytip
+from tests.support.clusters import free_port, run_dask_cluster, tls_flags
+from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip, wait_until
 from toytip.cluster import certificates
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def state(tmp_path, monkeypatch):
+def records(tmp_path, monkeypatch):
     monkeypatch.setenv("TOYTIP_STATE_DIR", str(tmp_path / "state"))
     return tmp_path / "state" / "clusters"
 
 
-def pair(folder, name):
-    return ("--tls-ca-file", folder / "ca.pem", "--tls-cert", folder / f"{name}.pem", "--tls-key", folder / f"{name}.key")  # fmt: skip
-
-
-def until(done, seconds=120):
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
-
-
-def session(leader):
-    """Return the processes of a session, zombies left out."""
-    found = []
+def session_processes(leader):
+    """Return the processes of a session, except zombies."""
+    processes = []
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
+                processes.append(process.pid)
         except (ProcessLookupError, psutil.NoSuchProcess):
             continue
-    return found
+    return processes
 
 
-def holder_of(up):
-    """Return the process that an `up` has started, once it has begun to start workers."""
+def wait_for_daemon(up):
+    """Return the daemon of an `up` command, after it has started its first child process."""
 
-    def found():
+    def find_daemon():
         return next((child for child in psutil.Process(up.pid).children() if child.children()), None)
 
-    return until(found).pid
+    return wait_until(find_daemon).pid
 
 
-# Interrupted
+# Interrupts
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_up_that_is_interrupted_leaves_nothing_behind(how, state):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_leaves_nothing_behind(number, records):
     with start_toytip("cluster", "up", "local", "--workers", 2) as up:
-        holder = holder_of(up)
-        up.send_signal(how)
+        daemon = wait_for_daemon(up)
+        up.send_signal(number)
         out, err = up.communicate(timeout=100)
         assert (up.returncode, out, err) == (130, "", "stopped; nothing half-made was left behind\n")
-        assert until(lambda: not session(holder))
-    assert not (state / "local.json").exists()
+        assert wait_until(lambda: not session_processes(daemon))
+    assert not (records / "local.json").exists()
     assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
 
 
-# Two at once
+# Concurrent starts
 
 
 @pytest.mark.cluster
-def test_of_two_that_start_the_same_cluster_one_does(state):
+def test_one_of_two_concurrent_starts_succeeds(records):
     with (
         start_toytip("cluster", "up", "local", "--workers", 1) as one,
         start_toytip("cluster", "up", "local", "--workers", 1) as other,
     ):
-        ended = [process.communicate(timeout=200) for process in (one, other)]
+        outputs = [process.communicate(timeout=200) for process in (one, other)]
         try:
             codes = [one.returncode, other.returncode]
-            assert sorted(codes) == [0, 1], ended
-            assert "cluster local is" in ended[codes.index(1)][1]
+            assert sorted(codes) == [0, 1], outputs
+            assert "cannot start cluster local: " in outputs[codes.index(1)][1]
         finally:
             assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
-    assert parse_summary(run_toytip("cluster", "up", "local", "--workers", 1, "--json"))["address"], (
-        "nothing bars the next"
-    )
+    up = run_toytip("cluster", "up", "local", "--workers", 1, "--json")
+    assert parse_summary(up)["address"], "the name is not locked any more"
     assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
 
 
-# What answers, and is no scheduler
+# Servers that are not schedulers
 
 
 @pytest.mark.cluster
-def test_what_answers_and_is_no_scheduler_is_said(tmp_path):
-    page = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"]
+def test_servers_that_are_not_schedulers(tmp_path):
+    command = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
-        subprocess.Popen(
-            page, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-        ) as web,
-        run_dask_cluster(tmp_path, 1) as (address, _, _),
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=env) as web,
+        run_dask_cluster(tmp_path, 1) as (scheduler, _, _),
     ):
         try:
-            port = web.stdout.readline().split(" port ")[1].split()[0]
-            up = until(lambda: worker_of(address))
-            for there in (f"tcp://127.0.0.1:{port}", up):
-                done = run_toytip("run", "--scheduler", there)
-                assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-                assert f"something answers at {there}, but it is no Dask scheduler" in done.stderr
+            web_address = f"tcp://127.0.0.1:{web.stdout.readline().split(' port ')[1].split()[0]}"
+            for address in (web_address, wait_until(lambda: worker_address(scheduler))):
+                process = run_toytip("run", "--scheduler", address)
+                require_error(process, f"cannot connect to {address}: the server is not a Dask scheduler")
             certificates.create_certificates(tmp_path, ["127.0.0.1"])
-            secure = [(address, "speaks no TLS"), (f"tcp://127.0.0.1:{port}", "is no Dask scheduler")]
-            for there, said in secure:
-                done = run_toytip(
-                    "run", "--scheduler", there.replace("tcp", "tls"), *pair(tmp_path, "client")
-                )
-                assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-                assert said in done.stderr
+            flags = tls_flags(tmp_path, "client")
+            causes = [
+                (scheduler, "the scheduler does not use TLS"),
+                (web_address, "the server is not a Dask scheduler"),
+            ]
+            for address, cause in causes:
+                secure = address.replace("tcp", "tls")
+                require_error(run_toytip("run", "--scheduler", secure, *flags), cause)
         finally:
             web.terminate()
 
 
-def worker_of(address):
+def worker_address(scheduler):
     import distributed
 
-    with distributed.Client(address, timeout=30) as client:
+    with distributed.Client(scheduler, timeout=30) as client:
         return next(iter(client.scheduler_info()["workers"]), None)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "hint"),
     [
-        ("existing", "say where it is: [clusters.existing]"),
-        ("compose", "`toytip cluster up compose` starts it"),
+        ("existing", "set its address under [clusters.existing]"),
+        ("compose", "Start it with `toytip cluster up compose`"),
     ],
 )
-def test_what_to_do_is_of_the_kind_of_cluster(name, said, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        nobody = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        done = run_toytip(
-            "cluster", "status", name, TOYTIP_CLUSTERS=json.dumps({name: {"scheduler": nobody}})
-        )
-    assert done.returncode == 1
-    assert "no Dask scheduler answers" in done.stderr
-    assert said in done.stderr
-    assert "--scheduler" not in done.stderr
+def test_the_hint_depends_on_the_kind_of_cluster(name, hint):
+    clusters = json.dumps({name: {"scheduler": f"tcp://127.0.0.1:{free_port()}"}})
+    process = run_toytip("cluster", "status", name, TOYTIP_CLUSTERS=clusters)
+    require_error(process, "no Dask scheduler answers", hint)
+    assert "--scheduler" not in process.stderr
 
 
 # Kubernetes
@@ -159,121 +137,118 @@ def test_what_to_do_is_of_the_kind_of_cluster(name, said, tmp_path):
 
 @pytest.fixture
 def kubectl(tmp_path, monkeypatch):
-    """Put the stand-in on the path; return its folder, and the flags of clients."""
+    """The folder of a fake kubectl, which is on the path."""
     folder = tmp_path / "kubectl"
     folder.mkdir()
     binary = folder / "kubectl"
-    binary.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "kubectl.py"} "$@"\n')
+    script = ROOT / "tests" / "support" / "fake_kubectl.py"
+    binary.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n')
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("KUBECTL", str(folder))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        here = f"tls://127.0.0.1:{probe.getsockname()[1]}"
-    manifest = str(ROOT / "cluster" / "kubernetes" / "cluster.yaml")
-    monkeypatch.setenv(
-        "TOYTIP_CLUSTERS", json.dumps({"kubernetes": {"scheduler": here, "config_file": manifest}})
-    )
+    monkeypatch.setenv("FAKE_KUBECTL_DIR", str(folder))
+    config_file = str(ROOT / "cluster" / "kubernetes" / "cluster.yaml")
+    definition = {"scheduler": f"tls://127.0.0.1:{free_port()}", "config_file": config_file}
+    monkeypatch.setenv("TOYTIP_CLUSTERS", json.dumps({"kubernetes": definition}))
     certificates.create_certificates(tmp_path / "tls", ["127.0.0.1"])
     return folder
 
 
-def asked(folder):
-    return [line.split()[0] for line in (folder / "asked").read_text().splitlines()]
+def kubectl_calls(folder):
+    return (folder / "calls").read_text().splitlines()
+
+
+def kubectl_commands(folder):
+    return [call.split()[0] for call in kubectl_calls(folder)]
 
 
 @pytest.mark.cluster
-def test_a_cluster_in_kubernetes(synthetic, tmp_path, state, kubectl):
-    """With a stand-in for kubectl, and a real scheduler in place of the pod: up, status, a run, down; and a run that starts it."""
-    own = pair(tmp_path / "tls", "client")
-    pod = parse_summary(
-        run_toytip("cluster", "up", "local", "--workers", 2, *pair(tmp_path / "tls", "node"), "--json")
-    )
-    (kubectl / "scheduler").write_text(pod["address"].rpartition(":")[2])
-    run = (
-        "run",
-        "--source",
-        synthetic,
-        "--store",
-        tmp_path / "store",
-        "--rounds",
-        2,
-        "--cluster",
-        "kubernetes",
-        *own,
-        "--json",
-    )
+def test_a_cluster_in_kubernetes(synthetic, tmp_path, records, kubectl):
+    """With a fake kubectl, and a local scheduler instead of the pod's."""
+    client = tls_flags(tmp_path / "tls", "client")
+    node = tls_flags(tmp_path / "tls", "node")
+    pod = parse_summary(run_toytip("cluster", "up", "local", "--workers", 2, *node, "--json"))
+    (kubectl / "scheduler_port").write_text(pod["address"].rpartition(":")[2])
+    data = ("--source", synthetic, "--store", tmp_path / "store")
+    run = ("run", *data, "--rounds", 2, "--cluster", "kubernetes", *client, "--json")
     try:
-        up = parse_summary(run_toytip("cluster", "up", "kubernetes", "--workers", 2, *own, "--json"))
-        there = parse_summary(run_toytip("cluster", "status", "kubernetes", *own, "--json"))
-        assert (len(there["workers"]), there["address"]) == (2, up["address"])
-        assert "is up already" in run_toytip("cluster", "up", "kubernetes", *own).stderr
-        assert parse_summary(run_toytip(*run))["workers"] == 2
-        assert parse_summary(run_toytip("cluster", "down", "kubernetes", "--json"))["ended"]
-        assert asked(kubectl) == ["get", "create", "port-forward", "scale", "delete"]
-        (scale,) = [line for line in (kubectl / "asked").read_text().splitlines() if line.startswith("scale")]
-        assert scale == "scale --namespace toytip daskworkergroup/toytip-default --replicas=2"
-        assert not parse_summary(run_toytip("cluster", "status", "kubernetes", "--json"))["up"]
-
-        assert parse_summary(run_toytip(*run, "--fresh"))["workers"] == 2
-        assert asked(kubectl)[5:] == ["get", "create", "port-forward", "delete"]
-        (kubectl / "made").touch()
-        done = run_toytip(*run)
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-        assert "is there already, and whoever made it ends it: `kubectl delete -f" in done.stderr
-        assert (kubectl / "made").exists()
+        check_persistent(run, client, kubectl)
+        check_own(run, kubectl)
     finally:
         assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
 
 
+def check_persistent(run, client, kubectl):
+    """Start the cluster, run on it, and stop it."""
+    up = parse_summary(run_toytip("cluster", "up", "kubernetes", "--workers", 2, *client, "--json"))
+    status = parse_summary(run_toytip("cluster", "status", "kubernetes", *client, "--json"))
+    assert (len(status["workers"]), status["address"]) == (2, up["address"])
+    assert "it already runs at" in run_toytip("cluster", "up", "kubernetes", *client).stderr
+    assert parse_summary(run_toytip(*run))["workers"] == 2
+    assert parse_summary(run_toytip("cluster", "down", "kubernetes", "--json"))["ended"]
+    assert kubectl_commands(kubectl) == ["get", "create", "port-forward", "scale", "delete"]
+    (scale,) = [call for call in kubectl_calls(kubectl) if call.startswith("scale")]
+    assert scale == "scale --namespace toytip daskworkergroup/toytip-default --replicas=2"
+    assert not parse_summary(run_toytip("cluster", "status", "kubernetes", "--json"))["up"]
+
+
+def check_own(run, kubectl):
+    """Let a run start and stop the cluster. It does not touch objects that already exist."""
+    assert parse_summary(run_toytip(*run, "--fresh"))["workers"] == 2
+    assert kubectl_commands(kubectl)[5:] == ["get", "create", "port-forward", "delete"]
+    (kubectl / "exists").touch()
+    require_error(run_toytip(*run), "they already exist", "run `kubectl delete -f")
+    assert (kubectl / "exists").exists()
+
+
 @pytest.mark.cluster
-def test_a_cluster_in_kubernetes_that_does_not_come_is_taken_away_again(
-    tmp_path, state, kubectl, monkeypatch
-):
-    own = pair(tmp_path / "tls", "client")
-    known = json.loads(os.environ["TOYTIP_CLUSTERS"])
-    known["kubernetes"]["start_timeout"] = 1
-    done = run_toytip("cluster", "up", "kubernetes", *own, TOYTIP_CLUSTERS=json.dumps(known))
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert "is not there within 1 s: error: unable to forward port because pod is not running" in done.stderr
-    assert not (kubectl / "made").exists()
-    with start_toytip("cluster", "up", "kubernetes", *own) as up:
-        holder = until(lambda: (kubectl / "made").exists() and psutil.Process(up.pid).children())[0].pid
+def test_a_cluster_in_kubernetes_that_does_not_start_is_deleted(tmp_path, records, kubectl):
+    client = tls_flags(tmp_path / "tls", "client")
+    clusters = json.loads(os.environ["TOYTIP_CLUSTERS"])
+    clusters["kubernetes"]["start_timeout"] = 1
+    process = run_toytip("cluster", "up", "kubernetes", *client, TOYTIP_CLUSTERS=json.dumps(clusters))
+    cause = "within 1 s: error: unable to forward port because pod is not running"
+    require_error(process, cause)
+    assert not (kubectl / "exists").exists()
+    with start_toytip("cluster", "up", "kubernetes", *client) as up:
+        children = wait_until(lambda: (kubectl / "exists").exists() and psutil.Process(up.pid).children())
         up.terminate()
         assert up.wait(100) == 130
-    assert not session(holder)
-    assert not (kubectl / "made").exists()
-    assert asked(kubectl)[-1] == "delete"
+    assert not session_processes(children[0].pid)
+    assert not (kubectl / "exists").exists()
+    assert kubectl_commands(kubectl)[-1] == "delete"
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
-    [(("--adapt", "1:2"), "a cluster of kind kubernetes takes --workers"), ((), "needs certificates")],
+    ("flags", "message"),
+    [
+        (("--adapt", "1:2"), "a cluster of kind kubernetes does not support it"),
+        ((), "it needs certificates"),
+    ],
 )
-def test_what_a_cluster_in_kubernetes_cannot_be(more, said, state, kubectl):
-    done = run_toytip("cluster", "up", "kubernetes", *more)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert said in done.stderr
-    assert not (kubectl / "asked").exists()
+def test_invalid_options_of_a_cluster_in_kubernetes(flags, message, records, kubectl):
+    require_error(run_toytip("cluster", "up", "kubernetes", *flags), message)
+    assert not (kubectl / "calls").exists()
 
 
-def test_no_kubectl_and_no_cluster_to_reach(tmp_path, state, kubectl):
-    own = pair(tmp_path / "tls", "client")
-    done = run_toytip("cluster", "up", "kubernetes", *own, PATH=str(Path(sys.executable).parent))
-    assert "there is no kubectl here" in done.stderr
+def test_a_missing_kubectl_and_an_unreachable_cluster(tmp_path, records, kubectl):
+    client = tls_flags(tmp_path / "tls", "client")
+    up = ("cluster", "up", "kubernetes", *client)
+    require_error(run_toytip(*up, PATH=str(Path(sys.executable).parent)), "kubectl is not installed")
     (kubectl / "kubectl").unlink()
     if not shutil.which("kubectl"):
-        pytest.skip("a cluster that cannot be reached needs a real kubectl")
-    nowhere = tmp_path / "kubeconfig"
-    nowhere.write_text(json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": "none", "users": [],
+        pytest.skip("an unreachable cluster needs a real kubectl")
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "none",
+        "users": [],
         "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:9"}}],
         "contexts": [{"name": "none", "context": {"cluster": "none", "user": ""}}],
-    }))  # fmt: skip
-    done = run_toytip("cluster", "up", "kubernetes", *own, KUBECONFIG=str(nowhere))
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert "`kubectl get` failed" in done.stderr
-    assert "127.0.0.1:9" in done.stderr
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    process = run_toytip(*up, KUBECONFIG=str(tmp_path / "kubeconfig"))
+    require_error(process, "cannot run `kubectl get`")
+    assert "127.0.0.1:9" in process.stderr
 
 
 # Compose
@@ -284,6 +259,5 @@ def test_docker_without_its_compose_plugin(tmp_path):
         "#!/bin/sh\necho 'unknown flag: --file'; echo; echo \"Run 'docker --help'\"; exit 125\n"
     )
     (tmp_path / "docker").chmod(0o755)
-    done = run_toytip("cluster", "up", "compose", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert done.returncode == 1
-    assert "docker has no compose plugin here" in done.stderr
+    process = run_toytip("cluster", "up", "compose", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    require_error(process, "docker has no compose plugin")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import start_toytip
 from tests.support.browser import open_browser
+from tests.support.runs import start_toytip
 from toytip.dashboard.plugin import DISCONNECTED_ERROR
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]

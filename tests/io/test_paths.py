@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import make_manifest, make_part_record, publish_trips
+from tests.support.trips import make_manifest, make_part_record, publish_trips
 from toytip.core.access import StorageOptions
 from toytip.errors import ConfigError, StoreError
 from toytip.io.access import open_file_io

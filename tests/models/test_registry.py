@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
 from tests.support.run_probes import wait_for_run
+from tests.support.runs import parse_summary, run_toytip
 from toytip.config import Settings
 from toytip.errors import ConfigError, RegistryError
 from toytip.models import package, scoring

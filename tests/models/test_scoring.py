@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.conftest import SCORING_TRIP
+from tests.support.trips import SCORING_TRIP
 from toytip.errors import SchemaError
 from toytip.models import scoring
 from toytip.stages.clean import REQUIRED_TRIP_COLUMNS

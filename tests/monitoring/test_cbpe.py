@@ -1,4 +1,4 @@
-"""Metrics estimated without labels agree with the realized ones, as long as probabilities are calibrated."""
+"""Metrics estimated without labels agree with the realized ones if probabilities are calibrated."""
 
 from dataclasses import replace
 

@@ -15,7 +15,7 @@ from toytip.evaluation.tally import (
     tallies_to_parquet,
 )
 from toytip.report.facts import Facts
-from toytip.report.sections.data import drift_section
+from toytip.report.sections.drift import drift_section
 from toytip.sources.synthetic import SyntheticSpec
 from toytip.stages import profile
 
@@ -40,7 +40,7 @@ def alert_subjects(report):
 
 
 def read_section(report):
-    """Return the section of the HTML report: the caption of the F1 chart, the paragraphs, and the tables."""
+    """Return the caption of the F1 chart, the paragraphs and the tables of the HTML report."""
     facts = Facts(
         version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev", monitoring=report
     )
@@ -208,7 +208,7 @@ def monitor_large_year(model, times, months=YEAR):
 
 
 def largest_psi(result):
-    """Return the largest PSI of the features. Months differ in their weekdays, so the calendar is left out."""
+    """Return the largest PSI, without the calendar, because months differ in their weekdays."""
     calendar = ("pickup_weekday", "work_hours", "pickup_hour")
     return max(
         item.effect for item in result.measurements if item.measure == "psi" and item.name not in calendar

@@ -7,7 +7,8 @@ import signal
 import distributed
 import pytest
 
-from tests.conftest import run_dask_cluster, run_toytip
+from tests.support.clusters import run_dask_cluster
+from tests.support.runs import run_toytip
 
 pytestmark = pytest.mark.cluster
 NAMES = ["workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard"]
@@ -62,5 +63,5 @@ def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
     with run_dask_cluster(tmp_path, 1) as (address, _, _):
         checks = examined(address, tmp_path)
     assert bad(checks) == ["store"]
-    assert "cannot be written" in checks["store"]["said"]
+    assert "cannot write" in checks["store"]["said"]
     assert "--store s3://" in checks["store"]["advice"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tests.conftest import FAST_RUN, parse_summary, read_files, run_toytip
+from tests.support.runs import FAST_RUN, parse_summary, run_toytip
+from tests.support.trips import read_files
 from toytip.pipeline.identity import STAGE_MODULES
 from toytip.store.store import Store
 

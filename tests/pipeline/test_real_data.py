@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
 
 pytestmark = [pytest.mark.cluster, pytest.mark.real]
 GREEN = {

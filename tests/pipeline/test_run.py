@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import parse_summary, read_files, run_toytip, start_toytip, wait_for_message
 from tests.support.results import RUN_KEYS
+from tests.support.runs import parse_summary, run_toytip, start_toytip, wait_for_message
+from tests.support.trips import read_files
 from toytip.core.months import parse_months
 from toytip.core.tables import PREDICTIONS
 from toytip.core.tlc import trip_id_base

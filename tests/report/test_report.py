@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from tests.conftest import parse_summary, publish_trips, run_toytip
 from tests.support.evaluations import auc_improvement, segment_report, slice_metrics
 from tests.support.results import RUN_RESULT
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import publish_trips
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import FeatureEncoding
@@ -728,10 +729,10 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     curve = manifest.metrics["log_loss_by_round"]
     rounds = first["model"]["rounds"]
     assert len(curve["train"]) == len(curve["validation"]) == min(rounds + 4, 30)
-    assert curve["validation"].index(min(curve["validation"])) == rounds - 1
-    assert curve["validation"][rounds - 1] == pytest.approx(
-        first["metrics"]["validation"]["all"]["log_loss"], abs=1e-5
-    )
+    losses = curve["validation"]
+    assert losses.index(min(losses)) == rounds - 1
+    log_loss = first["metrics"]["validation"]["all"]["log_loss"]
+    assert losses[rounds - 1] == pytest.approx(log_loss, abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.

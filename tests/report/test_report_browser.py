@@ -90,7 +90,7 @@ def browser():
 @pytest.fixture(scope="module")
 def pages(two_runs, tmp_path_factory):
     """The reports of both runs, and the page of their differences."""
-    from tests.conftest import run_toytip
+    from tests.support.runs import run_toytip
 
     store, runs = two_runs
     file = tmp_path_factory.mktemp("pages") / "diff.html"

@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from tests.conftest import SCORING_TRIP, parse_summary, run_toytip, start_toytip
+from tests.support.runs import parse_summary, run_toytip, start_toytip
+from tests.support.trips import SCORING_TRIP
 from toytip.errors import RegistryError
 from toytip.serving.app import Server
 from toytip.serving.request import RequestLimits

@@ -9,7 +9,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import run_toytip
+from tests.support.runs import run_toytip
 
 
 def test_server_file_and_run_give_equal_probabilities(

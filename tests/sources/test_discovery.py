@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import raw_table, write_months
+from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tlc import FIELDS

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import parse_summary, raw_table, run_toytip
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import raw_table
 from toytip.core.months import Month, parse_months
 from toytip.errors import SourceError
 from toytip.sources.download import REMOTE_ZONE_LOOKUP_NAME, MonthDownloader

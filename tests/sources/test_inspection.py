@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from tests.conftest import parse_summary, raw_table, run_toytip, write_months
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import raw_table, write_months
 from toytip.core.months import Month
 from toytip.sources.discovery import open_source
 from toytip.sources.inspection import inspect_source

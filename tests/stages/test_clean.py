@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import make_trips
+from tests.support.trips import make_trips
 from toytip.core.months import Month
 from toytip.stages.clean import REJECT_REASONS, REQUIRED_TRIP_COLUMNS, clean, count_reasons
 

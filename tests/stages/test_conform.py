@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.conftest import raw_table
+from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import TRIPS

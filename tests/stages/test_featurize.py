@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tests.conftest import make_trips
+from tests.support.trips import make_trips
 from toytip.core.schema import Column
 from toytip.errors import ConfigError
 from toytip.stages import featurize as stage

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import make_trips
 from tests.support.scored_trips import SPLIT as SCORED_SPLIT
 from tests.support.scored_trips import scored_trips
+from tests.support.trips import make_trips
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.splits import Split, TimeRange
 from toytip.errors import ConfigError

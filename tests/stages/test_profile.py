@@ -5,14 +5,14 @@ from itertools import pairwise
 import pandas as pd
 from hypothesis import given, settings
 
-from tests.conftest import make_trips
-from tests.stages.test_properties import accepted, cuts, some_trips
+from tests.stages.test_properties import accepted, cuts, trip_lists
+from tests.support.trips import make_trips
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.stages import featurize, profile
 
 
 @settings(max_examples=40, deadline=None)
-@given(some_trips, cuts)
+@given(trip_lists, cuts)
 def test_histograms_merge_exactly(trips, at):
     features = featurize.featurize(accepted(trips))
     edges = [0, *sorted(min(point, len(features)) for point in [*at, 3, 9][:2]), len(features)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import GOOD_TRIP, make_trips, raw_table
+from tests.support.trips import GOOD_TRIP, make_trips, raw_table
 from toytip.core.model import Encoding
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition

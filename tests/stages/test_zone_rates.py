@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import make_trips
+from tests.support.trips import make_trips
 from toytip.core.splits import Split, TimeRange
 from toytip.stages import preprocess, zone_rates
 from toytip.stages.featurize import featurize

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from tests.conftest import FAST_RUN, parse_summary, publish_trips, run_toytip
+from tests.support.runs import FAST_RUN, parse_summary, run_toytip
+from tests.support.trips import publish_trips
 from toytip.store.store import Store
 
 # The tables and artifacts that a run publishes.

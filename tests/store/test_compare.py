@@ -5,7 +5,7 @@ import shutil
 import duckdb
 import pytest
 
-from tests.conftest import FAST_RUN, parse_summary, run_toytip
+from tests.support.runs import FAST_RUN, parse_summary, run_toytip
 
 pytestmark = pytest.mark.cluster
 

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
 from tests.store.conftest import RUN_TABLES
+from tests.support.runs import parse_summary, run_toytip
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.store.lineage import LineageNode, lineage_from_json, main_manifest, trace_lineage

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
 from toytip.errors import StoreError
 from toytip.store import maintenance
 from toytip.store.refs import remove_tag, resolve_version, roll_back_to, set_tag

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conftest import make_manifest, make_part_record, make_trips, parse_summary, run_toytip
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import make_manifest, make_part_record, make_trips
 from toytip.core.tables import TRIPS
 from toytip.errors import ConfigError, StoreError
 from toytip.store.refs import parse_as_of, read_tags, remove_tag, resolve_version, roll_back_to, set_tag

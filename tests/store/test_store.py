@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_manifest, make_part_record, make_trips, publish_trips
+from tests.support.trips import make_manifest, make_part_record, make_trips, publish_trips
 from toytip.core.tables import TRIPS
 from toytip.errors import StoreError, StoreFormatError
 from toytip.store import maintenance

@@ -1,7 +1,7 @@
-"""A stand-in for kubectl: it writes down what it is asked, and forwards a port to where a test says the scheduler is.
+"""A fake kubectl. It records its calls, and forwards a port to a scheduler that a test starts.
 
-The folder KUBECTL has `asked`, a line for each call; `made` while the manifest's objects are there; `scheduler`, the port
-of a scheduler that runs in place of the pod.
+The folder FAKE_KUBECTL_DIR has `calls` (one line per call), `exists` (while the objects exist), and
+`scheduler_port` (the port of the scheduler that runs instead of the pod's).
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-FOLDER = Path(os.environ.get("KUBECTL", ""))
+FOLDER = Path(os.environ.get("FAKE_KUBECTL_DIR", ""))
 
 
 def fail(line):
@@ -26,14 +26,14 @@ def option_value(words, flag):
 
 
 def get(words):
-    if (FOLDER / "made").exists():
+    if (FOLDER / "exists").exists():
         print("daskcluster.kubernetes.dask.org/toytip")  # noqa: T201
 
 
 def create(words):
-    assert not (FOLDER / "made").exists()
+    assert not (FOLDER / "exists").exists()
     assert option_value(words, "--output").startswith("jsonpath=")
-    (FOLDER / "made").touch()
+    (FOLDER / "exists").touch()
     for document in yaml.safe_load_all(Path(option_value(words, "--filename")).read_text()):
         meta = document["metadata"]
         print(document["kind"], meta["namespace"], meta["name"])  # noqa: T201
@@ -41,13 +41,13 @@ def create(words):
 
 def delete(words):
     assert Path(option_value(words, "--filename")).exists()
-    (FOLDER / "made").unlink(missing_ok=True)
+    (FOLDER / "exists").unlink(missing_ok=True)
 
 
 def port_forward(words):
-    if not (FOLDER / "scheduler").exists():
+    if not (FOLDER / "scheduler_port").exists():
         fail("error: unable to forward port because pod is not running. Current status=Pending")
-    port = int((FOLDER / "scheduler").read_text())
+    port = int((FOLDER / "scheduler_port").read_text())
     with socket.create_server(("127.0.0.1", int(words[-1].partition(":")[0]))) as server:
         while True:
             near, _ = server.accept()
@@ -57,13 +57,13 @@ def port_forward(words):
 
 
 def forward_bytes(source, target):
-    with source.makefile("rb", buffering=0) as here, target.makefile("wb", buffering=0) as there:
-        shutil.copyfileobj(here, there)
+    with source.makefile("rb", buffering=0) as reader, target.makefile("wb", buffering=0) as writer:
+        shutil.copyfileobj(reader, writer)
     target.shutdown(socket.SHUT_WR)
 
 
 if __name__ == "__main__":
-    with (FOLDER / "asked").open("a") as asked:
-        asked.write(" ".join(sys.argv[1:]) + "\n")
+    with (FOLDER / "calls").open("a") as calls:
+        calls.write(" ".join(sys.argv[1:]) + "\n")
     handlers = {"get": get, "create": create, "delete": delete, "port-forward": port_forward, "scale": id}
     handlers[sys.argv[1]](sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A synthetic year, a model of its first months, and the monitoring of the others, without a store."""
+"""A synthetic year, a model of its first months, and the monitoring of the other months."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def tally_of_trips(
 def tally_of_rates(
     rows: int, tip_share: float, hit_rate: float, false_alarm_rate: float, loss: float
 ) -> Tally:
-    """Return a tally with these rates, and with a mean log loss of high tips that is twice that of the others."""
+    """Return a tally with these rates. The log loss of high tips is twice that of the others."""
     positives = round(tip_share * rows)
     counts = np.zeros((2, SLICE_BINS), np.int64)
     counts[:, 0] = rows - positives, positives

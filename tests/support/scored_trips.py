@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tests.conftest import make_trips
+from tests.support.trips import make_trips
 from toytip.core.model import Encoding
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import SCORES

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import toytip
-from tests.conftest import parse_summary
 from tests.support import containers
 from tests.support.deploy_files import COMPOSE_FILE, ROOT, service_faults
 from tests.support.requirements import missing_requirements
+from tests.support.runs import parse_summary
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
 # Made once, kept beside the virtual environment's own files, and gone with `make clean`.

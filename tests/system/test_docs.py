@@ -16,8 +16,9 @@ import pytest
 from typer.main import get_command
 
 import toytip as package
-from tests.conftest import make_manifest, make_part_record, parse_summary, run_toytip, write_months
 from tests.support import doc_recipes
+from tests.support.runs import parse_summary, run_toytip
+from tests.support.trips import make_manifest, make_part_record, write_months
 from toytip.cli import app
 from toytip.core.months import parse_months
 from toytip.sources.synthetic import SyntheticSpec, generate_month

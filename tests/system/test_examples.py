@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from examples.execute import NOTEBOOKS, digest, execute
-from tests.conftest import REAL_DATA_DIR
+from tests.support.trips import REAL_DATA_DIR
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import parse_summary, run_dask_cluster, run_toytip, start_toytip, wait_for_message
 from tests.support import run_probes, s3_server
+from tests.support.clusters import run_dask_cluster
 from tests.support.reference_run import ROW_DIFFERENCES, check_complete, check_same_results
+from tests.support.runs import parse_summary, run_toytip, start_toytip, wait_for_message
 from toytip.core.access import StorageOptions
 from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
 from toytip.store.store import Store

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import parse_summary, run_toytip, start_toytip
 from tests.support import network_namespaces as of
 from tests.support import run_probes, s3_server, ssh_and_slurm
 from tests.support.reference_run import ROW_DIFFERENCES, check_complete, check_same_results
 from tests.support.requirements import missing_requirements
+from tests.support.runs import parse_summary, run_toytip, start_toytip
 from toytip.core.access import StorageOptions
 from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
 from toytip.store.store import Store

@@ -9,17 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import (
-    make_part_record,
-    make_trips,
-    parse_summary,
-    publish_trips,
-    read_files,
-    run_toytip,
-    start_toytip,
-    wait_for_message,
-)
 from tests.support import s3_server
+from tests.support.runs import parse_summary, run_toytip, start_toytip, wait_for_message
+from tests.support.trips import make_part_record, make_trips, publish_trips, read_files
 from toytip.core.access import StorageOptions
 from toytip.core.tables import TRIPS
 from toytip.errors import StoreError

@@ -32,12 +32,12 @@ class Monitoring:
 
     @property
     def version(self) -> str | None:
-        """The version of the table `monitoring` with the measurements; None if nothing was stored."""
+        """The version of the table `monitoring` with the measurements. None if not published."""
         return self.report.version
 
     @property
     def alerts(self) -> pd.DataFrame:
-        """The alerts of the last month: month, kind, name, measure, value, effect, threshold, ..."""
+        """The alerts of the last month: kind, name, measure, value, effect, threshold, ..."""
         return _alert_frame(self.report.active_alerts)
 
     @property
@@ -153,12 +153,13 @@ def monitor(
     progress: bool = False,
     **settings: Any,
 ) -> Monitoring:
-    """Monitor a model: data drift, changes of performance, and their causes, as `toytip monitor` does.
+    """Monitor a model as `toytip monitor` does: data drift, changes of performance, their causes.
 
-    `model` is a version, a tag, `champion`, `challenger` or a number; None is the newest model.
-    `reference` and `analysis_months` are months, for example `"2023-10:2023-12"` or a list. `labels_until` is the last month with labels. The measurements
-    are published as a version of the table `monitoring`, unless `publish` is false. Thresholds are
-    settings, for example `alert_psi=0.1`. Reads no trips and starts no cluster.
+    `model` is a version, a tag, `champion`, `challenger` or a number. None is the newest model.
+    `reference` and `analysis_months` are months, for example `"2023-10:2023-12"` or a list.
+    `labels_until` is the last month with labels. The measurements are published as a version of the
+    table `monitoring`, unless `publish` is false. Thresholds are settings, for example
+    `alert_psi=0.1`. Reads no trips and starts no cluster.
 
     Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
     """
@@ -184,7 +185,7 @@ def monitor_store(
     publish: bool,
     show_progress: bool = False,
 ) -> Monitoring:
-    """Monitor a model of the store that the settings name; see `monitor`."""
+    """Monitor a model of the store of the settings, as `monitor` does."""
     from toytip.pipeline.monitor import monitor_model
 
     progress = make_progress(show_progress)

@@ -22,7 +22,7 @@ from toytip.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from toytip.pipeline.backtest import BacktestResult
+    from toytip.monitoring.aging import BacktestResult
     from toytip.pipeline.context import RunContext
     from toytip.store.manifest import Manifest
 
@@ -60,31 +60,30 @@ def backtest(
     Without --source it works on the newest published features.
     """
     settings = resolve_command_settings(given)
-    from toytip.pipeline import backtest as tester
     from toytip.pipeline import read_source, source
+    from toytip.pipeline.backtest import run_backtest
     from toytip.pipeline.context import open_reader, open_run
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
 
-    def work(context: RunContext, upstream: Manifest) -> tuple[Manifest, BacktestResult, dict[str, str]]:
-        found = tester.run_backtest(
-            context, upstream, min_train_months=first, horizon_months=horizon, max_auc_loss=tolerance
+    def work(context: RunContext, features: Manifest) -> BacktestResult:
+        return run_backtest(
+            context, features, min_train_months=first, horizon_months=horizon, max_auc_loss=tolerance
         )
-        return upstream, found, tester.save_backtest(context, found, upstream.version)
 
     if settings.source is not None:
         prepared = source.find_source(settings, progress)
         with open_run(settings, ("features", "rejects"), progress) as context:
-            made = read_source.read_source(context, source.ensure_source(context, prepared))
-            upstream, found, files = work(context, made["features"])
+            published = read_source.read_source(context, source.ensure_source(context, prepared))
+            result = work(context, published["features"])
     else:
-        there = resolve_upstream(settings, "features", from_, as_of)
+        features = resolve_upstream(settings, "features", from_, as_of)
         with open_reader(settings, progress) as context:
-            upstream, found, files = work(context, there)
+            result = work(context, features)
     if json_:
-        print_json({"version": upstream.version, **tester.backtest_json(found), "files": files})
+        print_json(result)
     else:
-        from toytip.cli.render.models import show_backtest
+        from toytip.cli.render.backtest import show_backtest
 
-        show_backtest(found, files, tolerance)
+        show_backtest(result, tolerance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Unpack
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -82,10 +82,10 @@ def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[Status
         print_result(json_, {"cluster": name, "up": False}, said)
         return
     with connect(settings, strict=False) as client:
-        there = [
+        there: list[dict[str, Any]] = [
             {
-                "address": address, "host": info["host"], "threads": info["nthreads"],
-                "memory_limit": info["memory_limit"],
+                "address": address, "host": info.host, "threads": info.threads,
+                "memory_limit": info.memory_limit,
             }
             for address, info in workers_by_address(client).items()
         ]  # fmt: skip

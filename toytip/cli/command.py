@@ -47,7 +47,7 @@ def resolve_command_settings(options: Mapping[str, object], *, workers_needed: b
     from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
 
     asked = {name for name, value in options.items() if value is not None}
-    settings = apply_cluster_definition(settings, asked, using=workers_needed)
+    settings = apply_cluster_definition(settings, asked, uses_workers=workers_needed)
     if workers_needed and settings.scheduler is None:
         prestart_forkserver(settings.start_method if starts_local_workers(settings) else "spawn")
     if workers_needed:
@@ -143,6 +143,8 @@ def run_cli(command: Callable[..., Any]) -> int:
         if "--debug" in sys.argv:
             raise
         _print_error(f"error: {error}")
+        if error.hint:
+            _print_error(f"hint: {error.hint}")
         return 1
     except (KeyboardInterrupt, typer.Abort):
         _print_error(STOPPED_MESSAGE)

@@ -91,11 +91,11 @@ JSON_KEYS: dict[str, dict[str, str]] = {
         "output": "file of the answers (null: stdout)",
     },
     "backtest": {
-        "version": "of the features",
-        "rows": "of each model and test month: metrics, and the change in its parts",
-        "ages": "by population: what a model of an age loses, least, mean and most",
-        "oldest": "by population: how old a model may be, in months",
-        "files": "the picture and the tables",
+        "version": "version of the features",
+        "performance_by_month": "performance of each model in its validation month and in each test month",
+        "auc_loss_by_age": "loss of AUC and increase of the log loss by segment and age",
+        "max_age_months": "age in months up to which the mean AUC loss is at most `--max-auc-loss`, by segment",
+        "files": "locations of the saved result by format (`json`, `csv`, `png`)",
     },
     "tune": {
         "best": "`params`, `log_loss`, and the same by block",

@@ -1,8 +1,8 @@
-"""The cluster: workers, one client of them, and the memory that all of it takes."""
+"""Workers on this machine or on a cluster, and the client that a run uses them with."""
 
 from toytip.cluster.adaptive import adaptive_limits, hold_size
 from toytip.cluster.connect import connect, dask_report, scheduler_answers
-from toytip.cluster.definitions import SIZE_SETTINGS, load_definition
+from toytip.cluster.definitions import SIZE_SETTINGS
 from toytip.cluster.lifecycle import starts_local_workers
 from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver
 from toytip.cluster.memory import MemorySampler, trim_memory
@@ -31,7 +31,6 @@ __all__ = [
     "connect",
     "dask_report",
     "hold_size",
-    "load_definition",
     "local_shape",
     "prestart_forkserver",
     "run_on_workers",
@@ -41,4 +40,4 @@ __all__ = [
     "training_ranks",
     "trim_memory",
     "workers_by_address",
-]  # fmt: skip
+]

@@ -1,6 +1,7 @@
-"""As many workers as there is work for, between two bounds; and as many as there can be, unchanging, while it trains.
+"""Adaptive scaling: the number of workers follows the load, but is fixed while any run trains.
 
-A row stage is many small tasks, any of which may move; training is one task on each rank, and a rank that goes is a loss.
+Row stages consist of many small tasks, which can move between workers. Training is one task per
+rank, and a rank that is stopped has to be replaced.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from toytip.config import MAX_WORKERS, Settings
 from toytip.errors import ConfigError
@@ -17,52 +18,61 @@ LIMITS_KEY = "toytip-adapt"
 SCALE_UP_TIMEOUT_S = 120
 
 
-def parse_adapt(settings: Settings) -> tuple[int, int] | None:
-    """Return the fewest and the most workers; None where their number is fixed. Raises ConfigError.
+class AdaptiveLimits(NamedTuple):
+    """The minimum and maximum number of workers."""
+
+    minimum: int
+    maximum: int
+
+
+def parse_adapt(settings: Settings) -> AdaptiveLimits | None:
+    """Return the limits of `--adapt`, or None if the number of workers is fixed.
+
+    Raises ConfigError if the limits are out of range.
 
     >>> parse_adapt(Settings(adapt="2:8"))
-    (2, 8)
+    AdaptiveLimits(minimum=2, maximum=8)
     """
     if settings.adapt is None:
         return None
-    low, high = map(int, settings.adapt.split(":"))
-    if not 1 <= low <= high <= MAX_WORKERS:
+    minimum, maximum = map(int, settings.adapt.split(":"))
+    if not 1 <= minimum <= maximum <= MAX_WORKERS:
         raise ConfigError(
-            f"--adapt {settings.adapt}: write it as MIN:MAX, two numbers from 1 to {MAX_WORKERS}"
+            f"cannot use --adapt {settings.adapt}: the limits are out of range",
+            hint=f"Set --adapt to MIN:MAX, two numbers from 1 to {MAX_WORKERS}.",
         )
-    return low, high
+    return AdaptiveLimits(minimum, maximum)
 
 
 def enable_adaptive(client: Any, settings: Settings) -> None:
-    """Have the cluster that this process has started follow the work, and keep all its workers while any run trains."""
+    """Let the client's cluster scale with the load, and stay at its maximum during training."""
     limits = parse_adapt(settings)
     if limits is None:
         return
     from toytip.cluster.adaptive_plugin import HOLD_TOPIC, SizeHoldPlugin
 
-    low, high = limits
-    adaptive = client.cluster.adapt(minimum=low, maximum=high)
+    adaptive = client.cluster.adapt(minimum=limits.minimum, maximum=limits.maximum)
 
-    def hear(event: tuple[float, dict[str, bool]]) -> None:
-        adaptive.minimum = high if event[1]["held"] else low
+    def update_minimum(event: tuple[float, dict[str, bool]]) -> None:
+        adaptive.minimum = limits.maximum if event[1]["held"] else limits.minimum
 
-    client.subscribe_topic(HOLD_TOPIC, hear)
+    client.subscribe_topic(HOLD_TOPIC, update_minimum)
     client.register_plugin(SizeHoldPlugin(client.id))
     client.set_metadata(LIMITS_KEY, limits)
 
 
-def adaptive_limits(client: Any) -> tuple[int, int] | None:
-    """Return the fewest and the most workers that a cluster may have; None where their number is fixed.
+def adaptive_limits(client: Any) -> AdaptiveLimits | None:
+    """Return the limits of a running cluster, or None if its number of workers is fixed.
 
-    A run may know no more of a cluster than its address: the cluster says it itself.
+    The scheduler stores the limits, because a run may only have its address.
     """
-    found = client.get_metadata(LIMITS_KEY, default=None)
-    return found and tuple(found)
+    limits = client.get_metadata(LIMITS_KEY, default=None)
+    return AdaptiveLimits(*limits) if limits else None
 
 
 @contextlib.contextmanager
 def hold_size(client: Any) -> Iterator[None]:
-    """Have all the workers that there can be, and keep them, for as long as the context lasts, of this run or another."""
+    """Scale to the maximum, and stay there until the context ends, here and in every other run."""
     limits = adaptive_limits(client)
     if limits is None:
         yield
@@ -70,9 +80,9 @@ def hold_size(client: Any) -> Iterator[None]:
     token = secrets.token_hex(8)
     _set_hold(client, token, active=True)
     try:
-        # A queue may not give them all: then it trains on those that came.
+        # A queue may not start all of them: training then uses those that started.
         with contextlib.suppress(TimeoutError):
-            client.wait_for_workers(limits[1], timeout=SCALE_UP_TIMEOUT_S)
+            client.wait_for_workers(limits.maximum, timeout=SCALE_UP_TIMEOUT_S)
         yield
     finally:
         with contextlib.suppress(OSError, RuntimeError):
@@ -80,4 +90,4 @@ def hold_size(client: Any) -> Iterator[None]:
 
 
 def _set_hold(client: Any, token: str, *, active: bool) -> None:
-    client.sync(client.scheduler.toytip_hold, token=token, client=client.id, wanted=active)
+    client.sync(client.scheduler.toytip_hold_size, token=token, client=client.id, active=active)

@@ -1,4 +1,4 @@
-"""held: on the scheduler of an elastic cluster: which runs hold it at its size while they train."""
+"""A scheduler plugin that keeps an adaptive cluster at its size while any run trains."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import Any
 
 from distributed import SchedulerPlugin
 
-HOLD_TOPIC = "toytip-held"
+HOLD_TOPIC = "toytip-hold"
 
 
 class SizeHoldPlugin(SchedulerPlugin):  # type: ignore[misc]
-    """Has a token of every run that trains, until that gives it back or its client goes; tells the deployer whether any is left.
+    """Keeps the cluster at its size while any run trains.
 
-    The deployer listens as the client of that id.
+    Every run that trains has a token, which is dropped when the run releases it or its client
+    disconnects. `deployer` is the ID of the client that scales the cluster. It receives an event
+    after each change, which says whether any token exists.
     """
 
     name = HOLD_TOPIC
@@ -24,25 +26,26 @@ class SizeHoldPlugin(SchedulerPlugin):  # type: ignore[misc]
     async def start(self, scheduler: Any) -> None:
         """See SchedulerPlugin."""
         self.scheduler = scheduler
-        self.tokens: dict[str, str] = {}
-        scheduler.handlers["toytip_hold"] = self.hold
-        # What the client itself has sent of it may come later than the first hold.
+        self.clients_by_token: dict[str, str] = {}
+        scheduler.handlers["toytip_hold_size"] = self.hold
+        # The client's own subscription may arrive after the first hold.
         scheduler.subscribe_topic(HOLD_TOPIC, self.deployer)
 
     def hold(self, token: str, client: str, active: bool) -> None:
-        """Take a token of a client, or give it back."""
-        if active and client in self.scheduler.clients:  # one that has gone could never give it back
-            self.tokens[token] = client
+        """Add a token of a client, or drop it."""
+        # A client that has disconnected could never release its token.
+        if active and client in self.scheduler.clients:
+            self.clients_by_token[token] = client
         else:
-            self.tokens.pop(token, None)
+            self.clients_by_token.pop(token, None)
         self._notify()
 
     def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002 - the hook's fixed signature
-        """See SchedulerPlugin: a run that has gone without a word trains no more."""
-        left = {token: holder for token, holder in self.tokens.items() if holder != client}
-        if len(left) < len(self.tokens):
-            self.tokens = left
+        """See SchedulerPlugin: drop the tokens of the disconnected client."""
+        remaining = {token: owner for token, owner in self.clients_by_token.items() if owner != client}
+        if len(remaining) < len(self.clients_by_token):
+            self.clients_by_token = remaining
             self._notify()
 
     def _notify(self) -> None:
-        self.scheduler.log_event(HOLD_TOPIC, {"held": bool(self.tokens)})
+        self.scheduler.log_event(HOLD_TOPIC, {"held": bool(self.clients_by_token)})

@@ -1,4 +1,4 @@
-"""Certificates: an authority of the cluster's own, and what it signs for its nodes and its clients."""
+"""A certificate authority, and the certificates that it signs for nodes and clients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from toytip.errors import ConfigError
 
 AUTHORITY_DAYS = 3650
-# As long as browsers take a server's certificate for good: a year, and a month to renew it.
+# The longest validity that browsers accept for a server: a year, and a month for the renewal.
 CERTIFICATE_DAYS = 397
-# Clocks of hosts differ a little; a certificate is good from a little before it was made.
+# Clocks of hosts differ: a certificate is valid from shortly before its creation.
 CLOCK_SKEW = dt.timedelta(minutes=10)
-NODE, CLIENT = "node", "client"
-# What DNS takes, as ASCII; a last label of digits alone would be an address with a mistake in it.
+AUTHORITY, NODE, CLIENT = "ca", "node", "client"
+# Names that DNS accepts, in ASCII. A last label of digits alone would be a mistyped address.
 HOST_LABEL_PATTERN = "[a-z0-9_]([a-z0-9_-]*[a-z0-9])?"
 HOST_NAME_PATTERN = re.compile(
     rf"(\*\.)?({HOST_LABEL_PATTERN}\.)*(?=[0-9]*[a-z_-]){HOST_LABEL_PATTERN}", re.IGNORECASE
@@ -27,39 +27,51 @@ HOST_NAME_PATTERN = re.compile(
 
 
 def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
-    """Make `ca`, `node` and `client` in a folder, each a `.pem` and a `.key`; return the files that were made.
+    """Create `ca`, `node` and `client`, each a `.pem` and a `.key` file. Returns their paths.
 
-    An authority that is there already signs the rest. The node's certificate names all hosts.
-    Raises ConfigError where a host is none, and where a file that would be made is there, or cannot be written.
+    An existing authority signs the others. The certificate of the nodes names all hosts.
+    Raises ConfigError if a host is invalid, or a file already exists or cannot be written.
     """
     if not hosts:
-        raise ConfigError("--hosts names no host; give names or addresses, with commas")
-    for host in hosts:
-        _check_host(host)
-    there = [path for name in (NODE, CLIENT) for path in _file_paths(folder, name) if path.exists()]
-    certificate, key = _file_paths(folder, "ca")
-    if there or certificate.exists() != key.exists():
         raise ConfigError(
-            f"{(there or [certificate])[0]} is there already, and nothing is overwritten; "
-            "remove it to have another (ca.pem and ca.key stay, and sign it), or choose another --out"
+            "cannot create certificates: --hosts is empty",
+            hint="Set --hosts to host names or addresses, separated by commas.",
         )
+    for host in hosts:
+        _validate_host(host)
+    _require_no_overwrite(folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = [] if certificate.exists() else _create_authority(folder)
-        return [*made, *_create_certificate(folder, NODE, hosts), *_create_certificate(folder, CLIENT, ())]
+        authority = [] if _file_paths(folder, AUTHORITY)[0].exists() else _create_authority(folder)
+        node = _create_certificate(folder, NODE, hosts)
+        return [*authority, *node, *_create_certificate(folder, CLIENT, ())]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"certificates cannot be made in {folder}: {error}") from None
+        raise ConfigError(f"cannot create certificates in {folder}: {error}") from None
 
 
-def _check_host(host: str) -> None:
-    """Raise ConfigError for what is neither an address nor a name."""
+def _require_no_overwrite(folder: Path) -> None:
+    """Raise ConfigError if a file to be created exists, or if the authority has only one file."""
+    existing = [path for name in (NODE, CLIENT) for path in _file_paths(folder, name) if path.exists()]
+    certificate, key = _file_paths(folder, AUTHORITY)
+    if certificate.exists() != key.exists():
+        existing.append(certificate)
+    if existing:
+        raise ConfigError(
+            f"cannot create certificates in {folder}: {existing[0]} already exists",
+            hint="Remove the file, or choose another --output-dir. Keep ca.pem and ca.key: "
+            "the existing authority signs the new certificates.",
+        )
+
+
+def _validate_host(host: str) -> None:
+    """Raise ConfigError if a host is neither an address nor a name."""
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return
     if not HOST_NAME_PATTERN.fullmatch(host):
         raise ConfigError(
-            f"--hosts {host}: a host is a name or an address, as node1.example or 10.0.0.1: no scheme, no port, "
-            "no letters but those of ASCII"
+            f"cannot create a certificate for --hosts {host!r}: it is neither a host name nor an address",
+            hint="Write hosts as node1.example or 10.0.0.1, in ASCII, without a scheme or a port.",
         )
 
 
@@ -74,24 +86,24 @@ def _create_authority(folder: Path) -> list[Path]:
     name = _subject_name("toytip cluster authority")
     builder = _builder(name, name, key.public_key(), AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_key_usage(signs=True), critical=True)
-    return _write(folder, "ca", _sign(builder, key, key.public_key()), key)
+    builder = builder.add_extension(_key_usage(is_authority=True), critical=True)
+    return _write(folder, AUTHORITY, _sign(builder, key, key.public_key()), key)
 
 
 def _create_certificate(folder: Path, name: str, hosts: Sequence[str]) -> list[Path]:
-    """Make a certificate for both ends of a connection: a node is the server of some and the client of others."""
+    """Create a certificate. A node is a server for some connections and a client for others."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
-    certificate, path = _file_paths(folder, "ca")
+    certificate, path = _file_paths(folder, AUTHORITY)
     authority = x509.load_pem_x509_certificate(certificate.read_bytes())
     signer = load_pem_private_key(path.read_bytes(), password=None)
     key = _new_key()
     purposes = [Purpose.CLIENT_AUTH] if name == CLIENT else [Purpose.SERVER_AUTH, Purpose.CLIENT_AUTH]
     builder = _builder(_subject_name(f"toytip {name}"), authority.subject, key.public_key(), CERTIFICATE_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_key_usage(signs=False), critical=True)
+    builder = builder.add_extension(_key_usage(is_authority=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     if hosts:
         names = x509.SubjectAlternativeName([_alternative_name(host) for host in hosts])
@@ -105,10 +117,10 @@ def _new_key() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _subject_name(common: str) -> Any:
+def _subject_name(common_name: str) -> Any:
     from cryptography import x509
 
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
 
 
 def _alternative_name(host: str) -> Any:
@@ -119,7 +131,7 @@ def _alternative_name(host: str) -> Any:
     return x509.DNSName(host)
 
 
-def _builder(subject: Any, issuer: Any, public: Any, days: int) -> Any:
+def _builder(subject: Any, issuer: Any, public_key: Any, days: int) -> Any:
     from cryptography import x509
 
     now = dt.datetime.now(dt.UTC)
@@ -127,41 +139,47 @@ def _builder(subject: Any, issuer: Any, public: Any, days: int) -> Any:
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(public)
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
 
-def _key_usage(*, signs: bool) -> Any:
+def _key_usage(*, is_authority: bool) -> Any:
     from cryptography import x509
 
     return x509.KeyUsage(
-        digital_signature=not signs, key_cert_sign=signs, crl_sign=signs, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
         decipher_only=False,
-    )  # fmt: skip
+    )
 
 
-def _sign(builder: Any, key: Any, authority: Any) -> Any:
+def _sign(builder: Any, key: Any, authority_key: Any) -> Any:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key)
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
 
 
 def _write(folder: Path, name: str, certificate: Any, key: Any) -> list[Path]:
-    """Write a certificate and its key, exclusively; nobody but the owner can read the key, at any moment."""
-    from cryptography.hazmat.primitives import serialization as to
+    """Write a certificate and its key to new files. Only the owner can ever read the key."""
+    from cryptography.hazmat.primitives import serialization
 
-    public = certificate.public_bytes(to.Encoding.PEM)
-    private = key.private_bytes(to.Encoding.PEM, to.PrivateFormat.PKCS8, to.NoEncryption())
-    made = []
-    for path, content, mode in zip(_file_paths(folder, name), (public, private), (0o644, 0o600), strict=True):
+    pem = serialization.Encoding.PEM
+    public = certificate.public_bytes(pem)
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    paths = _file_paths(folder, name)
+    for path, content, mode in zip(paths, (public, private), (0o644, 0o600), strict=True):
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
-        made.append(path)
-    return made
+    return list(paths)

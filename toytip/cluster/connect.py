@@ -1,4 +1,4 @@
-"""One client: of a scheduler that is there, or of workers that end with the run; and what is asked of it."""
+"""Connect to a running scheduler, or start workers for the duration of a run."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from toytip.cluster import adaptive, tls
 from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.cluster.deploy import deploy_cluster
 from toytip.cluster.lifecycle import scheduler_address, starts_local_workers
+from toytip.cluster.local import DASK_LOGGERS
 from toytip.cluster.probe import IDENTITY_TIMEOUT_S, probe_scheduler, start_hint
 from toytip.config import Settings, mask_credentials
 from toytip.errors import ClusterError
 
-# A model of many rounds is one value of the graph, and sent once: nothing to warn of.
+# A model with many rounds is one large value of the graph. It is sent only once, so Dask's
+# warning does not apply.
 DASK_OPTIONS = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
 
 @contextlib.contextmanager
 def connect(settings: Settings, *, strict: bool = True) -> Iterator[Any]:
-    """Yield a client of the cluster that the settings name, or of a local one that ends with the context.
+    """Yield a client of the configured cluster, or of local workers that stop with the context.
 
-    Raises ClusterError where no scheduler answers, no worker comes, one has other versions (if `strict`), or the
-    scheduler is lost.
+    Raises ClusterError if no scheduler answers, no worker starts, versions differ (if `strict`), or
+    the connection to the scheduler is lost.
     """
     address = scheduler_address(settings)
     with (
@@ -39,12 +41,13 @@ def connect(settings: Settings, *, strict: bool = True) -> Iterator[Any]:
             if scheduler_answers(client):
                 raise
             raise ClusterError(
-                f"the cluster at {client.scheduler.address} was lost; run again: what is whole is taken over"
+                f"cannot reach the cluster at {client.scheduler.address}: the connection was lost",
+                hint="Run the command again. It resumes from the completed files.",
             ) from None
 
 
 def _require_same_versions(client: Any, settings: Settings) -> contextlib.AbstractContextManager[None]:
-    """Refuse processes of other versions; what this machine starts for the run has this process' own."""
+    """Reject processes with other versions. Local workers always have the same versions."""
     if starts_local_workers(settings):
         return contextlib.nullcontext()
     from toytip.cluster.versions import require_same
@@ -54,10 +57,10 @@ def _require_same_versions(client: Any, settings: Settings) -> contextlib.Abstra
 
 @contextlib.contextmanager
 def _configure_dask(settings: Settings) -> Iterator[None]:
-    """Set Dask's config, and keep its log to itself: what goes wrong is said once, in our words, by whoever catches it."""
+    """Apply Dask config and silence its loggers. Callers report errors once."""
     import dask
 
-    for name in ("distributed", "distributed.client", "tornado.application"):  # each has a level of its own
+    for name in DASK_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set({**DASK_OPTIONS, **tls.dask_tls_config(settings)}):
         yield
@@ -65,7 +68,7 @@ def _configure_dask(settings: Settings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def start_cluster(settings: Settings) -> Iterator[Any]:
-    """Yield a client of workers that end with the context. Raises ClusterError."""
+    """Yield a client of workers that stop with the context. Raises ClusterError."""
     with (
         _configure_dask(settings),
         deploy_cluster(settings) as deployer,
@@ -73,13 +76,13 @@ def start_cluster(settings: Settings) -> Iterator[Any]:
     ):
         adaptive.enable_adaptive(client, settings)
         limits = adaptive.parse_adapt(settings)
-        fewest = limits[0] if limits else settings.workers or 1
-        _wait_for_workers(client, max(1, fewest) if starts_local_workers(settings) else 1, settings)
+        minimum = limits.minimum if limits else settings.workers or 1
+        _wait_for_workers(client, minimum if starts_local_workers(settings) else 1, settings)
         yield client
 
 
 def _open_client(deployer: Any, settings: Settings) -> contextlib.AbstractContextManager[Any]:
-    """Return a client of what a deployer has started: Dask's cluster object, or an address."""
+    """Return a client of a deployed cluster: one of Dask's cluster objects, or an address."""
     import distributed
 
     return connect_to(deployer, settings) if isinstance(deployer, str) else distributed.Client(deployer)
@@ -87,7 +90,7 @@ def _open_client(deployer: Any, settings: Settings) -> contextlib.AbstractContex
 
 @contextlib.contextmanager
 def connect_to(address: str, settings: Settings) -> Iterator[Any]:
-    """Yield a client of the scheduler at an address. Raises ClusterError where none answers, or it refuses this one."""
+    """Yield a client of the scheduler at an address. Raises ClusterError."""
     import distributed
 
     if (current := _existing_client(address)) is not None:
@@ -95,13 +98,14 @@ def connect_to(address: str, settings: Settings) -> Iterator[Any]:
         yield current
         return
     tls.check_scheme(address, settings)
-    if why := probe_scheduler(address, settings):
-        raise ClusterError(why)
+    if error := probe_scheduler(address, settings):
+        raise error
     try:
         client = distributed.Client(address, security=tls.dask_security(settings), timeout=IDENTITY_TIMEOUT_S)
     except (OSError, ValueError, TimeoutError, ImportError) as error:
         raise ClusterError(
-            f"the scheduler at {mask_credentials(address)} has gone ({type(error).__name__}); {start_hint(settings)}"
+            f"cannot connect to {mask_credentials(address)}: no Dask scheduler answers ({type(error).__name__})",
+            hint=start_hint(settings),
         ) from None
     with client:
         _wait_for_workers(client, 1, settings)
@@ -109,7 +113,7 @@ def connect_to(address: str, settings: Settings) -> Iterator[Any]:
 
 
 def _existing_client(address: str) -> Any:
-    """Return the client that this program has of that scheduler already, and goes on using; None where it has none."""
+    """Return the program's current client if it is connected to this scheduler, else None."""
     import distributed
 
     with contextlib.suppress(ValueError):
@@ -120,25 +124,30 @@ def _existing_client(address: str) -> Any:
 
 
 def _wait_for_workers(client: Any, workers: int, settings: Settings) -> None:
-    found = load_definition(settings)
+    definition = load_definition(settings)
     try:
-        client.wait_for_workers(workers, timeout=found.start_timeout)
+        client.wait_for_workers(workers, timeout=definition.start_timeout)
     except TimeoutError:
-        raise ClusterError(f"no worker has come within {found.start_timeout} s; {_log_hint(found)}") from None
+        raise ClusterError(
+            f"cannot use the cluster at {mask_credentials(client.scheduler.address)}: "
+            f"it does not have {workers} {'worker' if workers == 1 else 'workers'} "
+            f"after {definition.start_timeout} s",
+            hint=_worker_log_hint(definition),
+        ) from None
 
 
-def _log_hint(definition: ClusterDefinition) -> str:
-    """Return what tells why workers do not come: whoever starts them knows."""
+def _worker_log_hint(definition: ClusterDefinition) -> str:
+    """Return where the deployer reports why workers do not start."""
     jobs = f"{definition.options.get('log_directory', 'this folder')}/slurm-*.out"
     return {
-        "slurm": f"`squeue --me` tells whether their jobs wait, and {jobs} why they ended",
-        "kubernetes": "`kubectl get pods` and `kubectl describe pod` in their namespace tell why",
-        "compose": f"`docker compose --file {definition.config_file} logs worker` tells why",
-    }.get(definition.kind, "start one with `dask worker ADDRESS`")
+        "slurm": f"Check `squeue --me` for waiting jobs, and {jobs} for failed ones.",
+        "kubernetes": "Check `kubectl get pods` and `kubectl describe pod` in the namespace.",
+        "compose": f"Check `docker compose --file {definition.config_file} logs worker`.",
+    }.get(definition.kind, "Start a worker with `dask worker ADDRESS`.")
 
 
 def scheduler_answers(client: Any) -> bool:
-    """Tell whether the scheduler of a client is there."""
+    """Return whether the scheduler of a client answers."""
     with contextlib.suppress(OSError, RuntimeError):
         client.nthreads()
         return bool(client.status == "running")
@@ -147,7 +156,10 @@ def scheduler_answers(client: Any) -> bool:
 
 @contextlib.contextmanager
 def dask_report(path: Path) -> Iterator[None]:
-    """Write Dask's page of what the workers did; none after an error, when there may be no scheduler to ask."""
+    """Write Dask's performance report of the context, unless it ends with an error.
+
+    After an error, there may be no scheduler to request the data from.
+    """
     import distributed
 
     report = distributed.performance_report(filename=path)

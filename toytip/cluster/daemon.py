@@ -1,6 +1,7 @@
-"""The process that holds a cluster that was brought up: it starts it, waits until it is told to end, and ends it.
+"""The process that manages a persistent cluster: it starts the cluster, and stops it on SIGTERM.
 
-Started by `standing.start_persistent_cluster`: the settings come in on stdin, as JSON; one line goes out, `up ADDRESS` or `failed REASON`.
+`lifecycle.start_persistent_cluster` starts it. It reads the settings from stdin as JSON, and writes
+one `DaemonMessage` to stdout.
 """
 
 from __future__ import annotations
@@ -8,57 +9,67 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Any
 
 import psutil
 
 from toytip.cluster.connect import start_cluster
-from toytip.cluster.definitions import load_definition
-from toytip.cluster.lifecycle import ClusterRecord, save_record
+from toytip.cluster.definitions import ClusterKind, load_definition
+from toytip.cluster.lifecycle import ClusterRecord, DaemonMessage, save_record
 from toytip.cluster.local import prestart_forkserver
 from toytip.config import Settings
 from toytip.dashboard import reporter
 from toytip.errors import ToytipError
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 def main() -> int:
-    """Hold the cluster of the settings that come in on stdin until SIGTERM, which ends it while it starts, too."""
+    """Keep a cluster running until SIGTERM, which also stops a cluster that is starting."""
     settings = Settings.model_validate_json(sys.stdin.read())
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _interrupt_once)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt_once)
     kind = load_definition(settings).kind
     prestart_forkserver(settings.start_method if kind == "local" else "spawn")
-    import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
+    import toytip.cluster.slim_imports  # noqa: F401 - must precede all imports of Dask and XGBoost
 
     try:
         with start_cluster(settings) as client:
-            this = psutil.Process()
-            address, dashboard = client.scheduler.address, client.dashboard_link
-            save_record(settings, ClusterRecord(
-                name=str(settings.cluster), kind=kind, address=address, dashboard=dashboard, pid=this.pid,
-                started=this.create_time(),
-            ))  # fmt: skip
+            save_record(settings, _record(settings, kind, client))
             if settings.live_dashboard:
                 reporter.install_plugin(client)
-            _send_line(f"up {address}")
+            _send(DaemonMessage(address=client.scheduler.address))
             signal.pause()
     except KeyboardInterrupt:
         return 0
     except ToytipError as error:
-        _send_line(f"failed {' '.join(str(error).split())}")
+        _send(DaemonMessage(error=str(error), hint=error.hint))
         return 1
     return 0
 
 
+def _record(settings: Settings, kind: ClusterKind, client: Any) -> ClusterRecord:
+    process = psutil.Process()
+    return ClusterRecord(
+        name=str(settings.cluster),
+        kind=kind,
+        address=client.scheduler.address,
+        dashboard_url=client.dashboard_link,
+        pid=process.pid,
+        process_started_at=process.create_time(),
+    )
+
+
 def _interrupt_once(*_: object) -> None:
-    """End, once: the ending is not to be disturbed."""
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
+    """Raise KeyboardInterrupt, and ignore further signals: they must not interrupt the shutdown."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _send_line(line: str) -> None:
-    """Tell the process that started this one, which waits for one line and then goes; what comes later is for the log."""
-    sys.stdout.write(f"{line}\n")
+def _send(message: DaemonMessage) -> None:
+    """Send one line to the parent process, which then exits. Later output goes to the log."""
+    sys.stdout.write(f"{message.to_line()}\n")
     sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 

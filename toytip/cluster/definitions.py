@@ -1,7 +1,8 @@
-"""The clusters that have a name: what `clusters.toml` and the user's `toytip.toml` say of them."""
+"""Cluster definitions: the tables of `clusters.toml` and of the user's `toytip.toml`."""
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from importlib import resources
 from typing import Any, Literal
@@ -13,8 +14,8 @@ from toytip.errors import ConfigError
 
 ClusterKind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
 SIZE_SETTINGS = ("workers", "threads_per_worker", "memory_limit", "adapt")
-# Of every kind; and what one takes beside: sizes, and what its deployer must know.
 COMMON_KEYS = ("kind", "start_timeout", "tls_ca_file", "tls_cert", "tls_key")
+# The keys of each kind, in addition to the common ones: sizes, and options of its deployer.
 KEYS_BY_KIND: dict[ClusterKind, tuple[str, ...]] = {
     "local": SIZE_SETTINGS,
     "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "remote_tls_dir", "options"),
@@ -30,10 +31,11 @@ REQUIRED_KEYS = {
     "kubernetes": ("config_file", "scheduler"),
 }
 CLUSTERS_FILE = "clusters.toml"
+DEFINITION_HINT = f"See cluster/{CLUSTERS_FILE} for the keys of each kind."
 
 
 class ClusterDefinition(BaseModel):
-    """A cluster: its kind, its sizes, and what its deployer must know."""
+    """A cluster: its kind, its sizes, and the options of its deployer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +48,7 @@ class ClusterDefinition(BaseModel):
     tls_cert: str | None = None
     tls_key: str | None = None
     start_timeout: int = Field(120, ge=1)
+    """Seconds until the first worker must have started."""
     hosts: tuple[str, ...] = ()
     remote_tls_dir: str | None = None
     scheduler: str | None = None
@@ -54,40 +57,50 @@ class ClusterDefinition(BaseModel):
 
 
 def load_definition(settings: Settings) -> ClusterDefinition:
-    """Return what is known of the cluster that the settings name; of `local` where they name none.
+    """Return the definition of the cluster that the settings name, by default `local`.
 
-    Raises ConfigError where there is none of that name, or its definition makes no sense.
+    Raises ConfigError if no cluster has this name, or its definition is invalid.
     """
     name = settings.cluster or "local"
-    shipped = tomllib.loads(resources.files(__package__).joinpath(CLUSTERS_FILE).read_text(encoding="utf-8"))
-    if name not in shipped and name not in settings.clusters:
-        known = ", ".join(sorted({*shipped, *settings.clusters}))
+    defaults = _default_definitions()
+    if name not in defaults and name not in settings.clusters:
+        names = ", ".join(sorted({*defaults, *settings.clusters}))
         raise ConfigError(
-            f"--cluster {name}: there are {known}; define it in toytip.toml as [clusters.{name}]"
+            f"cannot use --cluster {name!r}: no cluster has this name (defined: {names})",
+            hint=f"Define it in toytip.toml as [clusters.{name}].",
         )
-    base, own = shipped.get(name, {}), settings.clusters.get(name, {})
-    if "adapt" in own:  # it goes before the number that is shipped
+    base, own = dict(defaults.get(name, {})), settings.clusters.get(name, {})
+    if "adapt" in own:  # it overrides the default number of workers
         base.pop("workers", None)
     try:
-        found = ClusterDefinition.model_validate({**base, **own})
+        definition = ClusterDefinition.model_validate({**base, **own})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"cluster {name}: {where}: {first['msg'].lower()}; see cluster/{CLUSTERS_FILE}"
+            f"cannot use the definition of cluster {name}: {key}: {first['msg'].lower()}",
+            hint=DEFINITION_HINT,
         ) from None
-    if said := _find_problem(found):
-        raise ConfigError(f"cluster {name}: {said}; see cluster/{CLUSTERS_FILE}")
-    return found
+    if problem := _find_problem(definition):
+        raise ConfigError(f"cannot use the definition of cluster {name}: {problem}", hint=DEFINITION_HINT)
+    return definition
+
+
+@functools.cache
+def _default_definitions() -> dict[str, dict[str, Any]]:
+    """Return the tables of the file in the package."""
+    return tomllib.loads(resources.files(__package__).joinpath(CLUSTERS_FILE).read_text(encoding="utf-8"))
 
 
 def _find_problem(definition: ClusterDefinition) -> str | None:
-    """Return what a cluster of its kind lacks, or has and would not obey."""
-    takes = KEYS_BY_KIND[definition.kind]
-    if missing := [key for key in REQUIRED_KEYS.get(definition.kind, ()) if not getattr(definition, key)]:
-        return f"a cluster of kind {definition.kind} needs {missing[0]}"
+    """Return the first key that is missing, or that a cluster of this kind does not support."""
+    keys = KEYS_BY_KIND[definition.kind]
+    for key in REQUIRED_KEYS.get(definition.kind, ()):
+        if not getattr(definition, key):
+            return f"the kind {definition.kind} needs the key {key}"
     if definition.model_fields_set >= {"workers", "adapt"}:
-        return "workers and adapt: only one of them"
-    if unfit := sorted(definition.model_fields_set - {*COMMON_KEYS, *takes}):
-        return f"{unfit[0]}: a cluster of kind {definition.kind} takes {', '.join(takes)}"
+        return "workers and adapt exclude each other"
+    if unsupported := sorted(definition.model_fields_set - {*COMMON_KEYS, *keys}):
+        supported = ", ".join(keys)
+        return f"the kind {definition.kind} does not support {unsupported[0]} (supported: {supported})"
     return None

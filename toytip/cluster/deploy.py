@@ -1,4 +1,4 @@
-"""Starting clusters elsewhere, each with the deployer that Dask has for it."""
+"""Start a cluster with the deployer that Dask has for its kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import ipaddress
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from toytip.cluster import tls
@@ -18,46 +18,48 @@ from toytip.cluster.local import start_local
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
-# What has begun to start is given so long to end.
+# The time that a cluster which is still starting has to stop.
 CLOSE_TIMEOUT_S = 30
 REQUIRED_PACKAGES = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
+DASHBOARD_ADDRESS = "127.0.0.1:8787"
 
 
 def deploy_cluster(settings: Settings) -> Any:
-    """Start the cluster that the settings name, the default one on this machine.
+    """Start the configured cluster, by default on this machine.
 
-    Returns what ends it with its context: Dask's cluster object, or what yields the scheduler's address. Raises ClusterError where an extra is missing, or the deployer fails.
+    Returns a context manager that stops the cluster: Dask's cluster object, or a context manager
+    that yields the scheduler's address. Raises ClusterError if an extra is missing or the deployer
+    fails.
     """
-    found = load_definition(settings)
-    if extra := REQUIRED_PACKAGES.get(found.kind):
-        _require_package(found.kind, extra)
-    start = {
-        "local": lambda s, _: start_local(s),
-        "ssh": _start_ssh,
-        "slurm": _start_slurm,
-        "kubernetes": start_kubernetes,
-    }[found.kind]
+    definition = load_definition(settings)
+    if package := REQUIRED_PACKAGES.get(definition.kind):
+        _require_package(definition.kind, package)
+    start = DEPLOYERS[definition.kind]
     try:
         with _close_on_interrupt():
-            return start(settings, found)
+            return start(settings, definition)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ClusterError(
-            f"cluster {settings.cluster or found.kind} could not be started: {said}; see its definition in clusters.toml"
+            f"cannot start cluster {settings.cluster or definition.kind}: {cause}",
+            hint="Check its definition in toytip.toml or clusters.toml.",
         ) from None
 
 
 @contextlib.contextmanager
 def _close_on_interrupt() -> Iterator[None]:
-    """End what has begun to start where it is interrupted; Dask would try at the exit, fail, and say so at length."""
+    """Stop clusters that are still starting when the context is interrupted.
+
+    Dask would try to stop them at exit, fail, and print long tracebacks.
+    """
     from distributed.core import Status
     from distributed.deploy.spec import SpecCluster
 
-    before = set(SpecCluster._instances)  # noqa: SLF001 - Dask keeps them nowhere else
+    previous = set(SpecCluster._instances)  # noqa: SLF001 - Dask has no public list of clusters
     try:
         yield
     except KeyboardInterrupt:
-        for cluster in set(SpecCluster._instances) - before:  # noqa: SLF001
+        for cluster in set(SpecCluster._instances) - previous:  # noqa: SLF001
             cluster.shutdown_on_close = False
             if cluster.status != Status.closed:
                 with contextlib.suppress(Exception):
@@ -66,10 +68,10 @@ def _close_on_interrupt() -> Iterator[None]:
 
 
 async def _close_cluster(cluster: Any) -> None:
-    """End a cluster's workers, also those that have not begun, and then its scheduler."""
-    # One that is just being started would say at length that it is alone.
+    """Stop a cluster's workers, also those that are still starting, and then its scheduler."""
+    # A worker that loses the scheduler while it starts prints a long error.
     await asyncio.gather(*cluster._created, return_exceptions=True)  # noqa: SLF001
-    await asyncio.gather(*(each.close() for each in cluster._created), return_exceptions=True)  # noqa: SLF001
+    await asyncio.gather(*(worker.close() for worker in cluster._created), return_exceptions=True)  # noqa: SLF001
     if cluster.scheduler is not None:
         await cluster.scheduler.close()
 
@@ -79,41 +81,70 @@ def _require_package(kind: str, package: str) -> None:
         importlib.import_module(package)
     except ImportError:
         raise ClusterError(
-            f"a cluster of kind {kind} needs {package.replace('_', '-')}: pip install 'toytip[{kind}]'"
+            f"cannot start a cluster of kind {kind}: "
+            f"the package {package.replace('_', '-')} is not installed",
+            hint=f"Install it with `pip install 'toytip[{kind}]'`.",
         ) from None
 
 
-def _merge_options(options: dict[str, Any], name: str, **ours: Any) -> dict[str, Any]:
-    """Return what of the options stands under a name, with ours below it; what is None is left to the deployer."""
-    return {**{key: value for key, value in ours.items() if value is not None}, **options.get(name, {})}
+def _merge_options(options: dict[str, Any], name: str, **defaults: Any) -> dict[str, Any]:
+    """Return the options with a name, and the defaults that they do not override.
+
+    A default of None is left to the deployer.
+    """
+    return {**{key: value for key, value in defaults.items() if value is not None}, **options.get(name, {})}
 
 
 def _start_ssh(settings: Settings, definition: ClusterDefinition) -> Any:
-    """Start a scheduler on the first host and workers on all; they have this process' interpreter, at the same path."""
+    """Start a scheduler on the first host, and workers on all hosts.
+
+    They use the interpreter of this process, at the same path.
+    """
     import dask
     from distributed import SSHCluster
 
-    scheme = "tls://" if tls.uses_tls(settings) else None
-    options = dict(definition.options)
-    workers = _merge_options(
-        options, "worker_options", nthreads=settings.threads_per_worker, memory_limit=settings.memory_limit,
-        n_workers=max(1, (settings.workers or 0) // len(definition.hosts)), protocol=scheme,
-    )  # fmt: skip
-    scheduler = _merge_options(
-        options, "scheduler_options", protocol=scheme, port=0, dashboard_address="127.0.0.1:8787"
-    )
-    if _is_address(definition.hosts[0]):  # a name may mean another address there
-        scheduler.setdefault("host", definition.hosts[0])
-    ours = tls.dask_security(settings)
-    # The processes there inherit Dask's config of this moment.
-    with dask.config.set(
-        tls.remote_tls_config(definition.remote_tls_dir) if scheme and definition.remote_tls_dir else {}
-    ):
+    has_tls = tls.uses_tls(settings)
+    options = {
+        **definition.options,
+        "worker_options": _ssh_worker_options(settings, definition, has_tls=has_tls),
+        "scheduler_options": _ssh_scheduler_options(definition, has_tls=has_tls),
+    }
+    security = tls.dask_security(settings)
+    remote_dir = definition.remote_tls_dir
+    # The remote processes inherit Dask's config at this time.
+    with dask.config.set(tls.remote_tls_config(remote_dir) if has_tls and remote_dir else {}):
         return SSHCluster(
             [definition.hosts[0], *definition.hosts],
-            **{**options, "worker_options": workers, "scheduler_options": scheduler},
-            security=ours, silence_logs=logging.CRITICAL,
-        )  # fmt: skip
+            **options,
+            security=security,
+            silence_logs=logging.CRITICAL,
+        )
+
+
+def _ssh_worker_options(
+    settings: Settings, definition: ClusterDefinition, *, has_tls: bool
+) -> dict[str, Any]:
+    return _merge_options(
+        definition.options,
+        "worker_options",
+        nthreads=settings.threads_per_worker,
+        memory_limit=settings.memory_limit,
+        n_workers=max(1, (settings.workers or 0) // len(definition.hosts)),
+        protocol="tls://" if has_tls else None,
+    )
+
+
+def _ssh_scheduler_options(definition: ClusterDefinition, *, has_tls: bool) -> dict[str, Any]:
+    options = _merge_options(
+        definition.options,
+        "scheduler_options",
+        protocol="tls://" if has_tls else None,
+        port=0,
+        dashboard_address=DASHBOARD_ADDRESS,
+    )
+    if _is_address(definition.hosts[0]):  # on that host, a name may resolve to another address
+        options.setdefault("host", definition.hosts[0])
+    return options
 
 
 def _is_address(host: str) -> bool:
@@ -123,30 +154,51 @@ def _is_address(host: str) -> bool:
 
 
 def _start_slurm(settings: Settings, definition: ClusterDefinition) -> Any:
-    """Start a scheduler here, and a job for each worker."""
+    """Start a scheduler in this process, and submit a job for each worker."""
     from dask_jobqueue import SLURMCluster
 
-    limits, threads = parse_adapt(settings), settings.threads_per_worker or 1
-    options = {"n_workers": limits[0] if limits else settings.workers or 1, **definition.options}
-    jobs = options.pop("n_workers")
-    scheduler = _merge_options(options, "scheduler_options", dashboard_address="127.0.0.1:8787")
-    cluster = SLURMCluster(**{
-        "cores": threads, "processes": 1, "memory": settings.memory_limit or "4GB", "silence_logs": logging.CRITICAL,
+    limits = parse_adapt(settings)
+    defaults = {
+        "n_workers": limits.minimum if limits else settings.workers or 1,
+        "cores": settings.threads_per_worker or 1,
+        "processes": 1,
+        "memory": settings.memory_limit or "4GB",
+        "silence_logs": logging.CRITICAL,
         "security": tls.dask_security(settings) if tls.uses_tls(settings) else None,
-        **options, "scheduler_options": scheduler,
-    })  # fmt: skip
+    }
+    options = {**defaults, **definition.options}
+    job_count = options.pop("n_workers")
+    options["scheduler_options"] = _merge_options(
+        options, "scheduler_options", dashboard_address=DASHBOARD_ADDRESS
+    )
+    cluster = SLURMCluster(**options)
     try:
-        cluster.sync(_submit_jobs, cluster, jobs)
+        cluster.sync(_submit_jobs, cluster, job_count)
     except BaseException:
         cluster.close()
         raise
     return cluster
 
 
-async def _submit_jobs(cluster: Any, jobs: int) -> None:
-    """Submit a job for each worker, and wait until all are: Dask would keep a refusal to itself, and wait for workers."""
-    cluster.scale(jobs)
+async def _submit_jobs(cluster: Any, job_count: int) -> None:
+    """Submit a job for each worker, and wait for all submissions.
+
+    Dask would hide a rejected submission, and wait for its worker.
+    """
+    cluster.scale(job_count)
     try:
         await cluster
-    except RuntimeError as error:  # the command's number, words, and what it said, its reason last
+    except RuntimeError as error:  # its last line has the cause, after the exit code and the command
         raise RuntimeError(f"no job could be submitted: {str(error).strip().splitlines()[-1]}") from None
+
+
+def _start_local(settings: Settings, _: ClusterDefinition) -> Any:
+    return start_local(settings)
+
+
+DEPLOYERS: dict[str, Callable[[Settings, ClusterDefinition], Any]] = {
+    "local": _start_local,
+    "ssh": _start_ssh,
+    "slurm": _start_slurm,
+    "kubernetes": start_kubernetes,
+}

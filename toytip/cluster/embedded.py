@@ -1,4 +1,4 @@
-"""guest: workers for a program that is not ours. What they need of its process is put back when they have ended."""
+"""Start workers inside another program, and restore the program's process state afterwards."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from toytip.cluster.lifecycle import starts_local_workers
-from toytip.cluster.local import prestart_forkserver
+from toytip.cluster.local import DASK_LOGGERS, prestart_forkserver
 from toytip.config import Settings
-
-LOGGERS = ("distributed", "distributed.client", "tornado.application")
 
 
 def current_client_address() -> str | None:
-    """Return the scheduler's address of the Dask client that is current in this program; None where there is none."""
+    """Return the scheduler's address of the program's current Dask client, or None."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None
@@ -31,14 +29,13 @@ def current_client_address() -> str | None:
 
 @contextlib.contextmanager
 def embedded_workers(settings: Settings) -> Iterator[None]:
-    """Have workers start as the command line's do, and leave environment, logging and Dask's config as they were."""
-    environment, levels = dict(os.environ), {name: logging.getLogger(name).level for name in LOGGERS}
+    """Start workers as the CLI does, and restore environment, logging and Dask config."""
+    environment = dict(os.environ)
+    levels = {name: logging.getLogger(name).level for name in DASK_LOGGERS}
     try:
         if settings.scheduler is None:
-            with (
-                _prestart_embedded(settings.start_method if starts_local_workers(settings) else "spawn"),
-                _hide_main_module(),
-            ):
+            start_method = settings.start_method if starts_local_workers(settings) else "spawn"
+            with _prestart_embedded(start_method), _hide_main_module():
                 yield
         else:
             yield
@@ -52,26 +49,28 @@ def embedded_workers(settings: Settings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _prestart_embedded(start_method: str) -> Iterator[None]:
-    before = dict(os.environ)
+    previous = set(os.environ)
     prestart_forkserver(start_method)
     import dask
 
-    # Where Dask was imported before, it has not seen what is in the environment only now.
-    added = dask.config.collect_env({k: v for k, v in os.environ.items() if k not in before})
+    # If the program imported Dask earlier, Dask has not read the variables that were added now.
+    added = dask.config.collect_env(
+        {name: value for name, value in os.environ.items() if name not in previous}
+    )
     with dask.config.set(dask.config.merge(dask.config.config, added)):
         yield
 
 
 @contextlib.contextmanager
 def _hide_main_module() -> Iterator[None]:
-    """Keep workers from importing the program that calls: they need nothing of it, and it would call again in each."""
-    names: dict[str, Any] = vars(sys.modules["__main__"])
+    """Prevent workers from importing the calling program, which would run it again."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    there: dict[str, Any] = {name: names.pop(name) for name in ("__file__", "__spec__") if name in names}
-    names["__spec__"] = None
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
     try:
         yield
     finally:
-        names.update(there)
+        main.update(hidden)

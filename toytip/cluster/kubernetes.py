@@ -1,4 +1,4 @@
-"""Clusters in Kubernetes: `kubectl` makes what a manifest says, and forwards the scheduler's port to this machine."""
+"""Clusters in Kubernetes: `kubectl` creates the objects and forwards the scheduler's port."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from typing import IO
 
 from toytip.cluster import tls
 from toytip.cluster.definitions import ClusterDefinition
-from toytip.cluster.probe import probe_scheduler, tls_refusal_reason
+from toytip.cluster.probe import probe_scheduler, tls_mismatch
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
 SCHEDULER_PORT = 8786
 OBJECT_NAMES_FORMAT = 'jsonpath={.kind} {.metadata.namespace} {.metadata.name}{"\\n"}'
-# It ends whenever its pod does, and as long as there is none yet.
+# kubectl exits whenever its pod stops, and as long as the pod does not exist.
 RESTART_LOOP = 'while :; do "$@"; sleep 1; done'
-# The operator takes a cluster apart; whoever ended it waits no longer than this.
+# The operator deletes the parts of the cluster afterwards. A stopping client waits no longer.
 DELETE_TIMEOUT = "45s"
+REQUEST_TIMEOUT = "30s"
 
 
 @contextlib.contextmanager
 def start_kubernetes(settings: Settings, definition: ClusterDefinition) -> Iterator[str]:
-    """Make what the manifest says; yield the scheduler's address on this machine; delete it all at the end.
+    """Create the objects of the config file, yield the scheduler's address, and delete them.
 
-    Raises ClusterError where something of that name is there, which is somebody else's, or kubectl fails.
+    Raises ClusterError if one of the objects already exists, or kubectl fails.
     """
     address = str(definition.scheduler)
     tls.check_scheme(address, settings)
-    port = _free_port(address, settings)
-    made = _create_objects(definition)
+    port = _require_free_port(address, settings)
+    objects = _create_objects(definition)
     try:
-        namespace, name = _cluster_object(made, definition)
+        namespace, name = _cluster_object(objects, definition)
         with _forward_port(
             "--namespace", namespace, f"service/{name}-scheduler", f"{port}:{SCHEDULER_PORT}"
         ) as log:
@@ -50,8 +51,8 @@ def start_kubernetes(settings: Settings, definition: ClusterDefinition) -> Itera
         _delete_objects(definition)
 
 
-def _free_port(address: str, settings: Settings) -> int:
-    """Return the port that is to be forwarded to. Raises ClusterError where it is taken."""
+def _require_free_port(address: str, settings: Settings) -> int:
+    """Return the local port of the forwarding. Raises ClusterError if it is in use."""
     host, _, port = address.partition("://")[2].rpartition(":")
     try:
         with socket.socket() as probe:
@@ -59,57 +60,55 @@ def _free_port(address: str, settings: Settings) -> int:
             probe.bind((host, int(port)))
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"the scheduler's port cannot be forwarded to {address}: {error}; give the cluster another `scheduler`: "
-            f"[clusters.{settings.cluster}] in toytip.toml"
+            f"cannot forward the scheduler port to {address}: {error}",
+            hint=f"Set a different `scheduler` address under [clusters.{settings.cluster}] in toytip.toml.",
         ) from None
     return int(port)
 
 
 def _create_objects(definition: ClusterDefinition) -> str:
-    """Have the manifest's objects made; return a line for each, of its kind, its namespace and its name."""
-    manifest = str(definition.config_file)
-    if _kubectl(
-        "get", "--filename", manifest, "--ignore-not-found", "--output=name", "--request-timeout=30s"
-    ):
+    """Create the objects of the config file. Returns a line per object: kind, namespace, name."""
+    file = str(definition.config_file)
+    timeout = f"--request-timeout={REQUEST_TIMEOUT}"
+    if _kubectl("get", "--filename", file, "--ignore-not-found", "--output=name", timeout):
         raise ClusterError(
-            f"what {manifest} says is there already, and whoever made it ends it: `kubectl delete -f {manifest}`; "
-            f"to use it, `kubectl port-forward` its scheduler's service, and `--scheduler {definition.scheduler}`"
+            f"cannot create the objects of {file}: they already exist",
+            hint=f"To delete them, run `kubectl delete -f {file}`. To use them, forward the port of "
+            f"the scheduler's service with `kubectl port-forward`, and set "
+            f"--scheduler {definition.scheduler}.",
         )
     try:
-        return _kubectl(
-            "create", "--filename", manifest, "--output", OBJECT_NAMES_FORMAT, "--request-timeout=30s"
-        )
-    except KeyboardInterrupt:  # it may be made already
+        return _kubectl("create", "--filename", file, "--output", OBJECT_NAMES_FORMAT, timeout)
+    except KeyboardInterrupt:  # the objects may exist already
         _delete_objects(definition)
         raise
 
 
 def _delete_objects(definition: ClusterDefinition) -> None:
-    _kubectl(
-        "delete",
-        "--filename",
-        str(definition.config_file),
-        "--ignore-not-found",
-        f"--timeout={DELETE_TIMEOUT}",
-    )
+    file, timeout = str(definition.config_file), f"--timeout={DELETE_TIMEOUT}"
+    _kubectl("delete", "--filename", file, "--ignore-not-found", timeout)
 
 
 def _cluster_object(object_lines: str, definition: ClusterDefinition) -> tuple[str, str]:
-    """Return namespace and name of the Dask cluster among what was made."""
+    """Return namespace and name of the Dask cluster among the created objects."""
     for line in object_lines.splitlines():
-        kind, *where = line.split()
+        kind, *names = line.split()
         if kind == "DaskCluster":
-            return where[0], where[-1]
-    raise ClusterError(f"{definition.config_file} has no DaskCluster")
+            return names[0], names[-1]
+    raise ClusterError(f"cannot use {definition.config_file}: it has no DaskCluster")
 
 
 @contextlib.contextmanager
-def _forward_port(*words: str) -> Iterator[IO[bytes]]:
-    """Keep a port forwarded for as long as the context lasts; yield the file that kubectl complains to."""
-    command = ["sh", "-c", RESTART_LOOP, "-", "kubectl", "port-forward", "--address=127.0.0.1", *words]
+def _forward_port(*arguments: str) -> Iterator[IO[bytes]]:
+    """Forward a port until the context ends. Yields the file with kubectl's error output."""
+    port_forward = ["kubectl", "port-forward", "--address=127.0.0.1", *arguments]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+            ["sh", "-c", RESTART_LOOP, "-", *port_forward],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             yield log
@@ -121,30 +120,33 @@ def _forward_port(*words: str) -> Iterator[IO[bytes]]:
 def _wait_for_scheduler(
     address: str, settings: Settings, definition: ClusterDefinition, log: IO[bytes]
 ) -> None:
-    """Wait for the scheduler. Raises ClusterError where it refuses us, or does not come in time."""
-    end = time.monotonic() + definition.start_timeout
-    refused = None
-    while why := probe_scheduler(address, settings):
-        if refused:
-            raise ClusterError(refused)
-        # Only what is said twice: it may have come between a knock and the question why.
-        refused = tls_refusal_reason(address, settings)
-        if time.monotonic() > end:
+    """Wait for the scheduler. Raises ClusterError if it rejects the client, or on a timeout."""
+    deadline = time.monotonic() + definition.start_timeout
+    mismatch: ClusterError | None = None
+    while error := probe_scheduler(address, settings):
+        if mismatch:
+            raise mismatch
+        # A mismatch counts if the next probe fails too: the scheduler may just have started.
+        mismatch = tls_mismatch(address, settings)
+        if time.monotonic() > deadline:
             log.seek(0)
-            said = log.read().decode(errors="replace").strip() or why
+            output = log.read().decode(errors="replace").strip() or str(error)
             raise ClusterError(
-                f"the scheduler of {definition.config_file} is not there within {definition.start_timeout} s: {said.splitlines()[-1]}"
+                f"cannot reach the scheduler of {definition.config_file} "
+                f"within {definition.start_timeout} s: {output.splitlines()[-1]}"
             )
         time.sleep(0.5)
 
 
-def _kubectl(*words: str) -> str:
-    """Return what kubectl says. Raises ClusterError."""
+def _kubectl(*arguments: str) -> str:
+    """Return the output of kubectl. Raises ClusterError."""
     try:
-        done = subprocess.run(["kubectl", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        process = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     except FileNotFoundError:
-        raise ClusterError("there is no kubectl here; a cluster of kind kubernetes needs it") from None
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise ClusterError(f"`kubectl {words[0]}` failed: {last}")
-    return done.stdout
+        raise ClusterError(
+            "cannot start a cluster of kind kubernetes: kubectl is not installed", hint="Install kubectl."
+        ) from None
+    if process.returncode:
+        output = process.stderr.strip() or process.stdout.strip() or "no output"
+        raise ClusterError(f"cannot run `kubectl {arguments[0]}`: {output.splitlines()[-1]}")
+    return process.stdout

@@ -1,4 +1,4 @@
-"""Clusters that are left running: brought up, remembered in a private folder, and taken down."""
+"""Start and stop persistent clusters, and record the running ones in a private folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from toytip.cluster.definitions import load_definition
 from toytip.config import Settings
@@ -24,18 +24,40 @@ STOP_TIMEOUT_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterRecord:
-    """A cluster that was brought up: where it is, and the process that holds it."""
+    """A running persistent cluster: its addresses, and the daemon that manages it."""
 
     name: str
     kind: str
     address: str
-    dashboard: str
+    dashboard_url: str
     pid: int
-    started: float
+    process_started_at: float
+    """Seconds since the epoch. A later process can have the same number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonMessage:
+    """The single line that a daemon reports: the scheduler's address, or an error with its hint."""
+
+    address: str | None = None
+    error: str | None = None
+    hint: str = ""
+
+    def to_line(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> Self | None:
+        """Parse a line. Returns None for other lines, for example of a library's log."""
+        try:
+            return cls(**json.loads(line))
+        except (ValueError, TypeError):
+            return None
 
 
 def records_folder(settings: Settings) -> Path:
-    """Return the folder that remembers clusters, for its owner alone."""
+    """Return the folder of the records, which only its owner can read."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     folder = Path(settings.state_dir or f"{state}/toytip").expanduser() / "clusters"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,130 +65,160 @@ def records_folder(settings: Settings) -> Path:
 
 
 def save_record(settings: Settings, record: ClusterRecord) -> None:
-    """Write down a cluster that is up."""
-    target = records_folder(settings) / f"{record.name}.json"
-    part = target.with_suffix(".part")
-    with _open_private(part) as file:
+    """Write the record of a running cluster, atomically."""
+    target = _record_path(settings)
+    temporary = target.with_suffix(".part")
+    with _open_private(temporary) as file:
         json.dump(asdict(record), file)
-    part.replace(target)
+    temporary.replace(target)
 
 
 def find_record(settings: Settings) -> ClusterRecord | None:
-    """Return the cluster of the settings' name that is up; None where there is none, or its holder is gone."""
-    path = records_folder(settings) / f"{settings.cluster or 'local'}.json"
+    """Return the record of the named cluster, or None if it is not running."""
+    path = _record_path(settings)
     try:
-        found = ClusterRecord(**json.loads(path.read_text(encoding="utf-8")))
+        record = ClusterRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    if _is_alive(found):
-        return found
+    if _is_alive(record):
+        return record
     path.unlink(missing_ok=True)
     return None
 
 
-def _is_alive(record: ClusterRecord) -> bool:
-    """Tell whether the process that holds a cluster lives, and is not another that has got its number."""
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(record.pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - record.started) < 1
-    return False
-
-
-def scheduler_address(settings: Settings) -> str | None:
-    """Return the address of a scheduler that is there already; None where workers must be started."""
-    if settings.scheduler or settings.cluster is None:
-        return settings.scheduler
-    found = load_definition(settings)
-    if found.kind in ("existing", "compose"):
-        return found.scheduler
-    there = find_record(settings)
-    return there.address if there else None
-
-
-def starts_local_workers(settings: Settings) -> bool:
-    """Tell whether the run starts workers of its own on this machine, from which nothing differs."""
-    return scheduler_address(settings) is None and load_definition(settings).kind == "local"
-
-
-def start_persistent_cluster(settings: Settings) -> str:
-    """Start the cluster that the settings name and leave it running; return its address.
-
-    Raises ClusterError where it is up already, cannot be started, or is not ours to start.
-    """
-    found, name = load_definition(settings), settings.cluster
-    if found.kind == "existing":
-        raise ClusterError(
-            f"cluster {name} is of kind existing: whoever started it at {found.scheduler} ends it"
-        )
-    if found.kind == "compose":
-        scale = ["--scale", f"worker={settings.workers}"] if settings.workers else []
-        _docker_compose(settings, "up", "--detach", "--wait", *scale)
-        return str(found.scheduler)
-    with _lock_name(settings) as claim:
-        if there := find_record(settings):
-            raise ClusterError(
-                f"cluster {name} is up already, at {there.address}; `toytip cluster down {name}` ends it"
-            )
-        if not claim:
-            raise ClusterError(f"cluster {name} is being started, or ended, by somebody else at this moment")
-        return _spawn_daemon(settings, claim)
-
-
-@contextlib.contextmanager
-def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
-    """Yield a file that is locked for a cluster's name; None where another has it: an `up`, or the holder that it handed it to.
-
-    The system lets go of it when the last of them ends, however that ends.
-    """
-    with _open_private(records_folder(settings) / f"{settings.cluster}.lock") as claim:
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield claim
-
-
-def _open_private(path: Path) -> IO[str]:
-    """Open a file to write, empty, for its owner alone."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
-
-
-def _spawn_daemon(settings: Settings, lock: IO[str]) -> str:
-    """Start a process that holds the cluster; it gets the settings through a pipe, and says on it when all is up."""
-    log = _log_path(settings)
-    with _open_private(log) as errors:
-        holder = subprocess.Popen(
-            [sys.executable, "-m", "toytip.cluster.daemon"], pass_fds=[lock.fileno()],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
-        )  # fmt: skip
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            holder.stdin.write(settings.model_dump_json())
-            holder.stdin.close()
-        said = holder.stdout.readline().strip()
-    except BaseException:
-        holder.terminate()
-        _wait_for_daemon(holder)
-        raise
-    kind, _, rest = said.partition(" ")
-    if kind == "up":
-        return rest
-    _wait_for_daemon(holder)
-    more = f"; {log} has more" if log.stat().st_size else ""
-    raise ClusterError(f"{rest or f'cluster {settings.cluster} could not be started'}{more}")
+def _record_path(settings: Settings) -> Path:
+    return records_folder(settings) / f"{settings.cluster or 'local'}.json"
 
 
 def _log_path(settings: Settings) -> Path:
     return records_folder(settings) / f"{settings.cluster}.log"
 
 
+def _is_alive(record: ClusterRecord) -> bool:
+    """Return whether the daemon runs. A process that only has the same number does not count."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(record.pid)
+        is_same = abs(process.create_time() - record.process_started_at) < 1
+        return process.status() != psutil.STATUS_ZOMBIE and is_same
+    return False
+
+
+def scheduler_address(settings: Settings) -> str | None:
+    """Return the address of an already running scheduler, or None if workers must be started."""
+    if settings.scheduler or settings.cluster is None:
+        return settings.scheduler
+    definition = load_definition(settings)
+    if definition.kind in ("existing", "compose"):
+        return definition.scheduler
+    record = find_record(settings)
+    return record.address if record else None
+
+
+def starts_local_workers(settings: Settings) -> bool:
+    """Return whether the run starts its own workers on this machine."""
+    return scheduler_address(settings) is None and load_definition(settings).kind == "local"
+
+
+def start_persistent_cluster(settings: Settings) -> str:
+    """Start the named cluster and keep it running. Returns the address of its scheduler.
+
+    Raises ClusterError if it already runs, cannot be started, or is not managed by toytip.
+    """
+    definition, name = load_definition(settings), settings.cluster
+    if definition.kind == "existing":
+        raise _not_managed("start", settings)
+    if definition.kind == "compose":
+        scale = ["--scale", f"worker={settings.workers}"] if settings.workers else []
+        _docker_compose(settings, "up", "--detach", "--wait", *scale)
+        return str(definition.scheduler)
+    with _lock_name(settings) as lock:
+        if record := find_record(settings):
+            raise ClusterError(
+                f"cannot start cluster {name}: it already runs at {record.address}",
+                hint=f"To stop it, run `toytip cluster down {name}`.",
+            )
+        if not lock:
+            raise ClusterError(
+                f"cannot start cluster {name}: another process is starting or stopping it",
+                hint="Wait for the other process, then try again.",
+            )
+        return _spawn_daemon(settings, lock)
+
+
+def _not_managed(verb: str, settings: Settings) -> ClusterError:
+    scheduler = load_definition(settings).scheduler
+    return ClusterError(
+        f"cannot {verb} cluster {settings.cluster}: it refers to an existing scheduler ({scheduler}), "
+        "which toytip does not manage"
+    )
+
+
+@contextlib.contextmanager
+def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
+    """Lock a cluster's name. Yields None if another process holds the lock.
+
+    The daemon inherits the lock. The system releases it when the last process that holds it exits.
+    """
+    with _open_private(records_folder(settings) / f"{settings.cluster}.lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock
+
+
+def _open_private(path: Path) -> IO[str]:
+    """Open an empty file for writing that only its owner can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+
+
+def _spawn_daemon(settings: Settings, lock: IO[str]) -> str:
+    """Start a daemon, and return the scheduler's address when the cluster runs."""
+    with _open_private(_log_path(settings)) as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "toytip.cluster.daemon"],
+            pass_fds=[lock.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        message = _exchange(daemon, settings)
+    except BaseException:
+        daemon.terminate()
+        _wait_for_daemon(daemon)
+        raise
+    if message and message.address:
+        return message.address
+    _wait_for_daemon(daemon)
+    raise _start_error(settings, message)
+
+
+def _exchange(daemon: subprocess.Popen[str], settings: Settings) -> DaemonMessage | None:
+    """Send the settings to the daemon. Returns its message, or None if it exits without one."""
+    assert daemon.stdin is not None
+    assert daemon.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        daemon.stdin.write(settings.model_dump_json())
+        daemon.stdin.close()
+    return DaemonMessage.from_line(daemon.stdout.readline())
+
+
+def _start_error(settings: Settings, message: DaemonMessage | None) -> ClusterError:
+    log = _log_path(settings)
+    log_hint = f"See {log}." if log.stat().st_size else ""
+    if message and message.error:
+        return ClusterError(message.error, hint=" ".join(filter(None, (message.hint, log_hint))))
+    return ClusterError(f"cannot start cluster {settings.cluster}: its daemon exited", hint=log_hint)
+
+
 def _wait_for_daemon(daemon: subprocess.Popen[str]) -> None:
-    """Wait for a holder that ends what it has started; kill it and its workers where it does not, or who waits has had enough."""
+    """Wait for the daemon to exit. Kills its process group on a timeout or Ctrl-C."""
     try:
         daemon.wait(STOP_TIMEOUT_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
@@ -176,50 +228,62 @@ def _wait_for_daemon(daemon: subprocess.Popen[str]) -> None:
 
 
 def stop_persistent_cluster(settings: Settings) -> bool:
-    """End the cluster that the settings name; tell whether it was up. Raises ClusterError where it is not ours to end."""
-    found, name = load_definition(settings), settings.cluster
-    if found.kind == "existing":
-        raise ClusterError(
-            f"cluster {name} is of kind existing: whoever started it at {found.scheduler} ends it"
-        )
-    if found.kind == "compose":
+    """Stop the named cluster. Returns whether it was running.
+
+    Raises ClusterError if it does not stop, or is not managed by toytip.
+    """
+    definition = load_definition(settings)
+    if definition.kind == "existing":
+        raise _not_managed("stop", settings)
+    if definition.kind == "compose":
         _docker_compose(settings, "down")
         return True
-    there = find_record(settings)
-    if there is None:
+    record = find_record(settings)
+    if record is None:
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(there.pid, signal.SIGTERM)
-    end = time.monotonic() + STOP_TIMEOUT_S
-    while _is_alive(there):
-        if time.monotonic() > end:
-            raise ClusterError(
-                f"cluster {name}: process {there.pid} has not ended within {STOP_TIMEOUT_S} s; end it by hand"
-            )
-        time.sleep(0.1)
-    (records_folder(settings) / f"{name}.json").unlink(missing_ok=True)
-    said = _log_path(settings).read_text(encoding="utf-8").splitlines()
-    if said and said[-1].startswith("failed "):
-        raise ClusterError(f"cluster {name} has ended, but not in order: {said[-1].removeprefix('failed ')}")
+    _stop_daemon(record)
+    _record_path(settings).unlink(missing_ok=True)
+    lines = _log_path(settings).read_text(encoding="utf-8").splitlines()
+    message = DaemonMessage.from_line(lines[-1]) if lines else None
+    if message and message.error:
+        raise ClusterError(f"cannot stop cluster {record.name} cleanly: {message.error}", hint=message.hint)
     return True
 
 
-def _docker_compose(settings: Settings, *command: str) -> None:
-    """Have docker compose do something with the file of the definition. Raises ClusterError."""
-    found = load_definition(settings)
-    words = ["docker", "compose", "--file", str(found.config_file), *command]
+def _stop_daemon(record: ClusterRecord) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(record.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while _is_alive(record):
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"cannot stop cluster {record.name}: "
+                f"process {record.pid} still runs after {STOP_TIMEOUT_S} s",
+                hint=f"To kill it, run `kill -9 {record.pid}`.",
+            )
+        time.sleep(0.1)
+
+
+def _docker_compose(settings: Settings, *arguments: str) -> None:
+    """Run docker compose with the file of the definition. Raises ClusterError."""
+    command = ["docker", "compose", "--file", str(load_definition(settings).config_file), *arguments]
+    text = " ".join(command)
     try:
-        done = _run_command(*words)
-        plugin = not done.returncode or not _run_command("docker", "compose", "version").returncode
+        process = _run_command(*command)
+        has_plugin = not process.returncode or not _run_command("docker", "compose", "version").returncode
     except FileNotFoundError:
         raise ClusterError(
-            "there is no docker here; a cluster of kind compose needs Docker with its compose plugin"
+            f"cannot run `{text}`: docker is not installed",
+            hint="Install Docker with its compose plugin.",
         ) from None
-    if not plugin:
-        raise ClusterError("docker has no compose plugin here (`docker compose version` fails); install it")
-    if done.returncode:
-        last = (done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise ClusterError(f"`{' '.join(words)}` failed: {last}")
+    if not has_plugin:
+        raise ClusterError(
+            f"cannot run `{text}`: docker has no compose plugin",
+            hint="Install the compose plugin. `docker compose version` must succeed.",
+        )
+    if process.returncode:
+        cause = (process.stdout.strip() or "no output").splitlines()[-1]
+        raise ClusterError(f"cannot run `{text}`: {cause}")
 
 
 def _run_command(*words: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Workers on this machine, which start in a second: how many, how large, and how they are begun."""
+"""Workers on this machine: their number and sizes, and how to start them within a second."""
 
 from __future__ import annotations
 
@@ -25,37 +25,49 @@ PRELOADED_MODULES = [
     "pyarrow.parquet",
     "pyarrow.compute",
 ]
-# A worker that has said nothing for so long is frozen, and is started again; a rank that waits for it gives up.
+# A worker without a heartbeat for this long is frozen, and is restarted. A rank that waits for it
+# gives up after the same time.
 WORKER_TTL_S = 60
-# What a terminal sends to all that it has started.
+# The signals that a terminal sends to all processes that it started.
 TERMINAL_SIGNALS = (signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
-# Where Dask's users look for the dashboard.
+# Each of these has a level of its own.
+DASK_LOGGERS = ("distributed", "distributed.client", "tornado.application")
+# Dask's usual port.
 DEFAULT_DASHBOARD_PORT = 8787
+WORKER_VARIABLES = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # On a busy machine, a killed worker can take long to restart. Dask gives up after 15 s.
+    "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "300s",
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{WORKER_TTL_S}s",
+    # If a worker dies, only the partition that it computed counts as a possible cause, not those
+    # that waited on it.
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
+    # Large arrays are allocated from the system and returned at once. A heap would keep them for
+    # the lifetime of the worker.
+    "MALLOC_MMAP_THRESHOLD_": str(2**22),
+    "MALLOC_TRIM_THRESHOLD_": str(2**22),
+    "MALLOC_ARENA_MAX": "2",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # Lower polling rates for idle workers. By default each worker polls itself a hundred times per
+    # second, which is measurable with eight workers on two cores.
+    "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "500ms",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "2s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "250ms",
+}
 
 
 def prestart_forkserver(start_method: str) -> None:
-    """Begin to import what workers need in a fork server, while the driver imports the same.
+    """Start a fork server that imports the workers' modules while this process imports its own.
 
-    Eight workers then start in half a second instead of 47 (2 cores). Call it before dask is imported.
+    Eight workers then start in half a second instead of 47 (2 cores). Must be called before Dask is
+    imported. Also sets the environment variables of the workers.
     """
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
-    # A killed worker may need long to come back on a busy machine; the default gives it up after 15 s.
-    os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "300s")
-    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", f"{WORKER_TTL_S}s")
-    # A worker that dies takes the blame to the partition that it was at, and to none that was only waiting there.
-    os.environ.setdefault("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "1.0")
-    # Large arrays come from the system and go back to it at once: a heap would keep them, a worker's time long.
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**22))
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**22))
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # Workers look at themselves a hundred times a second otherwise: with eight of them on two cores, that shows.
-    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL", "500ms")
-    os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL", "2s")
-    os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL", "500ms")
-    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL", "250ms")
+    for name, value in WORKER_VARIABLES.items():
+        os.environ.setdefault(name, value)
     if start_method != "forkserver":
         return
     import multiprocessing
@@ -66,41 +78,47 @@ def prestart_forkserver(start_method: str) -> None:
         forkserver.ensure_running()
     import distributed.utils
 
-    if hasattr(
-        distributed.utils, "_forkserver_preload_set"
-    ):  # else dask replaces the list, which runs already
-        distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - there is no public switch
+    # Otherwise Dask replaces the list of modules, although the server already runs.
+    if hasattr(distributed.utils, "_forkserver_preload_set"):
+        distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - no public option
 
 
 @contextlib.contextmanager
 def _ignore_terminal_signals() -> Iterator[None]:
-    """Have what is started inherit that Ctrl-C, and the terminal's end, are not for it: the driver ends its workers, in order."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may say so
+    """Start children that ignore SIGINT and SIGHUP: the client process shuts them down itself."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread sets handlers
         yield
         return
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in TERMINAL_SIGNALS}
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in TERMINAL_SIGNALS}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def local_shape(settings: Settings) -> ClusterShape:
-    """Return what a local cluster will have. Raises ClusterError where the memory limit is none."""
+    """Return the sizes of a local cluster. Raises ClusterError if the memory limit is invalid."""
     from dask.utils import parse_bytes
     from distributed.system import MEMORY_LIMIT
 
     limits = parse_adapt(settings)
-    count = limits[1] if limits else settings.workers or available_cores()
+    workers = limits.maximum if limits else settings.workers or available_cores()
     try:
-        # A worker's share: Dask's own default would promise the same memory to many.
-        limit = parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // count
+        # An equal share per worker: Dask's own default would assign the same memory to several.
+        memory_limit = (
+            parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // workers
+        )
     except ValueError as error:
-        raise ClusterError(f"--memory-limit {settings.memory_limit}: {error}; write it as 4GB") from None
-    threads = settings.threads_per_worker or max(1, available_cores() // count)
+        raise ClusterError(
+            f"cannot use --memory-limit {settings.memory_limit!r}: {error}",
+            hint="Set --memory-limit to a size with a unit, for example 4GB.",
+        ) from None
     return ClusterShape(
-        workers=count, threads=threads, memory_limit=limit, ranks=min(count, available_cores())
+        workers=workers,
+        threads=settings.threads_per_worker or max(1, available_cores() // workers),
+        memory_limit=memory_limit,
+        ranks=min(workers, available_cores()),
     )
 
 
@@ -108,24 +126,24 @@ def start_local(settings: Settings) -> Any:
     """Start workers on this machine."""
     import distributed
 
-    planned, limits = local_shape(settings), parse_adapt(settings)
-    secure = {"protocol": "tls://", "security": dask_security(settings)} if uses_tls(settings) else {}
+    shape, limits = local_shape(settings), parse_adapt(settings)
+    tls_options = {"protocol": "tls://", "security": dask_security(settings)} if uses_tls(settings) else {}
     with warnings.catch_warnings():
-        # Dask finds another where somebody has just taken it, and warns.
+        # If another process has just bound the port, Dask uses another one and warns.
         warnings.filterwarnings("ignore", f"Port {DEFAULT_DASHBOARD_PORT} is already in use")
         return distributed.LocalCluster(
-            n_workers=limits[0] if limits else planned.workers,
-            threads_per_worker=planned.threads,
-            memory_limit=planned.memory_limit,
+            n_workers=limits.minimum if limits else shape.workers,
+            threads_per_worker=shape.threads,
+            memory_limit=shape.memory_limit,
             host="127.0.0.1",
             dashboard_address=f"127.0.0.1:{_dashboard_port(settings)}",
             silence_logs=logging.CRITICAL,
-            **secure,
+            **tls_options,
         )
 
 
 def _dashboard_port(settings: Settings) -> int:
-    """Return the port that is asked for; else Dask's usual one where it is free, or 0: any."""
+    """Return the configured port, else Dask's usual port if it is free, else 0 (any free port)."""
     if settings.dashboard_port is not None:
         return settings.dashboard_port
     with socket.socket() as probe:

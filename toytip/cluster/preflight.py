@@ -1,11 +1,11 @@
-"""What driver and workers must both reach: a store that all of them read and write, files that all of them read."""
+"""Preflight checks: access of the client process and all workers to store and source."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from toytip.cluster.workers import run_on_workers
 from toytip.config import mask_credentials
@@ -16,84 +16,100 @@ from toytip.io.base import FileIO
 from toytip.store.layout import Layout
 
 
-def check_store(client: Any, root: str, env: str, access: StorageOptions) -> list[str]:
-    """Write a file from here that every worker reads, and one from every worker that is read here.
+class FileProbe(NamedTuple):
+    """A source file that every worker has to read."""
 
-    Return what did not work, a line for each worker. Raises StoreError where the store cannot be written from here.
+    uri: str
+    bytes: int
+    storage_options: StorageOptions
+
+
+def check_store(client: object, root: str, env: str, storage_options: StorageOptions) -> list[str]:
+    """Write a file that every worker reads, and read one that every worker writes.
+
+    Returns one problem per worker that fails. Raises StoreError if this process cannot write to the
+    store.
     """
-    place, token = open_file_io(root, access), secrets.token_hex(8)
+    file_io, token = open_file_io(root, storage_options), secrets.token_hex(8)
     folder = Layout(env).probes(token)
     try:
-        place.write(f"{folder}/driver", token.encode())
+        file_io.write(f"{folder}/client", token.encode())
     except OSError as error:
-        raise StoreError(
-            f"the store {mask_credentials(root)} cannot be written: {error.strerror or error}"
-        ) from None
+        cause = error.strerror or error
+        raise StoreError(f"cannot write to the store {mask_credentials(root)}: {cause}") from None
     try:
-        answers = run_on_workers(client, _answer_probe, root, access, folder, token)
-        lines = [_store_problem(place, worker, said) for worker, said in sorted(answers.items())]
-        return [line for line in lines if line]
+        replies = run_on_workers(client, _reply_to_probe, root, storage_options, folder, token)
+        problems = [_store_problem(file_io, worker, reply) for worker, reply in sorted(replies.items())]
+        return [problem for problem in problems if problem]
     finally:
         with contextlib.suppress(OSError):
-            place.remove(list(place.list_files(folder)))
+            file_io.remove(list(file_io.list_files(folder)))
 
 
-def _answer_probe(root: str, access: StorageOptions, folder: str, token: str) -> str:
-    """On a worker: read what the driver wrote, and write an answer; return its name."""
-    place = open_file_io(root, access)
-    if place.read(f"{folder}/driver") != token.encode():
-        raise StoreError("another file lies where the driver wrote")
+def _reply_to_probe(root: str, storage_options: StorageOptions, folder: str, token: str) -> str:
+    """Read the client's probe file on a worker, and write another file. Returns its name."""
+    file_io = open_file_io(root, storage_options)
+    if file_io.read(f"{folder}/client") != token.encode():
+        raise StoreError("the probe file that the client process wrote has different content on this worker")
     name = f"{folder}/worker-{secrets.token_hex(8)}"
-    place.write(name, token.encode())
+    file_io.write(name, token.encode())
     return name
 
 
-def _store_problem(file_io: FileIO, worker: str, answer: Any) -> str | None:
-    if isinstance(answer, FileNotFoundError):
-        return f"worker {worker} does not see what is written here"
-    if isinstance(answer, BaseException):
-        return f"worker {worker}: {getattr(answer, 'strerror', None) or answer}"
+def _store_problem(file_io: FileIO, worker: str, reply: str | BaseException) -> str | None:
+    if isinstance(reply, FileNotFoundError):
+        return f"worker {worker} cannot see the files that the client process writes"
+    if isinstance(reply, BaseException):
+        return f"worker {worker}: {_cause(reply)}"
     try:
-        file_io.read(answer)
+        file_io.read(reply)
     except OSError:
-        return f"what worker {worker} writes is not seen here"
+        return f"the client process cannot see the files that worker {worker} writes"
     return None
 
 
-def require_shared_store(client: Any, root: str, env: str, access: StorageOptions) -> None:
-    """Raise StoreError where the store is not the same place for every worker as for this process."""
-    if lines := check_store(client, root, env, access):
+def _cause(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def require_shared_store(client: object, root: str, env: str, storage_options: StorageOptions) -> None:
+    """Raise StoreError unless all workers share the store with this process."""
+    if problems := check_store(client, root, env, storage_options):
         raise StoreError(
-            f"the store {mask_credentials(root)} is not shared: {lines[0]}; put it on a file system that all hosts mount at this "
-            "path, or on an object store: --store s3://bucket/prefix"
+            f"cannot use the store {mask_credentials(root)}: it is not shared: {problems[0]}",
+            hint="Use a file system that all hosts mount at this path, or an object store: "
+            "--store s3://bucket/prefix.",
         )
 
 
-def check_files(client: Any, files: Sequence[tuple[str, int, StorageOptions]]) -> list[str]:
-    """Return which workers cannot read which of the files (address, bytes, how it is reached): a line for each worker."""
+def check_files(client: object, files: Sequence[FileProbe]) -> list[str]:
+    """Return one problem per worker that cannot read all of the files."""
+    replies = run_on_workers(client, _read_file_ends, list(files))
     return [
-        f"worker {worker} {said if isinstance(said, str) else f'cannot look: {said}'}"
-        for worker, said in sorted(run_on_workers(client, _read_file_ends, list(files)).items())
-        if said is not None
+        f"worker {worker} {reply if isinstance(reply, str) else f'cannot check the files: {reply}'}"
+        for worker, reply in sorted(replies.items())
+        if reply is not None
     ]
 
 
-def _read_file_ends(files: list[tuple[str, int, StorageOptions]]) -> str | None:
-    """On a worker: open every file and read its last bytes; return what does not work."""
-    for uri, size, access in files:
+def _read_file_ends(files: list[FileProbe]) -> str | None:
+    """Read the last bytes of every file on a worker. Returns the first problem."""
+    for file in files:
+        uri, size = mask_credentials(file.uri), file.bytes
         try:
-            with open_file(uri, access) as file:
-                file.seek(max(size - 4, 0))
-                if len(file.read(8)) != min(size, 4):
-                    return f"sees another file than the driver under {mask_credentials(uri)}"
+            with open_file(file.uri, file.storage_options) as content:
+                content.seek(max(size - 4, 0))
+                if len(content.read(8)) != min(size, 4):
+                    return f"reads another file than the client process at {uri}"
         except (OSError, ToytipError) as error:
-            return f"cannot read {mask_credentials(uri)}: {getattr(error, 'strerror', None) or error}"
+            return f"cannot read {uri}: {_cause(error)}"
     return None
 
 
-def require_readable_files(client: Any, files: Sequence[tuple[str, int, StorageOptions]]) -> None:
-    """Raise SourceError where a worker cannot read a file, or finds another under its address."""
-    if lines := check_files(client, files):
+def require_readable_files(client: object, files: Sequence[FileProbe]) -> None:
+    """Raise SourceError if a worker cannot read a file, or reads another one at its address."""
+    if problems := check_files(client, files):
         raise SourceError(
-            f"{lines[0]}; put the source where all hosts mount it at this path, or on an object store"
+            f"cannot use the source: {problems[0]}",
+            hint="Use a file system that all hosts mount at this path, or an object store.",
         )

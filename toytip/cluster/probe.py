@@ -1,4 +1,4 @@
-"""Whether a Dask scheduler answers at an address, and where none does, why: one line."""
+"""Probe whether a Dask scheduler answers at an address, and explain a failure."""
 
 from __future__ import annotations
 
@@ -11,110 +11,129 @@ from typing import Any
 from toytip.cluster import tls
 from toytip.cluster.definitions import load_definition
 from toytip.config import Settings, mask_credentials
+from toytip.errors import ClusterError
 
 IDENTITY_TIMEOUT_S = 12
 CONNECT_TIMEOUT_S = 3
 
 
-def probe_scheduler(address: str, settings: Settings) -> str | None:
-    """Return None where a scheduler answers, else why not.
+def probe_scheduler(address: str, settings: Settings) -> ClusterError | None:
+    """Return None if a scheduler answers, else an error with the cause.
 
-    Dask's own client would wait for ever for the word of a server that is no scheduler.
+    Dask's own client would wait forever for a server that is not a scheduler.
     """
     from distributed.utils import LoopRunner
 
     arguments = tls.dask_security(settings).get_connection_args("client")
     try:
-        # A loop of its own, in a thread: a notebook has one that runs already.
-        found = LoopRunner(asynchronous=False).run_sync(_request_identity, address, arguments)
-    except Exception as error:  # noqa: BLE001 - whatever is there may say anything
-        failed = type(error).__name__
+        # The probe has its own event loop in a thread: a notebook's loop already runs.
+        identity = LoopRunner(asynchronous=False).run_sync(_request_identity, address, arguments)
+    except Exception as error:  # noqa: BLE001 - another server may answer anything
+        cause = type(error).__name__
     else:
-        if "workers" in found:
+        if "workers" in identity:
             return None
-        failed = f"a {found.get('type')}"
-    if why := tls_refusal_reason(address, settings):
-        return why
+        cause = f"it is a {identity.get('type')}"
+    return tls_mismatch(address, settings) or _probe_error(address, settings, cause)
+
+
+def _probe_error(address: str, settings: Settings, cause: str) -> ClusterError:
+    masked = mask_credentials(address)
     if _speaks_first(address) is None:
-        return f"no Dask scheduler answers at {mask_credentials(address)} ({failed}); {start_hint(settings)}"
-    return (
-        f"something answers at {mask_credentials(address)}, but it is no Dask scheduler ({failed}); "
-        "the dashboard's port is not the scheduler's"
+        return ClusterError(
+            f"cannot connect to {masked}: no Dask scheduler answers ({cause})",
+            hint=start_hint(settings),
+        )
+    return ClusterError(
+        f"cannot connect to {masked}: the server is not a Dask scheduler ({cause})",
+        hint="Use the port of the scheduler, not the port of its dashboard.",
     )
 
 
 async def _request_identity(address: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Ask whoever is there what it is."""
+    """Request the identity of the server."""
     from distributed.core import rpc
 
-    async def ask() -> dict[str, Any]:
-        async with rpc(address, timeout=IDENTITY_TIMEOUT_S, connection_args=arguments) as there:
-            return dict(await there.identity())
+    async def request() -> dict[str, Any]:
+        async with rpc(address, timeout=IDENTITY_TIMEOUT_S, connection_args=arguments) as server:
+            return dict(await server.identity())
 
-    return await asyncio.wait_for(ask(), IDENTITY_TIMEOUT_S)
+    return await asyncio.wait_for(request(), IDENTITY_TIMEOUT_S)
 
 
 def start_hint(settings: Settings) -> str:
-    """Return what to do where no scheduler answers: by who was to start it."""
-    if settings.cluster is None:
-        return "start one with `dask scheduler`, or leave out --scheduler"
-    if load_definition(settings).kind == "existing":
-        return f"start one there with `dask scheduler`, or say where it is: [clusters.{settings.cluster}] in toytip.toml"
-    if load_definition(settings).kind == "compose":
-        return f"`toytip cluster up {settings.cluster}` starts it"
-    return f"`toytip cluster down {settings.cluster}` ends what is left of it"
+    """Return how to start the missing scheduler, which depends on the kind of the cluster."""
+    name = settings.cluster
+    if name is None:
+        return "Start a scheduler with `dask scheduler`, or omit --scheduler."
+    kind = load_definition(settings).kind
+    if kind == "existing":
+        return (
+            "Start a scheduler with `dask scheduler`, or set its address under "
+            f"[clusters.{name}] in toytip.toml."
+        )
+    if kind == "compose":
+        return f"Start it with `toytip cluster up {name}`."
+    return f"Remove the remains of the cluster with `toytip cluster down {name}`."
 
 
-def tls_refusal_reason(address: str, settings: Settings) -> str | None:
-    """Return why a scheduler that is there may have refused us, and what to do; None where TLS is not why."""
+def tls_mismatch(address: str, settings: Settings) -> ClusterError | None:
+    """Return an error if the client and a running scheduler do not agree on TLS, else None."""
     try:
         host, port = _split_address(address)
-        speaks = _speaks_tls(host, port)
+        speaks_tls = _speaks_tls(host, port)
     except (OSError, ValueError):
         return None
-    if address.startswith("tls://") and speaks:
-        return (
-            f"the scheduler at {address} and this client do not trust each other: {settings.tls_cert or 'the certificate'} "
-            "is of another authority than the scheduler's, or out of date; take client.pem, client.key and ca.pem from "
-            "where the cluster's were made"
+    if address.startswith("tls://") and speaks_tls:
+        return ClusterError(
+            f"cannot connect to {address}: the scheduler and this client do not trust each other",
+            hint=f"{settings.tls_cert or 'The certificate'} has expired or comes from another authority. "
+            "Copy client.pem, client.key and ca.pem from the folder of the cluster's certificates.",
         )
     if address.startswith("tls://") and _speaks_first(address):
-        return (
-            f"the scheduler at {address} speaks no TLS; start it with --tls-ca-file, --tls-cert and --tls-key"
+        return ClusterError(
+            f"cannot connect to {address}: the scheduler does not use TLS",
+            hint="Start the scheduler with --tls-ca-file, --tls-cert and --tls-key.",
         )
-    if speaks:
-        return (
-            f"the scheduler at {address} refuses plain connections: write it as tls://{host}:{port}, with "
-            "--tls-ca-file, --tls-cert and --tls-key"
+    if speaks_tls:
+        return ClusterError(
+            f"cannot connect to {address}: it refuses plain connections",
+            hint=f"Set the address to tls://{host}:{port}, and set --tls-ca-file, --tls-cert and --tls-key.",
         )
     return None
 
 
 def _split_address(address: str) -> tuple[str, int]:
-    """Return host and port. Raises ValueError where the address has none."""
+    """Return host and port. Raises ValueError if the address has none."""
     host, _, port = address.partition("://")[2].rpartition(":")
     return host.strip("[]"), int(port)
 
 
 def _speaks_tls(host: str, port: int) -> bool:
-    """Tell whether a server answers a TLS handshake; who it is does not matter here. Raises OSError where nobody listens."""
+    """Return whether a server answers a TLS handshake. Raises OSError if nothing listens.
+
+    The handshake does not verify the server.
+    """
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(socket.create_connection((host, port), CONNECT_TIMEOUT_S))
+        connection = stack.enter_context(socket.create_connection((host, port), CONNECT_TIMEOUT_S))
         try:
-            stack.enter_context(context.wrap_socket(plain))
+            stack.enter_context(context.wrap_socket(connection))
         except (OSError, ssl.SSLError):
             return False
         return True
 
 
 def _speaks_first(address: str) -> bool | None:
-    """Tell whether a server speaks first on a plain connection, as Dask's do and those of HTTP do not; None: nobody listens."""
+    """Return whether a server sends the first byte (Dask does, HTTP does not).
+
+    Returns None if nothing listens.
+    """
     try:
-        with socket.create_connection(_split_address(address), CONNECT_TIMEOUT_S) as plain:
+        with socket.create_connection(_split_address(address), CONNECT_TIMEOUT_S) as connection:
             with contextlib.suppress(OSError):
-                return bool(plain.recv(1))
+                return bool(connection.recv(1))
             return False
     except (OSError, ValueError):
         return None

@@ -1,9 +1,9 @@
-"""sizes: how many workers, and how large: what was asked for, what the definition of the cluster says, and what it takes."""
+"""Combine the settings of a call with the definition of its cluster: sizes and certificates."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.definitions import KEYS_BY_KIND, SIZE_SETTINGS, ClusterDefinition, load_definition
@@ -13,82 +13,97 @@ from toytip.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-# What a setting of the same name, from a flag or anywhere else, goes before.
+# A setting overrides the key of the same name in the definition.
 DEFINED_SETTINGS = (*SIZE_SETTINGS, "tls_ca_file", "tls_cert", "tls_key")
-# Either says how many.
+# Both determine the number of workers.
 WORKER_COUNT_SETTINGS = ("workers", "adapt")
+FLAGS = {name: f"--{name.replace('_', '-')}" for name in SIZE_SETTINGS}
 
 
 def apply_cluster_definition(
-    settings: Settings, explicit: Iterable[str] = (), *, using: bool = True
+    settings: Settings, explicit: Iterable[str] = (), *, uses_workers: bool = True
 ) -> Settings:
-    """Return the settings, with what the definition of their cluster says where nothing goes before it.
+    """Return the settings, completed from the definition of their cluster.
 
-    A size that is `explicit` for this call must be one that the cluster takes; where it is for `using` workers that are there
-    already, it is not used, and that is said. What stands anywhere else is for every cluster that takes it. Raises
-    ConfigError as `load_definition` does, and where there are both a cluster and a scheduler.
+    The cluster must support the sizes that are `explicit` in this call. If the call `uses_workers`
+    that are already running, these sizes have no effect, and a warning says so. Sizes from other
+    places apply to every cluster that supports them.
+
+    Raises ConfigError as `load_definition` does, and if both a cluster and a scheduler are set.
     """
     if settings.cluster and settings.scheduler:
         raise ConfigError(
-            f"--cluster {settings.cluster} and --scheduler {settings.scheduler}: only one of them; "
-            "a cluster of kind existing has its scheduler in its definition"
+            f"cannot use both --cluster {settings.cluster} and --scheduler {settings.scheduler}",
+            hint="Set one of them. A cluster of kind existing has its scheduler in its definition.",
         )
-    found = load_definition(settings)
-    takes = () if settings.scheduler else KEYS_BY_KIND[found.kind]
-    asked = [name for name in SIZE_SETTINGS if name in set(explicit)]
-    if asked:
-        _check_sizes(settings, found, asked, using)
-    # The count that was asked for goes before another kind of count from anywhere else.
-    other = (
-        [name for name in WORKER_COUNT_SETTINGS if name not in asked]
-        if set(WORKER_COUNT_SETTINGS) & set(asked)
-        else []
-    )
-    settings = settings.model_copy(
-        update={name: None for name in SIZE_SETTINGS if name not in takes or name in other}
-    )
+    definition = load_definition(settings)
+    supported = () if settings.scheduler else KEYS_BY_KIND[definition.kind]
+    requested = [name for name in SIZE_SETTINGS if name in set(explicit)]
+    if requested:
+        _check_sizes(settings, definition, requested, uses_workers=uses_workers)
+    ignored = [name for name in SIZE_SETTINGS if name not in supported or _is_overridden(name, requested)]
+    settings = settings.model_copy(update=dict.fromkeys(ignored))
     if settings.cluster is not None:
-        settings = _fill_from_definition(settings, found)
-        _check_even_hosts(settings, found)
+        settings = _fill_from_definition(settings, definition)
+        _check_even_hosts(settings, definition)
     parse_adapt(settings)
     return settings
 
 
+def _is_overridden(name: str, requested: Collection[str]) -> bool:
+    """Return whether an explicit setting of the number of workers overrides this one."""
+    return (
+        name in WORKER_COUNT_SETTINGS
+        and name not in requested
+        and bool(set(WORKER_COUNT_SETTINGS) & set(requested))
+    )
+
+
 def _fill_from_definition(settings: Settings, definition: ClusterDefinition) -> Settings:
-    counted = any(getattr(settings, name) is not None for name in WORKER_COUNT_SETTINGS)
-    names = [name for name in DEFINED_SETTINGS if not (counted and name in WORKER_COUNT_SETTINGS)]
+    has_count = any(getattr(settings, name) is not None for name in WORKER_COUNT_SETTINGS)
+    names = [name for name in DEFINED_SETTINGS if not (has_count and name in WORKER_COUNT_SETTINGS)]
     return settings.model_copy(
         update={name: getattr(definition, name) for name in names if getattr(settings, name) is None}
     )
 
 
 def _check_sizes(
-    settings: Settings, definition: ClusterDefinition, requested: list[str], using: bool
+    settings: Settings, definition: ClusterDefinition, requested: list[str], *, uses_workers: bool
 ) -> None:
-    """Raise ConfigError for sizes that a cluster of its kind would not obey; say so where there is one already."""
-    flags = {name: f"--{name.replace('_', '-')}" for name in SIZE_SETTINGS}
+    """Raise ConfigError for unsupported sizes. Warns if the workers already run."""
     if set(WORKER_COUNT_SETTINGS) <= set(requested):
-        raise ConfigError(f"--workers {settings.workers} and --adapt {settings.adapt}: only one of them")
-    if using and (address := scheduler_address(settings)):
-        log.warning(
-            "warning: %s is not used: the workers at %s are there already, with sizes of their own",
-            ", ".join(f"{flags[name]} {getattr(settings, name)}" for name in requested), mask_credentials(address),
-        )  # fmt: skip
-        return
-    if unfit := [name for name in requested if name not in KEYS_BY_KIND[definition.kind]]:
-        takes = ", ".join(flags[name] for name in SIZE_SETTINGS if name in KEYS_BY_KIND[definition.kind])
         raise ConfigError(
-            f"{flags[unfit[0]]} {getattr(settings, unfit[0])}: a cluster of kind {definition.kind} takes "
-            f"{takes or 'no sizes: they stand where it is described'}"
+            f"cannot use both --workers {settings.workers} and --adapt {settings.adapt}",
+            hint="Set one of them.",
         )
+    if uses_workers and (address := scheduler_address(settings)):
+        sizes = ", ".join(f"{FLAGS[name]} {getattr(settings, name)}" for name in requested)
+        log.warning(
+            "warning: the workers at %s are already running, so %s has no effect",
+            mask_credentials(address),
+            sizes,
+        )
+        return
+    supported = [FLAGS[name] for name in SIZE_SETTINGS if name in KEYS_BY_KIND[definition.kind]]
+    for name in requested:
+        if name not in KEYS_BY_KIND[definition.kind]:
+            raise ConfigError(
+                f"cannot use {FLAGS[name]} {getattr(settings, name)}: "
+                f"a cluster of kind {definition.kind} does not support it",
+                hint=f"Supported size options: {', '.join(supported)}."
+                if supported
+                else "Set the sizes where the cluster is described.",
+            )
 
 
 def _check_even_hosts(settings: Settings, definition: ClusterDefinition) -> None:
-    """Raise ConfigError for workers that cannot be dealt out over hosts, each of which has as many as another."""
+    """Raise ConfigError if the workers cannot be divided evenly over the hosts."""
     count, hosts = settings.workers, len(definition.hosts)
     if count is not None and hosts and count % hosts:
         below = count - count % hosts
-        fits = f"{below} or {below + hosts}" if below else str(hosts)
+        valid = f"{below} or {below + hosts}" if below else str(hosts)
         raise ConfigError(
-            f"cluster {settings.cluster}: {count} workers on {hosts} hosts: each has as many; make it {fits}"
+            f"cannot start cluster {settings.cluster}: "
+            f"{count} workers cannot be divided evenly over {hosts} hosts",
+            hint=f"Set --workers to {valid}.",
         )

@@ -1,11 +1,11 @@
-"""lean: to import this is to import Dask and XGBoost without what they import only because it is installed.
+"""Import Dask and XGBoost without two optional packages that toytip does not need.
 
-Dask's arrays ask for `sparse`, which brings numba and LLVM; XGBoost asks for scikit-learn, for estimators that toytip does
-not use. Neither is met in a run, and together they are 67 MB in every process that imports
-them by itself, and half of the time that it takes.
+Dask's arrays import `sparse`, which loads numba and LLVM. XGBoost imports scikit-learn for
+estimators that toytip does not use. A run needs neither. Together they take 67 MB in every process
+that imports them, and half of the import time.
 
-It is for processes of toytip's own, the command's and the fork server's: in anyone else's, `xgboost.XGBClassifier` would
-be without its base.
+Import this module only in toytip's own processes (the command and the fork server). In other
+programs, `xgboost.XGBClassifier` would lose its base class.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def _hide_package(name: str) -> Iterator[None]:
-    """Have a package look as if it were not installed, unless it has been imported before."""
-    hidden = name not in sys.modules
-    if hidden:
-        sys.modules[name] = None  # type: ignore[assignment]  # what the import system itself takes for absent
+    """Make a package appear as not installed, unless it is already imported."""
+    is_hidden = name not in sys.modules
+    if is_hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # the import system's mark of a missing module
     try:
         yield
     finally:
-        if hidden:
+        if is_hidden:
             del sys.modules[name]
 
 

@@ -1,4 +1,4 @@
-"""TLS between client, scheduler and workers: the files that it needs, and what Dask is told of them."""
+"""TLS between client, scheduler and workers: the certificate files, and Dask's config for them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from toytip.config import Settings
 from toytip.errors import ConfigError
 
 TLS_FILES = ("tls_ca_file", "tls_cert", "tls_key")
+TLS_FLAGS = ", ".join(f"--{name.replace('_', '-')}" for name in TLS_FILES)
+CREATE_HINT = "Create the certificates with `toytip cluster create-certs`."
 DASK_ROLES = ("client", "scheduler", "worker")
 
 
 def uses_tls(settings: Settings) -> bool:
-    """Tell whether all connections must be encrypted. Raises ConfigError for files that lack, or cannot be read."""
-    given = [getattr(settings, name) for name in TLS_FILES]
-    if not any(given):
+    """Return whether all connections must be encrypted.
+
+    Raises ConfigError if a certificate file is not set, does not exist, or cannot be read.
+    """
+    files = [getattr(settings, name) for name in TLS_FILES]
+    if not any(files):
         return False
-    flags = ", ".join(f"--{name.replace('_', '-')}" for name in TLS_FILES)
-    if not all(given):
-        raise ConfigError(f"TLS needs all three of {flags}; `toytip cluster certs` makes the files")
-    for path in given:
-        if not Path(path).is_file():
-            raise ConfigError(f"no file {path}; `toytip cluster certs` makes what {flags} name")
+    if not all(files):
+        raise ConfigError(f"cannot use TLS: it needs all three of {TLS_FLAGS}", hint=CREATE_HINT)
+    for file in files:
+        if not Path(file).is_file():
+            raise ConfigError(f"cannot use TLS: the certificate file {file} does not exist", hint=CREATE_HINT)
     try:
-        _ssl_context(*given)
+        _ssl_context(*files)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
-            f"{', '.join(given)}: not a certificate, its key and its authority: {error}"
+            f"cannot use TLS: {', '.join(files)} are not an authority, a certificate and its key: {error}",
+            hint=CREATE_HINT,
         ) from None
     return True
 
@@ -41,15 +46,15 @@ def _ssl_context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
 
 
 def dask_tls_config(settings: Settings) -> dict[str, Any]:
-    """Return Dask's config for these settings: what it passes on to processes that it starts elsewhere."""
+    """Return Dask's config for these settings, which its remote processes inherit."""
     if not uses_tls(settings):
         return {}
-    # Absolute: other processes look from other folders.
+    # Absolute paths, because other processes have other working directories.
     return _tls_config(*(str(Path(getattr(settings, name)).absolute()) for name in TLS_FILES))
 
 
 def remote_tls_config(folder: str) -> dict[str, Any]:
-    """Return Dask's config for hosts that have their certificate in a folder of their own."""
+    """Return Dask's config for hosts that have their certificate in another folder."""
     return _tls_config(*(f"{folder.rstrip('/')}/{name}" for name in ("ca.pem", "node.pem", "node.key")))
 
 
@@ -57,12 +62,14 @@ def _tls_config(authority: str, certificate: str, key: str) -> dict[str, Any]:
     pair = {"cert": certificate, "key": key}
     files = {f"distributed.comm.tls.{role}.{kind}": pair[kind] for role in DASK_ROLES for kind in pair}
     return {
-        **files, "distributed.comm.tls.ca-file": authority, "distributed.comm.require-encryption": True,
-    }  # fmt: skip
+        **files,
+        "distributed.comm.tls.ca-file": authority,
+        "distributed.comm.require-encryption": True,
+    }
 
 
 def dask_security(settings: Settings) -> Any:
-    """Return Dask's Security: of these settings, else what Dask's own config has."""
+    """Return Dask's Security for these settings, by default that of Dask's own config."""
     import dask
     from distributed import Security
 
@@ -71,15 +78,15 @@ def dask_security(settings: Settings) -> Any:
 
 
 def check_scheme(address: str, settings: Settings) -> None:
-    """Raise ConfigError where the address and the settings do not agree on TLS."""
-    there = dask_security(settings).get_tls_config_for_role("client")
-    if address.startswith("tls://") and not (there["ca_file"] and there["cert"]):
+    """Raise ConfigError if the address and the settings do not agree on TLS."""
+    config = dask_security(settings).get_tls_config_for_role("client")
+    if address.startswith("tls://") and not (config["ca_file"] and config["cert"]):
         raise ConfigError(
-            f"{address} needs certificates: --tls-ca-file, --tls-cert and --tls-key, or TOYTIP_TLS_*; "
-            "`toytip cluster certs` makes them"
+            f"cannot connect to {address}: it needs certificates",
+            hint=f"Set {TLS_FLAGS}. {CREATE_HINT}",
         )
     if uses_tls(settings) and not address.startswith("tls://"):
         raise ConfigError(
-            f"{address} is not encrypted, and with certificates everything must be; write it as tls://..., "
-            "or leave out --tls-ca-file, --tls-cert and --tls-key"
+            f"cannot connect to {address}: the connection is not encrypted, but certificates are set",
+            hint=f"Set the address to tls://..., or omit {TLS_FLAGS}.",
         )

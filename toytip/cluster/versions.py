@@ -1,4 +1,4 @@
-"""Same versions everywhere: a worker that would make other bytes is refused before it has any work."""
+"""Compare package versions: reject a worker that would produce other bytes, before it gets work."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from toytip.errors import ClusterError
 
 COMPARED_PACKAGES = ("dask", "distributed", "numpy", "pandas", "pyarrow", "xgboost")
 PLUGIN_NAME = "toytip-versions"
+# By package. `toytip` includes the digest of its code.
+PackageVersions = dict[str, str]
 
 
 @functools.cache
-def local_versions() -> dict[str, str]:
-    """Return the versions of this process: toytip and the digest of its code, Python, and what decides the bytes."""
-    found = {name: _package_version(name) for name in COMPARED_PACKAGES}
+def local_versions() -> PackageVersions:
+    """Return the versions of toytip, Python, and the packages that determine the output bytes."""
     return {
         "toytip": f"{_package_version('toytip')} (code {_code_digest()})",
         "Python": platform.python_version(),
-        **found,
+        **{name: _package_version(name) for name in COMPARED_PACKAGES},
     }
 
 
@@ -41,59 +42,60 @@ def _package_version(package: str) -> str:
     return "none"
 
 
-def _code_digest() -> str:
-    """Return the digest of toytip's own modules: two checkouts may both be called 0.1.0."""
-    total = hashlib.sha256()
-    root = Path(__file__).parents[1]
+def _code_digest(root: Path = Path(__file__).parents[1]) -> str:
+    """Return a digest of all modules of the package: two checkouts can both have version 0.1.0."""
+    digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
-        total.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
-    return total.hexdigest()[:8]
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def mismatches(client: Any) -> list[str]:
-    """Return of every worker, and the scheduler, what is not as here: one line each."""
-    with_scheduler = {"the scheduler": _scheduler_versions(client), **run_on_workers(client, local_versions)}
-    return [
-        line
-        for who, found in sorted(with_scheduler.items())
-        if (line := _mismatch_line(who, found, local_versions()))
-    ]
+    """Return one line per worker (or scheduler) whose versions differ from those here."""
+    replies = {"the scheduler": _scheduler_versions(client), **run_on_workers(client, local_versions)}
+    lines = [_mismatch_line(process, reply, local_versions()) for process, reply in sorted(replies.items())]
+    return [line for line in lines if line]
 
 
 def lacks_toytip(client: Any) -> bool:
-    """Tell whether any worker has no toytip that can be asked."""
-    return any(isinstance(found, BaseException) for found in run_on_workers(client, local_versions).values())
+    """Return whether any worker cannot import toytip."""
+    replies = run_on_workers(client, local_versions).values()
+    return any(isinstance(reply, BaseException) for reply in replies)
 
 
-def _scheduler_versions(client: Any) -> Any:
+def _scheduler_versions(client: Any) -> PackageVersions | BaseException:
     try:
-        return client.run_on_scheduler(local_versions)
-    except Exception as error:  # noqa: BLE001 - whatever it is that it lacks
+        versions: PackageVersions = client.run_on_scheduler(local_versions)
+    except Exception as error:  # noqa: BLE001 - a scheduler without toytip can fail in any way
         return error
+    return versions
 
 
-def _mismatch_line(process: str, versions: Any, expected: dict[str, str]) -> str | None:
+def _mismatch_line(
+    process: str, reply: PackageVersions | BaseException, expected: PackageVersions
+) -> str | None:
     name = f"worker {process}" if "://" in process else process
-    if isinstance(versions, CommClosedError):
-        return f"{name} does not answer ({versions})"
-    if isinstance(versions, BaseException):
-        return f"{name} has no toytip that could be asked ({versions}); this client has {expected['toytip']}"
+    if isinstance(reply, CommClosedError):
+        return f"{name} does not answer ({reply})"
+    if isinstance(reply, BaseException):
+        return f"{name} cannot import toytip ({reply}), and this client has toytip {expected['toytip']}"
     for package, version in expected.items():
-        if versions.get(package) != version:
-            return f"{name} has {package} {versions.get(package, 'none')}; this client has {version}"
+        if reply.get(package) != version:
+            return f"{name} has {package} {reply.get(package, 'none')}, and this client has {version}"
     return None
 
 
 @contextlib.contextmanager
 def require_same(client: Any) -> Iterator[None]:
-    """Refuse a cluster in which any process has other versions, and every such worker that comes later.
+    """Reject a cluster in which any process has other versions, and workers that join later.
 
-    Raises ClusterError naming the first of them.
+    Raises ClusterError with the first of them.
     """
     if lines := mismatches(client):
+        others = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         raise ClusterError(
-            f"{lines[0]}{f' (and {len(lines) - 1} more)' if len(lines) > 1 else ''}; "
-            "install the same versions on every host: pip install -c constraints.txt"
+            f"cannot use the cluster: {lines[0]}{others}",
+            hint="Install the same versions on every host with `pip install -c constraints.txt`.",
         )
     client.register_plugin(SameVersionsPlugin(local_versions()))
     try:
@@ -104,11 +106,11 @@ def require_same(client: Any) -> Iterator[None]:
 
 
 class SameVersionsPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Ends a worker that comes with other versions; Dask itself would only log that its plugin failed."""
+    """Stops a worker that joins with other versions. Dask would only log that its plugin failed."""
 
     name = PLUGIN_NAME
 
-    def __init__(self, expected: dict[str, str]) -> None:
+    def __init__(self, expected: PackageVersions) -> None:
         self.expected = expected
 
     def setup(self, worker: Any) -> None:

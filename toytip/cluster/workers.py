@@ -1,42 +1,81 @@
-"""The workers that are there: what they have, and which of them train."""
+"""The workers of a running cluster: their sizes, their free capacity, and those that train."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+# Workers that announce this resource are the only ones that train (`--resources TRAIN=1`).
 TRAINING_RESOURCE = "TRAIN"
-# A worker that has gone is off the scheduler's list at the latest after so long.
+# The scheduler removes a stopped worker from its list within this time.
 DEPARTURE_TIMEOUT_S = 2
+LOOPBACK = "127.0.0.1"
+
+Reply = TypeVar("Reply")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerInfo:
+    """A worker. A memory limit of 0 means no limit."""
+
+    host: str
+    threads: int
+    memory_limit: int
+    is_trainer: bool
+    """Whether the worker announces the training resource."""
 
 
 def available_cores() -> int:
-    """Return the cores this process may use: those that it is bound to, and a container's share of them."""
+    """Return the number of usable cores, given the CPU affinity and the limits of a container."""
     from dask.system import CPU_COUNT
 
     return int(CPU_COUNT)
 
 
-def run_on_workers(
-    client: Any, function: Callable[..., Any], *args: Any, workers: list[str] | None = None
-) -> dict[str, Any]:
-    """Ask workers something; return by address what each has said, or its error. Who goes meanwhile is left out.
+def workers_by_address(client: Any) -> dict[str, WorkerInfo]:
+    """Return the workers in the order of their names, which is the same in every new cluster."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    ordered = sorted(workers.items(), key=lambda item: (str(type(item[1]["name"])), item[1]["name"]))
+    return {
+        address: WorkerInfo(
+            host=info["host"],
+            threads=info["nthreads"],
+            memory_limit=info["memory_limit"] or 0,
+            is_trainer=bool(info["resources"].get(TRAINING_RESOURCE)),
+        )
+        for address, info in ordered
+    }
 
-    An elastic cluster may lose a worker at any moment, and so may every other.
+
+def run_on_workers(
+    client: Any, function: Callable[..., Reply], *args: Any, workers: list[str] | None = None
+) -> dict[str, Reply | BaseException]:
+    """Call a function on workers, by default on all. Returns values or errors by address.
+
+    Workers that leave during the call are omitted. A worker of an adaptive cluster can leave at any
+    time, and every other worker can too.
     """
-    said = client.run(function, *args, workers=workers, on_error="return")
-    lost = {who for who, each in said.items() if isinstance(each, OSError)}
-    end = time.monotonic() + DEPARTURE_TIMEOUT_S
-    while (there := lost & set(client.scheduler_info(n_workers=-1)["workers"])) and time.monotonic() < end:
+    replies = client.run(function, *args, workers=workers, on_error="return")
+    unreachable = {address for address, reply in replies.items() if isinstance(reply, OSError)}
+    deadline = time.monotonic() + DEPARTURE_TIMEOUT_S
+    while unreachable & (present := _addresses(client)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return {who: each for who, each in said.items() if who not in lost or who in there}
+    return {
+        address: reply
+        for address, reply in replies.items()
+        if address not in unreachable or address in present
+    }
+
+
+def _addresses(client: Any) -> set[str]:
+    return set(client.scheduler_info(n_workers=-1)["workers"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterShape:
-    """What a cluster has: workers, threads in the largest, bytes that the tightest may use (0: no limit)."""
+    """The sizes of a cluster: most threads per worker, lowest memory limit (0: none)."""
 
     workers: int
     threads: int
@@ -45,82 +84,75 @@ class ClusterShape:
 
 
 def cluster_shape(client: Any) -> ClusterShape:
-    """Return what a running cluster has."""
-    workers = workers_by_address(client)
+    """Return the sizes of a running cluster."""
+    workers = workers_by_address(client).values()
+    limits = [worker.memory_limit for worker in workers if worker.memory_limit]
     return ClusterShape(
         workers=len(workers),
-        threads=max(info["nthreads"] for info in workers.values()),
-        memory_limit=min(
-            (info["memory_limit"] for info in workers.values() if info["memory_limit"]), default=0
-        ),
+        threads=max(worker.threads for worker in workers),
+        memory_limit=min(limits, default=0),
         ranks=len(training_ranks(client)),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rank:
-    """A worker that trains, and with how many threads."""
-
-    address: str
-    threads: int
-
-
-def training_ranks(client: Any) -> list[Rank]:
-    """Return the workers that train: of each host as many as it has cores, which share them.
-
-    Where workers announce the resource TRAIN (`dask worker --resources TRAIN=1`), it is only they.
-    """
-    there = workers_by_address(client)
-    announced = {address: info for address, info in there.items() if info["resources"].get(TRAINING_RESOURCE)}
-    chosen = []
-    for addresses, number in _workers_by_host(client, announced or there):
-        training = addresses[:number]
-        chosen += [Rank(address=each, threads=max(1, number // len(training))) for each in training]
-    return chosen
-
-
 class TaskCapacity(NamedTuple):
-    """The threads of all workers, and how many tasks these can serve at once."""
+    """The threads of all workers, and how many tasks can run at once without oversubscription."""
 
     threads: int
     concurrent_tasks: int
 
 
 def task_capacity(client: Any) -> TaskCapacity:
-    """Return what room there is for tasks: one a thread, but no more than cores, and one, where all workers are here.
+    """Return the capacity: one task per thread, but at most cores + 1 if all workers run here.
 
-    Only of this machine it is known without asking workers, one of which might be frozen.
+    The cores of other hosts would have to be requested from workers, one of which may be frozen.
     """
-    there = workers_by_address(client).values()
-    threads = sum(info["nthreads"] for info in there)
-    here = all(info["host"] == "127.0.0.1" for info in there)
-    return TaskCapacity(
-        threads, min(threads, available_cores() + 1) if here and threads > available_cores() else threads
-    )
+    workers = workers_by_address(client).values()
+    threads = sum(worker.threads for worker in workers)
+    is_local = all(worker.host == LOOPBACK for worker in workers)
+    if is_local and threads > available_cores():
+        return TaskCapacity(threads, min(threads, available_cores() + 1))
+    return TaskCapacity(threads, threads)
 
 
-def _workers_by_host(client: Any, workers: dict[str, dict[str, Any]]) -> list[tuple[list[str], int]]:
-    """Return the workers of each host, and the cores that it has."""
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """A worker that trains, and the number of its training threads."""
+
+    address: str
+    threads: int
+
+
+def training_ranks(client: Any) -> list[Rank]:
+    """Return the workers that train: on each host as many as it has cores, which share its cores.
+
+    If any worker announces the resource TRAIN, only these workers train.
+    """
+    workers = workers_by_address(client)
+    trainers = {address: worker for address, worker in workers.items() if worker.is_trainer}
+    ranks = []
+    for addresses, cores in _workers_by_host(client, trainers or workers):
+        chosen = addresses[:cores]
+        ranks += [Rank(address=address, threads=max(1, cores // len(chosen))) for address in chosen]
+    return ranks
+
+
+def _workers_by_host(client: Any, workers: dict[str, WorkerInfo]) -> list[tuple[list[str], int]]:
+    """Return the workers of each host, and its number of cores."""
     hosts: dict[str, list[str]] = {}
-    for address, info in workers.items():
-        hosts.setdefault(info["host"], []).append(address)
-    counted: dict[str, int] = {}
-    while ask := {
-        addresses[0]: host for host, addresses in hosts.items() if host not in counted and addresses
+    for address, worker in workers.items():
+        hosts.setdefault(worker.host, []).append(address)
+    cores: dict[str, int] = {}
+    while pending := {
+        addresses[0]: host for host, addresses in hosts.items() if host not in cores and addresses
     }:
-        said = run_on_workers(client, available_cores, workers=list(ask))
-        for address, host in ask.items():
-            answer = said.get(address, OSError())
-            if isinstance(answer, OSError):  # it goes, or has gone: one beside it knows as well
+        replies = run_on_workers(client, available_cores, workers=list(pending))
+        for address, host in pending.items():
+            reply = replies.get(address, OSError())
+            if isinstance(reply, OSError):  # it has left: another worker of the host knows its cores
                 del hosts[host][0]
-            elif isinstance(answer, BaseException):
-                raise answer
+            elif isinstance(reply, BaseException):
+                raise reply
             else:
-                counted[host] = answer
-    return [(hosts[host], counted[host]) for host in counted]
-
-
-def workers_by_address(client: Any) -> dict[str, dict[str, Any]]:
-    """Return the workers by address, in order of their names: the same order in every fresh cluster."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    return dict(sorted(workers.items(), key=lambda item: (str(type(item[1]["name"])), item[1]["name"])))
+                cores[host] = reply
+    return [(hosts[host], cores[host]) for host in cores]

@@ -180,7 +180,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
             yield {
                 "name": str(worker.name),
                 "memory_bytes": int(worker.metrics.get("memory", 0)),
-                "memory_limit_bytes": worker.memory_limit,
+                "memory_limit_bytes": worker.memory_limit or 0,
                 "threads": worker.nthreads,
                 "processing": len(worker.processing),
             }

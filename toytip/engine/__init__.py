@@ -1,1 +1,1 @@
-"""The Dask graph and its execution."""
+"""The Dask graph of the partition-wise stages, and its execution."""

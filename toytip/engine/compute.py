@@ -1,10 +1,10 @@
-"""The barrier: tasks are handed in, their progress is told, and all that they leave is there before anything goes on."""
+"""Submit tasks, report their progress, and wait for all results."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from math import inf
 from types import MappingProxyType
@@ -31,65 +31,79 @@ def compute_partitions(
     files: Sequence[str] = (),
     months: Sequence[str] = (),
 ) -> list[Any]:
-    """Compute a lazy series of one value a partition, with its `rows` and `records`; return the values in order.
+    """Compute a lazy series of one `PartitionResult` per partition. Returns the results in order.
 
-    `names` say what the partitions are, should one be the end of every worker that meets it; `files` what each is read
-    from, where a worker had better go on in the file that it is at: each value has its `worker` then. An elastic cluster has
-    to see all that there is to do. `months` say of which months they are, for the progress.
+    `names` describe the partitions in the error of one that kills every worker. `files` are the
+    files that the partitions read: consecutive partitions of a file then go to the same worker
+    (unless the cluster is adaptive, which has to see all tasks). `months` are for the progress.
     """
-    parts, room = lazy.to_delayed(), cluster.task_capacity(client)
-    keys, window = [part.key for part in parts], None
-    if room.concurrent_tasks < room.threads or (files and not cluster.adaptive_limits(client)):
-        window = _SubmissionWindow(client, parts, files or range(len(parts)))
+    partitions, capacity = lazy.to_delayed(), cluster.task_capacity(client)
+    keys = [partition.key for partition in partitions]
+    is_limited = capacity.concurrent_tasks < capacity.threads
+    window = None
+    if is_limited or (files and not cluster.adaptive_limits(client)):
+        window = _SubmissionWindow(client, partitions, files or range(len(partitions)))
     for key, month in zip(keys, months, strict=False):
         stage.track_task(key, month)
-    futures = client.compute(parts) if window is None else window.submit_next()
-    found = wait_for(
-        futures, stage, lambda done: done.iloc[0].rows,
-        rejects=_rejects_by_reason, names=dict(zip(keys, names, strict=False)),
+    futures = client.compute(partitions) if window is None else window.submit_next()
+    series = wait_for(
+        futures,
+        stage,
+        lambda result: result.iloc[0].rows,
+        rejects=_rejects_by_reason,
+        names=dict(zip(keys, names, strict=False)),
         next_futures=window.submit_next if window else None,
-    )  # fmt: skip
-    results = {future.key: result for future, result in zip(futures, found, strict=True)}
-    return [results[key].iloc[0] for key in keys]
+    )
+    results = {future.key: result.iloc[0] for future, result in zip(futures, series, strict=True)}
+    return [results[key] for key in keys]
 
 
 def _rejects_by_reason(result: Any) -> Mapping[str, int]:
-    return {reason: n for record in result.iloc[0].records.values() for reason, n in record.rejects.items()}
+    records = result.iloc[0].records.values()
+    return {reason: count for record in records for reason, count in record.rejects.items()}
 
 
 class _SubmissionWindow:
-    """Hands partitions in, no more than the workers can serve: more would only displace each other's caches."""
+    """Submits no more partitions than can run at once: more would displace each other's caches."""
 
     CAPACITY_CHECK_SECONDS = 1.0
 
-    def __init__(self, client: distributed.Client, parts: Sequence[Delayed], files: Sequence[object]) -> None:
-        self._client, self._parts, self._files = client, parts, files
-        self._graph = dict(parts[0].dask) if parts else {}
-        self._numbers = {part.key: number for number, part in enumerate(parts)}
-        self._lanes = LocalityQueue(files)
-        self._under_way, self._most, self._looked = 0, 0, -inf
+    def __init__(
+        self, client: distributed.Client, partitions: Sequence[Delayed], files: Sequence[Hashable]
+    ) -> None:
+        self._client, self._partitions, self._files = client, partitions, files
+        self._graph = dict(partitions[0].dask) if partitions else {}
+        self._indices = {partition.key: index for index, partition in enumerate(partitions)}
+        self._queue = LocalityQueue(files)
+        self._running, self._capacity, self._checked_at = 0, 0, -inf
 
-    def submit_next(self, done: Any = None, result: Any = None) -> list[Any]:
-        """Return futures of what is handed in now that one is done: its successor, and others where workers have come."""
-        if time.monotonic() - self._looked > self.CAPACITY_CHECK_SECONDS:
-            self._most, self._looked = cluster.task_capacity(self._client).concurrent_tasks, time.monotonic()
-        self._under_way -= done is not None
-        handed: list[Any] = []
-        while self._under_way < self._most:
-            number = self._lanes.next(None if done is None else self._numbers[done.key])
-            if number is None:
+    def submit_next(self, finished: Any = None, result: Any = None) -> list[Any]:
+        """Submit the successor of a finished partition, and more if workers have joined.
+
+        Returns the new futures.
+        """
+        if time.monotonic() - self._checked_at > self.CAPACITY_CHECK_SECONDS:
+            self._capacity = cluster.task_capacity(self._client).concurrent_tasks
+            self._checked_at = time.monotonic()
+        self._running -= finished is not None
+        futures: list[Any] = []
+        while self._running < self._capacity:
+            index = self._queue.next(None if finished is None else self._indices[finished.key])
+            if index is None:
                 break
-            handed.append(self._submit(number, done, result))
-            self._under_way, done = self._under_way + 1, None
-        return handed
+            futures.append(self._submit(index, finished, result))
+            self._running, finished = self._running + 1, None
+        return futures
 
-    def _submit(self, number: int, done: Any, result: Any) -> Any:
-        key = self._parts[number].key
-        # A graph of its own: to hand it in takes a millisecond then, however many there are.
-        part = Delayed(key, cull(self._graph, [key])[0])
-        if done is None or self._files[number] != self._files[self._numbers[done.key]]:
-            return self._client.compute(part)
-        return self._client.compute(part, workers=[result.iloc[0].worker], allow_other_workers=True)
+    def _submit(self, index: int, finished: Any, result: Any) -> Any:
+        """Submit a partition, to the worker of the finished one if both read the same file."""
+        key = self._partitions[index].key
+        # Its own small graph is submitted within a millisecond, however many partitions exist.
+        partition = Delayed(key, cull(self._graph, [key])[0])
+        if finished is None or self._files[index] != self._files[self._indices[finished.key]]:
+            return self._client.compute(partition)
+        worker = result.iloc[0].worker
+        return self._client.compute(partition, workers=[worker], allow_other_workers=True)
 
 
 def map_partitions(
@@ -99,7 +113,7 @@ def map_partitions(
     *args: Any,
     stage: StageProgress,
 ) -> list[Any]:
-    """Ask something of every partition; return the answers in their order."""
+    """Call a function on every partition. Returns the values in order."""
     futures = client.compute([dask.delayed(function)(part, *args) for part in frame.to_delayed()])
     return wait_for(futures, stage, rows=lambda _: 0)
 
@@ -113,33 +127,41 @@ def wait_for(
     names: Mapping[Any, str] = MappingProxyType({}),
     next_futures: Callable[[Any, Any], list[Any]] | None = None,
 ) -> list[Any]:
-    """Wait for futures, telling the progress; return their results in order. `next_futures` follow on each that is done, and its result.
+    """Wait for futures and report their progress. Returns their results in order.
 
-    The first error ends the wait and the work. Raises ClusterError where workers keep dying.
+    `next_futures` is called with each finished future and its result, and returns more futures. The
+    first error cancels all others. Raises ClusterError if a task kills its workers, or the cluster
+    is lost.
     """
     results: dict[Any, Any] = {}
     try:
-        under_way = distributed.as_completed(futures, with_results=True)
-        for future, result in under_way:
-            # So it is told of a future that was cancelled with its cluster.
+        completed = distributed.as_completed(futures, with_results=True)
+        for future, result in completed:
+            # A future that was cancelled with its cluster has its error as the result.
             if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
-            for another in next_futures(future, result) if next_futures else ():
-                futures.append(another)
-                under_way.add(another)
+            for new_future in next_futures(future, result) if next_futures else ():
+                futures.append(new_future)
+                completed.add(new_future)
             stage.advance(rows(result), month=stage.task_months.get(future.key, ""), rejects=rejects(result))
     except distributed.KilledWorker as error:
-        raise ClusterError(
-            f"{names.get(error.task, 'a task')} killed {error.allowed_failures + 1} workers, most likely for memory; "
-            "try a smaller --partition-rows, fewer --workers, or a larger --memory-limit"
-        ) from None
+        raise _killed_workers_error(error, names.get(error.task, stage.name)) from None
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
-            f"the cluster was lost in the middle of {stage.name}: {error}; run again"
+            f"cannot complete {stage.name}: the connection to the cluster was lost ({error})",
+            hint="Run the command again. It resumes from the completed files.",
         ) from None
     finally:
         for future in futures:
             if not future.done():
                 future.cancel()
     return [results[future.key] for future in futures]
+
+
+def _killed_workers_error(error: distributed.KilledWorker, name: str) -> ClusterError:
+    return ClusterError(
+        f"cannot process {name}: the task killed {error.allowed_failures + 1} workers, "
+        "most likely because of memory",
+        hint="Set a smaller --partition-rows, fewer --workers, or a larger --memory-limit.",
+    )

@@ -1,7 +1,7 @@
-"""The Dask graph: lazy frames over partitions, the stages mapped over them, and sinks that write parts.
+"""The Dask graph: lazy frames over partitions, the stages on them, and the tasks that write files.
 
-Between two barriers all that happens to a partition is one fused task. Nothing here computes while it builds;
-`collect` does, and tells the progress of every partition.
+Between two synchronization barriers, all work on a partition is one fused task. Functions of this
+module only build the graph. `engine.compute` executes it.
 """
 
 from __future__ import annotations
@@ -29,24 +29,30 @@ from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.store import Store
 
 RULE_INDEX_META = pd.Series(dtype="int8", name="rule_index")
+RESULT_META = pd.Series(dtype=object, name="result")
 
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """What is left of a partition at a barrier: the parts that it wrote, and by which worker, or what it adds up to."""
+    """The result of one partition: the files that its worker wrote, or its counts."""
 
     rows: int
     worker: str = ""
     records: dict[str, DataFile] = field(default_factory=dict)
+    """The written files, by table."""
     tallies: Tallies = field(default_factory=dict)
     value_counts: preprocess.ValueCounts | None = None
+
+    def to_series(self) -> pd.Series:
+        """Return a series with the result as its only value: a partition of a lazy series."""
+        return pd.Series([self], dtype=object, name=RESULT_META.name)
 
 
 @dataclass(frozen=True)
 class Summarizer:
-    """How predictions are summed up: by the splits and rates of an encoding, and the names of the zones' boroughs.
+    """Computes the score histograms of predictions, by splits, segments and slices.
 
-    With a `champion`, what it says of the same test rows is summed up beside.
+    With a `champion`, it also scores the test rows with the champion, for the promotion gate.
     """
 
     encoding: Encoding
@@ -54,36 +60,70 @@ class Summarizer:
     champion: TrainedModel | None = None
 
     def __call__(self, predictions: pd.DataFrame, features: pd.DataFrame) -> Tallies:
-        """Return the summary of a partition."""
-        found = summarize.summarize_predictions(predictions, features, self.encoding, self.boroughs)
+        """Return the histograms of a partition."""
+        tallies = summarize.summarize_predictions(predictions, features, self.encoding, self.boroughs)
         if self.champion is None:
-            return found
+            return tallies
         rows = features[splits.in_split(features, self.encoding.split, "all", "test")].reset_index(drop=True)
-        said = postprocess.postprocess(_score_partition(rows, self.champion), self.champion.threshold)
-        return found | summarize.summarize_predictions(
-            said, rows, self.encoding, self.boroughs, predictor="champion"
+        scores = _score_partition(rows, self.champion)
+        return tallies | summarize.summarize_predictions(
+            postprocess.postprocess(scores, self.champion.threshold),
+            rows,
+            self.encoding,
+            self.boroughs,
+            predictor="champion",
         )
 
 
 @dataclass(frozen=True)
 class SummaryInputs:
-    """What predictions are summed up with: lazy features of the same rows, and the rule."""
+    """The inputs of a summary besides the predictions: lazy features of the same rows."""
 
     features: dd.DataFrame
     summarizer: Summarizer
 
 
-RESULT_META = pd.Series(dtype=object, name="done")
+@dataclass(frozen=True)
+class TrainingScores:
+    """The scores of the training rows, which training stored by data file."""
+
+    checkpoints: StoreCheckpoints
+    paths: tuple[str, ...]
+
+
+def read_raw_trips(partitions: Sequence[SourcePartition]) -> dd.DataFrame:
+    """Read monthly files as `trips` that are not cleaned yet."""
+    return _frame_of_items(_read_source_trips, partitions, TRIPS)
+
+
+def read_version(
+    store: Store, table: Table, version: str, records: Sequence[DataFile], *, staged: bool = False
+) -> dd.DataFrame:
+    """Read data files of a published version, or of one that is being written (`staged`)."""
+    return _frame_of_items(
+        _read_data_file, records, table, store=store, table=table, version=version, staged=staged
+    )
 
 
 def _frame_of_items(
-    read: Callable[..., pd.DataFrame], items: Sequence[Any], shape: Table, /, **kwargs: Any
+    read: Callable[..., pd.DataFrame], items: Sequence[Any], schema: Table, /, **kwargs: Any
 ) -> dd.DataFrame:
-    # Our strings have their dtype already; Dask's own conversion would only change it.
+    """Return a lazy frame with one partition per item."""
+    # The string columns already have their dtype. Dask's conversion would change it.
     with dask.config.set({"dataframe.convert-string": False}):
         return dd.from_map(
-            read, list(items), meta=shape.empty(), label=shape.name, enforce_metadata=False, **kwargs
+            read, list(items), meta=schema.empty(), label=schema.name, enforce_metadata=False, **kwargs
         )
+
+
+def _read_source_trips(partition: SourcePartition) -> pd.DataFrame:
+    return conform.conform(reader.read_partition(partition), partition)
+
+
+def _read_data_file(
+    file: DataFile, store: Store, table: Table, version: str, *, staged: bool
+) -> pd.DataFrame:
+    return store.read_data_file(table, version, file, staged=staged)
 
 
 def _map_stage(
@@ -92,60 +132,27 @@ def _map_stage(
     return frame.map_partitions(stage, *args, meta=meta, enforce_metadata=False, **kwargs)
 
 
-def _read_source_trips(part: SourcePartition) -> pd.DataFrame:
-    return conform.conform(reader.read_partition(part), part)
-
-
-def _read_data_file(
-    record: DataFile, store: Store, table: Table, version: str, *, making: bool
-) -> pd.DataFrame:
-    return store.read_data_file(table, version, record, staged=making)
-
-
-def read_raw_trips(partitions: Sequence[SourcePartition]) -> dd.DataFrame:
-    """Read monthly files: `trips`, not yet clean."""
-    return _frame_of_items(_read_source_trips, partitions, TRIPS)
-
-
-def read_version(
-    store: Store, table: Table, version: str, records: Sequence[DataFile], *, staged: bool = False
-) -> dd.DataFrame:
-    """Read parts of a published version, or of one that is being made."""
-    return _frame_of_items(
-        _read_data_file, records, table, store=store, table=table, version=version, making=staged
-    )
-
-
 def clean_trips(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
-    """Split trips into those kept, and `rejects`."""
+    """Split trips into valid `trips` and `rejects`."""
     rule_index = _map_stage(trips, clean.first_broken_rule, RULE_INDEX_META)
-    return _map_stage(trips, clean.accepted_trips, TRIPS.empty(), rule_index), _map_stage(
-        trips, clean.rejected_trips, REJECTS.empty(), rule_index
-    )
+    accepted = _map_stage(trips, clean.accepted_trips, TRIPS.empty(), rule_index)
+    return accepted, _map_stage(trips, clean.rejected_trips, REJECTS.empty(), rule_index)
 
 
 def build_features(trips: dd.DataFrame) -> dd.DataFrame:
-    """Make `features` of kept trips."""
+    """Compute `features` of valid trips."""
     return _map_stage(trips, featurize.featurize, featurize.FEATURES_SCHEMA.empty())
 
 
 def build_feature_histograms(features: dd.DataFrame) -> dd.DataFrame:
-    """Make `profiles` of features, one a partition."""
+    """Compute the feature histograms of each partition."""
     return _map_stage(features, profile.profile, FEATURE_HISTOGRAMS.empty())
-
-
-@dataclass(frozen=True)
-class TrainingScores:
-    """What training left: the scores of the rows that it trained on, by partition."""
-
-    checkpoints: StoreCheckpoints
-    paths: tuple[str, ...]
 
 
 def score_features(
     features: dd.DataFrame, model: TrainedModel, training_scores: TrainingScores | None = None
 ) -> dd.DataFrame:
-    """Make `scores` of features. The model is one value of the graph, not a copy in every task."""
+    """Compute `scores` of features. The model is one value of the graph, not a copy per task."""
     return _map_stage(
         features, _score_partition, SCORES.empty(), dask.delayed(model, pure=True), training_scores
     )
@@ -157,36 +164,38 @@ def _score_partition(
     training_scores: TrainingScores | None = None,
     partition_info: dict[str, int] | None = None,
 ) -> pd.DataFrame:
-    """Score a partition; of the rows that were trained on, what the trained booster said is as good."""
-    chances = None
+    """Score a partition. Training rows reuse the probabilities that training stored, if any."""
+    training_probabilities = None
     if training_scores is not None and partition_info is not None:
-        chances = training_scores.checkpoints.load_scores(training_scores.paths[partition_info["number"]])
-    if chances is None:
+        path = training_scores.paths[partition_info["number"]]
+        training_probabilities = training_scores.checkpoints.load_scores(path)
+    if training_probabilities is None:
         return infer.infer(features, preprocess.encode(features, model.encoding), model)
-    trained = splits.in_split(features, model.encoding.split, model.encoding.segment, "train")
-    whole = np.empty(len(features), np.float32)
-    whole[trained] = chances
-    rest = features[~trained]
-    whole[~trained] = infer.predict_probabilities(preprocess.encode(rest, model.encoding), model.booster)
-    return infer.build_scores(features, whole, model)
+    is_training_row = splits.in_split(features, model.encoding.split, model.encoding.segment, "train")
+    other_rows = preprocess.encode(features[~is_training_row], model.encoding)
+    probabilities = np.empty(len(features), np.float32)
+    probabilities[is_training_row] = training_probabilities
+    probabilities[~is_training_row] = infer.predict_probabilities(other_rows, model.booster)
+    return infer.build_scores(features, probabilities, model)
 
 
 def apply_threshold(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
-    """Make `predictions` of scores."""
+    """Compute `predictions` of scores."""
     return _map_stage(scores, postprocess.postprocess, PREDICTIONS.empty(), threshold)
 
 
 def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
-    """Make the matrix of one split's rows, with the label as its last column; rows that are alike beside each other.
+    """Compute the binned matrix of one split's rows, with the label as its last column.
 
-    The index of a partition says where a row stood among them.
+    Similar rows are next to each other. The index of a partition has the original positions.
     """
     meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
     return _map_stage(features, _encode_partition, meta, encoding, split)
 
 
 def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    rows = features[splits.in_split(features, encoding.split, encoding.segment, split)].reset_index(drop=True)
+    is_in_split = splits.in_split(features, encoding.split, encoding.segment, split)
+    rows = features[is_in_split].reset_index(drop=True)
     matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
     order = preprocess.similarity_order(matrix, encoding)
     return matrix.take(order).set_axis(pd.Index(order, dtype="uint32"))
@@ -199,19 +208,25 @@ def write_partitions(
     frames: dict[Table, dd.DataFrame],
     summary_inputs: SummaryInputs | None = None,
 ) -> dd.Series:
-    """Write frames, partition by partition, as parts of their tables: a lazy series of Done.
+    """Write frames as data files, one per table and partition. Returns a lazy series of results.
 
-    `records` say of each partition what is known beforehand: its key, its input, its identity. With `summary_inputs` the
-    first table is summed up with the features that it was made of.
+    `records` have the key, the input and the fingerprint of each partition. With `summary_inputs`,
+    the tasks also summarize the first table.
     """
     first, *others = frames.values()
     if summary_inputs is not None:
         others.append(summary_inputs.features)
     return _map_stage(
-        first, _write_partition, RESULT_META, *others,
-        store=store, version=version, records=tuple(records), tables=tuple(frames),
-        sums=None if summary_inputs is None else dask.delayed(summary_inputs.summarizer, pure=True),
-    )  # fmt: skip
+        first,
+        _write_partition,
+        RESULT_META,
+        *others,
+        store=store,
+        version=version,
+        records=tuple(records),
+        tables=tuple(frames),
+        summarizer=None if summary_inputs is None else dask.delayed(summary_inputs.summarizer, pure=True),
+    )
 
 
 def _write_partition(
@@ -220,61 +235,57 @@ def _write_partition(
     version: str,
     records: tuple[DataFile, ...],
     tables: tuple[Table, ...],
-    sums: Summarizer | None,
+    summarizer: Summarizer | None,
     partition_info: dict[str, int] | None = None,
 ) -> pd.Series:
-    assert partition_info is not None, "Dask tells every task its partition"
-    planned = records[partition_info["number"]]
-    written = {}
-    for table, frame in zip(tables, frames, strict=False):  # the features that are summed come last
+    assert partition_info is not None, "Dask passes the number of the partition to every task"
+    record = records[partition_info["number"]]
+    files = {}
+    for table, frame in zip(tables, frames, strict=False):  # a last frame is the input of the summary
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
-        written[table.name] = store.write_data_file(table, version, replace(planned, rejects=reasons), frame)
-    found = sums(frames[0], frames[-1]) if sums else {}
-    worker = distributed.get_worker().address
-    done = PartitionResult(len(frames[0]), worker, records=written, tallies=found)
-    return pd.Series([done], dtype=object, name="done")
+        files[table.name] = store.write_data_file(table, version, replace(record, rejects=reasons), frame)
+    return PartitionResult(
+        rows=len(frames[0]),
+        worker=distributed.get_worker().address,
+        records=files,
+        tallies=summarizer(frames[0], frames[-1]) if summarizer else {},
+    ).to_series()
 
 
 def summarize_partitions(predictions: dd.DataFrame, summary_inputs: SummaryInputs) -> dd.Series:
-    """Sum up predictions with the features that they were made of: a lazy series of Done."""
-    return _map_stage(
-        predictions,
-        _summarize_partition,
-        RESULT_META,
-        summary_inputs.features,
-        dask.delayed(summary_inputs.summarizer, pure=True),
-    )
+    """Summarize predictions and the features of their rows. Returns a lazy series of results."""
+    summarizer = dask.delayed(summary_inputs.summarizer, pure=True)
+    return _map_stage(predictions, _summarize_partition, RESULT_META, summary_inputs.features, summarizer)
 
 
 def _summarize_partition(
     predictions: pd.DataFrame, features: pd.DataFrame, summarizer: Summarizer
 ) -> pd.Series:
-    done = PartitionResult(len(predictions), tallies=summarizer(predictions, features))
-    return pd.Series([done], dtype=object, name="done")
+    return PartitionResult(len(predictions), tallies=summarizer(predictions, features)).to_series()
 
 
 def count_partitions(features: dd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> dd.Series:
-    """Take the census of the training rows: a lazy series of Done."""
+    """Count the values of the training rows. Returns a lazy series of results."""
     return _map_stage(features, _count_partition, RESULT_META, names, split, segment)
 
 
 def _count_partition(features: pd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> pd.Series:
-    census = preprocess.count_values(features, names, split, segment)
-    return pd.Series([PartitionResult(len(features), value_counts=census)], dtype=object, name="done")
+    value_counts = preprocess.count_values(features, names, split, segment)
+    return PartitionResult(len(features), value_counts=value_counts).to_series()
 
 
 def persist(client: distributed.Client, frame: dd.DataFrame) -> dd.DataFrame:
-    """Compute a frame's partitions once and hold them on the workers."""
+    """Compute a frame's partitions once, and keep them in the workers' memory."""
     frame = client.persist(frame)
     distributed.wait(frame)
     return frame
 
 
-def select_partitions(frame: dd.DataFrame, numbers: Sequence[int]) -> dd.DataFrame:
-    """Return some partitions of a frame."""
-    return frame.partitions[list(numbers)]
+def select_partitions(frame: dd.DataFrame, indices: Sequence[int]) -> dd.DataFrame:
+    """Return a frame of some of the partitions."""
+    return frame.partitions[list(indices)]
 
 
 def merge_tallies(results: Iterable[PartitionResult]) -> Tallies:
-    """Merge the summaries of all partitions."""
-    return reduce(combine_tallies, (item.tallies for item in results), {})
+    """Merge the score histograms of all partitions."""
+    return reduce(combine_tallies, (result.tallies for result in results), {})

@@ -1,41 +1,50 @@
-"""lanes: which partition comes next, so that a worker goes on in the file that it is at.
+"""File affinity: choose the next partition so that a worker continues in the file that it reads.
 
-A row group can only be read from its start: a worker that took every other slice of it would decode those between too.
-So a lane, that is a thread of a worker, has a run of slices, one after the other; and at the end half of the longest run that is left.
+A row group can only be decoded from its start. A worker that gets every second partition of a row
+group also decodes the partitions in between. Each lane, which is one thread of a worker, therefore
+gets a run of consecutive partitions. A lane without a run takes half of the longest remaining one.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import groupby
 
 
 class LocalityQueue:
-    """Partitions 0 to n - 1, each of a file; those of one file stand together, in the order of its rows.
+    """Partitions 0 to n - 1, with the file of each. Partitions of a file are consecutive.
 
-    >>> lanes = LocalityQueue(["a", "a", "a", "a", "b"])
-    >>> lanes.next(None), lanes.next(None), lanes.next(0), lanes.next(4), lanes.next(1), lanes.next(2), lanes.next(3)
-    (0, 4, 1, 3, 2, None, None)
+    >>> queue = LocalityQueue(["a", "a", "a", "a", "b"])
+    >>> queue.next(None), queue.next(None), queue.next(0), queue.next(4), queue.next(1)
+    (0, 4, 1, 3, 2)
+    >>> queue.next(2), queue.next(3)
+    (None, None)
     """
 
-    def __init__(self, files: Sequence[object]) -> None:
-        runs = groupby(range(len(files)), key=lambda number: files[number])
-        self._waiting = deque(deque(numbers) for _, numbers in runs)
-        # What is left of the runs that were begun, by the partition that was handed out last.
-        self._begun: dict[int, deque[int]] = {}
+    def __init__(self, files: Sequence[Hashable]) -> None:
+        runs = groupby(range(len(files)), key=lambda index: files[index])
+        self._waiting = deque(deque(indices) for _, indices in runs)
+        # The rest of each started run, by the partition that was taken from it last.
+        self._started: dict[int, deque[int]] = {}
 
     def next(self, finished: int | None) -> int | None:
-        """Return the partition that a lane takes after the one that it has done, None: its first; None where nothing is left."""
-        rest = (self._begun.pop(finished, None) if finished is not None else None) or self._start_run()
-        if not rest:
-            return None
-        number = rest.popleft()
-        self._begun[number] = rest
-        return number
+        """Return the partition that follows a lane's finished one, or None if nothing is left.
 
-    def _start_run(self) -> deque[int]:
+        A lane that has not finished a partition yet passes None.
+        """
+        run = self._started.pop(finished, None) if finished is not None else None
+        run = run or self._take_run()
+        if not run:
+            return None
+        index = run.popleft()
+        self._started[index] = run
+        return index
+
+    def _take_run(self) -> deque[int]:
+        """Return a waiting run, or the second half of the longest started one."""
         if self._waiting:
             return self._waiting.popleft()
-        longest = max(self._begun.values(), key=len, default=deque())
-        return deque(reversed([longest.pop() for _ in range(-(-len(longest) // 2))]))
+        longest = max(self._started.values(), key=len, default=deque())
+        half = -(-len(longest) // 2)
+        return deque(reversed([longest.pop() for _ in range(half)]))

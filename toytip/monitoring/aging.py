@@ -1,9 +1,10 @@
-"""Performance of a model by its age in months."""
+"""Performance of models by their age in months, as a backtest measures it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
 
 from toytip.evaluation import metrics
 from toytip.evaluation.report import Metrics
@@ -12,69 +13,136 @@ from toytip.monitoring.attribution import ChangeSplit, f1_and_log_loss_changes
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonthResult:
-    """A model, trained until a month and tuned on it, on the trips of a month `age` months later."""
+class AgedPerformance:
+    """Performance of one model in one month, and the change since its validation month."""
 
-    trained: str
+    validation_month: str
+    """Validation month of the model."""
     month: str
-    age: int
-    population: str
+    """Month of the trips."""
+    age_months: int
+    """Months since the validation month. 0 is the validation month itself."""
+    segment: str
+    """Segment of the trips: `all` or `card`."""
     metrics: Metrics
+    """Metrics of the segment."""
     f1_always_positive: float | None
-    f1: ChangeSplit | None
-    log_loss: ChangeSplit | None
+    """F1 of the always-positive baseline. Null without trips."""
+    f1_change: ChangeSplit | None
+    """Change of F1 since the validation month. Null if a class has no trips."""
+    log_loss_change: ChangeSplit | None
+    """Change of the log loss since the validation month. Null if a class has no trips."""
 
 
-def month_results(trained_until: str, months: Sequence[tuple[str, Tally]], segment: str) -> list[MonthResult]:
-    """Return how a model does month by month; the first month is the one that it was tuned on, at age 0."""
-    tuned = months[0][1]
-    found = []
-    for age, (month, tally) in enumerate(months):
-        f1, log_loss = f1_and_log_loss_changes(tuned, tally)
-        found.append(
-            MonthResult(
-                trained=trained_until, month=month, age=age, population=segment, metrics=metrics.compute_metrics(tally),
-                f1_always_positive=metrics.f1_always_positive(tally), f1=f1, log_loss=log_loss,
-            )
-        )  # fmt: skip
-    return found
+@dataclass(frozen=True, kw_only=True)
+class LossSummary:
+    """Losses over several months."""
+
+    mean: float
+    """Mean loss."""
+    minimum: float
+    """Smallest loss in a month."""
+    maximum: float
+    """Largest loss in a month."""
+
+    @classmethod
+    def of(cls, losses: Sequence[float]) -> Self:
+        """Summarize the losses of one month or more."""
+        return cls(mean=sum(losses) / len(losses), minimum=min(losses), maximum=max(losses))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgeLoss:
-    """What a model of an age loses beside one that was tuned the month before, on the same trips: mean, least, most."""
+    """Loss of models of one age, relative to models tuned the month before, on the same trips."""
 
-    age: int
-    months: int
-    auc: tuple[float, float, float]
-    log_loss: tuple[float, float, float]
-
-
-def loss_by_age(rows: Sequence[MonthResult], segment: str) -> list[AgeLoss]:
-    """Compare models of every age with the freshest, test month by test month; positive is a loss."""
-    there = {(row.month, row.age): row.metrics for row in rows if row.population == segment}
-    found = []
-    for age in sorted({row.age for row in rows if row.age > 1}):
-        pairs = [(values, there.get((month, 1))) for (month, a), values in there.items() if a == age]
-        lost = {
-            name: [
-                (getattr(fresh, name) - getattr(old, name)) * (1 if name == "auc" else -1)
-                for old, fresh in pairs
-                if fresh and getattr(old, name) is not None and getattr(fresh, name) is not None
-            ]
-            for name in ("auc", "log_loss")
-        }
-        if lost["auc"]:
-            sums = {name: (sum(v) / len(v), min(v), max(v)) for name, v in lost.items()}
-            found.append(AgeLoss(age=age, months=len(lost["auc"]), **sums))
-    return found
+    age_months: int
+    """Age of the models in months."""
+    n_months: int
+    """Number of months in which both models were tested."""
+    auc: LossSummary
+    """Loss of AUC (positive is worse)."""
+    log_loss: LossSummary
+    """Increase of the log loss (positive is worse)."""
 
 
-def max_model_age(ages: Sequence[AgeLoss], tolerance: float) -> int:
-    """Return how old a model may be: the last age up to which no mean loss of AUC is above a tolerance; 1 is always."""
+@dataclass(frozen=True, kw_only=True)
+class BacktestResult:
+    """Performance of each model by month, and the loss by age of the model."""
+
+    version: str
+    """Version of the features."""
+    performance_by_month: tuple[AgedPerformance, ...]
+    """Performance of each model in its validation month and in each test month."""
+    auc_loss_by_age: Mapping[str, tuple[AgeLoss, ...]]
+    """Loss of AUC and increase of the log loss by segment and age."""
+    max_age_months: Mapping[str, int]
+    """Age in months up to which the mean AUC loss is at most `--max-auc-loss`, by segment."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Locations of the saved result by format (`json`, `csv`, `png`)."""
+
+
+def performance_by_age(
+    validation_month: str, months: Sequence[tuple[str, Tally]], segment: str
+) -> list[AgedPerformance]:
+    """Return the performance of a model by month. The first month is its validation month."""
+    reference = months[0][1]
+    performance = []
+    for age, (month, tally) in enumerate(months):
+        f1_change, log_loss_change = f1_and_log_loss_changes(reference, tally)
+        performance.append(
+            AgedPerformance(
+                validation_month=validation_month,
+                month=month,
+                age_months=age,
+                segment=segment,
+                metrics=metrics.compute_metrics(tally),
+                f1_always_positive=metrics.f1_always_positive(tally),
+                f1_change=f1_change,
+                log_loss_change=log_loss_change,
+            )
+        )
+    return performance
+
+
+def loss_by_age(performance: Sequence[AgedPerformance], segment: str) -> tuple[AgeLoss, ...]:
+    """Compare models of each age with models of age 1, in each test month that both have."""
+    by_month_and_age = {
+        (row.month, row.age_months): row.metrics for row in performance if row.segment == segment
+    }
+    losses = []
+    for age in sorted({row.age_months for row in performance if row.age_months > 1}):
+        pairs = [
+            (by_month_and_age[month, 1], values)
+            for (month, row_age), values in by_month_and_age.items()
+            if row_age == age and (month, 1) in by_month_and_age
+        ]
+        auc = _differences([(fresh.auc, old.auc) for fresh, old in pairs])
+        log_loss = _differences([(old.log_loss, fresh.log_loss) for fresh, old in pairs])
+        if auc:
+            losses.append(
+                AgeLoss(
+                    age_months=age,
+                    n_months=len(auc),
+                    auc=LossSummary.of(auc),
+                    log_loss=LossSummary.of(log_loss),
+                )
+            )
+    return tuple(losses)
+
+
+def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:
+    """Return the differences of the pairs that have both values."""
+    return [a - b for a, b in pairs if a is not None and b is not None]
+
+
+def max_model_age(losses: Sequence[AgeLoss], max_auc_loss: float) -> int:
+    """Return the last age in months up to which no mean AUC loss exceeds the maximum.
+
+    The result is at least 1.
+    """
     last = 1
-    for age in ages:
-        if age.auc[0] > tolerance:
+    for loss in losses:
+        if loss.auc.mean > max_auc_loss:
             break
-        last = age.age
+        last = loss.age_months
     return last

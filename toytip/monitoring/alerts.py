@@ -35,7 +35,7 @@ class Measurement:
     name: str
     """Feature, reject reason, share or metric."""
     measure: str
-    """`psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part` or `card`."""
+    """`psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part`, `card`."""
     value: float
     """Value in the month."""
     reference: float | None = None
@@ -117,7 +117,7 @@ def drift_measurements(
 def rate_measurements(
     month: str, kind: str, rates: Mapping[str, float], reference_ranges: Mapping[str, ReferenceRange]
 ) -> Iterator[Measurement]:
-    """Yield rates of missing values or of rejects. The effect is the distance outside of the range."""
+    """Yield rates of missing values or of rejects. The effect is the distance from the range."""
     for name, limits in reference_ranges.items():
         rate = rates.get(name, 0.0)
         yield Measurement(
@@ -150,9 +150,10 @@ def share_measurements(
 
 
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
-    """Yield the realized metrics. They have no threshold, because they change with the mix of trips."""
+    """Yield the realized metrics, without threshold, because they change with the mix of trips."""
+    realized, expectations = _loss_metrics(current), _loss_metrics(reference)
     for name, sign in LOSS_SIGNS.items():
-        value, expected = getattr(current, name), getattr(reference, name)
+        value, expected = realized[name], expectations[name]
         if value is not None and expected is not None:
             yield Measurement(
                 month=month,
@@ -172,7 +173,7 @@ def model_measurements(
     card_auc: tuple[float | None, float | None],
     thresholds: AlertThresholds,
 ) -> Iterator[Measurement]:
-    """Yield the losses due to the model: its part in the changes of F1 and log loss, and the card AUC.
+    """Yield the losses due to the model: its part in changes of F1 and log loss, and the card AUC.
 
     `card_auc` is the AUC of card trips in the month and in the reference. The AUC of all trips
     changes with their mix, the AUC of card trips does not.
@@ -217,12 +218,12 @@ def estimate_measurements(
 
     The AUC has none, because it changes with the mix of trips.
     """
-    values = {"f1": estimated.f1, "auc": estimated.auc, "log_loss": estimated.log_loss}
+    values, expectations = _loss_metrics(estimated), _loss_metrics(reference)
     limits = (
         {} if has_labels else {"f1": thresholds.max_f1_loss, "log_loss": thresholds.max_log_loss_increase}
     )
     for name, sign in LOSS_SIGNS.items():
-        value, expected = values[name], getattr(reference, name)
+        value, expected = values[name], expectations[name]
         if value is not None and expected is not None:
             yield Measurement(
                 month=month,
@@ -234,3 +235,7 @@ def estimate_measurements(
                 effect=sign * (value - expected),
                 threshold=limits.get(name),
             )
+
+
+def _loss_metrics(metrics: Metrics | EstimatedMetrics) -> dict[str, float | None]:
+    return {"f1": metrics.f1, "auc": metrics.auc, "log_loss": metrics.log_loss}

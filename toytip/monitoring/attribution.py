@@ -1,17 +1,19 @@
-"""decay: how a model ages, from tallies by month: what is due to another share of high tips, what to lost skill.
+"""Attribution of a change of performance to the mix of trips and to the model.
 
-A metric that follows from the prevalence and from how the model treats each class, F(prevalence, skill), changes by
+A metric F(p, s) follows from the prevalence p and from the performance s of the model on each
+class. From a reference (p, s) to a month (p', s') it changes by the sum of two parts:
 
-    F(p', s') - F(p, s) = [F(p', s) - F(p, s) + F(p', s') - F(p, s')] / 2      the part of the prevalence
-                        + [F(p, s') - F(p, s) + F(p', s') - F(p', s)] / 2      the part of the skill
+    prevalence   [F(p', s) - F(p, s) + F(p', s') - F(p, s')] / 2
+    model        [F(p, s') - F(p, s) + F(p', s') - F(p', s)] / 2
 
-which adds up exactly and favours no order (Shapley's value of two players). For F1 the skill is the rate of hits and of
-false alarms; for the log loss, its mean over each class. The AUC does not know the prevalence: all its change is skill.
+The parts add up exactly and do not depend on an order (Shapley values of two players). For F1,
+s is the hit rate and the false alarm rate. For the log loss, s is its mean over each class. The AUC
+does not depend on the prevalence, so that all its change is due to the model.
 
-Of all trips the prevalence is made of two things, how many pay by card and how many of these tip well, and a model that is
-as good as before at both kinds of trips has another rate of hits where their mix is another. `attribute_change` therefore tells card
-trips and the others apart, and splits a change into three: the share of card trips, the shares of high tips within each kind,
-and the skill within each.
+The prevalence of all trips has two causes: the share of card trips, and the share of high tips
+among them. A model that treats each kind of trips as before has another hit rate if their mix
+changes. `attribute_change` therefore separates card trips from other trips, and splits a change
+into three parts: the share of card trips, the shares of high tips within each kind, and the model.
 """
 
 from __future__ import annotations
@@ -24,10 +26,17 @@ from typing import Any
 
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
+# Two rates of a model: of hits and of false alarms, or the mean log loss of each class.
+ClassRates = tuple[float, float]
+# The tallies of card trips, and of other trips.
+CardAndOtherTallies = tuple[Tally, Tally]
+# Hit rate and false alarm rate of a kind of trips, and its log loss by class. None without trips.
+RatesByKind = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
+
 
 @dataclass(frozen=True)
 class ChangeSplit:
-    """The change of a metric since the month that the model was tuned on, and its two parts."""
+    """The change of a metric since the validation month of a model, and its two parts."""
 
     total: float
     """Change of the metric."""
@@ -37,58 +46,9 @@ class ChangeSplit:
     """Part due to the performance of the model on trips of the same class."""
 
 
-def f1_of(prevalence: float, skill: tuple[float, float]) -> float:
-    """Return F1 from the prevalence and the rates of hits and false alarms."""
-    hits, alarms = skill[0] * prevalence, skill[1] * (1 - prevalence)
-    return 2 * hits / (hits + alarms + prevalence)
-
-
-def _log_loss(prevalence: float, skill: tuple[float, float]) -> float:
-    return prevalence * skill[0] + (1 - prevalence) * skill[1]
-
-
-def _class_rates(tally: Tally) -> tuple[float, tuple[float, float], tuple[float, float]] | None:
-    """Return the prevalence; the rates of hits and alarms; the mean log loss of each class. None without both classes."""
-    positive = int(tally.positives.sum())
-    negative = tally.rows - positive
-    if not positive or not negative:
-        return None
-    rates = tally.true_positives / positive, tally.false_positives / negative
-    losses = (
-        tally.log_loss_positives / LOSS_SCALE / positive,
-        (tally.log_loss - tally.log_loss_positives) / LOSS_SCALE / negative,
-    )
-    return positive / tally.rows, rates, losses
-
-
-Skill = tuple[float, float]
-
-
-def split_change(
-    value: Callable[[float, Skill], float], reference: tuple[float, Skill], current: tuple[float, Skill]
-) -> ChangeSplit:
-    """Split the change of a metric into the part of the prevalence and the part of the skill."""
-    (p, s), (q, t) = reference, current
-    prevalence = (value(q, s) - value(p, s) + value(q, t) - value(p, t)) / 2
-    whole = value(q, t) - value(p, s)
-    return ChangeSplit(whole, prevalence, whole - prevalence)
-
-
-def f1_and_log_loss_changes(
-    reference: Tally, current: Tally
-) -> tuple[ChangeSplit | None, ChangeSplit | None]:
-    """Return how F1 and log loss have changed from one month to another; None where a class is missing."""
-    a, b = _class_rates(reference), _class_rates(current)
-    if a is None or b is None:
-        return None, None
-    return split_change(f1_of, (a[0], a[1]), (b[0], b[1])), split_change(
-        _log_loss, (a[0], a[2]), (b[0], b[2])
-    )
-
-
 @dataclass(frozen=True)
 class ChangeParts:
-    """The change of a metric since a reference: due to the share of card trips, to the shares of high tips, to skill."""
+    """The change of a metric since a reference, and its three parts."""
 
     total: float
     """Change of the metric, the sum of the parts."""
@@ -100,105 +60,161 @@ class ChangeParts:
     """Part due to the performance of the model on trips of the same kind."""
 
 
-def shapley_parts(
-    value: Callable[..., float], reference: Sequence[Any], current: Sequence[Any]
-) -> list[float]:
-    """Return the part that each argument has in a change of a value: they add up to it (Shapley, 1953)."""
-    players = range(len(reference))
+@dataclass(frozen=True)
+class _KindRates:
+    """The mix of card trips and other trips, and the performance of the model on each kind."""
 
-    def of(changed: Sequence[int]) -> float:
-        return value(*(current[k] if k in changed else reference[k] for k in players))
-
-    found = []
-    for player in players:
-        others = [k for k in players if k != player]
-        found.append(
-            sum(
-                factorial(size) * factorial(len(others) - size) / factorial(len(reference))
-                * (of((*some, player)) - of(some))
-                for size in range(len(reference))
-                for some in combinations(others, size)
-            )
-        )  # fmt: skip
-    return found
+    card_share: float
+    tip_shares: tuple[float, ...]
+    performance: tuple[RatesByKind, ...]
 
 
-CardAndOtherTallies = tuple[Tally, Tally]
+def split_change(
+    metric: Callable[[float, ClassRates], float],
+    reference: tuple[float, ClassRates],
+    current: tuple[float, ClassRates],
+) -> ChangeSplit:
+    """Split the change of a metric into the parts of the prevalence and of the model.
+
+    `reference` and `current` are the prevalence and the rates that `metric` takes.
+    """
+    (p, s), (q, t) = reference, current
+    prevalence = (metric(q, s) - metric(p, s) + metric(q, t) - metric(p, t)) / 2
+    total = metric(q, t) - metric(p, s)
+    return ChangeSplit(total, prevalence, total - prevalence)
+
+
+def f1_from_rates(prevalence: float, rates: ClassRates) -> float:
+    """Return F1 from the prevalence and the rates of hits and of false alarms."""
+    hits, false_alarms = rates[0] * prevalence, rates[1] * (1 - prevalence)
+    return 2 * hits / (hits + false_alarms + prevalence)
+
+
+def f1_and_log_loss_changes(
+    reference: Tally, current: Tally
+) -> tuple[ChangeSplit | None, ChangeSplit | None]:
+    """Return the changes of F1 and log loss. None if a class has no trips."""
+    a, b = _class_rates(reference), _class_rates(current)
+    if a is None or b is None:
+        return None, None
+    return (
+        split_change(f1_from_rates, (a[0], a[1]), (b[0], b[1])),
+        split_change(_log_loss, (a[0], a[2]), (b[0], b[2])),
+    )
 
 
 def attribute_change(
     reference: CardAndOtherTallies, current: CardAndOtherTallies
 ) -> tuple[ChangeParts | None, ChangeParts | None, ChangeParts | None]:
-    """Return how prevalence, F1 and log loss have changed, in three parts; each side is card trips and the others.
+    """Return the changes of prevalence, F1 and log loss in three parts.
 
-    None where a side has not both classes. The prevalence knows no skill.
+    None if the reference or the month has trips of one class only. The prevalence does not depend
+    on the model.
     """
-    if any(_class_rates(side[0].merge(side[1])) is None for side in (reference, current)):
+    if any(_class_rates(pair[0].merge(pair[1])) is None for pair in (reference, current)):
         return None, None, None
-    sides = [_strata(side) for side in (reference, current)]
-    known = [_fill_unknown_rates(*pair) for pair in zip(*(side[2] for side in sides), strict=True)]
-    skills = list(zip(*known, strict=True))
-    told = []
-    for place, of_kinds in ((0, _prevalence_of_kinds), (0, _f1_of_kinds), (1, _log_loss_of_kinds)):
-        a, b = (
-            (share, tips, tuple(kind[place] for kind in skill))
-            for (share, tips, _), skill in zip(sides, skills, strict=True)
+    a, b = _kind_rates(reference), _kind_rates(current)
+    rates = [_fill_unknown_rates(*pair) for pair in zip(a.performance, b.performance, strict=True)]
+
+    def attribute(metric: Callable[..., float], index: int) -> ChangeParts:
+        old, new = (
+            (side.card_share, side.tip_shares, tuple(kind[position][index] for kind in rates))
+            for position, side in enumerate((a, b))
         )
-        told.append(ChangeParts(of_kinds(*b) - of_kinds(*a), *shapley_parts(of_kinds, a, b)))
-    return told[0], told[1], told[2]
+        return ChangeParts(metric(*new) - metric(*old), *shapley_parts(metric, old, new))
+
+    return attribute(_prevalence_of_kinds, 0), attribute(_f1_of_kinds, 0), attribute(_log_loss_of_kinds, 1)
 
 
-# Of a kind of trips: the rates of hits and alarms, and the mean log loss of each class; None where a class has no trips.
-RatesByKind = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
+def shapley_parts(
+    metric: Callable[..., float], reference: Sequence[Any], current: Sequence[Any]
+) -> list[float]:
+    """Return the part of each argument in a change of a metric. They add up (Shapley, 1953)."""
+    players = range(len(reference))
+
+    def value(changed: Sequence[int]) -> float:
+        return metric(*(current[k] if k in changed else reference[k] for k in players))
+
+    def part(player: int) -> float:
+        others = [other for other in players if other != player]
+        return sum(
+            factorial(size)
+            * factorial(len(others) - size)
+            / factorial(len(reference))
+            * (value((*coalition, player)) - value(coalition))
+            for size in players
+            for coalition in combinations(others, size)
+        )
+
+    return [part(player) for player in players]
 
 
-def _strata(tallies: CardAndOtherTallies) -> tuple[float, tuple[float, ...], list[RatesByKind]]:
-    """Return the share of card trips, the shares of high tips of each kind, and how the model treats each kind."""
+def _log_loss(prevalence: float, rates: ClassRates) -> float:
+    return prevalence * rates[0] + (1 - prevalence) * rates[1]
+
+
+def _class_rates(tally: Tally) -> tuple[float, ClassRates, ClassRates] | None:
+    """Return the prevalence, the hit and false alarm rates, and the log loss of each class.
+
+    None if a class has no trips.
+    """
+    positives = int(tally.positives.sum())
+    negatives = tally.rows - positives
+    if not positives or not negatives:
+        return None
+    rates = tally.true_positives / positives, tally.false_positives / negatives
+    losses = (
+        tally.log_loss_positives / LOSS_SCALE / positives,
+        (tally.log_loss - tally.log_loss_positives) / LOSS_SCALE / negatives,
+    )
+    return positives / tally.rows, rates, losses
+
+
+def _kind_rates(tallies: CardAndOtherTallies) -> _KindRates:
     rows = tallies[0].rows + tallies[1].rows
-    tips, treated = [], []
+    tip_shares, performance = [], []
     for tally in tallies:
-        positive = int(tally.positives.sum())
-        negative = tally.rows - positive
-        tips.append(positive / tally.rows if tally.rows else 0.0)
-        yes, no = (
+        positives = int(tally.positives.sum())
+        negatives = tally.rows - positives
+        losses = (
             tally.log_loss_positives / LOSS_SCALE,
             (tally.log_loss - tally.log_loss_positives) / LOSS_SCALE,
         )
-        rates = _share(tally.true_positives, positive), _share(tally.false_positives, negative)
-        treated.append((rates, (_share(yes, positive), _share(no, negative))))
-    return tallies[0].rows / rows, tuple(tips), treated
+        tip_shares.append(positives / tally.rows if tally.rows else 0.0)
+        rates = _ratio(tally.true_positives, positives), _ratio(tally.false_positives, negatives)
+        performance.append((rates, (_ratio(losses[0], positives), _ratio(losses[1], negatives))))
+    return _KindRates(tallies[0].rows / rows, tuple(tip_shares), tuple(performance))
 
 
-def _share(part: float, total: int) -> float | None:
+def _ratio(part: float, total: int) -> float | None:
     return part / total if total else None
 
 
 def _fill_unknown_rates(reference: RatesByKind, current: RatesByKind) -> tuple[Any, Any]:
-    """Take a rate that a side cannot tell, for want of trips, from the other side: nothing is known to have changed."""
-    sides = [
+    """Replace each rate without trips by that of the other side, as if it had not changed."""
+    filled = [
         tuple(
             tuple((own if own is not None else other) or 0.0 for own, other in zip(mine, theirs, strict=True))
-            for mine, theirs in zip(a, b, strict=True)
+            for mine, theirs in zip(side, opposite, strict=True)
         )
-        for a, b in ((reference, current), (current, reference))
+        for side, opposite in ((reference, current), (current, reference))
     ]
-    return sides[0], sides[1]
+    return filled[0], filled[1]
 
 
-def _prevalence_of_kinds(card: float, tips: Sequence[float], _skill: Sequence[Skill]) -> float:
+def _prevalence_of_kinds(card: float, tips: Sequence[float], _rates: Sequence[ClassRates]) -> float:
     return card * tips[0] + (1 - card) * tips[1]
 
 
-def _f1_of_kinds(card: float, tips: Sequence[float], skill: Sequence[Skill]) -> float:
-    hits = alarms = positive = 0.0
-    for share, tip, (hit, alarm) in zip((card, 1 - card), tips, skill, strict=True):
-        hits += share * tip * hit
-        alarms += share * (1 - tip) * alarm
-        positive += share * tip
-    return 2 * hits / (hits + alarms + positive) if positive else 0.0
+def _f1_of_kinds(card: float, tips: Sequence[float], rates: Sequence[ClassRates]) -> float:
+    hits = false_alarms = positives = 0.0
+    for share, tip, (hit_rate, false_alarm_rate) in zip((card, 1 - card), tips, rates, strict=True):
+        hits += share * tip * hit_rate
+        false_alarms += share * (1 - tip) * false_alarm_rate
+        positives += share * tip
+    return 2 * hits / (hits + false_alarms + positives) if positives else 0.0
 
 
-def _log_loss_of_kinds(card: float, tips: Sequence[float], skill: Sequence[Skill]) -> float:
-    return sum(
-        share * _log_loss(tip, loss) for share, tip, loss in zip((card, 1 - card), tips, skill, strict=True)
-    )
+def _log_loss_of_kinds(card: float, tips: Sequence[float], losses: Sequence[ClassRates]) -> float:
+    kinds = zip((card, 1 - card), tips, losses, strict=True)
+    return sum(share * _log_loss(tip, loss) for share, tip, loss in kinds)

@@ -1,12 +1,13 @@
-"""estimate: how well a model does on trips whose labels are not there yet, from its own probabilities.
+"""Confidence-based performance estimation (CBPE): the metrics of trips without labels.
 
-Confidence-based performance estimation: where probabilities are calibrated, of trips with a probability of 0.7 seven in
-ten will have a high tip, so every count of the confusion matrix can be expected. The probabilities are calibrated first, on
-trips with labels that the model has not learned from. (Bialek, Kuberski, Perrakis and Bifet, "Estimating Model Performance
-Under Covariate Shift Without Labels", 2024, arXiv:2401.08348; NannyML's documentation of CBPE.)
+If probabilities are calibrated, seven in ten trips with a probability of 0.7 have a high tip. The
+expected confusion matrix follows from this. The probabilities are calibrated first, on trips with
+labels that the model was not trained on (Bialek, Kuberski, Perrakis and Bifet, "Estimating Model
+Performance Under Covariate Shift Without Labels", 2024, arXiv:2401.08348, as in NannyML).
 
-It sees other trips, not another meaning: where labels hang on the trips in another way than before, estimate and outcome
-part, and the gap between them is the sign of it.
+The estimate accounts for covariate shift (different trips), but not for concept drift (a different
+relation between features and tip). A gap between the estimate and the outcome is a sign of concept
+drift.
 """
 
 from __future__ import annotations
@@ -35,21 +36,23 @@ class EstimatedMetrics:
 
 
 def fit_calibration(reference: Tally) -> Float64Array | None:
-    """Return for every bin of probability the share of high tips, never falling, as the reference has it (isotonic regression).
+    """Return the share of high tips of each probability bin, by isotonic regression.
 
-    None where the reference has not both classes.
+    The shares never fall with the probability. None if the reference has one class only.
     """
     from sklearn.isotonic import IsotonicRegression
 
     trips = reference.negatives + reference.positives
     if not 0 < reference.positives.sum() < trips.sum():
         return None
-    there = trips > 0
+    has_trips = trips > 0
     bins = np.arange(len(trips))
-    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
-        bins[there], reference.positives[there] / trips[there], sample_weight=trips[there]
+    regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
+        bins[has_trips],
+        reference.positives[has_trips] / trips[has_trips],
+        sample_weight=trips[has_trips],
     )
-    return np.asarray(fitted.predict(bins), np.float64)
+    return np.asarray(regression.predict(bins), np.float64)
 
 
 def estimate_metrics(tally: Tally, calibration: Float64Array) -> EstimatedMetrics:

@@ -54,10 +54,25 @@ class _Reference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _MonthComparison:
+    """An analysis month compared with the reference.
+
+    A month of the performance reference has no performance of its own.
+    """
+
+    name: str
+    reference: _Reference
+    drift: tuple[FeatureDrift, ...]
+    reject_rates: Mapping[str, float]
+    performance: MonthPerformance | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _MonthlyInputs:
-    """The histograms, metric histograms and reject rates of all months, limited to a segment."""
+    """The segment and the feature importance of a model, and the data of all months."""
 
     segment: str
+    importance: Mapping[str, float]
     histograms: Mapping[Month, pd.DataFrame]
     reject_rates: Mapping[Month, Mapping[str, float]]
     tallies_by_day: Mapping[str, TallyPair]
@@ -91,55 +106,16 @@ def run_monitoring(
 
     Reads histograms, tallies and reject rates by month, and no trips.
     """
-    segment, importance = model.encoding.segment, natural_feature_gain(model)
     inputs = _MonthlyInputs(
-        segment=segment,
+        segment=model.encoding.segment,
+        importance=natural_feature_gain(model),
         histograms=histograms,
         reject_rates=reject_rates,
-        tallies_by_day=_segment_tallies(tallies, segment),
+        tallies_by_day=_segment_tallies(tallies, model.encoding.segment),
     )
-    reference = _read_reference(inputs, plan)
-    drift_by_month = {
-        str(month): _sorted_drift(reference, inputs.features_of((month,)), importance)
-        for month in plan.analysis_months
-    }
-    performance = {
-        str(month): _month_performance(
-            str(month),
-            inputs.tallies_of((month,)),
-            reference.tallies,
-            reference.calibration,
-            has_labels=plan.has_labels(month),
-        )
-        for month in plan.analysis_months
-        if month not in plan.performance_reference
-    }
-    measurements: list[Measurement] = []
-    for month in plan.analysis_months:
-        name = str(month)
-        measurements += alerts.drift_measurements(name, drift_by_month[name], importance, thresholds)
-        measurements += _quality_measurements(name, drift_by_month[name], inputs.rejects_of(month), reference)
-        if name in performance:
-            measurements += _performance_measurements(performance[name], reference.performance, thresholds)
-    alert_history = alerts.find_alerts(measurements, thresholds)
-    report = MonitoringReport(
-        model=model.version,
-        segment=segment,
-        analysis_months=_month_names(plan.analysis_months),
-        feature_reference=_month_names(plan.feature_reference),
-        performance_reference=_month_names(plan.performance_reference),
-        labels_until=str(plan.labels_until) if plan.labels_until else None,
-        warnings=plan.warnings,
-        thresholds=thresholds,
-        active_alerts=tuple(a for a in alert_history if a.month == str(plan.analysis_months[-1])),
-        alert_history=tuple(alert_history),
-        exceeded_measurements=tuple(m for m in measurements if m.exceeds_threshold),
-        feature_importance=importance,
-        drift_by_month=drift_by_month,
-        performance_by_month=(reference.performance, *performance.values()),
-        performance_by_day=_performance_by_day(inputs.tallies_by_day, plan),
-        quality_by_month=tuple(m for m in measurements if m.kind in QUALITY_KINDS),
-    )
+    months = _compare_months(inputs, plan)
+    measurements = [item for month in months for item in _measure(month, inputs.importance, thresholds)]
+    report = _make_report(model.version, plan, thresholds, inputs, months, measurements)
     return MonitoringResult(report=report, measurements=tuple(measurements))
 
 
@@ -156,8 +132,68 @@ def natural_feature_gain(model: TrainedModel) -> dict[str, float]:
     return dict(sorted(gains.items(), key=lambda item: -item[1]))
 
 
-def _month_names(months: Sequence[Month]) -> tuple[str, ...]:
-    return tuple(str(month) for month in months)
+def _compare_months(inputs: _MonthlyInputs, plan: MonitoringPlan) -> list[_MonthComparison]:
+    reference = _read_reference(inputs, plan)
+    return [
+        _MonthComparison(
+            name=str(month),
+            reference=reference,
+            drift=_sorted_drift(reference, inputs.features_of((month,)), inputs.importance),
+            reject_rates=inputs.rejects_of(month),
+            performance=None
+            if month in plan.performance_reference
+            else _month_performance(
+                str(month),
+                inputs.tallies_of((month,)),
+                reference.tallies,
+                reference.calibration,
+                has_labels=plan.has_labels(month),
+            ),
+        )
+        for month in plan.analysis_months
+    ]
+
+
+def _make_report(
+    model_version: str,
+    plan: MonitoringPlan,
+    thresholds: AlertThresholds,
+    inputs: _MonthlyInputs,
+    months: Sequence[_MonthComparison],
+    measurements: Sequence[Measurement],
+) -> MonitoringReport:
+    history = alerts.find_alerts(measurements, thresholds)
+    performance = [month.performance for month in months if month.performance]
+    return MonitoringReport(
+        model=model_version,
+        segment=inputs.segment,
+        analysis_months=tuple(month.name for month in months),
+        feature_reference=tuple(map(str, plan.feature_reference)),
+        performance_reference=tuple(map(str, plan.performance_reference)),
+        labels_until=str(plan.labels_until) if plan.labels_until else None,
+        warnings=plan.warnings,
+        thresholds=thresholds,
+        active_alerts=tuple(alert for alert in history if alert.month == months[-1].name),
+        alert_history=tuple(history),
+        exceeded_measurements=tuple(item for item in measurements if item.exceeds_threshold),
+        feature_importance=inputs.importance,
+        drift_by_month={month.name: month.drift for month in months},
+        performance_by_month=(months[0].reference.performance, *performance),
+        performance_by_day=_performance_by_day(inputs.tallies_by_day, plan),
+        quality_by_month=tuple(item for item in measurements if item.kind in QUALITY_KINDS),
+    )
+
+
+def _measure(
+    month: _MonthComparison, importance: Mapping[str, float], thresholds: AlertThresholds
+) -> list[Measurement]:
+    measurements = [
+        *alerts.drift_measurements(month.name, month.drift, importance, thresholds),
+        *_quality_measurements(month),
+    ]
+    if month.performance is not None:
+        measurements += _performance_measurements(month.performance, month.reference.performance, thresholds)
+    return measurements
 
 
 def _segment_tallies(tallies: Tallies, segment: str) -> dict[str, TallyPair]:
@@ -225,14 +261,13 @@ def _month_performance(
     )
 
 
-def _quality_measurements(
-    month: str, drifts: Sequence[FeatureDrift], reject_rates: Mapping[str, float], reference: _Reference
-) -> list[Measurement]:
-    missing = {drifted.feature: drifted.missing for drifted in drifts}
-    ranges = {name: limits for name, limits in reference.missing_ranges.items() if name in missing}
+def _quality_measurements(month: _MonthComparison) -> list[Measurement]:
+    missing = {drifted.feature: drifted.missing for drifted in month.drift}
+    ranges = {name: limits for name, limits in month.reference.missing_ranges.items() if name in missing}
+    reject_ranges = month.reference.reject_ranges
     return [
-        *alerts.rate_measurements(month, "missing", missing, ranges),
-        *alerts.rate_measurements(month, "rejects", reject_rates, reference.reject_ranges),
+        *alerts.rate_measurements(month.name, "missing", missing, ranges),
+        *alerts.rate_measurements(month.name, "rejects", month.reject_rates, reject_ranges),
     ]
 
 
@@ -244,8 +279,8 @@ def _performance_measurements(
         {"card": performance.card_share, "high_tips_by_card": performance.card_high_tip_share}
         for performance in (current, reference)
     ]
-    known = [{name: share for name, share in of.items() if share is not None} for of in shares]
-    measurements = list(alerts.share_measurements(current.month, known[0], known[1], thresholds))
+    now, then = ({name: share for name, share in side.items() if share is not None} for side in shares)
+    measurements = list(alerts.share_measurements(current.month, now, then, thresholds))
     if current.metrics is not None:
         measurements += alerts.performance_measurements(current.month, current.metrics, reference.metrics)
         measurements += alerts.model_measurements(

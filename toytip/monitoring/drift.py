@@ -1,4 +1,4 @@
-"""drift: `feature_histograms` of a reference and of a month -> how far each feature has moved, in effect sizes."""
+"""Drift of features: the distance of a month from the reference, in effect sizes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import Int64Array
+from toytip.core.arrays import Float32Array, Float64Array, Int64Array
 from toytip.core.tables import HISTOGRAM_VALUE_SCALE
 from toytip.monitoring import effect_sizes
 
-# Features whose values are names, not amounts: there is no way from one to the next, so no distance either. Any other
-# feature is taken for a number.
+# Features whose values have no order, and so no distance. All other features are numeric.
 CATEGORICAL_FEATURES = (
     "VendorID",
     "trip_type",
@@ -27,51 +25,67 @@ CATEGORICAL_FEATURES = (
     "work_hours",
     "pickup_weekday",
 )
-# A category is new, or has vanished, where it has at least this share of the trips on one side and none on the other: what
-# concerns fewer than one trip in a hundred cannot move a metric of all by more than 0.01.
+# A category is new, or has vanished, if it has at least this share of the trips on one side and
+# none on the other. A smaller share cannot change a metric of all trips by more than 0.01.
 MIN_CATEGORY_SHARE = 0.01
-# With fewer trips than this a month is too small to tell a distribution.
+# A month with fewer trips has no effect sizes.
 MIN_DRIFT_TRIPS = 200
+# A reference range extends from the mean by at least this share of it, and by at least this rate.
+# One or two reference months say little about the differences between months, and a change of one
+# trip in a hundred is not urgent.
+MIN_RELATIVE_MARGIN = 0.5
+MIN_ABSOLUTE_MARGIN = 0.01
+# Standard deviations of the monthly rates in a reference range.
+RANGE_DEVIATIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureDrift:
-    """How a feature has moved between a reference and a month.
-
-    `wasserstein` is in units of the reference's spread, `distance` in the feature's own; both and `ks` are None for
-    categories. `new` and `vanished` are values, with the share of the trips that have, or had, them. None where either
-    side has too few values.
-    """
+    """The drift of a feature between the reference and a month."""
 
     feature: str
+    """Name of the feature."""
     psi: float | None = None
+    """Population stability index. Null with fewer than 200 trips on one side."""
     ks: float | None = None
+    """Kolmogorov-Smirnov statistic. Null for categories."""
     wasserstein: float | None = None
+    """Wasserstein distance in robust standard deviations of the reference. Null for categories."""
     distance: float | None = None
+    """Wasserstein distance in the unit of the feature. Null for categories."""
     mean: float | None = None
+    """Mean of the values in the month. Null with fewer than 200 trips on one side."""
     reference_mean: float | None = None
+    """Mean of the values in the reference. Null with fewer than 200 trips on one side."""
     missing: float
+    """Share of trips without a value in the month."""
     reference_missing: float
+    """Share of trips without a value in the reference."""
     new: dict[str, float]
+    """Categories that the reference does not have, with their share of the trips in the month."""
     vanished: dict[str, float]
+    """Categories that the month does not have, with their share of the trips in the reference."""
 
 
 class FeatureHistogram(NamedTuple):
-    """How many trips have each value of a feature, in order; how many lack it; and the sum of the values."""
+    """The number of trips by value of a feature.
 
-    values: npt.NDArray[np.float64]
+    `values` are in order, and `trips` has the count of each. `value_sum` is the sum of the values.
+    """
+
+    values: Float64Array
     trips: Int64Array
     missing_count: int
     value_sum: float
 
     @property
     def rows(self) -> int:
-        """All the trips."""
+        """The number of trips, with those without a value."""
         return int(self.trips.sum()) + self.missing_count
 
     @property
     def missing_share(self) -> float:
-        """The share of trips that lack the feature."""
+        """The share of trips without a value. 1 if there are no trips."""
         return self.missing_count / self.rows if self.rows else 1.0
 
     @property
@@ -83,9 +97,33 @@ class FeatureHistogram(NamedTuple):
 EMPTY_HISTOGRAM = FeatureHistogram(np.empty(0), np.empty(0, np.int64), 0, 0.0)
 
 
-def histograms_by_feature(profiles: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
-    """Return the histogram of every feature, of all trips of some profiles or of those paid by card."""
-    rows = profiles[profiles["is_card"]] if segment == "card" else profiles
+@dataclass(frozen=True)
+class ReferenceRange:
+    """The range of a rate in the months of the reference, and its mean."""
+
+    low: float
+    high: float
+    mean: float
+
+    def distance_outside(self, rate: float) -> float:
+        """Return the distance of a rate from the range. 0 inside the range."""
+        return max(self.low - rate, rate - self.high, 0.0)
+
+
+def reference_range(rates: Sequence[float]) -> ReferenceRange:
+    """Return the mean of the monthly rates, plus and minus a margin.
+
+    The margin is the largest of three standard deviations, half of the mean, and 0.01.
+    """
+    mean = float(np.mean(rates))
+    std = float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0
+    margin = max(RANGE_DEVIATIONS * std, MIN_RELATIVE_MARGIN * mean, MIN_ABSOLUTE_MARGIN)
+    return ReferenceRange(max(mean - margin, 0.0), min(mean + margin, 1.0), mean)
+
+
+def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
+    """Return the histogram of each feature from rows of `feature_histograms`, for a segment."""
+    rows = frame[frame["is_card"]] if segment == "card" else frame
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(len(names) + 1))
@@ -96,28 +134,27 @@ def histograms_by_feature(profiles: pd.DataFrame, segment: str = "all") -> dict[
     }
 
 
-def _histogram(values: npt.NDArray[np.float32], trips: Int64Array, totals: Int64Array) -> FeatureHistogram:
-    known = ~np.isnan(values)
-    found, place = np.unique(values[known].astype(np.float64), return_inverse=True)
-    counts = np.zeros(len(found), np.int64)
-    np.add.at(counts, place, trips[known])
-    return FeatureHistogram(
-        found, counts, int(trips[~known].sum()), int(totals.sum()) / HISTOGRAM_VALUE_SCALE
-    )
-
-
 def measure_drift(
     reference: Mapping[str, FeatureHistogram], month: Mapping[str, FeatureHistogram]
 ) -> list[FeatureDrift]:
-    """Return for every feature of the reference how far the month's trips are from it."""
+    """Return the drift of each feature of the reference."""
     return [
-        _measure_feature_drift(name, told, month.get(name, EMPTY_HISTOGRAM))
-        for name, told in reference.items()
+        _measure_feature_drift(name, histogram, month.get(name, EMPTY_HISTOGRAM))
+        for name, histogram in reference.items()
     ]
 
 
+def _histogram(values: Float32Array, trips: Int64Array, totals: Int64Array) -> FeatureHistogram:
+    has_value = ~np.isnan(values)
+    distinct, index = np.unique(values[has_value].astype(np.float64), return_inverse=True)
+    counts = np.zeros(len(distinct), np.int64)
+    np.add.at(counts, index, trips[has_value])
+    value_sum = int(totals.sum()) / HISTOGRAM_VALUE_SCALE
+    return FeatureHistogram(distinct, counts, int(trips[~has_value].sum()), value_sum)
+
+
 def _measure_feature_drift(name: str, reference: FeatureHistogram, month: FeatureHistogram) -> FeatureDrift:
-    told = FeatureDrift(
+    drift = FeatureDrift(
         feature=name,
         missing=month.missing_share,
         reference_missing=reference.missing_share,
@@ -126,68 +163,39 @@ def _measure_feature_drift(name: str, reference: FeatureHistogram, month: Featur
     )
     values, expected, actual = _align(reference, month)
     if min(expected.sum(), actual.sum()) < MIN_DRIFT_TRIPS:
-        return told
-    told = replace(told, mean=month.mean, reference_mean=reference.mean)
+        return drift
+    drift = replace(drift, mean=month.mean, reference_mean=reference.mean)
     if name in CATEGORICAL_FEATURES:
         return replace(
-            told,
+            drift,
             psi=effect_sizes.psi(*effect_sizes.merge_rare(expected, actual)),
             new=_exclusive_shares(values, actual, expected),
             vanished=_exclusive_shares(values, expected, actual),
         )
-    reached, wide = effect_sizes.clip_outliers(values, expected)
-    distance = effect_sizes.wasserstein(reached, expected, actual)
+    clipped, std = effect_sizes.clip_outliers(values, expected)
+    distance = effect_sizes.wasserstein(clipped, expected, actual)
     return replace(
-        told,
+        drift,
         psi=effect_sizes.psi(*effect_sizes.quantile_groups(expected, actual)),
         ks=effect_sizes.ks(expected, actual),
-        wasserstein=distance / wide,
+        wasserstein=distance / std,
         distance=distance,
     )
 
 
-def _align(
-    a: FeatureHistogram, b: FeatureHistogram
-) -> tuple[npt.NDArray[np.float64], Int64Array, Int64Array]:
-    """Return all the values that there are, in order, and how many trips of each side have them."""
+def _align(a: FeatureHistogram, b: FeatureHistogram) -> tuple[Float64Array, Int64Array, Int64Array]:
+    """Return the values of both histograms in order, and the counts of each."""
     values = np.union1d(a.values, b.values)
     counts = np.zeros((2, len(values)), np.int64)
-    for side, told in zip(counts, (a, b), strict=True):
-        side[np.searchsorted(values, told.values)] = told.trips
+    for row, histogram in zip(counts, (a, b), strict=True):
+        row[np.searchsorted(values, histogram.values)] = histogram.trips
     return values, counts[0], counts[1]
 
 
-def _exclusive_shares(
-    values: npt.NDArray[np.float64], counts: Int64Array, other_counts: Int64Array
-) -> dict[str, float]:
+def _exclusive_shares(values: Float64Array, counts: Int64Array, other_counts: Int64Array) -> dict[str, float]:
+    """Return the categories that only `counts` has, with their share of the trips."""
     shares = counts / counts.sum()
-    found = (other_counts == 0) & (shares >= MIN_CATEGORY_SHARE)
-    return {f"{value:g}": float(share) for value, share in zip(values[found], shares[found], strict=True)}
-
-
-@dataclass(frozen=True)
-class ReferenceRange:
-    """Between which rates a month is like the reference's months."""
-
-    low: float
-    high: float
-    mean: float
-
-    def distance_outside(self, rate: float) -> float:
-        """Return by how much a rate is outside of the band; 0 inside."""
-        return max(self.low - rate, rate - self.high, 0.0)
-
-
-# A band is at least so wide around the mean, as a share of it and as a rate: one or two months of reference tell little of how
-# months differ, and what concerns one trip in a hundred can wait.
-MIN_RELATIVE_MARGIN = 0.5
-MIN_ABSOLUTE_MARGIN = 0.01
-RANGE_DEVIATIONS = 3
-
-
-def reference_range(rates: Sequence[float]) -> ReferenceRange:
-    """Return the band of the reference's monthly rates: their mean and three deviations, half of the mean, or 1 % at least."""
-    mean = float(np.mean(rates))
-    deviation = float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0
-    margin = max(RANGE_DEVIATIONS * deviation, MIN_RELATIVE_MARGIN * mean, MIN_ABSOLUTE_MARGIN)
-    return ReferenceRange(max(mean - margin, 0.0), min(mean + margin, 1.0), mean)
+    exclusive = (other_counts == 0) & (shares >= MIN_CATEGORY_SHARE)
+    return {
+        f"{value:g}": float(share) for value, share in zip(values[exclusive], shares[exclusive], strict=True)
+    }

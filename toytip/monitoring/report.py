@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from toytip.core.parameters import AlertThresholds
@@ -15,7 +15,7 @@ from toytip.monitoring.drift import FeatureDrift
 
 @dataclass(frozen=True, kw_only=True)
 class MonthPerformance:
-    """Performance of a model in one month: realized, estimated, and the change since the reference."""
+    """Performance of a model in one month: realized, estimated, and changed since the reference."""
 
     month: str
     """Month, or `reference` for the months that the others are compared with."""
@@ -57,6 +57,10 @@ class PeriodMetrics:
     """AUC. Null if a class has no trips."""
     log_loss: float | None
     """Log loss. Null without trips."""
+
+
+# One of the metrics of a period.
+PeriodMetric = Callable[[PeriodMetrics], float | None]
 
 
 @dataclass(frozen=True, kw_only=True)

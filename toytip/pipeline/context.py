@@ -194,7 +194,7 @@ def _compare_with_past_runs(store: Store, progress: Progress) -> None:
 
 def _report_workers(client: Any, settings: Settings, progress: Progress) -> None:
     workers = cluster.workers_by_address(client)
-    threads = sum(info["nthreads"] for info in workers.values())
+    threads = sum(worker.threads for worker in workers.values())
     progress.workers, progress.threads = len(workers), threads
     progress.info(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
     if cluster.starts_local_workers(settings) and threads > cluster.available_cores():

@@ -135,7 +135,7 @@ def _check_versions(case: _CheckInputs) -> CheckOutcome:
 def _check_source(case: _CheckInputs) -> CheckOutcome:
     if case.source is None:
         return True, "the built-in year, made in the store (--source names another)"
-    files = [(file.uri, file.bytes, file.storage_options) for file in case.source.files]
+    files = [preflight.FileProbe(file.uri, file.bytes, file.storage_options) for file in case.source.files]
     if lines := preflight.check_files(case.client, files):
         return False, "; ".join(lines)
     return True, f"every worker reads all {len(files)} files"

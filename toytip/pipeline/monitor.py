@@ -50,76 +50,86 @@ def alert_thresholds(settings: Settings) -> AlertThresholds:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MonitoringInputs:
-    """What the store has of a model's months."""
+    """The versions that the monitoring of a model reads."""
 
-    tallies: Manifest
-    profiles: Manifest
+    metric_histograms: Manifest
+    feature_histograms: Manifest
     features: Manifest
     rejects: Manifest | None
 
     @property
     def months(self) -> tuple[Month, ...]:
-        """The months that were scored."""
-        return tuple(dict.fromkeys(part.key.month for part in self.profiles.files))
+        """The months with predictions."""
+        return tuple(dict.fromkeys(file.key.month for file in self.feature_histograms.files))
 
 
 def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> MonitoringInputs:
-    """Return the newest tallies and profiles of a model's predictions. Raises StoreError where there are none."""
+    """Return the inputs for the newest predictions of a model.
+
+    Raises StoreError if one is missing.
+    """
     store = context.store
-    made = [
-        m
-        for m in store.list_manifests(METRIC_HISTOGRAMS.name)
-        if VersionRef(MODELS.name, model.version) in m.parents
+    scored = [
+        manifest
+        for manifest in store.list_manifests(METRIC_HISTOGRAMS.name)
+        if VersionRef(MODELS.name, model.version) in manifest.parents
     ]
-    if not made:
+    if not scored:
         raise StoreError(
-            f"nothing in {store.display_uri} tells how model {model.version} did; `toytip infer --model {model.version}` "
-            "and `toytip postprocess` first, or `toytip run`"
+            f"cannot monitor model {model.version}: {store.display_uri} has no predictions of it",
+            hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
         )
-    features = resolve_features(context, made[-1])
-    profiles = store.get_manifest(FEATURE_HISTOGRAMS.name, features.version)
-    if profiles is None:
+    features = resolve_features(context, scored[-1])
+    feature_histograms = store.get_manifest(FEATURE_HISTOGRAMS.name, features.version)
+    if feature_histograms is None:
         raise StoreError(
-            f"features {features.version} in {store.display_uri} have no profiles; make them anew: `toytip run --fresh`"
+            f"cannot monitor model {model.version}: features {features.version} in {store.display_uri} "
+            "have no feature histograms",
+            hint="Run `toytip run --full-refresh`.",
         )
-    upstream = next(
+    trips = next(
         (ref.version for ref in features.parent_versions if ref.table == TRIPS.name), features.version
     )
-    return MonitoringInputs(made[-1], profiles, features, store.get_manifest(REJECTS.name, upstream))
+    return MonitoringInputs(
+        metric_histograms=scored[-1],
+        feature_histograms=feature_histograms,
+        features=features,
+        rejects=store.get_manifest(REJECTS.name, trips),
+    )
 
 
 def read_monitoring_inputs(
-    store: Store, inputs: MonitoringInputs, summary: Tallies | None = None
+    store: Store, inputs: MonitoringInputs, tallies: Tallies | None = None
 ) -> tuple[Tallies, dict[Month, pd.DataFrame], dict[Month, dict[str, float]]]:
-    """Read tallies, unless their summary is at hand, and profiles, and the reject rates by month."""
-    if summary is None:
-        summary = load_tallies(store, inputs.tallies)
-    parts: dict[Month, list[pd.DataFrame]] = {}
-    for part in inputs.profiles.files:
-        frame = store.read_data_file(FEATURE_HISTOGRAMS, inputs.profiles.version, part)
-        parts.setdefault(part.key.month, []).append(frame)
-    return (
-        summary,
-        {month: profile.merge_profiles(frames) for month, frames in parts.items()},
-        reject_rates(inputs),
-    )
+    """Return tallies, feature histograms by month, and reject rates by month.
+
+    `tallies` replaces those of the store.
+    """
+    if tallies is None:
+        tallies = load_tallies(store, inputs.metric_histograms)
+    frames: dict[Month, list[pd.DataFrame]] = {}
+    for file in inputs.feature_histograms.files:
+        frame = store.read_data_file(FEATURE_HISTOGRAMS, inputs.feature_histograms.version, file)
+        frames.setdefault(file.key.month, []).append(frame)
+    histograms = {month: profile.merge_profiles(pieces) for month, pieces in frames.items()}
+    return tallies, histograms, reject_rates(inputs)
 
 
 def reject_rates(inputs: MonitoringInputs) -> dict[Month, dict[str, float]]:
-    """Return the share of the trips read that each reason has rejected, by month."""
+    """Return the share of rejected rows by month and reason."""
     rows: dict[Month, int] = {}
-    counts: dict[Month, dict[str, int]] = {}
-    for part in (*inputs.features.files, *(inputs.rejects.files if inputs.rejects else ())):
-        month = part.key.month
-        rows[month] = rows.get(month, 0) + part.rows
-        told = counts.setdefault(month, {})
-        for reason, count in part.rejects.items():
-            told[reason] = told.get(reason, 0) + count
+    rejects: dict[Month, dict[str, int]] = {}
+    for file in (*inputs.features.files, *(inputs.rejects.files if inputs.rejects else ())):
+        month = file.key.month
+        rows[month] = rows.get(month, 0) + file.rows
+        counts = rejects.setdefault(month, {})
+        for reason, count in file.rejects.items():
+            counts[reason] = counts.get(reason, 0) + count
     return {
-        month: {reason: count / max(rows[month], 1) for reason, count in told.items()}
-        for month, told in counts.items()
+        month: {reason: count / max(rows[month], 1) for reason, count in counts.items()}
+        for month, counts in rejects.items()
     }
 
 
@@ -214,8 +224,8 @@ def _publish_measurements(
         frame = _measurement_frame(measurements, alerts)
         files.append(context.store.write_data_file(MONITORING, context.version, file, frame))
     parents = [
-        inputs.tallies.ref,
-        inputs.profiles.ref,
+        inputs.metric_histograms.ref,
+        inputs.feature_histograms.ref,
         VersionRef(MODELS.name, report.model),
     ]
     config = {
@@ -246,7 +256,7 @@ def _measurement_frame(
 
 
 def _save_report(context: RunContext, report: MonitoringReport) -> dict[str, str]:
-    """Save the report as JSON and as a chart in the reports of the store; return their locations."""
+    """Save the report as JSON and as a chart, and return the location of each."""
     from toytip.report.charts import png
 
     contents = {

@@ -306,10 +306,10 @@ def _run_monitoring(
     if plan is None:
         raise NotInVersionError("there is no month after the training months")
     inputs = monitor.MonitoringInputs(
-        source.tables[METRIC_HISTOGRAMS.name],
-        source.tables[FEATURE_HISTOGRAMS.name],
-        source.tables["features"],
-        source.tables.get(REJECTS.name),
+        metric_histograms=source.tables[METRIC_HISTOGRAMS.name],
+        feature_histograms=source.tables[FEATURE_HISTOGRAMS.name],
+        features=source.tables["features"],
+        rejects=source.tables.get(REJECTS.name),
     )
     rates = monitor.reject_rates(inputs)
     report = run_monitoring(model, plan, thresholds, tallies, histograms, rates).report

@@ -83,7 +83,8 @@ def ensure_source(context: RunContext, source: Source | None) -> Source:
     source = source or ensure_synthetic_source(context)
     if not here:
         preflight.require_readable_files(
-            context.client, [(f.uri, f.bytes, f.storage_options) for f in source.files]
+            context.client,
+            [preflight.FileProbe(file.uri, file.bytes, file.storage_options) for file in source.files],
         )
     if not checked:
         check_run_plan(context.settings, context.progress, source, cluster.cluster_shape(context.client))

@@ -25,6 +25,7 @@ from toytip.store.artifacts import read_model
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.training import estimator as training
+from toytip.training.rank import RoundEvent
 
 
 def train(
@@ -113,10 +114,10 @@ def fit_classifier(
     ):
         context.progress.curve.clear()
 
-        def show(event: dict[str, Any]) -> None:
-            stage.record_round(event["round"], event["log_loss"], event["train_log_loss_before"])
+        def record_round(event: RoundEvent) -> None:
+            stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
-        classifier = training.TipClassifier(**asdict(params), on_round=show)
+        classifier = training.TipClassifier(**asdict(params), on_round=record_round)
         validation = matrices.get("validation")
         classifier.fit(
             matrix.drop(columns="high_tip"),

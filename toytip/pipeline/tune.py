@@ -82,11 +82,11 @@ def tune(
     shared = context.client.scatter(matrix, broadcast=True)
     numbers = [month.year * 12 + month.month - 1 for month in blocks]
 
-    def ask(jobs: list[tuple[int, dict[str, Any]]]) -> list[tuning.FoldScore]:
+    def run_folds(jobs: list[tuning.FoldJob]) -> list[tuning.FoldScore]:
         rest = (settings.rounds, settings.early_stopping_rounds)
         futures = [
-            context.client.submit(tuning.run_fold, shared, block, params, *rest, pure=False)
-            for block, params in jobs
+            context.client.submit(tuning.run_fold, shared, job.fold, job.params, *rest, pure=False)
+            for job in jobs
         ]
         return list(context.client.gather(futures))
 
@@ -102,7 +102,7 @@ def tune(
                 best.append(outcome.log_loss)
             shown.advance(note=f"best log loss {min(best):.5f}" if best else "")
 
-        tuning.run_study(kept, trials, numbers, ask, seen)
+        tuning.run_study(kept, trials, numbers, run_folds, seen)
         found = tuning.trial_results(kept)
     whole = [outcome for outcome in found if len(outcome.fold_scores) == len(blocks)]
     return TuningResult(
@@ -127,7 +127,7 @@ def _training_matrix(
         context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--rows)")
     need = share * sum(part.rows for part in parts) * len(encoding.feature_names) * 2 * MATRIX_COPIES
     limits = [
-        info["memory_limit"] for info in workers_by_address(context.client).values() if info["memory_limit"]
+        worker.memory_limit for worker in workers_by_address(context.client).values() if worker.memory_limit
     ]
     if limits and need > min(limits) / 2:
         raise PlanError(

@@ -1,1 +1,1 @@
-"""Distributed XGBoost training."""
+"""Distributed XGBoost training, as estimators and as a search for hyperparameters."""

@@ -1,7 +1,8 @@
-"""boost: rounds of XGBoost on one rank, alone or with others, whose sums are exact whatever the rows' order.
+"""Rounds of XGBoost on one rank, with sums that are exact in any order of the rows.
 
-A rank is a process that trains: it has its share of the rows as a matrix of small integer codes. With more than one,
-XGBoost adds up the histograms of all of them; `toytip.training.estimator` says which rank has what.
+A rank is a process that trains. It has its share of the rows as a matrix of bin indices. If there
+are several ranks, XGBoost adds up their histograms (allreduce). `toytip.training.driver` assigns
+the rows to ranks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -22,181 +23,42 @@ from xgboost.core import _LIB, _check_call
 from toytip.core.arrays import Float32Array
 
 GRADIENT_STEP = np.float32(2**-22)
-# Rows whose gradients are worked out at a time: they stay in a core's own cache.
+# Gradients are computed for this many rows at a time, which fit into the cache of a core.
 BLOCK_ROWS = 2**16
-BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
-# Of so many training rows, evenly drawn, the loss is told round by round: of all of them it would cost a logarithm a row.
+# The training loss is computed on about this many rows: on all rows, it would cost one logarithm
+# per row and round.
 LOSS_SAMPLE_ROWS = 2**15
-
-BoolArray = npt.NDArray[np.bool_]
-# A frame of codes, and the labels, 0 or 1, where the matrix is to be evaluated on.
-MatrixPart = tuple[pd.DataFrame, Float32Array | None]
-# Called after every round with its number, from 1, the losses so far, and the booster so far.
-RoundCallback = Callable[[int, "LearningCurve", xgb.Booster], None]
-
-
-class _PartIterator(xgb.DataIter):  # type: ignore[misc]
-    """Gives XGBoost one part after the other, so that they are never put together in memory."""
-
-    def __init__(self, parts: Sequence[MatrixPart], cache: Path | None = None) -> None:
-        self._parts, self._next = parts, 0
-        super().__init__(cache_prefix=str(cache / "codes") if cache else None, release_data=True)
-
-    def next(self, input_data: Callable[..., Any]) -> bool:
-        if self._next == len(self._parts):
-            return False
-        codes, label = self._parts[self._next]
-        self._next += 1
-        input_data(data=codes, label=label)
-        return True
-
-    def reset(self) -> None:
-        self._next = 0
-
-
-def max_bin(bin_counts: Sequence[int]) -> int:
-    """Return the bins that XGBoost needs for columns of so many codes: every code is one."""
-    return max(*bin_counts, 2)
-
-
-def build_matrix(
-    parts: Sequence[MatrixPart],
-    bin_counts: Sequence[int],
-    threads: int,
-    cache_folder: Path | None = None,
-) -> xgb.QuantileDMatrix:
-    """Return XGBoost's matrix of parts, each a frame of codes and labels or none; column k has `counts[k]` codes.
-
-    The bins are taken from a table of all codes: every code is a bin of its own, and the rows need no sketch.
-    A frame is read column by column, in three quarters of the time that an array takes. With a `cache_folder`, a folder, the
-    codes are kept there, and every part is mapped into memory while it is looked at; that takes no
-    longer, and the trees are the same.
-    """
-    most = max_bin(bin_counts)
-    every = {
-        name: (np.arange(most) % count).astype(np.uint16)
-        for name, count in zip(parts[0][0].columns, bin_counts, strict=True)
-    }
-    bins = xgb.QuantileDMatrix(pd.DataFrame(every), max_bin=most, nthread=threads)
-    matrix = xgb.ExtMemQuantileDMatrix if cache_folder else xgb.QuantileDMatrix
-    filled = [part for part in parts if len(part[0])] or parts
-    return matrix(_PartIterator(filled, cache_folder), max_bin=most, nthread=threads, ref=bins)
-
-
-class ExactLogistic:
-    """Gradient and hessian of the logistic loss, as multiples of 2^-22.
-
-    XGBoost adds them up in doubles: of multiples of 2^-22 below 1, two thousand million add up without rounding,
-    in whatever order. So sums, and with them the trees, do not depend on which rows are where. The step is that
-    of float32 between 2 and 4, and the noise of a single one is below 2^-23.
-    """
-
-    def __init__(self, label: BoolArray) -> None:
-        self._label = label
-        self._hessian = np.empty(len(label), np.float32)
-        self._step = max(len(label) // LOSS_SAMPLE_ROWS, 1)
-
-    def __call__(self, margin: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """Return both for the rows' margins, float32; the margins' array becomes the gradient's.
-
-        The hessian's is written over by the next call.
-        """
-        for start in range(0, len(margin), BLOCK_ROWS):
-            self._block(margin, start)
-        return margin, self._hessian
-
-    def sampled_log_loss(self, margin: Float32Array) -> float:
-        """Return the mean log loss of an even sample of the rows."""
-        drawn = margin[:: self._step]
-        if not len(drawn):
-            return 0.0
-        sides = np.where(self._label[:: self._step], -drawn, drawn)
-        # The softplus, in steps that do not overflow, and that numpy does for many values at a time.
-        losses = np.log1p(np.exp(-np.abs(sides))) + np.maximum(sides, 0)
-        return float(losses.mean(dtype=np.float64))
-
-    def _block(self, margin: Float32Array, start: int) -> None:
-        rows = slice(start, start + BLOCK_ROWS)
-        gradient, hessian = margin[rows], self._hessian[rows]
-        with np.errstate(over="ignore"):  # the chance is then 0, as it should be
-            np.exp(np.negative(gradient, out=gradient), out=gradient)
-        gradient += np.float32(1)
-        chance = np.reciprocal(gradient, out=gradient)
-        np.subtract(np.float32(1), chance, out=hessian)
-        hessian *= chance
-        gradient -= self._label[rows]
-        # Between 2 and 4 a float32 is a multiple of GRADIENT_STEP.
-        gradient += np.float32(3)
-        gradient -= np.float32(3)
-        hessian += np.float32(3)
-        hessian -= np.float32(3)
-        np.maximum(hessian, GRADIENT_STEP, out=hessian)
-
-
-_MARGIN_OPTIONS = {
-    "type": 1, "training": True, "iteration_begin": 0, "iteration_end": 0, "strict_shape": False,
-}  # fmt: skip
-
-
-def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
-    """Return what `booster.predict(matrix, output_margin=True, training=True)` does, in XGBoost's own array.
-
-    It may be written over, until the booster is asked again. `predict` would copy it: four bytes a row more.
-    """
-    shape, dims = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
-    found = ctypes.POINTER(ctypes.c_float)()
-    _check_call(
-        _LIB.XGBoosterPredictFromDMatrix(
-            booster.handle, matrix.handle, json.dumps(_MARGIN_OPTIONS).encode(),
-            ctypes.byref(shape), ctypes.byref(dims), ctypes.byref(found),
-        )
-    )  # fmt: skip
-    return np.ctypeslib.as_array(found, shape=(matrix.num_row(),))
-
-
-# Parameters that XGBoost's booster files name otherwise than the settings do.
+BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
+# Names of parameters in XGBoost that differ from those of the settings.
 XGBOOST_NAMES = {"learning_rate": "eta"}
 
-
-def xgboost_params(params: dict[str, Any], max_bin: int, positive_share: float) -> dict[str, Any]:
-    """Return XGBoost's parameters; `positive_share` is the share of high tips among the training rows."""
-    named = {XGBOOST_NAMES.get(name, name): value for name, value in params.items()}
-    return {
-        "objective": "binary:logistic",
-        "eval_metric": "logloss",
-        "tree_method": "hist",
-        **named,
-        "max_bin": max_bin,
-        # Given, not estimated on the cluster: one number less that could depend on it.
-        "base_score": positive_share,
-        "verbosity": 0,
-        "seed": 0,
-    }
+BoolArray = npt.NDArray[np.bool_]
+# A frame of bin indices, and its labels (0 or 1) if the matrix is for evaluation.
+MatrixPart = tuple[pd.DataFrame, Float32Array | None]
 
 
 class BestRound(NamedTuple):
-    """The round with the least validation loss so far, from 1, and that loss; a booster carries it along."""
+    """The round with the lowest validation loss so far (counted from 1), and this loss."""
 
     round: int
     loss: float
 
     @classmethod
     def from_booster(cls, booster: xgb.Booster) -> BestRound:
-        """Read it from a booster that was kept half-way."""
-        return cls(
-            int(booster.attr(BEST_ROUND_ATTRIBUTE) or 0), float(booster.attr(BEST_LOSS_ATTRIBUTE) or "inf")
-        )
+        """Read the values from the booster of a checkpoint."""
+        best_round = int(booster.attr(BEST_ROUND_ATTRIBUTE) or 0)
+        return cls(best_round, float(booster.attr(BEST_LOSS_ATTRIBUTE) or "inf"))
 
     def save_to(self, booster: xgb.Booster) -> None:
-        """Write it to a booster."""
+        """Store the values as attributes of a booster."""
         booster.set_attr(**{BEST_ROUND_ATTRIBUTE: str(self.round), BEST_LOSS_ATTRIBUTE: repr(self.loss)})
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The log loss by round: of a sample of the training rows before every round, and of the validation rows after it.
+    """The log loss per round: of the validation rows, and of a sample of the training rows.
 
-    A booster carries it along where it is kept half-way, and when it is done.
+    The validation loss is measured after the round, and the training loss before it.
     """
 
     train: list[float] = field(default_factory=list)
@@ -204,14 +66,16 @@ class LearningCurve:
 
     @classmethod
     def from_booster(cls, booster: xgb.Booster) -> Self:
-        """Read it from a booster, whole or half-way."""
+        """Read the curve from a finished booster, or from that of a checkpoint."""
         return cls(**json.loads(booster.attr(CURVE_ATTRIBUTE) or "{}"))
 
     def save_to(self, booster: xgb.Booster) -> None:
-        """Write it to a booster."""
-        booster.set_attr(
-            **{CURVE_ATTRIBUTE: json.dumps({"train": self.train, "validation": self.validation})}
-        )
+        """Store the curve as an attribute of a booster."""
+        booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps(asdict(self))})
+
+
+# Called after each round with its number (counted from 1), the losses so far, and the booster.
+RoundCallback = Callable[[int, LearningCurve, xgb.Booster], None]
 
 
 def boost(
@@ -226,10 +90,13 @@ def boost(
     checkpoint: bytes | None = None,
     on_round: RoundCallback | None = None,
 ) -> tuple[xgb.Booster, BestRound]:
-    """Boost `rounds` rounds on a matrix and its labels, fewer where `early_stopping_rounds` of them (0: never) have not lowered the validation loss.
+    """Train up to `rounds` rounds.
 
-    With `checkpoint`, a booster that was kept half-way, the rest: the outcome is the same. Return the booster with all
-    its rounds, and which of them is the best: the last, where none is watched.
+    Training stops after `early_stopping_rounds` rounds without a lower validation loss (0: never).
+    With a `checkpoint`, it resumes after the checkpoint's rounds, and the model is the same.
+
+    Returns the booster with all its rounds, and the best of them. The best round is the last one if
+    early stopping is off.
     """
     booster = xgb.Booster(
         {**params, "nthread": threads},
@@ -238,19 +105,13 @@ def boost(
     )
     objective, curve = ExactLogistic(label), LearningCurve.from_booster(booster)
     best = BestRound.from_booster(booster)
-    watching = validation is not None and early_stopping_rounds > 0
+    stops_early = validation is not None and early_stopping_rounds > 0
     for number in range(booster.num_boosted_rounds() + 1, rounds + 1):
-        if watching and best.round and number - best.round > early_stopping_rounds:
+        if stops_early and best.round and number - best.round > early_stopping_rounds:
             break
-        margins = _predict_margins(booster, train)
-        curve.train.append(round(objective.sampled_log_loss(margins), 6))
-        gradient, hessian = objective(margins)
-        booster.boost(train, number - 1, grad=gradient, hess=hessian)
-        loss = None
-        if validation is not None:
-            loss = float(booster.eval(validation, "validation", number - 1).rpartition(":")[2])
-            curve.validation.append(loss)
-        if not watching or (loss is not None and loss < best.loss):
+        _boost_round(booster, number, train, objective, curve)
+        loss = None if validation is None else _validation_loss(booster, number, validation, curve)
+        if not stops_early or (loss is not None and loss < best.loss):
             best = BestRound(number, best.loss if loss is None else loss)
             best.save_to(booster)
         if on_round is not None:
@@ -259,14 +120,180 @@ def boost(
     return booster, best
 
 
+def _boost_round(
+    booster: xgb.Booster,
+    number: int,
+    train: xgb.QuantileDMatrix,
+    objective: ExactLogistic,
+    curve: LearningCurve,
+) -> None:
+    """Add one tree, and the training loss before it."""
+    margins = _predict_margins(booster, train)
+    curve.train.append(round(objective.sampled_log_loss(margins), 6))
+    gradient, hessian = objective(margins)
+    booster.boost(train, number - 1, grad=gradient, hess=hessian)
+
+
+def _validation_loss(
+    booster: xgb.Booster, number: int, validation: xgb.QuantileDMatrix, curve: LearningCurve
+) -> float:
+    """Return the validation loss after a round, and add it to the curve."""
+    loss = float(booster.eval(validation, "validation", number - 1).rpartition(":")[2])
+    curve.validation.append(loss)
+    return loss
+
+
 def checkpoint_bytes(booster: xgb.Booster, curve: LearningCurve) -> bytes:
-    """Return the bytes of a booster between two rounds, which `boost` goes on from."""
+    """Serialize a booster mid-training, for `boost(checkpoint=...)`."""
     curve.save_to(booster)
     return bytes(booster.save_raw("ubj"))
 
 
 def model_bytes(booster: xgb.Booster, rounds: int) -> bytes:
-    """Return the bytes of a booster's first rounds, without what the path to them left behind."""
-    kept = booster[:rounds]
-    kept.set_attr(**dict.fromkeys(kept.attributes()))
-    return bytes(kept.save_raw("ubj"))
+    """Serialize the first rounds of a booster, without the attributes that training added."""
+    model = booster[:rounds]
+    model.set_attr(**dict.fromkeys(model.attributes()))
+    return bytes(model.save_raw("ubj"))
+
+
+def xgboost_params(params: dict[str, Any], max_bin: int, positive_share: float) -> dict[str, Any]:
+    """Return XGBoost's parameters. `positive_share` is that of high tips in the training rows."""
+    return {
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "tree_method": "hist",
+        **{XGBOOST_NAMES.get(name, name): value for name, value in params.items()},
+        "max_bin": max_bin,
+        # A fixed value: XGBoost's own estimate could depend on the number of workers.
+        "base_score": positive_share,
+        "verbosity": 0,
+        "seed": 0,
+    }
+
+
+def max_bin(bin_counts: Sequence[int]) -> int:
+    """Return XGBoost's `max_bin` for columns with these numbers of bin indices."""
+    return max(*bin_counts, 2)
+
+
+def build_matrix(
+    parts: Sequence[MatrixPart],
+    bin_counts: Sequence[int],
+    threads: int,
+    cache_folder: Path | None = None,
+) -> xgb.QuantileDMatrix:
+    """Return XGBoost's matrix of parts. Column k has `bin_counts[k]` different bin indices.
+
+    The bins come from a table of all bin indices. Each index becomes a bin of its own, and the rows
+    need no quantile sketch. XGBoost reads a frame by columns, in three quarters of the time of an
+    array. With a `cache_folder`, the matrix is stored there and mapped into memory when it is used.
+    That takes no longer, and the trees are the same.
+    """
+    most_bins = max_bin(bin_counts)
+    all_bins = {
+        name: (np.arange(most_bins) % count).astype(np.uint16)
+        for name, count in zip(parts[0][0].columns, bin_counts, strict=True)
+    }
+    reference = xgb.QuantileDMatrix(pd.DataFrame(all_bins), max_bin=most_bins, nthread=threads)
+    matrix = xgb.ExtMemQuantileDMatrix if cache_folder else xgb.QuantileDMatrix
+    non_empty = [part for part in parts if len(part[0])] or parts
+    return matrix(_PartIterator(non_empty, cache_folder), max_bin=most_bins, nthread=threads, ref=reference)
+
+
+class _PartIterator(xgb.DataIter):  # type: ignore[misc]
+    """Passes the parts to XGBoost one at a time, so that they are never concatenated in memory."""
+
+    def __init__(self, parts: Sequence[MatrixPart], cache_folder: Path | None = None) -> None:
+        self._parts, self._next_index = parts, 0
+        super().__init__(cache_prefix=str(cache_folder / "bins") if cache_folder else None, release_data=True)
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        if self._next_index == len(self._parts):
+            return False
+        bins, label = self._parts[self._next_index]
+        self._next_index += 1
+        input_data(data=bins, label=label)
+        return True
+
+    def reset(self) -> None:
+        self._next_index = 0
+
+
+class ExactLogistic:
+    """Gradient and hessian of the logistic loss, as multiples of 2^-22.
+
+    XGBoost adds them up in doubles. Two billion multiples of 2^-22 below 1 add up without rounding,
+    in any order. The sums, and therefore the trees, do not depend on the distribution of the rows.
+    The step is that of float32 between 2 and 4. The error of a single value is below 2^-23.
+    """
+
+    def __init__(self, label: BoolArray) -> None:
+        self._label = label
+        self._hessian = np.empty(len(label), np.float32)
+        self._step = max(len(label) // LOSS_SAMPLE_ROWS, 1)
+
+    def __call__(self, margin: Float32Array) -> tuple[Float32Array, Float32Array]:
+        """Return gradient and hessian for the margins of the rows.
+
+        The array of the margins becomes the gradient. The next call overwrites the hessian.
+        """
+        for start in range(0, len(margin), BLOCK_ROWS):
+            self._compute_block(margin, start)
+        return margin, self._hessian
+
+    def sampled_log_loss(self, margin: Float32Array) -> float:
+        """Return the mean log loss of a sample of the rows: every n-th row."""
+        sample = margin[:: self._step]
+        if not len(sample):
+            return 0.0
+        signed = np.where(self._label[:: self._step], -sample, sample)
+        # The softplus, in a form that does not overflow and that NumPy vectorizes.
+        losses = np.log1p(np.exp(-np.abs(signed))) + np.maximum(signed, 0)
+        return float(losses.mean(dtype=np.float64))
+
+    def _compute_block(self, margin: Float32Array, start: int) -> None:
+        rows = slice(start, start + BLOCK_ROWS)
+        gradient, hessian = margin[rows], self._hessian[rows]
+        with np.errstate(over="ignore"):  # the probability is then 0, which is correct
+            np.exp(np.negative(gradient, out=gradient), out=gradient)
+        gradient += np.float32(1)
+        probability = np.reciprocal(gradient, out=gradient)
+        np.subtract(np.float32(1), probability, out=hessian)
+        hessian *= probability
+        gradient -= self._label[rows]
+        # Between 2 and 4, every float32 is a multiple of GRADIENT_STEP.
+        gradient += np.float32(3)
+        gradient -= np.float32(3)
+        hessian += np.float32(3)
+        hessian -= np.float32(3)
+        np.maximum(hessian, GRADIENT_STEP, out=hessian)
+
+
+_MARGIN_OPTIONS = {
+    "type": 1,
+    "training": True,
+    "iteration_begin": 0,
+    "iteration_end": 0,
+    "strict_shape": False,
+}
+
+
+def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
+    """Return `booster.predict(matrix, output_margin=True, training=True)` without a copy.
+
+    The result is XGBoost's own array. It can be overwritten, and is valid until the next
+    prediction. The copy of `predict` would take four more bytes per row.
+    """
+    shape, dimensions = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
+    margins = ctypes.POINTER(ctypes.c_float)()
+    _check_call(
+        _LIB.XGBoosterPredictFromDMatrix(
+            booster.handle,
+            matrix.handle,
+            json.dumps(_MARGIN_OPTIONS).encode(),
+            ctypes.byref(shape),
+            ctypes.byref(dimensions),
+            ctypes.byref(margins),
+        )
+    )
+    return np.ctypeslib.as_array(margins, shape=(matrix.num_row(),))

@@ -1,4 +1,4 @@
-"""ranks: the workers that train together: who has which rows, what they hold, and what is done where one is lost."""
+"""Train on several workers: assign rows to ranks, start the ranks, and recover from lost ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.dataframe as dd
@@ -29,38 +29,31 @@ from toytip.cluster import (
     workers_by_address,
 )
 from toytip.errors import ClusterError
-from toytip.training import rank as rank_of
 from toytip.training import tracker
 from toytip.training.boosting import LearningCurve, max_bin, xgboost_params
-from toytip.training.rank import Checkpoints, RankConfig, TrainingResult
+from toytip.training.rank import (
+    Checkpoints,
+    RankConfig,
+    RankId,
+    ShardSummary,
+    TrainingResult,
+    is_training,
+    load_shard,
+    release_shard,
+    train_rank,
+)
 
 TRAINING_ATTEMPTS = 3
-# So long a worker that died may take to come back before the training goes on without it.
+# The time that a dead worker has to restart before training resumes without it.
 WORKER_RETURN_SECONDS = 30
-# So long a rank may take to leave a training that is over.
+# The time that the ranks have to leave a training that has failed.
 RANK_EXIT_SECONDS = 5
-# So often the driver looks whether all ranks are still there.
+# The interval at which the driver checks that all ranks still exist.
 RANK_CHECK_SECONDS = 1
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingJob:
-    """What is to be trained."""
-
-    data: dd.DataFrame
-    validation: dd.DataFrame | None
-    rows: Sequence[int] | None
-    bin_counts: tuple[int, ...]
-    rounds: int
-    early_stopping_rounds: int
-    params: dict[str, Any]
-    checkpoints: Checkpoints | None
-    topic: str
-
-
-# A rank that has lost its peers, or its rows, says so in any of these ways; and so does a driver that has lost a rank.
+# The errors of a rank that has lost its peers or its rows, and of a driver that has lost a rank.
 _RANK_LOSS_ERRORS = (
     xgb.core.XGBoostError,
     RuntimeError,
@@ -72,172 +65,227 @@ _RANK_LOSS_ERRORS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """The data and the parameters of a training."""
+
+    data: dd.DataFrame
+    """Bin indices and labels of the training rows."""
+    validation: dd.DataFrame | None
+    rows: Sequence[int] | None
+    """The sizes of the partitions, if they are known."""
+    bin_counts: tuple[int, ...]
+    rounds: int
+    early_stopping_rounds: int
+    params: dict[str, Any]
+    checkpoints: Checkpoints | None
+    topic: str
+    """The topic under which the first rank reports its rounds."""
+
+
+class _Share(NamedTuple):
+    """The partitions of a rank: their numbers, if they are complete, and their futures."""
+
+    numbers: list[int]
+    futures: list[Any]
+
+
 def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
-    """Train, and try again where a worker was lost; return the model's bytes, its rounds, and how it learned."""
-    count = len(workers_by_address(client))
+    """Train, and try again if a worker is lost. Raises ClusterError after three failed attempts."""
+    worker_count = len(workers_by_address(client))
     for attempt in range(1, TRAINING_ATTEMPTS + 1):
-        if attempt > 1:  # one that died is started again, and should have its share
+        if attempt > 1:  # a worker that has died is restarted, and should train again
             with contextlib.suppress(TimeoutError):
-                client.wait_for_workers(count, timeout=WORKER_RETURN_SECONDS)
+                client.wait_for_workers(worker_count, timeout=WORKER_RETURN_SECONDS)
         try:
             return _train_once(client, job)
         except _RANK_LOSS_ERRORS as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            cause = (str(error).strip() or type(error).__name__).splitlines()[-1]
             if not scheduler_answers(client):
                 raise ClusterError(
-                    "the cluster was lost in the middle of train; run again: it goes on from the last checkpoint"
+                    "cannot train the model: the connection to the cluster was lost",
+                    hint="Run the command again. Training resumes from the latest checkpoint.",
                 ) from None
-            log.warning("training attempt %d of %d failed: %s", attempt, TRAINING_ATTEMPTS, reason)
-            with contextlib.suppress(
-                *_RANK_LOSS_ERRORS, ValueError
-            ):  # without a nanny nothing can be started again
+            log.warning("training attempt %d of %d failed: %s", attempt, TRAINING_ATTEMPTS, cause)
+            # Without a nanny, no worker can be restarted.
+            with contextlib.suppress(*_RANK_LOSS_ERRORS, ValueError):
                 _restart_stuck_ranks(client)
     raise ClusterError(
-        f"training failed {TRAINING_ATTEMPTS} times, at last with: {reason}; "
-        "give the workers more memory, or use fewer; another run goes on from the last checkpoint"
+        f"cannot train the model: training failed {TRAINING_ATTEMPTS} times, the last time with: {cause}",
+        hint="Give the workers more memory, or use fewer. "
+        "Another run resumes training from the latest checkpoint.",
     )
 
 
-def _restart_stuck_ranks(client: Any) -> None:
-    """Start workers again whose rank does not leave a training that is over.
-
-    Of three ranks or more, XGBoost may let one wait for ever that is no neighbour of the one that was lost (seen in 3.2).
-    """
-    end = time.monotonic() + RANK_EXIT_SECONDS
-    while inside := [w for w, there in client.run(rank_of.is_training, on_error="ignore").items() if there]:
-        if time.monotonic() > end:
-            log.warning("ranks that wait for ever are started again: %s", ", ".join(inside))
-            client.restart_workers(inside, timeout=WORKER_RETURN_SECONDS, raise_for_error=False)
-            return
-        time.sleep(RANK_CHECK_SECONDS)
-
-
-def _train_once(client: Any, task: TrainingJob) -> TrainingResult:
+def _train_once(client: Any, job: TrainingJob) -> TrainingResult:
+    """Load the rows on all ranks, train, and release the rows."""
     client.wait_for_workers(1, timeout=WORKER_TTL_S)
-    chosen, token = training_ranks(client), secrets.token_hex(8)
-    client.run(trim_memory, on_error="ignore")  # what the row stages have left free is wanted now
+    ranks, token = training_ranks(client), secrets.token_hex(8)
+    client.run(trim_memory, on_error="ignore")  # training needs the memory that the row stages have freed
     try:
-        sums = _load_shards(client, task, chosen, token)
-        rows, positives, roomy = (sum(column) for column in zip(*sums, strict=True))
-        if roomy < len(chosen):
-            log.warning(
-                "training holds its codes in memory: the scratch disk has no room (DASK_TEMPORARY_DIRECTORY)"
-            )
-        keeper, alone = task.checkpoints, len(chosen) == 1
-        job = RankConfig(
-            params=xgboost_params(task.params, max_bin(task.bin_counts), positives / rows),
-            rounds=task.rounds,
-            early_stopping_rounds=task.early_stopping_rounds,
-            threads=min(rank.threads for rank in chosen),
-            checkpoint=keeper.load() if keeper else None,
-            checkpoints=keeper,
-            topic=task.topic,
-            communicator=None if alone else _start_communicator(client, token, len(chosen)),
-        )
+        shards = _load_shards(client, job, ranks, token)
+        _warn_if_in_memory(shards)
+        config = _rank_config(client, job, ranks, shards, token)
         futures = [
-            client.submit(rank_of.train_rank, token, number, job, workers=[rank.address], pure=False)
-            for number, rank in enumerate(chosen)
+            client.submit(train_rank, RankId(token, number), config, workers=[rank.address], pure=False)
+            for number, rank in enumerate(ranks)
         ]
-        return _combine_results(_wait_for_ranks(client, futures, chosen))
+        return _combine_results(_wait_for_ranks(client, futures, ranks))
     finally:
         with contextlib.suppress(*_RANK_LOSS_ERRORS):
             client.run_on_scheduler(tracker.stop_tracker, token)
         with contextlib.suppress(*_RANK_LOSS_ERRORS):
-            client.run(rank_of.release_shard, token, on_error="ignore")
+            client.run(release_shard, token, on_error="ignore")
 
 
-def _combine_results(results: list[TrainingResult]) -> TrainingResult:
-    """Return what the ranks are done with as one; every rank has its own training rows, and all watch the same validation."""
-    rows = max(sum(each.rows for each in results), 1)
-    train = [
-        sum(loss * each.rows for loss, each in zip(losses, results, strict=True)) / rows
-        for losses in zip(*(each.curve.train for each in results), strict=True)
-    ]
-    return results[0]._replace(curve=LearningCurve(train, results[0].curve.validation), rows=rows)
+def _rank_config(
+    client: Any, job: TrainingJob, ranks: list[Rank], shards: list[ShardSummary], token: str
+) -> RankConfig:
+    positive_share = sum(shard.positives for shard in shards) / sum(shard.rows for shard in shards)
+    return RankConfig(
+        params=xgboost_params(job.params, max_bin(job.bin_counts), positive_share),
+        rounds=job.rounds,
+        early_stopping_rounds=job.early_stopping_rounds,
+        threads=min(rank.threads for rank in ranks),
+        checkpoint=job.checkpoints.load() if job.checkpoints else None,
+        checkpoints=job.checkpoints,
+        topic=job.topic,
+        communicator=None if len(ranks) == 1 else _start_communicator(client, token, len(ranks)),
+    )
 
 
-def _load_shards(
-    client: Any, job: TrainingJob, chosen: list[Rank], token: str
-) -> list[tuple[int, int, bool]]:
-    """Have every rank hold its share of the rows as a matrix; return what each says of it."""
-    shares = [_assign_partitions(client, frame, chosen, job.rows) for frame in (job.data, job.validation)]
+def _start_communicator(client: Any, token: str, rank_count: int) -> dict[str, Any]:
+    """Start the tracker next to the scheduler. Returns the arguments of the ranks' communicator."""
+    worker_args = client.run_on_scheduler(tracker.start_tracker, token, rank_count)
+    return dict(Config(retry=1, timeout=WORKER_TTL_S).get_comm_config(worker_args))
+
+
+def _warn_if_in_memory(shards: list[ShardSummary]) -> None:
+    if not all(shard.is_on_disk for shard in shards):
+        log.warning(
+            "not enough space in the local directory, training keeps its data in memory "
+            "(set DASK_TEMPORARY_DIRECTORY)"
+        )
+
+
+def _load_shards(client: Any, job: TrainingJob, ranks: list[Rank], token: str) -> list[ShardSummary]:
+    """Load the rows of every rank into a matrix. Returns a summary of each."""
+    train = _assign_partitions(client, job.data, ranks, job.rows)
+    validation = _assign_partitions(client, job.validation, ranks, job.rows)
     futures = [
         client.submit(
-            rank_of.load_shard, token, number, *shares[0][number], shares[1][number][1], job.bin_counts, rank.threads,
-            workers=[rank.address], pure=False,
+            load_shard,
+            RankId(token, number),
+            train[number].numbers,
+            train[number].futures,
+            validation[number].futures,
+            job.bin_counts,
+            rank.threads,
+            workers=[rank.address],
+            pure=False,
         )
-        for number, rank in enumerate(chosen)
-    ]  # fmt: skip
-    return _wait_for_ranks(client, futures, chosen)
+        for number, rank in enumerate(ranks)
+    ]
+    return _wait_for_ranks(client, futures, ranks)
 
 
 def _assign_partitions(
-    client: Any, frame: dd.DataFrame | None, chosen: list[Rank], rows: Sequence[int] | None
-) -> list[tuple[list[int], list[Any]]]:
-    """Compute a frame's partitions; return for each rank the numbers of those that it should take, and their futures.
+    client: Any, frame: dd.DataFrame | None, ranks: list[Rank], rows: Sequence[int] | None
+) -> list[_Share]:
+    """Start to compute a frame's partitions, each on its rank if possible. Returns their shares.
 
-    Each is computed by the rank that needs it, if that can be: ranks are as many as cores. Where there are fewer than ranks, every one is
-    dealt out over them all.
+    There are as many ranks as cores. If there are fewer partitions than ranks, the rows of every
+    partition are split over all ranks.
     """
     if frame is None:
-        return [([], [])] * len(chosen)
-    parts = frame.to_delayed()
-    if len(parts) < len(chosen):
-        dealt = [
-            dask.delayed(_take_every_nth_row)(part, number, len(chosen))
-            for number in range(len(chosen))
-            for part in parts
-        ]
-        shares = [dealt[k * len(parts) : (k + 1) * len(parts)] for k in range(len(chosen))]
-        numbers: list[list[int]] = [[] for _ in chosen]  # none has one to itself
+        return [_Share([], [])] * len(ranks)
+    partitions = frame.to_delayed()
+    if len(partitions) < len(ranks):
+        numbers: list[list[int]] = [[] for _ in ranks]
+        tasks = [_split_partitions(partitions, number, len(ranks)) for number in range(len(ranks))]
     else:
-        numbers = balance(rows if rows and len(rows) == len(parts) else [1] * len(parts), len(chosen))
-        shares = [[parts[number] for number in share] for share in numbers]
+        sizes = rows if rows and len(rows) == len(partitions) else [1] * len(partitions)
+        numbers = balance(sizes, len(ranks))
+        tasks = [[partitions[number] for number in share] for share in numbers]
     return [
-        (share, client.compute(lazy, workers=[rank.address], allow_other_workers=True))
-        for share, lazy, rank in zip(numbers, shares, chosen, strict=True)
+        _Share(share, client.compute(lazy, workers=[rank.address], allow_other_workers=True))
+        for share, lazy, rank in zip(numbers, tasks, ranks, strict=True)
     ]
 
 
-def balance(sizes: Sequence[int], rank_count: int) -> list[list[int]]:
-    """Deal out items so that each of `rank_count` has about as much; return their numbers, in order.
-
-    >>> balance([5, 1, 4, 2], 2)
-    [[0, 1], [2, 3]]
-    """
-    load = [(0, number) for number in range(rank_count)]
-    taken: list[list[int]] = [[] for _ in range(rank_count)]
-    for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
-        total, number = heapq.heappop(load)
-        heapq.heappush(load, (total + sizes[index], number))
-        taken[number].append(index)
-    return [sorted(share) for share in taken]
+def _split_partitions(partitions: Sequence[Any], number: int, count: int) -> list[Any]:
+    """Return tasks that take every n-th row of every partition."""
+    return [dask.delayed(_take_every_nth_row)(partition, number, count) for partition in partitions]
 
 
 def _take_every_nth_row(frame: pd.DataFrame, number: int, count: int) -> pd.DataFrame:
     return frame.iloc[number::count]
 
 
-def _wait_for_ranks(client: Any, futures: list[Any], chosen: list[Rank]) -> list[Any]:
-    """Wait for a task of every rank, and look after the ranks meanwhile: one that is lost is noticed at once.
+def balance(sizes: Sequence[int], rank_count: int) -> list[list[int]]:
+    """Assign items to ranks so that the totals are similar. Returns sorted item numbers per rank.
 
-    It may be lost with a result that is done and was not yet fetched: that is never made again, since no other may have its task.
+    >>> balance([5, 1, 4, 2], 2)
+    [[0, 1], [2, 3]]
     """
-    results = client.gather(futures, asynchronous=True)
-    answer = asyncio.run_coroutine_threadsafe(results, client.loop.asyncio_loop)
+    loads = [(0, rank) for rank in range(rank_count)]
+    shares: list[list[int]] = [[] for _ in range(rank_count)]
+    for item in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
+        load, rank = heapq.heappop(loads)
+        heapq.heappush(loads, (load + sizes[item], rank))
+        shares[rank].append(item)
+    return [sorted(share) for share in shares]
+
+
+def _wait_for_ranks(client: Any, futures: list[Any], ranks: list[Rank]) -> list[Any]:
+    """Wait for one task per rank. Raises RuntimeError as soon as a rank is lost.
+
+    A rank can be lost after its task has finished, but before its result is fetched. Its result
+    would never arrive, because no other worker may run its task.
+    """
+    gathered = client.gather(futures, asynchronous=True)
+    results = asyncio.run_coroutine_threadsafe(gathered, client.loop.asyncio_loop)
     try:
         while True:
             with contextlib.suppress(TimeoutError):
-                return list(answer.result(RANK_CHECK_SECONDS))
-            there = client.nthreads()
-            for rank in chosen:
-                if rank.address not in there:
+                return list(results.result(RANK_CHECK_SECONDS))
+            addresses = client.nthreads()
+            for rank in ranks:
+                if rank.address not in addresses:
                     raise RuntimeError(f"the worker at {rank.address} was lost")
     finally:
         client.cancel(futures)
 
 
-def _start_communicator(client: Any, token: str, count: int) -> dict[str, Any]:
-    """Start the tracker beside the scheduler, where the ranks find each other; return what they must know."""
-    told = client.run_on_scheduler(tracker.start_tracker, token, count)
-    return dict(Config(retry=1, timeout=WORKER_TTL_S).get_comm_config(told))
+def _combine_results(results: list[TrainingResult]) -> TrainingResult:
+    """Return the first rank's result, with the training losses and the rows of all ranks.
+
+    Every rank has its own training rows, but XGBoost measures the validation loss on all ranks.
+    """
+    rows = max(sum(result.rows for result in results), 1)
+    train_losses = [
+        sum(loss * result.rows for loss, result in zip(losses, results, strict=True)) / rows
+        for losses in zip(*(result.curve.train for result in results), strict=True)
+    ]
+    curve = LearningCurve(train_losses, results[0].curve.validation)
+    return results[0]._replace(curve=curve, rows=rows)
+
+
+def _restart_stuck_ranks(client: Any) -> None:
+    """Restart workers whose rank does not leave a failed training.
+
+    With three or more ranks, XGBoost can leave a rank hanging if it is not a direct neighbor of the
+    lost one (observed in version 3.2).
+    """
+    deadline = time.monotonic() + RANK_EXIT_SECONDS
+    while stuck := _training_workers(client):
+        if time.monotonic() > deadline:
+            log.warning("restarting workers whose rank hangs: %s", ", ".join(stuck))
+            client.restart_workers(stuck, timeout=WORKER_RETURN_SECONDS, raise_for_error=False)
+            return
+        time.sleep(RANK_CHECK_SECONDS)
+
+
+def _training_workers(client: Any) -> list[str]:
+    replies = client.run(is_training, on_error="ignore")
+    return [address for address, trains in replies.items() if trains]

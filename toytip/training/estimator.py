@@ -1,13 +1,14 @@
-"""train: XGBoost on the Dask cluster, as estimators that stand in a scikit-learn or dask-ml pipeline.
+"""Estimators for scikit-learn and dask-ml pipelines that train XGBoost on the Dask cluster.
 
-`dask_ml.xgboost` cannot be imported any more (it re-exports the retired dask-xgboost); `xgboost.dask` is its
-successor, and its communicator is what the ranks of `TipClassifier` meet in.
+`dask_ml.xgboost` cannot be imported any more, because it re-exports the retired dask-xgboost. Its
+successor is `xgboost.dask`. The ranks of `TipClassifier` use its communicator.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, Self
 
@@ -24,11 +25,13 @@ from toytip.core.parameters import BoosterParams
 from toytip.core.splits import Split
 from toytip.stages import infer, preprocess
 from toytip.training.driver import TrainingJob, train_with_retries
-from toytip.training.rank import Checkpoints
+from toytip.training.rank import Checkpoints, RoundEvent
+
+_TREE_PARAMS = ("max_depth", "learning_rate", "min_child_weight", "reg_lambda", "gamma")
 
 
 class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Features to codes: fitted on the training rows of a pandas or Dask frame of `features`."""
+    """Transforms features to bin indices. Fitted on the training rows of pandas or Dask frames."""
 
     def __init__(
         self,
@@ -43,20 +46,22 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.segment = segment
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
-        """Fix the bins from a census of the training rows. Raises ConfigError where there are none."""
+        """Compute the bins from value counts of the training rows.
+
+        Raises ConfigError if there are no training rows.
+        """
         args = (self.names, self.split, self.segment)
         if isinstance(X, dd.DataFrame):
-            parts = dask.compute(
-                [dask.delayed(preprocess.count_values)(part, *args) for part in X.to_delayed()]
-            )[0]
+            tasks = [dask.delayed(preprocess.count_values)(part, *args) for part in X.to_delayed()]
+            counts = dask.compute(tasks)[0]
         else:
-            parts = [preprocess.count_values(X, *args)]
-        census = reduce(preprocess.ValueCounts.merge, parts, preprocess.ValueCounts.empty(self.names))
-        self.encoding_ = preprocess.fit_encoding(census, self.split, self.segment, self.rate_names)
+            counts = [preprocess.count_values(X, *args)]
+        total = reduce(preprocess.ValueCounts.merge, counts, preprocess.ValueCounts.empty(self.names))
+        self.encoding_ = preprocess.fit_encoding(total, self.split, self.segment, self.rate_names)
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
-        """Return the matrix of codes of all rows, lazy where the input is."""
+        """Return the bin indices of all rows, as a lazy frame if the input is lazy."""
         check_is_fitted(self)
         if isinstance(X, dd.DataFrame):
             meta = preprocess.matrix_table(self.encoding_).empty()
@@ -65,11 +70,11 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A binary XGBoost classifier of integer codes, trained on the current Dask cluster.
+    """A binary XGBoost classifier on bin indices, trained on the current Dask cluster.
 
-    As many workers of a host train as it has cores. The same rows give the same model bytes on any number of them:
-    every code is a bin, so nothing is left to a distributed quantile sketch; and the gradients add up without
-    rounding (`toytip.training.boosting`).
+    On each host, as many workers train as it has cores. The model bytes depend only on the rows, not
+    on the number of workers. Each bin index is a bin, so there is no distributed quantile sketch, and
+    gradients add up without rounding (`toytip.training.boosting`).
     """
 
     classes_ = np.array([False, True])
@@ -83,7 +88,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         min_child_weight: float = BoosterParams.min_child_weight,
         reg_lambda: float = BoosterParams.reg_lambda,
         gamma: float = BoosterParams.gamma,
-        on_round: Callable[[dict[str, Any]], None] | None = None,
+        on_round: Callable[[RoundEvent], None] | None = None,
     ) -> None:
         self.rounds = rounds
         self.max_depth = max_depth
@@ -103,16 +108,17 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         bin_counts: Sequence[int] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> Self:
-        """Train on lazy frames of codes and labels; `eval_set` is what early stopping watches.
+        """Train on lazy frames of bin indices and labels.
 
-        `rows` are the partitions' sizes, and `bin_counts` the number of codes of each column, where they are known.
-        Where a worker is lost, training goes on from the last checkpoint that the `checkpoints` has. Raises ClusterError
-        where it fails three times.
+        `eval_set` is the validation data for early stopping. `rows` are the sizes of the
+        partitions, and `bin_counts` the numbers of bin indices per column, if they are known. If a
+        worker is lost, training resumes from the latest of the `checkpoints`. Raises ClusterError
+        after three failed attempts.
         """
         client = distributed.get_client()
-        # Others may be training on the same scheduler, and hear what is told there.
+        # A topic of its own, because other runs may train on the same scheduler.
         topic = f"toytip-round-{secrets.token_hex(8)}"
-        task = TrainingJob(
+        job = TrainingJob(
             data=X.assign(high_tip=_as_series(X, y)),
             validation=None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
             rows=rows,
@@ -123,44 +129,51 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             checkpoints=checkpoints,
             topic=topic,
         )
-        on_round = self.on_round
-        if on_round is not None:
-            client.subscribe_topic(topic, lambda event: on_round(event[1]))
-        try:
-            self.booster_, self.rounds_, self.curve_, _ = train_with_retries(client, task)
-        finally:
-            if on_round is not None:
-                client.unsubscribe_topic(topic)
+        with _report_rounds(client, topic, self.on_round):
+            self.booster_, self.rounds_, self.curve_, _ = train_with_retries(client, job)
         self.n_features_in_ = len(X.columns)
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         return self
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
-        """Return the probabilities of no and yes: an array (rows, 2), lazy where the input is."""
+        """Return the probabilities of no high tip and of a high tip, as an array (rows, 2).
+
+        The array is lazy if the input is lazy.
+        """
         check_is_fitted(self)
         if isinstance(X, dd.DataFrame):
             meta = np.empty((0, 2), np.float32)
             return X.to_dask_array(meta=X._meta).map_blocks(  # noqa: SLF001
-                _both_probabilities,
+                _class_probabilities,
                 self.booster_,
                 dtype=np.float32,
                 chunks=(X.to_dask_array().chunks[0], (2,)),
                 meta=meta,
             )
-        return _both_probabilities(np.asarray(X), self.booster_)
+        return _class_probabilities(np.asarray(X), self.booster_)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """Return whether each row more likely has a high tip than not."""
+        """Return whether a high tip has a probability of at least 0.5."""
         return self.predict_proba(X)[:, 1] >= 0.5
 
 
-def _both_probabilities(codes: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:
-    yes = infer.predict_probabilities(pd.DataFrame(codes), booster)
-    return np.stack([1 - yes, yes], axis=1)
+@contextlib.contextmanager
+def _report_rounds(client: Any, topic: str, on_round: Callable[[RoundEvent], None] | None) -> Iterator[None]:
+    """Pass the rounds that are reported under a topic to a function."""
+    if on_round is None:
+        yield
+        return
+    client.subscribe_topic(topic, lambda event: on_round(RoundEvent(**event[1])))
+    try:
+        yield
+    finally:
+        client.unsubscribe_topic(topic)
+
+
+def _class_probabilities(bins: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:
+    positive = infer.predict_probabilities(pd.DataFrame(bins), booster)
+    return np.stack([1 - positive, positive], axis=1)
 
 
 def _as_series(X: dd.DataFrame, y: Any) -> dd.Series:  # noqa: N803
     return y if isinstance(y, dd.Series) else dd.from_dask_array(y, index=X.index)
-
-
-_TREE_PARAMS = ("max_depth", "learning_rate", "min_child_weight", "reg_lambda", "gamma")

@@ -1,4 +1,7 @@
-"""rank: one of the workers that train together: what it holds, and its rounds. `toytip.training.driver` says who has which rows."""
+"""One of the workers that train together: the shard of rows that it holds, and its rounds.
+
+`toytip.training.driver` assigns the rows to ranks.
+"""
 
 from __future__ import annotations
 
@@ -19,64 +22,83 @@ import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
 from toytip.cluster import trim_memory
-from toytip.training.boosting import LearningCurve, boost, build_matrix, checkpoint_bytes, model_bytes
+from toytip.training.boosting import (
+    LearningCurve,
+    RoundCallback,
+    boost,
+    build_matrix,
+    checkpoint_bytes,
+    model_bytes,
+)
 
-# Every so many rounds a rank gives back memory that is free.
 TRIM_INTERVAL_ROUNDS = 10
-# A matrix is kept on the scratch disk where that has so many times the room: other ranks may want as much. It takes
-# two bytes a code, and these a row.
+# A matrix is stored in the local directory if there is this many times the space that it needs,
+# because other ranks of the host may need as much.
 SCRATCH_SPACE_FACTOR = 4
-SCRATCH_ROW_BYTES = 12
+SCRATCH_BYTES_PER_BIN_INDEX = 2
+SCRATCH_BYTES_PER_ROW = 12
 
 
 class Checkpoints(Protocol):
-    """Keeps what training should not lose; the ranks get a pickle of it."""
+    """Stores the progress of a training. The ranks get a pickle of it."""
 
     @property
     def interval_rounds(self) -> int:
-        """How many rounds it is from one checkpoint to the next."""
+        """The number of rounds between two checkpoints."""
 
     def load(self) -> bytes | None:
-        """Return the booster that was kept last; None where there is none."""
+        """Return the booster of the latest checkpoint, or None if there is none."""
 
     def save(self, booster: bytes) -> None:
-        """Keep a booster half-way, in place of the one before."""
+        """Replace the checkpoint."""
 
     def save_scores(self, partition: int, probabilities: npt.NDArray[np.float32]) -> None:
-        """Keep what the model says of the rows of a partition that it was trained on, in the order of the index."""
+        """Store the probabilities of a partition's training rows, in the order of its index."""
+
+
+@dataclass(frozen=True)
+class RankId:
+    """A rank: the token of its training, and its number."""
+
+    token: str
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankConfig:
-    """What a rank must know of it; its rounds are told under the `topic`, which no other training has."""
+    """The configuration of a rank. It reports rounds under a `topic` of this training only."""
 
     params: dict[str, Any]
+    """XGBoost's parameters."""
     rounds: int
     early_stopping_rounds: int
     threads: int
     checkpoint: bytes | None
+    """The booster from which training resumes."""
     checkpoints: Checkpoints | None
     topic: str
     communicator: dict[str, Any] | None
+    """The arguments of XGBoost's communicator, or None for a single rank."""
 
 
-class _Shard(NamedTuple):
-    """What a rank holds while it trains.
+class RoundEvent(NamedTuple):
+    """A finished round, its validation loss, and the training loss before it."""
 
-    The matrices, the labels of the first, which partitions its rows are of, the order of the index of each; and the
-    folder of what is on the scratch disk.
-    """
+    round: int
+    validation_loss: float | None
+    previous_train_loss: float
 
-    train: xgb.QuantileDMatrix
-    label: npt.NDArray[np.bool_]
-    validation: xgb.QuantileDMatrix | None
-    partitions: Sequence[int]
-    orders: list[npt.NDArray[np.uint32]]
-    scratch: tempfile.TemporaryDirectory[str]
+
+class ShardSummary(NamedTuple):
+    """The rows of a shard, those with a high tip, and whether its matrix is on disk."""
+
+    rows: int
+    positives: int
+    is_on_disk: bool
 
 
 class TrainingResult(NamedTuple):
-    """What a rank says when it is done: the losses by round and of how many rows; the first, the model's bytes and rounds."""
+    """The result of a rank. Only the first rank has the bytes of the model."""
 
     booster: bytes
     rounds: int
@@ -84,42 +106,59 @@ class TrainingResult(NamedTuple):
     rows: int
 
 
-# On a worker: what its ranks hold, and which of them are training.
-_SHARDS: dict[tuple[str, int], _Shard] = {}
-_RANKS_IN_TRAINING: set[tuple[str, int]] = set()
+class _Shard(NamedTuple):
+    """The data of a rank during training."""
+
+    train: xgb.QuantileDMatrix
+    label: npt.NDArray[np.bool_]
+    validation: xgb.QuantileDMatrix | None
+    partitions: Sequence[int]
+    """The partitions of its rows, or nothing if partitions were split over the ranks."""
+    orders: list[npt.NDArray[np.uint32]]
+    """The order of the index of each partition."""
+    scratch: tempfile.TemporaryDirectory[str]
+
+
+# The shards of this worker, and its ranks that are training.
+_SHARDS: dict[RankId, _Shard] = {}
+_TRAINING_RANKS: set[RankId] = set()
 
 
 def load_shard(
-    token: str,
-    rank: int,
+    rank: RankId,
     partitions: list[int],
     parts: list[pd.DataFrame],
     validation_parts: list[pd.DataFrame],
     bin_counts: tuple[int, ...],
     threads: int,
-) -> tuple[int, int, bool]:
-    """Hold a share of the rows as matrices, from then on.
+) -> ShardSummary:
+    """Build the matrices of a rank's rows, and hold them until `release_shard`.
 
-    Return how many they are, how many have a high tip, and whether the scratch disk had room for the codes.
-
-    `partitions` say which partitions `parts` are, where they are whole ones; `validation_parts` are parts of the validation rows.
+    `partitions` are the numbers of `parts`, if these are complete partitions.
     """
     scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
     folder, rows = Path(scratch.name), sum(map(len, parts))
-    roomy = shutil.disk_usage(folder).free > SCRATCH_SPACE_FACTOR * rows * (
-        2 * len(bin_counts) + SCRATCH_ROW_BYTES
-    )
-    train = build_matrix(
-        [(_drop_label(part), None) for part in parts], bin_counts, threads, folder if roomy else None
-    )
-    valid = [(_drop_label(part), part["high_tip"].to_numpy(np.float32)) for part in validation_parts]
+    has_space = _has_scratch_space(folder, rows, len(bin_counts))
+    train_parts = [(_drop_label(part), None) for part in parts]
+    validation = [(_drop_label(part), part["high_tip"].to_numpy(np.float32)) for part in validation_parts]
     label = np.concatenate([part["high_tip"].to_numpy() for part in parts])
     orders = [np.argsort(part.index.to_numpy()).astype(np.uint32) for part in parts]
-    _SHARDS[token, rank] = _Shard(
-        train, label, build_matrix(valid, bin_counts, threads) if valid else None, partitions,
-        [_memory_map(order, folder / f"{k}.npy") for k, order in enumerate(orders)] if roomy else orders, scratch,
-    )  # fmt: skip
-    return rows, int(label.sum()), roomy
+    if has_space:
+        orders = [_memory_map(order, folder / f"{index}.npy") for index, order in enumerate(orders)]
+    _SHARDS[rank] = _Shard(
+        train=build_matrix(train_parts, bin_counts, threads, folder if has_space else None),
+        label=label,
+        validation=build_matrix(validation, bin_counts, threads) if validation else None,
+        partitions=partitions,
+        orders=orders,
+        scratch=scratch,
+    )
+    return ShardSummary(rows, int(label.sum()), has_space)
+
+
+def _has_scratch_space(folder: Path, rows: int, columns: int) -> bool:
+    bytes_per_row = SCRATCH_BYTES_PER_BIN_INDEX * columns + SCRATCH_BYTES_PER_ROW
+    return shutil.disk_usage(folder).free > SCRATCH_SPACE_FACTOR * rows * bytes_per_row
 
 
 def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
@@ -127,75 +166,91 @@ def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _memory_map(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
-    """Keep an array in a file, and only there, until it is looked at."""
+    """Move an array to a file, from which it is read when it is used."""
     np.save(file, values)
     return np.asarray(np.load(file, mmap_mode="r"))
 
 
-def train_rank(token: str, rank: int, config: RankConfig) -> TrainingResult:
+def train_rank(rank: RankId, config: RankConfig) -> TrainingResult:
     """Train as one of the ranks."""
-    _RANKS_IN_TRAINING.add((token, rank))
+    _TRAINING_RANKS.add(rank)
     try:
-        return _train_shard(token, rank, config)
+        return _train_shard(rank, config)
     finally:
-        _RANKS_IN_TRAINING.discard((token, rank))
+        _TRAINING_RANKS.discard(rank)
 
 
 def is_training() -> bool:
-    """Tell whether a rank of this worker is training."""
-    return bool(_RANKS_IN_TRAINING)
-
-
-def _train_shard(token: str, rank: int, config: RankConfig) -> TrainingResult:
-    held, worker, keeper = _SHARDS[token, rank], distributed.get_worker(), config.checkpoints
-
-    def seen(done: int, curve: LearningCurve, booster: xgb.Booster) -> None:
-        if (
-            done % TRIM_INTERVAL_ROUNDS == 1
-        ):  # what the matrix was made of is free by the end of the first round
-            trim_memory()
-        if rank == 0:
-            loss = curve.validation[-1] if curve.validation else None
-            event = {"round": done, "log_loss": loss, "train_log_loss_before": curve.train[-1]}
-            worker.log_event(config.topic, event)
-            if keeper and done % keeper.interval_rounds == 0:
-                keeper.save(checkpoint_bytes(booster, curve))
-
-    with (
-        _silence_stderr(),
-        CommunicatorContext(**config.communicator) if config.communicator else contextlib.nullcontext(),
-    ):
-        booster, best = boost(
-            held.train, held.label, held.validation, config.params, rounds=config.rounds, early_stopping_rounds=config.early_stopping_rounds,
-            threads=config.threads, checkpoint=config.checkpoint, on_round=seen,
-        )  # fmt: skip
-    if keeper and held.partitions and best.round == booster.num_boosted_rounds():
-        # The booster still has them: to ask is free, now.
-        cuts = np.cumsum([len(order) for order in held.orders])[:-1]
-        told = np.split(booster.predict(held.train), cuts)
-        for part, order, chances in zip(held.partitions, held.orders, told, strict=True):
-            keeper.save_scores(part, chances[order])
-    curve = LearningCurve.from_booster(booster)
-    return TrainingResult(
-        model_bytes(booster, best.round) if rank == 0 else b"", best.round, curve, len(held.label)
-    )
+    """Return whether a rank of this worker is training."""
+    return bool(_TRAINING_RANKS)
 
 
 def release_shard(token: str) -> None:
-    """Let go of what this worker's ranks hold."""
-    for key in [key for key in _SHARDS if key[0] == token]:
-        scratch = _SHARDS.pop(key).scratch
-        scratch.cleanup()
+    """Release the data of this worker's ranks."""
+    for rank in [rank for rank in _SHARDS if rank.token == token]:
+        _SHARDS.pop(rank).scratch.cleanup()
+
+
+def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
+    shard = _SHARDS[rank]
+    communicator = config.communicator
+    with (
+        _silence_stderr(),
+        CommunicatorContext(**communicator) if communicator else contextlib.nullcontext(),
+    ):
+        booster, best = boost(
+            shard.train,
+            shard.label,
+            shard.validation,
+            config.params,
+            rounds=config.rounds,
+            early_stopping_rounds=config.early_stopping_rounds,
+            threads=config.threads,
+            checkpoint=config.checkpoint,
+            on_round=_round_callback(rank, config),
+        )
+    if config.checkpoints and best.round == booster.num_boosted_rounds():
+        _save_training_scores(shard, booster, config.checkpoints)
+    curve = LearningCurve.from_booster(booster)
+    model = model_bytes(booster, best.round) if rank.number == 0 else b""
+    return TrainingResult(model, best.round, curve, len(shard.label))
+
+
+def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
+    """Return a function that trims memory, and on the first rank reports and saves the progress."""
+    worker, checkpoints = distributed.get_worker(), config.checkpoints
+
+    def finish_round(number: int, curve: LearningCurve, booster: xgb.Booster) -> None:
+        # By the end of the first round, the input of the matrix is free.
+        if number % TRIM_INTERVAL_ROUNDS == 1:
+            trim_memory()
+        if rank.number == 0:
+            loss = curve.validation[-1] if curve.validation else None
+            worker.log_event(config.topic, RoundEvent(number, loss, curve.train[-1])._asdict())
+            if checkpoints and number % checkpoints.interval_rounds == 0:
+                checkpoints.save(checkpoint_bytes(booster, curve))
+
+    return finish_round
+
+
+def _save_training_scores(shard: _Shard, booster: xgb.Booster, checkpoints: Checkpoints) -> None:
+    """Store the probabilities of the training rows. The booster still caches them."""
+    if not shard.partitions:
+        return
+    ends = np.cumsum([len(order) for order in shard.orders])[:-1]
+    parts = np.split(booster.predict(shard.train), ends)
+    for partition, order, probabilities in zip(shard.partitions, shard.orders, parts, strict=True):
+        checkpoints.save_scores(partition, probabilities[order])
 
 
 @contextlib.contextmanager
 def _silence_stderr() -> Iterator[None]:
-    """Keep XGBoost's own lines about ranks, which no verbosity turns off, out of the progress display."""
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Discard XGBoost's messages about ranks, which no verbosity level disables."""
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

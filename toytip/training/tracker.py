@@ -1,7 +1,7 @@
-"""tracker: where the ranks of a training find each other. It is XGBoost's, in a process of its own beside the scheduler.
+"""XGBoost's tracker, through which the ranks of a training connect. It runs next to the scheduler.
 
-Where a rank dies while it is being greeted, XGBoost 3.2 ends the whole process that its tracker is in: that may not be the
-scheduler's, which on one machine is the run's own.
+If a rank dies during the handshake, XGBoost 3.2 ends the whole process of the tracker. The tracker
+therefore has its own process: on one machine, the scheduler's process is that of the run.
 """
 
 from __future__ import annotations
@@ -15,46 +15,47 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-# By the token of the training: the line to its tracker, which ends where that is closed, or is no more.
+# The connections to the trackers, by the token of the training. A tracker exits when its connection
+# is closed or lost.
 _CONNECTIONS: dict[str, Connection] = {}
 
 
 async def start_tracker(token: str, rank_count: int, dask_scheduler: Any = None) -> dict[str, Any]:
-    """Start the tracker of so many ranks, on the scheduler; return what ranks must know. Raises RuntimeError."""
+    """Start a tracker on the scheduler. Returns the arguments of the ranks. Raises RuntimeError."""
     from distributed.comm import get_address_host
 
-    return await asyncio.to_thread(
-        _spawn_tracker, token, get_address_host(dask_scheduler.address), rank_count
-    )
+    host = get_address_host(dask_scheduler.address)
+    return await asyncio.to_thread(_spawn_tracker, token, host, rank_count)
 
 
 def _spawn_tracker(token: str, host: str, rank_count: int) -> dict[str, Any]:
     import dask
 
     context = multiprocessing.get_context(dask.config.get("distributed.worker.multiprocessing-method"))
-    ours, its = context.Pipe()
-    context.Process(
-        target=_run_tracker, args=(its, host, rank_count), daemon=True, name="toytip-tracker"
-    ).start()
-    its.close()
+    connection, tracker_connection = context.Pipe()
+    process = context.Process(
+        target=_run_tracker, args=(tracker_connection, host, rank_count), daemon=True, name="toytip-tracker"
+    )
+    process.start()
+    tracker_connection.close()
     try:
-        told: dict[str, Any] = ours.recv()
+        worker_args: dict[str, Any] = connection.recv()
     except EOFError:
-        raise RuntimeError(f"XGBoost's tracker does not start on {host}") from None
-    _CONNECTIONS[token] = ours
-    return told
+        raise RuntimeError(f"XGBoost's tracker cannot start on {host}") from None
+    _CONNECTIONS[token] = connection
+    return worker_args
 
 
 def stop_tracker(token: str) -> None:
-    """End the tracker of a training, on the scheduler."""
-    if line := _CONNECTIONS.pop(token, None):
-        line.close()
+    """Stop the tracker of a training, on the scheduler."""
+    if connection := _CONNECTIONS.pop(token, None):
+        connection.close()
 
 
 def _run_tracker(connection: Connection, host: str, rank_count: int) -> None:
-    """Track, in a process of its own, for as long as somebody holds the other end of the line."""
+    """Run the tracker until the other end of the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What XGBoost says of its end is nothing that a user can act on: the ranks are missed, and told of.
+    # Users cannot act on XGBoost's messages about lost ranks. The driver reports them instead.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     from xgboost.tracker import RabitTracker
 

@@ -1,4 +1,7 @@
-"""Tuning: trials of parameters on blocks of time, proposed by Optuna, run on the workers on one matrix that all share."""
+"""Hyperparameter search: trials on time-series folds, proposed by Optuna and run on the workers.
+
+All trials train on one matrix that the workers share.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,20 @@ from toytip.evaluation.tally import PROBABILITY_BINS
 from toytip.stages import preprocess
 from toytip.training.boosting import boost, build_matrix, max_bin, xgboost_params
 
-# Trials are proposed so many at a time whatever the number of workers, so that it does not show in what is found.
+# A fixed number of trials is proposed at a time, so that the outcome does not depend on the number
+# of workers.
 PARALLEL_TRIALS = 4
 RANDOM_TRIALS = 10
-# A trial is dropped when it is worse than the median after a block; not before so many have gone through.
+# A trial is pruned if it is worse than the median after a fold, but not before this many trials.
 UNPRUNED_TRIALS = 5
+# Parameters whose default in XGBoost is at the edge of the search space: the nearest values inside.
+DEFAULT_PARAMS = {"min_child_weight": 1.0, "reg_lambda": 1.0, "gamma": 1e-8}
+SAMPLE_HASH_FACTOR = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, eq=False)
 class TuningMatrix:
-    """The rows that are learned from: codes, labels, and the number of each row's month."""
+    """The rows of all trials: bin indices, labels, and the number of each row's month."""
 
     bin_indices: npt.NDArray[Any]
     label: npt.NDArray[np.bool_]
@@ -38,8 +45,15 @@ class TuningMatrix:
     bin_counts: tuple[int, ...]
 
 
+class FoldJob(NamedTuple):
+    """Parameters to evaluate on a fold, which is the number of a month."""
+
+    fold: int
+    params: dict[str, Any]
+
+
 class FoldScore(NamedTuple):
-    """How parameters did on a block of time."""
+    """The scores of parameters on a fold."""
 
     log_loss: float
     auc: float
@@ -47,7 +61,7 @@ class FoldScore(NamedTuple):
 
 
 class TrialResult(NamedTuple):
-    """A trial: its parameters, and how it did on each block; fewer than all where it was dropped."""
+    """A trial: its parameters, and its scores by fold. A pruned trial has fewer scores."""
 
     number: int
     params: dict[str, Any]
@@ -55,62 +69,86 @@ class TrialResult(NamedTuple):
 
     @property
     def log_loss(self) -> float:
-        """The mean over the blocks."""
-        return sum(score.log_loss for score in self.fold_scores) / len(self.fold_scores)
+        """The mean over the folds."""
+        return _mean_log_loss(self.fold_scores)
+
+
+def _mean_log_loss(scores: list[FoldScore]) -> float:
+    return sum(score.log_loss for score in scores) / len(scores)
+
+
+RunFolds = Callable[[list[FoldJob]], list[FoldScore]]
 
 
 def tuning_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tuple[Any, Any, Any]:
-    """Return codes, labels and months of a part's rows; of many, a share, chosen by a hash of the trip's id."""
-    chosen = features
+    """Return bin indices, labels and month numbers of a share of the rows.
+
+    A hash of the trip ID selects the rows, so that the sample does not depend on the partitions.
+    """
+    sample = features
     if share < 1:
-        mixed = features["trip_id"].to_numpy().astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        chosen = features[(mixed >> np.uint64(11)) < np.uint64(share * 2**53)]
-    pickup = chosen["pickup_at"].dt
-    codes = preprocess.encode(chosen.reset_index(drop=True), encoding).to_numpy()
-    return codes, chosen["high_tip"].to_numpy(), (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
+        hashes = features["trip_id"].to_numpy().astype(np.uint64) * np.uint64(SAMPLE_HASH_FACTOR)
+        sample = features[(hashes >> np.uint64(11)) < np.uint64(share * 2**53)]
+    pickup = sample["pickup_at"].dt
+    bin_indices = preprocess.encode(sample.reset_index(drop=True), encoding).to_numpy()
+    months = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
+    return bin_indices, sample["high_tip"].to_numpy(), months
 
 
 def run_fold(
     matrix: TuningMatrix, fold: int, params: dict[str, Any], rounds: int, early_stopping_rounds: int
 ) -> FoldScore:
-    """Train on the months before a block (a month), stop by it, and measure on it."""
-    before, inside = matrix.month < fold, matrix.month == fold
-    train, valid = (
+    """Train on the months before a fold (a month), with early stopping and scores on the fold."""
+    is_train, is_fold = matrix.month < fold, matrix.month == fold
+    train, validation = (
         build_matrix(
             [(pd.DataFrame(matrix.bin_indices[rows]), matrix.label[rows].astype(np.float32))],
             matrix.bin_counts,
             1,
         )
-        for rows in (before, inside)
+        for rows in (is_train, is_fold)
     )
-    positive = float(matrix.label[before].mean())
+    positive_share = float(matrix.label[is_train].mean())
     booster, best = boost(
-        train, matrix.label[before], valid, xgboost_params(params, max_bin(matrix.bin_counts), positive),
-        rounds=rounds, early_stopping_rounds=early_stopping_rounds,
-    )  # fmt: skip
-    chance = booster[: best.round].inplace_predict(matrix.bin_indices[inside], validate_features=False)
-    place = np.minimum((chance * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
-    sides = [np.bincount(place[matrix.label[inside] == y], minlength=PROBABILITY_BINS) for y in (False, True)]
-    return FoldScore(best.loss, auc(*sides) or 0.5, best.round)
+        train,
+        matrix.label[is_train],
+        validation,
+        xgboost_params(params, max_bin(matrix.bin_counts), positive_share),
+        rounds=rounds,
+        early_stopping_rounds=early_stopping_rounds,
+    )
+    probabilities = booster[: best.round].inplace_predict(
+        matrix.bin_indices[is_fold], validate_features=False
+    )
+    return FoldScore(best.loss, _binned_auc(probabilities, matrix.label[is_fold]), best.round)
+
+
+def _binned_auc(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.bool_]) -> float:
+    """Return the AUC from histograms of the probabilities, or 0.5 if a class is missing."""
+    bins = np.minimum((probabilities * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
+    negatives, positives = (
+        np.bincount(bins[label == value], minlength=PROBABILITY_BINS) for value in (False, True)
+    )
+    return auc(negatives, positives) or 0.5
 
 
 def require_writable_study(file: Path) -> None:
-    """Make the folder of a study's file. Raises ConfigError where nothing can be written there."""
+    """Create the folder of a study's file. Raises ConfigError if the file cannot be written."""
     probe = file.with_name(f".{file.name}.probe")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
+        cause = (error.strerror or type(error).__name__).lower()
         raise ConfigError(
-            f"the study {file} cannot be written: {reason}; say with --study where to"
+            f"cannot write the study {file}: {cause}", hint="Set --study to a file in a writable folder."
         ) from None
 
 
 @contextlib.contextmanager
 def open_study(file: Path, name: str, seed: int) -> Iterator[Any]:
-    """Yield the study that a file keeps, to go on with, or a new one. Raises ConfigError where the file is none."""
+    """Yield the study in a file, or a new one. Raises ConfigError if the file is not a study."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import optuna
@@ -120,15 +158,22 @@ def open_study(file: Path, name: str, seed: int) -> Iterator[Any]:
         try:
             storage = optuna.storages.RDBStorage(f"sqlite:///{file.absolute()}")
             study = optuna.create_study(
-                study_name=name, storage=storage, load_if_exists=True, direction="minimize",
+                study_name=name,
+                storage=storage,
+                load_if_exists=True,
+                direction="minimize",
                 pruner=optuna.pruners.MedianPruner(UNPRUNED_TRIALS),
-            )  # fmt: skip
-            # A study that goes on must not draw again what it has drawn before.
+            )
+            # A resumed study must not repeat its random numbers.
             study.sampler = optuna.samplers.TPESampler(
                 seed=seed + len(study.trials), n_startup_trials=RANDOM_TRIALS, constant_liar=True
             )
         except (SQLAlchemyError, RuntimeError) as error:
-            raise ConfigError(f"--study {file}: no study of Optuna: {str(error).splitlines()[0]}") from None
+            cause = str(error).splitlines()[0]
+            raise ConfigError(
+                f"cannot open the study {file}: it is not a study of Optuna ({cause})",
+                hint="Set --study to another file.",
+            ) from None
         yield study
         storage.engine.dispose()
 
@@ -137,46 +182,51 @@ def run_study(
     study: Any,
     trials: int,
     folds: list[int],
-    run_folds: Callable[[list[tuple[int, dict[str, Any]]]], list[FoldScore]],
+    run_folds: RunFolds,
     on_trial: Callable[[TrialResult], None],
 ) -> None:
-    """Try out parameters until a study has so many trials; the first are toytip's defaults.
+    """Run trials until a study has `trials` of them. A new study starts with toytip's defaults.
 
-    `run_folds` answers jobs, each a block and parameters; `on_trial` is told of each trial.
+    `run_folds` evaluates jobs on the workers. `on_trial` is called after each trial.
     """
+    if not study.trials:
+        defaults = BoosterParams()
+        tree_params = {"max_depth": defaults.max_depth, "learning_rate": defaults.learning_rate}
+        study.enqueue_trial(tree_params | DEFAULT_PARAMS)
+    while (remaining := trials - len(finished_trials(study))) > 0:
+        for result in _run_batch(study, min(PARALLEL_TRIALS, remaining), folds, run_folds):
+            on_trial(result)
+
+
+def _run_batch(study: Any, size: int, folds: list[int], run_folds: RunFolds) -> list[TrialResult]:
+    """Run trials side by side, fold by fold. After each fold, bad trials are pruned."""
     from optuna.trial import TrialState
 
-    if not study.trials:
-        default = BoosterParams()
-        study.enqueue_trial(
-            {name: getattr(default, name) for name in ("max_depth", "learning_rate")} | DEFAULT_PARAMS
-        )
-    while (left := trials - len(finished_trials(study))) > 0:
-        batch = [study.ask() for _ in range(min(PARALLEL_TRIALS, left))]
-        given = {trial.number: suggest_params(trial) for trial in batch}
-        scores: dict[int, list[FoldScore]] = {trial.number: [] for trial in batch}
-        alive = batch
-        for step, block in enumerate(folds):
-            for trial, score in zip(alive, run_folds([(block, given[t.number]) for t in alive]), strict=True):
-                scores[trial.number].append(score)
-                trial.set_user_attr("scores", scores[trial.number])
-                trial.report(TrialResult(0, {}, scores[trial.number]).log_loss, step)
-            dropped = [trial for trial in alive if step + 1 < len(folds) and trial.should_prune()]
-            alive = [trial for trial in alive if trial not in dropped]
-            for trial in dropped:
-                study.tell(trial, state=TrialState.PRUNED)
-        for trial in alive:
-            study.tell(trial, TrialResult(0, {}, scores[trial.number]).log_loss)
-        for trial in batch:
-            on_trial(TrialResult(trial.number, given[trial.number], scores[trial.number]))
-
-
-# Of the space's parameters those whose defaults XGBoost has at its edge: as near as the space goes.
-DEFAULT_PARAMS = {"min_child_weight": 1.0, "reg_lambda": 1.0, "gamma": 1e-8}
+    batch = [study.ask() for _ in range(size)]
+    params = {trial.number: suggest_params(trial) for trial in batch}
+    scores: dict[int, list[FoldScore]] = {trial.number: [] for trial in batch}
+    active = batch
+    for step, fold in enumerate(folds):
+        fold_scores = run_folds([FoldJob(fold, params[trial.number]) for trial in active])
+        for trial, score in zip(active, fold_scores, strict=True):
+            scores[trial.number].append(score)
+            trial.set_user_attr("scores", scores[trial.number])
+            trial.report(_mean_log_loss(scores[trial.number]), step)
+        is_last = step + 1 == len(folds)
+        pruned = [] if is_last else [trial for trial in active if trial.should_prune()]
+        active = [trial for trial in active if trial not in pruned]
+        for trial in pruned:
+            study.tell(trial, state=TrialState.PRUNED)
+    for trial in active:
+        study.tell(trial, _mean_log_loss(scores[trial.number]))
+    return [TrialResult(trial.number, params[trial.number], scores[trial.number]) for trial in batch]
 
 
 def suggest_params(trial: Any) -> dict[str, Any]:
-    """Propose parameters. No rows or columns are drawn at random: the model would depend on the workers."""
+    """Propose parameters.
+
+    Row and column sampling are not among them, because the model would depend on the workers.
+    """
     return {
         "max_depth": trial.suggest_int("max_depth", 3, 10),
         "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
@@ -187,15 +237,14 @@ def suggest_params(trial: Any) -> dict[str, Any]:
 
 
 def finished_trials(study: Any) -> list[Any]:
-    """Return the trials that came to an end, whole or dropped."""
+    """Return the trials that are complete or pruned."""
     return [trial for trial in study.trials if trial.state.is_finished() and "scores" in trial.user_attrs]
 
 
 def trial_results(study: Any) -> list[TrialResult]:
-    """Return what a study has found so far, in order."""
-    return [
-        TrialResult(
-            trial.number, dict(trial.params), [FoldScore(*score) for score in trial.user_attrs["scores"]]
-        )
-        for trial in finished_trials(study)
-    ]
+    """Return the results of a study's finished trials, in order."""
+    results = []
+    for trial in finished_trials(study):
+        scores = [FoldScore(*score) for score in trial.user_attrs["scores"]]
+        results.append(TrialResult(trial.number, dict(trial.params), scores))
+    return results

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from toytip.cli.render.evaluation import evaluation_table
-from toytip.cli.render.tables import format_number, format_value, make_console, show_table
+from toytip.cli.render.tables import format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
 from toytip.models.registry import RegisteredModel
 from toytip.store.lineage import lineage_from_json
@@ -16,7 +16,6 @@ from toytip.store.lineage import lineage_from_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toytip.pipeline.backtest import BacktestResult
     from toytip.pipeline.tune import TuningResult
 
 
@@ -79,45 +78,6 @@ def show_model_comparison(entries: list[RegisteredModel], comparison: dict[str, 
         console.print(
             "their test rows differ: `toytip models promote MODEL --dry-run` compares on the same rows"
         )
-
-
-def show_backtest(result: BacktestResult, files: dict[str, str], tolerance: float) -> None:
-    """Print for each population the AUC and F1 by model and age, what changed them, and how old a model may be."""
-    console = make_console()
-    for population, ages in result.losses_by_age.items():
-        told = [row for row in result.rows if row.population == population and row.age]
-        table = Table(title=f"{population} trips", box=None, pad_edge=False)
-        titles = (
-            "month",
-            "AUC",
-            "log loss",
-            "F1",
-            "always-positive",
-            "F1 since tuned",
-            "by prevalence",
-            "by model",
-        )
-        table.add_column("tuned on")
-        for title in titles:
-            table.add_column(title, justify="right")
-        for row in told:
-            m = row.metrics
-            parts = (row.f1.total, row.f1.prevalence, row.f1.model) if row.f1 else ()
-            values = (m.auc, m.log_loss, m.f1, row.f1_always_positive)
-            cells = (format_number(value) for value in values)
-            table.add_row(row.trained, row.month, *cells, *(f"{part:+.4f}" for part in parts))
-        show_table(console, table)
-        for age in ages:
-            console.print(
-                f"a model {age.age} months old loses {age.auc[0]:+.4f} of AUC to one tuned the month before "
-                f"({age.auc[1]:+.4f} to {age.auc[2]:+.4f} in {age.months} months)"
-            )
-        console.print(
-            f"{population} trips: a model may be {result.max_model_age[population]} months old, "
-            f"if it may lose {tolerance:g} of AUC\n"
-        )
-    for where in files.values():
-        console.print(where, soft_wrap=True)
 
 
 def show_tuning(result: TuningResult, params_file: Path) -> None:

@@ -47,7 +47,7 @@ def show_monitoring(report: MonitoringReport) -> None:
     """Print reference, performance, drift and alerts."""
     console = make_console()
     console.print(
-        f"model {report.model}, segment {report.segment}; reference for features "
+        f"model {report.model}, segment {report.segment}, reference for features "
         f"{_format_span(report.feature_reference)}, for performance "
         f"{_format_span(report.performance_reference)}",
         soft_wrap=True,
@@ -110,7 +110,7 @@ def _performance_cells(performance: MonthPerformance) -> list[str]:
 
 
 def _show_drift(console: Console, report: MonitoringReport) -> None:
-    """Print the drift of the most important features in the last month, and their largest PSI before."""
+    """Print the drift of the most important features in the last month."""
     table = Table(box=None, pad_edge=False)
     table.add_column("feature")
     for title in DRIFT_TITLES:

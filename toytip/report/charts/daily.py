@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toytip.report import formatting
@@ -12,9 +12,7 @@ from toytip.report.charts.axes import drop_missing_points, set_round_ticks
 from toytip.report.charts.svg import inline_svg, open_drawing
 
 if TYPE_CHECKING:
-    from toytip.monitoring.report import DayPerformance, PeriodMetrics
-
-    MetricOf = Callable[[PeriodMetrics], float | None]
+    from toytip.monitoring.report import DayPerformance, PeriodMetric
 
 
 def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
@@ -28,7 +26,7 @@ def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
 
 
 def _draw_daily_metric(
-    metric: str, value_of: MetricOf, days: Sequence[DayPerformance], caption: str
+    metric: str, value_of: PeriodMetric, days: Sequence[DayPerformance], caption: str
 ) -> Picture:
     when = list(map(float, range(len(days))))
     x, y = drop_missing_points(when, [value_of(day.rolling) for day in days])

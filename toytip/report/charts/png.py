@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from toytip.evaluation.report import CalibrationBin, EvaluationReport, SegmentReport
-from toytip.monitoring.aging import AgeLoss, MonthResult
-
 if TYPE_CHECKING:
-    from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetrics
-
-    MetricOf = Callable[[PeriodMetrics], float | None]
+    from toytip.evaluation.report import CalibrationBin, EvaluationReport, SegmentReport
+    from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
+    from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetric
 
 # Okabe and Ito (2008).
 SERIES_COLORS = ("#0072B2", "#E69F00", "#009E73")
@@ -38,41 +35,49 @@ def _png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def draw_backtest(rows: Sequence[MonthResult], ages: dict[str, list[AgeLoss]], title: str) -> bytes:
-    """Draw what age costs in AUC, and the change of F1 in its two parts, of all trips and of card trips: a PNG."""
+def draw_backtest(result: BacktestResult) -> bytes:
+    """Draw the AUC loss by age of the model, and the causes of the change in F1, by segment, as PNG."""
     figure = _figure()
-    figure.suptitle(title)
-    for column, population in enumerate(("all", "card")):
-        told = [row for row in rows if row.population == population]
+    figure.suptitle(f"Backtest of {result.version}")
+    for column, segment in enumerate(("all", "card")):
+        performance = [row for row in result.performance_by_month if row.segment == segment]
         above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
-        _draw_loss_by_age(above, ages.get(population, []))
-        above.set_title(f"{population} trips: AUC lost to a model tuned last month")
-        _draw_f1_change(below, told)
-        below.set_title(f"{population} trips: change of F1 since the tuning month")
+        _draw_loss_by_age(above, result.auc_loss_by_age.get(segment, ()))
+        above.set_title(f"Segment {segment}: AUC loss relative to a model tuned the month before")
+        _draw_f1_change(below, performance)
+        below.set_title(f"Segment {segment}: change of F1 since the validation month")
     return _png(figure)
 
 
-def _draw_loss_by_age(axes: Any, ages: Sequence[AgeLoss]) -> None:
-    """Draw what each age costs: the mean over test months, and the least and most in one."""
-    mean = [age.auc[0] for age in ages]
-    reach = [[age.auc[0] - age.auc[1] for age in ages], [age.auc[2] - age.auc[0] for age in ages]]
-    axes.errorbar([age.age for age in ages], mean, yerr=reach, color=SERIES_COLORS[0], marker="o", capsize=4)
+def _draw_loss_by_age(axes: Any, losses: Sequence[AgeLoss]) -> None:
+    """Draw the mean, smallest and largest loss of each age over the test months."""
+    ages, mean = [loss.age_months for loss in losses], [loss.auc.mean for loss in losses]
+    below = [loss.auc.mean - loss.auc.minimum for loss in losses]
+    above = [loss.auc.maximum - loss.auc.mean for loss in losses]
+    axes.errorbar(ages, mean, yerr=[below, above], color=SERIES_COLORS[0], marker="o", capsize=4)
     axes.axhline(0, color=GRAY, linewidth=0.8)
-    axes.set_xticks([age.age for age in ages])
-    axes.set_xlabel("months since the model was tuned")
+    axes.set_xticks(ages)
+    axes.set_xlabel("age of the model in months")
 
 
-def _draw_f1_change(axes: Any, rows: list[MonthResult]) -> None:
-    """Draw the model that is oldest: its F1 changes, split into prevalence and model, month by month."""
-    first = next(iter(dict.fromkeys(row.trained for row in rows)), None)
-    line = [row for row in rows if row.trained == first and row.age and row.f1]
-    places = range(len(line))
-    for offset, name, color in ((-0.2, "prevalence", SERIES_COLORS[1]), (0.2, "model", SERIES_COLORS[0])):
-        values = [getattr(row.f1, name) for row in line]
-        axes.bar([p + offset for p in places], values, width=0.4, color=color, label=f"by {name}")
+def _draw_f1_change(axes: Any, performance: Sequence[AgedPerformance]) -> None:
+    """Draw the change of F1 of the first model by month, split into prevalence and model."""
+    first = performance[0].validation_month if performance else None
+    months = [
+        (row.month, row.f1_change)
+        for row in performance
+        if row.validation_month == first and row.age_months and row.f1_change
+    ]
+    positions = range(len(months))
+    parts = {
+        "by prevalence": (-0.2, SERIES_COLORS[1], [change.prevalence for _, change in months]),
+        "by model": (0.2, SERIES_COLORS[0], [change.model for _, change in months]),
+    }
+    for label, (offset, color, values) in parts.items():
+        axes.bar([position + offset for position in positions], values, width=0.4, color=color, label=label)
     axes.axhline(0, color=GRAY, linewidth=0.8)
-    axes.set_xticks(list(places), [row.month for row in line], rotation=45, fontsize="small")
-    axes.set_xlabel(f"month; the model was tuned on {first}")
+    axes.set_xticks(list(positions), [month for month, _ in months], rotation=45, fontsize="small")
+    axes.set_xlabel(f"month (validation month of the model: {first})")
     axes.legend(fontsize="small")
 
 
@@ -137,7 +142,7 @@ def draw_monitoring(report: MonitoringReport) -> bytes:
     return _png(figure)
 
 
-def _draw_daily(axes: Any, days: Sequence[DayPerformance], value_of: MetricOf, name: str) -> None:
+def _draw_daily(axes: Any, days: Sequence[DayPerformance], value_of: PeriodMetric, name: str) -> None:
     import matplotlib.dates as mdates
 
     dates = mdates.datestr2num([day.day for day in days])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from toytip.report import alerts, formatting
+from toytip.report import formatting
 from toytip.report.blocks import (
     Block,
     MissingBlock,
@@ -17,12 +16,8 @@ from toytip.report.blocks import (
     TableCell,
     TextBlock,
 )
-from toytip.report.charts import daily
 from toytip.report.charts import data as drawn_by
 from toytip.report.facts import Facts, FeatureImportance, ZoneSummary
-
-if TYPE_CHECKING:
-    from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
 MAX_DRAWN_FEATURES = 18
 MAX_IMPORTANCE_ROWS = 12
@@ -30,7 +25,6 @@ MAX_SHAP_PICTURES = 5
 MAX_TABLE_ZONES = 25
 # With fewer trips a zone's share is chance.
 MIN_ZONE_TRIPS = 50
-MAX_HEAT_LEVEL = 5
 # A contribution that is less is written as nought.
 MIN_REPORTED_SHAP = 0.005
 # What has no value, and what has one that training never saw, have codes that stand for no value.
@@ -173,118 +167,6 @@ def _group_label(shap_group: tuple[float, float, float]) -> str:
         return UNKNOWN_VALUE
     first, last = map(formatting.compact, shap_group[:2])
     return first if first == last else f"{first} to {last}"
-
-
-def drift_section(facts: Facts) -> Section:
-    """Return what monitoring says: F1 day by day, what changed it, how far features have moved."""
-    lead = "How far the months after the training are from it, in effect sizes, and what the metrics have lost, and what to."
-    report = facts.monitoring
-    if report is None:
-        return Section(
-            "drift",
-            "Drift and decay",
-            lead,
-            [MissingBlock(f"Not told: {facts.missing_reasons.get('drift', 'nothing was monitored')}.")],
-        )
-    blocks: list[Block] = []
-    if report.performance_by_day:
-        caption = alerts.alerts_caption(report)
-        blocks.append(PicturesBlock([drawn_by.draw_daily_f1("days", report.performance_by_day, caption)]))
-        blocks.append(PicturesBlock(daily.draw_daily_ranking(report.performance_by_day)))
-    if earlier := list(alerts.earlier_alerts(report)):
-        blocks.append(TextBlock(f"Earlier alerts: {'; '.join(earlier)}."))
-    blocks.append(_performance_table(report))
-    nothing = TextBlock("No threshold is exceeded in any month.")
-    blocks.append(alerts.exceeded_table(report) if report.exceeded_measurements else nothing)
-    if report.psi_by_feature:
-        blocks.append(_psi_heatmap(report))
-    return Section("drift", "Drift and decay", lead, blocks)
-
-
-PERFORMANCE_HEADER = [
-    "month",
-    "trips",
-    "card share",
-    "high tips by card",
-    "F1",
-    "estimated F1",
-    "always positive",
-    "AUC",
-    "AUC card",
-    "F1 change",
-    "by card share",
-    "by tips",
-    "by model",
-    "log loss by model",
-]
-
-
-NO_CHANGE = [""] * 5
-
-
-def _performance_table(report: MonitoringReport) -> TableBlock:
-    reference = report.reference_performance
-    name = f"{reference.month} ({', '.join(report.performance_reference)})"
-    return TableBlock(
-        caption="Performance by month, and causes of the change in F1",
-        header=PERFORMANCE_HEADER,
-        rows=[
-            [name, *_performance_cells(reference), *NO_CHANGE],
-            *(
-                [performance.month, *_performance_cells(performance), *_change_cells(performance)]
-                for performance in report.analysis_performance
-            ),
-        ],
-        note="Card share, tips and model add up to the change of F1 since the reference. The model "
-        "performs worse if F1 by model or the AUC of card trips falls, or if log loss by model rises. "
-        "The AUC of all trips changes with their mix. The estimated F1 needs no labels.",
-    )
-
-
-def _performance_cells(performance: MonthPerformance) -> list[str]:
-    realized = performance.metrics
-    return [
-        formatting.format_count(performance.rows),
-        formatting.format_share(performance.card_share),
-        formatting.format_share(performance.card_high_tip_share),
-        formatting.format_metric(realized.f1 if realized else None),
-        formatting.format_metric(performance.estimated_metrics.f1),
-        formatting.format_metric(performance.f1_always_positive),
-        formatting.format_metric(realized.auc if realized else None),
-        formatting.format_metric(performance.card_auc),
-    ]
-
-
-def _change_cells(performance: MonthPerformance) -> list[str]:
-    f1, log_loss = performance.f1_change, performance.log_loss_change
-    if f1 is None or log_loss is None:
-        return NO_CHANGE
-    parts = (f1.total, f1.card_share, f1.tip_share, f1.model, log_loss.model)
-    return [formatting.format_signed(part) for part in parts]
-
-
-def _psi_heatmap(report: MonitoringReport) -> TableBlock:
-    threshold, psi = report.thresholds.psi, report.psi_by_feature
-    return TableBlock(
-        caption="Drift of the features since the training months (PSI)",
-        header=["feature", *report.drift_by_month],
-        rows=[
-            [name, *(_psi_cell(psi[name].get(month), threshold) for month in report.drift_by_month)]
-            for name in list(psi)[:MAX_DRAWN_FEATURES]
-        ],
-        note=f"Cells above the threshold of {threshold:g} are highlighted. The most important features come first.",
-    )
-
-
-def _psi_cell(value: float | None, threshold: float) -> TableCell:
-    if value is None:
-        return TableCell(formatting.NO_VALUE)
-    return TableCell(
-        f"{value:.3f}",
-        level=MAX_HEAT_LEVEL
-        if value > threshold
-        else min(int(MAX_HEAT_LEVEL * value / threshold), MAX_HEAT_LEVEL - 1),
-    )
 
 
 def zones_section(facts: Facts) -> Section:

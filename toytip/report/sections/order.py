@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from toytip.report.blocks import MissingBlock, Section
 from toytip.report.facts import Facts
-from toytip.report.sections import data, model, run
+from toytip.report.sections import data, drift, model, run
 
 SectionBuilder = Callable[[Facts], Section]
 SECTION_ORDER: tuple[tuple[str, str, SectionBuilder], ...] = (
@@ -19,7 +19,7 @@ SECTION_ORDER: tuple[tuple[str, str, SectionBuilder], ...] = (
     ("metrics", "Metrics", model.metrics_section),
     ("slices", "Slices", model.slices_section),
     ("leaning", "What the model leans on", data.importance_section),
-    ("drift", "Drift and decay", data.drift_section),
+    ("drift", "Drift and performance", drift.drift_section),
     ("zones", "Zones", data.zones_section),
     ("time", "Time and memory", run.time_section),
     ("lineage", "Lineage", run.lineage_section),

@@ -1,0 +1,117 @@
+"""Run the command line in a process of its own, and parse its output."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pandas as pd
+
+from toytip.cli.json_keys import JSON_KEYS
+
+Value = TypeVar("Value")
+
+
+class ModelRun(NamedTuple):
+    """A run with a registered model: its store, months, source files and predictions by trip ID."""
+
+    store: Path
+    months: str
+    files: list[Path]
+    predictions: pd.DataFrame
+
+
+# Options of a small run.
+FAST_RUN = ("--rounds", 6, "--max-depth", 3, "--workers", 2, "--json")
+
+
+def run_toytip(
+    *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "toytip", *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        env={**os.environ, **env},
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def start_toytip(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the command line in its own process group, which is killed when the context ends."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "toytip", *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **env},
+    ) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for_message(process: subprocess.Popen[str], text: str) -> None:
+    """Read the output of a process until a line contains a text."""
+    assert process.stderr is not None
+    output = ""
+    for line in process.stderr:
+        output += line
+        if text in line:
+            return
+    raise AssertionError(f"no line contains {text!r}: {output}")
+
+
+def wait_until(condition: Callable[[], Value], seconds: float = 120) -> Value:
+    """Wait until a condition is true; return its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition is still false"
+        time.sleep(0.05)
+    return value
+
+
+def parse_summary(process: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the object that `--json` printed. The command must succeed and print nothing else."""
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("\n") == 1, process.stdout
+    summary = dict(json.loads(process.stdout))
+    check_json_keys(list(map(str, process.args)), summary)
+    return summary
+
+
+def check_json_keys(words: list[str], summary: dict[str, Any]) -> None:
+    """Check that the reference documents the keys that a command printed, and all keys of `run`."""
+    words = words[words.index("toytip") + 1 :] if "toytip" in words else words
+    documented = JSON_KEYS.get(" ".join(words[:2])) or JSON_KEYS.get(words[0])
+    if documented is not None:
+        assert set(summary) <= set(documented), "toytip/cli/json_keys.py does not have a key"
+        assert words[0] != "run" or list(summary) == list(documented), (
+            "toytip/cli/json_keys.py documents other keys of run"
+        )
+
+
+def require_error(
+    process: subprocess.CompletedProcess[str], message: str, hint: str = "", code: int = 1
+) -> None:
+    """Check that a command failed with one error line, and at most one hint."""
+    lines = process.stderr.splitlines()
+    assert process.returncode == code, process.stderr
+    assert [line.partition(":")[0] for line in lines] in (["error"], ["error", "hint"]), process.stderr
+    assert message in lines[0], process.stderr
+    assert hint in lines[-1], process.stderr

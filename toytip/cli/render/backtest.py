@@ -1,0 +1,69 @@
+"""The result of `toytip backtest` as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from toytip.cli.render.tables import format_number, make_console, show_table
+
+if TYPE_CHECKING:
+    from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
+
+BACKTEST_TITLES = (
+    "month",
+    "AUC",
+    "log loss",
+    "F1",
+    "always positive",
+    "F1 change",
+    "by prevalence",
+    "by model",
+)
+
+
+def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
+    """Print performance by model and month, loss by age, and maximum age of each segment."""
+    console = make_console()
+    for segment, losses in result.auc_loss_by_age.items():
+        performance = [
+            row for row in result.performance_by_month if row.segment == segment and row.age_months
+        ]
+        show_table(console, _performance_table(segment, performance))
+        for loss in losses:
+            console.print(_loss_line(loss), soft_wrap=True)
+        console.print(
+            f"segment {segment}: maximum age {_months(result.max_age_months[segment])} "
+            f"at an AUC loss of at most {max_auc_loss:g}\n",
+            soft_wrap=True,
+        )
+    for location in result.files.values():
+        console.print(location, soft_wrap=True)
+
+
+def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> Table:
+    table = Table(title=f"segment {segment}", box=None, pad_edge=False)
+    table.add_column("validation month")
+    for title in BACKTEST_TITLES:
+        table.add_column(title, justify="right")
+    for row in performance:
+        change = row.f1_change
+        parts = (change.total, change.prevalence, change.model) if change else ()
+        values = (row.metrics.auc, row.metrics.log_loss, row.metrics.f1, row.f1_always_positive)
+        cells = [format_number(value) for value in values]
+        table.add_row(row.validation_month, row.month, *cells, *(f"{part:+.4f}" for part in parts))
+    return table
+
+
+def _loss_line(loss: AgeLoss) -> str:
+    return (
+        f"AUC loss after {_months(loss.age_months)}, relative to a model tuned the month before: "
+        f"{loss.auc.mean:+.4f} ({loss.auc.minimum:+.4f} to {loss.auc.maximum:+.4f}, "
+        f"{_months(loss.n_months)})"
+    )
+
+
+def _months(count: int) -> str:
+    return f"{count} month{'' if count == 1 else 's'}"
