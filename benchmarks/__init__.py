@@ -1,1 +1,1 @@
-"""Throughput, side by side on one machine. Every row carries the quality of what was timed."""
+"""Compare toytip with other ways to do the same work, on one machine and with the AUC of each."""

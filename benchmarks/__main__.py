@@ -1,7 +1,8 @@
-"""The benchmarks: `python -m benchmarks run|compare|plot`; `make bench` runs the small suite, in under five minutes.
+"""Benchmark toytip: `python -m benchmarks run|compare|plot`. `make bench` runs a small suite.
 
-Contenders take turns, repeat after repeat, on the same generated year; only ratios of one run of this command mean
-anything. Every row carries the AUC beside the time: a run whose AUC is not the others' is no result, and is an error.
+The contenders take turns on the same synthetic year. Only ratios within one run of this command are
+meaningful. Each result has its AUC. A result whose AUC differs from the others is invalid, and the
+command then exits with 1.
 """
 
 from __future__ import annotations
@@ -13,93 +14,96 @@ from pathlib import Path
 from benchmarks import plots, results
 from benchmarks.arguments import distinct_counts, positive_int
 from benchmarks.comparison import compare_results, quality_changes
+from benchmarks.contenders import DEFAULT_PEERS, PEERS
 from benchmarks.quality import validate_rows
 from benchmarks.run import print_line, run_benchmarks
-from benchmarks.workloads import DEFAULT_CONTENDERS, PEERS
 
 RESULTS_FILE = Path("benchmarks/results.jsonl")
 
 
 def main() -> int:
-    """Do what was asked for; return the exit code: 1 where something got slower, or is no result; 2 where nothing can be said."""
+    """Run a command and return its exit code.
+
+    1: toytip is slower, or a result is invalid. 2: invalid input.
+    """
     parser = _parser()
     options = parser.parse_args()
     try:
-        return int(options.do(options))
+        return int(options.command(options))
     except (results.InvalidInputError, OSError, RuntimeError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    run_ = commands.add_parser("run", help="measure toytip beside its peers")
-    run_.add_argument(
-        "--rows", type=positive_int, default=100_000, help="trips a month in the generated year"
-    )
-    run_.add_argument("--seed", type=int, default=2020, help="its seed")
-    run_.add_argument("--data", type=Path, default=Path("toytip-data/bench"), help="where it is kept")
-    run_.add_argument("--rounds", type=positive_int, default=100)
-    run_.add_argument("--max-depth", type=positive_int, default=8)
-    run_.add_argument(
-        "--workers", type=distinct_counts, default=[2], help="numbers of workers to run toytip on, as 1,2,4,8"
-    )
-    run_.add_argument(
-        "--peers", type=_parse_peers, default=DEFAULT_CONTENDERS, help=f"of {', '.join(PEERS)}; none"
-    )
-    run_.add_argument(
-        "--weak", action="store_true", help="as many times the rows as workers, without peers: weak scaling"
-    )
-    run_.add_argument("--repeats", type=positive_int, default=3)
-    run_.add_argument("--out", type=Path, default=RESULTS_FILE)
-    run_.set_defaults(do=run_benchmarks)
-    compare_ = commands.add_parser(
-        "compare", help="tell what has changed from one file of results to another"
-    )
-    compare_.add_argument("before", type=Path)
-    compare_.add_argument("after", type=Path)
-    compare_.set_defaults(do=_run_compare)
-    plot = commands.add_parser("plot", help="draw a file of results")
+    _add_run_command(commands.add_parser("run", help="measure toytip and its peers"))
+    compare = commands.add_parser("compare", help="compare two files of results")
+    compare.add_argument("old", type=Path, help="file of earlier results")
+    compare.add_argument("new", type=Path, help="file of later results")
+    compare.set_defaults(command=_compare)
+    plot = commands.add_parser("plot", help="draw charts of a file of results")
     plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE)
-    plot.add_argument("--out", type=Path, default=Path("benchmarks/plots"))
-    plot.set_defaults(do=_run_plot)
+    plot.add_argument("--out", type=Path, default=Path("benchmarks/plots"), help="folder of the charts")
+    plot.set_defaults(command=_plot)
     return parser
+
+
+def _add_run_command(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--rows", type=positive_int, default=100_000, help="trips per month of the year")
+    run.add_argument("--seed", type=int, default=2020, help="seed of the year")
+    run.add_argument("--data", type=Path, default=Path("toytip-data/bench"), help="folder of the years")
+    run.add_argument("--rounds", type=positive_int, default=100, help="boosting rounds")
+    run.add_argument("--max-depth", type=positive_int, default=8, help="maximum depth of a tree")
+    run.add_argument(
+        "--workers", type=distinct_counts, default=[2], help="numbers of toytip workers, for example 1,2,4,8"
+    )
+    run.add_argument(
+        "--peers", type=_parse_peers, default=DEFAULT_PEERS, help=f"list of {', '.join(PEERS)}, or none"
+    )
+    run.add_argument(
+        "--weak", action="store_true", help="weak scaling: rows grow with the workers, without peers"
+    )
+    run.add_argument("--repeats", type=positive_int, default=3, help="repeats of each contender")
+    run.add_argument("--out", type=Path, default=RESULTS_FILE, help="file of results, in JSON Lines")
+    run.set_defaults(command=run_benchmarks)
 
 
 def _parse_peers(text: str) -> list[str]:
     names = [] if text == "none" else text.split(",")
     for name in names:
         if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PEERS)}; or none")
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(PEERS)}, none")
     return list(dict.fromkeys(names))
 
 
-def _run_compare(options: argparse.Namespace) -> int:
-    """Say what has changed in toytip; 1 where it is surely slower or not as good, 2 where nothing can be compared."""
-    before, after = (validate_rows(results.load_results(file)) for file in (options.before, options.after))
-    for file, rows in ((options.before, before), (options.after, after)):
+def _compare(options: argparse.Namespace) -> int:
+    """Print the changes of toytip and return 1 if it is slower or its quality changed."""
+    old, new = (validate_rows(results.load_results(file)) for file in (options.old, options.new))
+    for file, rows in ((options.old, old), (options.new, new)):
         for row in (row for row in rows if not row["valid"]):
             print_line(
-                f"left out of {file}: {row['name']}, {row['rows']:,} rows, repeat {row['repeat']}: {row['why']}"
+                f"excluded from {file}: {row['name']}, {row['rows']:,} rows, "
+                f"repeat {row['repeat']}: {row['why']}"
             )
-    worse = quality_changes(before, after)
-    changes = compare_results(before, after)
-    for line in (*worse, *changes):
+    quality = quality_changes(old, new)
+    changes = compare_results(old, new)
+    for line in (*quality, *changes):
         print_line(str(line))
-    if worse or any(results.is_toytip(row) and not row["valid"] for row in after):
+    if quality or any(results.is_toytip(row) and not row["valid"] for row in new):
         return 1
     if not changes:
         raise results.InvalidInputError(
-            f"{options.before} and {options.after} have nothing to compare: the same work of toytip on the same workers, "
-            "beside a peer that both have, or on the same machine"
+            f"cannot compare {options.old} and {options.new}: they need equal work of toytip on "
+            "equal workers, and a common peer or the same machine"
         )
-    return int(any(change.slower for change in changes))
+    return int(any(change.is_slower for change in changes))
 
 
-def _run_plot(options: argparse.Namespace) -> int:
+def _plot(options: argparse.Namespace) -> int:
     rows = [row for row in validate_rows(results.load_results(options.results)) if row["valid"]]
     if not rows:
-        raise results.InvalidInputError(f"{options.results} has no row that is a result")
+        raise results.InvalidInputError(f"cannot plot {options.results}: it has no valid result")
     for file in plots.draw_all(rows, options.out):
         print_line(str(file))
     return 0

@@ -1,4 +1,4 @@
-"""Values on command lines, checked before there is work."""
+"""Types of command-line arguments."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import argparse
 
 
 def positive_int(text: str) -> int:
-    """Return a whole number above zero."""
+    """Return an integer above zero."""
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer above zero")
     return number
 
 
 def distinct_counts(text: str) -> list[int]:
-    """Return different whole numbers above zero, as 1,2,4,8."""
-    return list(dict.fromkeys(positive_int(part) for part in text.split(",")))
+    """Return distinct integers above zero from a list such as 1,2,4,8."""
+    return list(dict.fromkeys(positive_int(item) for item in text.split(",")))
 
 
 def positive_float(text: str) -> float:
@@ -28,5 +28,5 @@ def positive_float(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
     return number

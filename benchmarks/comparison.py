@@ -1,7 +1,8 @@
-"""What has changed in toytip from one file of results to another, and no more than the files can tell.
+"""Changes of toytip between two files of results.
 
-Two runs are of two hours, or of two machines: their seconds say little. So toytip is measured in each repeat by the peers that
-ran beside it, those that both files have; and in seconds only where there is no such peer, and the machine is the same.
+The files can be of two hours or two machines, so that seconds are not comparable. In each repeat,
+toytip is therefore measured relative to the peers that both files have. Seconds are compared only
+without a common peer, and on the same machine.
 """
 
 from __future__ import annotations
@@ -13,107 +14,112 @@ from benchmarks.quality import aucs_differ
 from benchmarks.ratios import Ratio, paired_ratio
 from benchmarks.results import WORK_COLUMNS, Row, group_by, is_toytip
 
-# Runs of toytip are compared where these are the same.
+# Results of toytip with equal values of these columns are comparable.
 SAME_WORK_COLUMNS = ("name", *WORK_COLUMNS, "workers", "threads")
 MACHINE_COLUMNS = ("machine", "cores", "machine_gb")
 
 
 class ToytipRepeat(NamedTuple):
-    """A row of toytip, and those of the peers that ran beside it."""
+    """A result of toytip, and the results of the peers of the same repeat by name."""
 
     toytip: Row
     peers: dict[str, Row]
 
-    def value(self, name: str, peers: list[str]) -> float:
-        """Return a value of toytip's, in shares of the peers' geometric mean where any are named."""
-        own = float(self.toytip[name])
-        return own / geometric_mean(self.peers[peer][name] for peer in peers) if peers else own
+    def value(self, column: str, peers: list[str]) -> float:
+        """Return a value of toytip, relative to the geometric mean of the named peers."""
+        value = float(self.toytip[column])
+        return value / geometric_mean(self.peers[peer][column] for peer in peers) if peers else value
 
 
 class MeasuredChange(NamedTuple):
-    """What has changed: `value` is seconds or peak_mb, `baseline` says what it was measured by."""
+    """A change of `column` (seconds or peak_mb), measured relative to `baseline`."""
 
     name: str
     rows: int
-    value: str
+    column: str
     baseline: str
     ratio: Ratio
 
     @property
-    def slower(self) -> bool:
-        """Whether toytip surely takes longer."""
-        return self.value == "seconds" and self.ratio.changed and self.ratio.mean > 1
+    def is_slower(self) -> bool:
+        """Whether toytip is significantly slower."""
+        return self.column == "seconds" and self.ratio.is_significant and self.ratio.mean > 1
 
     def __str__(self) -> str:
-        """As people read it."""
-        verdict = "no change" if not self.ratio.changed else "more" if self.ratio.mean > 1 else "less"
-        return f"{self.name}, {self.rows:,} rows, {self.value} {self.baseline}: {self.ratio}: {verdict}"
+        """Return the change as text."""
+        verdict = "no change" if not self.ratio.is_significant else "more" if self.ratio.mean > 1 else "less"
+        return f"{self.name}, {self.rows:,} rows, {self.column} {self.baseline}: {self.ratio}: {verdict}"
 
 
-def compare_results(before: list[Row], after: list[Row]) -> list[MeasuredChange]:
-    """Compare toytip's time and memory where both files have the same work on the same cluster, repeat by repeat."""
-    old, new = _latest_repeats(before), _latest_repeats(after)
-    found = [
-        _measure_change(old[key], new[key], value)
+def compare_results(old_rows: list[Row], new_rows: list[Row]) -> list[MeasuredChange]:
+    """Compare time and memory of toytip, repeat by repeat, for equal work on equal workers."""
+    old, new = _latest_repeats(old_rows), _latest_repeats(new_rows)
+    changes = [
+        _measure_change(old[key], new[key], column)
         for key in old
         if key in new
-        for value in ("seconds", "peak_mb")
+        for column in ("seconds", "peak_mb")
     ]
-    return [change for change in found if change is not None]
+    return [change for change in changes if change is not None]
 
 
-def quality_changes(before: list[Row], after: list[Row]) -> list[str]:
-    """Say where toytip keeps other trips than it did, or has another AUC."""
-    old, new = _latest_repeats(before), _latest_repeats(after)
-    said = []
+def quality_changes(old_rows: list[Row], new_rows: list[Row]) -> list[str]:
+    """Return a line for each repeat in which the accepted rows or the AUC of toytip changed."""
+    old, new = _latest_repeats(old_rows), _latest_repeats(new_rows)
+    lines = []
     for key in (key for key in old if key in new):
         for repeat in sorted(old[key].keys() & new[key].keys()):
-            one, other = old[key][repeat].toytip, new[key][repeat].toytip
-            if one["kept"] != other["kept"] or aucs_differ(other["auc"], one["auc"], other["kept"]):
-                said.append(
-                    f"{one['name']}, {one['rows']:,} rows, repeat {repeat}: not the same quality: kept {other['kept']:,} rows "
-                    f"and AUC {other['auc']:.5f}, before {one['kept']:,} and {one['auc']:.5f}"
+            a, b = old[key][repeat].toytip, new[key][repeat].toytip
+            if a["kept"] != b["kept"] or aucs_differ(b["auc"], a["auc"], b["kept"]):
+                lines.append(
+                    f"{a['name']}, {a['rows']:,} rows, repeat {repeat}: the quality changed: "
+                    f"{b['kept']:,} rows kept and AUC {b['auc']:.5f}, "
+                    f"vs. {a['kept']:,} and {a['auc']:.5f} earlier"
                 )
-    return said
+    return lines
 
 
 def _latest_repeats(rows: list[Row]) -> dict[tuple[object, ...], dict[int, ToytipRepeat]]:
-    """Return the repeats of every work of toytip that are results, of the last run in the file that had it."""
+    """Return the valid repeats of each work of toytip, from the last run that has it."""
     valid = [row for row in rows if row["valid"]]
-    beside = group_by([row for row in valid if not is_toytip(row)], "run", *WORK_COLUMNS, "repeat")
-    found: dict[tuple[object, ...], dict[int, ToytipRepeat]] = {}
-    for key, mine in group_by(filter(is_toytip, valid), *SAME_WORK_COLUMNS).items():
-        last = max(row["run"] for row in mine)
-        found[key] = {}
-        for row in (row for row in mine if row["run"] == last):
-            peers = beside.get((last, *(row[name] for name in WORK_COLUMNS), row["repeat"]), [])
-            found[key][row["repeat"]] = ToytipRepeat(row, {peer["name"]: peer for peer in peers})
-    return found
+    peers_by_repeat = group_by([row for row in valid if not is_toytip(row)], "run", *WORK_COLUMNS, "repeat")
+    repeats: dict[tuple[object, ...], dict[int, ToytipRepeat]] = {}
+    for key, toytip_rows in group_by(filter(is_toytip, valid), *SAME_WORK_COLUMNS).items():
+        last_run = max(row["run"] for row in toytip_rows)
+        repeats[key] = {}
+        for row in (row for row in toytip_rows if row["run"] == last_run):
+            work = tuple(row[column] for column in WORK_COLUMNS)
+            peers = peers_by_repeat.get((last_run, *work, row["repeat"]), [])
+            repeats[key][row["repeat"]] = ToytipRepeat(row, {peer["name"]: peer for peer in peers})
+    return repeats
 
 
 def _measure_change(
-    old: dict[int, ToytipRepeat], new: dict[int, ToytipRepeat], value: str
+    old: dict[int, ToytipRepeat], new: dict[int, ToytipRepeat], column: str
 ) -> MeasuredChange | None:
-    """Return what has changed from repeats to the same ones; None where they have nothing to be measured by."""
+    """Return the change from repeats to those with equal numbers, or None."""
     pairs = [
-        (old[k], new[k])
-        for k in sorted(old.keys() & new.keys())
-        if _value_label(value, old[k].toytip, new[k].toytip)
+        (old[repeat], new[repeat])
+        for repeat in sorted(old.keys() & new.keys())
+        if _are_positive(column, old[repeat].toytip, new[repeat].toytip)
     ]
     if not pairs:
         return None
-    sides = [side for pair in pairs for side in pair]
-    peers = sorted(
-        set.intersection(
-            *({n for n, row in side.peers.items() if _value_label(value, row)} for side in sides)
-        )
+    repeats = [repeat for pair in pairs for repeat in pair]
+    common = set.intersection(
+        *({name for name, row in repeat.peers.items() if _are_positive(column, row)} for repeat in repeats)
     )
-    if not peers and len({tuple(side.toytip.get(name) for name in MACHINE_COLUMNS) for side in sides}) > 1:
+    peers = sorted(common)
+    machines = {tuple(repeat.toytip.get(name) for name in MACHINE_COLUMNS) for repeat in repeats}
+    if not peers and len(machines) > 1:
         return None
-    found = paired_ratio([b.value(value, peers) for _, b in pairs], [a.value(value, peers) for a, _ in pairs])
-    by = f"by {', '.join(peers)}" if peers else "as they are (the same machine, no peer in both)"
-    return MeasuredChange(str(sides[0].toytip["name"]), int(sides[0].toytip["rows"]), value, by, found)
+    ratio = paired_ratio(
+        [b.value(column, peers) for _, b in pairs], [a.value(column, peers) for a, _ in pairs]
+    )
+    baseline = f"relative to {', '.join(peers)}" if peers else "(same machine, no common peer)"
+    row = repeats[0].toytip
+    return MeasuredChange(str(row["name"]), int(row["rows"]), column, baseline, ratio)
 
 
-def _value_label(value: str, *rows: Row) -> bool:
-    return all(row[value] > 0 for row in rows)
+def _are_positive(column: str, *rows: Row) -> bool:
+    return all(row[column] > 0 for row in rows)

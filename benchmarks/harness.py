@@ -1,4 +1,4 @@
-"""Measures commands, whatever they are: wall and processor time, memory, bytes, of all processes they start."""
+"""Measure a command with all its processes: time, CPU, memory, and bytes read and written."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import first
+from benchmarks import first_task_plugin
 
-# Seconds from one look at the processes to the next, or longer: the kernel walks through every page, and a look must not
-# take more than a fiftieth of a core from what is measured.
+# Seconds between samples, at least. The kernel walks through every page of a process, and sampling
+# must not take more than a fiftieth of a core.
 SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR = 0.5, 50
 
 
 @dataclass
 class Measurement:
-    """What a command took. Memory is PSS, summed over its processes: pages that they share count once."""
+    """The resources of a command. Memory is the sum of PSS, in which shared pages count once."""
 
     output: str = ""
     wall_s: float = 0.0
@@ -34,93 +34,126 @@ class Measurement:
     read_mb: float = 0.0
     written_mb: float = 0.0
     spilled_mb: float = 0.0
-    memory: list[tuple[float, float]] = field(default_factory=list)  # seconds, MB
-    # Of a Dask cluster: when its first task began, the threads and the memory of the tightest worker at that moment.
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    """Samples of (seconds, MB)."""
     first_task_s: float | None = None
+    """Seconds until the first task of a Dask cluster started."""
     threads: int | None = None
+    """Threads of the Dask workers at that time."""
     memory_limit_mb: int | None = None
+    """Lowest memory limit of the Dask workers at that time."""
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
-    """Run a command to its end and measure it. Raises RuntimeError with what it said where it fails."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as said:
-        scratch, begun = Path(folder, "scratch"), Path(folder, "first.json")
-        scratch.mkdir()
-        own = {"DASK_TEMPORARY_DIRECTORY": str(scratch), first.FILE_VARIABLE: str(begun), **first.PRELOAD}
-        env = {**os.environ, **own, **(environment or {})}
-        start, clock = time.perf_counter(), time.time()
+    """Run a Python command to its end, and measure it.
+
+    Raises RuntimeError with the output on stderr if the command fails.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+        local_directory, first_task_file = Path(folder, "dask"), Path(folder, "first-task.json")
+        local_directory.mkdir()
+        start, started_at = time.perf_counter(), time.time()
         process = subprocess.Popen(
-            [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=said, text=True, env=env
+            [sys.executable, *map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=_environment(local_directory, first_task_file, environment),
         )
-        watch = _ProcessSampler(process.pid, scratch, start)
-        watch.start()
+        sampler = _ProcessSampler(process.pid, local_directory, start)
+        sampler.start()
         try:
-            out = process.communicate()[0]
+            output = process.communicate()[0]
         except BaseException:
             process.terminate()
             process.wait()
             raise
         finally:
-            wall = time.perf_counter() - start
-            watch.stop()
+            wall_s = time.perf_counter() - start
+            sampler.stop()
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(map(str, command[:3]))} failed: {said.read()[-2000:]}")
-        there = json.loads(begun.read_text()) if begun.exists() else None
-    told = watch.told
-    if there:
-        told.first_task_s = round(there["began"] - clock, 2)
-        told.threads, told.memory_limit_mb = there["threads"], there["memory_limit_mb"]
-    told.output, told.wall_s = out, round(wall, 3)
-    told.cpu_s = round(sum(watch.cpu.values()), 2)
-    told.read_mb, told.written_mb = (
-        round(sum(side.values()) / 1e6, 1) for side in (watch.read, watch.written)
-    )
-    return told
+            errors.seek(0)
+            name = " ".join(map(str, command[:3]))
+            raise RuntimeError(f"cannot measure {name}: it failed: {errors.read()[-2000:]}")
+        measurement = sampler.finish(output, wall_s)
+        _add_first_task(measurement, first_task_file, started_at)
+    return measurement
+
+
+def _add_first_task(measurement: Measurement, file: Path, started_at: float) -> None:
+    """Add the record of the first-task plugin, if the command has a Dask cluster."""
+    if file.exists():
+        record = json.loads(file.read_text())
+        measurement.first_task_s = round(record["started_at"] - started_at, 2)
+        measurement.threads = record["threads"]
+        measurement.memory_limit_mb = record["memory_limit_mb"]
+
+
+def _environment(
+    local_directory: Path, first_task_file: Path, additional: Mapping[str, str] | None
+) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DASK_TEMPORARY_DIRECTORY": str(local_directory),
+        first_task_plugin.FILE_VARIABLE: str(first_task_file),
+        **first_task_plugin.PRELOAD,
+        **(additional or {}),
+    }
 
 
 class _ProcessSampler(threading.Thread):
-    """Looks at a process and its children, and keeps the last of what only grows."""
+    """Samples a process and its children. Of counters that only grow, the last value counts."""
 
-    def __init__(self, pid: int, scratch: Path, start: float) -> None:
+    def __init__(self, pid: int, local_directory: Path, start: float) -> None:
         super().__init__(daemon=True)
-        self.told = Measurement()
-        self.cpu: dict[tuple[int, float], float] = {}
-        self.read: dict[tuple[int, float], int] = {}
-        self.written: dict[tuple[int, float], int] = {}
-        self._pid, self._scratch, self._start = pid, scratch, start
-        self._ended = threading.Event()
+        self._measurement = Measurement()
+        self._cpu: dict[tuple[int, float], float] = {}
+        self._read: dict[tuple[int, float], int] = {}
+        self._written: dict[tuple[int, float], int] = {}
+        self._pid, self._local_directory, self._start = pid, local_directory, start
+        self._stopped = threading.Event()
 
     def run(self) -> None:
-        took = 0.0
-        while not self._ended.wait(max(SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR * took)):
+        duration = 0.0
+        while not self._stopped.wait(max(SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR * duration)):
             start = time.perf_counter()
             self._sample()
-            took = time.perf_counter() - start
+            duration = time.perf_counter() - start
 
     def stop(self) -> None:
-        self._ended.set()
+        self._stopped.set()
         self.join()
 
+    def finish(self, output: str, wall_s: float) -> Measurement:
+        """Return the measurement of a process that has ended."""
+        self._measurement.output, self._measurement.wall_s = output, round(wall_s, 3)
+        self._measurement.cpu_s = round(sum(self._cpu.values()), 2)
+        self._measurement.read_mb = round(sum(self._read.values()) / 1e6, 1)
+        self._measurement.written_mb = round(sum(self._written.values()) / 1e6, 1)
+        return self._measurement
+
     def _sample(self) -> None:
+        measurement = self._measurement
         with contextlib.suppress(psutil.Error):
             parent = psutil.Process(self._pid)
-            memory = 0.0
+            memory_mb = 0.0
             for process in (parent, *parent.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    memory += self._sample_process(process)
-            self.told.memory.append((round(time.perf_counter() - self._start, 1), round(memory, 1)))
-            self.told.peak_mb = max(self.told.peak_mb, round(memory, 1))
-        with contextlib.suppress(OSError):  # files come and go
-            spilled = sum(path.stat().st_size for path in self._scratch.rglob("*") if path.is_file()) / 1e6
-            self.told.spilled_mb = max(self.told.spilled_mb, round(spilled, 1))
+                    memory_mb += self._sample_process(process)
+            measurement.memory.append((round(time.perf_counter() - self._start, 1), round(memory_mb, 1)))
+            measurement.peak_mb = max(measurement.peak_mb, round(memory_mb, 1))
+        with contextlib.suppress(OSError):  # files can be deleted at any time
+            files = (path for path in self._local_directory.rglob("*") if path.is_file())
+            spilled_mb = round(sum(path.stat().st_size for path in files) / 1e6, 1)
+            measurement.spilled_mb = max(measurement.spilled_mb, spilled_mb)
 
     def _sample_process(self, process: psutil.Process) -> float:
+        """Record the counters of a process, and return its memory in MB."""
         key = process.pid, process.create_time()
         times = process.cpu_times()
-        self.cpu[key] = times.user + times.system
+        self._cpu[key] = times.user + times.system
         with contextlib.suppress(AttributeError, psutil.AccessDenied):
             counters = process.io_counters()
-            self.read[key], self.written[key] = counters.read_chars, counters.write_chars
+            self._read[key], self._written[key] = counters.read_chars, counters.write_chars
         info = process.memory_full_info()
         return float(getattr(info, "pss", info.rss)) / 1e6

@@ -1,4 +1,4 @@
-"""Ways to score lazily, side by side: our map over partitions, dask-ml's ParallelPostFit, and `xgboost.dask`."""
+"""Compare ways to score: toytip's map over partitions, ParallelPostFit, and `xgboost.dask`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -19,7 +18,9 @@ import xgboost as xgb
 from dask_ml.wrappers import ParallelPostFit
 from xgboost import dask as dxgb
 
+from benchmarks.arguments import positive_int
 from toytip.core.splits import plan_split, split_names
+from toytip.errors import ToytipError
 from toytip.sources.discovery import open_source
 from toytip.sources.reader import read_partition
 from toytip.stages import preprocess
@@ -31,12 +32,18 @@ from toytip.training.boosting import boost, build_matrix, model_bytes, xgboost_p
 
 
 def main() -> int:
-    """Print the seconds and the mean probability of each way, twice; the first round warms up."""
+    """Print the seconds and the mean probability of each way, twice. The first pass warms up.
+
+    Return 0, or exit with 2 if the source cannot be used.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
-    parser.add_argument("source", type=Path, help="months to score")
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("source", help="folder of monthly files to score")
+    parser.add_argument("--rounds", type=positive_int, default=100, help="boosting rounds of the model")
     options = parser.parse_args()
-    codes, booster = _prepare(options.source, options.rounds)
+    try:
+        matrix, booster = _prepare(options.source, options.rounds)
+    except ToytipError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
     )
@@ -45,41 +52,50 @@ def main() -> int:
         distributed.Client(cluster) as client,
         dask.config.set({"dataframe.convert-string": False}),
     ):
-        frame = dd.from_pandas(codes, npartitions=12, sort=False).persist()
+        frame = dd.from_pandas(matrix, npartitions=12, sort=False).persist()
         distributed.wait(frame)
-        classifier, model = xgb.XGBClassifier(n_jobs=1), xgb.Booster()
-        classifier.load_model(bytearray(booster))
-        model.load_model(bytearray(booster))
-        wrapped, empty = ParallelPostFit(classifier), np.empty(0, np.float32)
-        ways: dict[str, Callable[[], Any]] = {
-            "map_partitions": lambda: frame.map_partitions(
-                predict_probabilities, booster, meta=empty, enforce_metadata=False
-            ).compute(),
-            "ParallelPostFit": lambda: wrapped.predict_proba(frame)[:, 1].compute(),
-            "xgboost.dask": lambda: dxgb.inplace_predict(client, model, frame).compute(),
-        }
-        for way in (*ways, *ways):
+        ways = _scoring_ways(client, frame, booster)
+        for name, score in (*ways.items(), *ways.items()):
             start = time.perf_counter()
-            mean = float(np.mean(np.asarray(ways[way]())))
-            took = time.perf_counter() - start
-            sys.stdout.write(f"{way:16s} {len(codes):,} rows  {took:.2f} s  mean probability {mean:.6f}\n")
+            mean = float(np.mean(np.asarray(score())))
+            seconds = time.perf_counter() - start
+            print(f"{name:16s} {len(matrix):,} rows  {seconds:.2f} s  mean probability {mean:.6f}")
     return 0
 
 
-def _prepare(folder: Path, rounds: int) -> tuple[pd.DataFrame, bytes]:
-    """Return the codes of all rows, and a model of the training months."""
-    source = open_source(str(folder))
+def _scoring_ways(
+    client: distributed.Client, frame: dd.DataFrame, booster: bytes
+) -> dict[str, Callable[[], Any]]:
+    classifier, model = xgb.XGBClassifier(n_jobs=1), xgb.Booster()
+    classifier.load_model(bytearray(booster))
+    model.load_model(bytearray(booster))
+    wrapped, empty = ParallelPostFit(classifier), np.empty(0, np.float32)
+    return {
+        "map_partitions": lambda: frame.map_partitions(
+            predict_probabilities, booster, meta=empty, enforce_metadata=False
+        ).compute(),
+        "ParallelPostFit": lambda: wrapped.predict_proba(frame)[:, 1].compute(),
+        "xgboost.dask": lambda: dxgb.inplace_predict(client, model, frame).compute(),
+    }
+
+
+def _prepare(spec: str, rounds: int) -> tuple[pd.DataFrame, bytes]:
+    """Return the bin indexes of all rows of a source, and a model of its training months."""
+    source = open_source(spec)
     split, names = plan_split(source.months), feature_set("payment")
-    parts = [featurize(clean(conform(read_partition(part), part))[0]) for part in source.partitions(500_000)]
-    censuses = [preprocess.count_values(part, names, split, "all") for part in parts]
-    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, censuses), split, "all")
-    codes = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
-    rows = pd.concat([split_names(part, split, "all") for part in parts], ignore_index=True) == "train"
-    label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[rows].to_numpy()
-    matrix = build_matrix([(codes[rows], None)], encoding.bin_counts, threads=2)
+    parts = [
+        featurize(clean(conform(read_partition(partition), partition))[0])
+        for partition in source.partitions(500_000)
+    ]
+    counts = [preprocess.count_values(part, names, split, "all") for part in parts]
+    encoding = preprocess.fit_encoding(reduce(preprocess.ValueCounts.merge, counts), split, "all")
+    matrix = pd.concat([preprocess.encode(part, encoding) for part in parts], ignore_index=True)
+    train = pd.concat([split_names(part, split, "all") for part in parts], ignore_index=True) == "train"
+    label = pd.concat([part["high_tip"] for part in parts], ignore_index=True)[train].to_numpy()
+    training_matrix = build_matrix([(matrix[train], None)], encoding.bin_counts, threads=2)
     params = xgboost_params({"max_depth": 6, "eta": 0.1}, encoding.max_bin, float(label.mean()))
-    booster, best = boost(matrix, label, None, params, rounds=rounds, threads=2)
-    return codes, model_bytes(booster, best.round)
+    booster, best = boost(training_matrix, label, None, params, rounds=rounds, threads=2)
+    return matrix, model_bytes(booster, best.round)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of results: throughput by stage, by workers, by rows; memory over time. None mixes sizes."""
+"""Charts of results: throughput by stage, by workers and by rows, and memory over time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from benchmarks.results import Row, group_by, is_toytip
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# What one picture is of: runs of another training, or on another machine, do not belong beside each other.
+# A chart has only results of equal training on one machine.
 SETUP_COLUMNS = ("seed", "rounds", "max_depth", "machine", "cores")
+MARKERS = "osv^D"
 
 
 def draw_all(rows: list[Row], folder: Path) -> list[Path]:
-    """Draw the rows that are set up as the last one is; return the files."""
+    """Draw the results with the set-up of the last one, and return the files."""
     import matplotlib as mpl
 
     mpl.use("agg")
     rows = group_by(rows, *SETUP_COLUMNS)[tuple(rows[-1][name] for name in SETUP_COLUMNS)]
-    mine = [row for row in rows if is_toytip(row)]
+    toytip_rows = [row for row in rows if is_toytip(row)]
     size = max(row["rows"] for row in rows)
     largest = [row for row in rows if row["rows"] == size]
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        "scaling-by-workers.png": draw_scaling(mine, "workers", "rows"),
-        "scaling-by-rows.png": draw_scaling(mine, "rows", "workers"),
+        "scaling-by-workers.png": draw_scaling(toytip_rows, "workers", "rows"),
+        "scaling-by-rows.png": draw_scaling(toytip_rows, "rows", "workers"),
         "throughput-by-stage.png": draw_throughput(largest),
         "memory.png": _draw_memory(largest),
     }
@@ -40,38 +41,48 @@ def _new_figure(height: float = 3.6) -> Figure:
     return plt.figure(figsize=(8, height), layout="constrained")
 
 
-def draw_scaling(rows: list[Row], column: str, line: str) -> Figure | None:
-    """Draw rows a second by `column`, with a line for every value of another name; none where `column` never differs."""
-    lines = {value: group_by(side, column) for (value,), side in sorted(group_by(rows, line).items())}
+def draw_scaling(rows: list[Row], column: str, line_column: str) -> Figure | None:
+    """Draw rows per second by a column, with one line per value of another column.
+
+    Returns None if no line has two points.
+    """
+    lines = {
+        value: group_by(line_rows, column)
+        for (value,), line_rows in sorted(group_by(rows, line_column).items())
+    }
     if all(len(points) < 2 for points in lines.values()):
         return None
     figure = _new_figure()
     axes = figure.subplots()
     for value, points in lines.items():
         sizes = sorted(size for (size,) in points)
-        speed = [median(row["rows"] / row["seconds"] for row in points[size,]) for size in sizes]
-        axes.plot(sizes, speed, marker="o", label=f"{value:,} {line}")
-    axes.set(xlabel=column, ylabel="rows a second", title=f"toytip run, by {column}", ylim=(0, None))
+        speeds = [median(row["rows"] / row["seconds"] for row in points[size,]) for size in sizes]
+        axes.plot(sizes, speeds, marker="o", label=f"{value:,} {line_column}")
+    axes.set(xlabel=column, ylabel="rows/s", title=f"toytip run, by {column}", ylim=(0, None))
     axes.legend(fontsize="small")
     return figure
 
 
 def draw_throughput(rows: list[Row]) -> Figure:
-    """Draw the rows a second of every stage of every contender; a line is a contender, a mark a stage."""
-    named = group_by(rows, "name")
-    figure = _new_figure(0.5 * len(named) + 2)
+    """Draw rows per second of every stage (a marker) of every contender (a line)."""
+    by_name = group_by(rows, "name")
+    figure = _new_figure(0.5 * len(by_name) + 2)
     axes = figure.subplots()
-    for number, stage in enumerate(dict.fromkeys(stage for row in rows for stage in row["stages"])):
+    for index, stage in enumerate(dict.fromkeys(stage for row in rows for stage in row["stage_seconds"])):
         speeds = {
-            name: [row["rows"] / row["stages"][stage] for row in side if row["stages"].get(stage)]
-            for (name,), side in named.items()
+            name: [row["rows"] / seconds for row in runs if (seconds := row["stage_seconds"].get(stage))]
+            for (name,), runs in by_name.items()
         }
-        told = {name: median(speed) for name, speed in speeds.items() if speed}
+        medians = {name: median(values) for name, values in speeds.items() if values}
         axes.plot(
-            list(told.values()), list(told), linestyle="", marker="osv^D"[number // 10 % 5], color=f"C{number % 10}",
+            list(medians.values()),
+            list(medians),
+            linestyle="",
+            marker=MARKERS[index // 10 % len(MARKERS)],
+            color=f"C{index % 10}",
             label=stage,
-        )  # fmt: skip
-    axes.set(xscale="log", xlabel="rows a second", title=f"Throughput by stage, {rows[0]['rows']:,} rows")
+        )
+    axes.set(xscale="log", xlabel="rows/s", title=f"Throughput by stage, {rows[0]['rows']:,} rows")
     axes.grid(alpha=0.3)
     axes.invert_yaxis()
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
@@ -79,12 +90,12 @@ def draw_throughput(rows: list[Row]) -> Figure:
 
 
 def _draw_memory(rows: list[Row]) -> Figure:
-    """Draw the memory of the last run of every contender."""
+    """Draw the memory over time in the last run of every contender."""
     figure = _new_figure()
     axes = figure.subplots()
-    for (name,), side in group_by(rows, "name").items():
-        told = side[-1]["memory"]
-        axes.plot([at for at, _ in told], [mb / 1e3 for _, mb in told], label=name)
+    for (name,), runs in group_by(rows, "name").items():
+        samples = runs[-1]["memory"]
+        axes.plot([seconds for seconds, _ in samples], [mb / 1e3 for _, mb in samples], label=name)
     title = f"Memory over time, {rows[0]['rows']:,} rows"
     axes.set(xlabel="seconds", ylabel="GB, all processes", title=title, ylim=(0, None))
     axes.legend(fontsize="small")

@@ -1,4 +1,4 @@
-"""Ratios: of contenders that ran side by side, and of workers among more and more of them."""
+"""Ratios between contenders of the same run, and between numbers of workers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from scipy.stats import t
 
-from benchmarks.results import ROW_STAGES, Row, group_by
+from benchmarks.results import PARTITION_STAGES, Row, group_by
 
 
 class Ratio(NamedTuple):
-    """How the values of one side relate to the other's: the mean ratio of pairs, and its 95 % interval."""
+    """The mean ratio of paired values, with its 95 % interval."""
 
     mean: float
     low: float
@@ -20,57 +20,62 @@ class Ratio(NamedTuple):
     pairs: int
 
     @property
-    def changed(self) -> bool:
-        """Whether the interval leaves out 1: only then has anything changed."""
+    def is_significant(self) -> bool:
+        """Whether the interval does not contain 1."""
         return not self.low <= 1 <= self.high
 
     def __str__(self) -> str:
-        """As people read it."""
+        """Return the ratio as text."""
         if self.pairs < 2:
-            return f"{self.mean:.2f} (one repeat: no spread)"
+            return f"{self.mean:.2f} (one repeat: no interval)"
         return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f}, {self.pairs} pairs)"
 
 
-def paired_ratio(these: list[float], those: list[float]) -> Ratio:
-    """Compare values pair by pair, on the logarithmic scale, by Student's t; one pair alone says nothing for sure."""
-    logs = [math.log(a / b) for a, b in zip(these, those, strict=True)]
+def paired_ratio(numerators: list[float], denominators: list[float]) -> Ratio:
+    """Return the mean ratio of pairs on a logarithmic scale, with Student's t interval.
+
+    A single pair has an infinite interval.
+    """
+    logs = [math.log(a / b) for a, b in zip(numerators, denominators, strict=True)]
     mean = fmean(logs)
     if len(logs) < 2:
         return Ratio(math.exp(mean), 0.0, math.inf, len(logs))
-    half = float(t.ppf(0.975, len(logs) - 1)) * stdev(logs) / math.sqrt(len(logs))
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(logs))
+    half_width = float(t.ppf(0.975, len(logs) - 1)) * stdev(logs) / math.sqrt(len(logs))
+    return Ratio(math.exp(mean), math.exp(mean - half_width), math.exp(mean + half_width), len(logs))
 
 
-def peer_ratios(rows: list[Row], name: str, value: str = "seconds") -> dict[str, Ratio]:
-    """Return how a contender relates to each other one of its run, by the repeats that ran side by side."""
-    by_name = group_by([row for row in rows if row[value] > 0], "name")
-    mine = {row["repeat"]: row[value] for row in by_name.get((name,), [])}
-    found = {}
-    for (other,), theirs in by_name.items():
-        pairs = [(mine[row["repeat"]], row[value]) for row in theirs if row["repeat"] in mine]
+def peer_ratios(rows: list[Row], name: str, column: str = "seconds") -> dict[str, Ratio]:
+    """Return the ratio of a contender to each other contender, paired by repeat."""
+    by_name = group_by([row for row in rows if row[column] > 0], "name")
+    values = {row["repeat"]: row[column] for row in by_name.get((name,), [])}
+    ratios = {}
+    for (other,), other_rows in by_name.items():
+        pairs = [(values[row["repeat"]], row[column]) for row in other_rows if row["repeat"] in values]
         if other != name and pairs:
-            found[other] = paired_ratio(*map(list, zip(*pairs, strict=True)))
-    return found
+            ratios[other] = paired_ratio(*map(list, zip(*pairs, strict=True)))
+    return ratios
 
 
 def weak_scaling(rows: list[Row]) -> list[tuple[int, str, float]]:
-    """Return, of runs whose rows grew with their workers, each stage's speed a worker, in shares of the fewest's.
+    """Return (workers, stage, efficiency) of runs whose rows grow with their workers.
 
-    One of (workers, stage, share) for every stage, for the row stages together and for the whole, of all repeats.
+    The efficiency is the speed per worker relative to that of the smallest number of workers, for
+    each stage, for all partition-wise stages, and for the complete run.
     """
-    sides = {workers: side for (workers,), side in sorted(group_by(rows, "workers").items())}
-    stages = dict.fromkeys(stage for row in rows for stage in row["stages"])
-    told: list[tuple[int, str, float]] = []
-    for stage in (*stages, "row stages", "end to end"):
-        seconds = {workers: fmean(_seconds(row, stage) for row in side) for workers, side in sides.items()}
-        first = next(iter(seconds.values()))
-        told += [(workers, stage, first / took) for workers, took in seconds.items() if took]
-    return told
+    by_workers = {workers: runs for (workers,), runs in sorted(group_by(rows, "workers").items())}
+    stages = dict.fromkeys(stage for row in rows for stage in row["stage_seconds"])
+    efficiencies: list[tuple[int, str, float]] = []
+    for stage in (*stages, "partition-wise", "total"):
+        seconds = {
+            workers: fmean(_seconds(row, stage) for row in runs) for workers, runs in by_workers.items()
+        }
+        baseline = next(iter(seconds.values()))
+        efficiencies += [(workers, stage, baseline / value) for workers, value in seconds.items() if value]
+    return efficiencies
 
 
 def _seconds(row: Row, stage: str) -> float:
-    if stage == "end to end":
+    if stage == "total":
         return float(row["seconds"])
-    return float(
-        sum(row["stages"].get(name, 0.0) for name in (ROW_STAGES if stage == "row stages" else (stage,)))
-    )
+    stages = PARTITION_STAGES if stage == "partition-wise" else (stage,)
+    return float(sum(row["stage_seconds"].get(name, 0.0) for name in stages))

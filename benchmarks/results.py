@@ -1,4 +1,4 @@
-"""Rows of results: one a measured run, in a file of JSON lines. A row that is no result says so, and counts nowhere."""
+"""Files of results, in JSON Lines: one row per measured run."""
 
 from __future__ import annotations
 
@@ -10,68 +10,80 @@ from typing import Any
 
 Row = dict[str, Any]
 NUMBER_TYPES = (int, float)
-# What every row has, and of which kind.
+# The columns that every row has, and their types.
 COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
-    "name": str, "workers": int, "alike": bool, "repeat": int, "rows": NUMBER_TYPES, "seed": int, "rounds": int, "max_depth": int,
-    "seconds": NUMBER_TYPES, "stages": dict, "kept": NUMBER_TYPES, "auc": NUMBER_TYPES, "peak_mb": NUMBER_TYPES, "memory": list, "cores": int,
+    "name": str,
+    "workers": int,
+    "trains_alike": bool,
+    "repeat": int,
+    "rows": NUMBER_TYPES,
+    "seed": int,
+    "rounds": int,
+    "max_depth": int,
+    "seconds": NUMBER_TYPES,
+    "stage_seconds": dict,
+    "kept": NUMBER_TYPES,
+    "auc": NUMBER_TYPES,
+    "peak_mb": NUMBER_TYPES,
+    "memory": list,
+    "cores": int,
     "machine": str,
-}  # fmt: skip
-# What rows of before these were measured are taken to have.
+}
+# The values of columns that a row can leave out.
 DEFAULTS: Row = {"run": "", "threads": None, "valid": True, "why": ""}
-# Rows are of the same work where these are the same.
+# Rows are of equal work if these columns are equal.
 WORK_COLUMNS = ("rows", "seed", "rounds", "max_depth")
-# The stages that are tasks of rows alone, before there is a model.
-ROW_STAGES = ("checksum", "featurize", "preprocess")
+# The partition-wise stages that precede the training.
+PARTITION_STAGES = ("checksum", "featurize", "preprocess")
 
 
 class InvalidInputError(ValueError):
-    """What was given is no input of the benchmarks; the message is the line that says so."""
+    """An argument or a file that the benchmarks cannot use."""
 
 
 def load_results(file: Path) -> list[Row]:
-    """Read a file of results. Raises InvalidInputError where it is none, or has no row."""
+    """Read a file of results. Raises InvalidInputError if it has another format, or no row."""
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(
-            f"{file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}"
-        ) from None
+        cause = getattr(error, "strerror", None) or "it is not text"
+        raise InvalidInputError(f"cannot read {file}: {cause}") from None
     rows = [_parse_row(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
-        raise InvalidInputError(f"{file} has no row of results")
+        raise InvalidInputError(f"cannot use {file}: it has no row of results")
     return rows
 
 
 def _parse_row(file: Path, line_number: int, line: str) -> Row:
-    where = f"{file}, line {line_number}"
+    failure = f"cannot read line {line_number} of {file}"
     try:
         row = json.loads(line)
     except ValueError:
         row = None
     if not isinstance(row, dict):
-        raise InvalidInputError(f"{where} is no row of results")
-    for name, kind in COLUMN_TYPES.items():
-        if not isinstance(row.get(name), kind):
-            raise InvalidInputError(f"{where} is no row of results: its {name} is {row.get(name)!r}")
+        raise InvalidInputError(f"{failure}: it is not a JSON object")
+    for name, expected in COLUMN_TYPES.items():
+        if not isinstance(row.get(name), expected):
+            raise InvalidInputError(f"{failure}: {name} is {row.get(name)!r}")
     if row["seconds"] <= 0 or row["rows"] <= 0:
-        raise InvalidInputError(f"{where} is no row of results: nothing was done, or in no time")
+        raise InvalidInputError(f"{failure}: seconds or rows are not above zero")
     return {**DEFAULTS, **row}
 
 
 def append_result(file: Path, row: Row) -> None:
-    """Add a row to a file of results."""
+    """Append a row to a file of results."""
     with file.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
 
 
 def is_toytip(row: Row) -> bool:
-    """Whether a row is toytip's, and not a peer's."""
+    """Return whether a row is a result of toytip, not of a peer."""
     return str(row["name"]).startswith("toytip")
 
 
-def group_by(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
-    """Return the rows by their values of some names."""
-    found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+def group_by(rows: Iterable[Row], *columns: str) -> dict[tuple[Any, ...], list[Row]]:
+    """Return the rows by their values of the columns."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        found[tuple(row[name] for name in names)].append(row)
-    return dict(found)
+        groups[tuple(row[column] for column in columns)].append(row)
+    return dict(groups)

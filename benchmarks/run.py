@@ -1,4 +1,4 @@
-"""Measures toytip beside its peers: contenders take turns, repeat after repeat, on the same generated year."""
+"""Measure toytip and its peers, which take turns on the same synthetic year, repeat by repeat."""
 
 from __future__ import annotations
 
@@ -16,46 +16,55 @@ from typing import Any
 import psutil
 
 from benchmarks import results
-from benchmarks.harness import measure
+from benchmarks.contenders import PEERS, BenchmarkTask, Contender, last_month_auc, make_toytip
+from benchmarks.harness import Measurement, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import peer_ratios, weak_scaling
 from benchmarks.results import Row
-from benchmarks.workloads import PEERS, BenchmarkTask, Contender, last_month_auc, make_toytip
 
-PRINTED_COLUMNS = ("name", "repeat", "seconds", "first_task_s", "cpu_s", "peak_mb", "rows_per_s", "auc")
+PRINTED_COLUMNS = ("name", "repeat", "seconds", "first_task_s", "cpu_s", "peak_mb", "rows_per_second", "auc")
+MONTHS = 12
 
 
 def run_benchmarks(options: argparse.Namespace) -> int:
-    """Measure all, say the ratios, and add the rows to the file; 1 where one is no result."""
-    options.out.open("a").close()  # what cannot be kept is not measured
-    names = [] if options.weak else options.peers
+    """Measure all contenders, print ratios, and append the results to the file.
+
+    Returns 1 if a result is invalid.
+    """
+    options.out.open("a").close()  # fail early if the file is not writable
+    peers = [] if options.weak else options.peers
     years = {
-        count: _generated_year(options, options.rows * (count if options.weak else 1))
-        for count in options.workers
+        workers: _synthetic_year(options, options.rows * (workers if options.weak else 1))
+        for workers in options.workers
     }
-    sides = [(make_toytip(count), years[count]) for count in options.workers]
-    sides += [(PEERS[name], years[options.workers[0]]) for name in names]
-    began = _timestamp()
+    contenders = [(make_toytip(workers), years[workers]) for workers in options.workers]
+    contenders += [(PEERS[name], years[options.workers[0]]) for name in peers]
+    run = _timestamp()
     rows: list[Row] = []
     for repeat in range(options.repeats):
-        rows += _run_repeat(sides, options, {"run": began, "repeat": repeat})
+        rows += _run_repeat(contenders, options, {"run": run, "repeat": repeat})
     print_line("")
-    good = [row for row in rows if row["valid"]]
-    (_print_weak_scaling if options.weak else _print_ratios)(good, rows[0]["name"])
-    odd = [row for row in rows if not row["valid"]]
-    for row in odd:
-        print_line(f"no result: {row['name']}, repeat {row['repeat']}: {row['why']}")
-    return int(bool(odd))
+    valid = [row for row in rows if row["valid"]]
+    if options.weak:
+        _print_weak_scaling(valid)
+    else:
+        _print_ratios(valid, rows[0]["name"])
+    invalid = [row for row in rows if not row["valid"]]
+    for row in invalid:
+        print_line(f"invalid result: {row['name']}, repeat {row['repeat']}: {row['why']}")
+    return int(bool(invalid))
 
 
-def _run_repeat(sides: list[tuple[Contender, Path]], options: argparse.Namespace, named: Row) -> list[Row]:
-    """Measure all once; judge what there is and keep it, also where one of them fails."""
+def _run_repeat(
+    contenders: list[tuple[Contender, Path]], options: argparse.Namespace, keys: Row
+) -> list[Row]:
+    """Measure all contenders once. If one of them fails, the results of the others are stored."""
     rows: list[Row] = []
     try:
-        for contender, source in sides:
+        for contender, source in contenders:
             task = BenchmarkTask(source, rounds=options.rounds, max_depth=options.max_depth)
-            rows.append({**named, **_measure_contender(contender, task, options.seed)})
-            print_line("  ".join(f"{key} {rows[-1][key]}" for key in PRINTED_COLUMNS))
+            rows.append({**keys, **_measure_contender(contender, task, options.seed)})
+            print_line("  ".join(f"{column} {rows[-1][column]}" for column in PRINTED_COLUMNS))
     finally:
         rows = validate_rows(rows)
         for row in rows:
@@ -63,57 +72,96 @@ def _run_repeat(sides: list[tuple[Contender, Path]], options: argparse.Namespace
     return rows
 
 
-def _print_weak_scaling(rows: list[Row], _: str) -> None:
-    """Say how much of its speed a worker keeps among many, stage by stage; then the stages that are tasks, and all."""
-    told = {(workers, stage): f"{kept:.2f}" for workers, stage, kept in weak_scaling(rows)} if rows else {}
-    for (workers, stage), kept in told.items():
-        print_line(f"{workers} workers, {stage}: {kept}")
-    for workers in dict.fromkeys(workers for workers, _ in told):
-        shares = (f"{stage} {told[workers, stage]}" for stage in ("row stages", "infer", "end to end"))
-        print_line(f"{workers} workers: {', '.join(shares)}")
+def _print_weak_scaling(rows: list[Row]) -> None:
+    """Print the efficiency of each stage, and then of all partition-wise stages and the run."""
+    efficiencies = {
+        (workers, stage): f"{efficiency:.2f}"
+        for workers, stage, efficiency in (weak_scaling(rows) if rows else ())
+    }
+    for (workers, stage), efficiency in efficiencies.items():
+        print_line(f"{workers} workers, {stage}: {efficiency}")
+    for workers in dict.fromkeys(workers for workers, _ in efficiencies):
+        summary = (
+            f"{stage} {efficiencies[workers, stage]}" for stage in ("partition-wise", "infer", "total")
+        )
+        print_line(f"{workers} workers: {', '.join(summary)}")
 
 
-def _print_ratios(rows: list[Row], first: str) -> None:
-    """Say the ratios of the first contender to all others."""
-    for value, what in (("seconds", "time"), ("peak_mb", "peak memory")):
-        for other, found in peer_ratios(rows, first, value).items():
-            print_line(f"{what} of {first} / {other}: {found}")
+def _print_ratios(rows: list[Row], name: str) -> None:
+    """Print the ratios of a contender to all others."""
+    for column, label in (("seconds", "time"), ("peak_mb", "peak memory")):
+        for other, ratio in peer_ratios(rows, name, column).items():
+            print_line(f"{label}, {name} / {other}: {ratio}")
 
 
-def _generated_year(options: argparse.Namespace, size: int) -> Path:
-    """Return the folder of a generated year of so many trips a month; made where it is not there yet, by toytip."""
-    folder = Path(options.data, f"synthetic-{size}-{options.seed}")
-    if len(list(folder.glob("*.parquet"))) < 12:
-        from benchmarks.year import write_year
+def _synthetic_year(options: argparse.Namespace, rows_per_month: int) -> Path:
+    """Return the folder of a synthetic year. Write the year if it does not exist."""
+    folder = Path(options.data, f"synthetic-{rows_per_month}-{options.seed}")
+    if len(list(folder.glob("*.parquet"))) < MONTHS:
+        from benchmarks.dataset import write_year
 
-        print_line(f"making a year of {size:,} trips a month in {folder}")
-        write_year(folder, size, options.seed)
+        print_line(f"writing a year of {rows_per_month:,} trips per month to {folder}")
+        write_year(folder, rows_per_month, options.seed)
     return folder
 
 
 def _measure_contender(contender: Contender, task: BenchmarkTask, seed: int) -> Row:
-    """Run a contender; return what it took, what came out, and with what."""
-    from toytip.cluster import available_cores
+    """Run a contender, and return the row of its result."""
     from toytip.sources.discovery import open_source
 
     out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
     try:
-        taken = measure(contender.command(task, out))
-        told = contender.read_result(taken, out)
-        auc = last_month_auc(Path(told["predictions"]))
+        measurement = measure(contender.command(task, out))
+        output = contender.read_output(measurement, out)
+        auc = last_month_auc(output.predictions)
     finally:
         shutil.rmtree(out)
     rows = open_source(str(task.source)).rows
-    seconds = taken.wall_s if contender.uses_wall_time else round(sum(told["stages"].values()), 3)
+    stage_total = round(sum(output.stage_seconds.values()), 3)
+    seconds = measurement.wall_s if contender.uses_wall_time else stage_total
     return {
-        "name": contender.name, "workers": contender.workers, "threads": taken.threads or contender.workers,
-        "memory_limit_mb": taken.memory_limit_mb, "alike": contender.trains_alike, "rows": rows, "seed": seed, "synthetic": True,
-        "rounds": task.rounds, "max_depth": task.max_depth, "seconds": seconds, "rows_per_s": round(rows / seconds),
-        "first_task_s": taken.first_task_s, "stages": told["stages"], "kept": told["kept"], "auc": round(auc, 5),
-        "cpu_s": taken.cpu_s, "peak_mb": taken.peak_mb, "read_mb": taken.read_mb, "written_mb": taken.written_mb,
-        "spilled_mb": taken.spilled_mb, "memory": taken.memory, "at": _timestamp(), "cores": available_cores(),
-        "machine_gb": round(psutil.virtual_memory().total / 1e9, 1), "machine": _processor_name(), "environment": _package_versions(),
-    }  # fmt: skip
+        "name": contender.name,
+        "workers": contender.workers,
+        "trains_alike": contender.trains_alike,
+        "rows": rows,
+        "seed": seed,
+        "synthetic": True,
+        "rounds": task.rounds,
+        "max_depth": task.max_depth,
+        "seconds": seconds,
+        "rows_per_second": round(rows / seconds),
+        "stage_seconds": output.stage_seconds,
+        "kept": output.accepted_rows,
+        "auc": round(auc, 5),
+        **_resource_columns(measurement, contender),
+        **_machine_columns(),
+    }
+
+
+def _resource_columns(measurement: Measurement, contender: Contender) -> Row:
+    return {
+        "threads": measurement.threads or contender.workers,
+        "memory_limit_mb": measurement.memory_limit_mb,
+        "first_task_s": measurement.first_task_s,
+        "cpu_s": measurement.cpu_s,
+        "peak_mb": measurement.peak_mb,
+        "read_mb": measurement.read_mb,
+        "written_mb": measurement.written_mb,
+        "spilled_mb": measurement.spilled_mb,
+        "memory": measurement.memory,
+    }
+
+
+def _machine_columns() -> Row:
+    from toytip.cluster import available_cores
+
+    return {
+        "at": _timestamp(),
+        "cores": available_cores(),
+        "machine_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "machine": _processor_name(),
+        "environment": _package_versions(),
+    }
 
 
 def _timestamp() -> str:
@@ -121,7 +169,7 @@ def _timestamp() -> str:
 
 
 def _processor_name() -> str:
-    """Return the kind of the processors, by name where the system tells."""
+    """Return the architecture, and the name of the processor if the system has it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -130,16 +178,14 @@ def _processor_name() -> str:
 
 
 def _package_versions() -> dict[str, Any]:
-    """Return the versions of what toytip is made with, and of what its peers are."""
+    """Return the package versions of toytip and of the peers."""
     from toytip.pipeline.context import collect_environment
 
-    return {
-        **collect_environment(),
-        **{name: importlib.metadata.version(name) for name in ("polars", "duckdb")},
-    }
+    peers = {name: importlib.metadata.version(name) for name in ("polars", "duckdb")}
+    return {**collect_environment(), **peers}
 
 
 def print_line(text: str) -> None:
-    """Say a line, at once."""
+    """Print a line without buffering."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

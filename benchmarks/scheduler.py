@@ -1,8 +1,9 @@
-"""What the scheduler costs: tasks that do nothing, handed in and collected as a run's are.
+"""Measure the cost of the scheduler: empty tasks, submitted and collected like those of a run.
 
     python -m benchmarks.scheduler --partitions 1000,10000,100000
 
-The workers are threads of this process, so that nothing but the graph, the scheduler and the driver takes time.
+The workers are threads of this process, so that only the graph, the scheduler and the client take
+time.
 """
 
 from __future__ import annotations
@@ -23,14 +24,8 @@ from toytip.progress.tracker import Progress
 
 
 def main() -> int:
-    """Print for every number of partitions what it takes to build their graph and to run it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
-    parser.add_argument("--partitions", type=distinct_counts, default=[1_000, 10_000, 100_000])
-    parser.add_argument("--workers", type=positive_int, default=2)
-    parser.add_argument(
-        "--slices", type=int, default=0, help="of a file, handed in one after the other; 0: all at once"
-    )
-    options = parser.parse_args()
+    """Print the seconds to build and to run the graph, for each number of partitions."""
+    options = _parser().parse_args()
     cluster = distributed.LocalCluster(
         n_workers=options.workers, threads_per_worker=1, processes=False, dashboard_address=None
     )
@@ -40,23 +35,44 @@ def main() -> int:
             start = time.perf_counter()
             lazy = dd.from_map(_do_nothing, range(count), meta=graph.RESULT_META, enforce_metadata=False)
             built = time.perf_counter()
+            files = _partition_files(count, options.partitions_per_file)
             with progress.stage("nothing", count) as stage:
-                compute.compute_partitions(client, lazy, stage, files=_make_files(count, options.slices))
-            ran = time.perf_counter()
-            memory = psutil.Process().memory_info().rss / 1e6
-            sys.stdout.write(
-                f"{count:>9,} partitions: built in {built - start:.1f} s, run in {ran - built:.1f} s, "
-                f"{(ran - start) / count * 1e3:.2f} ms each, {memory:,.0f} MB\n"
+                compute.compute_partitions(client, lazy, stage, files=files)
+            end = time.perf_counter()
+            memory_mb = psutil.Process().memory_info().rss / 1e6
+            print(
+                f"{count:>9,} partitions: built in {built - start:.1f} s, run in {end - built:.1f} s, "
+                f"{(end - start) / count * 1e3:.2f} ms per partition, {memory_mb:,.0f} MB",
+                flush=True,
             )
-            sys.stdout.flush()
     return 0
 
 
-def _make_files(count: int, slices: int) -> list[str]:
-    return [str(number // slices) for number in range(count)] if slices else []
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduler", description=__doc__)
+    parser.add_argument(
+        "--partitions",
+        type=distinct_counts,
+        default=[1_000, 10_000, 100_000],
+        help="numbers of partitions, for example 1000,10000",
+    )
+    parser.add_argument("--workers", type=positive_int, default=2, help="number of workers")
+    parser.add_argument(
+        "--partitions-per-file",
+        type=int,
+        default=0,
+        help="partitions of a file, which one worker takes in order (0: no files)",
+    )
+    return parser
 
 
-def _do_nothing(_number: int) -> pd.Series:
+def _partition_files(count: int, partitions_per_file: int) -> list[str]:
+    if not partitions_per_file:
+        return []
+    return [str(index // partitions_per_file) for index in range(count)]
+
+
+def _do_nothing(_index: int) -> pd.Series:
     return graph.PartitionResult(1, distributed.get_worker().address).to_series()
 
 

@@ -1,7 +1,8 @@
-"""Execute the notebooks here in place: `python -m examples.execute`, or `make examples`.
+"""Execute the notebooks in place: `python -m examples.execute`, or `make examples`.
 
-What is committed is what came out: outputs, and a digest of the cells that they came from, by which a test sees that nobody
-has changed a cell since. Environment variables are the notebooks' parameters: see `examples/README.md`.
+A committed notebook has its outputs, and a digest of the cells that produced them. A test compares
+the digest, so that no cell is changed without a new execution. `examples/README.md` lists the
+environment variables that the notebooks read.
 """
 
 from __future__ import annotations
@@ -17,23 +18,29 @@ from traitlets.config import Config
 
 HERE = Path(__file__).parent
 NOTEBOOKS = tuple(sorted(HERE.glob("*.ipynb")))
+TIMEOUT_SECONDS = 600
 
 
 def digest(notebook: nbformat.NotebookNode) -> str:
-    """Return what names the cells, text and code, without what came out of them."""
+    """Return a digest of the text and code of all cells, without their outputs."""
     cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
-    """Return a notebook as it comes out of a fresh kernel, in its own folder. Raises CellExecutionError where a cell fails."""
+    """Return a notebook with the outputs of a new kernel.
+
+    Raises CellExecutionError if a cell fails.
+    """
     notebook = nbformat.read(path, as_version=4)
-    # The kernel listens on loopback, where others may be too.
+    # Encrypt the connection to the kernel, because other users can connect to loopback ports.
     config = Config({"KernelManager": {"transport_encryption": "auto"}})
-    where = {"metadata": {"path": HERE}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where, config=config).execute()
+    resources = {"metadata": {"path": HERE}}
+    NotebookClient(
+        notebook, timeout=TIMEOUT_SECONDS, kernel_name="python3", resources=resources, config=config
+    ).execute()
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # when it ran says nothing
+        cell.metadata.pop("execution", None)  # times of execution would differ each time
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -43,7 +50,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 
 def main() -> None:
-    """Execute all of them, and keep what came out."""
+    """Execute all notebooks, and write their outputs into them."""
     for path in NOTEBOOKS:
         nbformat.write(execute(path), path)
         sys.stdout.write(f"{path.name}: {path.stat().st_size / 1000:,.0f} kB\n")

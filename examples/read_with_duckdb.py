@@ -1,6 +1,6 @@
-"""Read predictions by SQL: `python examples/read_with_duckdb.py STORE [VERSION]`.
+"""Query predictions with SQL: `python examples/read_with_duckdb.py STORE [VERSION]`.
 
-The manifest says which files a version has; DuckDB does the rest.
+toytip lists the files of the version, and DuckDB reads them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import duckdb
 import toytip
 
 QUERY = """
-select month, count(*) as trips, avg(probability) as expected, avg(high_tip::int) as happened
+select month, count(*) as trips, avg(probability) as predicted, avg(high_tip::int) as observed
 from read_parquet($files, hive_partitioning = true)
 group by month order by month
 """
 
 
 def main() -> None:
-    """Print, month by month, how many high tips were expected, and how many there were."""
-    where, version = [*sys.argv[1:], None, None][:2]
-    files = toytip.open_store(where).files("predictions", version)
+    """Print the predicted and the observed share of high tips by month."""
+    store, version = [*sys.argv[1:], None, None][:2]
+    files = toytip.open_store(store).files("predictions", version)
     print(duckdb.execute(QUERY, {"files": files}).df().to_string(index=False))
 
 

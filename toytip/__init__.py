@@ -1,10 +1,11 @@
-"""toytip: a year of taxi trips, read, cleaned, learned from and scored on a Dask cluster.
+"""toytip: train and run a high-tip classifier on a year of NYC taxi trips, on a Dask cluster.
 
+    run = toytip.run("data/green-2023")           the complete pipeline
     store = toytip.open_store("toytip-store")
-    store.predictions(months="2023-12")     a lazy Dask dataframe
-    toytip.run("data/green-2023")           the whole pipeline
+    store.predictions(months="2023-12")           a lazy Dask DataFrame
 
-Workers import this module when they start: what it offers is loaded when it is first asked for. See `docs/api.md`.
+Submodules are loaded on first use, because workers import this module when they start. See
+`docs/how-to/python.md`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,17 @@ from typing import TYPE_CHECKING, Any
 from toytip._version import __version__
 
 __all__ = [
-    "Model", "Monitoring", "Run", "Store", "ToytipError", "__version__", "errors", "monitor", "open_store", "run",
-]  # fmt: skip
+    "Model",
+    "Monitoring",
+    "Run",
+    "Store",
+    "ToytipError",
+    "__version__",
+    "errors",
+    "monitor",
+    "open_store",
+    "run",
+]
 
 if TYPE_CHECKING:
     from toytip import errors
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from toytip.api.store import Store, open_store
     from toytip.errors import ToytipError
 else:
-    _HOME = {
+    _MODULES = {
         "Model": "api.model",
         "Monitoring": "api.monitoring",
         "Run": "api.run",
@@ -40,9 +50,9 @@ else:
     def __getattr__(name: str) -> Any:
         if name == "errors":
             return import_module("toytip.errors")
-        if name not in _HOME:
+        if name not in _MODULES:
             raise AttributeError(f"module 'toytip' has no attribute {name!r}")
-        return getattr(import_module(f"toytip.{_HOME[name]}"), name)
+        return getattr(import_module(f"toytip.{_MODULES[name]}"), name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

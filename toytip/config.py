@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     dashboard_port: int | None = Field(
         None, ge=0, le=65535, description="port of the dashboard (default: 8787 where it is free; 0: any)"
     )
-    progress: Literal["auto", "grid", "plain", "quiet"] = Field(
+    progress: Literal["auto", "plain", "none"] = Field(
         "auto",
         description="how far it is: a grid (on a terminal), plain lines (elsewhere), or nothing but errors",
     )

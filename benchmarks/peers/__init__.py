@@ -1,1 +1,1 @@
-"""What people write instead: the same rows kept, the same features, the same training. Each is a script of its own."""
+"""Scripts without toytip, with the same accepted rows, features and training."""

@@ -1,4 +1,4 @@
-"""What every peer is given, and tells: a source, a folder for its predictions, how to train; its laps, in JSON."""
+"""The arguments, columns, timing and output of a peer."""
 
 from __future__ import annotations
 
@@ -9,67 +9,84 @@ import time
 from pathlib import Path
 from typing import Any
 
-# toytip's set `seed`: the features of the original.
+# The feature set `seed`, which toy-ml-pipeline uses.
 FEATURES = [
-    "pickup_weekday", "pickup_hour", "pickup_minute", "work_hours", "passenger_count", "trip_distance", "trip_time",
-    "trip_speed", "PULocationID", "DOLocationID", "RatecodeID",
-]  # fmt: skip
+    "pickup_weekday",
+    "pickup_hour",
+    "pickup_minute",
+    "work_hours",
+    "passenger_count",
+    "trip_distance",
+    "trip_time",
+    "trip_speed",
+    "PULocationID",
+    "DOLocationID",
+    "RatecodeID",
+]
 REQUIRED_COLUMNS = [
-    "tpep_pickup_datetime", "tpep_dropoff_datetime", "trip_distance", "PULocationID", "DOLocationID", "fare_amount",
+    "tpep_pickup_datetime",
+    "tpep_dropoff_datetime",
+    "trip_distance",
+    "PULocationID",
+    "DOLocationID",
+    "fare_amount",
     "tip_amount",
-]  # fmt: skip
+]
 READ_COLUMNS = [*REQUIRED_COLUMNS, "passenger_count", "RatecodeID"]
-# What goes out beside the prediction.
+# The columns that a peer writes in addition to its predictions.
 PREDICTION_COLUMNS = ["pickup_at", "PULocationID", "DOLocationID", "high_tip"]
+MAX_BIN = 256
+DECISION_THRESHOLD = 0.5
 
 
 class Peer:
-    """A peer at work: its options, its months in order of time, and a watch."""
+    """The arguments of a peer, its monthly files in order of time, and a timer of stages."""
 
     def __init__(self) -> None:
         parser = argparse.ArgumentParser()
-        parser.add_argument("source", type=Path)
-        parser.add_argument("out", type=Path)
+        parser.add_argument("source", type=Path, help="folder of monthly files")
+        parser.add_argument("out", type=Path, help="folder of the predictions")
         parser.add_argument("--rounds", type=int, default=100)
         parser.add_argument("--max-depth", type=int, default=8)
-        parser.add_argument("--eta", type=float, default=0.1)
+        parser.add_argument("--learning-rate", type=float, default=0.1)
         parser.add_argument("--workers", type=int, default=2, help="threads, or workers of a cluster")
-        parser.add_argument("--learn-from", type=int, default=1, help="months, of the original's way alone")
+        parser.add_argument("--train-months", type=int, default=1, help="for the random forest only")
         self.options = parser.parse_args()
         self.files = sorted(self.options.source.glob("*.parquet"))
         self.months = [(int(file.stem[-7:-3]), int(file.stem[-2:])) for file in self.files]
-        self.laps: dict[str, float] = {}
-        self.kept = 0
+        self.accepted_rows = 0
+        self._stage_seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
-    def record_lap(self, name: str) -> None:
-        """Add the time since the last lap to that of a name."""
+    def record_stage(self, name: str) -> None:
+        """Add the time since the last call to a stage."""
         now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0) + now - self._last
+        self._stage_seconds[name] = self._stage_seconds.get(name, 0) + now - self._last
         self._last = now
 
-    def skip(self) -> None:
-        """Leave out the time since the last lap."""
+    def skip_time(self) -> None:
+        """Ignore the time since the last call."""
         self._last = time.perf_counter()
 
     def params(self) -> dict[str, Any]:
-        """Return XGBoost's parameters, the same as toytip's."""
+        """Return the parameters of XGBoost, which are those of toytip."""
         return {
             "objective": "binary:logistic",
             "tree_method": "hist",
             "max_depth": self.options.max_depth,
-            "eta": self.options.eta,
-            "max_bin": 256,
+            "eta": self.options.learning_rate,
+            "max_bin": MAX_BIN,
             "nthread": self.options.workers,
         }
 
     def prediction_file(self, month: tuple[int, int]) -> Path:
-        """Return where a month's predictions go."""
+        """Return the file of the predictions of a month, in a new folder."""
         folder = self.options.out / "version=1" / f"year={month[0]}" / f"month={month[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         return Path(folder, "part-00000.parquet")
 
     def print_result(self) -> None:
-        """Print the laps and rows as one line of JSON."""
-        laps = {name: round(seconds, 3) for name, seconds in self.laps.items()}
-        sys.stdout.write(json.dumps({"stages": laps, "kept": self.kept}) + "\n")
+        """Print the seconds by stage and the number of accepted rows as one line of JSON."""
+        seconds = {name: round(value, 3) for name, value in self._stage_seconds.items()}
+        output = {"stage_seconds": seconds, "accepted_rows": self.accepted_rows}
+        sys.stdout.write(json.dumps(output) + "\n")

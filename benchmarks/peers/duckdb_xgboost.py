@@ -1,4 +1,4 @@
-"""DuckDB and XGBoost in one process: the rows and features in SQL."""
+"""DuckDB and XGBoost in one process, with the rows and features in SQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xgboost as xgb
 
-from benchmarks.peers.common import FEATURES, PREDICTION_COLUMNS, REQUIRED_COLUMNS, Peer
+from benchmarks.peers.common import (
+    DECISION_THRESHOLD,
+    FEATURES,
+    MAX_BIN,
+    PREDICTION_COLUMNS,
+    REQUIRED_COLUMNS,
+    Peer,
+)
 
 QUERY = """
     with trips as (
@@ -15,7 +22,7 @@ QUERY = """
             date_diff('second', tpep_pickup_datetime, tpep_dropoff_datetime) as seconds,
             isodow(tpep_pickup_datetime) - 1 as weekday, hour(tpep_pickup_datetime) as hour_
         from read_parquet('{file}')
-        where {needed}
+        where {not_null}
             and year(tpep_pickup_datetime) = {year} and month(tpep_pickup_datetime) = {month}
             and fare_amount > 0 and tip_amount >= 0
             and tpep_dropoff_datetime > tpep_pickup_datetime
@@ -34,30 +41,31 @@ QUERY = """
 
 
 def main() -> None:
-    """Read, train on all months but the last, predict the year, write it."""
+    """Read the year, train on all months except the last, and write the predictions of the year."""
     peer = Peer()
     database = duckdb.connect()
     database.execute(f"set threads = {peer.options.workers}")
-    needed = " and ".join(f"{name} is not null" for name in REQUIRED_COLUMNS)
+    not_null = " and ".join(f"{name} is not null" for name in REQUIRED_COLUMNS)
     parts = [
-        database.sql(QUERY.format(file=file, needed=needed, year=year, month=month)).to_arrow_table()
+        database.sql(QUERY.format(file=file, not_null=not_null, year=year, month=month)).to_arrow_table()
         for file, (year, month) in zip(peer.files, peer.months, strict=True)
     ]
-    peer.kept = sum(map(len, parts))
-    peer.record_lap("read")
+    peer.accepted_rows = sum(map(len, parts))
+    peer.record_stage("read")
     train = pa.concat_tables(parts[:-1])
-    matrix = xgb.QuantileDMatrix(train.select(FEATURES), label=train["high_tip"].to_numpy(), max_bin=256)
+    matrix = xgb.QuantileDMatrix(train.select(FEATURES), label=train["high_tip"].to_numpy(), max_bin=MAX_BIN)
     del train
-    peer.record_lap("bin")
+    peer.record_stage("bin")
     booster = xgb.train(peer.params(), matrix, peer.options.rounds)
     del matrix
-    peer.record_lap("train")
-    for where, part in zip(peer.months, parts, strict=True):
-        chance = booster.inplace_predict(part.select(FEATURES).to_pandas().to_numpy())
-        peer.record_lap("predict")
-        told = part.select(PREDICTION_COLUMNS).append_column("probability", pa.array(chance))
-        pq.write_table(told.append_column("prediction", pa.array(chance >= 0.5)), peer.prediction_file(where))
-        peer.record_lap("write")
+    peer.record_stage("train")
+    for month, part in zip(peer.months, parts, strict=True):
+        probability = booster.inplace_predict(part.select(FEATURES).to_pandas().to_numpy())
+        peer.record_stage("predict")
+        predictions = part.select(PREDICTION_COLUMNS).append_column("probability", pa.array(probability))
+        predictions = predictions.append_column("prediction", pa.array(probability >= DECISION_THRESHOLD))
+        pq.write_table(predictions, peer.prediction_file(month))
+        peer.record_stage("write")
     peer.print_result()
 
 

@@ -79,7 +79,7 @@ def watched(client, synthetic, tmp_path_factory):
         partition_rows=1_000,
         version_id="vlive",
     )
-    progress = Progress("quiet")
+    progress = Progress("none")
     with Watcher(address_of(client)) as watcher:
         summary = run(settings, progress)
     get_state(client)
@@ -124,7 +124,7 @@ def test_the_page_and_the_result_of_the_run_agree(watched, client):
 def test_the_training_loss_is_about_that_of_all_training_rows(watched):
     """The loss is that of a sample of the first rank's rows, so it only agrees approximately."""
     summary, _, progress, _ = watched
-    point = progress.curve[-2]
+    point = progress.state().curve[-2]
     assert point.train == pytest.approx(summary["metrics"]["train"]["all"]["log_loss"], abs=0.06)
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_reuses_everything_displays_so(watched, client, synthetic):
         partition_rows=1_000,
         version_id="vagain",
     )
-    run(settings, Progress("quiet"))
+    run(settings, Progress("none"))
     state = get_state(client)
     assert [run["run"] for run in state["runs"]][:2] == ["vagain", "vlive"]
     stages = {stage["name"]: stage for stage in state["runs"][0]["stages"]}
@@ -180,7 +180,7 @@ def test_a_failed_run_displays_its_error(watched, client, synthetic, tmp_path):
         version_id="vfails",
     )
     with pytest.raises(Exception, match="2019-01") as error:
-        run(settings, Progress("quiet"))
+        run(settings, Progress("none"))
     failed = {run["run"]: run for run in get_state(client)["runs"]}["vfails"]
     assert (failed["outcome"], failed["error"]) == ("failed", str(error.value))
 
@@ -261,7 +261,7 @@ def test_a_scheduler_that_rejects_the_plugin_is_reported_on_one_line(client):
     with reporter.report_state(closed, Settings.load(), progress):
         pass
     assert re.fullmatch(r"no run dashboard: the scheduler rejected its plugin \(.+\)\n", out.getvalue())
-    assert progress.outcome == "done"
+    assert progress.state().outcome == "done"
 
 
 def die_once(file):

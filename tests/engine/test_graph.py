@@ -16,7 +16,7 @@ from toytip.core.tables import REJECTS
 from toytip.engine import compute, graph
 from toytip.engine.locality import LocalityQueue
 from toytip.errors import SourceError
-from toytip.pipeline.identity import planned_from_slice
+from toytip.pipeline.fingerprints import plan_file_of_partition
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import open_source
 from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
@@ -39,7 +39,7 @@ def build_graph(partitions, tmp_path):
         store = Store(str(tmp_path / "store"), "dev")
         trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
         frames = {FEATURES_SCHEMA: graph.build_features(trips), REJECTS: rejects}
-        records = [planned_from_slice("read", partition, "sha256:0") for partition in partitions]
+        records = [plan_file_of_partition("read", partition, "sha256:0") for partition in partitions]
         return graph.write_partitions(store, "v1", records, frames)
 
     return build

@@ -13,8 +13,15 @@ def test_intervals_contain_the_metric():
     intervals = bootstrap_intervals(days)
     values = compute_metrics(tally_of(tallies, "train", "all"))
     assert set(INTERVAL_METRICS) == {
-        "auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence",
-    }  # fmt: skip
+        "auc",
+        "pr_auc",
+        "log_loss",
+        "brier",
+        "f1",
+        "precision",
+        "recall",
+        "prevalence",
+    }
     for name in INTERVAL_METRICS:
         low, high = intervals[name]
         assert low < high

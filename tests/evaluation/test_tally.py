@@ -17,8 +17,15 @@ def test_slices_contain_all_trips():
     by_slice = slice_tallies(tallies, "test", "card")
     names = {name for name, _ in by_slice}
     assert names == {
-        "day", "distance", "airport", "hour", "weekday", "payment_type", "rate_code", "vendor",
-    }  # fmt: skip
+        "day",
+        "distance",
+        "airport",
+        "hour",
+        "weekday",
+        "payment_type",
+        "rate_code",
+        "vendor",
+    }
     for slice_name in names:
         parts = [tally for (name, _), tally in by_slice.items() if name == slice_name]
         assert sum(part.rows for part in parts) == total.rows

@@ -22,7 +22,7 @@ def test_a_store_that_is_not_writable_is_refused_first(tmp_path):
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "_reports").touch()
     settings = Settings.load(store=str(tmp_path))
-    context = RunContext(settings, store_from_settings(settings), None, Progress("quiet"), "")
+    context = RunContext(settings, store_from_settings(settings), None, Progress("none"), "")
     months = parse_months("2023-01:2023-04")
     features = make_manifest([make_part_record(month) for month in months], table="features")
     with pytest.raises(StoreError, match="cannot be written"):

@@ -38,8 +38,8 @@ def test_a_worker_whose_toytip_is_none(tmp_path):
         add(PYTHONPATH=str(other))
         checks = examined(address, tmp_path)
     assert bad(checks) == ["versions", "source", "store", "memory", "scratch", "clocks"]
-    assert "has no toytip that could be asked" in checks["versions"]["said"]
-    assert checks["store"]["advice"] == "see to the versions first"
+    assert "has no toytip that could be asked" in checks["versions"]["message"]
+    assert checks["store"]["advice"] == "fix the versions first"
 
 
 def test_a_frozen_worker_is_named(tmp_path):
@@ -54,8 +54,8 @@ def test_a_frozen_worker_is_named(tmp_path):
         finally:
             frozen.kill()
     assert bad(checks) == ["workers", "versions", "source", "store", "memory", "scratch", "clocks"]
-    assert checks["workers"]["said"].startswith(f"worker {name} does not answer within")
-    assert "; " not in checks["workers"]["said"], "the other does"
+    assert checks["workers"]["message"].startswith(f"worker {name} does not answer within")
+    assert "; " not in checks["workers"]["message"], "the other does"
 
 
 def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
@@ -63,5 +63,5 @@ def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
     with run_dask_cluster(tmp_path, 1) as (address, _, _):
         checks = examined(address, tmp_path)
     assert bad(checks) == ["store"]
-    assert "cannot write" in checks["store"]["said"]
+    assert "cannot write" in checks["store"]["message"]
     assert "--store s3://" in checks["store"]["advice"]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.runs import FAST_RUN, parse_summary, run_toytip
 from tests.support.trips import read_files
-from toytip.pipeline.identity import STAGE_MODULES
+from toytip.pipeline.fingerprints import STAGE_MODULES
 from toytip.store.store import Store
 
 
@@ -20,7 +20,7 @@ def test_an_unchanged_run_reuses_everything(three_month_run):
     folder, store, first = three_month_run
     again = run_toytip("run", "--source", folder, "--store", store, "--explain", *FAST_RUN)
     summary = parse_summary(again)
-    assert "same input, code and config: 3 of 3 parts taken over from " + first["version"] in again.stderr
+    assert "same input, code and config: 3 of 3 files reused from " + first["version"] in again.stderr
     assert "train: same input, code and config" in again.stderr
     assert summary["version"] != first["version"]
     assert summary["model"]["version"] == first["model"]["version"]
@@ -51,9 +51,9 @@ def test_one_new_month_costs_one_month(three_month_run, synthetic, tmp_path):
     )
     done = run_toytip("run", "--source", added, "--store", tmp_path / "st", "--explain", *FAST_RUN)
     summary = parse_summary(done)
-    assert "featurize: 3 of 4 parts taken over" in done.stderr
+    assert "featurize: 3 of 4 files reused" in done.stderr
     assert "new: 2020-04" in done.stderr
-    assert "train: its input or config are not those of" in done.stderr
+    assert "train: input or config differ from" in done.stderr
     raw = fourth.stat().st_size
     footers = 4 * 20_000
     assert raw < summary["source_bytes_read"] < 2 * raw + footers, "its checksum, its columns, the footers"
@@ -78,13 +78,13 @@ def test_a_changed_month_and_changed_settings_are_reported(three_month_run, tmp_
     fresh = run_toytip(
         "run", "--source", changed, "--store", tmp_path / "st", "--fresh", "--explain", *FAST_RUN
     )
-    assert fresh.stderr.count("made anew, as asked") == 4
+    assert fresh.stderr.count("recomputed, as requested") == 4
     deeper = run_toytip(
         "run", "--source", changed, "--store", tmp_path / "st", "--eta", "0.3", "--explain", *FAST_RUN
     )
     assert "featurize: same input, code and config" in deeper.stderr
     assert "preprocess: same input, code and config" in deeper.stderr
-    assert "train: its input or config are not those of" in deeper.stderr
+    assert "train: input or config differ from" in deeper.stderr
     assert "infer: changed model, config, or a lost part: 2020-01, 2020-02, 2020-03" in deeper.stderr
 
 

@@ -15,7 +15,10 @@ def test_the_keys_of_a_run():
     assert set(record["rows"]) == {"read", "kept", "rejected"}
     assert set(record["tables"]["trips"]) == {"version", "path", "manifest", "rows", "bytes"}
     assert set(record["model"]) == {"version", "rounds", "features", "threshold", "path"}
-    assert record["stage_decisions"]["train"] == {"reused": False, "reason": "first of its kind"}
+    assert record["stage_decisions"]["train"] == {
+        "reused": False,
+        "reason": "the store has no earlier version",
+    }
 
 
 def test_the_keys_of_a_stage():

@@ -218,7 +218,7 @@ def test_a_planted_leak_is_caught(synthetic, tmp_path):
     leaks = parse_summary(done)["leakage_warnings"]
     assert set(leaks) == {"extra"}
     assert leaks["extra"] > 0.99
-    assert "warning: feature extra alone reaches an AUC of" in done.stderr
+    assert "warning: possible target leakage: feature extra alone has an AUC of" in done.stderr
     assert parse_summary(run(synthetic, tmp_path / "st2"))["leakage_warnings"] == {}
 
 
@@ -252,9 +252,9 @@ def test_the_built_in_year_is_made_once(tmp_path):
     arguments = ("run", "--store", tmp_path, "--workers", 2, "--json", *FAST)
     first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert parse_summary(first)["source"] == "synthetic"
-    assert "making a synthetic year" in first.stderr
+    assert "writing a synthetic year" in first.stderr
     second = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
-    assert "is there already" in second.stderr
+    assert "already exists" in second.stderr
     assert parse_summary(second)["rows"] == parse_summary(first)["rows"]
     people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert people.returncode == 0

@@ -34,8 +34,8 @@ def test_plain_lines_have_no_control_codes_on_a_terminal():
     )
 
 
-def test_quiet_prints_nothing_and_keeps_the_state():
-    progress, output = run_two_months("quiet")
+def test_none_prints_nothing_and_keeps_the_state():
+    progress, output = run_two_months("none")
     assert output == ""
     assert progress.warnings == ["look here"]
     assert set(progress.stage_seconds) == {"featurize"}
@@ -43,14 +43,14 @@ def test_quiet_prints_nothing_and_keeps_the_state():
 
 def test_a_grid_is_drawn_on_a_terminal():
     progress, output = run_two_months("auto")
-    assert progress.mode == "grid"
+    assert progress.style == "grid"
     assert "featurize" in output
     assert "\x1b[" in output
     assert "warning: look here" in output
 
 
 def test_the_state_has_the_counts_of_a_stage():
-    progress, _ = run_two_months("quiet")
+    progress, _ = run_two_months("none")
     featurize, infer = progress.state().stages
     assert featurize.month_progress == {"2023-01": MonthProgress(1, 1), "2023-02": MonthProgress(1, 1, 1)}
     assert (featurize.rows, featurize.status, infer.status) == (60, "done", "waiting")
@@ -59,7 +59,7 @@ def test_the_state_has_the_counts_of_a_stage():
 
 
 def test_an_unplanned_stage_precedes_the_planned_ones():
-    progress = Progress("quiet")
+    progress = Progress("none")
     progress.expect("featurize", ["2023-01"])
     progress.expect("train", total=9)
     with progress.stage("checksum", 3):
@@ -73,7 +73,7 @@ def test_an_unplanned_stage_precedes_the_planned_ones():
 
 
 def test_a_curve_has_the_training_loss_of_its_own_round():
-    progress = Progress("quiet")
+    progress = Progress("none")
     with progress.stage("train", 3, unit="rounds") as stage:
         stage.record_round(1, 0.6, 0.69)
         stage.record_round(2, 0.5, 0.58)
@@ -87,19 +87,28 @@ def test_a_curve_has_the_training_loss_of_its_own_round():
 
 
 def test_a_curve_resumes_with_its_training():
-    progress = Progress("quiet")
+    progress = Progress("none")
     with progress.stage("train", 9, unit="rounds") as stage:
         for number in (1, 2, 3, 2, 3):
             stage.record_round(number, 1 / number)
     assert [point.round for point in progress.state().curve] == [1, 2, 3]
 
 
+class SlowHistory:
+    """Pretends that each stage took 25 s, and 10 s in earlier runs."""
+
+    def expected_seconds(self, _stage, _work):
+        return None
+
+    def slow_warning(self, timing):
+        earlier = [stage_timing(10, stage=timing.stage)] * 5
+        return timings.slow_warning(stage_timing(25, stage=timing.stage), earlier)
+
+
 def test_a_slow_stage_is_reported_once_on_one_line():
     out = io.StringIO()
     progress = Progress("plain", Console(file=out))
-    progress.slow_check = lambda timing: timings.slow_warning(
-        stage_timing(25, stage=timing.stage), [stage_timing(10, stage=timing.stage)] * 5
-    )
+    progress.set_history(SlowHistory())
     with progress.stage("infer", 1) as stage:
         stage.advance(10)
     with progress.stage("again", 1) as stage:

@@ -29,6 +29,7 @@ from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
+from toytip.evaluation.gate import Decision
 from toytip.evaluation.report import CalibrationBin, Interval
 from toytip.evaluation.tally import PROBABILITY_BINS, Tally
 from toytip.monitoring.alerts import Alert
@@ -46,7 +47,7 @@ from toytip.report.facts import Facts, FeatureImportance, MonthRows, ZoneSummary
 from toytip.report.findings import collect_findings
 from toytip.report.sections import diff
 from toytip.report.sections import model as sections_model
-from toytip.report.sections.order import SECTION_ORDER, build_sections
+from toytip.report.sections.order import build_sections
 from toytip.report.sections.run import rows_section
 from toytip.report.zones import summarize_zones
 from toytip.sources import zones
@@ -57,6 +58,22 @@ from toytip.store.store import Store
 
 NOTHING = Facts(version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev")
 STAMP = re.compile(r"#0[1-9a-f](0[1-9a-f])\1", re.IGNORECASE)
+
+SECTION_IDS = [
+    "warnings",
+    "run",
+    "rows",
+    "features",
+    "training",
+    "ranking",
+    "metrics",
+    "slices",
+    "importance",
+    "drift",
+    "zones",
+    "time",
+    "lineage",
+]
 
 
 def tally_of(chance, label):
@@ -148,14 +165,14 @@ def test_quantiles_are_values_that_so_many_are_below(values):
 NOUGHTS = [[0.0] * 5] * 3
 SPREADS = {
     "always 0": (NOUGHTS, (0, 0)),
-    "nine in ten are 0; all from 0 to 65": (NOUGHTS, (0, 65)),
-    "median first 630, last 586; nine in ten 150 to 2,100": (
+    "90 % of trips 0, all trips 0 to 65": (NOUGHTS, (0, 65)),
+    "median first 630, last 586, 90 % of trips 150 to 2,100": (
         [[160, 1, 630, 1, 2_100], [150, 1, 600, 1, 1_990], [169, 1, 586, 1, 1_916]], (0, 9_999),
     ),
-    "median 7, lowest 2 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
-    "median first 5, last 7, highest 8 in 2023-02; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, 8, 7)], (0, 9)),
-    "median 30; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
-    "median first 5, last 7; nine in ten 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
+    "median 7, lowest 2 in 2023-02, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
+    "median first 5, last 7, highest 8 in 2023-02, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (5, 8, 7)], (0, 9)),
+    "median 30, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
+    "median first 5, last 7, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
 }  # fmt: skip
 
 
@@ -212,10 +229,10 @@ def test_a_category_is_told_by_the_values_that_move_it_most():
     facts = replace(
         NOTHING, feature_importance=[FeatureImportance("DOLocationID", 1.0, 0.5, parts)], explained_trips=30, zones=[ZoneSummary(68, "Chelsea", "", 1, 1, 1, 1)],
     )  # fmt: skip
-    (table, *_) = next(section for section in build_sections(facts) if section.id == "leaning").blocks
+    (table, *_) = next(section for section in build_sections(facts) if section.id == "importance").blocks
     assert [cell.text for cell in table.rows[0][3:]] == [
-        "Chelsea: \N{MINUS SIGN}0.50; 7: \N{MINUS SIGN}0.20",
-        "missing or never seen: +0.34; 4: +0.30; 93: +0.10",
+        "Chelsea: \N{MINUS SIGN}0.50, 7: \N{MINUS SIGN}0.20",
+        "missing or unseen: +0.34, 4: +0.30, 93: +0.10",
     ]
 
 
@@ -235,8 +252,8 @@ def test_codes_are_told_as_their_values():
 
 def test_a_page_of_nothing_says_of_every_part_why():
     made = list(build_sections(NOTHING))
-    assert [section.id for section in made] == [name for name, _, _ in SECTION_ORDER]
-    silent = {"first", "ran"}
+    assert [section.id for section in made] == SECTION_IDS
+    silent = {"warnings", "run"}
     assert all(any(isinstance(b, MissingBlock) for b in s.blocks) for s in made if s.id not in silent)
     assert "failed" not in of(NOTHING)
 
@@ -247,13 +264,13 @@ def test_what_a_part_lacks_stands_on_the_page():
             NOTHING, missing_reasons={"training": "the rounds are lost at sea", "zones": "no <zone> at all"}
         )
     )
-    assert "No curve: the rounds are lost at sea." in text
+    assert "No learning curve: the rounds are lost at sea." in text
     assert "no &lt;zone&gt; at all" in text
 
 
 def test_a_part_that_fails_is_a_line():
     text = of(replace(NOTHING, evaluation={"test": {"all": None}}, rows={"2023-01": MonthRows(9, 9, {})}))
-    assert text.count("This part failed: AttributeError") >= 1
+    assert text.count("toytip cannot create this section: AttributeError") >= 1
     assert "9 trips read, 9 kept" in text
 
 
@@ -322,7 +339,7 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
 
 
 @pytest.mark.parametrize(
-    ("losses", "said"), [([0.5, 0.4], "month; it was the last."), ([0.5, 0.4, 0.6], "month; 1 more brought nothing.")]
+    ("losses", "said"), [([0.5, 0.4], "It was the last round."), ([0.5, 0.4, 0.6], "1 more round did not improve it.")]
 )  # fmt: skip
 def test_the_best_round_is_told(losses, said):
     section = sections_model.training_section(
@@ -330,7 +347,7 @@ def test_the_best_round_is_told(losses, said):
     )
     assert (
         section.blocks[0].pictures[0].caption
-        == f"Round 2 is the best, with a log loss of 0.4000 on the validation {said}"
+        == f"Round 2 is the best, with a validation log loss of 0.4000. {said}"
     )
 
 
@@ -349,9 +366,9 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
         tallies=dict.fromkeys(told, tally_of(chance, label)),
     )
     section = sections_model.slices_section(facts)
-    assert "of card trips of test: among slices of at least 200" in section.lead
+    assert "card trips of test, with at least 200 trips" in section.lead
     assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
-    assert "0.010, of card trips" in sections_model._calibration_lines(facts)[1]
+    assert "error of card trips is 0.010" in sections_model._calibration_lines(facts)[1]
 
 
 def test_a_month_that_is_split_by_day_is_of_no_split():
@@ -382,7 +399,7 @@ def test_auc_and_log_loss_are_drawn_by_day():
     days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
     ranked, loss = daily.draw_daily_ranking(days)
     assert (
-        "; lowest 0.7000 in the week to 2023-02-02, highest 0.8000 in the week to 2023-02-03."
+        "Lowest: 0.7000 in the week to 2023-02-02. Highest: 0.8000 in the week to 2023-02-03."
         in ranked.caption
     )
     assert loss.caption.endswith("lower is better.")
@@ -476,7 +493,7 @@ RATE_ALERT = replace(
     threshold=0.0,
 )
 CASES = {
-    "has not promoted": {"run_result": replace(RUN_RESULT, promotion={"decision": "refused", "reasons": ["worse than champion"]})},
+    "did not promote the model": {"run_result": replace(RUN_RESULT, promotion=replace(RUN_RESULT.promotion, decision=Decision.REJECTED, promotion_reasons=("worse than champion",)))},
     "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
     "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
         "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
@@ -485,12 +502,12 @@ CASES = {
         "monitoring": monitoring_report(active_alerts=(RATE_ALERT,)),
     },
     "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
-    "knows the tip": {"leakage_aucs": {"extra": 0.99}},
-    "Only 900 all trips": {"evaluation": evaluated(rows=900)},
-    "below the 0.6000 of the always-positive baseline": {"evaluation": evaluated(f1=0.5)},
-    "learned by heart": {"evaluation": evaluated(auc=0.7)},
+    "Possible target leakage": {"leakage_aucs": {"extra": 0.99}},
+    "only 900 all trips": {"evaluation": evaluated(rows=900)},
+    "The always-positive baseline has 0.6000": {"evaluation": evaluated(f1=0.5)},
+    "suggests overfitting": {"evaluation": evaluated(auc=0.7)},
     "10.0\xa0% of the trips were rejected": {"rows": {"2023-01": MonthRows(100, 90, {"late": 10})}},
-    "2023-07 rejects 5.0\xa0% of its trips": {"rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}},
+    "5.0\xa0% of the trips of 2023-07 were rejected": {"rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}},
     "no validation month": {"split": {"train": ("a", "b"), "test": ("c", "d")}},
     "The last of 300 rounds": {"rounds": 300},
 }  # fmt: skip
@@ -498,7 +515,7 @@ CASES = {
 
 def test_a_quiet_run_warns_of_nothing():
     assert collect_findings(QUIET) == []
-    assert "Looked at: the gate, monitoring, baselines, rejects." in of(QUIET)
+    assert "Checked: the promotion gate, monitoring, baselines, rejects." in of(QUIET)
 
 
 @pytest.mark.parametrize("said", CASES)
@@ -506,7 +523,7 @@ def test_it_warns(said):
     (line, where), *more = collect_findings(replace(QUIET, **CASES[said]))
     assert said in line
     assert not more
-    assert where in {name for name, _, _ in SECTION_ORDER}
+    assert where in SECTION_IDS
 
 
 def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
@@ -518,9 +535,9 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
         calibration_error=0.2,
     )
     lines = " ".join(line for line, _ in collect_findings(replace(QUIET, evaluation=told)))
-    assert "The baseline hour-and-zone mean ranks all trips of test better than the model, by 0.0200" in lines
-    assert "fewer than seven days" in lines
-    assert "0.200 off on average" in lines
+    assert "The hour-and-zone mean baseline ranks all trips of test better than the model, by 0.0200" in lines
+    assert "which need at least 7 days" in lines
+    assert "trips of test is 0.200" in lines
 
 
 @pytest.mark.parametrize(
@@ -596,7 +613,7 @@ def test_the_same_trips_are_compared_in_pairs():
     span = diff.paired_improvements(a, b, "all")["auc"]
     assert span.high < 0
     line, where = next(iter(diff_page._diff_findings(a, b)))
-    assert line.startswith("B is worse on all trips, by more than chance: AUC by 0.1")
+    assert line.startswith("B is significantly worse on all trips: AUC by 0.1")
     assert where == "metrics"
     assert list(diff_page._diff_findings(b, a)) == []
     assert list(diff_page._diff_findings(a, a)) == []
@@ -608,7 +625,7 @@ def test_other_trips_are_compared_by_their_own_intervals():
     assert list(diff_page._diff_findings(a, b)) == []
     a = replace(a, evaluation=told_of(a.daily_tallies["all"], auc=[0.9, 0.95]))
     b = replace(b, evaluation=told_of(b.daily_tallies["all"], auc=[0.7, 0.8]))
-    assert "B is worse on all trips" in next(iter(diff_page._diff_findings(a, b)))[0]
+    assert "B is significantly worse on all trips" in next(iter(diff_page._diff_findings(a, b)))[0]
 
 
 # zones
@@ -690,7 +707,7 @@ def test_a_run_leaves_its_page(two_runs):
     _, (first, second) = two_runs
     text = Path(first["report_path"]).read_text()
     assert len(text) < 3_000_000
-    assert "This part failed" not in text
+    assert "cannot create this section" not in text
     assert "Not told" not in text
     told = Elements(text)
     words = "".join(told.text)
@@ -703,7 +720,7 @@ def test_a_run_leaves_its_page(two_runs):
         assert f"{count:,}" in words
     assert all(name in words for name in first["stage_seconds"] if name != "report")
     assert (
-        "No curve" in Path(second["report_path"]).read_text()
+        "No learning curve" in Path(second["report_path"]).read_text()
         or "no validation month" in Path(second["report_path"]).read_text()
     )
     assert "There was no validation month" in Path(second["report_path"]).read_text()
@@ -788,10 +805,20 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
     shutil.rmtree(old / "dev" / "features" / "version=va")
     found = parse_summary(invoke_cli("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
-    wanted = {"evaluation", "features", "drift", "time", "training", "leaning", "zones", "rejects", "lineage"}
+    wanted = {
+        "evaluation",
+        "features",
+        "drift",
+        "time",
+        "training",
+        "importance",
+        "zones",
+        "rejects",
+        "lineage",
+    }
     assert set(found["missing"]) == wanted
     text = (tmp_path / "a.html").read_text()
-    assert "This part failed" not in text
+    assert "cannot create this section" not in text
     assert all(say_.replace("'", "&#39;") in text or say_ in text for say_ in found["missing"].values())
 
 
@@ -812,7 +839,7 @@ def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_pat
     assert line.startswith(f"warning: {part} cannot be told: ")
     assert "is not what was published" in line
     words = "".join(Elements((tmp_path / "a.html").read_text()).text)
-    first = words.partition("Look at this first\n")[2].strip()
+    first = words.partition("Warnings\n")[2].strip()
     assert first.startswith(f"{formatting.capitalize_first(part)} cannot be told: ")
 
 
@@ -844,7 +871,7 @@ def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
         shutil.rmtree(part / "dev" / "_versions" / name)
     assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
-    assert "This part failed" not in text
+    assert "cannot create this section" not in text
     assert "No model: this version has no models; `toytip train` makes one." in text
     assert "trip_distance by month" in text
 
@@ -885,7 +912,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     file = tmp_path / "d.html"
     told = parse_summary(invoke_cli("diff", "va", "vb", "--store", store, "--html", file, "--json"))
     text = file.read_text()
-    assert "This part failed" not in text
+    assert "cannot create this section" not in text
     words = "".join(Elements(text).text)
     flipped = told["predictions"]["flipped"]
     assert f"{flipped:,} trips" in words

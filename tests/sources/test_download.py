@@ -234,6 +234,6 @@ def test_a_run_downloads_its_source(tlc, tmp_path):
     summary = parse_summary(run_toytip("run", *options, "--workers", 1, "--rounds", 3, "--json", **env))
     assert summary["source"] == "tlc:yellow"
     assert summary["rows"]["read"] == 12_000
-    assert "fetch" in summary["stage_seconds"]
+    assert "download" in summary["stage_seconds"]
     trips = json.dumps(summary["months"])
     assert trips == '["2023-01", "2023-02", "2023-03"]'

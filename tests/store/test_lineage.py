@@ -3,12 +3,13 @@
 import hashlib
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.store.conftest import RUN_TABLES
 from tests.support.runs import parse_summary, run_toytip
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month
-from toytip.store.lineage import LineageNode, lineage_from_json, main_manifest, trace_lineage
+from toytip.store.lineage import LineageNode, main_manifest, trace_lineage
 from toytip.store.manifest import SourceFileRef
 from toytip.store.store import Store
 
@@ -41,7 +42,7 @@ def test_a_lineage_survives_its_json_form(tagged_runs):
     _, (_, root), first, _ = tagged_runs
     store = Store(str(root), "dev")
     lineage = trace_lineage(store, main_manifest(store, "first"), Month(2020, 2))
-    assert lineage_from_json(to_json(lineage)) == lineage
+    assert TypeAdapter(LineageNode).validate_python(to_json(lineage)) == lineage
     features = next(parent for parent in lineage.parents if isinstance(parent, LineageNode))
     assert (features.table, features.version) == ("features", first["version"])
     assert [type(parent) for parent in features.parents] == [SourceFileRef]

@@ -1,5 +1,6 @@
 """The result of a small run, and the exact keys of its JSON."""
 
+from toytip.evaluation.gate import Decision, GateDecision
 from toytip.pipeline.context import StageDecision
 from toytip.pipeline.result import ModelInfo, RowCounts, RunLinks, RunResult, RunTiming, SourceInfo, TableInfo
 
@@ -14,7 +15,16 @@ RUN_RESULT = RunResult(
     tables={"trips": TABLE},
     model=ModelInfo(version="v1", rounds=8, features=("pickup_hour",), threshold=0.5, path="st/models"),
     metrics={},
-    promotion={"decision": "promoted", "reasons": []},
+    promotion=GateDecision(
+        name="toytip-dev-green",
+        uri="sqlite:///registry.db",
+        model_version=1,
+        aliases=("champion",),
+        decision=Decision.PROMOTED,
+        is_champion=True,
+        promotion_reasons=(),
+        checks=(),
+    ),
     timing=RunTiming(
         elapsed_seconds=1.5,
         rows_per_second=2.7,
@@ -31,7 +41,7 @@ RUN_RESULT = RunResult(
         performance_report_path="st/v1.dask.html",
         evaluation_path="st/v1.json",
     ),
-    stage_decisions={"train": StageDecision(reused=False, reason="first of its kind")},
+    stage_decisions={"train": StageDecision(reused=False, reason="the store has no earlier version")},
     leakage_warnings={},
     evaluation={},
     monitoring=None,

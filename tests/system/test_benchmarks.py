@@ -1,21 +1,20 @@
-"""The benchmarks: what is measured is true, the peers do the same work, and a comparison says no more than it knows."""
+"""The benchmarks: measurements, equal work of all contenders, validity and comparisons."""
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import plots, results, scale
+from benchmarks import ablation, cost_model, inference, plots, results
 from benchmarks.__main__ import main
 from benchmarks.comparison import compare_results
+from benchmarks.contenders import PEERS, BenchmarkTask, last_month_auc, make_toytip
 from benchmarks.harness import measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
-from benchmarks.workloads import PEERS, BenchmarkTask, last_month_auc, make_toytip
 from toytip.cluster import available_cores
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
@@ -28,242 +27,345 @@ sum(range(3_000_000)); time.sleep(0.6); print("done")
 
 
 def test_a_command_is_measured_with_its_children():
-    told = measure(["-c", WORK])
-    assert told.output == "done\n"
-    assert told.wall_s > 2
-    assert 270 < told.peak_mb < 400, "both at once"
-    assert told.cpu_s > 0
-    assert told.first_task_s is None, "it has no cluster"
-    assert max(mb for _, mb in told.memory) == told.peak_mb
+    measurement = measure(["-c", WORK])
+    assert measurement.output == "done\n"
+    assert measurement.wall_s > 2
+    assert 270 < measurement.peak_mb < 400, "the memory of both processes"
+    assert measurement.cpu_s > 0
+    assert measurement.first_task_s is None, "the command has no cluster"
+    assert max(mb for _, mb in measurement.memory) == measurement.peak_mb
 
 
-def test_a_command_that_fails_says_why():
+def test_a_failed_command_is_an_error_with_its_output():
     with pytest.raises(RuntimeError, match="no such luck"):
         measure(["-c", "import sys; sys.exit('no such luck')"])
 
 
 @pytest.fixture(scope="module")
-def ours(synthetic, tmp_path_factory):
-    contender, out = make_toytip(2), tmp_path_factory.mktemp("ours")
-    task = BenchmarkTask(synthetic, rounds=20, max_depth=6)
-    taken = measure(contender.command(task, out))
-    told = contender.read_result(taken, out)
-    return told, last_month_auc(Path(told["predictions"])), taken
+def toytip_run(synthetic, tmp_path_factory):
+    """The measurement, the output and the AUC of toytip."""
+    contender, out = make_toytip(2), tmp_path_factory.mktemp("toytip")
+    measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), out))
+    output = contender.read_output(measurement, out)
+    return measurement, output, last_month_auc(output.predictions)
 
 
-def test_the_first_task_and_the_workers_of_a_cluster_are_told(ours):
-    taken = ours[2]
-    assert 0 < taken.first_task_s < taken.wall_s
-    assert taken.threads == 2 * max(1, available_cores() // 2)
-    assert taken.memory_limit_mb > 100
+def test_the_first_task_and_the_workers_of_a_cluster_are_measured(toytip_run):
+    measurement, output, _ = toytip_run
+    assert 0 < measurement.first_task_s < measurement.wall_s
+    assert measurement.threads == 2 * max(1, available_cores() // 2)
+    assert measurement.memory_limit_mb > 100
+    assert {"featurize", "train", "infer"} <= set(output.stage_seconds)
 
 
-@pytest.mark.parametrize("name", ["polars_xgboost", "duckdb_xgboost", "pandas_xgboost", "limit", "original"])
-def test_a_peer_keeps_the_same_rows_and_learns_the_same(name, ours, synthetic, tmp_path):
-    told, auc, _ = ours
+@pytest.mark.parametrize(
+    "name", ["polars_xgboost", "duckdb_xgboost", "pandas_xgboost", "lower_bound", "random_forest"]
+)
+def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, synthetic, tmp_path):
+    _, output, auc = toytip_run
     contender = PEERS[name]
-    peer = contender.read_result(
-        measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path)), tmp_path
-    )
-    assert peer["kept"] == told["kept"]
+    measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path))
+    peer = contender.read_output(measurement, tmp_path)
+    assert peer.accepted_rows == output.accepted_rows
     if contender.trains_alike:
-        assert last_month_auc(tmp_path / "version=1") == pytest.approx(auc, abs=0.02)
+        assert last_month_auc(peer.predictions) == pytest.approx(auc, abs=0.02)
 
 
-def row(name, repeat, seconds, auc=0.63, kept=990_000, **more):
+def test_the_names_of_the_contenders():
+    assert list(PEERS) == [
+        "lower_bound",
+        "polars_xgboost",
+        "duckdb_xgboost",
+        "pandas_xgboost",
+        "dask_xgboost",
+        "random_forest",
+        "random_forest_year",
+    ]
+
+
+def row(name, repeat, seconds, **columns):
     return {
-        "name": name, "repeat": repeat, "seconds": seconds, "peak_mb": 100.0, "rows": 1_000_000, "rounds": 5, "max_depth": 8,
-        "workers": 2, "threads": 2, "alike": True, "auc": auc, "kept": kept, "stages": {"train": seconds}, "run": "1",
-        "memory": [[0.5, 90.0]], "seed": 1, "cores": 2, "machine": "x86_64", "machine_gb": 25.0, **more,
-    }  # fmt: skip
+        "name": name,
+        "repeat": repeat,
+        "seconds": seconds,
+        "peak_mb": 100.0,
+        "rows": 1_000_000,
+        "rounds": 5,
+        "max_depth": 8,
+        "workers": 2,
+        "threads": 2,
+        "trains_alike": True,
+        "auc": 0.63,
+        "kept": 990_000,
+        "stage_seconds": {"train": seconds},
+        "run": "1",
+        "memory": [[0.5, 90.0]],
+        "seed": 1,
+        "cores": 2,
+        "machine": "x86_64",
+        "machine_gb": 25.0,
+        **columns,
+    }
 
 
-def written(file, rows):
-    for each in rows:
-        results.append_result(file, each)
+def write_results(file, rows):
+    for result in rows:
+        results.append_result(file, result)
     return file
 
 
-def called(monkeypatch, capsys, *words):
-    """Return the exit code of a command, and what it said."""
+def call(monkeypatch, capsys, *words):
+    """Return the exit code and the output of a command."""
     monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, words)])
     try:
         code = main()
     except SystemExit as end:
         code = end.code
-    said = capsys.readouterr()
-    return code, said.out + said.err
+    output = capsys.readouterr()
+    return code, output.out + output.err
 
 
-def test_ratios_are_of_pairs_and_say_how_sure_they_are():
+def test_ratios_are_paired_and_have_intervals():
     rows = [row("a", k, 10 * noise) for k, noise in enumerate((1, 2, 3))]
     rows += [row("b", k, 20 * noise) for k, noise in enumerate((1, 2, 3))]
-    found = peer_ratios(rows, "a")["b"]
-    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
-    assert found.changed, "each pair says the same, however the machine's speed changes"
-    assert not paired_ratio([10.0], [20.0]).changed, "once is never sure"
-    assert "one repeat: no spread" in str(paired_ratio([10.0], [20.0]))
-    assert not paired_ratio([10.0, 30.0], [20.0, 20.0]).changed
+    ratio = peer_ratios(rows, "a")["b"]
+    assert (ratio.mean, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert ratio.is_significant, "pairs cancel changes of the speed of the machine"
+    assert not paired_ratio([10.0], [20.0]).is_significant, "one repeat has no interval"
+    assert "one repeat: no interval" in str(paired_ratio([10.0], [20.0]))
+    assert not paired_ratio([10.0, 30.0], [20.0, 20.0]).is_significant
 
 
-def odd(rows):
-    """Return the names of the rows that are no results, and why."""
-    return {each["name"]: each["why"] for each in validate_rows(rows) if not each["valid"]}
+def invalid(rows):
+    """Return the invalid rows: name and cause."""
+    return {result["name"]: result["why"] for result in validate_rows(rows) if not result["valid"]}
 
 
-def test_what_is_no_result_is_said():
+def test_results_with_other_rows_or_another_auc_are_invalid():
     good = [row("toytip-2", 0, 10), row("polars", 0, 11), row("pandas", 0, 12)]
-    assert odd(good) == {}
-    forest = row("original", 0, 12, alike=False, auc=0.59)
+    assert invalid(good) == {}
+    forest = row("random_forest", 0, 12, trains_alike=False, auc=0.59)
     worse, fewer = row("dask", 0, 5, auc=0.61), row("duckdb", 0, 5, kept=950_000)
-    assert list(odd([*good, forest, worse, fewer])) == ["dask", "duckdb"]
-    assert list(odd([*good[1:], row("toytip-2", 0, 9, auc=0.622)])) == ["toytip-2"]
+    assert list(invalid([*good, forest, worse, fewer])) == ["dask", "duckdb"]
+    assert list(invalid([*good[1:], row("toytip-2", 0, 9, auc=0.622)])) == ["toytip-2"]
 
 
-def test_toytip_is_measured_from_its_peers_and_alone_from_what_is_known():
-    ours = [row("toytip-2", 0, 10, auc=0.60), row("toytip-8", 0, 10, auc=0.60)]
-    assert list(odd([*ours, row("polars", 0, 11), row("pandas", 0, 11)])) == ["toytip-2", "toytip-8"], (
-        "two that agree are no majority"
+def test_the_reference_is_the_peers_or_else_the_known_auc():
+    runs = [row("toytip-2", 0, 10, auc=0.60), row("toytip-8", 0, 10, auc=0.60)]
+    assert list(invalid([*runs, row("polars", 0, 11), row("pandas", 0, 11)])) == ["toytip-2", "toytip-8"], (
+        "two results of toytip do not outvote the peers"
     )
-    assert set(odd([ours[0], row("polars", 0, 11)])) == {"toytip-2", "polars"}, "nobody can tell which"
-    assert "guessing" in odd([row("toytip-2", 0, 10, auc=0.5)])["toytip-2"]
-    assert "kept 3 of" in odd([row("toytip-2", 0, 10, kept=3)])["toytip-2"]
-    usual = {"rows": 1_200_000, "seed": 2020, "rounds": 100, "kept": 1_189_803}
-    assert odd([row("toytip-2", 0, 10, auc=0.62991, **usual)]) == {}
-    assert "0.6299" in odd([row("toytip-2", 0, 10, auc=0.62, **usual)])["toytip-2"]
+    assert set(invalid([runs[0], row("polars", 0, 11)])) == {"toytip-2", "polars"}, (
+        "it is unknown which is wrong"
+    )
+    assert "random predictor" in invalid([row("toytip-2", 0, 10, auc=0.5)])["toytip-2"]
+    assert "kept 3 of" in invalid([row("toytip-2", 0, 10, kept=3)])["toytip-2"]
+    known_year = {"rows": 1_200_000, "seed": 2020, "rounds": 100, "kept": 1_189_803}
+    assert invalid([row("toytip-2", 0, 10, auc=0.62991, **known_year)]) == {}
+    assert "0.6299" in invalid([row("toytip-2", 0, 10, auc=0.62, **known_year)])["toytip-2"]
 
 
-def test_weak_scaling_is_each_workers_speed_in_shares_of_one_alone():
-    one = {"stages": {"checksum": 1, "featurize": 5, "preprocess": 2, "infer": 2}, "workers": 1}
-    four = {"stages": {"checksum": 1, "featurize": 7, "preprocess": 2, "infer": 2.5}, "workers": 4}
+def test_weak_scaling_is_the_speed_per_worker_relative_to_one_worker():
+    one = {"stage_seconds": {"checksum": 1, "featurize": 5, "preprocess": 2, "infer": 2}, "workers": 1}
+    four = {"stage_seconds": {"checksum": 1, "featurize": 7, "preprocess": 2, "infer": 2.5}, "workers": 4}
     rows = [row("toytip-1", 0, 10, **one), row("toytip-4", 0, 12.5, **four)]
     rows += [row("toytip-1", 1, 10, **one), row("toytip-4", 1, 12.5, **four)]
-    told = {stage: share for workers, stage, share in weak_scaling(rows) if workers == 4}
-    assert told == {
-        "checksum": 1, "featurize": 5 / 7, "preprocess": 1, "infer": 0.8, "row stages": 0.8, "end to end": 0.8,
-    }  # fmt: skip
+    efficiencies = {stage: value for workers, stage, value in weak_scaling(rows) if workers == 4}
+    assert efficiencies == {
+        "checksum": 1,
+        "featurize": 5 / 7,
+        "preprocess": 1,
+        "infer": 0.8,
+        "partition-wise": 0.8,
+        "total": 0.8,
+    }
 
 
-def made_of(cost):
-    """Return runs that cost a stage so much and so much for every row of a core's share, and four seconds beside."""
+def runs_with_cost(cost):
+    """Return runs in which `featurize` has a cost by the rows per core, with a remainder of 4 s."""
     rows = []
     for size in (1e6, 4e6, 16e6):
         for workers in (1, 2):
             share = size / workers
             stages = {"featurize": cost(share), "train": 3 + 4e-8 * 5 * share, "infer": 1e-6 * share}
             seconds = sum(stages.values()) + 4
-            told = row(f"toytip-{workers}", 0, seconds, workers=workers, rows=size, kept=size)
-            rows.append({**told, "stages": {**stages, "evaluate": 1.0, "report": 2.0}})
+            stages |= {"evaluate": 1.0, "report": 2.0}
+            columns = {"workers": workers, "rows": size, "kept": size, "stage_seconds": stages}
+            rows.append(row(f"toytip-{workers}", 0, seconds, **columns))
     return rows
 
 
-def test_the_model_of_cost_finds_what_made_the_times():
-    costs = scale.fit_costs(made_of(lambda share: 1 + 2e-6 * share))
+def test_the_cost_model_recovers_the_costs():
+    costs = cost_model.fit_costs(runs_with_cost(lambda share: 1 + 2e-6 * share))
     assert costs["featurize"] == pytest.approx((1, 2e-6))
     assert costs["train"] == pytest.approx((3, 4e-8))
-    assert costs["the rest"].predict(0) == pytest.approx(4), "also what other stages take"
-    given = {"rounds": 5, "depth": 8, "features": 11, "network": 1e9, "delay": 1e-4}
-    few, many = (scale.predict_seconds(costs, 1e9, workers, **given) for workers in (16, 64))
+    assert costs["remainder"].predict(0) == pytest.approx(4), "the other stages are in the remainder"
+    training = cost_model.Training(rounds=5, depth=8, features=11, network=1e9, delay=1e-4)
+    few, many = (cost_model.predict_seconds(costs, 1e9, workers, training) for workers in (16, 64))
     assert many["featurize"] < few["featurize"]
     assert many["histograms"] > few["histograms"] > 0
 
 
-def test_the_model_of_cost_wants_runs_of_two_sizes(tmp_path, monkeypatch, capsys):
+def test_the_cost_model_needs_runs_of_two_sizes(tmp_path, monkeypatch, capsys):
     (tmp_path / "empty").touch()
-    written(tmp_path / "one", [row("toytip-2", 0, 10), row("toytip-1", 0, 10, workers=1)])
+    write_results(tmp_path / "one", [row("toytip-2", 0, 10), row("toytip-1", 0, 10, workers=1)])
     broken = [row("toytip-2", 0, 10, rows=size, kept=size, auc=0.5) for size in (1e6, 4e6)]
-    written(tmp_path / "broken", broken)
-    written(tmp_path / "good", made_of(lambda share: 1 + 2e-6 * share))
-    for name, code, told in (
-        ("empty", 2, "no row"), ("one", 2, "two sizes"), ("broken", 2, "two sizes"), ("good", 0, "16 workers"),
-    ):  # fmt: skip
-        monkeypatch.setattr(sys, "argv", ["scale", str(tmp_path / name)])
-        if code:
-            with pytest.raises(SystemExit, match="2"):
-                scale.main()
+    write_results(tmp_path / "broken", broken)
+    write_results(tmp_path / "good", runs_with_cost(lambda share: 1 + 2e-6 * share))
+    messages = {"empty": "no row", "one": "two sizes", "broken": "two sizes", "good": "16 workers"}
+    for name, message in messages.items():
+        monkeypatch.setattr(sys, "argv", ["cost_model", str(tmp_path / name)])
+        if name == "good":
+            assert cost_model.main() == 0
         else:
-            assert scale.main() == 0
-        said = capsys.readouterr()
-        assert told in said.out + said.err
+            with pytest.raises(SystemExit, match="2"):
+                cost_model.main()
+        output = capsys.readouterr()
+        assert message in output.out + output.err
+
+
+@pytest.mark.parametrize(
+    ("module", "words"), [(inference, ["{}"]), (ablation, ["--source", "{}"])], ids=["inference", "ablation"]
+)
+def test_a_missing_source_is_one_error(module, words, tmp_path, monkeypatch, capsys):
+    source = tmp_path / "none"
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *(word.format(source) for word in words)])
+    with pytest.raises(SystemExit, match="2"):
+        module.main()
+    output = capsys.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
+    assert line.endswith(f"error: cannot use source {source}: it contains no Parquet files")
 
 
 NOISE = (1.0, 1.02, 0.99, 1.01)
 
 
-def side(factor, machine=1.0, peers=("polars", "pandas"), **more):
-    """Return four repeats of toytip and of peers, toytip `factor` times as slow, all on a machine that is so much slower."""
-    rows = [row("toytip-2", k, 10 * factor * machine * noise, **more) for k, noise in enumerate(NOISE)]
+def repeats(factor, machine=1.0, peers=("polars", "pandas"), **columns):
+    """Return four repeats of toytip and of peers.
+
+    toytip takes `factor` times as long, and the machine is slower by the factor `machine`.
+    """
+    rows = [row("toytip-2", k, 10 * factor * machine * noise, **columns) for k, noise in enumerate(NOISE)]
     return rows + [
-        row(peer, k, 12 * machine * noise, **more) for peer in peers for k, noise in enumerate(NOISE)
+        row(peer, k, 12 * machine * noise, **columns) for peer in peers for k, noise in enumerate(NOISE)
     ]
 
 
+COMPARISONS = {
+    "slower": (
+        repeats(1.0),
+        repeats(1.3),
+        1,
+        "relative to pandas, polars: 1.30 (1.30 to 1.30, 4 pairs): more",
+    ),
+    "faster": (repeats(1.3), repeats(1.0), 0, "seconds relative to pandas, polars: 0.77"),
+    "a slower machine": (
+        repeats(1.0),
+        repeats(1.0, machine=3, machine_gb=9.0),
+        0,
+        "seconds relative to pandas, polars: 1.00",
+    ),
+    "a slower peer": (
+        repeats(1.0),
+        repeats(1.0)[:4] + repeats(2.0, peers=["pandas"])[4:],
+        0,
+        "relative to pandas: 1.00",
+    ),
+    "no common peer": (
+        repeats(1.0, peers=()),
+        repeats(1.3, peers=["polars"]),
+        1,
+        "(same machine, no common peer): 1.30",
+    ),
+    "no common peer, another machine": (
+        repeats(1.0, peers=()),
+        repeats(1.3, peers=(), machine_gb=9.0),
+        2,
+        "cannot compare",
+    ),
+    "another year": (repeats(1.0), repeats(1.3, seed=2), 2, "cannot compare"),
+    "another cluster": (repeats(1.0), repeats(1.3, threads=8), 2, "cannot compare"),
+    "other repeats": (
+        repeats(1.0),
+        [{**result, "repeat": result["repeat"] + 4} for result in repeats(1.3)],
+        2,
+        "cannot compare",
+    ),
+    "a random predictor": (repeats(1.0), repeats(0.5, auc=0.5), 1, "excluded from"),
+    "lost rows": (repeats(1.0), repeats(0.5, kept=3), 1, "kept 3 of 1,000,000 rows"),
+    "a lower AUC, also of the peers": (repeats(1.0), repeats(1.0, auc=0.60), 1, "the quality changed"),
+    "the last run counts": (
+        repeats(1.0),
+        repeats(0.5, run="1") + repeats(1.3, run="2"),
+        1,
+        "1.30 (1.30 to 1.30",
+    ),
+}
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "code", "said"),
-    [
-        (side(1.0), side(1.3), 1, "seconds by pandas, polars: 1.30 (1.30 to 1.30, 4 pairs): more"),
-        (side(1.3), side(1.0), 0, "seconds by pandas, polars: 0.77"),
-        (side(1.0), side(1.0, machine=3, machine_gb=9.0), 0, "seconds by pandas, polars: 1.00"),
-        (side(1.0), side(1.0)[:4] + side(2.0, peers=["pandas"])[4:], 0, "by pandas: 1.00"),
-        (side(1.0, peers=()), side(1.3, peers=["polars"]), 1, "the same machine, no peer in both): 1.30"),
-        (side(1.0, peers=()), side(1.3, peers=(), machine_gb=9.0), 2, "nothing to compare"),
-        (side(1.0), side(1.3, seed=2), 2, "nothing to compare"),
-        (side(1.0), side(1.3, threads=8), 2, "nothing to compare"),
-        (side(1.0), [{**each, "repeat": each["repeat"] + 4} for each in side(1.3)], 2, "nothing to compare"),
-        (side(1.0), side(0.5, auc=0.5), 1, "left out of"),
-        (side(1.0), side(0.5, kept=3), 1, "kept 3 of 1,000,000 rows"),
-        (side(1.0), side(1.0, auc=0.60), 1, "not the same quality"),
-        (side(1.0), side(0.5, run="1") + side(1.3, run="2"), 1, "1.30 (1.30 to 1.30"),
-    ],
-    ids=[
-        "slower", "faster", "a slower machine", "a slower peer", "no peer", "no peer, another machine", "another year",
-        "another cluster", "other repeats", "guessing", "rows lost", "worse, as its peers", "the last run counts",
-    ],
-)  # fmt: skip
-def test_two_files_are_compared(before, after, code, said, tmp_path, monkeypatch, capsys):
-    files = written(tmp_path / "before", before), written(tmp_path / "after", after)
-    found, told = called(monkeypatch, capsys, "compare", *files)
-    assert said in told
-    assert found == code
-    assert code != 2 or len(told.splitlines()) == 1
+    ("before", "after", "expected_code", "message"), COMPARISONS.values(), ids=COMPARISONS
+)
+def test_two_files_are_compared(before, after, expected_code, message, tmp_path, monkeypatch, capsys):
+    files = write_results(tmp_path / "before", before), write_results(tmp_path / "after", after)
+    code, output = call(monkeypatch, capsys, "compare", *files)
+    assert message in output
+    assert code == expected_code
+    assert code != 2 or len(output.splitlines()) == 1
 
 
 def test_repeats_are_paired_by_their_number():
-    before, after = side(1.0), side(1.0)
+    before, after = repeats(1.0), repeats(1.0)
     (seconds, _memory) = compare_results(validate_rows(before), validate_rows(after[::-1]))
     assert (seconds.ratio.low, seconds.ratio.high) == pytest.approx((1, 1))
 
 
-def test_a_peer_that_got_slower_alone_is_not_toytip_slower():
-    before = side(1.0)
-    after = [{**each, "seconds": each["seconds"] * (1 + (each["name"] == "polars"))} for each in before]
-    assert not any(change.slower for change in compare_results(validate_rows(before), validate_rows(after)))
+def test_one_slower_peer_does_not_make_toytip_slower():
+    before = repeats(1.0)
+    after = [
+        {**result, "seconds": result["seconds"] * (1 + (result["name"] == "polars"))} for result in before
+    ]
+    assert not any(
+        change.is_slower for change in compare_results(validate_rows(before), validate_rows(after))
+    )
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        "run --peers foo", "run --workers x", "run --workers 0", "run --workers 1,,2", "run --repeats 0", "run --rows 1.5",
-        "run --out {}/missing/x.jsonl", "compare {}/missing {}/missing", "compare {}/garbage {}/garbage",
-        "compare {}/binary {}/binary", "compare {}/cut {}/cut", "plot {}/missing", "plot {}/garbage",
+        "run --peers foo",
+        "run --workers x",
+        "run --workers 0",
+        "run --workers 1,,2",
+        "run --repeats 0",
+        "run --rows 1.5",
+        "run --out {}/missing/x.jsonl",
+        "compare {}/missing {}/missing",
+        "compare {}/garbage {}/garbage",
+        "compare {}/binary {}/binary",
+        "compare {}/cut {}/cut",
+        "plot {}/missing",
+        "plot {}/garbage",
     ],
-)  # fmt: skip
-def test_bad_input_is_one_line(words, tmp_path, monkeypatch, capsys):
+)
+def test_invalid_input_is_one_error(words, tmp_path, monkeypatch, capsys):
     (tmp_path / "garbage").write_text("[1, 2]\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x80")
     (tmp_path / "cut").write_text('{"name": "toytip-2", "rows": 5}\n')
-    code, said = called(monkeypatch, capsys, *words.format(tmp_path, tmp_path).split())
+    code, output = call(monkeypatch, capsys, *words.format(tmp_path, tmp_path).split())
     assert code == 2
-    assert len([line for line in said.splitlines() if not line.startswith(("usage", " "))]) == 1
+    assert len([line for line in output.splitlines() if not line.startswith(("usage", " "))]) == 1
 
 
-def test_a_run_keeps_its_rows(tmp_path, monkeypatch, capsys):
-    code, said = called(
-        monkeypatch, capsys, "run", "--rows", 2_000, "--rounds", 5, "--repeats", 1, "--peers", "polars_xgboost",
-        "--data", tmp_path, "--out", tmp_path / "out.jsonl",
-    )  # fmt: skip
+SMALL_RUN = ("run", "--rows", 2_000, "--rounds", 5, "--repeats", 1)
+
+
+def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
+    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
+    code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "polars_xgboost", *out)
     assert code == 0
-    assert "one repeat: no spread" in said
+    assert "one repeat: no interval" in output
     toytip_, polars = results.load_results(tmp_path / "out.jsonl")
     assert toytip_["run"] == polars["run"]
     assert (toytip_["valid"], polars["valid"]) == (True, True)
@@ -273,27 +375,25 @@ def test_a_run_keeps_its_rows(tmp_path, monkeypatch, capsys):
     assert {"polars", "duckdb", "xgboost"} <= {name.removesuffix("-cpu") for name in polars["environment"]}
 
 
-def test_a_run_that_only_guesses_is_marked_and_an_error(tmp_path, monkeypatch, capsys):
+def test_a_result_of_a_random_predictor_is_invalid(tmp_path, monkeypatch, capsys):
     year = tmp_path / "synthetic-2000-7"
     year.mkdir()
     for month in SYNTHETIC_MONTHS:
         trips = generate_month(month, SyntheticSpec(rows_per_month=2_000, seed=7))
         shares = np.random.default_rng(month.month).choice([0.1, 0.3], len(trips))
         tips = np.abs(trips["fare_amount"].to_numpy()) * shares
-        where = trips.schema.get_field_index("tip_amount")
+        index = trips.schema.get_field_index("tip_amount")
         pq.write_table(
-            trips.set_column(where, trips.schema.field(where), pa.array(tips)), year / month_file_name(month)
+            trips.set_column(index, trips.schema.field(index), pa.array(tips)), year / month_file_name(month)
         )
-    code, said = called(
-        monkeypatch, capsys, "run", "--rows", 2_000, "--rounds", 5, "--repeats", 1, "--peers", "none", "--seed", 7,
-        "--data", tmp_path, "--out", tmp_path / "out.jsonl",
-    )  # fmt: skip
+    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
+    code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "none", "--seed", 7, *out)
     assert code == 1
-    assert "no result: toytip-2, repeat 0: AUC" in said
-    (kept,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert kept["valid"] is False
-    assert "guessing" in kept["why"]
-    assert called(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--out", tmp_path)[0] == 2
+    assert "invalid result: toytip-2, repeat 0: AUC" in output
+    (result,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert result["valid"] is False
+    assert "random predictor" in result["why"]
+    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--out", tmp_path)[0] == 2
 
 
 def test_results_are_drawn(tmp_path):
@@ -301,11 +401,14 @@ def test_results_are_drawn(tmp_path):
     rows += [row("toytip-1", 0, 20, workers=1, rows=200), row("polars", 0, 5, rows=200)]
     rows = [row("toytip-4", 0, 5, workers=4, rounds=9), *json.loads(json.dumps(rows))]
     assert [file.name for file in plots.draw_all(rows, tmp_path)] == [
-        "scaling-by-workers.png", "scaling-by-rows.png", "throughput-by-stage.png", "memory.png",
-    ]  # fmt: skip
+        "scaling-by-workers.png",
+        "scaling-by-rows.png",
+        "throughput-by-stage.png",
+        "memory.png",
+    ]
 
 
-def test_a_picture_mixes_no_sizes():
+def test_a_chart_does_not_mix_sizes():
     rows = [row("toytip-1", 0, 10, workers=1, rows=1_000), row("toytip-2", 0, 5, rows=1_000)]
     rows += [row("toytip-1", 0, 100, workers=1, rows=20_000), row("toytip-2", 0, 50, rows=20_000)]
     lines = {

@@ -1,4 +1,4 @@
-"""The notebooks run, and what is committed of them is what came out of the cells that are there."""
+"""The notebooks run, and their committed outputs belong to their cells."""
 
 import json
 import os
@@ -13,49 +13,51 @@ from tests.support.trips import REAL_DATA_DIR
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 NUMBER = r"[-+]?\d+\.\d+"
 UNSET = "TOYTIP_EXAMPLE_SOURCE is not set"
 
 
 def outputs(cells):
-    return [each for cell in cells for each in cell.get("outputs", ())]
+    return [output for cell in cells for output in cell.get("outputs", ())]
 
 
-def said(cells):
-    """Return the sentences that cells have come to."""
-    return [each.data["text/markdown"] for each in outputs(cells) if "text/markdown" in each.get("data", {})]
+def sentences(cells):
+    """Return the Markdown texts that cells display."""
+    return [
+        output.data["text/markdown"] for output in outputs(cells) if "text/markdown" in output.get("data", {})
+    ]
 
 
-def test_there_is_a_notebook():
+def test_the_notebooks():
     assert [path.name for path in NOTEBOOKS] == ["tip_decay.ipynb"]
 
 
-@each_notebook
-def test_what_is_committed_came_out_of_these_cells(path):
+@every_notebook
+def test_the_committed_outputs_belong_to_the_cells(path):
     notebook = nbformat.read(path, as_version=4)
-    assert notebook.metadata.toytip.cells == digest(notebook), "a cell was changed: make examples"
+    assert notebook.metadata.toytip.cells == digest(notebook), "a cell was changed: run make examples"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert UNSET not in " ".join(said(code)), "it was executed without real trips: see examples/README.md"
+    assert UNSET not in " ".join(sentences(code)), "executed without real trips: see examples/README.md"
     assert path.stat().st_size < 500_000
 
 
-@each_notebook
-def test_what_is_committed_tells_nothing_of_a_machine(path):
+@every_notebook
+def test_the_committed_outputs_have_no_paths_of_a_machine(path):
     notebook = nbformat.read(path, as_version=4)
-    assert {each.output_type for each in outputs(notebook.cells)} <= {"display_data", "execute_result"}
-    for each in outputs(notebook.cells):
-        for kind, content in each.data.items():
+    results = outputs(notebook.cells)
+    assert {output.output_type for output in results} <= {"display_data", "execute_result"}
+    for output in results:
+        for kind, content in output.data.items():
             if not kind.startswith("image/"):
-                assert not re.search(r"(?<![\w<])/(home|root|tmp|usr|work|Users|var|mnt)\b", str(content)), (
-                    kind
-                )
+                folders = r"(?<![\w<])/(home|root|tmp|usr|work|Users|var|mnt)\b"
+                assert not re.search(folders, str(content)), kind
 
 
-@each_notebook
-def test_it_runs_and_says_of_real_trips_what_is_committed(path, monkeypatch):
-    """On few synthetic trips, and the real ones where they are there; the cells assert what they say."""
+@every_notebook
+def test_the_notebook_runs_and_its_sentences_about_real_trips_are_those_committed(path, monkeypatch):
+    """On few synthetic trips, and on the real ones if they exist. The cells assert their statements."""
     monkeypatch.setenv("TOYTIP_EXAMPLE_ROWS", "6000")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     source = REAL_DATA_DIR / "yellow-sample-2020"
@@ -63,20 +65,21 @@ def test_it_runs_and_says_of_real_trips_what_is_committed(path, monkeypatch):
         monkeypatch.setenv("TOYTIP_EXAMPLE_SOURCE", str(source))
     else:
         monkeypatch.delenv("TOYTIP_EXAMPLE_SOURCE", raising=False)
-    made, committed = execute(path), nbformat.read(path, as_version=4)
-    assert not [each for each in outputs(made.cells) if each.output_type in ("stream", "error")]
-    about_real = [n for n, cell in enumerate(made.cells) if "if real:" in cell.source]
+    executed, committed = execute(path), nbformat.read(path, as_version=4)
+    assert not [output for output in outputs(executed.cells) if output.output_type in ("stream", "error")]
+    about_real = [number for number, cell in enumerate(executed.cells) if "if real:" in cell.source]
     assert len(about_real) == 2
-    sentences = said(made.cells[n] for n in about_real)
+    executed_texts = sentences(executed.cells[number] for number in about_real)
     if source.is_dir():
-        then = said(committed.cells[n] for n in about_real)
-        assert [re.sub(NUMBER, "#", each) for each in sentences] == [
-            re.sub(NUMBER, "#", each) for each in then
+        committed_texts = sentences(committed.cells[number] for number in about_real)
+        assert [re.sub(NUMBER, "#", text) for text in executed_texts] == [
+            re.sub(NUMBER, "#", text) for text in committed_texts
         ]
-        numbers, before = (
-            [float(n) for n in re.findall(NUMBER, " ".join(told))] for told in (sentences, then)
+        numbers, expected = (
+            [float(number) for number in re.findall(NUMBER, " ".join(texts))]
+            for texts in (executed_texts, committed_texts)
         )
-        assert numbers == pytest.approx(before, abs=0.01)  # other versions of XGBoost grow other trees
+        assert numbers == pytest.approx(expected, abs=0.01)  # other XGBoost versions build other trees
     else:
-        assert [UNSET in each for each in sentences] == [True, True]
-    assert json.dumps(said(made.cells)) != json.dumps(said(committed.cells)), "on fewer trips"
+        assert [UNSET in text for text in executed_texts] == [True, True]
+    assert json.dumps(sentences(executed.cells)) != json.dumps(sentences(committed.cells)), "fewer trips"

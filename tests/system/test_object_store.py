@@ -136,7 +136,7 @@ def test_all_that_looks_back_works_there_too(done, server):
     assert parse_summary(run_toytip("tag", "good", "vtest", *where, **env))["tags"] == {"good": "vtest"}
     again = run_toytip("run", "--source", traced_source(traced), "--store", root, *FAST[:-3], "--json", **env)
     assert parse_summary(again)["source_bytes_read"] < 200_000, "nothing but footers is read again"
-    assert "4 of 4 parts taken over" in again.stderr
+    assert "4 of 4 files reused" in again.stderr
     gone = parse_summary(run_toytip("gc", "--keep", 1, *where, **env))
     assert gone["versions"] == [], "a tag keeps the one, being the newest the other"
 

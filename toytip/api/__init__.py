@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, for programs and notebooks. `docs/api.md` is the tour.
+"""The Python API: the commands of toytip for programs and notebooks.
 
-All names are to be had from `toytip` itself, which loads them when they are first asked for.
+`toytip` exports its names and loads them on first use. See `docs/how-to/python.md`.
 """

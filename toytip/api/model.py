@@ -1,4 +1,4 @@
-"""A model, for programs: raw trips in, probabilities out, the same bits as in the batch."""
+"""A trained model that scores raw trips."""
 
 from __future__ import annotations
 
@@ -20,80 +20,84 @@ RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model, whole: it cleans, featurizes, encodes and scores. `toytip.open_store(..).model(..)` gives one.
+    """A trained model with all stages from a raw trip to a decision. `Store.model` returns one.
 
-    It can be pickled, and needs no store any more.
+    You can pickle a model. It does not need the store.
     """
 
     trained_model: TrainedModel
 
     @property
     def version(self) -> str:
-        """The version that it was trained as."""
+        """The version of the model."""
         return self.trained_model.version
 
     @property
     def taxi(self) -> str:
-        """`yellow` or `green`."""
+        """The taxi of the training trips: `yellow` or `green`."""
         return self.trained_model.taxi
 
     @property
     def features(self) -> dict[str, str]:
-        """The features that it looks at, each with the moment at which it is known: pickup, dropoff or payment."""
+        """The features, and the availability of each: `pickup`, `dropoff` or `payment`."""
         return {
             name: catalog.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
         }
 
     @property
     def segment(self) -> str:
-        """The trips that it learned from: `all`, or those paid by `card`."""
+        """The segment of the training trips: `all`, or `card` for those paid by card."""
         return self.trained_model.encoding.segment
 
     @property
     def threshold(self) -> float:
-        """The probability from which on a high tip is predicted, tuned on the validation month."""
+        """The decision threshold: the lowest probability that predicts a high tip."""
         return self.trained_model.threshold
 
     @property
     def rounds(self) -> int:
-        """Boosting rounds."""
+        """The number of boosting rounds."""
         return self.trained_model.rounds
 
     @property
     def gain_importance(self) -> pd.Series[float]:
-        """How much it leans on each feature: the share of the gain of all splits, largest first."""
+        """The share of each feature in the gain of all splits, largest first. The sum is 1."""
         from toytip.stages.infer import gain_importance
 
-        return pd.Series(gain_importance(self.trained_model), dtype=float, name="gain").sort_values(
-            ascending=False
-        )
+        importance = pd.Series(gain_importance(self.trained_model), dtype=float, name="gain")
+        return importance.sort_values(ascending=False)
 
     def predict(self, trips: RawTrips, *, shap_top: int = 0) -> pd.DataFrame:
-        """Score raw trips, as the TLC publishes them: under its column names, whatever their case and taxi.
+        """Score raw trips, and return one row per trip, in order.
 
-        Takes a pandas frame, an Arrow table or a list of dicts; what the model does not look at may lack. Returns a row for
-        every trip, in order and under the index of a frame:
+        `trips` is a pandas DataFrame, an Arrow table or a list of dicts, with the column names of
+        the TLC in any case. Columns that the model does not need can be missing. The result has the
+        index of a DataFrame, and these columns:
 
-            probability    float32   of a high tip; NaN for a trip that a rule of cleaning rejects
-            prediction     boolean   at the model's threshold; <NA> for a trip that is rejected
-            rejected       str       the rule, missing for a trip that was scored
-            reasons        object    with `reasons=n`, the n features that say most, with the trip's own value, in log-odds
+            probability    float32   of a high tip (NaN for rejected trips)
+            prediction     boolean   at the decision threshold (<NA> for rejected trips)
+            rejected       str       cleaning rule that rejects the trip (missing for scored trips)
+            explanations   object    the `shap_top` largest explanations (only if it is not 0)
 
-        Raises SchemaError for a column that the model needs and trips lack, or that does not convert.
+        Each list of explanations has objects with the attributes `feature`, `value` (of the trip)
+        and `log_odds` (the contribution to the log-odds of a high tip).
+
+        Raises SchemaError if a column that the model needs is missing or cannot be converted.
+
+            model.predict(pandas.read_parquet("green_tripdata_2023-12.parquet"), shap_top=3)
         """
-        raw = _to_arrow(trips)
-        told = scoring.score_trips(self.trained_model, raw, shap_top)
-        rejected = pd.array(told.rejected, dtype="str")
-        there = rejected.isna()
+        scored = scoring.score_trips(self.trained_model, _to_arrow(trips), shap_top)
+        rejected = pd.array(scored.rejected, dtype="str")
+        is_rejected = ~rejected.isna()
         frame = pd.DataFrame(
             {
-                "probability": told.probability,
-                "prediction": pd.arrays.BooleanArray(told.prediction.copy(), ~there),
+                "probability": scored.probability,
+                "prediction": pd.arrays.BooleanArray(scored.prediction.copy(), is_rejected),
                 "rejected": rejected,
             },
             index=trips.index if isinstance(trips, pd.DataFrame) else None,
         )
-        return frame.assign(reasons=told.explanations) if shap_top else frame
+        return frame.assign(explanations=scored.explanations) if shap_top else frame
 
     def __repr__(self) -> str:
         return (
@@ -108,11 +112,11 @@ def _to_arrow(trips: RawTrips) -> pa.Table:
         try:
             return pa.Table.from_pandas(trips, preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise SchemaError(f"trips: {error.args[-1]}") from None
+            raise SchemaError(f"cannot convert the trips to an Arrow table: {error.args[-1]}") from None
     if not isinstance(trips, Sequence) or not all(isinstance(trip, Mapping) for trip in trips):
         raise TypeError(
-            f"trips: a pandas frame, an Arrow table or a list of dicts, not {type(trips).__name__}; "
-            "of a file: predict(pandas.read_parquet(file))"
+            "cannot score the trips: expected a pandas DataFrame, an Arrow table or a list of dicts, "
+            f"not {type(trips).__name__}. To score a file, use predict(pandas.read_parquet(file))"
         )
     if not trips:
         return pa.table({field.name: pa.array([], scoring.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS})

@@ -1,4 +1,4 @@
-"""A run, for programs: what `toytip run` does, and what it tells."""
+"""Run the pipeline from a program."""
 
 from __future__ import annotations
 
@@ -25,52 +25,55 @@ class Run:
 
     @property
     def version(self) -> str:
-        """The version that was published."""
+        """The published version."""
         return self.result.version
 
     @property
     def months(self) -> list[str]:
-        """The months that were read."""
+        """The months of the source, for example `["2023-01", "2023-02", ...]`."""
         return list(self.result.origin.months)
 
     @property
     def rows(self) -> dict[str, int]:
-        """Trips `read`, `kept` and `rejected`; the last two add up to the first."""
+        """The number of rows `read`, `kept` and `rejected`."""
         return dict(to_json(self.result.rows))
 
     @property
     def rejects(self) -> dict[str, int]:
-        """Trips rejected, by reason."""
+        """The number of rejected rows by reason."""
         return dict(self.result.rejects)
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
-        """What was published, by table: version, path, manifest, rows, bytes."""
+        """The published tables by name: version, path, manifest, rows, bytes."""
         return dict(to_json(self.result.tables))
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """The metrics by split and population, as `Store.metrics` tells them."""
+        """The metrics by split and segment, with the columns of `Store.metrics`."""
         return metrics_frame(self.result.evaluation)
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """The monitoring of the months after the training months; None if there is no such month."""
+        """The monitoring of the months after the training months (None without such months)."""
         report = self.result.monitoring
         return None if report is None else Monitoring(report)
 
     @property
     def elapsed_seconds(self) -> float:
-        """Seconds that it took."""
+        """The run time in seconds."""
         return self.result.timing.elapsed_seconds
 
     def json(self) -> dict[str, Any]:
-        """Return all of it as plain values, under the keys that `--json` prints."""
+        """Return the complete result as plain values, with the keys of `toytip run --json`."""
         return dict(to_json(self.result))
 
     def __repr__(self) -> str:
         rows = self.rows
-        return f"<toytip run {self.version}: {self.months[0]} to {self.months[-1]}, {rows['kept']:,} of {rows['read']:,} trips kept>"
+        return (
+            f"<toytip run {self.version}: {self.months[0]} to {self.months[-1]}, "
+            f"{rows['kept']:,} of {rows['read']:,} trips kept>"
+        )
 
     def _repr_html_(self) -> str:
         table: str = self.metrics.to_html(float_format="{:.4f}".format)
@@ -87,22 +90,27 @@ def run(
     progress: bool = False,
     **settings: Any,
 ) -> Run:
-    """Run the whole pipeline: read, clean, featurize, train, score every trip, evaluate, monitor. It is `toytip run`.
+    """Run the complete pipeline, like `toytip run`, and return its result.
 
-    `source` is a folder, a glob, a URI, or a list of TLC monthly parquet files; None the built-in synthetic year. `months` is
-    `"2023-01:2023-12"` or a list. Whatever else `toytip run` takes is a setting here too, under the flag's name with `_`
-    (`feature_set="dropoff"`, `train_months="2023-01:2023-10"`, `max_depth=8`, `gate="off"`, ..), with the same defaults from the same
-    places: `toytip config`.
+    `source` is a folder, a glob, a URI or a list of the TLC's monthly Parquet files, or None for
+    the synthetic year. `months` is a range (`"2023-01:2023-12"`) or a list. Every other option of
+    `toytip run` is an argument, with `_` in place of `-`: `feature_set="dropoff"`,
+    `train_months="2023-01:2023-10"`, `max_depth=8`, `gate="off"`. Defaults come from the same
+    places as on the command line.
 
-    It works on the workers of the Dask client that is current, if there is one; else on `workers` processes of its own on
-    this machine (one a core), which end with it. What the store holds already is taken over, and nothing is printed but with
-    `progress=True`, on stderr.
+    The run uses the workers of the active Dask client. Without a client, it starts `workers` local
+    processes (default: one per core) and stops them at the end. It reuses files of the store that
+    are up to date. With `progress=True`, it prints its progress to stderr.
 
-    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError, with nothing half-published.
+    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. A failed
+    run publishes nothing.
+
+        run = toytip.run("data/green-2023", workers=2)
+        run.metrics.loc[("test", "all"), "auc"]
     """
-    given = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
-    with use_workers(given) as resolved:
-        from toytip.pipeline.run import run as run_all
+    options = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
+    with use_workers(options) as resolved:
+        from toytip.pipeline.run import run as run_pipeline
 
-        result = run_all(resolved, make_progress(progress))
+        result = run_pipeline(resolved, make_progress(progress))
     return Run(Store(resolved.model_copy(update={"version_id": None})), result)

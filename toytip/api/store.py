@@ -1,4 +1,4 @@
-"""A store, for programs: its tables as lazy Dask dataframes, and what its manifests tell as pandas frames."""
+"""Read a store: tables as lazy Dask DataFrames, and versions and metrics as pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -34,22 +34,27 @@ if TYPE_CHECKING:
 def open_store(
     store: str | Path | None = None, env: str | None = None, *, endpoint_url: str | None = None
 ) -> Store:
-    """Open a store to read from: a folder, or `s3://bucket/prefix` (`endpoint_url`: the S3 server, if not Amazon's).
+    """Open a store for reading: a folder, or `s3://bucket/prefix`.
 
-    `env` is `dev` or `prod`. What is left out comes from `TOYTIP_*`, `.env`, `toytip.toml`, else `./toytip-store` and `dev`.
-    Nothing is read yet. Raises ConfigError for a setting that makes no sense.
+    `env` is `dev` or `prod`. `endpoint_url` is the URL of an S3 server other than Amazon's.
+    Defaults come from `TOYTIP_*` variables, `.env` and `toytip.toml`, and else are
+    `./toytip-store` and `dev`. Nothing is read yet. Raises ConfigError if a setting is invalid.
+
+        store = toytip.open_store("s3://bucket/toytip", env="prod")
     """
     return Store(resolve_call_settings({"store": store, "env": env, "endpoint_url": endpoint_url}))
 
 
 @dataclass(frozen=True, repr=False)
 class Store:
-    """A store, to read from. `open_store` gives one.
+    """A store for reading. `open_store` returns one.
 
-    Wherever a `version` is asked for, it may be a tag; without one it is the newest that a reader gets: the last that was
-    published, or that was rolled back to since. `as_of` gives the newest as of a time instead (`"2026-11-24T10:15"`, UTC). A
-    version is resolved when you ask, once. All methods raise StoreError where there is no such version, table or month, or
-    where a file is not what was published.
+    The argument `version` is a version or a tag. Without it, methods read the newest version: the
+    last published one, or the one of a later rollback. `as_of` selects the newest version at a time
+    (`"2026-11-24T10:15"`, UTC). Each call resolves its version once.
+
+    Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
+    a file differs from its manifest.
     """
 
     settings: Settings
@@ -60,18 +65,19 @@ class Store:
 
     @property
     def path(self) -> str:
-        """Where it is, without credentials."""
+        """The path or URI, without credentials."""
         return self._versions.display_uri
 
     @property
     def env(self) -> str:
-        """`dev` or `prod`."""
+        """The environment: `dev` or `prod`."""
         return self.settings.env
 
     def versions(self, table: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
-        """Return a row for every published version of every table, or of one, by table and time.
+        """Return one row per published version of each table (or of one), by table and time.
 
-        table, version, rows, months (list of `2023-01`), bytes, created_at (UTC), parents (list), tags (list).
+        Columns: `table`, `version`, `rows`, `months` (list, for example `["2023-01"]`), `bytes`,
+        `created_at` (UTC), `parents` (list) and `tags` (list).
         """
         limit = parse_as_of(as_of) if as_of else None
         summaries = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
@@ -88,12 +94,13 @@ class Store:
         months: SettingText | None = None,
         as_of: str | None = None,
     ) -> dd.DataFrame:
-        """Return a version of a table as a lazy Dask dataframe: a partition for each file that its manifest lists.
+        """Return a version of a table as a lazy Dask DataFrame, one partition per file.
 
-        Tables are predictions, features, rejects, trips (of `toytip clean`), scores (of `toytip infer`), profiles and monitors;
-        `docs/api.md` has their columns. `months` (`"2023-11:2023-12"`, or a list) reads no others. To a table's own columns come
-        `version` (category), `year` and `month` (int32), the month of the file. Only the columns that are asked for are
-        decoded, and the checksum of every file is compared when it is read.
+        Tables are `predictions`, `features`, `rejects`, `trips`, `scores`, `feature_histograms`
+        and `monitoring`. `docs/how-to/python.md` lists their columns. Each table has the
+        additional columns `version` (category), `year` and `month` (int32, of the file). `months`
+        selects files: `"2023-11:2023-12"`, or a list. Only the columns that you use are decoded.
+        The checksum of each file is compared with the manifest.
         """
         from toytip.engine import read_table
 
@@ -105,27 +112,30 @@ class Store:
     def predictions(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return what the model said of every trip kept, and what happened; see `table`.
+        """Return the prediction and the label of every kept trip (see `table`).
 
-        trip_id (int64), pickup_at (New York's time), PULocationID, DOLocationID, probability (float32), prediction (bool, at the
-        tuned threshold), high_tip (bool: the label), split (train, validation, test, other), model_version.
+        Columns: `trip_id` (int64), `pickup_at` (New York time), `PULocationID`, `DOLocationID`,
+        `probability` (float32), `prediction` (bool, at the decision threshold), `high_tip` (bool,
+        the label), `split` (train, validation, test or other) and `model_version`.
+
+            store.predictions(months="2023-12").groupby("split")["probability"].mean().compute()
         """
         return self.table("predictions", version, months=months, as_of=as_of)
 
     def features(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the natural features of every trip kept, and the label `high_tip`; see `table`.
+        """Return the features and the label of every kept trip (see `table`).
 
-        trip_time is in seconds, trip_speed in miles an hour, trip_distance in miles, amounts in dollars; a whole number that may
-        be missing is a float32.
+        Units: `trip_time` in seconds, `trip_speed` in miles per hour, `trip_distance` in miles,
+        amounts in dollars. Whole numbers with missing values are float32.
         """
         return self.table("features", version, months=months, as_of=as_of)
 
     def rejects(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return every trip that was rejected, as it was read, with the `reason`; see `table`."""
+        """Return the rejected trips, unchanged, with the `reason` (see `table`)."""
         return self.table("rejects", version, months=months, as_of=as_of)
 
     def files(
@@ -136,7 +146,7 @@ class Store:
         months: SettingText | None = None,
         as_of: str | None = None,
     ) -> list[str]:
-        """Return the addresses of the parquet files of a version, for another engine: DuckDB, polars, Spark."""
+        """Return the paths or URIs of the Parquet files of a version, for another engine."""
         from toytip.engine import read_table
 
         manifest = resolve_version(self._versions, read_table.get_table(name).name, version, as_of)
@@ -144,39 +154,48 @@ class Store:
         return [f"{folder}/{part.path}" for part in read_table.data_files_of(manifest, _parse_months(months))]
 
     def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
-        """Return the metrics of predictions, a row for every split and segment (`all` trips, and those paid by `card`).
+        """Return the metrics of predictions, indexed by split and segment (`all`, `card`).
 
-        rows, prevalence (share of high tips), auc, pr_auc, log_loss, brier, f1, precision, recall, and f1_always_positive, the F1 of
-        the always-positive baseline. NaN where a metric is undefined.
+        Columns: `rows`, `prevalence` (share of high tips), `auc`, `pr_auc`, `log_loss`, `brier`,
+        `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive baseline.
+        Undefined metrics are NaN.
+
+            store.metrics().loc[("test", "all"), "auc"]
         """
         return metrics_frame(self.evaluation(version, as_of=as_of))
 
     def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> EvaluationReport:
-        """Return the complete evaluation of predictions, by split and segment.
+        """Return the evaluation of predictions, by split and segment.
 
-        It has the values of `toytip stage evaluate --json` as attributes. They are computed from the
-        score histograms: no prediction is read.
+        Its attributes are the keys of `toytip stage evaluate --json`: metrics, 95 % intervals,
+        baselines, improvement, confusion, calibration, curves and slices
+        (`docs/explanation/evaluation.md`). They are computed from metric histograms, without reading
+        predictions.
         """
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies
 
         predictions = resolve_version(self._versions, "predictions", version, as_of)
-        tallies = self._versions.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
-        if tallies is None:
+        histograms = self._versions.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
+        if histograms is None:
             raise StoreError(
-                f"predictions {predictions.version} in {self.path} have no tallies; "
-                f"`toytip evaluate --from {predictions.version}` reads them again"
+                f"cannot evaluate predictions {predictions.version} in {self.path}: "
+                "they have no metric histograms",
+                hint=f"compute them with `toytip stage evaluate --input-version {predictions.version}`",
             )
-        summary = load_tallies(self._versions, tallies)
-        return evaluate_tallies(summary, resolve.model_of(self.settings, predictions)).report
+        tallies = load_tallies(self._versions, histograms)
+        return evaluate_tallies(tallies, resolve.model_of(self.settings, predictions)).report
 
     def model(
         self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None
     ) -> Model:
-        """Return a model, to score raw trips with.
+        """Return a model that scores raw trips.
 
-        `version` is the version of a run or a model, a tag, `champion`, `challenger` or a number of the registry; `taxi` says whose,
-        where both have one. Raises RegistryError where none is registered so.
+        `version` is a version of a run or a model, a tag, `champion`, `challenger` or a model
+        number. The default is the champion, or else the newest model. `taxi` is necessary if the
+        store has models of both taxis. Raises RegistryError if no such model is registered.
+
+            store.model().predict(trips)
         """
         from toytip.models import resolve
 
@@ -203,9 +222,9 @@ class Store:
     def manifest(
         self, version: str | None = None, table: str | None = None, *, as_of: str | None = None
     ) -> Manifest:
-        """Return a manifest: table, version, created_at, files, config, parents, environment, metrics, rows, bytes, rejects.
+        """Return the manifest of a version: files, settings, parents, environment, metrics.
 
-        Without a table it is what the version is for: its predictions, or else the last table published under it.
+        Without `table`, it is the manifest of the predictions, or else of the last published table.
         """
         from toytip.store.lineage import main_manifest
 
@@ -216,9 +235,10 @@ class Store:
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None
     ) -> LineageNode:
-        """Return the lineage of a version, down to the source files.
+        """Return the inputs of a version down to the source files, as nested nodes.
 
-        With a `month` such as `"2023-12"`, it contains the files of this month with their checksums.
+        The fields are the keys of `toytip version lineage --json`. With `month` (`"2023-12"`), it
+        has only the files of this month, with their checksums.
         """
         from toytip.store.lineage import trace_lineage
 
@@ -229,7 +249,8 @@ class Store:
     def diff(self, a: str, b: str) -> VersionDiff:
         """Return the differences between two versions, each value as a pair.
 
-        It reads the features and the predictions of both versions.
+        The fields are the keys of `toytip version diff --json`: rows, rejects, settings, features,
+        metrics and changed predictions. The files of both versions are read.
         """
         from toytip.store.compare import compare_versions
 
@@ -239,18 +260,18 @@ class Store:
         return f"<toytip store {self.path}>"
 
     def _repr_html_(self) -> str:
-        found = self.versions()
-        shown = found.assign(
-            months=[f"{m[0]} to {m[-1]}" if m else "" for m in found["months"]],
-            created_at=found["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
-            tags=[", ".join(each) for each in found["tags"]],
+        versions = self.versions()
+        rows = versions.assign(
+            months=[f"{months[0]} to {months[-1]}" if months else "" for months in versions["months"]],
+            created_at=versions["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
+            tags=[", ".join(tags) for tags in versions["tags"]],
         ).drop(columns="parents")
-        table: str = shown.to_html(index=False)
+        table: str = rows.to_html(index=False)
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
 def metrics_frame(evaluation: EvaluationSummary) -> pd.DataFrame:
-    """Return the metrics of an evaluation, by split and population, as a frame."""
+    """Return the metrics of an evaluation as a frame, indexed by split and segment."""
     rows = [
         {
             "split": split,

@@ -73,9 +73,9 @@ def backtest(
         )
 
     if settings.source is not None:
-        prepared = source.find_source(settings, progress)
+        prepared = source.prepare_plan(settings, progress)
         with open_run(settings, ("features", "rejects"), progress) as context:
-            published = read_source.read_source(context, source.ensure_source(context, prepared))
+            published = read_source.read_source(context, source.complete_plan(context, prepared))
             result = work(context, published["features"])
     else:
         features = resolve_upstream(settings, "features", from_, as_of)

@@ -112,7 +112,7 @@ def doctor(name: NameArgument, json_: JsonOption = False, **given: Unpack[Doctor
     well = all(check.ok for check in checks)
     lines = []
     for check in checks:
-        lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.said}")
+        lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.message}")
         if not check.ok and check.advice:
             lines.append(f"{'':<18} {check.advice}")
     print_result(json_, {"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]}, *lines)

@@ -36,13 +36,13 @@ def resolve_command_settings(options: Mapping[str, object], *, workers_needed: b
     from toytip.config import Settings, export_credentials
 
     export_credentials()
-    for mode in ("plain", "quiet"):  # of both, quiet is the stronger
-        if options.get(mode):
+    for option, mode in (("plain", "plain"), ("quiet", "none")):  # of both, quiet is the stronger
+        if options.get(option):
             options = {**options, "progress": mode}
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
-    if settings.progress == "quiet":
+    if settings.progress == "none":
         logging.getLogger("toytip").setLevel(logging.ERROR)
     from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
 
@@ -92,7 +92,7 @@ def run_stage(
     if as_json:
         print_json(to_json(result))
         return
-    if settings.progress == "quiet":
+    if settings.progress == "none":
         return
     for name, table in result.tables.items():
         typer.echo(f"{name} {table.version}: {table.rows:,} rows in {table.path}")

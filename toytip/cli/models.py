@@ -10,16 +10,18 @@ from toytip.cli.app import app
 from toytip.cli.command import print_json, print_result, resolve_command_settings
 from toytip.cli.option_groups import ClusterOptions, StoreOptions, expand_options
 from toytip.cli.options import JsonOption
+from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, RegistryError
 
-models_app = typer.Typer(
-    help="The registered models: champion, challenger, and those before them.", no_args_is_help=True
-)
+models_app = typer.Typer(help="List, compare, promote and roll back registered models.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
 ModelArgument = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="champion, challenger, a number, or the version it was trained as."),
+    typer.Argument(
+        metavar="MODEL",
+        help="champion, challenger, a model version, or the version of the run that trained the model.",
+    ),
 ]
 TaxiOption = Annotated[
     str | None,
@@ -28,25 +30,25 @@ TaxiOption = Annotated[
 
 
 class PromoteOptions(StoreOptions, ClusterOptions):
-    """Of judging a model on its test months again."""
+    """Options of a promotion."""
 
 
 @models_app.command("list", epilog="Example:  toytip models list --env prod")
 @expand_options
 def list_(json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
-    """List the registered models: number, version, aliases, what was decided, and why."""
+    """List the registered models with aliases, gate decision and reasons."""
     settings = resolve_command_settings(given, workers_needed=False)
-    from dataclasses import asdict
-
     from toytip.cli.render.models import show_models
     from toytip.core.tlc import TAXIS
+    from toytip.models.registered_model import ModelList
     from toytip.models.registry import open_registry
 
-    found = {r.name: r.list_models() for r in (open_registry(settings, taxi) for taxi in TAXIS)}
+    registries = [open_registry(settings, taxi) for taxi in TAXIS]
+    listing = ModelList(models={registry.name: registry.list_models() for registry in registries})
     if json_:
-        print_json({"models": {name: [asdict(e) for e in entries] for name, entries in found.items()}})
+        print_json(to_json(listing))
     else:
-        show_models(found, open_registry(settings, "*").display_name)
+        show_models(listing, open_registry(settings, "*").display_name)
 
 
 @models_app.command(epilog="Example:  toytip models show champion")
@@ -57,18 +59,16 @@ def show(
     json_: JsonOption = False,
     **given: Unpack[StoreOptions],
 ) -> None:
-    """Show a model's card: features and their moments, metrics with lifts, and the data that made it."""
+    """Show a model card: features, metrics with improvements over the baselines, and lineage."""
     settings = resolve_command_settings(given, workers_needed=False)
-    from dataclasses import asdict
-
     from toytip.cli.render.models import show_model_card
-    from toytip.models.card import read_model_card
+    from toytip.models.resolve import read_model_card
 
-    entry, card = read_model_card(settings, model, taxi)
+    card = read_model_card(settings, model, taxi)
     if json_:
-        print_json({**asdict(entry), "card": card})
+        print_json(to_json(card))
     else:
-        show_model_card(entry, card)
+        show_model_card(card.model, card.card)
 
 
 @models_app.command(epilog="Example:  toytip models compare champion challenger")
@@ -80,17 +80,17 @@ def compare(
     json_: JsonOption = False,
     **given: Unpack[StoreOptions],
 ) -> None:
-    """Compare two models: parameters, features, and metrics on their test months."""
+    """Compare the parameters, features and test metrics of two models."""
     settings = resolve_command_settings(given, workers_needed=False)
     from toytip.cli.render.models import show_model_comparison
-    from toytip.models.card import compare_model_cards, read_model_card
+    from toytip.models.card import compare_model_cards
+    from toytip.models.resolve import read_model_card
 
-    (entry_a, card_a), (entry_b, card_b) = (read_model_card(settings, name, taxi) for name in (a, b))
-    found = compare_model_cards(card_a, card_b)
+    comparison = compare_model_cards(*(read_model_card(settings, name, taxi).card for name in (a, b)))
     if json_:
-        print_json({"models": [entry_a.version, entry_b.version], **found})
+        print_json(to_json(comparison))
     else:
-        show_model_comparison([entry_a, entry_b], found)
+        show_model_comparison(comparison)
 
 
 @models_app.command(epilog='Example:  toytip models promote challenger --force "the drift was ours"')
@@ -98,43 +98,53 @@ def compare(
 def promote(
     model: ModelArgument = "challenger",
     taxi: TaxiOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge it, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Evaluate the model without changing the registry.")
+    ] = False,
     force: Annotated[
         str | None,
-        typer.Option("--force", metavar="REASON", help="Promote it all the same; the reason is kept."),
+        typer.Option(
+            "--force",
+            metavar="REASON",
+            help="Promote the model although it does not pass; the reason is stored.",
+        ),
     ] = None,
     json_: JsonOption = False,
     **given: Unpack[PromoteOptions],
 ) -> None:
-    """Judge a model against the champion on the same test rows, and make it the champion if it passes."""
+    """Evaluate a model against the champion on the same test rows, and promote it if it passes."""
     if force is not None and not force.strip():
-        raise ConfigError("--force needs a reason, which is kept with the model")
+        raise ConfigError("cannot force the promotion: no reason", hint="Set --force REASON.")
     settings = resolve_command_settings(given)
     from toytip.cli.render.run import show_decision
     from toytip.pipeline.promote import promote as promote_model
     from toytip.progress.tracker import Progress
 
-    told = promote_model(
+    promotion = promote_model(
         settings, model, taxi, Progress.from_settings(settings), dry_run=dry_run, force_reason=force or ""
     )
     if json_:
-        print_json(told)
+        print_json(to_json(promotion))
     else:
-        show_decision(told)
-    if told["decision"] in ("refused", "would stay challenger"):
+        show_decision(promotion)
+    if promotion.is_rejected:
         raise RegistryError(
-            f"{told['reasons'][0]}; it stays challenger (--force REASON promotes it all the same)"
+            f"cannot promote {model}: {promotion.promotion_reasons[0]}",
+            hint="Set --force REASON to promote it anyway.",
         )
 
 
 @models_app.command(epilog="Example:  toytip models rollback")
 @expand_options
 def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
-    """Make the champion before this one the champion again."""
+    """Make the previous champion the champion again."""
     settings = resolve_command_settings(given, workers_needed=False)
     from toytip.models.resolve import find_registered_model
 
     registry, _ = find_registered_model(settings, "champion", taxi)
-    now, before = registry.rollback()
-    said = f"champion is {now.version} (number {now.number}) again, no longer {before.version}"
-    print_result(json_, {"champion": now.version, "number": now.number, "before": before.version}, said)
+    done = registry.rollback()
+    line = (
+        f"the champion is {done.champion} (version {done.model_version}) again, "
+        f"no longer {done.previous_champion}"
+    )
+    print_result(json_, to_json(done), line)

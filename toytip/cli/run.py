@@ -40,7 +40,7 @@ def run(json_: JsonOption = False, **given: Unpack[RunOptions]) -> None:
     result = run_all(settings, Progress.from_settings(settings))
     if json_:
         print_json(to_json(result))
-    elif settings.progress != "quiet":
+    elif settings.progress != "none":
         from toytip.cli.render.run import show_run
 
         show_run(result)

@@ -61,10 +61,10 @@ def clean(json_: JsonOption = False, **given: Unpack[CleanOptions]) -> None:
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
-    found = source.find_source(settings, progress)
+    plan = source.prepare_plan(settings, progress)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return read_source.clean(context, source.ensure_source(context, found))
+        return read_source.clean_source(context, source.complete_plan(context, plan))
 
     run_stage(settings, ("trips", "rejects"), work, json_, progress)
 
@@ -82,7 +82,7 @@ def featurize(
     upstream = resolve_upstream(settings, "trips", from_, as_of)
     from toytip.pipeline import read_source
 
-    run_stage(settings, ("features",), lambda context: read_source.featurize(context, upstream), json_)
+    run_stage(settings, ("features",), lambda context: read_source.featurize_trips(context, upstream), json_)
 
 
 @app.command(epilog="Example:  toytip preprocess --features dropoff --valid 2023-11 --test 2023-12")
@@ -99,7 +99,11 @@ def preprocess(
 
     from toytip.pipeline import fit_encoding
 
-    run_stage(settings, ("encodings",), lambda context: fit_encoding.preprocess(context, upstream)[0], json_)
+    def work(context: RunContext) -> dict[str, Any]:
+        split = fit_encoding.split_features(settings, upstream)
+        return fit_encoding.fit_feature_encoding(context, upstream, split)[0]
+
+    run_stage(settings, ("encodings",), work, json_)
 
 
 @app.command(epilog="Example:  toytip train --rounds 100 --max-depth 8")
@@ -117,11 +121,11 @@ def train(
 
     def work(context: RunContext) -> dict[str, Any]:
         features = resolve_version(context.store, "features", upstream.parent_version("features"))
-        return pipeline_train.train(
-            context, features, artifacts.load_encoding(context.store, upstream), upstream
-        )[0]
+        encoding = artifacts.load_encoding(context.store, upstream)
+        return train_model(context, features, encoding, upstream, booster_params(settings))[0]
 
-    from toytip.pipeline import train as pipeline_train
+    from toytip.pipeline.plan import booster_params
+    from toytip.pipeline.train import train_model
     from toytip.store import artifacts
 
     run_stage(settings, ("models",), work, json_)
@@ -145,7 +149,7 @@ def infer(
     learned = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return predict.infer(context, upstream, learned)
+        return predict.score_trips(context, upstream, learned)
 
     run_stage(settings, ("scores",), work, json_)
 
@@ -167,7 +171,7 @@ def postprocess(
     learned = resolve.model_of(settings, upstream)
 
     def work(context: RunContext) -> dict[str, Any]:
-        return predict.postprocess(context, upstream, learned)
+        return predict.decide_scores(context, upstream, learned)
 
     run_stage(settings, ("predictions",), work, json_)
 
@@ -208,7 +212,7 @@ def evaluate(
                 "evaluation": to_json(evaluation.report),
             }
         )
-    elif settings.progress != "quiet":
+    elif settings.progress != "none":
         from toytip.cli.render.evaluation import show_evaluation
 
         show_evaluation(evaluation.report)

@@ -144,7 +144,7 @@ def wait_for(
             for new_future in next_futures(future, result) if next_futures else ():
                 futures.append(new_future)
                 completed.add(new_future)
-            stage.advance(rows(result), month=stage.task_months.get(future.key, ""), rejects=rejects(result))
+            stage.advance(rows(result), month=stage.month_of_task(future.key), rejects=rejects(result))
     except distributed.KilledWorker as error:
         raise _killed_workers_error(error, names.get(error.task, stage.name)) from None
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
@@ -60,6 +61,53 @@ class GateResult:
         return tuple(check.message for check in self.checks if not check.passed)
 
 
+class Decision(StrEnum):
+    """Decision of the promotion gate."""
+
+    PROMOTED = "promoted"
+    FORCED = "forced"
+    REJECTED = "rejected"
+    ALREADY_CHAMPION = "already_champion"
+    WOULD_PROMOTE = "would_promote"
+    WOULD_REJECT = "would_reject"
+
+    @property
+    def label(self) -> str:
+        """The decision in words."""
+        return {
+            Decision.ALREADY_CHAMPION: "already the champion",
+            Decision.WOULD_PROMOTE: "would be promoted",
+            Decision.WOULD_REJECT: "would be rejected",
+        }.get(self, self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateDecision:
+    """The decision of the promotion gate on a challenger."""
+
+    name: str
+    """Name of the registered model in MLflow, such as `toytip-dev-green`."""
+    uri: str
+    """URI of the registry."""
+    model_version: int | None
+    """Version of the challenger in MLflow. Null if it is not registered."""
+    aliases: tuple[str, ...]
+    """Aliases of the challenger after the decision."""
+    decision: Decision
+    """Decision. `would_promote` and `would_reject` are those of a dry run."""
+    is_champion: bool
+    """Whether the challenger is the champion after the decision."""
+    promotion_reasons: tuple[str, ...]
+    """Reason of a forced promotion, and the messages of the failed checks."""
+    checks: tuple[GateCheck, ...]
+    """All checks. Empty for the current champion, which is not evaluated again."""
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the challenger did not pass, in a dry run or not."""
+        return self.decision in (Decision.REJECTED, Decision.WOULD_REJECT)
+
+
 def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> GateResult:
     """Check a challenger on the test rows of the segment that it was trained on.
 
@@ -107,22 +155,19 @@ def _champion_checks(tallies: Tallies, tally: Tally, segment: str) -> Iterator[G
     for metric in CHAMPION_METRICS:
         gain, interval = getattr(gains, metric), intervals[metric]
         is_worse = gain is None or (interval.high < 0 if interval else gain < 0)
-        yield GateCheck(
-            name=f"not worse than the champion ({_metric_label(metric)})",
-            passed=not is_worse,
-            message=f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
+        message = (
+            f"{_metric_label(metric)} {_format_metric(getattr(challenger, metric))}, "
             f"champion {_format_metric(getattr(champion, metric))}"
-            + (
-                f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}"
-                if interval
-                else ""
-            ),
         )
+        if interval:
+            message += f", 95 % interval of the improvement {interval.low:+.4f} to {interval.high:+.4f}"
+        name = f"not worse than the champion ({_metric_label(metric)})"
+        yield GateCheck(name=name, passed=not is_worse, message=message)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class _SliceMargin:
-    """The margin by which a slice holds; the smallest margin sorts first."""
+    """The margin by which a slice holds. The smallest margin sorts first."""
 
     margin: float
     slice: str
@@ -149,7 +194,7 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
 
 
 def _slice_margin(label: str, tally: Tally, champion: Tally | None) -> _SliceMargin | None:
-    """Return the margin of a slice; None if it does not have enough trips."""
+    """Return the margin of a slice. None if it does not have enough trips."""
     area = metrics.auc(tally.negatives, tally.positives)
     if tally.rows < MIN_SLICE_TRIPS or area is None or not metrics.has_enough_for_auc(tally):
         return None

@@ -43,7 +43,7 @@ class FittedBaselines:
 
 
 def compute_metrics(tally: Tally) -> Metrics:
-    """Return the metrics of the trips in a score histogram; None if a metric is undefined."""
+    """Return the metrics of the trips in a score histogram. None if a metric is undefined."""
     positives, rows = int(tally.positives.sum()), tally.rows
     true_positives, false_positives = tally.true_positives, tally.false_positives
     return Metrics(
@@ -93,10 +93,10 @@ def single_feature_auc(
 ) -> float | None:
     """Return the AUC of one feature: each trip is scored with the high-tip rate of its value.
 
-    `counts` and `positives` are the trips and high tips by value, in the order of the values. Of
-    `rows` trips with `total_positives` high tips, the others do not have a value. Adjacent values
-    are combined until they have a hundredth of the trips and at least 50, so that rare values do
-    not predict the label by chance.
+    `counts` and `positives` are the trips and high tips by value, in the order of the values.
+    `rows` and `total_positives` also count the trips without a value. Adjacent values are combined until
+    they have a hundredth of the trips and at least 50. Otherwise rare values would predict the
+    label by chance.
     """
     if not 0 < total_positives < rows:
         return None
@@ -210,7 +210,7 @@ def predictor_metrics(tally: Tally) -> BaselineMetrics:
 
 
 def improvement(metrics: Metrics, baseline: BaselineMetrics) -> Improvement:
-    """Return the improvement over a baseline; positive is better, also for losses."""
+    """Return the improvement over a baseline. Positive is better, also for losses."""
 
     def difference(name: str, *, higher_is_better: bool) -> float | None:
         value, reference = getattr(metrics, name), getattr(baseline, name)
@@ -224,7 +224,7 @@ def improvement(metrics: Metrics, baseline: BaselineMetrics) -> Improvement:
 
 
 def auc_standard_error(tally: Tally) -> float:
-    """Return the standard error of the AUC (Hanley and McNeil, 1982); infinite without an AUC."""
+    """Return the standard error of the AUC (Hanley and McNeil, 1982). Infinite without an AUC."""
     area, positives = auc(tally.negatives, tally.positives), int(tally.positives.sum())
     negatives = tally.rows - positives
     if area is None:

@@ -18,26 +18,26 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """The metrics of trips with a probability and a decision; None if a metric is undefined."""
+    """The metrics of trips with a probability and a decision. None if a metric is undefined."""
 
     rows: int
     """Number of evaluated trips."""
     prevalence: float | None
     """Share of trips with a high tip."""
     auc: float | None
-    """Area under the ROC curve; null if all trips have the same label."""
+    """Area under the ROC curve. Null if all trips have the same label."""
     pr_auc: float | None
-    """Average precision; null if no trip has a high tip."""
+    """Average precision. Null if no trip has a high tip."""
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats."""
     brier: float | None
     """Mean squared difference of probability and label."""
     f1: float | None
-    """F1 at the decision threshold; null if no trip has a high tip or a positive prediction."""
+    """F1 at the decision threshold. Null without high tips and positive predictions."""
     precision: float | None
-    """Share of positive predictions with a high tip; null without positive predictions."""
+    """Share of positive predictions with a high tip. Null without positive predictions."""
     recall: float | None
-    """Share of trips with a high tip that are predicted positive; null if no trip has one."""
+    """Share of trips with a high tip that are predicted positive. Null if no trip has one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +45,20 @@ class BaselineMetrics:
     """The metrics of a baseline on the same trips."""
 
     auc: float | None
-    """Area under the ROC curve; 0.5 if all trips have the same probability."""
+    """Area under the ROC curve. 0.5 if all trips have the same probability."""
     pr_auc: float | None
-    """Average precision; the prevalence if all trips have the same probability."""
+    """Average precision. The prevalence if all trips have the same probability."""
     log_loss: float | None
-    """Mean negative log-likelihood in nats; null for a baseline without probabilities."""
+    """Mean negative log-likelihood in nats. Null for a baseline without probabilities."""
     brier: float | None
-    """Mean squared difference of probability and label; null without probabilities."""
+    """Mean squared difference of probability and label. Null without probabilities."""
     f1: float | None
     """F1 of the decisions of the baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Improvement:
-    """The improvement over a baseline; a positive value means that the model is better."""
+    """The improvement over a baseline. A positive value means that the model is better."""
 
     auc: float | None
     """AUC of the model minus AUC of the baseline."""
@@ -109,11 +109,11 @@ class ThresholdPoint:
     threshold: float
     """Decision threshold."""
     precision: float | None
-    """Precision at the threshold; null without positive predictions."""
+    """Precision at the threshold. Null without positive predictions."""
     recall: float | None
-    """Recall at the threshold; null if no trip has a high tip."""
+    """Recall at the threshold. Null if no trip has a high tip."""
     f1: float | None
-    """F1 at the threshold; null if no trip has a high tip or a positive prediction."""
+    """F1 at the threshold. Null without high tips and positive predictions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,17 +123,17 @@ class SliceMetrics:
     slice: str
     """Name of the attribute, such as `borough` or `hour`."""
     value: str
-    """Value of the attribute; `missing` for trips without one."""
+    """Value of the attribute. `missing` for trips without one."""
     rows: int
     """Number of trips in the slice."""
     prevalence: float | None
     """Share of trips with a high tip."""
     auc: float | None
-    """Area under the ROC curve; null if all trips have the same label."""
+    """Area under the ROC curve. Null if all trips have the same label."""
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats."""
     f1: float | None
-    """F1 at the decision threshold; null if no trip has a high tip or a positive prediction."""
+    """F1 at the decision threshold. Null without high tips and positive predictions."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline."""
     auc_binning_error: float | None
@@ -149,11 +149,14 @@ class SegmentSummary:
     auc_binning_error: float | None
     """Largest possible error of the AUC due to the histogram bins of the probability."""
     intervals: Mapping[str, Interval | None]
-    """95 % interval of each metric, by a bootstrap of days; null with fewer than seven days."""
+    """95 % interval of each metric, by a bootstrap of days. Null with fewer than seven days."""
     baselines: Mapping[str, BaselineMetrics]
-    """Metrics of `always_positive`, `constant_probability`, `hour_zone_mean` and, if compared, `champion`."""
+    """Metrics of `always_positive`, `constant_probability`, `hour_zone_mean` and `champion`.
+
+    The champion is absent if there is none, or if it is not comparable.
+    """
     improvement: Mapping[str, Improvement]
-    """Improvement over each baseline; positive is better, also for losses."""
+    """Improvement over each baseline. Positive is better, also for losses."""
     confusion: ConfusionCounts
     """Number of trips by decision and label."""
     calibration_error: float | None

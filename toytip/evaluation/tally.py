@@ -1,6 +1,6 @@
-"""Tallies: counts from which every metric follows, and which merge exactly.
+"""Tallies: score histograms from which all metrics follow, and which merge exactly.
 
-All is kept in whole numbers (losses in units of 2^-32), so that the order of merging never shows.
+All values are integers (losses in units of 2^-32), so that the order of merging does not matter.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ import pyarrow.parquet as pq
 
 from toytip.core.arrays import Int64Array
 
-# Probabilities are counted in bins of 2^-14: thresholds are exact in float32, and the error that bins bring
-# into the AUC is bounded by the pairs that share a bin (`metrics.auc_binning_error`). Days and slices, of which there are
-# many, have bins of 2^-9.
+# Probabilities are counted in bins of 2^-14. Thresholds are then exact in float32, and the error of
+# the AUC is bounded by the pairs in one bin (`metrics.auc_binning_error`). Days and slices, which
+# are many, have bins of 2^-9.
 PROBABILITY_BINS = 2**14
 SLICE_BINS = 2**9
 LOSS_SCALE = 2.0**32
 
 
 class TallyKey(NamedTuple):
-    """Which trips a tally is of: a split, paid by card or not, and a value of a slice; and whose probabilities.
+    """The trips of a tally, and the predictor that scored them.
 
-    The slice "" is all trips. `predictor` is `model`; `champion`, the registered one; or `hour_zone`: the rate of high
-    tips by hour and pickup zone.
+    The trips are those of a split, paid by card or not, and with one value of a slice. The slice ""
+    has all of them. The predictors are `model`, `champion` (the registered model) and `hour_zone`
+    (the training rate of the pickup hour and zone).
     """
 
     split: str
@@ -40,11 +41,11 @@ class TallyKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Counts over some trips.
+    """Counts and sums over a set of trips with probabilities and decisions.
 
-    `negatives` and `positives` count trips by bin of probability (equal bins of [0, 1]); `true_positives` and
-    `false_positives` at the decision; `log_loss` (of all, and of the positives alone) and `squared_error` are sums in
-    units of 2^-32.
+    `negatives` and `positives` count trips by probability, in equal bins of [0, 1].
+    `true_positives` and `false_positives` count decisions. `log_loss`, `log_loss_positives` (of the
+    positives only) and `squared_error` are sums in units of 2^-32.
     """
 
     negatives: Int64Array
@@ -57,16 +58,16 @@ class Tally:
 
     @classmethod
     def empty(cls, bins: int = PROBABILITY_BINS) -> Tally:
-        """The neutral tally."""
+        """Return the tally of no trips."""
         return cls(np.zeros(bins, np.int64), np.zeros(bins, np.int64), 0, 0, 0, 0)
 
     @property
     def rows(self) -> int:
-        """The trips counted."""
+        """The number of trips."""
         return int(self.positives.sum() + self.negatives.sum())
 
     def merge(self, other: Tally) -> Tally:
-        """Return the tally of both sets of trips; associative and commutative, exactly."""
+        """Return the tally of two sets of trips. It is exact in any order."""
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __eq__(self, other: object) -> bool:
@@ -79,39 +80,50 @@ class Tally:
 
 Tallies = dict[TallyKey, Tally]
 SEGMENTS = ("all", "card")
-# Slices with fewer trips are not told: chance alone would name them the worst.
+# Smaller slices are left out: by chance alone, they would be among the worst.
 MIN_SLICE_TRIPS = 200
 
 
 def combine_tallies(a: Tallies, b: Tallies) -> Tallies:
-    """Merge two summaries, cell by cell."""
-    both = {cell: tally.merge(b[cell]) if cell in b else tally for cell, tally in a.items()}
-    return both | {cell: tally for cell, tally in b.items() if cell not in a}
+    """Merge the tallies of two sets of trips, key by key."""
+    merged = {key: tally.merge(b[key]) if key in b else tally for key, tally in a.items()}
+    return merged | {key: tally for key, tally in b.items() if key not in a}
 
 
 def tally_of(tallies: Tallies, split: str, segment: str, predictor: str = "model") -> Tally:
-    """Return the tally of a split's trips, all of them or those paid by card."""
-    cells = [TallyKey(split, card, predictor) for card in ((True,) if segment == "card" else (True, False))]
-    return reduce(Tally.merge, (tallies[cell] for cell in cells if cell in tallies), Tally.empty())
+    """Return the tally of the trips of a split and segment."""
+    payments = (True,) if segment == "card" else (True, False)
+    keys = [TallyKey(split, is_card, predictor) for is_card in payments]
+    return reduce(Tally.merge, (tallies[key] for key in keys if key in tallies), Tally.empty())
 
 
 def slice_tallies(
     tallies: Tallies, split: str, segment: str, predictor: str = "model"
 ) -> dict[tuple[str, str], Tally]:
-    """Return the tallies of a split by slice and value, of all trips or those paid by card."""
-    found: dict[tuple[str, str], Tally] = {}
-    for cell, tally in tallies.items():
-        there = cell.split == split and cell.predictor == predictor and cell.slice
-        if there and (cell.is_card or segment == "all"):
-            name = (cell.slice, cell.value)
-            found[name] = found[name].merge(tally) if name in found else tally
-    return found
+    """Return the tallies of a split and segment by slice and value."""
+    by_slice: dict[tuple[str, str], Tally] = {}
+    for key, tally in tallies.items():
+        is_slice = key.slice and key.split == split and key.predictor == predictor
+        if is_slice and (key.is_card or segment == "all"):
+            name = (key.slice, key.value)
+            by_slice[name] = by_slice[name].merge(tally) if name in by_slice else tally
+    return by_slice
 
 
 def daily_tallies(tallies: Tallies, split: str, segment: str, predictor: str = "model") -> list[Tally]:
-    """Return the tallies of a split's days, in order of time."""
-    told = sorted(slice_tallies(tallies, split, segment, predictor).items())
-    return [part for (name, _), part in told if name == "day"]
+    """Return the tallies of a split and segment by day, in order of time."""
+    by_slice = sorted(slice_tallies(tallies, split, segment, predictor).items())
+    return [tally for (name, _), tally in by_slice if name == "day"]
+
+
+def daily_tallies_by_payment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]:
+    """Return the tallies of the model by day (2023-01-31), of card trips and of the others."""
+    by_day: dict[str, tuple[Tally, Tally]] = {}
+    for key, tally in sorted(tallies.items(), key=lambda item: item[0].value):
+        if key.slice == "day" and key.predictor == "model":
+            card, other = by_day.get(key.value, (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS)))
+            by_day[key.value] = (card.merge(tally), other) if key.is_card else (card, other.merge(tally))
+    return by_day
 
 
 _SUMS = ("true_positives", "false_positives", "log_loss", "squared_error", "log_loss_positives")
@@ -119,45 +131,33 @@ _COUNTS = ("negatives", "positives")
 
 
 def tallies_to_parquet(tallies: Tallies) -> bytes:
-    """Return a summary as a parquet file, a row for each cell: the same bytes for the same summary."""
-    cells = sorted(tallies)
+    """Return tallies as a Parquet file with one row per key. Equal tallies give equal bytes."""
+    keys = sorted(tallies)
     columns: dict[str, pa.Array] = {
-        name: pa.array(
-            [getattr(cell, name) for cell in cells], pa.bool_() if name == "is_card" else pa.string()
-        )
+        name: pa.array([getattr(key, name) for key in keys], pa.bool_() if name == "is_card" else pa.string())
         for name in TallyKey._fields
     }
     for name in _SUMS:
-        columns[name] = pa.array([getattr(tallies[cell], name) for cell in cells], pa.int64())
+        columns[name] = pa.array([getattr(tallies[key], name) for key in keys], pa.int64())
     for name in _COUNTS:
-        counts = [getattr(tallies[cell], name) for cell in cells]
-        ends = np.cumsum([0, *map(len, counts)], dtype=np.int32)
-        columns[name] = pa.ListArray.from_arrays(ends, np.concatenate([*counts, np.empty(0, np.int64)]))
+        counts = [getattr(tallies[key], name) for key in keys]
+        offsets = np.cumsum([0, *map(len, counts)], dtype=np.int32)
+        columns[name] = pa.ListArray.from_arrays(offsets, np.concatenate([*counts, np.empty(0, np.int64)]))
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd", use_dictionary=False)
     return buffer.getvalue()
 
 
 def tallies_from_parquet(content: bytes) -> Tallies:
-    """Read back what `tallies_to_parquet` gave."""
+    """Return the tallies in a file that `tallies_to_parquet` wrote."""
     table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
-    cells = zip(*(table[name].to_pylist() for name in TallyKey._fields), strict=True)
+    keys = zip(*(table[name].to_pylist() for name in TallyKey._fields), strict=True)
     sums = [table[name].to_pylist() for name in _SUMS]
     counts = [table[name].combine_chunks() for name in _COUNTS]
     return {
-        TallyKey(*cell): Tally(
+        TallyKey(*key): Tally(
             *(side[row].values.to_numpy(zero_copy_only=False) for side in counts),
             *(column[row] for column in sums),
         )
-        for row, cell in enumerate(cells)
+        for row, key in enumerate(keys)
     }
-
-
-def daily_tallies_by_payment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]:
-    """Return the tallies of the model by day, as `2023-01-31`, in order of time: of card trips, and of the others."""
-    found: dict[str, tuple[Tally, Tally]] = {}
-    for cell, tally in sorted(tallies.items(), key=lambda item: item[0].value):
-        if cell.slice == "day" and cell.predictor == "model":
-            card, other = found.get(cell.value, (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS)))
-            found[cell.value] = (card.merge(tally), other) if cell.is_card else (card, other.merge(tally))
-    return found

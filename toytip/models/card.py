@@ -1,51 +1,124 @@
-"""Model cards, and their comparison."""
+"""The model card: training data, parameters and evaluation of a model."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from toytip.config import Settings
+from pydantic import TypeAdapter, ValidationError
+
+from toytip.core.jsonable import FLATTEN
+from toytip.core.splits import TimeRange
+from toytip.core.tables import FEATURES_TABLE
+from toytip.errors import RegistryError
+from toytip.evaluation.report import EvaluationSummary
 from toytip.evaluation.tally import SEGMENTS
-from toytip.models.registry import RegisteredModel
-from toytip.models.resolve import find_registered_model
+from toytip.models.registered_model import RegisteredModel
+from toytip.store.lineage import LineageNode
+from toytip.store.manifest import SourceFileRef
+
+CARD_FILE = "model_card.json"
+
+ValuePair = tuple[Any, Any]
 
 
-def read_model_card(
-    settings: Settings, name: str, taxi: str | None = None
-) -> tuple[RegisteredModel, dict[str, Any]]:
-    """Return a registered model and its card. Raises RegistryError where there is none."""
-    registry, entry = find_registered_model(settings, name, taxi)
-    with registry.open_files(entry) as folder:
-        return entry, json.loads((folder / "model_card.json").read_text())
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """Training data, parameters and evaluation of a registered model."""
+
+    run_version: str
+    """Version that the model was trained as."""
+    taxi: str
+    """Taxi type, `yellow` or `green`."""
+    segment: str
+    """Segment of trips that the model was trained on: `all` or `card`."""
+    features: dict[str, str]
+    """Availability of each feature: `pickup`, `dropoff` or `payment`."""
+    split: dict[str, TimeRange]
+    """Time range of each split."""
+    rounds: int
+    """Number of boosting rounds of the model, after early stopping."""
+    threshold: float
+    """Decision threshold on the probability."""
+    params: dict[str, Any]
+    """Training parameters."""
+    environment: dict[str, str]
+    """Versions of Python and of the packages that trained the model."""
+    lineage: LineageNode
+    """Lineage of the model, down to the source files with their checksums."""
+    evaluation: EvaluationSummary
+    """Evaluation by split and segment, without curves and slices."""
 
 
-def compare_model_cards(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    """Return what differs between two cards, as pairs, and whether their test rows are the same."""
-    return {
-        "same_test_rows": _test_rows(a) == _test_rows(b),
-        "params": _differing_pairs(a["params"], b["params"]),
-        "features": {
-            name: (a["features"].get(name), b["features"].get(name))
-            for name in {**a["features"], **b["features"]}
-            if a["features"].get(name) != b["features"].get(name)
+@dataclass(frozen=True, kw_only=True)
+class CardOfModel:
+    """A registered model and its card."""
+
+    model: RegisteredModel = field(metadata=FLATTEN)
+    """The model in the registry."""
+    card: ModelCard
+    """Training data, parameters and evaluation of the model."""
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Return the card of a packaged model. Raises RegistryError if it is missing or invalid."""
+    try:
+        return TypeAdapter(ModelCard).validate_python(json.loads((folder / CARD_FILE).read_text()))
+    except (OSError, ValueError) as error:
+        cause = "it has another format" if isinstance(error, ValidationError) else str(error)
+        raise RegistryError(
+            f"cannot read {CARD_FILE} in {folder}: {cause}", hint="Train and register the model again."
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelComparison:
+    """The differences between two model cards, as pairs of values."""
+
+    models: tuple[str, str]
+    """Run versions of the two models."""
+    comparable: bool
+    """Whether both models have the same test rows, so that their metrics can be compared."""
+    params: dict[str, ValuePair]
+    """Training parameters that differ."""
+    features: dict[str, ValuePair]
+    """Features that differ, with their availability. Null for a model without the feature."""
+    split: dict[str, ValuePair]
+    """Splits that differ, with their time ranges."""
+    metrics: dict[str, dict[str, ValuePair]]
+    """Metrics of the test months that differ, by segment."""
+
+
+def compare_model_cards(a: ModelCard, b: ModelCard) -> ModelComparison:
+    """Return the differences between two models."""
+    tests = [card.evaluation.get("test", {}) for card in (a, b)]
+    return ModelComparison(
+        models=(a.run_version, b.run_version),
+        comparable=_test_rows(a) == _test_rows(b),
+        params=_differences(a.params, b.params),
+        features=_differences(a.features, b.features),
+        split=_differences(a.split, b.split),
+        metrics={
+            segment: _differences(*(asdict(test[segment].metrics) for test in tests))
+            for segment in SEGMENTS
+            if all(segment in test for test in tests)
         },
-        "split": _differing_pairs(a["split"], b["split"]),
-        "metrics": {
-            population: _differing_pairs(
-                *(card["evaluation"]["test"][population]["metrics"] for card in (a, b))
-            )
-            for population in SEGMENTS
-            if all(population in card["evaluation"].get("test", {}) for card in (a, b))
-        },
-    }
+    )
 
 
-def _differing_pairs(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, ValuePair]:
     return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
 
 
-def _test_rows(card: dict[str, Any]) -> tuple[Any, ...]:
-    features = next(p for p in card["data"]["parents"] if p.get("table") == "features")
-    files = sorted(parent["checksum"] for parent in features.get("parents", ()) if "checksum" in parent)
-    return card["split"]["test"], card["taxi"], features.get("code"), files
+def _test_rows(card: ModelCard) -> tuple[Any, ...]:
+    """Return the values that identify the test rows: months, taxi type, code and source files."""
+    features = next(
+        parent
+        for parent in card.lineage.parents
+        if isinstance(parent, LineageNode) and parent.table == FEATURES_TABLE.name
+    )
+    checksums = sorted(parent.checksum for parent in features.parents if isinstance(parent, SourceFileRef))
+    return card.split["test"], card.taxi, features.code, checksums

@@ -1,12 +1,13 @@
-"""Packing: a model as a folder that scores wherever toytip is installed, and trips whose answers are known.
+"""The packaged model: a folder for MLflow, with a model card and a golden set.
 
-    MLmodel, requirements.txt, ...   what MLflow needs to load it (`mlflow.pyfunc`)
-    artifacts/files/model.ubj        the booster
-    artifacts/files/model.json       version, taxi, threshold, fitted preprocessing
-    artifacts/files/model_card.json  what it learned, from what, and how well
-    artifacts/files/golden_set.json  trips, and what the model says of them
+    MLmodel, requirements.txt, ...   files of MLflow (`mlflow.pyfunc`)
+    artifacts/files/model.ubj        booster
+    artifacts/files/model.json       version, taxi type, threshold, fitted encoding
+    artifacts/files/model_card.json  training data, parameters and evaluation
+    artifacts/files/golden_set.json  trips with their probabilities
 
-`python -m toytip.models.package FOLDER` answers whether the model in a folder still says the same.
+`python -m toytip.models.package FOLDER` checks that the model in a folder scores its golden set
+with the stored probabilities.
 """
 
 from __future__ import annotations
@@ -18,36 +19,48 @@ from pathlib import Path
 from typing import Any
 
 from toytip._version import __version__
+from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import FIELDS
 from toytip.errors import RegistryError
 from toytip.models import scoring
+from toytip.models.card import CARD_FILE, ModelCard
 from toytip.models.mlflow_env import silence_mlflow
 from toytip.store.artifacts import model_from_bytes, model_to_json
 
 PACKAGE_FILES_FOLDER = "artifacts/files"
+GOLDEN_SET_FILE = "golden_set.json"
 MLFLOW_TYPES = {"time": "datetime", "code": "long", "amount": "double"}
 
 
 def load_package(folder: Path) -> TrainedModel:
-    """Read a packed model. Raises RegistryError where the folder holds none."""
+    """Return the model in a folder of package files.
+
+    Raises RegistryError if the files are missing or have another format.
+    """
     try:
         return model_from_bytes((folder / "model.json").read_bytes(), (folder / "model.ubj").read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"{folder} holds no model that this toytip reads: {error!r}") from None
+        raise RegistryError(f"cannot read the model in {folder}: {error!r}") from None
 
 
-def write_package(folder: Path, model: TrainedModel, card: dict[str, Any]) -> None:
-    """Pack a model into a folder that is not there yet."""
-    files = folder.parent / "files"  # its name is kept below artifacts/
+def write_package(folder: Path, model: TrainedModel, card: ModelCard) -> None:
+    """Package a model in a folder that does not exist yet."""
+    files = folder.parent / "files"  # MLflow copies the folder to artifacts/files
     files.mkdir(parents=True)
     (files / "model.ubj").write_bytes(model.booster)
     (files / "model.json").write_bytes(model_to_json(model))
-    (files / "model_card.json").write_text(json.dumps(card, indent=1))
+    (files / CARD_FILE).write_text(json.dumps(to_json(card), indent=1))
     trips = golden_trips(model)
-    (files / "golden_set.json").write_text(
-        json.dumps({"trips": trips, "probability": _score_golden_trips(model, trips)})
-    )
+    golden_set = {"trips": trips, "probability": _score(model, trips)}
+    (files / GOLDEN_SET_FILE).write_text(json.dumps(golden_set))
+    _save_pyfunc(folder, files, model)
+    (folder / "input_example.json").write_text(json.dumps(trips[:2], indent=1))
+
+
+def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
+    """Save the files as a model that `mlflow.pyfunc.load_model` loads."""
+    required = scoring.required_fields(model)
     with silence_mlflow():
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
@@ -55,11 +68,11 @@ def write_package(folder: Path, model: TrainedModel, card: dict[str, Any]) -> No
 
         inputs = [
             ColSpec(
-                MLFLOW_TYPES[f.kind],
-                _tlc_column(f.name, model.taxi),
-                required=f.name in scoring.required_fields(model),
+                MLFLOW_TYPES[field.kind],
+                _tlc_column(field.name, model.taxi),
+                required=field.name in required,
             )
-            for f in FIELDS
+            for field in FIELDS
         ]
         mlflow.pyfunc.save_model(
             str(folder),
@@ -68,69 +81,88 @@ def write_package(folder: Path, model: TrainedModel, card: dict[str, Any]) -> No
             signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "probability")])),
             pip_requirements=[f"toytip=={__version__}"],
         )
-    (folder / "input_example.json").write_text(json.dumps(trips[:2], indent=1))
 
 
 def _tlc_column(name: str, taxi: str) -> str:
+    """Return the TLC's name of a column: the times are named by taxi type."""
     prefix = "lpep" if taxi == "green" else "tpep"
     return {"pickup_at": f"{prefix}_pickup_datetime", "dropoff_at": f"{prefix}_dropoff_datetime"}.get(
         name, name
     )
 
 
+USUAL_TRIP = {
+    "VendorID": 2,
+    "passenger_count": 1,
+    "trip_distance": 2.4,
+    "PULocationID": 74,
+    "DOLocationID": 75,
+    "RatecodeID": 1,
+    "payment_type": 1,
+    "trip_type": 1,
+    "fare_amount": 14.2,
+    "extra": 0.5,
+    "mta_tax": 0.5,
+    "tolls_amount": 0.0,
+    "improvement_surcharge": 1.0,
+    "congestion_surcharge": 2.75,
+}
+# Changes to the usual trip: cash, missing values, an airport, unknown zones, extreme amounts,
+# and rare codes.
+GOLDEN_CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"payment_type": 2},
+    {"passenger_count": None, "RatecodeID": None, "congestion_surcharge": None, "payment_type": 0},
+    {
+        "PULocationID": 132,
+        "DOLocationID": 230,
+        "fare_amount": 70.0,
+        "RatecodeID": 2,
+        "tolls_amount": 6.94,
+    },
+    {"PULocationID": 265, "DOLocationID": 9_999},
+    {"trip_distance": 0.0, "fare_amount": 3.0},
+    {"trip_distance": 25.3, "fare_amount": 88.88, "extra": 2.5},
+    {"passenger_count": 6, "VendorID": 1, "trip_type": 2, "RatecodeID": 5, "fare_amount": 250.0},
+)
+
+
 def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
-    """Return trips of the test months, under the TLC's names: usual ones, and those with gaps and odd values."""
+    """Return raw trips of the test months with usual, missing and unusual values."""
     start = dt.datetime.fromisoformat(model.encoding.split.test.start)
-    usual = {
-        "VendorID": 2, "passenger_count": 1, "trip_distance": 2.4, "PULocationID": 74, "DOLocationID": 75,
-        "RatecodeID": 1, "payment_type": 1, "trip_type": 1, "fare_amount": 14.2, "extra": 0.5, "mta_tax": 0.5,
-        "tolls_amount": 0.0, "improvement_surcharge": 1.0, "congestion_surcharge": 2.75,
-    }  # fmt: skip
-    changes: list[dict[str, Any]] = [
-        {},
-        {"payment_type": 2},
-        {"passenger_count": None, "RatecodeID": None, "congestion_surcharge": None, "payment_type": 0},
-        {
-            "PULocationID": 132,
-            "DOLocationID": 230,
-            "fare_amount": 70.0,
-            "RatecodeID": 2,
-            "tolls_amount": 6.94,
-        },
-        {"PULocationID": 265, "DOLocationID": 9_999},
-        {"trip_distance": 0.0, "fare_amount": 3.0},
-        {"trip_distance": 25.3, "fare_amount": 88.88, "extra": 2.5},
-        {"passenger_count": 6, "VendorID": 1, "trip_type": 2, "RatecodeID": 5, "fare_amount": 250.0},
-    ]
     trips = []
-    for number, change in enumerate(changes):
-        pickup = start + dt.timedelta(hours=7 * number + 1, minutes=13 * number)
-        dropoff = pickup + dt.timedelta(minutes=3 + 4 * number)
-        named = {"pickup_at": pickup.isoformat(), "dropoff_at": dropoff.isoformat(), **usual, **change}
-        trips.append({_tlc_column(name, model.taxi): value for name, value in named.items()})
+    for index, change in enumerate(GOLDEN_CHANGES):
+        pickup = start + dt.timedelta(hours=7 * index + 1, minutes=13 * index)
+        dropoff = pickup + dt.timedelta(minutes=3 + 4 * index)
+        times = {"pickup_at": pickup.isoformat(), "dropoff_at": dropoff.isoformat()}
+        trip = {**times, **USUAL_TRIP, **change}
+        trips.append({_tlc_column(name, model.taxi): value for name, value in trip.items()})
     return trips
 
 
-def _score_golden_trips(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
+def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
     return [float(p) for p in scoring.score_trips(model, scoring.trips_to_table(trips)).probability]
 
 
 def verify_package(folder: Path) -> str:
-    """Score the golden trips of a packed model one by one; return what was seen.
+    """Score each trip of the golden set separately, and return a message for the gate.
 
-    Raises RegistryError where one answer is not what it was, to the last bit.
+    Raises RegistryError if a probability differs from the stored one in any bit.
     """
     model = load_package(folder)
-    golden = json.loads((folder / "golden_set.json").read_text())
-    for number, (trip, wanted) in enumerate(zip(golden["trips"], golden["probability"], strict=True)):
-        found = _score_golden_trips(model, [trip])[0]
-        if found != wanted:
-            raise RegistryError(f"golden trip {number} scores {found!r}, not {wanted!r}")
-    return f"{len(golden['trips'])} golden trips score as they did"
+    golden_set = json.loads((folder / GOLDEN_SET_FILE).read_text())
+    trips, stored = golden_set["trips"], golden_set["probability"]
+    for index, (trip, expected) in enumerate(zip(trips, stored, strict=True)):
+        (probability,) = _score(model, [trip])
+        if probability != expected:
+            raise RegistryError(
+                f"trip {index} of the golden set has the probability {probability!r}, not {expected!r}"
+            )
+    return f"{len(trips)} trips of the golden set have the stored probabilities"
 
 
 def main() -> int:
-    """Check the folder that is named on the command line."""
+    """Verify the folder that the command line names, and return the exit code."""
     try:
         sys.stdout.write(verify_package(Path(sys.argv[1])) + "\n")
     except (RegistryError, OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""The registry: trained models by number, with the aliases `champion` and `challenger`, kept by MLflow.
+"""The registry of trained models in MLflow, with the aliases `champion` and `challenger`.
 
-A model is registered with all that it needs to score and all that it was made from; its files are plain (UBJSON, JSON,
-YAML), none is a pickle.
+A registered model contains everything that scoring needs, and its model card. Its files are
+UBJSON, JSON and YAML. None of them is a pickle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,44 +24,47 @@ from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
 from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.registered_model import (
+    CHECKSUMS_TAG,
+    DECISION_TAG,
+    PROMOTED_TAG,
+    REASONS_TAG,
+    ROLLED_BACK_TAG,
+    RUN_VERSION_TAG,
+    RegisteredModel,
+    find_by_name,
+    reasons_tag,
+    registered_model,
+)
 from toytip.store.layout import Layout
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_FILES_FOLDER = "files"
-# Tags of a registered version, which a person may read in MLflow's own pages.
-VERSION_TAG, STORE_TAG, CHECKSUMS_TAG, DECISION_TAG, REASONS_TAG = (
-    f"toytip.{name}" for name in ("version", "store", "sha256", "decision", "reasons")
-)
-PROMOTED_TAG, ROLLED_BACK_TAG = "toytip.promoted", "toytip.withdrawn"
-# MLflow's limit for a tag's value is 5,000 characters.
-MAX_REASON_LENGTH, MAX_REASONS = 300, 12
+LIST_HINT = "List the registered models with `toytip model list`."
 
 
 class ChampionChangedError(RegistryError):
-    """Another model has become the champion since this one was compared with it."""
+    """Another model became the champion after the comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegisteredModel:
-    """A registered model: its number, the version that it was trained as, its aliases, and what was decided of it."""
+class Rollback:
+    """A rollback of the champion."""
 
-    number: int
-    version: str
-    created: str
-    aliases: tuple[str, ...]
-    decision: str
-    reasons: tuple[str, ...]
-    promoted: str
-    withdrawn: str
-    store: str
-    sums: dict[str, str]
-    run: str
-    address: str
+    champion: str
+    """Run version of the restored champion."""
+    model_version: int
+    """Version of the restored champion in MLflow."""
+    previous_champion: str
+    """Run version of the champion before the rollback."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The registered models of one name, on one tracking server or in one database file."""
+    """The registered models of one name, on a tracking server or in a database file.
+
+    `artifacts` is the folder of the files. None if a tracking server stores them.
+    """
 
     uri: str
     name: str
@@ -79,191 +82,212 @@ class Registry:
 
     @property
     def display_name(self) -> str:
-        """Where it is, for people."""
+        """Name and URI for messages, with credentials masked."""
         return f"{self.name} in {mask_credentials(self.uri)}"
 
     @property
     def exists(self) -> bool:
-        """Whether there can be models at all; a database file that is not there yet has none."""
+        """Whether the registry can have models. False if its database file does not exist."""
         return not self.uri.startswith("sqlite:///") or Path(self.uri.removeprefix("sqlite:///")).is_file()
 
     def require_reachable(self) -> None:
-        """Raise StoreError where a server should answer and does not: better before the work than after it."""
+        """Raise StoreError if a tracking server does not answer, before work starts."""
         if self.artifacts is None:
             require_reachable(self.uri, "MLflow server")
 
     def list_models(self) -> list[RegisteredModel]:
-        """Return all registered models, by number."""
+        """Return all registered models, by model version."""
         if not self.exists:
             return []
         with silence_mlflow(), self._as_registry_error():
-            found = self._client.search_registered_models(f"name = '{self.name}'")
-            if not found:
+            registered = self._client.search_registered_models(f"name = '{self.name}'")
+            if not registered:
                 return []
             aliases: dict[str, list[str]] = {}
-            for alias, number in found[0].aliases.items():
-                aliases.setdefault(str(number), []).append(alias)
+            for alias, version in registered[0].aliases.items():
+                aliases.setdefault(str(version), []).append(alias)
             versions = self._client.search_model_versions(f"name = '{self.name}'", max_results=10_000)
-            entries = [
-                _to_registered_model(item, aliases.get(str(item.version), []), self._artifact_uri(item))
+            models = [
+                registered_model(item, aliases.get(str(item.version), []), self._artifact_uri(item))
                 for item in versions
             ]
-        return sorted(entries, key=lambda entry: entry.number)
+        return sorted(models, key=lambda model: model.model_version)
 
     def find_model(self, name: str) -> RegisteredModel:
-        """Return a model by its alias, its number, or the version that it was trained as. Raises RegistryError."""
-        for entry in reversed(self.list_models()):
-            if name in (*entry.aliases, str(entry.number), entry.version):
-                return entry
-        raise RegistryError(f"no model {name} is registered as {self.display_name}; see `toytip models list`")
+        """Return a model by alias, model version or run version.
+
+        Raises RegistryError if the registry does not have it.
+        """
+        model = find_by_name(self.list_models(), name)
+        if model is None:
+            raise RegistryError(
+                f"cannot find model {name}: not registered as {self.display_name}", hint=LIST_HINT
+            )
+        return model
 
     def champion(self) -> RegisteredModel | None:
-        """Return the champion; None where there is none."""
-        return next((entry for entry in self.list_models() if CHAMPION in entry.aliases), None)
+        """Return the champion. None if there is none."""
+        return next((model for model in self.list_models() if CHAMPION in model.aliases), None)
 
     def register(
-        self, folder: Path, version: str, *, tags: dict[str, str], metrics: dict[str, float]
+        self, folder: Path, run_version: str, *, tags: dict[str, str], metrics: dict[str, float]
     ) -> RegisteredModel:
-        """Register the files of a folder as the next number, and make it the challenger."""
-        inside = folder / "artifacts" / MODEL_FILES_FOLDER
-        sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inside.iterdir()}
+        """Register a packaged model as the next model version, and make it the challenger."""
+        files = folder / "artifacts" / MODEL_FILES_FOLDER
+        checksums = {path.name: _checksum(path) for path in files.iterdir()}
         with silence_mlflow(), self._as_registry_error():
-            run = self._client.create_run(self._experiment_id(), run_name=version, tags=tags)
+            run = self._client.create_run(self._experiment_id(), run_name=run_version, tags=tags)
             for name, value in metrics.items():
                 self._client.log_metric(run.info.run_id, name, value)
             source = self._save_files(folder, run.info.run_id)
             self._client.set_terminated(run.info.run_id)
             with contextlib.suppress(*_exceptions()):
                 self._client.create_registered_model(self.name)
-            made = self._client.create_model_version(
+            created = self._client.create_model_version(
                 self.name,
                 source=source or f"{run.info.artifact_uri}/model",
                 run_id=run.info.run_id,
-                tags={VERSION_TAG: version, CHECKSUMS_TAG: json.dumps(sums), **tags},
+                tags={RUN_VERSION_TAG: run_version, CHECKSUMS_TAG: json.dumps(checksums), **tags},
             )
-            self._client.set_registered_model_alias(self.name, CHALLENGER, made.version)
-        return self.find_model(str(made.version))
+            self._client.set_registered_model_alias(self.name, CHALLENGER, created.version)
+        return self.find_model(str(created.version))
 
-    def _save_files(self, folder: Path, run: str) -> str:
-        """Keep the files of a folder as those of a run of MLflow; return where they are, where MLflow does not say it.
+    def _save_files(self, folder: Path, run_id: str) -> str:
+        """Store the files of an MLflow run, and return their URI, or "" if MLflow reports it.
 
-        By MLflow they would go to where the store was when its first model was registered.
+        In a database file, MLflow would keep the location of the store at its first registration.
         """
         if self.artifacts is None:
-            self._client.log_artifacts(run, str(folder), "model")
+            self._client.log_artifacts(run_id, str(folder), "model")
             return ""
-        shutil.copytree(folder, self._artifact_folder(run))
-        return self._artifact_folder(run).as_uri()
+        shutil.copytree(folder, self._artifact_folder(run_id))
+        return self._artifact_folder(run_id).as_uri()
 
-    def _artifact_folder(self, run: str) -> Path:
-        return Path(self.artifacts or "", run, "artifacts", "model").absolute()
+    def _artifact_folder(self, run_id: str) -> Path:
+        return Path(self.artifacts or "", run_id, "artifacts", "model").absolute()
 
     def _artifact_uri(self, item: Any) -> str:
         return str(item.source) if self.artifacts is None else self._artifact_folder(item.run_id).as_uri()
 
     def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(self.name)
-        if found is not None:
-            return str(found.experiment_id)
-        where = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
-        return str(self._client.create_experiment(self.name, artifact_location=where))
+        experiment = self._client.get_experiment_by_name(self.name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        location = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
+        return str(self._client.create_experiment(self.name, artifact_location=location))
 
-    def record_decision(self, model: RegisteredModel, decision: str, reasons: list[str]) -> None:
-        """Write down what was decided of a model, and why."""
-        with silence_mlflow(), self._as_registry_error():
-            told = json.dumps([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
-            for tag, value in ((DECISION_TAG, decision), (REASONS_TAG, told)):
-                self._client.set_model_version_tag(self.name, str(model.number), tag, value)
+    def record_decision(self, model: RegisteredModel, decision: str, reasons: Sequence[str]) -> None:
+        """Store the decision of the promotion gate and its reasons with a model."""
+        self._set_tags(model, {DECISION_TAG: decision, REASONS_TAG: reasons_tag(reasons)})
 
     def promote(self, model: RegisteredModel, *, expected_champion: RegisteredModel | None) -> None:
-        """Make a model the champion. Raises ChampionChangedError where another has become it in the meantime."""
-        now = self.champion()
-        if (now and now.number) not in (expected_champion and expected_champion.number, model.number):
+        """Make a model the champion.
+
+        Raises ChampionChangedError if the champion is neither the expected one nor the model.
+        """
+        champion = self.champion()
+        current = champion and champion.model_version
+        if current not in (expected_champion and expected_champion.model_version, model.model_version):
+            version = champion.run_version if champion else "no model"
             raise ChampionChangedError(
-                f"{now.version if now else 'none'} has become the champion in the meantime; "
-                f"compare anew: `toytip models promote {model.version}`"
+                f"cannot promote {model.run_version}: {version} became the champion during the evaluation",
+                hint=f"Evaluate again with `toytip model promote {model.run_version}`.",
             )
         self._set_champion(model)
 
-    def rollback(self) -> tuple[RegisteredModel, RegisteredModel]:
-        """Make the champion before this one the champion again; return both, the new one first.
+    def rollback(self) -> Rollback:
+        """Make the previous champion the champion again.
 
-        Raises RegistryError where there was none.
+        Raises RegistryError if there is no previous champion.
         """
-        now = self.champion()
-        before = [
-            entry
-            for entry in self.list_models()
-            if now and entry.promoted and not entry.withdrawn and entry.promoted < now.promoted
+        champion = self.champion()
+        earlier = [
+            (model.promoted_at, model)
+            for model in self.list_models()
+            if champion
+            and champion.promoted_at
+            and model.promoted_at
+            and not model.rolled_back_at
+            and model.promoted_at < champion.promoted_at
         ]
-        if now is None or not before:
+        if champion is None or not earlier:
             raise RegistryError(
-                f"no champion before this one in {self.display_name}; see `toytip models list`"
+                f"cannot roll back the champion: {self.display_name} has no previous champion", hint=LIST_HINT
             )
-        last = max(before, key=lambda entry: entry.promoted)
+        _, previous = max(earlier, key=lambda item: item[0])
         with silence_mlflow(), self._as_registry_error():
-            self._client.set_registered_model_alias(self.name, CHAMPION, str(last.number))
-            self._client.set_model_version_tag(self.name, str(now.number), ROLLED_BACK_TAG, _now())
-        return self.find_model(str(last.number)), now
+            self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.model_version))
+        self._set_tags(champion, {ROLLED_BACK_TAG: _now()})
+        return Rollback(
+            champion=previous.run_version,
+            model_version=previous.model_version,
+            previous_champion=champion.run_version,
+        )
 
     def _set_champion(self, model: RegisteredModel) -> None:
-        number = str(model.number)
+        version = str(model.model_version)
+        self._set_tags(model, {PROMOTED_TAG: _now()})
         with silence_mlflow(), self._as_registry_error():
-            self._client.set_model_version_tag(self.name, number, PROMOTED_TAG, _now())
-            if model.withdrawn:
-                self._client.delete_model_version_tag(self.name, number, ROLLED_BACK_TAG)
-            self._client.set_registered_model_alias(self.name, CHAMPION, number)
+            if model.rolled_back_at:
+                self._client.delete_model_version_tag(self.name, version, ROLLED_BACK_TAG)
+            self._client.set_registered_model_alias(self.name, CHAMPION, version)
             if CHALLENGER in model.aliases:
                 self._client.delete_registered_model_alias(self.name, CHALLENGER)
 
+    def _set_tags(self, model: RegisteredModel, tags: dict[str, str]) -> None:
+        with silence_mlflow(), self._as_registry_error():
+            for tag, value in tags.items():
+                self._client.set_model_version_tag(self.name, str(model.model_version), tag, value)
+
     @contextlib.contextmanager
     def open_files(self, model: RegisteredModel) -> Iterator[Path]:
-        """Yield a folder with a model's files, checked. Raises RegistryError where one is not as registered."""
+        """Yield a folder with the files of a model.
+
+        Raises RegistryError if a file does not have the registered checksum.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            path = self._model_folder(model, folder)
-            inside = path / "artifacts" / MODEL_FILES_FOLDER
-            for name, wanted in model.sums.items():
-                file = inside / name
-                if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
+            files = self._model_folder(model, folder) / "artifacts" / MODEL_FILES_FOLDER
+            for name, checksum in model.checksums.items():
+                path = files / name
+                if not path.is_file() or _checksum(path) != checksum:
                     raise RegistryError(
-                        f"file {name} of model {model.number} ({model.version}) is not what was registered; "
-                        "register the model anew"
+                        f"cannot load model {model.model_version} ({model.run_version}): "
+                        f"{name} does not have the registered checksum",
+                        hint="Restore the file, or train and register the model again.",
                     )
-            yield inside
+            yield files
 
     def _model_folder(self, model: RegisteredModel, folder: str) -> Path:
-        if self.artifacts is not None:  # found again also where the store has been moved
-            return self._artifact_folder(model.run)
+        if self.artifacts is not None:  # also if the store was moved after the registration
+            return self._artifact_folder(model.mlflow_run_id)
         with silence_mlflow(), self._as_registry_error():
             from mlflow.artifacts import download_artifacts
 
-            return Path(download_artifacts(model.address, dst_path=folder, tracking_uri=self.uri))
+            return Path(download_artifacts(model.artifact_uri, dst_path=folder, tracking_uri=self.uri))
 
     @contextlib.contextmanager
     def _as_registry_error(self) -> Iterator[None]:
         try:
             yield
         except _exceptions() as error:
-            reason = mask_credentials(str(error).strip().partition("\n")[0])
+            cause = mask_credentials(str(error).strip().partition("\n")[0])
             raise RegistryError(
-                f"the registry {self.display_name}: {reason}; check MLFLOW_TRACKING_URI, or leave it out"
+                f"cannot open the registry {self.display_name}: {cause}",
+                hint="Check MLFLOW_TRACKING_URI, or unset it.",
             ) from None
 
 
 def open_registry(settings: Settings, taxi: str) -> Registry:
-    """Return the registry of one taxi's models: MLFLOW_TRACKING_URI, else a database file beside the store.
+    """Return the registry of the models of one taxi type.
 
-    Beside a store in a bucket no database can stand: it is in ./toytip-registry then.
-    Raises ConfigError for MLflow's file store, which keeps no promises.
+    It is at MLFLOW_TRACKING_URI, else in a database file in the store. SQLite needs a local disk:
+    the registry of a store on S3 is in `./toytip-registry`. Raises ConfigError for MLflow's file
+    store, which is not transactional.
     """
     name = f"toytip-{settings.env}-{taxi}"
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
-        local = uri_scheme(settings.store) == "file"
-        root = (
-            Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry if local else Path()
-        )
-        folder = (root if local else Path("toytip-registry")).absolute()
+        folder = _default_folder(settings)
         return Registry(f"sqlite:///{folder / 'registry.db'}", name, str(folder / "models"))
     if uri.startswith(("http://", "https://")):
         return Registry(uri, name, None)
@@ -271,27 +295,19 @@ def open_registry(settings: Settings, taxi: str) -> Registry:
         file = Path(uri.removeprefix("sqlite:///")).absolute()
         return Registry(f"sqlite:///{file}", name, str(file.parent / "models"))
     raise ConfigError(
-        f"MLFLOW_TRACKING_URI={mask_credentials(uri)}: use the http:// address of an MLflow server, or sqlite:///file.db; "
-        "MLflow's file store is not supported"
+        f"cannot use MLFLOW_TRACKING_URI={mask_credentials(uri)}: MLflow's file store is not supported",
+        hint="Set the http:// URL of an MLflow server, or sqlite:///file.db.",
     )
 
 
-def _to_registered_model(item: Any, aliases: list[str], address: str) -> RegisteredModel:
-    tags = item.tags
-    return RegisteredModel(
-        number=int(item.version),
-        version=tags.get(VERSION_TAG, ""),
-        created=dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC).isoformat(),
-        aliases=tuple(sorted(aliases)),
-        decision=tags.get(DECISION_TAG, ""),
-        reasons=tuple(json.loads(tags.get(REASONS_TAG, "[]"))),
-        promoted=tags.get(PROMOTED_TAG, ""),
-        withdrawn=tags.get(ROLLED_BACK_TAG, ""),
-        store=tags.get(STORE_TAG, ""),
-        sums=json.loads(tags.get(CHECKSUMS_TAG, "{}")),
-        run=item.run_id,
-        address=address,
-    )
+def _default_folder(settings: Settings) -> Path:
+    if uri_scheme(settings.store) != "file":
+        return Path("toytip-registry").absolute()
+    return (Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry).absolute()
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _now() -> str:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from toytip.core.arrays import Float32Array
+from toytip.core.arrays import BoolArray, Float32Array
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
@@ -58,7 +57,7 @@ class ScoredTrips:
     """
 
     probability: Float32Array
-    prediction: npt.NDArray[np.bool_]
+    prediction: BoolArray
     rejected: list[str | None]
     explanations: list[list[Explanation]]
 

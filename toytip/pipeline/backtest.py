@@ -30,6 +30,7 @@ from toytip.monitoring.aging import (
 from toytip.monitoring.attribution import ChangeSplit
 from toytip.pipeline import train
 from toytip.pipeline.context import RunContext
+from toytip.pipeline.plan import booster_params
 from toytip.report.charts import png
 from toytip.stages import featurize, postprocess, preprocess
 from toytip.stages.featurize import FEATURES_SCHEMA
@@ -131,7 +132,7 @@ def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile]
         frame = graph.persist(
             context.client, graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
         )
-        stage.advance(features.rows, parts=len(files))
+        stage.advance(features.rows, steps=len(files))
     numbers = {file.path: number for number, file in enumerate(files)}
     return lambda subset: graph.select_partitions(frame, [numbers[file.path] for file in subset])
 
@@ -167,7 +168,7 @@ def _run_fold(
         merged, fold.split, settings.segment, zone_rates_for(settings.feature_set)
     )
     classifier = train.fit_classifier(
-        context, files, frames_of, encoding, train.params_from_settings(settings), f"train to {name}"
+        context, files, frames_of, encoding, booster_params(settings), f"train to {name}"
     )
     model = TrainedModel(
         version=name, booster=classifier.booster_, encoding=encoding, rounds=classifier.rounds_

@@ -1,14 +1,13 @@
-"""What every stage of a run shares: settings, store, client, progress; and how a version is published."""
+"""The context of a run: settings, store, client and progress; it publishes versions."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import functools
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from toytip.store.layout import new_version_id
 from toytip.store.manifest import Manifest, Parent, digest
 from toytip.store.store import Store, store_from_settings
 
-# What a stage has published, by table.
+# Manifests of published versions, by table.
 PublishedTables = dict[str, Manifest]
 
 ENVIRONMENT_PACKAGES = (
@@ -55,15 +54,24 @@ class StageDecision:
 
 @dataclass(frozen=True)
 class RunContext:
-    """A run under way."""
+    """The context of a run."""
 
     settings: Settings
+    """Settings of the run."""
     store: Store
+    """Store that the run reads and writes."""
     client: Any
+    """Dask client of the workers."""
     progress: Progress
+    """Progress of the run."""
     version: str
+    """Version that the run publishes; empty if it only reads."""
+    local_workers: bool = False
+    """Whether the run started its workers on this machine."""
     reused_versions: set[str] = field(default_factory=set)
+    """Versions that data files were reused from."""
     stage_decisions: dict[str, StageDecision] = field(default_factory=dict)
+    """Why each stage ran, or which output it reused."""
 
     def record_decision(self, stage: str, decision: StageDecision) -> None:
         """Keep why a stage runs; print it if it reuses an output, or if `explain` is on."""
@@ -74,7 +82,7 @@ class RunContext:
     def publish(
         self,
         table: Table,
-        records: Iterable[DataFile],
+        files: Iterable[DataFile],
         config: dict[str, Any],
         parents: Iterable[Parent],
         *,
@@ -82,52 +90,50 @@ class RunContext:
         fingerprint: str = "",
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Publish the version of a table, or of an artifact, from the records of its parts.
+        """Publish a version of a table or of an artifact; return its manifest.
 
-        Where a run that was killed has published the very same under this version already, that is it.
-        Raises StoreError where the version is published with something else.
+        If a killed run has published the same files under this version, its manifest is returned.
+        Raises StoreError if the version is published with other files.
         """
         manifest = Manifest(
             table=table.name,
             version=self.version,
             created_at=dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
-            files=tuple(
-                sorted(records, key=lambda record: (record.month or (0, 0), record.number, record.path))
-            ),
+            files=tuple(sorted(files, key=lambda file: (file.month or (0, 0), file.number, file.path))),
             config=config,
             config_digest=digest(config),
             parents=tuple(parents),
-            schema_digest=digest([str(field) for field in table.arrow_schema]),
+            schema_digest=digest([str(column) for column in table.arrow_schema]),
             code=code,
             fingerprint=fingerprint,
             metrics=metrics or {},
             environment=collect_environment(),
             duration=self._stage_timing(table),
         )
-        there = self.store.get_manifest(table.name, self.version)
-        if there is not None and there.files == manifest.files and there.fingerprint == fingerprint:
-            return there
+        existing = self.store.get_manifest(table.name, self.version)
+        if existing is not None and (existing.files, existing.fingerprint) == (manifest.files, fingerprint):
+            return existing
         published = self.store.publish(manifest)
-        self.progress.published.append(table.name)
+        self.progress.record_published(table.name)
         return published
 
     def _stage_timing(self, table: Table) -> StageTiming | None:
-        """Return how long the stage took that has made all of a table."""
-        timings = self.progress.timings
-        return next((timings[stage] for stage in timed_stages(table) if stage in timings), None)
+        """Return the timing of the stage that wrote a table; None if it reused files."""
+        timings = (self.progress.timing(stage) for stage in timed_stages(table))
+        return next((timing for timing in timings if timing is not None), None)
 
 
 def collect_environment() -> dict[str, str]:
-    """Return what the outputs were made with: toytip, its commit where known, Python and the packages."""
-    found = {"toytip": __version__, "python": platform.python_version(), "git_commit": _git_commit()}
+    """Return the versions of toytip, Python and packages, and the git commit if there is one."""
+    versions = {"toytip": __version__, "python": platform.python_version(), "git_commit": _git_commit()}
     for name in ENVIRONMENT_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return {name: value for name, value in found.items() if value}
+            versions[name] = importlib.metadata.version(name)
+    return {name: version for name, version in versions.items() if version}
 
 
 def _git_commit() -> str:
-    """Return the commit of the checkout that toytip runs from; empty where it is installed."""
+    """Return the commit of the checkout that toytip is imported from; empty if it is installed."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
@@ -139,66 +145,83 @@ def _git_commit() -> str:
 
 @contextlib.contextmanager
 def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) -> Iterator[RunContext]:
-    """Claim a version in the store, connect to the cluster, show the progress: a Context to work in.
+    """Lock a version in the store, connect to the cluster, and show the progress.
 
-    Raises StoreError where the version is published already or the store cannot be written, before any work.
+    Raises StoreError before any work if the version is already published, or the store cannot be
+    written.
     """
     store = store_from_settings(settings)
     version = settings.version_id or new_version_id()
     store.require_credentials()
     store.require_unpublished(version, tables)
     with store.write_version(version), cluster.connect(settings) as client:
-        context = RunContext(settings, store, client, progress, version)
+        local_workers = cluster.starts_local_workers(settings)
+        context = RunContext(settings, store, client, progress, version, local_workers)
         progress.info(f"version {version} in {store.display_uri}")
-        if not cluster.starts_local_workers(settings):
+        if not local_workers:
             preflight.require_shared_store(client, store.root, store.env, store.storage_options)
-        _report_workers(client, settings, progress)
-        left = store.incomplete_versions()
-        progress.run, progress.store = version, store.display_uri
-        _compare_with_past_runs(store, progress)
+        incomplete = store.incomplete_versions()
+        progress.begin_run(version, store.display_uri)
+        workers, threads = _report_workers(context)
+        past = timings.stage_timings(store.list_manifests())
+        progress.set_history(StoreHistory(timings=past, workers=workers, threads=threads))
         with reporter.report_state(client, settings, progress), progress.show_live():
             yield context
-        for other in left:
-            if other in context.reused_versions:
-                store.purge(other)
-            else:
-                progress.info(f"{other} was never finished; `toytip gc` removes what is left of it")
+        _clean_up(context, incomplete)
+
+
+def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
+    """Delete incomplete versions whose files this run reused; report the others."""
+    for version in incomplete:
+        if version in context.reused_versions:
+            context.store.purge(version)
+        else:
+            context.progress.info(
+                f"version {version} is incomplete: its run was killed (delete it with `toytip version gc`)"
+            )
 
 
 @contextlib.contextmanager
 def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
-    """Connect to the cluster and show the progress, to work on what is published; nothing is written."""
+    """Connect to the cluster and show the progress, to read published versions."""
     with cluster.connect(settings) as client:
-        _report_workers(client, settings, progress)
-        progress.run, progress.store = (
-            f"reading {new_version_id()}",
-            store_from_settings(settings).display_uri,
-        )
+        store, local_workers = store_from_settings(settings), cluster.starts_local_workers(settings)
+        context = RunContext(settings, store, client, progress, "", local_workers)
+        _report_workers(context)
+        progress.begin_run(f"reading {new_version_id()}", store.display_uri)
         with reporter.report_state(client, settings, progress), progress.show_live():
-            yield RunContext(settings, store_from_settings(settings), client, progress, version="")
+            yield context
 
 
-def _compare_with_past_runs(store: Store, progress: Progress) -> None:
-    """Have the progress compare stages with their own history in the store."""
-    before = timings.stage_timings(store.list_manifests())
+@dataclass(frozen=True, kw_only=True)
+class StoreHistory:
+    """The stage timings in the manifests of a store, for a number of workers."""
 
-    def expected(stage: str, work: int) -> float | None:
-        usual = timings.median_rate(timings.comparable(before, stage, progress.workers, progress.threads))
-        return None if usual is None else usual * work
+    timings: Sequence[StageTiming]
+    workers: int
+    threads: int
 
-    progress.slow_check, progress.estimate_seconds = (
-        functools.partial(timings.slow_warning, timings=before),
-        expected,
-    )
+    def expected_seconds(self, stage: str, work: int) -> float | None:
+        """Return the usual duration of a stage for that much work, or None without earlier runs."""
+        comparable = timings.comparable(self.timings, stage, self.workers, self.threads)
+        rate = timings.median_rate(comparable)
+        return None if rate is None else rate * work
+
+    def slow_warning(self, timing: StageTiming) -> str | None:
+        """Return a warning if a stage took much longer than usual."""
+        return timings.slow_warning(timing, self.timings)
 
 
-def _report_workers(client: Any, settings: Settings, progress: Progress) -> None:
+def _report_workers(context: RunContext) -> tuple[int, int]:
+    """Print the workers and the dashboard; return the number of workers and of their threads."""
+    client, progress = context.client, context.progress
     workers = cluster.workers_by_address(client)
     threads = sum(worker.threads for worker in workers.values())
-    progress.workers, progress.threads = len(workers), threads
+    progress.set_workers(len(workers), threads)
     progress.info(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
-    if cluster.starts_local_workers(settings) and threads > cluster.available_cores():
+    if context.local_workers and threads > cluster.available_cores():
         progress.warn(
-            f"{threads} worker threads share {cluster.available_cores()} cores: "
-            "it works, but no faster than one worker a core, and in more memory"
+            f"{threads} worker threads share {cluster.available_cores()} cores; "
+            "they need more memory, but are not faster (set --workers to the number of cores)"
         )
+    return len(workers), threads

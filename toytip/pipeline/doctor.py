@@ -1,4 +1,4 @@
-"""`toytip cluster doctor`: what a run would need of a cluster, looked at before there is one; a line for each."""
+"""Checks of a cluster before a run."""
 
 from __future__ import annotations
 
@@ -6,237 +6,266 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from toytip import cluster
 from toytip.cluster import preflight, versions
 from toytip.config import Settings, first_line, mask_credentials
 from toytip.errors import ClusterError
 from toytip.io.access import resolve_storage_options
-from toytip.pipeline import memory
+from toytip.pipeline.plan import IDLE_WORKER_BYTES, USABLE_MEMORY_SHARE, RunPlan, worker_bytes_needed
 from toytip.pipeline.source import open_configured_source
 from toytip.progress.tracker import Progress
-from toytip.sources.discovery import Source
 
-# What signs and what is claimed has a time on it, which others compare with theirs.
+# Signatures and leases have a time, which other machines compare with their own clock.
 MAX_CLOCK_SKEW_S = 5.0
-# So long a worker may take to say anything; one that has work to do answers all the same.
+# A worker with work to do still answers within this time.
 WORKER_REPLY_TIMEOUT_S = 6
+DASHBOARD_TIMEOUT_S = 3
 LOOPBACK_PREFIXES = ("127.", "localhost", "[::1]", "::1")
 HINTS = {
-    "workers": "look after its host and process: end it, or start it again",
-    "versions": "pip install -c constraints.txt on that host",
+    "workers": "stop or restart the worker process on its host",
+    "versions": "install the packages on that host with `pip install -c constraints.txt`",
     "source": "mount it at this path on all hosts, or use an object store",
     "store": "mount it at this path on all hosts, or use --store s3://bucket/prefix with credentials on all",
-    "memory": "smaller --partition-rows, fewer threads a worker, or workers with more memory",
-    "scratch": "free some, or start workers with another --local-directory",
+    "memory": "set a smaller --partition-rows, fewer threads per worker, or workers with more memory",
+    "scratch": "free disk space, or start the workers with another --local-directory",
     "clocks": "run a time service (chrony, systemd-timesyncd) on that host",
-    "tls": "`toytip cluster certs`, then --tls-ca-file, --tls-cert and --tls-key everywhere (docs/security.md)",
+    "tls": "create certificates with `toytip cluster create-certs`, and set --tls-ca-file, --tls-cert and "
+    "--tls-key everywhere",
     "dashboard": "start the scheduler with --dashboard-address 127.0.0.1:8787",
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What was looked at: whether it is as it should be, what was found, and what to do."""
+    """The result of a check."""
 
     name: str
+    """Name of the check."""
     ok: bool
-    said: str
+    """Whether a run can use the cluster, as far as this check can tell."""
+    message: str
+    """Finding, on one line."""
     advice: str = ""
+    """Fix for a failed check."""
+
+
+class Finding(NamedTuple):
+    """The finding of a check, and whether a run can use the cluster."""
+
+    ok: bool
+    message: str
 
 
 class _DaskWorker(Protocol):
     local_directory: str
 
 
-@dataclass(frozen=True)
-class _CheckInputs:
-    """What is looked at."""
+@dataclass(frozen=True, kw_only=True)
+class _Cluster:
+    """The cluster to check, and the run that it should be able to do."""
 
     client: Any
     settings: Settings
-    source: Source | None
+    plan: RunPlan | None
 
 
-# Whether it is as it should be, and what was found.
-CheckOutcome = tuple[bool, str]
+Check = Callable[[_Cluster], Finding]
 
 
 def run_checks(settings: Settings, progress: Progress) -> list[CheckResult]:
-    """Look at the cluster that the settings name: one that is up, else one that is started for it.
+    """Check the configured cluster. One that is not running is started for the checks.
 
-    Raises ClusterError where there is none to look at, ConfigError or SourceError for settings that make no sense.
+    Raises ClusterError if there is no cluster to check, and ConfigError or SourceError for invalid
+    settings.
     """
     source = open_configured_source(settings, progress) if settings.source else None
+    plan = RunPlan.of(settings, source) if source else None
     with cluster.connect(settings, strict=False) as client:
-        case = _CheckInputs(client, settings, source)
-        checks = [_run_check("workers", _check_workers, case)]
-        first = "" if checks[0].ok else "workers"
-        for name, look in CHECKS.items():
-            if first and name in WORKER_CHECKS:
-                checks.append(CheckResult(name, False, "not looked at", f"see to the {first} first"))
-                continue
-            checks.append(_run_check(name, look, case))
-            if name == "versions" and not checks[-1].ok and _any_worker_without_toytip(client):
-                first = name
-    return checks
+        return list(_run_all(_Cluster(client=client, settings=settings, plan=plan)))
 
 
-def _run_check(name: str, look: Callable[[_CheckInputs], CheckOutcome], case: _CheckInputs) -> CheckResult:
+def _run_all(case: _Cluster) -> Iterator[CheckResult]:
+    """Yield the result of each check. Checks that need working workers are skipped without them."""
+    workers = _run_check("workers", _check_workers, case)
+    yield workers
+    failed = "" if workers.ok else "workers"
+    for name, check in CHECKS.items():
+        if failed and name in WORKER_CHECKS:
+            yield CheckResult(name=name, ok=False, message="skipped", advice=f"fix the {failed} first")
+            continue
+        checked = _run_check(name, check, case)
+        yield checked
+        if name == "versions" and not checked.ok and _any_worker_without_toytip(case.client):
+            failed = name
+
+
+def _run_check(name: str, check: Check, case: _Cluster) -> CheckResult:
     try:
-        ok, said = look(case)
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong on a cluster, a doctor says it
-        ok, said = False, first_line(error)
-    return CheckResult(name, ok, said, "" if ok else HINTS[name])
-
-
-def _any_worker_without_toytip(client: Any) -> bool:
-    """Tell whether any worker has no toytip that can be asked."""
-    try:
-        return versions.lacks_toytip(client)
-    except Exception:  # noqa: BLE001 - not even that can be asked
-        return True
-
-
-def _check_workers(case: _CheckInputs) -> CheckOutcome:
-    """Ask all at once; if that takes long, each by itself: one that is frozen would only be given up after minutes."""
-    there = list(cluster.workers_by_address(case.client))
-    if _all_reply(case.client, there):
-        return True, f"all {len(there)} answer"
-    with ThreadPoolExecutor(len(there)) as asking:
-        answered = asking.map(lambda worker: _all_reply(case.client, [worker]), there)
-        silent = {worker for worker, well in zip(there, answered, strict=True) if not well}
-    silent &= set(cluster.workers_by_address(case.client))  # who has gone meanwhile need not answer
-    if not silent:
-        return True, f"all {len(there)} answer, but slowly"
-    return False, "; ".join(
-        f"worker {worker} does not answer within {WORKER_REPLY_TIMEOUT_S} s" for worker in sorted(silent)
+        finding = check(case)
+    except Exception as error:  # noqa: BLE001 - whatever fails on a cluster is the finding of its check
+        finding = Finding(ok=False, message=first_line(error))
+    return CheckResult(
+        name=name, ok=finding.ok, message=finding.message, advice="" if finding.ok else HINTS[name]
     )
 
 
-def _all_reply(client: Any, workers: list[str]) -> bool:
+def _any_worker_without_toytip(client: Any) -> bool:
+    """Return whether a worker cannot import toytip, or cannot answer."""
     try:
-        client.run(time.time, workers=workers, callback_timeout=WORKER_REPLY_TIMEOUT_S)
+        return versions.lacks_toytip(client)
+    except Exception:  # noqa: BLE001 - a worker that cannot answer cannot run toytip
+        return True
+
+
+def _check_workers(case: _Cluster) -> Finding:
+    """Ask all workers at once, and if that takes too long, one by one.
+
+    A frozen worker would only be removed by the scheduler after minutes.
+    """
+    workers = list(cluster.workers_by_address(case.client))
+    if _all_reply(case.client, workers):
+        return Finding(True, f"all {len(workers)} answer")
+    with ThreadPoolExecutor(len(workers)) as pool:
+        replies = pool.map(lambda worker: _all_reply(case.client, [worker]), workers)
+        silent = {worker for worker, replied in zip(workers, replies, strict=True) if not replied}
+    silent &= set(cluster.workers_by_address(case.client))  # a worker that stopped meanwhile does not count
+    if not silent:
+        return Finding(True, f"all {len(workers)} answer, but slowly")
+    timeout = f"does not answer within {WORKER_REPLY_TIMEOUT_S} s"
+    return Finding(False, "; ".join(f"worker {worker} {timeout}" for worker in sorted(silent)))
+
+
+def _all_reply(client: Any, workers: Sequence[str]) -> bool:
+    try:
+        client.run(time.time, workers=list(workers), callback_timeout=WORKER_REPLY_TIMEOUT_S)
     except (TimeoutError, OSError):
         return False
     return True
 
 
-def _check_versions(case: _CheckInputs) -> CheckOutcome:
-    if lines := versions.mismatches(case.client):
-        return False, "; ".join(lines)
-    return True, f"toytip {versions.local_versions()['toytip']} and its packages are the same everywhere"
-
-
-def _check_source(case: _CheckInputs) -> CheckOutcome:
-    if case.source is None:
-        return True, "the built-in year, made in the store (--source names another)"
-    files = [preflight.FileProbe(file.uri, file.bytes, file.storage_options) for file in case.source.files]
-    if lines := preflight.check_files(case.client, files):
-        return False, "; ".join(lines)
-    return True, f"every worker reads all {len(files)} files"
-
-
-def _check_store(case: _CheckInputs) -> CheckOutcome:
-    settings = case.settings
-    access = resolve_storage_options(settings.store, settings.endpoint_url)
-    if lines := preflight.check_store(case.client, settings.store, settings.env, access):
-        return False, "; ".join(lines)
-    return True, f"every worker reads and writes {mask_credentials(settings.store)}"
-
-
-def _check_memory(case: _CheckInputs) -> CheckOutcome:
-    shape = cluster.cluster_shape(case.client)
-    has = (
-        f"{shape.memory_limit / 1e6:,.0f} MB in the smallest worker"
-        if shape.memory_limit
-        else "workers have no limit"
+def _check_versions(case: _Cluster) -> Finding:
+    if mismatches := versions.mismatches(case.client):
+        return Finding(False, "; ".join(mismatches))
+    return Finding(
+        True, f"all processes have toytip {versions.local_versions()['toytip']} and the same packages"
     )
-    if case.source is None or not shape.memory_limit:
-        return True, has
-    need = memory.worker_bytes_needed(case.settings, case.source, shape)
-    said = f"about {need / 1e6:,.0f} MB needed, {has}, of which {memory.USABLE_MEMORY_SHARE:.0%} can be used"
-    return need <= memory.USABLE_MEMORY_SHARE * shape.memory_limit, said
 
 
-def _check_scratch(case: _CheckInputs) -> CheckOutcome:
+def _check_source(case: _Cluster) -> Finding:
+    if case.plan is None:
+        return Finding(True, "synthetic year, written to the store (set --source for another source)")
+    files = [
+        preflight.FileProbe(file.uri, file.bytes, file.storage_options) for file in case.plan.source.files
+    ]
+    if problems := preflight.check_files(case.client, files):
+        return Finding(False, "; ".join(problems))
+    return Finding(True, f"every worker reads all {len(files)} files")
+
+
+def _check_store(case: _Cluster) -> Finding:
+    settings = case.settings
+    storage = resolve_storage_options(settings.store, settings.endpoint_url)
+    if problems := preflight.check_store(case.client, settings.store, settings.env, storage):
+        return Finding(False, "; ".join(problems))
+    return Finding(True, f"every worker reads and writes {mask_credentials(settings.store)}")
+
+
+def _check_memory(case: _Cluster) -> Finding:
+    shape = cluster.cluster_shape(case.client)
+    if not shape.memory_limit:
+        return Finding(True, "workers have no limit")
+    limit = f"{shape.memory_limit / 1e6:,.0f} MB in the smallest worker"
+    if case.plan is None:
+        return Finding(True, limit)
+    needed = worker_bytes_needed(case.plan, shape)
+    share = USABLE_MEMORY_SHARE
+    message = f"about {needed / 1e6:,.0f} MB needed, {limit}, of which {100 * share:.0f} % are usable"
+    return Finding(needed <= share * shape.memory_limit, message)
+
+
+def _check_scratch(case: _Cluster) -> Finding:
     free = _require_values(cluster.run_on_workers(case.client, _free_disk_bytes))
     shape = cluster.cluster_shape(case.client)
-    need = (
-        memory.worker_bytes_needed(case.settings, case.source, shape)
-        if case.source
-        else memory.IDLE_WORKER_BYTES
-    )
+    needed = worker_bytes_needed(case.plan, shape) if case.plan else IDLE_WORKER_BYTES
     worker, least = min(free.items(), key=lambda item: item[1])
-    said = f"{least / 1e9:,.1f} GB free on the fullest (worker {worker}), {need / 1e9:,.1f} GB should be"
-    return least >= need, said
+    message = f"{least / 1e9:,.1f} GB free on worker {worker}, {needed / 1e9:,.1f} GB recommended"
+    return Finding(least >= needed, message)
 
 
 def _free_disk_bytes(dask_worker: _DaskWorker) -> int:
     return shutil.disk_usage(dask_worker.local_directory).free
 
 
-def _check_clocks(case: _CheckInputs) -> CheckOutcome:
+def _check_clocks(case: _Cluster) -> Finding:
     before = time.time()
-    told = _require_values(cluster.run_on_workers(case.client, time.time))
+    clocks = _require_values(cluster.run_on_workers(case.client, time.time))
     after = time.time()
-    # What a clock may be off at least: all of them were read between these two moments.
-    off = {worker: max(before - there, there - after, 0.0) for worker, there in told.items()}
-    worker, most = max(off.items(), key=lambda item: item[1])
-    return most <= MAX_CLOCK_SKEW_S, f"{most:.1f} s apart at most" + (f" (worker {worker})" if most else "")
+    # The minimum skew of each clock: all of them were read between `before` and `after`.
+    skews = {worker: max(before - clock, clock - after, 0.0) for worker, clock in clocks.items()}
+    worker, skew = max(skews.items(), key=lambda item: item[1])
+    name = f" (worker {worker})" if skew else ""
+    return Finding(skew <= MAX_CLOCK_SKEW_S, f"clocks differ by at most {skew:.1f} s{name}")
 
 
-def _require_values(told: dict[str, Any]) -> dict[str, float]:
-    """Return what workers have said. Raises ClusterError naming the first that could not say it."""
-    for worker, said in told.items():
-        if isinstance(said, Exception):
-            raise ClusterError(f"worker {worker}: {first_line(said)}")
-    return told
+def _require_values(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the value of each worker. Raises ClusterError that names the first worker with an error."""
+    for worker, value in values.items():
+        if isinstance(value, Exception):
+            raise ClusterError(f"cannot ask worker {worker}: {first_line(value)}")
+    return dict(values)
 
 
-def _check_tls(case: _CheckInputs) -> CheckOutcome:
+def _check_tls(case: _Cluster) -> Finding:
     addresses = [case.client.scheduler.address, *cluster.workers_by_address(case.client)]
-    plain = [each for each in addresses if not each.startswith(("tls://", "inproc://"))]
+    plain = [address for address in addresses if not address.startswith(("tls://", "inproc://"))]
     if not plain:
-        return True, "client, scheduler and workers talk over TLS"
-    if all(_is_loopback(each) for each in plain):
-        return True, "plain, on loopback only: whoever is on this machine can reach it"
-    return False, f"{plain[0]} is not encrypted: whoever reaches it runs code on the workers"
+        return Finding(True, "client, scheduler and workers use TLS")
+    if all(_is_loopback(address) for address in plain):
+        return Finding(True, "not encrypted, but only reachable from this machine")
+    return Finding(False, f"{plain[0]} is not encrypted: anyone who can reach it can run code on the workers")
 
 
 def _is_loopback(address: str) -> bool:
     return address.partition("://")[2].startswith(LOOPBACK_PREFIXES)
 
 
-def _check_dashboard(case: _CheckInputs) -> CheckOutcome:
-    """The dashboard has neither a password nor TLS: it should be reached on its own host only, or through a tunnel."""
+def _check_dashboard(case: _Cluster) -> Finding:
+    """Check that the dashboard is only reachable from its host: it has no password and no TLS."""
     address = case.client.scheduler.address
     port = case.client.scheduler_info(n_workers=0)["services"].get("dashboard")
     if not port:
-        return True, "off"
+        return Finding(True, "off")
     host = address.partition("://")[2].rpartition(":")[0]
     if not _responds(f"http://{host}:{port}/health"):
-        return True, f"on {host} only; to see it: ssh -L {port}:127.0.0.1:{port} {host}"
+        tunnel = f"ssh -L {port}:127.0.0.1:{port} {host}"
+        return Finding(True, f"only reachable from {host} (open a tunnel with {tunnel})")
     if _is_loopback(address):
-        return True, f"http://{host}:{port}/status, on this machine only"
-    return False, f"http://{host}:{port} is open to all who reach that host"
+        return Finding(True, f"http://{host}:{port}/status, only reachable from this machine")
+    return Finding(False, f"http://{host}:{port} is open to everyone who can reach that host")
 
 
 def _responds(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - http, made above
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=DASHBOARD_TIMEOUT_S) as response:  # noqa: S310 - http, see above
+            return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 
 
-CHECKS = {
-    "versions": _check_versions, "source": _check_source, "store": _check_store, "memory": _check_memory, "scratch": _check_scratch,
-    "clocks": _check_clocks, "tls": _check_tls, "dashboard": _check_dashboard,
-}  # fmt: skip
-# Of no use where a worker is silent, or has no toytip.
+CHECKS: dict[str, Check] = {
+    "versions": _check_versions,
+    "source": _check_source,
+    "store": _check_store,
+    "memory": _check_memory,
+    "scratch": _check_scratch,
+    "clocks": _check_clocks,
+    "tls": _check_tls,
+    "dashboard": _check_dashboard,
+}
+# Checks that need workers that answer and have toytip.
 WORKER_CHECKS = ("versions", "source", "store", "memory", "scratch", "clocks")

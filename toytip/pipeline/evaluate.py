@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.report import EvaluationReport, Metrics
 from toytip.evaluation.tally import Tallies, tally_of
 from toytip.pipeline.context import RunContext
+from toytip.pipeline.incremental import SummaryBuilder
 from toytip.sources import zones
 from toytip.stages import featurize as features_of
 from toytip.stages import postprocess as decisions
@@ -36,13 +37,13 @@ class Evaluation:
     """Fitted values of the baselines."""
 
 
-def summary_inputs(
+def summary_builder(
     context: RunContext,
     features: Manifest,
     model: TrainedModel,
     paths: list[str],
     champion: TrainedModel | None = None,
-) -> Callable[[list[int]], graph.SummaryInputs]:
+) -> SummaryBuilder:
     """Return what sums up the parts of those paths: the features that they were made of, and the rule."""
     settings = context.settings
     found = (
@@ -54,7 +55,7 @@ def summary_inputs(
     table = model_table(model, champion)
     by_path = {part.path: part for part in features.files}
 
-    def summing(numbers: list[int]) -> graph.SummaryInputs:
+    def summing(numbers: Sequence[int]) -> graph.SummaryInputs:
         parts = [by_path[paths[number]] for number in numbers]
         return graph.SummaryInputs(graph.read_version(context.store, table, features.version, parts), rule)
 
@@ -93,7 +94,7 @@ def evaluate(
 ) -> Evaluation:
     """`predictions` -> the metrics of every split, of all trips and of those paid by card."""
     features = resolve_features(context, predictions)
-    summing = summary_inputs(context, features, model, [part.path for part in predictions.files], champion)
+    summing = summary_builder(context, features, model, [part.path for part in predictions.files], champion)
     frame = graph.read_version(context.store, PREDICTIONS, predictions.version, predictions.files)
     lazy = graph.summarize_partitions(frame, summing(list(range(len(predictions.files)))))
     months = [str(part.key.month) for part in predictions.files]

@@ -3,73 +3,95 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import reduce
+from typing import Any
 
+from toytip.config import Settings
 from toytip.core.model import Encoding
-from toytip.core.splits import overlaps, plan_split
+from toytip.core.partitions import DataFile
+from toytip.core.splits import Split, overlaps
 from toytip.core.tables import ENCODINGS
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
 from toytip.pipeline.context import PublishedTables, RunContext
-from toytip.pipeline.identity import code_digest, fingerprint
+from toytip.pipeline.fingerprints import code_digest, fingerprint
 from toytip.pipeline.incremental import find_reusable, month_names
-from toytip.stages import featurize as features_of
-from toytip.stages import preprocess as encodings
+from toytip.pipeline.plan import split_months
+from toytip.stages.featurize import feature_set, feature_table
+from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.artifacts import load_encoding
 from toytip.store.manifest import Manifest
 
 
-def preprocess(
-    context: RunContext, features: Manifest, *, reuse: bool = False
-) -> tuple[PublishedTables, Encoding]:
-    """`features` -> the encoding, fitted on the training rows only.
+def split_features(settings: Settings, features: Manifest) -> Split:
+    """Return the split of the months of `features`. Raises ConfigError."""
+    return split_months(settings, tuple(dict.fromkeys(file.key.month for file in features.files)))
 
-    With `reuse`, one that was fitted on the very same rows, by the same code, is taken instead.
+
+def fit_feature_encoding(
+    context: RunContext, features: Manifest, split: Split, *, reuse: bool = False
+) -> tuple[PublishedTables, Encoding]:
+    """Publish the encoding of `features`, fitted on the training trips only.
+
+    With `reuse`, an encoding with the same fingerprint is returned instead.
     """
     settings = context.settings
-    months = tuple(dict.fromkeys(record.key.month for record in features.files))
-    split = plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
-    names = features_of.feature_set(settings.feature_set)
-    records = [record for record in features.files if overlaps(record.key.month, split.train)]
-    rate_names = zone_rates_for(settings.feature_set)
+    files = [file for file in features.files if overlaps(file.key.month, split.train)]
     config = {"feature_set": settings.feature_set, "segment": settings.segment, "split": asdict(split)}
-    made_from = fingerprint("preprocess", [record.checksum for record in records], config)
-    there = find_reusable(context, "preprocess", ENCODINGS.name, made_from) if reuse else None
-    if there is not None:
-        _warn_of_leaks(context, there)
-        return {ENCODINGS.name: there}, load_encoding(context.store, there)
-    lazy = graph.read_version(context.store, features_of.feature_table(names), features.version, records)
-    counted, of = graph.count_partitions(lazy, names, split, settings.segment), month_names(records)
-    with context.progress.stage("preprocess", len(records), of) as stage:
-        done = compute.compute_partitions(context.client, counted, stage, months=of)
-    censuses = [item.value_counts for item in done if item.value_counts is not None]
-    census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
-    encoding = encodings.fit_encoding(census, split, settings.segment, rate_names)
+    input_fingerprint = fingerprint("preprocess", [file.checksum for file in files], config)
+    existing = find_reusable(context, "preprocess", ENCODINGS.name, input_fingerprint) if reuse else None
+    if existing is not None:
+        _warn_of_leakage(context, existing)
+        return {ENCODINGS.name: existing}, load_encoding(context.store, existing)
+    names = feature_set(settings.feature_set)
+    frame = graph.read_version(context.store, feature_table(names), features.version, files)
+    counts = count_training_values(context, frame, files, names, split)
+    encoding = fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
     content = json.dumps(encoding.to_json()).encode()
-    record = context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)
-    single = {
-        name: metrics.single_feature_auc(counts, positives, census.rows, census.positives)
-        for name, (_, counts, positives) in census.by_value.items()
-    }
     manifest = context.publish(
-        ENCODINGS, [record], config, [features.ref],
-        code=code_digest("preprocess"), fingerprint=made_from, metrics={"auc_alone": single},
-    )  # fmt: skip
-    _warn_of_leaks(context, manifest)
+        ENCODINGS,
+        [context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)],
+        config,
+        [features.ref],
+        code=code_digest("preprocess"),
+        fingerprint=input_fingerprint,
+        metrics={"auc_alone": _single_feature_aucs(counts)},
+    )
+    _warn_of_leakage(context, manifest)
     return {ENCODINGS.name: manifest}, encoding
 
 
-def find_leaking_features(encoding_manifest: Manifest) -> dict[str, float]:
-    """Return the features that alone tell the label too well, with their AUC on the training rows."""
-    told = encoding_manifest.metrics.get("auc_alone", {})
-    return {name: value for name, value in told.items() if value is not None and value >= metrics.LEAKAGE_AUC}
+def count_training_values(
+    context: RunContext, frame: Any, files: Sequence[DataFile], names: tuple[str, ...], split: Split
+) -> ValueCounts:
+    """Count the values of features in the training trips of a lazy frame of data files."""
+    lazy, months = graph.count_partitions(frame, names, split, context.settings.segment), month_names(files)
+    with context.progress.stage("preprocess", len(files), months) as stage:
+        results = compute.compute_partitions(context.client, lazy, stage, months=months)
+    counts = [result.value_counts for result in results if result.value_counts is not None]
+    return reduce(ValueCounts.merge, counts, ValueCounts.empty(names))
 
 
-def _warn_of_leaks(context: RunContext, encoded: Manifest) -> None:
-    for name, value in find_leaking_features(encoded).items():
+def _single_feature_aucs(counts: ValueCounts) -> dict[str, float | None]:
+    """Return the AUC of each feature alone, on the training trips."""
+    return {
+        name: metrics.single_feature_auc(trips, positives, counts.rows, counts.positives)
+        for name, (_, trips, positives) in counts.by_value.items()
+    }
+
+
+def find_leaking_features(encodings: Manifest) -> dict[str, float]:
+    """Return the features that may leak the label, with their single-feature AUC."""
+    aucs = encodings.metrics.get("auc_alone", {})
+    return {name: auc for name, auc in aucs.items() if auc is not None and auc >= metrics.LEAKAGE_AUC}
+
+
+def _warn_of_leakage(context: RunContext, encodings: Manifest) -> None:
+    for name, auc in find_leaking_features(encodings).items():
         context.progress.warn(
-            f"feature {name} alone reaches an AUC of {value:.4f}: it knows the tip, or nearly; "
-            "is it known at its moment?"
+            f"possible target leakage: feature {name} alone has an AUC of {auc:.4f} "
+            "(check that it is available at prediction time)"
         )

@@ -1,10 +1,11 @@
-"""Row stages: parts in, parts out; what was made before from the same input, code and config is taken over."""
+"""Incremental stages: data files with a known fingerprint are reused, all others are computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
@@ -13,186 +14,248 @@ from toytip.engine import compute, graph
 from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.pipeline.context import RunContext, StageDecision
-from toytip.pipeline.identity import code_digest, planned_from_part
+from toytip.pipeline.fingerprints import code_digest, plan_file_of_input
+from toytip.progress.tracker import StageProgress
 from toytip.store.manifest import Manifest
 
-RecordsByTable = dict[str, list[DataFile]]
+FilesByTable = dict[str, list[DataFile]]
+SummaryBuilder = Callable[[Sequence[int]], graph.SummaryInputs]
 REUSE_THREADS = 8
+FULL_REFRESH = "recomputed, as requested (--full-refresh)"
+FIRST_VERSION = "the store has no earlier version"
 
 
-def build_parts(
-    context: RunContext,
-    stage: str,
-    tables: Sequence[Table],
-    planned: Sequence[DataFile],
-    build_frames: Callable[[list[int]], dict[Table, Any]],
-    build_summary_inputs: Callable[[list[int]], graph.SummaryInputs] | None = None,
-    descriptions: Sequence[str] = (),
-    source_files: Sequence[str] = (),
-) -> tuple[RecordsByTable, Tallies]:
-    """Make the parts of a stage's tables: their records, and the summary of the first table where one is asked for.
+@dataclass(frozen=True, kw_only=True)
+class BuildJob:
+    """The data files that a stage builds, and how."""
 
-    `planned` says of every part what it is made from; `build_frames` builds lazy frames of those that must be made, and
-    `build_summary_inputs` what the first table is summed up with; `descriptions` say where every part comes from, if not from its like, and
-    `source_files` which of them are read from one file, in order.
-    """
-    shown_as = STAGE_LABELS.get(stage, stage)
-    called = descriptions or [f"{shown_as} of {part.path}" for part in planned]
-    taken = _reuse_parts(context, tables, planned)
-    todo = [number for number in range(len(planned)) if number not in taken]
-    reason = _run_reason(context, stage, tables[0], planned, todo)
-    context.record_decision(shown_as, StageDecision(reused=bool(taken), reason=reason))
-    summary: Tallies = {}
-    made: dict[int, dict[str, DataFile]] = dict(taken)
-    months = [str(part.key.month) for part in planned]
-    with context.progress.stage(shown_as, len(planned), months) as shown:
-        for number, there in taken.items():
-            rejects = {reason: n for record in there.values() for reason, n in record.rejects.items()}
-            shown.advance(month=months[number], rejects=rejects, reused=True)
-        shown.note = f"{len(taken)} taken over" if taken else ""
-        if todo:
-            parts = [planned[number] for number in todo]
-            with_ = build_summary_inputs(todo) if build_summary_inputs else None
-            lazy = graph.write_partitions(context.store, context.version, parts, build_frames(todo), with_)
-            done = compute.compute_partitions(
-                context.client, lazy, shown,
-                names=[called[n] for n in todo], files=[source_files[n] for n in todo] if source_files else (),
-                months=[months[n] for n in todo],
-            )  # fmt: skip
-            made |= {number: item.records for number, item in zip(todo, done, strict=True)}
-            summary = graph.merge_tallies(done)
-        if build_summary_inputs and taken:
-            records = [item[tables[0].name] for item in taken.values()]
-            summary = combine_tallies(
-                summary, _summarize_reused(context, tables[0], records, build_summary_inputs(list(taken)))
-            )
-        shown.note = f"{len(taken)} taken over" if taken else ""
-    return {table.name: [made[n][table.name] for n in range(len(planned))] for table in tables}, summary
+    stage: str
+    """Name of the stage in `STAGE_MODULES`."""
+    tables: Sequence[Table]
+    """Tables that the stage writes; each gets all planned files."""
+    planned: Sequence[DataFile]
+    """Planned data files, with their fingerprints."""
+    build_frames: Callable[[Sequence[int]], dict[Table, Any]]
+    """Builds lazy frames of the planned files with the given numbers, by table."""
+    build_summary: SummaryBuilder | None = None
+    """Builds the inputs that the first table is summarized with; None: no summary."""
+    descriptions: Sequence[str] = ()
+    """Description of each planned file in errors; by default its path."""
+    source_uris: Sequence[str] = ()
+    """Source file of each planned file. Workers read consecutive partitions of a file."""
+
+    @property
+    def label(self) -> str:
+        """Name of the stage that users see."""
+        return STAGE_LABELS.get(self.stage, self.stage)
+
+    @property
+    def months(self) -> list[str]:
+        """Month of each planned file."""
+        return month_names(self.planned)
+
+    def description(self, number: int) -> str:
+        """Return the description of a planned file in errors."""
+        if self.descriptions:
+            return self.descriptions[number]
+        return f"{self.label} of {self.planned[number].path}"
 
 
-def _reuse_parts(
-    context: RunContext, tables: Sequence[Table], planned: Sequence[DataFile]
-) -> dict[int, dict[str, DataFile]]:
-    """Take over the parts that are there in all of the tables."""
+class BuiltFiles(NamedTuple):
+    """The data files of a stage by table, and the summary of the first table."""
+
+    files: FilesByTable
+    tallies: Tallies
+
+
+# The data files of one planned file, by table.
+FileSet = Mapping[str, DataFile]
+
+
+def build_data_files(context: RunContext, job: BuildJob) -> BuiltFiles:
+    """Build the data files of a stage, or reuse those with the same fingerprint."""
+    reused = _reuse_files(context, job)
+    missing = [number for number in range(len(job.planned)) if number not in reused]
+    reason = _describe_reuse(context, job, missing)
+    context.record_decision(job.label, StageDecision(reused=bool(reused), reason=reason))
+    files, tallies = dict(reused), Tallies()
+    with context.progress.stage(job.label, len(job.planned), job.months) as stage:
+        _show_reused(stage, job, reused)
+        if missing:
+            results = _compute_files(context, job, missing, stage)
+            files |= {number: result.records for number, result in zip(missing, results, strict=True)}
+            tallies = graph.merge_tallies(results)
+        if job.build_summary and reused:
+            inputs = job.build_summary(list(reused))
+            records = [files_by_table[job.tables[0].name] for files_by_table in reused.values()]
+            tallies = combine_tallies(tallies, _summarize_reused(context, job.tables[0], records, inputs))
+        stage.set_note(_reuse_note(reused))
+    numbers = range(len(job.planned))
+    return BuiltFiles(
+        {table.name: [files[number][table.name] for number in numbers] for table in job.tables}, tallies
+    )
+
+
+def _compute_files(
+    context: RunContext, job: BuildJob, numbers: Sequence[int], stage: StageProgress
+) -> list[graph.PartitionResult]:
+    planned = [job.planned[number] for number in numbers]
+    inputs = job.build_summary(numbers) if job.build_summary else None
+    frames = job.build_frames(numbers)
+    return compute.compute_partitions(
+        context.client,
+        graph.write_partitions(context.store, context.version, planned, frames, inputs),
+        stage,
+        names=[job.description(number) for number in numbers],
+        files=[job.source_uris[number] for number in numbers] if job.source_uris else (),
+        months=month_names(planned),
+    )
+
+
+def _show_reused(stage: StageProgress, job: BuildJob, reused: Mapping[int, FileSet]) -> None:
+    """Count reused files as done."""
+    for number, files in reused.items():
+        rejects = {reason: count for file in files.values() for reason, count in file.rejects.items()}
+        stage.advance(month=job.months[number], rejects=rejects, reused=True)
+    stage.set_note(_reuse_note(reused))
+
+
+def _reuse_note(reused: Mapping[int, FileSet]) -> str:
+    return f"{len(reused)} reused" if reused else ""
+
+
+def _reuse_files(context: RunContext, job: BuildJob) -> dict[int, FileSet]:
+    """Reuse the planned files that exist in all tables, with the same fingerprint."""
     if context.settings.full_refresh:
         return {}
-    made = {table.name: context.store.find_data_files(table.name) for table in tables}
-    there = [n for n, part in enumerate(planned) if all(part.fingerprint in found for found in made.values())]
+    existing = {table.name: context.store.find_data_files(table.name) for table in job.tables}
 
-    def adopt(number: int) -> dict[str, DataFile] | None:
-        parts = {table: found[planned[number].fingerprint] for table, found in made.items()}
+    def reuse(number: int) -> FileSet | None:
+        files = {table: by_key[job.planned[number].fingerprint] for table, by_key in existing.items()}
         if not all(
-            context.store.reuse_data_file(table, context.version, part) for table, part in parts.items()
+            context.store.reuse_data_file(table, context.version, file) for table, file in files.items()
         ):
             return None
-        context.reused_versions.update(part.version for part in parts.values())
-        return {table: part.record for table, part in parts.items()}
+        context.reused_versions.update(file.version for file in files.values())
+        return {table: file.record for table, file in files.items()}
 
+    candidates = [
+        number
+        for number, file in enumerate(job.planned)
+        if all(file.fingerprint in by_key for by_key in existing.values())
+    ]
     with ThreadPoolExecutor(REUSE_THREADS) as pool:
-        results = dict(zip(there, pool.map(adopt, there), strict=True))
-    return {number: records for number, records in results.items() if records is not None}
+        results = zip(candidates, pool.map(reuse, candidates), strict=True)
+        return {number: files for number, files in results if files is not None}
 
 
 def _summarize_reused(
-    context: RunContext, table: Table, records: list[DataFile], summing: graph.SummaryInputs
+    context: RunContext, table: Table, files: Sequence[DataFile], inputs: graph.SummaryInputs
 ) -> Tallies:
-    lazy = graph.read_version(context.store, table, context.version, records, staged=True)
-    months = [str(record.key.month) for record in records]
-    with context.progress.stage("summary", len(records), months) as shown:
+    frame = graph.read_version(context.store, table, context.version, files, staged=True)
+    summaries, months = graph.summarize_partitions(frame, inputs), month_names(files)
+    with context.progress.stage("summary", len(files), months) as stage:
         return graph.merge_tallies(
-            compute.compute_partitions(
-                context.client, graph.summarize_partitions(lazy, summing), shown, months=months
-            )
+            compute.compute_partitions(context.client, summaries, stage, months=months)
         )
 
 
-def _run_reason(
-    context: RunContext, stage: str, table: Table, planned: Sequence[DataFile], todo: list[int]
-) -> str:
-    """Say why a stage runs, or does not."""
+def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) -> str:
+    """Return why a stage runs, or which versions its files are reused from."""
     if context.settings.full_refresh:
-        return "everything is made anew, as asked (--fresh)"
-    versions = [v for v in sorted(context.reused_versions) if v != context.version]
-    taken = f"{len(planned) - len(todo)} of {len(planned)} parts taken over"
-    taken += f" from {', '.join(versions)}" if versions else ""
-    if not todo:
-        return f"same input, code and config: {taken}"
-    before = context.store.newest_manifest(table.name)
-    if before is None:
-        return (
-            f"{taken}; the rest is not in the store yet" if len(todo) < len(planned) else "first of its kind"
-        )
-    if before.code != code_digest(stage):
-        reason = f"its code or packages are not those of {before.version}"
+        return FULL_REFRESH
+    total = len(job.planned)
+    versions = [version for version in sorted(context.reused_versions) if version != context.version]
+    reuse = f"{total - len(missing)} of {total} files reused"
+    reuse += f" from {', '.join(versions)}" if versions else ""
+    if not missing:
+        return f"same input, code and config: {reuse}"
+    newest = context.store.newest_manifest(job.tables[0].name)
+    if newest is None:
+        return FIRST_VERSION if len(missing) == total else f"{reuse}; all others are missing in the store"
+    if newest.code != code_digest(job.stage):
+        reason = f"code or packages differ from {newest.version}"
     else:
-        reason = _describe_changes(before, [planned[number] for number in todo])
-    return f"{taken}; {reason}" if len(todo) < len(planned) else reason
+        reason = _describe_changes(newest, [job.planned[number] for number in missing])
+    return reason if len(missing) == total else f"{reuse}; {reason}"
 
 
-def _describe_changes(before: Manifest, todo: list[DataFile]) -> str:
-    there = {part.key: part.input_fingerprint for part in before.files}
-    new = sorted({str(part.key.month) for part in todo if part.key not in there})
-    other = sorted({str(p.key.month) for p in todo if p.key in there and p.input_fingerprint != there[p.key]})
-    same = sorted({str(p.key.month) for p in todo if p.key in there and p.input_fingerprint == there[p.key]})
-    said = [("new", new), ("changed input", other), ("changed model, config, or a lost part", same)]
-    return "; ".join(f"{what}: {', '.join(months)}" for what, months in said if months)
+def _describe_changes(newest: Manifest, missing: Sequence[DataFile]) -> str:
+    """Return the months of missing files, by reason."""
+    inputs = {file.key: file.input_fingerprint for file in newest.files}
+    months: dict[str, set[str]] = {
+        "new": set(),
+        "changed input": set(),
+        "changed config, or lost files": set(),
+    }
+    new, changed, other = months.values()
+    for file in missing:
+        group = (
+            new
+            if file.key not in inputs
+            else other
+            if file.input_fingerprint == inputs[file.key]
+            else changed
+        )
+        group.add(str(file.key.month))
+    return "; ".join(f"{reason}: {', '.join(sorted(names))}" for reason, names in months.items() if names)
 
 
-def check_row_balance(rows_in: int, records: RecordsByTable) -> None:
-    """Check the law of the rows before anything is published. Raises StoreError."""
-    out = sum(
-        file.rows for name, files in records.items() if get_table(name).rows_are_trips for file in files
-    )
-    if out != rows_in:
-        raise StoreError(f"{rows_in} rows were read but {out} written; nothing was published: report this")
+def check_row_balance(rows_in: int, files: FilesByTable) -> None:
+    """Raise StoreError unless all rows read are in exactly one of the tables."""
+    tables = (table_files for name, table_files in files.items() if get_table(name).rows_are_trips)
+    rows_out = sum(file.rows for table_files in tables for file in table_files)
+    if rows_out != rows_in:
+        raise StoreError(
+            f"cannot publish: {rows_in:,} rows were read, but {rows_out:,} rows were written",
+            hint="report this error; nothing was published",
+        )
 
 
-def build_from_parts(
+def build_from_table(
     context: RunContext,
     stage: str,
     upstream: Manifest,
-    tables: tuple[Table, ...],
-    frames: Callable[[list[DataFile]], dict[Table, Any]],
+    tables: Sequence[Table],
+    build_frames: Callable[[list[DataFile]], dict[Table, Any]],
+    *,
     config: Any,
-    summing: Callable[[list[int]], graph.SummaryInputs] | None = None,
-) -> tuple[RecordsByTable, Tallies]:
-    """Build tables from the parts of an upstream table. Raises StoreError."""
-    planned = [planned_from_part(stage, record, config) for record in upstream.files]
-    written, summary = build_parts(
-        context,
-        stage,
-        tables,
-        planned,
-        lambda todo: frames([upstream.files[n] for n in todo]),
-        summing,
+    build_summary: SummaryBuilder | None = None,
+) -> BuiltFiles:
+    """Build the data files of a stage from those of an upstream table. Raises StoreError."""
+    job = BuildJob(
+        stage=stage,
+        tables=tables,
+        planned=[plan_file_of_input(stage, file, config) for file in upstream.files],
+        build_frames=lambda numbers: build_frames([upstream.files[number] for number in numbers]),
+        build_summary=build_summary,
     )
-    check_row_balance(upstream.rows, written)
-    return written, summary
+    built = build_data_files(context, job)
+    check_row_balance(upstream.rows, built.files)
+    return built
 
 
-def month_names(records: list[DataFile]) -> list[str]:
-    """Return the month of each part as text."""
-    return [str(record.key.month) for record in records]
+def month_names(files: Sequence[DataFile]) -> list[str]:
+    """Return the month of each data file as text."""
+    return [str(file.key.month) for file in files]
 
 
-def find_reusable(context: RunContext, stage: str, table: str, made_from: str) -> Manifest | None:
-    """Return the version of an artifact that was made from the very same; None where it must be made."""
+def find_reusable(context: RunContext, stage: str, table: str, fingerprint: str) -> Manifest | None:
+    """Return the version of an artifact with that fingerprint, or None."""
     if context.settings.full_refresh:
-        reason = "everything is made anew, as asked (--fresh)"
-        context.record_decision(stage, StageDecision(reused=False, reason=reason))
+        context.record_decision(stage, StageDecision(reused=False, reason=FULL_REFRESH))
         return None
-    before = context.store.list_manifests(table)
-    for manifest in reversed(before):
-        if manifest.fingerprint == made_from:
+    manifests = context.store.list_manifests(table)
+    for manifest in reversed(manifests):
+        if manifest.fingerprint == fingerprint:
             reason = f"same input, code and config: {manifest.version} is reused"
             context.record_decision(stage, StageDecision(reused=True, reason=reason))
             context.progress.skip(stage, f"{manifest.version} is reused")
             return manifest
-    if not before:
-        reason = "first of its kind"
-    elif before[-1].code != code_digest(stage):
-        reason = f"its code or packages are not those of {before[-1].version}"
+    if not manifests:
+        reason = FIRST_VERSION
     else:
-        reason = f"its input or config are not those of {before[-1].version}"
+        kind = "code or packages" if manifests[-1].code != code_digest(stage) else "input or config"
+        reason = f"{kind} differ from {manifests[-1].version}"
     context.record_decision(stage, StageDecision(reused=False, reason=reason))
     return None

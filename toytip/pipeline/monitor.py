@@ -164,7 +164,7 @@ def run_monitor_stage(
             manifest = _publish_measurements(context, result, plan.analysis_months, inputs)
             report = replace(report, version=manifest.version)
         alerts = len(report.active_alerts)
-        stage.advance(parts=len(plan.analysis_months), note=f"{alerts} alert{'' if alerts == 1 else 's'}")
+        stage.advance(steps=len(plan.analysis_months), note=f"{alerts} alert{'' if alerts == 1 else 's'}")
     return report, manifest
 
 

@@ -1,4 +1,4 @@
-"""Features and a model to predictions."""
+"""Features and a model to scores and predictions."""
 
 from __future__ import annotations
 
@@ -12,100 +12,110 @@ from toytip.core.schema import Table
 from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, MODELS, PREDICTIONS, SCORES
 from toytip.engine import graph
 from toytip.evaluation.tally import Tallies, tallies_to_parquet
-from toytip.pipeline import incremental
 from toytip.pipeline.context import PublishedTables, RunContext
-from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, summary_inputs
-from toytip.pipeline.identity import code_digest
-from toytip.pipeline.incremental import build_from_parts
+from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, summary_builder
+from toytip.pipeline.fingerprints import code_digest
+from toytip.pipeline.incremental import BuiltFiles, build_from_table
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.refs import resolve_version
 
 
-def infer(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
-    """`features` and the model -> `scores`."""
+def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
+    """Publish `scores`: the probability of a high tip, for each row of `features`."""
 
-    def frames(parts: list[DataFile]) -> dict[Table, Any]:
-        read = graph.read_version(context.store, model_table(model), features.version, parts)
-        return {SCORES: graph.score_features(read, model)}
+    def build_frames(files: list[DataFile]) -> dict[Table, Any]:
+        frame = graph.read_version(context.store, model_table(model), features.version, files)
+        return {SCORES: graph.score_features(frame, model)}
 
-    written, _ = build_from_parts(context, "infer", features, (SCORES,), frames, _prediction_config(model))
-    parents, records = [features.ref, model_parent(model)], written[SCORES.name]
-    return {SCORES.name: context.publish(SCORES, records, {}, parents, code=code_digest("infer"))}
+    config = _prediction_config(model)
+    built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config)
+    parents, code = [features.ref, model_reference(model)], code_digest("infer")
+    return {SCORES.name: context.publish(SCORES, built.files[SCORES.name], {}, parents, code=code)}
 
 
-def postprocess(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
-    """`scores` -> `predictions`."""
+def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
+    """Publish `predictions`: the decision at the model's threshold, for each row of `scores`."""
 
-    def frames(parts: list[DataFile]) -> dict[Table, Any]:
-        read = graph.read_version(context.store, SCORES, scores.version, parts)
-        return {PREDICTIONS: graph.apply_threshold(read, model.threshold)}
+    def build_frames(files: list[DataFile]) -> dict[Table, Any]:
+        frame = graph.read_version(context.store, SCORES, scores.version, files)
+        return {PREDICTIONS: graph.apply_threshold(frame, model.threshold)}
 
     features = resolve_version(context.store, FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
-    made = build_from_parts(
-        context, "postprocess", scores, (PREDICTIONS,), frames, model.threshold,
-        summing=summary_inputs(context, features, model, [part.path for part in scores.files]),
-    )  # fmt: skip
-    parents = [scores.ref, model_parent(model)]
-    return _publish_predictions(context, "postprocess", parents, model, *made)[0]
+    built = build_from_table(
+        context,
+        "postprocess",
+        scores,
+        (PREDICTIONS,),
+        build_frames,
+        config=model.threshold,
+        build_summary=summary_builder(context, features, model, [file.path for file in scores.files]),
+    )
+    parents = [scores.ref, model_reference(model)]
+    return _publish_predictions(context, "postprocess", parents, model, built)[0]
 
 
-def predict(
+def predict_trips(
     context: RunContext, features: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> tuple[PublishedTables, Evaluation]:
-    """`features` and the model -> `predictions`: infer, postprocess and summary in one task a partition.
+    """Publish `predictions` of `features`; return them with the evaluation.
 
-    What training left of its own rows' scores is taken as it is. A champion is evaluated on the same test rows; nothing
-    of it is published.
+    One task per partition does infer, postprocess and summarize. The scores of training trips are
+    taken from training. A champion is evaluated on the same test trips, but its predictions are
+    not published.
     """
-    keeper = StoreCheckpoints(context.store, context.version)
+    checkpoints = StoreCheckpoints(context.store, context.version)
 
-    def frames(parts: list[DataFile]) -> dict[Table, Any]:
-        read = graph.read_version(context.store, model_table(model, champion), features.version, parts)
-        known = graph.TrainingScores(keeper, tuple(part.path for part in parts))
-        return {PREDICTIONS: graph.apply_threshold(graph.score_features(read, model, known), model.threshold)}
+    def build_frames(files: list[DataFile]) -> dict[Table, Any]:
+        frame = graph.read_version(context.store, model_table(model, champion), features.version, files)
+        training_scores = graph.TrainingScores(checkpoints, tuple(file.path for file in files))
+        scores = graph.score_features(frame, model, training_scores)
+        return {PREDICTIONS: graph.apply_threshold(scores, model.threshold)}
 
-    made = build_from_parts(
-        context, "predict", features, (PREDICTIONS,), frames, _prediction_config(model),
-        summing=summary_inputs(context, features, model, [part.path for part in features.files], champion),
-    )  # fmt: skip
-    return _publish_predictions(context, "predict", [features.ref, model_parent(model)], model, *made)
+    paths = [file.path for file in features.files]
+    built = build_from_table(
+        context,
+        "predict",
+        features,
+        (PREDICTIONS,),
+        build_frames,
+        config=_prediction_config(model),
+        build_summary=summary_builder(context, features, model, paths, champion),
+    )
+    parents = [features.ref, model_reference(model)]
+    return _publish_predictions(context, "predict", parents, model, built)
 
 
 def _publish_predictions(
-    context: RunContext,
-    stage: str,
-    parents: list[VersionRef],
-    model: TrainedModel,
-    written: incremental.RecordsByTable,
-    summary: Tallies,
+    context: RunContext, stage: str, parents: list[VersionRef], model: TrainedModel, built: BuiltFiles
 ) -> tuple[PublishedTables, Evaluation]:
-    with context.progress.stage("evaluate", 1) as shown:
-        found = evaluate_tallies(summary, model)
-        shown.advance()
+    with context.progress.stage("evaluate", 1) as progress:
+        evaluation = evaluate_tallies(built.tallies, model)
+        progress.advance()
     config, code = {"threshold": model.threshold}, code_digest(stage)
-    # The tallies first: where predictions are, a run is whole. What a champion said beside is no part of the version.
-    own = {cell: tally for cell, tally in summary.items() if cell.predictor != "champion"}
-    record = context.store.write_file(
-        METRIC_HISTOGRAMS.name, context.version, METRIC_HISTOGRAMS.artifact_files[0], tallies_to_parquet(own)
+    # The metric histograms first: a version with predictions is complete.
+    histograms = context.publish(
+        METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
     )
-    tallies = context.publish(METRIC_HISTOGRAMS, [record], config, parents, code=code)
-    manifest = context.publish(
-        PREDICTIONS, written[PREDICTIONS.name], config, parents, code=code, metrics=to_json(found.metrics)
-    )
-    return {METRIC_HISTOGRAMS.name: tallies, PREDICTIONS.name: manifest}, found
+    files, metrics = built.files[PREDICTIONS.name], to_json(evaluation.metrics)
+    predictions = context.publish(PREDICTIONS, files, config, parents, code=code, metrics=metrics)
+    return {METRIC_HISTOGRAMS.name: histograms, PREDICTIONS.name: predictions}, evaluation
 
 
-def model_parent(model: TrainedModel) -> VersionRef:
-    """Return the reference by which a manifest names the model as its parent."""
+def _write_tallies(context: RunContext, tallies: Tallies) -> DataFile:
+    """Write the tallies of the model itself; those of a champion are not part of the version."""
+    own = {key: tally for key, tally in tallies.items() if key.predictor != "champion"}
+    content = tallies_to_parquet(own)
+    name = METRIC_HISTOGRAMS.artifact_files[0]
+    return context.store.write_file(METRIC_HISTOGRAMS.name, context.version, name, content)
+
+
+def model_reference(model: TrainedModel) -> VersionRef:
+    """Return a model as a parent in a manifest."""
     return VersionRef(MODELS.name, model.version)
 
 
 def _prediction_config(model: TrainedModel) -> list[Any]:
-    """Return what of a model decides its predictions."""
-    return [
-        model.version,
-        hashlib.sha256(model.booster).hexdigest(),
-        model.threshold,
-        model.encoding.to_json(),
-    ]
+    """Return all of a model that determines its predictions."""
+    booster = hashlib.sha256(model.booster).hexdigest()
+    return [model.version, booster, model.threshold, model.encoding.to_json()]

@@ -1,11 +1,8 @@
-"""The stages, one function each: from published versions to a published version.
-
-Each runs alone from the command line, and in its place in `run`; the tables are the same either way.
-"""
+"""The stages that read trips: source files to trips, rejects and features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from toytip.config import mask_credentials
@@ -14,30 +11,33 @@ from toytip.core.schema import Table
 from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
 from toytip.engine import graph, source_tasks
 from toytip.errors import StoreError
-from toytip.pipeline import incremental
 from toytip.pipeline.context import PublishedTables, RunContext
-from toytip.pipeline.identity import code_digest, planned_from_slice
-from toytip.pipeline.incremental import build_from_parts
+from toytip.pipeline.fingerprints import code_digest, plan_file_of_partition
+from toytip.pipeline.incremental import BuildJob, build_data_files, build_from_table, check_row_balance
+from toytip.pipeline.plan import RunPlan
 from toytip.sources.discovery import Source
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.manifest import Manifest, SourceFileRef
 
 
-def clean(context: RunContext, source: Source) -> PublishedTables:
-    """Source -> `trips` and `rejects`."""
+def clean_source(context: RunContext, plan: RunPlan) -> PublishedTables:
+    """Publish `trips` and `rejects` of a source."""
 
-    def frames(parts: list[SourcePartition]) -> dict[Table, Any]:
-        trips, rejects = graph.clean_trips(graph.read_raw_trips(parts))
+    def build_frames(partitions: Sequence[SourcePartition]) -> dict[Table, Any]:
+        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
         return {TRIPS: trips, REJECTS: rejects}
 
-    return _build_from_source(context, source, "clean", (TRIPS, REJECTS), frames)
+    return _build_from_source(context, plan, "clean", (TRIPS, REJECTS), build_frames)
 
 
-def read_source(context: RunContext, source: Source) -> PublishedTables:
-    """Source -> `features`, their `profiles`, and `rejects`: conform, clean and featurize in one task a partition."""
+def read_source(context: RunContext, plan: RunPlan) -> PublishedTables:
+    """Publish `features`, their histograms, and `rejects` of a source.
 
-    def frames(parts: list[SourcePartition]) -> dict[Table, Any]:
-        trips, rejects = graph.clean_trips(graph.read_raw_trips(parts))
+    One task per partition does conform, clean and featurize.
+    """
+
+    def build_frames(partitions: Sequence[SourcePartition]) -> dict[Table, Any]:
+        trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
         features = graph.build_features(trips)
         return {
             FEATURES_SCHEMA: features,
@@ -45,77 +45,94 @@ def read_source(context: RunContext, source: Source) -> PublishedTables:
             FEATURE_HISTOGRAMS: graph.build_feature_histograms(features),
         }
 
-    return _build_from_source(context, source, "read", (FEATURES_SCHEMA, REJECTS, FEATURE_HISTOGRAMS), frames)
+    tables = (FEATURES_SCHEMA, REJECTS, FEATURE_HISTOGRAMS)
+    return _build_from_source(context, plan, "read", tables, build_frames)
 
 
 def _build_from_source(
     context: RunContext,
-    source: Source,
+    plan: RunPlan,
     stage: str,
     tables: tuple[Table, ...],
-    frames: Callable[[list[SourcePartition]], dict[Table, Any]],
+    build_frames: Callable[[Sequence[SourcePartition]], dict[Table, Any]],
 ) -> PublishedTables:
-    contents = _file_checksums(context, source)
-    parts = source.partitions(context.settings.partition_rows)
-    planned = [planned_from_slice(stage, part, contents[part.uri]) for part in parts]
-    written, _ = incremental.build_parts(
-        context, stage, tables, planned, lambda todo: frames([parts[n] for n in todo]),
-        descriptions=[f"{mask_credentials(part.uri)}, rows {part.start:,} to {part.stop:,}," for part in parts],
-        source_files=[part.uri for part in parts],
-    )  # fmt: skip
-    incremental.check_row_balance(source.rows, written)
-    if not any(record.rows for record in written[tables[0].name]):
-        raise StoreError("not one trip is left after cleaning; look at what --source holds")
-    parents = [
+    source, partitions = plan.source, plan.partitions
+    checksums = _file_checksums(context, source)
+    job = BuildJob(
+        stage=stage,
+        tables=tables,
+        planned=[plan_file_of_partition(stage, part, checksums[part.uri]) for part in partitions],
+        build_frames=lambda numbers: build_frames([partitions[number] for number in numbers]),
+        descriptions=[_describe_partition(partition) for partition in partitions],
+        source_uris=[partition.uri for partition in partitions],
+    )
+    files = build_data_files(context, job).files
+    check_row_balance(source.rows, files)
+    if not any(file.rows for file in files[tables[0].name]):
+        raise StoreError(
+            f"cannot publish {tables[0].name}: no trip is left after cleaning",
+            hint="check the source with `toytip source check`",
+        )
+    parents = _source_references(source, checksums)
+    config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
+    code = code_digest(stage)
+    return {
+        table.name: context.publish(table, files[table.name], config, parents, code=code) for table in tables
+    }
+
+
+def _describe_partition(partition: SourcePartition) -> str:
+    return f"{mask_credentials(partition.uri)}, rows {partition.start:,} to {partition.stop:,}"
+
+
+def _source_references(source: Source, checksums: Mapping[str, str]) -> list[SourceFileRef]:
+    """Return the source files as parents in a manifest."""
+    return [
         SourceFileRef(
             uri=mask_credentials(file.uri),
             rows=file.rows,
             bytes=file.bytes,
             modified=file.modified,
-            checksum=contents[file.uri],
+            checksum=checksums[file.uri],
         )
         for file in source.files
     ]
-    config = {"taxi": source.taxi, "partition_rows": context.settings.partition_rows}
-    return {
-        table.name: context.publish(table, written[table.name], config, parents, code=code_digest(stage))
-        for table in tables
-    }
 
 
 def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
-    """Return what names the content of every file; a file that an earlier run has summed up is not read again."""
-    known = {
+    """Return the checksum or entity tag of each source file, by URI.
+
+    Files with a checksum in an earlier manifest are not read again.
+    """
+    earlier = {
         (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
         for manifest in context.store.list_manifests()
         for source_file in manifest.source_files
     }
-    contents = {
-        file.uri: file.content_tag or known.get((mask_credentials(file.uri), file.bytes, file.modified), "")
+    checksums = {
+        file.uri: file.content_tag or earlier.get((mask_credentials(file.uri), file.bytes, file.modified), "")
         for file in source.files
     }
-    unknown = [file for file in source.files if not contents[file.uri]]
-    if unknown:
-        with context.progress.stage("checksum", len(unknown)) as shown:
-            sums = source_tasks.compute_checksums(context.client, unknown, shown)
-        contents |= {file.uri: value for file, value in zip(unknown, sums, strict=True)}
-    return contents
+    unread = [file for file in source.files if not checksums[file.uri]]
+    if unread:
+        with context.progress.stage("checksum", len(unread)) as stage:
+            computed = source_tasks.compute_checksums(context.client, unread, stage)
+        checksums |= {file.uri: checksum for file, checksum in zip(unread, computed, strict=True)}
+    return checksums
 
 
-def featurize(context: RunContext, trips: Manifest) -> PublishedTables:
-    """`trips` -> `features`, and their `profiles`."""
+def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
+    """Publish `features` of `trips`, and their histograms."""
 
-    def frames(parts: list[DataFile]) -> dict[Table, Any]:
-        features = graph.build_features(graph.read_version(context.store, TRIPS, trips.version, parts))
+    def build_frames(files: list[DataFile]) -> dict[Table, Any]:
+        features = graph.build_features(graph.read_version(context.store, TRIPS, trips.version, files))
         return {FEATURES_SCHEMA: features, FEATURE_HISTOGRAMS: graph.build_feature_histograms(features)}
 
-    written, _ = build_from_parts(
-        context, "featurize", trips, (FEATURES_SCHEMA, FEATURE_HISTOGRAMS), frames, None
-    )
+    tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
+    built = build_from_table(context, "featurize", trips, tables, build_frames, config=None)
+    parents, code = [trips.ref], code_digest("featurize")
+    # The histograms first: a version of features is complete.
     return {
-        name: context.publish(table, written[name], trips.config, [trips.ref], code=code_digest("featurize"))
-        for name, table in (
-            (FEATURE_HISTOGRAMS.name, FEATURE_HISTOGRAMS),
-            (FEATURES_SCHEMA.name, FEATURES_SCHEMA),
-        )
+        table.name: context.publish(table, built.files[table.name], trips.config, parents, code=code)
+        for table in (FEATURE_HISTOGRAMS, FEATURES_SCHEMA)
     }

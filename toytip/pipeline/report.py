@@ -1,4 +1,4 @@
-"""report: keeps the page that tells a version, and writes the one of two versions."""
+"""Write the report of a version, and the page that compares two versions."""
 
 from __future__ import annotations
 
@@ -27,81 +27,84 @@ from toytip.store.store import Store, store_from_settings
 def write_report(
     settings: Settings, version: str | None, output: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """Write the page of a version, or of the newest predictions, to the store or to a file; return where, and what it lacks.
+    """Write the report of a version, or of the newest predictions, to the store or to a file.
 
-    Raises StoreError where there is no such version, ConfigError where the file cannot be written.
+    Returns the version, the path, and the missing sections with reasons. Raises StoreError if the
+    version does not exist, and ConfigError if the file cannot be written.
     """
     store = store_from_settings(settings)
     facts = collect_facts(store, version or resolve_version(store, "predictions").version, settings)
     _warn_of_failures(progress, facts)
     if output is None:
-        where = save_page(store, facts)
+        path = save_page(store, facts)
     else:
-        where = output
-        write_page("--to", output, render_version_page(facts))
-    return {"version": facts.version, "report": where, "missing": dict(facts.missing_reasons)}
+        path = output
+        write_page(output, render_version_page(facts))
+    return {"version": facts.version, "report": path, "missing": dict(facts.missing_reasons)}
 
 
 def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) -> None:
-    """Write the page of two versions, and of what `toytip.store.compare` found different, to a file.
-
-    Raises ConfigError where it cannot be written.
-    """
+    """Write the page that compares two versions to a file. Raises ConfigError if that fails."""
     a, b = (
         collect_facts(store_from_settings(settings), version, settings) for version in comparison.versions
     )
-    write_page("--html", output, diff_page.render_diff_page(a, b, comparison))
+    write_page(output, diff_page.render_diff_page(a, b, comparison))
 
 
-def write_page(option: str, output: str, page: str) -> None:
-    """Write a page to the file that an option names. Raises ConfigError where that cannot be."""
+def write_page(output: str, page: str) -> None:
+    """Write a page to a file. Raises ConfigError if that fails."""
     try:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{option} {output or repr(output)} cannot be written: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot write report {output!r}: {error.strerror}", hint="set --output to a writable file"
+        ) from None
 
 
 def write_run_report(store: Store, settings: Settings, progress: Progress, result: RunResult) -> str | None:
-    """Save the result and the report of a run; return the path of the report.
+    """Save the result and the report of a run, and return the path of the report.
 
     Returns None if the report cannot be written. The published tables stay published.
     """
     version = result.version
     path = mask_credentials(store.uri_of(store.layout.page(version)))
     try:
-        with progress.stage("report", 1) as shown:
+        with progress.stage("report", 1) as stage:
             result = replace(result, links=replace(result.links, report_path=path))
             save_report(store, f"{version}.run.json", json.dumps(to_json(result), indent=1).encode())
             facts = collect_facts(store, version, settings, run_result=result)
             _warn_of_failures(progress, facts)
             save_page(store, facts)
-            shown.advance()
-    except Exception as error:  # noqa: BLE001 - a picture is no reason to fail a run whose tables are published
+            stage.advance()
+    except Exception as error:  # noqa: BLE001 - a failing chart must not fail a run that has published its tables
         reason = (
             first_line(error)
             if isinstance(error, ToytipError)
             else f"{type(error).__name__}: {first_line(error)}"
         )
-        progress.info(f"warning: no report of the run: {reason}; `toytip report {version}` tries again")
+        progress.info(
+            f"warning: cannot write the report of the run: {reason}. "
+            f"To try again, run `toytip report {version}`"
+        )
         return None
     return path
 
 
 def validate_zone_map(settings: Settings) -> None:
-    """Raise SourceError for a map that is none: what a page takes of the user, before hours of work rather than after."""
+    """Raise SourceError for an invalid zone map, before a run starts rather than at its end."""
     load_zone_outlines(settings)
 
 
 def _warn_of_failures(progress: Progress, facts: Facts) -> None:
-    for line, _ in unreadable_sections(facts):
-        progress.warn(line)
+    for finding in unreadable_sections(facts):
+        progress.warn(finding.text)
 
 
 def render_version_page(facts: Facts) -> str:
-    """Return the page of a version."""
+    """Return the report of a version as HTML."""
     return render_run_page(facts, build_sections(facts))
 
 
 def save_page(store: Store, facts: Facts) -> str:
-    """Keep the page beside the store's tables; return where."""
+    """Save the report in the store, and return its path."""
     return save_report(store, f"{facts.version}.html", render_version_page(facts).encode())

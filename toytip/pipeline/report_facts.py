@@ -1,6 +1,6 @@
-"""gather: what the store has of a version, as the facts that a report tells.
+"""Collect the facts of a version for its report.
 
-No trip is read again but a bounded sample for the explanation: all else is in manifests, profiles, tallies and the model.
+Only a small sample of trips is read. The rest comes from manifests, histograms and the model.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pandas as pd
 
 from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
@@ -33,8 +35,7 @@ from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
 from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline import explain as leanings
-from toytip.pipeline import fit_encoding, monitor
+from toytip.pipeline import explain, fit_encoding, monitor
 from toytip.pipeline.evaluate import fit_baselines
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
@@ -50,18 +51,19 @@ from toytip.store.store import Store
 
 HISTOGRAM_READER_THREADS = 8
 T = TypeVar("T")
-HistogramsByMonth = dict[Month, dict[str, FeatureHistogram]]
+MonthlyFrames = Mapping[Month, pd.DataFrame]
 
 
 class NotInVersionError(StoreError):
-    """What a version never had: no fault of it."""
+    """Data that a version does not have, which is not a failure."""
 
 
 @dataclass(frozen=True)
 class FactSource:
-    """What there is of a version, and why the rest is not there, by the section of the page that would tell it.
+    """The tables of a version, and why sections of the report have no data.
 
-    `failed` are the sections that should be there: what they take is damaged, say.
+    `missing` has a reason by section. `failed` lists the sections that have data which could not be
+    read, for example because a file is damaged.
     """
 
     store: Store
@@ -71,91 +73,96 @@ class FactSource:
     failed: list[str] = field(default_factory=list)
 
     def section(self, section_id: str, compute: Callable[[], T], default: T) -> T:
-        """Return what is wanted, or something else where it cannot be told: no part takes the page with it."""
+        """Compute the data of a section. On failure, record the reason and return the default."""
         try:
             return compute()
         except NotInVersionError as error:
             self.missing.setdefault(section_id, first_line(error))
         except ToytipError as error:
             self._fail(section_id, first_line(error))
-        except Exception as error:  # noqa: BLE001 - a report is worth less than the tables that it tells of
-            self._fail(section_id, f"it failed: {type(error).__name__}: {first_line(error)}")
+        except Exception as error:  # noqa: BLE001 - a report is less important than the tables it describes
+            self._fail(section_id, f"{type(error).__name__}: {first_line(error)}")
         return default
 
-    def _fail(self, section: str, why: str) -> None:
-        if section not in self.failed:
-            self.failed.append(section)
-            self.missing[section] = why
+    def _fail(self, section_id: str, reason: str) -> None:
+        if section_id not in self.failed:
+            self.failed.append(section_id)
+            self.missing[section_id] = reason
 
     def table(self, name: str, hint: str) -> Manifest:
-        """Return a table of the version. Raises NotInVersionError where there is none."""
+        """Return a table of the version.
+
+        Raises NotInVersionError if the version does not have it.
+        """
         if name not in self.tables:
-            raise NotInVersionError(f"this version has no {name}; {hint}")
+            raise NotInVersionError(f"this version has no {name}, {hint}")
         return self.tables[name]
 
 
 def collect_facts(
     store: Store, version: str, settings: Settings, *, run_result: RunResult | None = None
 ) -> Facts:
-    """Return all that a report tells of a version; `run_result` is what the run itself knows, where it is still there.
+    """Return all facts of a version. `run_result` is the result of a run that is still in memory.
 
-    Raises StoreError where there is no such version, SourceError for a map that is none.
+    Raises StoreError if the version does not exist, and SourceError for an invalid zone map.
     """
     outlines = load_zone_outlines(settings)
-    tables, gone = ancestors_and_missing(store, version)
-    whole = main_manifest(store, version)
-    there = FactSource(store, settings, tables)
-    model = there.section("model", lambda: _load_model(there), None)
-    summary = there.section("evaluation", lambda: _load_tallies(there), None)
-    profiles: dict[Month, Any] = there.section("features", lambda: _load_profiles(there), {})
-    monitoring = there.section("drift", lambda: _run_monitoring(there, model, summary, profiles), None)
-    run_result = run_result or there.section("time", lambda: _load_run_result(store, whole.version), None)
+    tables, deleted = ancestors_and_missing(store, version)
+    manifest = main_manifest(store, version)
+    source = FactSource(store, settings, tables)
+    model = source.section("model", lambda: _load_model(source), None)
+    tallies = source.section("evaluation", lambda: _load_tallies(source), None)
+    histograms: MonthlyFrames = source.section("features", lambda: _load_histograms(source), {})
+    monitoring = source.section("drift", lambda: _run_monitoring(source, model, tallies, histograms), None)
+    run_result = run_result or source.section("time", lambda: _load_run_result(store, manifest.version), None)
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
-    leaning = there.section("leaning", lambda: _feature_importances(there, model), unexplained)
-    histograms: HistogramsByMonth = there.section(
-        "features", lambda: _monthly_histograms(profiles, model), {}
+    importance, explained = source.section(
+        "importance", lambda: _feature_importances(source, model), unexplained
     )
-    if gone:
-        there.missing["lineage"] = f"{', '.join(map(str, gone))} is gone"
+    if deleted:
+        source.missing["lineage"] = f"{', '.join(map(str, deleted))} was deleted"
     return Facts(
-        version=whole.version,
-        created_at=whole.created_at,
+        version=manifest.version,
+        created_at=manifest.created_at,
         store=store.display_uri,
         env=store.env,
-        tables={n: {"version": m.version, "rows": m.rows} for n, m in tables.items()},
-        config={n: m.config for n, m in tables.items()},
-        digests={n: m.config_digest for n, m in tables.items()},
-        environment=whole.environment,
+        tables={name: {"version": table.version, "rows": table.rows} for name, table in tables.items()},
+        config={name: table.config for name, table in tables.items()},
+        digests={name: table.config_digest for name, table in tables.items()},
+        environment=manifest.environment,
         sources=_sources(tables),
-        rows=there.section("rows", lambda: _monthly_rows(there), {}),
-        feature_distributions=there.section("features", lambda: _spreads(histograms, model), []),
-        histograms=there.section("features", lambda: _total_histograms(profiles), {}),
-        learning_curve=there.section("training", lambda: _learning_curve(there), {}),
-        evaluation=there.section("evaluation", lambda: _evaluation(summary, model, run_result), {}),
-        **_tally_facts(summary),
-        feature_importance=leaning[0],
-        explained_trips=leaning[1],
+        rows=source.section("rows", lambda: _monthly_rows(source), {}),
+        feature_distributions=source.section("features", lambda: _distributions(histograms, model), []),
+        histograms=source.section("features", lambda: _total_histograms(histograms), {}),
+        learning_curve=source.section("training", lambda: _learning_curve(source), {}),
+        evaluation=source.section("evaluation", lambda: _evaluation(tallies, model, run_result), {}),
+        **_tally_facts(tallies),
+        feature_importance=importance,
+        explained_trips=explained,
         leakage_aucs=fit_encoding.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
         monitoring=monitoring,
-        zones=there.section("zones", lambda: _zone_facts(there, profiles, model), []),
+        zones=source.section("zones", lambda: _zone_facts(source, histograms, model), []),
         zone_outlines=outlines,
         run_result=run_result,
-        lineage=there.section("lineage", lambda: trace_lineage(store, whole), None),
-        missing_reasons=there.missing,
-        failed_sections=there.failed,
+        lineage=source.section("lineage", lambda: trace_lineage(store, manifest), None),
+        missing_reasons=source.missing,
+        failed_sections=source.failed,
         **_model_facts(model, tables),
-    )  # fmt: skip
+    )
 
 
 def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
-    """Return the outlines of the zones, where the settings name a map. Raises SourceError for one that is none."""
+    """Return the outlines of the zones if a zone map is set.
+
+    Raises SourceError for an invalid map.
+    """
     return zones.read_outlines(Path(settings.zone_map_file)) if settings.zone_map_file else {}
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
-    parts = next((tables[name].files for name in ("features", "trips", "predictions") if name in tables), ())
-    months = [str(month) for month in dict.fromkeys(part.month for part in parts if part.month)]
-    taxi = next((str(m.config["taxi"]) for m in tables.values() if "taxi" in m.config), "")
+    files = next((tables[name].files for name in ("features", "trips", "predictions") if name in tables), ())
+    months = [str(month) for month in dict.fromkeys(file.month for file in files if file.month)]
+    taxi = next((str(table.config["taxi"]) for table in tables.values() if "taxi" in table.config), "")
     if model is None:
         return {"months": months, "taxi": taxi}
     encoding = model.encoding
@@ -164,98 +171,92 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
         "taxi": taxi or model.taxi,
         "features": encoding.feature_names,
         "segment": encoding.segment,
-        "split": {name: tuple(span) for name, span in encoding.split.time_ranges().items()},
+        "split": {name: tuple(period) for name, period in encoding.split.time_ranges().items()},
         "threshold": model.threshold,
         "rounds": model.rounds,
     }
 
 
 def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
-    """Return the source files of a version."""
+    """Return the source files of the tables that were read from them."""
     manifests = [tables[name] for name in (TRIPS.name, FEATURES_TABLE.name, REJECTS.name) if name in tables]
     return list({file.uri: file for manifest in manifests for file in manifest.source_files}.values())
 
 
-def _load_model(there: FactSource) -> TrainedModel:
-    return artifacts.read_model(there.store, there.table("models", "`toytip train` makes one"))
+def _load_model(source: FactSource) -> TrainedModel:
+    return artifacts.read_model(source.store, source.table("models", "run `toytip stage train`"))
 
 
-def _load_tallies(there: FactSource) -> Tallies:
-    tallies = there.table(
-        METRIC_HISTOGRAMS.name, "`toytip run`, or `toytip postprocess`, leaves what metrics are told from"
-    )
-    return load_tallies(there.store, tallies)
+def _load_tallies(source: FactSource) -> Tallies:
+    manifest = source.table(METRIC_HISTOGRAMS.name, "which `toytip run` and `toytip stage postprocess` write")
+    return load_tallies(source.store, manifest)
 
 
-def _load_profiles(there: FactSource) -> dict[Month, Any]:
-    told = there.table(
-        FEATURE_HISTOGRAMS.name, "features made before there was monitoring have none: `toytip run --fresh`"
-    )
-    months: dict[Month, list[Any]] = {}
+def _load_histograms(source: FactSource) -> MonthlyFrames:
+    manifest = source.table(FEATURE_HISTOGRAMS.name, "run `toytip run --full-refresh`")
+    months: dict[Month, list[pd.DataFrame]] = {}
     with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
         frames = pool.map(
-            lambda part: there.store.read_data_file(FEATURE_HISTOGRAMS, told.version, part), told.files
+            lambda file: source.store.read_data_file(FEATURE_HISTOGRAMS, manifest.version, file),
+            manifest.files,
         )
-        for part, frame in zip(told.files, frames, strict=True):
-            months.setdefault(part.key.month, []).append(frame)
-    return {month: profile.merge_profiles(each) for month, each in months.items()}
+        for file, frame in zip(manifest.files, frames, strict=True):
+            months.setdefault(file.key.month, []).append(frame)
+    return {month: profile.merge_profiles(parts) for month, parts in months.items()}
 
 
-def _monthly_histograms(profiles: Mapping[Month, Any], model: TrainedModel | None) -> HistogramsByMonth:
-    population = model.encoding.segment if model else "all"
-    return {month: drift.histograms_by_feature(told, population) for month, told in profiles.items()}
+def _total_histograms(frames: MonthlyFrames) -> dict[str, FeatureHistogram]:
+    return drift.histograms_by_feature(profile.merge_profiles(frames.values())) if frames else {}
 
 
-def _total_histograms(profiles: Mapping[Month, Any]) -> dict[str, FeatureHistogram]:
-    return drift.histograms_by_feature(profile.merge_profiles(profiles.values())) if profiles else {}
-
-
-def _monthly_rows(there: FactSource) -> dict[str, MonthRows]:
-    kept = there.tables.get("features") or there.table("trips", "`toytip clean` or `toytip run` counts trips")
-    rejects = there.tables.get(REJECTS.name)
-    found: dict[str, MonthRows] = {}
-    for manifest in (kept, rejects):
-        for part in manifest.files if manifest else ():
-            read, there_, reasons = found.get(str(part.month), MonthRows(0, 0, {}))
-            more = {reason: reasons.get(reason, 0) + count for reason, count in part.rejects.items()}
-            found[str(part.month)] = MonthRows(
-                read + part.rows, there_ + (part.rows if manifest is kept else 0), {**reasons, **more}
+def _monthly_rows(source: FactSource) -> dict[str, MonthRows]:
+    accepted = source.tables.get("features") or source.table("trips", "run `toytip stage clean`")
+    rejects = source.tables.get(REJECTS.name)
+    months: dict[str, MonthRows] = {}
+    for manifest in (accepted, rejects):
+        for file in manifest.files if manifest else ():
+            counts = months.get(str(file.month), MonthRows(0, 0, {}))
+            rejected = {reason: counts.rejects.get(reason, 0) + rows for reason, rows in file.rejects.items()}
+            months[str(file.month)] = MonthRows(
+                counts.read + file.rows,
+                counts.accepted + (file.rows if manifest is accepted else 0),
+                {**counts.rejects, **rejected},
             )
     if rejects is None:
-        there.missing["rejects"] = "this version has no rejects: how many trips were rejected is not known"
-    return dict(sorted(found.items()))
+        source.missing["rejects"] = "this version has no table of rejected trips"
+    return dict(sorted(months.items()))
 
 
-def _spreads(histograms: HistogramsByMonth, model: TrainedModel | None) -> list[facts.FeatureDistribution]:
+def _distributions(frames: MonthlyFrames, model: TrainedModel | None) -> list[facts.FeatureDistribution]:
+    segment = model.encoding.segment if model else "all"
+    histograms = [drift.histograms_by_feature(frame, segment) for frame in frames.values()]
     if not histograms:
         return []
-    first = next(iter(histograms.values()))
-    natural = natural_feature_gain(model) if model else {}
-    names = [name for name in natural if name in first] or sorted(first)
-    nothing = drift.EMPTY_HISTOGRAM
+    importance = natural_feature_gain(model) if model else {}
+    names = [name for name in importance if name in histograms[0]] or sorted(histograms[0])
     return [
-        curves.feature_distribution(name, [told.get(name, nothing) for told in histograms.values()])
+        curves.feature_distribution(name, [month.get(name, drift.EMPTY_HISTOGRAM) for month in histograms])
         for name in names
     ]
 
 
-def _learning_curve(there: FactSource) -> dict[str, list[float]]:
-    told = there.table("models", "`toytip train` makes one").metrics.get("log_loss_by_round")
-    if not told:
-        raise NotInVersionError("this model was trained before toytip kept the loss of every round")
-    return dict(told)
+def _learning_curve(source: FactSource) -> dict[str, list[float]]:
+    losses = source.table("models", "run `toytip stage train`").metrics.get("log_loss_by_round")
+    if not losses:
+        raise NotInVersionError("the model has no losses by round")
+    return dict(losses)
 
 
 def _evaluation(
-    summary: Tallies | None, model: TrainedModel | None, run: RunResult | None
+    tallies: Tallies | None, model: TrainedModel | None, run: RunResult | None
 ) -> EvaluationReport:
     """Return the evaluation of a version, with the improvement over the champion from the run.
 
     The scores of the champion are not stored with the predictions.
     """
-    if summary is None or model is None:
+    if tallies is None or model is None:
         return {}
-    report = evaluation_report(summary, fit_baselines(summary, model))
+    report = evaluation_report(tallies, fit_baselines(tallies, model))
     for split, segments in (run.evaluation if run else {}).items():
         for segment, evaluation in segments.items():
             champion = evaluation.improvement.get("champion")
@@ -266,28 +267,27 @@ def _evaluation(
     return report
 
 
-def _tally_facts(summary: Tallies | None) -> dict[str, Any]:
-    """Return the tallies behind the curves, of the last split that has trips."""
-    if summary is None:
+def _tally_facts(tallies: Tallies | None) -> dict[str, Any]:
+    """Return the tallies of the last split that has trips, for the curves."""
+    if tallies is None:
         return {}
-    split = next(
-        (name for name in ("test", "validation", "train") if tally_of(summary, name, "all").rows), "test"
-    )
-    tallies = {population: tally_of(summary, split, population) for population in SEGMENTS}
+    splits = (name for name in ("test", "validation", "train") if tally_of(tallies, name, "all").rows)
+    split = next(splits, "test")
+    by_segment = {segment: tally_of(tallies, split, segment) for segment in SEGMENTS}
     return {
-        "tallies": {population: tally for population, tally in tallies.items() if tally.rows},
-        "daily_tallies": {population: _daily_tallies(summary, split, population) for population in SEGMENTS},
-        "hour_zone_tally": tally_of(summary, split, "all", "hour_zone"),
+        "tallies": {segment: tally for segment, tally in by_segment.items() if tally.rows},
+        "daily_tallies": {segment: _daily_tallies(tallies, split, segment) for segment in SEGMENTS},
+        "hour_zone_tally": tally_of(tallies, split, "all", "hour_zone"),
     }
 
 
-def _daily_tallies(summary: Tallies, split: str, population: str) -> dict[str, Tally]:
-    told = slice_tallies(summary, split, population)
-    return {day: tally for (name, day), tally in sorted(told.items()) if name == "day"}
+def _daily_tallies(tallies: Tallies, split: str, segment: str) -> dict[str, Tally]:
+    slices = slice_tallies(tallies, split, segment)
+    return {value: tally for (name, value), tally in sorted(slices.items()) if name == "day"}
 
 
 def _run_monitoring(
-    source: FactSource, model: TrainedModel | None, tallies: Tallies | None, histograms: Mapping[Month, Any]
+    source: FactSource, model: TrainedModel | None, tallies: Tallies | None, histograms: MonthlyFrames
 ) -> MonitoringReport | None:
     if model is None or tallies is None or not histograms:
         raise NotInVersionError("monitoring needs a model, metric histograms and feature histograms")
@@ -317,40 +317,34 @@ def _run_monitoring(
 
 
 def _feature_importances(
-    there: FactSource, model: TrainedModel | None
+    source: FactSource, model: TrainedModel | None
 ) -> tuple[list[facts.FeatureImportance], int]:
     if model is None:
         raise NotInVersionError("this version has no model")
-    if "features" not in there.tables:
-        return leanings.feature_importances(model, leanings.empty_sample(model)), 0
-    trips = leanings.sample_test_trips(there.store, there.tables["features"], model)
-    return leanings.feature_importances(model, trips), len(trips)
+    if "features" not in source.tables:
+        return explain.feature_importances(model, explain.empty_sample(model)), 0
+    trips = explain.sample_test_trips(source.store, source.tables["features"], model)
+    return explain.feature_importances(model, trips), len(trips)
 
 
 def _zone_facts(
-    there: FactSource, profiles: Mapping[Month, Any], model: TrainedModel | None
+    source: FactSource, histograms: MonthlyFrames, model: TrainedModel | None
 ) -> list[ZoneSummary]:
-    if not profiles:
-        raise NotInVersionError("without profiles there is no count of trips by zone")
-    uri = next((file.uri for file in _sources(there.tables)), None)
+    if not histograms:
+        raise NotInVersionError("there are no feature histograms to count the trips by zone")
+    uri = next((file.uri for file in _sources(source.tables)), None)
     path = (
-        Path(there.settings.zone_lookup_file)
-        if there.settings.zone_lookup_file
-        else zones.find_zone_lookup(uri, there.settings.data_dir)
+        Path(source.settings.zone_lookup_file)
+        if source.settings.zone_lookup_file
+        else zones.find_zone_lookup(uri, source.settings.data_dir)
     )
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
-    return summarize_zones(
-        profile.merge_profiles(profiles.values()),
-        names,
-        boroughs,
-        model.encoding.zone_history if model else "",
-    )
+    history = model.encoding.zone_history if model else ""
+    return summarize_zones(profile.merge_profiles(histograms.values()), names, boroughs, history)
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:
     name = store.layout.run_result(version)
     if not store.file_io.exists(name):
-        raise NotInVersionError(
-            "seconds and memory are kept by `toytip run` alone, and by this toytip or a later one"
-        )
+        raise NotInVersionError("only `toytip run` stores time and memory")
     return RunResult.from_json(json.loads(store.file_io.read(name)))

@@ -10,6 +10,9 @@ from pydantic import TypeAdapter
 
 from toytip.config import mask_credentials
 from toytip.core.jsonable import FLATTEN
+from toytip.core.model import TrainedModel
+from toytip.core.tables import MODELS
+from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
@@ -139,7 +142,7 @@ class RunResult:
     """The model that scored the trips."""
     metrics: dict[str, dict[str, Metrics]]
     """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
-    promotion: dict[str, Any] | None
+    promotion: GateDecision | None
     """Decision of the promotion gate; null if `gate` is `off`."""
     timing: RunTiming = field(metadata=FLATTEN)
     """Duration, throughput and memory."""
@@ -183,7 +186,7 @@ def describe_stage(context: RunContext, published: PublishedTables) -> StageResu
     return StageResult(
         version=context.version,
         tables=describe_tables(context, published),
-        stage_seconds=dict(context.progress.stage_seconds),
+        stage_seconds=context.progress.stage_seconds,
     )
 
 
@@ -210,3 +213,14 @@ def metrics_by_segment(report: EvaluationReport) -> dict[str, dict[str, Metrics]
         split: {segment: evaluation.metrics for segment, evaluation in segments.items()}
         for split, segments in report.items()
     }
+
+
+def describe_model(context: RunContext, model: TrainedModel) -> ModelInfo:
+    """Return version, size and location of a model."""
+    return ModelInfo(
+        version=model.version,
+        rounds=model.rounds,
+        features=tuple(model.encoding.feature_names),
+        threshold=model.threshold,
+        path=mask_credentials(context.store.version_uri(MODELS.name, model.version)),
+    )

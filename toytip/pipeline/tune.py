@@ -17,7 +17,7 @@ from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.identity import code_digest
+from toytip.pipeline.fingerprints import code_digest
 from toytip.stages import featurize as features_of
 from toytip.stages import preprocess as encodings
 from toytip.stages.featurize import FEATURES_SCHEMA
@@ -94,7 +94,7 @@ def tune(
         there = len(tuning.finished_trials(kept))
         if there:
             context.progress.info(f"{there} trials are in {file} already")
-            shown.advance(parts=min(there, trials))
+            shown.advance(steps=min(there, trials))
         best: list[float] = []
 
         def seen(outcome: TrialResult) -> None:

@@ -1,1 +1,1 @@
-"""The state of a run, and its display in a terminal."""
+"""The state of a run, its output on a terminal, and the duration of its stages."""

@@ -1,4 +1,4 @@
-"""grid: the state of a run on a terminal: a line a stage, a mark a month."""
+"""Render the state of a run for a terminal: a line per stage, a mark per month."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 from toytip.progress.state import MonthProgress, RunState, StageState, format_duration
 
 NAME_WIDTH = 11
-# So wide is what stands for the months, at most; and a bar of a stage that has none.
+# The maximum width of the months of a stage, and the width of the bar of a stage without months.
 MAX_MONTHS_WIDTH = 36
 BAR_WIDTH = 24
 
 
 class Glyphs(NamedTuple):
-    """What is drawn: before a stage, for a month, and in a bar."""
+    """The marks of stages and months, and the parts of a bar."""
 
     waiting: str
     running: str
@@ -36,32 +36,33 @@ STATUS_STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "skipped"
 
 
 def glyphs_for(encoding: str) -> Glyphs:
-    """Return the marks that an encoding has."""
+    """Return the marks that an encoding can represent."""
     return UNICODE_GLYPHS if encoding.lower().startswith("utf") else ASCII_GLYPHS
 
 
 class MonthGroup(NamedTuple):
-    """Months that share a mark, and what is written above them."""
+    """Months that share a mark, and their title."""
 
     months: tuple[str, ...]
     title: str
 
 
 def group_months(months: Sequence[str], max_width: int = MAX_MONTHS_WIDTH) -> list[MonthGroup]:
-    """Return what stands beside each other: months while they find room, else quarters, else years.
+    """Return one group per month if they fit in the width, else per quarter, else per year.
 
-    >>> [span.title for span in group_months(["2023-11", "2023-12", "2024-01"])]
+    >>> [group.title for group in group_months(["2023-11", "2023-12", "2024-01"])]
     ['11', '12', '1']
-    >>> [(span.title, len(span.months)) for span in group_months([f"{y}-{m:02d}" for y in (2022, 2023) for m in range(1, 13)], 4)]
+    >>> two_years = [f"{y}-{m:02d}" for y in (2022, 2023) for m in range(1, 13)]
+    >>> [(group.title, len(group.months)) for group in group_months(two_years, 4)]
     [('22', 12), ('23', 12)]
     """
     if 3 * len(months) <= max_width:
         return [MonthGroup((month,), str(int(month[5:]))) for month in months]
     quarters = _group_by(months, lambda month: f"{month[:4]} {(int(month[5:]) + 2) // 3}")
     if len(quarters) <= max_width // 2:
-        return [MonthGroup(tuple(found), f"q{name[-1]}") for name, found in quarters.items()]
+        return [MonthGroup(tuple(group), f"q{name[-1]}") for name, group in quarters.items()]
     years = _group_by(months, lambda month: month[:4])
-    return [MonthGroup(tuple(found), name[2:4]) for name, found in years.items()]
+    return [MonthGroup(tuple(group), name[2:4]) for name, group in years.items()]
 
 
 def _group_by(months: Sequence[str], name_of: Callable[[str], str]) -> dict[str, list[str]]:
@@ -72,63 +73,62 @@ def _group_by(months: Sequence[str], name_of: Callable[[str], str]) -> dict[str,
 
 
 def render(state: RunState, width: int = 80, glyphs: Glyphs = UNICODE_GLYPHS) -> Text:
-    """Return the state as lines of at most so many columns; nothing where no stage has begun."""
-    found = group_months(state.months)
-    lines = [_header(found, state)] if found and state.stages else []
-    lines += [_stage_line(stage, found, state.now, glyphs, width) for stage in state.stages]
-    if foot := _footer(state):
-        lines.append(foot)
+    """Return the state as lines of at most `width` columns; empty before the first stage."""
+    groups = group_months(state.months)
+    lines = [_header(groups, state)] if groups and state.stages else []
+    lines += [_stage_line(stage, groups, state.now, glyphs, width) for stage in state.stages]
+    if footer := _footer(state):
+        lines.append(footer)
     for line in lines:
         line.truncate(max(width - 1, 20), overflow="crop")
     return Text("\n").join(lines)
 
 
-def _header(month_groups: list[MonthGroup], state: RunState) -> Text:
-    pitch = _cell_width(month_groups)
+def _header(groups: list[MonthGroup], state: RunState) -> Text:
+    width = _cell_width(groups)
     years = sorted({month[:4] for month in state.months})
-    shown = years[0] if len(years) == 1 else f"{years[0]}-{years[-1][2:]}"
-    titles = "".join(f"{span.title:>{pitch}}" for span in month_groups)
-    return Text(f"  {shown:<{NAME_WIDTH}} {titles}", style="dim")
+    label = years[0] if len(years) == 1 else f"{years[0]}-{years[-1][2:]}"
+    titles = "".join(f"{group.title:>{width}}" for group in groups)
+    return Text(f"  {label:<{NAME_WIDTH}} {titles}", style="dim")
 
 
-def _cell_width(month_groups: list[MonthGroup]) -> int:
-    return 3 if len(month_groups) <= MAX_MONTHS_WIDTH // 3 else 2
+def _cell_width(groups: list[MonthGroup]) -> int:
+    return 3 if len(groups) <= MAX_MONTHS_WIDTH // 3 else 2
 
 
 def _stage_line(
-    stage: StageState, month_groups: list[MonthGroup], now: float, glyphs: Glyphs, max_width: int
+    stage: StageState, groups: list[MonthGroup], now: float, glyphs: Glyphs, max_width: int
 ) -> Text:
-    style = STATUS_STYLES[stage.status]
-    line = Text.assemble(
-        (f"{getattr(glyphs, stage.status)} ", style),
-        (
-            f"{stage.name[:NAME_WIDTH]:<{NAME_WIDTH}} ",
-            "dim" if stage.status in ("waiting", "skipped") else "",
-        ),
-    )
-    width = _cell_width(month_groups) * len(month_groups) if month_groups else BAR_WIDTH
-    drawn = _month_cells(stage, month_groups, glyphs) if stage.month_progress else _bar(stage, width, glyphs)
-    drawn.pad_right(max(width - drawn.cell_len, 0))
-    line += drawn + Text("  ")
-    longer = _stage_numbers(stage, now, both=True)
-    return line + Text(longer if line.cell_len + len(longer) < max_width else _stage_numbers(stage, now))
+    mark, name = getattr(glyphs, stage.status), stage.name[:NAME_WIDTH]
+    name_style = "dim" if stage.status in ("waiting", "skipped") else ""
+    line = Text.assemble((f"{mark} ", STATUS_STYLES[stage.status]), (f"{name:<{NAME_WIDTH}} ", name_style))
+    width = _cell_width(groups) * len(groups) if groups else BAR_WIDTH
+    cells = _month_cells(stage, groups, glyphs) if stage.month_progress else _bar(stage, width, glyphs)
+    cells.pad_right(max(width - cells.cell_len, 0))
+    line += cells + Text("  ")
+    numbers = _stage_numbers(stage, now, with_current_rate=True)
+    fits = line.cell_len + len(numbers) < max_width
+    return line + Text(numbers if fits else _stage_numbers(stage, now))
 
 
-def _month_cells(stage: StageState, month_groups: list[MonthGroup], glyphs: Glyphs) -> Text:
-    line, pitch = Text(), _cell_width(month_groups)
-    for span in month_groups:
-        there = [stage.month_progress[month] for month in span.months if month in stage.month_progress]
-        whole = reduce(MonthProgress.merge, there, MonthProgress(0))
-        if not there:
-            line.append(" " * pitch)
+def _month_cells(stage: StageState, groups: list[MonthGroup], glyphs: Glyphs) -> Text:
+    line, width = Text(), _cell_width(groups)
+    for group in groups:
+        months = [stage.month_progress[month] for month in group.months if month in stage.month_progress]
+        if not months:
+            line.append(" " * width)
             continue
-        style = STATUS_STYLES[whole.status]
-        if whole.retried:
-            style = "yellow"
-        elif whole.done and whole.done == whole.reused == whole.partitions:
-            style = "dim green"
-        line.append(f"{getattr(glyphs, f'cell_{whole.status}'):>{pitch}}", style=style)
+        total = reduce(MonthProgress.merge, months)
+        mark = getattr(glyphs, f"cell_{total.status}")
+        line.append(f"{mark:>{width}}", style=_cell_style(total))
     return line
+
+
+def _cell_style(total: MonthProgress) -> str:
+    if total.retried:
+        return "yellow"
+    is_reused = total.done and total.done == total.reused == total.partitions
+    return "dim green" if is_reused else STATUS_STYLES[total.status]
 
 
 def _bar(stage: StageState, width: int, glyphs: Glyphs) -> Text:
@@ -142,27 +142,26 @@ def _bar(stage: StageState, width: int, glyphs: Glyphs) -> Text:
     )
 
 
-def _stage_numbers(stage: StageState, now: float, *, both: bool = False) -> str:
-    """Return what stands at the end of a stage's line, with the rate of now if both; what matters most comes first."""
+def _stage_numbers(stage: StageState, now: float, *, with_current_rate: bool = False) -> str:
+    """Return the end of a stage's line; the most important numbers are first."""
     if stage.status == "waiting":
         return ""
     if stage.status == "skipped":
         return stage.note
-    told = [f"{stage.done}/{stage.total}"] if stage.status == "running" else []
-    if stage.unit != "rounds" or stage.status == "done":  # the loss needs the room
-        told.append(f"{stage.seconds(now):.1f} s")
+    numbers = [f"{stage.done}/{stage.total}"] if stage.status == "running" else []
+    if stage.unit != "rounds" or stage.status == "done":  # the loss needs the space
+        numbers.append(f"{stage.seconds(now):.1f} s")
     if rate := stage.rows_per_second(now):
-        fresh = stage.current_rows_per_second(now) if both else None
-        told.append(
-            f"{abbreviate_number(rate)} rows/s" + (f", {abbreviate_number(fresh)} now" if fresh else "")
-        )
+        current = stage.current_rows_per_second(now) if with_current_rate else None
+        suffix = f", {abbreviate_number(current)} now" if current else ""
+        numbers.append(f"{abbreviate_number(rate)} rows/s{suffix}")
     if stage.note:
-        told.append(stage.note)
-    return "  ".join(told)
+        numbers.append(stage.note)
+    return "  ".join(numbers)
 
 
 def abbreviate_number(number: float) -> str:
-    """Return a number in five letters or so.
+    """Return a number in about five characters.
 
     >>> abbreviate_number(432.1), abbreviate_number(65_432), abbreviate_number(1_001_459)
     ('432', '65k', '1.0M')
@@ -173,13 +172,13 @@ def abbreviate_number(number: float) -> str:
 
 
 def _footer(state: RunState) -> Text | None:
-    told = []
-    if total := sum(state.rejects.values()):
+    parts = []
+    if rejected := sum(state.rejects.values()):
         reason, count = max(state.rejects.items(), key=lambda item: item[1])
-        told.append(f"{total:,} rejected, {count:,} of them {reason}")
+        parts.append(f"{rejected:,} rejected, {count:,} of them {reason}")
     current = state.current
     if state.remaining is not None and current is not None:
-        told.append(f"about {format_duration(max(state.remaining, 1))} left")
+        parts.append(f"about {format_duration(max(state.remaining, 1))} left")
     elif current is not None and (left := current.remaining(state.now)) is not None and current.total > 1:
-        told.append(f"about {format_duration(max(left, 1))} left of {current.name}")
-    return Text("  " + "; ".join(told), style="dim") if told else None
+        parts.append(f"about {format_duration(max(left, 1))} left of {current.name}")
+    return Text("  " + "; ".join(parts), style="dim") if parts else None

@@ -1,1 +1,4 @@
-"""The report of a run, and of two versions beside each other: facts in, one page of HTML out. No store, no rows, no clock."""
+"""The HTML report of a version, and the page that compares two versions.
+
+The input is facts. This package reads no store, no trips and no clock.
+"""

@@ -75,7 +75,10 @@ def _earlier_losses(report: MonitoringReport) -> str:
 
 
 def exceeded_table(report: MonitoringReport) -> TableBlock:
-    """Return the exceeded thresholds by month. Series with an alert come first; alerts are highlighted."""
+    """Return the exceeded thresholds by month.
+
+    Series with an alert come first. Alerts are highlighted.
+    """
     alerts = {(alert.series_key, alert.month) for alert in report.alert_history}
     series: dict[tuple[str, str, str], dict[str, Measurement]] = {}
     for measurement in report.exceeded_measurements:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TableCell:
-    """A table cell: text, with an optional bar (0 to 1), tint level (0 to 5) and tone (good or bad)."""
+    """A table cell: text, optional bar (0 to 1), tint level (0 to 5) and tone."""
 
     text: str
     bar: float | None = None
@@ -37,7 +37,7 @@ class TableBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A chart as SVG, with alternative text, a one-sentence caption, and a legend of colors and labels."""
+    """A chart as SVG, with alternative text, a caption, and a legend of colors."""
 
     title: str
     svg: str

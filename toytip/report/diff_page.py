@@ -1,142 +1,131 @@
-"""contrast: the page of two versions: the same facts of both, and what is different."""
+"""The page that compares two versions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from toytip.core.tables import METRIC_HISTOGRAMS, MONITORING, PREDICTIONS
 from toytip.evaluation.report import SegmentReport
+from toytip.evaluation.tally import SEGMENTS
 from toytip.monitoring.drift import measure_drift
 from toytip.report import formatting
-from toytip.report.blocks import (
-    Block,
-    MissingBlock,
-    Page,
-    PairsBlock,
-    Section,
-    TableBlock,
-    TextBlock,
-    WarningsBlock,
-)
+from toytip.report.blocks import MissingBlock, Page, PairsBlock, Section, TableBlock, TextBlock, WarningsBlock
 from toytip.report.facts import Facts
+from toytip.report.findings import Finding
 from toytip.report.page import KeyFigure, footer_text, key_figures_or_empty, render_html
 from toytip.report.sections import diff
 from toytip.report.sections.diff import (
     DIFFERENCE_HEADER,
     DRIFT_PSI,
     METRIC_DIRECTIONS,
+    VersionPair,
     difference,
     paired_improvements,
     reported_metric,
 )
+from toytip.report.sections.section import Content, missing, section
 from toytip.store.compare import VersionDiff
 
-# What their config says is told of the model already.
+# The settings of these tables repeat those of the model.
 REDUNDANT_CONFIG_TABLES = {METRIC_HISTOGRAMS.name, PREDICTIONS.name, MONITORING.name}
 
 
+@dataclass(frozen=True)
+class DiffSource:
+    """The facts of two versions, and the comparison of their tables."""
+
+    pair: VersionPair
+    comparison: VersionDiff
+
+
 def render_diff_page(a: Facts, b: Facts, comparison: VersionDiff) -> str:
-    """Return the page of two versions; `comparison` is what `toytip.store.compare` found."""
+    """Return the page of two versions as HTML.
+
+    `comparison` is the result of `toytip.store.compare`.
+    """
+    source = DiffSource(VersionPair(a, b), comparison)
     return render_html(
         Page(
             title="Two versions",
-            kicker="toytip diff",
+            kicker="toytip version diff",
             subtitle=[
-                f"{side}: {told.version} · {formatting.format_minute(told.created_at)}"
-                for side, told in (("A", a), ("B", b))
+                f"{name}: {facts.version} · {formatting.format_minute(facts.created_at)}"
+                for name, facts in (("A", a), ("B", b))
             ],
             key_figures=key_figures_or_empty(lambda: _key_figures(a, b, comparison)),
-            sections=list(_sections(a, b, comparison)),
+            sections=list(_build_sections(source)),
             footer=footer_text(),
         )
     )
 
 
-def _sections(a: Facts, b: Facts, comparison: VersionDiff) -> Iterator[Section]:
-    parts: tuple[tuple[str, str, Callable[[], Section]], ...] = (
-        ("first", "Look at this first", lambda: _findings_section(a, b)),
-        ("changed", "What was changed", lambda: _changes_section(a, b)),
-        ("rows", "Rows", lambda: _rows_section(comparison)),
-        ("metrics", "Metrics", lambda: diff.metrics_diff_section(a, b)),
-        ("curves", "Curves", lambda: diff.curves_diff_section(a, b)),
-        ("predictions", "Predictions", lambda: _predictions_section(comparison)),
-        ("features", "Features", lambda: diff.features_diff_section(a, b)),
-        ("leaning", "What the models lean on", lambda: diff.importance_diff_section(a, b)),
-        ("time", "Time", lambda: _time_section(a, b)),
-    )
-    for name, title, make in parts:
-        try:
-            yield make()
-        except Exception as error:  # noqa: BLE001 - as in the report of a run: one part that fails is a line
-            yield Section(
-                name, title, "", [MissingBlock(f"This part failed: {type(error).__name__}: {error}")]
-            )
+def _build_sections(source: DiffSource) -> Iterator[Section]:
+    yield _findings_section(source)
+    yield _changes_section(source)
+    yield _rows_section(source)
+    yield diff.metrics_diff_section(source.pair)
+    yield diff.curves_diff_section(source.pair)
+    yield _predictions_section(source)
+    yield diff.features_diff_section(source.pair)
+    yield diff.importance_diff_section(source.pair)
+    yield _time_section(source)
 
 
 def _key_figures(a: Facts, b: Facts, comparison: VersionDiff) -> list[KeyFigure]:
-    found = []
-    for name, key in (("AUC", "auc"), ("F1", "f1"), ("log loss", "log_loss")):
-        pair = [reported_metric(each, "all", key) for each in (a, b)]
-        if None not in pair:
-            found.append(
-                (
-                    f"{name}, {DIFFERENCE_HEADER}",
-                    formatting.format_signed(difference(*pair)),
-                    f"{pair[0]:.4f} to {pair[1]:.4f}",
-                )
-            )
+    figures = []
+    for name, metric in (("AUC", "auc"), ("F1", "f1"), ("log loss", "log_loss")):
+        first, second = (reported_metric(facts, "all", metric) for facts in (a, b))
+        if first is not None and second is not None:
+            change = formatting.format_signed(difference(first, second))
+            figures.append((f"{name}, {DIFFERENCE_HEADER}", change, f"{first:.4f} to {second:.4f}"))
     predictions = comparison.predictions
     if predictions is not None and predictions.changed_share is not None:
-        found.append(
-            (
-                "predictions changed",
-                formatting.format_share(predictions.changed_share, 2),
-                f"of {formatting.format_count(predictions.common)} common trips",
-            )
-        )
-    return found
+        share = formatting.format_share(predictions.changed_share, 2)
+        common = formatting.format_count(predictions.common)
+        figures.append(("changed predictions", share, f"of {common} common trips"))
+    return figures
 
 
-def _findings_section(a: Facts, b: Facts) -> Section:
-    lines = list(_diff_findings(a, b))
-    blocks: list[Block] = [WarningsBlock(lines)] if lines else [TextBlock("Nothing to warn of.")]
-    return Section("first", "Look at this first", "", blocks)
+@section("warnings", "Warnings")
+def _findings_section(source: DiffSource) -> Content:
+    findings = list(_diff_findings(*source.pair))
+    return Content("", [WarningsBlock(findings) if findings else TextBlock("There are no warnings.")])
 
 
-def _diff_findings(a: Facts, b: Facts) -> Iterator[tuple[str, str]]:
-    if a.split and b.split and a.split.get("test") != b.split.get("test"):
-        yield "The test months are not the same: the metrics are of other trips.", "changed"
-    if a.segment != b.segment:
-        yield (
-            f"A has learned from {a.segment or 'no'} trips, B from {b.segment or 'no'} trips.",
-            "changed",
-        )
-    for population in ("all", "card"):
+def _diff_findings(a: Facts, b: Facts) -> Iterator[Finding]:
+    for segment in SEGMENTS:
         worse = [
-            f"{formatting.label(key)} by {-change:.4f}"
-            for key, change in _significant_losses(a, b, population)
+            f"{formatting.label(metric)} by {-change:.4f}"
+            for metric, change in _significant_losses(a, b, segment)
         ]
         if worse:
-            yield f"B is worse on {population} trips, by more than chance: {', '.join(worse)}.", "metrics"
-    moved = [
-        told.feature for told in measure_drift(a.histograms, b.histograms) if (told.psi or 0) > DRIFT_PSI
+            text = f"B is significantly worse on {segment} trips: {', '.join(worse)}."
+            yield Finding(text, "metrics")
+    if a.split and b.split and a.split.get("test") != b.split.get("test"):
+        yield Finding("The test months differ, so the metrics are of different trips.", "changes")
+    if a.segment != b.segment:
+        text = f"A was trained on {a.segment or 'no'} trips, B on {b.segment or 'no'} trips."
+        yield Finding(text, "changes")
+    drifted = [
+        drift.feature for drift in measure_drift(a.histograms, b.histograms) if (drift.psi or 0) > DRIFT_PSI
     ]
-    if moved:
-        yield f"Features have moved from A to B: {', '.join(moved)}.", "features"
+    if drifted:
+        yield Finding(f"Features with drift from A to B: {', '.join(drifted)}.", "features")
 
 
 def _significant_losses(a: Facts, b: Facts, segment: str) -> Iterator[tuple[str, float]]:
-    """Yield the metrics that are worse in B by more than chance, and by how much, below zero."""
-    spans = paired_improvements(a, b, segment)
-    for key in ("auc", "f1", "log_loss"):
-        change = difference(reported_metric(a, segment, key), reported_metric(b, segment, key))
-        if change is None or change * METRIC_DIRECTIONS[key] >= 0:
+    """Yield the metrics that are significantly worse in B, with the (negative) change."""
+    intervals = paired_improvements(a, b, segment)
+    for metric in ("auc", "f1", "log_loss"):
+        change = difference(reported_metric(a, segment, metric), reported_metric(b, segment, metric))
+        if change is None or change * METRIC_DIRECTIONS[metric] >= 0:
             continue
         first, second = (facts.evaluation_of(segment) for facts in (a, b))
-        span = spans.get(key)
-        if (span and span.high < 0) or (not spans and _intervals_disjoint(first, second, key)):
-            yield key, change * METRIC_DIRECTIONS[key]
+        paired = intervals.get(metric)
+        if (paired and paired.high < 0) or (not intervals and _intervals_disjoint(first, second, metric)):
+            yield metric, change * METRIC_DIRECTIONS[metric]
 
 
 def _intervals_disjoint(a: SegmentReport | None, b: SegmentReport | None, metric: str) -> bool:
@@ -146,125 +135,110 @@ def _intervals_disjoint(a: SegmentReport | None, b: SegmentReport | None, metric
     return first.high < second.low or second.high < first.low
 
 
-def _changes_section(a: Facts, b: Facts) -> Section:
-    pairs: dict[str, tuple[Any, Any]] = {
-        "store": (a.store, b.store),
-        "taxi": (a.taxi, b.taxi),
-        "months": (a.months, b.months),
-        "population": (a.segment, b.segment),
-        "features": (sorted(a.features), sorted(b.features)),
-        **{
-            f"split: {name}": (a.split.get(name), b.split.get(name))
-            for name in ("train", "validation", "test")
-        },
-        "rounds kept": (a.rounds, b.rounds),
-        "threshold": (a.threshold, b.threshold),
-    }
-    for table in sorted((a.config.keys() & b.config.keys()) - REDUNDANT_CONFIG_TABLES):
-        x, y = a.config[table], b.config[table]
-        pairs |= {f"{table}: {formatting.label(k)}": (x.get(k), y.get(k)) for k in {**x, **y}}
-    pairs |= {
-        f"made with: {k}": (a.environment.get(k), b.environment.get(k))
-        for k in {**a.environment, **b.environment}
-    }
-    files = [{source.checksum for source in each.sources} for each in (a, b)]
-    pairs["source files"] = (
-        f"{len(files[0])}, {len(files[0] - files[1])} of them only here",
-        f"{len(files[1])}, {len(files[1] - files[0])} of them only here",
+@section("changes", "Changes")
+def _changes_section(source: DiffSource) -> Content:
+    pairs = {name: values for name, values in _setting_pairs(*source.pair) if values[0] != values[1]}
+    if not pairs:
+        text = "Settings, packages, split, features and source files are the same."
+        return Content("", [TextBlock(text)])
+    rows = [[name, *_value_pair(name, *values)] for name, values in pairs.items()]
+    table = TableBlock(
+        caption="Differences", header=["", "A", "B"], rows=rows, text_columns=(0, 1, 2), wrap=True
     )
-    body = [[name, *_value_pair(name, *pair)] for name, pair in pairs.items() if pair[0] != pair[1]]
-    if not body:
-        return Section(
-            "changed",
-            "What was changed",
-            "",
-            [TextBlock("Config, environment, split, features and source files are the same.")],
-        )
-    return Section("changed", "What was changed", "All that is not the same in config, environment and source.", [
-        TableBlock(caption="What is not the same", header=["", "A", "B"], rows=body, text_columns=(0, 1, 2), wrap=True)
-    ])  # fmt: skip
+    return Content("Differences in settings, packages and source files.", [table])
+
+
+def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    yield "store", (a.store, b.store)
+    yield "taxi", (a.taxi, b.taxi)
+    yield "months", (a.months, b.months)
+    yield "segment", (a.segment, b.segment)
+    yield "features", (sorted(a.features), sorted(b.features))
+    for name in ("train", "validation", "test"):
+        yield f"split: {name}", (a.split.get(name), b.split.get(name))
+    yield "rounds", (a.rounds, b.rounds)
+    yield "threshold", (a.threshold, b.threshold)
+    for table in sorted((a.config.keys() & b.config.keys()) - REDUNDANT_CONFIG_TABLES):
+        first, second = a.config[table], b.config[table]
+        for key in {**first, **second}:
+            yield f"{table}: {formatting.label(key)}", (first.get(key), second.get(key))
+    for name in {**a.environment, **b.environment}:
+        yield f"package: {name}", (a.environment.get(name), b.environment.get(name))
+    files = [{file.checksum for file in facts.sources} for facts in (a, b)]
+    yield (
+        "source files",
+        (
+            f"{len(files[0])}, {len(files[0] - files[1])} of them only in A",
+            f"{len(files[1])}, {len(files[1] - files[0])} of them only in B",
+        ),
+    )
 
 
 def _value_pair(name: str, a: Any, b: Any) -> list[str]:
-    if name == "features":  # two long lists that are nearly the same say nothing
+    if name == "features":  # two long, nearly equal lists would hide the difference
         return [
-            f"{len(x)}" + (f", with {', '.join(only)}" if (only := sorted(set(x) - set(y))) else "")
-            for x, y in ((a, b), (b, a))
+            f"{len(own)}" + (f", with {', '.join(only)}" if (only := sorted(set(own) - set(other))) else "")
+            for own, other in ((a, b), (b, a))
         ]
     return [formatting.format_setting(a), formatting.format_setting(b)]
 
 
-def _rows_section(comparison: VersionDiff) -> Section:
-    body = [
+@section("rows", "Rows")
+def _rows_section(source: DiffSource) -> Content:
+    rows, rejects = source.comparison.rows, source.comparison.rejects
+    used = {name: counts for name, counts in rows.items() if any(counts)}
+    table = _count_table("Rows of each table", "table", used)
+    if not rejects:
+        return Content("", [table, MissingBlock("There are no rejects to compare.")])
+    by_reason = {formatting.label(reason): counts for reason, counts in rejects.items()}
+    return Content("", [table, _count_table("Rejected trips by reason", "reason", by_reason)])
+
+
+def _count_table(caption: str, label: str, counts: Mapping[str, tuple[int, int]]) -> TableBlock:
+    rows = [
         [name, *map(formatting.format_count, pair), _format_difference(*pair)]
-        for name, pair in comparison.rows.items()
-        if any(pair)
+        for name, pair in counts.items()
     ]
-    blocks: list[Block] = [
-        TableBlock(caption="Rows of every table", header=["table", "A", "B", DIFFERENCE_HEADER], rows=body)
-    ]
-    if comparison.rejects:
-        body = [
-            [formatting.label(reason), *map(formatting.format_count, pair), _format_difference(*pair)]
-            for reason, pair in comparison.rejects.items()
-        ]
-        blocks.append(
-            TableBlock(
-                caption="Rejected trips by reason", header=["reason", "A", "B", DIFFERENCE_HEADER], rows=body
-            )
-        )
-    else:
-        blocks.append(MissingBlock("No rejects to compare."))
-    return Section("rows", "Rows", "", blocks)
+    return TableBlock(caption=caption, header=[label, "A", "B", DIFFERENCE_HEADER], rows=rows)
 
 
 def _format_difference(a: float, b: float) -> str:
     return formatting.format_signed(b - a, 0) if b != a else "0"
 
 
-def _predictions_section(comparison: VersionDiff) -> Section:
-    predictions = comparison.predictions
+@section("predictions", "Predictions")
+def _predictions_section(source: DiffSource) -> Content:
+    predictions = source.comparison.predictions
     if predictions is None:
-        return Section(
-            "predictions", "Predictions", "", [MissingBlock("One of the versions has no predictions.")]
-        )
-    change = predictions.mean_probability_change
-    changed = formatting.format_count(predictions.changed_predictions)
+        return missing("", "One of the versions has no predictions.")
+    count, change = formatting.format_count, predictions.mean_probability_change
+    share = formatting.format_share(predictions.changed_share, 2)
     pairs = [
-        ("in both", f"{formatting.format_count(predictions.common)} trips"),
-        ("in one version only", f"{formatting.format_count(predictions.unmatched)} trips"),
-        ("changed", f"{changed} trips, {formatting.format_share(predictions.changed_share, 2)}"),
-        ("change of probability", f"{change:.4f} on average" if change is not None else formatting.NO_VALUE),
+        ("in both", f"{count(predictions.common)} trips"),
+        ("in one version only", f"{count(predictions.unmatched)} trips"),
+        ("changed predictions", f"{count(predictions.changed_predictions)} trips, {share}"),
+        ("mean change of the probability", formatting.NO_VALUE if change is None else f"{change:.4f}"),
     ]
-    return Section("predictions", "Predictions", "Trips are joined by their ID.", [PairsBlock(pairs)])
+    return Content("Trips are joined by `trip_id`.", [PairsBlock(pairs)])
 
 
-def _time_section(a: Facts, b: Facts) -> Section:
+@section("time", "Time")
+def _time_section(source: DiffSource) -> Content:
+    a, b = source.pair
     if a.run_result is None or b.run_result is None:
-        return Section(
-            "time",
-            "Time",
-            "",
-            [
-                MissingBlock(
-                    "Of one of the versions no seconds were kept: it was not made by a run, or by an earlier toytip."
-                )
-            ],
-        )
+        return missing("", "No timings for one of the versions: it was written by a single-stage command.")
     timings = [result.timing for result in (a.run_result, b.run_result)]
-    sides = [{**timing.stage_seconds, "all": timing.elapsed_seconds} for timing in timings]
-    body = [
+    seconds = [{**timing.stage_seconds, "all": timing.elapsed_seconds} for timing in timings]
+    rows = [
         [
-            name,
-            *(f"{side[name]:.1f}" if name in side else formatting.NO_VALUE for side in sides),
-            formatting.format_signed(difference(sides[0].get(name), sides[1].get(name)), 1),
+            stage,
+            *(f"{times[stage]:.1f}" if stage in times else formatting.NO_VALUE for times in seconds),
+            formatting.format_signed(difference(seconds[0].get(stage), seconds[1].get(stage)), 1),
         ]
-        for name in dict.fromkeys([*sides[0], *sides[1]])
+        for stage in dict.fromkeys([*seconds[0], *seconds[1]])
     ]
     peaks = [timing.peak_memory_mb for timing in timings]
-    body.append(
-        ["peak MB", *(f"{peak:,.0f}" for peak in peaks), formatting.format_signed(peaks[1] - peaks[0], 0)]
-    )
-    return Section("time", "Time", "A stage that was taken over from an earlier version takes next to none.", [
-        TableBlock(caption="Seconds by stage", header=["stage", "A", "B", DIFFERENCE_HEADER], rows=body)
-    ])  # fmt: skip
+    change = formatting.format_signed(peaks[1] - peaks[0], 0)
+    rows.append(["peak MB", *(f"{peak:,.0f}" for peak in peaks), change])
+    table = TableBlock(caption="Seconds by stage", header=["stage", "A", "B", DIFFERENCE_HEADER], rows=rows)
+    return Content("A stage that reused an earlier version takes almost no time.", [table])

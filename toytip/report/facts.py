@@ -1,4 +1,4 @@
-"""facts: what a report tells, as plain values; and the numbers of its pictures, from counts."""
+"""The facts of a version that the report presents, as plain values."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 class MonthRows(NamedTuple):
-    """Trips of a month: read, kept, and rejected by reason."""
+    """The trips of a month: read, accepted, and rejected by reason."""
 
     read: int
-    kept: int
+    accepted: int
     rejects: dict[str, int]
 
 
 class FeatureDistribution(NamedTuple):
-    """A feature month by month: quantiles of an amount, or shares of a category's values; and the share that lacks it.
+    """The distribution of a feature by month, with the share of missing values.
 
-    `value_range` are the least and the largest amount of all months.
+    A numeric feature has `quantiles` (see `curves.DISTRIBUTION_QUANTILES`) and a `value_range` over
+    all months. A categorical feature has the `shares` of its most common values.
     """
 
     name: str
@@ -39,12 +40,12 @@ class FeatureDistribution(NamedTuple):
 
 
 class FeatureImportance(NamedTuple):
-    """How the model leans on a feature.
+    """The importance of a feature to the model.
 
-    `gain_share` is its share of the gain of all splits, `mean_abs_shap` the mean size of its contribution to the log-odds, `shap_by_value` the mean
-    contribution in even groups of its values, from the smallest, with the first and last value of each group; those of trips
-    that lack it, or have a value that training never saw, come last, as NaN. Of a category, every value is a group, and the
-    lowest mean comes first.
+    `gain_share` is its share of the total gain, and `mean_abs_shap` its mean absolute SHAP value in
+    log-odds. `shap_by_value` has (first value, last value, mean SHAP value) for quantile groups in
+    ascending order. Missing and unseen values come last, as NaN. For a categorical feature each
+    value is a group, lowest mean first.
     """
 
     name: str
@@ -54,12 +55,12 @@ class FeatureImportance(NamedTuple):
 
     @property
     def is_categorical(self) -> bool:
-        """Whether its values are names, in no order."""
+        """Whether the values are unordered categories."""
         return self.name in CATEGORICAL_FEATURES
 
 
 class ZoneSummary(NamedTuple):
-    """A pickup zone: trips kept, of them by card; card trips of the training months, and the share of high tips there."""
+    """A pickup zone: trips, card trips, and card trips and high-tip share in training."""
 
     zone_id: int
     name: str
@@ -72,11 +73,11 @@ class ZoneSummary(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that is told of a version. What is not there is None or empty, and `missing_reasons` says why, by section.
+    """All facts of a version. Absent facts are None or empty, with the reason in `missing_reasons`.
 
-    `failed_sections` are the sections of these that should be there, and could not be read or told.
-
-    `histograms` are of all trips and months; `feature_distributions` of the trips of the population that was learned from.
+    `missing_reasons` is keyed by section. `failed_sections` lists the sections that have data which
+    could not be read. `histograms` cover all trips and months. `feature_distributions` cover the
+    segment that the model was trained on.
     """
 
     version: str
@@ -116,15 +117,15 @@ class Facts:
 
     @property
     def reported_split(self) -> str:
-        """The split that the page tells most of: the test months, or the last there is."""
+        """The split that the report presents in detail: test, or the last one with trips."""
         return "test" if "test" in self.evaluation else next(iter([*self.evaluation][::-1]), "")
 
     @property
     def reported_segment(self) -> str:
-        """The population that was learned from, or the one that there is: what a model is judged by."""
-        there = self.evaluation.get(self.reported_split, {})
-        return next((name for name in (self.segment, *there) if name in there), self.segment or "all")
+        """The segment that the model was trained on, or else the first one with trips."""
+        segments = self.evaluation.get(self.reported_split, {})
+        return next((name for name in (self.segment, *segments) if name in segments), self.segment or "all")
 
     def evaluation_of(self, segment: str) -> SegmentReport | None:
-        """Return the evaluation of a segment of the reported split; None if it has no trips."""
+        """Return the evaluation of a segment of the reported split, or None if it has no trips."""
         return self.evaluation.get(self.reported_split, {}).get(segment)

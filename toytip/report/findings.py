@@ -1,169 +1,194 @@
-"""warn: what a reader should know before all else, from what is known already."""
+"""The warnings of a report: findings that a reader should see first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from toytip.evaluation.report import Interval, SegmentReport
 from toytip.report import alerts, formatting
 from toytip.report.facts import Facts
 
-# Of so many trips rejected, somebody should look why; a month that rejects so many times the usual share, too.
+# A higher share of rejected trips needs an explanation, as does a month with this multiple of the
+# usual share.
 MAX_REJECT_SHARE = 0.05
 UNUSUAL_REJECT_FACTOR = 3
 MIN_UNUSUAL_REJECT_SHARE = 0.01
-# With fewer test trips, metrics say little.
+# Metrics on fewer test trips are imprecise.
 MIN_TEST_TRIPS = 5_000
 MAX_CALIBRATION_ERROR = 0.05
-# An AUC so much better on the training months than on the test months: the model knows its rows by heart.
+# A larger difference between training and test AUC suggests overfitting.
 MAX_OVERFIT_AUC_GAP = 0.05
-# A baseline that is so much better in AUC is better, whatever the interval.
+# A baseline with this much more AUC is better, whatever the interval.
 CLEAR_AUC_GAP = 0.01
 
 # The always-positive baseline is compared by its F1, the champion by the gate.
 BASELINES_WITHOUT_FINDING = ("always_positive", "champion")
 
-# What the version has, and could not be told: in words, and the section that would tell it.
-SECTION_LABELS = {
-    "model": ("the model", "ran"),
+# Data that a version has but the report could not read: its name, and the section that presents it.
+UNREADABLE = {
+    "model": ("the model", "run"),
     "evaluation": ("metrics", "metrics"),
-    "features": ("features by month", "features"),
-    "training": ("the training curve", "training"),
+    "features": ("feature distributions", "features"),
+    "training": ("the learning curve", "training"),
     "time": ("time and memory", "time"),
-    "leaning": ("what the model leans on", "leaning"),
+    "importance": ("feature importance", "importance"),
 }
 
-Finding = tuple[str, str]
+
+class Finding(NamedTuple):
+    """A warning, and the id of the section that has the details."""
+
+    text: str
+    section: str
 
 
 def collect_findings(facts: Facts) -> list[Finding]:
-    """Return what to look at first, each line with the section that tells more."""
-    found = [
+    """Return all warnings without duplicates, most important first."""
+    findings = [
         *_failure_findings(facts),
         *_gate_findings(facts),
         *_alert_findings(facts),
+        *_leakage_findings(facts),
         *_quality_findings(facts),
         *_row_findings(facts),
         *_training_findings(facts),
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(findings))
 
 
 def unreadable_sections(facts: Facts) -> Iterator[Finding]:
-    """Yield what the version has and this page cannot tell: a damaged file, say. What it never had is no fault."""
+    """Yield the data that the version has and the report cannot read, such as a damaged file."""
     for name in facts.failed_sections:
-        what, where = SECTION_LABELS.get(name, (name, name))
-        yield f"{what} cannot be told: {facts.missing_reasons[name]}", where
+        label, section = UNREADABLE.get(name, (name, name))
+        yield Finding(f"cannot read {label}: {facts.missing_reasons[name]}", section)
 
 
 def _failure_findings(facts: Facts) -> Iterator[Finding]:
-    for line, where in unreadable_sections(facts):
-        yield f"{formatting.capitalize_first(line)}.", where
+    for text, section in unreadable_sections(facts):
+        yield Finding(f"{formatting.capitalize_first(text)}.", section)
 
 
 def _gate_findings(facts: Facts) -> Iterator[Finding]:
-    told = (facts.run_result.promotion if facts.run_result else None) or {}
-    if told.get("decision") in ("refused", "would stay challenger"):
-        yield f"The gate has not promoted the model: {'; '.join(told['reasons'])}.", "ran"
+    promotion = facts.run_result.promotion if facts.run_result else None
+    if promotion and promotion.is_rejected:
+        reasons = "; ".join(promotion.promotion_reasons)
+        yield Finding(f"The gate did not promote the model: {reasons}.", "run")
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
     if facts.monitoring is None:
         return
     for alert in facts.monitoring.active_alerts:
-        yield f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift"
+        yield Finding(f"Monitoring alert in {alert.month}: {alerts.alert_text(alert)}.", "drift")
     for warning in facts.monitoring.warnings:
-        yield f"{formatting.capitalize_first(warning)}.", "drift"
+        yield Finding(f"{formatting.capitalize_first(warning)}.", "drift")
+
+
+def _leakage_findings(facts: Facts) -> Iterator[Finding]:
+    for name, auc in facts.leakage_aucs.items():
+        yield Finding(
+            f"Possible target leakage: feature {name} alone has an AUC of {auc:.4f}. "
+            "Check that it is available at prediction time.",
+            "importance",
+        )
 
 
 def _quality_findings(facts: Facts) -> Iterator[Finding]:
-    for name, value in facts.leakage_aucs.items():
-        line = f"Feature {name} alone reaches an AUC of {value:.4f}: it knows the tip, or nearly."
-        yield f"{line} Is it known at its moment?", "leaning"
     split = facts.reported_split
-    for population, told in facts.evaluation.get(split, {}).items():
-        if facts.reported_segment == "card" and population == "all":  # cash is none of its business
-            continue
-        yield from _segment_findings(split, population, told)
+    for segment, evaluation in facts.evaluation.get(split, {}).items():
+        # A model of card trips is not meant for cash trips.
+        if facts.reported_segment != "card" or segment == "card":
+            yield from _segment_findings(split, segment, evaluation)
     train = facts.evaluation.get("train", {}).get(facts.segment or "all")
-    shown = facts.evaluation_of(facts.segment or "all")
-    if train and shown and split != "train":
-        a, b = train.metrics.auc, shown.metrics.auc
-        if a is not None and b is not None and a - b > MAX_OVERFIT_AUC_GAP:
-            yield (
-                f"The AUC is {a:.4f} on the training rows and {b:.4f} on {split}: learned by heart, or the months differ.",
-                "metrics",
-            )
+    reported = facts.evaluation_of(facts.segment or "all")
+    if train and reported and split != "train":
+        yield from _overfit_findings(split, train.metrics.auc, reported.metrics.auc)
+
+
+def _overfit_findings(split: str, train_auc: float | None, auc: float | None) -> Iterator[Finding]:
+    if train_auc is not None and auc is not None and train_auc - auc > MAX_OVERFIT_AUC_GAP:
+        yield Finding(
+            f"The AUC is {train_auc:.4f} on the training trips and {auc:.4f} on {split} trips. "
+            f"The gap suggests overfitting, or drift between the training and {split} months.",
+            "metrics",
+        )
 
 
 def _segment_findings(split: str, segment: str, evaluation: SegmentReport) -> Iterator[Finding]:
-    values, trips = evaluation.metrics, f"{segment} trips of {split}"
-    if values.rows < MIN_TEST_TRIPS:
-        yield (
-            f"Only {formatting.format_count(values.rows)} {trips}: the metrics can be off by much.",
-            "metrics",
-        )
+    metrics, trips = evaluation.metrics, f"{segment} trips of {split}"
+    if metrics.rows < MIN_TEST_TRIPS:
+        count = formatting.format_count(metrics.rows)
+        yield Finding(f"There are only {count} {trips}. The metrics are imprecise.", "metrics")
     if evaluation.intervals.get("auc") is None:
-        yield f"The metrics of {trips} have no intervals: fewer than seven days.", "metrics"
-    f1, baseline_f1 = values.f1, evaluation.f1_always_positive
+        yield Finding(f"The metrics of {trips} have no intervals, which need at least 7 days.", "metrics")
+    f1, baseline_f1 = metrics.f1, evaluation.f1_always_positive
     if f1 is not None and baseline_f1 is not None and f1 < baseline_f1:
-        yield (
-            f"F1 of {trips} is {f1:.4f}, below the {baseline_f1:.4f} of the always-positive baseline.",
-            "metrics",
+        yield Finding(
+            f"F1 of {trips} is {f1:.4f}. The always-positive baseline has {baseline_f1:.4f}.", "metrics"
         )
-    for baseline, gain in evaluation.improvement.items():
+    for baseline, improvement in evaluation.improvement.items():
         if baseline not in BASELINES_WITHOUT_FINDING and _is_clearly_worse(
-            values.auc, gain.auc, evaluation.intervals.get("auc")
+            metrics.auc, improvement.auc, evaluation.intervals.get("auc")
         ):
-            yield (
-                f"The baseline {formatting.label(baseline)} ranks {trips} better than the model, by {-(gain.auc or 0.0):.4f} of AUC.",
+            yield Finding(
+                f"The {formatting.label(baseline)} baseline ranks {trips} better than the model, "
+                f"by {-(improvement.auc or 0.0):.4f} AUC.",
                 "metrics",
             )
     if (evaluation.calibration_error or 0) > MAX_CALIBRATION_ERROR:
-        yield f"Probabilities of {trips} are {evaluation.calibration_error:.3f} off on average.", "curves"
+        yield Finding(
+            f"The expected calibration error of {trips} is {evaluation.calibration_error:.3f}.", "ranking"
+        )
 
 
-def _is_clearly_worse(auc: float | None, gain: float | None, interval: Interval | None) -> bool:
-    """Tell whether a baseline's AUC is above the interval of the model's, or above it by what nobody would call chance."""
-    if auc is None or gain is None:
+def _is_clearly_worse(auc: float | None, improvement: float | None, interval: Interval | None) -> bool:
+    """Return whether a baseline's AUC is above the model's interval, or higher by CLEAR_AUC_GAP."""
+    if auc is None or improvement is None:
         return False
-    return gain <= -CLEAR_AUC_GAP or (interval is not None and auc - gain > interval.high)
+    return improvement <= -CLEAR_AUC_GAP or (interval is not None and auc - improvement > interval.high)
 
 
 def _row_findings(facts: Facts) -> Iterator[Finding]:
     if facts.run_result and facts.run_result.origin.synthetic:
-        yield "The trips are synthetic: nothing here says anything of real passengers.", "ran"
-    rates = {month: 1 - told.kept / told.read for month, told in facts.rows.items() if told.read}
-    if "rejects" in facts.missing_reasons or not rates:
+        yield Finding("The trips are synthetic. The results say nothing about real passengers.", "run")
+    shares = {month: 1 - rows.accepted / rows.read for month, rows in facts.rows.items() if rows.read}
+    if "rejects" in facts.missing_reasons or not shares:
         return
-    read = sum(told.read for told in facts.rows.values())
-    rejected = read - sum(told.kept for told in facts.rows.values())
+    read = sum(rows.read for rows in facts.rows.values())
+    rejected = read - sum(rows.accepted for rows in facts.rows.values())
     if rejected / read > MAX_REJECT_SHARE:
-        yield f"{formatting.format_share(rejected / read)} of the trips were rejected.", "rows"
-    usual = sorted(rates.values())[len(rates) // 2]
-    for month, rate in rates.items():
-        if rate > max(UNUSUAL_REJECT_FACTOR * usual, MIN_UNUSUAL_REJECT_SHARE):
-            yield (
-                f"{month} rejects {formatting.format_share(rate)} of its trips, where {formatting.format_share(usual)} is usual.",
+        yield Finding(f"{formatting.format_share(rejected / read)} of the trips were rejected.", "rows")
+    usual = sorted(shares.values())[len(shares) // 2]
+    for month, share in shares.items():
+        if share > max(UNUSUAL_REJECT_FACTOR * usual, MIN_UNUSUAL_REJECT_SHARE):
+            yield Finding(
+                f"{formatting.format_share(share)} of the trips of {month} were rejected. "
+                f"The median month has {formatting.format_share(usual)}.",
                 "rows",
             )
 
 
 def _training_findings(facts: Facts) -> Iterator[Finding]:
-    asked = facts.config.get("models", {})
+    params = facts.config.get("models", {})
     if facts.rounds is not None and facts.split and "validation" not in facts.split:
-        yield "There was no validation month: no early stop, and the threshold is 0.5.", "training"
-    elif facts.rounds is not None and facts.rounds == asked.get("rounds"):
-        yield f"The last of {facts.rounds} rounds was the best: more rounds may do better.", "training"
+        yield Finding(
+            "There is no validation month, so training did not stop early and the threshold is 0.5.",
+            "training",
+        )
+    elif facts.rounds is not None and facts.rounds == params.get("rounds"):
+        yield Finding(
+            f"The last of {facts.rounds} rounds was the best. More rounds may improve the model.", "training"
+        )
 
 
 def checked_topics(facts: Facts) -> Sequence[str]:
-    """Return what was looked at, for a page without warnings."""
-    looked = {
-        "the gate": facts.run_result is not None and facts.run_result.promotion is not None,
+    """Return the topics that were checked, for a report without warnings."""
+    topics = {
+        "the promotion gate": facts.run_result is not None and facts.run_result.promotion is not None,
         "monitoring": facts.monitoring is not None,
         "baselines": bool(facts.evaluation),
-        "leaks": "encodings" in facts.tables,
+        "target leakage": "encodings" in facts.tables,
         "rejects": bool(facts.rows) and "rejects" not in facts.missing_reasons,
     }
-    return [name for name, done in looked.items() if done]
+    return [topic for topic, checked in topics.items() if checked]

@@ -1,8 +1,8 @@
-"""page: sections to one page of HTML that needs nothing else, not even a script."""
+"""A page as one HTML file without external resources and scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -15,7 +15,7 @@ from toytip.report.blocks import Page, Section
 from toytip.report.facts import Facts
 
 TEMPLATE_FOLDER = "templates"
-# Name, value, and what stands beside it.
+# Name, value and detail.
 KeyFigure = tuple[str, str, str]
 
 
@@ -32,13 +32,13 @@ def _read_template(name: str) -> str:
 
 
 def render_html(page: Page) -> str:
-    """Return a page as HTML. All that is not a picture is escaped: names of sources and columns may be anything."""
+    """Return a page as HTML. Everything except charts is escaped: names can contain markup."""
     style = Markup(_read_template("style.css"))  # noqa: S704 - our own file
     return str(_template().render(page=page, style=style))
 
 
 def render_run_page(facts: Facts, sections: Iterable[Section]) -> str:
-    """Return the page of a version."""
+    """Return the report of a version as HTML."""
     months = formatting.format_month_range(facts.months)
     return render_html(
         Page(
@@ -54,55 +54,50 @@ def render_run_page(facts: Facts, sections: Iterable[Section]) -> str:
 
 def footer_text() -> str:
     """Return the last line of a page."""
-    return f"Made by toytip {__version__}. The page is whole: it loads nothing and runs no script."
+    return f"Created by toytip {__version__}. This file loads no other resources and runs no scripts."
 
 
 def key_figures_or_empty(compute: Callable[[], list[KeyFigure]]) -> list[KeyFigure]:
-    """Return the few numbers at the top of a page; none where they cannot be told, as the sections will say."""
+    """Return the key figures. If they fail, return none: the sections report the reason."""
     try:
         return compute()
-    except Exception:  # noqa: BLE001 - see `sections`
+    except Exception:  # noqa: BLE001 - the sections report the error
         return []
 
 
 def _run_key_figures(facts: Facts) -> list[KeyFigure]:
-    found = []
+    return [*_row_figures(facts), *_metric_figures(facts), *_time_figures(facts)]
+
+
+def _row_figures(facts: Facts) -> Iterator[KeyFigure]:
     if facts.rows:
-        read, kept = (sum(getattr(told, name) for told in facts.rows.values()) for name in ("read", "kept"))
-        beside = f"of {formatting.format_count(read)} read" if "rejects" not in facts.missing_reasons else ""
-        found.append(("trips kept", formatting.format_count(kept), beside))
-    population = facts.segment or "all"
-    told = facts.evaluation_of(population)
-    if told:
-        values, span = told.metrics, told.intervals.get("auc")
-        beside = f"95 %: {span.low:.3f} to {span.high:.3f}" if span else f"{population} trips"
-        found.append((f"AUC, {facts.reported_split}", _format_metric(values.auc), beside))
-        found.append(
-            (
-                f"F1, {facts.reported_split}",
-                _format_metric(values.f1),
-                f"always-positive {_format_metric(told.f1_always_positive)}",
-            )
-        )
-        card = facts.evaluation_of("card")
-        if population == "all" and card:
-            found.append(
-                (
-                    "AUC among card trips",
-                    _format_metric(card.metrics.auc),
-                    f"{formatting.format_count(card.metrics.rows)} trips",
-                )
-            )
+        read = sum(rows.read for rows in facts.rows.values())
+        accepted = sum(rows.accepted for rows in facts.rows.values())
+        detail = "" if "rejects" in facts.missing_reasons else f"of {formatting.format_count(read)} read"
+        yield "trips kept", formatting.format_count(accepted), detail
+
+
+def _metric_figures(facts: Facts) -> Iterator[KeyFigure]:
+    segment = facts.segment or "all"
+    evaluation = facts.evaluation_of(segment)
+    if evaluation is None:
+        return
+    interval = evaluation.intervals.get("auc")
+    detail = f"95 %: {interval.low:.3f} to {interval.high:.3f}" if interval else f"{segment} trips"
+    yield f"AUC, {facts.reported_split}", _format_metric(evaluation.metrics.auc), detail
+    baseline = f"always-positive {_format_metric(evaluation.f1_always_positive)}"
+    yield f"F1, {facts.reported_split}", _format_metric(evaluation.metrics.f1), baseline
+    card = facts.evaluation_of("card")
+    if segment == "all" and card:
+        trips = f"{formatting.format_count(card.metrics.rows)} trips"
+        yield "AUC of card trips", _format_metric(card.metrics.auc), trips
+
+
+def _time_figures(facts: Facts) -> Iterator[KeyFigure]:
     if facts.run_result:
         timing = facts.run_result.timing
-        found.append(
-            (
-                "seconds, without this page",
-                f"{timing.elapsed_seconds:.1f}",
-                f"{timing.rows_per_second:,.0f} rows/s, {timing.peak_memory_mb:,.0f} MB",
-            )
-        )
-    return found
+        detail = f"{timing.rows_per_second:,.0f} rows/s, {timing.peak_memory_mb:,.0f} MB"
+        yield "seconds, without this report", f"{timing.elapsed_seconds:.1f}", detail
 
 
 def _format_metric(value: float | None) -> str:

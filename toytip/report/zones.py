@@ -1,4 +1,4 @@
-"""places: what profiles, and what a model has learned, tell of the pickup zones."""
+"""Trips and high tips by pickup zone, from feature histograms and the target encoding."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from toytip.stages.zone_rates import counts_by_pickup_zone
 
 
 def summarize_zones(
-    profiles: pd.DataFrame, names: Sequence[str], boroughs: Sequence[str], history: str
+    histograms: pd.DataFrame, names: Sequence[str], boroughs: Sequence[str], history: str
 ) -> list[ZoneSummary]:
-    """Return the pickup zones of some profiles, the busiest first.
+    """Return the pickup zones of feature histograms, busiest first.
 
-    `names` and `boroughs` are by number, and may be empty; `history` holds the counts that rates by zone are told from, packed, or is
-    empty where the model has no such rates.
+    `names` and `boroughs` are indexed by zone ID and can be empty. `history` has the
+    packed counts of the target encoding. It is empty if the model has no target encoding.
     """
-    rows = profiles[(profiles["feature"] == "PULocationID") & profiles["value"].notna()]
-    trips, card = (side.groupby("value")["trips"].sum().to_dict() for side in (rows, rows[rows["is_card"]]))
-    known, high = counts_by_pickup_zone(history) if history else ((), ())
-    found = []
+    rows = histograms[(histograms["feature"] == "PULocationID") & histograms["value"].notna()]
+    trips, card = (part.groupby("value")["trips"].sum().to_dict() for part in (rows, rows[rows["is_card"]]))
+    training, high = counts_by_pickup_zone(history) if history else ((), ())
+    zones = []
     for value, count in sorted(trips.items(), key=lambda item: (-item[1], item[0])):
-        number = int(value)
-        learned = int(known[number]) if 0 <= number < len(known) else None
-        found.append(
+        zone_id = int(value)
+        training_trips = int(training[zone_id]) if 0 <= zone_id < len(training) else None
+        zones.append(
             ZoneSummary(
-                number,
-                names[number] if 0 <= number < len(names) else "",
-                boroughs[number] if 0 <= number < len(boroughs) else "",
+                zone_id,
+                names[zone_id] if 0 <= zone_id < len(names) else "",
+                boroughs[zone_id] if 0 <= zone_id < len(boroughs) else "",
                 int(count),
                 int(card.get(value, 0)),
-                learned,
-                int(high[number]) / learned if learned else None,
+                training_trips,
+                int(high[zone_id]) / training_trips if training_trips else None,
             )
         )
-    return found
+    return zones

@@ -23,11 +23,11 @@ from toytip.errors import ConfigError, SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring
 from toytip.models.scoring import Explanation, ScoredTrips
+from toytip.sources.discovery import PARQUET_MAGIC
 
 SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
 STDIN_BUFFER_BYTES = 2**20
-PARQUET_MAGIC = b"PAR1"
 ANSWER_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from toytip.core.arrays import Float64Array, Int64Array
+from toytip.core.arrays import BoolArray, Float64Array, Int64Array
 from toytip.core.months import Month
-
-BoolArray = npt.NDArray[np.bool_]
 
 CITY_ZONES = 263
 JFK, LAGUARDIA = AIRPORTS = (132, 138)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core import splits
-from toytip.core.arrays import Float32Array, Int64Array
+from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.schema import Column, Table
 from toytip.core.splits import Split
@@ -113,7 +113,7 @@ def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, s
     )
 
 
-def _count_feature(keys: npt.NDArray[np.uint32], label: npt.NDArray[np.bool_]) -> LabeledCounts:
+def _count_feature(keys: npt.NDArray[np.uint32], label: BoolArray) -> LabeledCounts:
     not_nan = (keys > _LAST_LOW_NAN_KEY) & (keys < _FIRST_HIGH_NAN_KEY)
     counts = zone_rates.count_labeled(keys[not_nan], label[not_nan])
     return counts._replace(distinct=values_of_keys(counts.distinct))

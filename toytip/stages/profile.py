@@ -1,92 +1,94 @@
-"""profile: `features` -> `feature_histograms`: how often every feature has about each value. What drift is told from.
+"""Count the values of `features` in `feature_histograms`, from which monitoring computes drift.
 
-A profile is counts and whole-number sums in bins that are fixed beforehand, the same for all months and versions: profiles
-merge exactly, in any order, and no row has to be read again.
+Histograms are trip counts and integer sums in fixed bins, which are the same for all months and
+versions. They merge exactly, in any order, so that no row has to be read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import Int64Array
+from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
-# A bin holds the numbers that are alike to 9 significant bits: whole numbers up to 512, zones among them, are told exactly,
-# amounts to 0.4 %. A float's leading bits are its bin.
+# A bin holds numbers that are equal to 9 significant bits: whole numbers up to 512 (zones among
+# them) are exact, amounts have 0.4 %. The leading bits of a float are its bin.
 DROPPED_BITS = np.uint32(15)
 LOW_BITS_MASK = np.uint32((1 << 15) - 1)
 # A value above a million counts as a million, because one mistyped fare would dominate the sum.
 MAX_SUMMED_VALUE = np.float32(1 << 20)
 
-HistogramColumns = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], Int64Array, Int64Array]
-
 
 def profile(features: pd.DataFrame) -> pd.DataFrame:
-    """Return `feature_histograms` of `features`, of card trips and the others apart, by feature, card and value, null last."""
+    """Return the `feature_histograms` of `features`, separately for card trips and other trips.
+
+    The rows are sorted by feature, card and value, with missing values last.
+    """
     card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy().astype(np.uint32)
     names = sorted(name for name in features.columns if name not in NON_FEATURE_COLUMNS)
-    counted = [_count_bins(features[name], card) for name in names]
-    told = np.repeat(np.array(names, dtype=object), [len(columns[0]) for columns in counted])
-    columns = zip(
-        ("is_card", "value", "trips", "value_sum"),
-        map(np.concatenate, zip(*counted, strict=True)),
-        strict=True,
-    )
-    scale = np.full(len(told), HISTOGRAM_VALUE_SCALE, np.int32)
+    histograms = [_count_bins(features[name], card) for name in names]
+    feature = np.repeat(np.array(names, dtype=object), [len(columns.value) for columns in histograms])
+    columns = _HistogramColumns(*map(np.concatenate, zip(*histograms, strict=True)))
+    scale = np.full(len(feature), HISTOGRAM_VALUE_SCALE, np.int32)
     return FEATURE_HISTOGRAMS.validate(
-        pd.DataFrame({"feature": pd.Series(told, dtype="str"), **dict(columns), "value_scale": scale})
+        pd.DataFrame({"feature": pd.Series(feature, dtype="str"), **columns._asdict(), "value_scale": scale})
     )
 
 
-def _count_bins(values: pd.Series, card: npt.NDArray[np.uint32]) -> HistogramColumns:
-    plain = values.to_numpy(dtype=np.float32) + np.float32(0)  # a copy, in which -0.0 and 0.0 are one value
-    missing = np.isnan(plain)
+class _HistogramColumns(NamedTuple):
+    is_card: BoolArray
+    value: Float32Array
+    trips: Int64Array
+    value_sum: Int64Array
+
+
+def _count_bins(values: pd.Series, card: npt.NDArray[np.uint32]) -> _HistogramColumns:
+    numbers = values.to_numpy(dtype=np.float32) + np.float32(0)  # a copy, in which -0.0 becomes 0.0
+    missing = np.isnan(numbers)
     if missing.any():
-        plain[missing] = np.nan  # one of the many
-    bits = plain.view(np.uint32)
-    place = (bits >> DROPPED_BITS << np.uint32(1)) | card
+        numbers[missing] = np.nan  # one bit pattern for all NaNs
+    bits = numbers.view(np.uint32)
+    # The lowest bit of a cell is the card flag, the others are the bin.
+    row_cell = (bits >> DROPPED_BITS << np.uint32(1)) | card
     if (bits & LOW_BITS_MASK).any():
-        counts = np.bincount(place)
-        found = np.flatnonzero(counts)
-        trips, totals = counts[found], np.bincount(place, weights=_scale_values(plain))[found]
-        about = _bin_values(found)
-    else:  # every bin is one value: zones, hours, flags; to sort them takes less than to walk through all bins
-        found, trips = np.unique(place, return_counts=True)
-        about = _bin_values(found)
-        totals = trips * _scale_values(about).astype(np.float64)
-    order = np.lexsort((about, found & 1))
-    sums = np.where(np.isnan(about), 0, totals).astype(np.int64)
-    return (found[order] & 1).astype(bool), about[order], trips[order], sums[order]
+        counts = np.bincount(row_cell)
+        cell = np.flatnonzero(counts)
+        trips, sums = counts[cell], np.bincount(row_cell, weights=_scale_values(numbers))[cell]
+        value = _bin_values(cell)
+    else:  # each bin has one value (zones, hours, flags), and sorting is faster than a pass over all bins
+        cell, trips = np.unique(row_cell, return_counts=True)
+        value = _bin_values(cell)
+        sums = trips * _scale_values(value).astype(np.float64)
+    order = np.lexsort((value, cell & 1))
+    value_sum = np.where(np.isnan(value), 0, sums).astype(np.int64)
+    return _HistogramColumns((cell[order] & 1).astype(bool), value[order], trips[order], value_sum[order])
 
 
-def _bin_values(bin_index: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return the value that stands for each bin."""
-    values: npt.NDArray[np.float32] = ((bin_index >> 1).astype(np.uint32) << DROPPED_BITS).view(np.float32)
+def _bin_values(cell: npt.NDArray[np.integer]) -> Float32Array:
+    """Return the value that represents the bin of each cell."""
+    values: Float32Array = ((cell >> 1).astype(np.uint32) << DROPPED_BITS).view(np.float32)
     return values
 
 
-def _scale_values(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return values in units of the sums; in float32 too, to scale by a power of two and to round is exact."""
-    return np.asarray(
-        np.rint(np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE) * np.float32(HISTOGRAM_VALUE_SCALE)),
-        np.float32,
-    )
+def _scale_values(values: Float32Array) -> Float32Array:
+    """Return values in units of the sums. Scaling by a power of two is exact in float32."""
+    clipped = np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE)
+    return np.asarray(np.rint(clipped * np.float32(HISTOGRAM_VALUE_SCALE)), np.float32)
 
 
 def merge_profiles(profiles: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return the profile of all the trips of some profiles; associative and commutative, exactly. Of none it is empty."""
-    given = list(profiles)
-    if len(given) == 1:
-        return FEATURE_HISTOGRAMS.validate(given[0])
-    whole = pd.concat([FEATURE_HISTOGRAMS.empty(), *given], ignore_index=True)
-    summed = whole.groupby(["feature", "is_card", "value", "value_scale"], dropna=False, as_index=False)[
-        ["trips", "value_sum"]
-    ].sum()
-    return FEATURE_HISTOGRAMS.validate(summed[FEATURE_HISTOGRAMS.names])
+    """Return the sum of several `feature_histograms`. The merge is exact, in any order."""
+    parts = list(profiles)
+    if len(parts) == 1:
+        return FEATURE_HISTOGRAMS.validate(parts[0])
+    rows = pd.concat([FEATURE_HISTOGRAMS.empty(), *parts], ignore_index=True)
+    key = ["feature", "is_card", "value", "value_scale"]
+    merged = rows.groupby(key, dropna=False, as_index=False)[["trips", "value_sum"]].sum()
+    return FEATURE_HISTOGRAMS.validate(merged[FEATURE_HISTOGRAMS.names])

@@ -10,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import Float32Array, Int64Array
+from toytip.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from toytip.core.model import Encoding
 from toytip.core.splits import CARD_PAYMENT_TYPE, SPLITS, split_codes
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.evaluation.tally import LOSS_SCALE, PROBABILITY_BINS, SLICE_BINS, Tallies, Tally, TallyKey
-
-BoolArray = npt.NDArray[np.bool_]
 
 # A probability of exactly 0 or 1 would make the log loss infinite. scikit-learn clips float32
 # alike.
@@ -102,7 +100,7 @@ class _ScoredRows:
         )
 
 
-def _to_units(losses: npt.NDArray[np.float64]) -> Int64Array:
+def _to_units(losses: Float64Array) -> Int64Array:
     return np.asarray(np.rint(losses * LOSS_SCALE).astype(np.int64))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toytip.core.arrays import Float32Array, Int64Array
+from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.model import FeatureEncoding
 from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tlc import ZONE_ID_COUNT
@@ -80,7 +80,7 @@ class LabeledCounts(NamedTuple):
         return LabeledCounts(values, trips, positives)
 
 
-def count_labeled(values: npt.NDArray[Any], label: npt.NDArray[np.bool_]) -> LabeledCounts:
+def count_labeled(values: npt.NDArray[Any], label: BoolArray) -> LabeledCounts:
     """Count integers, with and without the label."""
     # One number per value and label, so that one pass counts both. If the range of the numbers is
     # not much larger than the number of rows, counting in an array is several times faster than

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
@@ -80,16 +77,6 @@ class LineageNode:
 
 
 LineageParent = LineageNode | DeletedVersion | SourceFileRef
-
-
-@functools.cache
-def _lineage_adapter() -> TypeAdapter[LineageNode]:
-    return TypeAdapter(LineageNode)
-
-
-def lineage_from_json(record: dict[str, Any]) -> LineageNode:
-    """Return the lineage of its JSON form, as a model card contains it."""
-    return _lineage_adapter().validate_python(record)
 
 
 def main_manifest(store: Store, version: str) -> Manifest:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
 from xgboost.core import _LIB, _check_call
 
-from toytip.core.arrays import Float32Array
+from toytip.core.arrays import BoolArray, Float32Array
 
 GRADIENT_STEP = np.float32(2**-22)
 # Gradients are computed for this many rows at a time, which fit into the cache of a core.
@@ -32,7 +31,6 @@ BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best
 # Names of parameters in XGBoost that differ from those of the settings.
 XGBOOST_NAMES = {"learning_rate": "eta"}
 
-BoolArray = npt.NDArray[np.bool_]
 # A frame of bin indices, and its labels (0 or 1) if the matrix is for evaluation.
 MatrixPart = tuple[pd.DataFrame, Float32Array | None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -10,8 +10,8 @@ from rich.text import Text
 from toytip.cli.render.evaluation import evaluation_table
 from toytip.cli.render.tables import format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
-from toytip.models.registry import RegisteredModel
-from toytip.store.lineage import lineage_from_json
+from toytip.models.card import ModelCard, ModelComparison
+from toytip.models.registered_model import ModelList, RegisteredModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,64 +19,67 @@ if TYPE_CHECKING:
     from toytip.pipeline.tune import TuningResult
 
 
-def show_models(entries_by_model: dict[str, list[RegisteredModel]], registry_uri: str) -> None:
-    """Print the registered models, and below each refused one why."""
+def show_models(listing: ModelList, registry_uri: str) -> None:
+    """Print the registered models, with the decision of the gate and its first reason."""
     console = make_console()
-    if not any(entries_by_model.values()):
-        console.print(f"no models in {registry_uri} yet; `toytip run` registers the first", soft_wrap=True)
+    if not any(listing.models.values()):
+        console.print(
+            f"{registry_uri} has no models yet; `toytip run` registers the first one", soft_wrap=True
+        )
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "number", "version", "alias", "decision", "why"):
-        table.add_column(title, justify="right" if title == "number" else "left")
-    for name, entries in entries_by_model.items():
-        for entry in entries:
-            decision = "withdrawn" if entry.withdrawn else entry.decision
-            why = entry.reasons[0] if entry.reasons else ""
-            table.add_row(name, str(entry.number), entry.version, ", ".join(entry.aliases), decision, why)
+    for title in ("model", "version", "run", "alias", "decision", "reason"):
+        table.add_column(title, justify="right" if title == "version" else "left")
+    for name, models in listing.models.items():
+        for model in models:
+            decision = "rolled back" if model.rolled_back_at else model.decision
+            reason = next(iter(model.promotion_reasons), "")
+            aliases = ", ".join(model.aliases)
+            table.add_row(name, str(model.model_version), model.run_version, aliases, decision, reason)
     show_table(console, table)
 
 
-def show_model_card(entry: RegisteredModel, card: dict[str, Any]) -> None:
-    """Print a model's card."""
+def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
+    """Print a model card."""
     console = make_console()
-    aliases = f" ({', '.join(entry.aliases)})" if entry.aliases else ""
-    console.print(
-        Text.assemble((entry.version, "bold"), f", number {entry.number}{aliases}, {entry.decision}")
-    )
-    for reason in entry.reasons:
+    details = (f"version {model.model_version}", *model.aliases, model.decision)
+    console.print(Text.assemble((model.run_version, "bold"), f", {', '.join(filter(None, details))}"))
+    for reason in model.promotion_reasons:
         console.print(f"  {reason}", soft_wrap=True)
-    console.print(
-        f"{card['rounds']} rounds, threshold {card['threshold']:.4f}, learned from {card['population']} trips"
-    )
-    for name, (start, stop) in card["split"].items():
-        console.print(f"  {name:<6} {start[:10]} to {stop[:10]}")
-    by_moment: dict[str, list[str]] = {}
-    for name, moment in card["features"].items():
-        by_moment.setdefault(moment, []).append(name)
-    for moment, names in by_moment.items():
-        console.print(f"known at {moment}: {', '.join(names)}")
-    for population, told in card["evaluation"].get("test", {}).items():
-        show_table(console, evaluation_table(population, told))
-    console.print(lineage_tree(lineage_from_json(card["data"])))
+    console.print(f"{card.rounds} rounds, threshold {card.threshold:.4f}, trained on segment {card.segment}")
+    for name, time_range in card.split.items():
+        console.print(f"  {name:<10} {time_range.start[:10]} to {time_range.stop[:10]}")
+    by_availability: dict[str, list[str]] = {}
+    for name, availability in card.features.items():
+        by_availability.setdefault(availability, []).append(name)
+    for availability, names in by_availability.items():
+        console.print(f"available at {availability}: {', '.join(names)}")
+    for segment, evaluation in card.evaluation.get("test", {}).items():
+        show_table(console, evaluation_table(segment, evaluation))
+    console.print(lineage_tree(card.lineage))
 
 
-def show_model_comparison(entries: list[RegisteredModel], comparison: dict[str, Any]) -> None:
-    """Print what differs between two models."""
+def show_model_comparison(comparison: ModelComparison) -> None:
+    """Print the differences between two models."""
     console = make_console()
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for entry in entries:
-        table.add_column(entry.version, justify="right", no_wrap=True)
-    for kind in ("params", "split", "features"):
-        for name, pair in comparison[kind].items():
-            table.add_row(f"{kind} {name}", *(format_value(value) for value in pair))
-    for population, metrics in comparison["metrics"].items():
-        for name, pair in metrics.items():
-            table.add_row(f"test {population} {name}", *(format_value(value) for value in pair))
+    for run_version in comparison.models:
+        table.add_column(run_version, justify="right", no_wrap=True)
+    differences = {
+        "params": comparison.params,
+        "split": comparison.split,
+        "features": comparison.features,
+        **{f"test {segment}": metrics for segment, metrics in comparison.metrics.items()},
+    }
+    for group, pairs in differences.items():
+        for name, pair in pairs.items():
+            table.add_row(f"{group} {name}", *(format_value(value) for value in pair))
     show_table(console, table)
-    if not comparison["same_test_rows"]:
+    if not comparison.comparable:
         console.print(
-            "their test rows differ: `toytip models promote MODEL --dry-run` compares on the same rows"
+            "the models have different test rows; `toytip model promote MODEL --dry-run` compares them "
+            "on the same rows"
         )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 
 from toytip.cli.render.evaluation import show_evaluation
 from toytip.cli.render.monitoring import alert_count_line
 from toytip.cli.render.tables import make_console
+from toytip.evaluation.gate import GateDecision
 from toytip.pipeline.result import RunResult
 
 
@@ -44,10 +43,10 @@ def show_run(result: RunResult) -> None:
     )
 
 
-def show_decision(decision: dict[str, Any], console: Console | None = None) -> None:
-    """Print what the gate decided, and why."""
+def show_decision(promotion: GateDecision, console: Console | None = None) -> None:
+    """Print the decision of the promotion gate and its reasons."""
     console = console or make_console()
-    number = f" as number {decision['number']}" if decision["number"] else ""
-    console.print(f"gate: {decision['decision']}; {decision['name']}{number}")
-    for reason in decision["reasons"]:
+    version = f", version {promotion.model_version}" if promotion.model_version else ""
+    console.print(f"promotion: {promotion.decision.label} ({promotion.name}{version})")
+    for reason in promotion.promotion_reasons:
         console.print(f"  {reason}", soft_wrap=True)

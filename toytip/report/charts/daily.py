@@ -1,4 +1,4 @@
-"""Small charts of AUC and log loss by day, which do not rise with the share of high tips as F1 does."""
+"""Charts of the performance by day: F1 with its baseline, AUC and log loss."""
 
 from __future__ import annotations
 
@@ -8,11 +8,47 @@ from typing import TYPE_CHECKING
 from toytip.report import formatting
 from toytip.report.blocks import Picture
 from toytip.report.charts import svg
-from toytip.report.charts.axes import drop_missing_points, set_round_ticks
+from toytip.report.charts.axes import (
+    LabeledLines,
+    draw_lines,
+    drop_missing_points,
+    legend_of,
+    set_round_ticks,
+)
 from toytip.report.charts.svg import inline_svg, open_drawing
 
 if TYPE_CHECKING:
     from toytip.monitoring.report import DayPerformance, PeriodMetric
+
+
+def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Picture:
+    """Draw the F1 of each day and of seven days, and that of the always-positive baseline."""
+    positions = list(map(float, range(len(days))))
+    weeks = [day.rolling for day in days]
+    lines: LabeledLines = {
+        "a": ("F1, seven days", drop_missing_points(positions, [week.f1 for week in weeks])),
+        "b": (
+            "always positive, seven days",
+            drop_missing_points(positions, [week.f1_always_positive for week in weeks]),
+        ),
+    }
+    with open_drawing(top=22) as drawn:
+        x, y = drop_missing_points(positions, [day.metrics.f1 for day in days])
+        drawn.axes.plot(x, y, ".", color=svg.SOFT_COLOR, markersize=4, markeredgewidth=0)
+        draw_lines(drawn.axes, lines)
+        firsts = [index for index, day in enumerate(days) if day.day.endswith("-01")] or [0]
+        step = -(-len(firsts) // 5)
+        drawn.axes.set_xticks(firsts[::step], [days[index].day[:7] for index in firsts[::step]])
+        drawn.axes.set_title("F1", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
+        set_round_ticks(drawn.axes)
+    alt = f"F1 by day and over seven days, and F1 of the always-positive baseline. {caption}"
+    return Picture(
+        title="F1 by day",
+        svg=inline_svg(drawn.svg, alt, name),
+        alt=alt,
+        caption=caption,
+        legend=legend_of(lines),
+    )
 
 
 def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
@@ -28,35 +64,37 @@ def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
 def _draw_daily_metric(
     metric: str, value_of: PeriodMetric, days: Sequence[DayPerformance], caption: str
 ) -> Picture:
-    when = list(map(float, range(len(days))))
-    x, y = drop_missing_points(when, [value_of(day.rolling) for day in days])
+    positions = list(map(float, range(len(days))))
+    x, y = drop_missing_points(positions, [value_of(day.rolling) for day in days])
     with open_drawing(small=True) as drawn:
         axes = drawn.axes
         axes.plot(
-            *drop_missing_points(when, [value_of(day.metrics) for day in days]),
+            *drop_missing_points(positions, [value_of(day.metrics) for day in days]),
             ".",
             color=svg.SOFT_COLOR,
             markersize=3,
             markeredgewidth=0,
         )
         axes.plot(x, y, color=svg.COLOR_A)
-        axes.set_xticks(when[:1] + when[1:][-1:], [days[k].day[:7] for k in (0, -1)[: len(days)]])
+        axes.set_xticks(
+            positions[:1] + positions[1:][-1:], [days[end].day[:7] for end in (0, -1)[: len(days)]]
+        )
         for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
             tick.set_horizontalalignment(side)
         set_round_ticks(axes, 3)
-    says = f"{caption}."
+    text = f"{caption}."
     if y:
         low, high = (
-            f"{formatting.format_metric(y[k])} in the week to {days[int(x[k])].day}"
-            for k in (y.index(min(y)), y.index(max(y)))
+            f"{formatting.format_metric(y[index])} in the week to {days[int(x[index])].day}"
+            for index in (y.index(min(y)), y.index(max(y)))
         )
-        says = f"{caption}; lowest {low}, highest {high}."
+        text = f"{caption}. Lowest: {low}. Highest: {high}."
     title = f"{formatting.capitalize_first(formatting.label(metric))}, seven days"
-    alt = f"{title}, and by day. {says}"
+    alt = f"{title}, and by day. {text}"
     return Picture(
         title=title,
         svg=inline_svg(drawn.svg, alt, f"days-{metric}", small=True),
         alt=alt,
-        caption=says,
+        caption=text,
         small=True,
     )

@@ -1,4 +1,4 @@
-"""pictures: how well a model ranks and decides, and how it learned; each with a sentence of what to see."""
+"""Charts of the model: ranking, calibration, thresholds, probabilities and the learning curve."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from toytip.evaluation.report import ThresholdPoint
 from toytip.evaluation.tally import Tally
-from toytip.report import curves as numbers
+from toytip.report import curves
 from toytip.report.blocks import Picture
 from toytip.report.charts import svg
 from toytip.report.charts.axes import (
@@ -23,12 +23,12 @@ from toytip.report.curves import CurvePoints
 
 
 def draw_roc(name: str, lines: LabeledLines, caption: str, *, title: str = "ROC") -> Picture:
-    """Draw ROC curves above the line of guessing."""
+    """Draw ROC curves, with the diagonal of a random ranking."""
     with open_drawing(top=22) as drawn:
         drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
         draw_lines(drawn.axes, lines)
-        set_unit_axes(drawn.axes, "share of the other trips flagged", "share of high tips found")
-    alt = f"{title}, of {join_labels(lines)}: the share of high tips found by the share of other trips flagged. {caption}"
+        set_unit_axes(drawn.axes, "false positive rate", "true positive rate")
+    alt = f"{title} of {join_labels(lines)}: true positive rate by false positive rate. {caption}"
     return Picture(
         title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend_of(lines)
     )
@@ -42,14 +42,12 @@ def draw_precision_recall(
     *,
     title: str = "Precision and recall",
 ) -> Picture:
-    """Draw precision by recall, above the shares of high tips, which are their floors."""
+    """Draw precision by recall. Horizontal lines are the prevalences."""
     with open_drawing(top=22) as drawn:
         for color, floor in prevalences.items():
             drawn.axes.axhline(floor, color=LINE_COLORS[color], linewidth=0.7, alpha=0.6)
         draw_lines(drawn.axes, lines)
-        set_unit_axes(
-            drawn.axes, "recall: share of high tips found", "precision: share of flagged trips that tip high"
-        )
+        set_unit_axes(drawn.axes, "recall", "precision")
     alt = f"{title}: precision by recall of {join_labels(lines)}. {caption}"
     return Picture(
         title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend_of(lines)
@@ -57,17 +55,17 @@ def draw_precision_recall(
 
 
 def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
-    """Draw what happened by what was predicted, along the diagonal."""
+    """Draw the observed share of high tips by predicted probability."""
     with open_drawing(top=22) as drawn:
         drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
         for color, (_, (x, y)) in lines.items():
             drawn.axes.plot(
                 x, y, color=LINE_COLORS[color], linestyle=LINE_DASHES[color], marker="o", markersize=3.4
             )
-        set_unit_axes(drawn.axes, "predicted probability", "share with a high tip")
-    alt = f"Calibration of {join_labels(lines)}: the share of high tips by the probability that was predicted. {caption}"
+        set_unit_axes(drawn.axes, "predicted probability", "observed share of high tips")
+    alt = f"Calibration curve of {join_labels(lines)}: observed share by predicted probability. {caption}"
     return Picture(
-        title="Calibration",
+        title="Calibration curve",
         svg=inline_svg(drawn.svg, alt, name),
         alt=alt,
         caption=caption,
@@ -83,7 +81,7 @@ def draw_thresholds(
     threshold: float | None,
     caption: str,
 ) -> Picture:
-    """Draw F1, precision and recall by threshold, the F1 of always-positive, and the threshold in use."""
+    """Draw F1, precision and recall by threshold, and the threshold of the model."""
     lines = {
         color: (label, _curve_points(curve, key))
         for color, label, key in (
@@ -100,11 +98,9 @@ def draw_thresholds(
         draw_lines(drawn.axes, lines)
         set_unit_axes(drawn.axes, "threshold", "")
     alt = f"{title}: F1, precision and recall by threshold. {caption}"
-    keys = [
-        *legend_of(lines),
-        *([("muted", "F1 of always-positive")] if f1_always_positive is not None else []),
-    ]
-    return Picture(title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys)
+    baseline = [("muted", "F1 of always-positive")] if f1_always_positive is not None else []
+    legend = [*legend_of(lines), *baseline]
+    return Picture(title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend)
 
 
 def _curve_points(curve: Sequence[ThresholdPoint], metric: str) -> CurvePoints:
@@ -114,21 +110,21 @@ def _curve_points(curve: Sequence[ThresholdPoint], metric: str) -> CurvePoints:
 
 
 def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:
-    """Draw how many trips have about each probability, by what happened."""
-    without, with_ = numbers.probability_histogram(tally)
-    wide = 1 / len(without)
-    places = [(k + 0.5) * wide for k in range(len(without))]
+    """Draw the number of trips by predicted probability and label."""
+    low, high = curves.probability_histogram(tally)
+    width = 1 / len(low)
+    centers = [(index + 0.5) * width for index in range(len(low))]
     with open_drawing(left=46, top=22) as drawn:
-        drawn.axes.bar(places, without, wide * 0.84, color=svg.GRAY_COLOR, linewidth=0)
-        drawn.axes.bar(places, with_, wide * 0.84, bottom=without, color=svg.COLOR_A, linewidth=0)
+        drawn.axes.bar(centers, low, width * 0.84, color=svg.GRAY_COLOR, linewidth=0)
+        drawn.axes.bar(centers, high, width * 0.84, bottom=low, color=svg.COLOR_A, linewidth=0)
         drawn.axes.set(xlim=(0, 1), xlabel="predicted probability")
         drawn.axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         drawn.axes.set_title("trips", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         format_thousands(drawn.axes)
     alt = f"Trips by predicted probability, with and without a high tip. {caption}"
-    keys = [("box-a", "high tip"), ("box-muted", "no high tip")]
+    legend = [("box-a", "high tip"), ("box-muted", "no high tip")]
     return Picture(
-        title="Probabilities", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=keys
+        title="Probabilities", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend
     )
 
 
@@ -147,7 +143,7 @@ def draw_learning_curve(name: str, lines: LabeledLines, best_round: int | None, 
         set_round_ticks(drawn.axes)
     alt = f"Log loss by round of {join_labels(lines)}. {caption}"
     return Picture(
-        title="Training",
+        title="Learning curve",
         svg=inline_svg(drawn.svg, alt, name),
         alt=alt,
         caption=caption,

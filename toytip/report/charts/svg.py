@@ -97,7 +97,10 @@ class Drawing:
 
 @contextlib.contextmanager
 def open_drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int = 8) -> Iterator[Drawing]:
-    """Yield the axes of a chart. `left`, `bottom` and `top` are the margins for labels, in pixels."""
+    """Yield the axes of a chart.
+
+    `left`, `bottom` and `top` are the margins for labels, in pixels.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -128,7 +131,7 @@ _LONG_NUMBER = re.compile(r"(\d+\.\d{2})\d+")
 
 
 def inline_svg(svg: str, alt: str, name: str, *, small: bool = False) -> Markup:
-    """Return SVG for a page: named colors, the font of the page, unique ids, and alternative text."""
+    """Return SVG for a page: named colors, the font of the page, unique ids, alternative text."""
     width, height = (SMALL_WIDTH_PX, SMALL_HEIGHT_PX) if small else (WIDTH_PX, HEIGHT_PX)
     body = _METADATA.sub("", _SVG_HEAD.sub("", svg, count=1))
     for placeholder, color in CSS_NAMES.items():

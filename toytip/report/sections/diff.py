@@ -1,94 +1,109 @@
-"""beside: two versions beside each other: how good they are, what they lean on, how far their trips are apart."""
+"""Sections that compare two versions: metrics, curves, features and feature importance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.report import Interval, SegmentReport
-from toytip.evaluation.tally import Tally
-from toytip.monitoring.drift import measure_drift
-from toytip.report import curves as numbers
-from toytip.report import formatting
-from toytip.report.blocks import Block, MissingBlock, PicturesBlock, Section, TableBlock, TableCell, TextBlock
-from toytip.report.charts import model
+from toytip.evaluation.tally import SEGMENTS, Tally
+from toytip.monitoring.drift import FeatureDrift, measure_drift
+from toytip.report import curves, formatting
+from toytip.report.blocks import Picture, PicturesBlock, TableBlock, TableCell, TextBlock
+from toytip.report.charts import model as charts
 from toytip.report.curves import CurvePoints
 from toytip.report.facts import Facts
 from toytip.report.sections.model import REPORTED_METRICS
+from toytip.report.sections.section import Content, missing, section
 
 DIFFERENCE_HEADER = "B \N{MINUS SIGN} A"
-# As `toytip monitor` has it, without settings of its own.
+# The default of `alert_psi`. The page of two versions has no settings of its own.
 DRIFT_PSI = 0.2
+DRIFT_LEVEL = 5
 MAX_COMPARED_FEATURES = 15
 METRIC_DIRECTIONS = {"auc": 1, "pr_auc": 1, "f1": 1, "precision": 1, "recall": 1, "log_loss": -1, "brier": -1}
 
 
 def reported_metric(facts: Facts, segment: str, metric: str) -> float | None:
-    """Return a metric of the shown split; None where it is not known."""
+    """Return a metric of the reported split, or None if it is not available."""
     evaluation = facts.evaluation_of(segment)
     return getattr(evaluation.metrics, metric) if evaluation else None
 
 
 def difference(a: float | None, b: float | None) -> float | None:
-    """Return the second less the first; None where one is not known."""
+    """Return b - a, or None if one of them is not available."""
     return None if a is None or b is None else b - a
 
 
-def metrics_diff_section(a: Facts, b: Facts) -> Section:
-    """Return the metrics of both, with their intervals."""
+class VersionPair(NamedTuple):
+    """The facts of the versions A and B."""
+
+    a: Facts
+    b: Facts
+
+
+@section("metrics", "Metrics")
+def metrics_diff_section(pair: VersionPair) -> Content:
+    """Return the metrics of both versions with intervals."""
     lead = (
-        "Where both are of the same trips, the intervals are of how much better B is, by whole days drawn anew, the same for both: "
-        "what is colored is more than chance. Otherwise each has its own."
+        "If A and B scored the same trips, the intervals are for the improvement of B (paired bootstrap over days), "
+        "and significant differences are colored. Otherwise each version has its own interval."
     )
-    blocks: list[Block] = []
-    for population in ("all", "card"):
-        x, y = a.evaluation_of(population), b.evaluation_of(population)
-        if x and y:
-            spans = paired_improvements(a, b, population)
-            head = (
-                ["A", "B", DIFFERENCE_HEADER, "B is better by, 95 %"]
-                if spans
-                else ["A", "95 %", "B", "95 %", DIFFERENCE_HEADER]
-            )
-            body = [
-                _paired_row(name, x, y, spans) if spans else _interval_row(name, x, y)
-                for name in REPORTED_METRICS
-            ]
-            caption = f"{population.capitalize()} trips of {a.reported_split}"
-            blocks.append(TableBlock(caption=caption, header=[f"{population} trips", *head], rows=body))
-    return Section(
-        "metrics", "Metrics", lead, blocks or [MissingBlock("One of the versions has no metrics.")]
+    tables = [
+        _metrics_diff_table(pair, segment, first, second)
+        for segment in SEGMENTS
+        if (first := pair.a.evaluation_of(segment)) and (second := pair.b.evaluation_of(segment))
+    ]
+    return Content(lead, tables) if tables else missing(lead, "One of the versions has no metrics.")
+
+
+def _metrics_diff_table(
+    pair: VersionPair, segment: str, first: SegmentReport, second: SegmentReport
+) -> TableBlock:
+    intervals = paired_improvements(pair.a, pair.b, segment)
+    header = (
+        ["A", "B", DIFFERENCE_HEADER, "improvement of B, 95 %"]
+        if intervals
+        else ["A", "95 %", "B", "95 %", DIFFERENCE_HEADER]
     )
+    rows = [
+        _paired_row(name, first, second, intervals) if intervals else _interval_row(name, first, second)
+        for name in REPORTED_METRICS
+    ]
+    caption = f"{segment.capitalize()} trips of {pair.a.reported_split}"
+    return TableBlock(caption=caption, header=[f"{segment} trips", *header], rows=rows)
 
 
 def paired_improvements(a: Facts, b: Facts, segment: str) -> dict[str, Interval | None]:
-    """Return 95 % intervals of how much better B is, below zero where it is worse; empty where the trips are not the same."""
-    ours, theirs = (facts.daily_tallies.get(segment, {}) for facts in (b, a))
+    """Return 95 % intervals of the improvement of B.
+
+    An interval below zero means that B is worse. There are none if A and B scored different trips.
+    """
+    new, old = (facts.daily_tallies.get(segment, {}) for facts in (b, a))
     counts = [
-        {day: (tally.rows, int(tally.positives.sum())) for day, tally in side.items()}
-        for side in (ours, theirs)
+        {day: (tally.rows, int(tally.positives.sum())) for day, tally in tallies.items()}
+        for tallies in (new, old)
     ]
-    if not ours or counts[0] != counts[1]:
+    if not new or counts[0] != counts[1]:
         return {}
-    return paired_bootstrap(list(ours.values()), list(theirs.values()))
+    return paired_bootstrap(list(new.values()), list(old.values()))
 
 
 def _paired_row(
     name: str, x: SegmentReport, y: SegmentReport, intervals: Mapping[str, Interval | None]
 ) -> list[str | TableCell]:
     values = [getattr(evaluation.metrics, name) for evaluation in (x, y)]
-    span = intervals.get(name)
-    mood = "" if not span else "good" if span.low > 0 else "bad" if span.high < 0 else ""
-    told = (
-        f"{formatting.format_signed(span.low)} to {formatting.format_signed(span.high)}"
-        if span
-        else formatting.NO_VALUE
-    )
+    interval = intervals.get(name)
+    tone, text = "", formatting.NO_VALUE
+    if interval:
+        tone = "good" if interval.low > 0 else "bad" if interval.high < 0 else ""
+        text = f"{formatting.format_signed(interval.low)} to {formatting.format_signed(interval.high)}"
     return [
         formatting.label(name),
         *map(formatting.format_metric, values),
-        TableCell(formatting.format_signed(difference(*values)), tone=mood),
-        told,
+        TableCell(formatting.format_signed(difference(*values)), tone=tone),
+        text,
     ]
 
 
@@ -96,126 +111,127 @@ def _interval_row(name: str, x: SegmentReport, y: SegmentReport) -> list[str | T
     cells: list[str | TableCell] = [formatting.label(name)]
     values = [getattr(evaluation.metrics, name) for evaluation in (x, y)]
     for value, evaluation in zip(values, (x, y), strict=True):
-        span = evaluation.intervals.get(name)
-        cells += [
-            formatting.format_metric(value),
-            f"{span.low:.4f} to {span.high:.4f}" if span else formatting.NO_VALUE,
-        ]
+        interval = evaluation.intervals.get(name)
+        text = f"{interval.low:.4f} to {interval.high:.4f}" if interval else formatting.NO_VALUE
+        cells += [formatting.format_metric(value), text]
     return [*cells, formatting.format_signed(difference(*values))]
 
 
-def curves_diff_section(a: Facts, b: Facts) -> Section:
-    """Return the curves of both in one picture each."""
-    drawn = []
-    for population in ("all", "card"):
-        pair = [each.tallies.get(population) for each in (a, b)]
-        lines = _curve_pair(pair, numbers.roc_curve)
-        if len(lines) == 2:
-            says = "Where one line is above the other, that version ranks better."
-            drawn.append(model.draw_roc(f"roc-{population}", lines, says, title=f"ROC, {population} trips"))
-        lines = _curve_pair(pair, numbers.precision_recall_curve)
-        if len(lines) == 2:
-            says = "The higher, the fewer trips are flagged in vain."
-            title = f"Precision and recall, {population} trips"
-            drawn.append(model.draw_precision_recall(f"pr-{population}", lines, {}, says, title=title))
-    first, second = a.evaluation_of("all"), b.evaluation_of("all")
+@section("curves", "Curves")
+def curves_diff_section(pair: VersionPair) -> Content:
+    """Return the curves of both versions, each pair in one chart."""
+    pictures = [
+        *(picture for segment in SEGMENTS for picture in _ranking_pictures(pair, segment)),
+        *_calibration_pictures(pair),
+        *_training_pictures(pair),
+    ]
+    if not pictures:
+        return missing("", "One of the versions has no scored trips.")
+    return Content("Solid lines are version A, dashed lines are version B.", [PicturesBlock(pictures)])
+
+
+def _ranking_pictures(pair: VersionPair, segment: str) -> Iterator[Picture]:
+    tallies = [facts.tallies.get(segment) for facts in pair]
+    lines = _curve_pair(tallies, curves.roc_curve)
+    if len(lines) == 2:
+        caption = "The version with the higher line ranks better."
+        yield charts.draw_roc(f"roc-{segment}", lines, caption, title=f"ROC, {segment} trips")
+    lines = _curve_pair(tallies, curves.precision_recall_curve)
+    if len(lines) == 2:
+        title, caption = f"Precision and recall, {segment} trips", "A higher line means fewer false alarms."
+        yield charts.draw_precision_recall(f"pr-{segment}", lines, {}, caption, title=title)
+
+
+def _calibration_pictures(pair: VersionPair) -> Iterator[Picture]:
+    first, second = (facts.evaluation_of("all") for facts in pair)
     if first and second:
         lines = {
-            color: (name, numbers.calibration_curve(evaluation.calibration_curve))
+            color: (name, curves.calibration_curve(evaluation.calibration_curve))
             for color, name, evaluation in (("a", "A", first), ("b", "B", second))
         }
         errors = [evaluation.calibration_error or 0 for evaluation in (first, second)]
-        says = f"The closer to the diagonal the better: off by {errors[0]:.3f} in A and {errors[1]:.3f} in B on average."
-        drawn.append(model.draw_calibration("calibration", lines, says))
-    if a.learning_curve.get("validation") and b.learning_curve.get("validation"):
+        caption = f"The expected calibration error is {errors[0]:.3f} in A and {errors[1]:.3f} in B."
+        yield charts.draw_calibration("calibration", lines, caption)
+
+
+def _training_pictures(pair: VersionPair) -> Iterator[Picture]:
+    losses = [facts.learning_curve.get("validation") for facts in pair]
+    if all(losses):
         lines = {
-            c: (n, _losses_by_round(each.learning_curve["validation"]))
-            for c, n, each in (("a", "A", a), ("b", "B", b))
+            color: (name, _losses_by_round(loss or ()))
+            for color, name, loss in zip("ab", "AB", losses, strict=True)
         }
-        says = f"A keeps {a.rounds} rounds, B {b.rounds}."
-        drawn.append(model.draw_learning_curve("training", lines, None, says))
-    if not drawn:
-        return Section("curves", "Curves", "", [MissingBlock("One of the versions has no scored trips.")])
-    return Section("curves", "Curves", "A is drawn whole, B dashed.", [PicturesBlock(drawn)])
+        caption = f"A keeps {pair.a.rounds} rounds, B keeps {pair.b.rounds}."
+        yield charts.draw_learning_curve("training", lines, None, caption)
 
 
 def _curve_pair(
     tallies: Sequence[Tally | None], compute_curve: Callable[[Tally], CurvePoints | None]
 ) -> dict[str, tuple[str, CurvePoints]]:
-    found = {}
+    lines = {}
     for color, name, tally in zip("ab", "AB", tallies, strict=True):
-        if tally is not None and (line := compute_curve(tally)) is not None:
-            found[color] = (name, line)
-    return found
+        if tally is not None and (points := compute_curve(tally)) is not None:
+            lines[color] = (name, points)
+    return lines
 
 
 def _losses_by_round(losses: Sequence[float]) -> CurvePoints:
     return [float(k + 1) for k in range(len(losses))], list(losses)
 
 
-def features_diff_section(a: Facts, b: Facts) -> Section:
-    """Return how far the features of one are from those of the other."""
-    lead = f"How far the features of B's trips are from those of A's, in effect sizes; a PSI beyond {DRIFT_PSI:g} is a drift."
-    if not a.histograms or not b.histograms:
-        return Section("features", "Features", lead, [MissingBlock("One of the versions has no profiles.")])
-    told = sorted(measure_drift(a.histograms, b.histograms), key=lambda each: -(each.psi or 0.0))[
-        :MAX_COMPARED_FEATURES
+@section("features", "Features")
+def features_diff_section(pair: VersionPair) -> Content:
+    """Return the drift of the features from A to B."""
+    lead = f"Drift of the features from A to B, as effect sizes. A PSI above {DRIFT_PSI:g} counts as drift."
+    if not pair.a.histograms or not pair.b.histograms:
+        return missing(lead, "One of the versions has no feature histograms.")
+    drifts = measure_drift(pair.a.histograms, pair.b.histograms)
+    largest = sorted(drifts, key=lambda drift: -(drift.psi or 0.0))[:MAX_COMPARED_FEATURES]
+    if not any(drift.psi or drift.ks for drift in largest):
+        return Content(lead, [TextBlock("The features of both versions have the same distributions.")])
+    header = ["feature", "PSI", "KS", "mean in A", "in B", "missing in A", "in B"]
+    rows = [_drift_row(drift) for drift in largest]
+    caption = f"The {len(largest)} features with the largest drift"
+    return Content(lead, [TableBlock(caption=caption, header=header, rows=rows)])
+
+
+def _drift_row(drift: FeatureDrift) -> list[str | TableCell]:
+    means = (drift.reference_mean, drift.mean)
+    return [
+        drift.feature,
+        TableCell(_format_effect(drift.psi), level=DRIFT_LEVEL if (drift.psi or 0) > DRIFT_PSI else 0),
+        _format_effect(drift.ks),
+        *(formatting.NO_VALUE if mean is None else formatting.compact(mean) for mean in means),
+        formatting.format_share(drift.reference_missing),
+        formatting.format_share(drift.missing),
     ]
-    if not any(each.psi or each.ks for each in told):
-        return Section(
-            "features",
-            "Features",
-            lead,
-            [TextBlock("No feature has moved: the trips are the same, or alike.")],
-        )
-    body: list[list[str | TableCell]] = [
-        [
-            each.feature, TableCell(_format_effect(each.psi), level=5 if (each.psi or 0) > DRIFT_PSI else 0), _format_effect(each.ks),
-            *(formatting.NO_VALUE if mean is None else formatting.compact(mean) for mean in (each.reference_mean, each.mean)),
-            formatting.format_share(each.reference_missing), formatting.format_share(each.missing),
-        ]
-        for each in told
-    ]  # fmt: skip
-    head = ["feature", "PSI", "KS", "mean in A", "in B", "missing in A", "in B"]
-    return Section(
-        "features",
-        "Features",
-        lead,
-        [TableBlock(caption=f"The {len(told)} that have moved most", header=head, rows=body)],
-    )
 
 
 def _format_effect(value: float | None) -> str:
     return formatting.NO_VALUE if value is None else f"{value:.3f}"
 
 
-def importance_diff_section(a: Facts, b: Facts) -> Section:
-    """Return what the models of both lean on."""
-    lead = "The mean size of a feature's contribution to the log-odds (SHAP), of a sample of test trips of each version."
-    if not a.feature_importance or not b.feature_importance:
-        return Section(
-            "leaning", "What the models lean on", lead, [MissingBlock("One of the versions has no model.")]
-        )
-    sides = [{each.name: each.mean_abs_shap for each in facts.feature_importance} for facts in (a, b)]
-    names = sorted({**sides[0], **sides[1]}, key=lambda name: -max(side.get(name) or 0.0 for side in sides))[
+@section("importance", "Feature importance")
+def importance_diff_section(pair: VersionPair) -> Content:
+    """Return the feature importance of both models."""
+    lead = "Mean absolute SHAP value of each feature, in log-odds, on a sample of test trips of each version."
+    if not all(facts.feature_importance for facts in pair):
+        return missing(lead, "One of the versions has no model.")
+    shap = [{item.name: item.mean_abs_shap for item in facts.feature_importance} for facts in pair]
+    names = sorted({**shap[0], **shap[1]}, key=lambda name: -max(values.get(name) or 0.0 for values in shap))[
         :MAX_COMPARED_FEATURES
     ]
-    most = max((side.get(name) or 0.0 for side in sides for name in names), default=1.0) or 1.0
-    body: list[list[str | TableCell]] = [
+    largest = max((values.get(name) or 0.0 for values in shap for name in names), default=1.0) or 1.0
+    rows: list[list[str | TableCell]] = [
         [
             name,
-            *(_bar_cell(side.get(name), most) for side in sides),
-            formatting.format_signed(difference(sides[0].get(name), sides[1].get(name)), 3),
+            *(_bar_cell(values.get(name), largest) for values in shap),
+            formatting.format_signed(difference(shap[0].get(name), shap[1].get(name)), 3),
         ]
         for name in names
     ]
-    head = ["feature", "A", "B", DIFFERENCE_HEADER]
-    return Section(
-        "leaning",
-        "What the models lean on",
-        lead,
-        [TableBlock(caption="Mean |SHAP|", header=head, rows=body)],
-    )
+    header = ["feature", "A", "B", DIFFERENCE_HEADER]
+    return Content(lead, [TableBlock(caption="Mean |SHAP|", header=header, rows=rows)])
 
 
 def _bar_cell(value: float | None, max_value: float) -> TableCell:

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toytip.report import alerts, formatting
-from toytip.report.blocks import Block, MissingBlock, PicturesBlock, Section, TableBlock, TableCell, TextBlock
+from toytip.report.blocks import Block, PicturesBlock, TableBlock, TableCell, TextBlock
 from toytip.report.charts import daily
-from toytip.report.charts.data import draw_daily_f1
 from toytip.report.facts import Facts
+from toytip.report.sections.section import Content, missing, section
 
 if TYPE_CHECKING:
     from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
-TITLE = "Drift and performance"
 LEAD = "The months after training compared with the reference: drift by feature, and changes in performance."
-MAX_DRAWN_FEATURES = 18
+MAX_PSI_FEATURES = 18
 MAX_HEAT_LEVEL = 5
 PERFORMANCE_HEADER = [
     "month",
@@ -37,18 +36,19 @@ PERFORMANCE_HEADER = [
 NO_CHANGE = [""] * 5
 
 
-def drift_section(facts: Facts) -> Section:
+@section("drift", "Drift and performance")
+def drift_section(facts: Facts) -> Content:
     """Return performance by day and month, exceeded thresholds, and drift by feature."""
     if facts.monitoring is None:
-        reason = facts.missing_reasons.get("drift", "nothing was monitored")
-        return Section("drift", TITLE, LEAD, [MissingBlock(f"Not available: {reason}.")])
-    return Section("drift", TITLE, LEAD, list(_monitoring_blocks(facts.monitoring)))
+        reason = facts.missing_reasons.get("drift", "no month was monitored")
+        return missing(LEAD, f"No monitoring: {reason}.")
+    return Content(LEAD, list(_monitoring_blocks(facts.monitoring)))
 
 
 def _monitoring_blocks(report: MonitoringReport) -> Iterator[Block]:
     if report.performance_by_day:
         caption = alerts.alerts_caption(report)
-        yield PicturesBlock([draw_daily_f1("days", report.performance_by_day, caption)])
+        yield PicturesBlock([daily.draw_daily_f1("days", report.performance_by_day, caption)])
         yield PicturesBlock(daily.draw_daily_ranking(report.performance_by_day))
     if earlier := list(alerts.earlier_alerts(report)):
         yield TextBlock(f"Earlier alerts: {'. '.join(earlier)}.")
@@ -109,7 +109,7 @@ def _psi_heatmap(report: MonitoringReport) -> TableBlock:
         header=["feature", *report.drift_by_month],
         rows=[
             [name, *(_psi_cell(psi[name].get(month), threshold) for month in report.drift_by_month)]
-            for name in list(psi)[:MAX_DRAWN_FEATURES]
+            for name in list(psi)[:MAX_PSI_FEATURES]
         ],
         note=f"Cells above the threshold of {threshold:g} are highlighted. The most important features "
         "come first.",

@@ -1,4 +1,4 @@
-"""quality: sections of how the model learned, and how good it is."""
+"""Sections about the model: training, ranking, metrics and slices."""
 
 from __future__ import annotations
 
@@ -10,100 +10,103 @@ from dataclasses import asdict
 from toytip.evaluation.metrics import MIN_CLASS_TRIPS
 from toytip.evaluation.report import SegmentReport, SliceMetrics
 from toytip.evaluation.tally import MIN_SLICE_TRIPS
-from toytip.report import curves as numbers
-from toytip.report import formatting
+from toytip.report import curves, formatting
 from toytip.report.blocks import (
     Block,
     MissingBlock,
     Picture,
     PicturesBlock,
-    Section,
     TableBlock,
     TableCell,
     TextBlock,
 )
-from toytip.report.charts import model
+from toytip.report.charts import model as charts
 from toytip.report.charts.axes import LabeledLines
 from toytip.report.curves import CurvePoints
 from toytip.report.facts import Facts
+from toytip.report.sections.section import Content, missing, section
 
 SEGMENT_COLORS = {"all": "a", "card": "b"}
 REPORTED_METRICS = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
 SEGMENTS_NOTE = (
-    "The meter records card tips only: a cash trip always looks like no tip. “All” is therefore the easier task, much of "
-    "which is telling how a trip was paid; “card” asks who tips."
+    "The meter records only card tips, so every cash trip counts as a trip without a tip. Segment “all” is "
+    "therefore easier than segment “card”, because the payment type alone separates many trips."
 )
 MAX_SLICES = 8
 
 
-def training_section(facts: Facts) -> Section:
+@section("training", "Training")
+def training_section(facts: Facts) -> Content:
     """Return the log loss by round."""
-    lead = "Each round adds a tree; the model keeps the rounds up to the one that was best on the validation month."
+    lead = "Each round adds one tree. The model keeps the rounds up to the best one on the validation month."
     lines = learning_curve_lines(facts.learning_curve, "a", "b")
     if not lines:
-        return Section(
-            "training",
-            "Training",
-            lead,
-            [MissingBlock(f"No curve: {facts.missing_reasons.get('training', 'no round was told')}.")],
+        return missing(
+            lead, f"No learning curve: {facts.missing_reasons.get('training', 'it was not stored')}."
         )
-    validation, best = facts.learning_curve.get("validation", ()), facts.rounds
-    if validation and best:
-        after = len(validation) - best
-        tail = f"; {after} more brought nothing" if after else "; it was the last"
-        says = f"Round {best} is the best, with a log loss of {validation[best - 1]:.4f} on the validation month{tail}."
-    else:
-        says = f"{len(facts.learning_curve.get('train', ()))} rounds, with no validation month to watch."
-    blocks: list[Block] = [PicturesBlock([model.draw_learning_curve("training", lines, best, says)])]
-    blocks.append(
-        TextBlock(
-            "The training curve is told of an even sample of the training trips, some 33,000 of every worker; the other of all "
-            "validation trips."
-        )
+    picture = charts.draw_learning_curve("training", lines, facts.rounds, _training_caption(facts))
+    text = (
+        "Training loss is computed on a sample (about 33,000 trips per worker), "
+        "validation loss on all validation trips."
     )
-    return Section("training", "Training", lead, blocks)
+    return Content(lead, [PicturesBlock([picture]), TextBlock(text)])
+
+
+def _training_caption(facts: Facts) -> str:
+    validation, best = facts.learning_curve.get("validation", ()), facts.rounds
+    if not validation or not best:
+        rounds = len(facts.learning_curve.get("train", ()))
+        return f"{rounds} rounds, without a validation month."
+    later = len(validation) - best
+    rest = (
+        f"{later} more round{'s' if later > 1 else ''} did not improve it."
+        if later
+        else "It was the last round."
+    )
+    return f"Round {best} is the best, with a validation log loss of {validation[best - 1]:.4f}. {rest}"
 
 
 def learning_curve_lines(
     curve: Mapping[str, Sequence[float]], train_color: str, validation_color: str
 ) -> dict[str, tuple[str, CurvePoints]]:
-    """Return the lines of a training curve: training losses stand before their round, validation losses after it."""
-    found = {}
+    """Return the lines of a learning curve.
+
+    The training loss is measured before a round, the validation loss after it.
+    """
+    lines = {}
     for color, name, start in ((train_color, "train", 0), (validation_color, "validation", 1)):
         losses = list(curve.get(name, ()))
         if losses:
-            step = max(len(losses) // numbers.MAX_PICTURE_POINTS, 1)
-            found[color] = (name, ([float(k + start) for k in range(0, len(losses), step)], losses[::step]))
-    return found
+            step = max(len(losses) // curves.MAX_PICTURE_POINTS, 1)
+            rounds = [float(index + start) for index in range(0, len(losses), step)]
+            lines[color] = (name, (rounds, losses[::step]))
+    return lines
 
 
-def ranking_section(facts: Facts) -> Section:
-    """Return ROC, precision and recall, calibration, thresholds and probabilities of the test trips."""
+@section("ranking", "Ranking and calibration")
+def ranking_section(facts: Facts) -> Content:
+    """Return ROC, precision-recall, calibration and threshold curves, and the probabilities."""
     split = facts.reported_split
-    lead = (
-        f"How the probabilities of the {split} trips rank them, and how far they can be taken at their word."
-        if split
-        else ""
-    )
+    lead = f"How well the probabilities of the {split} trips rank and match the labels." if split else ""
     if not facts.evaluation or not facts.tallies:
-        return Section("curves", "Ranking, calibration, thresholds", lead, [_no_metrics(facts)])
-    drawn = [
-        model.draw_roc("roc", *_roc_lines(facts)),
-        model.draw_precision_recall("pr", *_precision_recall_lines(facts)),
-        model.draw_calibration("calibration", *_calibration_lines(facts)),
-        *_draw_threshold_pictures(facts),
+        return missing(lead, _no_metrics(facts))
+    pictures = [
+        charts.draw_roc("roc", *_roc_lines(facts)),
+        charts.draw_precision_recall("pr", *_precision_recall_lines(facts)),
+        charts.draw_calibration("calibration", *_calibration_lines(facts)),
+        *_threshold_pictures(facts),
     ]
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
-        says = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips; the further apart the two colors, the easier the decision."
-        drawn.append(model.draw_probabilities("probabilities", tally, says))
-    return Section("curves", "Ranking, calibration, thresholds", lead, [PicturesBlock(drawn)])
+        trips = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips"
+        caption = f"{trips}. A wider gap between the two colors means an easier decision."
+        pictures.append(charts.draw_probabilities("probabilities", tally, caption))
+    return Content(lead, [PicturesBlock(pictures)])
 
 
-def _no_metrics(facts: Facts) -> MissingBlock:
-    return MissingBlock(
-        f"No metrics: {facts.missing_reasons.get('evaluation') or facts.missing_reasons.get('model', 'there are no scored trips')}."
-    )
+def _no_metrics(facts: Facts) -> str:
+    reasons = facts.missing_reasons
+    return f"No metrics: {reasons.get('evaluation') or reasons.get('model', 'there are no scored trips')}."
 
 
 def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
@@ -113,60 +116,63 @@ def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
             line,
         )
         for name, evaluation in _evaluations(facts).items()
-        if (line := numbers.roc_curve(facts.tallies[name])) is not None
+        if (line := curves.roc_curve(facts.tallies[name])) is not None
     }
-    if facts.hour_zone_tally is not None and (line := numbers.roc_curve(facts.hour_zone_tally)) is not None:
+    if facts.hour_zone_tally is not None and (line := curves.roc_curve(facts.hour_zone_tally)) is not None:
         evaluation = facts.evaluation_of("all")
         auc = evaluation.baselines["hour_zone_mean"].auc if evaluation else None
         lines["c"] = (f"hour-and-zone mean, AUC {auc or 0:.3f}", line)
-    return lines, "The further above the diagonal, which is guessing, the better the trips are ranked."
+    return lines, "The diagonal is a random ranking. A curve further above it ranks better."
 
 
 def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float], str]:
     lines = {
         SEGMENT_COLORS[name]: (f"{name} trips", line)
         for name, tally in facts.tallies.items()
-        if (line := numbers.precision_recall_curve(tally)) is not None
+        if (line := curves.precision_recall_curve(tally)) is not None
     }
     floors = {
         SEGMENT_COLORS[name]: evaluation.metrics.prevalence or 0.0
         for name, evaluation in _evaluations(facts).items()
     }
-    return lines, floors, "The thin lines are the shares of high tips: what flagging at random reaches."
+    return lines, floors, "The thin lines are the prevalence, which is the precision of a random choice."
 
 
 def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
     lines = {
         SEGMENT_COLORS[name]: (
             f"{name} trips",
-            numbers.calibration_curve(evaluation.calibration_curve),
+            curves.calibration_curve(evaluation.calibration_curve),
         )
         for name, evaluation in _evaluations(facts).items()
     }
     reported = facts.evaluation_of(facts.reported_segment)
     error = reported.calibration_error if reported else None
-    says = f"On the diagonal, 0.7 means seven in ten; the mean distance from it is {error or 0:.3f}, of {facts.reported_segment} trips."
-    return lines, says
+    caption = (
+        f"On the diagonal, predicted and observed shares are equal. The expected calibration error of "
+        f"{facts.reported_segment} trips is {error or 0:.3f}."
+    )
+    return lines, caption
 
 
-def _draw_threshold_pictures(facts: Facts) -> list[Picture]:
-    drawn = []
+def _threshold_pictures(facts: Facts) -> list[Picture]:
+    pictures = []
     for name, evaluation in _evaluations(facts).items():
         curve = evaluation.threshold_curve
         best = max((p for p in curve if p.f1 is not None), key=lambda p: p.f1 or 0.0, default=None)
         if best is None:
             continue
         at = facts.threshold or 0.5
-        says = (
-            f"The upright line is the threshold in use, {at:.3f}; F1 would be highest at {best.threshold:.2f}, "
-            f"with {best.f1:.3f}."
+        caption = (
+            f"The vertical line is the threshold of the model, {at:.3f}. "
+            f"F1 is highest at {best.threshold:.2f}, with {best.f1:.3f}."
         )
         title = f"Thresholds, {name} trips"
         baseline = evaluation.f1_always_positive
-        drawn.append(
-            model.draw_thresholds(f"threshold-{name}", title, curve, baseline, facts.threshold, says)
+        pictures.append(
+            charts.draw_thresholds(f"threshold-{name}", title, curve, baseline, facts.threshold, caption)
         )
-    return drawn
+    return pictures
 
 
 def _evaluations(facts: Facts) -> dict[str, SegmentReport]:
@@ -175,17 +181,17 @@ def _evaluations(facts: Facts) -> dict[str, SegmentReport]:
     return {segment: evaluation for segment, evaluation in by_segment.items() if evaluation}
 
 
-def metrics_section(facts: Facts) -> Section:
-    """Return the metrics with intervals, beside those of trivial predictors, of both populations and all splits."""
-    lead = f"A metric says something beside what trivial predictors reach. {SEGMENTS_NOTE}"
+@section("metrics", "Metrics")
+def metrics_section(facts: Facts) -> Content:
+    """Return the metrics with intervals and baselines, for both segments and all splits."""
+    lead = f"Compare each metric with the baselines. {SEGMENTS_NOTE}"
     if not facts.evaluation:
-        return Section("metrics", "Metrics", lead, [_no_metrics(facts)])
+        return missing(lead, _no_metrics(facts))
     split = facts.reported_split
-    blocks: list[Block] = [
-        _metrics_table(split, name, told) for name, told in facts.evaluation[split].items()
+    tables = [
+        _metrics_table(split, segment, evaluation) for segment, evaluation in facts.evaluation[split].items()
     ]
-    blocks.append(_splits_table(facts))
-    return Section("metrics", "Metrics", lead, blocks)
+    return Content(lead, [*tables, _splits_table(facts)])
 
 
 def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> TableBlock:
@@ -201,14 +207,14 @@ def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> Table
         body.append(cells)
     body.append(
         [
-            "calibration error",
+            "expected calibration error",
             formatting.format_metric(evaluation.calibration_error),
             "",
             *("" for _ in evaluation.improvement),
         ]
     )
     confusion = asdict(evaluation.confusion)
-    note = "A positive improvement is better, also for losses. Confusion: " + ", ".join(
+    note = "A positive improvement is better, also for losses. Confusion matrix: " + ", ".join(
         f"{formatting.format_count(confusion[key])} {formatting.label(key)}" for key in confusion
     )
     head = [
@@ -232,76 +238,75 @@ def _improvement_cell(value: float | None) -> TableCell:
 
 
 def _splits_table(facts: Facts) -> TableBlock:
-    populations = [(s, p) for s, told in facts.evaluation.items() for p in told]
+    columns = [(split, segment) for split, segments in facts.evaluation.items() for segment in segments]
     body = [
         [
             formatting.label(name),
-            *(_format_value(name, getattr(facts.evaluation[s][p].metrics, name)) for s, p in populations),
+            *(_format_value(name, getattr(facts.evaluation[s][p].metrics, name)) for s, p in columns),
         ]
         for name in ("rows", *REPORTED_METRICS)
     ]
-    baselines = (facts.evaluation[s][p].f1_always_positive for s, p in populations)
+    baselines = (facts.evaluation[s][p].f1_always_positive for s, p in columns)
     body.append([formatting.label("f1_always_positive"), *map(formatting.format_metric, baselines)])
-    head = ["metric", *(f"{s}, {p}" for s, p in populations)]
-    return TableBlock(caption="All splits side by side", header=head, rows=body)
+    head = ["metric", *(f"{s}, {p}" for s, p in columns)]
+    return TableBlock(caption="All splits", header=head, rows=body)
 
 
 def _format_value(name: str, value: float | None) -> str:
     return formatting.format_count(value) if name == "rows" else formatting.format_metric(value)
 
 
-def slices_section(facts: Facts) -> Section:
-    """Return the slices on which the model ranks worst, and by borough."""
+@section("slices", "Slices")
+def slices_section(facts: Facts) -> Content:
+    """Return the slices with the lowest AUC, and slices by payment type, borough and distance."""
     lead = (
-        f"Where the model ranks trips worst, of {facts.reported_segment} trips of {facts.reported_split}: among slices of at least {MIN_SLICE_TRIPS}, "
-        f"with {MIN_CLASS_TRIPS} high tips or more, and as many others. Within a slice an AUC has no help from what sets slices apart."
+        f"Slices of the {facts.reported_segment} trips of {facts.reported_split}, with at least {MIN_SLICE_TRIPS} "
+        f"trips and {MIN_CLASS_TRIPS} of each class. Within a slice, the AUC does not benefit from "
+        "differences between slices."
     )
-    told = facts.evaluation_of(facts.reported_segment)
-    if not told:
-        return Section("slices", "Slices", lead, [_no_metrics(facts)])
-    worst = worst_first(told.slices)[:MAX_SLICES]
+    evaluation = facts.evaluation_of(facts.reported_segment)
+    if not evaluation:
+        return missing(lead, _no_metrics(facts))
+    worst = worst_first(evaluation.slices)[:MAX_SLICES]
     blocks: list[Block] = [
-        _slices_table("The slices with the lowest AUC", worst, named=True)
+        _slices_table("Slices with the lowest AUC", worst, named=True)
         if worst
-        else MissingBlock("No slice has trips enough to tell how they are ranked.")
+        else MissingBlock("No slice has enough trips for an AUC.")
     ]
     for name in ("payment_type", "borough", "distance"):
-        those = sorted((each for each in told.slices if each.slice == name), key=_slice_sort_key)
-        if len(those) > 1:
-            blocks.append(_slices_table(f"By {formatting.label(name)}", those, named=False))
-        elif name == "borough" and not those:
-            blocks.append(
-                MissingBlock(
-                    "No slices by borough: the zone table was not found when these trips were scored."
-                )
-            )
-    return Section("slices", "Slices", lead, blocks)
+        members = sorted((item for item in evaluation.slices if item.slice == name), key=_slice_sort_key)
+        if len(members) > 1:
+            blocks.append(_slices_table(f"By {formatting.label(name)}", members, named=False))
+        elif name == "borough" and not members:
+            text = "No slices by borough: there was no zone lookup file when the trips were scored."
+            blocks.append(MissingBlock(text))
+    return Content(lead, blocks)
 
 
 def worst_first(slices: Sequence[SliceMetrics]) -> list[SliceMetrics]:
-    """Return the slices that have enough trips of both classes for an AUC to say something, the worst first."""
-    high = [round(each.rows * (each.prevalence or 0.0)) for each in slices]
-    enough = [
-        each
-        for each, count in zip(slices, high, strict=True)
-        if MIN_CLASS_TRIPS <= count <= each.rows - MIN_CLASS_TRIPS
+    """Return the slices with at least `MIN_CLASS_TRIPS` trips of each class, lowest AUC first."""
+    high = [round(item.rows * (item.prevalence or 0.0)) for item in slices]
+    large = [
+        item
+        for item, count in zip(slices, high, strict=True)
+        if MIN_CLASS_TRIPS <= count <= item.rows - MIN_CLASS_TRIPS
     ]
-    return sorted(enough, key=lambda each: each.auc or 0.0)
+    return sorted(large, key=lambda item: item.auc or 0.0)
 
 
 def _slices_table(caption: str, slices: Sequence[SliceMetrics], *, named: bool) -> TableBlock:
-    most = max([each.rows for each in slices] or [1])
+    largest = max([item.rows for item in slices] or [1])
     body: list[list[str | TableCell]] = [
         [
-            _slice_label(each, named=named),
-            TableCell(formatting.format_count(each.rows), bar=each.rows / most),
-            formatting.format_share(each.prevalence),
-            formatting.format_metric(each.auc),
-            formatting.format_metric(each.f1),
-            formatting.format_metric(each.f1_always_positive),
-            formatting.format_metric(each.log_loss),
+            _slice_label(item, named=named),
+            TableCell(formatting.format_count(item.rows), bar=item.rows / largest),
+            formatting.format_share(item.prevalence),
+            formatting.format_metric(item.auc),
+            formatting.format_metric(item.f1),
+            formatting.format_metric(item.f1_always_positive),
+            formatting.format_metric(item.log_loss),
         ]
-        for each in slices
+        for item in slices
     ]
     head = ["slice", "trips", "high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
     return TableBlock(caption=caption, header=head, rows=body)
@@ -313,6 +318,6 @@ def _slice_label(slice_: SliceMetrics, *, named: bool) -> str:
 
 
 def _slice_sort_key(slice_: SliceMetrics) -> tuple[float, str]:
-    """Return where a slice stands: by the number that it begins with, else by its name."""
+    """Return the sort key of a slice: its leading number if it has one, then its name."""
     number = re.match(r"\d+", slice_.value)
     return (float(number[0]) if number else math.inf), slice_.value

@@ -1,37 +1,33 @@
-"""sections: the parts of a report in their order; one that fails is a line on the page, and no more."""
+"""The sections of a report, in their order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from toytip.report.blocks import MissingBlock, Section
+from toytip.report.blocks import Section
 from toytip.report.facts import Facts
 from toytip.report.sections import data, drift, model, run
+from toytip.report.sections.importance import importance_section
+from toytip.report.sections.zones import zones_section
 
-SectionBuilder = Callable[[Facts], Section]
-SECTION_ORDER: tuple[tuple[str, str, SectionBuilder], ...] = (
-    ("first", "Look at this first", run.findings_section),
-    ("ran", "What ran on what", run.run_section),
-    ("rows", "Rows", run.rows_section),
-    ("features", "Features by month", data.features_section),
-    ("training", "Training", model.training_section),
-    ("curves", "Ranking, calibration, thresholds", model.ranking_section),
-    ("metrics", "Metrics", model.metrics_section),
-    ("slices", "Slices", model.slices_section),
-    ("leaning", "What the model leans on", data.importance_section),
-    ("drift", "Drift and performance", drift.drift_section),
-    ("zones", "Zones", data.zones_section),
-    ("time", "Time and memory", run.time_section),
-    ("lineage", "Lineage", run.lineage_section),
+SECTIONS: tuple[Callable[[Facts], Section], ...] = (
+    run.findings_section,
+    run.run_section,
+    run.rows_section,
+    data.features_section,
+    model.training_section,
+    model.ranking_section,
+    model.metrics_section,
+    model.slices_section,
+    importance_section,
+    drift.drift_section,
+    zones_section,
+    run.time_section,
+    run.lineage_section,
 )
 
 
 def build_sections(facts: Facts) -> Iterator[Section]:
-    """Yield the parts of a report. Whatever is wrong with one, the others are told."""
-    for name, title, make in SECTION_ORDER:
-        try:
-            yield make(facts)
-        except Exception as error:  # noqa: BLE001 - a picture that fails must not take the page with it
-            yield Section(
-                name, title, "", [MissingBlock(f"This part failed: {type(error).__name__}: {error}")]
-            )
+    """Yield the sections of a report. A section that fails reports the error."""
+    for build in SECTIONS:
+        yield build(facts)

@@ -1,16 +1,17 @@
-"""ran: sections of what ran, on what, from what, and in which time."""
+"""Sections about the run: warnings, summary, rows, time and lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from toytip.report import formatting
 from toytip.report.blocks import (
     Block,
     MissingBlock,
     PairsBlock,
+    Picture,
     PicturesBlock,
-    Section,
     TableBlock,
     TableCell,
     TextBlock,
@@ -20,51 +21,72 @@ from toytip.report.blocks import (
 from toytip.report.charts import data
 from toytip.report.facts import Facts
 from toytip.report.findings import checked_topics, collect_findings
+from toytip.report.sections.section import Content, missing, section
 from toytip.store.lineage import DeletedVersion, LineageParent
 from toytip.store.manifest import SourceFileRef, VersionRef
 
+if TYPE_CHECKING:
+    from toytip.pipeline.result import RunTiming
 
-def findings_section(facts: Facts) -> Section:
-    """Return the warnings, or that there are none."""
-    found = collect_findings(facts)
-    if found:
-        return Section("first", "Look at this first", "", [WarningsBlock(found)])
-    looked = checked_topics(facts)
-    of = f" Looked at: {', '.join(looked)}." if looked else ""
-    return Section("first", "Look at this first", "", [TextBlock(f"Nothing to warn of.{of}")])
+# Number of reject reasons in the chart.
+MAX_DRAWN_REASONS = 3
 
 
-def run_section(facts: Facts) -> Section:
-    """Return what ran on what."""
-    split = [f"{name} {start[:10]} to {stop[:10]}" for name, (start, stop) in facts.split.items()]
-    params = facts.config.get("models", {})
-    digest = next((facts.digests[n] for n in ("models", "features", "trips") if facts.digests.get(n)), "")
-    files = len(facts.sources)
-    source = (
-        facts.run_result.origin.source if facts.run_result else _source_folder(facts.sources) if files else ""
-    )
-    pairs = [
-        ("version", facts.version),
-        ("made", formatting.format_minute(facts.created_at)),
-        ("store", f"{facts.store}"),
-        ("source", f"{source}, {files} file{'s' if files > 1 else ''}" if files else source),
-        ("taxi and months", f"{facts.taxi}, {_month_range(facts.months)}"),
-        ("split", "; ".join(split) + (" (the last day is outside)" if split else "")),
-        ("learned from", f"{facts.segment} trips" if facts.segment else ""),
-        ("features", f"{len(facts.features)}: {', '.join(facts.features)}" if facts.features else ""),
-        ("model", _model_text(facts)),
-        (
-            "parameters",
-            ", ".join(f"{formatting.label(k)} {formatting.format_setting(v)}" for k, v in params.items()),
-        ),
-        ("digest of the parameters", digest),
-        ("gate", _gate_text(facts)),
-        ("made with", ", ".join(f"{k} {v[:12]}" for k, v in facts.environment.items())),
-    ]
-    blocks: list[Block] = [PairsBlock([(name, text) for name, text in pairs if text])]
+@section("warnings", "Warnings")
+def findings_section(facts: Facts) -> Content:
+    """Return the warnings, or the topics that were checked without a warning."""
+    findings = collect_findings(facts)
+    if findings:
+        return Content("", [WarningsBlock(findings)])
+    topics = checked_topics(facts)
+    checked = f" Checked: {', '.join(topics)}." if topics else ""
+    return Content("", [TextBlock(f"There are no warnings.{checked}")])
+
+
+@section("run", "Run summary")
+def run_section(facts: Facts) -> Content:
+    """Return the version, its source, its model and its settings."""
+    blocks: list[Block] = [PairsBlock([(name, text) for name, text in _run_pairs(facts) if text])]
     if "model" in facts.missing_reasons:
         blocks.append(MissingBlock(f"No model: {facts.missing_reasons['model']}."))
-    return Section("ran", "What ran on what", "", blocks)
+    return Content("", blocks)
+
+
+def _run_pairs(facts: Facts) -> Iterator[tuple[str, str]]:
+    params = facts.config.get("models", {})
+    split = [f"{name} {start[:10]} to {stop[:10]}" for name, (start, stop) in facts.split.items()]
+    yield "version", facts.version
+    yield "created", formatting.format_minute(facts.created_at)
+    yield "store", facts.store
+    yield "source", _source_text(facts)
+    yield "taxi and months", f"{facts.taxi}, {_month_range(facts.months)}"
+    yield "split", ", ".join(split) + (" (end dates are exclusive)" if split else "")
+    yield "trained on", f"{facts.segment} trips" if facts.segment else ""
+    yield "features", f"{len(facts.features)}: {', '.join(facts.features)}" if facts.features else ""
+    yield "model", _model_text(facts)
+    yield (
+        "parameters",
+        ", ".join(
+            f"{formatting.label(name)} {formatting.format_setting(value)}" for name, value in params.items()
+        ),
+    )
+    yield (
+        "parameter digest",
+        next(
+            (facts.digests[name] for name in ("models", "features", "trips") if facts.digests.get(name)), ""
+        ),
+    )
+    yield "promotion gate", _gate_text(facts)
+    yield "packages", ", ".join(f"{name} {version[:12]}" for name, version in facts.environment.items())
+
+
+def _source_text(facts: Facts) -> str:
+    files = len(facts.sources)
+    if facts.run_result:
+        source = facts.run_result.origin.source
+    else:
+        source = _source_folder(facts.sources) if files else ""
+    return f"{source}, {files} file{'s' if files > 1 else ''}" if files else source
 
 
 def _source_folder(sources: Sequence[SourceFileRef]) -> str:
@@ -81,146 +103,138 @@ def _month_range(months: Sequence[str]) -> str:
 def _model_text(facts: Facts) -> str:
     if facts.rounds is None:
         return ""
-    told = facts.tables.get("models", {})
-    return f"{told.get('version', '')}, {facts.rounds} rounds, threshold {facts.threshold:.4f}"
+    version = facts.tables.get("models", {}).get("version", "")
+    return f"{version}, {facts.rounds} rounds, threshold {facts.threshold:.4f}"
 
 
 def _gate_text(facts: Facts) -> str:
-    told = facts.run_result.promotion if facts.run_result else None
-    if not told:
+    promotion = facts.run_result.promotion if facts.run_result else None
+    if not promotion:
         return ""
-    return ": ".join(filter(None, (str(told["decision"]), "; ".join(told["reasons"]))))
+    return ": ".join(filter(None, (promotion.decision.label, ", ".join(promotion.promotion_reasons))))
 
 
-def rows_section(facts: Facts) -> Section:
-    """Return rows read, kept, and rejected by reason and month."""
-    lead = "Every trip read is kept, or rejected for the first reason that applies."
+@section("rows", "Rows")
+def rows_section(facts: Facts) -> Content:
+    """Return the rows read, kept, and rejected by reason and month."""
+    rule = "A trip is rejected for the first reason that applies."
     if not facts.rows:
-        return Section(
-            "rows",
-            "Rows",
-            lead,
-            [MissingBlock(f"No rows: {facts.missing_reasons.get('rows', 'none were counted')}.")],
-        )
-    read, kept = (sum(getattr(told, name) for told in facts.rows.values()) for name in ("read", "kept"))
-    totals: dict[str, int] = {}
-    for told in facts.rows.values():
-        for reason, count in told.rejects.items():
-            totals[reason] = totals.get(reason, 0) + count
-    reasons = sorted(totals, key=lambda reason: -totals[reason])
-    most, least = (
-        max(facts.rows, key=lambda m: facts.rows[m].kept),
-        min(facts.rows, key=lambda m: facts.rows[m].kept),
-    )
-    says = (
-        f"Most trips in {most}, fewest in {least}."
-        if len(facts.rows) > 1
-        else f"{formatting.format_count(kept)} trips in {most}."
-    )
-    drawn = [data.draw_accepted_trips("rows-kept", facts, says)]
-    if reasons:
-        says = f"{formatting.capitalize_first(formatting.label(reasons[0]))} rejects most: {formatting.format_count(totals[reasons[0]])} trips."
-        drawn.append(data.draw_reject_shares("rows-rejected", facts, reasons[:3], says))
-    blocks: list[Block] = [PicturesBlock(drawn), _month_table(facts, reasons, totals)]
+        return missing(rule, f"No rows: {facts.missing_reasons.get('rows', 'no rows were counted')}.")
+    read, accepted = _total_rows(facts)
+    reasons = _reject_totals(facts)
+    blocks: list[Block] = [PicturesBlock(list(_row_pictures(facts, reasons))), _month_table(facts, reasons)]
     if "rejects" in facts.missing_reasons:
         blocks.append(MissingBlock(f"No rejects: {facts.missing_reasons['rejects']}."))
-    share = formatting.format_share((read - kept) / max(read, 1), 2)
-    lead = f"{formatting.format_count(read)} trips read, {formatting.format_count(kept)} kept, {formatting.format_count(read - kept)} rejected ({share}). {lead}"
-    return Section("rows", "Rows", lead, blocks)
+    counts = " trips read, ".join(map(formatting.format_count, (read, accepted)))
+    share = formatting.format_share((read - accepted) / max(read, 1), 2)
+    rejected = formatting.format_count(read - accepted)
+    return Content(f"{counts} kept, {rejected} rejected ({share}). {rule}", blocks)
 
 
-def _month_table(facts: Facts, reasons: Sequence[str], totals: Mapping[str, int]) -> TableBlock:
-    rates = [1 - told.kept / max(told.read, 1) for told in facts.rows.values()]
-    top = max([*rates, 1e-9])
+def _total_rows(facts: Facts) -> tuple[int, int]:
+    months = facts.rows.values()
+    return sum(rows.read for rows in months), sum(rows.accepted for rows in months)
+
+
+def _reject_totals(facts: Facts) -> dict[str, int]:
+    """Return the rejected trips by reason, most frequent first."""
+    totals: dict[str, int] = {}
+    for rows in facts.rows.values():
+        for reason, count in rows.rejects.items():
+            totals[reason] = totals.get(reason, 0) + count
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))
+
+
+def _row_pictures(facts: Facts, reasons: Mapping[str, int]) -> Iterator[Picture]:
+    accepted = {month: rows.accepted for month, rows in facts.rows.items()}
+    largest, smallest = max(accepted, key=accepted.__getitem__), min(accepted, key=accepted.__getitem__)
+    caption = (
+        f"{largest} has the most trips, {smallest} the fewest."
+        if len(accepted) > 1
+        else f"{formatting.format_count(accepted[largest])} trips in {largest}."
+    )
+    yield data.draw_accepted_trips("rows-kept", facts, caption)
+    if reasons:
+        reason, count = next(iter(reasons.items()))
+        text = formatting.capitalize_first(formatting.label(reason))
+        caption = f"{text} is the most frequent reason: {formatting.format_count(count)} trips."
+        yield data.draw_reject_shares("rows-rejected", facts, list(reasons)[:MAX_DRAWN_REASONS], caption)
+
+
+def _month_table(facts: Facts, reasons: Mapping[str, int]) -> TableBlock:
+    shares = [1 - rows.accepted / max(rows.read, 1) for rows in facts.rows.values()]
+    largest = max([*shares, 1e-9])
     body: list[list[str | TableCell]] = []
-    for (month, told), rate in zip(facts.rows.items(), rates, strict=True):
-        share = TableCell(formatting.format_share(rate, 2), bar=rate / top)
-        counts = [formatting.format_count(told.rejects.get(reason, 0)) for reason in reasons]
-        body.append(
-            [month, formatting.format_count(told.read), formatting.format_count(told.kept), share, *counts]
-        )
-    read, kept = (sum(getattr(told, name) for told in facts.rows.values()) for name in ("read", "kept"))
+    for (month, rows), share in zip(facts.rows.items(), shares, strict=True):
+        counts = [formatting.format_count(rows.rejects.get(reason, 0)) for reason in reasons]
+        totals = map(formatting.format_count, (rows.read, rows.accepted))
+        rejected = TableCell(formatting.format_share(share, 2), bar=share / largest)
+        body.append([month, *totals, rejected, *counts])
+    read, accepted = _total_rows(facts)
+    share_text = formatting.format_share(1 - accepted / max(read, 1), 2)
+    counts = list(map(formatting.format_count, reasons.values()))
     body.append(
-        [
-            "all",
-            formatting.format_count(read),
-            formatting.format_count(kept),
-            formatting.format_share(1 - kept / max(read, 1), 2),
-            *(formatting.format_count(totals[r]) for r in reasons),
-        ]
+        ["all", formatting.format_count(read), formatting.format_count(accepted), share_text, *counts]
     )
-    head = ["month", "read", "kept", "rejected", *map(formatting.label, reasons)]
-    return TableBlock(caption="Trips by month, and why they were rejected", header=head, rows=body)
+    header = ["month", "read", "kept", "rejected", *map(formatting.label, reasons)]
+    return TableBlock(caption="Trips by month, with reject reasons", header=header, rows=body)
 
 
-def time_section(facts: Facts) -> Section:
-    """Return seconds, memory and throughput by stage."""
-    run = facts.run_result
-    lead = "Stages run one after the other; within a stage, workers run side by side."
-    if run is None:
-        return Section(
-            "time",
-            "Time and memory",
-            lead,
-            [MissingBlock(f"Not told: {facts.missing_reasons.get('time', 'nothing was kept')}.")],
-        )
-    seconds = run.timing.stage_seconds
-    top = max([*seconds.values(), 1e-9])
-    told, memory = run.timing.stage_rows, run.timing.stage_memory_mb
-    body: list[list[str | TableCell]] = []
-    for name, took in seconds.items():
-        done = told.get(name, 0)
-        speed = formatting.format_count(done / took) if done and took else ""
-        peak = f"{memory[name]:,.0f}" if name in memory else ""
-        body.append(
-            [
-                name,
-                TableCell(f"{took:.1f}", bar=took / top),
-                formatting.format_count(done) if done else "",
-                speed,
-                peak,
-            ]
-        )
-    whole = run.timing.elapsed_seconds
-    blocks: list[Block] = [
-        TableBlock(
-            caption="Seconds, rows and the peak of memory by stage",
-            header=["stage", "seconds", "rows", "rows/s", "peak MB"],
-            rows=body,
-            note="Memory is that of all processes of the run on this machine, sampled once a second; "
-            f"{run.timing.peak_memory_mb:,.0f} MB at the peak of the run.",
-        )
-    ]
-    workers = run.timing.workers
+@section("time", "Time and memory")
+def time_section(facts: Facts) -> Content:
+    """Return the time, memory and throughput of each stage."""
+    lead = "Stages run one after the other. Within a stage, workers run in parallel."
+    if facts.run_result is None:
+        return missing(lead, f"No timings: {facts.missing_reasons.get('time', 'none were stored')}.")
+    timing = facts.run_result.timing
+    workers = f"{timing.workers} worker{'' if timing.workers == 1 else 's'}"
+    stages = sum(timing.stage_seconds.values())
     lead = (
-        f"{whole:.1f} s without this page, {run.timing.rows_per_second:,.0f} rows/s, on {workers} worker{'' if workers == 1 else 's'}; "
-        f"{sum(seconds.values()):.1f} s of it in stages, the rest is starting and ending. {lead}"
+        f"{timing.elapsed_seconds:.1f} s without this report, {timing.rows_per_second:,.0f} rows/s, on {workers}. "
+        f"Stages take {stages:.1f} s, the rest is start-up and shutdown. {lead}"
     )
-    return Section("time", "Time and memory", lead, blocks)
+    table = TableBlock(
+        caption="Time, rows and peak memory by stage",
+        header=["stage", "seconds", "rows", "rows/s", "peak MB"],
+        rows=list(_stage_rows(timing)),
+        note="Memory is the sum over all processes of the run on this machine, sampled once per second. "
+        f"The peak of the run is {timing.peak_memory_mb:,.0f} MB.",
+    )
+    return Content(lead, [table])
 
 
-def lineage_section(facts: Facts) -> Section:
-    """Return what the version was made from, down to the files."""
-    lead = "What was made from what; the last are files, with the digest of their content."
+def _stage_rows(timing: RunTiming) -> Iterator[list[str | TableCell]]:
+    slowest = max([*timing.stage_seconds.values(), 1e-9])
+    for stage, seconds in timing.stage_seconds.items():
+        rows = timing.stage_rows.get(stage, 0)
+        memory = timing.stage_memory_mb.get(stage)
+        yield [
+            stage,
+            TableCell(f"{seconds:.1f}", bar=seconds / slowest),
+            formatting.format_count(rows) if rows else "",
+            formatting.format_count(rows / seconds) if rows and seconds else "",
+            "" if memory is None else f"{memory:,.0f}",
+        ]
+
+
+@section("lineage", "Lineage")
+def lineage_section(facts: Facts) -> Content:
+    """Return the inputs of the version, down to the source files."""
+    lead = "Each entry is followed by its inputs. Source files have the checksum of their content."
     if not facts.lineage:
-        return Section(
-            "lineage",
-            "Lineage",
-            lead,
-            [MissingBlock(f"Not told: {facts.missing_reasons.get('lineage', '')}.")],
-        )
+        return missing(lead, f"No lineage: {facts.missing_reasons.get('lineage', 'it was not stored')}.")
     blocks: list[Block] = [TreeBlock(list(_lineage_lines(facts.lineage, 0, set())))]
     if "lineage" in facts.missing_reasons:
-        blocks.append(MissingBlock(f"{facts.missing_reasons['lineage']}."))
-    return Section("lineage", "Lineage", lead, blocks)
+        blocks.append(MissingBlock(f"{formatting.capitalize_first(facts.missing_reasons['lineage'])}."))
+    return Content(lead, blocks)
 
 
 def _lineage_lines(
     node: LineageParent, depth: int, visited: set[VersionRef]
 ) -> Iterator[tuple[int, str, str]]:
     if isinstance(node, SourceFileRef):
-        size = f"{formatting.format_count(node.rows)} rows, {formatting.format_megabytes(node.bytes)}"
-        yield depth, node.uri, f"{size}, {node.checksum[:19]}"
+        rows, size = formatting.format_count(node.rows), formatting.format_megabytes(node.bytes)
+        yield depth, node.uri, f"{rows} rows, {size}, {node.checksum[:19]}"
         return
     if isinstance(node, DeletedVersion):
         yield depth, f"{node.table} {node.version}", "deleted"

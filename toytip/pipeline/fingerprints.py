@@ -1,4 +1,4 @@
-"""Identity: what a part or an artifact is made from, in a digest. Equal identity, equal bytes: it need not be made again."""
+"""Fingerprints: digests of all that an output is computed from. Equal fingerprints mean equal bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROW_MODULES = (
     "core.tlc",
     "engine.graph",
 )
-# The modules that decide the output of a stage. A test compares them with the imports of the stages.
+# The modules that determine the output of a stage. A test compares them with the imports of the stages.
 STAGE_MODULES = {
     stage: (*_ROW_MODULES, *stage_modules(stage))
     for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")
@@ -32,7 +32,7 @@ FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost",
 
 @functools.cache
 def code_digest(stage: str) -> str:
-    """Return the digest of the code that decides what a stage makes, and of the packages under it."""
+    """Return the digest of the modules and packages that determine the output of a stage."""
     root = resources.files("toytip")
     sources = [root.joinpath(f"{name.replace('.', '/')}.py").read_bytes() for name in STAGE_MODULES[stage]]
     # Sorted digests without names: a module that only moves leaves every fingerprint as it was.
@@ -48,23 +48,35 @@ def _package_version(package: str) -> str:
 
 
 def fingerprint(stage: str, input_content: Any, config: Any = None) -> str:
-    """Return what a stage's output is made from, in a digest: the content of its input, its code, its config."""
+    """Return the digest of a stage's input, code and config."""
     return digest({"stage": stage, "code": code_digest(stage), "input": input_content, "config": config})
 
 
-def planned_from_slice(stage: str, part: SourcePartition, file_checksum: str) -> DataFile:
-    """Return what is known beforehand of the part that a stage makes of a slice of a source file."""
-    made_from = f"{file_checksum}[{part.start}:{part.stop}]"
-    config = {"taxi": part.taxi, "month": part.month, "number": part.number}
+def plan_file_of_partition(stage: str, partition: SourcePartition, file_checksum: str) -> DataFile:
+    """Describe the data file that a stage will write for a partition of a source file."""
+    input_content = f"{file_checksum}[{partition.start}:{partition.stop}]"
+    config = {"taxi": partition.taxi, "month": partition.month, "number": partition.number}
     return DataFile(
-        path=part.key.path, rows=0, bytes=0, checksum="", month=part.month, number=part.number,
-        input_fingerprint=made_from, fingerprint=fingerprint(stage, made_from, config),
-    )  # fmt: skip
+        path=partition.key.path,
+        rows=0,
+        bytes=0,
+        checksum="",
+        month=partition.month,
+        number=partition.number,
+        input_fingerprint=input_content,
+        fingerprint=fingerprint(stage, input_content, config),
+    )
 
 
-def planned_from_part(stage: str, part: DataFile, config: Any) -> DataFile:
-    """Return what is known beforehand of the part that a stage makes of another table's part."""
+def plan_file_of_input(stage: str, file: DataFile, config: Any) -> DataFile:
+    """Describe the data file that a stage will write for a data file of another table."""
     return DataFile(
-        path=part.path, rows=0, bytes=0, checksum="", month=part.month, number=part.number,
-        input_fingerprint=part.checksum, fingerprint=fingerprint(stage, [part.checksum, part.month, part.number], config),
-    )  # fmt: skip
+        path=file.path,
+        rows=0,
+        bytes=0,
+        checksum="",
+        month=file.month,
+        number=file.number,
+        input_fingerprint=file.checksum,
+        fingerprint=fingerprint(stage, [file.checksum, file.month, file.number], config),
+    )

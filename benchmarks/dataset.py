@@ -1,4 +1,4 @@
-"""A generated year in a folder: TLC-shaped, one row group a file, as uneven as 2020."""
+"""A synthetic year in the TLC's format: one row group per file, with the volumes of 2020."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from toytip.sources.discovery import write_month_file
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
 
-def write_year(folder: Path, rows: int, seed: int) -> None:
-    """Write twelve months of about `rows` trips each."""
+def write_year(folder: Path, rows_per_month: int, seed: int) -> None:
+    """Write twelve months with a mean of `rows_per_month` trips."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_month = partial(_write_month, folder, SyntheticSpec(rows_per_month=rows_per_month, seed=seed))
     with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
-        list(
-            pool.map(
-                partial(_write_month, folder, SyntheticSpec(rows_per_month=rows, seed=seed)), SYNTHETIC_MONTHS
-            )
-        )
+        list(pool.map(write_month, SYNTHETIC_MONTHS))
 
 
-def _write_month(folder: Path, recipe: SyntheticSpec, month: Month) -> None:
-    write_month_file(generate_month(month, recipe), str(folder / month_file_name(month)))
+def _write_month(folder: Path, spec: SyntheticSpec, month: Month) -> None:
+    write_month_file(generate_month(month, spec), str(folder / month_file_name(month)))

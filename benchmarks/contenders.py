@@ -1,0 +1,141 @@
+"""The contenders: commands that do the complete work and write predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.harness import Measurement
+from toytip.cluster import available_cores
+
+
+@dataclass(frozen=True)
+class BenchmarkTask:
+    """A folder of months, and the training. All months except the last are for training."""
+
+    source: Path
+    rounds: int = 100
+    max_depth: int = 8
+    learning_rate: float = 0.1
+
+
+@dataclass(frozen=True)
+class ContenderOutput:
+    """The output of a contender: seconds by stage, accepted rows, and the folder of predictions."""
+
+    stage_seconds: dict[str, float]
+    accepted_rows: int
+    predictions: Path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to do the work.
+
+    `workers` are processes of a cluster, or threads of one process. `trains_alike` is whether the
+    training equals that of toytip. Without `uses_wall_time`, the time is the sum of the stages.
+    """
+
+    name: str
+    workers: int
+    command: Callable[[BenchmarkTask, Path], list[str]]
+    read_output: Callable[[Measurement, Path], ContenderOutput]
+    trains_alike: bool = True
+    uses_wall_time: bool = True
+
+
+def make_toytip(workers: int) -> Contender:
+    """Return `toytip run` on local workers, without the promotion gate, which peers do not have."""
+
+    def command(task: BenchmarkTask, out: Path) -> list[str]:
+        options: dict[str, Any] = {
+            "--source": task.source,
+            "--store": out,
+            "--gate": "off",
+            "--features": "seed",
+            "--valid": "none",
+            "--early-stop": 0,
+            "--rounds": task.rounds,
+            "--max-depth": task.max_depth,
+            "--eta": task.learning_rate,
+            "--workers": workers,
+        }
+        return ["-m", "toytip", "run", "--fresh", "--json", *_to_words(options)]
+
+    def read_output(measurement: Measurement, _: Path) -> ContenderOutput:
+        summary = json.loads(measurement.output.splitlines()[-1])
+        return ContenderOutput(
+            summary["stage_seconds"],
+            summary["rows"]["kept"],
+            Path(summary["tables"]["predictions"]["path"]),
+        )
+
+    return Contender(f"toytip-{workers}", workers, command, read_output)
+
+
+def make_peer(
+    module: str, *flags: str, name: str = "", trains_alike: bool = True, uses_wall_time: bool = True
+) -> Contender:
+    """Return a peer by the name of its module. It uses all cores, like toytip."""
+    workers = available_cores()
+
+    def command(task: BenchmarkTask, out: Path) -> list[str]:
+        options: dict[str, Any] = {
+            "--rounds": task.rounds,
+            "--max-depth": task.max_depth,
+            "--learning-rate": task.learning_rate,
+            "--workers": workers,
+        }
+        folders = [str(task.source), str(out)]
+        return ["-m", f"benchmarks.peers.{module}", *folders, *_to_words(options), *flags]
+
+    def read_output(measurement: Measurement, out: Path) -> ContenderOutput:
+        output = json.loads(measurement.output.splitlines()[-1])
+        return ContenderOutput(output["stage_seconds"], output["accepted_rows"], out / "version=1")
+
+    return Contender(name or module, workers, command, read_output, trains_alike, uses_wall_time)
+
+
+def _to_words(options: dict[str, Any]) -> list[str]:
+    return [str(word) for option in options.items() for word in option]
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        make_peer("lower_bound", uses_wall_time=False),
+        make_peer("polars_xgboost"),
+        make_peer("duckdb_xgboost"),
+        make_peer("pandas_xgboost"),
+        make_peer("dask_xgboost"),
+        make_peer("random_forest", trains_alike=False),
+        make_peer("random_forest", "--train-months", "11", name="random_forest_year", trains_alike=False),
+    )
+}
+
+# A random forest of eleven months takes longer than all other contenders together.
+DEFAULT_PEERS = [name for name in PEERS if name != "random_forest_year"]
+
+
+def last_month_auc(predictions: Path) -> float:
+    """Return the AUC of the predictions of the last month."""
+    last_month = max(
+        predictions.glob("year=*/month=*"),
+        key=lambda path: [int(part.split("=")[1]) for part in path.parts[-2:]],
+    )
+    # `ParquetFile` does not add the partition columns, which are not necessary here.
+    tables = [
+        pq.ParquetFile(file).read(["high_tip", "probability"])
+        for file in sorted(last_month.glob("*.parquet"))
+    ]
+    label, probability = (
+        np.concatenate([table[name].to_numpy() for table in tables]) for name in ("high_tip", "probability")
+    )
+    return float(roc_auc_score(label, probability))

@@ -1,0 +1,170 @@
+"""The plan of a run, computed once, and an estimate of the memory that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+from toytip.cluster import ClusterShape
+from toytip.config import Settings
+from toytip.core.months import Month
+from toytip.core.parameters import BoosterParams
+from toytip.core.partitions import SourcePartition
+from toytip.core.splits import Split, TimeRange, overlaps, plan_split
+from toytip.errors import PlanError
+from toytip.progress.tracker import Progress
+from toytip.sources.discovery import Source
+from toytip.stages.featurize import feature_set
+from toytip.stages.zone_rates import zone_rates_for
+
+# Measured on a year of 24 million rows, two workers, 11 and 19 features: the growth of a worker's
+# memory in the stages that map partitions, per row of a partition; and in training, per row of its
+# share of the training rows (positions, gradients, margins and bin indexes). The bin indexes are in
+# memory once, and on the local disk from then on (`docs/explanation/performance.md`).
+PARTITION_BYTES_PER_ROW = 900
+MATRIX_BYTES_PER_BIN_INDEX = 2
+MATRIX_BYTES_PER_ROW = 70
+# An idle worker, with all of its imports.
+IDLE_WORKER_BYTES = 250e6
+# Dask starts to spill above this share of a worker's memory limit.
+USABLE_MEMORY_SHARE = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """The plan of a run."""
+
+    source: Source
+    """The source files."""
+    split: Split
+    """Time ranges of training, validation and test."""
+    partitions: tuple[SourcePartition, ...]
+    """Row ranges of the source files, in order of month and row."""
+    partition_rows: int
+    """Maximum number of rows per partition that the settings ask for."""
+    features: tuple[str, ...]
+    """Names of the features that a model is trained on, with the zone rates."""
+    params: BoosterParams
+    """Parameters of the booster."""
+
+    @classmethod
+    def of(cls, settings: Settings, source: Source) -> Self:
+        """Plan a run on a source. Raises ConfigError if its months cannot be split as asked."""
+        return cls(
+            source=source,
+            split=split_months(settings, source.months),
+            partitions=source.partitions(settings.partition_rows),
+            partition_rows=settings.partition_rows,
+            features=(*feature_set(settings.feature_set), *zone_rates_for(settings.feature_set)),
+            params=booster_params(settings),
+        )
+
+    @property
+    def training_partitions(self) -> tuple[SourcePartition, ...]:
+        """The partitions with training trips."""
+        return self._partitions_in(self.split.train)
+
+    @property
+    def validation_partitions(self) -> tuple[SourcePartition, ...]:
+        """The partitions with validation trips."""
+        return self._partitions_in(self.split.validation) if self.split.validation else ()
+
+    @property
+    def training_file_rows(self) -> int:
+        """Number of rows in the files of the training and validation months."""
+        ranges = [span for name, span in self.split.time_ranges().items() if name != "test"]
+        months = [file for file in self.source.files if any(overlaps(file.month, span) for span in ranges)]
+        return sum(file.rows for file in months)
+
+    def _partitions_in(self, time_range: TimeRange) -> tuple[SourcePartition, ...]:
+        return tuple(partition for partition in self.partitions if overlaps(partition.month, time_range))
+
+
+def split_months(settings: Settings, months: tuple[Month, ...]) -> Split:
+    """Return the split of months. Raises ConfigError if they cannot be split as asked."""
+    return plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
+
+
+def booster_params(settings: Settings) -> BoosterParams:
+    """Return the parameters of the booster."""
+    return BoosterParams(**{field.name: getattr(settings, field.name) for field in fields(BoosterParams)})
+
+
+def print_plan(plan: RunPlan, progress: Progress) -> None:
+    """Print source, partitions and missing columns."""
+    source, rows = plan.source, plan.source.effective_partition_rows(plan.partition_rows)
+    progress.info(
+        f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
+        f"{source.rows:,} rows, {len(plan.partitions)} partitions"
+    )
+    if rows > plan.partition_rows:
+        progress.info(
+            f"partition size raised from {plan.partition_rows:,} to {rows:,} rows "
+            "to limit the number of scheduler tasks"
+        )
+    if source.missing_columns:
+        progress.info(f"columns that the source does not have: {', '.join(source.missing_columns)}")
+
+
+def announce_stages(plan: RunPlan, progress: Progress, *, gate: bool) -> None:
+    """Tell the progress which stages the run has, and how much work each of them is."""
+    everything, training, validation = plan.partitions, plan.training_partitions, plan.validation_partitions
+    rounds = plan.params.rounds
+    progress.expect("featurize", _months(everything), work=_rows(everything))
+    progress.expect("preprocess", _months(training), work=_rows(training))
+    progress.expect("train", total=rounds, work=_rows(training) * rounds)
+    if validation:
+        progress.expect("tune", _months(validation), work=_rows(validation))
+    progress.expect("infer", _months(everything), work=_rows(everything))
+    for step in ("evaluate", "monitor", *(("gate",) if gate else ())):
+        progress.expect(step)
+
+
+def _months(partitions: Sequence[SourcePartition]) -> list[str]:
+    return [str(partition.month) for partition in partitions]
+
+
+def _rows(partitions: Sequence[SourcePartition]) -> int:
+    return sum(partition.rows for partition in partitions)
+
+
+def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress) -> None:
+    """Print the estimate. Raises PlanError if the workers do not have enough memory."""
+    needed, limit = worker_bytes_needed(plan, shape), shape.memory_limit
+    progress.info(
+        f"memory: about {needed / 1e6:,.0f} MB per worker needed, {limit / 1e6:,.0f} MB available"
+        if limit
+        else f"memory: about {needed / 1e6:,.0f} MB per worker needed, no limit"
+    )
+    if limit and needed > USABLE_MEMORY_SHARE * limit:
+        raise PlanError(
+            f"cannot run with these workers: each needs about {needed / 1e6:,.0f} MB and has "
+            f"{limit / 1e6:,.0f} MB, of which {100 * USABLE_MEMORY_SHARE:.0f} % are usable",
+            hint=f"try --partition-rows {plan.partition_rows // 4 or 1}, fewer --workers, "
+            "fewer --threads-per-worker, or a larger --memory-limit",
+        )
+
+
+def worker_bytes_needed(plan: RunPlan, shape: ClusterShape) -> float:
+    """Estimate the bytes that the busiest worker needs for a plan."""
+    return estimate_worker_bytes(
+        training_rows=plan.training_file_rows,
+        largest_partition_rows=max(partition.rows for partition in plan.partitions),
+        feature_count=len(plan.features),
+        threads=shape.threads,
+        ranks=shape.ranks,
+    )
+
+
+def estimate_worker_bytes(
+    *, training_rows: int, largest_partition_rows: int, feature_count: int, threads: int, ranks: int
+) -> float:
+    """Estimate the bytes that the busiest worker needs.
+
+    The sum of an idle worker, its largest partition in each thread, which the allocator keeps, and
+    its share of the training and validation rows.
+    """
+    partitions = largest_partition_rows * threads * PARTITION_BYTES_PER_ROW
+    training = training_rows / ranks * (feature_count * MATRIX_BYTES_PER_BIN_INDEX + MATRIX_BYTES_PER_ROW)
+    return IDLE_WORKER_BYTES + partitions + training

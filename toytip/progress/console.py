@@ -1,0 +1,61 @@
+"""Print the progress of a run: a grid on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Literal, get_args
+
+from rich.console import Console
+from rich.live import Live
+
+from toytip.progress import terminal
+from toytip.progress.state import RunState
+
+ProgressMode = Literal["auto", "plain", "none"]
+ProgressStyle = Literal["grid", "plain", "none"]
+REFRESHES_PER_SECOND = 4
+
+
+class ProgressConsole:
+    """Prints on stderr. `auto` is a grid on a terminal and lines elsewhere; `none` prints nothing."""
+
+    def __init__(self, mode: ProgressMode, console: Console | None) -> None:
+        assert mode in get_args(ProgressMode), mode
+        self._console = console or Console(stderr=True, highlight=False)
+        can_draw = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._style: ProgressStyle = ("grid" if can_draw else "plain") if mode == "auto" else mode
+        self._is_live = False
+
+    @property
+    def style(self) -> ProgressStyle:
+        """The style of the output."""
+        return self._style
+
+    @property
+    def prints_lines(self) -> bool:
+        """Whether stages are printed as lines, because no grid is on screen."""
+        return self._style == "plain" or (self._style == "grid" and not self._is_live)
+
+    def print(self, text: str) -> None:
+        """Print a line."""
+        if self._style != "none":
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def show_live(self, state: Callable[[], RunState]) -> Iterator[None]:
+        """Draw the grid, on a terminal, until the context ends."""
+        if self._style != "grid":
+            yield
+            return
+        glyphs = terminal.glyphs_for(self._console.encoding)
+        with Live(
+            get_renderable=lambda: terminal.render(state(), self._console.width, glyphs),
+            console=self._console,
+            refresh_per_second=REFRESHES_PER_SECOND,
+        ):
+            self._is_live = True
+            try:
+                yield
+            finally:
+                self._is_live = False

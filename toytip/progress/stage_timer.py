@@ -1,0 +1,77 @@
+"""Time the stages of a run, and compare them with earlier runs."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, Protocol
+
+from toytip.core.timing import StageTiming
+
+
+class StageHistory(Protocol):
+    """The timings of stages in earlier runs."""
+
+    def expected_seconds(self, stage: str, work: int) -> float | None:
+        """Return the usual duration of a stage for that much work, or None without earlier runs."""
+
+    def slow_warning(self, timing: StageTiming) -> str | None:
+        """Return a warning if a stage took much longer than usual."""
+
+
+class StageDuration(NamedTuple):
+    """Start and end of a stage, by `time.perf_counter`, and its rows."""
+
+    start: float
+    stop: float
+    rows: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds, to the millisecond."""
+        return round(self.stop - self.start, 3)
+
+
+class StageTimer:
+    """Records the duration of each stage."""
+
+    def __init__(self) -> None:
+        self._workers = self._threads = 0
+        self._history: StageHistory | None = None
+        self._durations: dict[str, StageDuration] = {}
+        self._timings: dict[str, StageTiming] = {}
+
+    def set_workers(self, workers: int, threads: int) -> None:
+        """Record the number of workers, and of their threads, for all later stages."""
+        self._workers, self._threads = workers, threads
+
+    def set_history(self, history: StageHistory) -> None:
+        """Compare all later stages with earlier runs."""
+        self._history = history
+
+    def expected_seconds(self, stage: str, work: int) -> float | None:
+        """Return the usual duration of a stage, or None if it is not known."""
+        return self._history.expected_seconds(stage, work) if self._history and work else None
+
+    def record(self, stage: str, started_at: float, rows: int) -> None:
+        """Record that a stage ends now."""
+        self._durations[stage] = StageDuration(started_at, time.perf_counter(), rows)
+
+    def record_work(self, stage: str, work: int) -> str | None:
+        """Record the work of a complete stage; return a warning if the stage was slow.
+
+        Work is rows, or for training rows times rounds.
+        """
+        seconds = self._durations[stage].seconds
+        timing = StageTiming(
+            stage=stage, seconds=seconds, work=work, workers=self._workers, threads=self._threads
+        )
+        self._timings[stage] = timing
+        return self._history.slow_warning(timing) if self._history else None
+
+    def durations(self) -> dict[str, StageDuration]:
+        """Return the duration of each complete stage."""
+        return dict(self._durations)
+
+    def timing(self, stage: str) -> StageTiming | None:
+        """Return the timing of a stage that did all of its work; None if it reused files."""
+        return self._timings.get(stage)
