@@ -36,7 +36,7 @@ def tune(client, store, study, trials=6, env="dev", **more):
     settings = Settings.load(store=str(store), rounds=15, early_stopping_rounds=5, env=env)
     place = store_from_settings(settings)
     context = RunContext(settings, place, client, Progress(), "")
-    asked = {"trials": trials, "folds": 2, "rows": 100_000, "seed": 1, **more}
+    asked = {"trials": trials, "folds": 2, "max_rows": 100_000, "seed": 1, **more}
     return pipeline_tune.tune(context, resolve_version(place, "features"), study=str(study), **asked)
 
 
@@ -51,9 +51,9 @@ def test_it_begins_with_the_defaults_and_ends_no_worse(found):
         BoosterParams().learning_rate,
     )
     assert found.best.log_loss <= found.default.log_loss
-    assert found.blocks == ["2020-02", "2020-03"], "never the test month"
+    assert found.fold_months == ["2020-02", "2020-03"], "never the test month"
     assert len(found.trials) == 6
-    assert all(score.auc > 0.5 for score in found.best.scores)
+    assert all(score.auc > 0.5 for score in found.best.fold_scores)
 
 
 def test_the_workers_do_not_show(found, store, tmp_path):
@@ -161,12 +161,17 @@ def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
 
 
 def test_what_cannot_be_tuned_is_said(client, store, tmp_path):
-    with pytest.raises(ConfigError, match="3 months to learn from are too few for 3 blocks"):
+    with pytest.raises(
+        ConfigError, match="cannot make 3 folds: there are only 3 training and validation months"
+    ):
         tune(client, store, tmp_path / "s.db", folds=3)
     (tmp_path / "no.db").write_text("nothing of the kind" * 100)
-    with pytest.raises(ConfigError, match=r"--study .*no.db: no study of Optuna"):
+    with pytest.raises(ConfigError, match=r"cannot open the study .*no.db: it is not a study of Optuna"):
         tune(client, store, tmp_path / "no.db")
     months = parse_months("2023-01:2023-06")
     split = splits.plan_split(months, None, None, "2023-04:2023-06")
-    before, blocks = pipeline_tune.make_time_folds(months, split, 2)
-    assert [str(m) for m in (*before, *blocks)] == ["2023-01", "2023-02", "2023-03"]
+    assert [str(m) for m in pipeline_tune.make_time_folds(months, split, 2).months] == [
+        "2023-01",
+        "2023-02",
+        "2023-03",
+    ]

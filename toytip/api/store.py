@@ -157,8 +157,8 @@ class Store:
         """Return the metrics of predictions, indexed by split and segment (`all`, `card`).
 
         Columns: `rows`, `prevalence` (share of high tips), `auc`, `pr_auc`, `log_loss`, `brier`,
-        `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive baseline.
-        Undefined metrics are NaN.
+        `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive
+        baseline. Undefined metrics are NaN.
 
             store.metrics().loc[("test", "all"), "auc"]
         """
@@ -169,8 +169,8 @@ class Store:
 
         Its attributes are the keys of `toytip stage evaluate --json`: metrics, 95 % intervals,
         baselines, improvement, confusion, calibration, curves and slices
-        (`docs/explanation/evaluation.md`). They are computed from metric histograms, without reading
-        predictions.
+        (`docs/explanation/evaluation.md`). They are computed from metric histograms, without
+        reading predictions.
         """
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies

@@ -1,11 +1,11 @@
-"""Tune: one matrix of the months that may be learned from, blocks of time, and trials on all workers."""
+"""Hyperparameter search: trials on time-series folds, on all workers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,51 +13,79 @@ from toytip.cluster import workers_by_address
 from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.months import Month
+from toytip.core.partitions import DataFile
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest
-from toytip.stages import featurize as features_of
-from toytip.stages import preprocess as encodings
-from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.pipeline.fit_encoding import count_training_values, split_features
+from toytip.progress.tracker import StageProgress
+from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
+from toytip.stages.preprocess import fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest, digest
 from toytip.store.store import Store
 from toytip.training import tuning
-from toytip.training.tuning import TrialResult, TuningMatrix
+from toytip.training.tuning import FoldJob, FoldScore, TrialResult, TuningMatrix
 
-# A matrix is held by the worker, copied into XGBoost's, and its bins again: so many times its bytes.
+# A worker holds the matrix, the copy of it in XGBoost, and its bin indexes: this many times its bytes.
 MATRIX_COPIES = 4
+BIN_INDEX_BYTES = 2
+# The share of a worker's memory that a matrix may need.
+MAX_MATRIX_MEMORY_SHARE = 0.5
+# The final model has more training months than the folds, and stops early: it may train more rounds.
+ROUNDS_FACTOR = 1.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TuningResult:
-    """What tuning found: the best trial, toytip's defaults, all others; and on how much."""
+    """The trials of a study."""
 
     best: TrialResult
+    """Trial with the least mean log loss."""
     default: TrialResult
+    """Trial with the default parameters."""
     trials: list[TrialResult]
+    """All trials, in order."""
     fold_months: list[str]
+    """Month of each fold."""
     rows: int
+    """Number of training rows of a trial."""
     resumed_trials: int
+    """Number of trials that the study already had."""
 
 
-def make_time_folds(months: tuple[Month, ...], split: Split, count: int) -> tuple[list[Month], list[Month]]:
-    """Return the months before the first block, and the blocks: the last months that may be learned from, none of the test.
+class TimeFolds(NamedTuple):
+    """The months of the folds, and the months before the first of them."""
 
-    Raises ConfigError where there are too few.
+    training_months: tuple[Month, ...]
+    fold_months: tuple[Month, ...]
+
+    @property
+    def months(self) -> tuple[Month, ...]:
+        """All months, in order."""
+        return (*self.training_months, *self.fold_months)
+
+
+def make_time_folds(months: Sequence[Month], split: Split, count: int) -> TimeFolds:
+    """Return the last training and validation months as folds. Test months are not used.
+
+    Raises ConfigError if there are too few months.
     """
-    learned = [month for month in months if not overlaps(month, split.test)]
-    learned = [
-        m for m in learned if any(overlaps(m, s) for n, s in split.time_ranges().items() if n != "test")
-    ]
-    if len(learned) <= count:
+    ranges = [span for name, span in split.time_ranges().items() if name != "test"]
+    usable = tuple(
+        month
+        for month in months
+        if not overlaps(month, split.test) and any(overlaps(month, span) for span in ranges)
+    )
+    if len(usable) <= count:
         raise ConfigError(
-            f"{len(learned)} months to learn from are too few for {count} blocks and one before them; "
-            "choose fewer --folds, or read more months"
+            f"cannot make {count} folds: there are only {len(usable)} training and validation months, "
+            "and the first fold needs a month before it",
+            hint="set fewer --folds, or read more months",
         )
-    return learned[:-count], learned[-count:]
+    return TimeFolds(usable[:-count], usable[-count:])
 
 
 def tune(
@@ -70,135 +98,156 @@ def tune(
     study: str | None,
     seed: int,
 ) -> TuningResult:
-    """Search for parameters with the least log loss over blocks of time. Raises ConfigError or PlanError."""
-    settings = context.settings
-    months = tuple(dict.fromkeys(part.key.month for part in features.files))
-    split = plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
-    before, blocks = make_time_folds(months, split, folds)
-    name = _study_name(settings, features, split, folds, max_rows)
-    file = Path(study) if study else _study_file(context.store, name)
-    tuning.require_writable_study(file)  # better before the work than after it
-    matrix = _training_matrix(context, features, before, blocks, max_rows)
-    shared = context.client.scatter(matrix, broadcast=True)
-    numbers = [month.year * 12 + month.month - 1 for month in blocks]
+    """Search for the parameters with the least mean log loss over folds.
 
-    def run_folds(jobs: list[tuning.FoldJob]) -> list[tuning.FoldScore]:
-        rest = (settings.rounds, settings.early_stopping_rounds)
-        futures = [
-            context.client.submit(tuning.run_fold, shared, job.fold, job.params, *rest, pure=False)
-            for job in jobs
-        ]
-        return list(context.client.gather(futures))
-
-    with tuning.open_study(file, name, seed) as kept, context.progress.stage("tune", trials) as shown:
-        there = len(tuning.finished_trials(kept))
-        if there:
-            context.progress.info(f"{there} trials are in {file} already")
-            shown.advance(steps=min(there, trials))
-        best: list[float] = []
-
-        def seen(outcome: TrialResult) -> None:
-            if len(outcome.fold_scores) == len(blocks):
-                best.append(outcome.log_loss)
-            shown.advance(note=f"best log loss {min(best):.5f}" if best else "")
-
-        tuning.run_study(kept, trials, numbers, run_folds, seen)
-        found = tuning.trial_results(kept)
-    whole = [outcome for outcome in found if len(outcome.fold_scores) == len(blocks)]
+    Raises ConfigError if there are too few months or the study cannot be written, and PlanError if
+    the workers do not have enough memory.
+    """
+    split = split_features(context.settings, features)
+    months = tuple(dict.fromkeys(file.key.month for file in features.files))
+    time_folds = make_time_folds(months, split, folds)
+    name = _study_name(context.settings, features, split, folds, max_rows)
+    file = Path(study) if study else _default_study_file(context.store, name)
+    tuning.require_writable_study(file)  # before the work, not after it
+    matrix = _training_matrix(context, features, time_folds, max_rows)
+    with (
+        tuning.open_study(file, name, seed) as open_study,
+        context.progress.stage("tune", trials) as stage,
+    ):
+        resumed = len(tuning.finished_trials(open_study))
+        if resumed:
+            context.progress.info(f"the study {file} has {resumed} trials: it resumes")
+            stage.advance(steps=min(resumed, trials))
+        numbers = [month.year * 12 + month.month - 1 for month in time_folds.fold_months]
+        run_folds, show_trial = _fold_runner(context, matrix), _trial_display(stage, folds)
+        tuning.run_study(open_study, trials, numbers, run_folds, show_trial)
+        results = tuning.trial_results(open_study)
+    complete = [trial for trial in results if len(trial.fold_scores) == folds]
     return TuningResult(
-        best=min(whole, key=lambda outcome: outcome.log_loss),
-        default=found[0],
-        trials=found,
-        fold_months=[str(month) for month in blocks],
+        best=min(complete, key=lambda trial: trial.log_loss),
+        default=results[0],
+        trials=results,
+        fold_months=[str(month) for month in time_folds.fold_months],
         rows=len(matrix.label),
-        resumed_trials=there,
+        resumed_trials=resumed,
     )
 
 
+def _fold_runner(context: RunContext, matrix: TuningMatrix) -> Callable[[list[FoldJob]], list[FoldScore]]:
+    """Return a function that runs folds on the workers, which share one matrix."""
+    client, settings = context.client, context.settings
+    shared = client.scatter(matrix, broadcast=True)
+    limits = (settings.rounds, settings.early_stopping_rounds)
+
+    def run_folds(jobs: list[FoldJob]) -> list[FoldScore]:
+        futures = [
+            client.submit(tuning.run_fold, shared, job.fold, job.params, *limits, pure=False) for job in jobs
+        ]
+        return list(client.gather(futures))
+
+    return run_folds
+
+
+def _trial_display(stage: StageProgress, folds: int) -> Callable[[TrialResult], None]:
+    """Return a function that shows the best log loss after each trial. Pruned trials do not count."""
+    losses: list[float] = []
+
+    def show(trial: TrialResult) -> None:
+        if len(trial.fold_scores) == folds:
+            losses.append(trial.log_loss)
+        stage.advance(note=f"best log loss {min(losses):.5f}" if losses else "")
+
+    return show
+
+
 def _training_matrix(
-    context: RunContext, features: Manifest, before: list[Month], blocks: list[Month], most: int
+    context: RunContext, features: Manifest, time_folds: TimeFolds, max_rows: int
 ) -> TuningMatrix:
-    """Return the rows to learn from; the encoding is fitted on the months before the first block."""
-    settings = context.settings
-    encoding = _fit_fold_encoding(context, features, before, blocks)
-    parts = [part for part in features.files if part.key.month in (*before, *blocks)]
-    share = min(1.0, most / max(sum(part.rows for part in parts), 1))
+    """Return at most about `max_rows` rows, with bins of the months before the first fold."""
+    encoding = _fit_fold_encoding(context, features, time_folds)
+    files = [file for file in features.files if file.key.month in time_folds.months]
+    rows = sum(file.rows for file in files)
+    share = min(1.0, max_rows / max(rows, 1))
     if share < 1:
-        context.progress.info(f"trials learn from about {most:,} of {most / share:,.0f} rows (--rows)")
-    need = share * sum(part.rows for part in parts) * len(encoding.feature_names) * 2 * MATRIX_COPIES
-    limits = [
-        worker.memory_limit for worker in workers_by_address(context.client).values() if worker.memory_limit
-    ]
-    if limits and need > min(limits) / 2:
+        context.progress.info(f"trials use about {max_rows:,} of {rows:,} rows (--max-rows)")
+    _require_enough_memory(context, share * rows * len(encoding.feature_names))
+    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
+    with context.progress.stage("read", len(files)) as stage:
+        samples = compute.map_partitions(
+            context.client, frame, _sample_rows, encoding, share, context.settings.segment, stage=stage
+        )
+    bin_indexes, labels, months = (np.concatenate(column) for column in zip(*samples, strict=True))
+    return TuningMatrix(bin_indexes, labels, months, encoding.bin_counts)
+
+
+def _require_enough_memory(context: RunContext, values: float) -> None:
+    """Raise PlanError unless each worker can hold a matrix of that many values."""
+    needed = values * BIN_INDEX_BYTES * MATRIX_COPIES
+    workers = workers_by_address(context.client).values()
+    limits = [worker.memory_limit for worker in workers if worker.memory_limit]
+    if limits and needed > MAX_MATRIX_MEMORY_SHARE * min(limits):
         raise PlanError(
-            f"each worker would hold about {need / 1e6:,.0f} MB and has {min(limits) / 1e6:,.0f} MB; "
-            "try fewer --rows or fewer --workers"
+            f"cannot tune with these workers: each needs about {needed / 1e6:,.0f} MB "
+            f"and has {min(limits) / 1e6:,.0f} MB, of which {100 * MAX_MATRIX_MEMORY_SHARE:.0f} % are usable",
+            hint="try a smaller --max-rows, or fewer --workers",
         )
-    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
-    with context.progress.stage("read", len(parts)) as shown:
-        found = compute.map_partitions(
-            context.client, frame, _sample_rows, encoding, share, settings.segment, stage=shown
-        )
-    codes, label, month = (np.concatenate(side) for side in zip(*found, strict=True))
-    return TuningMatrix(codes, label, month, encoding.bin_counts)
 
 
-def _sample_rows(features: Any, encoding: Encoding, share: float, population: str) -> Any:
-    inside = split_names(features, encoding.split, population) != "other"
+def _sample_rows(features: Any, encoding: Encoding, share: float, segment: str) -> Any:
+    inside = split_names(features, encoding.split, segment) != "other"
     return tuning.tuning_rows(features[inside], encoding, share)
 
 
-def _fit_fold_encoding(
-    context: RunContext, features: Manifest, before: list[Month], blocks: list[Month]
-) -> Encoding:
-    settings = context.settings
-    names = features_of.feature_set(settings.feature_set)
-    split = plan_split((*before, *blocks), f"{before[0]}:{before[-1]}", "none", f"{blocks[0]}:{blocks[-1]}")
-    parts = [part for part in features.files if part.key.month in before]
-    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, parts)
-    with context.progress.stage("preprocess", len(parts)) as shown:
-        done = compute.compute_partitions(
-            context.client, graph.count_partitions(frame, names, split, settings.segment), shown
-        )
-    censuses = [item.value_counts for item in done if item.value_counts is not None]
-    census = reduce(encodings.ValueCounts.merge, censuses, encodings.ValueCounts.empty(names))
-    return encodings.fit_encoding(census, split, settings.segment, zone_rates_for(settings.feature_set))
+def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: TimeFolds) -> Encoding:
+    """Fit the encoding on the months before the first fold."""
+    settings, (training, folds) = context.settings, time_folds
+    names = feature_set(settings.feature_set)
+    split = plan_split(time_folds.months, f"{training[0]}:{training[-1]}", "none", f"{folds[0]}:{folds[-1]}")
+    files: list[DataFile] = [file for file in features.files if file.key.month in training]
+    frame = graph.read_version(context.store, FEATURES_SCHEMA, features.version, files)
+    counts = count_training_values(context, frame, files, names, split)
+    return fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
-    """Return the name of a study: other data, code or question, another study."""
-    about = {
-        "parts": [part.checksum for part in features.files],
-        "code": code_digest("train"),
-        "split": asdict(split),
-        "folds": folds,
-        "rows": rows,
-        "features": settings.feature_set,
-        "population": settings.segment,
-        "rounds": [settings.rounds, settings.early_stopping_rounds],
-    }
-    return digest(about)
+    """Return a digest of all that trials depend on. Other data, code or settings are another study."""
+    return digest(
+        {
+            "files": [file.checksum for file in features.files],
+            "code": code_digest("train"),
+            "split": asdict(split),
+            "folds": folds,
+            "rows": rows,
+            "feature_set": settings.feature_set,
+            "segment": settings.segment,
+            "rounds": [settings.rounds, settings.early_stopping_rounds],
+        }
+    )
 
 
-def _study_file(store: Store, name: str) -> Path:
+def _default_study_file(store: Store, name: str) -> Path:
+    """Return a file in a local store. A database cannot be on an object store: then in this folder."""
     return store.file_io.local_path(store.layout.study(name)) or Path(f"toytip-study-{name}.db")
 
 
 def write_params_file(
     result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
 ) -> None:
-    """Write the best parameters as the file that `--params` takes. Raises ConfigError."""
-    rounds = round(
-        sum(score.rounds for score in result.best.fold_scores) / len(result.best.fold_scores) * 1.2
-    )
-    told = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
+    """Write the best parameters as a file for `--params`. Raises ConfigError if it cannot be written."""
+    scores = result.best.fold_scores
+    rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
+    params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
     lines = [
-        f"# The best of {len(result.trials)} trials on features {features.version}: mean log loss",
-        f"# {result.best.log_loss:.5f} over {', '.join(result.fold_months)}; toytip's defaults: {result.default.log_loss:.5f}.",
-        "# `rounds` is a fifth more than was best there: the final model learns from more months, and stops early.",
-        *(f"{name} = {value!r}" for name, value in told.items()),
+        f"# Best of {len(result.trials)} trials on features {features.version}.",
+        f"# Mean log loss {result.best.log_loss:.5f} over {', '.join(result.fold_months)}",
+        f"# (defaults: {result.default.log_loss:.5f}).",
+        "# `rounds` is 20 % more than the mean of the folds: the final model has more training months.",
+        *(f"{name} = {value!r}" for name, value in params.items()),
     ]
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--out {path} cannot be written: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot write the parameters to {path}: {(error.strerror or 'unknown error').lower()}",
+            hint="set --output to a file in a writable folder",
+        ) from None
