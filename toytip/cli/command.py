@@ -107,7 +107,8 @@ def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
     """Raise StoreError, after the work, where manifests cannot be read; nothing else was kept from it."""
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
-        raise StoreError(f"{unreadable[0].error}{more}")
+        error = unreadable[0].error
+        raise StoreError(f"{error}{more}", hint=error.hint)
 
 
 def print_result(as_json: bool, value: dict[str, Any], *lines: str) -> None:

@@ -11,6 +11,7 @@ from toytip.cli.command import open_command_store, print_json, raise_for_unreada
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import JsonOption
 from toytip.cli.versions import VersionArgument
+from toytip.core.jsonable import to_json
 from toytip.errors import StoreError
 
 
@@ -19,8 +20,6 @@ from toytip.errors import StoreError
 def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Read every file of a version again, and name those that are lost, changed, or were never published."""
     place = open_command_store(given)
-    from dataclasses import asdict
-
     from toytip.config import Settings
     from toytip.progress.tracker import Progress
     from toytip.store.maintenance import verify_version
@@ -31,9 +30,9 @@ def verify(version: VersionArgument, json_: JsonOption = False, **given: Unpack[
     with progress.show_live(), progress.stage("verify", sum(len(m.files) for m in found)) as stage:
         faults = verify_version(place, version, stage.advance)
     if json_:
-        print_json({"version": found[0].version, "faults": [asdict(fault) for fault in faults]})
+        print_json({"version": found[0].version, "faults": to_json(faults)})
     for fault in () if json_ else faults:
-        typer.echo(f"{fault.path} {fault.what}")
+        typer.echo(f"{fault.path} {fault.message}")
     if faults:
         raise StoreError(
             f"{len(faults)} files of {version} are not as published, first {faults[0].path}; make it anew"
@@ -62,11 +61,11 @@ def gc(
     if json_:
         print_json(
             {
-                "versions": [{"table": m.table, "version": m.version} for m in waste.versions],
-                "abandoned": waste.incomplete_versions,
-                "strays": waste.orphaned_files,
+                "versions": to_json(waste.versions),
+                "incomplete_versions": to_json(waste.incomplete_versions),
+                "orphaned_files": to_json(waste.orphaned_files),
                 "bytes": waste.bytes,
-                "removed": not dry_run,
+                "deleted": not dry_run,
             }
         )
         raise_for_unreadable(waste.unreadable)

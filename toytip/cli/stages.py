@@ -117,11 +117,10 @@ def train(
     """Encoding and its features -> the model. `--from` names the version of the encoding."""
     settings = resolve_command_settings(given)
     upstream = resolve_upstream(settings, "encodings", from_, as_of)
-    from toytip.store.lineage import parent_version
     from toytip.store.refs import resolve_version
 
     def work(context: RunContext) -> dict[str, Any]:
-        features = resolve_version(context.store, "features", parent_version(upstream, "features"))
+        features = resolve_version(context.store, "features", upstream.parent_version("features"))
         encoding = artifacts.load_encoding(context.store, upstream)
         return train_model(context, features, encoding, upstream, booster_params(settings))[0]
 

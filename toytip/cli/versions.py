@@ -16,6 +16,7 @@ from toytip.cli.command import (
 )
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import AsOfOption, JsonOption
+from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A version or a tag.")]
@@ -34,7 +35,7 @@ def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpac
     found = [m for m in whole if limit is None or m.created_at <= limit]
     rows = describe_versions(found, read_tags(place))
     if json_:
-        print_json({"versions": rows})
+        print_json({"versions": to_json(rows)})
     else:
         show_versions(rows, place.display_uri)
     raise_for_unreadable(damaged)
@@ -45,16 +46,15 @@ def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpac
 def show(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
     """Show what was published under a version: tables, config, parents, packages, metrics."""
     place = open_command_store(given)
-    from dataclasses import asdict
-
     from toytip.cli.render.versions import show_manifest
     from toytip.config import mask_credentials
     from toytip.store.refs import manifests_of
+    from toytip.store.reports import report_uri
 
     found = manifests_of(place, version)
-    report = place.report_uri(found[0].version)
+    report = report_uri(place, found[0].version)
     if json_:
-        tables = {m.table: asdict(m) for m in found}
+        tables = {m.table: to_json(m) for m in found}
         print_json(
             {"version": found[0].version, "tables": tables, "report": report and mask_credentials(report)}
         )
@@ -86,7 +86,7 @@ def trace(
     manifest = resolve_version(place, table, name) if table else main_manifest(place, name)
     found = trace_lineage(place, manifest, Month.parse(month) if month else None)
     if json_:
-        print_json(found)
+        print_json(to_json(found))
     else:
         show_lineage(found)
 
@@ -106,7 +106,7 @@ def impact(
 
     rows = describe_versions(downstream_versions(place, file), read_tags(place))
     if json_:
-        print_json({"file": file, "versions": rows})
+        print_json({"file": file, "versions": to_json(rows)})
     else:
         show_versions(rows, place.display_uri)
 
@@ -144,7 +144,7 @@ def diff(
 
         write_diff_page(settings, found, html)
     if json_:
-        print_json(found)
+        print_json(to_json(found))
     else:
         show_diff(found)
 
