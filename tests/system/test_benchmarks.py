@@ -362,7 +362,7 @@ SMALL_RUN = ("run", "--rows", 2_000, "--rounds", 5, "--repeats", 1)
 
 
 def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
-    out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
+    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
     code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "polars_xgboost", *out)
     assert code == 0
     assert "one repeat: no interval" in output
@@ -386,14 +386,14 @@ def test_a_result_of_a_random_predictor_is_invalid(tmp_path, monkeypatch, capsys
         pq.write_table(
             trips.set_column(index, trips.schema.field(index), pa.array(tips)), year / month_file_name(month)
         )
-    out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
+    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
     code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "none", "--seed", 7, *out)
     assert code == 1
     assert "invalid result: toytip-2, repeat 0: AUC" in output
     (result,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert result["valid"] is False
     assert "random predictor" in result["why"]
-    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--output", tmp_path)[0] == 2
+    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--out", tmp_path)[0] == 2
 
 
 def test_results_are_drawn(tmp_path):
