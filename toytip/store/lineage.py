@@ -40,7 +40,7 @@ def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) 
     return {
         "table": manifest.table,
         "version": manifest.version,
-        "created": manifest.created_at,
+        "created_at": manifest.created_at,
         "rows": sum(part.rows for part in parts) if parts else manifest.rows,
         "config": manifest.config,
         "code": manifest.code,

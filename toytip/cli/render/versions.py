@@ -63,7 +63,7 @@ def lineage_tree(node: dict[str, Any]) -> Tree:
         return Tree(f"{node['table']} {node['version']}  (removed since)")
     commit = node["environment"].get("git_commit", "")[:12]
     about = (
-        f"  {node['created'][:19]}  {node['rows']:,} rows  "
+        f"  {node['created_at'][:19]}  {node['rows']:,} rows  "
         f"toytip {node['environment'].get('toytip', '')} {commit}"
     )
     tree = Tree(Text.assemble((f"{node['table']} {node['version']}", "bold"), about))
