@@ -243,6 +243,6 @@ def _lineage_lines(
         return
     visited.add(name)
     rows = f", {formatting.format_count(lineage['rows'])} rows" if lineage["rows"] else ""
-    yield depth, name, f"{formatting.format_minute(lineage['created'])}{rows}"
+    yield depth, name, f"{formatting.format_minute(lineage['created_at'])}{rows}"
     for parent in lineage["parents"]:
         yield from _lineage_lines(parent, depth + 1, visited)
