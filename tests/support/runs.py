@@ -29,6 +29,10 @@ class ModelRun(NamedTuple):
     predictions: pd.DataFrame
 
 
+# Options of a small run.
+FAST_RUN = ("--rounds", 6, "--max-depth", 3, "--workers", 2, "--json")
+
+
 def run_toytip(
     *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:

@@ -124,7 +124,7 @@ def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
     """Raise StoreError if manifests could not be read. The command has done the rest of its work."""
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
-        raise StoreError(f"{unreadable[0].error}{more}", hint=getattr(unreadable[0].error, "hint", ""))
+        raise StoreError(f"{unreadable[0].error}{more}", hint=unreadable[0].error.hint)
 
 
 def write_output(file: Path, content: bytes) -> None:

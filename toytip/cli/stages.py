@@ -149,11 +149,10 @@ def train(
     from toytip.pipeline.plan import booster_params
     from toytip.pipeline.train import train_model
     from toytip.store import artifacts
-    from toytip.store.lineage import parent_version
     from toytip.store.refs import resolve_version
 
     def work(context: RunContext) -> dict[str, Any]:
-        features = resolve_version(context.store, "features", parent_version(upstream, "features"))
+        features = resolve_version(context.store, "features", upstream.parent_version("features"))
         encoding = artifacts.load_encoding(context.store, upstream)
         return train_model(context, features, encoding, upstream, booster_params(settings))[0]
 
@@ -241,7 +240,7 @@ def evaluate(
 
     trained = resolve.model_of(settings, upstream)
     with open_reader(settings, Progress.from_settings(settings)) as context:
-        report = pipeline_evaluate.evaluate(context, upstream, trained).report
+        report = pipeline_evaluate.evaluate_predictions(context, upstream, trained).report
     if output is not None:
         from toytip.report.charts import png
 

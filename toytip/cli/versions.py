@@ -54,9 +54,10 @@ def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[
     from toytip.cli.render.versions import show_version
     from toytip.config import mask_credentials
     from toytip.store.refs import manifests_of
+    from toytip.store.reports import report_uri
 
     manifests = manifests_of(store, version)
-    uri = store.report_uri(manifests[0].version)
+    uri = report_uri(store, manifests[0].version)
     report_path = mask_credentials(uri) if uri else None
     contents = {
         "version": manifests[0].version,

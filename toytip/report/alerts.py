@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from toytip.monitoring.report import MonitoringReport
 
 MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein distance"}
-LOSS_LABELS = {"f1": "F1 lost", "log_loss": "log loss gained"}
+MODEL_LABELS = {
+    "f1": "change of F1 due to the model",
+    "log_loss": "change of log loss due to the model",
+    "auc": "AUC of card trips",
+}
+SHARE_LABELS = {"card": "share of card trips", "high_tips_by_card": "share of high tips among card trips"}
 # Rates are compared with the reference range, and any distance from it exceeds the threshold.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
@@ -40,7 +45,7 @@ def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
         if alert.month != report.last_month:
             months.setdefault(_subject(alert), []).append(alert.month)
     for subject, names in months.items():
-        yield f"{subject} in {', '.join(dict.fromkeys(names))}"
+        yield f"{subject} ({', '.join(dict.fromkeys(names))})"
 
 
 def alerts_caption(report: MonitoringReport) -> str:
@@ -52,21 +57,18 @@ def alerts_caption(report: MonitoringReport) -> str:
         names = ", ".join("AUC of card trips" if name == "auc" else formatting.label(name) for name in losses)
         hidden = "" if "f1" in losses else " F1 alone does not show this."
         return f"{counted}. The model performs worse, by {names}.{hidden}"
-    return (
-        f"{counted}. {_performance_sentence(report)} "
-        "If F1 falls together with the always-positive baseline, there are fewer high tips."
-        f"{_earlier_losses(report)}"
-    )
-
-
-def _performance_sentence(report: MonitoringReport) -> str:
     has_labels = any(
-        performance.month == report.last_month and performance.metrics is not None
+        performance.month == last and performance.metrics is not None
         for performance in report.performance_by_month
     )
     if not has_labels:
-        return "Without labels, a worse model cannot be detected."
-    return "The performance of the model is within its thresholds."
+        counted = f"{counted}. Without labels, a worse model cannot be detected"
+    elif count:
+        counted = f"{counted}, not for a worse model"
+    return (
+        f"{counted}. If F1 falls together with the always-positive baseline, "
+        f"there are fewer high tips.{_earlier_losses(report)}"
+    )
 
 
 def _earlier_losses(report: MonitoringReport) -> str:
@@ -114,14 +116,12 @@ def _exceeded_row(
 
 def _subject(measurement: Measurement) -> str:
     name = measurement.name
-    if measurement.kind == "model":
-        loss = "AUC of card trips lost" if name == "auc" else LOSS_LABELS[name]
-        return f"{loss} due to the model"
     return {
         "drift": f"drift of {name}",
         "missing": f"missing values of {name}",
         "rejects": f"trips rejected as {name}",
-        "share": f"share of {name.replace('_', ' ')}",
+        "share": SHARE_LABELS.get(name, name),
+        "model": MODEL_LABELS.get(name, name),
         "estimate": f"estimated {formatting.label(name)}",
     }[measurement.kind]
 

@@ -68,13 +68,13 @@ def _summarize(predictions: Manifest, manifests: ManifestsByKey) -> RunSummary:
 
 
 def _parent(manifest: Manifest | None, table: str, manifests: ManifestsByKey) -> Manifest | None:
-    for parent in manifest.parents if manifest else ():
-        if parent.get("table") == table:
-            return manifests.get((table, parent["version"]))
+    for parent in manifest.parent_versions if manifest else ():
+        if parent.table == table:
+            return manifests.get((table, parent.version))
     return None
 
 
 def _source_folder(features: Manifest | None) -> str | None:
     """Return the folder of the source files that features were computed from."""
-    uris = [parent["uri"] for parent in features.parents if "uri" in parent] if features else []
-    return mask_credentials(posixpath.dirname(uris[0])) if uris else None
+    files = features.source_files if features else ()
+    return mask_credentials(posixpath.dirname(files[0].uri)) if files else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -87,7 +88,8 @@ def _show_performance(console: Console, report: MonitoringReport) -> None:
     table.add_column("month")
     for title in PERFORMANCE_TITLES:
         table.add_column(title, justify="right", no_wrap=True)
-    for performance in report.performance_by_month:
+    reference = replace(report.reference_performance, f1_change=None)
+    for performance in (reference, *report.analysis_performance):
         table.add_row(performance.month, *_performance_cells(performance))
     show_table(console, table)
 

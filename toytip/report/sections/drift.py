@@ -51,7 +51,7 @@ def _monitoring_blocks(report: MonitoringReport) -> Iterator[Block]:
         yield PicturesBlock([daily.draw_daily_f1("days", report.performance_by_day, caption)])
         yield PicturesBlock(daily.draw_daily_ranking(report.performance_by_day))
     if earlier := list(alerts.earlier_alerts(report)):
-        yield TextBlock(f"Earlier alerts: {'. '.join(earlier)}.")
+        yield TextBlock(f"Earlier alerts: {', '.join(earlier)}.")
     yield _performance_table(report)
     if report.exceeded_measurements:
         yield alerts.exceeded_table(report)
