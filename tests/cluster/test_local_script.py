@@ -1,28 +1,25 @@
-"""cluster/local.sh: a scheduler and workers of their own, and a run on them."""
+"""Test of cluster/local.sh: a scheduler and workers as separate processes, and a run on them."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.clusters import free_port
+
 pytestmark = pytest.mark.cluster
 
 
 def test_a_run_on_separate_processes(synthetic, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     script = Path(__file__).parents[2] / "cluster" / "local.sh"
-
-    done = subprocess.run(
+    process = subprocess.run(
         [script, "2", "--source", synthetic, "--store", tmp_path, "--rounds", "3", "--json"],
         env={
             **os.environ,
-            "TOYTIP_SCHEDULER_PORT": str(port),
+            "TOYTIP_SCHEDULER_PORT": str(free_port()),
             "TOYTIP_BIN": f"{Path(sys.executable).parent}/",
         },
         capture_output=True,
@@ -30,5 +27,5 @@ def test_a_run_on_separate_processes(synthetic, tmp_path):
         timeout=200,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["workers"] >= 1
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["workers"] >= 1

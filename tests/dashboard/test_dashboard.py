@@ -81,9 +81,9 @@ def watched(client, synthetic, tmp_path_factory):
     )
     progress = Progress("none")
     with Watcher(address_of(client)) as watcher:
-        summary = run(settings, progress)
+        result = run(settings, progress)
     get_state(client)
-    return summary, watcher, progress, store
+    return result, watcher, progress, store
 
 
 def states_of(watcher, name):
@@ -105,27 +105,27 @@ def test_the_page_follows_a_run(watched):
 
 
 def test_the_page_and_the_result_of_the_run_agree(watched, client):
-    summary, _, progress, _ = watched
+    result, _, progress, _ = watched
     state = get_state(client)
     (last,) = [run for run in state["runs"] if run["run"] == "vlive"]
     stages = {stage["name"]: stage for stage in last["stages"]}
-    assert stages["featurize"]["rows"] == summary["rows"]["kept"]
-    assert last["rejects"] == summary["rejects"]
+    assert stages["featurize"]["rows"] == result.rows.kept
+    assert last["rejects"] == result.rejects
     assert [point[0] for point in last["curve"]] == list(range(1, 13))
     assert all(validation < 0.7 and (train is None or train < 0.7) for _, train, validation in last["curve"])
     assert last["curve"][0][2] > last["curve"][-1][2]
-    assert set(last["published"]) == set(summary["tables"])
+    assert set(last["published"]) == set(result.tables)
     memory = {worker["memory_limit_bytes"] > worker["memory_bytes"] > 0 for worker in state["workers"]}
     assert memory == {True}
-    assert summary["live_dashboard_url"] == f"{address_of(client)}/toytip"
-    assert summary["warnings"] == progress.warnings
+    assert result.links.live_dashboard_url == f"{address_of(client)}/toytip"
+    assert list(result.warnings) == progress.warnings
 
 
 def test_the_training_loss_is_about_that_of_all_training_rows(watched):
     """The loss is that of a sample of the first rank's rows, so it only agrees approximately."""
-    summary, _, progress, _ = watched
+    result, _, progress, _ = watched
     point = progress.state().curve[-2]
-    assert point.train == pytest.approx(summary["metrics"]["train"]["all"]["log_loss"], abs=0.06)
+    assert point.train == pytest.approx(result.metrics["train"]["all"].log_loss, abs=0.06)
 
 
 def test_manifests_record_the_duration_of_their_stage(watched):
@@ -219,14 +219,14 @@ def sample_names(text):
 
 
 def test_the_metrics_and_the_result_of_the_run_agree(watched, client):
-    summary, _, _, _ = watched
+    result, _, _, _ = watched
     samples = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(get(address_of(client), "/metrics")[1])
         for sample in family.samples
     }
-    assert samples["toytip_rows_total", "featurize"] >= summary["rows"]["kept"]
-    for reason, count in summary["rejects"].items():
+    assert samples["toytip_rows_total", "featurize"] >= result.rows.kept
+    for reason, count in result.rejects.items():
         assert samples["toytip_rejected_rows_total", reason] >= count
     assert samples["toytip_training_rounds_total",] >= 12
     assert samples["toytip_versions_published_total", "predictions"] >= 1

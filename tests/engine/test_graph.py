@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.trips import raw_table, write_months
+from toytip.cluster.workers import TaskCapacity
 from toytip.core.model import Encoding, FeatureEncoding, TrainedModel
 from toytip.core.months import Month
 from toytip.core.splits import Split, TimeRange
@@ -124,3 +125,16 @@ def test_the_queue_returns_every_partition_once(runs, lanes, order):
             running.append(index)
             returned.append(index)
     assert sorted(returned) == list(range(len(files)))
+
+
+def test_a_computation_waits_while_no_worker_is_connected(client, monkeypatch):
+    """If all workers restart at once, the capacity is zero for some time."""
+    capacities = iter([TaskCapacity(4, 2), TaskCapacity(0, 0)])
+    monkeypatch.setattr(compute.cluster, "task_capacity", lambda _: next(capacities, TaskCapacity(4, 2)))
+    frame = dd.from_pandas(pd.DataFrame({"index": range(4)}), npartitions=4)
+    lazy = frame.map_partitions(
+        lambda part: graph.PartitionResult(len(part)).to_series(), meta=graph.RESULT_META
+    )
+    with Progress().stage("featurize", 4) as stage:
+        results = compute.compute_partitions(client, lazy, stage)
+    assert [result.rows for result in results] == [1, 1, 1, 1]

@@ -1,4 +1,4 @@
-"""Containers without an engine, for the tests: images by buildah, a network namespace for each, and a bridge between them."""
+"""Containers without an engine: images by buildah, and network namespaces on a bridge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class ImageBuilder:
-    """Buildah, with a storage of its own."""
+    """Buildah, with its own storage."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,14 +22,14 @@ class ImageBuilder:
         os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
 
     def __call__(self, *words: Any, timeout: float = 600) -> str:
-        """Run buildah; return what it says."""
+        """Run buildah. Returns its output."""
         command = [*self.base_command, *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout.strip()
+        process = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        assert process.returncode == 0, process.stderr[-3000:]
+        return process.stdout.strip()
 
     def make_base_image(self, image: str, suite: str = "trixie") -> None:
-        """Make an image of Debian and its Python, which stands in for the one of a registry; once in a storage."""
+        """Create an image of Debian with its Python, instead of a registry's, unless it exists."""
         if image in self("images", "--format", "{{.Name}}:{{.Tag}}"):
             return
         tar = self.folder / "base.tar"
@@ -37,30 +37,43 @@ class ImageBuilder:
             packages = "python3,python3-venv,ca-certificates"
             subprocess.run(
                 ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite, tar],
-                check=True, timeout=300,
-            )  # fmt: skip
+                check=True,
+                timeout=300,
+            )
         container = self("from", "scratch")
         self("add", "--quiet", container, tar, "/")
         self("commit", "--quiet", "--rm", container, image)
 
     def build(self, dockerfile: Path, context: Path, base: str, target: str) -> str:
-        """Build one target of a Dockerfile on a base that is here; return the image's name."""
-        certificates = "/etc/ssl/certs"  # a registry may be behind a proxy with an authority of its own
+        """Build one target of a Dockerfile on a local base image. Returns the name of the image."""
+        certificates = "/etc/ssl/certs"  # a package index may be behind a proxy with its own authority
         self(
-            "bud", "--layers", "--pull-never", "-v", f"{certificates}:{certificates}:ro", "--build-arg", f"BASE={base}",
-            "--target", target, "-t", f"localhost/{target}:test", "-f", dockerfile, context,
-        )  # fmt: skip
+            "bud",
+            "--layers",
+            "--pull-never",
+            "-v",
+            f"{certificates}:{certificates}:ro",
+            "--build-arg",
+            f"BASE={base}",
+            "--target",
+            target,
+            "-t",
+            f"localhost/{target}:test",
+            "-f",
+            dockerfile,
+            context,
+        )
         return f"localhost/{target}:test"
 
     def remove_all(self) -> None:
-        """Remove every container and image of this storage, and the storage."""
+        """Remove all containers and images, and the storage."""
         self("rm", "--all")
         self("rmi", "--all", "--force")
         shutil.rmtree(self.folder)
 
 
 class ContainerHost:
-    """A container with an address of its own, in which commands are run as its user."""
+    """A container with its own address, which runs commands as its user."""
 
     def __init__(self, builder: ImageBuilder, image: str, name: str, address: str, hosts: Path) -> None:
         self.builder, self.name, self.address = builder, name, address
@@ -70,12 +83,12 @@ class ContainerHost:
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, *words: str) -> list[str]:
-        """Return the command that runs another in the container, in its network."""
+        """Return a command that runs another one in the container."""
         enter = ["nsenter", f"--net=/run/netns/{self.name}"]
         return [*enter, *self.builder.base_command, "run", *self.options, self.container, "--", *words]
 
     def run(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command until it exits."""
         return subprocess.run(
             self.command(*words), capture_output=True, text=True, timeout=timeout, check=False
         )
@@ -88,7 +101,7 @@ class ContainerHost:
             )
 
     def wait_until_healthy(self, check: list[str], timeout: float = 150) -> float:
-        """Wait until the health check says yes; return the seconds."""
+        """Wait until the health check succeeds. Returns the seconds."""
         start = time.monotonic()
         assert self.process is not None
         while time.monotonic() < start + timeout and self.process.poll() is None:
@@ -98,11 +111,11 @@ class ContainerHost:
         raise AssertionError(f"{self.name} is not healthy: {self.log.read_text()[-3000:]}")
 
     def stop(self) -> None:
-        """End what was started, and all that it has started."""
+        """Stop the service, and all processes in its network."""
         if self.process is not None:
-            for sign in (signal.SIGTERM, signal.SIGKILL):
+            for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, sign)
+                    os.killpg(self.process.pid, number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(15)
         for pid in subprocess.run(
@@ -114,43 +127,32 @@ class ContainerHost:
 
 @contextlib.contextmanager
 def create_network(names: list[str], tag: str) -> Iterator[dict[str, str]]:
-    """Make a network namespace for each name, on a bridge that no other network is attached to; yield their addresses."""
+    """Create a network namespace per name, on an isolated bridge. Yields their addresses."""
 
     def ip(*words: str) -> None:
-        done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+        process = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+        assert process.returncode == 0, f"ip {' '.join(words)}: {process.stderr}"
 
-    bridge, made = f"{tag}-bridge", []
+    bridge = f"{tag}-bridge"
+    namespaces: list[str] = []
     addresses = {name: f"10.231.77.{number}" for number, name in enumerate(names, start=11)}
     try:
-        for space in (bridge, *names):
-            ip("netns", "add", space)
-            made.append(space)
-            ip("-n", space, "link", "set", "lo", "up")
+        for namespace in (bridge, *names):
+            ip("netns", "add", namespace)
+            namespaces.append(namespace)
+            ip("-n", namespace, "link", "set", "lo", "up")
         ip("-n", bridge, "link", "add", "br0", "type", "bridge")
         ip("-n", bridge, "link", "set", "br0", "up")
         ip("-n", bridge, "addr", "add", "10.231.77.1/24", "dev", "br0")
         for number, (name, address) in enumerate(addresses.items()):
-            ip(
-                "-n",
-                bridge,
-                "link",
-                "add",
-                f"v{number}",
-                "type",
-                "veth",
-                "peer",
-                "name",
-                "eth0",
-                "netns",
-                name,
-            )
+            veth = ("type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("-n", bridge, "link", "add", f"v{number}", *veth)
             ip("-n", bridge, "link", "set", f"v{number}", "master", "br0", "up")
             ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
-            # It leads nowhere; from the route alone Dask knows which address is its own.
+            # The route leads nowhere, but Dask finds its own address by it.
             ip("-n", name, "route", "add", "default", "via", "10.231.77.1")
         yield addresses
     finally:
-        for space in made:
-            ip("netns", "del", space)
+        for namespace in namespaces:
+            ip("netns", "del", namespace)

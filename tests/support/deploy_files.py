@@ -1,4 +1,4 @@
-"""What is asked of the files in cluster/: each check returns the faults that it finds, in words."""
+"""Checks of the deployment files in cluster/. Each check returns its findings as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CLUSTER_DIR = ROOT / "cluster"
 COMPOSE_FILE = CLUSTER_DIR / "compose" / "compose.yaml"
-# The version that manifests are checked against: the newest that kubernetes-validate knows, and the oldest in support.
+# The newest version that kubernetes-validate supports, and the oldest supported Kubernetes version.
 KUBERNETES_VERSIONS = ("1.37", "1.34")
 
 Document = dict[str, Any]
@@ -30,14 +30,14 @@ def load_manifests() -> dict[str, list[Document]]:
 
 
 def schema_faults(document: Document) -> list[str]:
-    """Check a manifest against Kubernetes' schemas, or the Dask operator's; a field that they do not know is a fault."""
+    """Check a manifest against the schemas. An unknown field is a fault."""
     import jsonschema
     import kubernetes_validate
 
     kind = (document["apiVersion"], document["kind"])
     if kind[0].startswith("kubernetes.dask.org/"):
-        found = jsonschema.Draft202012Validator(_custom_resource_schemas()[kind]).iter_errors(document)
-        return [f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in found]
+        errors = jsonschema.Draft202012Validator(_custom_resource_schemas()[kind]).iter_errors(document)
+        return [f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in errors]
     faults = []
     for version in KUBERNETES_VERSIONS:
         try:
@@ -49,19 +49,19 @@ def schema_faults(document: Document) -> list[str]:
 
 @functools.cache
 def _custom_resource_schemas() -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the schemas of the operator's kinds, strict: the API server would drop what they do not know, in silence."""
+    """Return strict schemas of the operator's kinds. The API server drops unknown fields."""
     spec = find_spec("dask_kubernetes")
     assert spec is not None, "dask-kubernetes is not installed; run `make test-deploy`"
     assert spec.origin is not None
     folder = Path(spec.origin).parent / "operator/deployment/helm/dask-kubernetes-operator/crds"
-    found = {}
+    schemas = {}
     for file in folder.glob("dask*.yaml"):
         crd = yaml.safe_load(file.read_text())["spec"]
         for version in crd["versions"]:
             schema = _make_strict(copy.deepcopy(version["schema"]["openAPIV3Schema"]))
             schema["properties"] |= {"apiVersion": {}, "kind": {}, "metadata": {"type": "object"}}
-            found[f"{crd['group']}/{version['name']}", crd["names"]["kind"]] = schema
-    return found
+            schemas[f"{crd['group']}/{version['name']}", crd["names"]["kind"]] = schema
+    return schemas
 
 
 def _make_strict(schema: Any) -> Any:
@@ -82,7 +82,7 @@ def _make_strict(schema: Any) -> Any:
 
 
 def pod_specs(document: Document) -> Iterator[Document]:
-    """Yield the pod specs of a manifest, wherever they stand in it."""
+    """Yield all pod specs of a manifest."""
     if isinstance(document, list):
         for item in document:
             yield from pod_specs(item)
@@ -94,17 +94,17 @@ def pod_specs(document: Document) -> Iterator[Document]:
 
 
 def pod_faults(pod: Document) -> list[str]:
-    """Check a pod: not root, no rights, limits on all it takes, a pinned image, nothing told that it need not know."""
+    """Check a pod: no root, no privileges, resource limits, a pinned image, no secrets."""
     user = pod.get("securityContext", {})
     faults = [
         fault
         for fault, wrong in {
-            "may be root": not user.get("runAsNonRoot") or not user.get("runAsUser"),
+            "can run as root": not user.get("runAsNonRoot") or not user.get("runAsUser"),
             "no seccomp profile": user.get("seccompProfile") != {"type": "RuntimeDefault"},
-            "has a token of the API": pod.get("automountServiceAccountToken") is not False,
-            "host's namespaces": any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")),
-            "host's folders": any("hostPath" in volume for volume in pod.get("volumes", [])),
-            "a folder without a limit": any(
+            "has an API token": pod.get("automountServiceAccountToken") is not False,
+            "uses a host namespace": any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")),
+            "mounts a host folder": any("hostPath" in volume for volume in pod.get("volumes", [])),
+            "a volume without a size limit": any(
                 "emptyDir" in volume and not (volume["emptyDir"] or {}).get("sizeLimit")
                 for volume in pod.get("volumes", [])
             ),
@@ -117,13 +117,13 @@ def pod_faults(pod: Document) -> list[str]:
         faults += [
             f"{container['name']}: {fault}"
             for fault, wrong in {
-                "may gain rights": rights.get("allowPrivilegeEscalation") is not False,
+                "can gain privileges": rights.get("allowPrivilegeEscalation") is not False,
                 "has capabilities": rights.get("capabilities", {}).get("drop") != ["ALL"],
                 "can write to its image": rights.get("readOnlyRootFilesystem") is not True,
                 "no limits": not {"cpu", "memory", "ephemeral-storage"} <= limits.keys(),
                 "no requests": not {"cpu", "memory", "ephemeral-storage"} <= requests.keys(),
                 "image not pinned": not _PINNED.search(container["image"]),
-                "a size that the limits say already": any(
+                "a size option in addition to the limits": any(
                     re.match(r"--(nthreads|memory-limit)", str(a)) for a in container.get("args", [])
                 ),
             }.items()
@@ -139,10 +139,10 @@ def secret_faults(variables: dict[str, Any]) -> list[str]:
 
 
 def service_faults(name: str, service: Document) -> list[str]:
-    """Check a service of compose, as docker-compose reads it or as it is written."""
+    """Check a compose service, before or after its processing by docker-compose."""
     limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
-    tested = service.get("healthcheck", {})
-    once = bool(service.get("profiles"))
+    health_check = service.get("healthcheck", {})
+    is_job = bool(service.get("profiles"))
     return [
         f"{name}: {fault}"
         for fault, wrong in {
@@ -150,12 +150,12 @@ def service_faults(name: str, service: Document) -> list[str]:
             "no limits": not {"cpus", "memory", "pids"} <= limits.keys(),
             "can write to its image": service.get("read_only") is not True,
             "has capabilities": service.get("cap_drop") != ["ALL"],
-            "may gain rights": "no-new-privileges:true" not in service.get("security_opt", []),
-            "may be root": str(service.get("user", "0")).split(":")[0] in ("0", "root"),
+            "can gain privileges": "no-new-privileges:true" not in service.get("security_opt", []),
+            "can run as root": str(service.get("user", "0")).split(":")[0] in ("0", "root"),
             "privileged": bool(service.get("privileged")) or "network_mode" in service,
-            "no health check": not tested.get("test") and not (once and tested.get("disable")),
-            "not started again": service.get("restart") != ("no" if once else "unless-stopped"),
-            "listens to others": not all(_on_loopback(port) for port in service.get("ports", [])),
+            "no health check": not health_check.get("test") and not (is_job and health_check.get("disable")),
+            "no restart": service.get("restart") != ("no" if is_job else "unless-stopped"),
+            "listens on other interfaces": not all(_on_loopback(port) for port in service.get("ports", [])),
         }.items()
         if wrong
     ] + secret_faults(service.get("environment", {}))
@@ -166,13 +166,13 @@ def _on_loopback(port: Any) -> bool:
 
 
 def dask_faults(variables: dict[str, Any]) -> list[str]:
-    """Check that Dask has a setting for each of its variables: one with another name would do nothing, in silence."""
+    """Check that Dask has a setting for each variable. It silently ignores others."""
     import dask
     import distributed
 
     assert distributed.__version__
-    told = dask.config.collect_env({k: str(v) for k, v in variables.items()})
-    return [f"Dask has no setting {'.'.join(path)}" for path in _leaves(told) if not _is_setting(path)]
+    config = dask.config.collect_env({name: str(value) for name, value in variables.items()})
+    return [f"Dask has no setting {'.'.join(path)}" for path in _leaves(config) if not _is_setting(path)]
 
 
 def _leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -186,12 +186,12 @@ def _leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple
 def _is_setting(path: tuple[str, ...]) -> bool:
     import dask
 
-    # In the libraries' own defaults: an environment variable would be in the config whatever its name.
-    here: Any = {}
+    # The defaults of the libraries: the config also has environment variables with unknown names.
+    node: Any = {}
     for defaults in dask.config.defaults:
-        dask.config.update(here, defaults)
+        dask.config.update(node, defaults)
     for key in path:
-        if not isinstance(here, dict) or (name := dask.config.canonical_name(key, here)) not in here:
+        if not isinstance(node, dict) or (name := dask.config.canonical_name(key, node)) not in node:
             return False
-        here = here[name]
+        node = node[name]
     return True

@@ -12,7 +12,7 @@ CODE_BLOCK = re.compile(
 
 
 def find_blocks(page: str) -> list[tuple[str, str, str, str, str]]:
-    """Return the language, the file, `above` or `in`, the name at that position, and the code of each block."""
+    """Return the language, file, position (`above` or `in`), name and code of each block."""
     return CODE_BLOCK.findall(page)
 
 
@@ -40,7 +40,7 @@ def _apply_diff(source: str, diff: str) -> str:
 
 
 def _insert_lines(source: str, position: str, name: str, code: str) -> str:
-    """Insert lines above the definition of a name, at the end of the definition, or into the imports."""
+    """Insert lines above a definition, at its end, or into the imports."""
     lines = source.splitlines(keepends=True)
     if name == "imports":
         last = max(number for number, line in enumerate(lines) if line.startswith("from toytip"))

@@ -1,6 +1,7 @@
-"""Several hosts on one machine: network namespaces on a bridge of their own, nothing of it attached to the real network.
+"""Several hosts on one machine: network namespaces on a bridge that no other network can reach.
 
-Each host has its address and its processes, and can be killed, cut off, or put behind a slow line. Needs root and iproute2.
+Each host has its own address and processes. Tests can kill it, disconnect it, or degrade its link.
+Needs root and iproute2.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.clusters import tls_flags
 
 CLONE_NEWNET = 0x40000000
 NETWORK = "10.77.0"
@@ -33,7 +35,7 @@ def _ip(*words: str) -> None:
 
 @dataclass
 class Hosts:
-    """The hosts, and what was started on each."""
+    """The hosts, and the processes on each."""
 
     folder: Path
     name: str = field(default_factory=lambda: f"tt{os.getpid()}")
@@ -54,7 +56,7 @@ class Hosts:
             _ip("-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", host, "netns", switch)
             _ip("-n", space, "addr", "add", f"{host_address(host)}/24", "dev", "eth0")
             _ip("-n", space, "link", "set", "eth0", "up")
-            # By its default route a host finds out its own address.
+            # Dask finds the address of a host by its default route.
             _ip("-n", space, "route", "add", "default", "dev", "eth0")
             _ip("-n", switch, "link", "set", host, "master", "bridge", "up")
 
@@ -65,29 +67,34 @@ class Hosts:
             subprocess.run(["ip", "netns", "del", self.namespace(host)], check=False, capture_output=True)
 
     def command_on(self, host: str, *command: Any) -> list[str]:
-        """Return a command that does something on a host."""
+        """Return a command that runs another one on a host."""
         return ["nsenter", f"--net=/run/netns/{self.namespace(host)}", *map(str, command)]
 
     def start(self, host: str, *command: Any, **env: str) -> subprocess.Popen[bytes]:
-        """Start something that stays; its output goes to a file of the host's name."""
+        """Start a process. Its output goes to a file with the name of the host."""
         with (self.folder / f"{host}.log").open("ab") as log:
             process = subprocess.Popen(
-                self.command_on(host, *command), cwd=self.folder, env={**os.environ, **env}, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                self.command_on(host, *command),
+                cwd=self.folder,
+                env={**os.environ, **env},
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self.running.setdefault(host, []).append(process)
         return process
 
     def kill(self, host: str) -> None:
-        """End everything on a host at once, as a power cut would."""
+        """Kill all processes of a host at once, like a power cut."""
         for process in self.running.pop(host, []):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
-        found = subprocess.run(
+        output = subprocess.run(
             ["ip", "netns", "pids", self.namespace(host)], capture_output=True, text=True, check=False
         ).stdout
-        for pid in map(int, found.split()):  # what has left its process group
+        for pid in map(int, output.split()):  # processes that have left their group
             if pid != os.getpid():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -99,14 +106,14 @@ class Hosts:
         _ip("-n", self.namespace("switch"), "link", "set", host, "up")
 
     def degrade_link(self, host: str, *netem_options: str) -> bool:
-        """Put a host behind a worse line (`delay 20ms loss 1%`); tell whether this kernel can."""
+        """Add a delay or loss to a link (`delay 20ms loss 1%`). Returns whether the kernel can."""
         words = ["tc", "qdisc", "replace", "dev", "eth0", "root", "netem", *netem_options]
         return subprocess.run(self.command_on(host, *words), check=False, capture_output=True).returncode == 0
 
 
 @contextlib.contextmanager
 def build_hosts(folder: Path) -> Iterator[Hosts]:
-    """Build the hosts; whatever runs on them at the end is killed."""
+    """Build the hosts. Their processes are killed when the context ends."""
     hosts = Hosts(folder)
     try:
         hosts.build()
@@ -117,17 +124,17 @@ def build_hosts(folder: Path) -> Iterator[Hosts]:
 
 @contextlib.contextmanager
 def enter_host(hosts: Hosts, host: str) -> Iterator[None]:
-    """Be on a host: this thread, and what it starts."""
+    """Move this thread, and the processes that it starts, to a host."""
     libc = ctypes.CDLL(None, use_errno=True)
     with (
-        Path("/proc/thread-self/ns/net").open("rb") as before,
-        Path("/run/netns", hosts.namespace(host)).open("rb") as there,
+        Path("/proc/thread-self/ns/net").open("rb") as original,
+        Path("/run/netns", hosts.namespace(host)).open("rb") as namespace,
     ):
-        assert libc.setns(there.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        assert libc.setns(namespace.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
         try:
             yield
         finally:
-            assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
+            assert libc.setns(original.fileno(), CLONE_NEWNET) == 0
 
 
 def dask_command(kind: str, *options: Any) -> list[str]:
@@ -135,40 +142,27 @@ def dask_command(kind: str, *options: Any) -> list[str]:
 
 
 def start_dask(hosts: Hosts, tls: Path | None, workers: tuple[str, ...] = WORKERS, **env: str) -> str:
-    """Start a scheduler and a worker on each host, as cluster/README.md has it; return the scheduler's address."""
-    scheme, files = (
-        (
-            "tls",
-            ("--tls-ca-file", tls / "ca.pem", "--tls-cert", tls / "node.pem", "--tls-key", tls / "node.key"),
-        )
-        if tls
-        else ("tcp", ())
-    )
-    there = f"{scheme}://{host_address('scheduler')}:8786"
-    hosts.start(
-        "scheduler",
-        *dask_command("scheduler", "--host", there, "--dashboard-address", "127.0.0.1:8787", *files),
-        **env,
-    )
+    """Start a scheduler and a worker on each host. Returns the scheduler's address."""
+    flags = tls_flags(tls, "node") if tls else ()
+    address = f"{'tls' if tls else 'tcp'}://{host_address('scheduler')}:8786"
+    options = ("--host", address, "--dashboard-address", "127.0.0.1:8787", *flags)
+    hosts.start("scheduler", *dask_command("scheduler", *options), **env)
     for host in workers:
-        start_worker(hosts, host, there, *files, **env)
-    return there
+        start_worker(hosts, host, address, *flags, **env)
+    return address
 
 
 def start_worker(
-    hosts: Hosts, host: str, scheduler_address: str, *files: Any, **env: str
+    hosts: Hosts, host: str, scheduler_address: str, *flags: Any, **env: str
 ) -> subprocess.Popen[bytes]:
-    scratch = hosts.folder / host
-    return hosts.start(
-        host,
-        *dask_command("worker", scheduler_address, "--host", host_address(host), "--nthreads", 1, "--memory-limit", "2GB", "--no-dashboard",
-              "--local-directory", scratch, "--name", host, *files),
-        **env,
-    )  # fmt: skip
-
-
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.2)
+    """Start a worker on a host."""
+    options = {
+        "--host": host_address(host),
+        "--nthreads": 1,
+        "--memory-limit": "2GB",
+        "--local-directory": hosts.folder / host,
+        "--name": host,
+    }
+    words = [word for option in options.items() for word in option]
+    command = dask_command("worker", scheduler_address, *words, "--no-dashboard", *flags)
+    return hosts.start(host, *command, **env)

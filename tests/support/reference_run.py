@@ -1,4 +1,4 @@
-"""A run that was struck beside one that nobody disturbed: the same rows, values, metrics and model bytes, nothing half-made."""
+"""Compare a disturbed run with an undisturbed one: rows, values, metrics and model bytes."""
 
 from __future__ import annotations
 
@@ -13,55 +13,69 @@ from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store import maintenance
 from toytip.store.store import Store
 
-# A run that nobody disturbed: the folder of its store, and its summary.
+# The store of an undisturbed run, and its JSON result.
 ReferenceRun = tuple[Path, dict[str, Any]]
-ROW_DIFFERENCES: Counter[str] = Counter()
+# The counts that the tests of faults print: injected faults, and lost or doubled rows.
+COUNTS: Counter[str] = Counter()
 
 
 def check_complete(store: Store, reference: ReferenceRun) -> None:
-    """What is published verifies; and what a glob sees on a disk is whole."""
-    expected = {name: told["rows"] for name, told in reference[1]["tables"].items()}
+    """Check that every published version is valid and has the expected number of rows.
+
+    On a disk, the files that a glob finds must also be complete.
+    """
+    expected = {name: table["rows"] for name, table in reference[1]["tables"].items()}
     for manifest in store.list_manifests():
         assert manifest.rows == expected[manifest.table]
-        assert not [
-            f
-            for f in maintenance.verify_version(store, manifest.version, lambda _: None)
-            if f.table == manifest.table
-        ]
+        faults = maintenance.verify_version(store, manifest.version, lambda _: None)
+        assert not [fault for fault in faults if fault.table == manifest.table]
     if store.file_io.supports_rename:
         for table in ("features", "rejects", "predictions"):
-            pattern = f"{store.uri(table)}/*/*/*/*.parquet"
-            if list(Path(store.uri(table)).glob("*/*/*/*.parquet")):
-                query = f"select version, count(*) from read_parquet('{pattern}', hive_partitioning=true) group by 1"
-                assert {rows for _, rows in duckdb.sql(query).fetchall()} == {expected[table]}
+            check_visible_rows(store, table, expected[table])
+
+
+def check_visible_rows(store: Store, table: str, rows: int) -> None:
+    """Check the number of rows per version that a reader without manifests finds."""
+    if list(Path(store.uri(table)).glob("*/*/*/*.parquet")):
+        files = f"read_parquet('{store.uri(table)}/*/*/*/*.parquet', hive_partitioning=true)"
+        counts = duckdb.sql(f"select version, count(*) from {files} group by 1").fetchall()
+        assert {count for _, count in counts} == {rows}
 
 
 def check_same_results(store: Store, summary: dict[str, Any], reference: ReferenceRun) -> None:
-    """Compare predictions and features with those of the undisturbed run, row for row, by trip."""
-    root, first = reference
-    undisturbed = Store(str(root), "dev")
+    """Compare predictions and features with those of the undisturbed run, by trip."""
+    root, reference_summary = reference
+    runs = [(Store(str(root), "dev"), reference_summary), (store, summary)]
     for table in (PREDICTIONS, FEATURES_SCHEMA):
-        versions = [s["tables"][table.name]["version"] for s in (first, summary)]
-        frames = [
-            [
-                side.read_data_file(table, version, part)
-                for part in side.get_manifest(table.name, version).files
-            ]
-            for side, version in zip((undisturbed, store), versions, strict=True)
-        ]
-        ids = [Counter(i for frame in frames_of for i in frame["trip_id"].tolist()) for frames_of in frames]
-        ROW_DIFFERENCES["rows lost"] += sum((ids[0] - ids[1]).values())
-        ROW_DIFFERENCES["rows doubled"] += sum((ids[1] - ids[0]).values())
-        assert ids[0] == ids[1]
-        for a, b in zip(*frames, strict=True):
-            assert a.drop(columns="model_version", errors="ignore").equals(
-                b.drop(columns="model_version", errors="ignore")
-            )
-    assert summary["metrics"] == first["metrics"]
-    models = [
-        side.get_manifest("models", s["model"]["version"])
-        for side, s in ((undisturbed, first), (store, summary))
-    ]
-    boosters = [p.checksum for manifest in models for p in manifest.files if p.path == "model.ubj"]
-    assert len(boosters) == 2
-    assert len(set(boosters)) == 1, "the same model bytes"
+        frames = [_read_frames(run_store, table, run_summary) for run_store, run_summary in runs]
+        expected_ids, ids = (_count_trip_ids(run_frames) for run_frames in frames)
+        COUNTS["rows lost"] += sum((expected_ids - ids).values())
+        COUNTS["rows doubled"] += sum((ids - expected_ids).values())
+        assert expected_ids == ids
+        for expected_frame, frame in zip(*frames, strict=True):
+            assert _drop_version(expected_frame).equals(_drop_version(frame))
+    assert summary["metrics"] == reference_summary["metrics"]
+    checksums = [checksum for run in runs for checksum in _booster_checksums(*run)]
+    assert len(checksums) == 2
+    assert len(set(checksums)) == 1, "the model bytes differ"
+
+
+def _read_frames(store: Store, table: Any, summary: dict[str, Any]) -> list[Any]:
+    version = summary["tables"][table.name]["version"]
+    manifest = store.get_manifest(table.name, version)
+    assert manifest is not None
+    return [store.read_data_file(table, version, file) for file in manifest.files]
+
+
+def _count_trip_ids(frames: list[Any]) -> Counter[int]:
+    return Counter(trip_id for frame in frames for trip_id in frame["trip_id"].tolist())
+
+
+def _drop_version(frame: Any) -> Any:
+    return frame.drop(columns="model_version", errors="ignore")
+
+
+def _booster_checksums(store: Store, summary: dict[str, Any]) -> list[str]:
+    manifest = store.get_manifest("models", summary["model"]["version"])
+    assert manifest is not None
+    return [file.checksum for file in manifest.files if file.path == "model.ubj"]

@@ -1,4 +1,8 @@
-"""Moments of a run, known by what it has kept so far: the rounds of a checkpoint, the parts that are whole, the ranks that meet."""
+"""Wait for the injection points of a run, which are defined by its progress and not by time.
+
+The progress is what the run has stored: the rounds of its checkpoint, its complete files, and the
+ranks that connect.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +20,21 @@ from toytip.store.checkpoints import CHECKPOINTS_FOLDER
 from toytip.store.lease import STAGING_FOLDER
 from toytip.store.store import NOTES_FOLDER, Store
 
-# What a run says when it has lost a rank: training was under way, or it would have nothing to say.
+# A run prints this if it loses a rank while it trains.
 RANK_LOST_MESSAGE = "training attempt 1 of 3 failed"
+CHECKPOINT_ROUNDS = 10
 
 
 def wait_for_run(run: subprocess.Popen[str], condition: Callable[[], bool]) -> float:
-    """Look, again and again, until it is seen of a run that is under way; return when that was."""
+    """Wait until a condition is true of an unfinished run. Returns the time."""
     while not condition():
-        assert run.poll() is None, "it ended before that was seen"
+        assert run.poll() is None, "the run ended before the condition was true"
         time.sleep(0.005)
     return time.monotonic()
 
 
 def checkpoint_rounds(store: Store) -> int:
-    """Return how many rounds the checkpoint of the training under way has; 0 where there is none yet, or no longer."""
+    """Return the number of rounds of the training's checkpoint, or 0 if there is none."""
     for name, info in store.file_io.list_files(f"{store.env}/{CHECKPOINTS_FOLDER}").items():
         if name.endswith(".ubj"):
             with contextlib.suppress(FileNotFoundError):
@@ -38,47 +43,47 @@ def checkpoint_rounds(store: Store) -> int:
 
 
 @functools.cache
-def _booster_rounds(store: Store, name: str, mark: str) -> int:
+def _booster_rounds(store: Store, name: str, etag: str) -> int:
     return int(xgb.Booster(model_file=bytearray(store.file_io.read(name))).num_boosted_rounds())
 
 
 def wait_for_round(run: subprocess.Popen[str], store: Store, number: int, *, between: bool = False) -> None:
-    """Wait until training has kept so many rounds; `between`: then half as long as it takes to the next checkpoint."""
-    before = wait_for_run(run, lambda: checkpoint_rounds(store) >= number - 10)
+    """Wait for the checkpoint of a round, or halfway to the next one (`between`)."""
+    previous = wait_for_run(run, lambda: checkpoint_rounds(store) >= number - CHECKPOINT_ROUNDS)
     now = wait_for_run(run, lambda: checkpoint_rounds(store) >= number)
-    time.sleep((now - before) / 2 if between else 0)
+    time.sleep((now - previous) / 2 if between else 0)
 
 
 def is_training(store: Store, rounds: int) -> bool:
-    """Tell whether a training that has begun has rounds before it."""
+    """Return whether a started training has rounds left."""
     return checkpoint_rounds(store) < rounds and store.newest_manifest("models") is None
 
 
-def count_staged_parts(store: Store, table: str) -> int:
-    """Return how many parts of a version that is being made are whole."""
+def count_staged_files(store: Store, table: str) -> int:
+    """Return the number of complete files of a version that is being written."""
     staged = store.file_io.list_files(f"{store.env}/{STAGING_FOLDER}")
     return sum(f"/{NOTES_FOLDER}/{table}/" in name for name in staged)
 
 
-def wait_for_parts(run: subprocess.Popen[str], store: Store, table: str, count: int) -> None:
-    """Wait until so many parts of a table are whole."""
-    wait_for_run(run, lambda: count_staged_parts(store, table) >= count)
+def wait_for_files(run: subprocess.Popen[str], store: Store, table: str, count: int) -> None:
+    """Wait until a number of files of a table are complete."""
+    wait_for_run(run, lambda: count_staged_files(store, table) >= count)
 
 
-def count_parts(reference: ReferenceRun, table: str) -> int:
-    """Return how many parts a table has in the end."""
+def count_files(reference: ReferenceRun, table: str) -> int:
+    """Return the number of files of a table of the reference run."""
     root, summary = reference
     manifest = Store(str(root), "dev").get_manifest(table, summary["tables"][table]["version"])
     assert manifest is not None
     return len(manifest.files)
 
 
-def is_being_built(store: Store, table: str, parts: int) -> bool:
-    """Tell whether a table whose stage has begun lacks some of its parts."""
-    return count_staged_parts(store, table) < parts and store.newest_manifest(table) is None
+def is_being_written(store: Store, table: str, files: int) -> bool:
+    """Return whether a table whose stage has started does not have all of its files yet."""
+    return count_staged_files(store, table) < files and store.newest_manifest(table) is None
 
 
 def worker_processes(run: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the processes that do a run's work on this machine, the first started first: the workers, then XGBoost's tracker."""
+    """Return the children of a run's fork server, the oldest first: workers, then the tracker."""
     server = next(child for child in psutil.Process(run.pid).children() if child.children())
     return sorted(server.children(), key=lambda child: child.create_time())

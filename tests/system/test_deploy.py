@@ -1,8 +1,8 @@
-"""What is in cluster/compose, for real: docker-compose reads the file, the images are built and run, and the services'
-commands are run as processes, with a `toytip run` through them.
+"""Tests of cluster/compose: docker-compose validates the file, the images are built and run.
 
-`make test-deploy` runs these. Docker itself is not needed: docker-compose reads a file without an engine, and buildah builds
-without one.
+The commands of the services run in the images, and `toytip run` uses them. `make test-deploy` runs
+these tests. They do not need Docker: docker-compose validates files and buildah builds images
+without an engine.
 """
 
 import contextlib
@@ -25,48 +25,51 @@ from tests.support.requirements import missing_requirements
 from tests.support.runs import parse_summary
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
-# Made once, kept beside the virtual environment's own files, and gone with `make clean`.
+# In the folder of the virtual environment, so that `make clean` deletes it.
 CACHE = Path(sys.prefix) / ".deploy"
 KEYS = {"AWS_ACCESS_KEY_ID": "TOYTIPCOMPOSEKEY", "AWS_SECRET_ACCESS_KEY": "toytip-compose-secret-0123456789"}
 
 
-def tell(request, line):
-    """Print a figure, whatever pytest keeps back."""
+def report(request, line):
+    """Print a measurement, although pytest captures output."""
     with request.getfixturevalue("capsys").disabled():
         print(f"\n{line}", end="")  # noqa: T201
 
 
-def debian(suite):
-    """Return apt's options for a suite of Debian, from the mirror that this system uses, in folders of our own."""
+def apt_options(suite):
+    """Return apt's options for a Debian suite, with this system's mirror and other folders."""
     if not shutil.which("apt-get"):
-        pytest.skip("docker-compose of Debian is taken by apt, which is not here")
-    listed = "".join(
+        pytest.skip("Debian's docker-compose needs apt, which is not installed")
+    sources = "".join(
         file.read_text()
         for file in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
         if file.exists()
     )
-    mirrors = re.findall(r"(?:URIs: |^deb (?:\[.*\] )?)(https?://\S+?/debian/?)\s", listed, re.MULTILINE)
+    mirrors = re.findall(r"(?:URIs: |^deb (?:\[.*\] )?)(https?://\S+?/debian/?)\s", sources, re.MULTILINE)
     if not mirrors:
-        pytest.skip("docker-compose of Debian is taken by apt, and no mirror of Debian is named in /etc/apt")
+        pytest.skip("Debian's docker-compose needs a Debian mirror in /etc/apt")
     for folder in ("lists/partial", "cache/archives/partial"):
         (CACHE / folder).mkdir(parents=True, exist_ok=True)
-    signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
-    (CACHE / "sources.list").write_text(f"deb {signed} {mirrors[0]} {suite} main\n")
+    keyring = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+    (CACHE / "sources.list").write_text(f"deb {keyring} {mirrors[0]} {suite} main\n")
     options = {
-        "Dir::Etc::sourcelist": CACHE / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::State::lists": CACHE / "lists",
-        "Dir::Cache": CACHE / "cache", "APT::Sandbox::User": "root",
-    }  # fmt: skip
+        "Dir::Etc::sourcelist": CACHE / "sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": CACHE / "lists",
+        "Dir::Cache": CACHE / "cache",
+        "APT::Sandbox::User": "root",
+    }
     return [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
 
 
 @pytest.fixture(scope="session")
 def compose():
-    """docker-compose: the plugin of a Docker that is here, else Debian's, unpacked and not installed."""
+    """A function that runs Debian's docker-compose, which is unpacked but not installed."""
     binary = CACHE / "docker-compose"
     if not binary.exists():
-        options = debian("trixie")
+        options = apt_options("trixie")
         for words in (["update", "-qq"], ["download", "-qq", "docker-compose"]):
-            done = subprocess.run(
+            process = subprocess.run(
                 ["apt-get", *options, *words],
                 cwd=CACHE,
                 capture_output=True,
@@ -74,8 +77,8 @@ def compose():
                 timeout=300,
                 check=False,
             )
-            if done.returncode:
-                pytest.skip(f"docker-compose of Debian trixie cannot be had: {done.stderr.strip()[-200:]}")
+            if process.returncode:
+                pytest.skip(f"cannot download docker-compose: {process.stderr.strip()[-200:]}")
         (package,) = CACHE.glob("docker-compose_*.deb")
         subprocess.run(["dpkg-deb", "-x", package, CACHE / "unpacked"], check=True, timeout=60)
         shutil.copy(CACHE / "unpacked/usr/libexec/docker/cli-plugins/docker-compose", binary)
@@ -95,7 +98,7 @@ def compose():
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the compose file where it stands in the repository, with an environment that is filled in."""
+    """A copy of the compose file at its path in the repository, with a complete environment."""
     folder = tmp_path / "cluster" / "compose"
     folder.mkdir(parents=True)
     shutil.copy(COMPOSE_FILE, folder)
@@ -106,25 +109,27 @@ def project(tmp_path):
     return folder / "compose.yaml"
 
 
-def test_docker_compose_takes_the_file(compose, project):
-    done = compose(project, "--profile", "run", "config", "--quiet")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_docker_compose_accepts_the_file(compose, project):
+    process = compose(project, "--profile", "run", "config", "--quiet")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_what_docker_compose_reads_has_no_right_too_many(compose, project):
-    """After its anchors, merges and variables: what the engine would be told."""
-    done = compose(project, "--profile", "run", "config", "--format", "json", WORKERS="5", WORKER_MEMORY="3G")
-    assert done.returncode == 0, done.stderr
-    services = json.loads(done.stdout)["services"]
+def test_processed_services_have_no_unnecessary_privileges(compose, project):
+    """After docker-compose has processed anchors, merges and variables."""
+    process = compose(
+        project, "--profile", "run", "config", "--format", "json", WORKERS="5", WORKER_MEMORY="3G"
+    )
+    assert process.returncode == 0, process.stderr
+    services = json.loads(process.stdout)["services"]
     assert set(services) == {"scheduler", "worker", "store", "mlflow", "toytip"}
     secrets = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     for name, service in services.items():
-        told = {key for key in service["environment"] if key in secrets}
-        assert told == (secrets if name in {"worker", "store", "toytip"} else set()), name
+        received = {key for key in service["environment"] if key in secrets}
+        assert received == (secrets if name in {"worker", "store", "toytip"} else set()), name
         service["environment"] = {k: v for k, v in service["environment"].items() if k not in secrets}
         assert service_faults(name, service) == []
     worker = services["worker"]
-    assert worker["deploy"]["replicas"] == 5, "the shell's environment goes before .env"
+    assert worker["deploy"]["replicas"] == 5, "the shell's environment overrides .env"
     assert "--memory-limit=3G" in worker["command"]
     assert worker["deploy"]["resources"]["limits"]["memory"] == str(3 * 2**30)
     assert {Path(service["build"]["context"]) for service in services.values()} == {project.parents[2]}
@@ -143,128 +148,128 @@ def test_what_docker_compose_reads_has_no_right_too_many(compose, project):
         ("condition: service_healthy", "condition: service_well"),
     ],
 )
-def test_a_mistake_in_the_compose_file_is_seen(old, new, compose, project):
+def test_a_mistake_in_the_compose_file_is_detected(old, new, compose, project):
     text = project.read_text()
     assert old in text
     project.write_text(text.replace(old, new))
     assert compose(project, "--profile", "run", "config", "--quiet").returncode
 
 
-# The images, and what they run
+# Images and services
 
 
 @pytest.fixture(scope="module")
 def builder(tmp_path_factory):
-    """Buildah, and a base image of Debian's own Python in place of the one that the Dockerfile names.
+    """Buildah, with a base image of Debian's Python instead of the one that the Dockerfile names.
 
-    With TOYTIP_TEST_IMAGES the storage is kept in that folder, and the next run builds what has changed.
+    The folder TOYTIP_TEST_IMAGES keeps the storage for later runs, which only build changed layers.
     """
-    if why := missing_requirements("images", "hosts"):
-        pytest.skip(why)
-    kept = os.environ.get("TOYTIP_TEST_IMAGES")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("images")
+    if missing := missing_requirements("images", "hosts"):
+        pytest.skip(missing)
+    permanent = os.environ.get("TOYTIP_TEST_IMAGES")
+    folder = Path(permanent) if permanent else tmp_path_factory.mktemp("images")
     folder.mkdir(parents=True, exist_ok=True)
-    made = containers.ImageBuilder(folder)
-    made.make_base_image("localhost/base:test")
-    yield made
-    if not kept:
-        made.remove_all()
+    image_builder = containers.ImageBuilder(folder)
+    image_builder.make_base_image("localhost/base:test")
+    yield image_builder
+    if not permanent:
+        image_builder.remove_all()
 
 
 @pytest.fixture(scope="module")
 def images(builder):
-    """The three images of the Dockerfile; the seconds and bytes of each."""
-    figures = {}
+    """The three images of the Dockerfile, with the build time and the size of each."""
+    measurements = {}
     for target in ("toytip", "store", "mlflow"):
         start = time.monotonic()
         name = builder.build(COMPOSE_FILE.with_name("Dockerfile"), ROOT, "localhost/base:test", target)
-        (told,) = json.loads(builder("images", "--json", name))
-        figures[target] = (round(time.monotonic() - start), told["size"])
-    return figures
+        (image,) = json.loads(builder("images", "--json", name))
+        measurements[target] = (round(time.monotonic() - start), image["size"])
+    return measurements
 
 
 @pytest.fixture(scope="module")
 def machines(builder, images, tmp_path_factory):
-    """A host for each service, two for `worker`, under the names that compose would give them."""
-    places = {
-        "scheduler": "toytip", "worker-1": "toytip", "worker-2": "toytip", "store": "store", "mlflow": "mlflow",
+    """A host for each service, and two for `worker`, with the names that compose uses."""
+    targets = {
+        "scheduler": "toytip",
+        "worker-1": "toytip",
+        "worker-2": "toytip",
+        "store": "store",
+        "mlflow": "mlflow",
         "client": "toytip",
-    }  # fmt: skip
+    }
     tag = f"tt{os.getpid()}"
     with contextlib.ExitStack() as stack:
-        spaces = {name: f"{tag}-{name}" for name in places}
+        spaces = {name: f"{tag}-{name}" for name in targets}
         addresses = stack.enter_context(containers.create_network(list(spaces.values()), tag))
         file = tmp_path_factory.mktemp("etc") / "hosts"
-        lines = ["127.0.0.1 localhost", *(f"{addresses[spaces[n]]} {n}" for n in places)]
+        lines = ["127.0.0.1 localhost", *(f"{addresses[spaces[name]]} {name}" for name in targets)]
         file.write_text("\n".join(lines) + "\n")
-        made = {}
-        for name, target in places.items():
-            made[name] = containers.ContainerHost(
-                builder, f"localhost/{target}:test", spaces[name], addresses[spaces[name]], file
-            )
-            stack.callback(builder, "rm", made[name].container)
-            stack.callback(made[name].end)
-        yield made
+        hosts = {}
+        for name, target in targets.items():
+            image, space = f"localhost/{target}:test", spaces[name]
+            hosts[name] = containers.ContainerHost(builder, image, space, addresses[space], file)
+            stack.callback(builder, "rm", hosts[name].container)
+            stack.callback(hosts[name].stop)
+        yield hosts
 
 
-def test_an_image_runs_toytip_as_nobody(images, machines, request):
+def test_an_image_runs_toytip_as_an_unprivileged_user(images, machines, request):
     for target, (seconds, size) in images.items():
-        tell(request, f"image {target}: {size}, {seconds} s")
+        report(request, f"image {target}: {size}, {seconds} s")
     client = machines["client"]
     assert client.run("id", "-u").stdout == "10001\n"
     assert client.run("touch", "/etc/mine").returncode != 0
     assert "Usage: toytip" in client.run("toytip", "--help").stdout
     assert client.run("toytip", "--version").stdout.split()[-1] == toytip.__version__
-    # What is there is what constraints.txt says, and nothing that only builds.
-    there = client.run(
+    # The image has the pinned versions, and no build tools.
+    listing = client.run(
         "python3",
         "-c",
         "import importlib.metadata as m; [print(d.name, d.version) for d in m.distributions()]",
     )
-    found = dict(line.lower().split() for line in there.stdout.splitlines())
+    installed = dict(line.lower().split() for line in listing.stdout.splitlines())
     pins = {
         line.split(" ")[0].split("==")[0]: line.split(" ")[0].split("==")[1]
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line and '< "3.12"' not in line
     }
-    assert {n: v for n, v in found.items() if n != "toytip" and pins[n.replace("_", "-")] != v} == {}
-    assert not {"pip", "hatchling", "pytest"} & found.keys()
+    others = {name: version for name, version in installed.items() if name != "toytip"}
+    assert {
+        name: version for name, version in others.items() if pins[name.replace("_", "-")] != version
+    } == {}
+    assert not {"pip", "hatchling", "pytest"} & installed.keys()
     start = time.monotonic()
-    done = client.run(
-        "sh",
-        "-c",
-        "TOYTIP_SYNTH_ROWS_PER_MONTH=2000 TOYTIP_GATE=off toytip run --workers 2 --rounds 5 --json --store /scratch/alone",
-    )
-    told = parse_summary(done)
-    assert told["rows"]["read"] == told["rows"]["kept"] + told["rows"]["rejected"] == 24_000
-    tell(request, f"toytip run of 12 x 2,000 trips in the image: {time.monotonic() - start:.1f} s")
+    variables = "TOYTIP_SYNTH_ROWS_PER_MONTH=2000 TOYTIP_GATE=off"
+    command = "toytip run --workers 2 --rounds 5 --json --store /scratch/alone"
+    summary = parse_summary(client.run("sh", "-c", f"{variables} {command}"))
+    rows = summary["rows"]
+    assert rows["read"] == rows["kept"] + rows["rejected"] == 24_000
+    report(request, f"toytip run of 12 x 2,000 trips in the image: {time.monotonic() - start:.1f} s")
 
 
-def certificates(folder):
-    """Make an authority, and certificates of a node and a client, for the containers' user alone.
+def create_certificates(folder):
+    """Create an authority, and certificates of a node and a client, for the containers' user.
 
-    Python 3.13 refuses a certificate that does not name its authority's key, and an authority without uses.
+    Python 3.13 rejects a certificate that does not name its authority's key, and an authority
+    without a key usage.
     """
 
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
     key, days = ("-newkey", "rsa:2048", "-nodes"), ("-days", "2")
-    authority = (
-        "-addext",
-        "basicConstraints=critical,CA:TRUE",
-        "-addext",
-        "keyUsage=critical,keyCertSign,cRLSign",
-    )
-    openssl(
-        "req", "-x509", *key, *days, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test", *authority
-    )
-    (folder / "uses").write_text(
+    extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+    authority = tuple(word for extension in extensions for word in ("-addext", extension))
+    files = ("-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test")
+    openssl("req", "-x509", *key, *days, *files, *authority)
+    (folder / "extensions").write_text(
         "extendedKeyUsage=serverAuth,clientAuth\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
     )
     for name in ("node", "client"):
         openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "uses")
+        signer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions")
         openssl("x509", "-req", "-in", f"{name}.csr", *signer, *days, "-out", f"{name}.pem")
     for file in folder.glob("*.key"):
         file.chmod(0o600)
@@ -272,35 +277,32 @@ def certificates(folder):
 
 
 @pytest.fixture
-def services(compose, project, synthetic, tmp_path):
-    """What docker-compose would tell the engine, with the test's certificates and source."""
+def project_config(compose, project, synthetic, tmp_path):
+    """The configuration that docker-compose passes to the engine, with keys and a source."""
     certs, data = project.parent / "certs", project.parent / "data"
     certs.mkdir()
-    certificates(certs)
+    create_certificates(certs)
     shutil.copytree(synthetic, data)
     data.chmod(0o755)
-    # Two threads would be more than these machines have.
-    done = compose(
-        project, "--profile", "run", "config", "--format", "json", WORKER_THREADS="1", WORKER_MEMORY="2G"
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    # Two threads per worker would exceed the cores of small machines.
+    sizes = {"WORKER_THREADS": "1", "WORKER_MEMORY": "2G"}
+    process = compose(project, "--profile", "run", "config", "--format", "json", **sizes)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
-def as_told(host, told, service):
-    """Give a host what its service has: environment, secrets and folders of this machine."""
-    wanted = told["services"][service]
-    for name, value in wanted.get("environment", {}).items():
-        host.options += ["-e", f"{name}={value}"]
-    for secret in wanted.get("secrets", []):
-        host.options += [
-            "-v",
-            f"{told['secrets'][secret['source']]['file']}:/run/secrets/{secret['source']}:ro",
-        ]
-    for volume in wanted.get("volumes", []):
+def configure(host, config, name):
+    """Give a host the environment, secrets and folders of a service. Returns the service."""
+    service = config["services"][name]
+    for variable, value in service.get("environment", {}).items():
+        host.options += ["-e", f"{variable}={value}"]
+    for secret in service.get("secrets", []):
+        file = config["secrets"][secret["source"]]["file"]
+        host.options += ["-v", f"{file}:/run/secrets/{secret['source']}:ro"]
+    for volume in service.get("volumes", []):
         if volume["type"] == "bind":
             host.options += ["-v", f"{volume['source']}:{volume['target']}:ro"]
-    return wanted
+    return service
 
 
 ENTRYPOINTS = {
@@ -311,71 +313,78 @@ ENTRYPOINTS = {
         re.MULTILINE | re.DOTALL,
     )
 }
+SERVICES_BY_HOST = {
+    "scheduler": "scheduler",
+    "store": "store",
+    "mlflow": "mlflow",
+    "worker-1": "worker",
+    "worker-2": "worker",
+}
 
 
-def test_the_services_of_compose_do_a_run_together(machines, services, synthetic, request):
-    """Each with compose's own command, environment, keys and names; then `docker compose run toytip run --source /data`."""
-    order = {
-        "scheduler": "scheduler",
-        "store": "store",
-        "mlflow": "mlflow",
-        "worker-1": "worker",
-        "worker-2": "worker",
-    }
-    for name, service in order.items():
-        wanted = as_told(machines[name], services, service)
-        entry = wanted.get("entrypoint") or ENTRYPOINTS[wanted["build"]["target"]]
-        machines[name].start(*entry, *wanted["command"])
-    for name, service in order.items():
-        assert services["services"][service]["healthcheck"]["test"] == ["CMD", "alive"]
-        tell(request, f"{name} healthy after {machines[name].healthy(['alive']):.1f} s more")
+def test_a_run_uses_the_services_of_compose(machines, project_config, synthetic, request):
+    """Each service has the command, environment, keys and names of the compose file."""
+    start_services(machines, project_config, request)
     client = machines["client"]
-    as_told(client, services, "toytip")
+    configure(client, project_config, "toytip")
     start = time.monotonic()
-    done = client.run("toytip", "run", "--source", "/data", "--rounds", "5", "--gate", "on", "--json")
-    tell(request, f"toytip run of 4 x 2,000 trips through them: {time.monotonic() - start:.1f} s")
-    told = parse_summary(done)
-    assert told["workers"] == 2
-    assert told["store"] == "s3://toytip/store"
-    assert (
-        told["rows"]["read"]
-        == told["rows"]["kept"] + told["rows"]["rejected"]
-        == sum(pq.read_metadata(file).num_rows for file in synthetic.iterdir())
-    )
-    assert told["version"] in client.run("toytip", "versions").stdout
-    assert told["promotion"]["uri"] == "http://mlflow:5000"
-    assert told["promotion"]["champion"]
-    # Nobody without a certificate, nor another port of the store, nor a worker's dashboard, is answered.
-    assert re.fullmatch("refused .*OSError.*", said(client, PLAIN))
+    run = client.run("toytip", "run", "--source", "/data", "--rounds", "5", "--gate", "on", "--json")
+    report(request, f"toytip run of 4 x 2,000 trips on the services: {time.monotonic() - start:.1f} s")
+    summary = parse_summary(run)
+    assert summary["workers"] == 2
+    assert summary["store"] == "s3://toytip/store"
+    rows = summary["rows"]
+    source_rows = sum(pq.read_metadata(file).num_rows for file in synthetic.iterdir())
+    assert rows["read"] == rows["kept"] + rows["rejected"] == source_rows
+    assert summary["version"] in client.run("toytip", "versions").stdout
+    assert summary["promotion"]["uri"] == "http://mlflow:5000"
+    assert summary["promotion"]["champion"]
+    check_rejected_connections(client)
+
+
+def start_services(machines, config, request):
+    for host, name in SERVICES_BY_HOST.items():
+        service = configure(machines[host], config, name)
+        entrypoint = service.get("entrypoint") or ENTRYPOINTS[service["build"]["target"]]
+        machines[host].start(*entrypoint, *service["command"])
+    for host, name in SERVICES_BY_HOST.items():
+        assert config["services"][name]["healthcheck"]["test"] == ["CMD", "alive"]
+        seconds = machines[host].wait_until_healthy(["alive"])
+        report(request, f"{host} healthy after another {seconds:.1f} s")
+
+
+def check_rejected_connections(client):
+    """Check that a client without a certificate, and other ports, get no response."""
+    assert re.fullmatch("rejected .*OSError.*", run_script(client, CONNECT_WITHOUT_TLS))
     for address in ("http://store:8888/", "http://store:9333/", "http://worker-1:8787/health"):
-        assert said(client, ASK, address) == "refused URLError", address
-    assert said(client, ASK, "http://store:8333/healthz") == "200"
-    assert said(client, ASK, "http://store:8333/toytip/?list-type=2") == "403", "unsigned"
+        assert run_script(client, REQUEST, address) == "rejected URLError", address
+    assert run_script(client, REQUEST, "http://store:8333/healthz") == "200"
+    assert run_script(client, REQUEST, "http://store:8333/toytip/?list-type=2") == "403", "unsigned"
 
 
-PLAIN = """
+CONNECT_WITHOUT_TLS = """
 import distributed, logging
 logging.disable()
 try:
-    # Its own settings would refuse, too: it is the scheduler that is asked.
+    # The client's own settings would also reject the connection, but this tests the scheduler.
     plain = distributed.Security(require_encryption=False)
     print(distributed.Client("tcp://scheduler:8786", timeout=5, security=plain))
 except Exception as error:
-    print("refused", *(kind.__name__ for kind in type(error).__mro__))
+    print("rejected", *(kind.__name__ for kind in type(error).__mro__))
 """
-ASK = """
+REQUEST = """
 import sys, urllib.error, urllib.request
 try:
     print(urllib.request.urlopen(sys.argv[1], timeout=5).status)
 except urllib.error.HTTPError as error:
     print(error.code)
 except OSError as error:
-    print("refused", type(error).__name__)
+    print("rejected", type(error).__name__)
 """
 
 
-def said(host, script, *words):
-    """Return what a Python script says on a host."""
-    done = host.run("python3", "-c", script, *words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def run_script(host, script, *words):
+    """Return the output of a Python script on a host."""
+    process = host.run("python3", "-c", script, *words)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()

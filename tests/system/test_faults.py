@@ -1,6 +1,6 @@
-"""Runs are killed at many moments; nothing half-made is ever seen, and what comes after has every row, once.
+"""Tests that kill runs at many injection points: no partial output is visible, no row is lost.
 
-`make test-faults` runs these and prints the figures that docs/reliability.md shows.
+`make test-faults` runs these and prints the counts that docs/explanation/reliability.md shows.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import pytest
 
 from tests.support import run_probes, s3_server
 from tests.support.clusters import run_dask_cluster
-from tests.support.reference_run import ROW_DIFFERENCES, check_complete, check_same_results
+from tests.support.reference_run import COUNTS, check_complete, check_same_results
 from tests.support.runs import parse_summary, run_toytip, start_toytip, wait_for_message
 from toytip.core.access import StorageOptions
 from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
@@ -27,77 +27,91 @@ from toytip.store.store import Store
 pytestmark = pytest.mark.faults
 OPTIONS = ("--rounds", 30, "--max-depth", 4, "--workers", 2, "--partition-rows", 500, "--explain", "--json")
 STAGES = ("featurize:", "preprocess:", "train:", "infer:")
-DRIVER = [
+# The injection points: a message of the run, and the seconds after it.
+CLIENT_POINTS = [
     ("dashboard", 0.0),
-    *((stage, d) for stage in STAGES for d in (0, 0.02, 0.05, 0.1, 0.2, 0.4)),
+    *((stage, delay) for stage in STAGES for delay in (0, 0.02, 0.05, 0.1, 0.2, 0.4)),
     ("evaluate", 0.0),
 ]
-WORKER = [(stage, d) for stage in STAGES for d in (0, 0.1, 0.3)]
-REMOTE = [(stage, d) for stage in STAGES for d in (0.0, 0.5)]
+WORKER_POINTS = [(stage, delay) for stage in STAGES for delay in (0, 0.1, 0.3)]
+OBJECT_STORE_POINTS = [(stage, delay) for stage in STAGES for delay in (0.0, 0.5)]
+
+
+def numbered(points):
+    return [(number, *point) for number, point in enumerate(points)]
 
 
 @pytest.fixture(scope="module")
-def calm(synthetic, tmp_path_factory):
-    """The store of an undisturbed run, and its summary."""
-    root = tmp_path_factory.mktemp("calm")
+def reference(synthetic, tmp_path_factory):
+    """The store of an undisturbed run, and its JSON result."""
+    root = tmp_path_factory.mktemp("reference")
     return root, parse_summary(run_toytip("run", "--source", synthetic, "--store", root, *OPTIONS))
 
 
-def strike(victim, run, moment, delay):
-    """Kill the driver, or one of its workers, so long after it said something."""
-    wait_for_message(run, moment)
+def kill_client(run, message, delay):
+    """Kill the client process some time after it prints a message."""
+    wait_for_message(run, message)
     time.sleep(delay)
-    if victim == "driver":
-        run.kill()
-        run.wait(30)
-        return
-    server = next(child for child in psutil.Process(run.pid).children() if child.children())
-    workers = sorted(server.children(), key=lambda child: child.memory_info().rss)
+    run.kill()
+    run.wait(30)
+
+
+def kill_worker(run, message, delay):
+    """Kill the largest worker some time after the run prints a message."""
+    wait_for_message(run, message)
+    time.sleep(delay)
+    workers = sorted(run_probes.worker_processes(run), key=lambda child: child.memory_info().rss)
     os.kill(workers[-1].pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(DRIVER)])
-def test_the_driver_is_killed(number, moment, delay, synthetic, calm, tmp_path):
-    """Every other time the run is made again under the version of the one that was killed."""
-    name = ("--version", "vkilled")
+def has_reused(summary):
+    """Return whether a run reused output of an earlier one."""
+    return any(decision["reused"] for decision in summary["stage_decisions"].values())
+
+
+@pytest.mark.parametrize(("number", "message", "delay"), numbered(CLIENT_POINTS))
+def test_the_client_process_is_killed(number, message, delay, synthetic, reference, tmp_path):
+    """Every other test repeats the run with the version ID of the killed one."""
+    version = ("--version", "vkilled")
     command = ("run", "--source", synthetic, "--store", tmp_path, *OPTIONS)
-    with start_toytip(*command, *name) as run:
-        family = psutil.Process(run.pid).children(recursive=True)
-        strike("driver", run, moment, delay)
-        _, alive = psutil.wait_procs(family, timeout=30)
-        assert not alive, "its workers end by themselves"
-    ROW_DIFFERENCES["driver killed"] += 1
+    with start_toytip(*command, *version) as run:
+        children = psutil.Process(run.pid).children(recursive=True)
+        kill_client(run, message, delay)
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive, "the workers do not exit by themselves"
+    COUNTS["client process killed"] += 1
     store = Store(str(tmp_path), "dev")
-    check_complete(store, calm)
-    whole = store.get_manifest("predictions", "vkilled") is not None
-    again = run_toytip(*command, *(name if number % 2 and not whole else ()))
-    summary = parse_summary(again)
-    taken = "reused" in again.stderr
-    assert taken or moment in ("dashboard", "featurize:"), again.stderr
-    ROW_DIFFERENCES["went on from whole parts"] += taken
-    check_same_results(store, summary, calm)
-    check_complete(store, calm)
-    ROW_DIFFERENCES["survived"] += 1
+    check_complete(store, reference)
+    is_published = store.get_manifest("predictions", "vkilled") is not None
+    repeated = run_toytip(*command, *(version if number % 2 and not is_published else ()))
+    summary = parse_summary(repeated)
+    resumed = has_reused(summary)
+    assert resumed or message in ("dashboard", "featurize:"), repeated.stderr
+    COUNTS["resumed from complete files"] += resumed
+    check_same_results(store, summary, reference)
+    check_complete(store, reference)
+    COUNTS["survived"] += 1
 
 
-@pytest.mark.parametrize(("moment", "delay"), WORKER)
-def test_a_worker_is_killed(moment, delay, synthetic, calm, tmp_path):
+@pytest.mark.parametrize(("message", "delay"), WORKER_POINTS)
+def test_a_worker_is_killed(message, delay, synthetic, reference, tmp_path):
     with start_toytip("run", "--source", synthetic, "--store", tmp_path, *OPTIONS) as run:
-        strike("worker", run, moment, delay)
-        out, said = run.communicate(timeout=200)
-        assert run.returncode == 0, said
-    ROW_DIFFERENCES["worker killed"] += 1
+        kill_worker(run, message, delay)
+        out, err = run.communicate(timeout=200)
+        assert run.returncode == 0, err
+    COUNTS["worker killed"] += 1
     store = Store(str(tmp_path), "dev")
-    check_same_results(store, json.loads(out), calm)
-    check_complete(store, calm)
+    check_same_results(store, json.loads(out), reference)
+    check_complete(store, reference)
     assert not list((tmp_path / "dev" / "_staging").iterdir())
-    ROW_DIFFERENCES["survived"] += 1
+    COUNTS["survived"] += 1
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, synthetic):
+    """An S3 server that has the source, and the environment that connects to it."""
     with (
-        s3_server.run_s3_server(tmp_path_factory.mktemp("weed")) as running,
+        s3_server.run_s3_server(tmp_path_factory.mktemp("s3")) as running,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in running.env().items():
@@ -112,198 +126,190 @@ def server(tmp_path_factory, synthetic):
     s3_filesystem.cache_clear()
 
 
-@pytest.mark.parametrize(("number", "moment", "delay"), [(n, *m) for n, m in enumerate(REMOTE)])
-def test_a_run_on_an_object_store_is_killed(number, moment, delay, server, calm):
+@pytest.mark.parametrize(("number", "message", "delay"), numbered(OBJECT_STORE_POINTS))
+def test_a_client_process_on_an_object_store_is_killed(number, message, delay, server, reference):
     root = f"s3://{s3_server.PRIVATE_BUCKET}/killed-{number}"
+    version = ("--version", "vkilled")
     command = ("run", "--source", f"s3://{s3_server.PRIVATE_BUCKET}/in", "--store", root, *OPTIONS)
-    with start_toytip(*command, "--version", "vkilled") as run:
-        family = psutil.Process(run.pid).children(recursive=True)
-        strike("driver", run, moment, delay)
-        psutil.wait_procs(family, timeout=30)
-    ROW_DIFFERENCES["driver killed, object store"] += 1
+    with start_toytip(*command, *version) as run:
+        children = psutil.Process(run.pid).children(recursive=True)
+        kill_client(run, message, delay)
+        psutil.wait_procs(children, timeout=30)
+    COUNTS["client process killed, object store"] += 1
     store = Store(root, "dev", StorageOptions(server.endpoint))
-    check_complete(store, calm)
-    whole = store.get_manifest("predictions", "vkilled") is not None
-    summary = parse_summary(
-        run_toytip(*command, *(("--version", "vkilled") if number % 2 and not whole else ()))
-    )
-    check_same_results(store, summary, calm)
-    check_complete(store, calm)
-    ROW_DIFFERENCES["survived"] += 1
+    check_complete(store, reference)
+    is_published = store.get_manifest("predictions", "vkilled") is not None
+    summary = parse_summary(run_toytip(*command, *(version if number % 2 and not is_published else ())))
+    check_same_results(store, summary, reference)
+    check_complete(store, reference)
+    COUNTS["survived"] += 1
 
 
-# Long enough to be struck ten times while it trains; every ten rounds leave a checkpoint.
+# Long runs: ten faults are injected while they train. Every ten rounds they write a checkpoint.
 ROUNDS = 400
-LONG = (
-    "--rounds",
-    ROUNDS,
-    "--early-stop",
-    0,
-    "--max-depth",
-    6,
-    "--workers",
-    2,
-    "--partition-rows",
-    500,
-    "--explain",
-    "--json",
+LONG_OPTIONS = (
+    *("--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6),
+    *("--workers", 2, "--partition-rows", 500, "--explain", "--json"),
 )
-# Before the first round; when so many rounds have been kept, every other time half-way to the next checkpoint; the last ones.
-TRAINING = ("rows are taken", "ranks meet", 10, 60, 110, 160, 210, 260, 320, 380)
-# When so many twentieths of a table's parts are whole.
-ROWS = [
-    (stage, table, share)
+# Before the first round, and after checkpoints: every second one halfway to the next checkpoint.
+TRAINING_POINTS = ("rows loaded", "ranks connect", 10, 60, 110, 160, 210, 260, 320, 380)
+# By the completed twentieths of a table's files.
+ROW_STAGE_POINTS = [
+    (stage, table, twentieths)
     for stage, table in (("featurize", "features"), ("infer", "predictions"))
-    for share in (0, 4, 8, 12, 16)
+    for twentieths in (0, 4, 8, 12, 16)
 ]
 SIGNALS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
-# A worker that says nothing for so long is taken for frozen: a minute otherwise.
-NOTICED = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
-# When the blows fell.
-WHEN: defaultdict[str, list[str]] = defaultdict(list)
+# A worker without a heartbeat for this long is frozen. The default is a minute.
+SHORT_TTL = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
+# The progress at which faults were injected.
+PROGRESS: defaultdict[str, list[str]] = defaultdict(list)
 
 
 @pytest.fixture(scope="module")
-def steady(synthetic, tmp_path_factory):
-    """The store of an undisturbed run of many rounds, and its summary."""
-    root = tmp_path_factory.mktemp("steady")
-    return root, parse_summary(run_toytip("run", "--source", synthetic, "--store", root, *LONG))
+def long_reference(synthetic, tmp_path_factory):
+    """The store of an undisturbed long run, and its JSON result."""
+    root = tmp_path_factory.mktemp("long-reference")
+    return root, parse_summary(run_toytip("run", "--source", synthetic, "--store", root, *LONG_OPTIONS))
 
 
-def finish(run, store, undisturbed):
-    """Wait for the end of a run that was struck: it must be as if nothing had happened."""
-    out, said = run.communicate(timeout=400)
-    assert run.returncode == 0, said
-    check_same_results(store, json.loads(out), undisturbed)
-    check_complete(store, undisturbed)
-    assert not list(Path(store.path("_checkpoints")).glob("*")), "it is done with"
-    ROW_DIFFERENCES["survived"] += 1
+def finish(run, store, reference):
+    """Wait for the end of a disturbed run, and compare it with an undisturbed one."""
+    out, err = run.communicate(timeout=400)
+    assert run.returncode == 0, err
+    check_same_results(store, json.loads(out), reference)
+    check_complete(store, reference)
+    assert not list(Path(store.path("_checkpoints")).glob("*")), "a checkpoint is left"
+    COUNTS["survived"] += 1
 
 
 @contextlib.contextmanager
-def under_way(synthetic, folder, **env):
-    """Start a long run with a scratch disk of its own; yield it, its store and that disk."""
+def start_long_run(synthetic, folder, **env):
+    """Start a long run with its own local directory. Yields the run, store and directory."""
     scratch = folder / "scratch"
-    command = ("run", "--source", synthetic, "--store", folder / "store", *LONG)
+    command = ("run", "--source", synthetic, "--store", folder / "store", *LONG_OPTIONS)
     with start_toytip(*command, DASK_TEMPORARY_DIRECTORY=str(scratch), **env) as run:
         yield run, Store(str(folder / "store"), "dev"), scratch
 
 
-def hit(run, what, number):
-    """Strike one of the two workers."""
-    os.kill(run_probes.worker_processes(run)[number // 2 % 2].pid, SIGNALS[what])
+def send_fault(run, fault, number):
+    """Kill or freeze one of the two workers."""
+    os.kill(run_probes.worker_processes(run)[number // 2 % 2].pid, SIGNALS[fault])
 
 
-def struck(what, where, when, *, inside):
-    """Count a blow, whether it fell inside, and when."""
-    ROW_DIFFERENCES[f"worker {what}, {where}"] += 1
-    ROW_DIFFERENCES[f"worker {what}, inside {where}"] += inside
-    WHEN[f"worker {what}, {where}"].append(when)
-    assert inside, f"struck too late: {when}"
+def count_fault(fault, stage, progress, *, is_inside):
+    """Count an injected fault, and require that the stage was running."""
+    COUNTS[f"worker {fault}, {stage}"] += 1
+    COUNTS[f"worker {fault}, inside {stage}"] += is_inside
+    PROGRESS[f"worker {fault}, {stage}"].append(progress)
+    assert is_inside, f"the fault was injected too late: {progress}"
 
 
-@pytest.mark.parametrize("what", SIGNALS)
-@pytest.mark.parametrize(("number", "moment"), list(enumerate(TRAINING)))
-def test_a_worker_is_lost_in_training(number, moment, what, synthetic, steady, tmp_path):
-    with under_way(synthetic, tmp_path, **NOTICED) as (run, store, scratch):
-        if moment == "rows are taken":  # a rank keeps its codes there
+@pytest.mark.parametrize("fault", SIGNALS)
+@pytest.mark.parametrize(("number", "point"), list(enumerate(TRAINING_POINTS)))
+def test_a_worker_is_lost_in_training(number, point, fault, synthetic, long_reference, tmp_path):
+    with start_long_run(synthetic, tmp_path, **SHORT_TTL) as (run, store, scratch):
+        if point == "rows loaded":  # a rank stores its matrix in the local directory
             run_probes.wait_for_run(run, lambda: any(scratch.glob("*/worker-*/tmp*")))
-        elif moment == "ranks meet":
+        elif point == "ranks connect":
             wait_for_message(run, "train:")
             run_probes.wait_for_run(run, lambda: len(run_probes.worker_processes(run)) > 2)
         else:
-            run_probes.wait_for_round(run, store, moment, between=number % 2 == 1)
-        hit(run, what, number)
-        inside = run_probes.is_training(store, ROUNDS)
+            run_probes.wait_for_round(run, store, point, between=number % 2 == 1)
+        send_fault(run, fault, number)
+        is_inside = run_probes.is_training(store, ROUNDS)
         wait_for_message(run, run_probes.RANK_LOST_MESSAGE)
-        kept = run_probes.checkpoint_rounds(store)  # it has not begun again: what it had when it was struck
-        assert (kept > 0) == isinstance(moment, int)
-        struck(what, "training", f"round {kept}-{kept + 9}" if kept else moment, inside=inside)
-        finish(run, store, steady)
+        rounds = run_probes.checkpoint_rounds(store)  # training has not resumed: the rounds at the fault
+        assert (rounds > 0) == isinstance(point, int)
+        progress = f"round {rounds}-{rounds + 9}" if rounds else point
+        count_fault(fault, "training", progress, is_inside=is_inside)
+        finish(run, store, long_reference)
 
 
-@pytest.mark.parametrize("what", SIGNALS)
-@pytest.mark.parametrize(("number", "stage", "table", "share"), [(n, *m) for n, m in enumerate(ROWS)])
-def test_a_worker_is_lost_in_a_row_stage(number, stage, table, share, what, synthetic, steady, tmp_path):
-    parts = run_probes.count_parts(steady, table)
-    with under_way(synthetic, tmp_path, **NOTICED) as (run, store, _):
+@pytest.mark.parametrize("fault", SIGNALS)
+@pytest.mark.parametrize(("number", "stage", "table", "twentieths"), numbered(ROW_STAGE_POINTS))
+def test_a_worker_is_lost_in_a_row_stage(
+    number, stage, table, twentieths, fault, synthetic, long_reference, tmp_path
+):
+    files = run_probes.count_files(long_reference, table)
+    with start_long_run(synthetic, tmp_path, **SHORT_TTL) as (run, store, _):
         wait_for_message(run, f"{stage}:")
-        run_probes.wait_for_parts(run, store, table, parts * share // 20)
-        hit(run, what, number)
-        inside, kept = (
-            run_probes.is_being_built(store, table, parts),
-            run_probes.count_staged_parts(store, table),
-        )
-        struck(what, "row stages", f"{stage} {kept} of {parts}", inside=inside)
-        finish(run, store, steady)
+        run_probes.wait_for_files(run, store, table, files * twentieths // 20)
+        send_fault(run, fault, number)
+        is_inside = run_probes.is_being_written(store, table, files)
+        progress = f"{stage} {run_probes.count_staged_files(store, table)} of {files}"
+        count_fault(fault, "row stages", progress, is_inside=is_inside)
+        finish(run, store, long_reference)
 
 
-def test_two_workers_are_lost_one_after_the_other(synthetic, steady, tmp_path):
-    with under_way(synthetic, tmp_path) as (run, store, _):
+def test_two_workers_are_lost_one_after_the_other(synthetic, long_reference, tmp_path):
+    with start_long_run(synthetic, tmp_path) as (run, store, _):
         run_probes.wait_for_round(run, store, 110)
         first, second = run_probes.worker_processes(run)[:2]
         os.kill(first.pid, signal.SIGKILL)
         time.sleep(0.3)
         os.kill(second.pid, signal.SIGKILL)
-        ROW_DIFFERENCES["two workers killed, 0.3 s apart"] += 1
+        COUNTS["two workers killed, 0.3 s apart"] += 1
         wait_for_message(run, run_probes.RANK_LOST_MESSAGE)
-        finish(run, store, steady)
+        finish(run, store, long_reference)
 
 
-def preloaded(folder, code):
+def preload(folder, code):
     """Return the environment in which every worker runs some code before its first task."""
     script = folder / "preload.py"
     script.write_text(code)
     return {"DASK_DISTRIBUTED__WORKER__PRELOAD": json.dumps([str(script)])}
 
 
-# A worker that is started again runs its preload twice, in one module: the real one must not be lost.
-LOADS = """
+# A restarted worker runs its preload twice in the same module, so the original function is saved.
+READER_WITH_FAULT = """
 import os, pathlib, signal, time
 from toytip.sources import reader
-reader.real = getattr(reader, "real", reader.read_partition)
+reader.original = getattr(reader, "original", reader.read_partition)
 
-def worse(part):
+def read_partition(part):
     if part.month.month == 3 and part.start == 0:
-        {what}
-    return reader.real(part)
+        {fault}
+    return reader.original(part)
 
-reader.read_partition = worse
+reader.read_partition = read_partition
 """
 
 
-def test_a_worker_out_of_memory_is_started_again(synthetic, steady, tmp_path):
-    """Dask's nanny ends it at its limit; the partition is made by another."""
+def test_a_worker_out_of_memory_is_restarted(synthetic, long_reference, tmp_path):
+    """Dask's nanny kills it at its limit, and another worker repeats the partition."""
     marker = tmp_path / "marker"
-    hog = f"""
+    fault = f"""
         if not pathlib.Path({str(marker)!r}).exists():
             pathlib.Path({str(marker)!r}).touch()
-            hog = bytearray(3_000_000_000); hog[::4096] = b"x" * len(hog[::4096])
+            block = bytearray(3_000_000_000); block[::4096] = b"x" * len(block[::4096])
             time.sleep(60)"""
-    env = preloaded(tmp_path, LOADS.format(what=hog.strip()))
+    env = preload(tmp_path, READER_WITH_FAULT.format(fault=fault.strip()))
     store = tmp_path / "store"
     limit = ("--memory-limit", "1500MB")
-    with start_toytip("run", "--source", synthetic, "--store", store, *LONG, *limit, **env) as run:
-        finish(run, Store(str(store), "dev"), steady)
+    command = ("run", "--source", synthetic, "--store", store, *LONG_OPTIONS, *limit)
+    with start_toytip(*command, **env) as run:
+        finish(run, Store(str(store), "dev"), long_reference)
     assert marker.exists()
-    ROW_DIFFERENCES["worker killed for its memory"] += 1
+    COUNTS["worker killed for its memory"] += 1
 
 
-def test_a_partition_that_kills_every_worker_is_named(synthetic, tmp_path):
-    env = preloaded(tmp_path, LOADS.format(what="os.kill(os.getpid(), signal.SIGKILL)"))
-    done = run_toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env)
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
-    assert "yellow_tripdata_2020-03.parquet, rows 0 to" in last, done.stderr
-    assert "killed 4 workers" in last
+def test_the_error_names_a_partition_that_kills_every_worker(synthetic, tmp_path):
+    env = preload(tmp_path, READER_WITH_FAULT.format(fault="os.kill(os.getpid(), signal.SIGKILL)"))
+    process = run_toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG_OPTIONS, **env)
+    assert process.returncode == 1
+    error, hint = process.stderr.strip().splitlines()[-2:]
+    assert "yellow_tripdata_2020-03.parquet, rows 0 to" in error, process.stderr
+    assert "killed 4 workers" in error
+    assert "--partition-rows" in hint
     assert not Store(str(tmp_path / "store"), "dev").list_manifests()
-    ROW_DIFFERENCES["poison partition named"] += 1
+    COUNTS["poison partition named"] += 1
 
 
 @pytest.mark.parametrize("stage", ["featurize", "train", "infer"])
-def test_the_scheduler_is_lost(stage, synthetic, steady, tmp_path):
-    """It is said in one line; the next run goes on from what is whole."""
-    command = ("run", "--source", synthetic, "--store", tmp_path, *LONG)
+def test_the_scheduler_is_lost(stage, synthetic, long_reference, tmp_path):
+    """The error has one line, and the next run resumes from the complete files."""
+    command = ("run", "--source", synthetic, "--store", tmp_path, *LONG_OPTIONS)
     store = Store(str(tmp_path), "dev")
     with (
         run_dask_cluster(tmp_path, 2) as (address, scheduler, _),
@@ -312,43 +318,45 @@ def test_the_scheduler_is_lost(stage, synthetic, steady, tmp_path):
         if stage == "train":
             run_probes.wait_for_round(run, store, 60)
         else:
-            run_probes.wait_for_parts(run, store, "features" if stage == "featurize" else "predictions", 3)
+            run_probes.wait_for_files(run, store, "features" if stage == "featurize" else "predictions", 3)
         scheduler.kill()
-        _, said = run.communicate(timeout=200)
-        assert run.returncode == 1, said
-        assert "Traceback" not in said, said
-        assert not re.search(rf"^{stage} +\d+ done", said, re.MULTILINE), said
-        ROW_DIFFERENCES["scheduler killed"] += 1
-    again = run_toytip(*command)
-    check_same_results(store, parse_summary(again), steady)
-    assert "reused" in again.stderr
-    ROW_DIFFERENCES["survived"] += 1
+        _, err = run.communicate(timeout=200)
+        assert run.returncode == 1, err
+        assert "Traceback" not in err, err
+        assert len(re.findall("^error: ", err, re.MULTILINE)) == 1, err
+        assert not re.search(rf"^{stage} +\d+ done", err, re.MULTILINE), err
+        COUNTS["scheduler killed"] += 1
+    repeated = run_toytip(*command)
+    summary = parse_summary(repeated)
+    check_same_results(store, summary, long_reference)
+    assert has_reused(summary)
+    COUNTS["survived"] += 1
 
 
-def test_a_worker_that_comes_late_does_its_share(synthetic, steady, tmp_path):
-    with run_dask_cluster(tmp_path, 1) as (address, _, add):
-        command = ("run", "--source", synthetic, "--store", tmp_path, *LONG, "--scheduler", address)
+def test_a_worker_that_joins_late_gets_tasks(synthetic, long_reference, tmp_path):
+    with run_dask_cluster(tmp_path, 1) as (address, _, add_worker):
+        command = ("run", "--source", synthetic, "--store", tmp_path, *LONG_OPTIONS, "--scheduler", address)
         with start_toytip(*command) as run:
             wait_for_message(run, "featurize:")
-            add()
-            ROW_DIFFERENCES["worker came late"] += 1
-            finish(run, Store(str(tmp_path), "dev"), steady)
+            add_worker()
+            COUNTS["worker joined late"] += 1
+            finish(run, Store(str(tmp_path), "dev"), long_reference)
 
 
 def test_eight_workers_on_three_partitions(synthetic, tmp_path):
-    few = ("run", "--source", synthetic, "--months", "2020-01:2020-03", "--rounds", 30, "--json")
+    command = ("run", "--source", synthetic, "--months", "2020-01:2020-03", "--rounds", 30, "--json")
     summaries = [
-        parse_summary(run_toytip(*few, "--store", tmp_path / str(count), "--workers", count))
+        parse_summary(run_toytip(*command, "--store", tmp_path / str(count), "--workers", count))
         for count in (1, 8)
     ]
-    boosters = [(Path(s["model"]["path"]) / "model.ubj").read_bytes() for s in summaries]
+    boosters = [(Path(summary["model"]["path"]) / "model.ubj").read_bytes() for summary in summaries]
     assert boosters[0] == boosters[1]
     assert summaries[0]["metrics"] == summaries[1]["metrics"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_scratch_disk(synthetic, steady, tmp_path):
-    """Nothing is spilled where the plan fits, so that nothing needs it."""
+def test_a_full_local_directory(synthetic, long_reference, tmp_path):
+    """If the plan fits into memory, Dask spills nothing, and the directory is not needed."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", scratch], check=True)
@@ -356,21 +364,26 @@ def test_a_full_scratch_disk(synthetic, steady, tmp_path):
         with contextlib.suppress(OSError):
             (scratch / "filler").write_bytes(b"x" * 200_000)
         env = {"DASK_TEMPORARY_DIRECTORY": str(scratch)}
-        with start_toytip("run", "--source", synthetic, "--store", tmp_path / "store", *LONG, **env) as run:
-            ROW_DIFFERENCES["full scratch disk"] += 1
-            finish(run, Store(str(tmp_path / "store"), "dev"), steady)
+        command = ("run", "--source", synthetic, "--store", tmp_path / "store", *LONG_OPTIONS)
+        with start_toytip(*command, **env) as run:
+            COUNTS["full local directory"] += 1
+            finish(run, Store(str(tmp_path / "store"), "dev"), long_reference)
     finally:
         subprocess.run(["umount", "-l", scratch], check=True)
 
 
-def test_the_figures(capsys):
-    ROW_DIFFERENCES.update({"rows lost": 0, "rows doubled": 0})
-    harmless = ("survived", "went on from whole parts", "poison partition named", "rows lost", "rows doubled")
-    kills = sum(
-        count for name, count in ROW_DIFFERENCES.items() if name not in harmless and "inside" not in name
+def test_every_fault_was_survived(capsys):
+    COUNTS.update({"rows lost": 0, "rows doubled": 0})
+    not_faults = (
+        "survived",
+        "resumed from complete files",
+        "poison partition named",
+        "rows lost",
+        "rows doubled",
     )
+    faults = sum(count for name, count in COUNTS.items() if name not in not_faults and "inside" not in name)
     with capsys.disabled():
-        print("\n\n" + "\n".join(f"{name:<36}{ROW_DIFFERENCES[name]:>6}" for name in ROW_DIFFERENCES))  # noqa: T201
-        print("\n".join(f"{name}: {', '.join(when)}" for name, when in WHEN.items()))  # noqa: T201
-    assert kills == ROW_DIFFERENCES["survived"]
-    assert ROW_DIFFERENCES["rows lost"] == ROW_DIFFERENCES["rows doubled"] == 0
+        print("\n\n" + "\n".join(f"{name:<36}{count:>6}" for name, count in COUNTS.items()))  # noqa: T201
+        print("\n".join(f"{name}: {', '.join(points)}" for name, points in PROGRESS.items()))  # noqa: T201
+    assert faults == COUNTS["survived"]
+    assert COUNTS["rows lost"] == COUNTS["rows doubled"] == 0

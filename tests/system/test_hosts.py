@@ -1,7 +1,8 @@
-"""Runs on several hosts, which are killed, cut off and slowed: the same tables and the same model bytes as on one.
+"""Tests of runs on hosts that are killed, disconnected or slowed: the results stay the same.
 
-Three workers, a scheduler, a client and an object store, each on a host of its own: network namespaces, so root and iproute2
-are needed. `make test-cluster` runs these and prints the figures that docs/reliability.md shows.
+Three workers, a scheduler, a client and an object store each have their own host. Hosts are
+network namespaces, which need root and iproute2. `make test-cluster` runs these tests and prints
+the timings that docs/explanation/reliability.md shows.
 """
 
 import contextlib
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import network_namespaces as of
-from tests.support import run_probes, s3_server, ssh_and_slurm
-from tests.support.reference_run import ROW_DIFFERENCES, check_complete, check_same_results
+from tests.support import network_namespaces, run_probes, s3_server, ssh_and_slurm
+from tests.support.clusters import tls_flags
+from tests.support.network_namespaces import ADDRESSES, WORKERS, host_address
+from tests.support.reference_run import COUNTS, check_complete, check_same_results
 from tests.support.requirements import missing_requirements
 from tests.support.runs import parse_summary, run_toytip, start_toytip
 from toytip.core.access import StorageOptions
@@ -32,32 +34,33 @@ pytestmark = [
 ]
 ROUNDS = 400
 OPTIONS = (
-    "--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6, "--partition-rows", 500, "--explain", "--json",
-)  # fmt: skip
-SECONDS: dict[str, float] = {}
-CUT_S = 8
+    *("--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6),
+    *("--partition-rows", 500, "--explain", "--json"),
+)
+TIMINGS: dict[str, float] = {}
+OUTAGE_SECONDS = 8
 
 
 @pytest.fixture(scope="module")
-def calm(synthetic, tmp_path_factory):
-    """The store of an undisturbed run on one host, and its summary."""
-    root = tmp_path_factory.mktemp("calm")
-    done = run_toytip("run", "--source", synthetic, "--store", root, "--workers", 2, *OPTIONS)
-    summary = parse_summary(done)
-    SECONDS["one host, two workers, store on a disk"] = summary["elapsed_seconds"]
+def reference(synthetic, tmp_path_factory):
+    """The store of an undisturbed run on one host, and its JSON result."""
+    root = tmp_path_factory.mktemp("reference")
+    run = run_toytip("run", "--source", synthetic, "--store", root, "--workers", 2, *OPTIONS)
+    summary = parse_summary(run)
+    TIMINGS["one host, two workers, store on a disk"] = summary["elapsed_seconds"]
     return root, summary
 
 
 @pytest.fixture(scope="module")
-def network(synthetic, calm, tmp_path_factory):
-    """The hosts, with a store that has the source, and certificates; this process is on the client's."""
+def network(synthetic, reference, tmp_path_factory):
+    """The hosts and an S3 server with the source. This process runs on the client's host."""
     folder = tmp_path_factory.mktemp("hosts")
     with contextlib.ExitStack() as stack:
-        hosts = stack.enter_context(of.build_hosts(folder))
-        stack.enter_context(of.enter_host(hosts, "client"))
-        (folder / "weed").mkdir()
+        hosts = stack.enter_context(network_namespaces.build_hosts(folder))
+        stack.enter_context(network_namespaces.enter_host(hosts, "client"))
+        (folder / "s3").mkdir()
         server = stack.enter_context(
-            s3_server.run_s3_server(folder / "weed", of.host_address("s3"), hosts.command_on("s3"))
+            s3_server.run_s3_server(folder / "s3", host_address("s3"), hosts.command_on("s3"))
         )
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in server.env().items():
@@ -68,126 +71,160 @@ def network(synthetic, calm, tmp_path_factory):
         bucket = S3FileIO(f"s3://{s3_server.PRIVATE_BUCKET}/in", StorageOptions(server.endpoint))
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())
-        names = ",".join(map(of.host_address, of.ADDRESSES))
-        done = run_toytip("cluster", "certs", "--out", folder / "tls", "--hosts", names)
-        assert done.returncode == 0, done.stderr
+        names = ",".join(map(host_address, ADDRESSES))
+        process = run_toytip("cluster", "certs", "--out", folder / "tls", "--hosts", names)
+        assert process.returncode == 0, process.stderr
         yield hosts, server
 
 
 @pytest.fixture
-def cluster(network):
-    """Return what starts Dask on the hosts, with TLS or without, and gives the options that lead there."""
+def start_dask(network):
+    """A function that starts Dask on the hosts, and returns the options that connect to it."""
     hosts, _ = network
     tls = hosts.folder / "tls"
 
-    def start(encrypted=True):
-        there = of.start_dask(hosts, tls if encrypted else None)
-        files = (
-            "--tls-ca-file",
-            tls / "ca.pem",
-            "--tls-cert",
-            tls / "client.pem",
-            "--tls-key",
-            tls / "client.key",
-        )
-        return ("--scheduler", there, *(files if encrypted else ()))
+    def start(is_encrypted=True):
+        address = network_namespaces.start_dask(hosts, tls if is_encrypted else None)
+        return ("--scheduler", address, *(tls_flags(tls, "client") if is_encrypted else ()))
 
     yield start
-    for host in ("scheduler", *of.WORKERS):
+    for host in ("scheduler", *WORKERS):
         hosts.kill(host)
-        hosts.mend(host)
+        hosts.reconnect(host)
 
 
-def run_struck(network, calm, name, where, strike=None):
-    """Run over S3, do something to the hosts meanwhile, and compare with the undisturbed run."""
+def run_with_fault(network, reference, name, connection, inject=None):
+    """Run over S3, inject a fault, and compare the results with those of the undisturbed run."""
     _, server = network
     root = f"s3://{s3_server.PRIVATE_BUCKET}/{name.replace(' ', '-').replace(',', '')}"
     store = Store(root, "dev", StorageOptions(server.endpoint))
-    with start_toytip(
-        "run", "--source", f"s3://{s3_server.PRIVATE_BUCKET}/in", "--store", root, *OPTIONS, *where
-    ) as run:
-        if strike is not None:
-            strike(run, store)
-        out, said = run.communicate(timeout=500)
-        assert run.returncode == 0, said
+    data = ("--source", f"s3://{s3_server.PRIVATE_BUCKET}/in", "--store", root)
+    with start_toytip("run", *data, *OPTIONS, *connection) as run:
+        if inject is not None:
+            inject(run, store)
+        out, err = run.communicate(timeout=500)
+        assert run.returncode == 0, err
     summary = json.loads(out)
-    check_same_results(store, summary, calm)
-    check_complete(store, calm)
-    SECONDS[name] = summary["elapsed_seconds"]
+    check_same_results(store, summary, reference)
+    check_complete(store, reference)
+    TIMINGS[name] = summary["elapsed_seconds"]
     return summary
 
 
-@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
-def test_a_run_on_three_hosts(encrypted, network, calm, cluster):
-    name = "three hosts, TLS" if encrypted else "three hosts"
-    assert run_struck(network, calm, name, cluster(encrypted))["workers"] == 3
+@pytest.mark.parametrize("is_encrypted", [False, True], ids=["plain", "tls"])
+def test_a_run_on_three_hosts(is_encrypted, network, reference, start_dask):
+    name = "three hosts, TLS" if is_encrypted else "three hosts"
+    summary = run_with_fault(network, reference, name, start_dask(is_encrypted))
+    assert summary["workers"] == 3
 
 
-def kill(hosts):
+def kill_host(hosts):
     hosts.kill("w2")
 
 
-def cut_for_a_while(hosts):
-    hosts.cut("w2")
-    time.sleep(CUT_S)
-    hosts.mend("w2")
+def disconnect_for_a_while(hosts):
+    hosts.disconnect("w2")
+    time.sleep(OUTAGE_SECONDS)
+    hosts.reconnect("w2")
 
 
-def cut_for_good(hosts):
-    hosts.cut("w2")
+def disconnect_permanently(hosts):
+    hosts.disconnect("w2")
 
 
-FAULTS = {"host killed": kill, f"link cut {CUT_S} s": cut_for_a_while, "link cut for good": cut_for_good}
+FAULTS = {
+    "host killed": kill_host,
+    f"network partition of {OUTAGE_SECONDS} s": disconnect_for_a_while,
+    "permanent network partition": disconnect_permanently,
+}
 
 
 @pytest.mark.parametrize("stage", ["row stages", "training"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_host_is_lost(fault, stage, network, calm, cluster):
-    parts = run_probes.count_parts(calm, "features")
+def test_a_host_is_lost(fault, stage, network, reference, start_dask):
+    files = run_probes.count_files(reference, "features")
 
-    def strike(run, store):
+    def inject(run, store):
         if stage == "training":
             run_probes.wait_for_round(run, store, 60)
-            inside = run_probes.is_training(store, ROUNDS)
+            is_inside = run_probes.is_training(store, ROUNDS)
         else:
-            run_probes.wait_for_parts(run, store, "features", 3)
-            inside = run_probes.is_being_built(store, "features", parts)
-        assert inside
+            run_probes.wait_for_files(run, store, "features", 3)
+            is_inside = run_probes.is_being_written(store, "features", files)
+        assert is_inside
         FAULTS[fault](network[0])
-        ROW_DIFFERENCES["struck"] += 1
+        COUNTS["injected"] += 1
 
-    run_struck(network, calm, f"{fault}, {stage}", cluster(), strike)
-    ROW_DIFFERENCES["survived"] += 1
+    run_with_fault(network, reference, f"{fault}, {stage}", start_dask(), inject)
+    COUNTS["survived"] += 1
 
 
-@pytest.mark.parametrize("line", ["delay 10ms", "delay 50ms", "delay 10ms loss 1%"])
-def test_a_slow_line(line, network, calm, cluster):
+@pytest.mark.parametrize("options", ["delay 10ms", "delay 50ms", "delay 10ms loss 1%"])
+def test_a_slow_network(options, network, reference, start_dask):
     hosts, _ = network
-    where = cluster()
-    if not all(hosts.slow(host, *line.split()) for host in of.WORKERS):
+    connection = start_dask()
+    if not all(hosts.degrade_link(host, *options.split()) for host in WORKERS):
         pytest.skip("this kernel has no netem")
     try:
-        run_struck(network, calm, f"every worker behind {line}", where)
+        run_with_fault(network, reference, f"every worker with {options}", connection)
     finally:
-        for host in of.WORKERS:
-            hosts.slow(host, "delay", "0ms")
+        for host in WORKERS:
+            hosts.degrade_link(host, "delay", "0ms")
 
 
 @pytest.mark.skipif(bool(missing_requirements("ssh")), reason=missing_requirements("ssh"))
-def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
-    """What cluster/README.md has under that title is run word for word; the files of the hosts are their own."""
+def test_from_the_laptop_to_three_hosts(network, reference, tmp_path):
+    """Run the commands of this section of cluster/README.md. Each host has its own files."""
     hosts, server = network
-    page = (Path(__file__).parents[2] / "cluster" / "README.md").read_text()
-    section = page.partition("## From the laptop to three hosts")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```(toml|sh)\n(.*?)```", section, re.DOTALL)
-    (tmp_path / "toytip.toml").write_text("".join(text for kind, text in blocks if kind == "toml"))
-    home, script = tmp_path / ".ssh", "".join(text for kind, text in blocks if kind == "sh")
-    home.mkdir()
-    ssh_and_slurm.make_ssh_keys(home)
+    toml, script = read_guide("From the laptop to three hosts")
+    (tmp_path / "toytip.toml").write_text(toml)
+    home, tools = make_home(tmp_path)
     session = {**server.env(), "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TOYTIP_GATE": "off"}
-    # A login shell would have it in its path; ssh itself looks for its files where the password file says.
-    tools = tmp_path / "bin"
+    Path("/etc/toytip").mkdir(exist_ok=True)
+    own_folder = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /etc/toytip; exec "$@"', "-")
+    with contextlib.ExitStack() as stack:
+        stack.callback(Path("/etc/toytip").rmdir)
+        for host in WORKERS:
+            prefix = hosts.command_on(host, *own_folder)
+            stack.enter_context(ssh_and_slurm.run_sshd(home, host_address(host), 22, session, prefix))
+        process = subprocess.run(
+            ["sh", "-euxc", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+            env={
+                **os.environ,
+                **session,
+                "HOME": str(tmp_path),
+                "PATH": f"{tools}:{os.environ['PATH']}",
+            },
+        )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "lab is down" in process.stdout
+    assert not list(Path("/etc").glob("toytip/*")), "each host has its own folder"
+    store = Store(f"s3://{s3_server.PRIVATE_BUCKET}/toytip", "dev", StorageOptions(server.endpoint))
+    (predictions,) = store.list_manifests("predictions")
+    assert predictions.rows == reference[1]["tables"]["predictions"]["rows"]
+
+
+def read_guide(title):
+    """Return the TOML blocks and the shell blocks of a section of cluster/README.md."""
+    page = (Path(__file__).parents[2] / "cluster" / "README.md").read_text()
+    section = page.partition(f"## {title}")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```(toml|sh)\n(.*?)```", section, re.DOTALL)
+    return ["".join(text for kind, text in blocks if kind == language) for language in ("toml", "sh")]
+
+
+def make_home(folder):
+    """Create a user's SSH keys, and commands that use them instead of those in the real home."""
+    home, tools = folder / ".ssh", folder / "bin"
+    home.mkdir()
     tools.mkdir()
+    ssh_and_slurm.make_ssh_keys(home)
+    # Outside of tests, toytip is on the path of a login shell. SSH reads the home folder from the
+    # password file, not from the environment.
     (tools / "toytip").write_text(f'#!/bin/sh\nexec {sys.executable} -m toytip "$@"\n')
     for name in ("ssh", "scp"):
         (tools / name).write_text(f'#!/bin/sh\nexec {shutil.which(name)} -F {home}/config "$@"\n')
@@ -196,30 +233,13 @@ def test_from_the_laptop_to_three_hosts(network, calm, tmp_path):
     (home / "config").write_text(f"IdentityFile {home}/user\nUserKnownHostsFile {home}/known_hosts\n")
     (home / "id_ed25519").write_bytes((home / "user").read_bytes())
     (home / "id_ed25519").chmod(0o600)
-    Path("/etc/toytip").mkdir(exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        stack.callback(Path("/etc/toytip").rmdir)
-        for host in of.WORKERS:
-            alone = hosts.words(
-                host, "unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /etc/toytip; exec "$@"', "-"
-            )
-            stack.enter_context(ssh_and_slurm.run_sshd(home, of.host_address(host), 22, session, alone))
-        done = subprocess.run(
-            ["sh", "-euxc", script], cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False,
-            env={**os.environ, **session, "HOME": str(tmp_path), "PATH": f"{tools}:{os.environ['PATH']}"},
-        )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "lab is down" in done.stdout
-    assert not list(Path("/etc").glob("toytip/*")), "each host has its own"
-    store = Store(f"s3://{s3_server.PRIVATE_BUCKET}/toytip", "dev", StorageOptions(server.endpoint))
-    (predictions,) = store.list_manifests("predictions")
-    assert predictions.rows == calm[1]["tables"]["predictions"]["rows"]
+    return home, tools
 
 
-def test_the_figures(capsys):
-    ROW_DIFFERENCES.update({"rows lost": 0, "rows doubled": 0})
+def test_every_fault_was_survived(capsys):
+    COUNTS.update({"rows lost": 0, "rows doubled": 0})
     with capsys.disabled():
-        print("\n\n" + "\n".join(f"{name:<44}{seconds:>8.1f} s" for name, seconds in SECONDS.items()))  # noqa: T201
-        print("\n".join(f"{name:<44}{ROW_DIFFERENCES[name]:>8}" for name in ROW_DIFFERENCES))  # noqa: T201
-    assert ROW_DIFFERENCES["struck"] == ROW_DIFFERENCES["survived"]
-    assert ROW_DIFFERENCES["rows lost"] == ROW_DIFFERENCES["rows doubled"] == 0
+        print("\n\n" + "\n".join(f"{name:<44}{seconds:>8.1f} s" for name, seconds in TIMINGS.items()))  # noqa: T201
+        print("\n".join(f"{name:<44}{count:>8}" for name, count in COUNTS.items()))  # noqa: T201
+    assert COUNTS["injected"] == COUNTS["survived"]
+    assert COUNTS["rows lost"] == COUNTS["rows doubled"] == 0

@@ -200,7 +200,7 @@ def evaluate(
 
     learned = resolve.model_of(settings, upstream)
     with open_reader(settings, Progress.from_settings(settings)) as context:
-        evaluation = pipeline_evaluate.evaluate(context, upstream, learned)
+        evaluation = pipeline_evaluate.evaluate_predictions(context, upstream, learned)
     if picture is not None:
         _write_charts(picture, evaluation.report, upstream.version)
     if json_:

@@ -83,7 +83,9 @@ class _SubmissionWindow:
         Returns the new futures.
         """
         if time.monotonic() - self._checked_at > self.CAPACITY_CHECK_SECONDS:
-            self._capacity = cluster.task_capacity(self._client).concurrent_tasks
+            # At least one task waits on the scheduler while all workers restart. Without one, the
+            # computation would end early.
+            self._capacity = max(cluster.task_capacity(self._client).concurrent_tasks, 1)
             self._checked_at = time.monotonic()
         self._running -= finished is not None
         futures: list[Any] = []

@@ -1,4 +1,4 @@
-"""The context of a run: settings, store, client and progress; it publishes versions."""
+"""The context of a run: settings, store, client and progress. It publishes versions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RunContext:
     progress: Progress
     """Progress of the run."""
     version: str
-    """Version that the run publishes; empty if it only reads."""
+    """Version that the run publishes, or empty if it only reads."""
     local_workers: bool = False
     """Whether the run started its workers on this machine."""
     reused_versions: set[str] = field(default_factory=set)
@@ -73,7 +73,7 @@ class RunContext:
     """Why each stage ran, or which output it reused."""
 
     def record_decision(self, stage: str, decision: StageDecision) -> None:
-        """Keep why a stage runs; print it if it reuses an output, or if `explain` is on."""
+        """Keep why a stage runs, and print it if it reuses an output or `explain` is on."""
         self.stage_decisions[stage] = decision
         if self.settings.explain or decision.reused:
             self.progress.info(f"{stage}: {decision.reason}")
@@ -89,7 +89,7 @@ class RunContext:
         fingerprint: str = "",
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Publish a version of a table or of an artifact; return its manifest.
+        """Publish a version of a table or of an artifact, and return its manifest.
 
         If a killed run has published the same files under this version, its manifest is returned.
         Raises StoreError if the version is published with other files.
@@ -117,7 +117,7 @@ class RunContext:
         return published
 
     def _stage_timing(self, table: Table) -> StageTiming | None:
-        """Return the timing of the stage that wrote a table; None if it reused files."""
+        """Return the timing of the stage that wrote a table, or None if it reused files."""
         timings = (self.progress.timing(stage) for stage in timed_stages(table))
         return next((timing for timing in timings if timing is not None), None)
 
@@ -132,7 +132,7 @@ def collect_environment() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Return the commit of the checkout that toytip is imported from; empty if it is installed."""
+    """Return the commit of the checkout, or an empty string if toytip is installed."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
@@ -170,7 +170,7 @@ def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) ->
 
 
 def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
-    """Delete incomplete versions whose files this run reused; report the others."""
+    """Delete incomplete versions whose files this run reused, and report the others."""
     for version in incomplete:
         if version in context.reused_versions:
             context.store.purge(version)
@@ -212,15 +212,15 @@ class StoreHistory:
 
 
 def _report_workers(context: RunContext) -> tuple[int, int]:
-    """Print the workers and the dashboard; return the number of workers and of their threads."""
+    """Print the workers and the dashboard. Return the number of workers and of threads."""
     client, progress = context.client, context.progress
     workers = cluster.workers_by_address(client)
     threads = sum(worker.threads for worker in workers.values())
     progress.set_workers(len(workers), threads)
-    progress.info(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
+    progress.info(f"{len(workers)} workers, {threads} threads, dashboard {client.dashboard_link}")
     if context.local_workers and threads > cluster.available_cores():
         progress.warn(
-            f"{threads} worker threads share {cluster.available_cores()} cores; "
-            "they need more memory, but are not faster (set --workers to the number of cores)"
+            f"{threads} worker threads share {cluster.available_cores()} cores "
+            "(set --workers to the number of cores: more threads need memory, but are not faster)"
         )
     return len(workers), threads

@@ -61,7 +61,7 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
 def predict_trips(
     context: RunContext, features: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> tuple[PublishedTables, Evaluation]:
-    """Publish `predictions` of `features`; return them with the evaluation.
+    """Publish `predictions` of `features`, and return them with the evaluation.
 
     One task per partition does infer, postprocess and summarize. The scores of training trips are
     taken from training. A champion is evaluated on the same test trips, but its predictions are
@@ -106,7 +106,7 @@ def _publish_predictions(
 
 
 def _write_tallies(context: RunContext, tallies: Tallies) -> DataFile:
-    """Write the tallies of the model itself; those of a champion are not part of the version."""
+    """Write the tallies of the model. Those of a champion are not part of the version."""
     own = {key: tally for key, tally in tallies.items() if key.predictor != "champion"}
     content = tallies_to_parquet(own)
     name = METRIC_HISTOGRAMS.artifact_files[0]

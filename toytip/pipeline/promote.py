@@ -149,7 +149,7 @@ def promote(
         )
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
-        evaluation = evaluate.evaluate(context, predictions[-1], model, match.model)
+        evaluation = evaluate.evaluate_predictions(context, predictions[-1], model, match.model)
         return judge_and_register(
             context,
             registry,

@@ -25,7 +25,7 @@ from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec,
 
 
 def prepare_plan(settings: Settings, progress: Progress) -> RunPlan | None:
-    """Plan a run on the configured source before a cluster starts; None for the synthetic year.
+    """Plan a run before a cluster starts, or return None for the synthetic year.
 
     Checks the memory of local workers. Raises SourceError, ConfigError or PlanError.
     """
@@ -58,7 +58,7 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
 
 
 def open_configured_source(settings: Settings, progress: Progress) -> Source:
-    """Return the configured source; `tlc:yellow` and `tlc:green` are downloaded first."""
+    """Return the configured source. Files of `tlc:yellow` and `tlc:green` are downloaded."""
     assert settings.source is not None, "the synthetic year is made on a cluster"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
@@ -99,7 +99,7 @@ def download_months(
 
 
 def ensure_synthetic_source(context: RunContext) -> Source:
-    """Return the synthetic year in the store; months that do not exist are written first."""
+    """Return the synthetic year in the store. Missing months are written first."""
     settings = context.settings
     name = f"synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
     folder = f"{settings.store.rstrip('/')}/_source/{name}"
@@ -115,7 +115,7 @@ def write_synthetic(
     inject_drift: str | None = None,
     drift: bool = True,
 ) -> Source:
-    """Write the months of the synthetic year that a folder does not have; return the source.
+    """Write the missing months of the synthetic year to a folder, and return the source.
 
     Raises ConfigError if there is no such drift.
     """

@@ -163,10 +163,7 @@ def _report_rounds(client: Any, topic: str, on_round: Callable[[RoundEvent], Non
     if on_round is None:
         yield
         return
-    # The scheduler adds a key `worker` to each event.
-    client.subscribe_topic(
-        topic, lambda event: on_round(RoundEvent(*(event[1][name] for name in RoundEvent._fields)))
-    )
+    client.subscribe_topic(topic, lambda event: on_round(RoundEvent.from_message(event[1])))
     try:
         yield
     finally:

@@ -9,10 +9,10 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import distributed
 import numpy as np
@@ -87,6 +87,11 @@ class RoundEvent(NamedTuple):
     round: int
     validation_loss: float | None
     previous_train_loss: float
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Self:
+        """Return the event of a message. The scheduler adds the address of the worker to it."""
+        return cls(**{name: message[name] for name in cls._fields})
 
 
 class ShardSummary(NamedTuple):
