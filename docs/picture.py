@@ -23,7 +23,7 @@ def draw(store: Path, picture: Path) -> None:
     """Draw the newest predictions of a store."""
     manifest = max(
         (store / "dev/_versions/predictions").glob("*.json"),
-        key=lambda path: json.loads(path.read_text())["created"],
+        key=lambda path: json.loads(path.read_text())["created_at"],
     )
     version = manifest.stem
     files = f"{store}/dev/predictions/version={version}/*/*/*.parquet"

@@ -75,10 +75,20 @@ def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     store = tmp_path_factory.mktemp("two-runs")
     common = ("run", "--source", synthetic, "--store", store, "--workers", 1, "--max-depth", 4, "--json")
     first = parse_summary(
-        run_toytip(*common, "--version", "va", "--rounds", 30, "--eta", 0.4, "--early-stop", 4)
+        run_toytip(
+            *common,
+            "--version-id",
+            "va",
+            "--rounds",
+            30,
+            "--learning-rate",
+            0.4,
+            "--early-stopping-rounds",
+            4,
+        )
     )
-    other = ("--population", "card", "--features", "dropoff", "--valid", "none")
-    second = parse_summary(run_toytip(*common, "--version", "vb", "--rounds", 8, *other))
+    other = ("--segment", "card", "--feature-set", "dropoff", "--validation-month", "none")
+    second = parse_summary(run_toytip(*common, "--version-id", "vb", "--rounds", 8, *other))
     return store, [first, second]
 
 

@@ -76,11 +76,19 @@ def test_a_changed_month_and_changed_settings_are_reported(three_month_run, tmp_
     done = run_toytip("run", "--source", changed, "--store", tmp_path / "st", "--explain", *FAST_RUN)
     assert "changed input: 2020-02" in done.stderr
     fresh = run_toytip(
-        "run", "--source", changed, "--store", tmp_path / "st", "--fresh", "--explain", *FAST_RUN
+        "run", "--source", changed, "--store", tmp_path / "st", "--full-refresh", "--explain", *FAST_RUN
     )
     assert fresh.stderr.count("recomputed, as requested") == 4
     deeper = run_toytip(
-        "run", "--source", changed, "--store", tmp_path / "st", "--eta", "0.3", "--explain", *FAST_RUN
+        "run",
+        "--source",
+        changed,
+        "--store",
+        tmp_path / "st",
+        "--learning-rate",
+        "0.3",
+        "--explain",
+        *FAST_RUN,
     )
     assert "featurize: same input, code and config" in deeper.stderr
     assert "preprocess: same input, code and config" in deeper.stderr

@@ -40,7 +40,9 @@ def tagged_runs(three_month_run, tmp_path_factory):
     shutil.copytree(original, store)
     first = json.loads(json.dumps(first).replace(str(original), str(store)))
     where = ("--store", store)
-    tagged = run_toytip("tag", "first", first["version"], *where)
+    tagged = run_toytip("version", "tag", "first", first["version"], *where)
     assert tagged.stdout.strip() == f"first  {first['version']}"
-    second = parse_summary(run_toytip("run", "--source", folder, *where, "--features", "pickup", *FAST_RUN))
+    second = parse_summary(
+        run_toytip("run", "--source", folder, *where, "--feature-set", "pickup", *FAST_RUN)
+    )
     return folder, where, first, second

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.cluster
 
 def test_show_lists_every_table(tagged_runs):
     _, where, first, _ = tagged_runs
-    shown = parse_summary(run_toytip("show", first["version"], *where, "--json"))
+    shown = parse_summary(run_toytip("version", "show", first["version"], *where, "--json"))
     assert set(shown["tables"]) == RUN_TABLES
-    assert run_toytip("show", "first", *where).stdout.count("created") == len(RUN_TABLES)
+    assert run_toytip("version", "show", "first", *where).stdout.count("created") == len(RUN_TABLES)
 
 
 def test_the_lineage_of_a_month_ends_at_its_source_file(tagged_runs):
     folder, where, first, _ = tagged_runs
-    lineage = parse_summary(run_toytip("trace", "first/2020-02", *where, "--json"))
+    lineage = parse_summary(run_toytip("version", "lineage", "first/2020-02", *where, "--json"))
     features, model = lineage["parents"]
     (file,) = features["parents"]
     assert file["uri"] == str(folder / "yellow_tripdata_2020-02.parquet")
@@ -33,9 +33,9 @@ def test_the_lineage_of_a_month_ends_at_its_source_file(tagged_runs):
     assert len(model["parents"][0]["parents"]) == 3, "the model is trained on all months"
     assert model["config"]["rounds"] == 6
     assert model["environment"]["toytip"]
-    text = run_toytip("trace", first["version"], *where).stdout
+    text = run_toytip("version", "lineage", first["version"], *where).stdout
     assert "yellow_tripdata_2020-03.parquet" in "".join(text.split())
-    assert run_toytip("trace", "first/2019-01", *where).returncode == 1
+    assert run_toytip("version", "lineage", "first/2019-01", *where).returncode == 1
 
 
 def test_a_lineage_survives_its_json_form(tagged_runs):
@@ -51,10 +51,20 @@ def test_a_lineage_survives_its_json_form(tagged_runs):
 def test_downstream_versions_use_a_source_file(tagged_runs):
     folder, where, _, second = tagged_runs
     file = folder / "yellow_tripdata_2020-02.parquet"
-    versions = parse_summary(run_toytip("impact", file.name, *where, "--json"))["versions"]
+    versions = parse_summary(run_toytip("version", "lineage", "--downstream", file.name, *where, "--json"))[
+        "versions"
+    ]
     assert {row["table"] for row in versions} == RUN_TABLES
     assert second["version"] in {row["version"] for row in versions}
     checksum = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    assert parse_summary(run_toytip("impact", checksum, *where, "--json"))["versions"] == versions
-    assert "models" in run_toytip("impact", file, *where).stdout
-    assert run_toytip("impact", "green_tripdata_2020-02.parquet", *where).returncode == 1
+    assert (
+        parse_summary(run_toytip("version", "lineage", "--downstream", checksum, *where, "--json"))[
+            "versions"
+        ]
+        == versions
+    )
+    assert "models" in run_toytip("version", "lineage", "--downstream", file, *where).stdout
+    assert (
+        run_toytip("version", "lineage", "--downstream", "green_tripdata_2020-02.parquet", *where).returncode
+        == 1
+    )

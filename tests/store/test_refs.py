@@ -75,9 +75,9 @@ def test_the_newest_version_as_of_a_time(tmp_path):
 @pytest.mark.cluster
 def test_commands_read_versions_as_of_a_time(tagged_runs):
     _, where, _, _ = tagged_runs
-    listed = parse_summary(run_toytip("versions", *where, "--as-of", "2020-01-01", "--json"))
+    listed = parse_summary(run_toytip("version", "list", *where, "--as-of", "2020-01-01", "--json"))
     assert listed["versions"] == []
-    assert "first" in run_toytip("versions", *where).stdout
-    refused = run_toytip("evaluate", *where, "--as-of", "2020-01-01")
+    assert "first" in run_toytip("version", "list", *where).stdout
+    refused = run_toytip("stage", "evaluate", *where, "--as-of", "2020-01-01")
     assert refused.returncode == 1
     assert "as of 2020-01-01" in refused.stderr

@@ -254,6 +254,6 @@ def test_a_store_of_another_format_is_refused_with_one_error(store, invoke_cli, 
         assert refused.value.hint.startswith(hint)
     with pytest.raises(StoreFormatError), store.write_version("v3"):
         pass
-    listed = invoke_cli("versions", "--store", store.root)
+    listed = invoke_cli("version", "list", "--store", store.root)
     assert listed.returncode == 1
     assert listed.stderr.count("has format") == 1

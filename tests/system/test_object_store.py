@@ -23,7 +23,7 @@ from toytip.store.refs import resolve_version
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.object_store
-FAST = ("--rounds", 8, "--max-depth", 3, "--workers", 2, "--version", "vtest", "--json")
+FAST = ("--rounds", 8, "--max-depth", 3, "--workers", 2, "--version-id", "vtest", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -128,16 +128,18 @@ def test_all_that_looks_back_works_there_too(done, server):
     _, root = done
     env = server.env()
     where = ("--store", root, "--json")
-    assert parse_summary(run_toytip("verify", "vtest", *where, **env))["faults"] == []
-    listed = parse_summary(run_toytip("versions", *where, **env))["versions"]
+    assert parse_summary(run_toytip("version", "verify", "vtest", *where, **env))["faults"] == []
+    listed = parse_summary(run_toytip("version", "list", *where, **env))["versions"]
     assert {row["table"] for row in listed} >= {"features", "rejects", "predictions", "models"}
-    traced = parse_summary(run_toytip("trace", "vtest/2020-02", *where, **env))
+    traced = parse_summary(run_toytip("version", "lineage", "vtest/2020-02", *where, **env))
     assert json.dumps(traced).count('"uri": "s3://') == 9, "one for the features, four twice for the model"
-    assert parse_summary(run_toytip("tag", "good", "vtest", *where, **env))["tags"] == {"good": "vtest"}
+    assert parse_summary(run_toytip("version", "tag", "good", "vtest", *where, **env))["tags"] == {
+        "good": "vtest"
+    }
     again = run_toytip("run", "--source", traced_source(traced), "--store", root, *FAST[:-3], "--json", **env)
     assert parse_summary(again)["source_bytes_read"] < 200_000, "nothing but footers is read again"
     assert "4 of 4 files reused" in again.stderr
-    gone = parse_summary(run_toytip("gc", "--keep", 1, *where, **env))
+    gone = parse_summary(run_toytip("version", "gc", "--keep", 1, *where, **env))
     assert gone["versions"] == [], "a tag keeps the one, being the newest the other"
 
 
@@ -166,10 +168,13 @@ def test_everybody_reads_a_public_store(server, months):
     root = f"s3://{s3_server.PUBLIC_BUCKET}/store"
     parse_summary(run_toytip("run", "--source", months, "--store", root, *FAST, **server.env()))
     nobody = server.env(None)
-    listed = parse_summary(run_toytip("versions", "--store", root, "--json", **nobody))["versions"]
+    listed = parse_summary(run_toytip("version", "list", "--store", root, "--json", **nobody))["versions"]
     assert {"features", "rejects", "predictions", "models", "encodings"} <= {row["table"] for row in listed}
-    assert parse_summary(run_toytip("verify", "vtest", "--store", root, "--json", **nobody))["faults"] == []
-    measured = run_toytip("evaluate", "--store", root, "--workers", 1, "--json", **nobody)
+    assert (
+        parse_summary(run_toytip("version", "verify", "vtest", "--store", root, "--json", **nobody))["faults"]
+        == []
+    )
+    measured = run_toytip("stage", "evaluate", "--store", root, "--workers", 1, "--json", **nobody)
     assert parse_summary(measured)["metrics"]
 
 
@@ -178,13 +183,13 @@ def test_credentials_come_from_a_file_or_a_profile_too(server, tmp_path):
     nobody = {**server.env(None), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     key, secret = s3_server.ADMIN_KEYS
     (tmp_path / ".env").write_text(f"AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY={secret}\n")
-    assert run_toytip("versions", *where, cwd=tmp_path, **nobody).returncode == 0
+    assert run_toytip("version", "list", *where, cwd=tmp_path, **nobody).returncode == 0
     (tmp_path / ".env").unlink()
     profile = tmp_path / "credentials"
     profile.write_text(f"[toy]\naws_access_key_id={key}\naws_secret_access_key={secret}\n")
     named = {**nobody, "AWS_SHARED_CREDENTIALS_FILE": str(profile), "AWS_PROFILE": "toy"}
-    assert run_toytip("versions", *where, cwd=tmp_path, **named).returncode == 0
-    refused = run_toytip("versions", *where, cwd=tmp_path, **nobody)
+    assert run_toytip("version", "list", *where, cwd=tmp_path, **named).returncode == 0
+    refused = run_toytip("version", "list", *where, cwd=tmp_path, **nobody)
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
 
@@ -202,7 +207,7 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
         months,
         "--store",
         root,
-        "--fresh",
+        "--full-refresh",
         "--workers",
         2,
         "--rounds",
@@ -212,7 +217,7 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
         **scratch,
     )
     broken = run_toytip("run", "--source", f"{months}/none", "--store", root, "--debug", **server.env())
-    wrong = run_toytip("versions", "--store", "s3://nobucket/x", "--debug", **server.env())
+    wrong = run_toytip("version", "list", "--store", "s3://nobucket/x", "--debug", **server.env())
     shown = run_toytip("config", **server.env())
     said = "".join(done.stdout + done.stderr for done in (run, broken, wrong, shown)).encode()
     assert run.returncode == 0
@@ -231,7 +236,7 @@ def test_the_graph_that_workers_get_holds_no_secret(admin, store):
 
 
 def test_a_password_in_an_address_is_refused(tmp_path):
-    refused = run_toytip("versions", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
+    refused = run_toytip("version", "list", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
     assert refused.returncode == 1
     assert "URLs must not contain credentials" in refused.stderr
     assert "SECRETSECRET" not in refused.stderr
@@ -240,7 +245,7 @@ def test_a_password_in_an_address_is_refused(tmp_path):
 def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
     started = time.monotonic()
     env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    refused = run_toytip("versions", "--store", "s3://bucket/x", cwd=tmp_path, **env)
+    refused = run_toytip("version", "list", "--store", "s3://bucket/x", cwd=tmp_path, **env)
     assert refused.returncode == 1
     assert "cannot connect to the S3 server" in refused.stderr
     assert time.monotonic() - started < 30
@@ -410,7 +415,7 @@ def test_a_server_that_dies_in_the_middle_of_a_run(moment, tmp_path_factory, syn
         assert run.returncode == 0, said
         summary = json.loads(out)
         assert summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
-        verified = run_toytip("verify", "vtest", *where[2:], "--json", **env)
+        verified = run_toytip("version", "verify", "vtest", *where[2:], "--json", **env)
         assert parse_summary(verified)["faults"] == []
 
 

@@ -12,18 +12,21 @@ from rich.tree import Tree
 
 from toytip.cli.render.evaluation import show_metrics
 from toytip.cli.render.tables import format_number, format_value, make_console, show_table
+from toytip.cli.results import RollbackResult, TagList
 from toytip.core.tables import PREDICTIONS
 from toytip.store.compare import Pair, VersionDiff
 from toytip.store.lineage import DeletedVersion, LineageNode, LineageParent
+from toytip.store.maintenance import FileFault, Garbage
 from toytip.store.manifest import Manifest, SourceFileRef
 from toytip.store.refs import VersionSummary
+from toytip.store.runs import RunList
 
 
 def show_versions(rows: Sequence[VersionSummary], store_uri: str) -> None:
-    """Print the versions as a table that fits a narrow terminal; `toytip show` tells the rest."""
+    """Print one line per table and version."""
     console = make_console()
     if not rows:
-        console.print(f"no versions in {store_uri} yet; `toytip run` makes the first", soft_wrap=True)
+        console.print(f"no versions in {store_uri}; `toytip run` publishes the first one", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("table", "version", "rows", "months", "MB", "tags"):
@@ -33,6 +36,73 @@ def show_versions(rows: Sequence[VersionSummary], store_uri: str) -> None:
         cells = (f"{row.rows:,}", months, f"{row.bytes / 1e6:.1f}", ", ".join(row.tags))
         table.add_row(row.table, row.version, *cells)
     show_table(console, table)
+
+
+def show_runs(listed: RunList, store_uri: str) -> None:
+    """Print one line per run."""
+    console = make_console()
+    if not listed.runs:
+        console.print(f"no runs in {store_uri}; `toytip run` publishes the first one", soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("version", "created", "months", "features", "test AUC", "segment", "source"):
+        table.add_column(title, justify="right" if title == "test AUC" else "left", no_wrap=True)
+    for run in listed.runs:
+        table.add_row(
+            run.version,
+            run.created_at[:16].replace("T", " "),
+            f"{run.months[0]}:{run.months[-1]}" if run.months else "",
+            run.feature_set or "-",
+            format_number(run.test_auc),
+            run.segment or "-",
+            run.source or "-",
+        )
+    show_table(console, table)
+
+
+def show_version(manifests: Sequence[Manifest], report_path: str | None) -> None:
+    """Print the tables of a version, and the path of its report."""
+    for manifest in manifests:
+        show_manifest(manifest)
+    if report_path:
+        make_console().print(f"report {report_path}", soft_wrap=True)
+
+
+def show_tags(listed: TagList, store_uri: str) -> None:
+    """Print one line per tag."""
+    console = make_console()
+    for tag, version in sorted(listed.tags.items()):
+        console.print(f"{tag}  {version}", soft_wrap=True)
+    if not listed.tags:
+        console.print(f"no tags in {store_uri}; `toytip version tag TAG VERSION` sets one", soft_wrap=True)
+
+
+def show_current_versions(result: RollbackResult) -> None:
+    """Print the current version of each table after a rollback."""
+    for table, version in sorted(result.versions.items()):
+        make_console().print(f"{table}  {version}", soft_wrap=True)
+
+
+def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:
+    """Print the files that differ from the manifest, or that there are none."""
+    console = make_console()
+    for fault in faults:
+        console.print(f"{fault.path} {fault.message}", soft_wrap=True)
+    if not faults:
+        console.print(f"all {file_count} files of {table_count} tables match their checksums")
+
+
+def show_garbage(garbage: Garbage, *, dry_run: bool) -> None:
+    """Print what was deleted, or would be."""
+    console = make_console()
+    for manifest in garbage.versions:
+        console.print(f"{manifest.table} {manifest.version}", soft_wrap=True)
+    for version in garbage.incomplete_versions:
+        console.print(f"incomplete version {version}", soft_wrap=True)
+    for name in garbage.orphaned_files:
+        console.print(name, soft_wrap=True)
+    verb = "would be deleted" if dry_run else "deleted"
+    console.print(f"{len(garbage.versions)} versions, {garbage.bytes / 1e6:,.1f} MB {verb}")
 
 
 def show_manifest(manifest: Manifest) -> None:
