@@ -48,9 +48,9 @@ def test_green_ranks_as_a_plain_xgboost_does(real_data_dir, tmp_path):
 
 
 def test_the_fall_of_f1_in_april_2020_is_due_to_the_card_share(real_data_dir, tmp_path):
-    split = ("--train", "2020-01", "--valid", "2020-02", "--test", "2020-03:2020-12")
+    split = ("--train-months", "2020-01", "--validation-month", "2020-02", "--test-months", "2020-03:2020-12")
     summary = run(
-        real_data_dir / "yellow-sample-2020", tmp_path, *split, "--features", "seed", "--rounds", 100
+        real_data_dir / "yellow-sample-2020", tmp_path, *split, "--feature-set", "seed", "--rounds", 100
     )
     months = {row["month"]: row for row in summary["monitoring"]["performance_by_month"]}
     assert months["reference"]["card_share"] > 0.72

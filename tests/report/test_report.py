@@ -53,6 +53,7 @@ from toytip.report.zones import summarize_zones
 from toytip.sources import zones
 from toytip.stages.zone_rates import ZONE_PAIR_COUNT, pack_counts
 from toytip.store.maintenance import collect_garbage, find_garbage
+from toytip.store.reports import save_report
 from toytip.store.store import Store
 
 NOTHING = Facts(version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev")
@@ -761,17 +762,17 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
 @pytest.mark.cluster
 def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
-    made = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--json")
+    made = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--json")
     told = parse_summary(made)
     assert told == {"version": "va", "report": str(tmp_path / "a.html"), "missing": {}}
     kept = (store / "dev" / "_reports" / "va.html").read_text()
     assert (tmp_path / "a.html").read_text() == kept
     assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
-    shown = parse_summary(invoke_cli("show", "va", "--store", store, "--json"))
+    shown = parse_summary(invoke_cli("version", "show", "va", "--store", store, "--json"))
     assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
     missing = invoke_cli("report", "vnone", "--store", store)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
-    unwritable = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")
+    unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
     assert "a.html cannot be written" in unwritable.stderr
 
@@ -783,7 +784,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
         tmp_path,
         *(shape("LocationID", n, coordinates=[[[x + n, y] for x, y in SQUARE]]) for n in range(1, 264)),
     )
-    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--zone-map", file)
+    done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--zone-map", file)
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
     wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
@@ -803,7 +804,9 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     told = json.loads((versions / "models" / "va.json").read_text())
     (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
     shutil.rmtree(old / "dev" / "features" / "version=va")
-    found = parse_summary(invoke_cli("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
+    found = parse_summary(
+        invoke_cli("report", "va", "--store", old, "--output", tmp_path / "a.html", "--json")
+    )
     wanted = {
         "evaluation",
         "features",
@@ -832,7 +835,7 @@ def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_pat
     for file in (store / "dev" / table / "version=va").rglob("*.*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:-9])
-    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html")
+    done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html")
     assert done.returncode == 0
     line = done.stderr.splitlines()[0]
     assert line.startswith(f"warning: {part} cannot be told: ")
@@ -849,7 +852,9 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
     printed = json.loads(
-        invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
+        invoke_cli(
+            "monitor", "--model", "va", "--store", store, *asked, "--version-id", "vm", "--json"
+        ).stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
     facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
@@ -862,16 +867,16 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
 
 @pytest.mark.cluster
 def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
-    """The features alone, as after `toytip featurize`."""
+    """The features alone, as after `toytip stage featurize`."""
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
     for name in ("predictions", "metric_histograms", "models", "encodings", "monitoring"):
         shutil.rmtree(part / "dev" / "_versions" / name)
-    assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
+    assert invoke_cli("report", "va", "--store", part, "--output", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert "cannot create this section" not in text
-    assert "No model: this version has no models; `toytip train` makes one." in text
+    assert "No model: this version has no models; `toytip stage train` makes one." in text
     assert "trip_distance by month" in text
 
 
@@ -891,7 +896,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--rounds",
         2,
         "--json",
-        "--version",
+        "--version-id",
         "vx",
     )
     refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
@@ -909,7 +914,9 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
 def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     store, (first, second) = two_runs
     file = tmp_path / "d.html"
-    told = parse_summary(invoke_cli("diff", "va", "vb", "--store", store, "--html", file, "--json"))
+    told = parse_summary(
+        invoke_cli("version", "diff", "va", "vb", "--store", store, "--output", file, "--json")
+    )
     text = file.read_text()
     assert "cannot create this section" not in text
     words = "".join(Elements(text).text)
@@ -921,7 +928,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
         assert changed in words
     assert "No feature has moved" in words
     assert text.count('role="img"') >= 5
-    same = invoke_cli("diff", "va", "va", "--store", store, "--html", file)
+    same = invoke_cli("version", "diff", "va", "va", "--store", store, "--output", file)
     assert same.returncode == 0
     assert "source files are the same." in file.read_text()
 
@@ -932,7 +939,7 @@ def test_reports_go_with_their_version(tmp_path):
         with store.write_version(version):
             publish_trips(store, version)
         for name in ("html", "run.json", "dask.html"):
-            store.save_report(f"{version}.{name}", b"x")
+            save_report(store, f"{version}.{name}", b"x")
     waste = find_garbage(store, keep=1)
     assert sorted(waste.orphaned_files) == [
         f"dev/_reports/v1.{name}" for name in ("dask.html", "html", "run.json")

@@ -94,7 +94,7 @@ def pages(two_runs, tmp_path_factory):
 
     store, runs = two_runs
     file = tmp_path_factory.mktemp("pages") / "diff.html"
-    done = run_toytip("diff", "va", "vb", "--store", store, "--html", file)
+    done = run_toytip("version", "diff", "va", "vb", "--store", store, "--output", file)
     assert done.returncode == 0, done.stderr
     return {"first": Path(runs[0]["report_path"]), "second": Path(runs[1]["report_path"]), "diff": file}
 

@@ -123,7 +123,7 @@ def test_value_counts_merge_exactly(trips, at):
 @given(trip_lists, cuts)
 def test_metric_histograms_merge_exactly(trips, at):
     features, predictions = featurize.featurize(accepted(trips)), predicted(trips)
-    encoding = Encoding(features=(), split=SPLIT, population="all", rows=5, positives=2)
+    encoding = Encoding(features=(), split=SPLIT, segment="all", rows=5, positives=2)
 
     def summed(frames):
         return summarize.summarize_predictions(*frames, encoding, ("Queens",) * 266)

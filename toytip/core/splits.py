@@ -39,18 +39,20 @@ def plan_split(
     if not train_months or (valid != "none" and not valid_months):
         raise ConfigError(
             f"no month is left to train on before {before} in {months[0]}:{months[-1]}; "
-            "choose a later --valid or --test, or read more months"
+            "choose a later --validation-month or --test-months, or read more months"
         )
     asked = [*train_months, *valid_months, *test_months]
     for month in asked:
         if month not in months:
             raise ConfigError(f"the split names {month}, which the data has not ({months[0]}:{months[-1]})")
         if asked.count(month) > 1:
-            raise ConfigError(f"{month} is in more than one of --train, --valid and --test")
+            raise ConfigError(
+                f"{month} is in more than one of --train-months, --validation-month and --test-months"
+            )
     inside = [month for month in months if train_months[0] <= month <= train_months[-1]]
     if inside != list(train_months):
         raise ConfigError(
-            f"--train {train} leaves out months in between; training months must follow each other"
+            f"--train-months {train} leaves out months in between; training months must follow each other"
         )
     if train_months[-1] > before or (valid_months and valid_months[-1] > test_months[0]):
         raise ConfigError("training must come before validation, and validation before the test, in time")

@@ -23,8 +23,9 @@ from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
 from toytip.progress.tracker import Progress
 from toytip.store import timings
-from toytip.store.manifest import Manifest, digest
-from toytip.store.store import Store, new_version_id, store_from_settings
+from toytip.store.layout import new_version_id
+from toytip.store.manifest import Manifest, Parent, digest
+from toytip.store.store import Store, store_from_settings
 
 # Manifests of published versions, by table.
 PublishedTables = dict[str, Manifest]
@@ -83,7 +84,7 @@ class RunContext:
         table: Table,
         files: Iterable[DataFile],
         config: dict[str, Any],
-        parents: list[dict[str, Any]],
+        parents: Iterable[Parent],
         *,
         code: str = "",
         fingerprint: str = "",
@@ -101,7 +102,7 @@ class RunContext:
             files=tuple(sorted(files, key=lambda file: (file.month or (0, 0), file.number, file.path))),
             config=config,
             config_digest=digest(config),
-            parents=parents,
+            parents=tuple(parents),
             schema_digest=digest([str(column) for column in table.arrow_schema]),
             code=code,
             fingerprint=fingerprint,

@@ -20,7 +20,6 @@ from toytip.pipeline.incremental import SummaryBuilder, month_names
 from toytip.sources import zones
 from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import best_f1_threshold
-from toytip.store.lineage import parent_version
 from toytip.store.manifest import Manifest
 from toytip.store.refs import resolve_version
 
@@ -79,7 +78,7 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
 
 def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
     """Return the rate of the training rows and the threshold tuned on the validation month."""
-    hour_zone = tally_of(tallies, "validation", model.encoding.population, "hour_zone")
+    hour_zone = tally_of(tallies, "validation", model.encoding.segment, "hour_zone")
     return FittedBaselines(
         rate=model.encoding.positives / model.encoding.rows,
         hour_zone_threshold=best_f1_threshold(hour_zone.negatives, hour_zone.positives),
@@ -90,7 +89,7 @@ def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
     """Return the evaluation of a model from the score histograms of its predictions."""
     baselines = fit_baselines(tallies, model)
     return Evaluation(
-        metrics=metrics_by_split(tallies, model.encoding.population),
+        metrics=metrics_by_split(tallies, model.encoding.segment),
         report=evaluation_report(tallies, baselines),
         tallies=tallies,
         baselines=baselines,
@@ -114,6 +113,6 @@ def evaluate_predictions(
 def resolve_features(context: RunContext, predictions: Manifest) -> Manifest:
     """Return the features that predictions were computed from, directly or from scores."""
     parent = predictions
-    if any(reference.get("table") == SCORES.name for reference in predictions.parents):
-        parent = resolve_version(context.store, SCORES.name, parent_version(predictions, SCORES.name))
-    return resolve_version(context.store, FEATURES_TABLE.name, parent_version(parent, FEATURES_TABLE.name))
+    if any(reference.table == SCORES.name for reference in predictions.parent_versions):
+        parent = resolve_version(context.store, SCORES.name, predictions.parent_version(SCORES.name))
+    return resolve_version(context.store, FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))

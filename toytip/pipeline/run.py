@@ -41,6 +41,7 @@ from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.source import complete_plan, prepare_plan
 from toytip.pipeline.train import train_model
 from toytip.progress.tracker import Progress
+from toytip.store.reports import save_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +156,9 @@ def _promote(
 
 def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
     """Save the performance report and the evaluation. Return all addresses and paths."""
-    performance = context.store.save_report(f"{context.version}.dask.html", dask_page)
+    performance = save_report(context.store, f"{context.version}.dask.html", dask_page)
     content = json.dumps(to_json(evaluation.report), indent=1).encode()
-    saved = context.store.save_report(f"{context.version}.json", content)
+    saved = save_report(context.store, f"{context.version}.json", content)
     dashboard = context.client.dashboard_link
     return RunLinks(
         dashboard_url=dashboard,

@@ -21,7 +21,6 @@ from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 from toytip.training.estimator import TipClassifier
 from toytip.training.rank import RoundEvent
@@ -64,7 +63,7 @@ def train_model(
         MODELS,
         _write_model(context, model),
         asdict(params),
-        [version_reference(features), version_reference(encodings)],
+        [features.ref, encodings.ref],
         code=code_digest("train"),
         fingerprint=input_fingerprint,
         # The losses of all rounds: the booster has only those up to the best one.
@@ -153,7 +152,7 @@ def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel
     summaries, months = graph.summarize_partitions(predictions, inputs), month_names(files)
     with context.progress.stage("tune", len(files), months) as stage:
         results = compute.compute_partitions(context.client, summaries, stage, months=months)
-    tally = tally_of(graph.merge_tallies(results), "validation", model.encoding.population)
+    tally = tally_of(graph.merge_tallies(results), "validation", model.encoding.segment)
     return best_f1_threshold(tally.negatives, tally.positives)
 
 

@@ -17,7 +17,6 @@ from toytip.core.partitions import DataFile
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
-from toytip.io.local import LocalFileIO
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest
 from toytip.pipeline.fit_encoding import count_training_values, split_features
@@ -239,9 +238,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
 
 def _default_study_file(store: Store, name: str) -> Path:
     """Return a file in a local store, or in this folder for an object store."""
-    if isinstance(store.file_io, LocalFileIO):
-        return Path(store.file_io.root, store.env, "_studies", f"{name}.db")
-    return Path(f"toytip-study-{name}.db")
+    return store.file_io.local_path(store.layout.study(name)) or Path(f"toytip-study-{name}.db")
 
 
 def write_params_file(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from toytip.cli.render.evaluation import evaluation_table
+from toytip.cli.render.evaluation import show_split
 from toytip.cli.render.tables import format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
 from toytip.models.card import ModelCard, ModelComparison
@@ -54,8 +54,8 @@ def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
         by_availability.setdefault(availability, []).append(name)
     for availability, names in by_availability.items():
         console.print(f"available at {availability}: {', '.join(names)}")
-    for segment, evaluation in card.evaluation.get("test", {}).items():
-        show_table(console, evaluation_table(segment, evaluation))
+    if test := card.evaluation.get("test"):
+        show_split("test", test, console, verbose=True)
     console.print(lineage_tree(card.lineage))
 
 
