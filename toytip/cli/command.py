@@ -91,7 +91,7 @@ def run_stage(
     as_json: bool,
     progress: Progress | None = None,
 ) -> None:
-    """Run a single stage, and print what it published."""
+    """Run a single stage, and print the published tables."""
     from toytip.cli.render.run import show_stage
     from toytip.pipeline.context import open_run
     from toytip.pipeline.result import describe_stage

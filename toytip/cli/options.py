@@ -57,7 +57,7 @@ def _note(**parts: str) -> str:
 
 
 def _range(field: FieldInfo) -> dict[str, Any]:
-    """Return `min` and `max` of a number; neither if a limit is exclusive, which Typer does not support."""
+    """Return `min` and `max` of a number, or neither if a limit is exclusive (Typer lacks those)."""
     limits = {
         name: getattr(item, name)
         for item in field.metadata
