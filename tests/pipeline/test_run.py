@@ -208,7 +208,7 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
 
 
 def test_a_planted_leak_is_caught(synthetic, tmp_path):
-    """A column that the TLC might one day settle with the tip; and one that only a ratio betrays."""
+    """A column that is known only with the tip, and one that leaks the label through a ratio."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

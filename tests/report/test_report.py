@@ -833,7 +833,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
 
 @pytest.mark.cluster
 def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
-    """The version has no histograms, no run result, no learning curve, and its features are lost."""
+    """The version has no histograms, run result and learning curve, and its features are lost."""
     store, _ = two_runs
     old = tmp_path / "old"
     shutil.copytree(store, old)
