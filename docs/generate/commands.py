@@ -104,8 +104,8 @@ def of_command(name: str, command: Any) -> str:
         table(("Argument or option", "Default", "Meaning"), map(_row, own)) if own else "",
     ]
     if shared:
-        listed = ", ".join(f"`{option}`" for option in shared)
-        pieces.append(f"[Common options](#common-options): {listed}.")
+        listed = "\n- ".join(f"`{option}`" for option in shared)
+        pieces.append(f"This command also has these [common options](#common-options).\n\n- {listed}")
     if name in RESULTS:
         anchor = f"toytip {name}".replace(" ", "-")
         pieces.append(f"`--json` prints [these keys](json.md#{anchor}).")

@@ -54,12 +54,12 @@ def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
-    from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
+    from toytip.cluster import apply_cluster_definition, plan_cluster, prestart_forkserver
 
     requested = {name for name, value in options.items() if value is not None}
     settings = apply_cluster_definition(settings, requested, uses_workers=workers_needed)
     if workers_needed and settings.scheduler is None:
-        prestart_forkserver(settings.start_method if starts_local_workers(settings) else "spawn")
+        prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
     if workers_needed:
         import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
     return settings
@@ -121,7 +121,10 @@ def print_json(value: Any) -> None:
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
-    """Raise StoreError if manifests could not be read. The command has done the rest of its work."""
+    """Raise StoreError if manifests could not be read.
+
+    The command has done the rest of its work.
+    """
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
         raise StoreError(f"{unreadable[0].error}{more}", hint=unreadable[0].error.hint)
@@ -140,7 +143,7 @@ _stop_signal = signal.SIGINT
 
 
 def install_signal_handlers() -> None:
-    """Handle SIGTERM, and SIGHUP unless `nohup` ignores it, like Ctrl-C: clean up and stop the workers."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, unless `nohup` ignores SIGHUP."""
     signal.signal(signal.SIGTERM, _raise_interrupt)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _raise_interrupt)
@@ -153,7 +156,7 @@ def _raise_interrupt(number: int, _frame: Any) -> None:
 
 
 class _WarningHandler(logging.Handler):
-    """Prints warnings on the current stderr, which a progress grid redirects while it is on screen."""
+    """Prints warnings on the current stderr, which the progress grid redirects."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line: the level and the message."""

@@ -1,4 +1,7 @@
-"""Results of commands that are not results of the pipeline. Their fields are the keys of `--json`."""
+"""Results of commands that are not results of the pipeline.
+
+Their fields are the keys of `--json`.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def show_models(listing: ModelList, registry_uri: str) -> None:
     """Print the registered models, with the decision of the gate and its first reason."""
     console = make_console()
     if not any(listing.models.values()):
-        console.print(f"no models in {registry_uri}, `toytip run` registers the first one", soft_wrap=True)
+        console.print(f"no models in {registry_uri}. `toytip run` registers the first one", soft_wrap=True)
         return
     titles = ("model", "version", "run", "alias", "decision", "reason")
     table = new_table(*titles, left=titles[2:])
@@ -71,7 +71,7 @@ def show_model_comparison(comparison: ModelComparison) -> None:
     show_table(console, table)
     if not comparison.comparable:
         console.print(
-            "the models have different test rows, `toytip model promote MODEL --dry-run` compares them "
+            "the models have different test rows. `toytip model promote MODEL --dry-run` compares them "
             "on the same rows"
         )
 

@@ -33,7 +33,7 @@ def show_versions(rows: Sequence[VersionSummary], store_uri: str) -> None:
     """Print one line per table and version."""
     console = make_console()
     if not rows:
-        console.print(f"no versions in {store_uri}, `toytip run` publishes the first one", soft_wrap=True)
+        console.print(f"no versions in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
     table = new_table("table", "version", "rows", "months", "MB", "tags", left=("version", "months", "tags"))
     for row in rows:
@@ -47,7 +47,7 @@ def show_runs(listed: RunList, store_uri: str) -> None:
     """Print one line per run."""
     console = make_console()
     if not listed.runs:
-        console.print(f"no runs in {store_uri}, `toytip run` publishes the first one", soft_wrap=True)
+        console.print(f"no runs in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
     titles = ("version", "created", "source", "months", "feature set", "segment", "test AUC")
     table = new_table(*titles, left=titles[:-1])
@@ -79,7 +79,7 @@ def show_tags(listed: TagList, store_uri: str) -> None:
     for tag, version in sorted(listed.tags.items()):
         console.print(f"{tag}  {version}", soft_wrap=True)
     if not listed.tags:
-        console.print(f"no tags in {store_uri}, `toytip version tag TAG VERSION` sets one", soft_wrap=True)
+        console.print(f"no tags in {store_uri}. `toytip version tag TAG VERSION` sets one", soft_wrap=True)
 
 
 def show_current_versions(result: RollbackResult) -> None:
