@@ -1,1 +1,1 @@
-"""Values, schemas and tables: what the data is. No input or output."""
+"""Values, schemas and tables. These modules do no input or output."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from toytip.errors import SchemaError
 
-# In memory a nullable whole number is a float, so that arithmetic stays plain numpy; on disk it is an integer.
+# A nullable whole number is a float in memory, for plain NumPy arithmetic, and an integer on disk.
 DISK_TYPES = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
@@ -28,12 +28,16 @@ DISK_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its dtype in memory, and on disk where that differs; whether values come again and again."""
+    """A column of a table."""
 
     name: str
+    """Name of the column."""
     dtype: str
+    """Dtype in memory."""
     disk_type: pa.DataType | None = None
+    """Type on disk, if it differs from the type of `DISK_TYPES`."""
     repeats: bool = True
+    """Whether values occur often enough for a dictionary encoding."""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -42,7 +46,7 @@ class Column:
 
 
 def nullable_int(name: str) -> Column:
-    """A whole number that may be missing."""
+    """Return a column of whole numbers that can be missing."""
     return Column(name, "float32", pa.int32())
 
 
@@ -87,54 +91,59 @@ class Table:
         return pa.schema([(column.name, column.arrow_type) for column in self.columns])
 
     def select_existing(self, names: Collection[str]) -> Table:
-        """Return the table with some of its columns; names of others do not matter."""
+        """Return the table with those of its columns that are among the names."""
         return replace(self, columns=tuple(column for column in self.columns if column.name in names))
 
     def empty(self) -> pd.DataFrame:
-        """Return a frame of no rows with exactly these columns: the meta of a lazy frame."""
+        """Return a frame without rows, as the `meta` of a lazy frame."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def validate(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame as it is; raises SchemaError naming the first column that is not as declared."""
-        found = list(frame.columns)
-        if found != self.names:
-            missing = [name for name in self.names if name not in found]
-            extra = [name for name in found if name not in self.names]
+        """Return the frame unchanged. Raises SchemaError if its columns are not as declared."""
+        names = list(frame.columns)
+        if names != self.names:
+            missing = [name for name in self.names if name not in names]
+            extra = [name for name in names if name not in self.names]
             raise SchemaError(
-                f"table {self.name}: columns missing {missing}, not declared {extra}, or out of order"
+                f"cannot use the rows of {self.name}: missing columns {missing}, undeclared columns {extra}, "
+                "or columns in another order"
             )
         for column in self.columns:
             if str(frame[column.name].dtype) != column.dtype:
                 raise SchemaError(
-                    f"table {self.name}: column {column.name} is {frame[column.name].dtype}, declared {column.dtype}"
+                    f"cannot use the rows of {self.name}: column {column.name} has dtype "
+                    f"{frame[column.name].dtype} instead of {column.dtype}"
                 )
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Check the frame and return it as it goes to disk."""
+        """Validate a frame and return its rows with the types on disk."""
         return pa.Table.from_pandas(
             self.validate(frame), schema=self.arrow_schema, preserve_index=False
         ).replace_schema_metadata()
 
     @property
     def parquet_options(self) -> dict[str, Any]:
-        """How parquet's writer encodes the columns: a dictionary of values that hardly repeat is made in vain."""
-        once = [column for column in self.columns if not column.repeats]
+        """Options of the Parquet writer: no dictionaries for columns whose values hardly repeat."""
+        unique = [column for column in self.columns if not column.repeats]
         return {
             "use_dictionary": [column.name for column in self.columns if column.repeats],
-            "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in once if c.dtype == "int64"},
+            "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in unique if c.dtype == "int64"},
             "compression": "zstd",
         }
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Return what was read from disk as a frame of this table. Raises SchemaError on other columns."""
+        """Return the rows of a file as a frame. Raises SchemaError if the file lacks a column."""
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
-            raise SchemaError(f"table {self.name}: the file has no column {', '.join(missing)}")
+            raise SchemaError(
+                f"cannot read {self.name}: the file has no column {', '.join(missing)}",
+                hint="Compute the version again with `toytip run --full-refresh`.",
+            )
         frame = table.select(self.names).to_pandas(date_as_object=False)
         return self.validate(frame.astype(self.dtypes))
 
     def select(self, names: list[str]) -> Table:
-        """Return the table of some of the columns, in the order given."""
+        """Return the table with some of its columns, in the order of the names."""
         by_name = {column.name: column for column in self.columns}
         return replace(self, columns=tuple(by_name[name] for name in names))

@@ -1,4 +1,4 @@
-"""How long a stage took."""
+"""The duration of a stage."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class StageTiming:
-    """How long a stage took for all of its work: rows, or in training rows times rounds; and with what."""
+    """The duration of a stage, and the work and resources that it had."""
 
     stage: str
+    """Name of the stage."""
     seconds: float
+    """Duration in seconds."""
     work: int
+    """Number of rows, or of rows times rounds for training."""
     workers: int
+    """Number of workers."""
     threads: int
+    """Number of threads of all workers."""
