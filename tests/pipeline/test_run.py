@@ -195,8 +195,16 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     assert measured["metrics"] == done[0]["metrics"]
     listed = parse_summary(run_toytip("version", "list", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
-        "trips", "rejects", "features", "feature_histograms", "encodings", "models", "scores", "metric_histograms", "predictions"
-    }  # fmt: skip
+        "trips",
+        "rejects",
+        "features",
+        "feature_histograms",
+        "encodings",
+        "models",
+        "scores",
+        "metric_histograms",
+        "predictions",
+    }
 
 
 def test_a_planted_leak_is_caught(synthetic, tmp_path):
@@ -269,9 +277,18 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
         other = run_toytip(
-            "run", "--source", synthetic, "--store", tmp_path, "--scheduler", cluster.scheduler_address,
-            "--version-id", "vtest", "--json", *FAST,
-        )  # fmt: skip
+            "run",
+            "--source",
+            synthetic,
+            "--store",
+            tmp_path,
+            "--scheduler",
+            cluster.scheduler_address,
+            "--version-id",
+            "vtest",
+            "--json",
+            *FAST,
+        )
         assert parse_summary(other)["metrics"] == done[0]["metrics"]
     assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")
 
@@ -322,8 +339,11 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthet
     command = ("run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 2)
     told = subprocess.run(
         [sys.executable, "-c", EARLY.format(how=how), *map(str, command)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (told.returncode, told.stdout) == (130, "")
     assert told.stderr.splitlines()[-1] == "stopped; nothing half-made was left behind"
     assert "Traceback" not in told.stderr
