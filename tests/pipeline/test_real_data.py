@@ -1,4 +1,4 @@
-"""Real published months: rows, rejects and ranking are known, from a plain single-process XGBoost."""
+"""Real published months: rows, rejects and ranking, known from plain XGBoost in one process."""
 
 import pytest
 

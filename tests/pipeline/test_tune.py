@@ -1,4 +1,4 @@
-"""tune: parameters found on blocks of time, the same on any workers, and taken up again where it was stopped."""
+"""Tuning on time-series folds: the same result on any number of workers, and resumable."""
 
 import dataclasses
 import tomllib
