@@ -1,7 +1,7 @@
 """Draw what a run left in its store: `python docs/picture.py STORE PICTURE`.
 
-Above, the share of high tips day by day beside what the model expected; below, how far its probabilities can be
-taken at their word in the test month, and how it tells the trips apart.
+Above, the share of high tips day by day beside what the model expected; below, how far its
+probabilities can be taken at their word in the test month, and how it tells the trips apart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings, from flags, the parameter file, `TOYTIP_*`, `.env`, `toytip.toml` and the defaults, in this order."""
+"""Settings from flags, parameter file, `TOYTIP_*`, `.env`, `toytip.toml` and defaults."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ COMPUTED_DEFAULT = "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
-    """Return a field of the settings. `computed_default` says how toytip replaces a default of None."""
+    """Return a field of the settings.
+
+    `computed_default` says how toytip replaces a default of None.
+    """
     extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
@@ -248,8 +251,8 @@ class Settings(BaseSettings):
     def load(cls, **flags: Any) -> Self:
         """Resolve the settings. A flag of None falls through to the next source.
 
-        The parameter file comes after the flags and before the environment, wherever `params` is set.
-        Raises ConfigError if a setting is invalid or a file cannot be read.
+        The parameter file comes after the flags and before the environment, wherever `params` is
+        set. Raises ConfigError if a setting is invalid or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
         try:

@@ -1,4 +1,6 @@
-"""Generate the reference from the code: `python -m docs.generate`. `--check` only lists outdated files.
+"""Generate the reference from the code: `python -m docs.generate`.
+
+With `--check`, it only lists outdated files.
 
 All files in `docs/reference/` are generated.
 """

@@ -1,4 +1,4 @@
-"""JSON Schemas of the commands' `--json` output, from the types of the results and their docstrings."""
+"""JSON Schemas of the `--json` output, from the types of the results and their docstrings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python API: the runs, tables, metrics and errors of the command line, lazily and without output."""
+"""The Python API: runs, tables, metrics and errors, without output on the terminal."""
 
 import inspect
 import json
@@ -53,8 +53,10 @@ def fail(*_, **__):
 def test_the_import_loads_no_submodule():
     lines = subprocess.run(
         [sys.executable, "-c", "import sys, toytip; print(sorted(sys.modules)); print(toytip.open_store)"],
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     assert not re.search(r"'(dask|pandas|numpy|pydantic|toytip\.[a-z]\w*)[.']", lines[0])
     assert "open_store" in lines[1]
 

@@ -91,8 +91,8 @@ ERRORS = {
         "no version v1 of features",
     ),
 }
-# These errors need workers. The others are raised before, so that this process can run them, which is
-# ten times as fast.
+# These errors need workers. The others are raised before, so that this process can run them, which
+# is ten times as fast.
 OWN_PROCESS = ("damaged data", "a corrupt footer", "a dead scheduler", "too little memory")
 
 

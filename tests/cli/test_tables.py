@@ -10,7 +10,7 @@ from toytip.cli.render.tables import show_table
 
 
 def test_names_are_printed_unchanged(tmp_path):
-    """Brackets are not markup, and a character that stdout cannot encode becomes a question mark."""
+    """Brackets are not markup. A character that stdout cannot encode becomes a question mark."""
     store = tmp_path / "st[red]ö[/z]"
     done = run_toytip("version", "list", "--store", store, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr

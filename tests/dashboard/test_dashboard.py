@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -22,6 +23,7 @@ from tests.support.states import run_state
 from toytip.config import Settings
 from toytip.dashboard import reporter
 from toytip.dashboard.plugin import DISCONNECTED_ERROR, DashboardPlugin
+from toytip.errors import SourceError
 from toytip.pipeline.run import run
 from toytip.progress.snapshot import snapshot_run
 from toytip.progress.state import MonthProgress, StageState
@@ -171,15 +173,25 @@ def test_a_run_that_reuses_everything_displays_so(watched, client, synthetic):
     assert stages["train"]["note"] == "vlive is reused"
 
 
-def test_a_failed_run_displays_its_error(watched, client, synthetic, tmp_path):
+@pytest.fixture
+def damaged_source(synthetic, tmp_path):
+    """A source with one damaged file, which fails when a worker reads it."""
+    source = shutil.copytree(synthetic, tmp_path / "damaged")
+    file = source / "yellow_tripdata_2020-02.parquet"
+    content = bytearray(file.read_bytes())
+    content[4:2_000] = b"\xff" * 1_996
+    file.write_bytes(content)
+    return source
+
+
+def test_a_failed_run_displays_its_error(watched, client, damaged_source, tmp_path):
     settings = Settings.load(
         scheduler=client.scheduler.address,
-        source=str(synthetic),
-        store=str(tmp_path),
-        train_months="2019-01",
+        source=str(damaged_source),
+        store=str(tmp_path / "store"),
         version_id="vfails",
     )
-    with pytest.raises(Exception, match="2019-01") as error:
+    with pytest.raises(SourceError, match="2020-02") as error:
         run(settings, Progress("none"))
     failed = {run["run"]: run for run in get_state(client)["runs"]}["vfails"]
     assert (failed["outcome"], failed["error"]) == ("failed", str(error.value))
@@ -295,16 +307,16 @@ def test_a_partition_whose_worker_dies_is_retried(watched, client, tmp_path):
     client.wait_for_workers(2, timeout=60)
 
 
-def test_the_dashboard_can_be_disabled(client, synthetic, tmp_path, capfd):
+def test_the_dashboard_can_be_disabled(client, damaged_source, tmp_path, capfd):
     settings = Settings.load(
         scheduler=client.scheduler.address,
-        source=str(synthetic),
-        store=str(tmp_path / "none"),
-        rounds=2,
+        source=str(damaged_source),
+        store=str(tmp_path / "store"),
         live_dashboard=False,
         version_id="vdark",
-        train_months="2019-01",
     )
-    with pytest.raises(Exception, match="2019-01"):
+    with pytest.raises(SourceError, match="2020-02"):
         run(settings, Progress("plain"))
-    assert "run dashboard" not in capfd.readouterr().err
+    output = capfd.readouterr().err
+    assert "version vdark" in output
+    assert "run dashboard" not in output

@@ -1,4 +1,4 @@
-"""Nothing is ever read or written outside the store, whatever a manifest, a folder or a version is called."""
+"""Nothing is read or written outside the store, whatever names a manifest contains."""
 
 import contextlib
 import json
@@ -102,9 +102,14 @@ def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, fiel
 
 
 @quick
-@given(content=st.binary(max_size=200) | st.recursive(
-    st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=5
-).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+@given(
+    content=st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda v: st.lists(v) | st.dictionaries(st.text(), v),
+        max_leaves=5,
+    ).map(lambda value: json.dumps(value).encode())
+)
 def test_any_bytes_are_a_manifest_or_one_line(content):
     with pytest.raises(StoreError) as caught:
         Manifest.from_json(content, "dev/_versions/trips/v1.json")

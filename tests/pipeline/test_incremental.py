@@ -43,7 +43,8 @@ def test_one_new_month_costs_one_month(three_month_run, synthetic, tmp_path):
     shutil.copy2(synthetic / "yellow_tripdata_2020-04.parquet", added)
     shutil.copytree(store, tmp_path / "st")
     fourth = synthetic / "yellow_tripdata_2020-04.parquet"
-    # The files are elsewhere now: they are known by their content. To know it they are read once, and never again.
+    # The files are elsewhere now: they are known by their content. To know it they are read once,
+    # and never again.
     parse_summary(
         run_toytip(
             "run", "--source", added, "--months", "2020-01:2020-03", "--store", tmp_path / "st", *FAST_RUN

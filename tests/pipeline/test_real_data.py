@@ -1,4 +1,4 @@
-"""Real published months: rows, rejects and ranking are known, from a plain single-process XGBoost."""
+"""Real published months: rows, rejects and ranking, known from plain XGBoost in one process."""
 
 import pytest
 
@@ -12,8 +12,12 @@ GREEN = {
     "implausible_distance": 562,
 }
 YELLOW_2020 = {
-    "out_of_month": 2, "non_positive_fare": 604, "non_positive_duration": 241, "overlong_trip": 1, "implausible_distance": 3,
-}  # fmt: skip
+    "out_of_month": 2,
+    "non_positive_fare": 604,
+    "non_positive_duration": 241,
+    "overlong_trip": 1,
+    "implausible_distance": 3,
+}
 
 
 def run(source, store, *more):

@@ -149,7 +149,7 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
 def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
-    """The same tables row for row, and the same model bytes; two workers again would be the same run twice."""
+    """The rows of all tables and the model bytes are those of the run with two workers."""
     summary, store = done
     other = parse_summary(run(synthetic, tmp_path, "--version-id", "vtest", workers=workers))
     for key in ("rows", "rejects", "metrics"):
@@ -195,12 +195,20 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     assert measured["metrics"] == done[0]["metrics"]
     listed = parse_summary(run_toytip("version", "list", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
-        "trips", "rejects", "features", "feature_histograms", "encodings", "models", "scores", "metric_histograms", "predictions"
-    }  # fmt: skip
+        "trips",
+        "rejects",
+        "features",
+        "feature_histograms",
+        "encodings",
+        "models",
+        "scores",
+        "metric_histograms",
+        "predictions",
+    }
 
 
 def test_a_planted_leak_is_caught(synthetic, tmp_path):
-    """A column that the TLC might one day settle with the tip; and one that only a ratio betrays."""
+    """A column that is known only with the tip, and one that leaks the label through a ratio."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -269,9 +277,18 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
         other = run_toytip(
-            "run", "--source", synthetic, "--store", tmp_path, "--scheduler", cluster.scheduler_address,
-            "--version-id", "vtest", "--json", *FAST,
-        )  # fmt: skip
+            "run",
+            "--source",
+            synthetic,
+            "--store",
+            tmp_path,
+            "--scheduler",
+            cluster.scheduler_address,
+            "--version-id",
+            "vtest",
+            "--json",
+            *FAST,
+        )
         assert parse_summary(other)["metrics"] == done[0]["metrics"]
     assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")
 
@@ -279,7 +296,7 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
 @pytest.mark.parametrize("stage", ["featurize", "preprocess"])
 def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
-    """The signal goes to the whole group, as a terminal's Ctrl-C and its end do, at the end of a stage."""
+    """The signal goes to the process group at the end of a stage, as Ctrl-C in a terminal does."""
     endless = ("--rounds", 5000, "--early-stopping-rounds", 0)
     with start_toytip("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
         wait_for_message(process, f"{stage} ")
@@ -322,8 +339,11 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthet
     command = ("run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 2)
     told = subprocess.run(
         [sys.executable, "-c", EARLY.format(how=how), *map(str, command)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (told.returncode, told.stdout) == (130, "")
     assert told.stderr.splitlines()[-1] == "stopped; nothing half-made was left behind"
     assert "Traceback" not in told.stderr

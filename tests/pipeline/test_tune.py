@@ -1,4 +1,4 @@
-"""tune: parameters found on blocks of time, the same on any workers, and taken up again where it was stopped."""
+"""Tuning on time-series folds: the same result on any number of workers, and resumable."""
 
 import dataclasses
 import tomllib
@@ -58,9 +58,29 @@ def test_it_begins_with_the_defaults_and_ends_no_worse(found):
 
 def test_the_workers_do_not_show(found, store, tmp_path):
     done = run_toytip(
-        "tune", "--store", store, "--workers", 1, "--rounds", 15, "--early-stopping-rounds", 5, "--trials", 6, "--folds", 2,
-        "--max-rows", 100_000, "--seed", 1, "--study", tmp_path / "s.db", "--output", tmp_path / "p.toml", "--json",
-    )  # fmt: skip
+        "tune",
+        "--store",
+        store,
+        "--workers",
+        1,
+        "--rounds",
+        15,
+        "--early-stopping-rounds",
+        5,
+        "--trials",
+        6,
+        "--folds",
+        2,
+        "--max-rows",
+        100_000,
+        "--seed",
+        1,
+        "--study",
+        tmp_path / "s.db",
+        "--output",
+        tmp_path / "p.toml",
+        "--json",
+    )
     told = parse_summary(done)
     assert told["best"]["params"] == found.best.params
     assert told["best"]["log_loss"] == found.best.log_loss

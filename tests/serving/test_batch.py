@@ -1,4 +1,4 @@
-"""Files of raw trips: formats, explanations, errors, and probabilities equal to those of the run."""
+"""Files of raw trips: formats, explanations, errors, and the same probabilities as the run."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tests.support.runs import run_toytip
 def test_server_file_and_run_give_equal_probabilities(
     model_run, scoring_model, raw_trips, published, app, to_dicts, tmp_path
 ):
-    """A trip has the same probability alone, in a request of a thousand, in a file and in the run."""
+    """A trip has the same probability alone, in a large request, in a file and in the run."""
     trips = to_dicts(raw_trips)
     batch = app.post(trips, "/score?shap_top=0").json()["trips"]
     alone = app.send(*(("POST", "/score?shap_top=0", {"json": trip}) for trip in trips))

@@ -163,7 +163,10 @@ def test_broken_links_are_reported(tmp_path):
 
 
 def test_the_index_links_every_page():
-    """The site's sidebar consists of the links of the index. The cluster page links the cluster types."""
+    """The site's sidebar consists of the links of the index.
+
+    The cluster page links the cluster types.
+    """
     front = (ROOT / "docs" / "index.md").read_text()
     linked = {
         (ROOT / "docs" / link).resolve() for link in re.findall(r"^- \[.*?\]\((.+?)\)", front, re.MULTILINE)

@@ -1,4 +1,7 @@
-"""The store's promises on a real S3 server. `make test-store` installs the server and runs these."""
+"""The store's promises on a real S3 server.
+
+`make test-store` installs the server and runs these.
+"""
 
 import contextlib
 import json
@@ -252,7 +255,7 @@ def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
 
 
 def test_sixteen_writers_one_winner(store, bucket):
-    """Of one version, at once; each with its own claim, and then all past their claims at the manifest."""
+    """All write one version at once: first each takes the lease, then all write the manifest."""
 
     def write(number):
         with contextlib.suppress(StoreError), store.write_version("v1"):

@@ -239,7 +239,7 @@ def test_the_glossary_has_no_surplus_entries():
 
 
 def test_availability_is_consistent():
-    """The glossary's moments are those of the declarations, and no feature is known before what it is made of."""
+    """The glossary agrees with the declarations, and no feature is known before its inputs."""
     order = list(glossary.AVAILABILITY_DESCRIPTIONS)
     assert order == [*featurize.AVAILABILITY_TIMES, "settled"]
     for item in (*featurize.FEATURES, *zone_rates.ZONE_RATES):

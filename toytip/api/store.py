@@ -104,7 +104,7 @@ class Store:
         """
         from toytip.engine import read_table
 
-        read_table.get_table(name)
+        read_table.get_readable_table(name)
         return read_table.read_table(
             self._versions, resolve_version(self._versions, name, version, as_of), _parse_months(months)
         )
@@ -149,7 +149,7 @@ class Store:
         """Return the paths or URIs of the Parquet files of a version, for another engine."""
         from toytip.engine import read_table
 
-        manifest = resolve_version(self._versions, read_table.get_table(name).name, version, as_of)
+        manifest = resolve_version(self._versions, read_table.get_readable_table(name).name, version, as_of)
         folder = self._versions.version_uri(name, manifest.version)
         return [f"{folder}/{part.path}" for part in read_table.data_files_of(manifest, _parse_months(months))]
 

@@ -63,7 +63,7 @@ def up(name: NameArgument, json_: JsonOption = False, **options: Unpack[UpOption
     print_result(
         started,
         lambda _: typer.echo(
-            f"cluster {name} is running at {started.address}; stop it with `toytip cluster down {name}`"
+            f"cluster {name} is running at {started.address}. Stop it with `toytip cluster down {name}`"
         ),
         as_json=json_,
     )
@@ -90,7 +90,8 @@ def down(name: NameArgument, json_: JsonOption = False, **options: Unpack[Common
 def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[StatusOptions]) -> None:
     """Show the workers of a running cluster.
 
-    Prints the addresses of the scheduler and the dashboard, and each worker with its threads and memory.
+    Prints the addresses of the scheduler and the dashboard, and each worker with its threads and
+    memory.
     """
     settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
     from toytip.cli.render.cluster import show_status
@@ -124,8 +125,8 @@ def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[Stat
 def doctor(name: NameArgument, json_: JsonOption = False, **options: Unpack[DoctorOptions]) -> None:
     """Check that a cluster can run toytip, and suggest fixes.
 
-    Checks packages, TLS, source, store and memory on every worker. If a check fails, the command exits
-    with 1.
+    Checks packages, TLS, source, store and memory on every worker. If a check fails, the command
+    exits with 1.
     """
     settings = resolve_command_settings({**options, "cluster": name})
     from toytip.cli.render.cluster import show_checks
@@ -160,8 +161,9 @@ def create_certs(
 ) -> None:
     """Create certificates for a cluster.
 
-    Creates a certificate authority, and certificates for the nodes and the clients. Copy ca.pem to every host, node.pem and node.key to the hosts of the cluster, and client.pem and
-    client.key to the machines that run toytip. Existing files are not overwritten.
+    Creates a certificate authority, and certificates for the nodes and the clients. Copy ca.pem to
+    every host, node.pem and node.key to the hosts of the cluster, and client.pem and client.key to
+    the machines that run toytip. Existing files are not overwritten.
     """
     from toytip.cli.render.cluster import show_certificates
     from toytip.cli.results import CertificateFiles

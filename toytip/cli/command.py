@@ -91,7 +91,7 @@ def run_stage(
     as_json: bool,
     progress: Progress | None = None,
 ) -> None:
-    """Run a single stage, and print what it published."""
+    """Run a single stage, and print the published tables."""
     from toytip.cli.render.run import show_stage
     from toytip.pipeline.context import open_run
     from toytip.pipeline.result import describe_stage
@@ -121,7 +121,10 @@ def print_json(value: Any) -> None:
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
-    """Raise StoreError if manifests could not be read. The command has done the rest of its work."""
+    """Raise StoreError if manifests could not be read.
+
+    The command has done the rest of its work.
+    """
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
         raise StoreError(f"{unreadable[0].error}{more}", hint=unreadable[0].error.hint)
@@ -140,7 +143,7 @@ _stop_signal = signal.SIGINT
 
 
 def install_signal_handlers() -> None:
-    """Handle SIGTERM, and SIGHUP unless `nohup` ignores it, like Ctrl-C: clean up and stop the workers."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, unless `nohup` ignores SIGHUP."""
     signal.signal(signal.SIGTERM, _raise_interrupt)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _raise_interrupt)
@@ -153,7 +156,7 @@ def _raise_interrupt(number: int, _frame: Any) -> None:
 
 
 class _WarningHandler(logging.Handler):
-    """Prints warnings on the current stderr, which a progress grid redirects while it is on screen."""
+    """Prints warnings on the current stderr, which the progress grid redirects."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line: the level and the message."""

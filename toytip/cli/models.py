@@ -33,8 +33,8 @@ app = new_app("model")
 def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the registered models.
 
-    Prints the model version, the version of the run, aliases, the decision of the promotion gate, and its
-    first reason.
+    Prints the model version, the version of the run, aliases, the decision of the promotion gate,
+    and its first reason.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
@@ -107,8 +107,8 @@ def promote(
 ) -> None:
     """Promote a model if it passes the gate.
 
-    Evaluates the model and the champion on the same test rows. A model that passes all checks becomes
-    the champion. Otherwise the command exits with 1.
+    Evaluates the model and the champion on the same test rows. A model that passes all checks
+    becomes the champion. Otherwise the command exits with 1.
     """
     if force and not reason.strip():
         raise ConfigError("cannot promote a model by --force without a reason", hint="Set --reason TEXT.")

@@ -51,8 +51,9 @@ def monitor(
 ) -> None:
     """Monitor data drift and model performance.
 
-    Reports the drift of the features, the change in F1 and log loss, and its cause. Exits with 3 if an
-    alert fires in the last month. Reads histograms and no trips. Thresholds are settings (`alert_...`).
+    Reports the drift of the features, the change in F1 and log loss, and its cause. Exits with 3 if
+    an alert fires in the last month. Reads histograms and no trips. Thresholds are settings
+    (`alert_...`).
     """
     settings = resolve_command_settings(options, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more

@@ -157,8 +157,8 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def expand_options(command: Command) -> Command:
     """Give a command the signature with the options of its group, because Typer ignores `Unpack`.
 
-    The default of a switch is False, and of every other option None. Options of the output come last.
-    Typer keeps the line breaks of a docstring, so each paragraph becomes one line.
+    The default of a switch is False, and of every other option None. Options of the output come
+    last. Typer keeps the line breaks of a docstring, so each paragraph becomes one line.
     """
     signature = inspect.signature(command, eval_str=True)
     *own, group_parameter = signature.parameters.values()

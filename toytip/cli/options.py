@@ -57,7 +57,10 @@ def _note(**parts: str) -> str:
 
 
 def _range(field: FieldInfo) -> dict[str, Any]:
-    """Return `min` and `max` of a number; neither if a limit is exclusive, which Typer does not support."""
+    """Return `min` and `max` of a number.
+
+    Returns neither if a limit is exclusive, which Typer does not support.
+    """
     limits = {
         name: getattr(item, name)
         for item in field.metadata

@@ -1,4 +1,7 @@
-"""Results of commands that are not results of the pipeline. Their fields are the keys of `--json`."""
+"""Results of commands that are not results of the pipeline.
+
+Their fields are the keys of `--json`.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ class ClusterStop:
     cluster: str
     """Name of the cluster."""
     stopped: bool
-    """Whether the command stopped it; false if it was not running."""
+    """Whether the command stopped it. False if it was not running."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +127,9 @@ class ClusterStatus:
     running: bool
     """Whether the cluster is running."""
     address: str | None
-    """Address of the scheduler; null if the cluster is not running."""
+    """Address of the scheduler. Null if the cluster is not running."""
     dashboard_url: str | None
-    """Address of the Dask dashboard; null if the cluster is not running."""
+    """Address of the Dask dashboard. Null if the cluster is not running."""
     workers: tuple[WorkerStatus, ...]
     """The workers."""
 

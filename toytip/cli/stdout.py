@@ -39,7 +39,10 @@ class TolerantStdout(io.FileIO):
 
 @contextlib.contextmanager
 def tolerant_stdout() -> Iterator[None]:
-    """Let Python write to a `TolerantStdout`. Characters that it cannot encode become question marks."""
+    """Let Python write to a `TolerantStdout`.
+
+    Characters that it cannot encode become question marks.
+    """
     original = sys.__stdout__
     if original is None or sys.stdout is not original:  # closed or redirected
         yield

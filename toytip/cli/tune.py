@@ -79,8 +79,8 @@ def tune(
 ) -> None:
     """Search for better model parameters.
 
-    Trains on earlier months, measures on later ones, and never reads the test months. The first trial
-    uses the defaults. A stopped study resumes.
+    Trains on earlier months, measures on later ones, and never reads the test months. The first
+    trial uses the defaults. A stopped study resumes.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "features", input_version, as_of)

@@ -220,8 +220,8 @@ def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unp
 def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Verify the checksums of a version.
 
-    Reads every file again, and names files that are lost, changed or not part of the version. If there
-    is such a file, the command exits with 1.
+    Reads every file again, and names files that are lost, changed or not part of the version. If
+    there is such a file, the command exits with 1.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.versions import show_faults

@@ -26,7 +26,7 @@ def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None 
     The frame is lazy, and decodes only the columns that are used. It raises StoreError on compute
     if a file differs from the published one.
     """
-    table, files = get_table(manifest.table), data_files_of(manifest, months)
+    table, files = get_readable_table(manifest.table), data_files_of(manifest, months)
     meta = _add_path_columns(table.empty(), manifest.version, Month(2000, 1))
     # The string columns already have their dtype. Dask's conversion would change it.
     with dask.config.set({"dataframe.convert-string": False}):
@@ -44,7 +44,7 @@ def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None 
         )
 
 
-def get_table(name: str) -> Table:
+def get_readable_table(name: str) -> Table:
     """Return the table with a name. Raises StoreError if it does not exist or cannot be read."""
     if name not in READABLE_TABLES:
         raise StoreError(

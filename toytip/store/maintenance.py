@@ -103,7 +103,7 @@ def find_garbage(store: Store, keep: int) -> Garbage:
     usage = _Usage(
         existing={manifest.ref for manifest in manifests}
         | {VersionRef(item.table, item.version) for item in unreadable},
-        kept=frozenset({ref.version for ref in needed} | damaged | active),
+        retained=frozenset({ref.version for ref in needed} | damaged | active),
         active=frozenset(active),
     )
     orphaned = [name for name in files if _is_orphaned(store, name, usage)]
@@ -147,10 +147,10 @@ def _needed_versions(
 
 @dataclass(frozen=True)
 class _Usage:
-    """Versions that exist, that are kept, and that a run is writing."""
+    """Versions that exist, that are retained, and that a run is writing."""
 
     existing: set[VersionRef]
-    kept: frozenset[str]
+    retained: frozenset[str]
     active: frozenset[str]
 
 
@@ -158,7 +158,7 @@ def _is_orphaned(store: Store, name: str, usage: _Usage) -> bool:
     layout = store.layout
     if name.startswith(f"{layout.reports}/"):
         file = name.removeprefix(f"{layout.reports}/")
-        return not any(file.startswith(f"{version}.") for version in usage.kept)
+        return not any(file.startswith(f"{version}.") for version in usage.retained)
     if name.startswith(f"{layout.checkpoints}/"):
         return not usage.active  # any active run may resume from it
     ref = layout.version_of_data_file(name)

@@ -23,15 +23,15 @@ class RunSummary:
     created_at: str
     """UTC time of publication, in ISO 8601."""
     source: str | None
-    """Folder of the source files; null if the features are no longer in the store."""
+    """Folder of the source files. Null if the features are no longer in the store."""
     months: tuple[str, ...]
     """Months of the predictions, as `2023-01`."""
     feature_set: str | None
-    """Feature set of the model; null if its encoding is no longer in the store."""
+    """Feature set of the model. Null if its encoding is no longer in the store."""
     segment: str | None
-    """Segment that the model was trained on; null if its encoding is no longer in the store."""
+    """Segment that the model was trained on. Null if its encoding is no longer in the store."""
     test_auc: float | None
-    """AUC on the segment's trips of the test months; null if all of them have the same label."""
+    """AUC on the segment's trips of the test months. Null if all of them have the same label."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ def show_status(status: ClusterStatus) -> None:
     console = make_console()
     if not status.running:
         console.print(
-            f"cluster {status.cluster} is not running; start it with `toytip cluster up {status.cluster}`",
+            f"cluster {status.cluster} is not running. Start it with `toytip cluster up {status.cluster}`",
             soft_wrap=True,
         )
         return

@@ -54,8 +54,8 @@ def show_evaluation(
 ) -> None:
     """Print metrics with intervals and the improvement over the baselines, for both segments.
 
-    Prints three metrics of the test months, and with `verbose` all metrics of all months and the worst
-    slices.
+    Prints three metrics of the test months, and with `verbose` all metrics of all months and the
+    worst slices.
     """
     console = console or make_console()
     splits = list(report)[::-1]

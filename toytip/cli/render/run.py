@@ -74,9 +74,9 @@ def _row_lines(result: RunResult) -> Iterator[tuple[str, str]]:
 def _short_rejects(rejects: Mapping[str, int]) -> str:
     """Return the most frequent reject reasons, and the sum of the others."""
     frequent = sorted(rejects.items(), key=lambda item: -item[1])
-    shown = [f"{count:,} {reason}" for reason, count in frequent[:SHOWN_REASONS]]
+    texts = [f"{count:,} {reason}" for reason, count in frequent[:SHOWN_REASONS]]
     others = sum(count for _, count in frequent[SHOWN_REASONS:])
-    return ", ".join([*shown, *([f"{others:,} other"] if others else [])])
+    return ", ".join([*texts, *([f"{others:,} other"] if others else [])])
 
 
 def _model_lines(result: RunResult) -> Iterator[tuple[str, str]]:
@@ -89,7 +89,7 @@ def _monitoring_lines(result: RunResult) -> Iterator[tuple[str, str]]:
     report = result.monitoring
     if report is not None:
         alerts = plural(len(report.active_alerts), "alert") if report.active_alerts else "no alerts"
-        more = "; run `toytip monitor` for details" if report.active_alerts else ""
+        more = ". Run `toytip monitor` for details" if report.active_alerts else ""
         yield "monitoring", f"{alerts} in {report.last_month}{more}"
 
 

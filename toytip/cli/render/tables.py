@@ -24,7 +24,10 @@ def make_console() -> Console:
 
 
 def new_table(*titles: str, left: Sequence[str] = (), title: str = "") -> Table:
-    """Return a table without borders. The first column and those of `left` are aligned to the left."""
+    """Return a table without borders.
+
+    The first column and those of `left` are aligned to the left.
+    """
     table = Table(box=None, pad_edge=False, title=title or None)
     for index, name in enumerate(titles):
         table.add_column(name, justify="left" if not index or name in left else "right", no_wrap=True)
@@ -50,7 +53,10 @@ def show_table(console: Console, table: Table, drop: Sequence[str] = ()) -> None
 
 
 class Section(str):
-    """The first cell of a row that is a heading of the rows below. It can be wider than its column."""
+    """The first cell of a row that is a heading of the rows below.
+
+    It can be wider than its column.
+    """
 
     __slots__ = ()
 
@@ -89,7 +95,10 @@ def _drop_columns(columns: list[Column], width: int, drop: Sequence[str]) -> tup
 
 
 def _column_blocks(columns: Sequence[Column], width: int) -> list[list[Column]]:
-    """Return the columns in blocks of this width. Each has the first column and at least one other."""
+    """Return the columns in blocks of this width.
+
+    Each has the first column and at least one other.
+    """
     first, *rest = columns
     blocks: list[list[Column]] = []
     room = 0

@@ -26,7 +26,7 @@ def show_versions(rows: Sequence[VersionSummary], store_uri: str) -> None:
     """Print one line per table and version."""
     console = make_console()
     if not rows:
-        console.print(f"no versions in {store_uri}; `toytip run` publishes the first one", soft_wrap=True)
+        console.print(f"no versions in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("table", "version", "rows", "months", "MB", "tags"):
@@ -42,7 +42,7 @@ def show_runs(listed: RunList, store_uri: str) -> None:
     """Print one line per run."""
     console = make_console()
     if not listed.runs:
-        console.print(f"no runs in {store_uri}; `toytip run` publishes the first one", soft_wrap=True)
+        console.print(f"no runs in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("version", "created", "months", "features", "test AUC", "segment", "source"):
@@ -74,7 +74,7 @@ def show_tags(listed: TagList, store_uri: str) -> None:
     for tag, version in sorted(listed.tags.items()):
         console.print(f"{tag}  {version}", soft_wrap=True)
     if not listed.tags:
-        console.print(f"no tags in {store_uri}; `toytip version tag TAG VERSION` sets one", soft_wrap=True)
+        console.print(f"no tags in {store_uri}. `toytip version tag TAG VERSION` sets one", soft_wrap=True)
 
 
 def show_current_versions(result: RollbackResult) -> None:
@@ -93,7 +93,7 @@ def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) 
 
 
 def show_garbage(garbage: Garbage, *, dry_run: bool) -> None:
-    """Print what was deleted, or would be."""
+    """Print the deleted versions, or those that would be deleted."""
     console = make_console()
     for manifest in garbage.versions:
         console.print(f"{manifest.table} {manifest.version}", soft_wrap=True)
