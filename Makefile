@@ -42,6 +42,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.support.language
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -59,15 +59,15 @@ def make_toytip(workers: int) -> Contender:
             "--source": task.source,
             "--store": out,
             "--gate": "off",
-            "--features": "seed",
-            "--valid": "none",
-            "--early-stop": 0,
+            "--feature-set": "seed",
+            "--validation-month": "none",
+            "--early-stopping-rounds": 0,
             "--rounds": task.rounds,
             "--max-depth": task.max_depth,
-            "--eta": task.learning_rate,
+            "--learning-rate": task.learning_rate,
             "--workers": workers,
         }
-        return ["-m", "toytip", "run", "--fresh", "--json", *_to_words(options)]
+        return ["-m", "toytip", "run", "--full-refresh", "--json", *_to_words(options)]
 
     def read_output(measurement: Measurement, _: Path) -> ContenderOutput:
         summary = json.loads(measurement.output.splitlines()[-1])

@@ -18,7 +18,8 @@ author = copyright = PROJECT["authors"][0]["name"]  # noqa: A001 - Sphinx's word
 version = release = PROJECT["version"]
 html_title = f"{project} {release}"
 
-# The source folder is the repository, so that links between docs/ and cluster/ are the same as on GitHub.
+# The source folder is the repository, so that links between docs/ and cluster/ are the same as on
+# GitHub.
 root_doc = "docs/index"
 include_patterns = [
     "docs/**.md",
@@ -58,8 +59,8 @@ html_theme_options = {
 def _navigation(_app: Sphinx, name: str, source: list[str]) -> None:
     """Create the sidebar from the links of the index and of the cluster page.
 
-    Each heading of the index becomes a caption, and each link in its list becomes an entry. The pages of
-    the cluster types are below the cluster page.
+    Each heading of the index becomes a caption, and each link in its list becomes an entry. The
+    pages of the cluster types are below the cluster page.
     """
     if name == root_doc:
         for caption, body in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", source[0], re.MULTILINE | re.DOTALL):
@@ -75,7 +76,10 @@ def _tree(entries: list[str], caption: str = "") -> str:
 
 
 def _code(_app: Sphinx, doctree: nodes.document) -> None:
-    """Remove empty lines at the end of code blocks. Show Mermaid and blocks without a language as plain text."""
+    """Remove empty lines at the end of code blocks.
+
+    Show Mermaid and blocks without a language as plain text.
+    """
     for block in doctree.findall(nodes.literal_block):
         text = block.astext().rstrip()
         block[:], block.rawsource = [nodes.Text(text)], text  # Sphinx highlights only if both are equal

@@ -1,7 +1,7 @@
 """Draw what a run left in its store: `python docs/picture.py STORE PICTURE`.
 
-Above, the share of high tips day by day beside what the model expected; below, how far its probabilities can be
-taken at their word in the test month, and how it tells the trips apart.
+Above, the share of high tips day by day beside what the model expected; below, how far its
+probabilities can be taken at their word in the test month, and how it tells the trips apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def draw(store: Path, picture: Path) -> None:
     """Draw the newest predictions of a store."""
     manifest = max(
         (store / "dev/_versions/predictions").glob("*.json"),
-        key=lambda path: json.loads(path.read_text())["created"],
+        key=lambda path: json.loads(path.read_text())["created_at"],
     )
     version = manifest.stem
     files = f"{store}/dev/predictions/version={version}/*/*/*.parquet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.runs import ModelRun, parse_summary, run_toytip
+from tests.support.runs import FAST_RUN, ModelRun, parse_summary, run_toytip
 from tests.support.trips import REAL_DATA_DIR
 from toytip.core.model import TrainedModel
 from toytip.core.months import parse_months
@@ -74,11 +75,35 @@ def two_runs(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     store = tmp_path_factory.mktemp("two-runs")
     common = ("run", "--source", synthetic, "--store", store, "--workers", 1, "--max-depth", 4, "--json")
     first = parse_summary(
-        run_toytip(*common, "--version", "va", "--rounds", 30, "--eta", 0.4, "--early-stop", 4)
+        run_toytip(
+            *common,
+            "--version-id",
+            "va",
+            "--rounds",
+            30,
+            "--learning-rate",
+            0.4,
+            "--early-stopping-rounds",
+            4,
+        )
     )
-    other = ("--population", "card", "--features", "dropoff", "--valid", "none")
-    second = parse_summary(run_toytip(*common, "--version", "vb", "--rounds", 8, *other))
+    other = ("--segment", "card", "--feature-set", "dropoff", "--validation-month", "none")
+    second = parse_summary(run_toytip(*common, "--version-id", "vb", "--rounds", 8, *other))
     return store, [first, second]
+
+
+@pytest.fixture(scope="session")
+def three_month_run(
+    synthetic: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, dict[str, Any]]:
+    """A source folder of three months, a store with a run over them, and its JSON result."""
+    root = tmp_path_factory.mktemp("three-months")
+    folder = root / "in"
+    folder.mkdir()
+    for path in sorted(synthetic.glob("*.parquet"))[:3]:
+        shutil.copy2(path, folder)
+    summary = parse_summary(run_toytip("run", "--source", folder, "--store", root / "st", *FAST_RUN))
+    return folder, root / "st", summary
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Settings: flags, then `TOYTIP_*`, then `.env`, then `toytip.toml`, then the defaults here."""
+"""Settings from flags, parameter file, `TOYTIP_*`, `.env`, `toytip.toml` and defaults."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -21,168 +22,217 @@ from pydantic_settings import (
 from toytip.core.parameters import AlertThresholds, BoosterParams
 from toytip.errors import ConfigError
 
+Env = Literal["dev", "prod"]
 FeatureSet = Literal["seed", "pickup", "dropoff", "payment"]
 Segment = Literal["all", "card"]
-# What a setting has to look like, and how that is said.
+Taxi = Literal["yellow", "green"]
+GateMode = Literal["on", "dry-run", "off"]
+StartMethod = Literal["forkserver", "spawn"]
+ProgressChoice = Literal["auto", "plain", "none"]
+
 VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
+# Error messages of the patterns.
 PATTERN_DESCRIPTIONS = {
-    VERSION_PATTERN: "a letter, then up to 99 letters, digits, . _ - only",
-    RANGE_PATTERN: "two whole numbers with a colon between, as 1:8",
+    VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
+    RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
-# Workers that a cluster may have.
+# Maximum number of workers of a cluster.
 MAX_WORKERS = 512
+COMPUTED_DEFAULT = "computed_default"
+
+
+def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
+    """Return a field of the settings.
+
+    `computed_default` says how toytip replaces a default of None.
+    """
+    extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
+    return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
 class Settings(BaseSettings):
-    """Every setting of a run, with its default."""
+    """All settings of a run."""
 
     model_config = SettingsConfigDict(
         env_prefix="TOYTIP_", env_file=".env", toml_file="toytip.toml", extra="ignore", frozen=True
     )
 
-    source: str | None = Field(None, description="folder, glob, list or URI of TLC monthly parquet")
-    data_dir: str = Field("./toytip-data", min_length=1, description="folder that fetched months go to")
-    base_url: str = Field(
-        "https://d37ci6vzurychx.cloudfront.net", description="the server that the TLC publishes on"
-    )
-    months: str | None = Field(None, description="2023-01:2023-12, or a list 2023-01,2023-03")
-    endpoint_url: str | None = Field(None, description="address of the S3 server, where it is not Amazon's")
-    zone_lookup_file: str | None = Field(
-        None, description="the TLC's zone table (default: looked for near the source)"
-    )
-    zone_map_file: str | None = Field(
-        None, description="GeoJSON of the zones, which reports draw a map from (default: no map)"
-    )
-    source_endpoint_url: str | None = Field(
-        None, description="address of the source's S3 server, where it is another"
-    )
-    full_refresh: bool = Field(False, description="make everything anew, whatever the store holds already")
-    explain: bool = Field(False, description="say of every stage why it runs or not")
-    store: str = Field("./toytip-store", min_length=1, description="where the versions live")
-    env: Literal["dev", "prod"] = Field("dev", description="which side of the store")
-    version_id: str | None = Field(
+    source: str | None = _setting(
         None,
-        pattern=VERSION_PATTERN,
-        description="the id of the version to publish (default: a new one)",
+        "Monthly TLC Parquet files: a folder, a glob, a comma-separated list, a URI, or tlc:green "
+        "or tlc:yellow to download --months.",
+        computed_default="a synthetic year",
     )
+    source_endpoint_url: str | None = _setting(
+        None, "URL of the S3 server of the source.", computed_default="the server of the store"
+    )
+    months: str | None = _setting(
+        None,
+        "Months to read: a range 2023-01:2023-12 or a list 2023-01,2023-03.",
+        computed_default="all months of the source",
+    )
+    data_dir: str = _setting("./toytip-data", "Folder for downloaded months.", min_length=1)
+    base_url: str = _setting(
+        "https://d37ci6vzurychx.cloudfront.net", "URL of the server that publishes the TLC's files."
+    )
+    zone_lookup_file: str | None = _setting(
+        None, "CSV file of the TLC's zone names.", computed_default="searched near the source"
+    )
+    zone_map_file: str | None = _setting(
+        None, "GeoJSON file of the TLC's zones, for maps in the report.", computed_default="no map"
+    )
+    partition_rows: int = _setting(500_000, "Maximum number of rows per partition.", ge=1)
 
-    workers: int | None = Field(
-        None, ge=1, le=MAX_WORKERS, description="worker processes (default: one a core)"
+    store: str = _setting("./toytip-store", "Folder or S3 URI of the versions.", min_length=1)
+    endpoint_url: str | None = _setting(
+        None, "URL of the S3 server of the store.", computed_default="AWS_ENDPOINT_URL, else Amazon S3"
     )
-    threads_per_worker: int | None = Field(
-        None, ge=1, description="threads in each (default: cores / workers)"
+    env: Env = _setting("dev", "Environment of the store.")
+    version_id: str | None = _setting(
+        None, "ID of the version to publish.", computed_default="a new ID", pattern=VERSION_PATTERN
     )
-    memory_limit: str | None = Field(
-        None, description="memory per worker, as 4GB (default: its share of RAM)"
+    full_refresh: bool = _setting(False, "Compute everything again, even if the store has it.")
+    explain: bool = _setting(False, "Print for each stage why it runs or is skipped.")
+
+    workers: int | None = _setting(
+        None, "Number of worker processes.", computed_default="number of cores", ge=1, le=MAX_WORKERS
     )
-    scheduler: str | None = Field(None, description="address of a Dask scheduler that is already there")
-    cluster: str | None = Field(None, description="the cluster to run on, by its name in clusters.toml")
+    threads_per_worker: int | None = _setting(
+        None, "Number of threads per worker.", computed_default="cores divided by workers", ge=1
+    )
+    memory_limit: str | None = _setting(
+        None,
+        "Memory limit per worker, for example 4GB.",
+        computed_default="memory of the machine divided by workers",
+    )
+    scheduler: str | None = _setting(
+        None,
+        "Address of a running Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT.",
+        computed_default="toytip starts one",
+    )
+    cluster: str | None = _setting(
+        None, "Name of a cluster in clusters.toml or toytip.toml.", computed_default="local"
+    )
     clusters: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="clusters of your own, as clusters.toml defines them"
+        default_factory=dict, description="Your own clusters, with the keys of clusters.toml."
     )
-    adapt: str | None = Field(
+    adapt: str | None = _setting(
         None,
+        "Minimum and maximum number of workers for adaptive scaling, as MIN:MAX.",
+        computed_default="a fixed number of workers",
         pattern=RANGE_PATTERN,
-        description="fewest and most workers, MIN:MAX, as there is work",
     )
-    tls_ca_file: str | None = Field(None, description="certificate of the authority that the cluster trusts")
-    tls_cert: str | None = Field(None, description="certificate of this end, signed by that authority")
-    tls_key: str | None = Field(None, description="its private key")
-    state_dir: str | None = Field(
-        None, description="folder that remembers which clusters are up (default: ~/.local/state/toytip)"
+    tls_ca_file: str | None = _setting(
+        None, "Certificate of the authority that the cluster trusts (PEM file).", computed_default="no TLS"
     )
-    dashboard_port: int | None = Field(
-        None, ge=0, le=65535, description="port of the dashboard (default: 8787 where it is free; 0: any)"
+    tls_cert: str | None = _setting(
+        None, "Certificate of this machine (PEM file).", computed_default="no TLS"
     )
-    progress: Literal["auto", "plain", "none"] = Field(
-        "auto",
-        description="how far it is: a grid (on a terminal), plain lines (elsewhere), or nothing but errors",
+    tls_key: str | None = _setting(None, "Private key of this machine (PEM file).", computed_default="no TLS")
+    state_dir: str | None = _setting(
+        None, "Folder for the state of running clusters.", computed_default="~/.local/state/toytip"
     )
-    live_dashboard: bool = Field(True, description="show the run on the scheduler's dashboard, at /toytip")
-    start_method: Literal["forkserver", "spawn"] = Field("forkserver", description="how workers start")
-    partition_rows: int = Field(500_000, ge=1, description="rows in a partition, at most")
+    dashboard_port: int | None = _setting(
+        None,
+        "Port of the dashboard. 0: any free port.",
+        computed_default="8787 if it is free",
+        ge=0,
+        le=65535,
+    )
+    live_dashboard: bool = _setting(True, "Show the run dashboard at /toytip of the scheduler.")
+    start_method: StartMethod = _setting("forkserver", "Start method of local worker processes.")
+    progress: ProgressChoice = _setting(
+        "auto", "Progress on stderr: a grid on a terminal and lines elsewhere (auto), lines, or none."
+    )
 
-    train_months: str | None = Field(None, description="months to train on, A:B (default: all before valid)")
-    validation_month: str | None = Field(
-        None, description="month to stop and tune on, or none (default: last but one)"
+    train_months: str | None = _setting(
+        None,
+        "Months to train on, as FIRST:LAST.",
+        computed_default="all months before the validation month",
     )
-    test_months: str | None = Field(None, description="month to test on (default: last)")
-    feature_set: FeatureSet = Field(
-        "payment", description="the set of features, by the moment they are known"
+    validation_month: str | None = _setting(
+        None,
+        "Month for early stopping and the decision threshold, or none.",
+        computed_default="the last month but one",
     )
-    segment: Segment = Field("all", description="trips to learn from: all, or paid by card")
-    rounds: int = Field(BoosterParams.rounds, ge=1, description="boosting rounds, at most")
-    max_depth: int = Field(BoosterParams.max_depth, ge=1, le=20, description="depth of a tree")
-    learning_rate: float = Field(BoosterParams.learning_rate, gt=0, le=1, description="learning rate")
-    early_stopping_rounds: int = Field(
+    test_months: str | None = _setting(
+        None, "Months to test on, as FIRST:LAST.", computed_default="the last month"
+    )
+    feature_set: FeatureSet = _setting("payment", "Features that are known at this point of a trip.")
+    segment: Segment = _setting("all", "Trips to train on.")
+    rounds: int = _setting(BoosterParams.rounds, "Maximum number of boosting rounds.", ge=1)
+    max_depth: int = _setting(BoosterParams.max_depth, "Maximum depth of a tree.", ge=1, le=20)
+    learning_rate: float = _setting(
+        BoosterParams.learning_rate, "Learning rate (eta in XGBoost).", gt=0, le=1
+    )
+    early_stopping_rounds: int = _setting(
         BoosterParams.early_stopping_rounds,
+        "Number of rounds without a lower validation loss before training stops. 0: never.",
         ge=0,
-        description="rounds without a better log loss before stopping; 0 = never",
+    )
+    min_child_weight: float = _setting(BoosterParams.min_child_weight, "Minimum weight of a leaf.", ge=0)
+    reg_lambda: float = _setting(BoosterParams.reg_lambda, "L2 penalty of the leaf weights.", ge=0)
+    gamma: float = _setting(BoosterParams.gamma, "Minimum loss reduction of a split.", ge=0)
+    params: str | None = _setting(
+        None, "TOML file of model parameters, as written by `toytip tune`.", computed_default="no file"
+    )
+    gate: GateMode = _setting(
+        "on", "Promotion gate: evaluate and promote (on), evaluate only (dry-run), or skip (off)."
     )
 
-    min_child_weight: float = Field(
-        BoosterParams.min_child_weight, ge=0, description="least weight of a leaf"
+    alert_psi: float = _setting(AlertThresholds.psi, "Maximum PSI of a feature.", gt=0)
+    alert_ks: float = _setting(
+        AlertThresholds.ks, "Maximum Kolmogorov-Smirnov statistic of a feature.", gt=0, le=1
     )
-    reg_lambda: float = Field(BoosterParams.reg_lambda, ge=0, description="L2 penalty of the leaves")
-    gamma: float = Field(BoosterParams.gamma, ge=0, description="least gain of a split")
-    params: str | None = Field(None, description="file of parameters, as `toytip tune` writes them")
-    gate: Literal["on", "dry-run", "off"] = Field(
-        "on", description="judge, register and promote the model of a run; only judge it; or neither"
-    )
-
-    alert_psi: float = Field(
-        AlertThresholds.psi, gt=0, description="PSI of a feature beyond which a month counts as drifted"
-    )
-    alert_ks: float = Field(
-        AlertThresholds.ks, gt=0, le=1, description="the same, of its Kolmogorov-Smirnov statistic"
-    )
-    alert_wasserstein: float = Field(
+    alert_wasserstein: float = _setting(
         AlertThresholds.wasserstein,
+        "Maximum Wasserstein distance of a feature, in robust standard deviations of the reference.",
         gt=0,
-        description="the same, of its Wasserstein distance, in spreads of the reference",
     )
-    alert_min_importance: float = Field(
+    alert_min_importance: float = _setting(
         AlertThresholds.min_importance,
+        "Minimum importance (share of the total gain) of a feature whose drift can fire an alert.",
         ge=0,
         le=1,
-        description="share of the model's gain below which a feature's drift is only told",
     )
-    alert_max_share_shift: float = Field(
+    alert_max_share_shift: float = _setting(
         AlertThresholds.max_share_shift,
+        "Maximum change of the share of card trips, and of high tips among card trips.",
         gt=0,
         le=1,
-        description="how far the shares of card trips, and of tips among them, may move",
     )
-    alert_max_f1_loss: float = Field(
-        AlertThresholds.max_f1_loss, gt=0, le=1, description="F1 that may be lost by skill"
+    alert_max_f1_loss: float = _setting(
+        AlertThresholds.max_f1_loss, "Maximum F1 loss that is due to the model.", gt=0, le=1
     )
-    alert_max_log_loss_increase: float = Field(
-        AlertThresholds.max_log_loss_increase, gt=0, description="log loss that may be lost by skill"
+    alert_max_log_loss_increase: float = _setting(
+        AlertThresholds.max_log_loss_increase, "Maximum log loss increase that is due to the model.", gt=0
     )
-    alert_max_auc_loss: float = Field(
-        AlertThresholds.max_auc_loss, gt=0, le=1, description="AUC among card trips that may be lost"
+    alert_max_auc_loss: float = _setting(
+        AlertThresholds.max_auc_loss, "Maximum AUC loss among card trips.", gt=0, le=1
     )
-    alert_min_breaches: int = Field(
-        AlertThresholds.min_breaches, ge=1, description="an alert rings when a bound is broken so often .."
+    alert_min_breaches: int = _setting(
+        AlertThresholds.min_breaches,
+        "Number of months with an exceeded threshold that fires an alert. One of them is the latest month.",
+        ge=1,
     )
-    alert_window_months: int = Field(
-        AlertThresholds.window_months, ge=1, description=".. in the last so many months, and in the latest"
+    alert_window_months: int = _setting(
+        AlertThresholds.window_months, "Number of latest months in which breaches count.", ge=1
     )
 
-    synth_rows_per_month: int = Field(
-        100_000, ge=1, description="trips a month in the built-in synthetic year"
+    synth_rows_per_month: int = _setting(
+        100_000, "Mean number of trips per month of the synthetic year.", ge=1
     )
-    synth_seed: int = Field(2020, ge=0, description="its seed")
+    synth_seed: int = _setting(2020, "Random seed of the synthetic year.", ge=0)
 
     @field_validator("alert_window_months")
     @classmethod
-    def _check_alert_window(cls, value: int, info: ValidationInfo) -> int:
-        times = info.data.get("alert_min_breaches", 1)
-        if value < times:
+    def _check_alert_window(cls, months: int, info: ValidationInfo) -> int:
+        breaches = info.data.get("alert_min_breaches", 1)
+        if months < breaches:
             raise PydanticCustomError(
-                "window", "Must not be less than alert_min_breaches={times}", {"times": times}
+                "window", "Must not be less than alert_min_breaches={breaches}", {"breaches": breaches}
             )
-        return value
+        return months
 
     @classmethod
     def settings_customise_sources(
@@ -199,52 +249,67 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """Resolve the settings; flags that are None fall through to the next source.
+        """Resolve the settings. A flag of None falls through to the next source.
 
-        Parameters in the file that `params` names go behind flags, and before the environment.
-        Raises ConfigError naming the first setting that is wrong.
+        The parameter file comes after the flags and before the environment, wherever `params` is
+        set. Raises ConfigError if a setting is invalid or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
         try:
             settings = cls(**set_flags)
             return cls(**{**read_params_file(settings.params), **set_flags}) if settings.params else settings
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            found = first.get("input")
-            said = PATTERN_DESCRIPTIONS.get(first.get("ctx", {}).get("pattern", ""), first["msg"].lower())
-            raise ConfigError(f"setting {name}={found!r}: {said}; see `toytip config --help`") from None
-        except ValueError as error:  # toml that does not parse
-            raise ConfigError(f"toytip.toml cannot be read: {error}") from None
+            raise _invalid_setting(error) from None
+        except ValueError as error:  # invalid TOML
+            raise ConfigError(f"cannot read toytip.toml: {error}", hint="Correct the file.") from None
 
     def to_masked_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values, credentials in URLs masked."""
+        """Return the settings as plain values, with credentials in URLs masked."""
         return {
             name: mask_credentials(value) if isinstance(value, str) else value
             for name, value in self.model_dump().items()
         }
 
 
-TUNABLE_SETTINGS = tuple(each.name for each in fields(BoosterParams))
+TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
+
+
+def _invalid_setting(error: ValidationError) -> ConfigError:
+    """Return the error of the first invalid setting."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    pattern = first.get("ctx", {}).get("pattern", "")
+    cause = PATTERN_DESCRIPTIONS.get(pattern, first["msg"][:1].lower() + first["msg"][1:])
+    variable = f"TOYTIP_{str(first['loc'][0]).upper()}"
+    return ConfigError(
+        f"cannot use setting {name}={first.get('input')!r}: {cause}",
+        hint=f"Change it in the command, in {variable}, .env or toytip.toml.",
+    )
 
 
 def read_params_file(file: str) -> dict[str, Any]:
-    """Return the parameters in a TOML file. Raises ConfigError for another key, or what is no TOML."""
+    """Return the parameters of a TOML file.
+
+    Raises ConfigError if it cannot be read or has a key that is not a model parameter.
+    """
     try:
-        found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        params = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--params {file} cannot be read: {error}") from None
-    if other := sorted(set(found) - set(TUNABLE_SETTINGS)):
         raise ConfigError(
-            f"--params {file}: {', '.join(other)}: only {', '.join(TUNABLE_SETTINGS)} can stand there"
+            f"cannot read parameter file {file}: {error}", hint="Create one with `toytip tune --output FILE`."
+        ) from None
+    if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
+        raise ConfigError(
+            f"cannot use parameter file {file}: unknown parameter {', '.join(unknown)}",
+            hint=f"Use only {', '.join(TUNABLE_SETTINGS)}.",
         )
-    return found
+    return params
 
 
 def export_credentials() -> None:
-    """Give the object store's settings in `.env` (`AWS_*`) to this process and those that it starts.
+    """Set the `AWS_*` variables of `.env` for this process and its children.
 
-    They go no other way: no setting, message or task holds them. What the environment has goes first.
+    Existing variables win. No setting, message or task contains them.
     """
     for name, value in dotenv_values(".env").items():
         if name.startswith("AWS_") and value and not os.environ.get(name):
@@ -252,14 +317,14 @@ def export_credentials() -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, credentials masked."""
+    """Return the first line of an error's message, with credentials masked."""
     return (
         mask_credentials(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
     )
 
 
 def mask_credentials(uri: str) -> str:
-    """Hide user and password in a URI.
+    """Hide user and password of a URI.
 
     >>> mask_credentials("s3://key:secret@bucket/trips")
     's3://***@bucket/trips'

@@ -1,15 +1,15 @@
 """Errors that the user can fix.
 
-ToytipError
-├── ConfigError    an invalid setting, month range or split
-├── SourceError    an input file or folder that cannot be used
-├── SchemaError    a table whose columns or types differ from its schema
-├── StoreError     a version that cannot be written, found or read
-│   ├── ChangedFileError  a file whose content differs from what was published
-│   └── StoreFormatError  a store in the format of another toytip version
-├── RegistryError  a model that cannot be registered, found or promoted
-├── PlanError      work that does not fit in the memory of the workers
-└── ClusterError   workers that cannot be started, reached or kept
+    ToytipError
+    ├── ConfigError    an invalid setting, month range or split
+    ├── SourceError    an input file or folder that cannot be used
+    ├── SchemaError    a table whose columns or types differ from its schema
+    ├── StoreError     a version that cannot be written, found or read
+    │   ├── ChangedFileError  a file whose content differs from what was published
+    │   └── StoreFormatError  a store in the format of another toytip version
+    ├── RegistryError  a model that cannot be registered, found or promoted
+    ├── PlanError      work that does not fit in the memory of the workers
+    └── ClusterError   workers that cannot be started, reached or kept
 
 An error has a message, `cannot <verb> <object>: <cause>`, and usually a hint that says what to do.
 The only positional argument is the message, so that errors survive pickling between processes.
@@ -19,7 +19,10 @@ from __future__ import annotations
 
 
 class ToytipError(Exception):
-    """The base class of toytip's errors. The command line prints the message and the hint, and exits with 1."""
+    """The base class of toytip's errors.
+
+    The command line prints the message and the hint, and exits with 1.
+    """
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message)
@@ -46,7 +49,7 @@ class StoreError(ToytipError):
 
 
 class ChangedFileError(StoreError):
-    """A file whose content differs from what was published."""
+    """A file that has changed since it was published."""
 
 
 class StoreFormatError(StoreError):

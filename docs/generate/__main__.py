@@ -1,22 +1,23 @@
-"""Write the reference pages, or list the outdated ones."""
+"""Write the reference, or list its outdated files."""
 
 from __future__ import annotations
 
 import sys
 
-from docs.generate import FOLDER, pages, stale
+from docs.generate import FOLDER, generated_files, outdated
 
 
 def main() -> None:
-    """Write the reference pages. With `--check`, list the outdated ones and exit with 1."""
-    old = stale()
+    """Write the reference. With `--check`, list the outdated files and exit with 1."""
+    names = outdated()
     if "--check" in sys.argv:
-        sys.exit(f"docs/reference: outdated pages: {', '.join(old)}. Run `make reference`." if old else 0)
-    FOLDER.mkdir(exist_ok=True)
-    for name in old:
-        (FOLDER / f"{name}.md").unlink(missing_ok=True)
-    for name, text in pages().items():
-        (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
+        sys.exit(f"docs/reference: outdated: {', '.join(names)}. Run `make reference`." if names else 0)
+    for name in names:
+        (FOLDER / name).unlink(missing_ok=True)
+    for name, text in generated_files().items():
+        file = FOLDER / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

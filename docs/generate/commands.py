@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
+from docs.generate.json_schema import RESULTS
 from docs.generate.markdown import code, page, table
-from toytip.cli import app, json_keys, options
+from toytip.cli import app, options
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
-PANELS = (options.SOURCE_PANEL, options.STORE_PANEL, options.WORKERS_PANEL, options.LEARNING_PANEL)
+PANELS = (
+    options.SOURCE_PANEL,
+    options.STORE_PANEL,
+    options.WORKERS_PANEL,
+    options.TRAINING_PANEL,
+    options.OUTPUT_PANEL,
+)
+# Settings whose option has another name.
+SETTINGS_WITH_OTHER_NAMES = {
+    "data_dir": "--output-dir",
+    "synth_rows_per_month": "--rows-per-month",
+    "synth_seed": "--seed",
+}
+NOTE = re.compile(r"(?P<text>.*?)\s*\\?\[(choices: (?P<choices>[^;\]]*))?(; )?(default: (?P<default>.*))?\]")
 
 
 def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -32,34 +46,46 @@ def is_common(parameter: Any) -> bool:
     return getattr(parameter, "rich_help_panel", None) in PANELS
 
 
-def parted(parameter: Any) -> tuple[str, str]:
-    """Return the help text and the default of an option. The help can name a default that the parser lacks."""
-    said = parameter.help or ""
-    found = re.fullmatch(r"(.*?)\s*\[default: (.*)\]", said)
-    if found:
-        return found[1], found[2]
+def choices_of(parameter: Any) -> tuple[str, ...]:
+    """Return the values that an option accepts; empty if they are not limited to a list."""
+    annotation = parameter.type_descriptor.annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def split_help(parameter: Any) -> tuple[str, str]:
+    """Return the meaning of an option with its choices, and its default."""
+    text = parameter.help or ""
+    match = NOTE.fullmatch(text)
+    if match:
+        choices = f" Choices: {match['choices']}." if match["choices"] else ""
+        return match["text"] + choices, match["default"] or ""
     default = None if parameter.default in (None, False, ...) or parameter.required else parameter.default
-    return said, "" if default is None else str(default)
+    choices = ", ".join(choices_of(parameter))
+    meaning = f"{text} Choices: {choices}." if choices else text
+    return meaning, "" if default is None else str(default)
 
 
-def _kind(name: str, parameter: Any) -> str:
-    return f"{name} {parameter.metavar or 'VALUE'}" if not parameter.is_flag else name
+def _names(parameter: Any) -> str:
+    """Return the names of an option with the placeholder of its value."""
+    names = ", ".join(code(name) for name in parameter.opts[1:])
+    value = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}"
+    return code(f"{parameter.opts[0]}{value}") + (f", {names}" if names else "")
 
 
 def _row(parameter: Any) -> list[str]:
-    said, default = parted(parameter)
+    meaning, default = split_help(parameter)
     if parameter.param_type_name == "argument":
-        return [code(parameter.metavar or parameter.name.upper()), default or "required", said]
-    return [code(_kind(parameter.opts[0], parameter)), default, said]
+        return [code(parameter.metavar or parameter.name.upper()), default or "required", meaning]
+    return [_names(parameter), default, meaning]
 
 
 def common() -> dict[str, dict[str, Any]]:
     """Return the shared options by panel and name."""
-    found: dict[str, dict[str, Any]] = {panel: {} for panel in PANELS}
+    panels: dict[str, dict[str, Any]] = {panel: {} for panel in PANELS}
     for _, command in commands():
         for parameter in filter(is_common, command.params):
-            found[parameter.rich_help_panel].setdefault(parameter.opts[0], parameter)
-    return found
+            panels[parameter.rich_help_panel].setdefault(parameter.opts[0], parameter)
+    return panels
 
 
 def examples(command: Any) -> list[str]:
@@ -69,8 +95,8 @@ def examples(command: Any) -> list[str]:
 
 def of_command(name: str, command: Any) -> str:
     """Return the section of a command."""
-    own = [p for p in command.params if not is_common(p) and p.name not in ("json_", "debug", "help")]
-    shared = [p.opts[0] for p in command.params if is_common(p)]
+    own = [item for item in command.params if not is_common(item) and item.name != "help"]
+    shared = [item.opts[0] for item in command.params if is_common(item)]
     pieces = [
         f"## toytip {name}",
         command.help.strip(),
@@ -78,9 +104,9 @@ def of_command(name: str, command: Any) -> str:
         table(("Argument or option", "Default", "Meaning"), map(_row, own)) if own else "",
     ]
     if shared:
-        listed = ", ".join(f"`{option}`" for option in shared)
-        pieces.append(f"[Common options](#common-options): {listed}.")
-    if name in json_keys.JSON_KEYS:
+        listed = "\n- ".join(f"`{option}`" for option in shared)
+        pieces.append(f"This command also has these [common options](#common-options).\n\n- {listed}")
+    if name in RESULTS:
         anchor = f"toytip {name}".replace(" ", "-")
         pieces.append(f"`--json` prints [these keys](json.md#{anchor}).")
     return "\n\n".join(piece for piece in pieces if piece)
@@ -93,13 +119,13 @@ def commands_page() -> str:
         for name, command in commands()
     ]
     shared = [
-        f"**{panel}**\n\n" + table(("Option", "Default", "Meaning"), map(_row, found.values()))
-        for panel, found in common().items()
+        f"**{panel}**\n\n" + table(("Option", "Default", "Meaning"), map(_row, panel_options.values()))
+        for panel, panel_options in common().items()
     ]
     return page(
         "Commands",
         "`toytip COMMAND --help` prints the same information. You can also set many options in the environment or in a file "
-        "([settings](settings.md)). Every command has `--debug`, which shows the traceback of an error.",
+        "([settings](settings.md)).",
         table(("Command", "Description"), listed),
         *(of_command(name, command) for name, command in commands()),
         "## Common options",
@@ -108,37 +134,47 @@ def commands_page() -> str:
     )
 
 
-def bounds(field: FieldInfo) -> str:
+def limits_text(field: FieldInfo) -> str:
     """Return the allowed range of a value as text."""
     signs = {"ge": "at least", "gt": "more than", "le": "at most"}
-    found = [
-        f"{word} {getattr(each, sign):g}"
+    limits = [
+        f"{word} {getattr(item, sign):g}"
         for sign, word in signs.items()
-        for each in field.metadata
-        if getattr(each, sign, None) is not None
+        for item in field.metadata
+        if getattr(item, sign, None) is not None
     ]
-    return ", ".join(found)
+    return ", ".join(limits)
 
 
 def flags() -> dict[str, str]:
     """Return the option of each setting that has one."""
     return {
-        p.name: p.opts[0]
+        parameter.name: parameter.opts[0]
         for _, command in commands()
-        for p in command.params
-        if p.name in Settings.model_fields and p.param_type_name == "option"
-    }
+        for parameter in command.params
+        if parameter.name in Settings.model_fields and parameter.param_type_name == "option"
+    } | SETTINGS_WITH_OTHER_NAMES
 
 
-def setting(name: str, field: FieldInfo) -> list[str]:
+def setting_row(name: str, field: FieldInfo) -> list[str]:
     """Return the table row of a setting. Raises ConfigError if the setting has no description."""
     if not field.description:
-        raise ConfigError(f"setting {name} has no description: give it one in toytip/config.py")
-    limits = bounds(field)
-    default = field.get_default(call_default_factory=True)
-    said = field.description + (f" ({limits})" if limits else "")
+        raise ConfigError(
+            f"cannot document setting {name}: it has no description", hint="Add one in toytip/config.py."
+        )
+    values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    limits = limits_text(field)
+    meaning = field.description + (f" Choices: {', '.join(values)}." if values else "")
+    meaning += f" Limits: {limits}." if limits else ""
     ways = (name, flags().get(name), f"TOYTIP_{name.upper()}")
-    return ["<br>".join(code(way) for way in ways if way), code("" if default == {} else default), said]
+    return ["<br>".join(code(way) for way in ways if way), _default(name, field), meaning]
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return options.default_text(name) if name in Settings.model_fields else ""
+    return "" if value == {} else code(value)
 
 
 def settings_page() -> str:
@@ -146,12 +182,12 @@ def settings_page() -> str:
     return page(
         "Settings",
         "toytip resolves settings in this order. The first match applies:",
-        "1. command-line options\n2. the file named by `--params`\n3. `TOYTIP_*` environment variables\n4. `.env`\n"
-        "5. `toytip.toml`\n6. defaults",
+        "1. command-line options\n2. the parameter file (`--params`, `TOYTIP_PARAMS` or `params`)\n"
+        "3. `TOYTIP_*` environment variables\n4. `.env`\n5. `toytip.toml`\n6. defaults",
         "`toytip config` prints the resolved settings. In `toytip.toml`, use the name of the setting as the key "
         "([example](../how-to/configure.md)).",
         table(
             ("Setting, option, variable", "Default", "Meaning"),
-            (setting(name, field) for name, field in Settings.model_fields.items()),
+            (setting_row(name, field) for name, field in Settings.model_fields.items()),
         ),
     )

@@ -1,4 +1,4 @@
-"""Generate the page of tables and columns from the schema, the feature declarations and the glossary."""
+"""Generate the page of tables and columns from the schema, the features and the glossary."""
 
 from __future__ import annotations
 

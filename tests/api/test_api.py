@@ -1,4 +1,4 @@
-"""The Python API: the runs, tables, metrics and errors of the command line, lazily and without output."""
+"""The Python API: runs, tables, metrics and errors, without output on the terminal."""
 
 import inspect
 import json
@@ -53,8 +53,10 @@ def fail(*_, **__):
 def test_the_import_loads_no_submodule():
     lines = subprocess.run(
         [sys.executable, "-c", "import sys, toytip; print(sorted(sys.modules)); print(toytip.open_store)"],
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     assert not re.search(r"'(dask|pandas|numpy|pydantic|toytip\.[a-z]\w*)[.']", lines[0])
     assert "open_store" in lines[1]
 
@@ -294,7 +296,9 @@ def test_versions_by_tag_and_after_a_rollback(store):
     versions = store.versions("predictions")
     assert versions.loc[versions["version"] == "v1", "tags"].tolist() == [["good"]]
     assert str(versions["created_at"].dtype).startswith("datetime64")
-    printed = json.loads(run_toytip("versions", "--store", store.settings.store, "--json").stdout)["versions"]
+    printed = json.loads(run_toytip("version", "list", "--store", store.settings.store, "--json").stdout)[
+        "versions"
+    ]
     rows = store.versions().drop(columns="created_at").to_dict("records")
     assert rows == [{k: v for k, v in row.items() if k != "created_at"} for row in printed]
     assert store.versions(as_of="2020-01-01").empty
@@ -347,9 +351,9 @@ def test_a_version_without_files_is_an_empty_frame(store):
 def test_lineage_and_diff_equal_the_output_of_the_commands(store, done):
     options = ("--store", store.settings.store, "--json")
     assert store.lineage("v1", month="2020-02") == json.loads(
-        run_toytip("trace", "v1/2020-02", *options).stdout
+        run_toytip("version", "lineage", "v1/2020-02", *options).stdout
     )
-    assert store.diff("v1", "v1") == json.loads(run_toytip("diff", "v1", "v1", *options).stdout)
+    assert store.diff("v1", "v1") == json.loads(run_toytip("version", "diff", "v1", "v1", *options).stdout)
     assert store.manifest("v1", "features").rows == done.rows["kept"]
     assert store.lineage("v1", "features")["table"] == "features"
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.runs import parse_summary, run_toytip
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
@@ -43,3 +44,19 @@ def test_a_params_file_that_is_set_must_exist(tmp_path, monkeypatch):
     monkeypatch.setenv("TOYTIP_PARAMS", "missing.toml")
     with pytest.raises(ConfigError, match=r"missing\.toml"):
         Settings.load()
+
+
+def test_settings_are_printed_with_masked_credentials(tmp_path):
+    done = run_toytip(
+        "config", "--json", "--source", "s3://key:secret@bucket/x", cwd=tmp_path, TOYTIP_ROUNDS="7"
+    )
+    assert "secret" not in done.stdout
+    assert parse_summary(done)["rounds"] == 7
+    assert "rounds = 300" in run_toytip("config").stdout
+
+
+def test_an_invalid_setting_names_the_places_to_change(monkeypatch):
+    monkeypatch.setenv("TOYTIP_MAX_DEPTH", "99")
+    with pytest.raises(ConfigError, match="cannot use setting max_depth='99': input should be less") as error:
+        Settings.load()
+    assert error.value.hint == "Change it in the command, in TOYTIP_MAX_DEPTH, .env or toytip.toml."

@@ -35,7 +35,7 @@ def define_lab(tmp_path, monkeypatch):
 
     def define(**definition):
         if not (tmp_path / "tls").exists():
-            process = run_toytip("cluster", "certs", "--out", tmp_path / "tls")
+            process = run_toytip("cluster", "create-certs", "--output-dir", tmp_path / "tls")
             assert process.returncode == 0, process.stderr
         tls = {"tls_ca_file": "ca.pem", "tls_cert": "node.pem", "tls_key": "node.key"}
         files = {name: str(tmp_path / "tls" / file) for name, file in tls.items()}
@@ -59,7 +59,7 @@ def check_runs(synthetic, folder, booster, **env):
         assert [check for check in json.loads(doctor.stdout)["checks"] if not check["ok"]] == [], (
             doctor.stderr
         )
-        summary = parse_summary(run_toytip("run", *data, "--fresh", *OPTIONS, **env))
+        summary = parse_summary(run_toytip("run", *data, "--full-refresh", *OPTIONS, **env))
         assert booster_of(summary) == booster
     finally:
         assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["ended"]
@@ -67,7 +67,7 @@ def check_runs(synthetic, folder, booster, **env):
 
 def check_adaptive_runs(synthetic, folder, booster, **env):
     """Run on an adaptive cluster of the run, then on a persistent one by its address."""
-    data = ("--source", synthetic, "--store", folder / "store", "--fresh")
+    data = ("--source", synthetic, "--store", folder / "store", "--full-refresh")
     own = parse_summary(run_toytip("run", *data, "--cluster", "lab", "--adapt", "1:2", *OPTIONS, **env))
     assert booster_of(own) == booster
     up = parse_summary(run_toytip("cluster", "up", "lab", "--adapt", "1:2", "--json", **env))

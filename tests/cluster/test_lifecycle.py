@@ -194,7 +194,7 @@ def check_persistent(run, client, kubectl):
 
 def check_own(run, kubectl):
     """Let a run start and stop the cluster. It does not touch objects that already exist."""
-    assert parse_summary(run_toytip(*run, "--fresh"))["workers"] == 2
+    assert parse_summary(run_toytip(*run, "--full-refresh"))["workers"] == 2
     assert kubectl_commands(kubectl)[5:] == ["get", "create", "port-forward", "delete"]
     (kubectl / "exists").touch()
     require_error(run_toytip(*run), "they already exist", "run `kubectl delete -f")

@@ -92,7 +92,7 @@ def open_when_ready(page, address, seconds=40):
 
 def test_the_page_follows_a_run_to_its_end(page, synthetic, tmp_path):
     words = ("--source", synthetic, "--store", tmp_path, "--workers", 2, "--partition-rows", 250)
-    with start_toytip("run", *words, "--rounds", 400, "--early-stop", 0, "--max-depth", 3) as run:
+    with start_toytip("run", *words, "--rounds", 400, "--early-stopping-rounds", 0, "--max-depth", 3) as run:
         page.goto(read_until(run, r"run dashboard (\S+)"))
         statuses = {stage: set() for stage in ("featurize", "infer")}
         points, rates = [], set()
@@ -128,8 +128,17 @@ def test_no_runs_two_runs_at_once_a_killed_and_a_stopped_run(page, scheduler, sy
     wait(page, "document.body.innerText.includes('Memory, 2 workers')")
 
     def start(name):
-        words = ("--source", synthetic, "--store", tmp_path / name, "--scheduler", address, "--version", name)
-        return start_toytip("run", *words, "--rounds", 150, "--early-stop", 0, "--max-depth", 3)
+        words = (
+            "--source",
+            synthetic,
+            "--store",
+            tmp_path / name,
+            "--scheduler",
+            address,
+            "--version-id",
+            name,
+        )
+        return start_toytip("run", *words, "--rounds", 150, "--early-stopping-rounds", 0, "--max-depth", 3)
 
     outcome = "document.querySelector('[data-run={}]')?.dataset.outcome === '{}'"
     with start("va") as first, start("vb") as second:

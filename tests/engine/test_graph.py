@@ -53,7 +53,7 @@ def test_building_the_graph_computes_nothing(build_graph, partitions):
     encoding = Encoding(
         features=(FeatureEncoding(name="pickup_hour", exact=True, values=(1.0,)),),
         split=SPLIT,
-        population="all",
+        segment="all",
         rows=2,
         positives=1,
     )

@@ -42,7 +42,7 @@ def runs(synthetic, tmp_path_factory):
 @pytest.fixture
 def models_json(runs, invoke_cli):
     """Return the JSON of a command on registered models."""
-    return lambda *args: parse_summary(invoke_cli("models", *args, "--store", runs[0], "--json"))
+    return lambda *args: parse_summary(invoke_cli("model", *args, "--store", runs[0], "--json"))
 
 
 @pytest.fixture
@@ -180,10 +180,12 @@ def test_invalid_card_is_refused(runs, tmp_path):
 def test_force_a_promotion_and_roll_back(runs, models_json, registered, invoke_cli):
     store, results = runs
     options = ("--store", store, "--workers", 2)
-    rejected = run_toytip("models", "promote", "2", "--dry-run", *options)
+    rejected = run_toytip("model", "promote", "2", "--dry-run", *options)
     assert rejected.returncode == 1
     assert "error: cannot promote 2: " in rejected.stderr
-    forced = parse_summary(run_toytip("models", "promote", "2", "--force", "a test", *options, "--json"))
+    forced = parse_summary(
+        run_toytip("model", "promote", "2", "--force", "--reason", "a test", *options, "--json")
+    )
     assert (forced["decision"], forced["promotion_reasons"][0]) == ("forced", "forced: a test")
     assert registered()[2]["promotion_reasons"][0] == "forced: a test"
     assert models_json("rollback") == {
@@ -193,25 +195,25 @@ def test_force_a_promotion_and_roll_back(runs, models_json, registered, invoke_c
     }
     assert registered()[2]["rolled_back_at"] is not None
     assert models_json("rollback")["champion"] == results["first"]["model"]["version"]
-    last = invoke_cli("models", "rollback", "--store", store)
+    last = invoke_cli("model", "rollback", "--store", store)
     assert last.returncode == 1
     assert "error: cannot roll back the champion: " in last.stderr
 
 
 def test_infer_with_the_champion(runs, models_json, invoke_cli):
     store = runs[0]
-    inferred = run_toytip("infer", "--store", store, "--model", "champion", "--workers", 2, "--json")
+    inferred = run_toytip("stage", "infer", "--store", store, "--model", "champion", "--workers", 2, "--json")
     version = parse_summary(inferred)["tables"]["scores"]["version"]
-    tables = parse_summary(invoke_cli("show", version, "--store", store, "--json"))["tables"]
+    tables = parse_summary(invoke_cli("version", "show", version, "--store", store, "--json"))["tables"]
     champion = models_json("show", "champion")["run_version"]
     assert {"table": "models", "version": champion} in tables["scores"]["parents"]
 
 
 def test_gc_keeps_registered_models(runs, invoke_cli):
     store, results = runs
-    garbage = parse_summary(invoke_cli("gc", "--keep", 1, "--dry-run", "--store", store, "--json"))[
-        "versions"
-    ]
+    garbage = parse_summary(
+        invoke_cli("version", "gc", "--keep", 1, "--dry-run", "--store", store, "--json")
+    )["versions"]
     models = {item["version"] for item in garbage if item["table"] == "models"}
     assert results["first"]["model"]["version"] not in models
     assert {item["table"] for item in garbage} >= {"predictions"}
@@ -219,7 +221,7 @@ def test_gc_keeps_registered_models(runs, invoke_cli):
 
 def test_evaluation_is_drawn(runs, tmp_path):
     picture = tmp_path / "evaluation.png"
-    evaluated = run_toytip("evaluate", "--store", runs[0], "--workers", 2, "--picture", picture)
+    evaluated = run_toytip("stage", "evaluate", "--store", runs[0], "--workers", 2, "--output", picture)
     assert evaluated.returncode == 0, evaluated.stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -229,7 +231,7 @@ def test_compare(runs, models_json, invoke_cli):
     assert comparison["comparable"]
     assert comparison["models"] == [runs[1][name]["model"]["version"] for name in ("first", "better")]
     assert comparison["params"]["rounds"] == [5, 80]
-    assert "test all auc" in invoke_cli("models", "compare", "1", "3", "--store", runs[0]).stdout
+    assert "test all auc" in invoke_cli("model", "compare", "1", "3", "--store", runs[0]).stdout
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "databricks"])
@@ -264,10 +266,10 @@ def test_database_error_is_one_line(tmp_path, capfd):
 def test_errors_have_a_hint(tmp_path, invoke_cli):
     store = tmp_path / "store"
     for args in (("show", "champion"), ("rollback",), ("compare", "1", "7")):
-        command = invoke_cli("models", *args, "--store", store)
+        command = invoke_cli("model", *args, "--store", store)
         assert command.returncode == 1, args
         assert "error: cannot find model " in command.stderr
-    assert invoke_cli("models", "list", "--store", store).stdout.count("has no models yet") == 1
+    assert invoke_cli("model", "list", "--store", store).stdout.count("has no models yet") == 1
     with pytest.raises(RegistryError, match="cannot find model 3: not registered") as raised:
         Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find_model("3")
     assert raised.value.hint == LIST_HINT
@@ -293,7 +295,7 @@ def test_challenger_is_rejected_if_the_champion_changed(runs, synthetic):
         "on",
         "--rounds",
         60,
-        "--version",
+        "--version-id",
         "late",
         "--json",
     ]

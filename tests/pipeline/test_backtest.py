@@ -48,7 +48,7 @@ def test_folds_roll_over_the_year():
 def backtest(synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("backtest") / "store"
     options = ("--source", synthetic, "--store", store, "--workers", 2, "--rounds", 8, "--json")
-    return store, parse_summary(run_toytip("backtest", *options, "--first", 1))
+    return store, parse_summary(run_toytip("backtest", *options, "--min-train-months", 1))
 
 
 def test_a_fold_agrees_with_a_run(backtest, synthetic, tmp_path):
@@ -56,7 +56,7 @@ def test_a_fold_agrees_with_a_run(backtest, synthetic, tmp_path):
     rows = {
         (row["validation_month"], row["month"], row["segment"]): row for row in result["performance_by_month"]
     }
-    split = ("--train", "2020-01:2020-02", "--valid", "2020-03", "--test", "2020-04")
+    split = ("--train-months", "2020-01:2020-02", "--validation-month", "2020-03", "--test-months", "2020-04")
     options = ("--source", synthetic, "--store", tmp_path / "store", "--workers", 2, "--rounds", 8)
     run = parse_summary(run_toytip("run", *options, *split, "--json"))
     for segment in ("all", "card"):
@@ -89,7 +89,7 @@ def test_the_result_is_saved_as_json_csv_and_chart(backtest):
 
 def test_the_data_is_read_once_and_a_table_is_printed(backtest):
     store, _ = backtest
-    printed = run_toytip("backtest", "--store", store, "--workers", 2, "--rounds", 3, "--first", 1)
+    printed = run_toytip("backtest", "--store", store, "--workers", 2, "--rounds", 3, "--min-train-months", 1)
     assert printed.returncode == 0, printed.stderr
     assert "maximum age" in printed.stdout
     assert printed.stderr.count("read ") == 1

@@ -56,7 +56,7 @@ def test_monitor_exits_with_3_for_an_alert_and_publishes_its_measurements(finish
     assert quiet.returncode == 0, quiet.stderr
     assert "no alerts in 2020-02" in quiet.stdout
     assert "the model was trained on the reference" in quiet.stdout
-    history = json.loads(invoke_cli("versions", "--store", store, "--json").stdout)["versions"]
+    history = json.loads(invoke_cli("version", "list", "--store", store, "--json").stdout)["versions"]
     versions = [row["version"] for row in history if row["table"] == "monitoring"]
     assert versions == [summary["version"], report["version"]], "a dry run publishes nothing"
     files = f"{store}/dev/monitoring/*/*/*/*.parquet"

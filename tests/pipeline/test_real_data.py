@@ -1,4 +1,4 @@
-"""Real published months: rows, rejects and ranking are known, from a plain single-process XGBoost."""
+"""Real published months: rows, rejects and ranking, known from plain XGBoost in one process."""
 
 import pytest
 
@@ -12,8 +12,12 @@ GREEN = {
     "implausible_distance": 562,
 }
 YELLOW_2020 = {
-    "out_of_month": 2, "non_positive_fare": 604, "non_positive_duration": 241, "overlong_trip": 1, "implausible_distance": 3,
-}  # fmt: skip
+    "out_of_month": 2,
+    "non_positive_fare": 604,
+    "non_positive_duration": 241,
+    "overlong_trip": 1,
+    "implausible_distance": 3,
+}
 
 
 def run(source, store, *more):
@@ -48,9 +52,9 @@ def test_green_ranks_as_a_plain_xgboost_does(real_data_dir, tmp_path):
 
 
 def test_the_fall_of_f1_in_april_2020_is_due_to_the_card_share(real_data_dir, tmp_path):
-    split = ("--train", "2020-01", "--valid", "2020-02", "--test", "2020-03:2020-12")
+    split = ("--train-months", "2020-01", "--validation-month", "2020-02", "--test-months", "2020-03:2020-12")
     summary = run(
-        real_data_dir / "yellow-sample-2020", tmp_path, *split, "--features", "seed", "--rounds", 100
+        real_data_dir / "yellow-sample-2020", tmp_path, *split, "--feature-set", "seed", "--rounds", 100
     )
     months = {row["month"]: row for row in summary["monitoring"]["performance_by_month"]}
     assert months["reference"]["card_share"] > 0.72

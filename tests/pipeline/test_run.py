@@ -51,7 +51,7 @@ def run(source, store, *more, workers=2):
 @pytest.fixture(scope="module")
 def done(synthetic, tmp_path_factory):
     store = tmp_path_factory.mktemp("store")
-    return parse_summary(run(synthetic, store, "--version", "vtest")), store
+    return parse_summary(run(synthetic, store, "--version-id", "vtest")), store
 
 
 def test_the_summary_has_its_keys(done, synthetic):
@@ -149,9 +149,9 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
 def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
-    """The same tables row for row, and the same model bytes; two workers again would be the same run twice."""
+    """The rows of all tables and the model bytes are those of the run with two workers."""
     summary, store = done
-    other = parse_summary(run(synthetic, tmp_path, "--version", "vtest", workers=workers))
+    other = parse_summary(run(synthetic, tmp_path, "--version-id", "vtest", workers=workers))
     for key in ("rows", "rejects", "metrics"):
         assert other[key] == summary[key]
     assert read_files(tmp_path / "dev") == read_files(store / "dev")
@@ -161,13 +161,13 @@ def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
 
 def test_the_same_run_twice_is_the_same_twice(done, synthetic, tmp_path):
     _, store = done
-    parse_summary(run(synthetic, tmp_path, "--version", "vtest"))
+    parse_summary(run(synthetic, tmp_path, "--version-id", "vtest"))
     assert read_files(tmp_path / "dev") == read_files(store / "dev")
 
 
 def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_path):
     summary, store = done
-    other = parse_summary(run(synthetic, tmp_path, "--version", "vtest", "--partition-rows", 700))
+    other = parse_summary(run(synthetic, tmp_path, "--version-id", "vtest", "--partition-rows", 700))
     assert other["metrics"] == summary["metrics"]
     rows = [
         duckdb.sql(
@@ -180,27 +180,35 @@ def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_pa
 
 def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     _, store = done
-    common = ("--store", tmp_path, "--workers", 1, "--version", "vtest", "--json")
-    parse_summary(run_toytip("clean", "--source", synthetic, *common))
-    parse_summary(run_toytip("featurize", *common))
-    parse_summary(run_toytip("preprocess", *common))
-    parse_summary(run_toytip("train", *FAST, *common))
-    parse_summary(run_toytip("infer", *common))
-    parse_summary(run_toytip("postprocess", *common))
-    measured = parse_summary(run_toytip("evaluate", "--store", tmp_path, "--workers", 1, "--json"))
+    common = ("--store", tmp_path, "--workers", 1, "--version-id", "vtest", "--json")
+    parse_summary(run_toytip("stage", "clean", "--source", synthetic, *common))
+    parse_summary(run_toytip("stage", "featurize", *common))
+    parse_summary(run_toytip("stage", "preprocess", *common))
+    parse_summary(run_toytip("stage", "train", *FAST, *common))
+    parse_summary(run_toytip("stage", "infer", *common))
+    parse_summary(run_toytip("stage", "postprocess", *common))
+    measured = parse_summary(run_toytip("stage", "evaluate", "--store", tmp_path, "--workers", 1, "--json"))
     for table in ("features", "feature_histograms", "rejects", "metric_histograms", "predictions"):
         assert read_files(tmp_path / "dev" / table) == read_files(store / "dev" / table)
     for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
         assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
     assert measured["metrics"] == done[0]["metrics"]
-    listed = parse_summary(run_toytip("versions", "--store", tmp_path, "--json"))["versions"]
+    listed = parse_summary(run_toytip("version", "list", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
-        "trips", "rejects", "features", "feature_histograms", "encodings", "models", "scores", "metric_histograms", "predictions"
-    }  # fmt: skip
+        "trips",
+        "rejects",
+        "features",
+        "feature_histograms",
+        "encodings",
+        "models",
+        "scores",
+        "metric_histograms",
+        "predictions",
+    }
 
 
 def test_a_planted_leak_is_caught(synthetic, tmp_path):
-    """A column that the TLC might one day settle with the tip; and one that only a ratio betrays."""
+    """A column that is known only with the tip, and one that leaks the label through a ratio."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -223,7 +231,7 @@ def test_a_planted_leak_is_caught(synthetic, tmp_path):
 
 
 def test_without_validation_nothing_is_tuned(synthetic, tmp_path):
-    summary = parse_summary(run(synthetic, tmp_path, "--valid", "none"))
+    summary = parse_summary(run(synthetic, tmp_path, "--validation-month", "none"))
     assert summary["model"]["threshold"] == 0.5
     assert summary["model"]["rounds"] == 8
     assert set(summary["metrics"]) == {"train", "test"}
@@ -236,9 +244,9 @@ def test_two_months_and_card_trips(synthetic, tmp_path):
             tmp_path,
             "--months",
             "2020-01:2020-02",
-            "--population",
+            "--segment",
             "card",
-            "--features",
+            "--feature-set",
             "dropoff",
         )
     )
@@ -269,9 +277,18 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
         n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
         other = run_toytip(
-            "run", "--source", synthetic, "--store", tmp_path, "--scheduler", cluster.scheduler_address,
-            "--version", "vtest", "--json", *FAST,
-        )  # fmt: skip
+            "run",
+            "--source",
+            synthetic,
+            "--store",
+            tmp_path,
+            "--scheduler",
+            cluster.scheduler_address,
+            "--version-id",
+            "vtest",
+            "--json",
+            *FAST,
+        )
         assert parse_summary(other)["metrics"] == done[0]["metrics"]
     assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")
 
@@ -279,8 +296,8 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGHUP, 130)])
 @pytest.mark.parametrize("stage", ["featurize", "preprocess"])
 def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
-    """The signal goes to the whole group, as a terminal's Ctrl-C and its end do, at the end of a stage."""
-    endless = ("--rounds", 5000, "--early-stop", 0)
+    """The signal goes to the process group at the end of a stage, as Ctrl-C in a terminal does."""
+    endless = ("--rounds", 5000, "--early-stopping-rounds", 0)
     with start_toytip("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
         wait_for_message(process, f"{stage} ")
         family = psutil.Process(process.pid).children(recursive=True)
@@ -322,8 +339,11 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthet
     command = ("run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 2)
     told = subprocess.run(
         [sys.executable, "-c", EARLY.format(how=how), *map(str, command)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (told.returncode, told.stdout) == (130, "")
     assert told.stderr.splitlines()[-1] == "stopped; nothing half-made was left behind"
     assert "Traceback" not in told.stderr
@@ -332,11 +352,11 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, synthet
 
 def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):
     """The whole group is killed, as by a machine that goes down."""
-    named = ("--version", "vtest", "--workers", 2, *FAST)
+    named = ("--version-id", "vtest", "--workers", 2, *FAST)
     with start_toytip("run", "--source", synthetic, "--store", tmp_path, *named) as process:
         wait_for_message(process, "dashboard")
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=30)
     assert Store(str(tmp_path), "dev").list_manifests() == []
-    parse_summary(run(synthetic, tmp_path, "--version", "vtest"))
+    parse_summary(run(synthetic, tmp_path, "--version-id", "vtest"))
     assert read_files(tmp_path / "dev") == read_files(done[1] / "dev")

@@ -1,4 +1,4 @@
-"""tune: parameters found on blocks of time, the same on any workers, and taken up again where it was stopped."""
+"""Tuning on time-series folds: the same result on any number of workers, and resumable."""
 
 import dataclasses
 import tomllib
@@ -58,9 +58,29 @@ def test_it_begins_with_the_defaults_and_ends_no_worse(found):
 
 def test_the_workers_do_not_show(found, store, tmp_path):
     done = run_toytip(
-        "tune", "--store", store, "--workers", 1, "--rounds", 15, "--early-stop", 5, "--trials", 6, "--folds", 2,
-        "--rows", 100_000, "--seed", 1, "--study", tmp_path / "s.db", "--out", tmp_path / "p.toml", "--json",
-    )  # fmt: skip
+        "tune",
+        "--store",
+        store,
+        "--workers",
+        1,
+        "--rounds",
+        15,
+        "--early-stopping-rounds",
+        5,
+        "--trials",
+        6,
+        "--folds",
+        2,
+        "--max-rows",
+        100_000,
+        "--seed",
+        1,
+        "--study",
+        tmp_path / "s.db",
+        "--output",
+        tmp_path / "p.toml",
+        "--json",
+    )
     told = parse_summary(done)
     assert told["best"]["params"] == found.best.params
     assert told["best"]["log_loss"] == found.best.log_loss
@@ -149,9 +169,9 @@ def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
         "--json",
     )
     version = parse_summary(run_toytip("run", *args))["model"]["version"]
-    config = parse_summary(invoke_cli("show", version, "--store", store, "--json"))["tables"]["models"][
-        "config"
-    ]
+    config = parse_summary(invoke_cli("version", "show", version, "--store", store, "--json"))["tables"][
+        "models"
+    ]["config"]
     assert (config["max_depth"], config["rounds"], config["min_child_weight"], config["learning_rate"]) == (
         3,
         4,

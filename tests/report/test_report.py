@@ -1,4 +1,4 @@
-"""The report: numbers of its curves, what it warns of, a page that nothing takes down, and that of real runs."""
+"""The report: curves, warnings, failing sections, and the reports of real runs."""
 
 import json
 import math
@@ -53,6 +53,7 @@ from toytip.report.zones import summarize_zones
 from toytip.sources import zones
 from toytip.stages.zone_rates import ZONE_PAIR_COUNT, pack_counts
 from toytip.store.maintenance import collect_garbage, find_garbage
+from toytip.store.reports import save_report
 from toytip.store.store import Store
 
 NOTHING = Facts(version="v1", created_at="2026-01-01T00:00:00+00:00", store="s", env="dev")
@@ -166,13 +167,17 @@ SPREADS = {
     "always 0": (NOUGHTS, (0, 0)),
     "90 % of trips 0, all trips 0 to 65": (NOUGHTS, (0, 65)),
     "median first 630, last 586, 90 % of trips 150 to 2,100": (
-        [[160, 1, 630, 1, 2_100], [150, 1, 600, 1, 1_990], [169, 1, 586, 1, 1_916]], (0, 9_999),
+        [[160, 1, 630, 1, 2_100], [150, 1, 600, 1, 1_990], [169, 1, 586, 1, 1_916]],
+        (0, 9_999),
     ),
     "median 7, lowest 2 in 2023-02, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
-    "median first 5, last 7, highest 8 in 2023-02, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (5, 8, 7)], (0, 9)),
+    "median first 5, last 7, highest 8 in 2023-02, 90 % of trips 1 to 9": (
+        [[1, 1, m, 1, 9] for m in (5, 8, 7)],
+        (0, 9),
+    ),
     "median 30, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
     "median first 5, last 7, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("says", SPREADS)
@@ -226,8 +231,11 @@ def test_a_category_is_told_by_the_values_that_move_it_most():
     assert math.isnan(parts[4][0])
     assert curves.shap_by_category(zone[:3], said[:3]) == [(4.0, 4.0, pytest.approx(0.3))]
     facts = replace(
-        NOTHING, feature_importance=[FeatureImportance("DOLocationID", 1.0, 0.5, parts)], explained_trips=30, zones=[ZoneSummary(68, "Chelsea", "", 1, 1, 1, 1)],
-    )  # fmt: skip
+        NOTHING,
+        feature_importance=[FeatureImportance("DOLocationID", 1.0, 0.5, parts)],
+        explained_trips=30,
+        zones=[ZoneSummary(68, "Chelsea", "", 1, 1, 1, 1)],
+    )
     (table, *_) = next(section for section in build_sections(facts) if section.id == "importance").blocks
     assert [cell.text for cell in table.rows[0][3:]] == [
         "Chelsea: \N{MINUS SIGN}0.50, 7: \N{MINUS SIGN}0.20",
@@ -279,12 +287,21 @@ NASTY = "<script>alert(1)</script>\"'$x^2$ & <img src=x onerror=alert(2)>"
 def test_names_of_all_kinds_are_text():
     rows = {"2023-01": MonthRows(9, 8, {NASTY: 1}), "2023-02": MonthRows(9, 9, {})}
     facts = replace(
-        NOTHING, taxi=NASTY, store=NASTY, months=["2023-01", "2023-02"], rows=rows, run_result=None, version=NASTY,
-        sources=[{"uri": f"{NASTY}/a.parquet", "checksum": "x"}], environment={"python": NASTY},
+        NOTHING,
+        taxi=NASTY,
+        store=NASTY,
+        months=["2023-01", "2023-02"],
+        rows=rows,
+        run_result=None,
+        version=NASTY,
+        sources=[{"uri": f"{NASTY}/a.parquet", "checksum": "x"}],
+        environment={"python": NASTY},
         feature_distributions=[report_facts.FeatureDistribution(NASTY, [[1, 2, 3, 4, 5]] * 2, {}, [0, 0])],
-        feature_importance=[FeatureImportance(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])], explained_trips=5,
-        zones=[ZoneSummary(1, NASTY, NASTY, 10, 5, 5, 0.5)], missing_reasons={"drift": NASTY},
-    )  # fmt: skip
+        feature_importance=[FeatureImportance(NASTY, 1.0, 0.5, [(1.0, 2.0, 0.1)])],
+        explained_trips=5,
+        zones=[ZoneSummary(1, NASTY, NASTY, 10, 5, 5, 0.5)],
+        missing_reasons={"drift": NASTY},
+    )
     text = of(facts)
     assert "failed" not in text
     told = Elements(text)
@@ -333,13 +350,17 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
     values = ["10-20 miles", "2-5 miles", "20 miles or more", "0-1 miles"]
     told = [slice_metrics(slice="distance", value=value) for value in values]
     assert [each.value for each in sorted(told, key=sections_model._slice_sort_key)] == [
-        "0-1 miles", "2-5 miles", "10-20 miles", "20 miles or more",
-    ]  # fmt: skip
+        "0-1 miles",
+        "2-5 miles",
+        "10-20 miles",
+        "20 miles or more",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("losses", "said"), [([0.5, 0.4], "It was the last round."), ([0.5, 0.4, 0.6], "1 more round did not improve it.")]
-)  # fmt: skip
+    ("losses", "said"),
+    [([0.5, 0.4], "It was the last round."), ([0.5, 0.4, 0.6], "1 more round did not improve it.")],
+)
 def test_the_best_round_is_told(losses, said):
     section = sections_model.training_section(
         replace(NOTHING, learning_curve={"train": losses, "validation": losses}, rounds=2)
@@ -492,7 +513,14 @@ RATE_ALERT = replace(
     threshold=0.0,
 )
 CASES = {
-    "did not promote the model": {"run_result": replace(RUN_RESULT, promotion=replace(RUN_RESULT.promotion, decision=Decision.REJECTED, promotion_reasons=("worse than champion",)))},
+    "did not promote the model": {
+        "run_result": replace(
+            RUN_RESULT,
+            promotion=replace(
+                RUN_RESULT.promotion, decision=Decision.REJECTED, promotion_reasons=("worse than champion",)
+            ),
+        )
+    },
     "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
     "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
         "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
@@ -506,10 +534,12 @@ CASES = {
     "The always-positive baseline has 0.6000": {"evaluation": evaluated(f1=0.5)},
     "suggests overfitting": {"evaluation": evaluated(auc=0.7)},
     "10.0\xa0% of the trips were rejected": {"rows": {"2023-01": MonthRows(100, 90, {"late": 10})}},
-    "5.0\xa0% of the trips of 2023-07 were rejected": {"rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}},
+    "5.0\xa0% of the trips of 2023-07 were rejected": {
+        "rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}
+    },
     "no validation month": {"split": {"train": ("a", "b"), "test": ("c", "d")}},
     "The last of 300 rounds": {"rounds": 300},
-}  # fmt: skip
+}
 
 
 def test_a_quiet_run_warns_of_nothing():
@@ -541,8 +571,13 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
 
 @pytest.mark.parametrize(
     ("gain", "interval", "warns"),
-    [(-0.00001, [0.7, 0.9], False), (-0.009, None, False), (-0.009, [0.79, 0.805], True), (-0.02, [0.7, 0.9], True)],
-)  # fmt: skip
+    [
+        (-0.00001, [0.7, 0.9], False),
+        (-0.009, None, False),
+        (-0.009, [0.79, 0.805], True),
+        (-0.02, [0.7, 0.9], True),
+    ],
+)
 def test_a_baseline_is_better_beyond_chance(gain, interval, warns):
     told = evaluated()
     told["test"]["all"] = replace(
@@ -603,8 +638,9 @@ def sklearn_auc(tally):
 
 def two(a, b, **own):
     return [
-        replace(NOTHING, version=name, daily_tallies={"all": days}, evaluation=told_of(days, **own)) for name, days in (("va", a), ("vb", b))
-    ]  # fmt: skip
+        replace(NOTHING, version=name, daily_tallies={"all": days}, evaluation=told_of(days, **own))
+        for name, days in (("va", a), ("vb", b))
+    ]
 
 
 def test_the_same_trips_are_compared_in_pairs():
@@ -643,8 +679,9 @@ def test_zones_are_counted_from_profiles_and_from_what_was_learned():
     )
     whole = pd.concat([profiles, other])
     assert summarize_zones(whole, [""] * 74 + ["Harlem"], [], history) == [
-        ZoneSummary(75, "", "", 9, 0, 0, None), ZoneSummary(74, "Harlem", "", 8, 5, 10, 0.5),
-    ]  # fmt: skip
+        ZoneSummary(75, "", "", 9, 0, 0, None),
+        ZoneSummary(74, "Harlem", "", 8, 5, 10, 0.5),
+    ]
     assert summarize_zones(whole, [], [], "")[1] == ZoneSummary(74, "", "", 8, 5, None, None)
 
 
@@ -664,8 +701,11 @@ def shape(name, number, kind="Polygon", coordinates=None):
 def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
     many = [[math.cos(a), math.sin(a)] for a in np.linspace(0, 6.28, 5_000)]
     file = geojson(
-        tmp_path, shape("LocationID", 1), shape("location_id", "2", "MultiPolygon", [[SQUARE], [many]]), shape("locationid", 1)
-    )  # fmt: skip
+        tmp_path,
+        shape("LocationID", 1),
+        shape("location_id", "2", "MultiPolygon", [[SQUARE], [many]]),
+        shape("locationid", 1),
+    )
     found = zones.read_outlines(file)
     assert {number: len(rings) for number, rings in found.items()} == {1: 2, 2: 2}
     assert len(found[2][1]) <= zones.MAX_OUTLINE_POINTS
@@ -751,7 +791,8 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     assert losses[rounds - 1] == pytest.approx(log_loss, abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["validation"]) == (8, [])
-    # Of so few trips the sample is all of them: the loss before the first round is that of the share of high tips.
+    # Of so few trips the sample is all of them: the loss before the first round is that of the
+    # share of high tips.
     share = second["metrics"]["train"]["all"]["prevalence"]
     assert told["train"][0] == pytest.approx(
         -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
@@ -761,17 +802,17 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
 @pytest.mark.cluster
 def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
-    made = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--json")
+    made = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--json")
     told = parse_summary(made)
     assert told == {"version": "va", "report": str(tmp_path / "a.html"), "missing": {}}
     kept = (store / "dev" / "_reports" / "va.html").read_text()
     assert (tmp_path / "a.html").read_text() == kept
     assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
-    shown = parse_summary(invoke_cli("show", "va", "--store", store, "--json"))
+    shown = parse_summary(invoke_cli("version", "show", "va", "--store", store, "--json"))
     assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
     missing = invoke_cli("report", "vnone", "--store", store)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
-    unwritable = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "no" / "a.html")
+    unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
     assert "a.html cannot be written" in unwritable.stderr
 
@@ -783,7 +824,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
         tmp_path,
         *(shape("LocationID", n, coordinates=[[[x + n, y] for x, y in SQUARE]]) for n in range(1, 264)),
     )
-    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html", "--zone-map", file)
+    done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--zone-map", file)
     assert done.returncode == 0
     assert "Map of the pickup zones" in (tmp_path / "a.html").read_text()
     wrong = invoke_cli("report", "va", "--store", store, "--zone-map", tmp_path / "a.html")
@@ -792,7 +833,7 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
 
 @pytest.mark.cluster
 def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
-    """As one of an earlier toytip: no tallies, no profiles, nothing kept by the run, no curve; and no features, whose parts are lost."""
+    """The version has no histograms, run result and learning curve, and its features are lost."""
     store, _ = two_runs
     old = tmp_path / "old"
     shutil.copytree(store, old)
@@ -803,7 +844,9 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     told = json.loads((versions / "models" / "va.json").read_text())
     (versions / "models" / "va.json").write_text(json.dumps({**told, "metrics": {}}))
     shutil.rmtree(old / "dev" / "features" / "version=va")
-    found = parse_summary(invoke_cli("report", "va", "--store", old, "--to", tmp_path / "a.html", "--json"))
+    found = parse_summary(
+        invoke_cli("report", "va", "--store", old, "--output", tmp_path / "a.html", "--json")
+    )
     wanted = {
         "evaluation",
         "features",
@@ -832,7 +875,7 @@ def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_pat
     for file in (store / "dev" / table / "version=va").rglob("*.*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:-9])
-    done = invoke_cli("report", "va", "--store", store, "--to", tmp_path / "a.html")
+    done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html")
     assert done.returncode == 0
     line = done.stderr.splitlines()[0]
     assert line.startswith(f"warning: {part} cannot be told: ")
@@ -849,7 +892,9 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
     asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
     printed = json.loads(
-        invoke_cli("monitor", "--model", "va", "--store", store, *asked, "--version", "vm", "--json").stdout
+        invoke_cli(
+            "monitor", "--model", "va", "--store", store, *asked, "--version-id", "vm", "--json"
+        ).stdout
     )
     monkeypatch.delenv("TOYTIP_ALERT_PSI")
     facts = collect_facts(Store(str(store), "dev"), "vm", Settings.load())
@@ -862,16 +907,16 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
 
 @pytest.mark.cluster
 def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
-    """The features alone, as after `toytip featurize`."""
+    """The features alone, as after `toytip stage featurize`."""
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
     for name in ("predictions", "metric_histograms", "models", "encodings", "monitoring"):
         shutil.rmtree(part / "dev" / "_versions" / name)
-    assert invoke_cli("report", "va", "--store", part, "--to", tmp_path / "a.html").returncode == 0
+    assert invoke_cli("report", "va", "--store", part, "--output", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert "cannot create this section" not in text
-    assert "No model: this version has no models; `toytip train` makes one." in text
+    assert "No model: this version has no models; `toytip stage train` makes one." in text
     assert "trip_distance by month" in text
 
 
@@ -891,7 +936,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
         "--rounds",
         2,
         "--json",
-        "--version",
+        "--version-id",
         "vx",
     )
     refused = run_toytip(*args, TOYTIP_ZONE_MAP_FILE=str(tmp_path / "none.geojson"))
@@ -909,7 +954,9 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
 def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     store, (first, second) = two_runs
     file = tmp_path / "d.html"
-    told = parse_summary(invoke_cli("diff", "va", "vb", "--store", store, "--html", file, "--json"))
+    told = parse_summary(
+        invoke_cli("version", "diff", "va", "vb", "--store", store, "--output", file, "--json")
+    )
     text = file.read_text()
     assert "cannot create this section" not in text
     words = "".join(Elements(text).text)
@@ -921,7 +968,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
         assert changed in words
     assert "No feature has moved" in words
     assert text.count('role="img"') >= 5
-    same = invoke_cli("diff", "va", "va", "--store", store, "--html", file)
+    same = invoke_cli("version", "diff", "va", "va", "--store", store, "--output", file)
     assert same.returncode == 0
     assert "source files are the same." in file.read_text()
 
@@ -932,7 +979,7 @@ def test_reports_go_with_their_version(tmp_path):
         with store.write_version(version):
             publish_trips(store, version)
         for name in ("html", "run.json", "dask.html"):
-            store.save_report(f"{version}.{name}", b"x")
+            save_report(store, f"{version}.{name}", b"x")
     waste = find_garbage(store, keep=1)
     assert sorted(waste.orphaned_files) == [
         f"dev/_reports/v1.{name}" for name in ("dask.html", "html", "run.json")

@@ -94,7 +94,7 @@ def pages(two_runs, tmp_path_factory):
 
     store, runs = two_runs
     file = tmp_path_factory.mktemp("pages") / "diff.html"
-    done = run_toytip("diff", "va", "vb", "--store", store, "--html", file)
+    done = run_toytip("version", "diff", "va", "vb", "--store", store, "--output", file)
     assert done.returncode == 0, done.stderr
     return {"first": Path(runs[0]["report_path"]), "second": Path(runs[1]["report_path"]), "diff": file}
 
@@ -139,8 +139,11 @@ def test_all_text_can_be_read(browser, url, dark):
 def test_tints_and_moods_can_be_read(browser, dark, tmp_path):
     """Every one there is: a page that has them all is a bad run's."""
     cells = [
-        *(TableCell("0.123", level=level) for level in range(6)), TableCell("12", bar=1.0), TableCell("+1", tone="good"), TableCell("-1", tone="bad"),
-    ]  # fmt: skip
+        *(TableCell("0.123", level=level) for level in range(6)),
+        TableCell("12", bar=1.0),
+        TableCell("+1", tone="good"),
+        TableCell("-1", tone="bad"),
+    ]
     table = TableBlock(caption="All of them", header=["a", *map(str, range(9))], rows=[["row", *cells]])
     blocks = [
         table,

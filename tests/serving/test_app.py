@@ -114,7 +114,7 @@ def request_text(address, path, body=None):
 
 def test_a_server_loads_a_promoted_model_and_stops_on_sigterm(model_run, scoring_model):
     store = model_run.store
-    with start_toytip("serve", "--store", store, "--port", 0, "--reload-every", 0.3) as server:
+    with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
         address = server.stderr.readline().split()[0]
         assert (
             json.loads(request_text(address, "/score", SCORING_TRIP))["model_version"]

@@ -1,4 +1,4 @@
-"""Files of raw trips: formats, explanations, errors, and probabilities equal to those of the run."""
+"""Files of raw trips: formats, explanations, errors, and the same probabilities as the run."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tests.support.runs import run_toytip
 def test_server_file_and_run_give_equal_probabilities(
     model_run, scoring_model, raw_trips, published, app, to_dicts, tmp_path
 ):
-    """A trip has the same probability alone, in a request of a thousand, in a file and in the run."""
+    """A trip has the same probability alone, in a large request, in a file and in the run."""
     trips = to_dicts(raw_trips)
     batch = app.post(trips, "/score?shap_top=0").json()["trips"]
     alone = app.send(*(("POST", "/score?shap_top=0", {"json": trip}) for trip in trips))
@@ -25,7 +25,7 @@ def test_server_file_and_run_give_equal_probabilities(
         model_run.store,
         "--model",
         scoring_model.version,
-        "--out",
+        "--output",
         tmp_path / "out.parquet",
     )
     done = run_toytip("score", tmp_path / "trips.parquet", *options)
@@ -55,7 +55,7 @@ def test_all_formats_give_equal_answers(model_run, raw_trips, to_dicts, tmp_path
     (tmp_path / "trips.jsonl").write_text("\n".join(map(json.dumps, to_dicts(raw))))
     answers = []
     for suffix in ("parquet", "csv", "jsonl"):
-        options = ("--store", model_run.store, "--out", tmp_path / "out.csv", "--json")
+        options = ("--store", model_run.store, "--output", tmp_path / "out.csv", "--json")
         done = invoke_cli("score", tmp_path / f"trips.{suffix}", *options)
         report = json.loads(done.stdout)
         assert report["scored_count"] + sum(report["rejects"].values()) == 50
@@ -74,7 +74,7 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
         "-",
         "--store",
         str(model_run.store),
-        "--reasons",
+        "--shap-top",
         "3",
     ]
     done = subprocess.run(command, input=json.dumps(trip) + "\n", capture_output=True, text=True, check=True)
@@ -98,7 +98,7 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
 def test_invalid_files_are_errors(content, message, model_run, tmp_path, invoke_cli):
     trips = tmp_path / "trips"
     trips.write_bytes(content)
-    done = invoke_cli("score", trips, "--store", model_run.store, "--out", tmp_path / "out.jsonl")
+    done = invoke_cli("score", trips, "--store", model_run.store, "--output", tmp_path / "out.jsonl")
     assert done.returncode == 1
     assert f"error: {message.format(trips)}" in done.stderr
     assert done.stderr.count("error: ") == 1
@@ -106,5 +106,5 @@ def test_invalid_files_are_errors(content, message, model_run, tmp_path, invoke_
 
 
 def test_an_unknown_output_format_is_an_error(model_run, invoke_cli):
-    done = invoke_cli("score", "x", "--store", model_run.store, "--out", "a.xls")
+    done = invoke_cli("score", "x", "--store", model_run.store, "--output", "a.xls")
     assert "cannot write the output: unknown suffix '.xls'" in done.stderr

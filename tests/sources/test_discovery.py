@@ -166,7 +166,7 @@ def test_a_truncated_file_is_reported(tmp_path):
 
 @pytest.mark.parametrize("groups", [40_000, 150_000, 1_000_000])
 def test_partitions_can_be_read_in_any_order(groups, tmp_path):
-    """A reader continues at its position, starts again if necessary, and never confuses two files."""
+    """A reader continues at its position, starts again if necessary, and keeps files apart."""
     numbers = pa.table({name: pa.array(range(300_000)) for name in ("fare_amount", "trip_distance")})
     path = tmp_path / "yellow_tripdata_2023-01.parquet"
 

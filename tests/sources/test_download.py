@@ -217,15 +217,20 @@ def test_a_server_that_does_not_listen(tmp_path):
 
 def test_from_the_command_line(tlc, tmp_path):
     options = ("--months", "2023-01:2023-03", "--base-url", tlc.base)
-    summary = parse_summary(run_toytip("source", "fetch", *options, "--to", tmp_path / "in", "--json"))
+    summary = parse_summary(
+        run_toytip("source", "download", *options, "--output-dir", tmp_path / "in", "--json")
+    )
     assert len(summary["files"]) == 4
     assert (
-        "4 of them already existed" in run_toytip("source", "fetch", *options, "--to", tmp_path / "in").stdout
+        "4 of them already existed"
+        in run_toytip("source", "download", *options, "--output-dir", tmp_path / "in").stdout
     )
-    rejected = run_toytip("source", "fetch", "--base-url", tlc.base, "--to", tmp_path)
+    rejected = run_toytip("source", "download", "--base-url", tlc.base, "--output-dir", tmp_path)
     assert rejected.returncode == 1
     assert "no months given" in rejected.stderr
-    assert run_toytip("source", "fetch", *options, "--taxi", "blue", "--to", tmp_path).returncode == 1
+    assert (
+        run_toytip("source", "download", *options, "--taxi", "blue", "--output-dir", tmp_path).returncode == 1
+    )
 
 
 def test_a_run_downloads_its_source(tlc, tmp_path):

@@ -123,7 +123,7 @@ def test_value_counts_merge_exactly(trips, at):
 @given(trip_lists, cuts)
 def test_metric_histograms_merge_exactly(trips, at):
     features, predictions = featurize.featurize(accepted(trips)), predicted(trips)
-    encoding = Encoding(features=(), split=SPLIT, population="all", rows=5, positives=2)
+    encoding = Encoding(features=(), split=SPLIT, segment="all", rows=5, positives=2)
 
     def summed(frames):
         return summarize.summarize_predictions(*frames, encoding, ("Queens",) * 266)
@@ -146,15 +146,20 @@ def empty_features():
 @pytest.mark.parametrize(
     ("stage", "table"),
     [
-        (lambda: conform.conform(raw_table(1).slice(0, 0), SourcePartition(
-            taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=0, number=0)), TRIPS),
+        (
+            lambda: conform.conform(
+                raw_table(1).slice(0, 0),
+                SourcePartition(taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=0, number=0),
+            ),
+            TRIPS,
+        ),
         (lambda: clean.clean(TRIPS.empty())[0], TRIPS),
         (lambda: clean.clean(TRIPS.empty())[1], REJECTS),
         (empty_features, featurize.FEATURES_SCHEMA),
         (lambda: scored(TRIPS.empty()), SCORES),
         (lambda: predicted(TRIPS.empty()), PREDICTIONS),
     ],
-)  # fmt: skip
+)
 def test_no_rows_give_the_next_tables_empty(stage, table: Table):
     pd.testing.assert_frame_equal(stage(), table.empty())
 

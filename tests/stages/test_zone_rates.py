@@ -46,7 +46,7 @@ def encoding_of(parts):
 
 
 def rates_of(features, encoding):
-    return pd.DataFrame(zone_rates.lookup_rates(features, encoding.history, NAMES))
+    return pd.DataFrame(zone_rates.lookup_rates(features, encoding.zone_history, NAMES))
 
 
 def test_the_rates_of_a_month_come_from_card_trips_of_earlier_training_months():

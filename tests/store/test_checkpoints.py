@@ -40,9 +40,9 @@ def test_scores_come_back_to_the_bit_while_the_version_is_made(keeper):
 def test_gc_takes_a_checkpoint_that_no_live_run_can_want(keeper):
     keeper.save(b"ten rounds")
     with keeper.store.write_version("v3"):
-        assert maintenance.find_garbage(keeper.store, 1).orphaned_files == []
+        assert maintenance.find_garbage(keeper.store, 1).orphaned_files == ()
     waste = maintenance.find_garbage(keeper.store, 1)
-    assert waste.orphaned_files == ["dev/_checkpoints/abc.ubj"]
+    assert waste.orphaned_files == ("dev/_checkpoints/abc.ubj",)
     maintenance.collect_garbage(keeper.store, waste)
     assert keeper.load() is None
 

@@ -29,7 +29,7 @@ def check_complete(store: Store, reference: ReferenceRun) -> None:
         assert manifest.rows == expected[manifest.table]
         faults = maintenance.verify_version(store, manifest.version, lambda _: None)
         assert not [fault for fault in faults if fault.table == manifest.table]
-    if store.file_io.supports_rename:
+    if store.file_io.local_path(store.env):
         for table in ("features", "rejects", "predictions"):
             check_visible_rows(store, table, expected[table])
 

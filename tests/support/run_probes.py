@@ -16,9 +16,7 @@ import psutil
 import xgboost as xgb
 
 from tests.support.reference_run import ReferenceRun
-from toytip.store.checkpoints import CHECKPOINTS_FOLDER
-from toytip.store.lease import STAGING_FOLDER
-from toytip.store.store import NOTES_FOLDER, Store
+from toytip.store.store import Store
 
 # A run prints this if it loses a rank while it trains.
 RANK_LOST_MESSAGE = "training attempt 1 of 3 failed"
@@ -35,7 +33,7 @@ def wait_for_run(run: subprocess.Popen[str], condition: Callable[[], bool]) -> f
 
 def checkpoint_rounds(store: Store) -> int:
     """Return the number of rounds of the training's checkpoint, or 0 if there is none."""
-    for name, info in store.file_io.list_files(f"{store.env}/{CHECKPOINTS_FOLDER}").items():
+    for name, info in store.file_io.list_files(store.layout.checkpoints).items():
         if name.endswith(".ubj"):
             with contextlib.suppress(FileNotFoundError):
                 return _booster_rounds(store, name, info.etag)
@@ -61,8 +59,9 @@ def is_training(store: Store, rounds: int) -> bool:
 
 def count_staged_files(store: Store, table: str) -> int:
     """Return the number of complete files of a version that is being written."""
-    staged = store.file_io.list_files(f"{store.env}/{STAGING_FOLDER}")
-    return sum(f"/{NOTES_FOLDER}/{table}/" in name for name in staged)
+    staged = store.file_io.list_files(store.layout.staging)
+    notes = (store.layout.parse_note(name) for name in staged)
+    return sum(note is not None and note[1] == table for note in notes)
 
 
 def wait_for_files(run: subprocess.Popen[str], store: Store, table: str, count: int) -> None:

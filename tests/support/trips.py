@@ -107,7 +107,7 @@ def make_manifest(records, version: str = "v1", table: str = "trips") -> Manifes
         created_at=f"2026-01-{int(version[1:]) + 1:02d}T00:00:00+00:00",
         files=tuple(records),
         config={},
-        parents=[],
+        parents=(),
         schema_digest="x",
     )
 

@@ -163,7 +163,10 @@ def test_broken_links_are_reported(tmp_path):
 
 
 def test_the_index_links_every_page():
-    """The site's sidebar consists of the links of the index. The cluster page links the cluster types."""
+    """The site's sidebar consists of the links of the index.
+
+    The cluster page links the cluster types.
+    """
     front = (ROOT / "docs" / "index.md").read_text()
     linked = {
         (ROOT / "docs" / link).resolve() for link in re.findall(r"^- \[.*?\]\((.+?)\)", front, re.MULTILINE)
@@ -311,7 +314,7 @@ def test_the_examples_of_settings_are_valid(tmp_path, monkeypatch, page):
 
 
 def test_trip_ids_have_the_documented_form():
-    from toytip.schema import trip_id_base
+    from toytip.core.tlc import trip_id_base
 
     assert trip_id_base("green", 2023, 1) + 41 == 2202301000000041
 

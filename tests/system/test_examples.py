@@ -57,7 +57,10 @@ def test_the_committed_outputs_have_no_paths_of_a_machine(path):
 
 @every_notebook
 def test_the_notebook_runs_and_its_sentences_about_real_trips_are_those_committed(path, monkeypatch):
-    """On few synthetic trips, and on the real ones if they exist. The cells assert their statements."""
+    """On few synthetic trips, and on the real ones if they exist.
+
+    The cells assert their statements.
+    """
     monkeypatch.setenv("TOYTIP_EXAMPLE_ROWS", "6000")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     source = REAL_DATA_DIR / "yellow-sample-2020"

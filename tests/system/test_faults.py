@@ -72,7 +72,7 @@ def has_reused(summary):
 @pytest.mark.parametrize(("number", "message", "delay"), numbered(CLIENT_POINTS))
 def test_the_client_process_is_killed(number, message, delay, synthetic, reference, tmp_path):
     """Every other test repeats the run with the version ID of the killed one."""
-    version = ("--version", "vkilled")
+    version = ("--version-id", "vkilled")
     command = ("run", "--source", synthetic, "--store", tmp_path, *OPTIONS)
     with start_toytip(*command, *version) as run:
         children = psutil.Process(run.pid).children(recursive=True)
@@ -129,7 +129,7 @@ def server(tmp_path_factory, synthetic):
 @pytest.mark.parametrize(("number", "message", "delay"), numbered(OBJECT_STORE_POINTS))
 def test_a_client_process_on_an_object_store_is_killed(number, message, delay, server, reference):
     root = f"s3://{s3_server.PRIVATE_BUCKET}/killed-{number}"
-    version = ("--version", "vkilled")
+    version = ("--version-id", "vkilled")
     command = ("run", "--source", f"s3://{s3_server.PRIVATE_BUCKET}/in", "--store", root, *OPTIONS)
     with start_toytip(*command, *version) as run:
         children = psutil.Process(run.pid).children(recursive=True)
@@ -148,7 +148,7 @@ def test_a_client_process_on_an_object_store_is_killed(number, message, delay, s
 # Long runs: ten faults are injected while they train. Every ten rounds they write a checkpoint.
 ROUNDS = 400
 LONG_OPTIONS = (
-    *("--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6),
+    *("--rounds", ROUNDS, "--early-stopping-rounds", 0, "--max-depth", 6),
     *("--workers", 2, "--partition-rows", 500, "--explain", "--json"),
 )
 # Before the first round, and after checkpoints: every second one halfway to the next checkpoint.

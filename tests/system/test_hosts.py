@@ -34,7 +34,7 @@ pytestmark = [
 ]
 ROUNDS = 400
 OPTIONS = (
-    *("--rounds", ROUNDS, "--early-stop", 0, "--max-depth", 6),
+    *("--rounds", ROUNDS, "--early-stopping-rounds", 0, "--max-depth", 6),
     *("--partition-rows", 500, "--explain", "--json"),
 )
 TIMINGS: dict[str, float] = {}
@@ -72,7 +72,7 @@ def network(synthetic, reference, tmp_path_factory):
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())
         names = ",".join(map(host_address, ADDRESSES))
-        process = run_toytip("cluster", "certs", "--out", folder / "tls", "--hosts", names)
+        process = run_toytip("cluster", "create-certs", "--output-dir", folder / "tls", "--hosts", names)
         assert process.returncode == 0, process.stderr
         yield hosts, server
 

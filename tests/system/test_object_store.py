@@ -1,4 +1,7 @@
-"""The store's promises on a real S3 server. `make test-store` installs the server and runs these."""
+"""The store's promises on a real S3 server.
+
+`make test-store` installs the server and runs these.
+"""
 
 import contextlib
 import json
@@ -19,12 +22,11 @@ from toytip.io.access import open_file_io
 from toytip.io.local import LocalFileIO
 from toytip.io.s3 import PIECE_BYTES, S3FileIO, has_credentials, s3_filesystem
 from toytip.store import maintenance
-from toytip.store.lease import lock_version
 from toytip.store.refs import resolve_version
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.object_store
-FAST = ("--rounds", 8, "--max-depth", 3, "--workers", 2, "--version", "vtest", "--json")
+FAST = ("--rounds", 8, "--max-depth", 3, "--workers", 2, "--version-id", "vtest", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def bucket(admin, request):
 
 @pytest.fixture
 def store(bucket):
-    return Store(bucket.root, "dev", bucket.access)
+    return Store(bucket.root, "dev", bucket.storage_options)
 
 
 def upload(bucket, folder):
@@ -64,7 +66,7 @@ def upload(bucket, folder):
 
 
 def download(place, folder):
-    return {name.removeprefix(f"{folder}/"): place.read(name) for name in place.files(folder)}
+    return {name.removeprefix(f"{folder}/"): place.read(name) for name in place.list_files(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -129,26 +131,28 @@ def test_all_that_looks_back_works_there_too(done, server):
     _, root = done
     env = server.env()
     where = ("--store", root, "--json")
-    assert parse_summary(run_toytip("verify", "vtest", *where, **env))["faults"] == []
-    listed = parse_summary(run_toytip("versions", *where, **env))["versions"]
+    assert parse_summary(run_toytip("version", "verify", "vtest", *where, **env))["faults"] == []
+    listed = parse_summary(run_toytip("version", "list", *where, **env))["versions"]
     assert {row["table"] for row in listed} >= {"features", "rejects", "predictions", "models"}
-    traced = parse_summary(run_toytip("trace", "vtest/2020-02", *where, **env))
-    assert json.dumps(traced).count('"file": "s3://') == 9, "one for the features, four twice for the model"
-    assert parse_summary(run_toytip("tag", "good", "vtest", *where, **env))["tags"] == {"good": "vtest"}
+    traced = parse_summary(run_toytip("version", "lineage", "vtest/2020-02", *where, **env))
+    assert json.dumps(traced).count('"uri": "s3://') == 9, "one for the features, four twice for the model"
+    assert parse_summary(run_toytip("version", "tag", "good", "vtest", *where, **env))["tags"] == {
+        "good": "vtest"
+    }
     again = run_toytip("run", "--source", traced_source(traced), "--store", root, *FAST[:-3], "--json", **env)
     assert parse_summary(again)["source_bytes_read"] < 200_000, "nothing but footers is read again"
     assert "4 of 4 files reused" in again.stderr
-    gone = parse_summary(run_toytip("gc", "--keep", 1, *where, **env))
+    gone = parse_summary(run_toytip("version", "gc", "--keep", 1, *where, **env))
     assert gone["versions"] == [], "a tag keeps the one, being the newest the other"
 
 
 def traced_source(traced):
-    return next(p["file"] for p in traced["parents"][0]["parents"]).rpartition("/")[0]
+    return next(p["uri"] for p in traced["parents"][0]["parents"]).rpartition("/")[0]
 
 
 @pytest.mark.parametrize(
     ("identity", "said"),
-    [(None, "needs credentials: set AWS_ACCESS_KEY_ID"), (s3_server.READER_KEYS, "access denied")],
+    [(None, "it needs credentials"), (s3_server.READER_KEYS, "access denied")],
     ids=["nobody", "who may only read"],
 )
 def test_who_may_not_write_is_refused_before_any_work(identity, said, server, months, tmp_path):
@@ -157,7 +161,8 @@ def test_who_may_not_write_is_refused_before_any_work(identity, said, server, mo
         "run", "--source", months, "--store", f"s3://{s3_server.PRIVATE_BUCKET}/no", cwd=tmp_path, **env
     )
     assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith("error: ")
+    assert refused.stderr.splitlines()[-2].startswith("error: ")
+    assert refused.stderr.splitlines()[-1].startswith("hint: ")
     assert said in refused.stderr
     assert "dashboard" not in refused.stderr
 
@@ -166,10 +171,13 @@ def test_everybody_reads_a_public_store(server, months):
     root = f"s3://{s3_server.PUBLIC_BUCKET}/store"
     parse_summary(run_toytip("run", "--source", months, "--store", root, *FAST, **server.env()))
     nobody = server.env(None)
-    listed = parse_summary(run_toytip("versions", "--store", root, "--json", **nobody))["versions"]
+    listed = parse_summary(run_toytip("version", "list", "--store", root, "--json", **nobody))["versions"]
     assert {"features", "rejects", "predictions", "models", "encodings"} <= {row["table"] for row in listed}
-    assert parse_summary(run_toytip("verify", "vtest", "--store", root, "--json", **nobody))["faults"] == []
-    measured = run_toytip("evaluate", "--store", root, "--workers", 1, "--json", **nobody)
+    assert (
+        parse_summary(run_toytip("version", "verify", "vtest", "--store", root, "--json", **nobody))["faults"]
+        == []
+    )
+    measured = run_toytip("stage", "evaluate", "--store", root, "--workers", 1, "--json", **nobody)
     assert parse_summary(measured)["metrics"]
 
 
@@ -178,13 +186,13 @@ def test_credentials_come_from_a_file_or_a_profile_too(server, tmp_path):
     nobody = {**server.env(None), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     key, secret = s3_server.ADMIN_KEYS
     (tmp_path / ".env").write_text(f"AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY={secret}\n")
-    assert run_toytip("versions", *where, cwd=tmp_path, **nobody).returncode == 0
+    assert run_toytip("version", "list", *where, cwd=tmp_path, **nobody).returncode == 0
     (tmp_path / ".env").unlink()
     profile = tmp_path / "credentials"
     profile.write_text(f"[toy]\naws_access_key_id={key}\naws_secret_access_key={secret}\n")
     named = {**nobody, "AWS_SHARED_CREDENTIALS_FILE": str(profile), "AWS_PROFILE": "toy"}
-    assert run_toytip("versions", *where, cwd=tmp_path, **named).returncode == 0
-    refused = run_toytip("versions", *where, cwd=tmp_path, **nobody)
+    assert run_toytip("version", "list", *where, cwd=tmp_path, **named).returncode == 0
+    refused = run_toytip("version", "list", *where, cwd=tmp_path, **nobody)
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
 
@@ -202,7 +210,7 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
         months,
         "--store",
         root,
-        "--fresh",
+        "--full-refresh",
         "--workers",
         2,
         "--rounds",
@@ -212,7 +220,7 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
         **scratch,
     )
     broken = run_toytip("run", "--source", f"{months}/none", "--store", root, "--debug", **server.env())
-    wrong = run_toytip("versions", "--store", "s3://nobucket/x", "--debug", **server.env())
+    wrong = run_toytip("version", "list", "--store", "s3://nobucket/x", "--debug", **server.env())
     shown = run_toytip("config", **server.env())
     said = "".join(done.stdout + done.stderr for done in (run, broken, wrong, shown)).encode()
     assert run.returncode == 0
@@ -231,23 +239,23 @@ def test_the_graph_that_workers_get_holds_no_secret(admin, store):
 
 
 def test_a_password_in_an_address_is_refused(tmp_path):
-    refused = run_toytip("versions", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
+    refused = run_toytip("version", "list", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
     assert refused.returncode == 1
-    assert "no credentials in addresses" in refused.stderr
+    assert "URLs must not contain credentials" in refused.stderr
     assert "SECRETSECRET" not in refused.stderr
 
 
 def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
     started = time.monotonic()
     env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    refused = run_toytip("versions", "--store", "s3://bucket/x", cwd=tmp_path, **env)
+    refused = run_toytip("version", "list", "--store", "s3://bucket/x", cwd=tmp_path, **env)
     assert refused.returncode == 1
-    assert "no S3 server answers" in refused.stderr
+    assert "cannot connect to the S3 server" in refused.stderr
     assert time.monotonic() - started < 30
 
 
 def test_sixteen_writers_one_winner(store, bucket):
-    """Of one version, at once; each with its own claim, and then all past their claims at the manifest."""
+    """All write one version at once: first each takes the lease, then all write the manifest."""
 
     def write(number):
         with contextlib.suppress(StoreError), store.write_version("v1"):
@@ -301,7 +309,7 @@ def test_conflicts_are_tried_again_and_lost_races_are_not(bucket, monkeypatch):
 def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
     with (
         store.write_version("v1"),
-        pytest.raises(StoreError, match="made by another run"),
+        pytest.raises(StoreError, match="another run holds its lock"),
         store.write_version("v1"),
     ):
         pass
@@ -311,7 +319,7 @@ def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
 
 def test_the_claim_of_a_dead_process_is_taken_over_at_once(store, bucket, server):
     name = "dev/_staging/v1.lease"
-    with lock_version(bucket, "dev", "v1"):
+    with bucket.lock("dev/_staging/v1"):
         holder = json.loads(bucket.read(name))
     holder["pid"] = 2**22 - 1  # no process has it
     bucket.write(name, json.dumps(holder).encode())
@@ -319,22 +327,22 @@ def test_the_claim_of_a_dead_process_is_taken_over_at_once(store, bucket, server
     with store.write_version("v1"):
         assert store.incomplete_versions() == []
         publish_trips(store)
-    holder["here"] = "another machine"
+    holder["machine"] = "another machine"
     bucket.write("dev/_staging/v2.lease", json.dumps(holder).encode())
     assert store.incomplete_versions() == [], "it may live: nobody here can tell before its lease ends"
-    with pytest.raises(StoreError, match=r"heard of \d s ago"), store.write_version("v2"):
+    with pytest.raises(StoreError, match=r"last renewed \d s ago"), store.write_version("v2"):
         pass
 
 
 def test_a_claim_that_was_lost_is_told(store, bucket, monkeypatch):
-    monkeypatch.setattr("toytip.store.lease.LEASE_RENEWAL_SECONDS", 0.1)
+    monkeypatch.setattr("toytip.io.lease.LEASE_RENEWAL_SECONDS", 0.1)
 
     def lose():
         with store.write_version("v1"):
-            bucket.write("dev/_staging/v1.lease", b'{"here": "another machine"}')
+            bucket.write("dev/_staging/v1.lease", b'{"machine": "another machine"}')
             time.sleep(1)
 
-    with pytest.raises(StoreError, match="taken over"):
+    with pytest.raises(StoreError, match="another run replaced the lock"):
         lose()
 
 
@@ -364,9 +372,11 @@ def test_what_dead_runs_left_in_place_is_swept(store, bucket):
     assert maintenance.verify_version(store, "v1", lambda _: None) == []
     assert [manifest.version for manifest in store.list_manifests()] == ["v1"]
     waste = maintenance.find_garbage(store, 5)
-    assert waste.orphaned_files == ["dev/trips/version=v0/year=2023/month=1/part-00000.parquet"]
+    assert waste.orphaned_files == ("dev/trips/version=v0/year=2023/month=1/part-00000.parquet",)
     maintenance.collect_garbage(store, waste)
-    assert list(bucket.files("dev/trips")) == ["dev/trips/version=v1/year=2023/month=1/part-00000.parquet"]
+    assert list(bucket.list_files("dev/trips")) == [
+        "dev/trips/version=v1/year=2023/month=1/part-00000.parquet"
+    ]
 
 
 def test_parts_are_copied_by_the_server(store, bucket):
@@ -378,7 +388,7 @@ def test_parts_are_copied_by_the_server(store, bucket):
         assert not store.reuse_data_file("trips", "v2", found._replace(file_name="dev/trips/version=v1/none"))
     with store.write_version("v3"):
         store.write_data_file(TRIPS, "v3", make_part_record(fingerprint="other"), make_trips({}))
-    assert len(bucket.files("dev/trips")) == 1, "what was not published is gone"
+    assert len(bucket.list_files("dev/trips")) == 1, "what was not published is gone"
 
 
 @pytest.mark.parametrize("moment", ["dashboard", "featurize:", "train:", "infer:"])
@@ -408,7 +418,7 @@ def test_a_server_that_dies_in_the_middle_of_a_run(moment, tmp_path_factory, syn
         assert run.returncode == 0, said
         summary = json.loads(out)
         assert summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
-        verified = run_toytip("verify", "vtest", *where[2:], "--json", **env)
+        verified = run_toytip("version", "verify", "vtest", *where[2:], "--json", **env)
         assert parse_summary(verified)["faults"] == []
 
 

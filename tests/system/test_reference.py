@@ -1,20 +1,26 @@
-"""The generated reference: all of the code is in it, and it is what the code says now."""
+"""The generated reference is up to date, and covers the code."""
 
 import inspect
+import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
+import jsonschema
 import pytest
 from pydantic.fields import FieldInfo
 
 from docs import generate
-from docs.generate import commands, told
+from docs.generate import commands, json_schema, pages
+from docs.generate.json_schema import RESULTS
+from tests.support.runs import parse_summary
 from toytip import errors
-from toytip.cli import command as cli_command
-from toytip.cli import json_keys, monitor
+from toytip.cli.command import EXIT_CODES
 from toytip.config import Settings
 from toytip.core import glossary
+from toytip.core.jsonable import FLATTEN, to_json
+from toytip.core.months import Month
 from toytip.errors import ConfigError, SchemaError
 from toytip.evaluation.metrics import compute_metrics
 from toytip.evaluation.tally import Tally
@@ -25,91 +31,206 @@ COMMANDS = dict(commands.commands())
 
 
 @pytest.fixture(scope="module")
-def pages():
-    return generate.pages()
+def files():
+    return generate.generated_files()
 
 
-def test_it_is_what_the_code_says():
-    assert generate.stale() == [], "run `make reference`"
+def test_the_reference_is_up_to_date():
+    assert generate.outdated() == [], "run `make reference`"
 
 
-def test_what_is_stale_is_named(tmp_path, pages):
-    for name, text in pages.items():
-        (tmp_path / f"{name}.md").write_text(text)
-    assert generate.stale(tmp_path) == []
+def test_outdated_files_are_listed(tmp_path, files):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert generate.outdated(tmp_path) == []
     (tmp_path / "settings.md").write_text("old")
-    (tmp_path / "gone.md").write_text("what the code has no longer")
-    assert generate.stale(tmp_path) == ["gone", "settings"]
+    (tmp_path / "surplus.md").write_text("not generated any more")
+    (tmp_path / "schemas" / "run.json").unlink()
+    assert generate.outdated(tmp_path) == ["schemas/run.json", "settings.md", "surplus.md"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_there_with_all_its_options(name, pages):
-    page = pages["commands"]
+def test_every_command_is_documented_with_its_options(name, files):
+    page = files["commands.md"]
     section = re.search(rf"^## toytip {name}$(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)[1]
     for example in commands.examples(COMMANDS[name]):
         assert f"\n{example}\n" in section
     for parameter in COMMANDS[name].params:
-        if parameter.param_type_name == "option" and parameter.name not in ("json_", "debug"):
+        if parameter.param_type_name == "option":
             assert re.search(rf"`{parameter.opts[0]}[ `]", section), parameter.opts
     shared = page.partition("## Common options")[2]
-    for option in re.findall(
-        r"`(--[a-z-]+)`", section.partition("[Common options]")[2].partition("`--json`")[0]
-    ):
+    for option in re.findall(r"`(--[a-z-]+)`", section.partition("[Common options]")[2].splitlines()[0]):
         assert f"| `{option}" in shared
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_that_prints_json_has_its_keys(name):
-    prints = any(parameter.name == "json_" for parameter in COMMANDS[name].params)
-    assert (name in json_keys.JSON_KEYS) == (prints and name != "config")  # whose keys are the settings
+def test_every_command_with_json_has_a_schema(name, files):
+    has_json = any(parameter.name == "json_" for parameter in COMMANDS[name].params)
+    assert (name in RESULTS) == has_json
+    if has_json:
+        schema = json.loads(files[f"schemas/{name.replace(' ', '-')}.json"])
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert f"## toytip {name}\n" in files["json.md"]
 
 
-def test_every_key_is_in_the_code():
-    """One that nothing prints any more would stand there for ever."""
-    package = ROOT / "toytip"
-    code = "".join(path.read_text() for path in package.rglob("*.py") if path.name != "keys.py")
-    for name, found in json_keys.JSON_KEYS.items():
-        for key in found:
-            assert re.search(rf'"{key}"|\b{key}:', code), (name, key)
+def result_types():
+    """Return every object type of the results, once."""
+    return sorted(
+        {kind for result in RESULTS.values() for kind in json_schema.nested_objects(result)},
+        key=lambda kind: kind.__name__,
+    )
 
 
-def test_every_setting_is_there_with_its_variable(pages):
-    for name, field in Settings.model_fields.items():
+@pytest.mark.parametrize("kind", result_types())
+def test_every_key_is_described(kind):
+    assert [key.name for key in json_schema.members(kind) if not key.description] == []
+
+
+def test_names_of_result_types_are_unique():
+    names = [kind.__name__ for kind in result_types()]
+    assert len(names) == len(set(names))
+
+
+class Pair(NamedTuple):
+    """A named tuple."""
+
+    low: float
+    """Lower bound."""
+    high: float | None
+    """Upper bound."""
+
+
+@dataclass(frozen=True)
+class Inner:
+    """An inner object. This sentence is not part of its description."""
+
+    mode: Literal["on", "off"]
+    """A choice."""
+    months: tuple[Month, ...]
+    """Months."""
+
+
+@dataclass(frozen=True)
+class Outer:
+    """An outer object."""
+
+    inner: Inner = field(metadata=FLATTEN)
+    """Its keys become keys of the outer object."""
+    pairs: dict[str, Pair | None]
+    """Pairs
+    by name."""
+    anything: Any
+    """A value of any type."""
+    ends: tuple[int, str]
+    """Two values."""
+    children: tuple["Outer", ...] = ()
+    """Objects of the same type."""
+
+
+def test_a_schema_follows_the_types(monkeypatch):
+    monkeypatch.setitem(RESULTS, "outer", Outer)
+    schema = json_schema.schema("outer")
+    assert schema["properties"]["mode"] == {"description": "A choice.", "enum": ["on", "off"]}
+    assert schema["properties"]["pairs"]["description"] == "Pairs by name."
+    assert schema["$defs"]["Pair"]["properties"]["high"]["type"] == ["number", "null"]
+    validator = jsonschema.Draft202012Validator(schema)
+    value = Outer(Inner("on", (Month(2023, 1),)), {"a": Pair(0, None), "b": None}, {"x": [1]}, (1, "z"))
+    record = to_json(value)
+    validator.validate(record)
+    for change in ({"mode": "maybe"}, {"extra": 1}, {"pairs": {"a": 1}}, {"ends": [1]}, {"months": [1]}):
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate({**record, **change})
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate({name: item for name, item in record.items() if name != "ends"})
+
+
+def test_a_type_without_a_json_form_is_an_error(monkeypatch):
+    monkeypatch.setitem(RESULTS, "odd", dict[str, complex])
+    with pytest.raises(TypeError, match="complex"):
+        json_schema.schema("odd")
+
+
+def check(command, output):
+    """Validate the JSON of a command against its published schema."""
+    file = ROOT / "docs" / "reference" / "schemas" / f"{command.replace(' ', '-')}.json"
+    jsonschema.Draft202012Validator(json.loads(file.read_text())).validate(output)
+
+
+def test_runs_follow_the_schema(two_runs):
+    for result in two_runs[1]:
+        check("run", result)
+
+
+# The tests of the model registry validate the output of `toytip model`.
+OUTPUTS = {
+    "runs": (),
+    "report": ("va",),
+    "stage evaluate": ("--workers", 1),
+    "version list": (),
+    "version show": ("va",),
+    "version diff": ("va", "vb"),
+    "version lineage": ("va",),
+    "version tag": (),
+    "version rollback": ("vb",),
+    "version verify": ("va",),
+    "version gc": ("--dry-run",),
+    "model list": (),
+    "monitor": ("--dry-run",),
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_the_output_follows_the_schema(command, two_runs, invoke_cli):
+    done = invoke_cli(*command.split(), *OUTPUTS[command], "--store", two_runs[0], "--json")
+    assert done.stdout, done.stderr
+    check(command, json.loads(done.stdout))
+
+
+def test_the_output_of_source_and_config_follows_the_schema(synthetic, tmp_path, invoke_cli):
+    check("source check", parse_summary(invoke_cli("source", "check", synthetic, "--json")))
+    check("config", parse_summary(invoke_cli("config", "--json")))
+    certificates = invoke_cli("cluster", "create-certs", "--output-dir", tmp_path / "certs", "--json")
+    check("cluster create-certs", parse_summary(certificates))
+
+
+def test_every_setting_is_documented_with_its_variable(files):
+    for name, setting in Settings.model_fields.items():
         cell = rf"\| `{name}`(<br>`--[a-z-]+`)?<br>`TOYTIP_{name.upper()}` \|"
-        assert re.search(cell, pages["settings"])
-        assert field.description.replace("|", "\\|") in pages["settings"]
+        assert re.search(cell, files["settings.md"])
+        assert setting.description.replace("|", "\\|") in files["settings.md"]
 
 
-def test_a_setting_that_says_nothing_of_itself_is_refused():
-    with pytest.raises(ConfigError, match="setting depth has no description"):
-        commands.setting("depth", FieldInfo(default=6))
+def test_a_setting_without_a_description_is_an_error():
+    with pytest.raises(ConfigError, match="setting depth: it has no description"):
+        commands.setting_row("depth", FieldInfo(default=6))
 
 
 def test_options_and_settings_have_the_same_defaults():
-    """An option's help tells its default in words; where the setting has a plain one, they agree."""
     for _, command in commands.commands():
-        for parameter in filter(commands.is_common, command.params):
-            _, told = commands.parted(parameter)
-            default = Settings.model_fields[parameter.name].default
-            if default not in (None, False):
-                assert told == str(default), parameter.opts
+        for parameter in command.params:
+            setting = Settings.model_fields.get(parameter.name)
+            if setting is not None and setting.default not in (None, False):
+                assert commands.split_help(parameter)[1] == str(setting.default), parameter.opts
 
 
-def test_every_column_is_there_with_what_it_means(pages):
+def test_every_column_is_documented(files):
     for table in catalog.READABLE_TABLES.values():
-        section = re.search(rf"^## {table.name}$(.*?)(?=^## )", pages["tables"], re.MULTILINE | re.DOTALL)[1]
+        section = re.search(rf"^## {table.name}$(.*?)(?=^## )", files["tables.md"], re.MULTILINE | re.DOTALL)[
+            1
+        ]
         assert table.description
         for column in table.columns:
             assert f"| `{column.name}` | `{column.dtype}`" in section
             assert glossary.column_doc(table.name, column.name).text in section
 
 
-def test_a_column_that_means_nothing_is_refused():
+def test_a_column_without_a_description_is_an_error():
     with pytest.raises(SchemaError, match="column weather of features means nothing yet"):
         glossary.column_doc("features", "weather")
 
 
-def test_the_glossary_has_no_more_than_there_is():
+def test_the_glossary_has_no_surplus_entries():
     columns = {column.name for table in catalog.READABLE_TABLES.values() for column in table.columns}
     assert {*glossary.COLUMN_DOCS, *(name for _, name in glossary.TABLE_COLUMN_DOCS)} == columns | set(
         zone_rates.ZONE_RATES_BY_NAME
@@ -117,8 +238,8 @@ def test_the_glossary_has_no_more_than_there_is():
     assert list(glossary.METRIC_DOCS) == [*asdict(compute_metrics(Tally.empty())), "f1_always_positive"]
 
 
-def test_moments_are_told_alike():
-    """The glossary's moments are those of the declarations, and no feature is known before what it is made of."""
+def test_availability_is_consistent():
+    """The glossary agrees with the declarations, and no feature is known before its inputs."""
     order = list(glossary.AVAILABILITY_DESCRIPTIONS)
     assert order == [*featurize.AVAILABILITY_TIMES, "settled"]
     for item in (*featurize.FEATURES, *zone_rates.ZONE_RATES):
@@ -127,24 +248,23 @@ def test_moments_are_told_alike():
         assert order.index(item.available_at) >= needed, item.name
 
 
-def test_every_reason_and_error_is_there(pages):
+def test_every_reason_and_error_is_documented(files):
     for reason in clean.REJECT_REASONS:
-        assert f"| `{reason}` |" in pages["tables"]
+        assert f"| `{reason}` |" in files["tables.md"]
     for name, kind in vars(errors).items():
         if inspect.isclass(kind):
-            assert f"| `{name}` |" in pages["errors"]
+            assert f"| `{name}` |" in files["errors.md"]
 
 
-def test_exit_codes_are_those_of_the_code(pages):
-    assert set(json_keys.EXIT_CODES) == {0, 1, 2, monitor.EXIT_ALERT, cli_command.EXIT_INTERRUPTED}
-    for number in json_keys.EXIT_CODES:
-        assert f"| `{number}` |" in pages["errors"]
+def test_exit_codes_are_documented(files):
+    for number in EXIT_CODES:
+        assert f"| `{number}` |" in files["errors.md"]
 
 
-def test_python_is_told_by_signature_and_docstring():
+def test_the_python_api_has_signatures_and_docstrings():
     from toytip.store.store import Store
 
-    text = told.of_object(Store)
+    text = pages.api_section(Store)
     assert text.startswith("## Store\n\n")
     for name, member in vars(Store).items():
         if not name.startswith("_") and inspect.isfunction(member):
@@ -152,4 +272,4 @@ def test_python_is_told_by_signature_and_docstring():
             assert inspect.getdoc(member).splitlines()[0] in text
     assert "(self" not in text
     assert ": '" not in text  # annotations as they were written
-    assert told.of_object(told.table).startswith("## table\n\n```python\ntable(head: Iterable[str], ")
+    assert pages.api_section(pages.table).startswith("## table\n\n```python\ntable(head: Iterable[str], ")

@@ -1,4 +1,4 @@
-"""What lacks for tests of several hosts is said with its package, and `make test-cluster` leaves none of them out."""
+"""Missing tools are reported with their packages, and `make test-cluster` runs all tests."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Tests of the documentation site in a real browser, from a disk and from a server, without a network."""
+"""The documentation site in a real browser, from a disk and from a server."""
 
 import functools
 import http.server

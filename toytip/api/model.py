@@ -47,7 +47,7 @@ class Model:
     @property
     def segment(self) -> str:
         """The segment of the training trips: `all`, or `card` for those paid by card."""
-        return self.trained_model.encoding.population
+        return self.trained_model.encoding.segment
 
     @property
     def threshold(self) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,14 +20,15 @@ from toytip.errors import StoreError
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
-from toytip.store.refs import describe_versions, parse_as_of, read_tags, resolve_version
+from toytip.store.refs import VersionSummary, describe_versions, parse_as_of, read_tags, resolve_version
 from toytip.store.store import Store as Versions
 from toytip.store.store import store_from_settings
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-VERSION_COLUMNS = ("table", "version", "rows", "months", "bytes", "created_at", "parents", "tags")
+    from toytip.store.compare import VersionDiff
+    from toytip.store.lineage import LineageNode
 
 
 def open_store(
@@ -79,8 +80,9 @@ class Store:
         `created_at` (UTC), `parents` (list) and `tags` (list).
         """
         limit = parse_as_of(as_of) if as_of else None
-        rows = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
-        frame = pd.DataFrame(rows, columns=list(VERSION_COLUMNS))
+        summaries = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
+        columns = [item.name for item in fields(VersionSummary)]
+        frame = pd.DataFrame(to_json(summaries), columns=columns)
         frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
         return frame if limit is None else frame[frame["created_at"] <= limit].reset_index(drop=True)
 
@@ -232,11 +234,11 @@ class Store:
 
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None
-    ) -> dict[str, Any]:
-        """Return the inputs of a version down to the raw files, as nested nodes.
+    ) -> LineageNode:
+        """Return the inputs of a version down to the source files, as nested nodes.
 
-        The keys are those of `toytip version lineage --json`. With `month` (`"2023-12"`), it has
-        only the files of this month, with their checksums.
+        The fields are the keys of `toytip version lineage --json`. With `month` (`"2023-12"`), it
+        has only the files of this month, with their checksums.
         """
         from toytip.store.lineage import trace_lineage
 
@@ -244,10 +246,10 @@ class Store:
             self._versions, self.manifest(version, table), Month.parse(month) if month else None
         )
 
-    def diff(self, a: str, b: str) -> dict[str, Any]:
+    def diff(self, a: str, b: str) -> VersionDiff:
         """Return the differences between two versions, each value as a pair.
 
-        The keys are those of `toytip version diff --json`: rows, rejects, settings, features,
+        The fields are the keys of `toytip version diff --json`: rows, rejects, settings, features,
         metrics and changed predictions. The files of both versions are read.
         """
         from toytip.store.compare import compare_versions

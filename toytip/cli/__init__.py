@@ -1,11 +1,8 @@
-"""The command line: parse, resolve the settings, call, and turn our errors into one line and an exit code.
+"""The command line: it parses options, resolves settings, calls the pipeline and prints results.
 
-Heavy imports stand inside the commands, so that `--help` answers at once.
+Commands import heavy modules inside their functions, so that `--help` answers quickly.
 """
 
-# They register themselves, in the order of the help.
-from toytip.cli import run, stages, models, score, backtest, tune, monitor  # noqa: F401, I001
-from toytip.cli import source, report, versions, maintenance, cluster  # noqa: F401
 from toytip.cli.app import app
 from toytip.cli.command import run_cli
 

@@ -1,4 +1,4 @@
-"""The command line's root."""
+"""The root of the command line, and its commands in the order of the help."""
 
 from __future__ import annotations
 
@@ -7,27 +7,61 @@ from typing import Annotated
 import typer
 
 from toytip._version import __version__
+from toytip.cli.lazy_group import LazyCommand, LazyGroup
+
+SUMMARY = "Train and run a high-tip classifier on a year of New York taxi trips."
+
+
+class RootGroup(LazyGroup):
+    """The commands of `toytip`."""
+
+    lazy_commands = {  # noqa: RUF012 - read only
+        "run": LazyCommand("toytip.cli.run", "Run the complete pipeline."),
+        "runs": LazyCommand("toytip.cli.runs", "List the runs of a store."),
+        "report": LazyCommand("toytip.cli.report", "Write the HTML report of a version."),
+        "stage": LazyCommand("toytip.cli.stages", "Run a single stage of the pipeline."),
+        "source": LazyCommand("toytip.cli.source", "Download, check and generate source files."),
+        "version": LazyCommand("toytip.cli.versions", "Inspect and manage the versions of a store."),
+        "model": LazyCommand("toytip.cli.models", "Inspect, promote and roll back models."),
+        "score": LazyCommand("toytip.cli.score", "Score the trips of a file."),
+        "serve": LazyCommand("toytip.cli.serve", "Serve a model over HTTP."),
+        "monitor": LazyCommand("toytip.cli.monitor", "Monitor data drift and model performance."),
+        "backtest": LazyCommand("toytip.cli.backtest", "Measure how fast models age."),
+        "tune": LazyCommand("toytip.cli.tune", "Search for better model parameters."),
+        "cluster": LazyCommand("toytip.cli.cluster", "Start, stop and check clusters."),
+        "config": LazyCommand("toytip.cli.config", "Print the resolved settings."),
+    }
+
+
+def new_app(name: str) -> typer.Typer:
+    """Return the Typer app of a command, or of a group of commands."""
+    return typer.Typer(
+        name=name,
+        help=RootGroup.lazy_commands[name].summary,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
 
 app = typer.Typer(
     name="toytip",
-    help="Read a year of taxi trips, and predict for every trip whether the passenger leaves a high tip.",
+    cls=RootGroup,
+    help=SUMMARY,
     epilog="Example:  toytip run --workers 8",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-source_app = typer.Typer(help="Make and look at input files.", no_args_is_help=True)
-app.add_typer(source_app, name="source")
-cluster_app = typer.Typer(help="Bring clusters up and down, look at them, secure them.", no_args_is_help=True)
-app.add_typer(cluster_app, name="cluster")
 
 
 @app.callback(invoke_without_command=True)
 def root(
-    ctx: typer.Context,  # noqa: ARG001
-    show_version: Annotated[bool, typer.Option("--version", help="Print toytip's version and exit.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version of toytip and exit.")
+    ] = False,
 ) -> None:
-    """Read a year of taxi trips, and predict for every trip whether the passenger leaves a high tip."""
+    """Print the version of toytip if it is requested."""
     if show_version:
         typer.echo(f"toytip {__version__}")
         raise typer.Exit

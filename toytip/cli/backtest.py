@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Unpack
 
-import typer
-
-from toytip.cli.app import app
-from toytip.cli.command import print_json, resolve_command_settings, resolve_upstream
+from toytip.cli.app import new_app
+from toytip.cli.command import print_result, resolve_command_settings, resolve_upstream
 from toytip.cli.option_groups import SizedClusterOptions, SourceOptions, StoreOptions, expand_options
 from toytip.cli.options import (
     AsOfOption,
-    EarlyStoppingOption,
+    EarlyStoppingRoundsOption,
     FeatureSetOption,
     InputVersionOption,
     JsonOption,
@@ -19,6 +17,7 @@ from toytip.cli.options import (
     MaxDepthOption,
     RoundsOption,
     SegmentOption,
+    option,
 )
 
 if TYPE_CHECKING:
@@ -28,38 +27,49 @@ if TYPE_CHECKING:
 
 
 class BacktestOptions(SourceOptions, StoreOptions, SizedClusterOptions):
-    """Of many models, each of which learns the same from other months."""
+    """Options of all models of the backtest."""
 
     feature_set: FeatureSetOption
     segment: SegmentOption
     rounds: RoundsOption
     max_depth: MaxDepthOption
     learning_rate: LearningRateOption
-    early_stopping_rounds: EarlyStoppingOption
+    early_stopping_rounds: EarlyStoppingRoundsOption
 
 
-@app.command(epilog="Example:  toytip backtest --source data/green-2023 --horizon 6")
+app = new_app("backtest")
+
+
+@app.command(epilog="Example:  toytip backtest --source data/green-2023 --horizon-months 6")
 @expand_options
 def backtest(
-    from_: InputVersionOption = None,
+    input_version: InputVersionOption = None,
     as_of: AsOfOption = None,
-    first: Annotated[
-        int, typer.Option("--first", min=1, help="Months that the first model is trained on.")
+    min_train_months: Annotated[
+        int, option("--min-train-months", min=1, metavar="N", help="Training months of the first model.")
     ] = 2,
-    horizon: Annotated[
-        int, typer.Option("--horizon", min=1, help="Months that each model is tested on.")
+    horizon_months: Annotated[
+        int, option("--horizon-months", min=1, metavar="N", help="Test months of each model.")
     ] = 6,
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0, help="AUC that a model may lose to one tuned last month.")
+    max_auc_loss: Annotated[
+        float,
+        option(
+            "--max-auc-loss",
+            min=0,
+            metavar="AUC",
+            help="Maximum AUC loss, relative to a model tuned the month before.",
+        ),
     ] = 0.005,
     json_: JsonOption = False,
-    **given: Unpack[BacktestOptions],
+    **options: Unpack[BacktestOptions],
 ) -> None:
-    """Train through every month and test on those after it, to tell how old a model may be, and what makes it worse.
+    """Measure how fast models age.
 
-    Without --source it works on the newest published features.
+    Trains up to each month, tunes on the next one and tests on the months after it. Reports the AUC
+    loss by model age. Without --source, it uses the newest features of the store.
     """
-    settings = resolve_command_settings(given)
+    settings = resolve_command_settings(options)
+    from toytip.cli.render.backtest import show_backtest
     from toytip.pipeline import read_source, source
     from toytip.pipeline.backtest import run_backtest
     from toytip.pipeline.context import open_reader, open_run
@@ -69,21 +79,20 @@ def backtest(
 
     def work(context: RunContext, features: Manifest) -> BacktestResult:
         return run_backtest(
-            context, features, min_train_months=first, horizon_months=horizon, max_auc_loss=tolerance
+            context,
+            features,
+            min_train_months=min_train_months,
+            horizon_months=horizon_months,
+            max_auc_loss=max_auc_loss,
         )
 
     if settings.source is not None:
-        prepared = source.prepare_plan(settings, progress)
+        plan = source.prepare_plan(settings, progress)
         with open_run(settings, ("features", "rejects"), progress) as context:
-            published = read_source.read_source(context, source.complete_plan(context, prepared))
-            result = work(context, published["features"])
+            tables = read_source.read_source(context, source.complete_plan(context, plan))
+            result = work(context, tables["features"])
     else:
-        features = resolve_upstream(settings, "features", from_, as_of)
+        features = resolve_upstream(settings, "features", input_version, as_of)
         with open_reader(settings, progress) as context:
             result = work(context, features)
-    if json_:
-        print_json(result)
-    else:
-        from toytip.cli.render.backtest import show_backtest
-
-        show_backtest(result, tolerance)
+    print_result(result, lambda backtested: show_backtest(backtested, max_auc_loss), as_json=json_)

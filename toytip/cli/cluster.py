@@ -1,14 +1,13 @@
-"""`toytip cluster`: bring a cluster up and down, look at it, and make certificates for it."""
+"""`toytip cluster`: start, stop and check clusters, and create certificates for them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Unpack
 
 import typer
 
-from toytip.cli.app import cluster_app
+from toytip.cli.app import new_app
 from toytip.cli.command import install_signal_handlers, print_result, resolve_command_settings
 from toytip.cli.option_groups import (
     CommonOptions,
@@ -18,124 +17,158 @@ from toytip.cli.option_groups import (
     WorkerSizeOptions,
     expand_options,
 )
-from toytip.cli.options import AdaptOption, DebugOption, FeatureSetOption, JsonOption
+from toytip.cli.options import AdaptOption, FeatureSetOption, JsonOption, option
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="A cluster of clusters.toml or toytip.toml.")
+    str, typer.Argument(metavar="NAME", help="Name of a cluster in clusters.toml or toytip.toml.")
 ]
 
 
 class AdaptiveSizeOptions(WorkerSizeOptions):
-    """How many work, now and later."""
+    """Number and size of the workers, fixed or adaptive."""
 
     adapt: AdaptOption
 
 
 class UpOptions(AdaptiveSizeOptions, TlsOptions, CommonOptions):
-    """Of a cluster that is to be."""
+    """Options of starting a cluster."""
 
 
 class StatusOptions(TlsOptions, CommonOptions):
-    """Of a cluster that is there."""
+    """Options of connecting to a cluster."""
 
 
 class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
-    """Of a run that might be."""
+    """Options of the run that is checked."""
 
-    features: FeatureSetOption
+    feature_set: FeatureSetOption
 
 
-@cluster_app.command(epilog="Example:  toytip cluster up lab --workers 12")
+app = new_app("cluster")
+
+
+@app.command(epilog="Example:  toytip cluster up lab --workers 12")
 @expand_options
-def up(name: NameArgument, json_: JsonOption = False, **given: Unpack[UpOptions]) -> None:
-    """Start a cluster and leave it running; `toytip run --cluster NAME` then uses it."""
-    settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
+def up(name: NameArgument, json_: JsonOption = False, **options: Unpack[UpOptions]) -> None:
+    """Start a cluster that keeps running.
+
+    `toytip run --cluster NAME` uses it. `toytip cluster down NAME` stops it.
+    """
+    settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
+    from toytip.cli.results import ClusterAddress
     from toytip.cluster import lifecycle
 
     install_signal_handlers()
-    address = lifecycle.start_persistent_cluster(settings)
-    said = f"{name} is up at {address}; `toytip cluster down {name}` ends it"
-    print_result(json_, {"cluster": name, "address": address}, said)
-
-
-@cluster_app.command(epilog="Example:  toytip cluster down lab")
-@expand_options
-def down(name: NameArgument, json_: JsonOption = False, **given: Unpack[CommonOptions]) -> None:
-    """End a cluster that was brought up."""
-    settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
-    from toytip.cluster import lifecycle
-
-    ended = lifecycle.stop_persistent_cluster(settings)
-    print_result(json_, {"cluster": name, "ended": ended}, f"{name} {'is down' if ended else 'was not up'}")
-
-
-@cluster_app.command(epilog="Example:  toytip cluster status lab")
-@expand_options
-def status(name: NameArgument, json_: JsonOption = False, **given: Unpack[StatusOptions]) -> None:
-    """Show the workers of a cluster that is up."""
-    settings = resolve_command_settings({**given, "cluster": name}, workers_needed=False)
-    from toytip.cluster import lifecycle, workers_by_address
-    from toytip.cluster.connect import connect
-
-    if lifecycle.scheduler_address(settings) is None:
-        said = f"{name} is not up; `toytip cluster up {name}` starts it"
-        print_result(json_, {"cluster": name, "up": False}, said)
-        return
-    with connect(settings, strict=False) as client:
-        there: list[dict[str, Any]] = [
-            {
-                "address": address, "host": info.host, "threads": info.threads,
-                "memory_limit": info.memory_limit,
-            }
-            for address, info in workers_by_address(client).items()
-        ]  # fmt: skip
-        address, dashboard = client.scheduler.address, client.dashboard_link
+    started = ClusterAddress(cluster=name, address=lifecycle.start_persistent_cluster(settings))
     print_result(
-        json_,
-        {"cluster": name, "up": True, "address": address, "dashboard": dashboard, "workers": there},
-        f"{name} is up at {address}: {len(there)} workers; dashboard {dashboard}",
-        *(f"  {w['address']}  {w['threads']} threads  {w['memory_limit'] / 1e6:,.0f} MB" for w in there),
+        started,
+        lambda _: typer.echo(
+            f"cluster {name} is running at {started.address}. Stop it with `toytip cluster down {name}`"
+        ),
+        as_json=json_,
     )
 
 
-@cluster_app.command(
-    epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip"
-)
+@app.command(epilog="Example:  toytip cluster down lab")
 @expand_options
-def doctor(name: NameArgument, json_: JsonOption = False, **given: Unpack[DoctorOptions]) -> None:
-    """Look whether a run on a cluster would work, and say what to do where not; exit code 1 then."""
-    settings = resolve_command_settings({**given, "cluster": name})
+def down(name: NameArgument, json_: JsonOption = False, **options: Unpack[CommonOptions]) -> None:
+    """Stop a cluster.
+
+    Stops the scheduler and all workers that `toytip cluster up` started.
+    """
+    settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
+    from toytip.cli.results import ClusterStop
+    from toytip.cluster import lifecycle
+
+    result = ClusterStop(cluster=name, stopped=lifecycle.stop_persistent_cluster(settings))
+    state = "stopped" if result.stopped else "was not running"
+    print_result(result, lambda _: typer.echo(f"cluster {name} {state}"), as_json=json_)
+
+
+@app.command(epilog="Example:  toytip cluster status lab")
+@expand_options
+def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[StatusOptions]) -> None:
+    """Show the workers of a running cluster.
+
+    Prints the addresses of the scheduler and the dashboard, and each worker with its threads and
+    memory.
+    """
+    settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
+    from toytip.cli.render.cluster import show_status
+    from toytip.cli.results import ClusterStatus, WorkerStatus
+    from toytip.cluster import lifecycle, workers_by_address
+    from toytip.cluster.connect import connect
+
+    state = ClusterStatus(cluster=name, running=False, address=None, dashboard_url=None, workers=())
+    if lifecycle.plan_cluster(settings).address is not None:
+        with connect(settings, strict=False) as client:
+            state = ClusterStatus(
+                cluster=name,
+                running=True,
+                address=client.scheduler.address,
+                dashboard_url=client.dashboard_link,
+                workers=tuple(
+                    WorkerStatus(
+                        address=address,
+                        host=worker.host,
+                        threads=worker.threads,
+                        memory_limit=worker.memory_limit,
+                    )
+                    for address, worker in workers_by_address(client).items()
+                ),
+            )
+    print_result(state, show_status, as_json=json_)
+
+
+@app.command(epilog="Example:  toytip cluster doctor lab --source s3://trips/green --store s3://mine/toytip")
+@expand_options
+def doctor(name: NameArgument, json_: JsonOption = False, **options: Unpack[DoctorOptions]) -> None:
+    """Check that a cluster can run toytip, and suggest fixes.
+
+    Checks packages, TLS, source, store and memory on every worker. If a check fails, the command
+    exits with 1.
+    """
+    settings = resolve_command_settings({**options, "cluster": name})
+    from toytip.cli.render.cluster import show_checks
     from toytip.pipeline.doctor import run_checks
     from toytip.progress.tracker import Progress
 
     checks = run_checks(settings, Progress.from_settings(settings))
-    well = all(check.ok for check in checks)
-    lines = []
-    for check in checks:
-        lines.append(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.message}")
-        if not check.ok and check.advice:
-            lines.append(f"{'':<18} {check.advice}")
-    print_result(json_, {"cluster": name, "ok": well, "checks": [asdict(check) for check in checks]}, *lines)
-    if not well:
+    passed = all(check.ok for check in checks)
+    result = {"cluster": name, "ok": passed, "checks": checks}
+    print_result(result, lambda _: show_checks(checks), as_json=json_)
+    if not passed:
         raise typer.Exit(1)
 
 
-@cluster_app.command(epilog="Example:  toytip cluster certs --out certs --hosts 10.0.0.1,10.0.0.2,10.0.0.3")
-def certs(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("certs"),
+@app.command(
+    "create-certs",
+    epilog="Example:  toytip cluster create-certs --output-dir certs --hosts 10.0.0.1,10.0.0.2,10.0.0.3",
+)
+@expand_options
+def create_certs(
+    output_dir: Annotated[
+        Path, option("--output-dir", metavar="DIR", help="Folder for the certificates and keys.")
+    ] = Path("certs"),
     hosts: Annotated[
-        str, typer.Option("--hosts", help="Addresses or names of all hosts, with commas.")
+        str,
+        option(
+            "--hosts", metavar="HOSTS", help="Comma-separated addresses or names of all hosts of the cluster."
+        ),
     ] = "localhost,127.0.0.1",
     json_: JsonOption = False,
-    debug: DebugOption = False,  # noqa: ARG001 - every command takes it, and `guarded` reads it
+    **options: Unpack[CommonOptions],  # noqa: ARG001 - run_cli reads --debug
 ) -> None:
-    """Make a certificate authority, and certificates of the nodes and the clients of a cluster; nothing is overwritten."""
-    from toytip.cluster import certificates as maker
+    """Create certificates for a cluster.
 
-    made = maker.create_certificates(out, [host.strip() for host in hosts.split(",") if host.strip()])
-    files = [str(path) for path in made]
-    said = (
-        f"ca.pem goes to every host; node.pem and node.key to those of the cluster; client.* to who runs toytip. "
-        f"ca.key signs: keep it offline. Good for {maker.CERTIFICATE_DAYS} days."
-    )
-    print_result(json_, {"files": files}, *files, said)
+    Creates a certificate authority, and certificates for the nodes and the clients. Copy ca.pem to
+    every host, node.pem and node.key to the hosts of the cluster, and client.pem and client.key to
+    the machines that run toytip. Existing files are not overwritten.
+    """
+    from toytip.cli.render.cluster import show_certificates
+    from toytip.cli.results import CertificateFiles
+    from toytip.cluster.certificates import create_certificates
+
+    names = [host.strip() for host in hosts.split(",") if host.strip()]
+    files = CertificateFiles(files=tuple(map(str, create_certificates(output_dir, names))))
+    print_result(files, show_certificates, as_json=json_)

@@ -1,4 +1,4 @@
-"""What every command shares: settings, one stage alone, one JSON object, one line for an error, an exit code."""
+"""Shared parts of the commands: settings, stores, printing, signals, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
-from toytip.core.jsonable import to_json
-from toytip.errors import StoreError, ToytipError
+from toytip.errors import ConfigError, StoreError, ToytipError
 
 if TYPE_CHECKING:
-    from toytip.cli.option_groups import StoreOptions
+    from pathlib import Path
+
     from toytip.config import Settings
     from toytip.pipeline.context import RunContext
     from toytip.progress.tracker import Progress
@@ -25,38 +25,48 @@ if TYPE_CHECKING:
     from toytip.store.manifest import Manifest
     from toytip.store.store import Store
 
-EXIT_INTERRUPTED = 130
-STOPPED_MESSAGE = "stopped; nothing half-made was left behind"
+EXIT_CODES = {
+    0: "Success.",
+    1: "Error. stderr has the cause and a hint.",
+    2: "Usage error: an unknown command or option, or an invalid value.",
+    3: "`toytip monitor`: an alert fires in the last month.",
+    128 + signal.SIGHUP: "Stopped by SIGHUP: the terminal was closed.",
+    128 + signal.SIGINT: "Stopped by Ctrl-C (SIGINT).",
+    128 + signal.SIGTERM: "Stopped by SIGTERM.",
+}
+EXIT_ALERT = 3
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+STOPPED_MESSAGE = "stopped: no partial output was published"
+
+Result = TypeVar("Result")
 
 
-def resolve_command_settings(options: Mapping[str, object], *, workers_needed: bool = True) -> Settings:
-    """Resolve the settings from a command's arguments; set off the workers' imports before our own."""
+def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool = True) -> Settings:
+    """Return the settings of a command. If it needs workers, also prepare their start."""
     if workers_needed:
         install_signal_handlers()
     from toytip.config import Settings, export_credentials
 
     export_credentials()
-    for option, mode in (("plain", "plain"), ("quiet", "none")):  # of both, quiet is the stronger
-        if options.get(option):
-            options = {**options, "progress": mode}
+    if options.get("quiet"):
+        logging.getLogger("toytip").setLevel(logging.ERROR)
+        options = {**options, "progress": "none"}
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
-    if settings.progress == "none":
-        logging.getLogger("toytip").setLevel(logging.ERROR)
-    from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
+    from toytip.cluster import apply_cluster_definition, plan_cluster, prestart_forkserver
 
-    asked = {name for name, value in options.items() if value is not None}
-    settings = apply_cluster_definition(settings, asked, uses_workers=workers_needed)
+    requested = {name for name, value in options.items() if value is not None}
+    settings = apply_cluster_definition(settings, requested, uses_workers=workers_needed)
     if workers_needed and settings.scheduler is None:
-        prestart_forkserver(settings.start_method if starts_local_workers(settings) else "spawn")
+        prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
     if workers_needed:
         import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
     return settings
 
 
-def open_command_store(options: StoreOptions) -> Store:
-    """Return the store that a command's options name."""
+def open_command_store(options: Mapping[str, Any]) -> Store:
+    """Return the store of a command that needs no workers."""
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.store.store import store_from_settings
 
@@ -66,7 +76,7 @@ def open_command_store(options: StoreOptions) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
-    """Return the version to work on: the one of that name or tag, or the newest, as of a moment."""
+    """Return the input version: the one with this ID or tag, or the newest one at a time."""
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 
@@ -77,84 +87,119 @@ def run_stage(
     settings: Settings,
     tables: tuple[str, ...],
     work: Callable[[RunContext], dict[str, Any]],
+    options: Mapping[str, Any],
     as_json: bool,
     progress: Progress | None = None,
 ) -> None:
-    """Run one stage alone and say what it published."""
-    from toytip.core.jsonable import to_json
+    """Run a single stage, and print the published tables."""
+    from toytip.cli.render.run import show_stage
     from toytip.pipeline.context import open_run
     from toytip.pipeline.result import describe_stage
     from toytip.progress.tracker import Progress
 
     progress = progress or Progress.from_settings(settings)
     with open_run(settings, tables, progress) as context:
-        result = describe_stage(context, work(context))
+        stage = describe_stage(context, work(context))
+    print_result(stage, show_stage, as_json=as_json, quiet=options["quiet"])
+
+
+def print_result(
+    result: Result, show: Callable[[Result], None], *, as_json: bool, quiet: bool = False
+) -> None:
+    """Print a typed result as JSON, or show it, or with `quiet` neither."""
     if as_json:
-        print_json(to_json(result))
-        return
-    if settings.progress == "none":
-        return
-    for name, table in result.tables.items():
-        typer.echo(f"{name} {table.version}: {table.rows:,} rows in {table.path}")
+        print_json(result)
+    elif not quiet:
+        show(result)
 
 
 def print_json(value: Any) -> None:
-    """Print the one line that `--json` promises."""
+    """Print a value as the line of `--json`."""
+    from toytip.core.jsonable import to_json
+
     typer.echo(json.dumps(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
-    """Raise StoreError, after the work, where manifests cannot be read; nothing else was kept from it."""
+    """Raise StoreError if manifests could not be read.
+
+    The command has done the rest of its work.
+    """
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
-        raise StoreError(f"{unreadable[0].error}{more}")
+        raise StoreError(f"{unreadable[0].error}{more}", hint=unreadable[0].error.hint)
 
 
-def print_result(as_json: bool, value: dict[str, Any], *lines: str) -> None:
-    """Print what a program reads, or the lines that a person does."""
-    if as_json:
-        print_json(value)
-    for line in () if as_json else lines:
-        typer.echo(line)
+def write_output(file: Path, content: bytes) -> None:
+    """Write the file of `--output`. Raises ConfigError if it cannot be written."""
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ConfigError(f"cannot write {file}: {reason}", hint="Set --output to a writable file.") from None
+
+
+_stop_signal = signal.SIGINT
 
 
 def install_signal_handlers() -> None:
-    """End on SIGTERM, or when the terminal is closed, as on Ctrl-C: clean up, leave no worker behind."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, unless `nohup` ignores SIGHUP."""
     signal.signal(signal.SIGTERM, _raise_interrupt)
-    if (
-        hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-    ):  # which `nohup` asks for
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _raise_interrupt)
 
 
-def _raise_interrupt(_signal: int, _frame: Any) -> None:
+def _raise_interrupt(number: int, _frame: Any) -> None:
+    global _stop_signal  # noqa: PLW0603 - a signal handler cannot return a value
+    _stop_signal = signal.Signals(number)
     raise KeyboardInterrupt
 
 
+class _WarningHandler(logging.Handler):
+    """Prints warnings on the current stderr, which the progress grid redirects."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line: the level and the message."""
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stderr.write(f"{record.levelname.lower()}: {' '.join(record.getMessage().split())}\n")
+
+
 def run_cli(command: Callable[..., Any]) -> int:
-    """Run the command line; return the exit code: 0, 1 our error (one line), 2 usage, 130 Ctrl-C."""
+    """Run the command line, and return its exit code (see `EXIT_CODES`)."""
+    handler = _WarningHandler()
+    log = logging.getLogger("toytip")
+    log.addHandler(handler)
+    level = log.level
     try:
         with tolerant_stdout():
             code = command(standalone_mode=False) or 0
-        if code == EXIT_INTERRUPTED:  # Typer has caught the Ctrl-C
-            _print_error(STOPPED_MESSAGE)
+        return _print_stopped() if code == EXIT_INTERRUPTED else int(code)  # Typer handles Ctrl-C itself
     except ToytipError as error:
         if "--debug" in sys.argv:
             raise
-        _print_error(f"error: {error}")
+        _print_line(f"error: {error}")
         if error.hint:
-            _print_error(f"hint: {error.hint}")
+            _print_line(f"hint: {error.hint}")
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        _print_error(STOPPED_MESSAGE)
-        return EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - told apart in _usage, which raises what is a bug
+        return _print_stopped()
+    except Exception as error:  # noqa: BLE001 - _show_usage_error raises bugs again
         return _show_usage_error(error)
-    return int(code)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _print_stopped() -> int:
+    """Print that the command was stopped, and return the exit code of the signal."""
+    global _stop_signal
+    number, _stop_signal = _stop_signal, signal.SIGINT
+    _print_line(STOPPED_MESSAGE)
+    return 128 + number
 
 
 def _show_usage_error(error: Exception) -> int:
-    """Show a usage error as Click does; anything else is a bug and keeps its traceback."""
+    """Show a usage error as Click does. Raise any other error again: it is a bug."""
     show = getattr(error, "show", None)
     if show is None:
         raise error
@@ -162,6 +207,6 @@ def _show_usage_error(error: Exception) -> int:
     return int(getattr(error, "exit_code", 2))
 
 
-def _print_error(line: str) -> None:
-    with contextlib.suppress(OSError, AttributeError):  # it may be full, gone or closed
+def _print_line(line: str) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # stderr may be full or closed
         sys.stderr.write(" ".join(line.split()) + "\n")

@@ -6,51 +6,58 @@ from typing import Annotated, Unpack
 
 import typer
 
-from toytip.cli.app import app
-from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.app import new_app
+from toytip.cli.command import EXIT_ALERT, print_result, resolve_command_settings
 from toytip.cli.option_groups import PublishOptions, expand_options
-from toytip.cli.options import JsonOption, ModelOption
+from toytip.cli.options import JsonOption, ModelOption, option
 
-# For schedulers: nothing went wrong, but somebody should look.
-EXIT_ALERT = 3
+app = new_app("monitor")
 
 
-@app.command(epilog="Example:  toytip monitor --model champion --months 2023-11:2023-12")
+@app.command(epilog="Example:  toytip monitor --model champion --analysis-months 2023-11:2023-12")
 @expand_options
 def monitor(
     model: ModelOption = None,
     reference: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--reference",
-            help="Months to compare with, A:B [default: the training months for features, the valid month for skill]",
-            show_default=False,
+            metavar="MONTHS",
+            help="Months to compare with, as FIRST:LAST.",
+            default="training months for features, validation month for performance",
         ),
     ] = None,
-    months: Annotated[
+    analysis_months: Annotated[
         str | None,
-        typer.Option(
-            "--months", help="Months to watch, A:B [default: all after the training]", show_default=False
+        option(
+            "--analysis-months",
+            metavar="MONTHS",
+            help="Months to monitor, as FIRST:LAST.",
+            default="all months after the training months",
         ),
     ] = None,
     labels_until: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--labels-until",
-            help="Last month whose labels are there; later ones are estimated [default: all have them]",
-            show_default=False,
+            metavar="MONTH",
+            help="Last month with labels. Metrics of later months are estimated.",
+            default="the last month",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and keep nothing in the store.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", help="Store nothing.")] = False,
     json_: JsonOption = False,
-    **given: Unpack[PublishOptions],
+    **options: Unpack[PublishOptions],
 ) -> None:
-    """Tell how far features have moved, how a model has decayed, and why; exit code 3 where an alert rings.
+    """Monitor data drift and model performance.
 
-    No trip is read: each run leaves profiles and tallies. Bounds are settings, `alert_...` (see `toytip config`).
+    Reports the drift of the features, the change in F1 and log loss, and its cause. Exits with 3 if
+    an alert fires in the last month. Reads histograms and no trips. Thresholds are settings
+    (`alert_...`).
     """
-    settings = resolve_command_settings(given, workers_needed=False)
+    settings = resolve_command_settings(options, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
+    from toytip.cli.render.monitoring import show_monitoring
     from toytip.pipeline.monitor import monitor_model
     from toytip.progress.tracker import Progress
 
@@ -61,15 +68,10 @@ def monitor(
             model,
             progress,
             reference=reference,
-            analysis_months=months,
+            analysis_months=analysis_months,
             labels_until=labels_until,
             publish=not dry_run,
         )
-    if json_:
-        print_json(report)
-    else:
-        from toytip.cli.render.monitoring import show_monitoring
-
-        show_monitoring(report)
+    print_result(report, show_monitoring, as_json=json_)
     if report.active_alerts:
         raise typer.Exit(EXIT_ALERT)

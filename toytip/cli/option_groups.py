@@ -1,10 +1,10 @@
-"""Options that commands take together, and `expand_options`, through which Typer sees them.
+"""Groups of options, and `expand_options`, which shows them to Typer.
 
-A command has in its signature what it uses itself, and behind that, in one group, what goes into the settings::
+The signature of a command has its own options, and then one group for the settings::
 
     @app.command()
-    @spread
-    def versions(as_of: AsOfOption = None, **given: Unpack[StoreOptions]) -> None: ...
+    @expand_options
+    def list_(as_of: AsOfOption = None, **options: Unpack[StoreOptions]) -> None: ...
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from collections.abc import Callable
 from typing import TypedDict, TypeVar, get_args, get_type_hints
 
 from toytip.cli.options import (
+    OUTPUT_PANEL,
     AdaptOption,
     ClusterOption,
     DebugOption,
-    EarlyStoppingOption,
+    EarlyStoppingRoundsOption,
     EndpointUrlOption,
     EnvOption,
     FeatureSetOption,
+    FullRefreshOption,
     LearningRateOption,
     MaxDepthOption,
     MemoryLimitOption,
     MonthsOption,
     ParamsOption,
     PartitionRowsOption,
-    PlainOption,
+    ProgressOption,
     QuietOption,
     RoundsOption,
     SchedulerOption,
@@ -49,13 +51,13 @@ from toytip.cli.options import (
 
 
 class CommonOptions(TypedDict):
-    """Of every command; it is `guarded` that looks at it."""
+    """Options of every command."""
 
     debug: DebugOption
 
 
 class StoreOptions(CommonOptions):
-    """Where versions are."""
+    """Location of the versions."""
 
     store: StoreOption
     endpoint_url: EndpointUrlOption
@@ -63,13 +65,13 @@ class StoreOptions(CommonOptions):
 
 
 class PublishOptions(StoreOptions):
-    """Where a version is to be."""
+    """Location and ID of a new version."""
 
     version_id: VersionIdOption
 
 
 class SourceOptions(TypedDict):
-    """What trips are read, and in what pieces."""
+    """Trips to read, and the size of the partitions."""
 
     source: SourceOption
     source_endpoint_url: SourceEndpointUrlOption
@@ -78,20 +80,20 @@ class SourceOptions(TypedDict):
 
 
 class WorkerOptions(TypedDict):
-    """How many work."""
+    """Number of workers."""
 
     workers: WorkersOption
 
 
 class WorkerSizeOptions(WorkerOptions):
-    """How many work, and how large each is."""
+    """Number and size of the workers."""
 
     threads_per_worker: ThreadsPerWorkerOption
     memory_limit: MemoryLimitOption
 
 
 class SchedulerOptions(TypedDict):
-    """Where they work."""
+    """Cluster to use."""
 
     scheduler: SchedulerOption
     cluster: ClusterOption
@@ -99,7 +101,7 @@ class SchedulerOptions(TypedDict):
 
 
 class TlsOptions(TypedDict):
-    """Whom they trust."""
+    """Certificates of the connection to the cluster."""
 
     tls_ca_file: TlsCaFileOption
     tls_cert: TlsCertOption
@@ -107,17 +109,17 @@ class TlsOptions(TypedDict):
 
 
 class ClusterOptions(WorkerOptions, SchedulerOptions, TlsOptions):
-    """Who works on what is in the store already."""
+    """Workers that process tables of the store."""
 
 
 class SizedClusterOptions(WorkerSizeOptions, SchedulerOptions, TlsOptions):
-    """Who works on a source: how large a worker is counts there."""
+    """Workers that read a source, which needs memory for each partition."""
 
     start_method: StartMethodOption
 
 
 class SplitOptions(TypedDict):
-    """What is learned from."""
+    """Data of the model."""
 
     train_months: TrainMonthsOption
     validation_month: ValidationMonthOption
@@ -127,33 +129,40 @@ class SplitOptions(TypedDict):
 
 
 class BoosterOptions(TypedDict):
-    """How it is learned."""
+    """Parameters of the model."""
 
     params: ParamsOption
     rounds: RoundsOption
     max_depth: MaxDepthOption
     learning_rate: LearningRateOption
-    early_stopping_rounds: EarlyStoppingOption
+    early_stopping_rounds: EarlyStoppingRoundsOption
 
 
 class ProgressOptions(TypedDict):
-    """How far it is."""
+    """Output on the terminal."""
 
     quiet: QuietOption
-    plain: PlainOption
+    progress: ProgressOption
+
+
+class RefreshOptions(TypedDict):
+    """Reuse of existing output."""
+
+    full_refresh: FullRefreshOption
 
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def expand_options(command: Command) -> Command:
-    """Show Typer the options behind a command's `**given: Unpack[...]`: it reads signatures, and knows no `Unpack`.
+    """Give a command the signature with the options of its group, because Typer ignores `Unpack`.
 
-    The command itself stays as it is. Of what nobody gives, a switch is off, and all else None.
+    The default of a switch is False, and of every other option None. Options of the output come
+    last. Typer keeps the line breaks of a docstring, so each paragraph becomes one line.
     """
     signature = inspect.signature(command, eval_str=True)
-    *own, given = signature.parameters.values()
-    (group,) = get_args(given.annotation)
+    *own, group_parameter = signature.parameters.values()
+    (group,) = get_args(group_parameter.annotation)
     shared = [
         inspect.Parameter(
             name,
@@ -163,5 +172,15 @@ def expand_options(command: Command) -> Command:
         )
         for name, hint in get_type_hints(group, include_extras=True).items()
     ]
-    vars(command)["__signature__"] = signature.replace(parameters=[*own, *shared])
+    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) if _is_output(item) else item for item in own]
+    parameters = sorted([*own, *shared], key=_is_output)
+    vars(command)["__signature__"] = signature.replace(parameters=parameters)
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    command.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     return command
+
+
+def _is_output(parameter: inspect.Parameter) -> bool:
+    """Return whether a parameter is an option of the output panel."""
+    details = getattr(parameter.annotation, "__metadata__", (None,))[0]
+    return getattr(details, "rich_help_panel", None) == OUTPUT_PANEL

@@ -1,197 +1,197 @@
-"""The options of the command line: each is declared once, and used by the commands that take it."""
+"""Options of the command line. Each one is declared once.
+
+Help, choices and default of an option that is a setting come from `Settings`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic.fields import FieldInfo
 
-SOURCE_PANEL = "Reading"
+from toytip.config import (
+    COMPUTED_DEFAULT,
+    Env,
+    FeatureSet,
+    GateMode,
+    ProgressChoice,
+    Segment,
+    Settings,
+    StartMethod,
+    Taxi,
+)
+
+SOURCE_PANEL = "Source"
 STORE_PANEL = "Store"
-WORKERS_PANEL = "Workers"
-LEARNING_PANEL = "Learning"
-PROGRESS_PANEL = "Progress"
+WORKERS_PANEL = "Workers and cluster"
+TRAINING_PANEL = "Training"
+OUTPUT_PANEL = "Output"
 
 
-def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 - Typer's word
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+def option(*names: str, help: str, default: str = "", panel: str | None = None, **details: Any) -> Any:  # noqa: A002 - Typer's word
+    """Return an option. `default` is the text of a default that the command computes."""
+    text = f"{help} {_note(default=default)}" if default else help
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=not default, **details)
 
 
-SourceOption = Annotated[
-    str | None,
-    _option(
-        "--source",
-        help="Folder, glob, list (commas) or URI of TLC monthly parquet [default: a synthetic year]",
-        panel=SOURCE_PANEL,
-    ),
-]
-MonthsOption = Annotated[
-    str | None,
-    _option("--months", help="Months: 2023-01:2023-12, or a list 2023-01,2023-03", panel=SOURCE_PANEL),
-]
-PartitionRowsOption = Annotated[
-    int | None,
-    _option("--partition-rows", help="Rows in a partition, at most [default: 500000]", panel=SOURCE_PANEL),
-]
-StoreOption = Annotated[
-    str | None, _option("--store", help="Where versions live [default: ./toytip-store]", panel=STORE_PANEL)
-]
-EndpointUrlOption = Annotated[
-    str | None,
-    _option(
-        "--endpoint",
-        help="Address of the S3 server [default: AWS_ENDPOINT_URL, or Amazon's]",
-        panel=STORE_PANEL,
-    ),
-]
+def setting_option(setting: str, *names: str, panel: str | None = None, metavar: str | None = None) -> Any:
+    """Return the option of a setting. Raises KeyError if there is no such setting."""
+    field = Settings.model_fields[setting]
+    is_flag = isinstance(field.default, bool)
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    note = _note(choices=", ".join(choices), default=default_text(setting))
+    return typer.Option(
+        *(names or (f"--{setting.replace('_', '-')}",)),
+        help=field.description if is_flag else f"{field.description} {note}",
+        rich_help_panel=panel,
+        show_default=False,
+        metavar=metavar,
+        **_range(field),
+    )
+
+
+def _note(**parts: str) -> str:
+    """Return the text in brackets behind a help text. The backslash hides it from Rich's markup."""
+    return "\\[" + "; ".join(f"{name}: {text}" for name, text in parts.items() if text) + "]"
+
+
+def _range(field: FieldInfo) -> dict[str, Any]:
+    """Return `min` and `max` of a number.
+
+    Returns neither if a limit is exclusive, which Typer does not support.
+    """
+    limits = {
+        name: getattr(item, name)
+        for item in field.metadata
+        for name in ("ge", "gt", "le")
+        if getattr(item, name, None) is not None
+    }
+    return {} if "gt" in limits else {{"ge": "min", "le": "max"}[name]: limits[name] for name in limits}
+
+
+def default_text(setting: str) -> str:
+    """Return the default of a setting, or how toytip computes it."""
+    field = Settings.model_fields[setting]
+    extra = field.json_schema_extra
+    computed = extra.get(COMPUTED_DEFAULT) if isinstance(extra, dict) else None
+    return str(computed or field.get_default(call_default_factory=True))
+
+
+SourceOption = Annotated[str | None, setting_option("source", panel=SOURCE_PANEL, metavar="SOURCE")]
 SourceEndpointUrlOption = Annotated[
-    str | None,
-    _option(
-        "--source-endpoint",
-        help="Address of the source's S3 server [default: --endpoint]",
-        panel=SOURCE_PANEL,
-    ),
+    str | None, setting_option("source_endpoint_url", panel=SOURCE_PANEL, metavar="URL")
 ]
-EnvOption = Annotated[str | None, _option("--env", help="dev or prod [default: dev]", panel=STORE_PANEL)]
-VersionIdOption = Annotated[
-    str | None,
-    _option("--version", help="Id of the version to publish [default: a new one]", panel=STORE_PANEL),
-]
-WorkersOption = Annotated[
-    int | None, _option("--workers", help="Worker processes [default: one a core]", panel=WORKERS_PANEL)
-]
+MonthsOption = Annotated[str | None, setting_option("months", panel=SOURCE_PANEL, metavar="MONTHS")]
+PartitionRowsOption = Annotated[int | None, setting_option("partition_rows", panel=SOURCE_PANEL, metavar="N")]
+
+StoreOption = Annotated[str | None, setting_option("store", panel=STORE_PANEL, metavar="STORE")]
+EndpointUrlOption = Annotated[str | None, setting_option("endpoint_url", panel=STORE_PANEL, metavar="URL")]
+EnvOption = Annotated[Env | None, setting_option("env", panel=STORE_PANEL, metavar="ENV")]
+VersionIdOption = Annotated[str | None, setting_option("version_id", panel=STORE_PANEL, metavar="ID")]
+FullRefreshOption = Annotated[bool | None, setting_option("full_refresh", panel=STORE_PANEL)]
+
+WorkersOption = Annotated[int | None, setting_option("workers", panel=WORKERS_PANEL, metavar="N")]
 ThreadsPerWorkerOption = Annotated[
-    int | None,
-    _option("--threads-per-worker", help="Threads in each [default: cores / workers]", panel=WORKERS_PANEL),
+    int | None, setting_option("threads_per_worker", panel=WORKERS_PANEL, metavar="N")
 ]
-MemoryLimitOption = Annotated[
-    str | None,
-    _option("--memory-limit", help="Memory per worker, as 4GB [default: its share]", panel=WORKERS_PANEL),
-]
-SchedulerOption = Annotated[
-    str | None,
-    _option(
-        "--scheduler", help="Address of a running Dask scheduler, tcp://... or tls://...", panel=WORKERS_PANEL
-    ),
-]
-ClusterOption = Annotated[
-    str | None,
-    _option(
-        "--cluster",
-        help="Name of a cluster, as cluster/clusters.toml has it [default: local]",
-        panel=WORKERS_PANEL,
-    ),
-]
-AdaptOption = Annotated[
-    str | None,
-    _option(
-        "--adapt", help="Fewest and most workers, MIN:MAX, as there is work for them", panel=WORKERS_PANEL
-    ),
-]
-TlsCaFileOption = Annotated[
-    str | None,
-    _option(
-        "--tls-ca-file",
-        help="The authority's certificate, as `toytip cluster certs` makes it",
-        panel=WORKERS_PANEL,
-    ),
-]
-TlsCertOption = Annotated[
-    str | None, _option("--tls-cert", help="This end's certificate", panel=WORKERS_PANEL)
-]
-TlsKeyOption = Annotated[str | None, _option("--tls-key", help="Its private key", panel=WORKERS_PANEL)]
+MemoryLimitOption = Annotated[str | None, setting_option("memory_limit", panel=WORKERS_PANEL, metavar="SIZE")]
+SchedulerOption = Annotated[str | None, setting_option("scheduler", panel=WORKERS_PANEL, metavar="ADDRESS")]
+ClusterOption = Annotated[str | None, setting_option("cluster", panel=WORKERS_PANEL, metavar="NAME")]
+AdaptOption = Annotated[str | None, setting_option("adapt", panel=WORKERS_PANEL, metavar="MIN:MAX")]
+TlsCaFileOption = Annotated[str | None, setting_option("tls_ca_file", panel=WORKERS_PANEL, metavar="FILE")]
+TlsCertOption = Annotated[str | None, setting_option("tls_cert", panel=WORKERS_PANEL, metavar="FILE")]
+TlsKeyOption = Annotated[str | None, setting_option("tls_key", panel=WORKERS_PANEL, metavar="FILE")]
 StartMethodOption = Annotated[
-    str | None,
-    _option("--start-method", help="forkserver or spawn [default: forkserver]", panel=WORKERS_PANEL),
+    StartMethod | None, setting_option("start_method", panel=WORKERS_PANEL, metavar="METHOD")
 ]
+
 TrainMonthsOption = Annotated[
-    str | None,
-    _option("--train", help="Months to train on, A:B [default: all before valid]", panel=LEARNING_PANEL),
+    str | None, setting_option("train_months", panel=TRAINING_PANEL, metavar="MONTHS")
 ]
 ValidationMonthOption = Annotated[
-    str | None,
-    _option(
-        "--valid", help="Month to stop and tune on, or none [default: last but one]", panel=LEARNING_PANEL
-    ),
+    str | None, setting_option("validation_month", panel=TRAINING_PANEL, metavar="MONTH")
 ]
 TestMonthsOption = Annotated[
-    str | None, _option("--test", help="Month to test on [default: the last]", panel=LEARNING_PANEL)
+    str | None, setting_option("test_months", panel=TRAINING_PANEL, metavar="MONTHS")
 ]
 FeatureSetOption = Annotated[
-    str | None,
-    _option("--features", help="seed, pickup, dropoff or payment [default: payment]", panel=LEARNING_PANEL),
+    FeatureSet | None, setting_option("feature_set", panel=TRAINING_PANEL, metavar="SET")
 ]
-SegmentOption = Annotated[
-    str | None,
-    _option("--population", help="all trips, or those paid by card [default: all]", panel=LEARNING_PANEL),
-]
-RoundsOption = Annotated[
-    int | None, _option("--rounds", help="Boosting rounds, at most [default: 300]", panel=LEARNING_PANEL)
-]
-MaxDepthOption = Annotated[
-    int | None, _option("--max-depth", help="Depth of a tree [default: 6]", panel=LEARNING_PANEL)
-]
+SegmentOption = Annotated[Segment | None, setting_option("segment", panel=TRAINING_PANEL, metavar="SEGMENT")]
+ParamsOption = Annotated[str | None, setting_option("params", panel=TRAINING_PANEL, metavar="FILE")]
+RoundsOption = Annotated[int | None, setting_option("rounds", panel=TRAINING_PANEL, metavar="N")]
+MaxDepthOption = Annotated[int | None, setting_option("max_depth", panel=TRAINING_PANEL, metavar="N")]
 LearningRateOption = Annotated[
-    float | None, _option("--eta", help="Learning rate [default: 0.1]", panel=LEARNING_PANEL)
+    float | None, setting_option("learning_rate", panel=TRAINING_PANEL, metavar="RATE")
 ]
-EarlyStoppingOption = Annotated[
-    int | None,
-    _option(
-        "--early-stop",
-        help="Rounds without gain before stopping, 0 = never [default: 20]",
-        panel=LEARNING_PANEL,
-    ),
+EarlyStoppingRoundsOption = Annotated[
+    int | None, setting_option("early_stopping_rounds", panel=TRAINING_PANEL, metavar="N")
 ]
-ParamsOption = Annotated[
-    str | None,
-    _option("--params", help="File of parameters, as `toytip tune` writes them", panel=LEARNING_PANEL),
-]
-GateOption = Annotated[
-    str | None,
-    _option(
-        "--gate",
-        help="on: judge, register and promote the model; dry-run: only judge it; off [default: on]",
-        panel=LEARNING_PANEL,
-    ),
-]
-FullRefreshOption = Annotated[
-    bool | None,
-    _option("--fresh", help="Make everything anew, whatever the store holds already", panel=WORKERS_PANEL),
-]
-ExplainOption = Annotated[
-    bool | None, _option("--explain", help="Say of every stage why it runs or not", panel=WORKERS_PANEL)
+GateOption = Annotated[GateMode | None, setting_option("gate", panel=TRAINING_PANEL, metavar="MODE")]
+
+ExplainOption = Annotated[bool | None, setting_option("explain", panel=OUTPUT_PANEL)]
+ProgressOption = Annotated[
+    ProgressChoice | None, setting_option("progress", panel=OUTPUT_PANEL, metavar="STYLE")
 ]
 QuietOption = Annotated[
     bool,
-    _option(
-        "--quiet", help="Say nothing but errors, not even what came out (see --json)", panel=PROGRESS_PANEL
-    ),
+    option("--quiet", "-q", help="Print errors only. With --json, also the result.", panel=OUTPUT_PANEL),
 ]
-PlainOption = Annotated[
+VerboseOption = Annotated[
     bool,
-    _option(
-        "--plain", help="Progress as lines without control codes, also on a terminal", panel=PROGRESS_PANEL
-    ),
+    option("--verbose", "-v", help="Print all metrics, reject reasons and warnings.", panel=OUTPUT_PANEL),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+JsonOption = Annotated[
+    bool, option("--json", help="Print one JSON object on stdout and nothing else.", panel=OUTPUT_PANEL)
+]
+DebugOption = Annotated[bool, option("--debug", help="Print the traceback of an error.", panel=OUTPUT_PANEL)]
+
 InputVersionOption = Annotated[
     str | None,
-    typer.Option(
-        "--from", help="Version or tag to work on [default: the newest upstream]", show_default=False
+    option(
+        "--input-version",
+        help="Version or tag of the input table.",
+        default="the newest version",
+        metavar="VERSION",
     ),
 ]
 AsOfOption = Annotated[
     str | None,
-    typer.Option(
-        "--as-of", help="The newest version as of a time: 2026-11-24T10:15, UTC", show_default=False
+    option(
+        "--as-of",
+        help="Use the newest version at this UTC time, for example 2026-11-24T10:15.",
+        default="now",
+        metavar="TIME",
     ),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--model",
-        help="Version, champion, challenger or number of the model [default: the newest]",
-        show_default=False,
+        help="Model: champion, challenger, a model version, or a version or tag of a run.",
+        default="the newest model",
+        metavar="MODEL",
+    ),
+]
+TaxiOption = Annotated[
+    Taxi | None,
+    option("--taxi", help="Taxi type of the model.", default="the type that has models"),
+]
+VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Version or tag.")]
+
+
+def output_option(help: str, default: str = "") -> Any:  # noqa: A002 - Typer's word
+    """Return the option `--output FILE` of a command."""
+    return option("--output", "-o", help=help, default=default, metavar="FILE")
+
+
+ServingModelOption = Annotated[
+    str | None,
+    option(
+        "--model",
+        help="Model: champion, challenger, a model version, or a version or tag of a run.",
+        default="the champion, else the newest model",
+        metavar="MODEL",
     ),
 ]

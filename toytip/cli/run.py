@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Unpack
 
-from toytip.cli.app import app
-from toytip.cli.command import print_json, resolve_command_settings
+from toytip.cli.app import new_app
+from toytip.cli.command import print_result, resolve_command_settings
 from toytip.cli.option_groups import (
     BoosterOptions,
     ProgressOptions,
     PublishOptions,
+    RefreshOptions,
     SizedClusterOptions,
     SourceOptions,
     SplitOptions,
     expand_options,
 )
-from toytip.cli.options import ExplainOption, FullRefreshOption, GateOption, JsonOption
+from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption
 
 
 class RunOptions(
-    SourceOptions, PublishOptions, SizedClusterOptions, SplitOptions, BoosterOptions, ProgressOptions
+    SourceOptions,
+    PublishOptions,
+    RefreshOptions,
+    SizedClusterOptions,
+    SplitOptions,
+    BoosterOptions,
+    ProgressOptions,
 ):
-    """Of all stages."""
+    """Options of all stages."""
 
     gate: GateOption
-    full_refresh: FullRefreshOption
     explain: ExplainOption
+
+
+app = new_app("run")
 
 
 @app.command(epilog="Example:  toytip run --source data/green-2023 --workers 8")
 @expand_options
-def run(json_: JsonOption = False, **given: Unpack[RunOptions]) -> None:
-    """Run the whole pipeline: read, clean, featurize, train, infer, evaluate."""
-    settings = resolve_command_settings(given)
-    from toytip.core.jsonable import to_json
-    from toytip.pipeline.run import run as run_all
+def run(verbose: VerboseOption = False, json_: JsonOption = False, **options: Unpack[RunOptions]) -> None:
+    """Run the complete pipeline.
+
+    Reads, cleans and featurizes the source, trains a model, scores and evaluates all trips,
+    monitors the months after training, and promotes the model if it passes the gate. Output that
+    the store has from the same input, code and settings is reused.
+    """
+    settings = resolve_command_settings(options)
+    from toytip.cli.render.run import show_run
+    from toytip.pipeline.run import run as run_pipeline
     from toytip.progress.tracker import Progress
 
-    result = run_all(settings, Progress.from_settings(settings))
-    if json_:
-        print_json(to_json(result))
-    elif settings.progress != "none":
-        from toytip.cli.render.run import show_run
-
-        show_run(result)
+    result = run_pipeline(settings, Progress.from_settings(settings))
+    print_result(result, partial(show_run, verbose=verbose), as_json=json_, quiet=options["quiet"])

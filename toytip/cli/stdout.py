@@ -1,4 +1,4 @@
-"""Standard output: what stops a command there is one line, and what nobody reads any more stops none."""
+"""Standard output that fails with one error message, and that may lose its reader."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from toytip.errors import ToytipError
 
 
 class TolerantStdout(io.FileIO):
-    """Standard output's file. Once it fails, what is still to come is dropped."""
+    """The file of stdout. After a failure, it ignores all further output."""
 
     failed = False
 
     def write(self, content: Any) -> int:
-        """Write; raise ToytipError where that cannot be, but for a reader that has gone: a command goes on as it would have."""
+        """Write to stdout. If its reader is gone, ignore the output, so that the command continues.
+
+        Raises ToytipError for any other failure.
+        """
         size = memoryview(content).nbytes
         if self.failed:
             return size
@@ -29,26 +32,38 @@ class TolerantStdout(io.FileIO):
         except OSError as error:
             self.failed = True
             reason = (error.strerror or type(error).__name__).lower()
-            raise ToytipError(f"standard output cannot be written: {reason}") from None
+            raise ToytipError(
+                f"cannot write to stdout: {reason}", hint="Redirect the output to another file."
+            ) from None
 
 
 @contextlib.contextmanager
 def tolerant_stdout() -> Iterator[None]:
-    """Have Python write to such an output; a character that it cannot show becomes a question mark."""
-    there = sys.__stdout__
-    if there is None or sys.stdout is not there:  # closed, or somebody else's already
+    """Let Python write to a `TolerantStdout`.
+
+    Characters that it cannot encode become question marks.
+    """
+    original = sys.__stdout__
+    if original is None or sys.stdout is not original:  # closed or redirected
         yield
         return
-    there.flush()
-    with io.TextIOWrapper(
-        io.BufferedWriter(TolerantStdout(there.fileno(), "w", closefd=False)), there.encoding, "replace",
-        line_buffering=there.line_buffering, write_through=there.write_through,
-    ) as ours, contextlib.redirect_stdout(ours):  # fmt: skip
+    original.flush()
+    file = TolerantStdout(original.fileno(), "w", closefd=False)
+    with (
+        io.TextIOWrapper(
+            io.BufferedWriter(file),
+            original.encoding,
+            "replace",
+            line_buffering=original.line_buffering,
+            write_through=original.write_through,
+        ) as text,
+        contextlib.redirect_stdout(text),
+    ):
         yield
-        ours.flush()
+        text.flush()
 
 
 def stdout_closed() -> bool:
-    """Tell whether nobody reads standard output any more."""
+    """Return whether the reader of stdout is gone."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return isinstance(raw, TolerantStdout) and raw.failed

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
-import typer
-
-from toytip.cli.app import app
-from toytip.cli.command import print_json, resolve_command_settings, resolve_upstream
+from toytip.cli.app import new_app
+from toytip.cli.command import print_result, resolve_command_settings, resolve_upstream
 from toytip.cli.option_groups import (
     SchedulerOptions,
     SplitOptions,
@@ -19,80 +17,102 @@ from toytip.cli.option_groups import (
 )
 from toytip.cli.options import (
     AsOfOption,
-    EarlyStoppingOption,
+    EarlyStoppingRoundsOption,
     InputVersionOption,
     JsonOption,
     MemoryLimitOption,
     RoundsOption,
+    option,
+    output_option,
 )
+from toytip.cli.results import FoldResult, TrialSummary, TuningSummary
+
+if TYPE_CHECKING:
+    from toytip.pipeline.tune import TuningResult
+    from toytip.training.tuning import TrialResult
 
 
 class TunerOptions(WorkerOptions):
-    """Who tries."""
+    """Workers that run the trials."""
 
     memory_limit: MemoryLimitOption
 
 
 class TuneOptions(StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, SplitOptions):
-    """Of many models that learn from the same months; the rest of how they learn is what is searched."""
+    """Options of all trials. The study searches the other parameters."""
 
     rounds: RoundsOption
-    early_stopping_rounds: EarlyStoppingOption
+    early_stopping_rounds: EarlyStoppingRoundsOption
+
+
+app = new_app("tune")
 
 
 @app.command(epilog="Example:  toytip tune --trials 40 && toytip run --params toytip-params.toml")
 @expand_options
 def tune(
     trials: Annotated[
-        int, typer.Option("--trials", min=1, help="Trials, with those the study has already.")
+        int,
+        option(
+            "--trials",
+            min=1,
+            metavar="N",
+            help="Total number of trials, including those of an existing study.",
+        ),
     ] = 30,
-    folds: Annotated[int, typer.Option("--folds", min=1, help="Months that trials are measured on.")] = 3,
-    rows: Annotated[
-        int, typer.Option("--rows", min=1_000, help="Rows that trials learn from, at most.")
+    folds: Annotated[
+        int, option("--folds", min=1, metavar="N", help="Number of folds. Each fold tests on one month.")
+    ] = 3,
+    max_rows: Annotated[
+        int, option("--max-rows", min=1_000, metavar="N", help="Maximum number of training rows per trial.")
     ] = 1_000_000,
     study: Annotated[
         str | None,
-        typer.Option("--study", help="File that keeps the study [default: in the store]", show_default=False),
+        option("--study", metavar="FILE", help="File of the study.", default="a file in the store"),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="File for the best parameters.")] = Path(
-        "toytip-params.toml"
-    ),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of what is proposed.")] = 0,
-    from_: InputVersionOption = None,
+    output: Annotated[Path, output_option("TOML file for the best parameters.")] = Path("toytip-params.toml"),
+    seed: Annotated[int, option("--seed", min=0, metavar="N", help="Random seed of the search.")] = 0,
+    input_version: InputVersionOption = None,
     as_of: AsOfOption = None,
     json_: JsonOption = False,
-    **given: Unpack[TuneOptions],
+    **options: Unpack[TuneOptions],
 ) -> None:
-    """Search for better parameters on blocks of time, never the test months; goes on where it was stopped."""
-    settings = resolve_command_settings(given)
-    upstream = resolve_upstream(settings, "features", from_, as_of)
-    from toytip.pipeline import tune as tuner
+    """Search for better model parameters.
+
+    Trains on earlier months, measures on later ones, and never reads the test months. The first
+    trial uses the defaults. A stopped study resumes.
+    """
+    settings = resolve_command_settings(options)
+    upstream = resolve_upstream(settings, "features", input_version, as_of)
+    from toytip.cli.render.models import show_tuning
+    from toytip.pipeline import tune as pipeline_tune
     from toytip.pipeline.context import open_reader
     from toytip.progress.tracker import Progress
 
     with open_reader(settings, Progress.from_settings(settings)) as context:
-        found = tuner.tune(
-            context, upstream, trials=trials, folds=folds, max_rows=rows, study=study, seed=seed
+        result = pipeline_tune.tune(
+            context, upstream, trials=trials, folds=folds, max_rows=max_rows, study=study, seed=seed
         )
-    tuner.write_params_file(found, out, upstream, settings.early_stopping_rounds)
-    if json_:
-        print_json(
-            {
-                "best": {
-                    "params": found.best.params,
-                    "log_loss": found.best.log_loss,
-                    "blocks": found.best.fold_scores,
-                },
-                "default": {"log_loss": found.default.log_loss, "blocks": found.default.fold_scores},
-                "blocks": found.fold_months,
-                "trials": len(found.trials),
-                "dropped": sum(len(t.fold_scores) < len(found.fold_months) for t in found.trials),
-                "there": found.resumed_trials,
-                "rows": found.rows,
-                "out": str(out),
-            }
-        )
-        return
-    from toytip.cli.render.models import show_tuning
+    pipeline_tune.write_params_file(result, output, upstream, settings.early_stopping_rounds)
+    print_result(_summarize(result, output), lambda _: show_tuning(result, output), as_json=json_)
 
-    show_tuning(found, out)
+
+def _summarize(result: TuningResult, params_file: Path) -> TuningSummary:
+    return TuningSummary(
+        best=_summarize_trial(result.best),
+        baseline=_summarize_trial(result.default),
+        fold_months=tuple(result.fold_months),
+        trials=len(result.trials),
+        pruned=sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials),
+        existing_trials=result.resumed_trials,
+        rows=result.rows,
+        params_file=str(params_file),
+    )
+
+
+def _summarize_trial(trial: TrialResult) -> TrialSummary:
+    return TrialSummary(
+        params=trial.params,
+        log_loss=trial.log_loss,
+        folds=tuple(FoldResult(**score._asdict()) for score in trial.fold_scores),
+    )

@@ -1,12 +1,12 @@
-"""Looking back: versions, what they were made from, how they differ; tags and rollbacks."""
+"""`toytip version`: inspect and manage the versions of a store."""
 
 from __future__ import annotations
 
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
-from toytip.cli.app import app
+from toytip.cli.app import new_app
 from toytip.cli.command import (
     open_command_store,
     print_json,
@@ -15,175 +15,268 @@ from toytip.cli.command import (
     resolve_command_settings,
 )
 from toytip.cli.option_groups import StoreOptions, expand_options
-from toytip.cli.options import AsOfOption, JsonOption
-from toytip.errors import ConfigError
+from toytip.cli.options import AsOfOption, JsonOption, VersionArgument, option, output_option
+from toytip.errors import ConfigError, StoreError
 
-VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A version or a tag.")]
+if TYPE_CHECKING:
+    from toytip.store.store import Store
+
+app = new_app("version")
 
 
-@app.command(epilog="Example:  toytip versions --store ./toytip-store --env prod")
+@app.command("list", epilog="Example:  toytip version list --store ./toytip-store --env prod")
 @expand_options
-def versions(as_of: AsOfOption = None, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
-    """List the published versions of every table: rows, months, bytes, created, parents, tags."""
-    place = open_command_store(given)
+def list_(as_of: AsOfOption = None, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
+    """List the versions of every table.
+
+    Prints rows, months, size and tags. The versions are in order of time, the newest last.
+    """
+    store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
     from toytip.store.refs import describe_versions, parse_as_of, read_tags
 
     limit = parse_as_of(as_of).isoformat() if as_of else None
-    whole, damaged = place.scan_manifests()
-    found = [m for m in whole if limit is None or m.created_at <= limit]
-    rows = describe_versions(found, read_tags(place))
-    if json_:
-        print_json({"versions": rows})
-    else:
-        show_versions(rows, place.display_uri)
-    raise_for_unreadable(damaged)
+    manifests, unreadable = store.scan_manifests()
+    listed = [manifest for manifest in manifests if limit is None or manifest.created_at <= limit]
+    rows = describe_versions(listed, read_tags(store))
+    print_result({"versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=json_)
+    raise_for_unreadable(unreadable)
 
 
-@app.command(epilog="Example:  toytip show v20261124T101500Z-3f9c2a")
+@app.command(epilog="Example:  toytip version show v20261124T101500Z-3f9c2a")
 @expand_options
-def show(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
-    """Show what was published under a version: tables, config, parents, packages, metrics."""
-    place = open_command_store(given)
-    from dataclasses import asdict
+def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
+    """Show the contents of a version.
 
-    from toytip.cli.render.versions import show_manifest
+    Prints tables, settings, inputs, rejected rows, metrics and the path of the report.
+    """
+    store = open_command_store(options)
+    from toytip.cli.render.versions import show_version
     from toytip.config import mask_credentials
     from toytip.store.refs import manifests_of
+    from toytip.store.reports import report_uri
 
-    found = manifests_of(place, version)
-    report = place.report_uri(found[0].version)
-    if json_:
-        tables = {m.table: asdict(m) for m in found}
-        print_json(
-            {"version": found[0].version, "tables": tables, "report": report and mask_credentials(report)}
-        )
-        return
-    for manifest in found:
-        show_manifest(manifest)
-    if report:
-        typer.echo(f"report {mask_credentials(report)}")
-
-
-@app.command(epilog="Example:  toytip trace v20261124T101500Z-3f9c2a/2023-12")
-@expand_options
-def trace(
-    version: Annotated[str, typer.Argument(metavar="VERSION[/MONTH]", help="A version or tag, and a month.")],
-    table: Annotated[
-        str | None, typer.Option("--table", help="Table [default: predictions]", show_default=False)
-    ] = None,
-    json_: JsonOption = False,
-    **given: Unpack[StoreOptions],
-) -> None:
-    """Trace a version down to the raw files: checksums, model, code, config, packages."""
-    place = open_command_store(given)
-    from toytip.cli.render.versions import show_lineage
-    from toytip.core.months import Month
-    from toytip.store.lineage import main_manifest, trace_lineage
-    from toytip.store.refs import resolve_version
-
-    name, _, month = version.partition("/")
-    manifest = resolve_version(place, table, name) if table else main_manifest(place, name)
-    found = trace_lineage(place, manifest, Month.parse(month) if month else None)
-    if json_:
-        print_json(found)
-    else:
-        show_lineage(found)
-
-
-@app.command(epilog="Example:  toytip impact green_tripdata_2023-03.parquet")
-@expand_options
-def impact(
-    file: Annotated[str, typer.Argument(help="A raw file's address, the end of it, or its checksum.")],
-    json_: JsonOption = False,
-    **given: Unpack[StoreOptions],
-) -> None:
-    """List every version that was made from a raw file, directly or not."""
-    place = open_command_store(given)
-    from toytip.cli.render.versions import show_versions
-    from toytip.store.lineage import downstream_versions
-    from toytip.store.refs import describe_versions, read_tags
-
-    rows = describe_versions(downstream_versions(place, file), read_tags(place))
-    if json_:
-        print_json({"file": file, "versions": rows})
-    else:
-        show_versions(rows, place.display_uri)
+    manifests = manifests_of(store, version)
+    uri = report_uri(store, manifests[0].version)
+    report_path = mask_credentials(uri) if uri else None
+    contents = {
+        "version": manifests[0].version,
+        "tables": {manifest.table: manifest for manifest in manifests},
+        "report_path": report_path,
+    }
+    print_result(contents, lambda _: show_version(manifests, report_path), as_json=json_)
 
 
 @app.command(
-    epilog="Example:  toytip diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42 --html diff.html"
+    epilog="Example:  toytip version diff v20261124T101500Z-3f9c2a v20261201T090000Z-11ab42 --output diff.html"
 )
 @expand_options
 def diff(
     a: VersionArgument,
     b: VersionArgument,
-    html: Annotated[
-        str | None,
-        typer.Option("--html", help="File to write a page of the differences to.", show_default=False),
-    ] = None,
+    output: Annotated[str | None, output_option("HTML file for the comparison.", "no file")] = None,
     json_: JsonOption = False,
-    **given: Unpack[StoreOptions],
+    **options: Unpack[StoreOptions],
 ) -> None:
-    """Compare two versions: rows, rejects, columns, share of predictions flipped, metrics."""
-    settings = resolve_command_settings(given, workers_needed=False)
+    """Compare two versions.
+
+    Prints the differences in rows, rejected rows, settings, columns, predictions and metrics.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.versions import show_diff
-    from toytip.config import Settings
     from toytip.progress.tracker import Progress
     from toytip.store.compare import compare_versions
     from toytip.store.lineage import ancestors
     from toytip.store.store import store_from_settings
 
-    place = store_from_settings(settings)
-    tables = [m for v in (a, b) for n, m in ancestors(place, v).items() if n in ("features", "predictions")]
-    progress = Progress.from_settings(Settings.load())
-    with progress.show_live(), progress.stage("diff", sum(len(m.files) for m in tables)) as stage:
-        found = compare_versions(place, a, b, stage.advance)
-    if html is not None:
+    store = store_from_settings(settings)
+    tables = [
+        manifest
+        for version in (a, b)
+        for name, manifest in ancestors(store, version).items()
+        if name in ("features", "predictions")
+    ]
+    progress = Progress.from_settings(settings)
+    files = sum(len(manifest.files) for manifest in tables)
+    with progress.show_live(), progress.stage("diff", files) as stage:
+        comparison = compare_versions(store, a, b, stage.advance)
+    if output is not None:
         from toytip.pipeline.report import write_diff_page
 
-        write_diff_page(settings, found, html)
-    if json_:
-        print_json(found)
-    else:
-        show_diff(found)
+        write_diff_page(settings, comparison, output)
+    print_result(comparison, show_diff, as_json=json_)
 
 
-@app.command(epilog="Example:  toytip tag before-holidays v20261124T101500Z-3f9c2a")
+@app.command(epilog="Example:  toytip version lineage v20261124T101500Z-3f9c2a/2023-12")
 @expand_options
-def tag(
-    name: Annotated[str | None, typer.Argument(help="The tag [default: list all]")] = None,
-    version: Annotated[str | None, typer.Argument(help="The version that it names.")] = None,
-    move: Annotated[bool, typer.Option("--move", help="Let it name another version from now on.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Remove the tag; the version stays.")] = False,
+def lineage(
+    version: Annotated[
+        str | None,
+        typer.Argument(metavar="VERSION[/MONTH]", help="Version or tag, and optionally one of its months."),
+    ] = None,
+    downstream: Annotated[
+        str | None,
+        option(
+            "--downstream",
+            metavar="FILE",
+            help="List the versions that depend on this raw file: its URI, the end of its URI or its checksum.",
+            default="none",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, option("--table", metavar="TABLE", help="Table of the version.", default="predictions")
+    ] = None,
     json_: JsonOption = False,
-    **given: Unpack[StoreOptions],
+    **options: Unpack[StoreOptions],
 ) -> None:
-    """Give a version a name that commands take in its place, and that `toytip gc` respects; or list the tags."""
-    place = open_command_store(given)
-    from toytip.store import refs
+    """Trace a version to its raw files, or a raw file to its versions.
 
-    if name and delete:
-        refs.remove_tag(place, name)
-    elif name and version:
-        refs.set_tag(place, name, version, force=move)
-    elif name:
-        raise ConfigError(f"toytip tag {name}: which version? give it after the tag, or --delete")
-    found = refs.read_tags(place)
-    said = [f"{each}  {of}" for each, of in sorted(found.items())]
+    The upstream lineage has checksums, models, code, settings and packages.
+    """
+    if (version is None) == (downstream is None):
+        raise typer.BadParameter("give either VERSION or --downstream FILE")
+    store = open_command_store(options)
+    if downstream is not None:
+        _list_downstream(store, downstream, json_)
+        return
+    from toytip.cli.render.versions import show_lineage
+    from toytip.core.months import Month
+    from toytip.store.lineage import main_manifest, trace_lineage
+    from toytip.store.refs import resolve_version
+
+    name, _, month = str(version).partition("/")
+    manifest = resolve_version(store, table, name) if table else main_manifest(store, name)
     print_result(
-        json_,
-        {"tags": found},
-        *said or [f"no tags in {place.display_uri} yet; `toytip tag NAME VERSION` gives one"],
+        trace_lineage(store, manifest, Month.parse(month) if month else None), show_lineage, as_json=json_
     )
 
 
-@app.command(epilog="Example:  toytip rollback v20261124T101500Z-3f9c2a")
+def _list_downstream(store: Store, file: str, as_json: bool) -> None:
+    from toytip.cli.render.versions import show_versions
+    from toytip.store.lineage import downstream_versions
+    from toytip.store.refs import describe_versions, read_tags
+
+    rows = describe_versions(downstream_versions(store, file), read_tags(store))
+    print_result(
+        {"file": file, "versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=as_json
+    )
+
+
+@app.command(epilog="Example:  toytip version tag before-holidays v20261124T101500Z-3f9c2a")
 @expand_options
-def rollback(version: VersionArgument, json_: JsonOption = False, **given: Unpack[StoreOptions]) -> None:
-    """Make a version the newest again, until another is published; nothing is removed."""
-    place = open_command_store(given)
+def tag(
+    name: Annotated[str | None, typer.Argument(metavar="TAG", help="Tag [default: list all tags]")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag [default: none]")
+    ] = None,
+    force: Annotated[bool, option("--force", help="Move an existing tag to this version.")] = False,
+    delete: Annotated[bool, option("--delete", help="Delete the tag, but not the version.")] = False,
+    json_: JsonOption = False,
+    **options: Unpack[StoreOptions],
+) -> None:
+    """Tag a version, or list the tags.
+
+    Commands accept a tag in place of a version. `toytip version gc` keeps tagged versions.
+    """
+    store = open_command_store(options)
+    from toytip.cli.render.versions import show_tags
+    from toytip.cli.results import TagList
     from toytip.store import refs
 
-    found = refs.roll_back_to(place, version)
-    print_result(json_, {"versions": found}, *(f"{table}  {of}" for table, of in sorted(found.items())))
+    if name and delete:
+        refs.remove_tag(store, name)
+    elif name and version:
+        refs.set_tag(store, name, version, force=force)
+    elif name:
+        raise ConfigError(
+            f"cannot set tag {name}: no version given",
+            hint=f"Run `toytip version tag {name} VERSION`, or use --delete to delete the tag.",
+        )
+    print_result(
+        TagList(tags=refs.read_tags(store)), lambda tags: show_tags(tags, store.display_uri), as_json=json_
+    )
+
+
+@app.command(epilog="Example:  toytip version rollback v20261124T101500Z-3f9c2a")
+@expand_options
+def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
+    """Roll back to an older version.
+
+    The version becomes the current one until another version is published. Nothing is deleted. To
+    roll back the champion, use `toytip model rollback`.
+    """
+    store = open_command_store(options)
+    from toytip.cli.render.versions import show_current_versions
+    from toytip.cli.results import RollbackResult
+    from toytip.store import refs
+
+    print_result(
+        RollbackResult(versions=refs.roll_back_to(store, version)), show_current_versions, as_json=json_
+    )
+
+
+@app.command(epilog="Example:  toytip version verify v20261124T101500Z-3f9c2a")
+@expand_options
+def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
+    """Verify the checksums of a version.
+
+    Reads every file again, and names files that are lost, changed or not part of the version. If
+    there is such a file, the command exits with 1.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
+    from toytip.cli.render.versions import show_faults
+    from toytip.progress.tracker import Progress
+    from toytip.store.maintenance import verify_version
+    from toytip.store.refs import manifests_of
+    from toytip.store.store import store_from_settings
+
+    store = store_from_settings(settings)
+    manifests = manifests_of(store, version)
+    progress = Progress.from_settings(settings)
+    files = sum(len(manifest.files) for manifest in manifests)
+    with progress.show_live(), progress.stage("verify", files) as stage:
+        faults = verify_version(store, version, stage.advance)
+    result = {"version": manifests[0].version, "faults": faults}
+    print_result(result, lambda _: show_faults(faults, files, len(manifests)), as_json=json_)
+    if faults:
+        raise StoreError(
+            f"cannot verify version {version}: {len(faults)} files differ, the first is {faults[0].path}",
+            hint="Run `toytip run --full-refresh` to compute the version again.",
+        )
+
+
+@app.command(epilog="Example:  toytip version gc --keep 3 --dry-run")
+@expand_options
+def gc(
+    keep: Annotated[
+        int, option("--keep", min=1, metavar="N", help="Number of newest versions of each table to keep.")
+    ] = 10,
+    dry_run: Annotated[bool, option("--dry-run", help="List the versions, and delete nothing.")] = False,
+    json_: JsonOption = False,
+    **options: Unpack[StoreOptions],
+) -> None:
+    """Delete unused versions and the files of killed runs.
+
+    Keeps tagged versions, the version of a rollback, registered models, and everything that these
+    depend on.
+    """
+    store = open_command_store(options)
+    from toytip.cli.render.versions import show_garbage
+    from toytip.store.maintenance import collect_garbage, find_garbage
+
+    garbage = find_garbage(store, keep)
+    if not dry_run:
+        collect_garbage(store, garbage)
+    if json_:
+        print_json(
+            {
+                "versions": [{"table": m.table, "version": m.version} for m in garbage.versions],
+                "incomplete_versions": garbage.incomplete_versions,
+                "orphaned_files": garbage.orphaned_files,
+                "bytes": garbage.bytes,
+                "deleted": not dry_run,
+            }
+        )
+    else:
+        show_garbage(garbage, dry_run=dry_run)
+    raise_for_unreadable(garbage.unreadable)

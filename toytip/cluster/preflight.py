@@ -13,8 +13,7 @@ from toytip.core.access import StorageOptions
 from toytip.errors import SourceError, StoreError, ToytipError
 from toytip.io.access import open_file, open_file_io
 from toytip.io.base import FileIO
-
-PROBE_FOLDER = "_probes"
+from toytip.store.layout import Layout
 
 
 class FileProbe(NamedTuple):
@@ -32,7 +31,7 @@ def check_store(client: object, root: str, env: str, storage_options: StorageOpt
     store.
     """
     file_io, token = open_file_io(root, storage_options), secrets.token_hex(8)
-    folder = f"{env}/{PROBE_FOLDER}/{token}"
+    folder = Layout(env).probes(token)
     try:
         file_io.write(f"{folder}/client", token.encode())
     except OSError as error:

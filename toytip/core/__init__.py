@@ -1,1 +1,1 @@
-"""Values, schemas and tables: what the data is. No input or output."""
+"""Values, schemas and tables of the data, without input and output."""

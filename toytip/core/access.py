@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StorageOptions:
-    """How an object store is reached: its endpoint (None: Amazon's), and whether requests go unsigned."""
+    """The endpoint of an object store (None: Amazon S3), and whether requests are unsigned."""
 
     endpoint_url: str | None = None
     anonymous: bool = False

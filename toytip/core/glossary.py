@@ -1,7 +1,4 @@
-"""What the words of the tables and of the metrics mean: data, for whoever describes them.
-
-Every column of every table has its line here, and every metric: the reference in `docs/reference/` is made from them.
-"""
+"""Descriptions of all columns and metrics. `docs/reference/` is generated from them."""
 
 from __future__ import annotations
 
@@ -9,66 +6,71 @@ from typing import NamedTuple
 
 from toytip.errors import SchemaError
 
-# The moments of a trip, in order; what is settled is known only once the tip is.
+# The availability of a value, in the order of a trip. Settled values are known only with the tip.
 AVAILABILITY_DESCRIPTIONS = {
-    "pickup": "as the passenger gets in",
-    "dropoff": "as the ride ends, before it is paid",
-    "payment": "as the passenger chooses how to pay",
-    "settled": "with the tip, or after it: never a feature",
+    "pickup": "known when the passenger gets in",
+    "dropoff": "known when the ride ends, before payment",
+    "payment": "known when the passenger chooses how to pay",
+    "settled": "known only with the tip or after it, so it cannot be a feature",
 }
 
 
 class ColumnDoc(NamedTuple):
-    """What a column says, its unit, and the moment of the trip at which it is known; none of what toytip makes."""
+    """A column: its meaning, its unit, and its availability.
+
+    Columns that toytip computes after the trip have no availability.
+    """
 
     text: str
     unit: str = ""
     available_at: str = ""
 
 
-# Source of those that the TLC fills: its data dictionaries for yellow and green trip records.
+# Source of the TLC's columns: its data dictionaries for yellow and green trip records.
 COLUMN_DOCS = {
     "trip_id": ColumnDoc(
-        "The trip, readable as a number: taxi, year and month of the file, row in the file."
+        "ID of the trip. Its digits are taxi, year and month of the file, and row in the file."
     ),
-    "pickup_at": ColumnDoc("When the meter was started, as the clock in New York showed it.", "", "pickup"),
-    "dropoff_at": ColumnDoc("When the meter was stopped, by the same clock.", "", "dropoff"),
+    "pickup_at": ColumnDoc("Time when the meter was started, in New York local time.", "", "pickup"),
+    "dropoff_at": ColumnDoc("Time when the meter was stopped, in New York local time.", "", "dropoff"),
     "VendorID": ColumnDoc(
-        "Who made the record: 1 Creative Mobile, 2 Curb; later 6 Myle, 7 Helix.", "code", "pickup"
+        "Provider of the record: 1 Creative Mobile, 2 Curb, later also 6 Myle and 7 Helix.", "code", "pickup"
     ),
-    "passenger_count": ColumnDoc("How many passengers, as the driver entered it.", "people", "pickup"),
-    "trip_distance": ColumnDoc("How far, as the meter told it.", "miles", "dropoff"),
+    "passenger_count": ColumnDoc("Number of passengers, entered by the driver.", "people", "pickup"),
+    "trip_distance": ColumnDoc("Distance on the meter.", "miles", "dropoff"),
     "PULocationID": ColumnDoc("Taxi zone of the pickup, 1 to 265.", "code", "pickup"),
     "DOLocationID": ColumnDoc("Taxi zone of the dropoff, 1 to 265.", "code", "dropoff"),
     "RatecodeID": ColumnDoc(
-        "Rate at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, 6 group.",
+        "Rate code at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, 6 group.",
         "code",
         "dropoff",
     ),
     "payment_type": ColumnDoc(
-        "How it was paid: 1 card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided; 0 where it was dispatched.",
+        "Payment type: 0 flex fare, 1 card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.",
         "code",
         "payment",
     ),
     "trip_type": ColumnDoc("Green taxis only: 1 hailed in the street, 2 dispatched.", "code", "pickup"),
-    "fare_amount": ColumnDoc("The fare of the meter, without anything below.", "dollars", "dropoff"),
-    "tip_amount": ColumnDoc("The tip, of card trips only: cash tips are not recorded.", "dollars", "settled"),
-    "extra": ColumnDoc("Extras, as those of rush hour and night.", "dollars", "dropoff"),
-    "mta_tax": ColumnDoc("The tax of the transport authority.", "dollars", "dropoff"),
-    "tolls_amount": ColumnDoc("Tolls of bridges and tunnels.", "dollars", "dropoff"),
-    "improvement_surcharge": ColumnDoc("The improvement surcharge, since 2015.", "dollars", "dropoff"),
-    "congestion_surcharge": ColumnDoc("The state's congestion surcharge, since 2019.", "dollars", "dropoff"),
-    "airport_fee": ColumnDoc("Fee of a pickup at LaGuardia or JFK; yellow taxis.", "dollars", "dropoff"),
-    "cbd_congestion_fee": ColumnDoc("Toll of the congestion zone, since 2025.", "dollars", "dropoff"),
-    "reason": ColumnDoc("The first cleaning rule that the trip breaks."),
+    "fare_amount": ColumnDoc("Fare on the meter, without the surcharges below.", "dollars", "dropoff"),
+    "tip_amount": ColumnDoc("Tip of a card trip. Cash tips are not recorded.", "dollars", "settled"),
+    "extra": ColumnDoc("Extras, for example for rush hour and night.", "dollars", "dropoff"),
+    "mta_tax": ColumnDoc("Tax of the Metropolitan Transportation Authority.", "dollars", "dropoff"),
+    "tolls_amount": ColumnDoc("Tolls for bridges and tunnels.", "dollars", "dropoff"),
+    "improvement_surcharge": ColumnDoc("Improvement surcharge, since 2015.", "dollars", "dropoff"),
+    "congestion_surcharge": ColumnDoc("Congestion surcharge of the state, since 2019.", "dollars", "dropoff"),
+    "airport_fee": ColumnDoc(
+        "Fee for a pickup at LaGuardia or JFK (yellow taxis only).", "dollars", "dropoff"
+    ),
+    "cbd_congestion_fee": ColumnDoc("Toll for the congestion zone, since 2025.", "dollars", "dropoff"),
+    "reason": ColumnDoc("First cleaning rule that the trip violates."),
     "pickup_weekday": ColumnDoc("Day of the week of the pickup, 0 = Monday.", "", "pickup"),
     "pickup_hour": ColumnDoc("Hour of the pickup, 0 to 23.", "hours", "pickup"),
     "pickup_minute": ColumnDoc("Minute of the pickup, 0 to 59.", "minutes", "pickup"),
     "work_hours": ColumnDoc(
-        "1 from Monday to Friday, in the hours 8 to 18 inclusive; otherwise 0.", "", "pickup"
+        "1 from Monday to Friday in the hours 8 to 18 inclusive, otherwise 0.", "", "pickup"
     ),
-    "trip_time": ColumnDoc("From pickup to dropoff.", "seconds", "dropoff"),
-    "trip_speed": ColumnDoc("Distance over time.", "miles an hour", "dropoff"),
+    "trip_time": ColumnDoc("Duration from pickup to dropoff.", "seconds", "dropoff"),
+    "trip_speed": ColumnDoc("Distance divided by duration.", "miles per hour", "dropoff"),
     "pickup_zone_rate": ColumnDoc(
         "Share of high tips among earlier card trips from the pickup zone.", "share", "pickup"
     ),
@@ -78,14 +80,14 @@ COLUMN_DOCS = {
     "zone_pair_rate": ColumnDoc(
         "Share of high tips among earlier card trips between the two zones.", "share", "dropoff"
     ),
-    "high_tip": ColumnDoc("The label: the tip is more than a fifth of the fare.", "", "settled"),
-    "probability": ColumnDoc("The model's probability of a high tip.", "share"),
-    "prediction": ColumnDoc("Whether the probability reaches the model's threshold."),
-    "split": ColumnDoc("What the model had the trip for: train, validation or test; other where for none."),
-    "model_version": ColumnDoc("Version under which the model was trained."),
-    "feature": ColumnDoc("Name of the feature that is counted."),
-    "is_card": ColumnDoc("Whether the trips counted were paid by card."),
-    "trips": ColumnDoc("How many trips have about this value.", "trips"),
+    "high_tip": ColumnDoc("Label: whether the tip is more than 20 % of the fare.", "", "settled"),
+    "probability": ColumnDoc("Predicted probability of a high tip.", "share"),
+    "prediction": ColumnDoc("Whether the probability reaches the threshold of the model."),
+    "split": ColumnDoc("Split of the trip: train, validation, test, or other."),
+    "model_version": ColumnDoc("Version of the model."),
+    "feature": ColumnDoc("Name of the feature."),
+    "is_card": ColumnDoc("Whether the trips were paid by card."),
+    "trips": ColumnDoc("Number of trips with about this value.", "trips"),
     "value_sum": ColumnDoc("Sum of the values of these trips.", "`1 / value_scale` of the feature's unit"),
     "value_scale": ColumnDoc("Number by which `value_sum` is divided to get the feature's unit."),
     "kind": ColumnDoc("Kind of the measure: drift, missing, rejects, share, performance, model or estimate."),
@@ -97,45 +99,46 @@ COLUMN_DOCS = {
     "exceeds_threshold": ColumnDoc("Whether the effect exceeds the threshold."),
     "alert": ColumnDoc("Whether an alert fires in this month."),
 }
-# A column of this name says something else in the table.
+# Columns whose meaning depends on the table.
 TABLE_COLUMN_DOCS = {
     ("feature_histograms", "value"): ColumnDoc(
-        "The value, to 9 significant bits; null where it is missing.", "the feature's"
+        "Value, rounded to 9 significant bits. Null stands for missing values.", "unit of the feature"
     ),
     ("monitoring", "value"): ColumnDoc("Value of the measure in the month."),
 }
-# The folders of a table, which engines give back as columns.
+# The folders of a table, which query engines return as columns.
 PATH_COLUMN_DOCS = {
-    "version": ColumnDoc("The version, as `v20261124T101500Z-3f9c2a`."),
-    "year": ColumnDoc("Year of the file that the trip comes from."),
-    "month": ColumnDoc("Month of the file that the trip comes from."),
+    "version": ColumnDoc("Version, for example `v20261124T101500Z-3f9c2a`."),
+    "year": ColumnDoc("Year of the source file."),
+    "month": ColumnDoc("Month of the source file."),
 }
 
 METRIC_DOCS = {
-    "rows": ColumnDoc("Trips that were measured.", "trips"),
+    "rows": ColumnDoc("Number of trips.", "trips"),
     "prevalence": ColumnDoc("Share of trips with a high tip.", "share"),
     "auc": ColumnDoc(
-        "How often a trip with a high tip has the higher probability than one without; 0.5 is guessing."
+        "Probability that a trip with a high tip ranks above a trip without. A random ranking has 0.5."
     ),
-    "pr_auc": ColumnDoc("Precision, averaged over the recall that it buys; its floor is the prevalence."),
-    "log_loss": ColumnDoc(
-        "Mean negative logarithm of the probability of what happened; smaller is better.", "nats"
-    ),
-    "brier": ColumnDoc("Mean squared distance of probability and outcome; smaller is better."),
-    "f1": ColumnDoc("Harmonic mean of precision and recall, at the model's threshold."),
-    "precision": ColumnDoc("Of the trips answered yes, the share with a high tip.", "share"),
-    "recall": ColumnDoc("Of the trips with a high tip, the share answered yes.", "share"),
+    "pr_auc": ColumnDoc("Area under the precision-recall curve. A random ranking has the prevalence."),
+    "log_loss": ColumnDoc("Mean negative log-likelihood of the label. Lower is better.", "nats"),
+    "brier": ColumnDoc("Mean squared error of the probability. Lower is better."),
+    "f1": ColumnDoc("Harmonic mean of precision and recall at the threshold of the model."),
+    "precision": ColumnDoc("Share of trips with a high tip among the positive predictions.", "share"),
+    "recall": ColumnDoc("Share of positive predictions among the trips with a high tip.", "share"),
     "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a high tip for every trip."),
 }
 
 
 def column_doc(table: str, column: str) -> ColumnDoc:
-    """Return what a column of a table means. Raises SchemaError where nobody has said it.
+    """Return the description of a column. Raises SchemaError if there is none.
 
     >>> column_doc("features", "trip_speed").unit
-    'miles an hour'
+    'miles per hour'
     """
-    found = TABLE_COLUMN_DOCS.get((table, column)) or COLUMN_DOCS.get(column)
-    if found is None:
-        raise SchemaError(f"column {column} of {table} means nothing yet: say it in toytip/core/glossary.py")
-    return found
+    doc = TABLE_COLUMN_DOCS.get((table, column)) or COLUMN_DOCS.get(column)
+    if doc is None:
+        raise SchemaError(
+            f"cannot describe column {column} of {table}: it is not documented",
+            hint="Describe it in toytip/core/glossary.py.",
+        )
+    return doc

@@ -1,4 +1,4 @@
-"""The fitted encoding, the booster's parameters, and the trained model."""
+"""The fitted encoding and the trained model."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from toytip.core.arrays import Float32Array
 from toytip.core.splits import Split
 from toytip.core.tlc import ZONE_ID_COUNT
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureEncoding:
-    """How one feature becomes a small integer.
+    """The bins of a feature.
 
-    `exact`: `values` are the distinct training values and the code is the position; a value that is none of
-    them gets the code `len(values)`. Otherwise `values` are the inner edges of the bins, and the code is the
-    number of edges at or below the value. One more code, the last, stands for missing.
+    If `exact`, `values` are the distinct training values, and a bin index is a position in them.
+    Unseen values have the bin index `len(values)`. Otherwise `values` are the inner edges of the
+    bins, and the bin index is the number of edges at or below the value. The last bin index is
+    that of missing values.
     """
 
     name: str
@@ -27,81 +29,94 @@ class FeatureEncoding:
 
     @property
     def unseen_bin(self) -> int:
-        """The code of a value that training never saw (exact features)."""
+        """The bin index of a value that is not in the training rows (exact features)."""
         return len(self.values) if self.exact else len(self.values) + 1
 
     @property
     def missing_bin(self) -> int:
-        """The code of a missing value."""
+        """The bin index of a missing value."""
         return self.unseen_bin + 1
 
     @property
     def bin_count(self) -> int:
-        """The number of codes."""
+        """The number of bins."""
         return self.missing_bin + 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """The fitted preprocessing: the codes of every feature, and what they were fitted on.
-
-    `rates` are those of the trivial predictor, by hour and pickup zone; `history` the counts that the rates by zone are
-    looked up in, packed (`stages.rates`).
-    """
+    """The fitted encoding: the bins of every feature, and the training rows that they come from."""
 
     features: tuple[FeatureEncoding, ...]
+    """Bins by feature, in the order of the matrix columns."""
     split: Split
-    population: str
+    """Time ranges of the training, validation and test rows."""
+    segment: str
+    """Segment of the training rows, `all` or `card`."""
     rows: int
+    """Number of training rows."""
     positives: int
-    rates: tuple[float, ...] = ()
-    history: str = ""
+    """Number of training rows with a high tip."""
+    hour_zone_rates: tuple[float, ...] = ()
+    """Rate of the hour-and-zone baseline by pickup hour and zone."""
+    zone_history: str = ""
+    """Packed counts from which `stages.zone_rates` computes the target encoding of zones."""
 
-    def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return the share of high tips among the training rows of an hour (0 to 23) and pickup zone.
+    def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> Float32Array:
+        """Return the rate of high tips of pickup hours (0 to 23) and zones, for each row.
 
-        What has few training rows is drawn to the share of them all: it counts for twenty rows more.
+        Rates of few training rows are shrunk towards the overall rate, by 20 rows of it.
         """
-        if not self.rates:
+        if not self.hour_zone_rates:
             return np.full(len(hour), self.positives / self.rows, np.float32)
-        table = np.asarray(self.rates, np.float32)
-        place = hour.astype(np.int64) * ZONE_ID_COUNT + np.clip(zone.astype(np.int64), 0, ZONE_ID_COUNT - 1)
-        return np.asarray(table[place], np.float32)
+        rates = np.asarray(self.hour_zone_rates, np.float32)
+        zone_index = np.clip(zone.astype(np.int64), 0, ZONE_ID_COUNT - 1)
+        return np.asarray(rates[hour.astype(np.int64) * ZONE_ID_COUNT + zone_index], np.float32)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The features, in the order of the matrix' columns."""
+        """The features, in the order of the matrix columns."""
         return tuple(feature.name for feature in self.features)
 
     @property
     def bin_counts(self) -> tuple[int, ...]:
-        """The number of codes of each feature."""
+        """The number of bins of each feature."""
         return tuple(feature.bin_count for feature in self.features)
 
     @property
     def max_bin(self) -> int:
-        """The bins that XGBoost needs so that every code is a bin of its own."""
+        """The number of bins with which XGBoost gives every bin index its own bin."""
         return max(self.bin_counts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the encoding as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read back what `to_json` gave."""
-        features = tuple(FeatureEncoding(**{**f, "values": tuple(f["values"])}) for f in record["features"])
-        split, rates = Split.from_json(record["split"]), tuple(record.get("rates", ()))
-        return cls(**{**record, "features": features, "split": split, "rates": rates})
+        """Return the encoding of the JSON values that `to_json` returned."""
+        features = tuple(
+            FeatureEncoding(**{**feature, "values": tuple(feature["values"])})
+            for feature in record["features"]
+        )
+        rates = tuple(record.get("hour_zone_rates", ()))
+        split = Split.from_json(record["split"])
+        return cls(**{**record, "features": features, "split": split, "hour_zone_rates": rates})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A trained model, whole: from features to a decision. `booster` is XGBoost's UBJSON."""
+    """Everything between the features of a trip and its decision."""
 
     version: str
+    """Version ID of the training."""
     booster: bytes
+    """Booster in XGBoost's UBJSON format."""
     encoding: Encoding
+    """Fitted encoding."""
     rounds: int
+    """Number of boosting rounds."""
     threshold: float = 0.5
+    """Probability from which a trip is predicted to have a high tip."""
     taxi: str = "yellow"
+    """Taxi type, `yellow` or `green`."""

@@ -10,21 +10,21 @@ from toytip.errors import ConfigError
 
 
 class Month(NamedTuple):
-    """A calendar month; months sort by time."""
+    """A calendar month. Months sort by time."""
 
     year: int
     month: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `2023-01`. Raises ConfigError where the text is no month.
+        """Read `2023-01`. Raises ConfigError if the text is not a month.
 
         >>> Month.parse("2023-01")
         Month(year=2023, month=1)
         """
         match = re.fullmatch(r"(\d{4})-(\d{1,2})", text.strip())
         if match is None or not 1 <= int(match[2]) <= 12:
-            raise ConfigError(f"{text!r} is not a month; write it as 2023-01")
+            raise ConfigError(f"cannot read month {text!r}: it is not a month", hint="Write it as 2023-01.")
         return cls(int(match[1]), int(match[2]))
 
     @property
@@ -34,7 +34,7 @@ class Month(NamedTuple):
 
     @property
     def next(self) -> Month:
-        """The month after.
+        """The next month.
 
         >>> Month(2023, 12).next
         Month(year=2024, month=1)
@@ -46,9 +46,9 @@ class Month(NamedTuple):
 
 
 def parse_months(text: str) -> tuple[Month, ...]:
-    """Read `2023-01`, `2023-01:2023-12` or a list of these with commas, in order of time.
+    """Read `2023-01`, `2023-01:2023-12` or a comma-separated list of these, in order of time.
 
-    Raises ConfigError where a range runs backwards or a month comes twice.
+    Raises ConfigError if a range runs backwards or a month occurs twice.
 
     >>> [str(m) for m in parse_months("2022-12:2023-01,2023-03")]
     ['2022-12', '2023-01', '2023-03']
@@ -58,10 +58,13 @@ def parse_months(text: str) -> tuple[Month, ...]:
         first, colon, last = piece.partition(":")
         month, end = Month.parse(first), Month.parse(last if colon else first)
         if month > end:
-            raise ConfigError(f"the range {piece.strip()} runs backwards; write the earlier month first")
+            raise ConfigError(
+                f"cannot read months {piece.strip()!r}: the range runs backwards",
+                hint="Write the earlier month first.",
+            )
         while month <= end:
             months.append(month)
             month = month.next
     if len(set(months)) < len(months):
-        raise ConfigError(f"the list {text} names a month twice")
+        raise ConfigError(f"cannot read months {text!r}: a month occurs twice", hint="Name each month once.")
     return tuple(sorted(months))

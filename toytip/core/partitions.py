@@ -1,4 +1,4 @@
-"""Small frozen values that carry meaning between the parts. No rows, no input or output."""
+"""Partitions of the source, and the data files that are computed from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toytip.core.months import Month
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePartition:
-    """One partition of the source: rows `start` to `stop` of one monthly file."""
+    """A partition of the source: rows `start` to `stop` of one monthly file."""
 
     taxi: str
     month: Month
@@ -23,24 +23,24 @@ class SourcePartition:
 
     @property
     def rows(self) -> int:
-        """Rows in the partition."""
+        """The number of rows."""
         return self.stop - self.start
 
     @property
     def key(self) -> DataFileKey:
-        """Where the partition's output goes."""
+        """The key of the data files that are computed from the partition."""
         return DataFileKey(self.month, self.number)
 
 
 class DataFileKey(NamedTuple):
-    """The place of a part in a table: its month, and its number in the month."""
+    """The position of a data file in a table: its month, and its number in the month."""
 
     month: Month
     number: int
 
     @property
     def path(self) -> str:
-        """The part's path below its version.
+        """The path of the data file in the folder of its version.
 
         >>> DataFileKey(Month(2023, 1), 0).path
         'year=2023/month=1/part-00000.parquet'
@@ -50,10 +50,10 @@ class DataFileKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """What is known of a part once it is written; `path` is below the version's folder.
+    """A data file of a version. `path` is relative to the folder of the version.
 
-    `input` names the content that it was made from; `identity` is the digest of that content, the code and the
-    config together: parts of equal identity are equal, byte for byte.
+    `input_fingerprint` identifies the input. `fingerprint` is a digest of the input, the code and
+    the settings. Files with equal fingerprints are equal, byte for byte.
     """
 
     path: str
@@ -68,6 +68,6 @@ class DataFile:
 
     @property
     def key(self) -> DataFileKey:
-        """Where the part stands in its table."""
-        assert self.month is not None, "an artifact's file stands in no month"
+        """The key of the file in its table."""
+        assert self.month is not None, "a file of an artifact has no month"
         return DataFileKey(self.month, self.number)

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from toytip.errors import SchemaError
 
-# In memory a nullable whole number is a float, so that arithmetic stays plain numpy; on disk it is an integer.
+# A nullable integer is a float in memory, so that arithmetic is plain NumPy. On disk it is an
+# integer.
 DISK_TYPES = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
@@ -28,7 +29,7 @@ DISK_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its dtype in memory, and on disk where that differs; whether values come again and again."""
+    """A column: its dtype in memory, its type on disk, and whether values repeat."""
 
     name: str
     dtype: str
@@ -42,7 +43,7 @@ class Column:
 
 
 def nullable_int(name: str) -> Column:
-    """A whole number that may be missing."""
+    """Return an integer column with missing values."""
     return Column(name, "float32", pa.int32())
 
 
@@ -87,38 +88,46 @@ class Table:
         return pa.schema([(column.name, column.arrow_type) for column in self.columns])
 
     def select_existing(self, names: Collection[str]) -> Table:
-        """Return the table with some of its columns; names of others do not matter."""
+        """Return the table with those of its columns that are in `names`."""
         return replace(self, columns=tuple(column for column in self.columns if column.name in names))
 
     def empty(self) -> pd.DataFrame:
-        """Return a frame of no rows with exactly these columns: the meta of a lazy frame."""
+        """Return a frame without rows, with exactly these columns (the meta of a lazy frame)."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def validate(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame as it is; raises SchemaError naming the first column that is not as declared."""
-        found = list(frame.columns)
-        if found != self.names:
-            missing = [name for name in self.names if name not in found]
-            extra = [name for name in found if name not in self.names]
+        """Return the frame unchanged.
+
+        Raises SchemaError if a column differs from its declaration.
+        """
+        names = list(frame.columns)
+        if names != self.names:
+            missing = [name for name in self.names if name not in names]
+            extra = [name for name in names if name not in self.names]
             raise SchemaError(
-                f"table {self.name}: columns missing {missing}, not declared {extra}, or out of order"
+                f"cannot use a frame as table {self.name}: its columns differ "
+                f"(missing {missing}, undeclared {extra}, or in another order)"
             )
         for column in self.columns:
             if str(frame[column.name].dtype) != column.dtype:
                 raise SchemaError(
-                    f"table {self.name}: column {column.name} is {frame[column.name].dtype}, declared {column.dtype}"
+                    f"cannot use a frame as table {self.name}: column {column.name} has type "
+                    f"{frame[column.name].dtype} instead of {column.dtype}"
                 )
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Check the frame and return it as it goes to disk."""
+        """Validate the frame, and return it with the types on disk."""
         return pa.Table.from_pandas(
             self.validate(frame), schema=self.arrow_schema, preserve_index=False
         ).replace_schema_metadata()
 
     @property
     def parquet_options(self) -> dict[str, Any]:
-        """How parquet's writer encodes the columns: a dictionary of values that hardly repeat is made in vain."""
+        """The options of the Parquet writer.
+
+        Columns whose values hardly repeat have no dictionary.
+        """
         once = [column for column in self.columns if not column.repeats]
         return {
             "use_dictionary": [column.name for column in self.columns if column.repeats],
@@ -127,14 +136,14 @@ class Table:
         }
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Return what was read from disk as a frame of this table. Raises SchemaError on other columns."""
+        """Return a table from disk as a frame. Raises SchemaError if a column is missing."""
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
-            raise SchemaError(f"table {self.name}: the file has no column {', '.join(missing)}")
+            raise SchemaError(f"cannot read table {self.name}: the file has no column {', '.join(missing)}")
         frame = table.select(self.names).to_pandas(date_as_object=False)
         return self.validate(frame.astype(self.dtypes))
 
     def select(self, names: list[str]) -> Table:
-        """Return the table of some of the columns, in the order given."""
+        """Return the table with some of its columns, in the order of `names`."""
         by_name = {column.name: column for column in self.columns}
         return replace(self, columns=tuple(by_name[name] for name in names))

@@ -1,4 +1,4 @@
-"""The split by time: planned from the months of the data, and told of every trip."""
+"""The split into training, validation and test trips by pickup time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CARD_PAYMENT_TYPE = 1
 def plan_split(
     months: tuple[Month, ...], train: str | None = None, valid: str | None = None, test: str | None = None
 ) -> Split:
-    """Split months by time: the last is test, the one before valid, all earlier train.
+    """Split months by time: the last is test, the one before validation, earlier ones train.
 
-    Fewer than three months, with nothing asked for, are split by pickup day, 60/20/20.
-    `valid="none"` leaves validation out. Raises ConfigError where the asked months are not there, overlap,
-    or leave nothing to train on.
+    Fewer than three months are split by pickup day, 60/20/20, unless months are set. With
+    `valid="none"` there is no validation month. Raises ConfigError if the months are not in the
+    data, overlap, are out of order, or leave no month for training.
     """
     if len(months) < 3 and train is None and valid in (None, "none") and test is None:
         return _split_by_day(months, with_valid=valid != "none")
@@ -34,31 +34,52 @@ def plan_split(
         valid_months: tuple[Month, ...] = ()
     else:
         valid_months = parse_months(valid) if valid else earlier[-1:]
-    before = valid_months[0] if valid_months else test_months[0]
-    train_months = parse_months(train) if train else tuple(month for month in months if month < before)
+    limit = valid_months[0] if valid_months else test_months[0]
+    train_months = parse_months(train) if train else tuple(month for month in months if month < limit)
     if not train_months or (valid != "none" and not valid_months):
         raise ConfigError(
-            f"no month is left to train on before {before} in {months[0]}:{months[-1]}; "
-            "choose a later --valid or --test, or read more months"
+            f"cannot split the months {months[0]}:{months[-1]}: there is no month to train on before {limit}",
+            hint="Set a later --validation-month or --test-months, or read more months.",
         )
-    asked = [*train_months, *valid_months, *test_months]
-    for month in asked:
-        if month not in months:
-            raise ConfigError(f"the split names {month}, which the data has not ({months[0]}:{months[-1]})")
-        if asked.count(month) > 1:
-            raise ConfigError(f"{month} is in more than one of --train, --valid and --test")
-    inside = [month for month in months if train_months[0] <= month <= train_months[-1]]
-    if inside != list(train_months):
-        raise ConfigError(
-            f"--train {train} leaves out months in between; training months must follow each other"
-        )
-    if train_months[-1] > before or (valid_months and valid_months[-1] > test_months[0]):
-        raise ConfigError("training must come before validation, and validation before the test, in time")
+    _check_months(months, (*train_months, *valid_months, *test_months))
+    _check_order(months, train_months, valid_months, test_months)
     return Split(
         train=_time_range(train_months),
         validation=_time_range(valid_months) if valid_months else None,
         test=_time_range(test_months),
     )
+
+
+def _check_months(months: tuple[Month, ...], selected: tuple[Month, ...]) -> None:
+    for month in selected:
+        if month not in months:
+            raise ConfigError(
+                f"cannot split by time: the data has no month {month}",
+                hint=f"Use months from {months[0]} to {months[-1]}.",
+            )
+        if selected.count(month) > 1:
+            raise ConfigError(
+                f"cannot split by time: {month} is in more than one split",
+                hint="Set --train-months, --validation-month and --test-months to different months.",
+            )
+
+
+def _check_order(
+    months: tuple[Month, ...],
+    train: tuple[Month, ...],
+    validation: tuple[Month, ...],
+    test: tuple[Month, ...],
+) -> None:
+    if [month for month in months if train[0] <= month <= train[-1]] != list(train):
+        raise ConfigError(
+            "cannot split by time: --train-months has gaps", hint="Training months must be consecutive."
+        )
+    limit = validation[0] if validation else test[0]
+    if train[-1] > limit or (validation and validation[-1] > test[0]):
+        raise ConfigError(
+            "cannot split by time: the splits are out of order",
+            hint="Training must come before validation, and validation before the test.",
+        )
 
 
 def _time_range(months: tuple[Month, ...]) -> TimeRange:
@@ -69,46 +90,51 @@ def _split_by_day(months: tuple[Month, ...], *, with_valid: bool) -> Split:
     start, stop = months[0].start, months[-1].next.start
     days = (stop - start).days
     first, second = (start + dt.timedelta(days=round(days * share)) for share in (0.6, 0.8))
-    a, b, c, d = (moment.isoformat() for moment in (start, first, second, stop))
+    a, b, c, d = (time.isoformat() for time in (start, first, second, stop))
     if with_valid:
         return Split(train=TimeRange(a, b), validation=TimeRange(b, c), test=TimeRange(c, d))
     return Split(train=TimeRange(a, c), validation=None, test=TimeRange(c, d))
 
 
 def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
-    """Return the split of every trip, as its place in SPLITS."""
+    """Return the split of every trip, as its index in SPLITS."""
     pickup = features["pickup_at"].to_numpy()
-    found = np.full(len(features), SPLITS.index("other"), np.int8)
-    for name, span in split.time_ranges().items():
-        inside = (pickup >= np.datetime64(span.start)) & (pickup < np.datetime64(span.stop))
-        found[inside] = SPLITS.index(name)
+    codes = np.full(len(features), SPLITS.index("other"), np.int8)
+    for name, period in split.time_ranges().items():
+        in_range = (pickup >= np.datetime64(period.start)) & (pickup < np.datetime64(period.stop))
+        codes[in_range] = SPLITS.index(name)
     if segment == "card":
-        found[features["payment_type"].to_numpy() != CARD_PAYMENT_TYPE] = SPLITS.index("other")
-    return found
+        codes[features["payment_type"].to_numpy() != CARD_PAYMENT_TYPE] = SPLITS.index("other")
+    return codes
 
 
 def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> npt.NDArray[np.bool_]:
-    """Tell of every trip whether it is in a split."""
+    """Return whether each trip is in a split."""
     return np.equal(split_codes(features, split, segment), SPLITS.index(name))
 
 
 def split_names(features: pd.DataFrame, split: Split, segment: str) -> pd.Series:
-    """Return the split of every trip (str): train, validation or test; other outside of them or of the population."""
+    """Return the split of every trip: train, validation, test, or other.
+
+    Trips outside of the segment are `other`.
+    """
     codes = pa.DictionaryArray.from_arrays(pa.array(split_codes(features, split, segment)), pa.array(SPLITS))
     names = codes.cast(pa.large_string())
     return pd.Series(names, index=features.index, dtype="str", name="split")
 
 
 def overlaps(month: Month, time_range: TimeRange) -> bool:
-    """Tell whether a month has trips in a span."""
+    """Return whether a month overlaps a time range."""
     return month.start.isoformat() < time_range.stop and time_range.start < month.next.start.isoformat()
 
 
 class TimeRange(NamedTuple):
-    """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
+    """A half-open range of pickup times in ISO 8601: `start <= pickup_at < stop`."""
 
     start: str
+    """First pickup time, in ISO 8601."""
     stop: str
+    """First pickup time after the range, in ISO 8601."""
 
 
 SPLITS = ("train", "validation", "test", "other")
@@ -116,20 +142,20 @@ SPLITS = ("train", "validation", "test", "other")
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Which trips are for training, validation and test; trips in none of them are `other`."""
+    """The time ranges of training, validation and test. Trips in none of them are `other`."""
 
     train: TimeRange
     validation: TimeRange | None
     test: TimeRange
 
     def time_ranges(self) -> dict[str, TimeRange]:
-        """The spans by name, in the order of SPLITS."""
-        named = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: span for name, span in named.items() if span is not None}
+        """The time ranges by name, in the order of SPLITS."""
+        ranges = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: period for name, period in ranges.items() if period is not None}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read back what `asdict` wrote."""
+        """Read a split from JSON."""
         validation = record["validation"]
         return cls(
             train=TimeRange(*record["train"]),

@@ -1,4 +1,4 @@
-"""How long a stage took."""
+"""The duration of a stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class StageTiming:
-    """How long a stage took for all of its work: rows, or in training rows times rounds; and with what."""
+    """The duration of a stage, its work and its workers.
+
+    Work is the number of rows. In training it is the number of rows times rounds.
+    """
 
     stage: str
     seconds: float

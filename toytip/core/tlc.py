@@ -13,7 +13,7 @@ ZONE_ID_COUNT = 266
 
 @dataclass(frozen=True)
 class Field:
-    """A column of the TLC's files: what it is called there, and whether a file may lack it."""
+    """A column of the TLC's files: its names, its kind, and whether every file has it."""
 
     name: str
     kind: str  # "time", "code" (a whole number) or "amount"
@@ -21,17 +21,18 @@ class Field:
     aliases: tuple[str, ...] = ()
 
     def match(self, names: list[str]) -> str | None:
-        """Return the name under which a file holds the field; the TLC's spelling varies in case.
+        """Return the name of the field in a file. The TLC's spelling varies in case.
 
         >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
         'Airport_fee'
         """
-        wanted = {alias.lower() for alias in (self.name, *self.aliases)}
-        return next((name for name in names if name.lower() in wanted), None)
+        spellings = {alias.lower() for alias in (self.name, *self.aliases)}
+        return next((name for name in names if name.lower() in spellings), None)
 
 
-# Source: the TLC's data dictionaries for yellow and green trip records, and the published files since 2011.
-# A required field is in every file of every year; an optional one came later, or belongs to one taxi.
+# Source: the TLC's data dictionaries for yellow and green trip records, and the published files
+# since 2011. All files of all years have the required fields. Optional fields came later, or belong
+# to one taxi.
 FIELDS = (
     Field("pickup_at", "time", aliases=("tpep_pickup_datetime", "lpep_pickup_datetime")),
     Field("dropoff_at", "time", aliases=("tpep_dropoff_datetime", "lpep_dropoff_datetime")),
@@ -56,7 +57,7 @@ FIELDS = (
 
 
 def detect_taxi(names: list[str]) -> str | None:
-    """Tell the taxi by the prefix of the pickup column; None where the file is no trip record.
+    """Return the taxi by the prefix of the pickup column, or None if the file has no trip records.
 
     >>> detect_taxi(["VendorID", "lpep_pickup_datetime"])
     'green'
@@ -66,13 +67,13 @@ def detect_taxi(names: list[str]) -> str | None:
     return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in low), None)
 
 
-# A trip's id is decimal, so that a person can read it: taxi, year and month of the file, row in the file.
+# A trip ID is a readable decimal number: taxi, year and month of the file, row in the file.
 _ROWS_IN_FILE = 10**9
 _MONTHS = 10**6
 
 
 def trip_id_base(taxi: str, year: int, month: int) -> int:
-    """Return the id of row 0 of a file.
+    """Return the trip ID of the first row of a file.
 
     >>> trip_id_base("yellow", 2023, 1)
     1202301000000000

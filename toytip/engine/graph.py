@@ -171,7 +171,7 @@ def _score_partition(
         training_probabilities = training_scores.checkpoints.load_scores(path)
     if training_probabilities is None:
         return infer.infer(features, preprocess.encode(features, model.encoding), model)
-    is_training_row = splits.in_split(features, model.encoding.split, model.encoding.population, "train")
+    is_training_row = splits.in_split(features, model.encoding.split, model.encoding.segment, "train")
     other_rows = preprocess.encode(features[~is_training_row], model.encoding)
     probabilities = np.empty(len(features), np.float32)
     probabilities[is_training_row] = training_probabilities
@@ -194,7 +194,7 @@ def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.D
 
 
 def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) -> pd.DataFrame:
-    is_in_split = splits.in_split(features, encoding.split, encoding.population, split)
+    is_in_split = splits.in_split(features, encoding.split, encoding.segment, split)
     rows = features[is_in_split].reset_index(drop=True)
     matrix = preprocess.encode(rows, encoding).assign(high_tip=rows["high_tip"])
     order = preprocess.similarity_order(matrix, encoding)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import dask
 import dask.dataframe as dd
@@ -14,7 +12,6 @@ from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.errors import StoreError
-from toytip.io.local import LocalFileIO
 from toytip.stages.catalog import READABLE_TABLES
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
@@ -41,7 +38,7 @@ def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None 
             meta=meta,
             label=table.name,
             enforce_metadata=False,
-            store=_with_absolute_root(store),
+            store=store.absolute(),
             table=table,
             version=manifest.version,
         )
@@ -72,14 +69,6 @@ def data_files_of(manifest: Manifest, months: Sequence[Month] | None = None) -> 
                 f"cannot read month {month} of {manifest.table} {manifest.version}: it has {span}"
             )
     return [file for file in manifest.files if file.month in months]
-
-
-def _with_absolute_root(store: Store) -> Store:
-    """Return the store with an absolute path, because workers have other working directories."""
-    file_io = store.file_io
-    return (
-        replace(store, root=str(Path(file_io.root).absolute())) if isinstance(file_io, LocalFileIO) else store
-    )
 
 
 def _read_data_file(

@@ -94,9 +94,9 @@ def single_feature_auc(
     """Return the AUC of one feature: each trip is scored with the high-tip rate of its value.
 
     `counts` and `positives` are the trips and high tips by value, in the order of the values.
-    `rows` and `total_positives` also count the trips without a value. Adjacent values are combined until
-    they have a hundredth of the trips and at least 50. Otherwise rare values would predict the
-    label by chance.
+    `rows` and `total_positives` also count the trips without a value. Adjacent values are combined
+    until they have a hundredth of the trips and at least 50. Otherwise rare values would predict
+    the label by chance.
     """
     if not 0 < total_positives < rows:
         return None

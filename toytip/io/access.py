@@ -1,4 +1,4 @@
-"""Addresses: the place that one means, how it is reached, what is said where it fails, and the bytes read of it."""
+"""Addresses: the file system of a path or URI, its credentials, and its errors."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ from toytip.io.s3 import S3FileIO, arrow_s3_filesystem, has_credentials, s3_file
 
 
 def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
-    """Return the place of a path or URI. Raises ConfigError for what no store can stand on."""
+    """Return the folder of a path or URI. Raises ConfigError if a store cannot be there."""
     scheme = uri_scheme(root)
     if scheme == "s3":
         return S3FileIO(root.rstrip("/"), storage_options)
     if scheme == "file":
         return LocalFileIO(root.removeprefix("file://").rstrip("/") or "/")
     raise ConfigError(
-        f"--store {mask_credentials(root)}: a store is a folder or s3://bucket/prefix, not {scheme}://"
+        f"cannot open the store {mask_credentials(root)}: {scheme}:// is not supported",
+        hint="Set --store to a folder or to s3://bucket/prefix.",
     )
 
 
 def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> StorageOptions:
-    """Return how to reach an address: signed where this process finds credentials, in the environment or a profile."""
+    """Return the options for an address. Raises StoreError if its server does not answer.
+
+    Requests are signed if this process finds credentials, in its environment or a profile.
+    """
     if uri_scheme(uri) != "s3":
         return StorageOptions()
     endpoint_url = (
@@ -45,22 +49,26 @@ def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> Storag
 
 
 def require_reachable(url: str, service: str = "S3 server") -> None:
-    """Raise StoreError where nobody listens: the clients themselves would try for a minute."""
+    """Raise StoreError if a server does not listen. The clients themselves retry for a minute."""
     parts = urllib.parse.urlsplit(url)
     port = {"http": 80, "https": 443}.get(parts.scheme)
     if parts.hostname is None or port is None:
-        raise ConfigError(f"{url} is not an address of a server; write it as http://127.0.0.1:8333")
+        raise ConfigError(
+            f"cannot connect to the {service}: {mask_credentials(url)!r} is not the URL of a server",
+            hint="Write the URL with its scheme, for example http://127.0.0.1:8333.",
+        )
     try:
         socket.create_connection((parts.hostname, parts.port or port), timeout=5).close()
     except OSError as error:
-        reason = error.strerror or str(error)
+        cause = (error.strerror or str(error)).lower()
         raise StoreError(
-            f"no {service} answers at {mask_credentials(url)}: {reason.lower()}; is it running?"
+            f"cannot connect to the {service} at {mask_credentials(url)}: {cause}",
+            hint="Check that the server runs, and that its URL is correct.",
         ) from None
 
 
 def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
-    """Open a file for reading, its bytes counted; columns come from an object store through Arrow's own client."""
+    """Open a file for reading and count its bytes. Arrow's own client reads from object stores."""
     if uri_scheme(uri) == "s3":
         return CountingFile(arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://")))
     fs, path = open_filesystem(uri, storage_options)
@@ -68,7 +76,7 @@ def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
 
 
 def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str]:
-    """Return the file system of fsspec for an address, and the path on it."""
+    """Return the fsspec file system of an address, and the path on it."""
     if uri_scheme(uri) == "s3":
         return s3_filesystem(storage_options), uri.removeprefix("s3://")
     fs, path = fsspec.core.url_to_fs(uri)
@@ -76,7 +84,7 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
 
 
 class CountingFile:
-    """A file that counts what is read of it, for this process' sum."""
+    """A file that counts the bytes that this process reads."""
 
     total_bytes = 0
     _lock = threading.Lock()
@@ -85,13 +93,13 @@ class CountingFile:
         self._stream = stream
 
     def read(self, size: int = -1) -> bytes:
-        """Read, and count."""
+        """Read bytes and count them."""
         content = bytes(self._stream.read(size) if size >= 0 else self._stream.read())
         self._count(len(content))
         return content
 
     def readinto(self, buffer: memoryview) -> int:
-        """Read into a buffer, and count."""
+        """Read into a buffer and count the bytes."""
         size = int(self._stream.readinto(buffer))
         self._count(size)
         return size
@@ -112,19 +120,20 @@ class CountingFile:
 
 
 def source_bytes_read() -> int:
-    """Return the bytes of sources that this process has read so far."""
+    """Return the number of source bytes that this process has read."""
     return CountingFile.total_bytes
 
 
 @contextlib.contextmanager
 def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ()) -> Iterator[None]:
-    """Turn the system's errors into ours: what could not be done, and the system's reason."""
+    """Turn the system's errors into StoreError: the failure, as `cannot ...`, and the cause."""
     try:
         yield
     except passed_through:
         raise
     except OSError as error:
-        reason = error.strerror or mask_credentials(str(error).partition("\n")[0]) or type(error).__name__
+        cause = error.strerror or mask_credentials(str(error).partition("\n")[0]) or type(error).__name__
         raise StoreError(
-            f"{failure}: {reason.lower()}; check --store, its space and your rights there"
+            f"{failure}: {cause.lower()}",
+            hint="Check --store, its free space and your permissions.",
         ) from None

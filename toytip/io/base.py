@@ -1,14 +1,17 @@
-"""Places: a folder on a disk or in an object store, and how bytes come and go there.
+"""The protocol of a folder on a local disk or in an object store.
 
-Names are relative to the root, with `/` between their pieces, and cannot lead out of it. No place holds a secret:
-every process finds its credentials in its own environment or profile.
+Names are relative to the root, separated by `/`, and cannot lead out of it. A `FileIO` holds no
+secret. Each process reads its credentials from its own environment or profile.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
 
 from toytip.config import mask_credentials
 from toytip.errors import ConfigError, StoreError
@@ -17,61 +20,129 @@ _NAME_SEGMENT = re.compile(r"[A-Za-z0-9._=-]{1,200}")
 
 
 class FileInfo(NamedTuple):
-    """A file as a listing tells it: bytes, what changes with its content, and when it was written (seconds)."""
+    """A file in a listing."""
 
     bytes: int
+    """Size in bytes."""
     etag: str
+    """Entity tag, or another text that changes with the content."""
     modified: float
+    """Time of the last change, in seconds since the epoch."""
+
+
+class LockHeldError(Exception):
+    """Another process holds the lock. `holder` describes it, or is empty."""
+
+    def __init__(self, holder: str = "", *, hint: str = "") -> None:
+        super().__init__(holder)
+        self.holder = holder
+        self.hint = hint
+
+
+class LockLostError(Exception):
+    """Another process has replaced a lock that this process could not renew in time."""
+
+
+@dataclass
+class Lock:
+    """A lock that this process holds.
+
+    With `keep` it remains after its release, as after a crash.
+    """
+
+    keep: bool = False
 
 
 class FileIO(Protocol):
-    """What the store asks of a place. All errors of the system come out as OSError."""
-
-    def __hash__(self) -> int:
-        """Places are values."""
+    """The operations that the store needs on a folder. System errors are raised as OSError."""
 
     @property
-    def supports_rename(self) -> bool:
-        """Whether a folder can be moved in whole."""
+    def root(self) -> str:
+        """The path or URI of the folder."""
+
+    def __hash__(self) -> int:
+        """Return a hash: folders are values."""
+
+    def absolute(self) -> Self:
+        """Return the folder with a root that does not depend on the current folder."""
+
+    def local_path(self, name: str) -> Path | None:
+        """Return the path of a file, or None if it is not on a local disk."""
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file. Raises FileNotFoundError."""
+        """Return the content of a file. Raises FileNotFoundError."""
+
+    def local_checksum(self, name: str) -> str | None:
+        """Return the SHA-256 of a local file, or None if reading it requires a transfer.
+
+        Raises FileNotFoundError.
+        """
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all; one of that name is replaced."""
+        """Write a file atomically, and replace an existing one."""
 
     def create(self, name: str, content: bytes) -> None:
-        """Write a file, whole and exclusively. Raises FileExistsError where it is there already."""
+        """Write a file atomically and exclusively. Raises FileExistsError."""
 
     def exists(self, name: str) -> bool:
-        """Tell whether a file is there."""
+        """Return whether a file exists."""
 
     def list_files(self, folder: str) -> dict[str, FileInfo]:
-        """Return the files below a folder, by name; never from a cache."""
+        """Return the files below a folder by name, always from a fresh listing."""
 
     def copy(self, source: str, target: str) -> None:
-        """Make a file appear under a second name without moving its bytes through this process."""
+        """Copy a file without moving its bytes through this process. Raises FileNotFoundError."""
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files; those that are gone already do not matter."""
+        """Remove files. Missing files are ignored."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove the files below a folder, and the folder."""
+
+    def staging_folder(self, staged: str, final: str) -> str:
+        """Return the folder in which files wait for their publication.
+
+        This is `staged` if `publish_folder` can rename it. Otherwise it is `final`.
+        """
+
+    def publish_folder(self, staged: str, final: str) -> None:
+        """Move a staged folder to its final name in one step. Raises OSError if that has files."""
+
+    def withdraw_folder(self, final: str, staged: str) -> None:
+        """Move the files of a folder that was not published completely back to staging."""
+
+    def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:
+        """Abort incomplete uploads below a folder, and return their number.
+
+        Uploads with one of the path segments `keep` continue.
+        """
+
+    def lock(self, name: str) -> AbstractContextManager[Lock]:
+        """Hold an exclusive lock of a name. Raises LockHeldError or LockLostError."""
+
+    def expired_locks(self, folder: str) -> list[str]:
+        """Return the names of locks in a folder whose holders have ended without a release."""
+
+    def remove_lock(self, name: str) -> None:
+        """Remove an expired lock."""
 
 
 def validate_name(name: str) -> str:
-    """Return a name unless it could lead out of its place. Raises StoreError.
+    """Return a name if it cannot lead out of its folder. Raises StoreError.
 
     >>> validate_name("features/version=v1/year=2023/month=1/part-00000.parquet")
     'features/version=v1/year=2023/month=1/part-00000.parquet'
-    >>> validate_name("features/../../etc")
-    Traceback (most recent call last):
-    toytip.errors.StoreError: 'features/../../etc' is not a name that a store can hold; the store was tampered with
     """
-    if not all(_NAME_SEGMENT.fullmatch(piece) and piece.strip(".") for piece in name.split("/")):
-        raise StoreError(f"{name!r} is not a name that a store can hold; the store was tampered with")
+    if not all(_NAME_SEGMENT.fullmatch(segment) and segment.strip(".") for segment in name.split("/")):
+        raise StoreError(
+            f"cannot use the file name {name!r}: it is not valid in a store",
+            hint="The store may have been tampered with. Check who can write to it.",
+        )
     return name
 
 
 def uri_scheme(uri: str) -> str:
-    """Return what kind of address this is; `file` for a path. Raises ConfigError where it carries a password.
+    """Return the scheme of a URI, or `file` for a path. Raises ConfigError if it has a password.
 
     >>> uri_scheme("s3://bucket/trips"), uri_scheme("./toytip-store")
     ('s3', 'file')
@@ -81,7 +152,7 @@ def uri_scheme(uri: str) -> str:
         return "file"
     if "@" in rest.partition("/")[0]:
         raise ConfigError(
-            f"{mask_credentials(uri)}: no credentials in addresses, they end up in logs; "
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            f"cannot use {mask_credentials(uri)}: URLs must not contain credentials",
+            hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
         )
     return scheme.lower()

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-from toytip.io.base import FileInfo, validate_name
+from toytip.io.base import FileInfo, Lock, LockHeldError, validate_name
+
+LOCK_SUFFIX = ".lock"
+LOCK_ATTEMPTS = 8
 
 
 def _ignore_missing_folder(error: OSError) -> None:
-    """Go on with a listing where a folder is gone by now (another run has just published it), or is not for us to see."""
+    """Continue a listing if a folder has just been moved by another run, or is not readable."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
         raise error
 
 
 @dataclass(frozen=True)
 class LocalFileIO:
-    """A folder that this machine, or all machines of the cluster, can reach as a path."""
+    """A folder that this machine, or every machine of a cluster, can access by its path."""
 
     root: str
 
-    @property
-    def supports_rename(self) -> bool:
-        """A disk can."""
-        return True
-
     def path(self, name: str) -> Path:
-        """Return the path of a name."""
+        """Return the path of a name. Raises StoreError if the name leads out of the folder."""
         return Path(self.root, validate_name(name))
+
+    def absolute(self) -> Self:
+        """See FileIO."""
+        return replace(self, root=str(Path(self.root).absolute()))
+
+    def local_path(self, name: str) -> Path | None:
+        """See FileIO."""
+        return self.path(name)
 
     def read(self, name: str) -> bytes:
         """See FileIO."""
@@ -41,29 +51,33 @@ class LocalFileIO:
         except NotADirectoryError as error:
             raise FileNotFoundError(error.errno, error.strerror) from None
 
+    def local_checksum(self, name: str) -> str | None:
+        """See FileIO."""
+        return hashlib.sha256(self.read(name)).hexdigest()
+
     def write(self, name: str, content: bytes) -> None:
         """See FileIO."""
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._temporary_file(target, content) as part:
-            part.replace(target)
+        with self._temporary_file(target, content) as temporary:
+            temporary.replace(target)
 
     def create(self, name: str, content: bytes) -> None:
         """See FileIO."""
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._temporary_file(target, content) as part:
-            os.link(part, target)
+        with self._temporary_file(target, content) as temporary:
+            os.link(temporary, target)
 
     @contextlib.contextmanager
     def _temporary_file(self, target: Path, content: bytes) -> Iterator[Path]:
-        # A dot in front: no glob, and no reader of a folder, takes it for a part.
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        # Globs and readers of a folder skip names that start with a dot.
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            part.write_bytes(content)
-            yield part
+            temporary.write_bytes(content)
+            yield temporary
         finally:
-            part.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def exists(self, name: str) -> bool:
         """See FileIO."""
@@ -71,17 +85,17 @@ class LocalFileIO:
 
     def list_files(self, folder: str) -> dict[str, FileInfo]:
         """See FileIO."""
-        found: dict[str, FileInfo] = {}
-        for above, _, names in os.walk(self.path(folder), onerror=_ignore_missing_folder):
-            for path in (Path(above, name) for name in names):
+        files: dict[str, FileInfo] = {}
+        for parent, _, names in os.walk(self.path(folder), onerror=_ignore_missing_folder):
+            for path in (Path(parent, name) for name in names):
                 with contextlib.suppress(FileNotFoundError):
                     if path.is_file():
                         stat, key = path.stat(), path.relative_to(self.root).as_posix()
-                        found[key] = FileInfo(stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
-        return found
+                        files[key] = FileInfo(stat.st_size, str(stat.st_mtime_ns), stat.st_mtime)
+        return files
 
     def copy(self, source: str, target: str) -> None:
-        """See FileIO. Files are linked: neither is changed, ever."""
+        """See FileIO. The copy is a hard link, because neither file ever changes."""
         path = self.path(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -89,11 +103,11 @@ class LocalFileIO:
             os.link(self.path(source), path)
         except FileNotFoundError:
             raise
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             shutil.copyfile(self.path(source), path)
 
     def remove(self, names: Iterable[str]) -> None:
-        """See FileIO. Folders that are left empty go too."""
+        """See FileIO. Folders that become empty are removed as well."""
         for name in names:
             path = self.path(name)
             path.unlink(missing_ok=True)
@@ -101,8 +115,69 @@ class LocalFileIO:
                 for parent in path.relative_to(self.root).parents[:-1]:
                     (Path(self.root) / parent).rmdir()
 
-    def move(self, source: str, target: str) -> None:
-        """Move a file, or a folder in whole. Raises FileExistsError for a folder that is there and not empty."""
-        path = self.path(target)
+    def remove_folder(self, folder: str) -> None:
+        """See FileIO."""
+        self.remove(self.list_files(folder))
+        with contextlib.suppress(OSError):
+            self.path(folder).rmdir()
+
+    def staging_folder(self, staged: str, final: str) -> str:  # noqa: ARG002 - of the protocol
+        """See FileIO."""
+        return staged
+
+    def publish_folder(self, staged: str, final: str) -> None:
+        """See FileIO."""
+        path = self.path(final)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path(source).rename(path)
+        self.path(staged).rename(path)
+
+    def withdraw_folder(self, final: str, staged: str) -> None:
+        """See FileIO."""
+        for name in self.list_files(final):
+            target = self.path(staged + name.removeprefix(final))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.path(name).rename(target)
+        shutil.rmtree(self.path(final), ignore_errors=True)
+
+    def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:  # noqa: ARG002 - of the protocol
+        """See FileIO. A local disk has no uploads."""
+        return 0
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[Lock]:
+        """See FileIO. The operating system releases the lock when the process ends."""
+        path = self.path(name + LOCK_SUFFIX)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = Lock()
+        with contextlib.ExitStack() as stack:
+            for _ in range(LOCK_ATTEMPTS):
+                file = stack.enter_context(path.open("a"))
+                # `expired_locks` holds a lock for a moment. The previous holder removes its file.
+                with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                        break
+                time.sleep(0.1)
+            else:
+                raise LockHeldError
+            try:
+                yield held
+            finally:
+                if not held.keep:
+                    path.unlink(missing_ok=True)
+
+    def expired_locks(self, folder: str) -> list[str]:
+        """See FileIO."""
+        locks = self.path(folder).glob(f"*{LOCK_SUFFIX}")
+        return [f"{folder}/{path.stem}" for path in locks if _is_unlocked(path)]
+
+    def remove_lock(self, name: str) -> None:
+        """See FileIO."""
+        self.remove([name + LOCK_SUFFIX])
+
+
+def _is_unlocked(path: Path) -> bool:
+    with contextlib.suppress(OSError), path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

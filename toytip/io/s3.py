@@ -1,4 +1,4 @@
-"""Object stores: a prefix in a bucket as a place, and the clients that reach it."""
+"""A prefix in a bucket of an object store, and the clients that access it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from toytip.config import mask_credentials
 from toytip.core.access import StorageOptions
-from toytip.io.base import FileInfo, validate_name
+from toytip.io import lease
+from toytip.io.base import FileInfo, Lock, validate_name
 
-# A server that is started again needs half a minute; with these the clients wait for it about a minute.
+# A restarted server needs half a minute. With these attempts the clients wait about one minute.
 REQUEST_ATTEMPTS = 12
 CONFLICT_ATTEMPTS = 8
-# A part above twice this size is uploaded in pieces, several at a time.
+# A file above twice this size is uploaded in pieces, several at a time.
 PIECE_BYTES = 16 * 2**20
 
 
@@ -29,26 +31,33 @@ class S3FileIO:
     storage_options: StorageOptions
 
     @property
-    def supports_rename(self) -> bool:
-        """An object store cannot."""
-        return False
-
-    @property
     def fs(self) -> Any:
         """The file system of fsspec."""
         return s3_filesystem(self.storage_options)
 
     def path(self, name: str) -> str:
-        """Return bucket and key of a name."""
+        """Return the bucket and the key of a name."""
         return f"{self.root.removeprefix('s3://')}/{validate_name(name)}"
+
+    def absolute(self) -> Self:
+        """See FileIO."""
+        return self
+
+    def local_path(self, name: str) -> Path | None:  # noqa: ARG002 - of the protocol
+        """See FileIO."""
+        return None
 
     def read(self, name: str) -> bytes:
         """See FileIO."""
         with translate_boto_errors():
             return bytes(self.fs.cat_file(self.path(name)))
 
+    def local_checksum(self, name: str) -> str | None:  # noqa: ARG002 - of the protocol
+        """See FileIO."""
+        return None
+
     def write(self, name: str, content: bytes) -> None:
-        """See FileIO. An upload becomes visible when its last piece is there."""
+        """See FileIO. An upload becomes visible with its last piece."""
         with translate_boto_errors():
             self.fs.pipe_file(self.path(name), content, chunksize=PIECE_BYTES)
 
@@ -57,17 +66,20 @@ class S3FileIO:
         self.put_conditional(name, content, IfNoneMatch="*")
 
     def put_conditional(self, name: str, content: bytes, **condition: str) -> str:
-        """Write a file on a condition (`IfNoneMatch` or `IfMatch`); return its entity tag.
+        """Write a file on a condition (`IfNoneMatch` or `IfMatch`), and return its entity tag.
 
-        Raises FileExistsError where the condition does not hold. A conflict with another writer, which decides
-        nothing, is tried again; a write whose answer was lost is known by its content.
+        Retries a conflict with another writer, which decides nothing. If the file already has this
+        content, only the response of an earlier attempt was lost. Raises FileExistsError if the
+        condition does not hold.
         """
         bucket, _, key = self.path(name).partition("/")
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 with translate_boto_errors():
-                    done = self.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=content, **condition)
-                return str(done["ETag"])
+                    response = self.fs.call_s3(
+                        "put_object", Bucket=bucket, Key=key, Body=content, **condition
+                    )
+                return str(response["ETag"])
             except OSError as error:
                 code = error_code(error)
                 if code not in _PRECONDITION_FAILED_CODES | _CONFLICT_CODES:
@@ -76,10 +88,11 @@ class S3FileIO:
                     with contextlib.suppress(FileNotFoundError), translate_boto_errors():
                         if self.read(name) == content:
                             return str(self.fs.info(self.path(name))["ETag"])
-                    raise FileExistsError(f"{name} is there already") from None
+                    raise FileExistsError(f"{name} exists") from None
                 time.sleep(0.05 * 2**attempt)
         raise OSError(
-            f"{mask_credentials(self.root)}: {CONFLICT_ATTEMPTS} writes in a row met another writer's; try again"
+            f"{mask_credentials(self.root)}: {CONFLICT_ATTEMPTS} conditional writes in a row conflicted "
+            "with another writer"
         )
 
     def exists(self, name: str) -> bool:
@@ -91,13 +104,13 @@ class S3FileIO:
         """See FileIO."""
         base = self.root.removeprefix("s3://") + "/"
         with translate_boto_errors():
-            found = self.fs.find(self.path(folder), detail=True, refresh=True)
+            items = self.fs.find(self.path(folder), detail=True, refresh=True)
         return {
             path.removeprefix(base): FileInfo(
                 item["size"], str(item["ETag"]).strip('"'), item["LastModified"].timestamp()
             )
-            for path, item in found.items()
-            if "ETag" in item  # else a folder, as some servers show them
+            for path, item in items.items()
+            if "ETag" in item  # some servers list folders without a tag
         }
 
     def copy(self, source: str, target: str) -> None:
@@ -112,19 +125,30 @@ class S3FileIO:
             with translate_boto_errors(), contextlib.suppress(FileNotFoundError):
                 self.fs.rm(paths)
 
-    def abort_uploads(self, folder: str, except_versions: Iterable[str] = ()) -> int:
-        """Abort the uploads in pieces that were begun below a folder and never ended; return how many.
+    def remove_folder(self, folder: str) -> None:
+        """See FileIO."""
+        self.remove(self.list_files(folder))
 
-        Those of the versions `except_versions` are left alone.
-        """
+    def staging_folder(self, staged: str, final: str) -> str:  # noqa: ARG002 - of the protocol
+        """See FileIO. An object store cannot rename, so files wait in their final folder."""
+        return final
+
+    def publish_folder(self, staged: str, final: str) -> None:
+        """See FileIO. The files are in their final folder already."""
+
+    def withdraw_folder(self, final: str, staged: str) -> None:
+        """See FileIO. Files wait in their final folder."""
+
+    def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:
+        """See FileIO."""
         bucket, _, prefix = self.path(folder).partition("/")
         with translate_boto_errors():
-            found = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/")
+            listing = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/")
             uploads = [
                 item
-                for item in found.get("Uploads") or ()
+                for item in listing.get("Uploads") or ()
                 if item["Key"].startswith(f"{prefix}/")
-                and not any(f"/version={v}/" in item["Key"] for v in except_versions)
+                and not any(f"/{segment}/" in item["Key"] for segment in keep)
             ]
             for item in uploads:
                 self.fs.call_s3(
@@ -132,13 +156,28 @@ class S3FileIO:
                 )
         return len(uploads)
 
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[Lock]:
+        """See FileIO. The lock is a lease that this process renews while it lives."""
+        held = Lock()
+        with lease.Lease(self, name).hold(held):
+            yield held
+
+    def expired_locks(self, folder: str) -> list[str]:
+        """See FileIO."""
+        return lease.expired_leases(self, folder)
+
+    def remove_lock(self, name: str) -> None:
+        """See FileIO."""
+        self.remove([name + lease.LEASE_SUFFIX])
+
 
 _PRECONDITION_FAILED_CODES = {"PreconditionFailed", "412"}
 _CONFLICT_CODES = {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
 def error_code(error: BaseException) -> str:
-    """Return the object store's own code of an error, as `AccessDenied`; empty where there is none."""
+    """Return the error code of the object store, such as `AccessDenied`, or an empty text."""
     cause = error.__cause__
     response = getattr(error, "response", None) or getattr(cause, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
@@ -146,7 +185,7 @@ def error_code(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def translate_boto_errors() -> Iterator[None]:
-    """Turn what the clients of object stores raise into OSError, with a first line that a person can read."""
+    """Turn the errors of the object store clients into OSError, with a readable first line."""
     from botocore.exceptions import BotoCoreError
 
     try:
@@ -175,7 +214,10 @@ def s3_filesystem(storage_options: StorageOptions) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def arrow_s3_filesystem(storage_options: StorageOptions) -> Any:
-    """Return Arrow's file system for an object store: five times faster than s3fs on columns of a file."""
+    """Return Arrow's file system for an object store.
+
+    It reads the columns of a file five times as fast as s3fs.
+    """
     from pyarrow import fs
 
     scheme, _, host = (storage_options.endpoint_url or "").rpartition("://")
@@ -190,7 +232,7 @@ def arrow_s3_filesystem(storage_options: StorageOptions) -> Any:
 
 @functools.cache
 def has_credentials() -> bool:
-    """Tell whether this process would sign its requests: from the environment, a profile or a role."""
+    """Return whether this process signs its requests: by the environment, a profile or a role."""
     import botocore.session
 
     return botocore.session.Session().get_credentials() is not None

@@ -12,10 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from toytip.core.jsonable import FLATTEN
 from toytip.core.splits import TimeRange
+from toytip.core.tables import FEATURES_TABLE
 from toytip.errors import RegistryError
 from toytip.evaluation.report import EvaluationSummary
 from toytip.evaluation.tally import SEGMENTS
 from toytip.models.registered_model import RegisteredModel
+from toytip.store.lineage import LineageNode
+from toytip.store.manifest import SourceFileRef
 
 CARD_FILE = "model_card.json"
 
@@ -44,7 +47,7 @@ class ModelCard:
     """Training parameters."""
     environment: dict[str, str]
     """Versions of Python and of the packages that trained the model."""
-    lineage: dict[str, Any]
+    lineage: LineageNode
     """Lineage of the model, down to the source files with their checksums."""
     evaluation: EvaluationSummary
     """Evaluation by split and segment, without curves and slices."""
@@ -112,6 +115,10 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, ValueP
 
 def _test_rows(card: ModelCard) -> tuple[Any, ...]:
     """Return the values that identify the test rows: months, taxi type, code and source files."""
-    features = next(parent for parent in card.lineage["parents"] if parent.get("table") == "features")
-    checksums = sorted(parent["checksum"] for parent in features.get("parents", ()) if "checksum" in parent)
-    return card.split["test"], card.taxi, features.get("code"), checksums
+    features = next(
+        parent
+        for parent in card.lineage.parents
+        if isinstance(parent, LineageNode) and parent.table == FEATURES_TABLE.name
+    )
+    checksums = sorted(parent.checksum for parent in features.parents if isinstance(parent, SourceFileRef))
+    return card.split["test"], card.taxi, features.code, checksums

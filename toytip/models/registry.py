@@ -36,9 +36,9 @@ from toytip.models.registered_model import (
     reasons_tag,
     registered_model,
 )
+from toytip.store.layout import Layout
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-REGISTRY_FOLDER = "_registry"
 MODEL_FILES_FOLDER = "files"
 LIST_HINT = "List the registered models with `toytip model list`."
 
@@ -303,7 +303,7 @@ def open_registry(settings: Settings, taxi: str) -> Registry:
 def _default_folder(settings: Settings) -> Path:
     if uri_scheme(settings.store) != "file":
         return Path("toytip-registry").absolute()
-    return (Path(settings.store.removeprefix("file://")) / settings.env / REGISTRY_FOLDER).absolute()
+    return (Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry).absolute()
 
 
 def _checksum(path: Path) -> str:

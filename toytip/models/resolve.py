@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
+from toytip.core.tables import MODELS
 from toytip.core.tlc import TAXIS
 from toytip.errors import RegistryError
 from toytip.models.card import CardOfModel, read_card
@@ -13,7 +14,6 @@ from toytip.models.package import load_package
 from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
 from toytip.store.artifacts import read_model
-from toytip.store.lineage import parent_version
 from toytip.store.manifest import Manifest
 from toytip.store.refs import read_tags, resolve_version
 from toytip.store.store import Store, store_from_settings
@@ -43,7 +43,7 @@ def _model_version_in_store(store: Store, name: str) -> str | None:
     version = read_tags(store).get(name, name)
     if store.get_manifest("models", version) is None:
         predictions = store.get_manifest("predictions", version)
-        version = parent_version(predictions, "models") if predictions else version
+        version = predictions.parent_version(MODELS.name) if predictions else version
     return version if store.get_manifest("models", version) else None
 
 
@@ -110,4 +110,4 @@ def _resolve_model_version(settings: Settings, name: str | None, taxi: str | Non
 
 def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:
     """Return the model that made a version."""
-    return load_model(settings, parent_version(manifest, "models"))
+    return load_model(settings, manifest.parent_version("models"))

@@ -170,7 +170,7 @@ def _explain(
     names = model.encoding.feature_names
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]
     rate_names = tuple(name for name in names if name in zone_rates.ZONE_RATES_BY_NAME)
-    rates = zone_rates.lookup_rates(features, model.encoding.history, rate_names)
+    rates = zone_rates.lookup_rates(features, model.encoding.zone_history, rate_names)
     values = features.assign(**rates)[list(names)].to_numpy(np.float64)
     return [
         [

@@ -107,11 +107,11 @@ def run_monitoring(
     Reads histograms, tallies and reject rates by month, and no trips.
     """
     inputs = _MonthlyInputs(
-        segment=model.encoding.population,
+        segment=model.encoding.segment,
         importance=natural_feature_gain(model),
         histograms=histograms,
         reject_rates=reject_rates,
-        tallies_by_day=_segment_tallies(tallies, model.encoding.population),
+        tallies_by_day=_segment_tallies(tallies, model.encoding.segment),
     )
     months = _compare_months(inputs, plan)
     measurements = [item for month in months for item in _measure(month, inputs.importance, thresholds)]

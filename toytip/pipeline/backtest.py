@@ -11,7 +11,6 @@ from functools import reduce
 from typing import Any
 
 from toytip.cluster import workers_by_address
-from toytip.config import mask_credentials
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
@@ -38,6 +37,7 @@ from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.stages.preprocess import ValueCounts
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
+from toytip.store.reports import save_report
 
 # Memory of features: measured on green 2023, a little more than 100 bytes per row.
 FEATURE_BYTES_PER_ROW = 140
@@ -214,9 +214,8 @@ def _save_backtest(context: RunContext, result: BacktestResult) -> dict[str, str
         "csv": _to_csv(result.performance_by_month).encode(),
         "png": png.draw_backtest(result),
     }
-    save = context.store.save_report
     return {
-        kind: mask_credentials(save(f"{result.version}.backtest.{kind}", content))
+        kind: save_report(context.store, f"{result.version}.backtest.{kind}", content)
         for kind, content in contents.items()
     }
 

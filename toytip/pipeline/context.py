@@ -1,4 +1,4 @@
-"""The context of a run: settings, store, client and progress; it publishes versions."""
+"""The context of a run: settings, store, client and progress. It publishes versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from toytip import cluster
 from toytip._version import __version__
-from toytip.cluster import preflight
+from toytip.cluster import ClusterPlan, preflight
 from toytip.config import Settings
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
@@ -23,8 +23,9 @@ from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
 from toytip.progress.tracker import Progress
 from toytip.store import timings
-from toytip.store.manifest import Manifest, digest
-from toytip.store.store import Store, new_version_id, store_from_settings
+from toytip.store.layout import new_version_id
+from toytip.store.manifest import Manifest, Parent, digest
+from toytip.store.store import Store, store_from_settings
 
 # Manifests of published versions, by table.
 PublishedTables = dict[str, Manifest]
@@ -64,7 +65,7 @@ class RunContext:
     progress: Progress
     """Progress of the run."""
     version: str
-    """Version that the run publishes; empty if it only reads."""
+    """Version that the run publishes, or empty if it only reads."""
     local_workers: bool = False
     """Whether the run started its workers on this machine."""
     reused_versions: set[str] = field(default_factory=set)
@@ -73,7 +74,7 @@ class RunContext:
     """Why each stage ran, or which output it reused."""
 
     def record_decision(self, stage: str, decision: StageDecision) -> None:
-        """Keep why a stage runs; print it if it reuses an output, or if `explain` is on."""
+        """Keep why a stage runs, and print it if it reuses an output or `explain` is on."""
         self.stage_decisions[stage] = decision
         if self.settings.explain or decision.reused:
             self.progress.info(f"{stage}: {decision.reason}")
@@ -83,13 +84,13 @@ class RunContext:
         table: Table,
         files: Iterable[DataFile],
         config: dict[str, Any],
-        parents: list[dict[str, Any]],
+        parents: Iterable[Parent],
         *,
         code: str = "",
         fingerprint: str = "",
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Publish a version of a table or of an artifact; return its manifest.
+        """Publish a version of a table or of an artifact, and return its manifest.
 
         If a killed run has published the same files under this version, its manifest is returned.
         Raises StoreError if the version is published with other files.
@@ -101,7 +102,7 @@ class RunContext:
             files=tuple(sorted(files, key=lambda file: (file.month or (0, 0), file.number, file.path))),
             config=config,
             config_digest=digest(config),
-            parents=parents,
+            parents=tuple(parents),
             schema_digest=digest([str(column) for column in table.arrow_schema]),
             code=code,
             fingerprint=fingerprint,
@@ -117,7 +118,7 @@ class RunContext:
         return published
 
     def _stage_timing(self, table: Table) -> StageTiming | None:
-        """Return the timing of the stage that wrote a table; None if it reused files."""
+        """Return the timing of the stage that wrote a table, or None if it reused files."""
         timings = (self.progress.timing(stage) for stage in timed_stages(table))
         return next((timing for timing in timings if timing is not None), None)
 
@@ -132,7 +133,7 @@ def collect_environment() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Return the commit of the checkout that toytip is imported from; empty if it is installed."""
+    """Return the commit of the checkout, or an empty string if toytip is installed."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
@@ -143,18 +144,23 @@ def _git_commit() -> str:
 
 
 @contextlib.contextmanager
-def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) -> Iterator[RunContext]:
+def open_run(
+    settings: Settings,
+    tables: tuple[str, ...],
+    progress: Progress,
+    cluster_plan: ClusterPlan | None = None,
+) -> Iterator[RunContext]:
     """Lock a version in the store, connect to the cluster, and show the progress.
 
     Raises StoreError before any work if the version is already published, or the store cannot be
     written.
     """
-    store = store_from_settings(settings)
+    store, cluster_plan = store_from_settings(settings), cluster_plan or cluster.plan_cluster(settings)
     version = settings.version_id or new_version_id()
     store.require_credentials()
     store.require_unpublished(version, tables)
-    with store.write_version(version), cluster.connect(settings) as client:
-        local_workers = cluster.starts_local_workers(settings)
+    with store.write_version(version), cluster.connect(settings, cluster_plan) as client:
+        local_workers = cluster_plan.starts_local_workers
         context = RunContext(settings, store, client, progress, version, local_workers)
         progress.info(f"version {version} in {store.display_uri}")
         if not local_workers:
@@ -170,7 +176,7 @@ def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) ->
 
 
 def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
-    """Delete incomplete versions whose files this run reused; report the others."""
+    """Delete incomplete versions whose files this run reused, and report the others."""
     for version in incomplete:
         if version in context.reused_versions:
             context.store.purge(version)
@@ -183,9 +189,9 @@ def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
 @contextlib.contextmanager
 def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
     """Connect to the cluster and show the progress, to read published versions."""
-    with cluster.connect(settings) as client:
-        store, local_workers = store_from_settings(settings), cluster.starts_local_workers(settings)
-        context = RunContext(settings, store, client, progress, "", local_workers)
+    store, cluster_plan = store_from_settings(settings), cluster.plan_cluster(settings)
+    with cluster.connect(settings, cluster_plan) as client:
+        context = RunContext(settings, store, client, progress, "", cluster_plan.starts_local_workers)
         _report_workers(context)
         progress.begin_run(f"reading {new_version_id()}", store.display_uri)
         with reporter.report_state(client, settings, progress), progress.show_live():
@@ -212,15 +218,15 @@ class StoreHistory:
 
 
 def _report_workers(context: RunContext) -> tuple[int, int]:
-    """Print the workers and the dashboard; return the number of workers and of their threads."""
+    """Print the workers and the dashboard. Return the number of workers and of threads."""
     client, progress = context.client, context.progress
     workers = cluster.workers_by_address(client)
     threads = sum(worker.threads for worker in workers.values())
     progress.set_workers(len(workers), threads)
-    progress.info(f"{len(workers)} workers, {threads} threads; dashboard {client.dashboard_link}")
+    progress.info(f"{len(workers)} workers, {threads} threads, dashboard {client.dashboard_link}")
     if context.local_workers and threads > cluster.available_cores():
         progress.warn(
-            f"{threads} worker threads share {cluster.available_cores()} cores; "
-            "they need more memory, but are not faster (set --workers to the number of cores)"
+            f"{threads} worker threads share {cluster.available_cores()} cores "
+            "(set --workers to the number of cores: more threads need memory, but are not faster)"
         )
     return len(workers), threads

@@ -202,18 +202,18 @@ def _free_disk_bytes(dask_worker: _DaskWorker) -> int:
 
 
 def _check_clocks(case: _Cluster) -> Finding:
-    before = time.time()
+    started_at = time.time()
     clocks = _require_values(cluster.run_on_workers(case.client, time.time))
-    after = time.time()
-    # The minimum skew of each clock: all of them were read between `before` and `after`.
-    skews = {worker: max(before - clock, clock - after, 0.0) for worker, clock in clocks.items()}
+    ended_at = time.time()
+    # The minimum skew of each clock: all were read between these two times.
+    skews = {worker: max(started_at - clock, clock - ended_at, 0.0) for worker, clock in clocks.items()}
     worker, skew = max(skews.items(), key=lambda item: item[1])
     name = f" (worker {worker})" if skew else ""
     return Finding(skew <= MAX_CLOCK_SKEW_S, f"clocks differ by at most {skew:.1f} s{name}")
 
 
 def _require_values(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return the value of each worker. Raises ClusterError that names the first worker with an error."""
+    """Return the value of each worker. Raises ClusterError if a worker returned an error."""
     for worker, value in values.items():
         if isinstance(value, Exception):
             raise ClusterError(f"cannot ask worker {worker}: {first_line(value)}")

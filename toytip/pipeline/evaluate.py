@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.schema import Table
-from toytip.core.tables import PREDICTIONS
+from toytip.core.tables import FEATURES_TABLE, PREDICTIONS, SCORES
 from toytip.engine import compute, graph
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.report import EvaluationReport, Metrics
 from toytip.evaluation.tally import Tallies, tally_of
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.incremental import SummaryBuilder
+from toytip.pipeline.incremental import SummaryBuilder, month_names
 from toytip.sources import zones
-from toytip.stages import featurize as features_of
-from toytip.stages import postprocess as decisions
-from toytip.store.lineage import parent_version
+from toytip.stages.featurize import feature_table
+from toytip.stages.postprocess import best_f1_threshold
 from toytip.store.manifest import Manifest
 from toytip.store.refs import resolve_version
 
@@ -42,40 +42,46 @@ def summary_builder(
     context: RunContext,
     features: Manifest,
     model: TrainedModel,
-    paths: list[str],
+    paths: Sequence[str],
     champion: TrainedModel | None = None,
 ) -> SummaryBuilder:
-    """Return what sums up the parts of those paths: the features that they were made of, and the rule."""
-    settings = context.settings
-    found = (
-        Path(settings.zone_lookup_file)
-        if settings.zone_lookup_file
-        else zones.find_zone_lookup(settings.source, settings.data_dir)
-    )
-    rule = graph.Summarizer(model.encoding, zones.read_boroughs(found) if found else (), champion)
-    table = model_table(model, champion)
-    by_path = {part.path: part for part in features.files}
+    """Return a function that returns the inputs to summarize predictions with.
 
-    def summing(numbers: Sequence[int]) -> graph.SummaryInputs:
-        parts = [by_path[paths[number]] for number in numbers]
-        return graph.SummaryInputs(graph.read_version(context.store, table, features.version, parts), rule)
+    `paths` are the paths of all data files of the predictions. The function takes some of their
+    numbers.
+    """
+    summarizer = graph.Summarizer(model.encoding, _read_boroughs(context.settings), champion)
+    table, store = model_table(model, champion), context.store
+    files_by_path = {file.path: file for file in features.files}
 
-    return summing
+    def build_summary(numbers: Sequence[int]) -> graph.SummaryInputs:
+        files = [files_by_path[paths[number]] for number in numbers]
+        frame = graph.read_version(store, table, features.version, files)
+        return graph.SummaryInputs(frame, summarizer)
+
+    return build_summary
+
+
+def _read_boroughs(settings: Settings) -> tuple[str, ...]:
+    """Return the borough of each zone, or an empty tuple without a zone lookup file."""
+    if settings.zone_lookup_file:
+        return zones.read_boroughs(Path(settings.zone_lookup_file))
+    path = zones.find_zone_lookup(settings.source, settings.data_dir)
+    return zones.read_boroughs(path) if path else ()
 
 
 def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Table:
-    """Return what must be read of `features`."""
-    return features_of.feature_table(
-        model.encoding.feature_names, champion.encoding.feature_names if champion else ()
-    )
+    """Return the columns of `features` that a model needs, and the champion if there is one."""
+    champion_features = champion.encoding.feature_names if champion else ()
+    return feature_table(model.encoding.feature_names, champion_features)
 
 
 def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
     """Return the rate of the training rows and the threshold tuned on the validation month."""
-    hour_zone = tally_of(tallies, "validation", model.encoding.population, "hour_zone")
+    hour_zone = tally_of(tallies, "validation", model.encoding.segment, "hour_zone")
     return FittedBaselines(
         rate=model.encoding.positives / model.encoding.rows,
-        hour_zone_threshold=decisions.best_f1_threshold(hour_zone.negatives, hour_zone.positives),
+        hour_zone_threshold=best_f1_threshold(hour_zone.negatives, hour_zone.positives),
     )
 
 
@@ -83,30 +89,30 @@ def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
     """Return the evaluation of a model from the score histograms of its predictions."""
     baselines = fit_baselines(tallies, model)
     return Evaluation(
-        metrics=metrics_by_split(tallies, model.encoding.population),
+        metrics=metrics_by_split(tallies, model.encoding.segment),
         report=evaluation_report(tallies, baselines),
         tallies=tallies,
         baselines=baselines,
     )
 
 
-def evaluate(
+def evaluate_predictions(
     context: RunContext, predictions: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> Evaluation:
-    """`predictions` -> the metrics of every split, of all trips and of those paid by card."""
-    features = resolve_features(context, predictions)
-    summing = summary_builder(context, features, model, [part.path for part in predictions.files], champion)
-    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, predictions.files)
-    lazy = graph.summarize_partitions(frame, summing(list(range(len(predictions.files)))))
-    months = [str(part.key.month) for part in predictions.files]
-    with context.progress.stage("evaluate", len(predictions.files), months) as stage:
-        done = compute.compute_partitions(context.client, lazy, stage, months=months)
-        return evaluate_tallies(graph.merge_tallies(done), model)
+    """Return the evaluation of published predictions, by split and segment."""
+    features, files = resolve_features(context, predictions), predictions.files
+    build_summary = summary_builder(context, features, model, [file.path for file in files], champion)
+    frame = graph.read_version(context.store, PREDICTIONS, predictions.version, files)
+    summaries = graph.summarize_partitions(frame, build_summary(range(len(files))))
+    months = month_names(files)
+    with context.progress.stage("evaluate", len(files), months) as stage:
+        results = compute.compute_partitions(context.client, summaries, stage, months=months)
+        return evaluate_tallies(graph.merge_tallies(results), model)
 
 
 def resolve_features(context: RunContext, predictions: Manifest) -> Manifest:
-    """Return the features that predictions were made of, directly or over scores."""
-    behind = predictions
-    if any(item.get("table") == "scores" for item in predictions.parents):
-        behind = resolve_version(context.store, "scores", parent_version(predictions, "scores"))
-    return resolve_version(context.store, "features", parent_version(behind, "features"))
+    """Return the features that predictions were computed from, directly or from scores."""
+    parent = predictions
+    if any(reference.table == SCORES.name for reference in predictions.parent_versions):
+        parent = resolve_version(context.store, SCORES.name, predictions.parent_version(SCORES.name))
+    return resolve_version(context.store, FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))

@@ -36,7 +36,7 @@ def sample_test_trips(store: Store, features: Manifest, model: TrainedModel) -> 
     frames = []
     for index in chosen.tolist():
         rows = store.read_data_file(table, features.version, files[index])
-        test_rows = np.flatnonzero(in_split(rows, model.encoding.split, model.encoding.population, "test"))
+        test_rows = np.flatnonzero(in_split(rows, model.encoding.split, model.encoding.segment, "test"))
         count = min(MAX_SAMPLE_TRIPS // len(chosen), len(test_rows))
         drawn = test_rows[np.linspace(0, len(test_rows) - 1, count).astype(int)] if count else test_rows
         frames.append(rows.iloc[drawn])

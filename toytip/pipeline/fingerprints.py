@@ -1,4 +1,4 @@
-"""Fingerprints: digests of all that an output is computed from. Equal fingerprints mean equal bytes."""
+"""Digests of the input, code and config of an output. Equal digests mean equal bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROW_MODULES = (
     "core.tlc",
     "engine.graph",
 )
-# The modules that determine the output of a stage. A test compares them with the imports of the stages.
+# The modules that determine the output of a stage. A test compares them with its imports.
 STAGE_MODULES = {
     stage: (*_ROW_MODULES, *stage_modules(stage))
     for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")

@@ -23,7 +23,6 @@ from toytip.stages.featurize import feature_set, feature_table
 from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.artifacts import load_encoding
-from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 
 
@@ -41,7 +40,7 @@ def fit_feature_encoding(
     """
     settings = context.settings
     files = [file for file in features.files if overlaps(file.key.month, split.train)]
-    config = {"features": settings.feature_set, "population": settings.segment, "split": asdict(split)}
+    config = {"feature_set": settings.feature_set, "segment": settings.segment, "split": asdict(split)}
     input_fingerprint = fingerprint("preprocess", [file.checksum for file in files], config)
     existing = find_reusable(context, "preprocess", ENCODINGS.name, input_fingerprint) if reuse else None
     if existing is not None:
@@ -56,7 +55,7 @@ def fit_feature_encoding(
         ENCODINGS,
         [context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)],
         config,
-        [version_reference(features)],
+        [features.ref],
         code=code_digest("preprocess"),
         fingerprint=input_fingerprint,
         metrics={"auc_alone": _single_feature_aucs(counts)},

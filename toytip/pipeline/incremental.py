@@ -1,4 +1,4 @@
-"""Incremental stages: data files with a known fingerprint are reused, all others are computed."""
+"""Incremental stages: files with a known fingerprint are reused, others are computed."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class BuildJob:
     stage: str
     """Name of the stage in `STAGE_MODULES`."""
     tables: Sequence[Table]
-    """Tables that the stage writes; each gets all planned files."""
+    """Tables that the stage writes. Each gets all planned files."""
     planned: Sequence[DataFile]
     """Planned data files, with their fingerprints."""
     build_frames: Callable[[Sequence[int]], dict[Table, Any]]
     """Builds lazy frames of the planned files with the given numbers, by table."""
     build_summary: SummaryBuilder | None = None
-    """Builds the inputs that the first table is summarized with; None: no summary."""
+    """Builds the inputs that the first table is summarized with. None: no summary."""
     descriptions: Sequence[str] = ()
-    """Description of each planned file in errors; by default its path."""
+    """Description of each planned file in errors, by default its path."""
     source_uris: Sequence[str] = ()
     """Source file of each planned file. Workers read consecutive partitions of a file."""
 
@@ -172,12 +172,12 @@ def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) 
         return f"same input, code and config: {reuse}"
     newest = context.store.newest_manifest(job.tables[0].name)
     if newest is None:
-        return FIRST_VERSION if len(missing) == total else f"{reuse}; all others are missing in the store"
+        return FIRST_VERSION if len(missing) == total else f"{reuse}, all others are missing in the store"
     if newest.code != code_digest(job.stage):
         reason = f"code or packages differ from {newest.version}"
     else:
         reason = _describe_changes(newest, [job.planned[number] for number in missing])
-    return reason if len(missing) == total else f"{reuse}; {reason}"
+    return reason if len(missing) == total else f"{reuse}, {reason}"
 
 
 def _describe_changes(newest: Manifest, missing: Sequence[DataFile]) -> str:
@@ -198,7 +198,7 @@ def _describe_changes(newest: Manifest, missing: Sequence[DataFile]) -> str:
             else changed
         )
         group.add(str(file.key.month))
-    return "; ".join(f"{reason}: {', '.join(sorted(names))}" for reason, names in months.items() if names)
+    return " and ".join(f"{reason}: {', '.join(sorted(names))}" for reason, names in months.items() if names)
 
 
 def check_row_balance(rows_in: int, files: FilesByTable) -> None:
@@ -208,7 +208,7 @@ def check_row_balance(rows_in: int, files: FilesByTable) -> None:
     if rows_out != rows_in:
         raise StoreError(
             f"cannot publish: {rows_in:,} rows were read, but {rows_out:,} rows were written",
-            hint="report this error; nothing was published",
+            hint="report this error (nothing was published)",
         )
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
-from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MODELS, MONITORING, REJECTS, TRIPS
 from toytip.errors import ConfigError, StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
@@ -28,9 +28,10 @@ from toytip.pipeline.evaluate import resolve_features
 from toytip.progress.tracker import Progress
 from toytip.stages import profile
 from toytip.store.artifacts import load_tallies
-from toytip.store.lineage import version_reference
-from toytip.store.manifest import Manifest
-from toytip.store.store import Store, new_version_id, store_from_settings
+from toytip.store.layout import new_version_id
+from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.reports import save_report
+from toytip.store.store import Store, store_from_settings
 
 
 def alert_thresholds(settings: Settings) -> AlertThresholds:
@@ -73,7 +74,7 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
     scored = [
         manifest
         for manifest in store.list_manifests(METRIC_HISTOGRAMS.name)
-        if {"table": "models", "version": model.version} in manifest.parents
+        if VersionRef(MODELS.name, model.version) in manifest.parents
     ]
     if not scored:
         raise StoreError(
@@ -88,7 +89,9 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
             "have no feature histograms",
             hint="Run `toytip run --full-refresh`.",
         )
-    trips = next((p["version"] for p in features.parents if p.get("table") == "trips"), features.version)
+    trips = next(
+        (ref.version for ref in features.parent_versions if ref.table == TRIPS.name), features.version
+    )
     return MonitoringInputs(
         metric_histograms=scored[-1],
         feature_histograms=feature_histograms,
@@ -221,9 +224,9 @@ def _publish_measurements(
         frame = _measurement_frame(measurements, alerts)
         files.append(context.store.write_data_file(MONITORING, context.version, file, frame))
     parents = [
-        version_reference(inputs.metric_histograms),
-        version_reference(inputs.feature_histograms),
-        {"table": "models", "version": report.model},
+        inputs.metric_histograms.ref,
+        inputs.feature_histograms.ref,
+        VersionRef(MODELS.name, report.model),
     ]
     config = {
         "feature_reference": list(report.feature_reference),
@@ -260,8 +263,7 @@ def _save_report(context: RunContext, report: MonitoringReport) -> dict[str, str
         "json": json.dumps(to_json(report), indent=1).encode(),
         "png": png.draw_monitoring(report),
     }
-    save = context.store.save_report
     return {
-        kind: mask_credentials(save(f"{context.version}.monitor.{kind}", content))
+        kind: save_report(context.store, f"{context.version}.monitor.{kind}", content)
         for kind, content in contents.items()
     }

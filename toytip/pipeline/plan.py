@@ -19,9 +19,9 @@ from toytip.stages.featurize import feature_set
 from toytip.stages.zone_rates import zone_rates_for
 
 # Measured on a year of 24 million rows, two workers, 11 and 19 features: the growth of a worker's
-# memory in the stages that map partitions, per row of a partition; and in training, per row of its
-# share of the training rows (positions, gradients, margins and bin indexes). The bin indexes are in
-# memory once, and on the local disk from then on (`docs/explanation/performance.md`).
+# memory. In stages that map partitions, it is per row of a partition. In training, it is per row of
+# the worker's share of the training rows, for positions, gradients, margins and bin indexes. The
+# bin indexes are in memory once, and on the local disk from then on (`docs/explanation/scale.md`).
 PARTITION_BYTES_PER_ROW = 900
 MATRIX_BYTES_PER_BIN_INDEX = 2
 MATRIX_BYTES_PER_ROW = 70

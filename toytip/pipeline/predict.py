@@ -17,8 +17,7 @@ from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, 
 from toytip.pipeline.fingerprints import code_digest
 from toytip.pipeline.incremental import BuiltFiles, build_from_table
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.lineage import parent_version, version_reference
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.refs import resolve_version
 
 
@@ -31,7 +30,7 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
 
     config = _prediction_config(model)
     built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config)
-    parents, code = [version_reference(features), model_reference(model)], code_digest("infer")
+    parents, code = [features.ref, model_reference(model)], code_digest("infer")
     return {SCORES.name: context.publish(SCORES, built.files[SCORES.name], {}, parents, code=code)}
 
 
@@ -42,9 +41,7 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
         frame = graph.read_version(context.store, SCORES, scores.version, files)
         return {PREDICTIONS: graph.apply_threshold(frame, model.threshold)}
 
-    features = resolve_version(
-        context.store, FEATURES_TABLE.name, parent_version(scores, FEATURES_TABLE.name)
-    )
+    features = resolve_version(context.store, FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
     built = build_from_table(
         context,
         "postprocess",
@@ -54,14 +51,14 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
         config=model.threshold,
         build_summary=summary_builder(context, features, model, [file.path for file in scores.files]),
     )
-    parents = [version_reference(scores), model_reference(model)]
+    parents = [scores.ref, model_reference(model)]
     return _publish_predictions(context, "postprocess", parents, model, built)[0]
 
 
 def predict_trips(
     context: RunContext, features: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> tuple[PublishedTables, Evaluation]:
-    """Publish `predictions` of `features`; return them with the evaluation.
+    """Publish `predictions` of `features`, and return them with the evaluation.
 
     One task per partition does infer, postprocess and summarize. The scores of training trips are
     taken from training. A champion is evaluated on the same test trips, but its predictions are
@@ -85,12 +82,12 @@ def predict_trips(
         config=_prediction_config(model),
         build_summary=summary_builder(context, features, model, paths, champion),
     )
-    parents = [version_reference(features), model_reference(model)]
+    parents = [features.ref, model_reference(model)]
     return _publish_predictions(context, "predict", parents, model, built)
 
 
 def _publish_predictions(
-    context: RunContext, stage: str, parents: list[dict[str, Any]], model: TrainedModel, built: BuiltFiles
+    context: RunContext, stage: str, parents: list[VersionRef], model: TrainedModel, built: BuiltFiles
 ) -> tuple[PublishedTables, Evaluation]:
     with context.progress.stage("evaluate", 1) as progress:
         evaluation = evaluate_tallies(built.tallies, model)
@@ -106,16 +103,16 @@ def _publish_predictions(
 
 
 def _write_tallies(context: RunContext, tallies: Tallies) -> DataFile:
-    """Write the tallies of the model itself; those of a champion are not part of the version."""
+    """Write the tallies of the model. Those of a champion are not part of the version."""
     own = {key: tally for key, tally in tallies.items() if key.predictor != "champion"}
     content = tallies_to_parquet(own)
     name = METRIC_HISTOGRAMS.artifact_files[0]
     return context.store.write_file(METRIC_HISTOGRAMS.name, context.version, name, content)
 
 
-def model_reference(model: TrainedModel) -> dict[str, Any]:
+def model_reference(model: TrainedModel) -> VersionRef:
     """Return a model as a parent in a manifest."""
-    return {"table": MODELS.name, "version": model.version}
+    return VersionRef(MODELS.name, model.version)
 
 
 def _prediction_config(model: TrainedModel) -> list[Any]:

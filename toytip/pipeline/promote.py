@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toytip.config import Settings, mask_credentials
 from toytip.core.model import TrainedModel
-from toytip.core.tables import PREDICTIONS
+from toytip.core.tables import MODELS, PREDICTIONS
 from toytip.errors import StoreError
 from toytip.evaluation.gate import Decision, GateCheck, GateDecision, GateResult, evaluate_gate
 from toytip.evaluation.report import summarize_report
@@ -25,7 +25,8 @@ from toytip.pipeline.evaluate import Evaluation
 from toytip.progress.tracker import Progress
 from toytip.stages.catalog import FEATURE_AVAILABILITY
 from toytip.store.lineage import trace_lineage
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.reports import pin_version
 from toytip.store.store import Store, store_from_settings
 
 GOLDEN_SET_TIMEOUT_S = 120
@@ -139,7 +140,7 @@ def promote(
     predictions = [
         manifest
         for manifest in store.list_manifests(PREDICTIONS.name)
-        if {"table": "models", "version": model.version} in manifest.parents
+        if VersionRef(MODELS.name, model.version) in manifest.parents
     ]
     trained = store.get_manifest("models", model.version)
     if not predictions or trained is None:
@@ -149,7 +150,7 @@ def promote(
         )
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
-        evaluation = evaluate.evaluate(context, predictions[-1], model, match.model)
+        evaluation = evaluate.evaluate_predictions(context, predictions[-1], model, match.model)
         return judge_and_register(
             context,
             registry,
@@ -164,7 +165,7 @@ def promote(
 def _evaluate(challenger: Challenger, match: ChampionMatch, package: Path) -> GateResult:
     """Return all checks of a challenger, including those of the champion and of the golden set."""
     evaluation = challenger.evaluation
-    gate = evaluate_gate(evaluation.tallies, evaluation.baselines, challenger.model.encoding.population)
+    gate = evaluate_gate(evaluation.tallies, evaluation.baselines, challenger.model.encoding.segment)
     checks = [*gate.checks]
     if match.incomparable_reason:
         checks.append(GateCheck(name=COMPARABLE_CHECK, passed=False, message=match.incomparable_reason))
@@ -194,8 +195,8 @@ def _find_or_register(
     same_run = [item for item in registry.list_models() if item.run_version == model.version]
     if same_run:
         return same_run[-1]
-    tags = {STORE_TAG: store.display_uri, SEGMENT_TAG: model.encoding.population}
-    store.pin_version(model.version, registry.display_name)
+    tags = {STORE_TAG: store.display_uri, SEGMENT_TAG: model.encoding.segment}
+    pin_version(store, model.version, registry.display_name)
     metrics = _flatten_metrics(challenger.evaluation)
     return registry.register(package, model.version, tags=tags, metrics=metrics)
 
@@ -218,7 +219,7 @@ def _model_card(store: Store, challenger: Challenger) -> ModelCard:
     return ModelCard(
         run_version=model.version,
         taxi=model.taxi,
-        segment=model.encoding.population,
+        segment=model.encoding.segment,
         features={name: FEATURE_AVAILABILITY[name] for name in model.encoding.feature_names},
         split=model.encoding.split.time_ranges(),
         rounds=model.rounds,

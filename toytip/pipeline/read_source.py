@@ -17,8 +17,7 @@ from toytip.pipeline.incremental import BuildJob, build_data_files, build_from_t
 from toytip.pipeline.plan import RunPlan
 from toytip.sources.discovery import Source
 from toytip.stages.featurize import FEATURES_SCHEMA
-from toytip.store.lineage import version_reference
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, SourceFileRef
 
 
 def clean_source(context: RunContext, plan: RunPlan) -> PublishedTables:
@@ -86,16 +85,16 @@ def _describe_partition(partition: SourcePartition) -> str:
     return f"{mask_credentials(partition.uri)}, rows {partition.start:,} to {partition.stop:,}"
 
 
-def _source_references(source: Source, checksums: Mapping[str, str]) -> list[dict[str, Any]]:
+def _source_references(source: Source, checksums: Mapping[str, str]) -> list[SourceFileRef]:
     """Return the source files as parents in a manifest."""
     return [
-        {
-            "uri": mask_credentials(file.uri),
-            "rows": file.rows,
-            "bytes": file.bytes,
-            "modified": file.modified,
-            "checksum": checksums[file.uri],
-        }
+        SourceFileRef(
+            uri=mask_credentials(file.uri),
+            rows=file.rows,
+            bytes=file.bytes,
+            modified=file.modified,
+            checksum=checksums[file.uri],
+        )
         for file in source.files
     ]
 
@@ -106,10 +105,9 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     Files with a checksum in an earlier manifest are not read again.
     """
     earlier = {
-        (parent["uri"], parent["bytes"], parent["modified"]): parent["checksum"]
+        (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
         for manifest in context.store.list_manifests()
-        for parent in manifest.parents
-        if "uri" in parent
+        for source_file in manifest.source_files
     }
     checksums = {
         file.uri: file.content_tag or earlier.get((mask_credentials(file.uri), file.bytes, file.modified), "")
@@ -132,7 +130,7 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
 
     tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
     built = build_from_table(context, "featurize", trips, tables, build_frames, config=None)
-    parents, code = [version_reference(trips)], code_digest("featurize")
+    parents, code = [trips.ref], code_digest("featurize")
     # The histograms first: a version of features is complete.
     return {
         table.name: context.publish(table, built.files[table.name], trips.config, parents, code=code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ from toytip.report.facts import Facts
 from toytip.report.findings import unreadable_sections
 from toytip.report.page import render_run_page
 from toytip.report.sections.order import build_sections
+from toytip.store.compare import VersionDiff
 from toytip.store.refs import resolve_version
-from toytip.store.store import REPORTS_FOLDER, Store, store_from_settings
+from toytip.store.reports import save_report
+from toytip.store.store import Store, store_from_settings
 
 
 def write_report(
@@ -35,17 +36,17 @@ def write_report(
     facts = collect_facts(store, version or resolve_version(store, "predictions").version, settings)
     _warn_of_failures(progress, facts)
     if output is None:
-        path = mask_credentials(save_page(store, facts))
+        path = save_page(store, facts)
     else:
         path = output
         write_page(output, render_version_page(facts))
     return {"version": facts.version, "report": path, "missing": dict(facts.missing_reasons)}
 
 
-def write_diff_page(settings: Settings, comparison: Mapping[str, Any], output: str) -> None:
+def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) -> None:
     """Write the page that compares two versions to a file. Raises ConfigError if that fails."""
     a, b = (
-        collect_facts(store_from_settings(settings), version, settings) for version in comparison["versions"]
+        collect_facts(store_from_settings(settings), version, settings) for version in comparison.versions
     )
     write_page(output, diff_page.render_diff_page(a, b, comparison))
 
@@ -66,11 +67,11 @@ def write_run_report(store: Store, settings: Settings, progress: Progress, resul
     Returns None if the report cannot be written. The published tables stay published.
     """
     version = result.version
-    path = mask_credentials(store.uri(REPORTS_FOLDER, f"{version}.html"))
+    path = mask_credentials(store.uri_of(store.layout.page(version)))
     try:
         with progress.stage("report", 1) as stage:
             result = replace(result, links=replace(result.links, report_path=path))
-            store.save_report(f"{version}.run.json", json.dumps(to_json(result), indent=1).encode())
+            save_report(store, f"{version}.run.json", json.dumps(to_json(result), indent=1).encode())
             facts = collect_facts(store, version, settings, run_result=result)
             _warn_of_failures(progress, facts)
             save_page(store, facts)
@@ -106,4 +107,4 @@ def render_version_page(facts: Facts) -> str:
 
 def save_page(store: Store, facts: Facts) -> str:
     """Save the report in the store, and return its path."""
-    return store.save_report(f"{facts.version}.html", render_version_page(facts).encode())
+    return save_report(store, f"{facts.version}.html", render_version_page(facts).encode())

@@ -18,7 +18,14 @@ from toytip.config import Settings, first_line
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
-from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MONITORING, REJECTS
+from toytip.core.tables import (
+    FEATURE_HISTOGRAMS,
+    FEATURES_TABLE,
+    METRIC_HISTOGRAMS,
+    MONITORING,
+    REJECTS,
+    TRIPS,
+)
 from toytip.errors import ConfigError, StoreError, ToytipError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
@@ -39,8 +46,8 @@ from toytip.stages import profile
 from toytip.store import artifacts
 from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lineage
-from toytip.store.manifest import Manifest
-from toytip.store.store import REPORTS_FOLDER, Store
+from toytip.store.manifest import Manifest, SourceFileRef
+from toytip.store.store import Store
 
 HISTOGRAM_READER_THREADS = 8
 T = TypeVar("T")
@@ -113,7 +120,7 @@ def collect_facts(
         "importance", lambda: _feature_importances(source, model), unexplained
     )
     if deleted:
-        source.missing["lineage"] = f"{', '.join(deleted)} was deleted"
+        source.missing["lineage"] = f"{', '.join(map(str, deleted))} was deleted"
     return Facts(
         version=manifest.version,
         created_at=manifest.created_at,
@@ -163,23 +170,17 @@ def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dic
         "months": months,
         "taxi": taxi or model.taxi,
         "features": encoding.feature_names,
-        "segment": encoding.population,
+        "segment": encoding.segment,
         "split": {name: tuple(period) for name, period in encoding.split.time_ranges().items()},
         "threshold": model.threshold,
         "rounds": model.rounds,
     }
 
 
-def _sources(tables: dict[str, Manifest]) -> list[dict[str, Any]]:
+def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
     """Return the source files of the tables that were read from them."""
-    files = {
-        parent["uri"]: parent
-        for name in ("trips", "features", "rejects")
-        if name in tables
-        for parent in tables[name].parents
-        if "uri" in parent
-    }
-    return list(files.values())
+    manifests = [tables[name] for name in (TRIPS.name, FEATURES_TABLE.name, REJECTS.name) if name in tables]
+    return list({file.uri: file for manifest in manifests for file in manifest.source_files}.values())
 
 
 def _load_model(source: FactSource) -> TrainedModel:
@@ -227,7 +228,7 @@ def _monthly_rows(source: FactSource) -> dict[str, MonthRows]:
 
 
 def _distributions(frames: MonthlyFrames, model: TrainedModel | None) -> list[facts.FeatureDistribution]:
-    segment = model.encoding.population if model else "all"
+    segment = model.encoding.segment if model else "all"
     histograms = [drift.histograms_by_feature(frame, segment) for frame in frames.values()]
     if not histograms:
         return []
@@ -331,19 +332,19 @@ def _zone_facts(
 ) -> list[ZoneSummary]:
     if not histograms:
         raise NotInVersionError("there are no feature histograms to count the trips by zone")
-    uri = next((file["uri"] for file in _sources(source.tables)), None)
+    uri = next((file.uri for file in _sources(source.tables)), None)
     path = (
         Path(source.settings.zone_lookup_file)
         if source.settings.zone_lookup_file
         else zones.find_zone_lookup(uri, source.settings.data_dir)
     )
     names, boroughs = (zones.read_zone_names(path), zones.read_boroughs(path)) if path else ((), ())
-    history = model.encoding.history if model else ""
+    history = model.encoding.zone_history if model else ""
     return summarize_zones(profile.merge_profiles(histograms.values()), names, boroughs, history)
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:
-    name = f"{store.env}/{REPORTS_FOLDER}/{version}.run.json"
+    name = store.layout.run_result(version)
     if not store.file_io.exists(name):
         raise NotInVersionError("only `toytip run` stores time and memory")
     return RunResult.from_json(json.loads(store.file_io.read(name)))

@@ -30,7 +30,7 @@ class SourceInfo:
     months: tuple[str, ...]
     """Months of the source, as `2023-01`."""
     source: str
-    """Folder, glob or URI of the source files; `synthetic` for the built-in year."""
+    """Folder, glob or URI of the source files, or `synthetic` for the built-in year."""
     source_bytes_read: int
     """Bytes of the source files that the workers read."""
 
@@ -63,7 +63,7 @@ class TableInfo:
     manifest: str
     """Path of the manifest."""
     rows: int
-    """Number of rows; 0 for an artifact."""
+    """Number of rows, or 0 for an artifact."""
     bytes: int
     """Size of the data files in bytes."""
 
@@ -111,9 +111,9 @@ class RunLinks:
     dashboard_url: str
     """Address of the Dask dashboard during the run."""
     live_dashboard_url: str | None
-    """Address of the run dashboard during the run; null if `live_dashboard` is off."""
+    """Address of the run dashboard during the run, or null if `live_dashboard` is off."""
     report_path: str | None
-    """Path of the HTML report; null if it could not be written."""
+    """Path of the HTML report, or null if it could not be written."""
     performance_report_path: str
     """Path of Dask's performance report."""
     evaluation_path: str
@@ -122,7 +122,7 @@ class RunLinks:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run published and measured. `to_json` gives the object that `--json` prints."""
+    """The result of a run. `to_json` returns the object that `toytip run --json` prints."""
 
     version: str
     """Version of the tables that the run published."""
@@ -143,7 +143,7 @@ class RunResult:
     metrics: dict[str, dict[str, Metrics]]
     """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
     promotion: GateDecision | None
-    """Decision of the promotion gate; null if `gate` is `off`."""
+    """Decision of the promotion gate, or null if `gate` is `off`."""
     timing: RunTiming = field(metadata=FLATTEN)
     """Duration, throughput and memory."""
     links: RunLinks = field(metadata=FLATTEN)
@@ -155,7 +155,7 @@ class RunResult:
     evaluation: EvaluationSummary
     """Evaluation by split and segment, without curves and slices."""
     monitoring: MonitoringReport | None
-    """Monitoring of the months after training; null if there is no such month."""
+    """Monitoring of the months after training, or null if there is no such month."""
     warnings: tuple[str, ...]
     """Warnings of the run, in order."""
 
@@ -171,7 +171,7 @@ class RunResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """What a single stage published. `to_json` gives the object that `--json` prints."""
+    """The result of a single stage. `to_json` returns the object that `--json` prints."""
 
     version: str
     """Version of the tables that the stage published."""
@@ -196,7 +196,7 @@ def describe_tables(context: RunContext, published: PublishedTables) -> dict[str
 
 
 def describe_table(context: RunContext, manifest: Manifest) -> TableInfo:
-    """Return version and location of a published table; credentials in URIs are masked."""
+    """Return version and location of a published table, without credentials."""
     store, table, version = context.store, manifest.table, manifest.version
     return TableInfo(
         version=version,

@@ -41,6 +41,7 @@ from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.source import complete_plan, prepare_plan
 from toytip.pipeline.train import train_model
 from toytip.progress.tracker import Progress
+from toytip.store.reports import save_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +67,18 @@ class FinishedRun:
 
 
 def run(settings: Settings, progress: Progress) -> RunResult:
-    """Run every stage in order; return what was published and measured.
+    """Run every stage in order, and return the result.
 
     Raises a ToytipError. Nothing is published partially.
     """
     with RunMeter(progress) as meter:
         report.validate_zone_map(settings)
-        plan = prepare_plan(settings, progress)
+        cluster_plan = cluster.plan_cluster(settings)
+        plan = prepare_plan(settings, progress, cluster_plan)
         if settings.gate != "off":
             open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
         # A killed run may have published some tables of this version already: they are reused.
-        with open_run(settings, (PREDICTIONS.name,), progress) as context:
+        with open_run(settings, (PREDICTIONS.name,), progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan)
     result = _describe_run(context, finished, meter)
     report_path = report.write_run_report(context.store, settings, progress, result)
@@ -91,21 +93,21 @@ def run(settings: Settings, progress: Progress) -> RunResult:
 def _run_on_cluster(context: RunContext, plan: RunPlan | None) -> FinishedRun:
     """Run all stages under Dask's performance report, and save the reports."""
     client = context.client
-    bytes_before = source_tasks.worker_bytes_read(client)
+    initial_bytes = source_tasks.worker_bytes_read(client)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "dask.html"
         with cluster.dask_report(page):
             plan = complete_plan(context, plan)
             announce_stages(plan, context.progress, gate=context.settings.gate != "off")
             outputs = run_stages(context, plan)
-        bytes_read = max(source_tasks.worker_bytes_read(client) - bytes_before, 0)
+        bytes_read = max(source_tasks.worker_bytes_read(client) - initial_bytes, 0)
         links = _save_reports(context, outputs.evaluation, page.read_bytes())
     workers = len(cluster.workers_by_address(client))
     return FinishedRun(plan=plan, outputs=outputs, links=links, source_bytes_read=bytes_read, workers=workers)
 
 
 def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
-    """Run all stages on a source; return their outputs."""
+    """Run all stages on a source, and return their outputs."""
     published = read_source(context, plan)
     features = published["features"]
     encoded, encoding = fit_feature_encoding(context, features, plan.split, reuse=True)
@@ -130,7 +132,7 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
 def _monitor_months(
     context: RunContext, model: TrainedModel, evaluation: Evaluation
 ) -> tuple[PublishedTables, MonitoringReport | None]:
-    """Monitor the months after training; None if there are none, as in a split by day."""
+    """Monitor the months after training. A split by day has no such months."""
     monitoring, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
     if monitoring is None or manifest is None:
         context.progress.info("monitor: no months after the training months")
@@ -148,16 +150,16 @@ def _promote(
     except RegistryError as error:
         raise RegistryError(
             str(error),
-            hint=f"predictions {context.version} are published; "
+            hint=f"predictions {context.version} are published, "
             f"promote the model with `toytip model promote {challenger.model.version}`",
         ) from None
 
 
 def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
-    """Save Dask's performance report and the complete evaluation; return all addresses and paths."""
-    performance = context.store.save_report(f"{context.version}.dask.html", dask_page)
+    """Save the performance report and the evaluation. Return all addresses and paths."""
+    performance = save_report(context.store, f"{context.version}.dask.html", dask_page)
     content = json.dumps(to_json(evaluation.report), indent=1).encode()
-    saved = context.store.save_report(f"{context.version}.json", content)
+    saved = save_report(context.store, f"{context.version}.json", content)
     dashboard = context.client.dashboard_link
     return RunLinks(
         dashboard_url=dashboard,

@@ -26,7 +26,7 @@ class RunMeter:
         self._memory.stop()
 
     def timing(self, *, rows: int, workers: int) -> RunTiming:
-        """Return the timing up to now, after the context; `rows` are the trips that were read."""
+        """Return the timing up to now, after the context, for a number of source rows."""
         seconds = time.perf_counter() - self._started_at
         return RunTiming(
             elapsed_seconds=round(seconds, 3),

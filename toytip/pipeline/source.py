@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from toytip import cluster
-from toytip.cluster import preflight
+from toytip.cluster import ClusterPlan, preflight
 from toytip.config import Settings, mask_credentials
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
@@ -24,15 +24,18 @@ from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
 
 
-def prepare_plan(settings: Settings, progress: Progress) -> RunPlan | None:
-    """Plan a run on the configured source before a cluster starts; None for the synthetic year.
+def prepare_plan(
+    settings: Settings, progress: Progress, cluster_plan: ClusterPlan | None = None
+) -> RunPlan | None:
+    """Plan a run before a cluster starts, or return None for the synthetic year.
 
     Checks the memory of local workers. Raises SourceError, ConfigError or PlanError.
     """
     if settings.source is None:
         return None
     plan = RunPlan.of(settings, open_configured_source(settings, progress))
-    if cluster.starts_local_workers(settings):
+    cluster_plan = cluster_plan or cluster.plan_cluster(settings)
+    if cluster_plan.starts_local_workers:
         print_plan(plan, progress)
         require_enough_memory(plan, cluster.local_shape(settings), progress)
     return plan
@@ -58,7 +61,7 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
 
 
 def open_configured_source(settings: Settings, progress: Progress) -> Source:
-    """Return the configured source; `tlc:yellow` and `tlc:green` are downloaded first."""
+    """Return the configured source. Files of `tlc:yellow` and `tlc:green` are downloaded."""
     assert settings.source is not None, "the synthetic year is made on a cluster"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
@@ -99,7 +102,7 @@ def download_months(
 
 
 def ensure_synthetic_source(context: RunContext) -> Source:
-    """Return the synthetic year in the store; months that do not exist are written first."""
+    """Return the synthetic year in the store. Missing months are written first."""
     settings = context.settings
     name = f"synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
     folder = f"{settings.store.rstrip('/')}/_source/{name}"
@@ -115,7 +118,7 @@ def write_synthetic(
     inject_drift: str | None = None,
     drift: bool = True,
 ) -> Source:
-    """Write the months of the synthetic year that a folder does not have; return the source.
+    """Write the missing months of the synthetic year to a folder, and return the source.
 
     Raises ConfigError if there is no such drift.
     """

@@ -21,7 +21,6 @@ from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.lineage import version_reference
 from toytip.store.manifest import Manifest
 from toytip.training.estimator import TipClassifier
 from toytip.training.rank import RoundEvent
@@ -60,12 +59,18 @@ def train_model(
         taxi=str(features.config["taxi"]),
     )
     model = replace(model, threshold=_tune_threshold(context, features, model))
-    parents = [version_reference(features), version_reference(encodings)]
-    # The losses of all rounds: the booster has only those up to the best one.
-    losses = {"log_loss_by_round": asdict(fitted.curve_)}
-    published = _publish_model(context, model, params, parents, input_fingerprint, losses)
+    manifest = context.publish(
+        MODELS,
+        _write_model(context, model),
+        asdict(params),
+        [features.ref, encodings.ref],
+        code=code_digest("train"),
+        fingerprint=input_fingerprint,
+        # The losses of all rounds: the booster has only those up to the best one.
+        metrics={"log_loss_by_round": asdict(fitted.curve_)},
+    )
     checkpoints.delete()
-    return published, model
+    return {MODELS.name: manifest}, model
 
 
 def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:
@@ -98,33 +103,36 @@ def fit_classifier(
     stage_name: str = "train",
     checkpoints: StoreCheckpoints | None = None,
 ) -> TipClassifier:
-    """Train on the training trips of data files; early stopping uses their validation trips.
+    """Train on the training trips of data files, with early stopping on validation trips.
 
     Training resumes from the last of the `checkpoints`.
     """
-    files_by_split, matrices = {}, {}
-    for split, span in encoding.split.time_ranges().items():
-        files_by_split[split] = [file for file in files if overlaps(file.key.month, span)]
-        matrices[split] = graph.encode_split(load_frame(files_by_split[split]), encoding, split)
-    training, validation = files_by_split["train"], matrices.get("validation")
+    files_by_split = {
+        split: [file for file in files if overlaps(file.key.month, span)]
+        for split, span in encoding.split.time_ranges().items()
+    }
+    matrices = {
+        split: _codes_and_labels(graph.encode_split(load_frame(split_files), encoding, split))
+        for split, split_files in files_by_split.items()
+    }
+    training = files_by_split["train"]
     if checkpoints:
         checkpoints = replace(checkpoints, paths=tuple(file.path for file in training))
-    stage = context.progress.stage(stage_name, params.rounds, unit="rounds")
-    with cluster.hold_size(context.client), stage as progress:
+    progress = context.progress.stage(stage_name, params.rounds, unit="rounds")
+    with cluster.hold_size(context.client), progress as stage:
 
         def record_round(event: RoundEvent) -> None:
-            progress.record_round(event.round, event.validation_loss, event.previous_train_loss)
+            stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
-        classifier = TipClassifier(**asdict(params), on_round=record_round)
-        classifier.fit(
-            *_codes_and_labels(matrices["train"]),
-            eval_set=None if validation is None else _codes_and_labels(validation),
+        classifier = TipClassifier(**asdict(params), on_round=record_round).fit(
+            *matrices["train"],
+            eval_set=matrices.get("validation"),
             rows=[file.rows for file in training],
             bin_counts=encoding.bin_counts,
             checkpoints=checkpoints,
         )
-        progress.set_note(f"{classifier.rounds_} rounds kept")
-        progress.set_work(sum(file.rows for file in training) * progress.done)
+        stage.set_note(f"{classifier.rounds_} rounds kept")
+        stage.set_work(sum(file.rows for file in training) * stage.done)
     return classifier
 
 
@@ -144,28 +152,14 @@ def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel
     summaries, months = graph.summarize_partitions(predictions, inputs), month_names(files)
     with context.progress.stage("tune", len(files), months) as stage:
         results = compute.compute_partitions(context.client, summaries, stage, months=months)
-    tally = tally_of(graph.merge_tallies(results), "validation", model.encoding.population)
+    tally = tally_of(graph.merge_tallies(results), "validation", model.encoding.segment)
     return best_f1_threshold(tally.negatives, tally.positives)
 
 
-def _publish_model(
-    context: RunContext,
-    model: TrainedModel,
-    params: BoosterParams,
-    parents: list[dict[str, Any]],
-    input_fingerprint: str,
-    metrics: dict[str, Any],
-) -> PublishedTables:
+def _write_model(context: RunContext, model: TrainedModel) -> list[DataFile]:
     metadata_file, booster_file = MODELS.artifact_files
     contents = {booster_file: model.booster, metadata_file: model_to_json(model)}
-    store, version = context.store, context.version
-    manifest = context.publish(
-        MODELS,
-        [store.write_file(MODELS.name, version, name, content) for name, content in contents.items()],
-        asdict(params),
-        parents,
-        code=code_digest("train"),
-        fingerprint=input_fingerprint,
-        metrics=metrics,
-    )
-    return {MODELS.name: manifest}
+    return [
+        context.store.write_file(MODELS.name, context.version, name, content)
+        for name, content in contents.items()
+    ]

@@ -17,7 +17,6 @@ from toytip.core.partitions import DataFile
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError
-from toytip.io.local import LocalFileIO
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest
 from toytip.pipeline.fit_encoding import count_training_values, split_features
@@ -30,12 +29,12 @@ from toytip.store.store import Store
 from toytip.training import tuning
 from toytip.training.tuning import FoldJob, FoldScore, TrialResult, TuningMatrix
 
-# A worker holds the matrix, the copy of it in XGBoost, and its bin indexes: this many times its bytes.
+# A worker holds the matrix, its copy in XGBoost, and the bin indexes: this many times its bytes.
 MATRIX_COPIES = 4
 BIN_INDEX_BYTES = 2
 # The share of a worker's memory that a matrix may need.
 MAX_MATRIX_MEMORY_SHARE = 0.5
-# The final model has more training months than the folds, and stops early: it may train more rounds.
+# The final model has more training months than the folds, and may need more rounds.
 ROUNDS_FACTOR = 1.2
 
 
@@ -111,17 +110,11 @@ def tune(
     file = Path(study) if study else _default_study_file(context.store, name)
     tuning.require_writable_study(file)  # before the work, not after it
     matrix = _training_matrix(context, features, time_folds, max_rows)
-    with (
-        tuning.open_study(file, name, seed) as open_study,
-        context.progress.stage("tune", trials) as stage,
-    ):
-        resumed = len(tuning.finished_trials(open_study))
-        if resumed:
-            context.progress.info(f"the study {file} has {resumed} trials: it resumes")
-            stage.advance(steps=min(resumed, trials))
-        numbers = [month.year * 12 + month.month - 1 for month in time_folds.fold_months]
-        run_folds, show_trial = _fold_runner(context, matrix), _trial_display(stage, folds)
-        tuning.run_study(open_study, trials, numbers, run_folds, show_trial)
+    with tuning.open_study(file, name, seed) as open_study:
+        resumed_trials = len(tuning.finished_trials(open_study))
+        if resumed_trials:
+            context.progress.info(f"the study {file} has {resumed_trials} trials: it resumes")
+        _run_study(context, open_study, time_folds, matrix, trials, resumed_trials)
         results = tuning.trial_results(open_study)
     complete = [trial for trial in results if len(trial.fold_scores) == folds]
     return TuningResult(
@@ -130,8 +123,25 @@ def tune(
         trials=results,
         fold_months=[str(month) for month in time_folds.fold_months],
         rows=len(matrix.label),
-        resumed_trials=resumed,
+        resumed_trials=resumed_trials,
     )
+
+
+def _run_study(
+    context: RunContext,
+    study: Any,
+    time_folds: TimeFolds,
+    matrix: TuningMatrix,
+    trials: int,
+    resumed_trials: int,
+) -> None:
+    """Run trials until a study has `trials` of them."""
+    numbers = [month.year * 12 + month.month - 1 for month in time_folds.fold_months]
+    with context.progress.stage("tune", trials) as stage:
+        if resumed_trials:
+            stage.advance(steps=min(resumed_trials, trials))
+        show_trial = _trial_display(stage, len(numbers))
+        tuning.run_study(study, trials, numbers, _fold_runner(context, matrix), show_trial)
 
 
 def _fold_runner(context: RunContext, matrix: TuningMatrix) -> Callable[[list[FoldJob]], list[FoldScore]]:
@@ -150,7 +160,7 @@ def _fold_runner(context: RunContext, matrix: TuningMatrix) -> Callable[[list[Fo
 
 
 def _trial_display(stage: StageProgress, folds: int) -> Callable[[TrialResult], None]:
-    """Return a function that shows the best log loss after each trial. Pruned trials do not count."""
+    """Return a function that shows the best log loss of the complete trials."""
     losses: list[float] = []
 
     def show(trial: TrialResult) -> None:
@@ -211,7 +221,7 @@ def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: Time
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
-    """Return a digest of all that trials depend on. Other data, code or settings are another study."""
+    """Return the digest of the data, code and settings that trials depend on."""
     return digest(
         {
             "files": [file.checksum for file in features.files],
@@ -227,16 +237,14 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
 
 
 def _default_study_file(store: Store, name: str) -> Path:
-    """Return a file in a local store. A database cannot be on an object store: then in this folder."""
-    if isinstance(store.file_io, LocalFileIO):
-        return Path(store.file_io.root, store.env, "_studies", f"{name}.db")
-    return Path(f"toytip-study-{name}.db")
+    """Return a file in a local store, or in this folder for an object store."""
+    return store.file_io.local_path(store.layout.study(name)) or Path(f"toytip-study-{name}.db")
 
 
 def write_params_file(
     result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
 ) -> None:
-    """Write the best parameters as a file for `--params`. Raises ConfigError if it cannot be written."""
+    """Write the best parameters to a file for `--params`. Raises ConfigError."""
     scores = result.best.fold_scores
     rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
     params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}

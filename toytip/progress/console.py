@@ -18,7 +18,7 @@ REFRESHES_PER_SECOND = 4
 
 
 class ProgressConsole:
-    """Prints on stderr. `auto` is a grid on a terminal and lines elsewhere; `none` prints nothing."""
+    """Prints on stderr: `auto` a grid on a terminal and lines elsewhere, `none` nothing."""
 
     def __init__(self, mode: ProgressMode, console: Console | None) -> None:
         assert mode in get_args(ProgressMode), mode

@@ -191,7 +191,7 @@ class RunRecorder:
         with self._lock:
             stage.note = note
 
-    def record_losses(self, number: int, validation: float | None, train_before: float | None) -> None:
+    def record_losses(self, number: int, validation: float | None, previous_train_loss: float | None) -> None:
         """Record the validation loss of a round, and the training loss of the round before it.
 
         A training that resumes from a checkpoint repeats rounds: the later losses count.
@@ -200,7 +200,7 @@ class RunRecorder:
             while self._curve and self._curve[-1].round >= number:
                 self._curve.pop()
             if self._curve and self._curve[-1].round == number - 1:
-                self._curve[-1] = self._curve[-1]._replace(train=train_before)
+                self._curve[-1] = self._curve[-1]._replace(train=previous_train_loss)
             self._curve.append(CurvePoint(number, None, validation))
 
     def track_task(self, stage: StageRecord, key: str, month: str) -> None:

@@ -57,7 +57,7 @@ class StageTimer:
         self._durations[stage] = StageDuration(started_at, time.perf_counter(), rows)
 
     def record_work(self, stage: str, work: int) -> str | None:
-        """Record the work of a complete stage; return a warning if the stage was slow.
+        """Record the work of a complete stage, and return a warning if it was slow.
 
         Work is rows, or for training rows times rounds.
         """
@@ -73,5 +73,5 @@ class StageTimer:
         return dict(self._durations)
 
     def timing(self, stage: str) -> StageTiming | None:
-        """Return the timing of a stage that did all of its work; None if it reused files."""
+        """Return the timing of a stage, or None if it reused files."""
         return self._timings.get(stage)

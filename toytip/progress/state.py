@@ -111,7 +111,7 @@ class StageState:
         return self.rows / max(self.seconds(now), 1e-6) if self.rows else None
 
     def current_rows_per_second(self, now: float) -> float | None:
-        """Return the rate of the last seconds, or since the last partition; None without rows."""
+        """Return the rate of the last seconds, or of the last partition. None without rows."""
         if self.status != "running" or len(self.row_counts) < 2:
             return None
         *earlier, last = self.row_counts
@@ -168,7 +168,7 @@ class RunState:
 
     @property
     def remaining(self) -> float | None:
-        """Estimated seconds to the end of all planned stages; None if a stage has no estimate."""
+        """Estimated seconds to the end of all stages, or None if one has no estimate."""
         if self.outcome != "running":
             return 0.0
         estimates = [stage.remaining(self.now) for stage in self.stages if stage.unit != "step"]

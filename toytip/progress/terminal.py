@@ -73,7 +73,7 @@ def _group_by(months: Sequence[str], name_of: Callable[[str], str]) -> dict[str,
 
 
 def render(state: RunState, width: int = 80, glyphs: Glyphs = UNICODE_GLYPHS) -> Text:
-    """Return the state as lines of at most `width` columns; empty before the first stage."""
+    """Return the state as lines of at most `width` columns, or an empty text."""
     groups = group_months(state.months)
     lines = [_header(groups, state)] if groups and state.stages else []
     lines += [_stage_line(stage, groups, state.now, glyphs, width) for stage in state.stages]
@@ -143,7 +143,7 @@ def _bar(stage: StageState, width: int, glyphs: Glyphs) -> Text:
 
 
 def _stage_numbers(stage: StageState, now: float, *, with_current_rate: bool = False) -> str:
-    """Return the end of a stage's line; the most important numbers are first."""
+    """Return the end of a stage's line, with the most important numbers first."""
     if stage.status == "waiting":
         return ""
     if stage.status == "skipped":

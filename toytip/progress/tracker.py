@@ -71,7 +71,7 @@ class StageProgress:
         self._recorder.record_note(self._record, note)
 
     def track_task(self, key: str, month: str) -> None:
-        """Record the month that a task computes; the scheduler is asked for its status."""
+        """Record the month that a task computes. The scheduler is asked for its status."""
         self._recorder.track_task(self._record, key, month)
 
     def month_of_task(self, key: str) -> str:
@@ -88,7 +88,7 @@ class StageProgress:
         rejects: Mapping[str, int] = NO_REJECTS,
         reused: bool = False,
     ) -> None:
-        """Count steps as done, with their rows, and rejects by reason; `reused` from an earlier run."""
+        """Count steps as done, with their rows, and rejects by reason."""
         self._recorder.advance(
             self._record, steps=steps, rows=rows, note=note, month=month, rejects=rejects, reused=reused
         )
@@ -98,12 +98,14 @@ class StageProgress:
             record = self._record
             self._console.print(f"{record.name:<12} {record.done:>4} of {record.total}  {self.describe()}")
 
-    def record_round(self, number: int, validation: float | None, train_before: float | None = None) -> None:
+    def record_round(
+        self, number: int, validation: float | None, previous_train_loss: float | None = None
+    ) -> None:
         """Count a training round as done, with its validation loss.
 
-        `train_before` is the training loss of the round before it.
+        `previous_train_loss` is the training loss of the round before it.
         """
-        self._recorder.record_losses(number, validation, train_before)
+        self._recorder.record_losses(number, validation, previous_train_loss)
         note = f"log loss {validation:.5f}" if validation is not None else ""
         self.advance(note=note, steps=number - self.done)
 
@@ -153,7 +155,7 @@ class Progress:
         return {name: duration.rows for name, duration in self.durations.items()}
 
     def timing(self, stage: str) -> StageTiming | None:
-        """Return the timing of a stage that did all of its work; None if it reused files."""
+        """Return the timing of a stage, or None if it reused files."""
         return self._timer.timing(stage)
 
     def begin_run(self, run: str, store: str) -> None:
@@ -186,7 +188,7 @@ class Progress:
         self._recorder.record_published(table)
 
     def expect(self, name: str, months: Sequence[str] = (), *, total: int = 0, work: int = 0) -> None:
-        """Record that a stage will run: the month of each of its partitions, or its number of steps."""
+        """Plan a stage: the month of each of its partitions, or its number of steps."""
         self._recorder.plan_stage(name, months, total, self._timer.expected_seconds(name, work))
 
     def skip(self, name: str, note: str) -> None:
@@ -197,7 +199,7 @@ class Progress:
     def stage(
         self, name: str, total: int, months: Sequence[str] = (), unit: Unit = "partitions"
     ) -> Iterator[StageProgress]:
-        """Time and show a stage of `total` steps; `months` are the months of its partitions."""
+        """Time and show a stage of `total` steps, with the month of each partition."""
         record = self._recorder.start_stage(name, total, months, unit)
         stage = StageProgress(record, self._recorder, self._console)
         yield stage

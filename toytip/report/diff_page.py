@@ -26,6 +26,7 @@ from toytip.report.sections.diff import (
     reported_metric,
 )
 from toytip.report.sections.section import Content, missing, section
+from toytip.store.compare import VersionDiff
 
 # The settings of these tables repeat those of the model.
 REDUNDANT_CONFIG_TABLES = {METRIC_HISTOGRAMS.name, PREDICTIONS.name, MONITORING.name}
@@ -36,10 +37,10 @@ class DiffSource:
     """The facts of two versions, and the comparison of their tables."""
 
     pair: VersionPair
-    comparison: Mapping[str, Any]
+    comparison: VersionDiff
 
 
-def render_diff_page(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> str:
+def render_diff_page(a: Facts, b: Facts, comparison: VersionDiff) -> str:
     """Return the page of two versions as HTML.
 
     `comparison` is the result of `toytip.store.compare`.
@@ -72,17 +73,17 @@ def _build_sections(source: DiffSource) -> Iterator[Section]:
     yield _time_section(source)
 
 
-def _key_figures(a: Facts, b: Facts, comparison: Mapping[str, Any]) -> list[KeyFigure]:
+def _key_figures(a: Facts, b: Facts, comparison: VersionDiff) -> list[KeyFigure]:
     figures = []
     for name, metric in (("AUC", "auc"), ("F1", "f1"), ("log loss", "log_loss")):
         first, second = (reported_metric(facts, "all", metric) for facts in (a, b))
         if first is not None and second is not None:
             change = formatting.format_signed(difference(first, second))
             figures.append((f"{name}, {DIFFERENCE_HEADER}", change, f"{first:.4f} to {second:.4f}"))
-    predictions = comparison.get("predictions", {})
-    if predictions.get("flipped_share") is not None:
-        share = formatting.format_share(predictions["flipped_share"], 2)
-        common = formatting.format_count(predictions["common"])
+    predictions = comparison.predictions
+    if predictions is not None and predictions.changed_share is not None:
+        share = formatting.format_share(predictions.changed_share, 2)
+        common = formatting.format_count(predictions.common)
         figures.append(("changed predictions", share, f"of {common} common trips"))
     return figures
 
@@ -163,7 +164,7 @@ def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
             yield f"{table}: {formatting.label(key)}", (first.get(key), second.get(key))
     for name in {**a.environment, **b.environment}:
         yield f"package: {name}", (a.environment.get(name), b.environment.get(name))
-    files = [{str(source["checksum"]) for source in facts.sources} for facts in (a, b)]
+    files = [{file.checksum for file in facts.sources} for facts in (a, b)]
     yield (
         "source files",
         (
@@ -184,7 +185,7 @@ def _value_pair(name: str, a: Any, b: Any) -> list[str]:
 
 @section("rows", "Rows")
 def _rows_section(source: DiffSource) -> Content:
-    rows, rejects = source.comparison["rows"], source.comparison["rejects"]
+    rows, rejects = source.comparison.rows, source.comparison.rejects
     used = {name: counts for name, counts in rows.items() if any(counts)}
     table = _count_table("Rows of each table", "table", used)
     if not rejects:
@@ -207,15 +208,15 @@ def _format_difference(a: float, b: float) -> str:
 
 @section("predictions", "Predictions")
 def _predictions_section(source: DiffSource) -> Content:
-    predictions = source.comparison.get("predictions")
-    if not predictions:
+    predictions = source.comparison.predictions
+    if predictions is None:
         return missing("", "One of the versions has no predictions.")
-    count, change = formatting.format_count, predictions["mean_change_of_probability"]
-    share = formatting.format_share(predictions["flipped_share"], 2)
+    count, change = formatting.format_count, predictions.mean_probability_change
+    share = formatting.format_share(predictions.changed_share, 2)
     pairs = [
-        ("in both", f"{count(predictions['common'])} trips"),
-        ("in one version only", f"{count(predictions['in_one_only'])} trips"),
-        ("changed predictions", f"{count(predictions['flipped'])} trips, {share}"),
+        ("in both", f"{count(predictions.common)} trips"),
+        ("in one version only", f"{count(predictions.unmatched)} trips"),
+        ("changed predictions", f"{count(predictions.changed_predictions)} trips, {share}"),
         ("mean change of the probability", formatting.NO_VALUE if change is None else f"{change:.4f}"),
     ]
     return Content("Trips are joined by `trip_id`.", [PairsBlock(pairs)])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from toytip.evaluation.report import SegmentReport
 from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
+from toytip.store.lineage import LineageNode
+from toytip.store.manifest import SourceFileRef
 
 if TYPE_CHECKING:
     from toytip.monitoring.report import MonitoringReport
@@ -88,7 +90,7 @@ class Facts:
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    sources: Sequence[Mapping[str, Any]] = ()
+    sources: Sequence[SourceFileRef] = ()
     features: Sequence[str] = ()
     segment: str = ""
     split: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class Facts:
     zones: Sequence[ZoneSummary] = ()
     zone_outlines: Mapping[int, Sequence[Sequence[tuple[float, float]]]] = field(default_factory=dict)
     run_result: RunResult | None = None
-    lineage: Mapping[str, Any] | None = None
+    lineage: LineageNode | None = None
     missing_reasons: Mapping[str, str] = field(default_factory=dict)
     failed_sections: Sequence[str] = ()
 

@@ -64,7 +64,7 @@ def build_scores(features: pd.DataFrame, probabilities: Float32Array, model: Tra
     scores = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
         probability=probabilities,
         high_tip=features["high_tip"],
-        split=split_names(features, model.encoding.split, model.encoding.population),
+        split=split_names(features, model.encoding.split, model.encoding.segment),
         model_version=pd.Series(model.version, index=features.index, dtype="str"),
     )
     return SCORES.validate(scores)

@@ -150,11 +150,11 @@ def fit_encoding(
     return Encoding(
         features=(*bins, *map(zone_rates.rate_encoding, target_encoded)),
         split=split,
-        population=segment,
+        segment=segment,
         rows=rows,
         positives=positives,
-        rates=tuple(_hour_zone_rates(value_counts).tolist()),
-        history=zone_rates.pack_counts(*value_counts.by_month_and_zones) if target_encoded else "",
+        hour_zone_rates=tuple(_hour_zone_rates(value_counts).tolist()),
+        zone_history=zone_rates.pack_counts(*value_counts.by_month_and_zones) if target_encoded else "",
     )
 
 
@@ -190,7 +190,7 @@ def bin_dtype(encoding: Encoding) -> str:
 def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
     """Return the matrix of bin indexes of `features`, row for row."""
     rate_names = tuple(name for name in encoding.feature_names if name in zone_rates.ZONE_RATES_BY_NAME)
-    rates = zone_rates.lookup_rates(features, encoding.history, rate_names) if rate_names else {}
+    rates = zone_rates.lookup_rates(features, encoding.zone_history, rate_names) if rate_names else {}
     dtype = bin_dtype(encoding)
     columns = {}
     for feature in encoding.features:

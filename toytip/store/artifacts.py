@@ -1,49 +1,49 @@
-"""The artifacts of a store: names, bytes, and how they are loaded."""
+"""The artifacts of a store: the fitted encoding, the model and the metric histograms."""
 
 from __future__ import annotations
 
 import json
 
 from toytip.core.model import Encoding, TrainedModel
-from toytip.core.tables import METRIC_HISTOGRAMS
+from toytip.core.tables import METRIC_HISTOGRAMS, MODELS
 from toytip.evaluation.tally import Tallies, tallies_from_parquet
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
 
 def load_tallies(store: Store, manifest: Manifest) -> Tallies:
-    """Return what a version of METRIC_HISTOGRAMS has kept: the counts that metrics are told from."""
+    """Return the metric histograms of a version."""
     return tallies_from_parquet(store.read_file(METRIC_HISTOGRAMS.name, manifest.version, manifest.files[0]))
 
 
 def model_to_json(model: TrainedModel) -> bytes:
-    """Return all of a model but the booster."""
-    about = {
+    """Return the metadata of a model: everything except the booster."""
+    metadata = {
         "version": model.version,
         "taxi": model.taxi,
         "rounds": model.rounds,
         "threshold": model.threshold,
         "encoding": model.encoding.to_json(),
     }
-    return json.dumps(about).encode()
+    return json.dumps(metadata).encode()
 
 
 def model_from_bytes(metadata: bytes, booster: bytes) -> TrainedModel:
-    """Read a model back."""
-    told = json.loads(metadata)
-    return TrainedModel(**{**told, "encoding": Encoding.from_json(told["encoding"])}, booster=booster)
+    """Return the model of the metadata that `model_to_json` wrote, and of a booster."""
+    record = json.loads(metadata)
+    return TrainedModel(**{**record, "encoding": Encoding.from_json(record["encoding"])}, booster=booster)
 
 
 def read_model(store: Store, manifest: Manifest) -> TrainedModel:
-    """Read a published model."""
-    files = {part.path: part for part in manifest.files}
-    about, booster = (
-        store.read_file(manifest.table, manifest.version, files[name]) for name in ("model.json", "model.ubj")
+    """Return a published model."""
+    files = {file.path: file for file in manifest.files}
+    metadata, booster = (
+        store.read_file(manifest.table, manifest.version, files[name]) for name in MODELS.artifact_files
     )
-    return model_from_bytes(about, booster)
+    return model_from_bytes(metadata, booster)
 
 
 def load_encoding(store: Store, manifest: Manifest) -> Encoding:
-    """Read a published encoding."""
+    """Return a published encoding."""
     content = store.read_file(manifest.table, manifest.version, manifest.files[0])
     return Encoding.from_json(json.loads(content))

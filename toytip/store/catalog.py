@@ -1,4 +1,4 @@
-"""listing: the manifests of a store, read side by side; those that cannot be read apart from the others."""
+"""The manifests of a store, read in parallel."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import NamedTuple
 from toytip.config import mask_credentials
 from toytip.errors import StoreError, StoreFormatError
 from toytip.io.base import FileIO
-from toytip.store.manifest import Manifest, is_manifest_name
+from toytip.store.layout import is_manifest_name
+from toytip.store.manifest import Manifest
 
 MANIFEST_READ_THREADS = 16
 
 
 class UnreadableManifest(NamedTuple):
-    """A version whose manifest cannot be read, and what to say of it."""
+    """A version whose manifest is damaged, and the error of reading it."""
 
     table: str
     version: str
@@ -25,18 +26,21 @@ class UnreadableManifest(NamedTuple):
 def scan_manifests(
     file_io: FileIO, root: str, folder: str
 ) -> tuple[list[Manifest], list[UnreadableManifest]]:
-    """Return the versions whose manifests are in a folder, by table and time; `root` is what errors call the place."""
+    """Return the manifests in a folder, sorted by table and time, and the damaged ones.
+
+    Error messages name the files below `root`. Raises StoreFormatError for another format.
+    """
     files = file_io.list_files(folder)
     names = [(name, info.etag) for name, info in files.items() if is_manifest_name(name)]
     with ThreadPoolExecutor(MANIFEST_READ_THREADS) as pool:
-        found = list(pool.map(lambda item: _read_or_report(file_io, root, *item), names))
-    whole = [each for each in found if isinstance(each, Manifest)]
-    whole.sort(key=lambda manifest: (manifest.table, manifest.created_at, manifest.version))
-    return whole, [each for each in found if isinstance(each, UnreadableManifest)]
+        results = list(pool.map(lambda item: _read_or_report(file_io, root, *item), names))
+    manifests = [item for item in results if isinstance(item, Manifest)]
+    manifests.sort(key=lambda manifest: (manifest.table, manifest.created_at, manifest.version))
+    return manifests, [item for item in results if isinstance(item, UnreadableManifest)]
 
 
 def read_manifest(file_io: FileIO, root: str, name: str) -> Manifest:
-    """Return a manifest. Raises StoreError where it cannot be read, FileNotFoundError where there is none."""
+    """Return a manifest. Raises StoreError if it is damaged, and FileNotFoundError."""
     return Manifest.from_json(file_io.read(name), mask_credentials(f"{root.rstrip('/')}/{name}"))
 
 
@@ -52,5 +56,5 @@ def _read_or_report(file_io: FileIO, root: str, name: str, etag: str) -> Manifes
 
 @functools.lru_cache(maxsize=10_000)
 def _read_cached(file_io: FileIO, root: str, name: str, _etag: str) -> Manifest:
-    """Read a manifest once: it never changes, and where it does all the same, its mark is another."""
+    """Read a manifest once. Manifests never change, and a changed file has another entity tag."""
     return read_manifest(file_io, root, name)

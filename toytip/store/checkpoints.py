@@ -1,4 +1,4 @@
-"""keeper: what training must not lose. Checkpoints outlive the run that made them; scores of training rows do not."""
+"""Training checkpoints, which outlive their run, and training scores, which do not."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from toytip.io.access import as_store_error
-from toytip.store.lease import STAGING_FOLDER
+from toytip.core.arrays import Float32Array
 from toytip.store.store import Store
-
-CHECKPOINTS_FOLDER = "_checkpoints"
-TRAINING_SCORES_FOLDER = "scores"
 
 
 @dataclass(frozen=True)
 class StoreCheckpoints:
-    """Keeps in a store; `fingerprint` says what is trained on what, `paths` name the partitions.
+    """The checkpoint and the training scores of one training, in a store.
 
-    A checkpoint goes by the identity alone: whichever run trains the same takes it up.
+    The checkpoint is named by `fingerprint` alone, so any run with the same training inputs resumes
+    from it. `paths` are the data files of the training rows, by partition.
     """
 
     store: Store
@@ -32,41 +28,39 @@ class StoreCheckpoints:
 
     @property
     def _checkpoint_name(self) -> str:
-        return f"{self.store.env}/{CHECKPOINTS_FOLDER}/{self.fingerprint}.ubj"
+        return self.store.layout.checkpoint(self.fingerprint)
 
     def load(self) -> bytes | None:
-        """Return the booster that was kept last; None where there is none."""
+        """Return the last saved booster, or None."""
         return self._read_if_exists(self._checkpoint_name)
 
     def save(self, booster: bytes) -> None:
-        """Keep a booster half-way, in place of the one before."""
-        with as_store_error(f"cannot write to the store {self.store.display_uri}"):
+        """Replace the saved booster."""
+        with self.store.writing():
             self.store.file_io.write(self._checkpoint_name, booster)
 
     def delete(self) -> None:
-        """Remove the checkpoint: the model is published."""
-        with as_store_error(f"cannot tidy up in {self.store.display_uri}"):
+        """Remove the checkpoint after the model is published."""
+        with self.store.writing():
             self.store.file_io.remove([self._checkpoint_name])
 
     def _scores_name(self, path: str) -> str:
-        return f"{self.store.env}/{STAGING_FOLDER}/{self.version}/{TRAINING_SCORES_FOLDER}/{path}.npy"
+        return self.store.layout.training_scores(self.version, path)
 
-    def save_scores(self, partition: int, probabilities: npt.NDArray[np.float32]) -> None:
-        """Keep what the model says of the training rows of a partition, in order, while the version is made."""
+    def save_scores(self, partition: int, probabilities: Float32Array) -> None:
+        """Save the probabilities of the training rows of a partition, in their order."""
         buffer = io.BytesIO()
         np.save(buffer, probabilities, allow_pickle=False)
-        with as_store_error(f"cannot write to the store {self.store.display_uri}"):
+        with self.store.writing():
             self.store.file_io.write(self._scores_name(self.paths[partition]), buffer.getvalue())
 
-    def load_scores(self, path: str) -> npt.NDArray[np.float32] | None:
-        """Return what was kept of a partition; None where nothing was."""
+    def load_scores(self, path: str) -> Float32Array | None:
+        """Return the saved probabilities of a data file, or None."""
         content = self._read_if_exists(self._scores_name(path))
         return None if content is None else np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
 
     def _read_if_exists(self, name: str) -> bytes | None:
-        with as_store_error(
-            f"the store {self.store.display_uri} cannot be read", passed_through=FileNotFoundError
-        ):
+        with self.store.reading(passed_through=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
                 return self.store.file_io.read(name)
             return None

@@ -1,11 +1,12 @@
-"""Comparing two versions: rows, rejects, columns of the features, predictions that flipped, metrics."""
+"""Differences between two versions: rows, rejects, settings, features, metrics and predictions."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
-from toytip.core.tables import METRIC_HISTOGRAMS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
 from toytip.evaluation import metrics
 from toytip.evaluation.tally import tally_of
 from toytip.store.artifacts import load_tallies
@@ -25,104 +26,183 @@ from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
 COMPARISON_THREADS = 4
-ValuePair = list[Any]
+Value = TypeVar("Value")
+# The values of the first and of the second version.
+Pair = tuple[Value, Value]
+# The metrics of some splits. A version that has no trips of a split has no metrics of it.
+SplitMetrics = Mapping[str, Mapping[str, Any]]
 
 
-def compare_versions(store: Store, a: str, b: str, on_rows_read: Callable[[int], None]) -> dict[str, Any]:
-    """Return what is different between two versions, each value as a pair; `on_rows_read` is told the rows of every part read.
+@dataclass(frozen=True, kw_only=True)
+class ColumnDiff:
+    """Statistics of a numeric column in two versions. Null if a version lacks the column."""
 
-    A version is taken with all that it was made from. Columns are those of the features: mean, smallest, largest,
-    and the share of missing values. Predictions are joined by trip.
+    mean: Pair[float | None]
+    """Mean of the values."""
+    min: Pair[float | None]
+    """Smallest value."""
+    max: Pair[float | None]
+    """Largest value."""
+    missing: Pair[float | None]
+    """Share of missing values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionDiff:
+    """Differences between the predictions of two versions, joined by trip."""
+
+    common: int
+    """Number of trips in both versions."""
+    unmatched: int
+    """Number of trips in one version only."""
+    changed_predictions: int
+    """Number of common trips whose decision differs."""
+    changed_share: float | None
+    """Share of common trips whose decision differs. Null if there are none."""
+    mean_probability_change: float | None
+    """Mean absolute difference of the probabilities. Null if there are no common trips."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionDiff:
+    """The differences between two versions and their inputs. Each pair is first, second version."""
+
+    versions: Pair[str]
+    """The two versions, as given."""
+    rows: dict[str, Pair[int]]
+    """Number of rows by table."""
+    rejects: dict[str, Pair[int]]
+    """Number of rejected rows by reason."""
+    config: dict[str, dict[str, Pair[Any]]]
+    """Settings that differ, by table."""
+    columns: dict[str, ColumnDiff]
+    """Statistics of the features by column. Empty if a version has no features."""
+    segment: str | None
+    """Segment of the metrics. `card` if the models were trained on different segments. Null if
+    each version has its own."""
+    metrics: dict[str, dict[str, Pair[Any]]]
+    """Metrics by split and name. Empty if a version has no predictions."""
+    predictions: PredictionDiff | None
+    """Differences between the predictions. Null if a version has none."""
+
+    @property
+    def has_same_segment(self) -> bool:
+        """Whether both models were trained on the same segment."""
+        return "segment" not in self.config.get(ENCODINGS.name, {})
+
+
+def compare_versions(store: Store, a: str, b: str, on_rows_read: Callable[[int], None]) -> VersionDiff:
+    """Return the differences between two versions, including their inputs.
+
+    `on_rows_read` is called with the rows of each file that is read.
     """
-    left, right = ancestors(store, a), ancestors(store, b)
-    both = [name for name in left if name in right]
-    result: dict[str, Any] = {
-        "versions": [a, b],
-        "rows": {name: [left[name].rows, right[name].rows] for name in both},
-        "rejects": {},
-        "config": {name: _config_differences(left[name].config, right[name].config) for name in both},
+    first, second = ancestors(store, a), ancestors(store, b)
+    common = {name: (first[name], second[name]) for name in first if name in second}
+    features, predictions = common.get(FEATURES_TABLE.name), common.get(PREDICTIONS.name)
+    config = {
+        name: _config_differences(*(manifest.config for manifest in pair)) for name, pair in common.items()
     }
-    result["config"] = {name: found for name, found in result["config"].items() if found}
-    if "rejects" in both:
-        counts = left["rejects"].rejects, right["rejects"].rejects
-        result["rejects"] = {r: [c.get(r, 0) for c in counts] for r in sorted({*counts[0], *counts[1]})}
-    if "features" in both:
-        pair = left["features"], right["features"]
-        result["columns"] = _compare_columns(store, *pair, on_rows_read)
-    if "predictions" in both:
-        pair = left["predictions"], right["predictions"]
-        learned = {
-            side["encodings"].config.get("population") for side in (left, right) if "encodings" in side
-        }
-        result["population"], told = _compare_metrics(store, *pair, learned)
-        result["metrics"] = {
-            split: {name: [side.get(split, {}).get(name) for side in told] for name in values}
-            for split, values in told[0].items()
-        }
-        result["predictions"] = _compare_predictions(store, *pair, on_rows_read)
-    return result
+    segment: str | None = None
+    split_metrics: dict[str, dict[str, Pair[Any]]] = {}
+    if predictions:
+        encodings = (side[ENCODINGS.name] for side in (first, second) if ENCODINGS.name in side)
+        segments = {manifest.config.get("segment") for manifest in encodings}
+        segment, split_metrics = _compare_metrics(store, predictions, segments)
+    return VersionDiff(
+        versions=(a, b),
+        rows={name: (pair[0].rows, pair[1].rows) for name, pair in common.items()},
+        rejects=_compare_rejects(*common[REJECTS.name]) if REJECTS.name in common else {},
+        config={name: differences for name, differences in config.items() if differences},
+        columns=_compare_columns(store, features, on_rows_read) if features else {},
+        segment=segment,
+        metrics=split_metrics,
+        predictions=_compare_predictions(store, predictions, on_rows_read) if predictions else None,
+    )
+
+
+def _config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Pair[Any]]:
+    names = sorted({*a, *b})
+    return {name: (a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)}
+
+
+def _compare_rejects(a: Manifest, b: Manifest) -> dict[str, Pair[int]]:
+    first, second = a.rejects, b.rejects
+    return {reason: (first.get(reason, 0), second.get(reason, 0)) for reason in sorted({*first, *second})}
 
 
 def _compare_metrics(
-    store: Store, a: Manifest, b: Manifest, learned: set[Any]
-) -> tuple[Any, list[dict[str, dict[str, Any]]]]:
-    """Return the metrics of both by split, and of which trips they are.
+    store: Store, predictions: Pair[Manifest], segments: set[Any]
+) -> tuple[str | None, dict[str, dict[str, Pair[Any]]]]:
+    """Return the segment of the metrics, and the metrics by split and name.
 
-    That is the population that both models have learned from; where they have not learned from the same one, card trips, which both
-    answer for; and None, each of its own, where one has no tallies to tell that from.
+    If the models were trained on different segments, the metrics are those of card trips, which
+    both answer for. If a version has no metric histograms, the segment is None.
     """
-    if len(learned) == 1:
-        return next(iter(learned)), [a.metrics, b.metrics]
-    found = []
-    for manifest in (a, b):
-        tallies = store.get_manifest(METRIC_HISTOGRAMS.name, manifest.version)
-        if tallies is None:
-            return None, [a.metrics, b.metrics]
-        summary = load_tallies(store, tallies)
-        card = {split: tally_of(summary, split, "card") for split in manifest.metrics}
-        found.append(
-            {split: to_json(metrics.compute_metrics(tally)) for split, tally in card.items() if tally.rows}
-        )
-    return "card", found
+    sides: list[SplitMetrics] = [manifest.metrics for manifest in predictions]
+    segment = next(iter(segments)) if len(segments) == 1 else None
+    if len(segments) != 1:
+        card_metrics = [_card_metrics(store, manifest) for manifest in predictions]
+        if all(side is not None for side in card_metrics):
+            segment, sides = "card", [side for side in card_metrics if side is not None]
+    return segment, {
+        split: {
+            name: (sides[0].get(split, {}).get(name), sides[1].get(split, {}).get(name)) for name in values
+        }
+        for split, values in sides[0].items()
+    }
 
 
-def _config_differences(a: dict[str, Any], b: dict[str, Any]) -> dict[str, ValuePair]:
-    names = sorted({*a, *b})
-    return {name: [a.get(name), b.get(name)] for name in names if a.get(name) != b.get(name)}
+def _card_metrics(store: Store, predictions: Manifest) -> SplitMetrics | None:
+    histograms = store.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
+    if histograms is None:
+        return None
+    tallies = load_tallies(store, histograms)
+    by_split = {split: tally_of(tallies, split, "card") for split in predictions.metrics}
+    return {split: to_json(metrics.compute_metrics(tally)) for split, tally in by_split.items() if tally.rows}
 
 
 def _read_columns(
-    store: Store, manifest: Manifest, part: DataFile, columns: list[str] | None = None
+    store: Store, manifest: Manifest, file: DataFile, columns: list[str] | None = None
 ) -> pa.Table:
-    content = io.BytesIO(store.read_file(manifest.table, manifest.version, part))
+    content = io.BytesIO(store.read_file(manifest.table, manifest.version, file))
     return pq.ParquetFile(content).read(columns=columns, use_threads=False)
 
 
-def _compare_columns(
-    store: Store, a: Manifest, b: Manifest, on_rows_read: Callable[[int], None]
-) -> dict[str, dict[str, ValuePair]]:
-    # Parts of equal content say the same: they are read once.
-    parts = {part.checksum: (m, part) for m in (a, b) for part in m.files}
+class _ColumnSummary(NamedTuple):
+    """Mergeable statistics of a column in one file."""
 
-    def describe(item: tuple[Manifest, DataFile]) -> dict[str, Any]:
-        manifest, part = item
-        found = {}
-        for name, column in _numeric_columns(_read_columns(store, manifest, part)):
-            low, high = pc.min_max(column).as_py().values()
-            total = pc.sum(column).as_py() or 0
-            found[name] = (len(column), column.null_count, float(total), low, high)
-        on_rows_read(part.rows)
-        return found
+    rows: int
+    missing: int
+    total: float
+    low: float | None
+    high: float | None
+
+
+def _compare_columns(
+    store: Store, features: Pair[Manifest], on_rows_read: Callable[[int], None]
+) -> dict[str, ColumnDiff]:
+    # Files with the same content are read once.
+    files = {file.checksum: (manifest, file) for manifest in features for file in manifest.files}
+
+    def summarize(item: tuple[Manifest, DataFile]) -> dict[str, _ColumnSummary]:
+        manifest, file = item
+        summaries = {
+            name: _summarize_column(column)
+            for name, column in _numeric_columns(_read_columns(store, manifest, file))
+        }
+        on_rows_read(file.rows)
+        return summaries
 
     with ThreadPoolExecutor(COMPARISON_THREADS) as pool:
-        told = dict(zip(parts, pool.map(describe, parts.values()), strict=True))
-    sides = [_merge_column_statistics([told[part.checksum] for part in m.files]) for m in (a, b)]
+        by_checksum = dict(zip(files, pool.map(summarize, files.values()), strict=True))
+    first, second = (
+        _merge_summaries([by_checksum[file.checksum] for file in manifest.files]) for manifest in features
+    )
     return {
-        name: {
-            stat: [side.get(name, {}).get(stat) for side in sides]
-            for stat in ("mean", "min", "max", "missing")
-        }
-        for name in sides[0]
+        name: ColumnDiff(
+            **{statistic: (value, second.get(name, {}).get(statistic)) for statistic, value in values.items()}
+        )
+        for name, values in first.items()
     }
 
 
@@ -131,63 +211,87 @@ def _numeric_columns(table: pa.Table) -> Iterable[tuple[str, pa.ChunkedArray]]:
         column = table.column(name)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
-        if name != "trip_id" and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            yield (
-                name,
-                pc.if_else(pc.is_nan(column), None, column) if pa.types.is_floating(column.type) else column,
-            )
+        if name == "trip_id":
+            continue
+        if pa.types.is_floating(column.type):
+            yield name, pc.if_else(pc.is_nan(column), None, column)
+        elif pa.types.is_integer(column.type):
+            yield name, column
 
 
-def _merge_column_statistics(parts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    result = {}
-    for name in parts[0]:
-        rows, nulls, total, low, high = zip(*(part[name] for part in parts), strict=True)
-        there = sum(rows) - sum(nulls)
-        result[name] = {
-            "mean": sum(total) / there if there else None,
-            "min": min((v for v in low if v is not None), default=None),
-            "max": max((v for v in high if v is not None), default=None),
-            "missing": sum(nulls) / max(sum(rows), 1),
+def _summarize_column(column: pa.ChunkedArray) -> _ColumnSummary:
+    low, high = pc.min_max(column).as_py().values()
+    total = pc.sum(column).as_py() or 0
+    return _ColumnSummary(len(column), column.null_count, float(total), low, high)
+
+
+def _merge_summaries(files: list[dict[str, _ColumnSummary]]) -> dict[str, dict[str, float | None]]:
+    merged = {}
+    for name in files[0]:
+        columns = [file[name] for file in files]
+        rows, missing = sum(column.rows for column in columns), sum(column.missing for column in columns)
+        total = sum(column.total for column in columns)
+        merged[name] = {
+            "mean": total / (rows - missing) if rows > missing else None,
+            "min": min((column.low for column in columns if column.low is not None), default=None),
+            "max": max((column.high for column in columns if column.high is not None), default=None),
+            "missing": missing / max(rows, 1),
         }
-    return result
+    return merged
+
+
+class _MonthDiff(NamedTuple):
+    """Differences between the predictions of a month."""
+
+    unmatched: int
+    common: int
+    changed: int
+    probability_change: float
 
 
 def _compare_predictions(
-    store: Store, a: Manifest, b: Manifest, on_rows_read: Callable[[int], None]
-) -> dict[str, Any]:
-    months = sorted({part.month for m in (a, b) for part in m.files if part.month})
+    store: Store, predictions: Pair[Manifest], on_rows_read: Callable[[int], None]
+) -> PredictionDiff:
+    months = sorted({month for manifest in predictions for month in manifest.months})
 
-    def join(month: Month) -> tuple[int, int, int, float]:
-        x, y = (_read_predictions(store, m, month, on_rows_read) for m in (a, b))
-        _, i, j = np.intersect1d(x[0], y[0], assume_unique=True, return_indices=True)
-        change = np.abs(x[2][i].astype(np.float64) - y[2][j])
-        return (
-            len(x[0]) + len(y[0]) - 2 * len(i),
-            len(i),
-            int((x[1][i] != y[1][j]).sum()),
-            float(change.sum()),
+    def compare(month: Month) -> _MonthDiff:
+        a, b = (_read_predictions(store, manifest, month, on_rows_read) for manifest in predictions)
+        _, i, j = np.intersect1d(a.trip_id, b.trip_id, assume_unique=True, return_indices=True)
+        change = np.abs(a.probability[i].astype(np.float64) - b.probability[j])
+        return _MonthDiff(
+            unmatched=len(a.trip_id) + len(b.trip_id) - 2 * len(i),
+            common=len(i),
+            changed=int((a.prediction[i] != b.prediction[j]).sum()),
+            probability_change=float(change.sum()),
         )
 
     with ThreadPoolExecutor(COMPARISON_THREADS) as pool:
-        alone, common, flipped, change = map(sum, zip(*pool.map(join, months), strict=True))
-    return {
-        "common": common,
-        "in_one_only": alone,
-        "flipped": flipped,
-        "flipped_share": flipped / common if common else None,
-        "mean_change_of_probability": change / common if common else None,
-    }
+        total = _MonthDiff(*map(sum, zip(*pool.map(compare, months), strict=True)))
+    return PredictionDiff(
+        common=total.common,
+        unmatched=total.unmatched,
+        changed_predictions=total.changed,
+        changed_share=total.changed / total.common if total.common else None,
+        mean_probability_change=total.probability_change / total.common if total.common else None,
+    )
+
+
+class _PredictionColumns(NamedTuple):
+    """The predictions of a month, as arrays of the same length."""
+
+    trip_id: npt.NDArray[np.int64]
+    prediction: npt.NDArray[np.bool_]
+    probability: npt.NDArray[np.float32]
 
 
 def _read_predictions(
     store: Store, manifest: Manifest, month: Month, on_rows_read: Callable[[int], None]
-) -> tuple[npt.NDArray[Any], ...]:
-    names = ["trip_id", "prediction", "probability"]
-    parts = [part for part in manifest.files if part.month == month]
-    tables = [_read_columns(store, manifest, part, names) for part in parts]
-    for part in parts:
-        on_rows_read(part.rows)
+) -> _PredictionColumns:
+    files = [file for file in manifest.files if file.month == month]
+    tables = [_read_columns(store, manifest, file, list(_PredictionColumns._fields)) for file in files]
+    for file in files:
+        on_rows_read(file.rows)
     if not tables:
-        return np.empty(0, np.int64), np.empty(0, bool), np.empty(0, np.float32)
+        return _PredictionColumns(np.empty(0, np.int64), np.empty(0, bool), np.empty(0, np.float32))
     table = pa.concat_tables(tables)
-    return tuple(table.column(name).to_numpy() for name in names)
+    return _PredictionColumns(*(table.column(name).to_numpy() for name in _PredictionColumns._fields))

@@ -1,158 +1,234 @@
-"""Lineage, from the manifests alone: what a version was made from, and what was made from a file."""
+"""Lineage, from the manifests alone: the inputs of a version, and the versions that use a file."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from toytip.core.months import Month
-from toytip.core.tables import (
-    FEATURES_TABLE,
-    REJECTS,
-    TABLES,
-    TABLES_BY_NAME,
-    tables_published_with,
-)
+from toytip.core.partitions import DataFile
+from toytip.core.tables import FEATURES_TABLE, REJECTS, TABLES, TABLES_BY_NAME, tables_published_with
 from toytip.errors import StoreError
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
 from toytip.store.refs import manifests_of, resolve_version
 from toytip.store.store import Store
 
-# A file of these tables is made from one file of the parent: its lineage stays within the month.
-ROW_TABLES = {table.name for table in TABLES if table.rows_are_trips}
+# Each file of these tables is computed from one file of the parent, so its lineage stays within the
+# month.
+_ROW_TABLES = frozenset(table.name for table in TABLES if table.rows_are_trips)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageFile:
+    """A data file in the lineage of a month."""
+
+    path: str
+    """Path relative to the version."""
+    rows: int
+    """Number of rows."""
+    checksum: str
+    """`sha256:` and hexadecimal digits."""
+    input_fingerprint: str
+    """Content of the input: a checksum, with the row range for a source file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletedVersion:
+    """A parent version whose manifest no longer exists."""
+
+    table: str
+    """Name of the table or artifact."""
+    version: str
+    """Version ID."""
+    deleted: bool = True
+    """Always true."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineageNode:
+    """A version and, recursively, all of its inputs."""
+
+    table: str
+    """Name of the table or artifact."""
+    version: str
+    """Version ID."""
+    created_at: str
+    """Publication time, ISO 8601 in UTC."""
+    rows: int
+    """Number of rows, of the month if one is selected."""
+    config: dict[str, Any]
+    """Settings that the content depends on."""
+    code: str
+    """Hash of the source code and package versions that determine the content."""
+    environment: dict[str, str]
+    """Versions of toytip, Python and packages."""
+    files: tuple[LineageFile, ...] = ()
+    """Data files of the selected month. Empty without a month."""
+    parents: tuple[LineageNode | DeletedVersion | SourceFileRef, ...] = field(default=())
+    """Direct inputs: versions, deleted versions and source files."""
+
+    @property
+    def ref(self) -> VersionRef:
+        """The table and the version."""
+        return VersionRef(self.table, self.version)
+
+
+LineageParent = LineageNode | DeletedVersion | SourceFileRef
 
 
 def main_manifest(store: Store, version: str) -> Manifest:
-    """Return what a version is for: its predictions, or else the last table that was published under it."""
-    found = {manifest.table: manifest for manifest in manifests_of(store, version)}
-    return next((found[name] for name in TABLES_BY_NAME if name in found), next(iter(found.values())))
+    """Return the most important table of a version: its predictions, if it has any."""
+    manifests = {manifest.table: manifest for manifest in manifests_of(store, version)}
+    return next(
+        (manifests[name] for name in TABLES_BY_NAME if name in manifests), next(iter(manifests.values()))
+    )
 
 
-def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) -> dict[str, Any]:
-    """Return what a version was made from, down to the files: nested plain values.
+def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) -> LineageNode:
+    """Return the lineage of a version, down to the source files.
 
-    With a month, only that month's parts and files are told, with their checksums, down to the stage that learned
-    from all months. Raises StoreError where the version does not have the month.
+    With a month, it is limited to the files of that month, up to the encoding and the model, which
+    are fitted on all training months. Raises StoreError if the version does not have the month.
     """
-    parts = [part for part in manifest.files if part.month == month] if month else []
-    if month and not parts and any(part.month for part in manifest.files):
-        raise StoreError(f"{manifest.table} {manifest.version} has no month {month}")
-    return {
-        "table": manifest.table,
-        "version": manifest.version,
-        "created": manifest.created_at,
-        "rows": sum(part.rows for part in parts) if parts else manifest.rows,
-        "config": manifest.config,
-        "code": manifest.code,
-        "environment": manifest.environment,
-        "parts": [
-            {"path": part.path, "rows": part.rows, "checksum": part.checksum, "input": part.input_fingerprint}
-            for part in parts
-        ],
-        "parents": [_trace_parent(store, parent, month) for parent in _parents_of_month(manifest, parts)],
-    }
+    files = [file for file in manifest.files if file.month == month] if month else []
+    if month and not files and manifest.months:
+        raise StoreError(
+            f"cannot trace {manifest.ref}: it has no month {month}",
+            hint=f"Select a month between {manifest.months[0]} and {manifest.months[-1]}.",
+        )
+    return LineageNode(
+        table=manifest.table,
+        version=manifest.version,
+        created_at=manifest.created_at,
+        rows=sum(file.rows for file in files) if files else manifest.rows,
+        config=manifest.config,
+        code=manifest.code,
+        environment=manifest.environment,
+        files=tuple(
+            LineageFile(
+                path=file.path,
+                rows=file.rows,
+                checksum=file.checksum,
+                input_fingerprint=file.input_fingerprint,
+            )
+            for file in files
+        ),
+        parents=(
+            *(_trace_parent(store, parent, month) for parent in manifest.parent_versions),
+            *_source_files_of(manifest, files),
+        ),
+    )
 
 
-def _parents_of_month(manifest: Manifest, parts: list[Any]) -> list[dict[str, Any]]:
-    """Leave out the files that a month's parts do not come from."""
-    inputs = {part.input_fingerprint.partition("[")[0] for part in parts}
-    return [p for p in manifest.parents if "table" in p or not inputs or p["checksum"] in inputs]
+def _source_files_of(manifest: Manifest, files: list[DataFile]) -> Iterator[SourceFileRef]:
+    """Yield the source files of some data files, or all of them if there are no data files."""
+    checksums = {file.input_fingerprint.partition("[")[0] for file in files}
+    for source in manifest.source_files:
+        if not files or source.checksum in checksums:
+            yield source
 
 
-def _trace_parent(store: Store, parent: dict[str, Any], month: Month | None) -> dict[str, Any]:
-    if "table" not in parent:
-        return {"file": parent["uri"], **{k: parent[k] for k in ("rows", "bytes", "checksum")}}
-    found = store.get_manifest(parent["table"], parent["version"])
-    if found is None:
-        return {**parent, "gone": True}
-    # What was learned was learned from all months.
-    return trace_lineage(store, found, month if parent["table"] in ROW_TABLES else None)
+def _trace_parent(store: Store, parent: VersionRef, month: Month | None) -> LineageNode | DeletedVersion:
+    manifest = store.get_manifest(parent.table, parent.version)
+    if manifest is None:
+        return DeletedVersion(table=parent.table, version=parent.version)
+    return trace_lineage(store, manifest, month if parent.table in _ROW_TABLES else None)
+
+
+def walk(
+    start: Iterable[Manifest],
+    neighbors: Callable[[Manifest], Iterable[Manifest]],
+    key: Callable[[Manifest], object] = lambda manifest: manifest.ref,
+) -> Iterator[Manifest]:
+    """Yield manifests breadth-first from `start`, one per key, and continue at their neighbors."""
+    pending, visited = deque(start), set()
+    while pending:
+        manifest = pending.popleft()
+        if key(manifest) not in visited:
+            visited.add(key(manifest))
+            yield manifest
+            pending.extend(neighbors(manifest))
+
+
+def _table_name(manifest: Manifest) -> str:
+    return manifest.table
 
 
 def downstream_versions(store: Store, file: str) -> list[Manifest]:
-    """Return every version that was made from a file, directly or not, in order of time.
+    """Return the versions that were computed from a source file, directly or not, by time.
 
-    The file is named by its address, the end of it, or its checksum. Raises StoreError where nothing was.
+    `file` is a URI, the end of one, or a checksum. Raises StoreError if there is no such version.
     """
-    versions = store.list_manifests()
-    touched = {
-        (m.table, m.version)
-        for m in versions
-        for parent in m.parents
-        if "uri" in parent and _matches_file(file, parent)
-    }
-    if not touched:
+    manifests = store.list_manifests()
+    direct = [
+        manifest
+        for manifest in manifests
+        if any(_matches_file(file, source) for source in manifest.source_files)
+    ]
+    if not direct:
         raise StoreError(
-            f"nothing in {store.display_uri} was made from {file}; `toytip trace V` shows the files"
+            f"cannot find versions that use {file}: no manifest in {store.display_uri} names it",
+            hint="List the source files of a version with `toytip version lineage VERSION`.",
         )
-    found: list[Manifest] = []
-    for manifest in sorted(versions, key=lambda m: m.created_at):
-        parents = {(p["table"], p["version"]) for p in manifest.parents if "table" in p}
-        if (manifest.table, manifest.version) in touched or parents & touched:
-            touched.add((manifest.table, manifest.version))
-            found.append(manifest)
-    return found
+    children: dict[VersionRef, list[Manifest]] = {}
+    for manifest in manifests:
+        for parent in manifest.parent_versions:
+            children.setdefault(parent, []).append(manifest)
+    affected = walk(direct, lambda manifest: children.get(manifest.ref, ()))
+    return sorted(affected, key=lambda manifest: manifest.created_at)
 
 
-def _matches_file(file: str, parent: dict[str, Any]) -> bool:
-    wanted, uri = PurePosixPath(file).parts, PurePosixPath(parent["uri"]).parts
-    plain = tuple(piece for piece in wanted if piece not in (".", ".."))
-    return parent["checksum"] == file or (bool(plain) and uri[-len(plain) :] == plain)
+def _matches_file(pattern: str, source: SourceFileRef) -> bool:
+    segments = tuple(segment for segment in PurePosixPath(pattern).parts if segment not in (".", ".."))
+    path = PurePosixPath(source.uri).parts
+    return source.checksum == pattern or (bool(segments) and path[-len(segments) :] == segments)
 
 
 def ancestors(store: Store, version: str) -> dict[str, Manifest]:
-    """Return the tables that belong to a version: its own, and those it was made from, by name."""
-    found: dict[str, Manifest] = {}
-    todo = [*manifests_of(store, version)]
-    while todo:
-        manifest = todo.pop(0)
-        if manifest.table not in found:
-            found[manifest.table] = manifest
-            todo += [
-                resolve_version(store, parent["table"], parent["version"])
-                for parent in manifest.parents
-                if "table" in parent
-            ]
-    if FEATURES_TABLE.name in found and REJECTS.name not in found:
-        rejects = store.get_manifest(REJECTS.name, found[FEATURES_TABLE.name].version)
-        found |= {REJECTS.name: rejects} if rejects else {}
-    return found
+    """Return the tables of a version and of its inputs, by name.
 
-
-def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifest], list[str]]:
-    """Return all that a version tells of: its tables, those it was made from, and what was published beside these.
-
-    And what is gone of it, by table and version. Raises StoreError where nothing was published under the version.
+    Raises StoreError if the version or one of its inputs does not exist.
     """
-    found: dict[str, Manifest] = {}
-    gone: list[str] = []
-    todo: list[Manifest] = [*manifests_of(store, version)]
-    while todo:
-        manifest = todo.pop(0)
-        if manifest.table in found:
-            continue
-        found[manifest.table] = manifest
-        for parent in manifest.parents:
-            if "table" in parent:
-                there = store.get_manifest(parent["table"], parent["version"])
-                todo += [there] if there else []
-                gone += [] if there else [f"{parent['table']} {parent['version']}"]
-        beside = (
-            store.get_manifest(table.name, manifest.version)
-            for table in tables_published_with(manifest.table)
+    manifests = {
+        manifest.table: manifest
+        for manifest in walk(
+            manifests_of(store, version),
+            lambda manifest: [
+                resolve_version(store, parent.table, parent.version) for parent in manifest.parent_versions
+            ],
+            key=_table_name,
         )
-        todo += [there for there in beside if there]
-    return found, list(dict.fromkeys(gone))
+    }
+    if FEATURES_TABLE.name in manifests and REJECTS.name not in manifests:
+        rejects = store.get_manifest(REJECTS.name, manifests[FEATURES_TABLE.name].version)
+        manifests |= {REJECTS.name: rejects} if rejects else {}
+    return manifests
 
 
-def version_reference(manifest: Manifest) -> dict[str, Any]:
-    """Return how a manifest names another as its parent."""
-    return {"table": manifest.table, "version": manifest.version}
+def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifest], list[VersionRef]]:
+    """Return the tables of a version, of its inputs, and those published with them, by name.
 
+    Also returns the inputs that no longer exist. Raises StoreError if the version does not exist.
+    """
+    missing: dict[VersionRef, None] = {}
 
-def parent_version(manifest: Manifest, table: str) -> str:
-    """Return the version of the parent of that name. Raises StoreError where the manifest has none."""
-    for item in manifest.parents:
-        if item.get("table") == table:
-            return str(item["version"])
-    raise StoreError(f"{manifest.table} {manifest.version} names no {table} as its parent; make it anew")
+    def neighbors(manifest: Manifest) -> Iterator[Manifest]:
+        for parent in manifest.parent_versions:
+            parent_manifest = store.get_manifest(parent.table, parent.version)
+            if parent_manifest is None:
+                missing[parent] = None
+            else:
+                yield parent_manifest
+        for table in tables_published_with(manifest.table):
+            sibling = store.get_manifest(table.name, manifest.version)
+            if sibling is not None:
+                yield sibling
+
+    manifests = {
+        manifest.table: manifest
+        for manifest in walk(manifests_of(store, version), neighbors, key=_table_name)
+    }
+    return manifests, list(missing)

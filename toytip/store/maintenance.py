@@ -1,171 +1,189 @@
-"""Upkeep: are the files still what was published, and what can go."""
+"""Verification of published files, and garbage collection."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 from toytip.core.partitions import DataFile
 from toytip.core.tables import MODELS, publication_group
-from toytip.errors import StoreError
-from toytip.io.access import as_store_error
-from toytip.io.local import LocalFileIO
-from toytip.io.s3 import S3FileIO
+from toytip.errors import ChangedFileError, StoreError
 from toytip.store.catalog import UnreadableManifest
-from toytip.store.checkpoints import CHECKPOINTS_FOLDER
-from toytip.store.lease import STAGING_FOLDER
-from toytip.store.manifest import Manifest
+from toytip.store.layout import VERSION_PREFIX
+from toytip.store.lineage import walk
+from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.refs import manifests_of, newest_version, read_tags
-from toytip.store.store import MANIFESTS_FOLDER, REPORTS_FOLDER, Store
+from toytip.store.reports import pinned_versions
+from toytip.store.store import Store
 
 VERIFICATION_THREADS = 8
 
 
 @dataclass(frozen=True)
 class FileFault:
-    """A file of a version that is not as it was published."""
+    """A file of a version that differs from its manifest."""
 
     table: str
+    """Name of the table or artifact."""
     path: str
-    what: str
+    """Path of the file, relative to the store."""
+    message: Literal["has changed", "is missing", "is not in the manifest"]
+    """The difference."""
 
 
 def verify_version(store: Store, version: str, on_rows_read: Callable[[int], None]) -> list[FileFault]:
-    """Read every file of a version again; return those that are lost, changed, or were never published.
+    """Read every file of a version, and return those that differ from the manifest.
 
-    `on_rows_read` is told the rows of every file read.
+    `on_rows_read` is called with the rows of each file. Raises StoreError if the version does not
+    exist.
     """
     faults = []
     for manifest in manifests_of(store, version):
-        faults += _changed_files(store, manifest, on_rows_read)
-        folder = f"{store.env}/{manifest.folder}"
-        known = {f"{folder}/{part.path}" for part in manifest.files}
-        with as_store_error(f"the store {store.display_uri} cannot be read"):
-            extra = sorted(set(store.file_io.list_files(folder)) - known)
-        faults += [FileFault(manifest.table, name, "was never published") for name in extra]
+        folder = store.layout.version_folder(manifest.table, manifest.version)
+        with ThreadPoolExecutor(VERIFICATION_THREADS) as pool:
+            results = pool.map(functools.partial(_check_file, store, manifest, on_rows_read), manifest.files)
+            faults += [fault for fault in results if fault is not None]
+        listed = {f"{folder}/{file.path}" for file in manifest.files}
+        with store.reading():
+            extra = sorted(set(store.file_io.list_files(folder)) - listed)
+        faults += [FileFault(manifest.table, name, "is not in the manifest") for name in extra]
     return faults
 
 
-def _changed_files(store: Store, manifest: Manifest, on_rows_read: Callable[[int], None]) -> list[FileFault]:
-    def check(part: DataFile) -> FileFault | None:
-        name = f"{store.env}/{manifest.folder}/{part.path}"
-        what = None
-        try:
-            store.read_file(manifest.table, manifest.version, part)
-        except StoreError as error:
-            what = "has changed" if "not what was published" in str(error) else "is lost"
-        on_rows_read(part.rows)
-        return FileFault(manifest.table, name, what) if what else None
+def _check_file(
+    store: Store, manifest: Manifest, on_rows_read: Callable[[int], None], file: DataFile
+) -> FileFault | None:
+    folder = store.layout.version_folder(manifest.table, manifest.version)
+    fault = functools.partial(FileFault, manifest.table, f"{folder}/{file.path}")
+    try:
+        store.read_file(manifest.table, manifest.version, file)
+    except ChangedFileError:
+        return fault("has changed")
+    except StoreError:
+        return fault("is missing")
+    finally:
+        on_rows_read(file.rows)
+    return None
 
-    with ThreadPoolExecutor(VERIFICATION_THREADS) as pool:
-        return [fault for fault in pool.map(check, manifest.files) if fault]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Garbage:
-    """What nothing needs: versions, what dead runs left, checkpoints among it, and files that belong to no version.
+    """Versions and files that nothing needs."""
 
-    Beside it what is `unreadable`: nobody knows what those versions need.
-    """
-
-    versions: list[Manifest]
-    incomplete_versions: list[str]
-    orphaned_files: list[str]
+    versions: tuple[VersionRef, ...]
+    """Versions to delete."""
+    incomplete_versions: tuple[str, ...]
+    """Unpublished versions of ended runs."""
+    orphaned_files: tuple[str, ...]
+    """Files that belong to no version, checkpoints included."""
     bytes: int
-    unreadable: list[UnreadableManifest]
+    """Size of all of them in bytes."""
+    unreadable: tuple[UnreadableManifest, ...]
+    """Damaged manifests. Their versions are kept."""
 
 
 def find_garbage(store: Store, keep: int) -> Garbage:
-    """Find what can go: all but the newest `keep` versions of each table, the tagged, and what these were made from.
+    """Return everything except the newest `keep` versions of each table and their inputs.
 
-    Registered models stay, with the data that made them. What a live run is making is left alone, and so is what a
-    manifest lists that cannot be read, with all of its version.
+    Tagged versions, registered models, and their inputs are kept. Versions that a run is writing,
+    and versions with a damaged manifest, are kept as well.
     """
-    versions, damaged = store.scan_manifests()
-    lost = {each.version for each in damaged}
-    kept = _needed_versions(store, versions, keep, lost)
-    going = [m for m in versions if (m.table, m.version) not in kept]
-    dead = store.incomplete_versions()
-    with as_store_error(f"the store {store.display_uri} cannot be read"):
+    manifests, unreadable = store.scan_manifests()
+    damaged = {item.version for item in unreadable}
+    needed = _needed_versions(store, manifests, keep, damaged)
+    unneeded = [manifest for manifest in manifests if manifest.ref not in needed]
+    incomplete = store.incomplete_versions()
+    with store.reading():
         files = store.file_io.list_files(store.env)
-    live = {_staged_version(name) for name in files if name.split("/")[1] == STAGING_FOLDER} - {*dead, ""}
-    exist = {(m.table, m.version) for m in versions} | {(each.table, each.version) for each in damaged}
-    still = {m.version for m in versions if (m.table, m.version) in kept} | lost | live
-    strays = [name for name in files if _is_orphaned(name, exist, still, live)]
-    left = [name for name in files if name.split("/")[1] == STAGING_FOLDER and _staged_version(name) in dead]
-    size = sum(m.bytes for m in going) + sum(files[name].bytes for name in {*strays, *left})
-    return Garbage(going, dead, strays, size, damaged)
+    staged = {name: version for name in files if (version := store.layout.staged_version_of(name))}
+    active = set(staged.values()) - set(incomplete)
+    usage = _Usage(
+        existing={manifest.ref for manifest in manifests}
+        | {VersionRef(item.table, item.version) for item in unreadable},
+        retained=frozenset({ref.version for ref in needed} | damaged | active),
+        active=frozenset(active),
+    )
+    orphaned = [name for name in files if _is_orphaned(store, name, usage)]
+    abandoned = [name for name, version in staged.items() if version in incomplete]
+    size = sum(manifest.bytes for manifest in unneeded)
+    size += sum(files[name].bytes for name in {*orphaned, *abandoned})
+    return Garbage(
+        versions=tuple(manifest.ref for manifest in unneeded),
+        incomplete_versions=tuple(incomplete),
+        orphaned_files=tuple(orphaned),
+        bytes=size,
+        unreadable=tuple(unreadable),
+    )
 
 
 def _needed_versions(
-    store: Store, versions: list[Manifest], keep: int, lost: set[str]
-) -> set[tuple[str, str]]:
-    by_name = {(m.table, m.version): m for m in versions}
-    tables: dict[str, list[Manifest]] = {}
-    for manifest in versions:
-        tables.setdefault(manifest.table, []).append(manifest)
-    tagged, registered = set(read_tags(store).values()), store.pinned_versions()
-    todo = [m for listed in tables.values() for m in listed[-keep:]]
-    todo += [newest_version(store, listed) for listed in tables.values()]  # after a rollback not the last
-    todo += [m for m in versions if m.version in tagged | lost]
-    todo += [m for m in versions if m.table == MODELS.name and m.version in registered]
-    needed: set[tuple[str, str]] = set()
-    while todo:
-        manifest = todo.pop()
-        name = (manifest.table, manifest.version)
-        if name not in needed:
-            needed.add(name)
-            parents = [(p["table"], p["version"]) for p in manifest.parents if "table" in p]
-            parents += [(table, manifest.version) for table in publication_group(manifest.table)]
-            todo += [by_name[parent] for parent in parents if parent in by_name]
-    return needed
+    store: Store, manifests: list[Manifest], keep: int, damaged: set[str]
+) -> set[VersionRef]:
+    by_ref = {manifest.ref: manifest for manifest in manifests}
+    by_table: dict[str, list[Manifest]] = {}
+    for manifest in manifests:
+        by_table.setdefault(manifest.table, []).append(manifest)
+    protected = {*read_tags(store).values(), *damaged}
+    registered = pinned_versions(store)
+    roots = [manifest for versions in by_table.values() for manifest in versions[-keep:]]
+    # After a rollback, the newest version is not the last one.
+    roots += [newest_version(store, versions) for versions in by_table.values()]
+    roots += [
+        manifest
+        for manifest in manifests
+        if manifest.version in protected or (manifest.table == MODELS.name and manifest.version in registered)
+    ]
+
+    def neighbors(manifest: Manifest) -> Iterable[Manifest]:
+        siblings = (VersionRef(table, manifest.version) for table in publication_group(manifest.table))
+        refs = (*manifest.parent_versions, *siblings)
+        return (by_ref[ref] for ref in refs if ref in by_ref)
+
+    return {manifest.ref for manifest in walk(roots, neighbors)}
 
 
-def _staged_version(name: str) -> str:
-    piece = name.split("/")[2]
-    return piece.removesuffix(".lock").removesuffix(".lease")
+@dataclass(frozen=True)
+class _Usage:
+    """Versions that exist, that are retained, and that a run is writing."""
+
+    existing: set[VersionRef]
+    retained: frozenset[str]
+    active: frozenset[str]
 
 
-def _is_orphaned(name: str, exist: set[tuple[str, str]], still: set[str], live: set[str]) -> bool:
-    _, table, version, *_ = [*name.split("/"), "", ""]
-    if table == REPORTS_FOLDER:
-        return not any(version.startswith(f"{each}.") for each in still)
-    if table == CHECKPOINTS_FOLDER:
-        return not live  # whose it is, only its run knows
-    if not version.startswith("version="):
-        return False
-    version = version.removeprefix("version=")
-    return (table, version) not in exist and version not in live
+def _is_orphaned(store: Store, name: str, usage: _Usage) -> bool:
+    layout = store.layout
+    if name.startswith(f"{layout.reports}/"):
+        file = name.removeprefix(f"{layout.reports}/")
+        return not any(file.startswith(f"{version}.") for version in usage.retained)
+    if name.startswith(f"{layout.checkpoints}/"):
+        return not usage.active  # any active run may resume from it
+    ref = layout.version_of_data_file(name)
+    return ref is not None and VersionRef(*ref) not in usage.existing and ref[1] not in usage.active
 
 
 def collect_garbage(store: Store, garbage: Garbage) -> None:
-    """Remove it: a version's manifest first, so that nobody reads what is half gone."""
-    place = store.file_io
-    with as_store_error(f"cannot remove from the store {store.display_uri}"):
-        place.remove(f"{store.env}/{MANIFESTS_FOLDER}/{m.table}/{m.version}.json" for m in garbage.versions)
-        for manifest in garbage.versions:
-            _remove_folder(store, f"{store.env}/{manifest.folder}")
-        place.remove(garbage.orphaned_files)
+    """Delete garbage: the manifest of a version first, so that nobody reads a partial version."""
+    layout, file_io = store.layout, store.file_io
+    with store.writing():
+        file_io.remove(layout.manifest(ref.table, ref.version) for ref in garbage.versions)
+        for ref in garbage.versions:
+            file_io.remove_folder(layout.version_folder(ref.table, ref.version))
+        file_io.remove(garbage.orphaned_files)
     for version in garbage.incomplete_versions:
         store.purge(version)
-    if isinstance(place, S3FileIO):
-        _abort_uploads(place, store, {m.table for m in store.scan_manifests()[0]})
+    _abort_uploads(store)
 
 
-def _remove_folder(store: Store, folder: str) -> None:
-    store.file_io.remove(store.file_io.list_files(folder))
-    if isinstance(store.file_io, LocalFileIO):
-        with contextlib.suppress(OSError):
-            store.file_io.path(folder).rmdir()
-
-
-def _abort_uploads(file_io: S3FileIO, store: Store, tables: Iterable[str]) -> None:
-    """Abort uploads of versions that no live run makes."""
-    with as_store_error(f"cannot tidy up in {store.display_uri}"):
-        live = {_staged_version(name) for name in file_io.list_files(f"{store.env}/{STAGING_FOLDER}")} - {
-            *store.incomplete_versions()
-        }
-        for table in tables:
-            file_io.abort_uploads(f"{store.env}/{table}", except_versions=live)
+def _abort_uploads(store: Store) -> None:
+    """Abort the uploads of versions that no run is writing."""
+    layout = store.layout
+    incomplete = set(store.incomplete_versions())
+    with store.writing():
+        staged = {layout.staged_version_of(name) for name in store.file_io.list_files(layout.staging)}
+        active = [f"{VERSION_PREFIX}{version}" for version in staged if version and version not in incomplete]
+        for table in {manifest.table for manifest in store.scan_manifests()[0]}:
+            store.file_io.abort_uploads(layout.table_folder(table), keep=active)

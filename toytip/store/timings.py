@@ -1,4 +1,4 @@
-"""pace: how long a stage takes for its work, by what the manifests of earlier versions say; and whether one was slow."""
+"""Stage timings of earlier versions, and a warning if a stage is slower than them."""
 
 from __future__ import annotations
 
@@ -8,43 +8,51 @@ from statistics import median
 from toytip.core.timing import StageTiming
 from toytip.store.manifest import Manifest
 
-# A stage is compared with the last so many times that it had the same workers; and is slow where it takes so many times
-# their median for a row, and so many seconds.
+# A stage is compared with its last runs on the same number of workers and threads. It is slow if it
+# exceeds their median time per row by this factor, and takes at least this long.
 COMPARABLE_RUNS = 5
 SLOW_FACTOR = 2.0
 MIN_SLOW_SECONDS = 5.0
 
 
 def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
-    """Return how long the stages of versions took, in order of time; a stage that left several tables is told once."""
-    found = {
-        (m.version, m.duration.stage): m for m in manifests if m.duration is not None and m.duration.work > 0
+    """Return the timing of every stage of every version, in order of time.
+
+    A stage that wrote several tables of a version counts once.
+    """
+    timed = {
+        (manifest.version, manifest.duration.stage): (manifest.created_at, manifest.duration)
+        for manifest in manifests
+        if manifest.duration is not None and manifest.duration.work > 0
     }
-    ordered = sorted(found.values(), key=lambda manifest: manifest.created_at)
-    return [manifest.duration for manifest in ordered if manifest.duration is not None]
+    return [timing for _, timing in sorted(timed.values(), key=lambda item: item[0])]
 
 
 def comparable(timings: Sequence[StageTiming], stage: str, workers: int, threads: int) -> list[StageTiming]:
-    """Return the last times that a stage ran with so many workers and threads."""
-    same = [took for took in timings if (took.stage, took.workers, took.threads) == (stage, workers, threads)]
+    """Return the last timings of a stage on the same number of workers and threads."""
+    same = [
+        timing
+        for timing in timings
+        if (timing.stage, timing.workers, timing.threads) == (stage, workers, threads)
+    ]
     return same[-COMPARABLE_RUNS:]
 
 
 def median_rate(timings: Sequence[StageTiming]) -> float | None:
-    """Return the median of the seconds for a unit of work; None where there is no history."""
-    return median(took.seconds / took.work for took in timings) if timings else None
+    """Return the median seconds per unit of work, or None without timings."""
+    return median(timing.seconds / timing.work for timing in timings) if timings else None
 
 
 def slow_warning(timing: StageTiming, timings: Sequence[StageTiming]) -> str | None:
-    """Return a line where a stage was slow by its own history; None where it was not, or has none."""
-    there = comparable(timings, timing.stage, timing.workers, timing.threads)
-    wont = median_rate(there)
-    if wont is None or not timing.work or timing.seconds < MIN_SLOW_SECONDS:
+    """Return a warning if a stage was slow compared with earlier runs, or None."""
+    earlier = comparable(timings, timing.stage, timing.workers, timing.threads)
+    usual = median_rate(earlier)
+    if usual is None or not timing.work or timing.seconds < MIN_SLOW_SECONDS:
         return None
-    times = timing.seconds / timing.work / wont
-    if times <= SLOW_FACTOR:
+    factor = timing.seconds / timing.work / usual
+    if factor <= SLOW_FACTOR:
         return None
     return (
-        f"{timing.stage} was slow: {timing.seconds:.1f} s, {times:.1f} times what it took for a row in the last "
-        f"{len(there)} versions with {timing.workers} workers"
+        f"{timing.stage} took {timing.seconds:.1f} s, {factor:.1f}x the median time per row of the last "
+        f"{len(earlier)} runs with {timing.workers} workers"
     )

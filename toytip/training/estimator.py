@@ -72,9 +72,9 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A binary XGBoost classifier on bin indices, trained on the current Dask cluster.
 
-    On each host, as many workers train as it has cores. The model bytes depend only on the rows, not
-    on the number of workers. Each bin index is a bin, so there is no distributed quantile sketch, and
-    gradients add up without rounding (`toytip.training.boosting`).
+    On each host, as many workers train as it has cores. The model bytes depend only on the rows,
+    not on the number of workers. Each bin index is a bin, so there is no distributed quantile
+    sketch, and gradients add up without rounding (`toytip.training.boosting`).
     """
 
     classes_ = np.array([False, True])

@@ -2,73 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from toytip.cli.render.tables import format_number, make_console, show_table, signed
+from toytip.cli.render.tables import (
+    Section,
+    format_number,
+    make_console,
+    new_table,
+    plural,
+    show_table,
+    signed,
+)
 from toytip.evaluation.report import EvaluationSummary, SegmentSummary
 
-METRIC_ROWS = (
-    "prevalence",
-    "auc",
-    "pr_auc",
-    "log_loss",
-    "brier",
-    "precision",
-    "recall",
-    "f1",
-)
+TITLES = {
+    "auc": "AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "prevalence": "prevalence",
+}
+# Metrics at the end of a run: of the ranking, the probabilities and the decisions.
+SHORT_METRICS = ("auc", "log_loss", "f1")
+BASELINE_TITLES = {
+    "always_positive": "vs. always\npositive",
+    "constant_probability": "vs. constant\nprobability",
+    "hour_zone_mean": "vs. hour-\nzone mean",
+    "champion": "vs.\nchampion",
+}
+SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only ones with recorded tips"}
 
 
-def show_metrics(metrics: dict[str, dict[str, Any]], console: Console | None = None) -> None:
+def show_metrics(metrics: Mapping[str, Any], console: Console | None = None) -> None:
     """Print a column of metrics for each split."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for split in metrics:
-        table.add_column(split, justify="right")
+    table = new_table("", *metrics)
     table.add_row("trips", *(f"{values['rows']:,}" for values in metrics.values()))
-    for name in METRIC_ROWS:
-        cells = ("-" if values[name] is None else f"{values[name]:.4f}" for values in metrics.values())
-        table.add_row(name.replace("_", " "), *cells)
+    for name, title in TITLES.items():
+        table.add_row(title, *(format_number(values[name]) for values in metrics.values()))
     show_table(console or make_console(), table)
 
 
-CARD_SEGMENT_NOTE = (
-    "The meter records card tips only: a cash trip always looks like no tip. `all` is therefore the easier task, "
-    "much of which is telling how a trip was paid; `card` asks who tips."
-)
+def show_evaluation(
+    report: EvaluationSummary, console: Console | None = None, *, verbose: bool = False
+) -> None:
+    """Print metrics with intervals and the improvement over the baselines, for both segments.
 
-
-def show_evaluation(report: EvaluationSummary, console: Console | None = None) -> None:
-    """Print the metrics of every split and segment with the improvement over the baselines."""
+    Prints three metrics of the test months, and with `verbose` all metrics of all months and the
+    worst slices.
+    """
     console = console or make_console()
-    for split, segments in list(report.items())[::-1]:
-        console.print(f"\n{split}", style="bold")
-        for segment, evaluation in segments.items():
-            show_table(console, evaluation_table(segment, evaluation))
-    console.print(CARD_SEGMENT_NOTE)
-    worst = list(report.values())[-1]["all"].worst_slices if report else ()
-    for slice_ in worst[:3]:
-        console.print(
-            f"worst slices: {slice_.slice} {slice_.value}: AUC {slice_.auc:.4f} of {slice_.rows:,} trips"
-        )
+    splits = list(report)[::-1]
+    for split in splits if verbose else splits[:1]:
+        show_split(split, report[split], console, verbose=verbose)
+    if verbose and report:
+        for item in report[splits[0]]["all"].worst_slices[:3]:
+            console.print(
+                f"worst slice: {item.slice} {item.value}, AUC {format_number(item.auc)}, "
+                f"{plural(item.rows, 'trip')}",
+                soft_wrap=True,
+            )
 
 
-def evaluation_table(segment: str, evaluation: SegmentSummary) -> Table:
-    """Return the metrics of a segment with intervals and the improvement over the baselines."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column(f"{segment}, {evaluation.metrics.rows:,} trips", min_width=22)
-    for title in ("value", "95 % interval", *evaluation.improvement):
-        table.add_column(title.replace("_", " "), justify="right", no_wrap=True)
-    for name in ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence"):
+def show_split(
+    split: str, segments: Mapping[str, SegmentSummary], console: Console, *, verbose: bool = False
+) -> None:
+    """Print the metrics of the segments of a split in one table."""
+    baselines = next(iter(segments.values())).improvement
+    titles = [BASELINE_TITLES.get(name, f"vs.\n{name}") for name in baselines]
+    # The header has two lines: the second one of the first columns is the lower one.
+    table = new_table(f"\n{split}", "\nvalue", "\n95 % interval", *titles)
+    for segment, evaluation in segments.items():
+        _add_segment(table, segment, evaluation, verbose=verbose)
+    show_table(console, table, drop=(BASELINE_TITLES["champion"],))
+
+
+def _add_segment(table: Table, segment: str, evaluation: SegmentSummary, *, verbose: bool) -> None:
+    table.add_row(Section(SEGMENT_TITLES[segment].format(f"{evaluation.metrics.rows:,}")))
+    for name in TITLES if verbose else SHORT_METRICS:
         interval = evaluation.intervals[name]
-        cells = [
+        table.add_row(
+            TITLES[name],
             format_number(getattr(evaluation.metrics, name)),
             f"{interval.low:.4f} to {interval.high:.4f}" if interval else "",
-            *(signed(getattr(gain, name, None)) for gain in evaluation.improvement.values()),
-        ]
-        table.add_row(name.replace("_", " "), *cells)
-    table.add_row("calibration error", format_number(evaluation.calibration_error))
-    return table
+            *(signed(getattr(item, name, None)) for item in evaluation.improvement.values()),
+        )
+    if verbose:
+        table.add_row("calibration error", format_number(evaluation.calibration_error))

@@ -1,4 +1,4 @@
-"""What a person reads of models: the registered, compared, tuned and backtested ones."""
+"""Registered models, comparisons and tuning results as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from toytip.cli.render.evaluation import evaluation_table
+from toytip.cli.render.evaluation import show_split
 from toytip.cli.render.tables import format_value, make_console, show_table
 from toytip.cli.render.versions import lineage_tree
 from toytip.models.card import ModelCard, ModelComparison
@@ -24,7 +24,7 @@ def show_models(listing: ModelList, registry_uri: str) -> None:
     console = make_console()
     if not any(listing.models.values()):
         console.print(
-            f"{registry_uri} has no models yet; `toytip run` registers the first one", soft_wrap=True
+            f"{registry_uri} has no models yet. `toytip run` registers the first one", soft_wrap=True
         )
         return
     table = Table(box=None, pad_edge=False)
@@ -54,8 +54,8 @@ def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
         by_availability.setdefault(availability, []).append(name)
     for availability, names in by_availability.items():
         console.print(f"available at {availability}: {', '.join(names)}")
-    for segment, evaluation in card.evaluation.get("test", {}).items():
-        show_table(console, evaluation_table(segment, evaluation))
+    if test := card.evaluation.get("test"):
+        show_split("test", test, console, verbose=True)
     console.print(lineage_tree(card.lineage))
 
 
@@ -78,13 +78,13 @@ def show_model_comparison(comparison: ModelComparison) -> None:
     show_table(console, table)
     if not comparison.comparable:
         console.print(
-            "the models have different test rows; `toytip model promote MODEL --dry-run` compares them "
+            "the models have different test rows. `toytip model promote MODEL --dry-run` compares them "
             "on the same rows"
         )
 
 
 def show_tuning(result: TuningResult, params_file: Path) -> None:
-    """Print the best trial beside the defaults, block by block, and its parameters."""
+    """Print the best trial next to the defaults by fold, and its parameters."""
     console = make_console()
     table = Table(box=None, pad_edge=False)
     for title in ("block", "log loss, defaults", "best", "AUC, defaults", "best", "rounds"):

@@ -1,46 +1,105 @@
-"""What a person reads at the end of a run: metrics beside their baselines, and where everything is."""
+"""Tables and numbers as text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 
-from toytip.sources.inspection import SourceReport
-
-# What is piped into a file or a log is no wider, but for tables, which keep their columns whole.
+# Width of text in a file or a pipe. Tables are complete there, also if they are wider.
 PIPED_WIDTH = 132
 # Spaces between the columns of a table.
 COLUMN_GAP = 2
 
 
 def make_console() -> Console:
-    """Return a console that takes what it is given as it is, brackets too."""
+    """Return a console for stdout that prints text unchanged, including brackets."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     return console
 
 
-def show_table(console: Console, table: Table) -> None:
-    """Print a table; what a terminal is too narrow for comes below, beside the first column again. Nothing is cut."""
+def new_table(*titles: str, left: Sequence[str] = (), title: str = "") -> Table:
+    """Return a table without borders.
+
+    The first column and those of `left` are aligned to the left.
+    """
+    table = Table(box=None, pad_edge=False, title=title or None)
+    for index, name in enumerate(titles):
+        table.add_column(name, justify="left" if not index or name in left else "right", no_wrap=True)
+    return table
+
+
+def show_table(console: Console, table: Table, drop: Sequence[str] = ()) -> None:
+    """Print a table. Nothing is cut.
+
+    On a terminal that is too narrow, leave out the columns of `drop`, in this order, as far as
+    necessary. If that is not enough, print further columns in blocks below, next to the first one.
+    """
     if table.title:
         console.print(table.title, style="italic")
-    for columns in _column_blocks(table, console.width) if console.is_terminal else [table.columns]:
-        block = Table(box=None, pad_edge=False, header_style=table.header_style)
-        for column in columns:
-            block.add_column(column.header, justify=column.justify, no_wrap=True, min_width=column.min_width)
-        for cells in zip(*(column.cells for column in columns), strict=True):
+    columns, dropped = list(table.columns), list[str]()
+    if console.is_terminal:
+        columns, dropped = _drop_columns(columns, console.width, drop)
+    for block in _column_blocks(columns, console.width) if console.is_terminal else [columns]:
+        _show_block(console, block)
+    if dropped:
+        names = ", ".join(" ".join(title.split()) for title in dropped)
+        console.print(f"(too narrow for: {names})", style="dim")
+
+
+class Section(str):
+    """The first cell of a row that is a heading of the rows below.
+
+    It can be wider than its column.
+    """
+
+    __slots__ = ()
+
+
+def _show_block(console: Console, columns: Sequence[Column]) -> None:
+    """Print columns. Headings interrupt the table, and the widths of the columns stay the same."""
+    block = _empty_block(columns, header=True)
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        if isinstance(cells[0], Section):
+            console.print(block, soft_wrap=True)
+            console.print(str(cells[0]), soft_wrap=True)
+            block = _empty_block(columns, header=False)
+        else:
             block.add_row(*cells)
-        block.width = sum(map(_column_width, columns)) + COLUMN_GAP * (len(columns) - 1)
+    if block.row_count or block.show_header:
         console.print(block, soft_wrap=True)
 
 
-def _column_blocks(table: Table, width: int) -> list[list[Column]]:
-    """Return the columns in blocks that a width has room for, each with the first; one has another at least."""
-    first, *rest = table.columns
+def _empty_block(columns: Sequence[Column], *, header: bool) -> Table:
+    block = Table(box=None, pad_edge=False, show_header=header)
+    for column in columns:
+        block.add_column(column.header, justify=column.justify, no_wrap=True, min_width=_column_width(column))
+    block.width = _width(columns)
+    return block
+
+
+def _drop_columns(columns: list[Column], width: int, drop: Sequence[str]) -> tuple[list[Column], list[str]]:
+    """Return the columns that fit, and the titles of the others."""
+    dropped: list[str] = []
+    for title in drop:
+        if _width(columns) <= width:
+            break
+        dropped.append(title)
+        columns = [column for column in columns if column.header != title]
+    return columns, dropped
+
+
+def _column_blocks(columns: Sequence[Column], width: int) -> list[list[Column]]:
+    """Return the columns in blocks of this width.
+
+    Each has the first column and at least one other.
+    """
+    first, *rest = columns
     blocks: list[list[Column]] = []
     room = 0
     for column in rest:
@@ -49,20 +108,33 @@ def _column_blocks(table: Table, width: int) -> list[list[Column]]:
             blocks.append([first])
             room = width - _column_width(first) - COLUMN_GAP - _column_width(column)
         blocks[-1].append(column)
-    return blocks
+    return blocks or [[first]]
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(map(_column_width, columns)) + COLUMN_GAP * (len(columns) - 1)
 
 
 def _column_width(column: Column) -> int:
-    return max(column.min_width or 0, *(cell_len(str(each)) for each in (column.header, *column.cells)))
+    cells = [cell for cell in (column.header, *column.cells) if not isinstance(cell, Section)]
+    lines = [line for cell in cells for line in str(cell).split("\n")]
+    return max(column.min_width or 0, *map(cell_len, lines))
+
+
+def fit(console: Console, text: str) -> str:
+    """Return a text that fits on one line of a terminal."""
+    if not console.is_terminal or cell_len(text) <= console.width:
+        return text
+    return text[: console.width - 3].rstrip() + "..."
 
 
 def format_number(value: float | None) -> str:
-    """Return a number as text."""
+    """Return a number as text, and a hyphen for None."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def signed(value: float | None) -> str:
-    """Return a number with its sign; empty for None."""
+    """Return a number with its sign, and an empty text for None."""
     return "" if value is None else f"{value:+.4f}"
 
 
@@ -73,21 +145,10 @@ def format_value(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def show_inspection(report: SourceReport) -> None:
-    """Print one line per file of a source, and the shares of nulls and the warnings below."""
-    console = make_console()
-    table = Table(box=None, pad_edge=False)
-    for title in ("month", "rows", "vs. adjacent", "out of month", "schema version"):
-        left = title in ("month", "schema version")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
-    for file in report.files:
-        ratio = "" if file.adjacent_row_ratio is None else f"{file.adjacent_row_ratio:.2f}"
-        outside = f"{file.out_of_month_share:.4%}"
-        table.add_row(file.month, f"{file.rows:,}", ratio, outside, file.schema_version)
-    show_table(console, table)
-    for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
-        shares = [file.null_shares.get(name, 0.0) for file in report.files]
-        console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of the rows of a month")
-    for file in report.files:
-        for warning in file.warnings:
-            console.print(f"{file.month}: warning: {warning}")
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> plural(1, "warning"), plural(1200, "trip")
+    ('1 warning', '1,200 trips')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 from rich.table import Table
@@ -10,24 +12,97 @@ from rich.tree import Tree
 
 from toytip.cli.render.evaluation import show_metrics
 from toytip.cli.render.tables import format_number, format_value, make_console, show_table
+from toytip.cli.results import RollbackResult, TagList
 from toytip.core.tables import PREDICTIONS
-from toytip.store.manifest import Manifest
+from toytip.store.compare import Pair, VersionDiff
+from toytip.store.lineage import DeletedVersion, LineageNode, LineageParent
+from toytip.store.maintenance import FileFault, Garbage
+from toytip.store.manifest import Manifest, SourceFileRef
+from toytip.store.refs import VersionSummary
+from toytip.store.runs import RunList
 
 
-def show_versions(rows: list[dict[str, Any]], store_uri: str) -> None:
-    """Print the versions as a table that fits a narrow terminal; `toytip show` tells the rest."""
+def show_versions(rows: Sequence[VersionSummary], store_uri: str) -> None:
+    """Print one line per table and version."""
     console = make_console()
     if not rows:
-        console.print(f"no versions in {store_uri} yet; `toytip run` makes the first", soft_wrap=True)
+        console.print(f"no versions in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("table", "version", "rows", "months", "MB", "tags"):
         table.add_column(title, justify="right" if title in ("rows", "MB") else "left", no_wrap=True)
     for row in rows:
-        months = f"{row['months'][0]}:{row['months'][-1]}" if row["months"] else ""
-        cells = (f"{row['rows']:,}", months, f"{row['bytes'] / 1e6:.1f}", ", ".join(row["tags"]))
-        table.add_row(row["table"], row["version"], *cells)
+        months = f"{row.months[0]}:{row.months[-1]}" if row.months else ""
+        cells = (f"{row.rows:,}", months, f"{row.bytes / 1e6:.1f}", ", ".join(row.tags))
+        table.add_row(row.table, row.version, *cells)
     show_table(console, table)
+
+
+def show_runs(listed: RunList, store_uri: str) -> None:
+    """Print one line per run."""
+    console = make_console()
+    if not listed.runs:
+        console.print(f"no runs in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("version", "created", "months", "features", "test AUC", "segment", "source"):
+        table.add_column(title, justify="right" if title == "test AUC" else "left", no_wrap=True)
+    for run in listed.runs:
+        table.add_row(
+            run.version,
+            run.created_at[:16].replace("T", " "),
+            f"{run.months[0]}:{run.months[-1]}" if run.months else "",
+            run.feature_set or "-",
+            format_number(run.test_auc),
+            run.segment or "-",
+            run.source or "-",
+        )
+    show_table(console, table)
+
+
+def show_version(manifests: Sequence[Manifest], report_path: str | None) -> None:
+    """Print the tables of a version, and the path of its report."""
+    for manifest in manifests:
+        show_manifest(manifest)
+    if report_path:
+        make_console().print(f"report {report_path}", soft_wrap=True)
+
+
+def show_tags(listed: TagList, store_uri: str) -> None:
+    """Print one line per tag."""
+    console = make_console()
+    for tag, version in sorted(listed.tags.items()):
+        console.print(f"{tag}  {version}", soft_wrap=True)
+    if not listed.tags:
+        console.print(f"no tags in {store_uri}. `toytip version tag TAG VERSION` sets one", soft_wrap=True)
+
+
+def show_current_versions(result: RollbackResult) -> None:
+    """Print the current version of each table after a rollback."""
+    for table, version in sorted(result.versions.items()):
+        make_console().print(f"{table}  {version}", soft_wrap=True)
+
+
+def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:
+    """Print the files that differ from the manifest, or that there are none."""
+    console = make_console()
+    for fault in faults:
+        console.print(f"{fault.path} {fault.message}", soft_wrap=True)
+    if not faults:
+        console.print(f"all {file_count} files of {table_count} tables match their checksums")
+
+
+def show_garbage(garbage: Garbage, *, dry_run: bool) -> None:
+    """Print the deleted versions, or those that would be deleted."""
+    console = make_console()
+    for manifest in garbage.versions:
+        console.print(f"{manifest.table} {manifest.version}", soft_wrap=True)
+    for version in garbage.incomplete_versions:
+        console.print(f"incomplete version {version}", soft_wrap=True)
+    for name in garbage.orphaned_files:
+        console.print(name, soft_wrap=True)
+    verb = "would be deleted" if dry_run else "deleted"
+    console.print(f"{len(garbage.versions)} versions, {garbage.bytes / 1e6:,.1f} MB {verb}")
 
 
 def show_manifest(manifest: Manifest) -> None:
@@ -38,8 +113,7 @@ def show_manifest(manifest: Manifest) -> None:
         f"{manifest.bytes / 1e6:,.1f} MB, created {manifest.created_at[:19]}"
     )
     for parent in manifest.parents:
-        told = parent.get("uri") or f"{parent['table']} {parent['version']}"
-        console.print(f"  from {told}", soft_wrap=True)
+        console.print(f"  from {parent}", soft_wrap=True)
     for name, value in manifest.config.items():
         console.print(f"  {name} = {value}", soft_wrap=True)
     for reason, count in manifest.rejects.items():
@@ -50,57 +124,64 @@ def show_manifest(manifest: Manifest) -> None:
         show_metrics(manifest.metrics, console)
 
 
-def show_lineage(lineage: dict[str, Any]) -> None:
-    """Print what a version was made from, as a tree."""
+def show_lineage(lineage: LineageNode) -> None:
+    """Print the lineage of a version as a tree."""
     make_console().print(lineage_tree(lineage))
 
 
-def lineage_tree(node: dict[str, Any]) -> Tree:
-    """Return what a version was made from, as a tree."""
-    if "file" in node:
-        return Tree(f"{node['file']}  {node['rows']:,} rows  {node['checksum']}")
-    if node.get("gone"):
-        return Tree(f"{node['table']} {node['version']}  (removed since)")
-    commit = node["environment"].get("git_commit", "")[:12]
-    about = (
-        f"  {node['created'][:19]}  {node['rows']:,} rows  "
-        f"toytip {node['environment'].get('toytip', '')} {commit}"
+def lineage_tree(node: LineageParent) -> Tree:
+    """Return the lineage of a version as a tree."""
+    if isinstance(node, SourceFileRef):
+        return Tree(f"{node.uri}  {node.rows:,} rows  {node.checksum}")
+    if isinstance(node, DeletedVersion):
+        return Tree(f"{node.table} {node.version}  (deleted)")
+    commit = node.environment.get("git_commit", "")[:12]
+    details = (
+        f"  {node.created_at[:19]}  {node.rows:,} rows  toytip {node.environment.get('toytip', '')} {commit}"
     )
-    tree = Tree(Text.assemble((f"{node['table']} {node['version']}", "bold"), about))
-    for part in node["parts"]:
-        tree.add(f"{part['path']}  {part['rows']:,} rows  {part['checksum']}")
-    for parent in node["parents"]:
+    tree = Tree(Text.assemble((str(node.ref), "bold"), details))
+    for file in node.files:
+        tree.add(f"{file.path}  {file.rows:,} rows  {file.checksum}")
+    for parent in node.parents:
         tree.add(lineage_tree(parent))
     return tree
 
 
-def show_diff(diff: dict[str, Any]) -> None:
-    """Print how two versions differ; what is equal is left out."""
+def show_diff(diff: VersionDiff) -> None:
+    """Print the differences between two versions, without equal values."""
     console = make_console()
     table = Table(box=None, pad_edge=False)
-    for title in ("", *diff["versions"]):
+    for title in ("", *diff.versions):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    pairs: dict[str, list[Any]] = {f"{name} rows": pair for name, pair in diff["rows"].items()}
-    pairs |= {f"rejected {name}": pair for name, pair in diff["rejects"].items()}
-    for stage, changes in diff["config"].items():
-        pairs |= {f"{stage} {name}": pair for name, pair in changes.items()}
-    for column, stats in diff.get("columns", {}).items():
-        pairs |= {f"{column} {name}": pair for name, pair in stats.items()}
-    for split, values in diff.get("metrics", {}).items():
-        pairs |= {f"{split} {name}": pair for name, pair in values.items()}
-    different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    different = {name: pair for name, pair in _diff_pairs(diff) if pair[0] != pair[1]}
     for name, pair in different.items():
         table.add_row(name, *(format_value(value) for value in pair))
     if different:
         show_table(console, table)
     else:
-        console.print("rows, rejects, config, columns and metrics are the same")
-    if "population" in diff["config"].get("encodings", {}):
-        of = f"of {diff['population']} trips" if diff["population"] else "each of its own trips"
-        console.print(f"the models have not learned from the same trips: metrics are {of}")
-    flips = diff.get("predictions")
-    if flips and flips["common"]:
+        console.print("rows, rejects, settings, columns and metrics are the same")
+    if not diff.has_same_segment:
+        trips = f"{diff.segment} trips" if diff.segment else "the trips of each version"
+        console.print(f"the models were trained on different segments: the metrics are those of {trips}")
+    predictions = diff.predictions
+    if predictions and predictions.common:
         console.print(
-            f"{flips['flipped']:,} of {flips['common']:,} predictions flipped ({flips['flipped_share']:.4%}), "
-            f"{flips['in_one_only']:,} trips are in one only"
+            f"{predictions.changed_predictions:,} of {predictions.common:,} predictions changed "
+            f"({predictions.changed_share:.4%}), {predictions.unmatched:,} trips are in one version only"
         )
+
+
+def _diff_pairs(diff: VersionDiff) -> Iterator[tuple[str, Pair[Any]]]:
+    for name, rows in diff.rows.items():
+        yield f"{name} rows", rows
+    for reason, counts in diff.rejects.items():
+        yield f"rejected {reason}", counts
+    for table, settings in diff.config.items():
+        for name, values in settings.items():
+            yield f"{table} {name}", values
+    for column, statistics in diff.columns.items():
+        for item in fields(statistics):
+            yield f"{column} {item.name}", getattr(statistics, item.name)
+    for split, metrics in diff.metrics.items():
+        for name, values in metrics.items():
+            yield f"{split} {name}", values

@@ -36,7 +36,7 @@ def _png(figure: Any) -> bytes:
 
 
 def draw_backtest(result: BacktestResult) -> bytes:
-    """Draw the AUC loss by age of the model, and the causes of the change in F1, by segment, as PNG."""
+    """Draw the AUC loss by model age, and the causes of the change in F1 (PNG)."""
     figure = _figure()
     figure.suptitle(f"Backtest of {result.version}")
     for column, segment in enumerate(("all", "card")):
@@ -82,7 +82,7 @@ def _draw_f1_change(axes: Any, performance: Sequence[AgedPerformance]) -> None:
 
 
 def draw_evaluation(report: EvaluationReport, title: str) -> bytes:
-    """Draw calibration, and precision, recall and F1 by threshold, of the last split's all and card trips: a PNG."""
+    """Draw the calibration and threshold curves of the last split by segment (PNG)."""
     figure = _figure()
     figure.suptitle(title)
     for column, (segment, evaluation) in enumerate(next(reversed(report.values())).items()):
@@ -103,7 +103,7 @@ def _draw_calibration(axes: Any, bins: Sequence[CalibrationBin]) -> None:
         s=[10 + 150 * item.trips / most_trips for item in bins],
         color=SERIES_COLORS[0],
     )
-    axes.set_xlabel("predicted; the dot's size is the number of trips")
+    axes.set_xlabel("predicted (dot size: number of trips)")
     axes.set_ylabel("observed")
 
 
@@ -128,7 +128,7 @@ def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
 
 
 def draw_monitoring(report: MonitoringReport) -> bytes:
-    """Draw F1, AUC and log loss by day and by week, and the drift of the features by month, as PNG."""
+    """Draw F1, AUC and log loss by day and week, and drift by month (PNG)."""
     figure = _figure()
     figure.suptitle(f"Monitoring of {report.model}")
     figure.set_figheight(TALL_FIGURE_HEIGHT)
@@ -172,14 +172,14 @@ HEAT_MAP_FEATURES = 16
 
 def _draw_heat_map(figure: Any, axes: Any, psi: dict[str, dict[str, float | None]], threshold: float) -> None:
     names = list(psi)[:HEAT_MAP_FEATURES]
-    months = list(dict.fromkeys(month for told in psi.values() for month in told))
+    months = list(dict.fromkeys(month for values in psi.values() for month in values))
     cells = [[psi[name][month] for month in months] for name in names]
     plain = [[float("nan") if value is None else value for value in row] for row in cells]
     drawn = axes.imshow(plain, aspect="auto", cmap="cividis", vmin=0, vmax=2 * threshold)
     axes.set_xticks(range(len(months)), months, rotation=45, fontsize="small")
     axes.set_yticks(range(len(names)), names, fontsize="small")
-    for row, told in enumerate(cells):
-        for column, value in enumerate(told):
+    for row, values in enumerate(cells):
+        for column, value in enumerate(values):
             if value is not None and value >= threshold / 2:
                 color = "black" if value > threshold else "white"
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from toytip.core.parameters import AlertThresholds
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.report import Interval, SegmentReport
 from toytip.evaluation.tally import SEGMENTS, Tally
@@ -19,7 +20,7 @@ from toytip.report.sections.section import Content, missing, section
 
 DIFFERENCE_HEADER = "B \N{MINUS SIGN} A"
 # The default of `alert_psi`. The page of two versions has no settings of its own.
-DRIFT_PSI = 0.2
+DRIFT_PSI = AlertThresholds().psi
 DRIFT_LEVEL = 5
 MAX_COMPARED_FEATURES = 15
 METRIC_DIRECTIONS = {"auc": 1, "pr_auc": 1, "f1": 1, "precision": 1, "recall": 1, "log_loss": -1, "brier": -1}

@@ -1,4 +1,4 @@
-"""The section on monitoring: performance by day and month, exceeded thresholds, and drift by feature."""
+"""The section about monitoring: performance, exceeded thresholds, and drift by feature."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toytip.report import formatting
 from toytip.report.blocks import (
@@ -22,6 +22,8 @@ from toytip.report.charts import data
 from toytip.report.facts import Facts
 from toytip.report.findings import checked_topics, collect_findings
 from toytip.report.sections.section import Content, missing, section
+from toytip.store.lineage import DeletedVersion, LineageParent
+from toytip.store.manifest import SourceFileRef, VersionRef
 
 if TYPE_CHECKING:
     from toytip.pipeline.result import RunTiming
@@ -87,8 +89,8 @@ def _source_text(facts: Facts) -> str:
     return f"{source}, {files} file{'s' if files > 1 else ''}" if files else source
 
 
-def _source_folder(sources: Sequence[Mapping[str, Any]]) -> str:
-    folders = list(dict.fromkeys(str(source["uri"]).rpartition("/")[0] for source in sources))
+def _source_folder(sources: Sequence[SourceFileRef]) -> str:
+    folders = list(dict.fromkeys(source.uri.rpartition("/")[0] for source in sources))
     return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
 
 
@@ -228,21 +230,20 @@ def lineage_section(facts: Facts) -> Content:
 
 
 def _lineage_lines(
-    lineage: Mapping[str, Any], depth: int, visited: set[str]
+    node: LineageParent, depth: int, visited: set[VersionRef]
 ) -> Iterator[tuple[int, str, str]]:
-    if "file" in lineage:
-        rows, size = formatting.format_count(lineage["rows"]), formatting.format_megabytes(lineage["bytes"])
-        yield depth, str(lineage["file"]), f"{rows} rows, {size}, {str(lineage['checksum'])[:19]}"
+    if isinstance(node, SourceFileRef):
+        rows, size = formatting.format_count(node.rows), formatting.format_megabytes(node.bytes)
+        yield depth, node.uri, f"{rows} rows, {size}, {node.checksum[:19]}"
         return
-    name = f"{lineage['table']} {lineage['version']}"
-    if lineage.get("gone"):
-        yield depth, name, "deleted"
+    if isinstance(node, DeletedVersion):
+        yield depth, f"{node.table} {node.version}", "deleted"
         return
-    if name in visited:
-        yield depth, name, "as above"
+    if node.ref in visited:
+        yield depth, str(node.ref), "as above"
         return
-    visited.add(name)
-    rows = f", {formatting.format_count(lineage['rows'])} rows" if lineage["rows"] else ""
-    yield depth, name, f"{formatting.format_minute(lineage['created'])}{rows}"
-    for parent in lineage["parents"]:
+    visited.add(node.ref)
+    rows = f", {formatting.format_count(node.rows)} rows" if node.rows else ""
+    yield depth, str(node.ref), f"{formatting.format_minute(node.created_at)}{rows}"
+    for parent in node.parents:
         yield from _lineage_lines(parent, depth + 1, visited)

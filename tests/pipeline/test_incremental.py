@@ -1,0 +1,136 @@
+"""Incremental runs: a run computes only files with a new fingerprint, and says why."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.support.runs import FAST_RUN, parse_summary, run_toytip
+from tests.support.trips import read_files
+from toytip.pipeline.fingerprints import STAGE_MODULES
+from toytip.store.store import Store
+
+
+@pytest.mark.cluster
+def test_an_unchanged_run_reuses_everything(three_month_run):
+    folder, store, first = three_month_run
+    again = run_toytip("run", "--source", folder, "--store", store, "--explain", *FAST_RUN)
+    summary = parse_summary(again)
+    assert "same input, code and config: 3 of 3 files reused from " + first["version"] in again.stderr
+    assert "train: same input, code and config" in again.stderr
+    assert summary["version"] != first["version"]
+    assert summary["model"]["version"] == first["model"]["version"]
+    assert summary["metrics"] == first["metrics"]
+    assert summary["source_bytes_read"] < first["source_bytes_read"] / 5, "footers only"
+    for table in ("features", "rejects", "predictions"):
+        assert read_files(Path(summary["tables"][table]["path"])) == read_files(
+            Path(first["tables"][table]["path"])
+        )
+    part = "year=2020/month=1/part-00000.parquet"
+    old, new = (Path(s["tables"]["features"]["path"], part).stat() for s in (first, summary))
+    assert old.st_ino == new.st_ino, "linked, not copied"
+
+
+@pytest.mark.cluster
+def test_one_new_month_costs_one_month(three_month_run, synthetic, tmp_path):
+    folder, store, _ = three_month_run
+    added = tmp_path / "in"
+    shutil.copytree(folder, added)
+    shutil.copy2(synthetic / "yellow_tripdata_2020-04.parquet", added)
+    shutil.copytree(store, tmp_path / "st")
+    fourth = synthetic / "yellow_tripdata_2020-04.parquet"
+    # The files are elsewhere now: they are known by their content. To know it they are read once,
+    # and never again.
+    parse_summary(
+        run_toytip(
+            "run", "--source", added, "--months", "2020-01:2020-03", "--store", tmp_path / "st", *FAST_RUN
+        )
+    )
+    done = run_toytip("run", "--source", added, "--store", tmp_path / "st", "--explain", *FAST_RUN)
+    summary = parse_summary(done)
+    assert "featurize: 3 of 4 files reused" in done.stderr
+    assert "new: 2020-04" in done.stderr
+    assert "train: input or config differ from" in done.stderr
+    raw = fourth.stat().st_size
+    footers = 4 * 20_000
+    assert raw < summary["source_bytes_read"] < 2 * raw + footers, "its checksum, its columns, the footers"
+    alone = parse_summary(run_toytip("run", "--source", added, "--store", tmp_path / "alone", *FAST_RUN))
+    assert summary["metrics"] == alone["metrics"]
+    assert summary["rejects"] == alone["rejects"]
+    for table in ("features", "rejects"):
+        assert read_files(Path(summary["tables"][table]["path"])) == read_files(
+            Path(alone["tables"][table]["path"])
+        )
+
+
+@pytest.mark.cluster
+def test_a_changed_month_and_changed_settings_are_reported(three_month_run, tmp_path):
+    folder, store, _ = three_month_run
+    changed = tmp_path / "in"
+    shutil.copytree(folder, changed)
+    shutil.copytree(store, tmp_path / "st")
+    shutil.copy(changed / "yellow_tripdata_2020-01.parquet", changed / "yellow_tripdata_2020-02.parquet")
+    done = run_toytip("run", "--source", changed, "--store", tmp_path / "st", "--explain", *FAST_RUN)
+    assert "changed input: 2020-02" in done.stderr
+    fresh = run_toytip(
+        "run", "--source", changed, "--store", tmp_path / "st", "--full-refresh", "--explain", *FAST_RUN
+    )
+    assert fresh.stderr.count("recomputed, as requested") == 4
+    deeper = run_toytip(
+        "run",
+        "--source",
+        changed,
+        "--store",
+        tmp_path / "st",
+        "--learning-rate",
+        "0.3",
+        "--explain",
+        *FAST_RUN,
+    )
+    assert "featurize: same input, code and config" in deeper.stderr
+    assert "preprocess: same input, code and config" in deeper.stderr
+    assert "train: input or config differ from" in deeper.stderr
+    assert "infer: changed model, config, or a lost part: 2020-01, 2020-02, 2020-03" in deeper.stderr
+
+
+@pytest.mark.cluster
+def test_two_concurrent_runs_on_one_store(three_month_run, tmp_path):
+    folder, _, _ = three_month_run
+    command = [sys.executable, "-m", "toytip", "run", "--source", folder, "--store", tmp_path, *FAST_RUN]
+    runs = [
+        subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    outs = [run.communicate(timeout=200) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outs
+    versions = {json.loads(out)["version"] for out, _ in outs}
+    assert len(versions) == 2
+    assert {m.version for m in Store(str(tmp_path), "dev").list_manifests("predictions")} == versions
+    assert not list((tmp_path / "dev" / "_staging").iterdir())
+
+
+def test_the_fingerprint_of_a_stage_covers_its_imports():
+    """Imported modules that compute rows or train are among the modules of the stage."""
+    graph = grimp.build_graph("toytip")
+    code = {module for module in graph.modules if module.startswith("toytip.stages.")}
+    code |= {
+        f"toytip.{name}"
+        for name in (
+            "core.schema",
+            "core.partitions",
+            "core.splits",
+            "training.estimator",
+            "sources.discovery",
+        )
+    }
+    code -= {"toytip.stages.catalog"}
+    for stage, names in STAGE_MODULES.items():
+        own = {f"toytip.{name}" for name in names}
+        assert own <= graph.modules, stage
+        for module in own - {"toytip.engine.graph"}:  # it imports the modules of all stages
+            missing = (graph.find_upstream_modules(module) & code) - own
+            assert not missing, (stage, module)

@@ -1,0 +1,68 @@
+"""Commands that are imported when they are used, so that `toytip --help` needs none of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+class LazyCommand(NamedTuple):
+    """A command or group: the module whose `app` it is, and the first line of its help."""
+
+    module: str
+    summary: str
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Commands by name. A lookup imports the module of the command."""
+
+    def __init__(self, commands: Mapping[str, LazyCommand]) -> None:
+        self._loaded: dict[str, Any] = {}
+        self._commands = commands
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            app = importlib.import_module(self._commands[name].module).app
+            self._loaded[name] = get_command(app)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def summaries(self) -> dict[str, TyperCommand]:
+        """Return stand-ins that have nothing but the first line of the help."""
+        return {name: TyperCommand(name, help=item.summary) for name, item in self._commands.items()}
+
+
+class LazyGroup(TyperGroup):
+    """The root of the command line."""
+
+    # Set by `toytip.cli.app`.
+    lazy_commands: Mapping[str, LazyCommand] = {}
+
+    def __init__(self, **details: Any) -> None:
+        super().__init__(**details)
+        self.commands = LazyCommands(self.lazy_commands)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without importing the commands."""
+        commands = self.commands
+        assert isinstance(commands, LazyCommands)
+        self.commands = dict(commands.summaries())
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.commands = commands

@@ -1,0 +1,45 @@
+"""Results of `toytip source` as text."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from toytip.cli.render.tables import make_console, show_table
+from toytip.sources.download import DownloadReport
+from toytip.sources.inspection import SourceReport
+from toytip.sources.synthetic import SyntheticReport
+
+
+def show_download(report: DownloadReport) -> None:
+    """Print the folder of a download and its number of files."""
+    existing = sum(file.downloaded_bytes == 0 for file in report.files)
+    make_console().print(
+        f"{len(report.files)} files in {report.folder}, {existing} of them already existed", soft_wrap=True
+    )
+
+
+def show_synthetic(report: SyntheticReport) -> None:
+    """Print the folder of a synthetic year and its size."""
+    make_console().print(
+        f"{report.file_count} files, {report.rows:,} rows in {report.folder}", soft_wrap=True
+    )
+
+
+def show_inspection(report: SourceReport) -> None:
+    """Print one line per file of a source, and the shares of nulls and the warnings below."""
+    console = make_console()
+    table = Table(box=None, pad_edge=False)
+    for title in ("month", "rows", "vs. adjacent", "out of month", "schema version"):
+        left = title in ("month", "schema version")
+        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    for file in report.files:
+        ratio = "" if file.adjacent_row_ratio is None else f"{file.adjacent_row_ratio:.2f}"
+        outside = f"{file.out_of_month_share:.4%}"
+        table.add_row(file.month, f"{file.rows:,}", ratio, outside, file.schema_version)
+    show_table(console, table)
+    for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
+        shares = [file.null_shares.get(name, 0.0) for file in report.files]
+        console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of the rows of a month")
+    for file in report.files:
+        for warning in file.warnings:
+            console.print(f"{file.month}: warning: {warning}")

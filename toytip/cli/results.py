@@ -1,0 +1,142 @@
+"""Results of commands that are not results of the pipeline.
+
+Their fields are the keys of `--json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toytip.evaluation.report import EvaluationReport, Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """Metrics of predictions."""
+
+    version: str
+    """Version of the predictions."""
+    metrics: dict[str, dict[str, Metrics]]
+    """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
+    evaluation: EvaluationReport
+    """Complete evaluation by split and segment, with intervals, baselines, curves and slices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagList:
+    """The tags of a store."""
+
+    tags: dict[str, str]
+    """Version of each tag."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackResult:
+    """The current versions after a rollback."""
+
+    versions: dict[str, str]
+    """Version of each table that is current now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldResult:
+    """Quality of parameters on one fold."""
+
+    log_loss: float
+    """Log loss of the fold's test month."""
+    auc: float
+    """AUC of the fold's test month."""
+    rounds: int
+    """Number of boosting rounds after early stopping."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSummary:
+    """A trial of a study."""
+
+    params: dict[str, float]
+    """Parameters of the trial."""
+    log_loss: float
+    """Mean log loss of the folds."""
+    folds: tuple[FoldResult, ...]
+    """Result of each fold, in the order of `fold_months`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningSummary:
+    """The result of a study."""
+
+    best: TrialSummary
+    """The best trial."""
+    baseline: TrialSummary
+    """The trial with the default parameters."""
+    fold_months: tuple[str, ...]
+    """Test months of the folds."""
+    trials: int
+    """Number of trials of the study."""
+    pruned: int
+    """Number of trials that were stopped after a fold."""
+    existing_trials: int
+    """Number of trials that the study had before."""
+    rows: int
+    """Number of training rows per trial."""
+    params_file: str
+    """File of the best parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterAddress:
+    """A started cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    address: str
+    """Address of its scheduler."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStop:
+    """The result of stopping a cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    stopped: bool
+    """Whether the command stopped it. False if it was not running."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """A worker of a cluster."""
+
+    address: str
+    """Address of the worker."""
+    host: str
+    """Host of the worker."""
+    threads: int
+    """Number of threads."""
+    memory_limit: int
+    """Memory limit in bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStatus:
+    """The state of a cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    running: bool
+    """Whether the cluster is running."""
+    address: str | None
+    """Address of the scheduler. Null if the cluster is not running."""
+    dashboard_url: str | None
+    """Address of the Dask dashboard. Null if the cluster is not running."""
+    workers: tuple[WorkerStatus, ...]
+    """The workers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateFiles:
+    """New certificates and keys."""
+
+    files: tuple[str, ...]
+    """Paths of the files."""

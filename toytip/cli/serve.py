@@ -1,0 +1,111 @@
+"""`toytip serve`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING, Annotated, Unpack
+
+import typer
+
+from toytip.cli.app import new_app
+from toytip.cli.command import resolve_command_settings
+from toytip.cli.option_groups import StoreOptions, expand_options
+from toytip.cli.options import ServingModelOption, TaxiOption, option
+from toytip.errors import ConfigError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+app = new_app("serve")
+
+
+@app.command(epilog="Example:  toytip serve --model champion --port 8000")
+@expand_options
+def serve(
+    model: ServingModelOption = None,
+    taxi: TaxiOption = None,
+    host: Annotated[
+        str, option("--host", metavar="HOST", help="Address to listen on. The server has no login.")
+    ] = "127.0.0.1",
+    port: Annotated[int, option("--port", min=0, metavar="PORT", help="Port. 0: any free port.")] = 8000,
+    max_trips: Annotated[
+        int, option("--max-trips", min=1, metavar="N", help="Maximum number of trips per request.")
+    ] = 1_000,
+    max_bytes: Annotated[
+        int, option("--max-bytes", min=100, metavar="N", help="Maximum size of a request in bytes.")
+    ] = 1_000_000,
+    max_requests_per_second: Annotated[
+        float,
+        option(
+            "--max-requests-per-second",
+            min=0,
+            metavar="N",
+            help="Maximum number of requests per second and client. 0: no limit.",
+        ),
+    ] = 0.0,
+    reload_interval: Annotated[
+        float,
+        option(
+            "--reload-interval",
+            min=0.1,
+            metavar="SECONDS",
+            help="Interval between checks for a new champion, in seconds.",
+        ),
+    ] = 10.0,
+    **options: Unpack[StoreOptions],
+) -> None:
+    """Serve a model over HTTP.
+
+    Endpoints: POST /score, GET /healthz, GET /metrics and GET /docs. The server reloads the model
+    when another one is promoted.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
+    import uvicorn
+
+    from toytip.models import resolve
+    from toytip.serving.app import make_app
+    from toytip.serving.request import RequestLimits
+
+    limits = RequestLimits(
+        max_trips=max_trips, max_bytes=max_bytes, max_requests_per_second=max_requests_per_second
+    )
+    application = make_app(resolve.serving_loader(settings, model, taxi), limits, reload_interval)
+    if host not in LOOPBACK:
+        log.warning("other machines can reach %s, and the server has no login", host)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            host=host,
+            port=port,
+            log_level="warning",
+            timeout_graceful_shutdown=10,
+            server_header=False,
+        )
+    )
+    _run_server(server, host, port)
+
+
+def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
+    """Run a server until it is stopped. Raises ConfigError if it cannot listen."""
+    try:
+        listening = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2_048
+        )
+    except (OSError, OverflowError) as error:
+        cause = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ConfigError(
+            f"cannot listen on --host {host} --port {port}: {cause}",
+            hint="Choose another port, or 0 for any free port.",
+        ) from None
+    # uvicorn shuts down on this signal and then raises it again, which must not kill this process.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
+    with listening:
+        typer.echo(f"listening on http://{host}:{listening.getsockname()[1]}; stop with Ctrl-C", err=True)
+        server.run(sockets=[listening])
+    typer.echo("stopped after all open requests were answered", err=True)

@@ -1,0 +1,91 @@
+"""The address of a store: where it is, how to access it, and how its errors read."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from toytip.config import mask_credentials
+from toytip.core.access import StorageOptions
+from toytip.errors import StoreError
+from toytip.io.access import as_store_error, open_file_io
+from toytip.io.base import FileIO
+from toytip.store.layout import Layout, new_version_id
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """A folder or bucket, and an environment in it. It is small, and any process can use it."""
+
+    root: str
+    """The path or URI of the store."""
+    env: str
+    """The environment, such as `dev`."""
+    storage_options: StorageOptions = field(default_factory=StorageOptions)
+    """How to access an object store."""
+
+    @functools.cached_property
+    def file_io(self) -> FileIO:
+        """The files of the store."""
+        return open_file_io(self.root, self.storage_options)
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The names of the files."""
+        return Layout(self.env)
+
+    def absolute(self) -> Self:
+        """Return the address with a root that does not depend on the current folder."""
+        return replace(self, root=self.file_io.absolute().root)
+
+    @property
+    def display_uri(self) -> str:
+        """The address of the store in messages, without credentials."""
+        return mask_credentials(self.uri())
+
+    def uri(self, *names: str) -> str:
+        """Return the URI or path of a file or folder below the environment."""
+        return "/".join((self.root.rstrip("/"), self.env, *names))
+
+    def uri_of(self, name: str) -> str:
+        """Return the URI or path of a name of the layout."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def version_uri(self, table: str, version: str) -> str:
+        """Return the URI or path of the files of a version."""
+        return self.uri_of(self.layout.version_folder(table, version))
+
+    def manifest_uri(self, table: str, version: str) -> str:
+        """Return the URI or path of a manifest."""
+        return self.uri_of(self.layout.manifest(table, version))
+
+    def reading(
+        self, passed_through: type[OSError] | tuple[()] = ()
+    ) -> contextlib.AbstractContextManager[None]:
+        """Turn system errors of a read into StoreError."""
+        return as_store_error(f"cannot read store {self.display_uri}", passed_through)
+
+    def writing(
+        self, passed_through: type[OSError] | tuple[()] = ()
+    ) -> contextlib.AbstractContextManager[None]:
+        """Turn system errors of a write into StoreError."""
+        return as_store_error(f"cannot write to store {self.display_uri}", passed_through)
+
+    def require_credentials(self) -> None:
+        """Raise StoreError if writing needs credentials, and this process has none."""
+        if self.storage_options.anonymous:
+            raise StoreError(
+                f"cannot write to store {self.display_uri}: it needs credentials",
+                hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment or in .env, "
+                "or set AWS_PROFILE.",
+            )
+
+    def require_writable(self) -> None:
+        """Raise StoreError if the store is not writable, before any work is done."""
+        self.require_credentials()
+        name = self.layout.report(f"{new_version_id()}.probe")
+        with self.writing():
+            self.file_io.write(name, b"")
+            self.file_io.remove([name])

@@ -1,0 +1,94 @@
+"""Unpublished versions: their locks, their notes of complete files, and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from toytip.core.partitions import DataFile
+from toytip.core.tables import TABLES
+from toytip.errors import StoreError
+from toytip.io.base import FileIO, Lock, LockHeldError, LockLostError
+from toytip.store.layout import Layout
+from toytip.store.manifest import data_file_adapter
+
+
+@dataclass(frozen=True)
+class StagingArea:
+    """The unpublished versions of a store. Its methods raise OSError."""
+
+    file_io: FileIO
+    layout: Layout
+
+    def folder(self, table: str, version: str) -> str:
+        """Return the folder in which the files of a version wait for their publication."""
+        return self.file_io.staging_folder(
+            self.layout.staged_folder(table, version), self.layout.version_folder(table, version)
+        )
+
+    @contextlib.contextmanager
+    def lock(self, version: str) -> Iterator[Lock]:
+        """Hold the lock of a version. Raises StoreError if another run holds or replaces it."""
+        try:
+            with self.file_io.lock(self.layout.staged_version(version)) as lock:
+                yield lock
+        except LockHeldError as error:
+            holder = f" ({error.holder})" if error.holder else ""
+            raise StoreError(
+                f"cannot write version {version}: another run holds its lock{holder}",
+                hint=f"Wait for it to finish, or use a different --version-id. {error.hint}".rstrip(),
+            ) from None
+        except LockLostError:
+            raise StoreError(
+                f"cannot write version {version}: another run replaced the lock of this run",
+                hint="Nothing was published. Run the command again with a different --version-id.",
+            ) from None
+
+    def incomplete_versions(self) -> list[str]:
+        """Return the versions that ended runs have not published."""
+        return [name.rpartition("/")[2] for name in self.file_io.expired_locks(self.layout.staging)]
+
+    def remove_lock(self, version: str) -> None:
+        """Remove the lock of an ended run."""
+        self.file_io.remove_lock(self.layout.staged_version(version))
+
+    def restage(self, version: str) -> None:
+        """Move files back to staging that a killed run has moved but not published."""
+        for table in TABLES:
+            final = self.layout.version_folder(table.name, version)
+            staged = self.folder(table.name, version)
+            if staged != final and not self._is_published(table.name, version):
+                self.file_io.withdraw_folder(final, staged)
+
+    def _is_published(self, table: str, version: str) -> bool:
+        return self.file_io.exists(self.layout.manifest(table, version))
+
+    def write_note(self, table: str, version: str, file: DataFile) -> None:
+        """Record that a data file is complete."""
+        name = f"{file.key.month}-{file.key.number:05d}"
+        self.file_io.write(self.layout.note(table, version, name), json.dumps(asdict(file)).encode())
+
+    def has_complete_files(self, version: str) -> bool:
+        """Return whether a version has files that a later run can reuse."""
+        return bool(self.file_io.list_files(self.layout.notes(version)))
+
+    def complete_files(self, table: str) -> Iterator[tuple[str, DataFile]]:
+        """Yield the complete data files of a table, each with its version."""
+        for name in self.file_io.list_files(self.layout.staging):
+            version_and_table = self.layout.parse_note(name)
+            if version_and_table is not None and version_and_table[1] == table:
+                with contextlib.suppress(ValueError, FileNotFoundError):
+                    yield version_and_table[0], data_file_adapter().validate_json(self.file_io.read(name))
+
+    def discard(self, version: str) -> None:
+        """Remove the unpublished files of a version."""
+        staged = self.file_io.list_files(self.layout.staged_version(version))
+        notes = [self.layout.parse_note(name) for name in staged]
+        for table in {note[1] for note in notes if note is not None}:
+            folder = self.folder(table, version)
+            self.file_io.abort_uploads(folder)
+            if not self._is_published(table, version):
+                self.file_io.remove(self.file_io.list_files(folder))
+        self.file_io.remove(staged)
