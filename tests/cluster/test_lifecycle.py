@@ -95,7 +95,7 @@ def test_servers_that_are_not_schedulers(tmp_path):
     ):
         try:
             web_address = f"tcp://127.0.0.1:{web.stdout.readline().split(' port ')[1].split()[0]}"
-            for address in (web_address, wait_until(lambda: worker_address(scheduler))):
+            for address in (web_address, worker_address(scheduler)):
                 process = run_toytip("run", "--scheduler", address)
                 require_error(process, f"cannot connect to {address}: the server is not a Dask scheduler")
             certificates.create_certificates(tmp_path, ["127.0.0.1"])
@@ -115,7 +115,8 @@ def worker_address(scheduler):
     import distributed
 
     with distributed.Client(scheduler, timeout=30) as client:
-        return next(iter(client.scheduler_info()["workers"]), None)
+        client.wait_for_workers(1, timeout=120)
+        return next(iter(client.scheduler_info(n_workers=-1)["workers"]))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def run_dask_cluster(
         return process
 
     def add_worker(*options: str, within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
-        words = ("worker", address, "--nthreads", "1", "--death-timeout", "5", *options)
+        words = ("worker", address, "--nthreads", "1", "--death-timeout", "30", *options)
         return start(*words, within=within, **env)
 
     try:
