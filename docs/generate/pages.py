@@ -19,9 +19,8 @@ from toytip.core import glossary
 
 def json_page() -> str:
     """Return the page of JSON keys."""
-    kinds = [kind for result in RESULTS.values() if result is not Settings for kind in nested_objects(result)]
-    top_level = set(RESULTS.values()) - {dict[str, Any]}
-    inner = sorted({kind for kind in kinds if kind not in top_level}, key=lambda kind: kind.__name__)
+    # The first object is the result itself.
+    inner = {kind for result in RESULTS.values() for kind in nested_objects(result)[is_object(result) :]}
     return page(
         "JSON output",
         "With `--json`, a command prints one JSON object on one line of stdout, and nothing else. Messages go to stderr. "
@@ -29,7 +28,10 @@ def json_page() -> str:
         *(_command_section(name, result) for name, result in RESULTS.items()),
         "## Objects",
         "These objects are parts of the output of several commands.",
-        *(f"### {kind.__name__}\n\n{summary_of(kind)}\n\n{_key_table(kind)}" for kind in inner),
+        *(
+            f"### {kind.__name__}\n\n{summary_of(kind)}\n\n{_key_table(kind)}"
+            for kind in sorted(inner, key=lambda kind: kind.__name__)
+        ),
     )
 
 

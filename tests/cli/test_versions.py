@@ -31,7 +31,7 @@ def test_runs_have_their_settings_and_metrics(two_runs, synthetic, invoke_cli):
     for run, result in zip(runs, results, strict=True):
         assert run["source"] == str(synthetic)
         assert run["months"] == result["months"]
-        assert run["test_auc"] == result["metrics"]["test"]["all"]["auc"]
+        assert run["test_auc"] == result["metrics"]["test"][run["segment"]]["auc"]
     printed = invoke_cli("runs", "--store", store).stdout
     assert "2020-01:2020-04" in printed
     assert f"{runs[1]['test_auc']:.4f}" in printed

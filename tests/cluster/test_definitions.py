@@ -7,7 +7,7 @@ import pytest
 
 import toytip
 from toytip.cluster import apply_cluster_definition
-from toytip.cluster.definitions import load_definition
+from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.cluster.deploy import deploy_cluster
 from toytip.config import Settings
 from toytip.errors import ClusterError, ConfigError
@@ -68,5 +68,5 @@ def test_invalid_definitions(text, flags, message, tmp_path, monkeypatch):
 def test_a_missing_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "asyncssh", None)
     with pytest.raises(ClusterError, match="asyncssh is not installed") as error:
-        deploy_cluster(Settings(cluster="ssh"))
+        deploy_cluster(Settings(cluster="ssh"), ClusterDefinition(kind="ssh", hosts=("a",)))
     assert "pip install 'toytip[ssh]'" in error.value.hint

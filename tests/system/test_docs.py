@@ -311,7 +311,7 @@ def test_the_examples_of_settings_are_valid(tmp_path, monkeypatch, page):
 
 
 def test_trip_ids_have_the_documented_form():
-    from toytip.schema import trip_id_base
+    from toytip.core.tlc import trip_id_base
 
     assert trip_id_base("green", 2023, 1) + 41 == 2202301000000041
 

@@ -99,7 +99,7 @@ def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[Stat
     from toytip.cluster.connect import connect
 
     state = ClusterStatus(cluster=name, running=False, address=None, dashboard_url=None, workers=())
-    if lifecycle.scheduler_address(settings) is not None:
+    if lifecycle.plan_cluster(settings).address is not None:
         with connect(settings, strict=False) as client:
             state = ClusterStatus(
                 cluster=name,

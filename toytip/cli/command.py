@@ -54,12 +54,12 @@ def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
-    from toytip.cluster import apply_cluster_definition, prestart_forkserver, starts_local_workers
+    from toytip.cluster import apply_cluster_definition, plan_cluster, prestart_forkserver
 
     requested = {name for name, value in options.items() if value is not None}
     settings = apply_cluster_definition(settings, requested, uses_workers=workers_needed)
     if workers_needed and settings.scheduler is None:
-        prestart_forkserver(settings.start_method if starts_local_workers(settings) else "spawn")
+        prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
     if workers_needed:
         import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
     return settings

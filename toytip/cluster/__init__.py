@@ -3,7 +3,7 @@
 from toytip.cluster.adaptive import adaptive_limits, hold_size
 from toytip.cluster.connect import connect, dask_report, scheduler_answers
 from toytip.cluster.definitions import SIZE_SETTINGS
-from toytip.cluster.lifecycle import starts_local_workers
+from toytip.cluster.lifecycle import ClusterPlan, plan_cluster
 from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver
 from toytip.cluster.memory import MemorySampler, trim_memory
 from toytip.cluster.sizing import apply_cluster_definition
@@ -21,6 +21,7 @@ from toytip.cluster.workers import (
 __all__ = [
     "SIZE_SETTINGS",
     "WORKER_TTL_S",
+    "ClusterPlan",
     "ClusterShape",
     "MemorySampler",
     "Rank",
@@ -32,10 +33,10 @@ __all__ = [
     "dask_report",
     "hold_size",
     "local_shape",
+    "plan_cluster",
     "prestart_forkserver",
     "run_on_workers",
     "scheduler_answers",
-    "starts_local_workers",
     "task_capacity",
     "training_ranks",
     "trim_memory",

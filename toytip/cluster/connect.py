@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from toytip.cluster import adaptive, tls
-from toytip.cluster.definitions import ClusterDefinition, load_definition
+from toytip.cluster.definitions import ClusterDefinition
 from toytip.cluster.deploy import deploy_cluster
-from toytip.cluster.lifecycle import scheduler_address, starts_local_workers
+from toytip.cluster.lifecycle import ClusterPlan, plan_cluster
 from toytip.cluster.local import DASK_LOGGERS
 from toytip.cluster.probe import IDENTITY_TIMEOUT_S, probe_scheduler, start_hint
 from toytip.config import Settings, mask_credentials
@@ -23,19 +23,21 @@ DASK_OPTIONS = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
 
 @contextlib.contextmanager
-def connect(settings: Settings, *, strict: bool = True) -> Iterator[Any]:
+def connect(settings: Settings, plan: ClusterPlan | None = None, *, strict: bool = True) -> Iterator[Any]:
     """Yield a client of the configured cluster, or of local workers that stop with the context.
 
     Raises ClusterError if no scheduler answers, no worker starts, versions differ (if `strict`), or
     the connection to the scheduler is lost.
     """
-    address = scheduler_address(settings)
+    plan = plan or plan_cluster(settings)
     with (
         _configure_dask(settings),
-        connect_to(address, settings) if address else start_cluster(settings) as client,
+        _connect_to(plan.address, settings, plan.definition)
+        if plan.address
+        else start_cluster(settings, plan) as client,
     ):
         try:
-            with _require_same_versions(client, settings) if strict else contextlib.nullcontext():
+            with _require_same_versions(client, plan) if strict else contextlib.nullcontext():
                 yield client
         except (OSError, RuntimeError):
             if scheduler_answers(client):
@@ -46,9 +48,9 @@ def connect(settings: Settings, *, strict: bool = True) -> Iterator[Any]:
             ) from None
 
 
-def _require_same_versions(client: Any, settings: Settings) -> contextlib.AbstractContextManager[None]:
+def _require_same_versions(client: Any, plan: ClusterPlan) -> contextlib.AbstractContextManager[None]:
     """Reject processes with other versions. Local workers always have the same versions."""
-    if starts_local_workers(settings):
+    if plan.starts_local_workers:
         return contextlib.nullcontext()
     from toytip.cluster.versions import require_same
 
@@ -67,34 +69,39 @@ def _configure_dask(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def start_cluster(settings: Settings) -> Iterator[Any]:
+def start_cluster(settings: Settings, plan: ClusterPlan) -> Iterator[Any]:
     """Yield a client of workers that stop with the context. Raises ClusterError."""
     with (
         _configure_dask(settings),
-        deploy_cluster(settings) as deployer,
-        _open_client(deployer, settings) as client,
+        deploy_cluster(settings, plan.definition) as deployer,
+        _open_client(deployer, settings, plan.definition) as client,
     ):
         adaptive.enable_adaptive(client, settings)
         limits = adaptive.parse_adapt(settings)
         minimum = limits.minimum if limits else settings.workers or 1
-        _wait_for_workers(client, minimum if starts_local_workers(settings) else 1, settings)
+        _wait_for_workers(client, minimum if plan.starts_local_workers else 1, plan.definition)
         yield client
 
 
-def _open_client(deployer: Any, settings: Settings) -> contextlib.AbstractContextManager[Any]:
+def _open_client(
+    deployer: Any, settings: Settings, definition: ClusterDefinition
+) -> contextlib.AbstractContextManager[Any]:
     """Return a client of a deployed cluster: one of Dask's cluster objects, or an address."""
     import distributed
 
-    return connect_to(deployer, settings) if isinstance(deployer, str) else distributed.Client(deployer)
+    if isinstance(deployer, str):
+        return _connect_to(deployer, settings, definition)
+    client: contextlib.AbstractContextManager[Any] = distributed.Client(deployer)
+    return client
 
 
 @contextlib.contextmanager
-def connect_to(address: str, settings: Settings) -> Iterator[Any]:
+def _connect_to(address: str, settings: Settings, definition: ClusterDefinition) -> Iterator[Any]:
     """Yield a client of the scheduler at an address. Raises ClusterError."""
     import distributed
 
     if (current := _existing_client(address)) is not None:
-        _wait_for_workers(current, 1, settings)
+        _wait_for_workers(current, 1, definition)
         yield current
         return
     tls.check_scheme(address, settings)
@@ -108,7 +115,7 @@ def connect_to(address: str, settings: Settings) -> Iterator[Any]:
             hint=start_hint(settings),
         ) from None
     with client:
-        _wait_for_workers(client, 1, settings)
+        _wait_for_workers(client, 1, definition)
         yield client
 
 
@@ -123,8 +130,7 @@ def _existing_client(address: str) -> Any:
     return None
 
 
-def _wait_for_workers(client: Any, workers: int, settings: Settings) -> None:
-    definition = load_definition(settings)
+def _wait_for_workers(client: Any, workers: int, definition: ClusterDefinition) -> None:
     try:
         client.wait_for_workers(workers, timeout=definition.start_timeout)
     except TimeoutError:

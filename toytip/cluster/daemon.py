@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from toytip.cluster.connect import start_cluster
-from toytip.cluster.definitions import ClusterKind, load_definition
-from toytip.cluster.lifecycle import ClusterRecord, DaemonMessage, save_record
+from toytip.cluster.definitions import ClusterKind
+from toytip.cluster.lifecycle import ClusterRecord, DaemonMessage, plan_cluster, save_record
 from toytip.cluster.local import prestart_forkserver
 from toytip.config import Settings
 from toytip.dashboard import reporter
@@ -29,12 +29,13 @@ def main() -> int:
     settings = Settings.model_validate_json(sys.stdin.read())
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt_once)
-    kind = load_definition(settings).kind
+    plan = plan_cluster(settings)
+    kind = plan.definition.kind
     prestart_forkserver(settings.start_method if kind == "local" else "spawn")
     import toytip.cluster.slim_imports  # noqa: F401 - must precede all imports of Dask and XGBoost
 
     try:
-        with start_cluster(settings) as client:
+        with start_cluster(settings, plan) as client:
             save_record(settings, _record(settings, kind, client))
             if settings.live_dashboard:
                 reporter.install_plugin(client)

@@ -12,7 +12,7 @@ from typing import Any
 
 from toytip.cluster import tls
 from toytip.cluster.adaptive import parse_adapt
-from toytip.cluster.definitions import ClusterDefinition, load_definition
+from toytip.cluster.definitions import ClusterDefinition
 from toytip.cluster.kubernetes import start_kubernetes
 from toytip.cluster.local import start_local
 from toytip.config import Settings
@@ -24,14 +24,13 @@ REQUIRED_PACKAGES = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
 DASHBOARD_ADDRESS = "127.0.0.1:8787"
 
 
-def deploy_cluster(settings: Settings) -> Any:
+def deploy_cluster(settings: Settings, definition: ClusterDefinition) -> Any:
     """Start the configured cluster, by default on this machine.
 
     Returns a context manager that stops the cluster: Dask's cluster object, or a context manager
     that yields the scheduler's address. Raises ClusterError if an extra is missing or the deployer
     fails.
     """
-    definition = load_definition(settings)
     if package := REQUIRED_PACKAGES.get(definition.kind):
         _require_package(definition.kind, package)
     start = DEPLOYERS[definition.kind]

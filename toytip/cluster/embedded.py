@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from toytip.cluster.lifecycle import starts_local_workers
+from toytip.cluster.lifecycle import plan_cluster
 from toytip.cluster.local import DASK_LOGGERS, prestart_forkserver
 from toytip.config import Settings
 
@@ -34,7 +34,7 @@ def embedded_workers(settings: Settings) -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in DASK_LOGGERS}
     try:
         if settings.scheduler is None:
-            start_method = settings.start_method if starts_local_workers(settings) else "spawn"
+            start_method = settings.start_method if plan_cluster(settings).starts_local_workers else "spawn"
             with _prestart_embedded(start_method), _hide_main_module():
                 yield
         else:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from toytip.cluster.definitions import load_definition
+from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
@@ -105,20 +105,34 @@ def _is_alive(record: ClusterRecord) -> bool:
     return False
 
 
-def scheduler_address(settings: Settings) -> str | None:
-    """Return the address of an already running scheduler, or None if workers must be started."""
+@dataclass(frozen=True, kw_only=True)
+class ClusterPlan:
+    """The cluster of a run, computed once from its settings."""
+
+    definition: ClusterDefinition
+    """Definition of the cluster."""
+    address: str | None
+    """Address of a running scheduler, or None if workers must be started."""
+
+    @property
+    def starts_local_workers(self) -> bool:
+        """Whether the run starts its own workers on this machine."""
+        return self.address is None and self.definition.kind == "local"
+
+
+def plan_cluster(settings: Settings) -> ClusterPlan:
+    """Return the plan of the configured cluster. Raises ConfigError if its definition is invalid."""
+    definition = load_definition(settings)
+    return ClusterPlan(definition=definition, address=_running_scheduler(settings, definition))
+
+
+def _running_scheduler(settings: Settings, definition: ClusterDefinition) -> str | None:
     if settings.scheduler or settings.cluster is None:
         return settings.scheduler
-    definition = load_definition(settings)
     if definition.kind in ("existing", "compose"):
         return definition.scheduler
     record = find_record(settings)
     return record.address if record else None
-
-
-def starts_local_workers(settings: Settings) -> bool:
-    """Return whether the run starts its own workers on this machine."""
-    return scheduler_address(settings) is None and load_definition(settings).kind == "local"
 
 
 def start_persistent_cluster(settings: Settings) -> str:

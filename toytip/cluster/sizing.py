@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.definitions import KEYS_BY_KIND, SIZE_SETTINGS, ClusterDefinition, load_definition
-from toytip.cluster.lifecycle import scheduler_address
+from toytip.cluster.lifecycle import plan_cluster
 from toytip.config import Settings, mask_credentials
 from toytip.errors import ConfigError
 
@@ -76,7 +76,7 @@ def _check_sizes(
             f"cannot use both --workers {settings.workers} and --adapt {settings.adapt}",
             hint="Set one of them.",
         )
-    if uses_workers and (address := scheduler_address(settings)):
+    if uses_workers and (address := plan_cluster(settings).address):
         sizes = ", ".join(f"{FLAGS[name]} {getattr(settings, name)}" for name in requested)
         log.warning(
             "warning: the workers at %s are already running, so %s has no effect",

@@ -110,7 +110,9 @@ class TimeRange(NamedTuple):
     """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
 
     start: str
+    """First pickup time, in ISO 8601."""
     stop: str
+    """First pickup time after the range, in ISO 8601."""
 
 
 SPLITS = ("train", "validation", "test", "other")

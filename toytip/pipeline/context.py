@@ -14,7 +14,7 @@ from typing import Any
 
 from toytip import cluster
 from toytip._version import __version__
-from toytip.cluster import preflight
+from toytip.cluster import ClusterPlan, preflight
 from toytip.config import Settings
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
@@ -144,18 +144,23 @@ def _git_commit() -> str:
 
 
 @contextlib.contextmanager
-def open_run(settings: Settings, tables: tuple[str, ...], progress: Progress) -> Iterator[RunContext]:
+def open_run(
+    settings: Settings,
+    tables: tuple[str, ...],
+    progress: Progress,
+    cluster_plan: ClusterPlan | None = None,
+) -> Iterator[RunContext]:
     """Lock a version in the store, connect to the cluster, and show the progress.
 
     Raises StoreError before any work if the version is already published, or the store cannot be
     written.
     """
-    store = store_from_settings(settings)
+    store, cluster_plan = store_from_settings(settings), cluster_plan or cluster.plan_cluster(settings)
     version = settings.version_id or new_version_id()
     store.require_credentials()
     store.require_unpublished(version, tables)
-    with store.write_version(version), cluster.connect(settings) as client:
-        local_workers = cluster.starts_local_workers(settings)
+    with store.write_version(version), cluster.connect(settings, cluster_plan) as client:
+        local_workers = cluster_plan.starts_local_workers
         context = RunContext(settings, store, client, progress, version, local_workers)
         progress.info(f"version {version} in {store.display_uri}")
         if not local_workers:
@@ -184,9 +189,9 @@ def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
 @contextlib.contextmanager
 def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
     """Connect to the cluster and show the progress, to read published versions."""
-    with cluster.connect(settings) as client:
-        store, local_workers = store_from_settings(settings), cluster.starts_local_workers(settings)
-        context = RunContext(settings, store, client, progress, "", local_workers)
+    store, cluster_plan = store_from_settings(settings), cluster.plan_cluster(settings)
+    with cluster.connect(settings, cluster_plan) as client:
+        context = RunContext(settings, store, client, progress, "", cluster_plan.starts_local_workers)
         _report_workers(context)
         progress.begin_run(f"reading {new_version_id()}", store.display_uri)
         with reporter.report_state(client, settings, progress), progress.show_live():

@@ -73,11 +73,12 @@ def run(settings: Settings, progress: Progress) -> RunResult:
     """
     with RunMeter(progress) as meter:
         report.validate_zone_map(settings)
-        plan = prepare_plan(settings, progress)
+        cluster_plan = cluster.plan_cluster(settings)
+        plan = prepare_plan(settings, progress, cluster_plan)
         if settings.gate != "off":
             open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
         # A killed run may have published some tables of this version already: they are reused.
-        with open_run(settings, (PREDICTIONS.name,), progress) as context:
+        with open_run(settings, (PREDICTIONS.name,), progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan)
     result = _describe_run(context, finished, meter)
     report_path = report.write_run_report(context.store, settings, progress, result)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from toytip import cluster
-from toytip.cluster import preflight
+from toytip.cluster import ClusterPlan, preflight
 from toytip.config import Settings, mask_credentials
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
@@ -24,7 +24,9 @@ from toytip.sources.download import DownloadReport, MonthDownloader
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
 
 
-def prepare_plan(settings: Settings, progress: Progress) -> RunPlan | None:
+def prepare_plan(
+    settings: Settings, progress: Progress, cluster_plan: ClusterPlan | None = None
+) -> RunPlan | None:
     """Plan a run before a cluster starts, or return None for the synthetic year.
 
     Checks the memory of local workers. Raises SourceError, ConfigError or PlanError.
@@ -32,7 +34,8 @@ def prepare_plan(settings: Settings, progress: Progress) -> RunPlan | None:
     if settings.source is None:
         return None
     plan = RunPlan.of(settings, open_configured_source(settings, progress))
-    if cluster.starts_local_workers(settings):
+    cluster_plan = cluster_plan or cluster.plan_cluster(settings)
+    if cluster_plan.starts_local_workers:
         print_plan(plan, progress)
         require_enough_memory(plan, cluster.local_shape(settings), progress)
     return plan

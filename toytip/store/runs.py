@@ -31,7 +31,7 @@ class RunSummary:
     segment: str | None
     """Segment that the model was trained on; null if its encoding is no longer in the store."""
     test_auc: float | None
-    """AUC of all trips of the test months; null if it is not defined."""
+    """AUC on the segment's trips of the test months; null if all of them have the same label."""
 
 
 @dataclass(frozen=True, kw_only=True)
