@@ -88,7 +88,7 @@ def test_a_function_has_the_options_of_its_command(name):
 
     from toytip.cli import app
 
-    terminal_options = {"json_", "debug", "dry_run", "quiet", "plain"}
+    terminal_options = {"json_", "debug", "dry_run", "quiet", "verbose"}
     flags = {parameter.name for parameter in get_command(app).commands[name].params} - terminal_options
     parameters = set(inspect.signature(getattr(toytip, name)).parameters)
     assert flags <= parameters | set(Settings.model_fields)
