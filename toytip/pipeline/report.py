@@ -95,8 +95,8 @@ def write_run_report(store: Store, settings: Settings, progress: Progress, resul
             if isinstance(error, ToytipError)
             else f"{type(error).__name__}: {first_line(error)}"
         )
-        progress.info(
-            f"warning: cannot write the report of the run: {reason}. "
+        progress.warn(
+            f"cannot write the report of the run: {reason}. "
             f"To try again, run `toytip report {version}`"
         )
         return None

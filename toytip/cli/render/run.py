@@ -102,7 +102,7 @@ def _time_lines(result: RunResult) -> Iterator[tuple[str, str]]:
 def _paths(result: RunResult, *, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "predictions", result.tables[PREDICTIONS.name].path
     if verbose:
-        for name in REJECTS.name:
+        for name in ("features", REJECTS.name):
             yield name, result.tables[name].path
     yield "model files", result.model.path
     if result.links.report_path:
