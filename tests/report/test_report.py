@@ -53,6 +53,7 @@ from toytip.report.zones import summarize_zones
 from toytip.sources import zones
 from toytip.stages.zone_rates import ZONE_PAIR_COUNT, pack_counts
 from toytip.store.maintenance import collect_garbage, find_garbage
+from toytip.store.manifest import SourceFileRef
 from toytip.store.reports import save_report
 from toytip.store.store import Store
 
@@ -398,7 +399,10 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
         "test": ("2023-01-26", "2023-02-01"),
     }
     facts = replace(
-        NOTHING, rows={"2023-01": MonthRows(9, 8, {})}, split=split, sources=[{"uri": "a/b.parquet"}]
+        NOTHING,
+        rows={"2023-01": MonthRows(9, 8, {})},
+        split=split,
+        sources=[SourceFileRef(uri="a/b.parquet", rows=9, bytes=90, modified="", checksum="c")],
     )
     picture = rows_section(facts).blocks[0].pictures[0]
     assert picture.caption == "8 trips in 2023-01."
