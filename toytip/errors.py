@@ -1,15 +1,15 @@
 """Errors that the user can fix.
 
     ToytipError
-    ├── ConfigError    an invalid setting, month range or split
-    ├── SourceError    an input file or folder that cannot be used
-    ├── SchemaError    a table whose columns or types differ from its schema
-    ├── StoreError     a version that cannot be written, found or read
-    │   ├── ChangedFileError  a file whose content differs from what was published
+    ├── ConfigError           an invalid setting, month range or split
+    ├── SourceError           an input file or folder that cannot be used
+    ├── SchemaError           a table whose columns or types differ from its schema
+    ├── StoreError            a version that cannot be written, found or read
+    │   ├── ChangedFileError  a file whose content differs from its manifest
     │   └── StoreFormatError  a store in the format of another toytip version
-    ├── RegistryError  a model that cannot be registered, found or promoted
-    ├── PlanError      work that does not fit in the memory of the workers
-    └── ClusterError   workers that cannot be started, reached or kept
+    ├── RegistryError         a model that cannot be registered, found or promoted
+    ├── PlanError             work that does not fit in the memory of the workers
+    └── ClusterError          workers that cannot be started, reached or kept
 
 An error has a message, `cannot <verb> <object>: <cause>`, and usually a hint that says what to do.
 The only positional argument is the message, so that errors survive pickling between processes.
@@ -49,7 +49,7 @@ class StoreError(ToytipError):
 
 
 class ChangedFileError(StoreError):
-    """A file that has changed since it was published."""
+    """A file whose content differs from its manifest."""
 
 
 class StoreFormatError(StoreError):

@@ -28,11 +28,14 @@ from toytip.models.registered_model import ModelList
 from toytip.models.registry import Rollback
 from toytip.monitoring.aging import BacktestResult
 from toytip.monitoring.report import MonitoringReport
+from toytip.pipeline.report import WrittenReport
 from toytip.pipeline.result import RunResult, StageResult
 from toytip.serving.batch import ScoreReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 from toytip.sources.synthetic import SyntheticReport
+from toytip.store.compare import VersionDiff
+from toytip.store.lineage import LineageNode
 from toytip.store.runs import RunList
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,20 +44,20 @@ STAGES = ("clean", "featurize", "preprocess", "train", "infer", "postprocess")
 RESULTS: dict[str, Any] = {
     "run": RunResult,
     "runs": RunList,
-    "report": dict[str, Any],
+    "report": WrittenReport,
     **{f"stage {name}": StageResult for name in STAGES},
     "stage evaluate": results.EvaluationResult,
     "source download": DownloadReport,
     "source check": SourceReport,
     "source synth": SyntheticReport,
-    "version list": dict[str, Any],
-    "version show": dict[str, Any],
-    "version diff": dict[str, Any],
-    "version lineage": dict[str, Any],
+    "version list": results.VersionList,
+    "version show": results.VersionContents,
+    "version diff": VersionDiff,
+    "version lineage": LineageNode | results.DownstreamVersions,
     "version tag": results.TagList,
     "version rollback": results.RollbackResult,
-    "version verify": dict[str, Any],
-    "version gc": dict[str, Any],
+    "version verify": results.VerificationResult,
+    "version gc": results.DeletedVersions,
     "model list": ModelList,
     "model show": CardOfModel,
     "model compare": ModelComparison,
@@ -67,7 +70,7 @@ RESULTS: dict[str, Any] = {
     "cluster up": results.ClusterAddress,
     "cluster down": results.ClusterStop,
     "cluster status": results.ClusterStatus,
-    "cluster doctor": dict[str, Any],
+    "cluster doctor": results.ClusterCheck,
     "cluster create-certs": results.CertificateFiles,
     "config": Settings,
 }

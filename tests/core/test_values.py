@@ -45,12 +45,12 @@ def test_two_months_are_split_by_day():
 
 
 def test_no_validation():
-    assert plan_split(YEAR, valid="none").train.stop == "2023-12-01T00:00:00"
-    assert plan_split(YEAR[:1], valid="none").validation is None
+    assert plan_split(YEAR, validation="none").train.stop == "2023-12-01T00:00:00"
+    assert plan_split(YEAR[:1], validation="none").validation is None
 
 
 def test_asked_for():
-    split = plan_split(YEAR, train="2023-02:2023-04", valid="2023-06", test="2023-08:2023-09")
+    split = plan_split(YEAR, train="2023-02:2023-04", validation="2023-06", test="2023-08:2023-09")
     assert split.train == TimeRange("2023-02-01T00:00:00", "2023-05-01T00:00:00")
     assert overlaps(Month(2023, 9), split.test)
     assert not overlaps(Month(2023, 10), split.test)
@@ -59,14 +59,14 @@ def test_asked_for():
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"test": "2024-01"}, "which the data has not"),
-        ({"test": "2023-01"}, "no month is left"),
-        ({"valid": "2023-01"}, "no month is left"),
-        ({"valid": "2023-12", "test": "2023-12"}, "more than one"),
+        ({"test": "2024-01"}, "is not among them"),
+        ({"test": "2023-01"}, "no month is left for training"),
+        ({"validation": "2023-01"}, "no month is left for training"),
+        ({"validation": "2023-12", "test": "2023-12"}, "more than one"),
         ({"train": "2023-01:2023-11"}, "more than one"),
         ({"train": "2023-12", "test": "2023-06"}, "before"),
-        ({"train": "2023-01,2023-03"}, "in between"),
-        ({"train": "2023-01", "valid": "2023-12", "test": "2023-11"}, "before"),
+        ({"train": "2023-01,2023-03"}, "must be consecutive"),
+        ({"train": "2023-01", "validation": "2023-12", "test": "2023-11"}, "before"),
     ],
 )
 def test_splits_that_make_no_sense(asked, words):

@@ -182,7 +182,9 @@ def test_force_a_promotion_and_roll_back(runs, models_json, registered, invoke_c
     options = ("--store", store, "--workers", 2)
     rejected = run_toytip("model", "promote", "2", "--dry-run", *options)
     assert rejected.returncode == 1
-    assert "error: cannot promote 2: " in rejected.stderr
+    error, hint = rejected.stderr.splitlines()[-2:]
+    assert error.startswith("error: cannot promote model 2: ")
+    assert hint == "hint: Set --force and --reason TEXT to promote it anyway."
     forced = parse_summary(
         run_toytip("model", "promote", "2", "--force", "--reason", "a test", *options, "--json")
     )
@@ -197,7 +199,9 @@ def test_force_a_promotion_and_roll_back(runs, models_json, registered, invoke_c
     assert models_json("rollback")["champion"] == results["first"]["model"]["version"]
     last = invoke_cli("model", "rollback", "--store", store)
     assert last.returncode == 1
-    assert "error: cannot roll back the champion: " in last.stderr
+    error, hint = last.stderr.splitlines()
+    assert error.startswith("error: cannot roll back the champion: ")
+    assert hint == f"hint: {LIST_HINT}"
 
 
 def test_infer_with_the_champion(runs, models_json, invoke_cli):
@@ -268,7 +272,9 @@ def test_errors_have_a_hint(tmp_path, invoke_cli):
     for args in (("show", "champion"), ("rollback",), ("compare", "1", "7")):
         command = invoke_cli("model", *args, "--store", store)
         assert command.returncode == 1, args
-        assert "error: cannot find model " in command.stderr
+        error, hint = command.stderr.splitlines()
+        assert error.startswith("error: cannot find model ")
+        assert hint == f"hint: {LIST_HINT}"
     assert invoke_cli("model", "list", "--store", store).stdout.count("has no models yet") == 1
     with pytest.raises(RegistryError, match="cannot find model 3: not registered") as raised:
         Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find_model("3")

@@ -267,7 +267,7 @@ def test_the_built_in_year_is_made_once(tmp_path):
     people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert people.returncode == 0
     assert "synthetic" in people.stdout
-    assert "always yes" in " ".join(people.stdout.split())
+    assert "vs. always" in " ".join(people.stdout.split())
 
 
 def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):

@@ -809,7 +809,7 @@ def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_pat
     assert (tmp_path / "a.html").read_text() == kept
     assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
     shown = parse_summary(invoke_cli("version", "show", "va", "--store", store, "--json"))
-    assert shown["report"] == str(store / "dev" / "_reports" / "va.html")
+    assert shown["report_path"] == str(store / "dev" / "_reports" / "va.html")
     missing = invoke_cli("report", "vnone", "--store", store)
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
     unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
@@ -858,10 +858,12 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
         "rejects",
         "lineage",
     }
-    assert set(found["missing"]) == wanted
+    assert set(found["missing_sections"]) == wanted
     text = (tmp_path / "a.html").read_text()
     assert "cannot create this section" not in text
-    assert all(say_.replace("'", "&#39;") in text or say_ in text for say_ in found["missing"].values())
+    assert all(
+        say_.replace("'", "&#39;") in text or say_ in text for say_ in found["missing_sections"].values()
+    )
 
 
 @pytest.mark.cluster

@@ -171,7 +171,7 @@ def test_schema_validation_rejects_undeclared_columns():
     for bad in (good.drop(columns="trip_id"), good.assign(more=1), good[good.columns[::-1]]):
         with pytest.raises(SchemaError, match="trips: columns"):
             TRIPS.validate(bad)
-    with pytest.raises(SchemaError, match="VendorID is int64, declared float32"):
+    with pytest.raises(SchemaError, match="column VendorID has dtype int64 instead of float32"):
         TRIPS.validate(good.assign(VendorID=pd.Series(dtype="int64")))
 
 

@@ -19,7 +19,12 @@ SPLIT = Split(
 )
 HOUR_ZONE_RATES = np.linspace(0.2, 0.7, 24 * ZONE_ID_COUNT).astype(np.float32)
 ENCODING = Encoding(
-    features=(), split=SPLIT, population="all", rows=10, positives=4, rates=tuple(HOUR_ZONE_RATES.tolist())
+    features=(),
+    split=SPLIT,
+    segment="all",
+    rows=10,
+    positives=4,
+    hour_zone_rates=tuple(HOUR_ZONE_RATES.tolist()),
 )
 
 

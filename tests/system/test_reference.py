@@ -226,7 +226,7 @@ def test_every_column_is_documented(files):
 
 
 def test_a_column_without_a_description_is_an_error():
-    with pytest.raises(SchemaError, match="column weather of features means nothing yet"):
+    with pytest.raises(SchemaError, match="cannot describe column weather of features: it is not documented"):
         glossary.column_doc("features", "weather")
 
 

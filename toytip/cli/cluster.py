@@ -130,12 +130,13 @@ def doctor(name: NameArgument, json_: JsonOption = False, **options: Unpack[Doct
     """
     settings = resolve_command_settings({**options, "cluster": name})
     from toytip.cli.render.cluster import show_checks
+    from toytip.cli.results import ClusterCheck
     from toytip.pipeline.doctor import run_checks
     from toytip.progress.tracker import Progress
 
     checks = run_checks(settings, Progress.from_settings(settings))
     passed = all(check.ok for check in checks)
-    result = {"cluster": name, "ok": passed, "checks": checks}
+    result = ClusterCheck(cluster=name, ok=passed, checks=tuple(checks))
     print_result(result, lambda _: show_checks(checks), as_json=json_)
     if not passed:
         raise typer.Exit(1)

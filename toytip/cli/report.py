@@ -39,4 +39,4 @@ def report(
     from toytip.progress.tracker import Progress
 
     written = write_report(settings, version, output, Progress.from_settings(settings))
-    print_result(written, lambda result: typer.echo(result["report"]), as_json=json_)
+    print_result(written, lambda result: typer.echo(result.report_path), as_json=json_)

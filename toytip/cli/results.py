@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toytip.evaluation.report import EvaluationReport, Metrics
+from toytip.pipeline.doctor import CheckResult
+from toytip.store.maintenance import FileFault
+from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.refs import VersionSummary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,62 @@ class EvaluationResult:
     """Metrics by split (`train`, `validation`, `test`) and segment (`all`, `card`)."""
     evaluation: EvaluationReport
     """Complete evaluation by split and segment, with intervals, baselines, curves and slices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionList:
+    """The versions of every table of a store."""
+
+    versions: tuple[VersionSummary, ...]
+    """The versions, in order of time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionContents:
+    """The contents of a version."""
+
+    version: str
+    """Version ID."""
+    tables: dict[str, Manifest]
+    """Manifest of each table, by table name."""
+    report_path: str | None
+    """Path of the HTML report. Null if there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownstreamVersions:
+    """The versions that depend on a source file."""
+
+    file: str
+    """The requested file."""
+    versions: tuple[VersionSummary, ...]
+    """The versions, in order of time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationResult:
+    """The result of reading every file of a version again."""
+
+    version: str
+    """Version ID."""
+    faults: tuple[FileFault, ...]
+    """Files that differ from the manifests. Empty if there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletedVersions:
+    """Versions and files that `toytip version gc` deletes."""
+
+    versions: tuple[VersionRef, ...]
+    """Unused versions."""
+    incomplete_versions: tuple[str, ...]
+    """Unpublished versions of killed runs."""
+    orphaned_files: tuple[str, ...]
+    """Files that belong to no version."""
+    bytes: int
+    """Size of all of them in bytes."""
+    deleted: bool
+    """Whether they were deleted. False with `--dry-run`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +192,18 @@ class ClusterStatus:
     """Address of the Dask dashboard. Null if the cluster is not running."""
     workers: tuple[WorkerStatus, ...]
     """The workers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterCheck:
+    """The checks of a cluster."""
+
+    cluster: str
+    """Name of the cluster."""
+    ok: bool
+    """Whether all checks passed."""
+    checks: tuple[CheckResult, ...]
+    """Result of each check."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ import typer
 from toytip.cli.app import new_app
 from toytip.cli.command import (
     open_command_store,
-    print_json,
     print_result,
     raise_for_unreadable,
     resolve_command_settings,
@@ -33,13 +32,14 @@ def list_(as_of: AsOfOption = None, json_: JsonOption = False, **options: Unpack
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
+    from toytip.cli.results import VersionList
     from toytip.store.refs import describe_versions, parse_as_of, read_tags
 
     limit = parse_as_of(as_of).isoformat() if as_of else None
     manifests, unreadable = store.scan_manifests()
     listed = [manifest for manifest in manifests if limit is None or manifest.created_at <= limit]
-    rows = describe_versions(listed, read_tags(store))
-    print_result({"versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=json_)
+    versions = VersionList(versions=tuple(describe_versions(listed, read_tags(store))))
+    print_result(versions, lambda _: show_versions(versions.versions, store.display_uri), as_json=json_)
     raise_for_unreadable(unreadable)
 
 
@@ -52,19 +52,19 @@ def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_version
+    from toytip.cli.results import VersionContents
     from toytip.config import mask_credentials
     from toytip.store.refs import manifests_of
     from toytip.store.reports import report_uri
 
     manifests = manifests_of(store, version)
     uri = report_uri(store, manifests[0].version)
-    report_path = mask_credentials(uri) if uri else None
-    contents = {
-        "version": manifests[0].version,
-        "tables": {manifest.table: manifest for manifest in manifests},
-        "report_path": report_path,
-    }
-    print_result(contents, lambda _: show_version(manifests, report_path), as_json=json_)
+    contents = VersionContents(
+        version=manifests[0].version,
+        tables={manifest.table: manifest for manifest in manifests},
+        report_path=mask_credentials(uri) if uri else None,
+    )
+    print_result(contents, show_version, as_json=json_)
 
 
 @app.command(
@@ -153,12 +153,15 @@ def lineage(
 
 def _list_downstream(store: Store, file: str, as_json: bool) -> None:
     from toytip.cli.render.versions import show_versions
+    from toytip.cli.results import DownstreamVersions
     from toytip.store.lineage import downstream_versions
     from toytip.store.refs import describe_versions, read_tags
 
-    rows = describe_versions(downstream_versions(store, file), read_tags(store))
+    versions = tuple(describe_versions(downstream_versions(store, file), read_tags(store)))
     print_result(
-        {"file": file, "versions": rows}, lambda _: show_versions(rows, store.display_uri), as_json=as_json
+        DownstreamVersions(file=file, versions=versions),
+        lambda _: show_versions(versions, store.display_uri),
+        as_json=as_json,
     )
 
 
@@ -225,6 +228,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.versions import show_faults
+    from toytip.cli.results import VerificationResult
     from toytip.progress.tracker import Progress
     from toytip.store.maintenance import verify_version
     from toytip.store.refs import manifests_of
@@ -236,7 +240,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
     files = sum(len(manifest.files) for manifest in manifests)
     with progress.show_live(), progress.stage("verify", files) as stage:
         faults = verify_version(store, version, stage.advance)
-    result = {"version": manifests[0].version, "faults": faults}
+    result = VerificationResult(version=manifests[0].version, faults=tuple(faults))
     print_result(result, lambda _: show_faults(faults, files, len(manifests)), as_json=json_)
     if faults:
         raise StoreError(
@@ -261,22 +265,19 @@ def gc(
     depend on.
     """
     store = open_command_store(options)
-    from toytip.cli.render.versions import show_garbage
+    from toytip.cli.render.versions import show_deleted_versions
+    from toytip.cli.results import DeletedVersions
     from toytip.store.maintenance import collect_garbage, find_garbage
 
     garbage = find_garbage(store, keep)
     if not dry_run:
         collect_garbage(store, garbage)
-    if json_:
-        print_json(
-            {
-                "versions": [{"table": m.table, "version": m.version} for m in garbage.versions],
-                "incomplete_versions": garbage.incomplete_versions,
-                "orphaned_files": garbage.orphaned_files,
-                "bytes": garbage.bytes,
-                "deleted": not dry_run,
-            }
-        )
-    else:
-        show_garbage(garbage, dry_run=dry_run)
+    result = DeletedVersions(
+        versions=garbage.versions,
+        incomplete_versions=garbage.incomplete_versions,
+        orphaned_files=garbage.orphaned_files,
+        bytes=garbage.bytes,
+        deleted=not dry_run,
+    )
+    print_result(result, show_deleted_versions, as_json=json_)
     raise_for_unreadable(garbage.unreadable)

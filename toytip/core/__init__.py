@@ -1,1 +1,1 @@
-"""Values, schemas and tables of the data, without input and output."""
+"""Values, schemas and tables. These modules do no input or output."""

@@ -1,4 +1,4 @@
-"""How an object store is reached."""
+"""Options to access an object store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StorageOptions:
-    """The endpoint of an object store (None: Amazon S3), and whether requests are unsigned."""
+    """Options to access an object store. Credentials come from the environment of each process."""
 
     endpoint_url: str | None = None
+    """URL of the server, or None for Amazon S3."""
     anonymous: bool = False
+    """Whether requests are sent without a signature."""

@@ -1,4 +1,4 @@
-"""Descriptions of all columns and metrics. `docs/reference/` is generated from them."""
+"""The meaning of every column and metric. `docs/reference/` is generated from it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from typing import NamedTuple
 
 from toytip.errors import SchemaError
 
-# The availability of a value, in the order of a trip. Settled values are known only with the tip.
+# The stages of a trip at which values become available, in order.
 AVAILABILITY_DESCRIPTIONS = {
-    "pickup": "known when the passenger gets in",
-    "dropoff": "known when the ride ends, before payment",
-    "payment": "known when the passenger chooses how to pay",
-    "settled": "known only with the tip or after it, so it cannot be a feature",
+    "pickup": "when the passenger gets in",
+    "dropoff": "when the ride ends, before payment",
+    "payment": "when the passenger chooses how to pay",
+    "settled": "with the tip or later, so the column is never a feature",
 }
 
 
 class ColumnDoc(NamedTuple):
-    """A column: its meaning, its unit, and its availability.
-
-    Columns that toytip computes after the trip have no availability.
-    """
+    """The meaning of a column, its unit, and its availability if it is a value of the trip."""
 
     text: str
     unit: str = ""
@@ -29,48 +26,52 @@ class ColumnDoc(NamedTuple):
 # Source of the TLC's columns: its data dictionaries for yellow and green trip records.
 COLUMN_DOCS = {
     "trip_id": ColumnDoc(
-        "ID of the trip. Its digits are taxi, year and month of the file, and row in the file."
+        "ID of the trip, with readable digits: taxi type, year and month of the file, row in the file."
     ),
-    "pickup_at": ColumnDoc("Time when the meter was started, in New York local time.", "", "pickup"),
-    "dropoff_at": ColumnDoc("Time when the meter was stopped, in New York local time.", "", "dropoff"),
+    "pickup_at": ColumnDoc("Time at which the meter was started, in New York time.", "", "pickup"),
+    "dropoff_at": ColumnDoc("Time at which the meter was stopped, in New York time.", "", "dropoff"),
     "VendorID": ColumnDoc(
-        "Provider of the record: 1 Creative Mobile, 2 Curb, later also 6 Myle and 7 Helix.", "code", "pickup"
+        "Provider of the record: 1 Creative Mobile, 2 Curb, and later 6 Myle and 7 Helix.", "code", "pickup"
     ),
-    "passenger_count": ColumnDoc("Number of passengers, entered by the driver.", "people", "pickup"),
-    "trip_distance": ColumnDoc("Distance on the meter.", "miles", "dropoff"),
+    "passenger_count": ColumnDoc("Number of passengers that the driver entered.", "people", "pickup"),
+    "trip_distance": ColumnDoc("Distance that the meter measured.", "miles", "dropoff"),
     "PULocationID": ColumnDoc("Taxi zone of the pickup, 1 to 265.", "code", "pickup"),
     "DOLocationID": ColumnDoc("Taxi zone of the dropoff, 1 to 265.", "code", "dropoff"),
     "RatecodeID": ColumnDoc(
-        "Rate code at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated, 6 group.",
+        "Rate at the end of the trip: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, "
+        "5 negotiated, 6 group.",
         "code",
         "dropoff",
     ),
     "payment_type": ColumnDoc(
-        "Payment type: 0 flex fare, 1 card, 2 cash, 3 no charge, 4 dispute, 5 unknown, 6 voided.",
+        "Type of payment: 0 flex fare (dispatched), 1 card, 2 cash, 3 no charge, 4 dispute, "
+        "5 unknown, 6 voided.",
         "code",
         "payment",
     ),
-    "trip_type": ColumnDoc("Green taxis only: 1 hailed in the street, 2 dispatched.", "code", "pickup"),
-    "fare_amount": ColumnDoc("Fare on the meter, without the surcharges below.", "dollars", "dropoff"),
+    "trip_type": ColumnDoc(
+        "Type of a green taxi trip: 1 hailed in the street, 2 dispatched.", "code", "pickup"
+    ),
+    "fare_amount": ColumnDoc("Fare of the meter, without the amounts below.", "dollars", "dropoff"),
     "tip_amount": ColumnDoc("Tip of a card trip. Cash tips are not recorded.", "dollars", "settled"),
-    "extra": ColumnDoc("Extras, for example for rush hour and night.", "dollars", "dropoff"),
-    "mta_tax": ColumnDoc("Tax of the Metropolitan Transportation Authority.", "dollars", "dropoff"),
-    "tolls_amount": ColumnDoc("Tolls for bridges and tunnels.", "dollars", "dropoff"),
+    "extra": ColumnDoc("Extras, for example for the rush hour or the night.", "dollars", "dropoff"),
+    "mta_tax": ColumnDoc("Tax of the transport authority.", "dollars", "dropoff"),
+    "tolls_amount": ColumnDoc("Tolls of bridges and tunnels.", "dollars", "dropoff"),
     "improvement_surcharge": ColumnDoc("Improvement surcharge, since 2015.", "dollars", "dropoff"),
     "congestion_surcharge": ColumnDoc("Congestion surcharge of the state, since 2019.", "dollars", "dropoff"),
     "airport_fee": ColumnDoc(
-        "Fee for a pickup at LaGuardia or JFK (yellow taxis only).", "dollars", "dropoff"
+        "Fee for a yellow taxi pickup at LaGuardia or JFK airport.", "dollars", "dropoff"
     ),
-    "cbd_congestion_fee": ColumnDoc("Toll for the congestion zone, since 2025.", "dollars", "dropoff"),
-    "reason": ColumnDoc("First cleaning rule that the trip violates."),
+    "cbd_congestion_fee": ColumnDoc("Toll of the congestion zone, since 2025.", "dollars", "dropoff"),
+    "reason": ColumnDoc("First cleaning rule that rejects the trip."),
     "pickup_weekday": ColumnDoc("Day of the week of the pickup, 0 = Monday.", "", "pickup"),
     "pickup_hour": ColumnDoc("Hour of the pickup, 0 to 23.", "hours", "pickup"),
     "pickup_minute": ColumnDoc("Minute of the pickup, 0 to 59.", "minutes", "pickup"),
     "work_hours": ColumnDoc(
-        "1 from Monday to Friday in the hours 8 to 18 inclusive, otherwise 0.", "", "pickup"
+        "1 from Monday to Friday in the hours 8 to 18, inclusive. Otherwise 0.", "", "pickup"
     ),
-    "trip_time": ColumnDoc("Duration from pickup to dropoff.", "seconds", "dropoff"),
-    "trip_speed": ColumnDoc("Distance divided by duration.", "miles per hour", "dropoff"),
+    "trip_time": ColumnDoc("Time from pickup to dropoff.", "seconds", "dropoff"),
+    "trip_speed": ColumnDoc("Distance divided by time.", "miles per hour", "dropoff"),
     "pickup_zone_rate": ColumnDoc(
         "Share of high tips among earlier card trips from the pickup zone.", "share", "pickup"
     ),
@@ -80,14 +81,14 @@ COLUMN_DOCS = {
     "zone_pair_rate": ColumnDoc(
         "Share of high tips among earlier card trips between the two zones.", "share", "dropoff"
     ),
-    "high_tip": ColumnDoc("Label: whether the tip is more than 20 % of the fare.", "", "settled"),
-    "probability": ColumnDoc("Predicted probability of a high tip.", "share"),
-    "prediction": ColumnDoc("Whether the probability reaches the threshold of the model."),
-    "split": ColumnDoc("Split of the trip: train, validation, test, or other."),
-    "model_version": ColumnDoc("Version of the model."),
+    "high_tip": ColumnDoc("Label: whether the tip is more than a fifth of the fare.", "", "settled"),
+    "probability": ColumnDoc("Probability of a high tip, as the model predicts it.", "share"),
+    "prediction": ColumnDoc("Whether the probability reaches the decision threshold of the model."),
+    "split": ColumnDoc("Split of the trip for the model: train, validation, test or other."),
+    "model_version": ColumnDoc("Version that the model was trained as."),
     "feature": ColumnDoc("Name of the feature."),
-    "is_card": ColumnDoc("Whether the trips were paid by card."),
-    "trips": ColumnDoc("Number of trips with about this value.", "trips"),
+    "is_card": ColumnDoc("Whether the counted trips were paid by card."),
+    "trips": ColumnDoc("Number of trips in the bin.", "trips"),
     "value_sum": ColumnDoc("Sum of the values of these trips.", "`1 / value_scale` of the feature's unit"),
     "value_scale": ColumnDoc("Number by which `value_sum` is divided to get the feature's unit."),
     "kind": ColumnDoc("Kind of the measure: drift, missing, rejects, share, performance, model or estimate."),
@@ -99,38 +100,40 @@ COLUMN_DOCS = {
     "exceeds_threshold": ColumnDoc("Whether the effect exceeds the threshold."),
     "alert": ColumnDoc("Whether an alert fires in this month."),
 }
-# Columns whose meaning depends on the table.
+# Columns with a different meaning in one table.
 TABLE_COLUMN_DOCS = {
     ("feature_histograms", "value"): ColumnDoc(
-        "Value, rounded to 9 significant bits. Null stands for missing values.", "unit of the feature"
+        "Value of the bin, to 9 significant bits. Null for missing values.", "the feature's"
     ),
     ("monitoring", "value"): ColumnDoc("Value of the measure in the month."),
 }
-# The folders of a table, which query engines return as columns.
+# The folders in the path of a file, which query engines return as columns.
 PATH_COLUMN_DOCS = {
-    "version": ColumnDoc("Version, for example `v20261124T101500Z-3f9c2a`."),
-    "year": ColumnDoc("Year of the source file."),
-    "month": ColumnDoc("Month of the source file."),
+    "version": ColumnDoc("Version ID, for example `v20261124T101500Z-3f9c2a`."),
+    "year": ColumnDoc("Year of the source file of the trip."),
+    "month": ColumnDoc("Month of the source file of the trip."),
 }
 
 METRIC_DOCS = {
-    "rows": ColumnDoc("Number of trips.", "trips"),
+    "rows": ColumnDoc("Number of evaluated trips.", "trips"),
     "prevalence": ColumnDoc("Share of trips with a high tip.", "share"),
     "auc": ColumnDoc(
-        "Probability that a trip with a high tip ranks above a trip without. A random ranking has 0.5."
+        "Probability that a trip with a high tip has a higher score than one without. A random score has 0.5."
     ),
-    "pr_auc": ColumnDoc("Area under the precision-recall curve. A random ranking has the prevalence."),
-    "log_loss": ColumnDoc("Mean negative log-likelihood of the label. Lower is better.", "nats"),
-    "brier": ColumnDoc("Mean squared error of the probability. Lower is better."),
-    "f1": ColumnDoc("Harmonic mean of precision and recall at the threshold of the model."),
-    "precision": ColumnDoc("Share of trips with a high tip among the positive predictions.", "share"),
-    "recall": ColumnDoc("Share of positive predictions among the trips with a high tip.", "share"),
+    "pr_auc": ColumnDoc("Average precision over all recalls. A random score has the prevalence."),
+    "log_loss": ColumnDoc(
+        "Mean negative logarithm of the probability of the observed outcome. Smaller is better.", "nats"
+    ),
+    "brier": ColumnDoc("Mean squared difference between probability and outcome. Smaller is better."),
+    "f1": ColumnDoc("Harmonic mean of precision and recall, at the decision threshold."),
+    "precision": ColumnDoc("Share of high tips among the trips that are predicted to have one.", "share"),
+    "recall": ColumnDoc("Share of predicted trips among those with a high tip.", "share"),
     "f1_always_positive": ColumnDoc("F1 of the baseline that predicts a high tip for every trip."),
 }
 
 
 def column_doc(table: str, column: str) -> ColumnDoc:
-    """Return the description of a column. Raises SchemaError if there is none.
+    """Return the meaning of a column. Raises SchemaError if it is not documented.
 
     >>> column_doc("features", "trip_speed").unit
     'miles per hour'
@@ -139,6 +142,6 @@ def column_doc(table: str, column: str) -> ColumnDoc:
     if doc is None:
         raise SchemaError(
             f"cannot describe column {column} of {table}: it is not documented",
-            hint="Describe it in toytip/core/glossary.py.",
+            hint="Add it to COLUMN_DOCS in toytip/core/glossary.py.",
         )
     return doc

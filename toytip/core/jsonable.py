@@ -15,7 +15,7 @@ FLATTEN = {"flatten": True}
 
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON types. Fields of dataclasses and named tuples become keys.
+    """Return a value as JSON types. The fields of a dataclass or named tuple become the keys.
 
     The fields of a field with the metadata `FLATTEN` become keys of the outer object. A month
     becomes text, and a NumPy scalar a number. Keys of mappings become text.

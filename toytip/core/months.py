@@ -17,7 +17,7 @@ class Month(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `2023-01`. Raises ConfigError if the text is not a month.
+        """Return the month of a text such as `2023-01`. Raises ConfigError if it is not a month.
 
         >>> Month.parse("2023-01")
         Month(year=2023, month=1)
@@ -29,12 +29,12 @@ class Month(NamedTuple):
 
     @property
     def start(self) -> dt.datetime:
-        """The first instant of the month."""
+        """The first instant of the month, in New York time without a zone."""
         return dt.datetime(self.year, self.month, 1)  # noqa: DTZ001 - TLC times are local, without a zone
 
     @property
     def next(self) -> Month:
-        """The next month.
+        """The following month.
 
         >>> Month(2023, 12).next
         Month(year=2024, month=1)
@@ -46,9 +46,9 @@ class Month(NamedTuple):
 
 
 def parse_months(text: str) -> tuple[Month, ...]:
-    """Read `2023-01`, `2023-01:2023-12` or a comma-separated list of these, in order of time.
+    """Return the months of `2023-01`, `2023-01:2023-12` or a comma-separated list, by time.
 
-    Raises ConfigError if a range runs backwards or a month occurs twice.
+    Raises ConfigError if a range ends before it starts, or if a month occurs twice.
 
     >>> [str(m) for m in parse_months("2022-12:2023-01,2023-03")]
     ['2022-12', '2023-01', '2023-03']
@@ -59,12 +59,12 @@ def parse_months(text: str) -> tuple[Month, ...]:
         month, end = Month.parse(first), Month.parse(last if colon else first)
         if month > end:
             raise ConfigError(
-                f"cannot read months {piece.strip()!r}: the range runs backwards",
+                f"cannot read months {piece.strip()!r}: the range ends before it starts",
                 hint="Write the earlier month first.",
             )
         while month <= end:
             months.append(month)
             month = month.next
     if len(set(months)) < len(months):
-        raise ConfigError(f"cannot read months {text!r}: a month occurs twice", hint="Name each month once.")
+        raise ConfigError(f"cannot read months {text!r}: a month occurs twice")
     return tuple(sorted(months))

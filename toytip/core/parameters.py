@@ -16,10 +16,7 @@ class BoosterParams:
     learning_rate: float = 0.1
     """Factor by which each tree is scaled (`eta` in XGBoost)."""
     early_stopping_rounds: int = 20
-    """Rounds without a lower validation loss after which training stops.
-
-    Training never stops early if 0.
-    """
+    """Rounds without a lower validation loss after which training stops, or 0 for never."""
     min_child_weight: float = 1.0
     """Minimum sum of the second derivatives of the loss in a leaf."""
     reg_lambda: float = 1.0
@@ -30,7 +27,7 @@ class BoosterParams:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertThresholds:
-    """Largest effects that are not breaches, and the number of breaches that fire an alert."""
+    """Largest effects that are not breaches, and the number of breaches that fires an alert."""
 
     psi: float = 0.2
     """Population stability index of a feature."""
@@ -49,9 +46,6 @@ class AlertThresholds:
     max_auc_loss: float = 0.03
     """Loss of AUC among card trips."""
     min_breaches: int = 2
-    """Number of breaches within `window_months` that fires an alert.
-
-    The latest month must be one.
-    """
+    """Number of breaches within `window_months` that fires an alert, the latest month included."""
     window_months: int = 3
     """Number of latest months in which breaches count."""

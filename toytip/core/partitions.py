@@ -1,4 +1,4 @@
-"""Partitions of the source, and the data files that are computed from them."""
+"""Partitions of the source, and the data files that stages make of them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from toytip.core.months import Month
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePartition:
-    """A partition of the source: rows `start` to `stop` of one monthly file."""
+    """A range of rows of one monthly source file."""
 
     taxi: str
+    """Taxi type, `yellow` or `green`."""
     month: Month
+    """Month of the file."""
     uri: str
+    """Path or URI of the file."""
     start: int
+    """First row."""
     stop: int
+    """Row after the last one."""
     number: int
+    """Position of the partition in its month, from 0."""
     storage_options: StorageOptions = field(default_factory=StorageOptions)
+    """Options to access the file."""
 
     @property
     def rows(self) -> int:
@@ -33,14 +40,14 @@ class SourcePartition:
 
 
 class DataFileKey(NamedTuple):
-    """The position of a data file in a table: its month, and its number in the month."""
+    """The month of a data file, and its position in the month."""
 
     month: Month
     number: int
 
     @property
     def path(self) -> str:
-        """The path of the data file in the folder of its version.
+        """The path of the file, relative to its version.
 
         >>> DataFileKey(Month(2023, 1), 0).path
         'year=2023/month=1/part-00000.parquet'
@@ -50,24 +57,29 @@ class DataFileKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """A data file of a version. `path` is relative to the folder of the version.
-
-    `input_fingerprint` identifies the input. `fingerprint` is a digest of the input, the code and
-    the settings. Files with equal fingerprints are equal, byte for byte.
-    """
+    """A file of a version. Files with equal fingerprints have equal bytes."""
 
     path: str
+    """Path relative to the version."""
     rows: int
+    """Number of rows. Zero for artifacts."""
     bytes: int
+    """Size in bytes."""
     checksum: str
+    """`sha256:` and hexadecimal digits."""
     month: Month | None = None
+    """Month of the rows. Null for artifacts."""
     number: int = 0
+    """Position of the file in its month, from 0."""
     input_fingerprint: str = ""
+    """Content of the input: a checksum, with the row range for a source file."""
     fingerprint: str = ""
+    """Hash of the content, code and settings from which the file is computed."""
     rejects: dict[str, int] = field(default_factory=dict)
+    """Number of rejected rows by reason."""
 
     @property
     def key(self) -> DataFileKey:
-        """The key of the file in its table."""
-        assert self.month is not None, "a file of an artifact has no month"
+        """The month and the position of the file in its table."""
+        assert self.month is not None, "files of artifacts have no month"
         return DataFileKey(self.month, self.number)

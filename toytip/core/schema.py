@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from toytip.errors import SchemaError
 
-# A nullable integer is a float in memory, so that arithmetic is plain NumPy. On disk it is an
-# integer.
+# A nullable whole number is a float in memory, for plain NumPy arithmetic, and an integer on disk.
 DISK_TYPES = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
@@ -29,12 +28,16 @@ DISK_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its dtype in memory, its type on disk, and whether values repeat."""
+    """A column of a table."""
 
     name: str
+    """Name of the column."""
     dtype: str
+    """Dtype in memory."""
     disk_type: pa.DataType | None = None
+    """Type on disk, if it differs from the type of `DISK_TYPES`."""
     repeats: bool = True
+    """Whether values occur often enough for a dictionary encoding."""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -43,7 +46,7 @@ class Column:
 
 
 def nullable_int(name: str) -> Column:
-    """Return an integer column with missing values."""
+    """Return a column of whole numbers that can be missing."""
     return Column(name, "float32", pa.int32())
 
 
@@ -88,62 +91,59 @@ class Table:
         return pa.schema([(column.name, column.arrow_type) for column in self.columns])
 
     def select_existing(self, names: Collection[str]) -> Table:
-        """Return the table with those of its columns that are in `names`."""
+        """Return the table with those of its columns that are among the names."""
         return replace(self, columns=tuple(column for column in self.columns if column.name in names))
 
     def empty(self) -> pd.DataFrame:
-        """Return a frame without rows, with exactly these columns (the meta of a lazy frame)."""
+        """Return a frame without rows, as the `meta` of a lazy frame."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def validate(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame unchanged.
-
-        Raises SchemaError if a column differs from its declaration.
-        """
+        """Return the frame unchanged. Raises SchemaError if its columns are not as declared."""
         names = list(frame.columns)
         if names != self.names:
             missing = [name for name in self.names if name not in names]
             extra = [name for name in names if name not in self.names]
             raise SchemaError(
-                f"cannot use a frame as table {self.name}: its columns differ "
-                f"(missing {missing}, undeclared {extra}, or in another order)"
+                f"cannot use the rows of {self.name}: missing columns {missing}, undeclared columns {extra}, "
+                "or columns in another order"
             )
         for column in self.columns:
             if str(frame[column.name].dtype) != column.dtype:
                 raise SchemaError(
-                    f"cannot use a frame as table {self.name}: column {column.name} has type "
+                    f"cannot use the rows of {self.name}: column {column.name} has dtype "
                     f"{frame[column.name].dtype} instead of {column.dtype}"
                 )
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Validate the frame, and return it with the types on disk."""
+        """Validate a frame and return its rows with the types on disk."""
         return pa.Table.from_pandas(
             self.validate(frame), schema=self.arrow_schema, preserve_index=False
         ).replace_schema_metadata()
 
     @property
     def parquet_options(self) -> dict[str, Any]:
-        """The options of the Parquet writer.
-
-        Columns whose values hardly repeat have no dictionary.
-        """
-        once = [column for column in self.columns if not column.repeats]
+        """Options of the Parquet writer: no dictionaries for columns whose values hardly repeat."""
+        unique = [column for column in self.columns if not column.repeats]
         return {
             "use_dictionary": [column.name for column in self.columns if column.repeats],
-            "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in once if c.dtype == "int64"},
+            "column_encoding": {c.name: "DELTA_BINARY_PACKED" for c in unique if c.dtype == "int64"},
             "compression": "zstd",
         }
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Return a table from disk as a frame. Raises SchemaError if a column is missing."""
+        """Return the rows of a file as a frame. Raises SchemaError if the file lacks a column."""
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
-            raise SchemaError(f"cannot read table {self.name}: the file has no column {', '.join(missing)}")
+            raise SchemaError(
+                f"cannot read {self.name}: the file has no column {', '.join(missing)}",
+                hint="Compute the version again with `toytip run --full-refresh`.",
+            )
         frame = table.select(self.names).to_pandas(date_as_object=False)
         return self.validate(frame.astype(self.dtypes))
 
     def select(self, names: list[str]) -> Table:
-        """Return the table with some of its columns, in the order of `names`."""
+        """Return the table with some of its columns, in the order of the names."""
         by_name = {column.name: column for column in self.columns}
         return replace(self, columns=tuple(by_name[name] for name in names))

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class StageTiming:
-    """The duration of a stage, its work and its workers.
-
-    Work is the number of rows. In training it is the number of rows times rounds.
-    """
+    """The duration of a stage, and the work and resources that it had."""
 
     stage: str
+    """Name of the stage."""
     seconds: float
+    """Duration in seconds."""
     work: int
+    """Number of rows, or of rows times rounds for training."""
     workers: int
+    """Number of workers."""
     threads: int
+    """Number of threads of all workers."""

@@ -7,32 +7,36 @@ from dataclasses import dataclass
 import pandas as pd
 
 TAXIS = ("yellow", "green")
-# The TLC numbers its zones from 1 to 265.
+# Zone IDs are 1 to 265.
 ZONE_ID_COUNT = 266
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column of the TLC's files: its names, its kind, and whether every file has it."""
+    """A column of the TLC's files."""
 
     name: str
-    kind: str  # "time", "code" (a whole number) or "amount"
+    """Name of the column in `trips`."""
+    kind: str
+    """`time`, `code` (a whole number) or `amount`."""
     required: bool = True
+    """Whether every file has the column."""
     aliases: tuple[str, ...] = ()
+    """Other names of the column in the files."""
 
     def match(self, names: list[str]) -> str | None:
-        """Return the name of the field in a file. The TLC's spelling varies in case.
+        """Return the name of the column in a file, in any case, or None.
 
         >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
         'Airport_fee'
         """
-        spellings = {alias.lower() for alias in (self.name, *self.aliases)}
-        return next((name for name in names if name.lower() in spellings), None)
+        aliases = {alias.lower() for alias in (self.name, *self.aliases)}
+        return next((name for name in names if name.lower() in aliases), None)
 
 
 # Source: the TLC's data dictionaries for yellow and green trip records, and the published files
-# since 2011. All files of all years have the required fields. Optional fields came later, or belong
-# to one taxi.
+# since 2011. Required fields are in every file of every year. The others were added later, or
+# belong to one taxi type.
 FIELDS = (
     Field("pickup_at", "time", aliases=("tpep_pickup_datetime", "lpep_pickup_datetime")),
     Field("dropoff_at", "time", aliases=("tpep_dropoff_datetime", "lpep_dropoff_datetime")),
@@ -57,23 +61,23 @@ FIELDS = (
 
 
 def detect_taxi(names: list[str]) -> str | None:
-    """Return the taxi by the prefix of the pickup column, or None if the file has no trip records.
+    """Return the taxi type from the name of the pickup column, or None for other files.
 
     >>> detect_taxi(["VendorID", "lpep_pickup_datetime"])
     'green'
     """
-    low = {name.lower() for name in names}
+    lower_names = {name.lower() for name in names}
     prefixes = {"yellow": "tpep", "green": "lpep"}
-    return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in low), None)
+    return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in lower_names), None)
 
 
-# A trip ID is a readable decimal number: taxi, year and month of the file, row in the file.
+# The digits of a trip ID are readable: taxi type, year and month of the file, row in the file.
 _ROWS_IN_FILE = 10**9
 _MONTHS = 10**6
 
 
 def trip_id_base(taxi: str, year: int, month: int) -> int:
-    """Return the trip ID of the first row of a file.
+    """Return the trip ID of row 0 of a file.
 
     >>> trip_id_base("yellow", 2023, 1)
     1202301000000000
@@ -82,6 +86,6 @@ def trip_id_base(taxi: str, year: int, month: int) -> int:
 
 
 def file_month_index(trip_id: pd.Series[int]) -> pd.Series[int]:
-    """Return the month of the file that each trip comes from, as months since the year 0."""
+    """Return the month of each trip's file, as months since the year 0."""
     stamp = trip_id // _ROWS_IN_FILE % _MONTHS
     return stamp // 100 * 12 + stamp % 100 - 1

@@ -45,10 +45,7 @@ class LockLostError(Exception):
 
 @dataclass
 class Lock:
-    """A lock that this process holds.
-
-    With `keep` it remains after its release, as after a crash.
-    """
+    """A lock that this process holds. With `keep`, it remains after its release."""
 
     keep: bool = False
 

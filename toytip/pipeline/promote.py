@@ -83,7 +83,7 @@ def _incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
     return ""
 
 
-def judge_and_register(
+def run_gate(
     context: RunContext,
     registry: Registry,
     match: ChampionMatch,
@@ -151,7 +151,7 @@ def promote(
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
         evaluation = evaluate.evaluate_predictions(context, predictions[-1], model, match.model)
-        return judge_and_register(
+        return run_gate(
             context,
             registry,
             match,

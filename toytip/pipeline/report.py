@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from toytip.config import Settings, first_line, mask_credentials
 from toytip.core.jsonable import to_json
@@ -24,12 +23,24 @@ from toytip.store.reports import save_report
 from toytip.store.store import Store, store_from_settings
 
 
+@dataclass(frozen=True, kw_only=True)
+class WrittenReport:
+    """A report that was written."""
+
+    version: str
+    """Version that the report describes."""
+    report_path: str
+    """Path of the HTML file."""
+    missing_sections: dict[str, str]
+    """Sections that the report does not have, with the reason."""
+
+
 def write_report(
     settings: Settings, version: str | None, output: str | None, progress: Progress
-) -> dict[str, Any]:
+) -> WrittenReport:
     """Write the report of a version, or of the newest predictions, to the store or to a file.
 
-    Returns the version, the path, and the missing sections with reasons. Raises StoreError if the
+    Raises StoreError if the
     version does not exist, and ConfigError if the file cannot be written.
     """
     store = store_from_settings(settings)
@@ -40,7 +51,9 @@ def write_report(
     else:
         path = output
         write_page(output, render_version_page(facts))
-    return {"version": facts.version, "report": path, "missing": dict(facts.missing_reasons)}
+    return WrittenReport(
+        version=facts.version, report_path=path, missing_sections=dict(facts.missing_reasons)
+    )
 
 
 def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) -> None:

@@ -146,7 +146,7 @@ def _promote(
     """Register the model and evaluate the promotion gate."""
     dry_run = context.settings.gate == "dry-run"
     try:
-        return promote.judge_and_register(context, registry, champion, challenger, dry_run=dry_run)
+        return promote.run_gate(context, registry, champion, challenger, dry_run=dry_run)
     except RegistryError as error:
         raise RegistryError(
             str(error),

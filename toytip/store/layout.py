@@ -91,7 +91,7 @@ class Layout:
         """Return the training scores of a data file, for the time until publication."""
         return f"{self.staged_version(version)}/{_TRAINING_SCORES}/{path}.npy"
 
-    # Next to the tables.
+    # other files
 
     def checkpoint(self, fingerprint: str) -> str:
         """Return the checkpoint of a training."""

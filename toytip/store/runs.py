@@ -1,4 +1,4 @@
-"""The runs of a store: versions with predictions, and what their manifests say of the run."""
+"""The runs of a store, as the manifests of their versions describe them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from toytip.config import mask_credentials
-from toytip.core.tables import PREDICTIONS
-from toytip.store.manifest import Manifest
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS
+from toytip.store.manifest import Manifest, VersionRef
 
-ManifestsByKey = Mapping[tuple[str, str], Manifest]
+ManifestsByRef = Mapping[VersionRef, Manifest]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class RunSummary:
     segment: str | None
     """Segment that the model was trained on. Null if its encoding is no longer in the store."""
     test_auc: float | None
-    """AUC on the segment's trips of the test months. Null if all of them have the same label."""
+    """AUC of the test trips, of the model's segment. Null if it is not defined."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,33 +44,32 @@ class RunList:
 
 def list_runs(manifests: Sequence[Manifest]) -> RunList:
     """Return the runs among the manifests of a store, the newest last."""
-    by_key = {(manifest.table, manifest.version): manifest for manifest in manifests}
+    by_ref = {manifest.ref: manifest for manifest in manifests}
     predictions = [manifest for manifest in manifests if manifest.table == PREDICTIONS.name]
     predictions.sort(key=lambda manifest: manifest.created_at)
-    return RunList(runs=tuple(_summarize(manifest, by_key) for manifest in predictions))
+    return RunList(runs=tuple(_summarize(manifest, by_ref) for manifest in predictions))
 
 
-def _summarize(predictions: Manifest, manifests: ManifestsByKey) -> RunSummary:
-    features = _parent(predictions, "features", manifests)
-    models = _parent(predictions, "models", manifests)
-    encodings = _parent(models, "encodings", manifests)
+def _summarize(predictions: Manifest, manifests: ManifestsByRef) -> RunSummary:
+    features = _parent(predictions, FEATURES_TABLE.name, manifests)
+    models = _parent(predictions, MODELS.name, manifests)
+    encodings = _parent(models, ENCODINGS.name, manifests)
     config: Mapping[str, Any] = encodings.config if encodings else {}
-    months = sorted({part.month for part in predictions.files if part.month})
     return RunSummary(
         version=predictions.version,
         created_at=predictions.created_at,
         source=_source_folder(features),
-        months=tuple(map(str, months)),
-        feature_set=config.get("features"),
-        segment=config.get("population"),
+        months=tuple(map(str, predictions.months)),
+        feature_set=config.get("feature_set"),
+        segment=config.get("segment"),
         test_auc=predictions.metrics.get("test", {}).get("auc"),
     )
 
 
-def _parent(manifest: Manifest | None, table: str, manifests: ManifestsByKey) -> Manifest | None:
+def _parent(manifest: Manifest | None, table: str, manifests: ManifestsByRef) -> Manifest | None:
     for parent in manifest.parent_versions if manifest else ():
         if parent.table == table:
-            return manifests.get((table, parent.version))
+            return manifests.get(parent)
     return None
 
 

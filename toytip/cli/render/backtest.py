@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from toytip.cli.render.tables import format_number, make_console, show_table
+from toytip.cli.render.tables import format_number, make_console, new_table, show_table
 
 if TYPE_CHECKING:
     from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
@@ -31,7 +31,9 @@ def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
         performance = [
             row for row in result.performance_by_month if row.segment == segment and row.age_months
         ]
-        show_table(console, _performance_table(segment, performance))
+        show_table(
+            console, _performance_table(segment, performance), drop=("always positive", "by prevalence")
+        )
         for loss in losses:
             console.print(_loss_line(loss), soft_wrap=True)
         console.print(
@@ -44,10 +46,7 @@ def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
 
 
 def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> Table:
-    table = Table(title=f"segment {segment}", box=None, pad_edge=False)
-    table.add_column("validation month")
-    for title in BACKTEST_TITLES:
-        table.add_column(title, justify="right")
+    table = new_table("validation month", *BACKTEST_TITLES, title=f"segment {segment}")
     for row in performance:
         change = row.f1_change
         parts = (change.total, change.prevalence, change.model) if change else ()

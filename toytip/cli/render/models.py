@@ -1,14 +1,13 @@
-"""Registered models, comparisons and tuning results as text."""
+"""Registered models, comparisons and studies as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from toytip.cli.render.evaluation import show_split
-from toytip.cli.render.tables import format_value, make_console, show_table
+from toytip.cli.render.tables import format_value, make_console, new_table, plural, show_table
 from toytip.cli.render.versions import lineage_tree
 from toytip.models.card import ModelCard, ModelComparison
 from toytip.models.registered_model import ModelList, RegisteredModel
@@ -23,20 +22,17 @@ def show_models(listing: ModelList, registry_uri: str) -> None:
     """Print the registered models, with the decision of the gate and its first reason."""
     console = make_console()
     if not any(listing.models.values()):
-        console.print(
-            f"{registry_uri} has no models yet. `toytip run` registers the first one", soft_wrap=True
-        )
+        console.print(f"no models in {registry_uri}. `toytip run` registers the first one", soft_wrap=True)
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "version", "run", "alias", "decision", "reason"):
-        table.add_column(title, justify="right" if title == "version" else "left")
+    titles = ("model", "version", "run", "alias", "decision", "reason")
+    table = new_table(*titles, left=titles[2:])
     for name, models in listing.models.items():
         for model in models:
             decision = "rolled back" if model.rolled_back_at else model.decision
             reason = next(iter(model.promotion_reasons), "")
             aliases = ", ".join(model.aliases)
             table.add_row(name, str(model.model_version), model.run_version, aliases, decision, reason)
-    show_table(console, table)
+    show_table(console, table, drop=("reason",))
 
 
 def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
@@ -62,10 +58,7 @@ def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
 def show_model_comparison(comparison: ModelComparison) -> None:
     """Print the differences between two models."""
     console = make_console()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for run_version in comparison.models:
-        table.add_column(run_version, justify="right", no_wrap=True)
+    table = new_table("", *comparison.models)
     differences = {
         "params": comparison.params,
         "split": comparison.split,
@@ -84,23 +77,21 @@ def show_model_comparison(comparison: ModelComparison) -> None:
 
 
 def show_tuning(result: TuningResult, params_file: Path) -> None:
-    """Print the best trial next to the defaults by fold, and its parameters."""
+    """Print the best trial next to the defaults for each fold, and its parameters."""
     console = make_console()
-    table = Table(box=None, pad_edge=False)
-    for title in ("block", "log loss, defaults", "best", "AUC, defaults", "best", "rounds"):
-        table.add_column(title, justify="left" if title == "block" else "right")
-    for month, a, b in zip(
-        result.fold_months, result.default.fold_scores, result.best.fold_scores, strict=True
-    ):
-        losses = f"{a.log_loss:.5f}", f"{b.log_loss:.5f}"
-        table.add_row(month, *losses, f"{a.auc:.5f}", f"{b.auc:.5f}", str(b.rounds))
+    table = new_table("fold", "log loss, defaults", "best", "AUC, defaults", "best", "rounds")
+    folds = zip(result.fold_months, result.default.fold_scores, result.best.fold_scores, strict=True)
+    for month, default, best in folds:
+        losses = f"{default.log_loss:.5f}", f"{best.log_loss:.5f}"
+        table.add_row(month, *losses, f"{default.auc:.5f}", f"{best.auc:.5f}", str(best.rounds))
     show_table(console, table)
     for name, value in result.best.params.items():
         console.print(f"{name} = {format_value(value)}")
-    gain = result.default.log_loss - result.best.log_loss
-    dropped = sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials)
+    improvement = result.default.log_loss - result.best.log_loss
+    pruned = sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials)
     console.print(
-        f"{len(result.trials)} trials, {dropped} dropped early, on {result.rows:,} rows: "
-        f"log loss {result.best.log_loss:.5f}, {gain:.5f} better than the defaults"
+        f"{plural(len(result.trials), 'trial')} on {plural(result.rows, 'row')}, {pruned} pruned: "
+        f"log loss {result.best.log_loss:.5f}, {improvement:.5f} less than the defaults",
+        soft_wrap=True,
     )
-    console.print(f"in {params_file}: toytip run --params {params_file}", soft_wrap=True)
+    console.print(f"use them with `toytip run --params {params_file}`", soft_wrap=True)

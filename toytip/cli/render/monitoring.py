@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
-from toytip.cli.render.tables import format_number, make_console, show_table
+from toytip.cli.render.tables import format_number, make_console, new_table, show_table
 from toytip.report.alerts import alert_text, earlier_alerts
 
 if TYPE_CHECKING:
@@ -37,11 +36,14 @@ DRIFT_TITLES = (
     "KS",
     "Wasserstein",
     "mean",
-    "reference",
+    "reference mean",
     "missing",
-    "reference",
+    "reference missing",
     "new or vanished",
 )
+# Columns to leave out on a narrow terminal, in this order.
+PERFORMANCE_DROP = ("always positive", "estimated F1", "tips by card", "card share")
+DRIFT_DROP = ("reference missing", "missing", "reference mean", "mean", "new or vanished", "largest before")
 
 
 def show_monitoring(report: MonitoringReport) -> None:
@@ -84,14 +86,11 @@ def _format_span(months: Sequence[str]) -> str:
 
 
 def _show_performance(console: Console, report: MonitoringReport) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("month")
-    for title in PERFORMANCE_TITLES:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = new_table("month", *PERFORMANCE_TITLES)
     reference = replace(report.reference_performance, f1_change=None)
     for performance in (reference, *report.analysis_performance):
         table.add_row(performance.month, *_performance_cells(performance))
-    show_table(console, table)
+    show_table(console, table, drop=PERFORMANCE_DROP)
 
 
 def _performance_cells(performance: MonthPerformance) -> list[str]:
@@ -113,17 +112,14 @@ def _performance_cells(performance: MonthPerformance) -> list[str]:
 
 def _show_drift(console: Console, report: MonitoringReport) -> None:
     """Print the drift of the most important features in the last month."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("feature")
-    for title in DRIFT_TITLES:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = new_table("feature", *DRIFT_TITLES)
     psi_by_feature = report.psi_by_feature
     for drift in report.drift_by_month[report.last_month][:MAX_FEATURE_ROWS]:
         psi = psi_by_feature.get(drift.feature, {})
         earlier = [value for month, value in psi.items() if month != report.last_month and value is not None]
         importance = report.feature_importance[drift.feature]
         table.add_row(drift.feature, *_drift_cells(drift, importance, max(earlier, default=None)))
-    show_table(console, table)
+    show_table(console, table, drop=DRIFT_DROP)
 
 
 def _drift_cells(drift: FeatureDrift, importance: float, largest_psi: float | None) -> list[str]:

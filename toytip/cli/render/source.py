@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from toytip.cli.render.tables import make_console, show_table
+from toytip.cli.render.tables import make_console, new_table, show_table
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 from toytip.sources.synthetic import SyntheticReport
@@ -28,10 +26,8 @@ def show_synthetic(report: SyntheticReport) -> None:
 def show_inspection(report: SourceReport) -> None:
     """Print one line per file of a source, and the shares of nulls and the warnings below."""
     console = make_console()
-    table = Table(box=None, pad_edge=False)
-    for title in ("month", "rows", "vs. adjacent", "out of month", "schema version"):
-        left = title in ("month", "schema version")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    titles = ("month", "rows", "vs. adjacent", "out of month", "schema version")
+    table = new_table(*titles, left=titles[-1:])
     for file in report.files:
         ratio = "" if file.adjacent_row_ratio is None else f"{file.adjacent_row_ratio:.2f}"
         outside = f"{file.out_of_month_share:.4%}"
@@ -39,7 +35,10 @@ def show_inspection(report: SourceReport) -> None:
     show_table(console, table)
     for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
         shares = [file.null_shares.get(name, 0.0) for file in report.files]
-        console.print(f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of the rows of a month")
+        console.print(
+            f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
+            soft_wrap=True,
+        )
     for file in report.files:
         for warning in file.warnings:
-            console.print(f"{file.month}: warning: {warning}")
+            console.print(f"{file.month}: warning: {warning}", soft_wrap=True)

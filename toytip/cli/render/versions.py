@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from toytip.cli.render.evaluation import show_metrics
-from toytip.cli.render.tables import format_number, format_value, make_console, show_table
-from toytip.cli.results import RollbackResult, TagList
+from toytip.cli.render.tables import (
+    format_number,
+    format_value,
+    make_console,
+    new_table,
+    plural,
+    show_table,
+)
+from toytip.cli.results import DeletedVersions, RollbackResult, TagList, VersionContents
 from toytip.core.tables import PREDICTIONS
 from toytip.store.compare import Pair, VersionDiff
 from toytip.store.lineage import DeletedVersion, LineageNode, LineageParent
-from toytip.store.maintenance import FileFault, Garbage
+from toytip.store.maintenance import FileFault
 from toytip.store.manifest import Manifest, SourceFileRef
 from toytip.store.refs import VersionSummary
 from toytip.store.runs import RunList
@@ -28,14 +35,12 @@ def show_versions(rows: Sequence[VersionSummary], store_uri: str) -> None:
     if not rows:
         console.print(f"no versions in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("table", "version", "rows", "months", "MB", "tags"):
-        table.add_column(title, justify="right" if title in ("rows", "MB") else "left", no_wrap=True)
+    table = new_table("table", "version", "rows", "months", "MB", "tags", left=("version", "months", "tags"))
     for row in rows:
         months = f"{row.months[0]}:{row.months[-1]}" if row.months else ""
         cells = (f"{row.rows:,}", months, f"{row.bytes / 1e6:.1f}", ", ".join(row.tags))
         table.add_row(row.table, row.version, *cells)
-    show_table(console, table)
+    show_table(console, table, drop=("MB", "months"))
 
 
 def show_runs(listed: RunList, store_uri: str) -> None:
@@ -44,28 +49,28 @@ def show_runs(listed: RunList, store_uri: str) -> None:
     if not listed.runs:
         console.print(f"no runs in {store_uri}. `toytip run` publishes the first one", soft_wrap=True)
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("version", "created", "months", "features", "test AUC", "segment", "source"):
-        table.add_column(title, justify="right" if title == "test AUC" else "left", no_wrap=True)
+    titles = ("version", "created", "source", "months", "feature set", "segment", "test AUC")
+    table = new_table(*titles, left=titles[:-1])
     for run in listed.runs:
         table.add_row(
             run.version,
             run.created_at[:16].replace("T", " "),
+            posixpath.basename(run.source) if run.source else "-",
             f"{run.months[0]}:{run.months[-1]}" if run.months else "",
             run.feature_set or "-",
-            format_number(run.test_auc),
             run.segment or "-",
-            run.source or "-",
+            format_number(run.test_auc),
         )
-    show_table(console, table)
+    # The version has the time.
+    show_table(console, table, drop=("created", "segment"))
 
 
-def show_version(manifests: Sequence[Manifest], report_path: str | None) -> None:
+def show_version(contents: VersionContents) -> None:
     """Print the tables of a version, and the path of its report."""
-    for manifest in manifests:
+    for manifest in contents.tables.values():
         show_manifest(manifest)
-    if report_path:
-        make_console().print(f"report {report_path}", soft_wrap=True)
+    if contents.report_path:
+        make_console().print(f"report {contents.report_path}", soft_wrap=True)
 
 
 def show_tags(listed: TagList, store_uri: str) -> None:
@@ -92,17 +97,17 @@ def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) 
         console.print(f"all {file_count} files of {table_count} tables match their checksums")
 
 
-def show_garbage(garbage: Garbage, *, dry_run: bool) -> None:
-    """Print the deleted versions, or those that would be deleted."""
+def show_deleted_versions(result: DeletedVersions) -> None:
+    """Print the versions and files that were deleted, or would be."""
     console = make_console()
-    for manifest in garbage.versions:
-        console.print(f"{manifest.table} {manifest.version}", soft_wrap=True)
-    for version in garbage.incomplete_versions:
-        console.print(f"incomplete version {version}", soft_wrap=True)
-    for name in garbage.orphaned_files:
+    for version in result.versions:
+        console.print(f"{version.table} {version.version}", soft_wrap=True)
+    for version_id in result.incomplete_versions:
+        console.print(f"incomplete version {version_id}", soft_wrap=True)
+    for name in result.orphaned_files:
         console.print(name, soft_wrap=True)
-    verb = "would be deleted" if dry_run else "deleted"
-    console.print(f"{len(garbage.versions)} versions, {garbage.bytes / 1e6:,.1f} MB {verb}")
+    verb = "deleted" if result.deleted else "would be deleted"
+    console.print(f"{plural(len(result.versions), 'version')}, {result.bytes / 1e6:,.1f} MB {verb}")
 
 
 def show_manifest(manifest: Manifest) -> None:
@@ -150,9 +155,7 @@ def lineage_tree(node: LineageParent) -> Tree:
 def show_diff(diff: VersionDiff) -> None:
     """Print the differences between two versions, without equal values."""
     console = make_console()
-    table = Table(box=None, pad_edge=False)
-    for title in ("", *diff.versions):
-        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    table = new_table("", *diff.versions)
     different = {name: pair for name, pair in _diff_pairs(diff) if pair[0] != pair[1]}
     for name, pair in different.items():
         table.add_row(name, *(format_value(value) for value in pair))

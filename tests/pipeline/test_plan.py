@@ -1,0 +1,84 @@
+"""Tests of the plan of a run: its split, stages, and the memory that it needs."""
+
+import pytest
+
+from toytip.cluster import ClusterShape
+from toytip.config import Settings
+from toytip.core.months import parse_months
+from toytip.errors import ConfigError, PlanError
+from toytip.pipeline.plan import RunPlan, announce_stages, require_enough_memory, worker_bytes_needed
+from toytip.progress.tracker import Progress
+from toytip.sources.discovery import Source, SourceFile
+
+MONTHS = parse_months("2023-01:2023-04")
+
+
+@pytest.fixture
+def source():
+    files = [
+        SourceFile(
+            uri=f"green_{month}.parquet",
+            taxi="green",
+            month=month,
+            rows=1_000,
+            bytes=9,
+            modified="",
+            missing_columns=(),
+        )
+        for month in MONTHS
+    ]
+    return Source(taxi="green", files=tuple(files))
+
+
+def settings(**changes):
+    return Settings.load(**{"partition_rows": 600, "rounds": 8, **changes})
+
+
+def test_a_plan_has_the_split_and_the_partitions(source):
+    plan = RunPlan.of(settings(), source)
+    assert [str(month) for month in MONTHS[:2]] == sorted({str(p.month) for p in plan.training_partitions})
+    assert {str(partition.month) for partition in plan.validation_partitions} == {"2023-03"}
+    assert len(plan.partitions) == 8
+    assert plan.training_file_rows == 3_000
+    assert plan.params.rounds == 8
+
+
+def test_a_plan_without_validation(source):
+    plan = RunPlan.of(settings(validation_month="none"), source)
+    assert plan.validation_partitions == ()
+    assert plan.training_file_rows == 3_000
+
+
+def test_a_split_that_is_impossible_is_rejected_before_the_run(source):
+    with pytest.raises(ConfigError):
+        RunPlan.of(settings(test_months="2023-01"), source)
+
+
+def test_the_stages_are_announced_in_order(source):
+    progress = Progress("none")
+    announce_stages(RunPlan.of(settings(), source), progress, gate=True)
+    stages = {stage.name: stage for stage in progress.state().stages}
+    assert list(stages) == [
+        "featurize",
+        "preprocess",
+        "train",
+        "tune",
+        "infer",
+        "evaluate",
+        "monitor",
+        "gate",
+    ]
+    assert [stages[name].total for name in ("featurize", "preprocess", "train", "tune")] == [8, 4, 8, 2]
+    assert set(stages["preprocess"].month_progress) == {"2023-01", "2023-02"}
+
+
+def test_workers_with_too_little_memory_are_rejected(source):
+    plan = RunPlan.of(settings(), source)
+    shape = ClusterShape(workers=2, threads=1, ranks=2, memory_limit=300_000_000)
+    assert 250e6 < worker_bytes_needed(plan, shape) < 300e6
+    with pytest.raises(
+        PlanError, match="each needs about 251 MB and has 300 MB, of which 70 % are usable"
+    ) as error:
+        require_enough_memory(plan, shape, Progress("none"))
+    assert "--partition-rows 150" in error.value.hint
+    require_enough_memory(plan, ClusterShape(workers=2, threads=1, ranks=2, memory_limit=0), Progress("none"))
