@@ -121,7 +121,7 @@ class ClusterPlan:
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:
-    """Return the plan of the configured cluster. Raises ConfigError if its definition is invalid."""
+    """Return the plan of the configured cluster. Raises ConfigError if it is not defined."""
     definition = load_definition(settings)
     return ClusterPlan(definition=definition, address=_running_scheduler(settings, definition))
 
