@@ -19,10 +19,13 @@ from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import (
+    ENCODINGS,
     FEATURE_HISTOGRAMS,
     FEATURES_TABLE,
     METRIC_HISTOGRAMS,
+    MODELS,
     MONITORING,
+    PREDICTIONS,
     REJECTS,
     TRIPS,
 )
@@ -139,7 +142,9 @@ def collect_facts(
         **_tally_facts(tallies),
         feature_importance=importance,
         explained_trips=explained,
-        leakage_aucs=fit_encoding.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
+        leakage_aucs=fit_encoding.find_leaking_features(tables[ENCODINGS.name])
+        if ENCODINGS.name in tables
+        else {},
         monitoring=monitoring,
         zones=source.section("zones", lambda: _zone_facts(source, histograms, model), []),
         zone_outlines=outlines,
@@ -160,7 +165,14 @@ def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
-    files = next((tables[name].files for name in ("features", "trips", "predictions") if name in tables), ())
+    files = next(
+        (
+            tables[name].files
+            for name in (FEATURES_TABLE.name, TRIPS.name, PREDICTIONS.name)
+            if name in tables
+        ),
+        (),
+    )
     months = [str(month) for month in dict.fromkeys(file.month for file in files if file.month)]
     taxi = next((str(table.config["taxi"]) for table in tables.values() if "taxi" in table.config), "")
     if model is None:
@@ -184,7 +196,7 @@ def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
 
 
 def _load_model(source: FactSource) -> TrainedModel:
-    return artifacts.read_model(source.store, source.table("models", "run `toytip stage train`"))
+    return artifacts.read_model(source.store, source.table(MODELS.name, "run `toytip stage train`"))
 
 
 def _load_tallies(source: FactSource) -> Tallies:
@@ -210,7 +222,7 @@ def _total_histograms(frames: MonthlyFrames) -> dict[str, FeatureHistogram]:
 
 
 def _monthly_rows(source: FactSource) -> dict[str, MonthRows]:
-    accepted = source.tables.get("features") or source.table("trips", "run `toytip stage clean`")
+    accepted = source.tables.get(FEATURES_TABLE.name) or source.table(TRIPS.name, "run `toytip stage clean`")
     rejects = source.tables.get(REJECTS.name)
     months: dict[str, MonthRows] = {}
     for manifest in (accepted, rejects):
@@ -241,7 +253,7 @@ def _distributions(frames: MonthlyFrames, model: TrainedModel | None) -> list[fa
 
 
 def _learning_curve(source: FactSource) -> dict[str, list[float]]:
-    losses = source.table("models", "run `toytip stage train`").metrics.get("log_loss_by_round")
+    losses = source.table(MODELS.name, "run `toytip stage train`").metrics.get("log_loss_by_round")
     if not losses:
         raise NotInVersionError("the model has no losses by round")
     return dict(losses)
@@ -308,7 +320,7 @@ def _run_monitoring(
     inputs = monitor.MonitoringInputs(
         metric_histograms=source.tables[METRIC_HISTOGRAMS.name],
         feature_histograms=source.tables[FEATURE_HISTOGRAMS.name],
-        features=source.tables["features"],
+        features=source.tables[FEATURES_TABLE.name],
         rejects=source.tables.get(REJECTS.name),
     )
     rates = monitor.reject_rates(inputs)
@@ -321,9 +333,9 @@ def _feature_importances(
 ) -> tuple[list[facts.FeatureImportance], int]:
     if model is None:
         raise NotInVersionError("this version has no model")
-    if "features" not in source.tables:
+    if FEATURES_TABLE.name not in source.tables:
         return explain.feature_importances(model, explain.empty_sample(model)), 0
-    trips = explain.sample_test_trips(source.store, source.tables["features"], model)
+    trips = explain.sample_test_trips(source.store, source.tables[FEATURES_TABLE.name], model)
     return explain.feature_importances(model, trips), len(trips)
 
 
