@@ -6,15 +6,15 @@ Only a small sample of trips is read. The rest comes from manifests, histograms 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
-from toytip.config import Settings, first_line
+from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
@@ -29,7 +29,7 @@ from toytip.core.tables import (
     REJECTS,
     TRIPS,
 )
-from toytip.errors import ConfigError, StoreError, ToytipError
+from toytip.errors import ConfigError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
@@ -42,6 +42,7 @@ from toytip.pipeline import explain, fit_encoding, monitor
 from toytip.pipeline.evaluate import fit_baselines
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
+from toytip.report.fact_source import FactSource, NotInVersionError
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
 from toytip.report.zones import summarize_zones
 from toytip.sources import zones
@@ -53,53 +54,7 @@ from toytip.store.manifest import Manifest, SourceFileRef
 from toytip.store.store import Store
 
 HISTOGRAM_READER_THREADS = 8
-T = TypeVar("T")
 MonthlyFrames = Mapping[Month, pd.DataFrame]
-
-
-class NotInVersionError(StoreError):
-    """Data that a version does not have, which is not a failure."""
-
-
-@dataclass(frozen=True)
-class FactSource:
-    """The tables of a version, and why sections of the report have no data.
-
-    `missing` has a reason by section. `failed` lists the sections that have data which could not be
-    read, for example because a file is damaged.
-    """
-
-    store: Store
-    settings: Settings
-    tables: dict[str, Manifest]
-    missing: dict[str, str] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-
-    def section(self, section_id: str, compute: Callable[[], T], default: T) -> T:
-        """Compute the data of a section. On failure, record the reason and return the default."""
-        try:
-            return compute()
-        except NotInVersionError as error:
-            self.missing.setdefault(section_id, first_line(error))
-        except ToytipError as error:
-            self._fail(section_id, first_line(error))
-        except Exception as error:  # noqa: BLE001 - a report is less important than the tables it describes
-            self._fail(section_id, f"{type(error).__name__}: {first_line(error)}")
-        return default
-
-    def _fail(self, section_id: str, reason: str) -> None:
-        if section_id not in self.failed:
-            self.failed.append(section_id)
-            self.missing[section_id] = reason
-
-    def table(self, name: str, hint: str) -> Manifest:
-        """Return a table of the version.
-
-        Raises NotInVersionError if the version does not have it.
-        """
-        if name not in self.tables:
-            raise NotInVersionError(f"this version has no {name}, {hint}")
-        return self.tables[name]
 
 
 def collect_facts(
@@ -356,6 +311,7 @@ def _zone_facts(
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:
+    """Return the stored result of a run. Raises NotInVersionError if there is none."""
     name = store.layout.run_result(version)
     if not store.file_io.exists(name):
         raise NotInVersionError("only `toytip run` stores time and memory")
