@@ -97,8 +97,7 @@ def write_run_report(store: Store, settings: Settings, progress: Progress, resul
             else f"{type(error).__name__}: {first_line(error)}"
         )
         progress.warn(
-            f"cannot write the report of the run: {reason}. "
-            f"To try again, run `toytip report {version}`"
+            f"cannot write the report of the run: {reason}. To try again, run `toytip report {version}`"
         )
         return None
     return path
