@@ -282,7 +282,9 @@ def test_a_changed_file_is_an_error(client, synthetic, tmp_path):
         other = toytip.run(synthetic, store=tmp_path, months="2020-01:2020-03", **FAST).store
     path = other.files("predictions")[1]
     pq.write_table(pq.read_table(path, partitioning=None).slice(1), path)
-    with pytest.raises(errors.StoreError, match=r"month=2/part-00000\.parquet: its checksum differs"):
+    with pytest.raises(
+        errors.StoreError, match=r"month=2/part-00000\.parquet: its checksum differs from the manifest"
+    ):
         other.predictions().compute(scheduler="sync")
 
 
@@ -332,7 +334,7 @@ def test_an_empty_store_can_be_opened(tmp_path):
     empty = toytip.open_store(tmp_path / "none", "prod")
     assert empty.versions().empty
     assert (empty.env, empty.path) == ("prod", f"{tmp_path}/none/prod")
-    with pytest.raises(errors.StoreError, match="cannot read predictions in .*: it has no version"):
+    with pytest.raises(errors.StoreError, match=r"cannot read predictions in .*: it has no version"):
         empty.predictions()
 
 

@@ -64,14 +64,14 @@ ERRORS = {
     "a renamed CSV": (run_on_damaged(lambda p: p.write_text("VendorID\n1\n")), "not a Parquet file"),
     "a gap": (run_on_damaged(lambda p: p.unlink()), "2023-02 is missing between"),
     "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no Parquet files"),
-    "an unwritable store": (run_with("--store", "/proc/nowhere"), "cannot be written"),
-    "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot be written"),
+    "an unwritable store": (run_with("--store", "/proc/nowhere"), "cannot write to store"),
+    "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot write to store"),
     "a bad month": (run_with("--months", "2023-13"), "not a month"),
-    "months backwards": (run_with("--months", "2023-03:2023-01"), "backwards"),
+    "months backwards": (run_with("--months", "2023-03:2023-01"), "the range ends before it starts"),
     "missing months": (run_with("--months", "2023-01:2023-05"), "has no 2023-04"),
     "a dead scheduler": (run_with("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
     "an invalid address": (run_with("--scheduler", "nowhere"), "no Dask scheduler answers"),
-    "a missing test month": (run_with("--test-months", "2024-01"), "which the data has not"),
+    "a missing test month": (run_with("--test-months", "2024-01"), "2024-01 is not among them"),
     "too little memory": (run_with("--memory-limit", "100MB"), "each needs about"),
     "an invalid memory limit": (run_with("--memory-limit", "much"), "--memory-limit"),
     "a setting out of range": (run_with("--learning-rate", "2"), "learning_rate=2"),
@@ -80,15 +80,15 @@ ERRORS = {
     "a missing parameter file": (run_with("--params", "none.toml"), "none.toml"),
     "nothing to evaluate": (
         lambda tmp_path: ("stage", "evaluate", "--store", tmp_path),
-        "`toytip run` makes one",
+        "Create a version with `toytip run`",
     ),
     "nothing to train on": (
         lambda tmp_path: ("stage", "train", "--store", tmp_path),
-        "no version of encodings",
+        "cannot read encodings",
     ),
     "a missing version": (
         lambda tmp_path: ("stage", "infer", "--store", tmp_path, "--input-version", "v1"),
-        "no version v1 of features",
+        "cannot read version v1 of features",
     ),
 }
 # These errors need workers. The others are raised before, so that this process can run them, which
@@ -255,8 +255,8 @@ def test_an_unwritable_report_is_an_error(tmp_path, monkeypatch):
     from toytip.pipeline.report import write_page
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"--output '' cannot be written: Is a directory"):
-        write_page("--output", "", "a page")
+    with pytest.raises(ConfigError, match="cannot write report ''"):
+        write_page("", "a page")
 
 
 def test_debug_prints_the_traceback(tmp_path):

@@ -72,7 +72,7 @@ def test_the_record_of_a_daemon_that_exited_is_removed(tmp_path):
     )
     lifecycle.save_record(settings, record)
     assert lifecycle.find_record(settings) is None
-    assert lifecycle.starts_local_workers(settings)
+    assert lifecycle.plan_cluster(settings).starts_local_workers
     assert not list((tmp_path / "clusters").glob("*.json"))
 
 

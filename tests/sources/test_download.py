@@ -229,7 +229,7 @@ def test_from_the_command_line(tlc, tmp_path):
     assert rejected.returncode == 1
     assert "no months given" in rejected.stderr
     assert (
-        run_toytip("source", "download", *options, "--taxi", "blue", "--output-dir", tmp_path).returncode == 1
+        run_toytip("source", "download", *options, "--taxi", "blue", "--output-dir", tmp_path).returncode == 2
     )
 
 

@@ -60,7 +60,7 @@ def test_every_command_is_documented_with_its_options(name, files):
         if parameter.param_type_name == "option":
             assert re.search(rf"`{parameter.opts[0]}[ `]", section), parameter.opts
     shared = page.partition("## Common options")[2]
-    for option in re.findall(r"`(--[a-z-]+)`", section.partition("[Common options]")[2].splitlines()[0]):
+    for option in re.findall(r"`(--[a-z-]+)`", section.partition("[common options]")[2]):
         assert f"| `{option}" in shared
 
 

@@ -15,7 +15,7 @@ from toytip.api.settings import SettingText, resolve_call_settings, to_setting_t
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month, parse_months
-from toytip.core.tables import METRIC_HISTOGRAMS
+from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
 from toytip.errors import StoreError
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary
 from toytip.store.artifacts import load_tallies
@@ -120,7 +120,7 @@ class Store:
 
             store.predictions(months="2023-12").groupby("split")["probability"].mean().compute()
         """
-        return self.table("predictions", version, months=months, as_of=as_of)
+        return self.table(PREDICTIONS.name, version, months=months, as_of=as_of)
 
     def features(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
@@ -130,13 +130,13 @@ class Store:
         Units: `trip_time` in seconds, `trip_speed` in miles per hour, `trip_distance` in miles,
         amounts in dollars. Whole numbers with missing values are float32.
         """
-        return self.table("features", version, months=months, as_of=as_of)
+        return self.table(FEATURES_TABLE.name, version, months=months, as_of=as_of)
 
     def rejects(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
         """Return the rejected trips, unchanged, with the `reason` (see `table`)."""
-        return self.table("rejects", version, months=months, as_of=as_of)
+        return self.table(REJECTS.name, version, months=months, as_of=as_of)
 
     def files(
         self,
@@ -175,7 +175,7 @@ class Store:
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies
 
-        predictions = resolve_version(self._versions, "predictions", version, as_of)
+        predictions = resolve_version(self._versions, PREDICTIONS.name, version, as_of)
         histograms = self._versions.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
         if histograms is None:
             raise StoreError(
@@ -230,7 +230,7 @@ class Store:
 
         if version is not None and table is None:
             return main_manifest(self._versions, version)
-        return resolve_version(self._versions, table or "predictions", version, as_of)
+        return resolve_version(self._versions, table or PREDICTIONS.name, version, as_of)
 
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None

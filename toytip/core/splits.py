@@ -22,7 +22,9 @@ class TimeRange(NamedTuple):
     """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
 
     start: str
+    """First pickup time of the range."""
     stop: str
+    """First pickup time after the range."""
 
 
 @dataclass(frozen=True, kw_only=True)

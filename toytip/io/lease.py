@@ -145,7 +145,7 @@ class Lease:
                 self.etag = self.file_io.put_conditional(self.name, self._content(), IfMatch=f'"{info.etag}"')
                 return
         raise LockHeldError(
-            f"host {holder.get('host', 'unknown')}, process {holder.get('pid', 'unknown')}, "
+            f"host {holder.get('host', 'unknown')}, pid {holder.get('pid', 'unknown')}, "
             f"last renewed {age:.0f} s ago",
             hint=f"A lease expires {LEASE_SECONDS:.0f} s after its last renewal.",
         )

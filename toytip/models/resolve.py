@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.core.tables import MODELS
+from toytip.core.tables import MODELS, PREDICTIONS
 from toytip.core.tlc import TAXIS
 from toytip.errors import RegistryError
 from toytip.models.card import CardOfModel, read_card
@@ -33,7 +33,7 @@ def load_model(
         registry, model = find_registered_model(settings, name, taxi)
         with registry.open_files(model) as folder:
             return load_package(folder)
-    return read_model(store, resolve_version(store, "models", version, as_of))
+    return read_model(store, resolve_version(store, MODELS.name, version, as_of))
 
 
 def _model_version_in_store(store: Store, name: str) -> str | None:
@@ -41,10 +41,10 @@ def _model_version_in_store(store: Store, name: str) -> str | None:
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
     version = read_tags(store).get(name, name)
-    if store.get_manifest("models", version) is None:
-        predictions = store.get_manifest("predictions", version)
+    if store.get_manifest(MODELS.name, version) is None:
+        predictions = store.get_manifest(PREDICTIONS.name, version)
         version = predictions.parent_version(MODELS.name) if predictions else version
-    return version if store.get_manifest("models", version) else None
+    return version if store.get_manifest(MODELS.name, version) else None
 
 
 def find_registered_model(
@@ -104,10 +104,10 @@ def _resolve_model_version(settings: Settings, name: str | None, taxi: str | Non
     store = store_from_settings(settings)
     version = None if name is None else _model_version_in_store(store, name)
     if name is None or version is not None:
-        return resolve_version(store, "models", version).version
+        return resolve_version(store, MODELS.name, version).version
     return find_registered_model(settings, name, taxi)[1].run_version
 
 
 def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:
     """Return the model that made a version."""
-    return load_model(settings, manifest.parent_version("models"))
+    return load_model(settings, manifest.parent_version(MODELS.name))

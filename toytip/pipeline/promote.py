@@ -142,7 +142,7 @@ def promote(
         for manifest in store.list_manifests(PREDICTIONS.name)
         if VersionRef(MODELS.name, model.version) in manifest.parents
     ]
-    trained = store.get_manifest("models", model.version)
+    trained = store.get_manifest(MODELS.name, model.version)
     if not predictions or trained is None:
         raise StoreError(
             f"cannot evaluate {model.version}: {store.display_uri} has no predictions of this model",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toytip.config import Settings, first_line, mask_credentials
 from toytip.core.jsonable import to_json
+from toytip.core.tables import PREDICTIONS
 from toytip.errors import ConfigError, ToytipError
 from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
 from toytip.pipeline.result import RunResult
@@ -44,7 +45,7 @@ def write_report(
     version does not exist, and ConfigError if the file cannot be written.
     """
     store = store_from_settings(settings)
-    facts = collect_facts(store, version or resolve_version(store, "predictions").version, settings)
+    facts = collect_facts(store, version or resolve_version(store, PREDICTIONS.name).version, settings)
     _warn_of_failures(progress, facts)
     if output is None:
         path = save_page(store, facts)

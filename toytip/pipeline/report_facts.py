@@ -6,27 +6,30 @@ Only a small sample of trips is read. The rest comes from manifests, histograms 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
-from toytip.config import Settings, first_line
+from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.tables import (
+    ENCODINGS,
     FEATURE_HISTOGRAMS,
     FEATURES_TABLE,
     METRIC_HISTOGRAMS,
+    MODELS,
     MONITORING,
+    PREDICTIONS,
     REJECTS,
     TRIPS,
 )
-from toytip.errors import ConfigError, StoreError, ToytipError
+from toytip.errors import ConfigError
 from toytip.evaluation.breakdown import evaluation_report
 from toytip.evaluation.report import EvaluationReport
 from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tally_of
@@ -39,6 +42,7 @@ from toytip.pipeline import explain, fit_encoding, monitor
 from toytip.pipeline.evaluate import fit_baselines
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
+from toytip.report.fact_source import FactSource, NotInVersionError
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
 from toytip.report.zones import summarize_zones
 from toytip.sources import zones
@@ -50,53 +54,7 @@ from toytip.store.manifest import Manifest, SourceFileRef
 from toytip.store.store import Store
 
 HISTOGRAM_READER_THREADS = 8
-T = TypeVar("T")
 MonthlyFrames = Mapping[Month, pd.DataFrame]
-
-
-class NotInVersionError(StoreError):
-    """Data that a version does not have, which is not a failure."""
-
-
-@dataclass(frozen=True)
-class FactSource:
-    """The tables of a version, and why sections of the report have no data.
-
-    `missing` has a reason by section. `failed` lists the sections that have data which could not be
-    read, for example because a file is damaged.
-    """
-
-    store: Store
-    settings: Settings
-    tables: dict[str, Manifest]
-    missing: dict[str, str] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-
-    def section(self, section_id: str, compute: Callable[[], T], default: T) -> T:
-        """Compute the data of a section. On failure, record the reason and return the default."""
-        try:
-            return compute()
-        except NotInVersionError as error:
-            self.missing.setdefault(section_id, first_line(error))
-        except ToytipError as error:
-            self._fail(section_id, first_line(error))
-        except Exception as error:  # noqa: BLE001 - a report is less important than the tables it describes
-            self._fail(section_id, f"{type(error).__name__}: {first_line(error)}")
-        return default
-
-    def _fail(self, section_id: str, reason: str) -> None:
-        if section_id not in self.failed:
-            self.failed.append(section_id)
-            self.missing[section_id] = reason
-
-    def table(self, name: str, hint: str) -> Manifest:
-        """Return a table of the version.
-
-        Raises NotInVersionError if the version does not have it.
-        """
-        if name not in self.tables:
-            raise NotInVersionError(f"this version has no {name}, {hint}")
-        return self.tables[name]
 
 
 def collect_facts(
@@ -139,7 +97,9 @@ def collect_facts(
         **_tally_facts(tallies),
         feature_importance=importance,
         explained_trips=explained,
-        leakage_aucs=fit_encoding.find_leaking_features(tables["encodings"]) if "encodings" in tables else {},
+        leakage_aucs=fit_encoding.find_leaking_features(tables[ENCODINGS.name])
+        if ENCODINGS.name in tables
+        else {},
         monitoring=monitoring,
         zones=source.section("zones", lambda: _zone_facts(source, histograms, model), []),
         zone_outlines=outlines,
@@ -160,7 +120,14 @@ def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
 
 
 def _model_facts(model: TrainedModel | None, tables: dict[str, Manifest]) -> dict[str, Any]:
-    files = next((tables[name].files for name in ("features", "trips", "predictions") if name in tables), ())
+    files = next(
+        (
+            tables[name].files
+            for name in (FEATURES_TABLE.name, TRIPS.name, PREDICTIONS.name)
+            if name in tables
+        ),
+        (),
+    )
     months = [str(month) for month in dict.fromkeys(file.month for file in files if file.month)]
     taxi = next((str(table.config["taxi"]) for table in tables.values() if "taxi" in table.config), "")
     if model is None:
@@ -184,7 +151,7 @@ def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
 
 
 def _load_model(source: FactSource) -> TrainedModel:
-    return artifacts.read_model(source.store, source.table("models", "run `toytip stage train`"))
+    return artifacts.read_model(source.store, source.table(MODELS.name, "run `toytip stage train`"))
 
 
 def _load_tallies(source: FactSource) -> Tallies:
@@ -210,7 +177,7 @@ def _total_histograms(frames: MonthlyFrames) -> dict[str, FeatureHistogram]:
 
 
 def _monthly_rows(source: FactSource) -> dict[str, MonthRows]:
-    accepted = source.tables.get("features") or source.table("trips", "run `toytip stage clean`")
+    accepted = source.tables.get(FEATURES_TABLE.name) or source.table(TRIPS.name, "run `toytip stage clean`")
     rejects = source.tables.get(REJECTS.name)
     months: dict[str, MonthRows] = {}
     for manifest in (accepted, rejects):
@@ -241,7 +208,7 @@ def _distributions(frames: MonthlyFrames, model: TrainedModel | None) -> list[fa
 
 
 def _learning_curve(source: FactSource) -> dict[str, list[float]]:
-    losses = source.table("models", "run `toytip stage train`").metrics.get("log_loss_by_round")
+    losses = source.table(MODELS.name, "run `toytip stage train`").metrics.get("log_loss_by_round")
     if not losses:
         raise NotInVersionError("the model has no losses by round")
     return dict(losses)
@@ -308,7 +275,7 @@ def _run_monitoring(
     inputs = monitor.MonitoringInputs(
         metric_histograms=source.tables[METRIC_HISTOGRAMS.name],
         feature_histograms=source.tables[FEATURE_HISTOGRAMS.name],
-        features=source.tables["features"],
+        features=source.tables[FEATURES_TABLE.name],
         rejects=source.tables.get(REJECTS.name),
     )
     rates = monitor.reject_rates(inputs)
@@ -321,9 +288,9 @@ def _feature_importances(
 ) -> tuple[list[facts.FeatureImportance], int]:
     if model is None:
         raise NotInVersionError("this version has no model")
-    if "features" not in source.tables:
+    if FEATURES_TABLE.name not in source.tables:
         return explain.feature_importances(model, explain.empty_sample(model)), 0
-    trips = explain.sample_test_trips(source.store, source.tables["features"], model)
+    trips = explain.sample_test_trips(source.store, source.tables[FEATURES_TABLE.name], model)
     return explain.feature_importances(model, trips), len(trips)
 
 
@@ -344,6 +311,7 @@ def _zone_facts(
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:
+    """Return the stored result of a run. Raises NotInVersionError if there is none."""
     name = store.layout.run_result(version)
     if not store.file_io.exists(name):
         raise NotInVersionError("only `toytip run` stores time and memory")

@@ -11,7 +11,7 @@ from toytip import cluster
 from toytip.config import Settings, mask_credentials
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.core.tables import PREDICTIONS, REJECTS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
@@ -109,16 +109,18 @@ def _run_on_cluster(context: RunContext, plan: RunPlan | None) -> FinishedRun:
 def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
     """Run all stages on a source, and return their outputs."""
     published = read_source(context, plan)
-    features = published["features"]
+    features = published[FEATURES_TABLE.name]
     encoded, encoding = fit_feature_encoding(context, features, plan.split, reuse=True)
-    trained, model = train_model(context, features, encoding, encoded["encodings"], plan.params, reuse=True)
+    trained, model = train_model(
+        context, features, encoding, encoded[ENCODINGS.name], plan.params, reuse=True
+    )
     registry = None if context.settings.gate == "off" else open_registry(context.settings, plan.source.taxi)
     champion = promote.match_champion(registry, model) if registry else ChampionMatch()
     predicted, evaluation = predict_trips(context, features, model, champion.model)
     monitored, monitoring = _monitor_months(context, model, evaluation)
     promotion = None
     if registry:
-        challenger = Challenger(model=model, manifest=trained["models"], evaluation=evaluation)
+        challenger = Challenger(model=model, manifest=trained[MODELS.name], evaluation=evaluation)
         promotion = _promote(context, registry, champion, challenger)
     return StageOutputs(
         published={**published, **encoded, **trained, **predicted, **monitored},
@@ -184,7 +186,7 @@ def _describe_run(context: RunContext, finished: FinishedRun, meter: RunMeter) -
             source=mask_credentials(settings.source) if settings.source else SYNTHETIC_SOURCE,
             source_bytes_read=finished.source_bytes_read,
         ),
-        rows=RowCounts(read=source.rows, kept=published["features"].rows, rejected=rejects.rows),
+        rows=RowCounts(read=source.rows, kept=published[FEATURES_TABLE.name].rows, rejected=rejects.rows),
         rejects=rejects.rejects,
         tables=describe_tables(context, published),
         model=describe_model(context, outputs.model),
@@ -193,7 +195,7 @@ def _describe_run(context: RunContext, finished: FinishedRun, meter: RunMeter) -
         timing=meter.timing(rows=source.rows, workers=finished.workers),
         links=finished.links,
         stage_decisions=context.stage_decisions,
-        leakage_warnings=find_leaking_features(published["encodings"]),
+        leakage_warnings=find_leaking_features(published[ENCODINGS.name]),
         evaluation=summarize_report(outputs.evaluation.report),
         monitoring=outputs.monitoring,
         warnings=tuple(context.progress.warnings),

@@ -95,8 +95,8 @@ class Store(StoreAddress):
         for table in tables:
             if self.get_manifest(table, version) is not None:
                 raise StoreError(
-                    f"cannot write version {version}: its {table} are already published "
-                    f"in {self.display_uri}",
+                    f"cannot write version {version} of {table} in {self.display_uri}: "
+                    "it is already published",
                     hint="Leave out --version-id to create a new version.",
                 )
 
