@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 import urllib.request
@@ -115,7 +116,7 @@ def request_text(address, path, body=None):
 def test_a_server_loads_a_promoted_model_and_stops_on_sigterm(model_run, scoring_model):
     store = model_run.store
     with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
-        address = server.stderr.readline().split()[0]
+        (address,) = re.findall(r"http://[\d.:]+\d", server.stderr.readline())
         assert (
             json.loads(request_text(address, "/score", SCORING_TRIP))["model_version"]
             == scoring_model.version
