@@ -14,9 +14,9 @@ HOSTS = {"kind": "ssh", "hosts": ["10.0.0.1", "10.0.0.2"]}
 EXISTING = {"kind": "existing", "scheduler": "tcp://a:1"}
 
 
-def apply(options, uses_workers=False, **definition):
-    settings = Settings(clusters={"lab": definition} if definition else {}, **options)
-    return apply_cluster_definition(settings, options, uses_workers=uses_workers)
+def apply(flags, uses_workers=False, **definition):
+    settings = Settings(clusters={"lab": definition} if definition else {}, **flags)
+    return apply_cluster_definition(settings, flags, uses_workers=uses_workers)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from toytip.engine import source_tasks
 
 def test_only_workers_that_announce_the_resource_train(tmp_path):
     with run_dask_cluster(tmp_path, 1) as (address, _, add_worker), distributed.Client(address) as client:
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=120)
         assert len(cluster.training_ranks(client)) == 1, "all workers train if none announces it"
         add_worker("--resources", "TRAIN=1")
-        client.wait_for_workers(2, timeout=30)
+        client.wait_for_workers(2, timeout=120)
         (rank,) = cluster.training_ranks(client)
         assert client.scheduler_info()["workers"][rank.address]["resources"] == {"TRAIN": 1}
 

@@ -797,7 +797,7 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     assert (len(told["train"]), told["validation"]) == (8, [])
     # Of so few trips the sample is all of them: the loss before the first round is that of the
     # share of high tips.
-    share = second["metrics"]["train"]["all"]["prevalence"]
+    share = second["metrics"]["train"]["card"]["prevalence"]
     assert told["train"][0] == pytest.approx(
         -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
     )
@@ -815,7 +815,7 @@ def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_pat
     shown = parse_summary(invoke_cli("version", "show", "va", "--store", store, "--json"))
     assert shown["report_path"] == str(store / "dev" / "_reports" / "va.html")
     missing = invoke_cli("report", "vnone", "--store", store)
-    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 2)
     unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
     assert "a.html cannot be written" in unwritable.stderr
