@@ -64,5 +64,5 @@ def test_certain_predictions_have_a_finite_loss():
     scores, features = scored_trips(10)
     tallies = tallies_of(scores.assign(probability=np.float32(1), high_tip=False), features)
     assert all(isinstance(tally, Tally) and 0 < tally.log_loss < 2**45 for tally in tallies.values())
-    without_rates = replace(ENCODING, rates=())
+    without_rates = replace(ENCODING, hour_zone_rates=())
     assert without_rates.hour_zone_rate(np.zeros(2), np.zeros(2)).tolist() == pytest.approx([0.4, 0.4])

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -250,7 +251,9 @@ def test_unreachable_server_is_reported_before_the_run_starts(synthetic, tmp_pat
     options = ("--source", synthetic, "--store", tmp_path / "store", "--gate", "on")
     run = run_toytip("run", *options, MLFLOW_TRACKING_URI=server)
     assert (run.returncode, run.stdout) == (1, "")
-    assert f"no MLflow server answers at {server}" in run.stderr
+    assert re.search(
+        f"error: cannot .*MLflow server at {server}: connection refused", run.stderr, re.IGNORECASE
+    )
 
 
 def test_database_error_is_one_line(tmp_path, capfd):
@@ -275,7 +278,7 @@ def test_errors_have_a_hint(tmp_path, invoke_cli):
         error, hint = command.stderr.splitlines()
         assert error.startswith("error: cannot find model ")
         assert hint == f"hint: {LIST_HINT}"
-    assert invoke_cli("model", "list", "--store", store).stdout.count("has no models yet") == 1
+    assert invoke_cli("model", "list", "--store", store).stdout.startswith("no models in toytip-dev-*")
     with pytest.raises(RegistryError, match="cannot find model 3: not registered") as raised:
         Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find_model("3")
     assert raised.value.hint == LIST_HINT
