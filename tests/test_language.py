@@ -146,6 +146,22 @@ def test_filler_names(code, names):
     assert set(patterns(findings)) <= {"filler-name"}
 
 
+@pytest.mark.parametrize(
+    ("hint", "valid"),
+    [
+        ('"Set --taxi."', True),
+        ('f"`{command}` lists them."', True),
+        ('f"Did you mean {name}?"', True),
+        ('""', True),
+        ('"set --taxi."', False),
+        ('f"Set --taxi, or {name} alone"', False),
+    ],
+)
+def test_the_style_of_hints(hint, valid):
+    findings = patterns(language.check_module("m.py", f"raise ConfigError('no taxi', hint={hint})"))
+    assert findings == ([] if valid else ["hint"])
+
+
 def test_the_name_of_a_module():
     assert [each.text for each in language.check_module("toytip/place.py", "")] == ["place"]
 

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError
 
 Env = Literal["dev", "prod"]
@@ -314,27 +315,3 @@ def export_credentials() -> None:
     for name, value in dotenv_values(".env").items():
         if name.startswith("AWS_") and value and not os.environ.get(name):
             os.environ[name] = value
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, with credentials masked."""
-    return (
-        mask_credentials(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
-    )
-
-
-def mask_credentials(uri: str) -> str:
-    """Hide user and password of a URI.
-
-    >>> mask_credentials("s3://key:secret@bucket/trips")
-    's3://***@bucket/trips'
-    >>> mask_credentials("./toytip-store")
-    './toytip-store'
-    """
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return uri
-    host, slash, path = rest.partition("/")
-    if "@" in host:
-        host = "***@" + host.rpartition("@")[2]
-    return f"{scheme}://{host}{slash}{path}"

@@ -147,7 +147,7 @@ def test_workers_are_those_of_the_active_client(client):
         pytest.raises(errors.ConfigError, match="cannot use workers=3: the active Dask client") as caught,
     ):
         toytip.run(workers=3)
-    assert caught.value.hint == "leave workers out, or close the client"
+    assert caught.value.hint == "Leave workers out, or close the client."
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_errors_are_toytip_errors(options, error, message, client, tmp_path, cap
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("feature_sett", "did you mean feature_set?"), ("nonsense", "list all settings with `toytip config`")],
+    [("feature_sett", "Did you mean feature_set?"), ("nonsense", "List all settings with `toytip config`.")],
 )
 def test_the_hint_for_an_unknown_setting(name, hint):
     with pytest.raises(errors.ConfigError, match=f"there is no setting {name}") as caught:

@@ -58,6 +58,7 @@ FILLERS = frozenset(
     }
 )
 TITLE = re.compile(r"What (?:an?|the|you)\b")
+HINT = re.compile(r"[A-Z{`].*[.?}]|", re.DOTALL)
 FMT = re.compile(r"#\s*fmt:\s*(?:skip|off)\b.*")
 
 _UNITS = r"bytes?|files?|lines?|MB|GB|ns|ms|one|rows?|stages?|tasks?|trips?|values?|bits?|requests?|processes"
@@ -154,6 +155,7 @@ PATTERNS = (
     _pattern("long", rf"^(?:\W*+\w\S*+){{{MAX_WORDS + 1}}}", f"use at most {MAX_WORDS} words per sentence"),
 )
 HINTS = {pattern.name: pattern.hint for pattern in PATTERNS} | {
+    "hint": "begin a hint with a capital letter, and end it with a period",
     "filler-name": "name the thing that the variable holds",
     "fmt": "let the formatter format the code",
     "syntax": "fix the syntax error",
@@ -194,7 +196,7 @@ def check_page(path: str, text: str) -> Iterator[Finding]:
 
 
 def check_module(path: str, text: str) -> Iterator[Finding]:
-    """Yield the findings of a Python module: its texts and its names."""
+    """Yield the findings of a Python module: its texts, hints and names."""
     try:
         source = PythonSource(text)
         blocks = [*source.docstring_blocks(), *source.comment_blocks(), *source.string_blocks()]
@@ -203,6 +205,9 @@ def check_module(path: str, text: str) -> Iterator[Finding]:
         return
     for block in blocks:
         yield from check_block(path, block)
+    for line, text in source.hints():
+        if not HINT.fullmatch(text):
+            yield Finding(path, line, "hint", text)
     for line, name in [(1, Path(path).stem), *source.names()]:
         if name.strip("_").lower() in FILLERS and (path, name) not in JSON_KEYS:
             yield Finding(path, line, "filler-name", name)

@@ -93,6 +93,15 @@ class PythonSource:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
                 yield node.lineno, node.value
 
+    def hints(self) -> Iterator[tuple[int, str]]:
+        """Yield the text of each `hint=` argument that is a string, with its line."""
+        for node in self.nodes[ast.keyword]:
+            if isinstance(node, ast.keyword) and node.arg == "hint":
+                if isinstance(node.value, ast.JoinedStr):
+                    yield node.value.lineno, _template(node.value)
+                elif isinstance(node.value, ast.Constant):
+                    yield node.value.lineno, str(node.value.value)
+
     def names(self) -> Iterator[tuple[int, str]]:
         """Yield each name that the module defines or assigns, and each keyword, with its line."""
         for kind, field in NAMES.items():

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toytip.config import Settings, export_credentials, mask_credentials
+from toytip.config import Settings, export_credentials
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError
 from toytip.progress.tracker import Progress
 
@@ -28,7 +29,7 @@ def resolve_call_settings(options: Mapping[str, Any]) -> Settings:
             similar = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
             raise ConfigError(
                 f"cannot load settings: there is no setting {name}",
-                hint=f"did you mean {similar[0]}?" if similar else "list all settings with `toytip config`",
+                hint=f"Did you mean {similar[0]}?" if similar else "List all settings with `toytip config`.",
             )
     export_credentials()
     return Settings.load(**{name: to_setting_text(value) for name, value in options.items()})
@@ -75,7 +76,7 @@ def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
                 raise ConfigError(
                     f"cannot use {name}={options[name]!r}: the active Dask client "
                     f"({mask_credentials(address)}) already has workers",
-                    hint=f"leave {name} out, or close the client",
+                    hint=f"Leave {name} out, or close the client.",
                 )
         settings = settings.model_copy(update={"scheduler": address, "cluster": None})
     settings = apply_cluster_definition(settings, set_names)

@@ -181,7 +181,7 @@ class Store:
             raise StoreError(
                 f"cannot evaluate predictions {predictions.version} in {self.path}: "
                 "they have no metric histograms",
-                hint=f"compute them with `toytip stage evaluate --input-version {predictions.version}`",
+                hint=f"Compute them with `toytip stage evaluate --input-version {predictions.version}`.",
             )
         tallies = load_tallies(self._versions, histograms)
         return evaluate_tallies(tallies, resolve.model_of(self.settings, predictions)).report

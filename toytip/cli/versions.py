@@ -53,7 +53,7 @@ def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[
     store = open_command_store(options)
     from toytip.cli.render.versions import show_version
     from toytip.cli.results import VersionContents
-    from toytip.config import mask_credentials
+    from toytip.core.redact import mask_credentials
     from toytip.store.refs import manifests_of
     from toytip.store.reports import report_uri
 

@@ -14,7 +14,8 @@ from toytip.cluster.deploy import deploy_cluster
 from toytip.cluster.lifecycle import ClusterPlan, plan_cluster
 from toytip.cluster.local import DASK_LOGGERS
 from toytip.cluster.probe import IDENTITY_TIMEOUT_S, probe_scheduler, start_hint
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
+from toytip.core.redact import mask_credentials
 from toytip.errors import ClusterError
 
 # A model with many rounds is one large value of the graph. It is sent only once, so Dask's

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from toytip.cluster.workers import run_on_workers
-from toytip.config import mask_credentials
 from toytip.core.access import StorageOptions
+from toytip.core.redact import mask_credentials
 from toytip.errors import SourceError, StoreError, ToytipError
 from toytip.io.access import open_file, open_file_io
 from toytip.io.base import FileIO

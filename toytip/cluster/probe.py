@@ -10,7 +10,8 @@ from typing import Any
 
 from toytip.cluster import tls
 from toytip.cluster.definitions import load_definition
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
+from toytip.core.redact import mask_credentials
 from toytip.errors import ClusterError
 
 IDENTITY_TIMEOUT_S = 12

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.definitions import KEYS_BY_KIND, SIZE_SETTINGS, ClusterDefinition, load_definition
 from toytip.cluster.lifecycle import plan_cluster
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from toytip.config import Settings, first_line
+from toytip.config import Settings
+from toytip.core.redact import first_line
 from toytip.errors import ToytipError
 from toytip.progress.snapshot import snapshot_run
 

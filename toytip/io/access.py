@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import fsspec
 
-from toytip.config import mask_credentials
 from toytip.core.access import StorageOptions
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.io.base import FileIO, uri_scheme
 from toytip.io.local import LocalFileIO

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
-from toytip.config import mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 
 _NAME_SEGMENT = re.compile(r"[A-Za-z0-9._=-]{1,200}")

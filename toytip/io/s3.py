@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from toytip.config import mask_credentials
 from toytip.core.access import StorageOptions
+from toytip.core.redact import mask_credentials
 from toytip.io import lease
 from toytip.io.base import FileInfo, Lock, validate_name
 

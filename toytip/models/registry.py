@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 from toytip import cluster
 from toytip.cluster import preflight, versions
-from toytip.config import Settings, first_line, mask_credentials
+from toytip.config import Settings
+from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ClusterError
 from toytip.io.access import resolve_storage_options
 from toytip.pipeline.plan import IDLE_WORKER_BYTES, USABLE_MEMORY_SHARE, RunPlan, worker_bytes_needed
@@ -27,16 +28,16 @@ WORKER_REPLY_TIMEOUT_S = 6
 DASHBOARD_TIMEOUT_S = 3
 LOOPBACK_PREFIXES = ("127.", "localhost", "[::1]", "::1")
 HINTS = {
-    "workers": "stop or restart the worker process on its host",
-    "versions": "install the packages on that host with `pip install -c constraints.txt`",
-    "source": "mount it at this path on all hosts, or use an object store",
-    "store": "mount it at this path on all hosts, or use --store s3://bucket/prefix with credentials on all",
-    "memory": "set a smaller --partition-rows, fewer threads per worker, or workers with more memory",
-    "scratch": "free disk space, or start the workers with another --local-directory",
-    "clocks": "run a time service (chrony, systemd-timesyncd) on that host",
-    "tls": "create certificates with `toytip cluster create-certs`, and set --tls-ca-file, --tls-cert and "
-    "--tls-key everywhere",
-    "dashboard": "start the scheduler with --dashboard-address 127.0.0.1:8787",
+    "workers": "Stop or restart the worker process on its host.",
+    "versions": "Install the packages on that host with `pip install -c constraints.txt`.",
+    "source": "Mount it at this path on all hosts, or use an object store.",
+    "store": "Mount it at this path on all hosts, or use --store s3://bucket/prefix with credentials on all.",
+    "memory": "Set a smaller --partition-rows, fewer threads per worker, or workers with more memory.",
+    "scratch": "Free disk space, or start the workers with another --local-directory.",
+    "clocks": "Run a time service (chrony, systemd-timesyncd) on that host.",
+    "tls": "Create certificates with `toytip cluster create-certs`, and set --tls-ca-file, --tls-cert and "
+    "--tls-key everywhere.",
+    "dashboard": "Start the scheduler with --dashboard-address 127.0.0.1:8787.",
 }
 
 

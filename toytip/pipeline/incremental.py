@@ -208,7 +208,7 @@ def check_row_balance(rows_in: int, files: FilesByTable) -> None:
     if rows_out != rows_in:
         raise StoreError(
             f"cannot publish: {rows_in:,} rows were read, but {rows_out:,} rows were written",
-            hint="report this error (nothing was published)",
+            hint="Report this error (nothing was published).",
         )
 
 

@@ -141,8 +141,8 @@ def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress
         raise PlanError(
             f"cannot run with these workers: each needs about {needed / 1e6:,.0f} MB and has "
             f"{limit / 1e6:,.0f} MB, of which {100 * USABLE_MEMORY_SHARE:.0f} % are usable",
-            hint=f"try --partition-rows {plan.partition_rows // 4 or 1}, fewer --workers, "
-            "fewer --threads-per-worker, or a larger --memory-limit",
+            hint=f"Try --partition-rows {plan.partition_rows // 4 or 1}, fewer --workers, "
+            "fewer --threads-per-worker, or a larger --memory-limit.",
         )
 
 

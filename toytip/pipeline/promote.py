@@ -8,8 +8,9 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
 from toytip.core.model import TrainedModel
+from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS, PREDICTIONS
 from toytip.errors import StoreError
 from toytip.evaluation.gate import Decision, GateCheck, GateDecision, GateResult, evaluate_gate

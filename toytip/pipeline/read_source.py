@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from toytip.config import mask_credentials
 from toytip.core.partitions import DataFile, SourcePartition
+from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
 from toytip.engine import graph, source_tasks
@@ -71,7 +71,7 @@ def _build_from_source(
     if not any(file.rows for file in files[tables[0].name]):
         raise StoreError(
             f"cannot publish {tables[0].name}: no trip is left after cleaning",
-            hint="check the source with `toytip source check`",
+            hint="Check the source with `toytip source check`.",
         )
     parents = _source_references(source, checksums)
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from toytip.config import Settings, first_line, mask_credentials
+from toytip.config import Settings
 from toytip.core.jsonable import to_json
+from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import PREDICTIONS
 from toytip.errors import ConfigError, ToytipError
 from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
@@ -71,7 +72,7 @@ def write_page(output: str, page: str) -> None:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"cannot write report {output!r}: {error.strerror}", hint="set --output to a writable file"
+            f"cannot write report {output!r}: {error.strerror}", hint="Set --output to a writable file."
         ) from None
 
 

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from toytip.config import mask_credentials
 from toytip.core.jsonable import FLATTEN
 from toytip.core.model import TrainedModel
+from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics

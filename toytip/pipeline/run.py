@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toytip import cluster
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
+from toytip.core.redact import mask_credentials
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
@@ -152,8 +153,8 @@ def _promote(
     except RegistryError as error:
         raise RegistryError(
             str(error),
-            hint=f"predictions {context.version} are published, "
-            f"promote the model with `toytip model promote {challenger.model.version}`",
+            hint=f"Predictions {context.version} are published. "
+            f"Promote the model with `toytip model promote {challenger.model.version}`.",
         ) from None
 
 

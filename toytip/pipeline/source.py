@@ -8,9 +8,10 @@ from typing import Any, cast, get_args
 
 from toytip import cluster
 from toytip.cluster import ClusterPlan, preflight
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
+from toytip.core.redact import mask_credentials
 from toytip.core.tlc import TAXIS
 from toytip.engine import source_tasks
 from toytip.errors import ConfigError
@@ -80,12 +81,12 @@ def download_months(
     if taxi not in TAXIS:
         raise ConfigError(
             f"cannot download files of {taxi!r} taxis: the TLC has no such files",
-            hint=f"choose {' or '.join(TAXIS)}",
+            hint=f"Choose {' or '.join(TAXIS)}.",
         )
     if not settings.months:
         raise ConfigError(
             "cannot download files: no months given",
-            hint="set --months, for example --months 2023-01:2023-12",
+            hint="Set --months, for example --months 2023-01:2023-12.",
         )
     months = parse_months(settings.months)
     with progress.show_live(), progress.stage("download", len(months) + 1) as stage:
@@ -136,7 +137,7 @@ def _synthetic_spec(settings: Settings, inject_drift: str | None, drift: bool) -
     if inject_drift is not None and inject_drift not in get_args(DriftKind):
         raise ConfigError(
             f"cannot inject drift {inject_drift!r}: there is no such drift",
-            hint=f"choose {', '.join(get_args(DriftKind))}",
+            hint=f"Choose {', '.join(get_args(DriftKind))}.",
         )
     return SyntheticSpec(
         rows_per_month=settings.synth_rows_per_month,

@@ -83,7 +83,7 @@ def make_time_folds(months: Sequence[Month], split: Split, count: int) -> TimeFo
         raise ConfigError(
             f"cannot make {count} folds: there are only {len(usable)} training and validation months, "
             "and the first fold needs a month before it",
-            hint="set fewer --folds, or read more months",
+            hint="Set fewer --folds, or read more months.",
         )
     return TimeFolds(usable[:-count], usable[-count:])
 
@@ -200,7 +200,7 @@ def _require_enough_memory(context: RunContext, values: float) -> None:
         raise PlanError(
             f"cannot tune with these workers: each needs about {needed / 1e6:,.0f} MB "
             f"and has {min(limits) / 1e6:,.0f} MB, of which {100 * MAX_MATRIX_MEMORY_SHARE:.0f} % are usable",
-            hint="try a smaller --max-rows, or fewer --workers",
+            hint="Try a smaller --max-rows, or fewer --workers.",
         )
 
 
@@ -260,5 +260,5 @@ def write_params_file(
     except OSError as error:
         raise ConfigError(
             f"cannot write the parameters to {path}: {(error.strerror or 'unknown error').lower()}",
-            hint="set --output to a file in a writable folder",
+            hint="Set --output to a file in a writable folder.",
         ) from None

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from toytip.config import Settings, first_line
+from toytip.config import Settings
+from toytip.core.redact import first_line
 from toytip.errors import StoreError, ToytipError
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from toytip.config import mask_credentials
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring
@@ -97,7 +97,7 @@ def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
     else:
         raise SourceError(
-            f"cannot read {name}: unknown format", hint="use Parquet, CSV with a header, or JSON Lines"
+            f"cannot read {name}: unknown format", hint="Use Parquet, CSV with a header, or JSON Lines."
         )
 
 
@@ -190,7 +190,7 @@ def _file_writer(path: Path, suffix: str, stack: contextlib.ExitStack) -> Answer
     if suffix == ".jsonl":
         return _json_lines_writer(stack.enter_context(path.open("wb")))
     raise ConfigError(
-        f"cannot write the output: unknown suffix {suffix!r}", hint="use .parquet, .csv or .jsonl"
+        f"cannot write the output: unknown suffix {suffix!r}", hint="Use .parquet, .csv or .jsonl."
     )
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toytip.config import first_line, mask_credentials
 from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
 from toytip.core.partitions import SourcePartition
+from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import FIELDS, Field, detect_taxi
 from toytip.errors import SourceError
 from toytip.io.access import open_file, open_file_io, open_filesystem, resolve_storage_options
@@ -31,8 +31,8 @@ from toytip.io.s3 import translate_boto_errors
 MAX_PARTITIONS = 20_000
 FOOTER_THREADS = 8
 PARQUET_MAGIC = b"PAR1"
-DOWNLOAD_AGAIN = "download it again with `toytip source download`"
-NAME_PARQUET_FILES = "name a folder, a glob, a list or a URI of monthly Parquet files"
+DOWNLOAD_AGAIN = "Download it again with `toytip source download`."
+NAME_PARQUET_FILES = "Name a folder, a glob, a list or a URI of monthly Parquet files."
 
 _MONTH_REGEX = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?!\d)")
 
@@ -132,7 +132,7 @@ def open_source(spec: str, months: str | None = None, endpoint_url: str | None =
     if len(taxis) > 1:
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: it contains yellow and green files",
-            hint="select one taxi with a glob, for example --source 'DIR/green_*.parquet'",
+            hint="Select one taxi with a glob, for example --source 'DIR/green_*.parquet'.",
         )
     return Source(taxi=files[0].taxi, files=files)
 
@@ -143,7 +143,7 @@ def _single_file(uris: list[str], month: Month, spec: str) -> str:
         count = "two" if len(uris) == 2 else f"{len(uris)}"
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: month {month} has {count} files, {names}",
-            hint="delete one of them, or narrow --source with a glob",
+            hint="Delete one of them, or narrow --source with a glob.",
         )
     return uris[0]
 
@@ -197,7 +197,7 @@ def _month_in_name(uri: str) -> Month:
     if match is None or not 1 <= int(match[2]) <= 12:
         raise SourceError(
             f"cannot use {mask_credentials(uri)}: its name contains no month",
-            hint="name it like the TLC does, for example yellow_tripdata_2023-01.parquet",
+            hint="Name it like the TLC does, for example yellow_tripdata_2023-01.parquet.",
         )
     return Month(int(match[1]), int(match[2]))
 
@@ -210,14 +210,14 @@ def _select_months(available: list[Month], months: str | None, spec: str) -> lis
         if missing := [str(month) for month in selected if month not in available]:
             raise SourceError(
                 f"{source} with --months {months}: it has no {', '.join(missing)}",
-                hint=f"choose from {', '.join(map(str, available))}",
+                hint=f"Choose from {', '.join(map(str, available))}.",
             )
         return selected
     for month, following in pairwise(available):
         if month.next != following:
             raise SourceError(
                 f"{source}: {month.next} is missing between {month} and {following}",
-                hint=f"add it, or leave it out with --months {','.join(map(str, available))}",
+                hint=f"Add it, or leave it out with --months {','.join(map(str, available))}.",
             )
     return available
 
@@ -234,7 +234,7 @@ def read_footer(uri: str, month: Month, storage_options: StorageOptions = Storag
     if taxi is None:
         raise SourceError(
             f"cannot use {name}: it is not a yellow or green trip record",
-            hint=f"use files of the TLC instead of one with the columns {', '.join(schema.names[:5])}, ...",
+            hint=f"Use files of the TLC instead of one with the columns {', '.join(schema.names[:5])}, ...",
         )
     if not metadata.num_rows:
         raise SourceError(f"cannot use {name}: the file has no rows", hint=DOWNLOAD_AGAIN)
@@ -265,7 +265,7 @@ def _open_footer(
             if stream.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
                 raise SourceError(
                     f"{failure}: it is not a Parquet file",
-                    hint="convert it, or download the Parquet file",
+                    hint="Convert it, or download the Parquet file.",
                 )
             stream.seek(0)
             footer = pq.ParquetFile(stream)
@@ -291,7 +291,7 @@ def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> t
             kind = "a timestamp" if field.kind == "time" else "a number"
             raise SourceError(
                 f"cannot use {name}: column {column} is {arrow_type}, not {kind}",
-                hint="use the file as the TLC publishes it",
+                hint="Use the file as the TLC publishes it.",
             )
     return tuple(missing)
 
@@ -323,7 +323,7 @@ def write_month_file(table: pa.Table, uri: str, storage_options: StorageOptions 
         open_file_io(folder or ".", storage_options).write(name, buffer.getvalue())
     except OSError as error:
         raise SourceError(
-            f"cannot write {mask_credentials(uri)}: {first_line(error)}", hint="choose another folder"
+            f"cannot write {mask_credentials(uri)}: {first_line(error)}", hint="Choose another folder."
         ) from None
     return len(table)
 

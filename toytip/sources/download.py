@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 
-from toytip.config import mask_credentials
 from toytip.core.months import Month
+from toytip.core.redact import mask_credentials
 from toytip.errors import SourceError
 
 PARALLEL_DOWNLOADS = 4
@@ -118,7 +118,7 @@ class MonthDownloader:
                 return DownloadedFile(path=str(target), size_bytes=size, downloaded_bytes=received)
         raise SourceError(
             f"cannot download {mask_credentials(url)}: {cause}",
-            hint="try again later, and toytip resumes the partial file",
+            hint="Try again later, and toytip resumes the partial file.",
         )
 
     def _delay(self, failures: int, error: Exception) -> float:
@@ -250,7 +250,7 @@ def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _Parti
     raise SourceError(
         f"cannot download {mask_credentials(response.url or '')}: "
         f"the server answered {status} {response.reason}",
-        hint="check which months are published" if status == 404 else "",
+        hint="Check which months are published." if status == 404 else "",
     )
 
 

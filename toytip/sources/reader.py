@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toytip.config import first_line, mask_credentials
 from toytip.core.partitions import SourcePartition
+from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import FIELDS
 from toytip.errors import SourceError
 from toytip.io.access import open_file, open_filesystem
@@ -37,13 +37,13 @@ def read_partition(partition: SourcePartition) -> pa.Table:
     except (OSError, ValueError) as error:
         raise SourceError(
             f"cannot read {name}: corrupt data ({first_line(error)})",
-            hint="download it again with `toytip source download`",
+            hint="Download it again with `toytip source download`.",
         ) from None
     if len(table) != partition.rows:
         raise SourceError(
             f"cannot read rows {partition.start} to {partition.stop} of {name}: "
             "the file was changed during the run",
-            hint="run the command again",
+            hint="Run the command again.",
         )
     return table
 

@@ -50,7 +50,7 @@ def _read_column(path: Path, column: str) -> tuple[str, ...]:
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             f"cannot read {path}: it is not the TLC's zone lookup file ({_error_reason(error)})",
-            hint="download it again with `toytip source download`",
+            hint="Download it again with `toytip source download`.",
         ) from None
     return tuple(values)
 
@@ -69,13 +69,13 @@ def read_outlines(path: Path) -> dict[int, list[Ring]]:
     except (OSError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         cause = f"expected GeoJSON polygons with a LocationID property ({_error_reason(error)})"
         raise SourceError(
-            f"cannot read zone map {path}: {cause}", hint="use the taxi zone map of the TLC"
+            f"cannot read zone map {path}: {cause}", hint="Use the taxi zone map of the TLC."
         ) from None
     if not any(0 < zone < ZONE_ID_COUNT for zone in outlines):
         raise SourceError(
             f"cannot use zone map {path}: none of its {len(outlines)} zones has an ID of the TLC, "
             f"1 to {ZONE_ID_COUNT - 1}",
-            hint="use the taxi zone map of the TLC",
+            hint="Use the taxi zone map of the TLC.",
         )
     return outlines
 

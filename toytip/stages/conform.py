@@ -34,7 +34,7 @@ def _convert(raw: pa.Table, field: Field, uri: str) -> pd.Series:
         if field.required:
             raise SchemaError(
                 f"cannot use {uri}: column {field.name} is missing",
-                hint="use trip records of the TLC, with all their columns",
+                hint="Use trip records of the TLC, with all their columns.",
             )
         return pd.Series(np.nan, index=range(len(raw)))
     try:

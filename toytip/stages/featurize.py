@@ -63,7 +63,7 @@ def declare_feature(
         if name not in TRIPS.names:
             raise ConfigError(
                 f"cannot declare feature {column.name}: trips have no column {name}",
-                hint=f"choose from {', '.join(TRIPS.names)}",
+                hint=f"Choose from {', '.join(TRIPS.names)}.",
             )
     return Feature(column, available_at, needs, compute)
 
@@ -184,7 +184,7 @@ def feature_set(name: str) -> tuple[str, ...]:
     if name not in AVAILABILITY_TIMES:
         raise ConfigError(
             f"cannot use feature set {name!r}: there is no such set",
-            hint=f"choose seed, {', '.join(AVAILABILITY_TIMES)}",
+            hint=f"Choose seed, {', '.join(AVAILABILITY_TIMES)}.",
         )
     available = AVAILABILITY_TIMES[: AVAILABILITY_TIMES.index(name) + 1]
     return tuple(declared.name for declared in FEATURES if declared.available_at in available)

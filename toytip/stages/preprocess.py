@@ -139,7 +139,7 @@ def fit_encoding(
         raise ConfigError(
             f"cannot fit the encoding: {positives:,} of {rows:,} training trips have a high tip "
             f"(segment {segment}, from {split.train.start} to {split.train.stop})",
-            hint="choose other --train-months, or another --segment",
+            hint="Choose other --train-months, or another --segment.",
         )
     bins = tuple(
         _fit_feature(name, counts.distinct, counts.trips)

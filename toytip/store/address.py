@@ -7,8 +7,8 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from toytip.config import mask_credentials
 from toytip.core.access import StorageOptions
+from toytip.core.redact import mask_credentials
 from toytip.errors import StoreError
 from toytip.io.access import as_store_error, open_file_io
 from toytip.io.base import FileIO

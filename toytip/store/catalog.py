@@ -6,7 +6,7 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from toytip.config import mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.errors import StoreError, StoreFormatError
 from toytip.io.base import FileIO
 from toytip.store.layout import is_manifest_name

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toytip.config import mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.store.layout import validate_version
 from toytip.store.manifest import Manifest

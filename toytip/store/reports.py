@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from toytip.config import mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.store.store import Store
 
 

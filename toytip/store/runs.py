@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toytip.config import mask_credentials
+from toytip.core.redact import mask_credentials
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS
 from toytip.store.manifest import Manifest, VersionRef
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-from toytip.config import Settings, mask_credentials
+from toytip.config import Settings
 from toytip.core.partitions import DataFile
+from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
 from toytip.errors import ChangedFileError, ClusterError, StoreError
 from toytip.io.access import as_store_error, resolve_storage_options
