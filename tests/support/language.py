@@ -205,9 +205,9 @@ def check_module(path: str, text: str) -> Iterator[Finding]:
         return
     for block in blocks:
         yield from check_block(path, block)
-    for line, text in source.hints():
-        if not HINT.fullmatch(text):
-            yield Finding(path, line, "hint", text)
+    for line, hint in source.hints():
+        if not HINT.fullmatch(hint):
+            yield Finding(path, line, "hint", hint)
     for line, name in [(1, Path(path).stem), *source.names()]:
         if name.strip("_").lower() in FILLERS and (path, name) not in JSON_KEYS:
             yield Finding(path, line, "filler-name", name)
