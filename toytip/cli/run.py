@@ -1,4 +1,4 @@
-"""`toytip run`."""
+"""`toytip run`. `cli/render/run.py` prints its summary."""
 
 from __future__ import annotations
 

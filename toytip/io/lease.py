@@ -1,4 +1,7 @@
-"""Locks in an object store: leases that their holders renew, and that expire without renewal."""
+"""Locks in an object store: leases that their holders renew, and that expire without renewal.
+
+`S3FileIO.lock` holds one. The lock of a version is `StagingArea.lock` in `store/staging.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in a local folder."""
+"""Files and locks in a local folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prefix in a bucket of an object store, and the clients that access it."""
+"""Files, conditional writes and locks in an object store, and the clients that access it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of a run and of a single stage as text."""
+"""The summary of a run, of its promotion gate and of a single stage as text."""
 
 from __future__ import annotations
 
