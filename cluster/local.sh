@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Start a Dask scheduler and N workers as separate processes on this machine, and run `toytip run` on them. This is a
-# small model of a cluster. On several hosts, start the same processes with addresses that the hosts can reach.
+# Start a Dask scheduler and N workers (2 by default) as separate processes on this machine, and run `toytip run` on them.
+# To use several hosts, start the same processes there, with addresses that the other hosts can reach.
 #
 #   Usage:   cluster/local.sh [N] [arguments of toytip run]
 #   Example: cluster/local.sh 4 --source data/green-2023
