@@ -314,9 +314,9 @@ def test_versions_by_tag_and_after_a_rollback(store):
         (lambda s: s.predictions(as_of="2020-01-01"), "as of 2020-01-01"),
         (
             lambda s: s.predictions("v1", months="2020-06"),
-            "cannot read month 2020-06 of predictions v1: it has 2020-01:2020-04",
+            "cannot read month 2020-06 of predictions v1: the version has months 2020-01:2020-04",
         ),
-        (lambda s: s.table("models"), "cannot read the table 'models'"),
+        (lambda s: s.table("models"), "cannot read table 'models'"),
         (lambda s: s.table("trips"), "cannot read trips in .*: it has no version"),
         (lambda s: s.metrics("v9"), "cannot read version v9 of predictions in .*: it does not exist"),
         (lambda s: s.model("v9"), "cannot find model v9"),

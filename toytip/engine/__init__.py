@@ -1,1 +1,1 @@
-"""The Dask graph of the partition-wise stages, and its execution."""
+"""Build and execute the Dask graph of the partition-wise stages."""

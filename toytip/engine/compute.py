@@ -31,16 +31,19 @@ def compute_partitions(
     files: Sequence[str] = (),
     months: Sequence[str] = (),
 ) -> list[Any]:
-    """Compute a lazy series of one `PartitionResult` per partition. Returns the results in order.
+    """Compute a lazy series with one `PartitionResult` per partition. Returns the results in order.
 
-    `names` describe the partitions in the error of one that kills every worker. `files` are the
-    files that the partitions read: consecutive partitions of a file then go to the same worker
-    (unless the cluster is adaptive, which has to see all tasks). `months` are for the progress.
+    `names` has one description per partition, for the error if a partition kills its workers.
+    `files` has the file that each partition reads. With `files`, consecutive partitions of a file
+    go to the same worker if possible. `months` has the month of each partition, for the progress
+    display.
     """
     partitions, capacity = lazy.to_delayed(), cluster.task_capacity(client)
     keys = [partition.key for partition in partitions]
     is_limited = capacity.concurrent_tasks < capacity.threads
     window = None
+    # Adaptive scaling depends on the number of waiting tasks, so an adaptive cluster gets all tasks
+    # at once, unless its threads outnumber the cores.
     if is_limited or (files and not cluster.adaptive_limits(client)):
         window = _SubmissionWindow(client, partitions, files or range(len(partitions)))
     for key, month in zip(keys, months, strict=False):
@@ -64,7 +67,7 @@ def _rejects_by_reason(result: Any) -> Mapping[str, int]:
 
 
 class _SubmissionWindow:
-    """Submits no more partitions than can run at once: more would displace each other's caches."""
+    """Submits only as many partitions as can run at once, so that they do not share CPU caches."""
 
     CAPACITY_CHECK_SECONDS = 1.0
 
@@ -78,13 +81,14 @@ class _SubmissionWindow:
         self._running, self._capacity, self._checked_at = 0, 0, -inf
 
     def submit_next(self, finished: Any = None, result: Any = None) -> list[Any]:
-        """Submit the successor of a finished partition, and more if workers have joined.
+        """Submit partitions until as many are running as can run at once.
 
-        Returns the new futures.
+        `finished` is the future that has just finished, and `result` its result. Both are None in
+        the first call. Returns the futures of the submitted partitions.
         """
         if time.monotonic() - self._checked_at > self.CAPACITY_CHECK_SECONDS:
-            # At least one task waits on the scheduler while all workers restart. Without one, the
-            # computation would end early.
+            # While all workers restart, the capacity is 0. One task must still wait on the
+            # scheduler: without a pending task, the computation would end early.
             self._capacity = max(cluster.task_capacity(self._client).concurrent_tasks, 1)
             self._checked_at = time.monotonic()
         self._running -= finished is not None
@@ -98,9 +102,13 @@ class _SubmissionWindow:
         return futures
 
     def _submit(self, index: int, finished: Any, result: Any) -> Any:
-        """Submit a partition, to the worker of the finished one if both read the same file."""
+        """Submit a partition.
+
+        If possible, the worker of a finished partition of the same file gets it.
+        """
         key = self._partitions[index].key
-        # Its own small graph is submitted within a millisecond, however many partitions exist.
+        # Only the small graph of this partition is submitted. This takes less than a millisecond,
+        # however many partitions exist.
         partition = Delayed(key, cull(self._graph, [key])[0])
         if finished is None or self._files[index] != self._files[self._indices[finished.key]]:
             return self._client.compute(partition)
@@ -115,7 +123,7 @@ def map_partitions(
     *args: Any,
     stage: StageProgress,
 ) -> list[Any]:
-    """Call a function on every partition. Returns the values in order."""
+    """Call a function on every partition, and return the values in the order of the partitions."""
     futures = client.compute([dask.delayed(function)(part, *args) for part in frame.to_delayed()])
     return wait_for(futures, stage, rows=lambda _: 0)
 
@@ -129,17 +137,18 @@ def wait_for(
     names: Mapping[Any, str] = MappingProxyType({}),
     next_futures: Callable[[Any, Any], list[Any]] | None = None,
 ) -> list[Any]:
-    """Wait for futures and report their progress. Returns their results in order.
+    """Wait for futures, and report their progress. Returns their results in the order of `futures`.
 
-    `next_futures` is called with each finished future and its result, and returns more futures. The
-    first error cancels all others. Raises ClusterError if a task kills its workers, or the cluster
-    is lost.
+    After each finished future, `next_futures` is called with this future and its result, and
+    returns more futures to wait for. The first error cancels all unfinished futures. Raises
+    ClusterError if a task kills its workers, or if the connection to the cluster is lost.
     """
     results: dict[Any, Any] = {}
     try:
         completed = distributed.as_completed(futures, with_results=True)
         for future, result in completed:
-            # A future that was cancelled with its cluster has its error as the result.
+            # If the connection to the cluster is lost, the result of a cancelled future is an
+            # error.
             if isinstance(result, BaseException):
                 raise result
             results[future.key] = result
@@ -164,6 +173,6 @@ def wait_for(
 def _killed_workers_error(error: distributed.KilledWorker, name: str) -> ClusterError:
     return ClusterError(
         f"cannot process {name}: the task killed {error.allowed_failures + 1} workers, "
-        "most likely because of memory",
+        "most likely because it needed too much memory",
         hint="Set a smaller --partition-rows, fewer --workers, or a larger --memory-limit.",
     )

@@ -1,7 +1,7 @@
 """The Dask graph: lazy frames over partitions, the stages on them, and the tasks that write files.
 
-Between two synchronization barriers, all work on a partition is one fused task. Functions of this
-module only build the graph. `engine.compute` executes it.
+Between two synchronization barriers, all work on a partition is one fused task. The functions of
+this module only build the graph. `engine.compute` executes it.
 """
 
 from __future__ import annotations
@@ -34,25 +34,26 @@ RESULT_META = pd.Series(dtype=object, name="result")
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """The result of one partition: the files that its worker wrote, or its counts."""
+    """The result of a task on one partition: written files, metric histograms or value counts."""
 
     rows: int
     worker: str = ""
     records: dict[str, DataFile] = field(default_factory=dict)
-    """The written files, by table."""
+    """Records of the written files, by table."""
     tallies: Tallies = field(default_factory=dict)
     value_counts: preprocess.ValueCounts | None = None
 
     def to_series(self) -> pd.Series:
-        """Return a series with the result as its only value: a partition of a lazy series."""
+        """Return a series whose only value is this result, as one partition of a lazy series."""
         return pd.Series([self], dtype=object, name=RESULT_META.name)
 
 
 @dataclass(frozen=True)
 class Summarizer:
-    """Computes the score histograms of predictions, by splits, segments and slices.
+    """Computes the metric histograms of predictions, by split, segment and evaluation slice.
 
-    With a `champion`, it also scores the test rows with the champion, for the promotion gate.
+    If `champion` is set, the summarizer also scores the test rows with the champion, for the
+    promotion gate.
     """
 
     encoding: Encoding
@@ -60,7 +61,7 @@ class Summarizer:
     champion: TrainedModel | None = None
 
     def __call__(self, predictions: pd.DataFrame, features: pd.DataFrame) -> Tallies:
-        """Return the histograms of a partition."""
+        """Return the metric histograms of a partition."""
         tallies = summarize.summarize_predictions(predictions, features, self.encoding, self.boroughs)
         if self.champion is None:
             return tallies
@@ -77,7 +78,7 @@ class Summarizer:
 
 @dataclass(frozen=True)
 class SummaryInputs:
-    """The inputs of a summary besides the predictions: lazy features of the same rows."""
+    """The inputs of a summary in addition to predictions: the lazy features of the same rows."""
 
     features: dd.DataFrame
     summarizer: Summarizer
@@ -85,21 +86,21 @@ class SummaryInputs:
 
 @dataclass(frozen=True)
 class TrainingScores:
-    """The scores of the training rows, which training stored by data file."""
+    """The scores of the training rows, which training has stored per data file."""
 
     checkpoints: StoreCheckpoints
     paths: tuple[str, ...]
 
 
 def read_raw_trips(partitions: Sequence[SourcePartition]) -> dd.DataFrame:
-    """Read monthly files as `trips` that are not cleaned yet."""
+    """Return partitions of monthly source files as lazy `trips`, before cleaning."""
     return _frame_of_items(_read_source_trips, partitions, TRIPS)
 
 
 def read_version(
     store: Store, table: Table, version: str, records: Sequence[DataFile], *, staged: bool = False
 ) -> dd.DataFrame:
-    """Read data files of a published version, or of one that is being written (`staged`)."""
+    """Return data files as a lazy frame. If `staged`, the version is not published yet."""
     return _frame_of_items(
         _read_data_file, records, table, store=store, table=table, version=version, staged=staged
     )
@@ -109,7 +110,7 @@ def _frame_of_items(
     read: Callable[..., pd.DataFrame], items: Sequence[Any], schema: Table, /, **kwargs: Any
 ) -> dd.DataFrame:
     """Return a lazy frame with one partition per item."""
-    # The string columns already have their dtype. Dask's conversion would change it.
+    # The string columns already have the correct dtype, which Dask's conversion would change.
     with dask.config.set({"dataframe.convert-string": False}):
         return dd.from_map(
             read, list(items), meta=schema.empty(), label=schema.name, enforce_metadata=False, **kwargs
@@ -140,7 +141,7 @@ def clean_trips(trips: dd.DataFrame) -> tuple[dd.DataFrame, dd.DataFrame]:
 
 
 def build_features(trips: dd.DataFrame) -> dd.DataFrame:
-    """Compute `features` of valid trips."""
+    """Compute the `features` of valid trips."""
     return _map_stage(trips, featurize.featurize, featurize.FEATURES_SCHEMA.empty())
 
 
@@ -152,7 +153,7 @@ def build_feature_histograms(features: dd.DataFrame) -> dd.DataFrame:
 def score_features(
     features: dd.DataFrame, model: TrainedModel, training_scores: TrainingScores | None = None
 ) -> dd.DataFrame:
-    """Compute `scores` of features. The model is one value of the graph, not a copy per task."""
+    """Compute the `scores` of features. The graph contains the model once, not once per task."""
     return _map_stage(
         features, _score_partition, SCORES.empty(), dask.delayed(model, pure=True), training_scores
     )
@@ -180,14 +181,15 @@ def _score_partition(
 
 
 def apply_threshold(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
-    """Compute `predictions` of scores."""
+    """Compute `predictions` from scores and the decision threshold."""
     return _map_stage(scores, postprocess.postprocess, PREDICTIONS.empty(), threshold)
 
 
 def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
-    """Compute the binned matrix of one split's rows, with the label as its last column.
+    """Compute the bin indices of the rows of one split, with the label as the last column.
 
-    Similar rows are next to each other. The index of a partition has the original positions.
+    Each partition is sorted so that similar rows are adjacent. Its index has the positions of the
+    rows before sorting.
     """
     meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
     return _map_stage(features, _encode_partition, meta, encoding, split)
@@ -208,10 +210,11 @@ def write_partitions(
     frames: dict[Table, dd.DataFrame],
     summary_inputs: SummaryInputs | None = None,
 ) -> dd.Series:
-    """Write frames as data files, one per table and partition. Returns a lazy series of results.
+    """Return a lazy series of results, whose tasks write frames as data files.
 
-    `records` have the key, the input and the fingerprint of each partition. With `summary_inputs`,
-    the tasks also summarize the first table.
+    Each task writes one file per table. `records` has one record per partition, with the key, the
+    input fingerprint and the fingerprint of the partition's files. With `summary_inputs`, the tasks
+    also compute the metric histograms of the first table.
     """
     first, *others = frames.values()
     if summary_inputs is not None:
@@ -241,7 +244,7 @@ def _write_partition(
     assert partition_info is not None, "Dask passes the number of the partition to every task"
     record = records[partition_info["number"]]
     files = {}
-    for table, frame in zip(tables, frames, strict=False):  # a last frame is the input of the summary
+    for table, frame in zip(tables, frames, strict=False):  # the last frame may be the input of the summary
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
         files[table.name] = store.write_data_file(table, version, replace(record, rejects=reasons), frame)
     return PartitionResult(
@@ -253,7 +256,7 @@ def _write_partition(
 
 
 def summarize_partitions(predictions: dd.DataFrame, summary_inputs: SummaryInputs) -> dd.Series:
-    """Summarize predictions and the features of their rows. Returns a lazy series of results."""
+    """Return a lazy series of results with the metric histograms of predictions."""
     summarizer = dask.delayed(summary_inputs.summarizer, pure=True)
     return _map_stage(predictions, _summarize_partition, RESULT_META, summary_inputs.features, summarizer)
 
@@ -265,7 +268,7 @@ def _summarize_partition(
 
 
 def count_partitions(features: dd.DataFrame, names: tuple[str, ...], split: Any, segment: str) -> dd.Series:
-    """Count the values of the training rows. Returns a lazy series of results."""
+    """Return a lazy series of results with the value counts of the training rows."""
     return _map_stage(features, _count_partition, RESULT_META, names, split, segment)
 
 
@@ -282,10 +285,10 @@ def persist(client: distributed.Client, frame: dd.DataFrame) -> dd.DataFrame:
 
 
 def select_partitions(frame: dd.DataFrame, indices: Sequence[int]) -> dd.DataFrame:
-    """Return a frame of some of the partitions."""
+    """Return a frame that has only the partitions at these indices."""
     return frame.partitions[list(indices)]
 
 
 def merge_tallies(results: Iterable[PartitionResult]) -> Tallies:
-    """Merge the score histograms of all partitions."""
+    """Merge the metric histograms of all partitions."""
     return reduce(combine_tallies, (result.tallies for result in results), {})

@@ -1,8 +1,9 @@
-"""File affinity: choose the next partition so that a worker continues in the file that it reads.
+"""File affinity: choose partitions so that a worker continues with the file that it already reads.
 
 A row group can only be decoded from its start. A worker that gets every second partition of a row
-group also decodes the partitions in between. Each lane, which is one thread of a worker, therefore
-gets a run of consecutive partitions. A lane without a run takes half of the longest remaining one.
+group must also decode the partitions in between. Each lane, which is one thread of a worker,
+therefore gets a range of consecutive partitions. If no range is waiting, an idle lane takes half of
+the longest remaining range.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from itertools import groupby
 
 
 class LocalityQueue:
-    """Partitions 0 to n - 1, with the file of each. Partitions of a file are consecutive.
+    """A queue of the partitions 0 to n - 1. Partitions of the same file are consecutive.
+
+    `files` has the file of each partition.
 
     >>> queue = LocalityQueue(["a", "a", "a", "a", "b"])
     >>> queue.next(None), queue.next(None), queue.next(0), queue.next(4), queue.next(1)
@@ -25,11 +28,11 @@ class LocalityQueue:
     def __init__(self, files: Sequence[Hashable]) -> None:
         runs = groupby(range(len(files)), key=lambda index: files[index])
         self._waiting = deque(deque(indices) for _, indices in runs)
-        # The rest of each started run, by the partition that was taken from it last.
+        # The rest of each started range, by the partition that was taken from the range last.
         self._started: dict[int, deque[int]] = {}
 
     def next(self, finished: int | None) -> int | None:
-        """Return the partition that follows a lane's finished one, or None if nothing is left.
+        """Return the next partition for a lane that finished a partition, or None if none is left.
 
         A lane that has not finished a partition yet passes None.
         """
@@ -42,7 +45,7 @@ class LocalityQueue:
         return index
 
     def _take_run(self) -> deque[int]:
-        """Return a waiting run, or the second half of the longest started one."""
+        """Return a waiting range, or the second half of the longest started range."""
         if self._waiting:
             return self._waiting.popleft()
         longest = max(self._started.values(), key=len, default=deque())

@@ -1,4 +1,4 @@
-"""Read a published version as one lazy Dask DataFrame of exactly the files in its manifest."""
+"""Read a published version as one lazy Dask DataFrame with exactly the files of its manifest."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from toytip.stages.catalog import READABLE_TABLES
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
-# Columns from the path of a data file. The types can hold `100 * year + month`.
+# The columns that come from the path of a data file. Their types can hold `100 * year + month`.
 PATH_COLUMNS = {"version": "category", "year": "int32", "month": "int32"}
 
 
 def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None = None) -> dd.DataFrame:
-    """Return a version with one partition per file, and the columns `version`, `year`, `month`.
+    """Return a version as a lazy frame with one partition per file.
 
-    The frame is lazy, and decodes only the columns that are used. It raises StoreError on compute
-    if a file differs from the published one.
+    The frame has the additional columns `version`, `year` and `month`, and decodes only the columns
+    that the computation uses. The computation raises StoreError if a file differs from its
+    published content.
     """
     table, files = get_readable_table(manifest.table), data_files_of(manifest, months)
     meta = _add_path_columns(table.empty(), manifest.version, Month(2000, 1))
-    # The string columns already have their dtype. Dask's conversion would change it.
+    # The string columns already have the correct dtype, which Dask's conversion would change.
     with dask.config.set({"dataframe.convert-string": False}):
         if not files:
             return dd.from_pandas(meta, npartitions=1)
@@ -45,28 +46,28 @@ def read_table(store: Store, manifest: Manifest, months: Sequence[Month] | None 
 
 
 def get_readable_table(name: str) -> Table:
-    """Return the table with a name. Raises StoreError if it does not exist or cannot be read."""
+    """Return the table that has this name. Raises StoreError if no readable table has the name."""
     if name not in READABLE_TABLES:
         raise StoreError(
-            f"cannot read the table {name!r}: it is not a readable table",
+            f"cannot read table {name!r}: no readable table has this name",
             hint=f"Choose one of {', '.join(READABLE_TABLES)}.",
         )
     return READABLE_TABLES[name]
 
 
 def data_files_of(manifest: Manifest, months: Sequence[Month] | None = None) -> list[DataFile]:
-    """Return the data files of a version, by default of all months.
+    """Return the data files of a version for the given months, by default for all months.
 
-    Raises StoreError if the version does not have one of the months.
+    Raises StoreError if the version has no data file for one of the months.
     """
     if months is None:
         return list(manifest.files)
     existing = sorted({file.month for file in manifest.files if file.month is not None})
     for month in months:
         if month not in existing:
-            span = f"{existing[0]}:{existing[-1]}" if existing else "no months"
+            span = f"months {existing[0]}:{existing[-1]}" if existing else "no months"
             raise StoreError(
-                f"cannot read month {month} of {manifest.table} {manifest.version}: it has {span}"
+                f"cannot read month {month} of {manifest.table} {manifest.version}: the version has {span}"
             )
     return [file for file in manifest.files if file.month in months]
 
@@ -74,9 +75,9 @@ def data_files_of(manifest: Manifest, months: Sequence[Month] | None = None) -> 
 def _read_data_file(
     file: DataFile, store: Store, table: Table, version: str, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Read a data file. Dask sets `columns` to those that the graph uses."""
+    """Read a data file. Dask sets `columns` to the columns that the graph uses."""
     requested = [*table.names, *PATH_COLUMNS] if columns is None else list(columns)
-    # A frame without columns would lose its rows, so at least one column is read.
+    # A frame without columns would lose its number of rows, so at least one column is read.
     names = [name for name in requested if name in table.names] or table.names[:1]
     rows = store.read_data_file(table.select(names), version, file)
     return _add_path_columns(rows, version, file.key.month)[requested]

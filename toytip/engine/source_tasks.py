@@ -1,4 +1,4 @@
-"""Tasks on source files: synthesis, checksums, and the number of bytes read."""
+"""Tasks on source files: generate synthetic months, compute checksums, and count bytes read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def generate_source(
     spec: synthetic.SyntheticSpec,
     stage: StageProgress,
 ) -> int:
-    """Generate the months of the synthetic year, one task per month. Returns the number of rows."""
+    """Generate synthetic months, one task per month. Returns the total number of rows."""
     futures = [
         client.submit(_generate_month, month, uri, storage_options, spec, pure=False)
         for month, uri in uris.items()
@@ -39,7 +39,7 @@ def _generate_month(
 def compute_checksums(
     client: distributed.Client, files: Sequence[discovery.SourceFile], stage: StageProgress
 ) -> list[str]:
-    """Return the checksums of source files, each computed by a worker."""
+    """Return the checksums of source files, which the workers compute."""
     futures = [
         client.submit(discovery.file_checksum, file.uri, file.storage_options, pure=False) for file in files
     ]
@@ -47,6 +47,6 @@ def compute_checksums(
 
 
 def worker_bytes_read(client: distributed.Client) -> int:
-    """Return the source bytes that the current workers and this process have read."""
+    """Return the number of source bytes that the current workers and this process have read."""
     replies = cluster.run_on_workers(client, access.source_bytes_read).values()
     return sum(reply for reply in replies if isinstance(reply, int)) + access.source_bytes_read()
