@@ -166,18 +166,24 @@ def test_quantiles_are_values_that_so_many_are_below(values):
 NOUGHTS = [[0.0] * 5] * 3
 SPREADS = {
     "always 0": (NOUGHTS, (0, 0)),
-    "90 % of trips 0, all trips 0 to 65": (NOUGHTS, (0, 65)),
-    "median first 630, last 586, 90 % of trips 150 to 2,100": (
+    "0 for 90 % of trips, between 0 and 65 for all trips": (NOUGHTS, (0, 65)),
+    "median 630 in the first month and 586 in the last, 90 % of trips between 150 and 2,100": (
         [[160, 1, 630, 1, 2_100], [150, 1, 600, 1, 1_990], [169, 1, 586, 1, 1_916]],
         (0, 9_999),
     ),
-    "median 7, lowest 2 in 2023-02, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (7, 2, 7)], (0, 9)),
-    "median first 5, last 7, highest 8 in 2023-02, 90 % of trips 1 to 9": (
+    "median 7, lowest 2 in 2023-02, 90 % of trips between 1 and 9": (
+        [[1, 1, m, 1, 9] for m in (7, 2, 7)],
+        (0, 9),
+    ),
+    "median 5 in the first month and 7 in the last, highest 8 in 2023-02, 90 % of trips between 1 and 9": (
         [[1, 1, m, 1, 9] for m in (5, 8, 7)],
         (0, 9),
     ),
-    "median 30, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
-    "median first 5, last 7, 90 % of trips 1 to 9": ([[1, 1, m, 1, 9] for m in (5, math.nan, 7)], (0, 9)),
+    "median 30, 90 % of trips between 1 and 9": ([[1, 1, m, 1, 9] for m in (30, 29, 30)], (0, 9)),
+    "median 5 in the first month and 7 in the last, 90 % of trips between 1 and 9": (
+        [[1, 1, m, 1, 9] for m in (5, math.nan, 7)],
+        (0, 9),
+    ),
 }
 
 
@@ -272,7 +278,7 @@ def test_what_a_part_lacks_stands_on_the_page():
             NOTHING, missing_reasons={"training": "the rounds are lost at sea", "zones": "no <zone> at all"}
         )
     )
-    assert "No learning curve: the rounds are lost at sea." in text
+    assert "The learning curve is not available: the rounds are lost at sea." in text
     assert "no &lt;zone&gt; at all" in text
 
 
@@ -360,7 +366,10 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
 
 @pytest.mark.parametrize(
     ("losses", "said"),
-    [([0.5, 0.4], "It was the last round."), ([0.5, 0.4, 0.6], "1 more round did not improve it.")],
+    [
+        ([0.5, 0.4], "No later round was trained."),
+        ([0.5, 0.4, 0.6], "1 later round did not lower this loss."),
+    ],
 )
 def test_the_best_round_is_told(losses, said):
     section = sections_model.training_section(
@@ -387,9 +396,9 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
         tallies=dict.fromkeys(told, tally_of(chance, label)),
     )
     section = sections_model.slices_section(facts)
-    assert "card trips of test, with at least 200 trips" in section.lead
+    assert "card trips of the test split. Each slice has at least 200 trips" in section.lead
     assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
-    assert "error of card trips is 0.010" in sections_model._calibration_lines(facts)[1]
+    assert "error on card trips is 0.010" in sections_model._calibration_lines(facts)[1]
 
 
 def test_a_month_that_is_split_by_day_is_of_no_split():
@@ -423,7 +432,7 @@ def test_auc_and_log_loss_are_drawn_by_day():
     days = [day_performance(day, auc) for day, auc in ((1, None), (2, 0.7), (3, 0.8))]
     ranked, loss = daily.draw_daily_ranking(days)
     assert (
-        "Lowest: 0.7000 in the week to 2023-02-02. Highest: 0.8000 in the week to 2023-02-03."
+        "Lowest: 0.7000 in the week that ends on 2023-02-02. Highest: 0.8000 in the week that ends on 2023-02-03."
         in ranked.caption
     )
     assert loss.caption.endswith("lower is better.")
@@ -526,19 +535,21 @@ CASES = {
         )
     },
     "synthetic": {"run_result": replace(RUN_RESULT, origin=replace(RUN_RESULT.origin, source="synthetic"))},
-    "drift of trip_distance: PSI 0.310, threshold 0.2, exceeded in 2 of the last 3": {
+    "drift of trip_distance: PSI 0.310, threshold 0.2 exceeded in 2 of the latest 3": {
         "monitoring": monitoring_report(active_alerts=(DRIFT_ALERT,)),
     },
-    "missing values of RatecodeID: 0.0649, 0.0040 in": {
+    "share of trips without RatecodeID: 0.0649, 0.0040 in the reference, outside the reference range": {
         "monitoring": monitoring_report(active_alerts=(RATE_ALERT,)),
     },
     "looks better": {"monitoring": monitoring_report(warnings=("its performance there looks better",))},
     "Possible target leakage": {"leakage_aucs": {"extra": 0.99}},
-    "only 900 all trips": {"evaluation": evaluated(rows=900)},
-    "The always-positive baseline has 0.6000": {"evaluation": evaluated(f1=0.5)},
+    "metrics on all trips of the test split are imprecise: there are only 900": {
+        "evaluation": evaluated(rows=900)
+    },
+    "F1 of the always-positive baseline is 0.6000": {"evaluation": evaluated(f1=0.5)},
     "suggests overfitting": {"evaluation": evaluated(auc=0.7)},
     "10.0\xa0% of the trips were rejected": {"rows": {"2023-01": MonthRows(100, 90, {"late": 10})}},
-    "5.0\xa0% of the trips of 2023-07 were rejected": {
+    "5.0\xa0% of the trips in 2023-07 were rejected": {
         "rows": {**QUIET.rows, "2023-07": MonthRows(1_000, 950, {"late": 50})}
     },
     "no validation month": {"split": {"train": ("a", "b"), "test": ("c", "d")}},
@@ -548,7 +559,7 @@ CASES = {
 
 def test_a_quiet_run_warns_of_nothing():
     assert collect_findings(QUIET) == []
-    assert "Checked: the promotion gate, monitoring, baselines, rejects." in of(QUIET)
+    assert "Checked: the promotion gate, monitoring, baselines, rejected trips." in of(QUIET)
 
 
 @pytest.mark.parametrize("said", CASES)
@@ -568,9 +579,12 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
         calibration_error=0.2,
     )
     lines = " ".join(line for line, _ in collect_findings(replace(QUIET, evaluation=told)))
-    assert "The hour-and-zone mean baseline ranks all trips of test better than the model, by 0.0200" in lines
-    assert "which need at least 7 days" in lines
-    assert "trips of test is 0.200" in lines
+    assert (
+        "The hour-and-zone mean baseline has a higher AUC than the model on all trips of the test split, by 0.0200"
+        in lines
+    )
+    assert "which need trips of at least 7 days" in lines
+    assert "trips of the test split is 0.200" in lines
 
 
 @pytest.mark.parametrize(
@@ -763,7 +777,7 @@ def test_a_run_leaves_its_page(two_runs):
         assert f"{count:,}" in words
     assert all(name in words for name in first["stage_seconds"] if name != "report")
     assert (
-        "No learning curve" in Path(second["report_path"]).read_text()
+        "The learning curve is not available" in Path(second["report_path"]).read_text()
         or "no validation month" in Path(second["report_path"]).read_text()
     )
     assert "There is no validation month" in Path(second["report_path"]).read_text()
@@ -927,7 +941,7 @@ def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
     assert invoke_cli("report", "va", "--store", part, "--output", tmp_path / "a.html").returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert "cannot create this section" not in text
-    assert "No model: this version has no models" in text
+    assert "The model is not available: this version has no models" in text
     assert "trip_distance by month" in text
 
 
@@ -981,7 +995,7 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     assert text.count('role="img"') >= 5
     same = invoke_cli("version", "diff", "va", "va", "--store", store, "--output", file)
     assert same.returncode == 0
-    assert "source files are the same." in file.read_text()
+    assert "settings, packages, split, features and source files." in file.read_text()
 
 
 def test_reports_go_with_their_version(tmp_path):

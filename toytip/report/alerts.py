@@ -1,4 +1,4 @@
-"""Alerts and exceeded thresholds in words, for the report and for the terminal."""
+"""Describe alerts and exceeded thresholds in words, for the report and the terminal."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ if TYPE_CHECKING:
 
 MEASURE_LABELS = {"psi": "PSI", "ks": "KS", "wasserstein": "Wasserstein distance"}
 MODEL_LABELS = {
-    "f1": "change of F1 due to the model",
-    "log_loss": "change of log loss due to the model",
+    "f1": "change in F1 due to the model",
+    "log_loss": "change in log loss due to the model",
     "auc": "AUC of card trips",
 }
 SHARE_LABELS = {"card": "share of card trips", "high_tips_by_card": "share of high tips among card trips"}
-# Rates are compared with the reference range, and any distance from it exceeds the threshold.
+# Rates of these kinds have no threshold of their own: they must stay within the reference range.
 REFERENCE_RANGE_KINDS = ("missing", "rejects")
 ALERT_LEVEL = 5
 
 
 def alert_text(alert: Alert) -> str:
-    """Return an alert in words."""
-    breaches = f"exceeded in {len(alert.breach_months)} of the last {alert.window_months} months"
+    """Return the description of an alert."""
+    breaches = f"in {len(alert.breach_months)} of the latest {alert.window_months} months"
     value = _value_text(alert)
     if alert.kind == "drift":
         return (
-            f"{_subject(alert)}: {_measure_label(alert)} {value}, threshold {alert.threshold:g}, {breaches}"
+            f"{_subject(alert)}: {_measure_label(alert)} {value}, "
+            f"threshold {alert.threshold:g} exceeded {breaches}"
         )
     if _is_model_part(alert):
-        return f"{_subject(alert)}: {value}, threshold {alert.threshold:g}, {breaches}"
-    return f"{_subject(alert)}: {value}, {alert.reference:.4f} in the reference, {breaches}"
+        return f"{_subject(alert)}: {value}, threshold {alert.threshold:g} exceeded {breaches}"
+    is_rate = alert.kind in REFERENCE_RANGE_KINDS
+    rule = "outside the reference range" if is_rate else f"threshold {alert.threshold:g} exceeded"
+    return f"{_subject(alert)}: {value}, {alert.reference:.4f} in the reference, {rule} {breaches}"
 
 
 def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
-    """Yield the subjects of alerts in earlier months, with the months."""
+    """Yield each subject that had alerts in earlier months, with these months."""
     months: dict[str, list[str]] = {}
     for alert in report.alert_history:
         if alert.month != report.last_month:
@@ -49,50 +52,55 @@ def earlier_alerts(report: MonitoringReport) -> Iterator[str]:
 
 
 def alerts_caption(report: MonitoringReport) -> str:
-    """Return the caption of the F1 chart: the alerts, and whether the model performs worse."""
+    """Return the caption of the F1 chart: number of alerts, and whether the model is worse."""
     last, count = report.last_month, len(report.active_alerts)
     counted = f"{count} alert{'' if count == 1 else 's'} in {last}" if count else f"No alert in {last}"
     losses = [alert.name for alert in report.active_alerts if alert.kind == "model"]
     if losses:
         names = ", ".join("AUC of card trips" if name == "auc" else formatting.label(name) for name in losses)
-        hidden = "" if "f1" in losses else " F1 alone does not show this."
-        return f"{counted}. The model performs worse, by {names}.{hidden}"
+        hidden = "" if "f1" in losses else " F1 alone does not show the loss."
+        return f"{counted}. The model performs worse, as measured by {names}.{hidden}"
     has_labels = any(
         performance.month == last and performance.metrics is not None
         for performance in report.performance_by_month
     )
     if not has_labels:
-        counted = f"{counted}. Without labels, a worse model cannot be detected"
+        counted = f"{counted}. Without labels, toytip cannot detect that the model performs worse"
     elif count:
-        counted = f"{counted}, not for a worse model"
+        counted = f"{counted}, but no alert for worse model performance"
     return (
-        f"{counted}. If F1 falls together with the always-positive baseline, "
-        f"there are fewer high tips.{_earlier_losses(report)}"
+        f"{counted}. If F1 falls together with F1 of the always-positive baseline, "
+        f"the share of high tips has fallen.{_earlier_losses(report)}"
     )
 
 
 def _earlier_losses(report: MonitoringReport) -> str:
     months = dict.fromkeys(alert.month for alert in report.alert_history if alert.kind == "model")
-    return f" Earlier alerts for worse performance: {', '.join(months)}." if months else ""
+    return f" Months with alerts for worse model performance: {', '.join(months)}." if months else ""
 
 
 def exceeded_table(report: MonitoringReport) -> TableBlock:
-    """Return the exceeded thresholds by month.
+    """Return the table of exceeded thresholds by month.
 
-    Series with an alert come first. Alerts are highlighted.
+    Rows with an alert come first. Cells with an alert are highlighted.
     """
     alerts = {(alert.series_key, alert.month) for alert in report.alert_history}
     series: dict[tuple[str, str, str], dict[str, Measurement]] = {}
     for measurement in report.exceeded_measurements:
         series.setdefault(measurement.series_key, {})[measurement.month] = measurement
     order = sorted(series, key=lambda key: not any((key, month) in alerts for month in series[key]))
+    rule = report.thresholds
     return TableBlock(
         caption="Exceeded thresholds by month",
         header=["measure", "reference", "threshold", *report.analysis_months],
         rows=[_exceeded_row(report, series[key], alerts) for key in order],
-        note="Alerts are highlighted. An alert fires if a threshold is exceeded in enough of the last "
-        "months. Rates are compared with the reference range, all other values with the reference "
-        "value. Features of low importance have no threshold.",
+        note="Highlighted cells are alerts. An alert fires if the threshold is exceeded in the month itself "
+        f"and in at least {rule.min_breaches} of the {rule.window_months} months that end with it. "
+        f"If fewer than {rule.min_breaches} months exist, it must be exceeded in all of them. "
+        "Shares of missing values and of rejected trips are compared with the reference range. "
+        "All other shares, and metrics, are compared with the reference value. "
+        f"A feature with less than {formatting.format_share(rule.min_importance)} of the gain of the model "
+        "has no threshold.",
     )
 
 
@@ -118,8 +126,8 @@ def _subject(measurement: Measurement) -> str:
     name = measurement.name
     return {
         "drift": f"drift of {name}",
-        "missing": f"missing values of {name}",
-        "rejects": f"trips rejected as {name}",
+        "missing": f"share of trips without {name}",
+        "rejects": f"share of trips rejected for {name}",
         "share": SHARE_LABELS.get(name, name),
         "model": MODEL_LABELS.get(name, name),
         "estimate": f"estimated {formatting.label(name)}",
@@ -143,7 +151,7 @@ def _is_model_part(measurement: Measurement) -> bool:
 def _threshold_text(measurement: Measurement) -> str:
     if measurement.kind in REFERENCE_RANGE_KINDS:
         return "reference range"
-    return f"{measurement.threshold:g}" if measurement.threshold else "any"
+    return f"{measurement.threshold:g}"
 
 
 def _row_label(measurement: Measurement, values: Sequence[str]) -> str:
@@ -156,7 +164,7 @@ def _row_label(measurement: Measurement, values: Sequence[str]) -> str:
 def _category_values(
     measurement: Measurement, months: Iterable[str], drift_by_month: Mapping[str, Sequence[FeatureDrift]]
 ) -> list[str]:
-    """Return the categories that are new, or have vanished, in some months."""
+    """Return the categories that are new or have vanished in the given months."""
     if measurement.measure not in ("new", "vanished"):
         return []
     drifts = [d for month in months for d in drift_by_month[month] if d.feature == measurement.name]

@@ -1,4 +1,4 @@
-"""The blocks of a page: sections with texts, tables and pictures, as plain values.
+"""The parts of a page as plain values: sections, texts, tables and pictures.
 
 The template decides how a block looks.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TableCell:
-    """A table cell: text, optional bar (0 to 1), tint level (0 to 5) and tone."""
+    """A table cell: text, bar length (0 to 1), tint level (0 to 5) and tone (`good` or `bad`)."""
 
     text: str
     bar: float | None = None
@@ -23,7 +23,7 @@ class TableCell:
 class TableBlock:
     """A table. The first column names the rows.
 
-    Number columns are right-aligned. If `wrap` is set, text may wrap.
+    Columns that are not in `text_columns` are right-aligned. If `wrap` is set, text may wrap.
     """
 
     caption: str
@@ -70,7 +70,7 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class MissingBlock:
-    """The reason why a section has no content."""
+    """The reason why a part of a section is missing."""
 
     text: str
     kind: str = field(default="missing", init=False)
@@ -86,7 +86,7 @@ class PairsBlock:
 
 @dataclass(frozen=True)
 class WarningsBlock:
-    """Warnings, each with the id of the section that has the details."""
+    """Warnings, as pairs of text and ID of the section with the details."""
 
     lines: Sequence[tuple[str, str]]
     kind: str = field(default="warnings", init=False)
@@ -94,7 +94,7 @@ class WarningsBlock:
 
 @dataclass(frozen=True)
 class TreeBlock:
-    """An indented list of (depth, name, description): the lineage of a version."""
+    """The lineage of a version, as an indented list of (depth, name, description)."""
 
     lines: Sequence[tuple[int, str, str]]
     kind: str = field(default="tree", init=False)
@@ -125,5 +125,5 @@ class Page:
     footer: str
 
     def section_title(self, id_: str) -> str:
-        """Return the title of the section with an id."""
+        """Return the title of a section, given its ID."""
         return next((section.title for section in self.sections if section.id == id_), id_)

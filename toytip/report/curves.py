@@ -1,4 +1,4 @@
-"""The arithmetic behind the report's charts."""
+"""Compute the points of the report's charts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from toytip.evaluation.tally import Tally
 from toytip.monitoring.drift import CATEGORICAL_FEATURES, FeatureHistogram
 from toytip.report.facts import FeatureDistribution
 
-# A chart has fewer pixels than more points would need.
+# More points would not be visible at the size of a chart.
 MAX_PICTURE_POINTS = 160
 DISTRIBUTION_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# The share of high tips among fewer trips is mostly noise.
+# With fewer trips, the share of high tips is mostly noise.
 MIN_SHARE_TRIPS = 50
-# Number of category values that the chart labels.
+# Number of category values whose shares a chart shows.
 MAX_NAMED_VALUES = 4
 PROBABILITY_BARS = 32
-# A category value with fewer sampled trips is left out if other values have more.
+# A category value with fewer sampled trips is omitted, unless all values have fewer.
 MIN_SHAP_TRIPS = 5
 
 CurvePoints = tuple[list[float], list[float]]
@@ -48,11 +48,11 @@ def roc_curve(tally: Tally) -> CurvePoints | None:
 
 
 def precision_recall_curve(tally: Tally) -> CurvePoints | None:
-    """Return recall and precision at every threshold, or None without positive trips."""
+    """Return recall and precision at every threshold, or None if no trip has a high tip."""
     hits, alarms = (_cumulate_from_top(counts)[1:] for counts in (tally.positives, tally.negatives))
     if not hits[-1]:
         return None
-    # The precision of the first few trips is mostly noise.
+    # The precision of the few trips with the highest probabilities is mostly noise.
     stable = hits + alarms >= min(MIN_SHARE_TRIPS, hits[-1] + alarms[-1])
     return downsample_curve(hits[stable] / hits[-1], hits[stable] / (hits[stable] + alarms[stable]))
 
@@ -62,16 +62,16 @@ def _cumulate_from_top(counts: Int64Array) -> Float64Array:
 
 
 def calibration_curve(bins: Sequence[CalibrationBin]) -> CurvePoints:
-    """Return predicted and observed shares by bin.
+    """Return the predicted and the observed share of high tips by calibration bin.
 
-    Bins with few trips are left out if others remain.
+    Bins with fewer than MIN_SHARE_TRIPS trips are omitted, unless all bins have fewer.
     """
     drawn = [item for item in bins if item.trips >= MIN_SHARE_TRIPS] or bins
     return [item.predicted for item in drawn], [item.observed for item in drawn]
 
 
 def probability_histogram(tally: Tally) -> tuple[list[int], list[int]]:
-    """Return the number of trips without and with a high tip in PROBABILITY_BARS equal bins."""
+    """Return the number of trips without and with a high tip, by equal bins of the probability."""
     low, high = (
         counts.reshape(PROBABILITY_BARS, -1).sum(axis=1).tolist()
         for counts in (tally.negatives, tally.positives)
@@ -117,16 +117,16 @@ def _value_share(histogram: FeatureHistogram, value: float) -> float:
 def shap_by_quantile_group(
     values: Float64Array, contributions: Float64Array, group_count: int = 10
 ) -> list[tuple[float, float, float]]:
-    """Return (first value, last value, mean SHAP value) for quantile groups.
+    """Return (first value, last value, mean SHAP value) of each quantile group of values.
 
-    Missing values come last.
+    Missing values are the last group.
     """
     present = ~np.isnan(values)
     distinct, position = np.unique(values[present], return_inverse=True)
     if not len(distinct):
         return []
     counts = np.bincount(position)
-    # All trips of a value are in one group: the group of the value's middle rank.
+    # All trips with the same value are in one group: the group of their middle rank.
     middle = (np.cumsum(counts) - counts / 2) / counts.sum()
     group_of_value = np.minimum((middle * group_count).astype(int), group_count - 1)
     groups = []
@@ -141,9 +141,10 @@ def shap_by_quantile_group(
 
 
 def shap_by_category(values: Float64Array, contributions: Float64Array) -> list[tuple[float, float, float]]:
-    """Return (value, value, mean SHAP value) for each value of a category, lowest mean first.
+    """Return (value, value, mean SHAP value) of each value of a category, lowest mean first.
 
-    Missing and unseen values are NaN. Values with few trips are left out if others have more.
+    NaN stands for missing and unseen values. Values with fewer than MIN_SHAP_TRIPS trips are
+    omitted, unless all values have fewer.
     """
     distinct, position, counts = np.unique(values, return_inverse=True, return_counts=True)
     means = np.bincount(position, contributions) / counts

@@ -28,7 +28,7 @@ from toytip.report.sections.diff import (
 from toytip.report.sections.section import Content, missing, section
 from toytip.store.compare import VersionDiff
 
-# The settings of these tables repeat those of the model.
+# These tables have the same settings as the model.
 REDUNDANT_CONFIG_TABLES = {METRIC_HISTOGRAMS.name, PREDICTIONS.name, MONITORING.name}
 
 
@@ -41,14 +41,14 @@ class DiffSource:
 
 
 def render_diff_page(a: Facts, b: Facts, comparison: VersionDiff) -> str:
-    """Return the page of two versions as HTML.
+    """Return the page that compares two versions, as HTML.
 
     `comparison` is the result of `toytip.store.compare`.
     """
     source = DiffSource(VersionPair(a, b), comparison)
     return render_html(
         Page(
-            title="Two versions",
+            title="Comparison of two versions",
             kicker="toytip version diff",
             subtitle=[
                 f"{name}: {facts.version} · {formatting.format_minute(facts.created_at)}"
@@ -84,7 +84,7 @@ def _key_figures(a: Facts, b: Facts, comparison: VersionDiff) -> list[KeyFigure]
     if predictions is not None and predictions.changed_share is not None:
         share = formatting.format_share(predictions.changed_share, 2)
         common = formatting.format_count(predictions.common)
-        figures.append(("changed predictions", share, f"of {common} common trips"))
+        figures.append(("changed predictions", share, f"of {common} trips in both versions"))
     return figures
 
 
@@ -104,19 +104,27 @@ def _diff_findings(a: Facts, b: Facts) -> Iterator[Finding]:
             text = f"B is significantly worse on {segment} trips: {', '.join(worse)}."
             yield Finding(text, "metrics")
     if a.split and b.split and a.split.get("test") != b.split.get("test"):
-        yield Finding("The test months differ, so the metrics are of different trips.", "changes")
-    if a.segment != b.segment:
-        text = f"A was trained on {a.segment or 'no'} trips, B on {b.segment or 'no'} trips."
+        text = "The test months differ, so the metrics of A and B are computed on different trips."
         yield Finding(text, "changes")
+    if a.segment != b.segment:
+        yield Finding(f"{_training_text('A', a)} {_training_text('B', b)}", "changes")
     drifted = [
         drift.feature for drift in measure_drift(a.histograms, b.histograms) if (drift.psi or 0) > DRIFT_PSI
     ]
     if drifted:
-        yield Finding(f"Features with drift from A to B: {', '.join(drifted)}.", "features")
+        text = f"Features with a PSI above {DRIFT_PSI:g} between A and B: {', '.join(drifted)}."
+        yield Finding(text, "features")
+
+
+def _training_text(name: str, facts: Facts) -> str:
+    return f"{name} was trained on {facts.segment} trips." if facts.segment else f"{name} has no model."
 
 
 def _significant_losses(a: Facts, b: Facts, segment: str) -> Iterator[tuple[str, float]]:
-    """Yield the metrics that are significantly worse in B, with the (negative) change."""
+    """Yield each metric that is significantly worse in B, with its change.
+
+    The change is signed so that a negative value means worse.
+    """
     intervals = paired_improvements(a, b, segment)
     for metric in ("auc", "f1", "log_loss"):
         change = difference(reported_metric(a, segment, metric), reported_metric(b, segment, metric))
@@ -139,13 +147,13 @@ def _intervals_disjoint(a: SegmentReport | None, b: SegmentReport | None, metric
 def _changes_section(source: DiffSource) -> Content:
     pairs = {name: values for name, values in _setting_pairs(*source.pair) if values[0] != values[1]}
     if not pairs:
-        text = "Settings, packages, split, features and source files are the same."
+        text = "A and B have the same settings, packages, split, features and source files."
         return Content("", [TextBlock(text)])
     rows = [[name, *_value_pair(name, *values)] for name, values in pairs.items()]
     table = TableBlock(
-        caption="Differences", header=["", "A", "B"], rows=rows, text_columns=(0, 1, 2), wrap=True
+        caption="Differences", header=["setting", "A", "B"], rows=rows, text_columns=(0, 1, 2), wrap=True
     )
-    return Content("Differences in settings, packages and source files.", [table])
+    return Content("The table lists the settings, packages and inputs that differ.", [table])
 
 
 def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
@@ -177,7 +185,8 @@ def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
 def _value_pair(name: str, a: Any, b: Any) -> list[str]:
     if name == "features":  # two long, nearly equal lists would hide the difference
         return [
-            f"{len(own)}" + (f", with {', '.join(only)}" if (only := sorted(set(own) - set(other))) else "")
+            f"{len(own)}"
+            + (f", only here: {', '.join(only)}" if (only := sorted(set(own) - set(other))) else "")
             for own, other in ((a, b), (b, a))
         ]
     return [formatting.format_setting(a), formatting.format_setting(b)]
@@ -189,7 +198,7 @@ def _rows_section(source: DiffSource) -> Content:
     used = {name: counts for name, counts in rows.items() if any(counts)}
     table = _count_table("Rows of each table", "table", used)
     if not rejects:
-        return Content("", [table, MissingBlock("There are no rejects to compare.")])
+        return Content("", [table, MissingBlock("There are no rejected trips to compare.")])
     by_reason = {formatting.label(reason): counts for reason, counts in rejects.items()}
     return Content("", [table, _count_table("Rejected trips by reason", "reason", by_reason)])
 
@@ -214,21 +223,22 @@ def _predictions_section(source: DiffSource) -> Content:
     count, change = formatting.format_count, predictions.mean_probability_change
     share = formatting.format_share(predictions.changed_share, 2)
     pairs = [
-        ("in both", f"{count(predictions.common)} trips"),
-        ("in one version only", f"{count(predictions.unmatched)} trips"),
+        ("trips in both versions", count(predictions.common)),
+        ("trips in one version only", count(predictions.unmatched)),
         ("changed predictions", f"{count(predictions.changed_predictions)} trips, {share}"),
-        ("mean change of the probability", formatting.NO_VALUE if change is None else f"{change:.4f}"),
+        ("mean absolute change in probability", formatting.NO_VALUE if change is None else f"{change:.4f}"),
     ]
-    return Content("Trips are joined by `trip_id`.", [PairsBlock(pairs)])
+    return Content("The trips of A and B are matched by `trip_id`.", [PairsBlock(pairs)])
 
 
 @section("time", "Time")
 def _time_section(source: DiffSource) -> Content:
     a, b = source.pair
     if a.run_result is None or b.run_result is None:
-        return missing("", "No timings for one of the versions: it was written by a single-stage command.")
+        text = "Time and memory are not available for one of the versions: only `toytip run` stores them."
+        return missing("", text)
     timings = [result.timing for result in (a.run_result, b.run_result)]
-    seconds = [{**timing.stage_seconds, "all": timing.elapsed_seconds} for timing in timings]
+    seconds = [{**timing.stage_seconds, "total run": timing.elapsed_seconds} for timing in timings]
     rows = [
         [
             stage,
@@ -239,6 +249,8 @@ def _time_section(source: DiffSource) -> Content:
     ]
     peaks = [timing.peak_memory_mb for timing in timings]
     change = formatting.format_signed(peaks[1] - peaks[0], 0)
-    rows.append(["peak MB", *(f"{peak:,.0f}" for peak in peaks), change])
-    table = TableBlock(caption="Seconds by stage", header=["stage", "A", "B", DIFFERENCE_HEADER], rows=rows)
-    return Content("A stage that reused an earlier version takes almost no time.", [table])
+    rows.append(["peak memory in MB", *(f"{peak:,.0f}" for peak in peaks), change])
+    table = TableBlock(
+        caption="Seconds by stage, and peak memory", header=["stage", "A", "B", DIFFERENCE_HEADER], rows=rows
+    )
+    return Content("A stage that reused the files of an earlier run took almost no time.", [table])

@@ -1,4 +1,4 @@
-"""The data of a version that its report needs, and the reasons for missing data."""
+"""The data of a version for its report, and the reasons for missing data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 
 class NotInVersionError(StoreError):
-    """Data that a version does not have, which is not a failure."""
+    """A version does not contain the data of a section. This is not a failure."""
 
 
 @dataclass(frozen=True)
 class FactSource:
-    """The tables of a version, and why sections of the report have no data.
+    """The tables of a version, and the reasons why sections of its report have no data.
 
-    `missing` has a reason by section. `failed` lists the sections that have data which could not be
-    read, for example because a file is damaged.
+    `missing` maps each section without data to the reason. `failed` lists the sections whose data
+    exists but could not be read, for example because a file is damaged.
     """
 
     store: Store
@@ -34,7 +34,10 @@ class FactSource:
     failed: list[str] = field(default_factory=list)
 
     def section(self, section_id: str, compute: Callable[[], T], default: T) -> T:
-        """Compute the data of a section. On failure, record the reason and return the default."""
+        """Compute and return the data of a section.
+
+        On failure, record the reason and return `default`.
+        """
         try:
             return compute()
         except NotInVersionError as error:
@@ -51,10 +54,10 @@ class FactSource:
             self.missing[section_id] = reason
 
     def table(self, name: str, hint: str) -> Manifest:
-        """Return a table of the version.
+        """Return a table of the version. `hint` says how to create a missing table.
 
-        Raises NotInVersionError if the version does not have it.
+        Raises NotInVersionError if the version does not contain the table.
         """
         if name not in self.tables:
-            raise NotInVersionError(f"this version has no {name}, {hint}")
+            raise NotInVersionError(f"this version has no {name} ({hint})")
         return self.tables[name]

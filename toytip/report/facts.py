@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MonthRows(NamedTuple):
-    """The trips of a month: read, accepted, and rejected by reason."""
+    """Number of trips in a month: read, accepted, and rejected by reason."""
 
     read: int
     accepted: int
@@ -42,10 +42,13 @@ class FeatureDistribution(NamedTuple):
 class FeatureImportance(NamedTuple):
     """The importance of a feature to the model.
 
-    `gain_share` is its share of the total gain, and `mean_abs_shap` its mean absolute SHAP value in
-    log-odds. `shap_by_value` has (first value, last value, mean SHAP value) for quantile groups in
-    ascending order. Missing and unseen values come last, as NaN. For a categorical feature each
-    value is a group, lowest mean first.
+    `gain_share` is the feature's share of the total gain, and `mean_abs_shap` is its mean absolute
+    SHAP value in log-odds. `shap_by_value` has (first value, last value, mean SHAP value) of groups
+    of values. NaN stands for missing and unseen values.
+
+    For a numeric feature, the groups are quantile groups in ascending order of values, NaN last.
+    For a categorical feature, each value is a group. The groups are in ascending order of the mean
+    SHAP value.
     """
 
     name: str
@@ -60,7 +63,10 @@ class FeatureImportance(NamedTuple):
 
 
 class ZoneSummary(NamedTuple):
-    """A pickup zone: trips, card trips, and card trips and high-tip share in training."""
+    """Trips of a pickup zone.
+
+    `high_tip_share` is the share of high tips among card trips in the training months.
+    """
 
     zone_id: int
     name: str
@@ -75,9 +81,9 @@ class ZoneSummary(NamedTuple):
 class Facts:
     """All facts of a version. Absent facts are None or empty, with the reason in `missing_reasons`.
 
-    `missing_reasons` is keyed by section. `failed_sections` lists the sections that have data which
-    could not be read. `histograms` cover all trips and months. `feature_distributions` cover the
-    segment that the model was trained on.
+    `missing_reasons` is keyed by section. `failed_sections` lists the sections whose data exists
+    but could not be read. `histograms` cover all trips and months. `feature_distributions` cover
+    the segment that the model was trained on.
     """
 
     version: str
@@ -117,12 +123,12 @@ class Facts:
 
     @property
     def reported_split(self) -> str:
-        """The split that the report presents in detail: test, or the last one with trips."""
+        """The split that the report presents in detail: test, or else the last split with trips."""
         return "test" if "test" in self.evaluation else next(iter([*self.evaluation][::-1]), "")
 
     @property
     def reported_segment(self) -> str:
-        """The segment that the model was trained on, or else the first one with trips."""
+        """The segment that the model was trained on, or else the first segment with trips."""
         segments = self.evaluation.get(self.reported_split, {})
         return next((name for name in (self.segment, *segments) if name in segments), self.segment or "all")
 

@@ -9,9 +9,10 @@ from toytip.evaluation.report import Interval, SegmentReport
 from toytip.report import alerts, formatting
 from toytip.report.facts import Facts
 
-# A higher share of rejected trips needs an explanation, as does a month with this multiple of the
-# usual share.
+# A larger share of rejected trips causes a warning.
 MAX_REJECT_SHARE = 0.05
+# A month causes a warning if its share of rejected trips is larger than this multiple of the share
+# in the median month, and also larger than the minimum.
 UNUSUAL_REJECT_FACTOR = 3
 MIN_UNUSUAL_REJECT_SHARE = 0.01
 # Metrics on fewer test trips are imprecise.
@@ -19,13 +20,14 @@ MIN_TEST_TRIPS = 5_000
 MAX_CALIBRATION_ERROR = 0.05
 # A larger difference between training and test AUC suggests overfitting.
 MAX_OVERFIT_AUC_GAP = 0.05
-# A baseline with this much more AUC is better, whatever the interval.
+# A baseline whose AUC is higher by this much counts as better, regardless of the interval.
 CLEAR_AUC_GAP = 0.01
 
-# The always-positive baseline is compared by its F1, the champion by the gate.
+# These are not compared by AUC: the always-positive baseline is compared by F1, and the promotion
+# gate compares the champion.
 BASELINES_WITHOUT_FINDING = ("always_positive", "champion")
 
-# Data that a version has but the report could not read: its name, and the section that presents it.
+# Data that the report could not read: its name in the warning, and the section with the details.
 UNREADABLE = {
     "model": ("the model", "run"),
     "evaluation": ("metrics", "metrics"),
@@ -37,7 +39,7 @@ UNREADABLE = {
 
 
 class Finding(NamedTuple):
-    """A warning, and the id of the section that has the details."""
+    """A warning, and the ID of the section with the details."""
 
     text: str
     section: str
@@ -58,7 +60,7 @@ def collect_findings(facts: Facts) -> list[Finding]:
 
 
 def unreadable_sections(facts: Facts) -> Iterator[Finding]:
-    """Yield the data that the version has and the report cannot read, such as a damaged file."""
+    """Yield a finding for existing data that cannot be read, for example from a damaged file."""
     for name in facts.failed_sections:
         label, section = UNREADABLE.get(name, (name, name))
         yield Finding(f"cannot read {label}: {facts.missing_reasons[name]}", section)
@@ -73,7 +75,7 @@ def _gate_findings(facts: Facts) -> Iterator[Finding]:
     promotion = facts.run_result.promotion if facts.run_result else None
     if promotion and promotion.is_rejected:
         reasons = "; ".join(promotion.promotion_reasons)
-        yield Finding(f"The gate did not promote the model: {reasons}.", "run")
+        yield Finding(f"The promotion gate did not promote the model: {reasons}.", "run")
 
 
 def _alert_findings(facts: Facts) -> Iterator[Finding]:
@@ -89,7 +91,7 @@ def _leakage_findings(facts: Facts) -> Iterator[Finding]:
     for name, auc in facts.leakage_aucs.items():
         yield Finding(
             f"Possible target leakage: feature {name} alone has an AUC of {auc:.4f}. "
-            "Check that it is available at prediction time.",
+            "Check that its value is known at prediction time.",
             "importance",
         )
 
@@ -97,7 +99,7 @@ def _leakage_findings(facts: Facts) -> Iterator[Finding]:
 def _quality_findings(facts: Facts) -> Iterator[Finding]:
     split = facts.reported_split
     for segment, evaluation in facts.evaluation.get(split, {}).items():
-        # A model of card trips is not meant for cash trips.
+        # A model that was trained on card trips is not meant for cash trips.
         if facts.reported_segment != "card" or segment == "card":
             yield from _segment_findings(split, segment, evaluation)
     train = facts.evaluation.get("train", {}).get(facts.segment or "all")
@@ -109,41 +111,46 @@ def _quality_findings(facts: Facts) -> Iterator[Finding]:
 def _overfit_findings(split: str, train_auc: float | None, auc: float | None) -> Iterator[Finding]:
     if train_auc is not None and auc is not None and train_auc - auc > MAX_OVERFIT_AUC_GAP:
         yield Finding(
-            f"The AUC is {train_auc:.4f} on the training trips and {auc:.4f} on {split} trips. "
+            f"The AUC is {train_auc:.4f} on training trips and {auc:.4f} on {split} trips. "
             f"The gap suggests overfitting, or drift between the training and {split} months.",
             "metrics",
         )
 
 
 def _segment_findings(split: str, segment: str, evaluation: SegmentReport) -> Iterator[Finding]:
-    metrics, trips = evaluation.metrics, f"{segment} trips of {split}"
+    metrics, trips = evaluation.metrics, f"{segment} trips of the {split} split"
     if metrics.rows < MIN_TEST_TRIPS:
         count = formatting.format_count(metrics.rows)
-        yield Finding(f"There are only {count} {trips}. The metrics are imprecise.", "metrics")
+        yield Finding(f"The metrics on {trips} are imprecise: there are only {count} trips.", "metrics")
     if evaluation.intervals.get("auc") is None:
-        yield Finding(f"The metrics of {trips} have no intervals, which need at least 7 days.", "metrics")
+        text = f"The metrics on {trips} have no confidence intervals, which need trips of at least 7 days."
+        yield Finding(text, "metrics")
     f1, baseline_f1 = metrics.f1, evaluation.f1_always_positive
     if f1 is not None and baseline_f1 is not None and f1 < baseline_f1:
         yield Finding(
-            f"F1 of {trips} is {f1:.4f}. The always-positive baseline has {baseline_f1:.4f}.", "metrics"
+            f"F1 on {trips} is {f1:.4f}. F1 of the always-positive baseline is {baseline_f1:.4f}.", "metrics"
         )
     for baseline, improvement in evaluation.improvement.items():
         if baseline not in BASELINES_WITHOUT_FINDING and _is_clearly_worse(
             metrics.auc, improvement.auc, evaluation.intervals.get("auc")
         ):
             yield Finding(
-                f"The {formatting.label(baseline)} baseline ranks {trips} better than the model, "
-                f"by {-(improvement.auc or 0.0):.4f} AUC.",
+                f"The {formatting.label(baseline)} baseline has a higher AUC than the model on {trips}, "
+                f"by {-(improvement.auc or 0.0):.4f}.",
                 "metrics",
             )
     if (evaluation.calibration_error or 0) > MAX_CALIBRATION_ERROR:
         yield Finding(
-            f"The expected calibration error of {trips} is {evaluation.calibration_error:.3f}.", "ranking"
+            f"The expected calibration error on {trips} is {evaluation.calibration_error:.3f}.", "ranking"
         )
 
 
 def _is_clearly_worse(auc: float | None, improvement: float | None, interval: Interval | None) -> bool:
-    """Return whether a baseline's AUC is above the model's interval, or higher by CLEAR_AUC_GAP."""
+    """Return whether the model is clearly worse than a baseline.
+
+    The AUC of the baseline is then above the interval of the model, or at least CLEAR_AUC_GAP above
+    the AUC of the model.
+    """
     if auc is None or improvement is None:
         return False
     return improvement <= -CLEAR_AUC_GAP or (interval is not None and auc - improvement > interval.high)
@@ -151,7 +158,7 @@ def _is_clearly_worse(auc: float | None, improvement: float | None, interval: In
 
 def _row_findings(facts: Facts) -> Iterator[Finding]:
     if facts.run_result and facts.run_result.origin.synthetic:
-        yield Finding("The trips are synthetic. The results say nothing about real passengers.", "run")
+        yield Finding("The trips are synthetic. The results say nothing about real trips.", "run")
     shares = {month: 1 - rows.accepted / rows.read for month, rows in facts.rows.items() if rows.read}
     if "rejects" in facts.missing_reasons or not shares:
         return
@@ -163,8 +170,8 @@ def _row_findings(facts: Facts) -> Iterator[Finding]:
     for month, share in shares.items():
         if share > max(UNUSUAL_REJECT_FACTOR * usual, MIN_UNUSUAL_REJECT_SHARE):
             yield Finding(
-                f"{formatting.format_share(share)} of the trips of {month} were rejected. "
-                f"The median month has {formatting.format_share(usual)}.",
+                f"{formatting.format_share(share)} of the trips in {month} were rejected. "
+                f"In the median month, {formatting.format_share(usual)} were rejected.",
                 "rows",
             )
 
@@ -173,7 +180,7 @@ def _training_findings(facts: Facts) -> Iterator[Finding]:
     params = facts.config.get("models", {})
     if facts.rounds is not None and facts.split and "validation" not in facts.split:
         yield Finding(
-            "There is no validation month, so training did not stop early and the threshold is 0.5.",
+            "There is no validation month, so training could not stop early and the decision threshold is 0.5.",
             "training",
         )
     elif facts.rounds is not None and facts.rounds == params.get("rounds"):
@@ -183,12 +190,12 @@ def _training_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def checked_topics(facts: Facts) -> Sequence[str]:
-    """Return the topics that were checked, for a report without warnings."""
+    """Return the topics that were checked, to list them in a report without warnings."""
     topics = {
         "the promotion gate": facts.run_result is not None and facts.run_result.promotion is not None,
         "monitoring": facts.monitoring is not None,
         "baselines": bool(facts.evaluation),
         "target leakage": "encodings" in facts.tables,
-        "rejects": bool(facts.rows) and "rejects" not in facts.missing_reasons,
+        "rejected trips": bool(facts.rows) and "rejects" not in facts.missing_reasons,
     }
     return [topic for topic, checked in topics.items() if checked]

@@ -32,7 +32,7 @@ def format_metric(value: float | None) -> str:
 
 
 def format_signed(value: float | None, digits: int = 4) -> str:
-    """Return a difference with its sign. The minus sign is as wide as the plus sign.
+    """Return a number with its sign. The minus sign is as wide as the plus sign.
 
     >>> format_signed(0.25, 2), format_signed(1200, 0)
     ('+0.25', '+1,200')
@@ -43,7 +43,7 @@ def format_signed(value: float | None, digits: int = 4) -> str:
 
 
 def format_megabytes(value: float) -> str:
-    r"""Return bytes as megabytes.
+    r"""Return a number of bytes in megabytes.
 
     >>> format_megabytes(13181281)
     '13.2\xa0MB'
@@ -61,7 +61,7 @@ def format_setting(value: object) -> str:
 
 
 def format_minute(text: str) -> str:
-    """Return a time in UTC, to the minute.
+    """Return an ISO 8601 time as text in UTC, to the minute.
 
     >>> format_minute("2026-11-25T12:48:57.123456+00:00")
     '2026-11-25 12:48 UTC'
@@ -70,7 +70,7 @@ def format_minute(text: str) -> str:
 
 
 def format_month_range(months: Sequence[str]) -> str:
-    """Return the first and the last month in words.
+    """Return the range of the months in words.
 
     >>> format_month_range(["2023-01", "2023-02", "2023-12"])
     'January to December 2023'
@@ -108,12 +108,12 @@ def label(name: str) -> str:
 
 
 def capitalize_first(text: str) -> str:
-    """Return a text with a capital first letter, otherwise unchanged."""
+    """Return a text with its first letter capitalized."""
     return text[:1].upper() + text[1:]
 
 
 def compact(value: float) -> str:
-    """Return an amount with three significant digits.
+    """Return a number with three significant digits, or as a whole number from 1,000 on.
 
     >>> compact(0.009979), compact(2440.0), compact(14.193)
     ('0.00998', '2,440', '14.2')
@@ -144,7 +144,7 @@ VALUE_MEANINGS: dict[str, dict[str, str]] = {
 
 
 def value_label(name: str, value: str) -> str:
-    """Return the meaning of a feature's value, or the value if it has no name.
+    """Return the meaning of a feature's value, or the value itself if it has no known meaning.
 
     >>> value_label("payment_type", "2"), value_label("pickup_weekday", "0")
     ('cash', 'Monday')
@@ -155,7 +155,7 @@ def value_label(name: str, value: str) -> str:
 
 
 def slice_value_label(name: str, value: str) -> str:
-    """Return a slice's value with its meaning, if it has one.
+    """Return the value of a slice, followed by its meaning if the value has one.
 
     >>> slice_value_label("payment_type", "2")
     '2, cash'

@@ -1,4 +1,4 @@
-"""A page as one HTML file without external resources and scripts."""
+"""Render a page as one HTML file, without external resources and without scripts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _read_template(name: str) -> str:
 
 
 def render_html(page: Page) -> str:
-    """Return a page as HTML. Everything except charts is escaped: names can contain markup."""
+    """Return a page as HTML. Escapes all text, because names can contain markup."""
     style = Markup(_read_template("style.css"))  # noqa: S704 - our own file
     return str(_template().render(page=page, style=style))
 
@@ -58,7 +58,7 @@ def footer_text() -> str:
 
 
 def key_figures_or_empty(compute: Callable[[], list[KeyFigure]]) -> list[KeyFigure]:
-    """Return the key figures. If they fail, return none: the sections report the reason."""
+    """Return the key figures, or none if `compute` fails. The sections then report the reason."""
     try:
         return compute()
     except Exception:  # noqa: BLE001 - the sections report the error
@@ -83,9 +83,9 @@ def _metric_figures(facts: Facts) -> Iterator[KeyFigure]:
     if evaluation is None:
         return
     interval = evaluation.intervals.get("auc")
-    detail = f"95 %: {interval.low:.3f} to {interval.high:.3f}" if interval else f"{segment} trips"
+    detail = f"95 % interval {interval.low:.3f} to {interval.high:.3f}" if interval else f"{segment} trips"
     yield f"AUC, {facts.reported_split}", _format_metric(evaluation.metrics.auc), detail
-    baseline = f"always-positive {_format_metric(evaluation.f1_always_positive)}"
+    baseline = f"always-positive baseline {_format_metric(evaluation.f1_always_positive)}"
     yield f"F1, {facts.reported_split}", _format_metric(evaluation.metrics.f1), baseline
     card = facts.evaluation_of("card")
     if segment == "all" and card:
@@ -96,8 +96,8 @@ def _metric_figures(facts: Facts) -> Iterator[KeyFigure]:
 def _time_figures(facts: Facts) -> Iterator[KeyFigure]:
     if facts.run_result:
         timing = facts.run_result.timing
-        detail = f"{timing.rows_per_second:,.0f} rows/s, {timing.peak_memory_mb:,.0f} MB"
-        yield "seconds, without this report", f"{timing.elapsed_seconds:.1f}", detail
+        detail = f"{timing.rows_per_second:,.0f} rows/s, peak memory {timing.peak_memory_mb:,.0f} MB"
+        yield "run time in seconds, without this report", f"{timing.elapsed_seconds:.1f}", detail
 
 
 def _format_metric(value: float | None) -> str:

@@ -13,10 +13,10 @@ from toytip.stages.zone_rates import counts_by_pickup_zone
 def summarize_zones(
     histograms: pd.DataFrame, names: Sequence[str], boroughs: Sequence[str], history: str
 ) -> list[ZoneSummary]:
-    """Return the pickup zones of feature histograms, busiest first.
+    """Return a summary of each pickup zone in feature histograms, busiest zone first.
 
-    `names` and `boroughs` are indexed by zone ID and can be empty. `history` has the
-    packed counts of the target encoding. It is empty if the model has no target encoding.
+    `names` and `boroughs` are indexed by zone ID and can be empty. `history` contains the packed
+    counts of the target encoding, or is empty if the model has no target encoding.
     """
     rows = histograms[(histograms["feature"] == "PULocationID") & histograms["value"].notna()]
     trips, card = (part.groupby("value")["trips"].sum().to_dict() for part in (rows, rows[rows["is_card"]]))

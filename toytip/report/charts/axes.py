@@ -9,7 +9,7 @@ from toytip.report.charts import svg
 from toytip.report.charts.svg import LINE_COLORS, LINE_DASHES
 from toytip.report.curves import CurvePoints
 
-# The lines of a chart: label and points by color.
+# The lines of a chart by color, each with its label and points.
 LabeledLines = Mapping[str, tuple[str, CurvePoints]]
 
 
@@ -19,7 +19,7 @@ def legend_of(lines: LabeledLines) -> list[tuple[str, str]]:
 
 
 def join_labels(lines: LabeledLines) -> str:
-    """Return the labels of all lines as text."""
+    """Return the labels of all lines as one text."""
     return ", ".join(label for label, _ in lines.values())
 
 
@@ -36,7 +36,7 @@ def draw_lines(axes: Any, lines: LabeledLines) -> None:
 
 
 def set_unit_axes(axes: Any, x_label: str, y_label: str) -> None:
-    """Set both axes to 0..1. The y label is horizontal, above the axis."""
+    """Set both axes to the range 0 to 1. The y label is horizontal and above the axis."""
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=x_label)
     axes.set_title(y_label, loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
@@ -44,14 +44,14 @@ def set_unit_axes(axes: Any, x_label: str, y_label: str) -> None:
 
 
 def set_round_ticks(axes: Any, ticks: int = 5) -> None:
-    """Set a few ticks at round numbers."""
+    """Set about `ticks` ticks of the y axis, at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(ticks, min_n_ticks=2, steps=[1, 2, 5, 10]))
 
 
 def format_thousands(axes: Any) -> None:
-    """Label thousands as 20k."""
+    """Set round ticks of the y axis, and label 20,000 as 20k."""
     from matplotlib.ticker import FuncFormatter
 
     set_round_ticks(axes)

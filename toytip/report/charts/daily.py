@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Picture:
-    """Draw the F1 of each day and of seven days, and that of the always-positive baseline."""
+    """Draw F1 of each day and over seven days, and F1 of the always-positive baseline."""
     positions = list(map(float, range(len(days))))
     weeks = [day.rolling for day in days]
     lines: LabeledLines = {
-        "a": ("F1, seven days", drop_missing_points(positions, [week.f1 for week in weeks])),
+        "a": ("F1 over seven days", drop_missing_points(positions, [week.f1 for week in weeks])),
         "b": (
-            "always positive, seven days",
+            "always-positive baseline over seven days",
             drop_missing_points(positions, [week.f1_always_positive for week in weeks]),
         ),
     }
@@ -41,7 +41,7 @@ def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Pi
         drawn.axes.set_xticks(firsts[::step], [days[index].day[:7] for index in firsts[::step]])
         drawn.axes.set_title("F1", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         set_round_ticks(drawn.axes)
-    alt = f"F1 by day and over seven days, and F1 of the always-positive baseline. {caption}"
+    alt = f"F1 of each day and over seven days, and F1 of the always-positive baseline. {caption}"
     return Picture(
         title="F1 by day",
         svg=inline_svg(drawn.svg, alt, name),
@@ -52,9 +52,12 @@ def draw_daily_f1(name: str, days: Sequence[DayPerformance], caption: str) -> Pi
 
 
 def draw_daily_ranking(days: Sequence[DayPerformance]) -> list[Picture]:
-    """Draw AUC and log loss of each day and of seven days."""
-    auc = "How well trips are ranked, independent of the threshold and of the share of high tips"
-    log_loss = "Distance of the probabilities from the labels, lower is better"
+    """Draw AUC and log loss of each day and over seven days."""
+    auc = (
+        "AUC measures how well the model ranks trips, independent of the threshold and of the share of "
+        "high tips"
+    )
+    log_loss = "Log loss measures how far the probabilities are from the labels, so lower is better"
     return [
         _draw_daily_metric("auc", lambda metrics: metrics.auc, days, auc),
         _draw_daily_metric("log_loss", lambda metrics: metrics.log_loss, days, log_loss),
@@ -85,11 +88,11 @@ def _draw_daily_metric(
     text = f"{caption}."
     if y:
         low, high = (
-            f"{formatting.format_metric(y[index])} in the week to {days[int(x[index])].day}"
+            f"{formatting.format_metric(y[index])} in the week that ends on {days[int(x[index])].day}"
             for index in (y.index(min(y)), y.index(max(y)))
         )
         text = f"{caption}. Lowest: {low}. Highest: {high}."
-    title = f"{formatting.capitalize_first(formatting.label(metric))}, seven days"
+    title = f"{formatting.capitalize_first(formatting.label(metric))} over seven days"
     alt = f"{title}, and by day. {text}"
     return Picture(
         title=title,

@@ -20,9 +20,10 @@ from toytip.report.charts.svg import LINE_COLORS, inline_svg, open_drawing
 from toytip.report.facts import Facts, FeatureDistribution, FeatureImportance
 
 MIXED_MONTH_LABEL = "split by day"
-# Number of category values with the lowest mean SHAP value, and with the highest.
+# Number of category values that are shown at each end: lowest and highest mean SHAP values.
 MAX_CATEGORY_ENDS = 3
-# A month is mentioned if its median is outside the first and last by more than this share.
+# A caption mentions an extreme month if its median is outside the range of the first and the last
+# median by more than this share.
 MIN_NOTABLE_DEVIATION = 0.05
 MIN_REPORTED_MISSING_SHARE = 0.001
 
@@ -66,7 +67,7 @@ def _month_split(facts: Facts, month: str) -> str:
 
 
 def draw_reject_shares(name: str, facts: Facts, reasons: Sequence[str], caption: str) -> Picture:
-    """Draw the share of rejected trips by month, for the most frequent reasons."""
+    """Draw the share of rejected trips by month, one line per reject reason in `reasons`."""
     months = list(facts.rows)
     lines = {}
     for color, reason in zip(("a", "b", "c"), reasons, strict=False):
@@ -82,9 +83,9 @@ def draw_reject_shares(name: str, facts: Facts, reasons: Sequence[str], caption:
             "% of the trips read", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4
         )
         set_round_ticks(drawn.axes)
-    alt = f"Share of trips rejected by month, by {join_labels(lines)}. {caption}"
+    alt = f"Share of rejected trips by month and reason: {join_labels(lines)}. {caption}"
     return Picture(
-        title="Rejected",
+        title="Rejected trips",
         svg=inline_svg(drawn.svg, alt, name),
         alt=alt,
         caption=caption,
@@ -105,7 +106,7 @@ def _end_ticks(axes: Any, positions: Sequence[float], labels: Sequence[str]) -> 
 
 
 def draw_feature_distribution(name: str, distribution: FeatureDistribution, months: Sequence[str]) -> Picture:
-    """Draw a feature by month: median and bands, or shares of categories."""
+    """Draw the distribution of a feature by month: median and bands, or shares of categories."""
     positions = range(len(months))
     with open_drawing(small=True) as drawn:
         axes = drawn.axes
@@ -171,21 +172,21 @@ def _describe_distribution(distribution: FeatureDistribution, months: Sequence[s
     high = formatting.compact(max(values[4] for values in quantiles.values()))
     if low != high:
         median = _describe_medians({month: values[2] for month, values in quantiles.items()})
-        return f"median {median}, 90 % of trips {low} to {high}{suffix}"
+        return f"median {median}, 90 % of trips between {low} and {high}{suffix}"
     ends = [formatting.compact(end) for end in distribution.value_range or ()]
     if set(ends) <= {low}:
         return f"always {low}{suffix}"
-    return f"90 % of trips {low}, all trips {ends[0]} to {ends[1]}{suffix}"
+    return f"{low} for 90 % of trips, between {ends[0]} and {ends[1]} for all trips{suffix}"
 
 
 def _describe_medians(by_month: Mapping[str, float]) -> str:
-    """Return the first and the last median, and an extreme one between them."""
+    """Describe the first and the last median, and the most extreme one if it is notable."""
     values = list(by_month.values())
     first, last = values[0], values[-1]
     low, high = sorted((first, last))
     furthest = max(by_month, key=lambda month: max(low - by_month[month], by_month[month] - high))
     ends = dict.fromkeys(map(formatting.compact, (first, last)))
-    text = "first {}, last {}".format(*ends) if len(ends) > 1 else next(iter(ends))
+    text = "{} in the first month and {} in the last".format(*ends) if len(ends) > 1 else next(iter(ends))
     extreme = by_month[furthest]
     if max(low - extreme, extreme - high) <= MIN_NOTABLE_DEVIATION * max(abs(low), abs(high)):
         return text
@@ -213,7 +214,7 @@ def draw_shap_by_value(name: str, importance: FeatureImportance) -> Picture:
     low, high = (formatting.format_signed(end, 2) for end in (min(means), max(means)))
     caption = f"{low} to {high}"
     order = "values with the largest effect" if importance.is_categorical else "in ascending order of values"
-    alt = f"Mean SHAP value of {importance.name} in log-odds, {order}: {caption}."
+    alt = f"Mean SHAP value in log-odds by value of {importance.name}, {order}: {caption}."
     return Picture(
         title=importance.name,
         svg=inline_svg(drawn.svg, alt, name, small=True),
@@ -233,9 +234,9 @@ def draw_zone_map(
     values: Mapping[int, float],
     caption: str,
 ) -> Picture:
-    """Draw zones in four shades with equally many zones, darker for larger values.
+    """Draw a map of zones, darker for larger values.
 
-    Gray means no value.
+    Each of the four shades stands for a quarter of the zones with a value. Other zones are gray.
     """
     from matplotlib.collections import PolyCollection
 
@@ -251,4 +252,6 @@ def draw_zone_map(
         drawn.axes.set_aspect("equal")
         drawn.axes.set_axis_off()
     alt = f"Map of the pickup zones. Darker zones have a larger share of high tips. {caption}"
-    return Picture(title="Map", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption)
+    return Picture(
+        title="Map of the pickup zones", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption
+    )

@@ -1,4 +1,4 @@
-"""Charts of the model: ranking, calibration, thresholds, probabilities and the learning curve."""
+"""Charts of the model: ranking, calibration, thresholds, probabilities and learning curve."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from toytip.report.charts.svg import LINE_COLORS, LINE_DASHES, inline_svg, open_
 from toytip.report.curves import CurvePoints
 
 
-def draw_roc(name: str, lines: LabeledLines, caption: str, *, title: str = "ROC") -> Picture:
+def draw_roc(name: str, lines: LabeledLines, caption: str, *, title: str = "ROC curve") -> Picture:
     """Draw ROC curves, with the diagonal of a random ranking."""
     with open_drawing(top=22) as drawn:
         drawn.axes.plot([0, 1], [0, 1], color=svg.RULE_COLOR, linewidth=1)
         draw_lines(drawn.axes, lines)
         set_unit_axes(drawn.axes, "false positive rate", "true positive rate")
-    alt = f"{title} of {join_labels(lines)}: true positive rate by false positive rate. {caption}"
+    alt = f"{title}: true positive rate by false positive rate of {join_labels(lines)}. {caption}"
     return Picture(
         title=title, svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend_of(lines)
     )
@@ -42,7 +42,7 @@ def draw_precision_recall(
     *,
     title: str = "Precision and recall",
 ) -> Picture:
-    """Draw precision by recall. Horizontal lines are the prevalences."""
+    """Draw precision by recall. Horizontal lines mark the share of high tips."""
     with open_drawing(top=22) as drawn:
         for color, floor in prevalences.items():
             drawn.axes.axhline(floor, color=LINE_COLORS[color], linewidth=0.7, alpha=0.6)
@@ -63,7 +63,7 @@ def draw_calibration(name: str, lines: LabeledLines, caption: str) -> Picture:
                 x, y, color=LINE_COLORS[color], linestyle=LINE_DASHES[color], marker="o", markersize=3.4
             )
         set_unit_axes(drawn.axes, "predicted probability", "observed share of high tips")
-    alt = f"Calibration curve of {join_labels(lines)}: observed share by predicted probability. {caption}"
+    alt = f"Observed share of high tips by predicted probability, of {join_labels(lines)}. {caption}"
     return Picture(
         title="Calibration curve",
         svg=inline_svg(drawn.svg, alt, name),
@@ -81,7 +81,7 @@ def draw_thresholds(
     threshold: float | None,
     caption: str,
 ) -> Picture:
-    """Draw F1, precision and recall by threshold, and the threshold of the model."""
+    """Draw F1, precision and recall by threshold, and the decision threshold of the model."""
     lines = {
         color: (label, _curve_points(curve, key))
         for color, label, key in (
@@ -110,7 +110,7 @@ def _curve_points(curve: Sequence[ThresholdPoint], metric: str) -> CurvePoints:
 
 
 def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:
-    """Draw the number of trips by predicted probability and label."""
+    """Draw the number of trips with and without a high tip, by predicted probability."""
     low, high = curves.probability_histogram(tally)
     width = 1 / len(low)
     centers = [(index + 0.5) * width for index in range(len(low))]
@@ -121,15 +121,19 @@ def draw_probabilities(name: str, tally: Tally, caption: str) -> Picture:
         drawn.axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         drawn.axes.set_title("trips", loc="left", fontsize=svg.FONT_SIZE, color=svg.MUTED_COLOR, pad=4)
         format_thousands(drawn.axes)
-    alt = f"Trips by predicted probability, with and without a high tip. {caption}"
+    alt = f"Number of trips with and without a high tip, by predicted probability. {caption}"
     legend = [("box-a", "high tip"), ("box-muted", "no high tip")]
     return Picture(
-        title="Probabilities", svg=inline_svg(drawn.svg, alt, name), alt=alt, caption=caption, legend=legend
+        title="Predicted probabilities",
+        svg=inline_svg(drawn.svg, alt, name),
+        alt=alt,
+        caption=caption,
+        legend=legend,
     )
 
 
 def draw_learning_curve(name: str, lines: LabeledLines, best_round: int | None, caption: str) -> Picture:
-    """Draw the log loss by round."""
+    """Draw the log loss by round, and the best round as a vertical line."""
     with open_drawing(left=44, top=22) as drawn:
         draw_lines(drawn.axes, lines)
         if best_round is not None:

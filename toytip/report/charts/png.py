@@ -1,4 +1,4 @@
-"""Pictures: drawn by matplotlib without a screen, in colors that the color-blind can tell apart."""
+"""Draw charts as PNG files, in colors that readers with color blindness can distinguish."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
     from toytip.monitoring.report import DayPerformance, MonitoringReport, PeriodMetric
 
-# Okabe and Ito (2008).
+# Colors of Okabe and Ito (2008).
 SERIES_COLORS = ("#0072B2", "#E69F00", "#009E73")
 GRAY = "#777777"
 FIGURE_SIZE = (10.0, 7.0)
@@ -36,32 +36,32 @@ def _png(figure: Any) -> bytes:
 
 
 def draw_backtest(result: BacktestResult) -> bytes:
-    """Draw the AUC loss by model age, and the causes of the change in F1 (PNG)."""
+    """Draw the AUC loss by model age, and the causes of changes in F1. Returns a PNG file."""
     figure = _figure()
     figure.suptitle(f"Backtest of {result.version}")
     for column, segment in enumerate(("all", "card")):
         performance = [row for row in result.performance_by_month if row.segment == segment]
         above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
         _draw_loss_by_age(above, result.auc_loss_by_age.get(segment, ()))
-        above.set_title(f"Segment {segment}: AUC loss relative to a model tuned the month before")
+        above.set_title(f"Segment {segment}: AUC loss compared with a one-month-old model")
         _draw_f1_change(below, performance)
-        below.set_title(f"Segment {segment}: change of F1 since the validation month")
+        below.set_title(f"Segment {segment}: change in F1 since the validation month")
     return _png(figure)
 
 
 def _draw_loss_by_age(axes: Any, losses: Sequence[AgeLoss]) -> None:
-    """Draw the mean, smallest and largest loss of each age over the test months."""
+    """Draw the mean, smallest and largest AUC loss over the test months, by model age."""
     ages, mean = [loss.age_months for loss in losses], [loss.auc.mean for loss in losses]
     below = [loss.auc.mean - loss.auc.minimum for loss in losses]
     above = [loss.auc.maximum - loss.auc.mean for loss in losses]
     axes.errorbar(ages, mean, yerr=[below, above], color=SERIES_COLORS[0], marker="o", capsize=4)
     axes.axhline(0, color=GRAY, linewidth=0.8)
     axes.set_xticks(ages)
-    axes.set_xlabel("age of the model in months")
+    axes.set_xlabel("model age in months")
 
 
 def _draw_f1_change(axes: Any, performance: Sequence[AgedPerformance]) -> None:
-    """Draw the change of F1 of the first model by month, split into prevalence and model."""
+    """Draw two parts of the change in F1 of the first model by month: prevalence and model."""
     first = performance[0].validation_month if performance else None
     months = [
         (row.month, row.f1_change)
@@ -70,8 +70,8 @@ def _draw_f1_change(axes: Any, performance: Sequence[AgedPerformance]) -> None:
     ]
     positions = range(len(months))
     parts = {
-        "by prevalence": (-0.2, SERIES_COLORS[1], [change.prevalence for _, change in months]),
-        "by model": (0.2, SERIES_COLORS[0], [change.model for _, change in months]),
+        "due to prevalence": (-0.2, SERIES_COLORS[1], [change.prevalence for _, change in months]),
+        "due to model": (0.2, SERIES_COLORS[0], [change.model for _, change in months]),
     }
     for label, (offset, color, values) in parts.items():
         axes.bar([position + offset for position in positions], values, width=0.4, color=color, label=label)
@@ -82,13 +82,13 @@ def _draw_f1_change(axes: Any, performance: Sequence[AgedPerformance]) -> None:
 
 
 def draw_evaluation(report: EvaluationReport, title: str) -> bytes:
-    """Draw the calibration and threshold curves of the last split by segment (PNG)."""
+    """Draw calibration and threshold curves by segment, for the last split. Returns a PNG file."""
     figure = _figure()
     figure.suptitle(title)
     for column, (segment, evaluation) in enumerate(next(reversed(report.values())).items()):
         above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
         _draw_calibration(above, evaluation.calibration_curve)
-        above.set_title(f"{segment} trips: calibration, error {evaluation.calibration_error:.3f}")
+        above.set_title(f"{segment} trips: calibration, expected error {evaluation.calibration_error:.3f}")
         _draw_thresholds(below, evaluation)
         below.set_title(f"{segment} trips: precision, recall, F1 by threshold")
     return _png(figure)
@@ -103,8 +103,8 @@ def _draw_calibration(axes: Any, bins: Sequence[CalibrationBin]) -> None:
         s=[10 + 150 * item.trips / most_trips for item in bins],
         color=SERIES_COLORS[0],
     )
-    axes.set_xlabel("predicted (dot size: number of trips)")
-    axes.set_ylabel("observed")
+    axes.set_xlabel("predicted probability (dot size: number of trips)")
+    axes.set_ylabel("observed share of high tips")
 
 
 def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
@@ -120,7 +120,7 @@ def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
     baseline = evaluation.f1_always_positive
     if baseline is not None:
         axes.axhline(baseline, color=GRAY, linewidth=0.8)
-        label = f"F1 of always-positive {baseline:.3f}"
+        label = f"F1 of the always-positive baseline: {baseline:.3f}"
         axes.annotate(label, (0.98, baseline), fontsize="small", ha="right", va="top")
     axes.set_xlabel("threshold")
     axes.set_ylim(0, 1.02)
@@ -128,7 +128,7 @@ def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
 
 
 def draw_monitoring(report: MonitoringReport) -> bytes:
-    """Draw F1, AUC and log loss by day and week, and drift by month (PNG)."""
+    """Draw F1, AUC and log loss by day and over seven days, and drift by month (PNG)."""
     figure = _figure()
     figure.suptitle(f"Monitoring of {report.model}")
     figure.set_figheight(TALL_FIGURE_HEIGHT)
@@ -151,7 +151,7 @@ def _draw_daily(axes: Any, days: Sequence[DayPerformance], value_of: PeriodMetri
         for periods in ([day.metrics for day in days], [day.rolling for day in days])
     )
     axes.plot(dates, daily, ".", color=SERIES_COLORS[1], markersize=3, label="one day")
-    axes.plot(dates, weekly, color=SERIES_COLORS[0], label="seven days")
+    axes.plot(dates, weekly, color=SERIES_COLORS[0], label="over seven days")
     axes.xaxis.set_major_locator(mdates.AutoDateLocator())
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_title(f"{name} by day", fontsize="medium")
@@ -163,7 +163,7 @@ def _draw_always_positive(axes: Any, days: Sequence[DayPerformance]) -> None:
     dates = mdates.datestr2num([day.day for day in days])
     f1 = [day.rolling.f1_always_positive for day in days]
     values = [math.nan if value is None else value for value in f1]
-    axes.plot(dates, values, color=GRAY, linestyle="--", label="always-positive baseline, seven days")
+    axes.plot(dates, values, color=GRAY, linestyle="--", label="always-positive baseline over seven days")
     axes.legend(fontsize="small", ncols=3)
 
 

@@ -1,6 +1,6 @@
-"""Charts as SVG with named colors, which the light and dark themes of the page define.
+"""Draw charts as SVG with named colors. The themes of the page, light and dark, define the colors.
 
-Every chart has the width of a phone, so that its text is never scaled down.
+A chart is as wide as the screen of a phone, so that a browser never scales its text down.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# matplotlib draws with these placeholder colors. `inline_svg` replaces them by CSS variables.
+# matplotlib draws with these placeholder colors. `inline_svg` replaces them with CSS variables.
 (
     TEXT_COLOR,
     MUTED_COLOR,
@@ -53,7 +53,7 @@ FONT_SIZE = 10
 MATPLOTLIB_STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "toytip",
-    # A dollar sign in a name does not start a formula.
+    # A dollar sign in a name must not start a formula.
     "text.parse_math": False,
     "font.size": FONT_SIZE,
     "axes.linewidth": 0.8,
@@ -79,7 +79,7 @@ MATPLOTLIB_STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
-    # Axes are positioned by hand, whatever defaults the calling program has set.
+    # The positions of axes are explicit. The calling program may have set layout defaults.
     "figure.constrained_layout.use": False,
     "figure.autolayout": False,
     "figure.facecolor": "none",
@@ -89,7 +89,7 @@ MATPLOTLIB_STYLE = {
 
 
 class Drawing:
-    """A chart that is being drawn: `axes`, and the SVG after the context ends."""
+    """A chart that is being drawn. `svg` is empty until the context of `open_drawing` ends."""
 
     def __init__(self, figure: Any, axes: Any) -> None:
         self.figure, self.axes, self.svg = figure, axes, ""
@@ -97,7 +97,7 @@ class Drawing:
 
 @contextlib.contextmanager
 def open_drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: int = 8) -> Iterator[Drawing]:
-    """Yield the axes of a chart.
+    """Yield a chart with empty axes.
 
     `left`, `bottom` and `top` are the margins for labels, in pixels.
     """
@@ -131,7 +131,7 @@ _LONG_NUMBER = re.compile(r"(\d+\.\d{2})\d+")
 
 
 def inline_svg(svg: str, alt: str, name: str, *, small: bool = False) -> Markup:
-    """Return SVG for a page: named colors, the font of the page, unique ids, alternative text."""
+    """Return SVG for a page: with named colors, no font, unique IDs and an alternative text."""
     width, height = (SMALL_WIDTH_PX, SMALL_HEIGHT_PX) if small else (WIDTH_PX, HEIGHT_PX)
     body = _METADATA.sub("", _SVG_HEAD.sub("", svg, count=1))
     for placeholder, color in CSS_NAMES.items():

@@ -13,14 +13,15 @@ MAX_DRAWN_FEATURES = 18
 @section("features", "Feature distributions")
 def features_section(facts: Facts) -> Content:
     """Return the distribution of every feature by month."""
+    order = "The most important features come first. " if facts.feature_importance else ""
     lead = (
-        "The most important features come first. Numeric features show the median, and bands with 50 % and "
-        "90 % of the trips. Categorical features show the shares of the four most common values."
+        f"{order}Charts of numeric features show the median, and bands that contain 50 % and 90 % of the trips. "
+        "Charts of categorical features show the shares of the four most common values."
     )
     distributions = facts.feature_distributions
     if not distributions:
         reason = facts.missing_reasons.get("features", "there are no feature histograms")
-        return missing(lead, f"No feature distributions: {reason}.")
+        return missing(lead, f"Feature distributions are not available: {reason}.")
     drawn = distributions[:MAX_DRAWN_FEATURES]
     pictures = [
         charts.draw_feature_distribution(f"feature-{index}", distribution, list(facts.months))
@@ -30,11 +31,13 @@ def features_section(facts: Facts) -> Content:
     blocks: list[Block] = [PicturesBlock(pictures)]
     empty = [item.name for item in distributions if min(item.missing_shares) >= 1]
     if empty:
-        blocks.append(TextBlock(f"No trip has a value of {', '.join(empty)}."))
+        blocks.append(TextBlock(f"No trip has a value for {', '.join(empty)}."))
     if len(distributions) > MAX_DRAWN_FEATURES:
         rest = ", ".join(item.name for item in distributions[MAX_DRAWN_FEATURES:])
         order = "most important " if facts.feature_importance else ""
         blocks.append(
-            TextBlock(f"The charts show the {MAX_DRAWN_FEATURES} {order}features. Without chart: {rest}.")
+            TextBlock(
+                f"The charts show the {MAX_DRAWN_FEATURES} {order}features. Features without a chart: {rest}."
+            )
         )
     return Content(lead, blocks)

@@ -19,7 +19,7 @@ from toytip.report.sections.model import REPORTED_METRICS
 from toytip.report.sections.section import Content, missing, section
 
 DIFFERENCE_HEADER = "B \N{MINUS SIGN} A"
-# The default of `alert_psi`. The page of two versions has no settings of its own.
+# The default of the setting `alert_psi`, because the two versions can have different settings.
 DRIFT_PSI = AlertThresholds().psi
 DRIFT_LEVEL = 5
 MAX_COMPARED_FEATURES = 15
@@ -33,7 +33,7 @@ def reported_metric(facts: Facts, segment: str, metric: str) -> float | None:
 
 
 def difference(a: float | None, b: float | None) -> float | None:
-    """Return b - a, or None if one of them is not available."""
+    """Return b - a, or None if `a` or `b` is None."""
     return None if a is None or b is None else b - a
 
 
@@ -48,8 +48,8 @@ class VersionPair(NamedTuple):
 def metrics_diff_section(pair: VersionPair) -> Content:
     """Return the metrics of both versions with intervals."""
     lead = (
-        "If A and B scored the same trips, the intervals are for the improvement of B (paired bootstrap over days), "
-        "and significant differences are colored. Otherwise each version has its own interval."
+        "If A and B scored the same trips, the interval is that of the improvement of B, by a paired bootstrap "
+        "over days. Significant differences are then colored. Otherwise, each version has its own interval."
     )
     tables = [
         _metrics_diff_table(pair, segment, first, second)
@@ -64,22 +64,23 @@ def _metrics_diff_table(
 ) -> TableBlock:
     intervals = paired_improvements(pair.a, pair.b, segment)
     header = (
-        ["A", "B", DIFFERENCE_HEADER, "improvement of B, 95 %"]
+        ["A", "B", DIFFERENCE_HEADER, "95 % interval of the improvement of B"]
         if intervals
-        else ["A", "95 %", "B", "95 %", DIFFERENCE_HEADER]
+        else ["A", "95 % interval of A", "B", "95 % interval of B", DIFFERENCE_HEADER]
     )
     rows = [
         _paired_row(name, first, second, intervals) if intervals else _interval_row(name, first, second)
         for name in REPORTED_METRICS
     ]
-    caption = f"{segment.capitalize()} trips of {pair.a.reported_split}"
-    return TableBlock(caption=caption, header=[f"{segment} trips", *header], rows=rows)
+    caption = f"{segment.capitalize()} trips of the {pair.a.reported_split} split"
+    return TableBlock(caption=caption, header=["metric", *header], rows=rows)
 
 
 def paired_improvements(a: Facts, b: Facts, segment: str) -> dict[str, Interval | None]:
-    """Return 95 % intervals of the improvement of B.
+    """Return the 95 % interval of the improvement of B by metric.
 
-    An interval below zero means that B is worse. There are none if A and B scored different trips.
+    An interval below zero means that B is worse. Returns no intervals if A and B scored different
+    trips.
     """
     new, old = (facts.daily_tallies.get(segment, {}) for facts in (b, a))
     counts = [
@@ -120,7 +121,7 @@ def _interval_row(name: str, x: SegmentReport, y: SegmentReport) -> list[str | T
 
 @section("curves", "Curves")
 def curves_diff_section(pair: VersionPair) -> Content:
-    """Return the curves of both versions, each pair in one chart."""
+    """Return the curves of both versions, with both versions in each chart."""
     pictures = [
         *(picture for segment in SEGMENTS for picture in _ranking_pictures(pair, segment)),
         *_calibration_pictures(pair),
@@ -135,11 +136,12 @@ def _ranking_pictures(pair: VersionPair, segment: str) -> Iterator[Picture]:
     tallies = [facts.tallies.get(segment) for facts in pair]
     lines = _curve_pair(tallies, curves.roc_curve)
     if len(lines) == 2:
-        caption = "The version with the higher line ranks better."
+        caption = "The version with the higher curve ranks better."
         yield charts.draw_roc(f"roc-{segment}", lines, caption, title=f"ROC, {segment} trips")
     lines = _curve_pair(tallies, curves.precision_recall_curve)
     if len(lines) == 2:
-        title, caption = f"Precision and recall, {segment} trips", "A higher line means fewer false alarms."
+        title = f"Precision and recall, {segment} trips"
+        caption = "A higher curve means fewer false positives at the same recall."
         yield charts.draw_precision_recall(f"pr-{segment}", lines, {}, caption, title=title)
 
 
@@ -162,7 +164,7 @@ def _training_pictures(pair: VersionPair) -> Iterator[Picture]:
             color: (name, _losses_by_round(loss or ()))
             for color, name, loss in zip("ab", "AB", losses, strict=True)
         }
-        caption = f"A keeps {pair.a.rounds} rounds, B keeps {pair.b.rounds}."
+        caption = f"The model of A has {pair.a.rounds} rounds, the model of B has {pair.b.rounds}."
         yield charts.draw_learning_curve("training", lines, None, caption)
 
 
@@ -183,14 +185,17 @@ def _losses_by_round(losses: Sequence[float]) -> CurvePoints:
 @section("features", "Features")
 def features_diff_section(pair: VersionPair) -> Content:
     """Return the drift of the features from A to B."""
-    lead = f"Drift of the features from A to B, as effect sizes. A PSI above {DRIFT_PSI:g} counts as drift."
+    lead = (
+        "Effect sizes measure how much the feature distributions of A and B differ. "
+        f"A PSI above {DRIFT_PSI:g} counts as drift."
+    )
     if not pair.a.histograms or not pair.b.histograms:
         return missing(lead, "One of the versions has no feature histograms.")
     drifts = measure_drift(pair.a.histograms, pair.b.histograms)
     largest = sorted(drifts, key=lambda drift: -(drift.psi or 0.0))[:MAX_COMPARED_FEATURES]
     if not any(drift.psi or drift.ks for drift in largest):
         return Content(lead, [TextBlock("The features of both versions have the same distributions.")])
-    header = ["feature", "PSI", "KS", "mean in A", "in B", "missing in A", "in B"]
+    header = ["feature", "PSI", "KS", "mean in A", "mean in B", "missing in A", "missing in B"]
     rows = [_drift_row(drift) for drift in largest]
     caption = f"The {len(largest)} features with the largest drift"
     return Content(lead, [TableBlock(caption=caption, header=header, rows=rows)])
@@ -215,7 +220,7 @@ def _format_effect(value: float | None) -> str:
 @section("importance", "Feature importance")
 def importance_diff_section(pair: VersionPair) -> Content:
     """Return the feature importance of both models."""
-    lead = "Mean absolute SHAP value of each feature, in log-odds, on a sample of test trips of each version."
+    lead = "Mean absolute SHAP values in log-odds, from a sample of the test trips of each version."
     if not all(facts.feature_importance for facts in pair):
         return missing(lead, "One of the versions has no model.")
     shap = [{item.name: item.mean_abs_shap for item in facts.feature_importance} for facts in pair]
@@ -232,7 +237,9 @@ def importance_diff_section(pair: VersionPair) -> Content:
         for name in names
     ]
     header = ["feature", "A", "B", DIFFERENCE_HEADER]
-    return Content(lead, [TableBlock(caption="Mean |SHAP|", header=header, rows=rows)])
+    return Content(
+        lead, [TableBlock(caption="Mean absolute SHAP value by feature", header=header, rows=rows)]
+    )
 
 
 def _bar_cell(value: float | None, max_value: float) -> TableCell:

@@ -14,24 +14,27 @@ from toytip.report.sections.section import Content, missing, section
 if TYPE_CHECKING:
     from toytip.monitoring.report import MonitoringReport, MonthPerformance
 
-LEAD = "The months after training compared with the reference: drift by feature, and changes in performance."
+LEAD = (
+    "This section compares the analysis months with the reference months: drift of each feature, "
+    "and changes in performance."
+)
 MAX_PSI_FEATURES = 18
 MAX_HEAT_LEVEL = 5
 PERFORMANCE_HEADER = [
     "month",
     "trips",
-    "card share",
-    "high tips by card",
+    "share of card trips",
+    "high tips among card trips",
     "F1",
     "estimated F1",
-    "always positive",
+    "F1 of always-positive",
     "AUC",
-    "AUC card",
-    "F1 change",
-    "by card share",
-    "by tips",
-    "by model",
-    "log loss by model",
+    "AUC of card trips",
+    "change in F1",
+    "due to card share",
+    "due to share of high tips",
+    "due to model",
+    "change in log loss due to model",
 ]
 NO_CHANGE = [""] * 5
 
@@ -40,8 +43,8 @@ NO_CHANGE = [""] * 5
 def drift_section(facts: Facts) -> Content:
     """Return performance by day and month, exceeded thresholds, and drift by feature."""
     if facts.monitoring is None:
-        reason = facts.missing_reasons.get("drift", "no month was monitored")
-        return missing(LEAD, f"No monitoring: {reason}.")
+        reason = facts.missing_reasons.get("drift", "monitoring did not compare any month")
+        return missing(LEAD, f"Monitoring results are not available: {reason}.")
     return Content(LEAD, list(_monitoring_blocks(facts.monitoring)))
 
 
@@ -51,7 +54,7 @@ def _monitoring_blocks(report: MonitoringReport) -> Iterator[Block]:
         yield PicturesBlock([daily.draw_daily_f1("days", report.performance_by_day, caption)])
         yield PicturesBlock(daily.draw_daily_ranking(report.performance_by_day))
     if earlier := list(alerts.earlier_alerts(report)):
-        yield TextBlock(f"Earlier alerts: {', '.join(earlier)}.")
+        yield TextBlock(f"Alerts in earlier months: {', '.join(earlier)}.")
     yield _performance_table(report)
     if report.exceeded_measurements:
         yield alerts.exceeded_table(report)
@@ -65,7 +68,7 @@ def _performance_table(report: MonitoringReport) -> TableBlock:
     reference = report.reference_performance
     name = f"{reference.month} ({', '.join(report.performance_reference)})"
     return TableBlock(
-        caption="Performance by month, and causes of the change in F1",
+        caption="Performance by month, and causes of changes",
         header=PERFORMANCE_HEADER,
         rows=[
             [name, *_performance_cells(reference), *NO_CHANGE],
@@ -74,9 +77,10 @@ def _performance_table(report: MonitoringReport) -> TableBlock:
                 for performance in report.analysis_performance
             ),
         ],
-        note="Card share, tips and model add up to the change of F1 since the reference. The model "
-        "performs worse if F1 by model or the AUC of card trips falls, or if log loss by model rises. "
-        "The AUC of all trips changes with their mix. The estimated F1 needs no labels.",
+        note="The parts due to the card share, the share of high tips and the model add up to the change in "
+        "F1 since the reference. The model performs worse if the F1 part due to the model is negative, if "
+        "the AUC of card trips falls, or if the log loss part due to the model is positive. AUC also depends "
+        "on the mix of card and other trips. Estimated F1 is computed without labels.",
     )
 
 
@@ -105,13 +109,13 @@ def _change_cells(performance: MonthPerformance) -> list[str]:
 def _psi_heatmap(report: MonitoringReport) -> TableBlock:
     threshold, psi = report.thresholds.psi, report.psi_by_feature
     return TableBlock(
-        caption="Drift of the features from the reference (PSI)",
+        caption="Drift of each feature from the reference (PSI)",
         header=["feature", *report.drift_by_month],
         rows=[
             [name, *(_psi_cell(psi[name].get(month), threshold) for month in report.drift_by_month)]
             for name in list(psi)[:MAX_PSI_FEATURES]
         ],
-        note=f"Cells above the threshold of {threshold:g} are highlighted. The most important features "
+        note=f"PSI values above the threshold of {threshold:g} are highlighted. The most important features "
         "come first.",
     )
 

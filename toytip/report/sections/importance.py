@@ -13,9 +13,9 @@ from toytip.report.sections.section import Content, missing, section
 
 MAX_IMPORTANCE_ROWS = 12
 MAX_SHAP_PICTURES = 5
-# A smaller mean contribution rounds to zero.
+# A smaller mean SHAP value rounds to zero.
 MIN_REPORTED_SHAP = 0.005
-# Missing values and values that are not in the training data share a bin of their own.
+# Missing values and values that are not in the training data form one group.
 UNKNOWN_VALUE = "missing or unseen"
 
 ShapGroup = tuple[float, float, float]
@@ -26,19 +26,20 @@ def importance_section(facts: Facts) -> Content:
     """Return the importance of the features by SHAP values and gain."""
     trips = formatting.format_count(facts.explained_trips)
     lead = (
-        f"SHAP values, in log-odds, of an even sample of {trips} test trips."
+        f"SHAP values in log-odds, from an evenly spaced sample of {trips} test trips."
         if facts.explained_trips
-        else "Share of each feature in the total gain of all splits."
+        else "Share of each feature in the total gain of all tree splits."
     )
     if not facts.feature_importance:
-        return missing(lead, f"No feature importance: {facts.missing_reasons.get('importance', 'no model')}.")
+        reason = facts.missing_reasons.get("importance", "this version has no model")
+        return missing(lead, f"Feature importance is not available: {reason}.")
     zone_names = {zone.zone_id: zone.name for zone in facts.zones if zone.name}
     blocks: list[Block] = [_importance_table(facts.feature_importance[:MAX_IMPORTANCE_ROWS], zone_names)]
     if facts.explained_trips:
         blocks += _shap_blocks(facts.feature_importance)
     else:
-        reason = facts.missing_reasons.get("importance", "the features were deleted")
-        blocks.append(MissingBlock(f"No SHAP values: {reason}."))
+        reason = facts.missing_reasons.get("importance", "the features of the test trips were deleted")
+        blocks.append(MissingBlock(f"SHAP values are not available: {reason}."))
     return Content(lead, blocks)
 
 
@@ -46,9 +47,10 @@ def _shap_blocks(importances: Sequence[FeatureImportance]) -> list[Block]:
     drawn = [importance for importance in importances if importance.shap_by_value][:MAX_SHAP_PICTURES]
     pictures = [charts.draw_shap_by_value(f"shap-{index}", item) for index, item in enumerate(drawn)]
     text = (
-        "Mean SHAP value of the five most important features. Numeric values are in ascending order. "
-        "Zones and other categories show the values with the largest effect. "
-        "Unknown stands for missing values and values that are not in the training data."
+        f"The charts show the mean SHAP value by feature value, for the {len(drawn)} most important features. "
+        "Values of numeric features are in ascending order. For zones and other categories, the charts show "
+        "the values with the largest effects. "
+        "“unknown” stands for missing values and for values that are not in the training data."
     )
     return [TextBlock(text), PicturesBlock(pictures)]
 
@@ -73,8 +75,9 @@ def _importance_table(importances: Sequence[FeatureImportance], zone_names: Mapp
         header=["feature", "mean |SHAP|", "share of gain", "lowest mean SHAP", "highest mean SHAP"],
         rows=body,
         text_columns=(0, 3, 4),
-        note="The last two columns show the values with the lowest and highest mean SHAP value, among about "
-        f"ten quantile groups. Zones and other categories show up to {charts.MAX_CATEGORY_ENDS} values.",
+        note="The last two columns show the values with the lowest and the highest mean SHAP value. For numeric "
+        "features, these are quantile groups, about ten per feature. For zones and other categories, these "
+        f"are up to {charts.MAX_CATEGORY_ENDS} values.",
     )
 
 

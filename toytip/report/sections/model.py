@@ -30,7 +30,7 @@ SEGMENT_COLORS = {"all": "a", "card": "b"}
 REPORTED_METRICS = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
 SEGMENTS_NOTE = (
     "The meter records only card tips, so every cash trip counts as a trip without a tip. Segment “all” is "
-    "therefore easier than segment “card”, because the payment type alone separates many trips."
+    "therefore easier to predict than segment “card”: the payment type alone separates many trips."
 )
 MAX_SLICES = 8
 
@@ -38,16 +38,17 @@ MAX_SLICES = 8
 @section("training", "Training")
 def training_section(facts: Facts) -> Content:
     """Return the log loss by round."""
-    lead = "Each round adds one tree. The model keeps the rounds up to the best one on the validation month."
+    lead = (
+        "Each round adds one tree. The model keeps the rounds up to the one with the lowest validation loss."
+    )
     lines = learning_curve_lines(facts.learning_curve, "a", "b")
     if not lines:
-        return missing(
-            lead, f"No learning curve: {facts.missing_reasons.get('training', 'it was not stored')}."
-        )
+        reason = facts.missing_reasons.get("training", "it was not stored")
+        return missing(lead, f"The learning curve is not available: {reason}.")
     picture = charts.draw_learning_curve("training", lines, facts.rounds, _training_caption(facts))
     text = (
-        "Training loss is computed on a sample (about 33,000 trips per worker), "
-        "validation loss on all validation trips."
+        "Training loss is computed on a sample of about 33,000 trips per worker. "
+        "Validation loss is computed on all validation trips."
     )
     return Content(lead, [PicturesBlock([picture]), TextBlock(text)])
 
@@ -56,12 +57,12 @@ def _training_caption(facts: Facts) -> str:
     validation, best = facts.learning_curve.get("validation", ()), facts.rounds
     if not validation or not best:
         rounds = len(facts.learning_curve.get("train", ()))
-        return f"{rounds} rounds, without a validation month."
+        return f"The model was trained for {rounds} rounds, without a validation month."
     later = len(validation) - best
     rest = (
-        f"{later} more round{'s' if later > 1 else ''} did not improve it."
+        f"{later} later round{'s' if later > 1 else ''} did not lower this loss."
         if later
-        else "It was the last round."
+        else "No later round was trained."
     )
     return f"Round {best} is the best, with a validation log loss of {validation[best - 1]:.4f}. {rest}"
 
@@ -71,7 +72,7 @@ def learning_curve_lines(
 ) -> dict[str, tuple[str, CurvePoints]]:
     """Return the lines of a learning curve.
 
-    The training loss is measured before a round, the validation loss after it.
+    The training loss is measured before each round, the validation loss after each round.
     """
     lines = {}
     for color, name, start in ((train_color, "train", 0), (validation_color, "validation", 1)):
@@ -87,7 +88,11 @@ def learning_curve_lines(
 def ranking_section(facts: Facts) -> Content:
     """Return ROC, precision-recall, calibration and threshold curves, and the probabilities."""
     split = facts.reported_split
-    lead = f"How well the probabilities of the {split} trips rank and match the labels." if split else ""
+    lead = (
+        f"The charts show how well the probabilities rank the {split} trips, and how well they match the labels."
+        if split
+        else ""
+    )
     if not facts.evaluation or not facts.tallies:
         return missing(lead, _no_metrics(facts))
     pictures = [
@@ -99,14 +104,15 @@ def ranking_section(facts: Facts) -> Content:
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
         trips = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips"
-        caption = f"{trips}. A wider gap between the two colors means an easier decision."
+        caption = f"{trips}. The less the two colors overlap, the better the model separates the trips."
         pictures.append(charts.draw_probabilities("probabilities", tally, caption))
     return Content(lead, [PicturesBlock(pictures)])
 
 
 def _no_metrics(facts: Facts) -> str:
     reasons = facts.missing_reasons
-    return f"No metrics: {reasons.get('evaluation') or reasons.get('model', 'there are no scored trips')}."
+    reason = reasons.get("evaluation") or reasons.get("model", "there are no scored trips")
+    return f"Metrics are not available: {reason}."
 
 
 def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
@@ -122,7 +128,7 @@ def _roc_lines(facts: Facts) -> tuple[LabeledLines, str]:
         evaluation = facts.evaluation_of("all")
         auc = evaluation.baselines["hour_zone_mean"].auc if evaluation else None
         lines["c"] = (f"hour-and-zone mean, AUC {auc or 0:.3f}", line)
-    return lines, "The diagonal is a random ranking. A curve further above it ranks better."
+    return lines, "The diagonal is a random ranking. The higher a curve is, the better the ranking."
 
 
 def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float], str]:
@@ -135,7 +141,7 @@ def _precision_recall_lines(facts: Facts) -> tuple[LabeledLines, dict[str, float
         SEGMENT_COLORS[name]: evaluation.metrics.prevalence or 0.0
         for name, evaluation in _evaluations(facts).items()
     }
-    return lines, floors, "The thin lines are the prevalence, which is the precision of a random choice."
+    return lines, floors, "Thin lines mark the share of high tips, which is the precision of a random choice."
 
 
 def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
@@ -149,8 +155,8 @@ def _calibration_lines(facts: Facts) -> tuple[LabeledLines, str]:
     reported = facts.evaluation_of(facts.reported_segment)
     error = reported.calibration_error if reported else None
     caption = (
-        f"On the diagonal, predicted and observed shares are equal. The expected calibration error of "
-        f"{facts.reported_segment} trips is {error or 0:.3f}."
+        "On the diagonal, the observed share of high tips equals the predicted probability. The expected "
+        f"calibration error on {facts.reported_segment} trips is {error or 0:.3f}."
     )
     return lines, caption
 
@@ -164,10 +170,10 @@ def _threshold_pictures(facts: Facts) -> list[Picture]:
             continue
         at = facts.threshold or 0.5
         caption = (
-            f"The vertical line is the threshold of the model, {at:.3f}. "
-            f"F1 is highest at {best.threshold:.2f}, with {best.f1:.3f}."
+            f"The vertical line marks the decision threshold of the model, {at:.3f}. "
+            f"F1 is highest at threshold {best.threshold:.2f}, with a value of {best.f1:.3f}."
         )
-        title = f"Thresholds, {name} trips"
+        title = f"Metrics by threshold, {name} trips"
         baseline = evaluation.f1_always_positive
         pictures.append(
             charts.draw_thresholds(f"threshold-{name}", title, curve, baseline, facts.threshold, caption)
@@ -176,15 +182,15 @@ def _threshold_pictures(facts: Facts) -> list[Picture]:
 
 
 def _evaluations(facts: Facts) -> dict[str, SegmentReport]:
-    """Return the evaluation of each segment of the reported split that has a score histogram."""
+    """Return the evaluation of each segment of the reported split that has a metric histogram."""
     by_segment = {segment: facts.evaluation_of(segment) for segment in facts.tallies}
     return {segment: evaluation for segment, evaluation in by_segment.items() if evaluation}
 
 
 @section("metrics", "Metrics")
 def metrics_section(facts: Facts) -> Content:
-    """Return the metrics with intervals and baselines, for both segments and all splits."""
-    lead = f"Compare each metric with the baselines. {SEGMENTS_NOTE}"
+    """Return the metrics of the reported split with intervals and baselines, and of all splits."""
+    lead = f"Compare each metric with the same metric of the baselines. {SEGMENTS_NOTE}"
     if not facts.evaluation:
         return missing(lead, _no_metrics(facts))
     split = facts.reported_split
@@ -214,18 +220,17 @@ def _metrics_table(split: str, segment: str, evaluation: SegmentReport) -> Table
         ]
     )
     confusion = asdict(evaluation.confusion)
-    note = "A positive improvement is better, also for losses. Confusion matrix: " + ", ".join(
+    note = "A positive improvement always means that the model is better. Confusion matrix: " + ", ".join(
         f"{formatting.format_count(confusion[key])} {formatting.label(key)}" for key in confusion
     )
     head = [
-        f"{segment} trips of {split}",
+        "metric",
         "value",
         "95 % interval",
         *(f"improvement over {formatting.label(name)}" for name in evaluation.improvement),
     ]
-    caption = (
-        f"{segment.capitalize()} trips of {split}: {formatting.format_count(evaluation.metrics.rows)} trips"
-    )
+    count = formatting.format_count(evaluation.metrics.rows)
+    caption = f"{segment.capitalize()} trips of the {split} split, {count} rows"
     return TableBlock(caption=caption, header=head, rows=body, note=f"{note}.")
 
 
@@ -249,7 +254,7 @@ def _splits_table(facts: Facts) -> TableBlock:
     baselines = (facts.evaluation[s][p].f1_always_positive for s, p in columns)
     body.append([formatting.label("f1_always_positive"), *map(formatting.format_metric, baselines)])
     head = ["metric", *(f"{s}, {p}" for s, p in columns)]
-    return TableBlock(caption="All splits", header=head, rows=body)
+    return TableBlock(caption="Metrics of all splits", header=head, rows=body)
 
 
 def _format_value(name: str, value: float | None) -> str:
@@ -260,9 +265,9 @@ def _format_value(name: str, value: float | None) -> str:
 def slices_section(facts: Facts) -> Content:
     """Return the slices with the lowest AUC, and slices by payment type, borough and distance."""
     lead = (
-        f"Slices of the {facts.reported_segment} trips of {facts.reported_split}, with at least {MIN_SLICE_TRIPS} "
-        f"trips and {MIN_CLASS_TRIPS} of each class. Within a slice, the AUC does not benefit from "
-        "differences between slices."
+        f"Slices of the {facts.reported_segment} trips of the {facts.reported_split} split. Each slice has at "
+        f"least {MIN_SLICE_TRIPS} trips. Slices with the lowest AUC also have at least {MIN_CLASS_TRIPS} trips "
+        "of each class. AUC is computed within a slice, so it does not benefit from differences between slices."
     )
     evaluation = facts.evaluation_of(facts.reported_segment)
     if not evaluation:
@@ -271,14 +276,14 @@ def slices_section(facts: Facts) -> Content:
     blocks: list[Block] = [
         _slices_table("Slices with the lowest AUC", worst, named=True)
         if worst
-        else MissingBlock("No slice has enough trips for an AUC.")
+        else MissingBlock("No slice has enough trips of both classes to compare AUC values.")
     ]
     for name in ("payment_type", "borough", "distance"):
         members = sorted((item for item in evaluation.slices if item.slice == name), key=_slice_sort_key)
         if len(members) > 1:
-            blocks.append(_slices_table(f"By {formatting.label(name)}", members, named=False))
+            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members, named=False))
         elif name == "borough" and not members:
-            text = "No slices by borough: there was no zone lookup file when the trips were scored."
+            text = "Slices by borough are not available: there was no zone lookup file when the trips were scored."
             blocks.append(MissingBlock(text))
     return Content(lead, blocks)
 
@@ -308,7 +313,7 @@ def _slices_table(caption: str, slices: Sequence[SliceMetrics], *, named: bool) 
         ]
         for item in slices
     ]
-    head = ["slice", "trips", "high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
+    head = ["slice", "trips", "share of high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
     return TableBlock(caption=caption, header=head, rows=body)
 
 
@@ -318,6 +323,6 @@ def _slice_label(slice_: SliceMetrics, *, named: bool) -> str:
 
 
 def _slice_sort_key(slice_: SliceMetrics) -> tuple[float, str]:
-    """Return the sort key of a slice: its leading number if it has one, then its name."""
+    """Return the sort key of a slice: the number at the start of its value, then the value."""
     number = re.match(r"\d+", slice_.value)
     return (float(number[0]) if number else math.inf), slice_.value

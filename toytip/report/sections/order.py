@@ -28,6 +28,6 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
 
 
 def build_sections(facts: Facts) -> Iterator[Section]:
-    """Yield the sections of a report. A section that fails reports the error."""
+    """Yield the sections of a report. A section that fails contains the error."""
     for build in SECTIONS:
         yield build(facts)

@@ -34,7 +34,7 @@ MAX_DRAWN_REASONS = 3
 
 @section("warnings", "Warnings")
 def findings_section(facts: Facts) -> Content:
-    """Return the warnings, or the topics that were checked without a warning."""
+    """Return the warnings. If there are none, return the topics that were checked."""
     findings = collect_findings(facts)
     if findings:
         return Content("", [WarningsBlock(findings)])
@@ -48,7 +48,7 @@ def run_section(facts: Facts) -> Content:
     """Return the version, its source, its model and its settings."""
     blocks: list[Block] = [PairsBlock([(name, text) for name, text in _run_pairs(facts) if text])]
     if "model" in facts.missing_reasons:
-        blocks.append(MissingBlock(f"No model: {facts.missing_reasons['model']}."))
+        blocks.append(MissingBlock(f"The model is not available: {facts.missing_reasons['model']}."))
     return Content("", blocks)
 
 
@@ -91,12 +91,16 @@ def _source_text(facts: Facts) -> str:
 
 def _source_folder(sources: Sequence[SourceFileRef]) -> str:
     folders = list(dict.fromkeys(source.uri.rpartition("/")[0] for source in sources))
-    return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
+    return (
+        folders[0]
+        if len(folders) == 1
+        else f"{folders[0]} and {len(folders) - 1} more folder{'s' if len(folders) > 2 else ''}"
+    )
 
 
 def _month_range(months: Sequence[str]) -> str:
     if not months:
-        return "no month"
+        return "no months"
     return months[0] if len(months) == 1 else f"{months[0]} to {months[-1]} ({len(months)} months)"
 
 
@@ -104,7 +108,7 @@ def _model_text(facts: Facts) -> str:
     if facts.rounds is None:
         return ""
     version = facts.tables.get("models", {}).get("version", "")
-    return f"{version}, {facts.rounds} rounds, threshold {facts.threshold:.4f}"
+    return f"{version}, {facts.rounds} rounds, decision threshold {facts.threshold:.4f}"
 
 
 def _gate_text(facts: Facts) -> str:
@@ -116,15 +120,18 @@ def _gate_text(facts: Facts) -> str:
 
 @section("rows", "Rows")
 def rows_section(facts: Facts) -> Content:
-    """Return the rows read, kept, and rejected by reason and month."""
+    """Return the number of rows read, kept and rejected, by month and reject reason."""
     rule = "A trip is rejected for the first reason that applies."
     if not facts.rows:
-        return missing(rule, f"No rows: {facts.missing_reasons.get('rows', 'no rows were counted')}.")
+        reason = facts.missing_reasons.get("rows", "no rows were counted")
+        return missing(rule, f"Row counts are not available: {reason}.")
     read, accepted = _total_rows(facts)
     reasons = _reject_totals(facts)
     blocks: list[Block] = [PicturesBlock(list(_row_pictures(facts, reasons))), _month_table(facts, reasons)]
     if "rejects" in facts.missing_reasons:
-        blocks.append(MissingBlock(f"No rejects: {facts.missing_reasons['rejects']}."))
+        reason = facts.missing_reasons["rejects"]
+        text = f"Counts of rejected trips are not available: {reason}. All counts are of kept trips only."
+        blocks.append(MissingBlock(text))
     counts = " trips read, ".join(map(formatting.format_count, (read, accepted)))
     share = formatting.format_share((read - accepted) / max(read, 1), 2)
     rejected = formatting.format_count(read - accepted)
@@ -157,7 +164,7 @@ def _row_pictures(facts: Facts, reasons: Mapping[str, int]) -> Iterator[Picture]
     if reasons:
         reason, count = next(iter(reasons.items()))
         text = formatting.capitalize_first(formatting.label(reason))
-        caption = f"{text} is the most frequent reason: {formatting.format_count(count)} trips."
+        caption = f"{text} is the most frequent reject reason, with {formatting.format_count(count)} trips."
         yield data.draw_reject_shares("rows-rejected", facts, list(reasons)[:MAX_DRAWN_REASONS], caption)
 
 
@@ -177,7 +184,7 @@ def _month_table(facts: Facts, reasons: Mapping[str, int]) -> TableBlock:
         ["all", formatting.format_count(read), formatting.format_count(accepted), share_text, *counts]
     )
     header = ["month", "read", "kept", "rejected", *map(formatting.label, reasons)]
-    return TableBlock(caption="Trips by month, with reject reasons", header=header, rows=body)
+    return TableBlock(caption="Trips by month and reject reason", header=header, rows=body)
 
 
 @section("time", "Time and memory")
@@ -185,20 +192,22 @@ def time_section(facts: Facts) -> Content:
     """Return the time, memory and throughput of each stage."""
     lead = "Stages run one after the other. Within a stage, workers run in parallel."
     if facts.run_result is None:
-        return missing(lead, f"No timings: {facts.missing_reasons.get('time', 'none were stored')}.")
+        reason = facts.missing_reasons.get("time", "the run did not store them")
+        return missing(lead, f"Time and memory are not available: {reason}.")
     timing = facts.run_result.timing
     workers = f"{timing.workers} worker{'' if timing.workers == 1 else 's'}"
     stages = sum(timing.stage_seconds.values())
     lead = (
-        f"{timing.elapsed_seconds:.1f} s without this report, {timing.rows_per_second:,.0f} rows/s, on {workers}. "
-        f"Stages take {stages:.1f} s, the rest is start-up and shutdown. {lead}"
+        f"Without this report, the run took {timing.elapsed_seconds:.1f} s on {workers}, at "
+        f"{timing.rows_per_second:,.0f} rows/s. The stages took {stages:.1f} s, and start-up and shutdown took "
+        f"the rest. {lead}"
     )
     table = TableBlock(
         caption="Time, rows and peak memory by stage",
         header=["stage", "seconds", "rows", "rows/s", "peak MB"],
         rows=list(_stage_rows(timing)),
-        note="Memory is the sum over all processes of the run on this machine, sampled once per second. "
-        f"The peak of the run is {timing.peak_memory_mb:,.0f} MB.",
+        note="Memory is the sum over all processes of the run on the machine where it was started, sampled "
+        f"once per second. The peak memory of the run is {timing.peak_memory_mb:,.0f} MB.",
     )
     return Content(lead, [table])
 
@@ -220,9 +229,10 @@ def _stage_rows(timing: RunTiming) -> Iterator[list[str | TableCell]]:
 @section("lineage", "Lineage")
 def lineage_section(facts: Facts) -> Content:
     """Return the inputs of the version, down to the source files."""
-    lead = "Each entry is followed by its inputs. Source files have the checksum of their content."
+    lead = "The inputs of an entry are indented below the entry. Source files have the checksum of their content."
     if not facts.lineage:
-        return missing(lead, f"No lineage: {facts.missing_reasons.get('lineage', 'it was not stored')}.")
+        reason = facts.missing_reasons.get("lineage", "it was not stored")
+        return missing(lead, f"The lineage is not available: {reason}.")
     blocks: list[Block] = [TreeBlock(list(_lineage_lines(facts.lineage, 0, set())))]
     if "lineage" in facts.missing_reasons:
         blocks.append(MissingBlock(f"{formatting.capitalize_first(facts.missing_reasons['lineage'])}."))
@@ -240,7 +250,7 @@ def _lineage_lines(
         yield depth, f"{node.table} {node.version}", "deleted"
         return
     if node.ref in visited:
-        yield depth, str(node.ref), "as above"
+        yield depth, str(node.ref), "listed above"
         return
     visited.add(node.ref)
     rows = f", {formatting.format_count(node.rows)} rows" if node.rows else ""

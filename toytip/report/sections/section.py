@@ -1,4 +1,4 @@
-"""How a section of a report is declared: id, title, and the behavior if it fails."""
+"""Declare the sections of a report: the ID, the title, and the content or the error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Content:
 
 
 def missing(lead: str, text: str) -> Content:
-    """Return content that says why a section is empty."""
+    """Return the content of a section without data: `text` is the reason."""
     return Content(lead, [MissingBlock(text)])
 
 
@@ -30,7 +30,7 @@ def section(
 ) -> Callable[[Callable[[SectionInput], Content]], Callable[[SectionInput], Section]]:
     """Declare a function as a section.
 
-    If it fails, the section reports the error and the page remains.
+    If the function raises an error, the section contains the error. The page is still created.
     """
 
     def declare(build: Callable[[SectionInput], Content]) -> Callable[[SectionInput], Section]:

@@ -11,32 +11,33 @@ from toytip.report.facts import Facts, ZoneSummary
 from toytip.report.sections.section import Content, missing, section
 
 MAX_TABLE_ZONES = 25
-# The share of high tips among fewer trips is mostly noise.
+# With fewer trips, the share of high tips is mostly noise.
 MIN_ZONE_TRIPS = 50
 
 
 @section("zones", "Zones")
 def zones_section(facts: Facts) -> Content:
-    """Return trips, card share and high tips by borough and zone."""
+    """Return trips, share of card trips and share of high tips, by borough and zone."""
     lead = (
-        "Trips by pickup zone. The share of high tips is of card trips in the training months, "
-        "as in the target encoding of zones."
+        "The tables count the trips by pickup zone. As in the target encoding of zones, the share of high tips "
+        "is the share among card trips in the training months."
     )
     if not facts.zones:
-        return missing(lead, f"No zones: {facts.missing_reasons.get('zones', 'no trips by zone')}.")
+        reason = facts.missing_reasons.get("zones", "the feature histograms have no pickup zones")
+        return missing(lead, f"Trips by zone are not available: {reason}.")
     blocks: list[Block] = []
     if facts.zone_outlines:
         blocks.append(PicturesBlock([_zone_map(facts)]))
     if any(zone.borough for zone in facts.zones):
-        blocks.append(_zone_table("By borough", _sum_by_borough(facts.zones), "borough"))
+        blocks.append(_zone_table("Trips by borough", _sum_by_borough(facts.zones), "borough"))
     else:
-        text = "No zone names: there is no zone lookup file near the source. Set TOYTIP_ZONE_LOOKUP_FILE."
-        blocks.append(MissingBlock(text))
+        text = "Zone names are not available: there is no zone lookup file near the source."
+        blocks.append(MissingBlock(f"{text} Set TOYTIP_ZONE_LOOKUP_FILE to the path of the file."))
     busiest = facts.zones[:MAX_TABLE_ZONES]
     blocks.append(_zone_table(f"The {len(busiest)} busiest of {len(facts.zones)} zones", busiest, "zone"))
     if all(zone.training_card_trips is None for zone in facts.zones):
         reason = facts.missing_reasons.get("model", "the model has no target encoding of zones")
-        blocks.append(MissingBlock(f"No high tips by zone: {reason}."))
+        blocks.append(MissingBlock(f"The share of high tips by zone is not available: {reason}."))
     return Content(lead, blocks)
 
 
@@ -48,8 +49,9 @@ def _zone_map(facts: Facts) -> Picture:
     }
     low, high = (formatting.format_share(pick(shares.values(), default=None)) for pick in (min, max))
     caption = (
-        f"{len(shares)} of {len(facts.zone_outlines)} zones have at least {MIN_ZONE_TRIPS} card trips. "
-        f"Their share of high tips is {low} to {high}. Each shade is a quarter of these zones."
+        f"{len(shares)} of {len(facts.zone_outlines)} zones have at least {MIN_ZONE_TRIPS} card trips in "
+        f"training. The share of high tips in these zones ranges from {low} to {high}. Each shade stands for a "
+        "quarter of these zones."
     )
     return charts.draw_zone_map("map", facts.zone_outlines, shares, caption)
 
@@ -93,5 +95,5 @@ def _zone_table(caption: str, zones: Sequence[ZoneSummary], label: str) -> Table
                 formatting.format_share(zone.high_tip_share),
             ]
         )
-    header = [label, "trips kept", "card share", "card trips in training", "high tips"]
+    header = [label, "trips kept", "share of card trips", "card trips in training", "share of high tips"]
     return TableBlock(caption=caption, header=header, rows=body)
