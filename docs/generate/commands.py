@@ -42,12 +42,12 @@ def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def is_common(parameter: Any) -> bool:
-    """Return whether the option is in a panel that commands share."""
+    """Return whether the option is in a help panel that several commands have."""
     return getattr(parameter, "rich_help_panel", None) in PANELS
 
 
 def choices_of(parameter: Any) -> tuple[str, ...]:
-    """Return the values that an option accepts; empty if they are not limited to a list."""
+    """Return the allowed values of an option, or an empty tuple if they are not listed."""
     annotation = parameter.type_descriptor.annotation
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
@@ -80,7 +80,7 @@ def _row(parameter: Any) -> list[str]:
 
 
 def common() -> dict[str, dict[str, Any]]:
-    """Return the shared options by panel and name."""
+    """Return the options that several commands have, by panel and name."""
     panels: dict[str, dict[str, Any]] = {panel: {} for panel in PANELS}
     for _, command in commands():
         for parameter in filter(is_common, command.params):
@@ -89,7 +89,7 @@ def common() -> dict[str, dict[str, Any]]:
 
 
 def examples(command: Any) -> list[str]:
-    """Return the lines of a command's example."""
+    """Return the commands of a command's example."""
     return str(command.epilog).removeprefix("Example:").strip().split(" && ")
 
 
@@ -129,7 +129,7 @@ def commands_page() -> str:
         table(("Command", "Description"), listed),
         *(of_command(name, command) for name, command in commands()),
         "## Common options",
-        "Several commands share these options. The section of each command lists its common options.",
+        "Several commands have these options. The section of each command above lists the common options that the command has.",
         *shared,
     )
 
@@ -147,7 +147,7 @@ def limits_text(field: FieldInfo) -> str:
 
 
 def flags() -> dict[str, str]:
-    """Return the option of each setting that has one."""
+    """Return the option of each setting that has an option."""
     return {
         parameter.name: parameter.opts[0]
         for _, command in commands()
@@ -181,10 +181,10 @@ def settings_page() -> str:
     """Return the page of settings."""
     return page(
         "Settings",
-        "toytip resolves settings in this order. The first match applies:",
+        "If a setting has values in several places, toytip uses the first of them in this order:",
         "1. command-line options\n2. the parameter file (`--params`, `TOYTIP_PARAMS` or `params`)\n"
         "3. `TOYTIP_*` environment variables\n4. `.env`\n5. `toytip.toml`\n6. defaults",
-        "`toytip config` prints the resolved settings. In `toytip.toml`, use the name of the setting as the key "
+        "`toytip config` prints the values that apply. In `toytip.toml`, the key is the name of the setting "
         "([example](../how-to/configure.md)).",
         table(
             ("Setting, option, variable", "Default", "Meaning"),

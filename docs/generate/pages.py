@@ -23,11 +23,12 @@ def json_page() -> str:
     inner = {kind for result in RESULTS.values() for kind in nested_objects(result)[is_object(result) :]}
     return page(
         "JSON output",
-        "With `--json`, a command prints one JSON object on one line of stdout, and nothing else. Messages go to stderr. "
-        "Times are in UTC. Each command has a [JSON Schema](schemas/run.json) in the folder `schemas`.",
+        "With `--json`, a command prints one JSON object on one line to stdout, and nothing else. Messages go to stderr. "
+        "Times are in UTC. The folder `schemas` has a JSON Schema for the output of each command, for example "
+        "[run.json](schemas/run.json).",
         *(_command_section(name, result) for name, result in RESULTS.items()),
         "## Objects",
-        "These objects are parts of the output of several commands.",
+        "The output of the commands above contains these objects.",
         *(
             f"### {kind.__name__}\n\n{summary_of(kind)}\n\n{_key_table(kind)}"
             for kind in sorted(inner, key=lambda kind: kind.__name__)
@@ -54,8 +55,8 @@ def metrics_page() -> str:
     """Return the page of metrics."""
     return page(
         "Metrics",
-        "These metrics are in `metrics` of the JSON output, in the manifest of `predictions`, and in the model registry. "
-        "[Evaluation](../explanation/evaluation.md) explains them.",
+        "These metrics are under the key `metrics` of the JSON output, in the manifest of `predictions`, and in the model "
+        "registry. [Evaluation](../explanation/evaluation.md) explains how toytip computes the metrics.",
         table(
             ("Metric", "Unit", "Meaning"),
             ([code(name), doc.unit, doc.text] for name, doc in glossary.METRIC_DOCS.items()),
@@ -69,7 +70,7 @@ def errors_page() -> str:
     return page(
         "Exit codes and errors",
         table(("Exit code", "Meaning"), ([code(number), meaning] for number, meaning in EXIT_CODES.items())),
-        "All errors of toytip are subclasses of `ToytipError`. The message says what failed and why. "
+        "All errors that toytip raises are subclasses of `ToytipError`. The message of an error says what failed and why. "
         "[Troubleshooting](../troubleshooting.md) lists common errors and fixes.",
         table(("Error", "Meaning"), ([code(kind.__name__), inspect.getdoc(kind) or ""] for kind in kinds)),
     )
@@ -119,6 +120,7 @@ def python_page() -> str:
     sections = [api_section(member) for member in _public() if callable(member)]
     return page(
         "Python",
-        "The public API is in the `toytip` namespace. The stages are functions of DataFrames, see [the tour](../tutorials/tour.md).",
+        "The public API is in the `toytip` namespace. The stages are functions that take and return DataFrames. "
+        "[The tour](../tutorials/tour.md) shows how to call them.",
         *(sections or ["`toytip.__version__`."]),
     )
