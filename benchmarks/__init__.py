@@ -1,1 +1,1 @@
-"""Compare toytip with other ways to do the same work, on one machine and with the AUC of each."""
+"""Compare toytip with other programs that do the same work: time, memory and AUC on one machine."""

@@ -1,8 +1,9 @@
 """Benchmark toytip: `python -m benchmarks run|compare|plot`. `make bench` runs a small suite.
 
-The contenders take turns on the same synthetic year. Only ratios within one run of this command are
-meaningful. Each result has its AUC. A result whose AUC differs from the others is invalid, and the
-command then exits with 1.
+The contenders take turns on the same synthetic year. Compare only results of the same run of this
+command, because the speed of a machine changes over time. Each result has the AUC of the
+predictions. If the AUC of a contender differs from the AUC of the others, the result is invalid and
+the command exits with 1.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RESULTS_FILE = Path("benchmarks/results.jsonl")
 def main() -> int:
     """Run a command and return its exit code.
 
-    1: toytip is slower, or a result is invalid. 2: invalid input.
+    It is 1 if toytip is slower or a result is invalid, and 2 if the input is invalid.
     """
     parser = _parser()
     options = parser.parse_args()
@@ -37,35 +38,52 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    _add_run_command(commands.add_parser("run", help="measure toytip and its peers"))
-    compare = commands.add_parser("compare", help="compare two files of results")
-    compare.add_argument("old", type=Path, help="file of earlier results")
-    compare.add_argument("new", type=Path, help="file of later results")
+    _add_run_command(commands.add_parser("run", help="measure toytip and the other contenders (peers)"))
+    compare = commands.add_parser("compare", help="compare toytip in two result files")
+    compare.add_argument("old", type=Path, help="result file of the earlier measurement")
+    compare.add_argument("new", type=Path, help="result file of the later measurement")
     compare.set_defaults(command=_compare)
-    plot = commands.add_parser("plot", help="draw charts of a file of results")
-    plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE)
-    plot.add_argument("--out", type=Path, default=Path("benchmarks/plots"), help="folder of the charts")
+    plot = commands.add_parser("plot", help="draw charts of a result file")
+    plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE, help="result file")
+    plot.add_argument("--out", type=Path, default=Path("benchmarks/plots"), help="folder for the charts")
     plot.set_defaults(command=_plot)
     return parser
 
 
 def _add_run_command(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--rows", type=positive_int, default=100_000, help="trips per month of the year")
-    run.add_argument("--seed", type=int, default=2020, help="seed of the year")
-    run.add_argument("--data", type=Path, default=Path("toytip-data/bench"), help="folder of the years")
-    run.add_argument("--rounds", type=positive_int, default=100, help="boosting rounds")
+    run.add_argument("--rows", type=positive_int, default=100_000, help="mean number of trips per month")
+    run.add_argument("--seed", type=int, default=2020, help="random seed of the synthetic year")
+    run.add_argument(
+        "--data", type=Path, default=Path("toytip-data/bench"), help="folder for synthetic years"
+    )
+    run.add_argument("--rounds", type=positive_int, default=100, help="number of boosting rounds")
     run.add_argument("--max-depth", type=positive_int, default=8, help="maximum depth of a tree")
     run.add_argument(
-        "--workers", type=distinct_counts, default=[2], help="numbers of toytip workers, for example 1,2,4,8"
+        "--workers",
+        type=distinct_counts,
+        default=[2],
+        help="one or more numbers of toytip workers, for example 1,2,4,8",
     )
     run.add_argument(
-        "--peers", type=_parse_peers, default=DEFAULT_PEERS, help=f"list of {', '.join(PEERS)}, or none"
+        "--peers",
+        type=_parse_peers,
+        default=DEFAULT_PEERS,
+        help=f"comma-separated list of {', '.join(PEERS)}, or none",
     )
     run.add_argument(
-        "--weak", action="store_true", help="weak scaling: rows grow with the workers, without peers"
+        "--weak",
+        action="store_true",
+        help="measure weak scaling: multiply the rows by the number of workers, and run no peers",
     )
-    run.add_argument("--repeats", type=positive_int, default=3, help="repeats of each contender")
-    run.add_argument("--out", type=Path, default=RESULTS_FILE, help="file of results, in JSON Lines")
+    run.add_argument(
+        "--repeats", type=positive_int, default=3, help="number of measurements of each contender"
+    )
+    run.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS_FILE,
+        help="result file in JSON Lines, to which results are appended",
+    )
     run.set_defaults(command=run_benchmarks)
 
 
@@ -78,7 +96,7 @@ def _parse_peers(text: str) -> list[str]:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    """Print the changes of toytip and return 1 if it is slower or its quality changed."""
+    """Print the changes of toytip. Return 1 if it is slower, or if its rows or AUC changed."""
     old, new = (validate_rows(results.load_results(file)) for file in (options.old, options.new))
     for file, rows in ((options.old, old), (options.new, new)):
         for row in (row for row in rows if not row["valid"]):
@@ -94,8 +112,8 @@ def _compare(options: argparse.Namespace) -> int:
         return 1
     if not changes:
         raise results.InvalidInputError(
-            f"cannot compare {options.old} and {options.new}: they need equal work of toytip on "
-            "equal workers, and a common peer or the same machine"
+            f"cannot compare {options.old} and {options.new}: both need results of toytip for the "
+            "same work and workers, and a common peer or the same machine"
         )
     return int(any(change.is_slower for change in changes))
 

@@ -1,7 +1,10 @@
-"""Measure the value of feature groups: `python -m benchmarks.ablation --source data/green-2023`.
+"""Measure how much groups of features improve the AUC.
 
-The command trains in this process, with and without each group. It prints the test AUC over all
-trips and over card trips. `surcharge_ratio` and `airport` are candidates that toytip does not have.
+    python -m benchmarks.ablation --source data/green-2023
+
+The command trains models in this process, with and without each group. It prints the test AUC on
+all trips and on card trips. `surcharge_ratio` and the airport flags are candidates: toytip does not
+have these features.
 """
 
 from __future__ import annotations
@@ -32,13 +35,13 @@ SURCHARGES = (
     "airport_fee",
     "cbd_congestion_fee",
 )
-# Feature sets, and the segments to train on.
+# Pairs of a feature set and the segment of the training trips.
 TRAINING_TASKS = (("payment", "all"), ("dropoff", "all"), ("dropoff", "card"))
 
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Features in addition to those of the feature set: candidates, and target encodings."""
+    """Features that are added to a feature set: columns of candidates, and target encodings."""
 
     name: str
     columns: tuple[str, ...] = ()
@@ -55,7 +58,7 @@ FEATURE_GROUPS = (
 
 
 def load_features(spec: str) -> tuple[pd.DataFrame, Split]:
-    """Return the `features` of a source, with the candidates, and its default split."""
+    """Return the features of a source with the candidates, and the default split of its months."""
     source = open_source(spec)
     parts = []
     for partition in source.partitions(10**9):
@@ -72,7 +75,7 @@ def load_features(spec: str) -> tuple[pd.DataFrame, Split]:
 def train_and_score(
     frame: pd.DataFrame, split: Split, task: tuple[str, str], group: FeatureGroup
 ) -> tuple[float, float]:
-    """Train with a group of features. Return the test AUC over all trips and over card trips."""
+    """Train with a group of features. Return the test AUC on all trips and on card trips."""
     feature_set, segment = task
     names = (*featurize.feature_set(feature_set), *group.columns)
     value_counts = preprocess.count_values(frame, names, split, segment)
@@ -115,9 +118,9 @@ def _train(frame: pd.DataFrame, encoding: Encoding, split: pd.Series) -> bytes:
 
 
 def main() -> int:
-    """Print the table of AUCs. Return 0, or exit with 2 if the source cannot be used."""
+    """Print a table of test AUCs. Return 0, or exit with 2 if the source cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
-    parser.add_argument("--source", required=True, help="folder of monthly files")
+    parser.add_argument("--source", required=True, help="folder with monthly files")
     options = parser.parse_args()
     try:
         frame, split = load_features(options.source)

@@ -1,8 +1,8 @@
-"""Changes of toytip between two files of results.
+"""Compare toytip between two result files.
 
-The files can be of two hours or two machines, so that seconds are not comparable. In each repeat,
-toytip is therefore measured relative to the peers that both files have. Seconds are compared only
-without a common peer, and on the same machine.
+The files can come from different times or machines, so that their seconds are not comparable. In
+each repeat, toytip is therefore measured relative to the peers that occur in both files. If the
+files have no common peer, seconds are compared, but only if both files are from the same machine.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from benchmarks.quality import aucs_differ
 from benchmarks.ratios import Ratio, paired_ratio
 from benchmarks.results import WORK_COLUMNS, Row, group_by, is_toytip
 
-# Results of toytip with equal values of these columns are comparable.
+# Two results of toytip are comparable if they have equal values in these columns.
 SAME_WORK_COLUMNS = ("name", *WORK_COLUMNS, "workers", "threads")
 MACHINE_COLUMNS = ("machine", "cores", "machine_gb")
 
 
 class ToytipRepeat(NamedTuple):
-    """A result of toytip, and the results of the peers of the same repeat by name."""
+    """A result of toytip, and the results of all peers in the same repeat, by name."""
 
     toytip: Row
     peers: dict[str, Row]
 
     def value(self, column: str, peers: list[str]) -> float:
-        """Return a value of toytip, relative to the geometric mean of the named peers."""
+        """Return a value of toytip, divided by the geometric mean of the value of these peers."""
         value = float(self.toytip[column])
         return value / geometric_mean(self.peers[peer][column] for peer in peers) if peers else value
 
 
 class MeasuredChange(NamedTuple):
-    """A change of `column` (seconds or peak_mb), measured relative to `baseline`."""
+    """A change of `column` (`seconds` or `peak_mb`) of toytip, measured relative to `baseline`."""
 
     name: str
     rows: int
@@ -52,7 +52,7 @@ class MeasuredChange(NamedTuple):
 
 
 def compare_results(old_rows: list[Row], new_rows: list[Row]) -> list[MeasuredChange]:
-    """Compare time and memory of toytip, repeat by repeat, for equal work on equal workers."""
+    """Compare the time and memory of toytip, repeat by repeat, for the same work and workers."""
     old, new = _latest_repeats(old_rows), _latest_repeats(new_rows)
     changes = [
         _measure_change(old[key], new[key], column)
@@ -80,7 +80,7 @@ def quality_changes(old_rows: list[Row], new_rows: list[Row]) -> list[str]:
 
 
 def _latest_repeats(rows: list[Row]) -> dict[tuple[object, ...], dict[int, ToytipRepeat]]:
-    """Return the valid repeats of each work of toytip, from the last run that has it."""
+    """Return the valid repeats of toytip by work, each from the last run that has this work."""
     valid = [row for row in rows if row["valid"]]
     peers_by_repeat = group_by([row for row in valid if not is_toytip(row)], "run", *WORK_COLUMNS, "repeat")
     repeats: dict[tuple[object, ...], dict[int, ToytipRepeat]] = {}
@@ -97,7 +97,7 @@ def _latest_repeats(rows: list[Row]) -> dict[tuple[object, ...], dict[int, Toyti
 def _measure_change(
     old: dict[int, ToytipRepeat], new: dict[int, ToytipRepeat], column: str
 ) -> MeasuredChange | None:
-    """Return the change from repeats to those with equal numbers, or None."""
+    """Return the change between repeats with the same number, or None if there are none."""
     pairs = [
         (old[repeat], new[repeat])
         for repeat in sorted(old.keys() & new.keys())

@@ -1,4 +1,4 @@
-"""The contenders: commands that do the complete work and write predictions."""
+"""The contenders: commands that train a model on a year of trips and write predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toytip.cluster import available_cores
 
 @dataclass(frozen=True)
 class BenchmarkTask:
-    """A folder of months, and the training. All months except the last are for training."""
+    """A folder with monthly files, and training parameters. The last month is the test month."""
 
     source: Path
     rounds: int = 100
@@ -28,7 +28,7 @@ class BenchmarkTask:
 
 @dataclass(frozen=True)
 class ContenderOutput:
-    """The output of a contender: seconds by stage, accepted rows, and the folder of predictions."""
+    """The output of a contender. `predictions` is the folder with its predictions."""
 
     stage_seconds: dict[str, float]
     accepted_rows: int
@@ -37,10 +37,11 @@ class ContenderOutput:
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to do the work.
+    """A program that does the work, with its command.
 
-    `workers` are processes of a cluster, or threads of one process. `trains_alike` is whether the
-    training equals that of toytip. Without `uses_wall_time`, the time is the sum of the stages.
+    `workers` is the number of processes of a cluster, or of threads of one process. `trains_alike`
+    is whether the contender trains the same model as toytip. If `uses_wall_time` is false, the time
+    of the contender is the sum of its stages.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Contender:
 
 
 def make_toytip(workers: int) -> Contender:
-    """Return `toytip run` on local workers, without the promotion gate, which peers do not have."""
+    """Return `toytip run` on local workers. It has no promotion gate, because peers have none."""
 
     def command(task: BenchmarkTask, out: Path) -> list[str]:
         options: dict[str, Any] = {
@@ -83,7 +84,7 @@ def make_toytip(workers: int) -> Contender:
 def make_peer(
     module: str, *flags: str, name: str = "", trains_alike: bool = True, uses_wall_time: bool = True
 ) -> Contender:
-    """Return a peer by the name of its module. It uses all cores, like toytip."""
+    """Return the peer in a module of `benchmarks.peers`. It uses all cores, like toytip."""
     workers = available_cores()
 
     def command(task: BenchmarkTask, out: Path) -> list[str]:
@@ -120,12 +121,12 @@ PEERS = {
     )
 }
 
-# A random forest of eleven months takes longer than all other contenders together.
+# Training a random forest on eleven months takes longer than all other contenders together.
 DEFAULT_PEERS = [name for name in PEERS if name != "random_forest_year"]
 
 
 def last_month_auc(predictions: Path) -> float:
-    """Return the AUC of the predictions of the last month."""
+    """Return the AUC of the predictions for the last month."""
     last_month = max(
         predictions.glob("year=*/month=*"),
         key=lambda path: [int(part.split("=")[1]) for part in path.parts[-2:]],

@@ -1,11 +1,11 @@
-"""Fit a cost model to results, and predict the time for more rows and workers.
+"""Fit a cost model to measured results, and predict the time for more rows and workers.
 
     python -m benchmarks.cost_model RESULTS [RESULTS ...] --rows 1.7e9 --workers 16,64,256
 
-The seconds of a stage are a constant and a cost per row of the share of a core. Training has a
-cost per row and round. Everything else (start, evaluation, report, manifests) is the remainder.
-Results on one machine do not contain the network, so that the time of the histogram allreduce is
-computed from its bytes and latency, per round and rank.
+The model predicts the seconds of a stage as a constant, plus a cost per row times the number of
+rows per core. For training, the cost is per row and round. Everything else (start, evaluation,
+report, manifests) is the remainder. Results from one machine do not include network time. The time
+of the histogram allreduce is therefore computed from the bytes and the latency per round.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from benchmarks.results import PARTITION_STAGES, InvalidInputError, Row, is_toyt
 TASK_STAGES = (*PARTITION_STAGES, "infer")
 FITTED_STAGES = (*TASK_STAGES, "train")
 REMAINDER = "remainder"
-# XGBoost's histograms have two doubles per bin of each feature, for each node up to the last level.
-# Half of them are built, the others are differences.
+# For each tree node up to the last level, XGBoost has a histogram with two doubles per bin of each
+# feature. XGBoost builds half of the histograms, and computes the others as differences.
 BYTES_PER_BIN = 16
 BINS = 256
-# Seconds of the scheduler per task (`python -m benchmarks.scheduler`), and rows per task.
+# Seconds that the scheduler needs per task (`python -m benchmarks.scheduler`), and rows per task.
 TASK_S, PARTITION_ROWS = 2.5e-3, 500_000
 
 
 class StageCost(NamedTuple):
-    """The cost of a stage: a constant, and seconds per row of a core.
+    """The cost of a stage: constant seconds, and seconds per row on one core.
 
-    For the training, the unit is seconds per row and round.
+    For training, the second value is in seconds per row and round.
     """
 
     fixed_seconds: float
@@ -50,7 +50,7 @@ class StageCost(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The training of a prediction, and the network between the workers."""
+    """The training that is predicted, and the network between the workers."""
 
     rounds: int
     depth: int
@@ -58,10 +58,10 @@ class Training:
     network: float
     """Bytes per second between two workers."""
     delay: float
-    """Seconds from one worker to another."""
+    """Latency in seconds from one worker to another."""
 
     def allreduce_seconds(self, workers: int) -> float:
-        """Return the seconds of all ring allreduces of the histograms."""
+        """Return the seconds that all ring allreduces of the histograms take."""
         histograms = 2 ** (self.depth - 1) * self.features * BINS * BYTES_PER_BIN
         transfer = 2 * (workers - 1) / workers * histograms / self.network
         latency = self.depth * 2 * (workers - 1) * self.delay
@@ -69,12 +69,14 @@ class Training:
 
 
 def fit_costs(rows: list[Row]) -> dict[str, StageCost]:
-    """Fit the cost of every stage by non-negative least squares of relative errors.
+    """Fit the cost of every stage with non-negative least squares on relative errors.
 
     Raises InvalidInputError if all runs have the same number of rows.
     """
     if len({row["rows"] for row in rows}) < 2:
-        raise InvalidInputError("cannot fit the costs: the runs of toytip do not have two sizes")
+        raise InvalidInputError(
+            "cannot fit the costs: no two valid results of toytip differ in their number of rows"
+        )
     costs = {}
     for stage in (*FITTED_STAGES, REMAINDER):
         seconds = np.array([_seconds(row, stage) for row in rows])
@@ -91,7 +93,7 @@ def _seconds(row: Row, stage: str) -> float:
 
 
 def _rows_per_core(row: Row, stage: str) -> float:
-    if stage == REMAINDER:  # most of it is work of the client process
+    if stage == REMAINDER:  # the client process does most of this work
         return float(row["rows"])
     share = float(row["rows"]) / min(row["workers"], row["cores"])
     return share * row["rounds"] if stage == "train" else share
@@ -100,7 +102,7 @@ def _rows_per_core(row: Row, stage: str) -> float:
 def predict_seconds(
     costs: dict[str, StageCost], rows: float, workers: int, training: Training
 ) -> dict[str, float]:
-    """Return the seconds of every stage on workers with one core each."""
+    """Return the predicted seconds of every stage on workers with one core each."""
     share = rows / workers
     scheduling = rows / PARTITION_ROWS * TASK_S
     seconds = {stage: max(costs[stage].predict(share), scheduling) for stage in TASK_STAGES}
@@ -153,8 +155,10 @@ def _print_costs(costs: dict[str, StageCost], rows: list[Row]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost_model", description=__doc__)
-    parser.add_argument("results", type=Path, nargs="+", help="files of results")
-    parser.add_argument("--rows", type=positive_float, default=1.7e9, help="rows to predict for")
+    parser.add_argument("results", type=Path, nargs="+", help="result files")
+    parser.add_argument(
+        "--rows", type=positive_float, default=1.7e9, help="number of rows to predict the time for"
+    )
     parser.add_argument(
         "--workers", type=distinct_counts, default=[16, 64, 256], help="numbers of workers with one core each"
     )
@@ -162,10 +166,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--depth", type=positive_int, default=8, help="maximum depth of a tree")
     parser.add_argument("--features", type=positive_int, default=11, help="number of features")
     parser.add_argument(
-        "--network", type=positive_float, default=1.25e9, help="bytes per second between two workers"
+        "--network",
+        type=positive_float,
+        default=1.25e9,
+        help="network bandwidth between two workers in bytes per second",
     )
     parser.add_argument(
-        "--delay", type=positive_float, default=1e-4, help="seconds from one worker to another"
+        "--delay",
+        type=positive_float,
+        default=1e-4,
+        help="network latency from one worker to another in seconds",
     )
     return parser
 

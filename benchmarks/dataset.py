@@ -1,4 +1,4 @@
-"""A synthetic year in the TLC's format: one row group per file, with the volumes of 2020."""
+"""A synthetic year in the TLC's format. Months differ in size as in 2020, in one row group each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_m
 
 
 def write_year(folder: Path, rows_per_month: int, seed: int) -> None:
-    """Write twelve months with a mean of `rows_per_month` trips."""
+    """Write twelve monthly files with a mean of `rows_per_month` trips."""
     folder.mkdir(parents=True, exist_ok=True)
     write_month = partial(_write_month, folder, SyntheticSpec(rows_per_month=rows_per_month, seed=seed))
     with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:

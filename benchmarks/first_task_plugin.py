@@ -1,6 +1,7 @@
-"""A scheduler preload that records the start of the first task and the size of the workers.
+"""A scheduler preload that records the start of the first task, and the size of the workers.
 
-It writes one line of JSON to the file that the environment variable names, and removes itself.
+It writes one line of JSON to the file in BENCHMARKS_FIRST_TASK_FILE. Then it removes itself from
+the scheduler.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 FILE_VARIABLE = "BENCHMARKS_FIRST_TASK_FILE"
-# Environment of the measured command, so that its scheduler loads this module.
+# Environment variables of the measured command. With them, its scheduler loads this module.
 PRELOAD = {"DASK_DISTRIBUTED__SCHEDULER__PRELOAD": f'["{__name__}"]'}
 
 
 class FirstTaskPlugin(SchedulerPlugin):  # type: ignore[misc]
-    """Records the first finished task."""
+    """Records when the first finished task started."""
 
     name = "benchmarks-first-task"
 
@@ -26,7 +27,7 @@ class FirstTaskPlugin(SchedulerPlugin):  # type: ignore[misc]
         self._scheduler, self._file = scheduler, file
 
     def transition(self, _key: Any, _start: str, finish: str, *_: Any, **kwargs: Any) -> None:
-        """Record the start of a task that has finished."""
+        """Record the start of the first task that has finished."""
         spans = kwargs.get("startstops") or ()
         starts = [span["start"] for span in spans if span["action"] == "compute"]
         if finish != "memory" or not starts:
@@ -42,6 +43,6 @@ class FirstTaskPlugin(SchedulerPlugin):  # type: ignore[misc]
 
 
 def dask_setup(scheduler: Any) -> None:
-    """Add the plugin to a scheduler if the environment names a file. Dask calls this function."""
+    """Add the plugin to the scheduler if FILE_VARIABLE is set. Dask calls this function."""
     if os.environ.get(FILE_VARIABLE):
         scheduler.add_plugin(FirstTaskPlugin(scheduler, Path(os.environ[FILE_VARIABLE])))

@@ -1,4 +1,4 @@
-"""Measure a command with all its processes: time, CPU, memory, and bytes read and written."""
+"""Measure the time, CPU, memory, reads and writes of a command with all its child processes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ import psutil
 
 from benchmarks import first_task_plugin
 
-# Seconds between samples, at least. The kernel walks through every page of a process, and sampling
-# must not take more than a fiftieth of a core.
+# Minimum time between two samples: in seconds, and as a multiple of the time that a sample takes.
+# The kernel walks through every page of a process, and sampling must not use more than 1/50 of a
+# core.
 SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR = 0.5, 50
 
 
 @dataclass
 class Measurement:
-    """The resources of a command. Memory is the sum of PSS, in which shared pages count once."""
+    """The resources of a command. Memory is the sum of the PSS, which counts shared pages once."""
 
     output: str = ""
     wall_s: float = 0.0
@@ -35,19 +36,19 @@ class Measurement:
     written_mb: float = 0.0
     spilled_mb: float = 0.0
     memory: list[tuple[float, float]] = field(default_factory=list)
-    """Samples of (seconds, MB)."""
+    """Samples of the memory: (seconds since the start, MB)."""
     first_task_s: float | None = None
-    """Seconds until the first task of a Dask cluster started."""
+    """Seconds until the first task started. None if the command has no Dask cluster."""
     threads: int | None = None
-    """Threads of the Dask workers at that time."""
+    """Total threads of the Dask workers at that time."""
     memory_limit_mb: int | None = None
     """Lowest memory limit of the Dask workers at that time."""
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
-    """Run a Python command to its end, and measure it.
+    """Run a Python command to its end, and measure its resources.
 
-    Raises RuntimeError with the output on stderr if the command fails.
+    Raises RuntimeError with the text that the command wrote to stderr if the command fails.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
         local_directory, first_task_file = Path(folder, "dask"), Path(folder, "first-task.json")
@@ -102,7 +103,7 @@ def _environment(
 
 
 class _ProcessSampler(threading.Thread):
-    """Samples a process and its children. Of counters that only grow, the last value counts."""
+    """Samples a process and its children. For counters that only grow, it keeps the last value."""
 
     def __init__(self, pid: int, local_directory: Path, start: float) -> None:
         super().__init__(daemon=True)

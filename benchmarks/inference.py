@@ -1,4 +1,4 @@
-"""Compare ways to score: toytip's map over partitions, ParallelPostFit, and `xgboost.dask`."""
+"""Compare three ways to score trips: toytip's partitions, ParallelPostFit and `xgboost.dask`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ from toytip.training.boosting import boost, build_matrix, model_bytes, xgboost_p
 
 
 def main() -> int:
-    """Print the seconds and the mean probability of each way, twice. The first pass warms up.
+    """Print seconds and mean probability of each way, in two passes. The first one warms up.
 
     Return 0, or exit with 2 if the source cannot be used.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
-    parser.add_argument("source", help="folder of monthly files to score")
-    parser.add_argument("--rounds", type=positive_int, default=100, help="boosting rounds of the model")
+    parser.add_argument("source", help="folder with monthly files to score")
+    parser.add_argument(
+        "--rounds", type=positive_int, default=100, help="number of boosting rounds of the model"
+    )
     options = parser.parse_args()
     try:
         matrix, booster = _prepare(options.source, options.rounds)

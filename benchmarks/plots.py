@@ -11,13 +11,13 @@ from benchmarks.results import Row, group_by, is_toytip
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A chart has only results of equal training on one machine.
+# A chart shows only results with equal values in these columns: the same training and machine.
 SETUP_COLUMNS = ("seed", "rounds", "max_depth", "machine", "cores")
 MARKERS = "osv^D"
 
 
 def draw_all(rows: list[Row], folder: Path) -> list[Path]:
-    """Draw the results with the set-up of the last one, and return the files."""
+    """Draw all results with the same set-up as the last result. Return the chart files."""
     import matplotlib as mpl
 
     mpl.use("agg")

@@ -1,7 +1,8 @@
-"""The validity of results: equal accepted rows, and an AUC close to that of the other contenders.
+"""The validity of results: the same accepted rows, and a similar AUC as the other contenders.
 
-The reference of toytip is the median of its peers, and that of a peer is the median of the other
-peers. Without peers, the reference is the known AUC of toytip on the year.
+The AUC of toytip is compared with the median AUC of the peers. The AUC of a peer is compared with
+the median AUC of the other peers. If the AUC of toytip on the synthetic year is known, the AUC of
+toytip is also compared with this value.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from statistics import median, median_low
 
 from benchmarks.results import WORK_COLUMNS, Row, group_by, is_toytip
 
-# AUCs are equal if they differ by at most the tolerance and the sampling error, which is the factor
-# divided by the root of the number of trips.
+# Two AUCs count as equal if they differ by at most the tolerance plus the sampling error. The
+# sampling error is the factor divided by the square root of the number of trips.
 AUC_TOLERANCE, SAMPLING_ERROR_FACTOR = 0.005, 1.5
-# A random predictor has 0.5. Twelve months of 2,000 trips and five rounds give 0.567.
+# A random predictor has an AUC of 0.5. Five rounds on twelve months of 2,000 trips give 0.567.
 MIN_AUC = 0.53
-# 1 % of the rows of a synthetic year are invalid.
+# Minimum share of accepted rows. In a synthetic year, 1 % of the rows are invalid.
 MIN_ACCEPTED_SHARE = 0.9
-# AUC of toytip by rows, seed, rounds and depth.
+# Known AUC of toytip by rows, seed, rounds and depth.
 REFERENCE_AUCS = {(1_200_000, 2020, 100, 8): 0.6299, (24_600_000, 2020, 100, 8): 0.6339}
 
 
 def validate_rows(rows: list[Row]) -> list[Row]:
-    """Return the rows with `valid`, and with the cause in `why` if a row is invalid."""
+    """Return the rows with the column `valid`, and with the reason in `why` if a row is invalid."""
     checked = [{**row, "why": row.get("why") or _own_problem(row)} for row in rows]
     sound = group_by([row for row in checked if not row["why"]], "run", *WORK_COLUMNS)
     validated = []
@@ -36,12 +37,12 @@ def validate_rows(rows: list[Row]) -> list[Row]:
 
 
 def aucs_differ(auc: float, other: float, accepted_rows: float) -> bool:
-    """Return whether two AUCs of a year with this number of accepted rows differ."""
+    """Return whether two AUCs differ, for a year with this number of accepted rows."""
     return not abs(auc - other) <= AUC_TOLERANCE + SAMPLING_ERROR_FACTOR / math.sqrt(accepted_rows)
 
 
 def _own_problem(row: Row) -> str:
-    """Return why a row is invalid independent of the others (or an empty text)."""
+    """Return why a row is invalid, without a comparison with other rows, or an empty text."""
     if not row.get("valid", True):
         return "the file marks it as invalid"
     if not row["kept"] >= MIN_ACCEPTED_SHARE * row["rows"]:
@@ -55,7 +56,7 @@ def _own_problem(row: Row) -> str:
 
 
 def _problem_among_others(row: Row, others: list[Row]) -> str:
-    """Return why a row is invalid compared with the other contenders (peers, if there are any)."""
+    """Return why a row is invalid, compared with its peers, or with all others without peers."""
     peers = [other for other in others if not is_toytip(other)] or others
     if peers and row["kept"] != (median_rows := median_low(other["kept"] for other in peers)):
         return f"it kept {row['kept']:,} rows, the others {median_rows:,}"

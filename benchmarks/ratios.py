@@ -12,7 +12,7 @@ from benchmarks.results import PARTITION_STAGES, Row, group_by
 
 
 class Ratio(NamedTuple):
-    """The mean ratio of paired values, with its 95 % interval."""
+    """The mean ratio of paired values, with its 95 % confidence interval."""
 
     mean: float
     low: float
@@ -32,7 +32,7 @@ class Ratio(NamedTuple):
 
 
 def paired_ratio(numerators: list[float], denominators: list[float]) -> Ratio:
-    """Return the mean ratio of pairs on a logarithmic scale, with Student's t interval.
+    """Return the geometric mean ratio of pairs, with a Student's t interval of the logarithms.
 
     A single pair has an infinite interval.
     """
@@ -57,10 +57,11 @@ def peer_ratios(rows: list[Row], name: str, column: str = "seconds") -> dict[str
 
 
 def weak_scaling(rows: list[Row]) -> list[tuple[int, str, float]]:
-    """Return (workers, stage, efficiency) of runs whose rows grow with their workers.
+    """Return (workers, stage, efficiency) of runs whose rows are proportional to their workers.
 
-    The efficiency is the speed per worker relative to that of the smallest number of workers, for
-    each stage, for all partition-wise stages, and for the complete run.
+    The efficiency is the speed per worker, relative to the speed per worker of the run with the
+    fewest workers. It is computed for each stage, for all partition-wise stages together, and for
+    the complete run.
     """
     by_workers = {workers: runs for (workers,), runs in sorted(group_by(rows, "workers").items())}
     stages = dict.fromkeys(stage for row in rows for stage in row["stage_seconds"])

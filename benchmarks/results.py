@@ -1,4 +1,4 @@
-"""Files of results, in JSON Lines: one row per measured run."""
+"""Result files in JSON Lines, with one row per measured contender and repeat."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
     "cores": int,
     "machine": str,
 }
-# The values of columns that a row can leave out.
+# Default values of the columns that a row can leave out.
 DEFAULTS: Row = {"run": "", "threads": None, "valid": True, "why": ""}
-# Rows are of equal work if these columns are equal.
+# Two rows have the same work if they have equal values in these columns.
 WORK_COLUMNS = ("rows", "seed", "rounds", "max_depth")
 # The partition-wise stages that precede the training.
 PARTITION_STAGES = ("checksum", "featurize", "preprocess")
@@ -42,7 +42,7 @@ class InvalidInputError(ValueError):
 
 
 def load_results(file: Path) -> list[Row]:
-    """Read a file of results. Raises InvalidInputError if it has another format, or no row."""
+    """Read a result file. Raises InvalidInputError if it has a different format, or no row."""
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -50,7 +50,7 @@ def load_results(file: Path) -> list[Row]:
         raise InvalidInputError(f"cannot read {file}: {cause}") from None
     rows = [_parse_row(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
-        raise InvalidInputError(f"cannot use {file}: it has no row of results")
+        raise InvalidInputError(f"cannot use {file}: it has no results")
     return rows
 
 
@@ -66,23 +66,23 @@ def _parse_row(file: Path, line_number: int, line: str) -> Row:
         if not isinstance(row.get(name), expected):
             raise InvalidInputError(f"{failure}: {name} is {row.get(name)!r}")
     if row["seconds"] <= 0 or row["rows"] <= 0:
-        raise InvalidInputError(f"{failure}: seconds or rows are not above zero")
+        raise InvalidInputError(f"{failure}: seconds and rows must be above zero")
     return {**DEFAULTS, **row}
 
 
 def append_result(file: Path, row: Row) -> None:
-    """Append a row to a file of results."""
+    """Append a row to a result file."""
     with file.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
 
 
 def is_toytip(row: Row) -> bool:
-    """Return whether a row is a result of toytip, not of a peer."""
+    """Return whether a row is a result of toytip and not of a peer."""
     return str(row["name"]).startswith("toytip")
 
 
 def group_by(rows: Iterable[Row], *columns: str) -> dict[tuple[Any, ...], list[Row]]:
-    """Return the rows by their values of the columns."""
+    """Return lists of rows, by their values in the columns."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row[column] for column in columns)].append(row)

@@ -27,9 +27,9 @@ MONTHS = 12
 
 
 def run_benchmarks(options: argparse.Namespace) -> int:
-    """Measure all contenders, print ratios, and append the results to the file.
+    """Measure all contenders, print ratios, and append the results to the result file.
 
-    Returns 1 if a result is invalid.
+    Returns 1 if a result is invalid, else 0.
     """
     options.out.open("a").close()  # fail early if the file is not writable
     peers = [] if options.weak else options.peers
@@ -58,7 +58,7 @@ def run_benchmarks(options: argparse.Namespace) -> int:
 def _run_repeat(
     contenders: list[tuple[Contender, Path]], options: argparse.Namespace, keys: Row
 ) -> list[Row]:
-    """Measure all contenders once. If one of them fails, the results of the others are stored."""
+    """Measure all contenders once. If one of them fails, the results so far are stored."""
     rows: list[Row] = []
     try:
         for contender, source in contenders:
@@ -73,7 +73,7 @@ def _run_repeat(
 
 
 def _print_weak_scaling(rows: list[Row]) -> None:
-    """Print the efficiency of each stage, and then of all partition-wise stages and the run."""
+    """Print the efficiency of each stage, then that of all partition-wise stages and of the run."""
     efficiencies = {
         (workers, stage): f"{efficiency:.2f}"
         for workers, stage, efficiency in (weak_scaling(rows) if rows else ())
@@ -88,25 +88,25 @@ def _print_weak_scaling(rows: list[Row]) -> None:
 
 
 def _print_ratios(rows: list[Row], name: str) -> None:
-    """Print the ratios of a contender to all others."""
+    """Print time and peak memory of a contender, divided by those of each other contender."""
     for column, label in (("seconds", "time"), ("peak_mb", "peak memory")):
         for other, ratio in peer_ratios(rows, name, column).items():
             print_line(f"{label}, {name} / {other}: {ratio}")
 
 
 def _synthetic_year(options: argparse.Namespace, rows_per_month: int) -> Path:
-    """Return the folder of a synthetic year. Write the year if it does not exist."""
+    """Return the folder of a synthetic year. Generate the year if it does not exist."""
     folder = Path(options.data, f"synthetic-{rows_per_month}-{options.seed}")
     if len(list(folder.glob("*.parquet"))) < MONTHS:
         from benchmarks.dataset import write_year
 
-        print_line(f"writing a year of {rows_per_month:,} trips per month to {folder}")
+        print_line(f"generating a year with {rows_per_month:,} trips per month in {folder}")
         write_year(folder, rows_per_month, options.seed)
     return folder
 
 
 def _measure_contender(contender: Contender, task: BenchmarkTask, seed: int) -> Row:
-    """Run a contender, and return the row of its result."""
+    """Run a contender, and return its result as a row."""
     from toytip.sources.discovery import open_source
 
     out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
@@ -169,7 +169,7 @@ def _timestamp() -> str:
 
 
 def _processor_name() -> str:
-    """Return the architecture, and the name of the processor if the system has it."""
+    """Return the architecture, and the name of the processor if the system reports one."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -186,6 +186,6 @@ def _package_versions() -> dict[str, Any]:
 
 
 def print_line(text: str) -> None:
-    """Print a line without buffering."""
+    """Print a line immediately, without buffering."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,9 +1,9 @@
-"""Measure the cost of the scheduler: empty tasks, submitted and collected like those of a run.
+"""Measure the cost of the scheduler with empty tasks, which run like the tasks of a stage.
 
     python -m benchmarks.scheduler --partitions 1000,10000,100000
 
-The workers are threads of this process, so that only the graph, the scheduler and the client take
-time.
+The workers are threads of this process. Only the work on the graph, in the scheduler and in the
+client takes time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toytip.progress.tracker import Progress
 
 
 def main() -> int:
-    """Print the seconds to build and to run the graph, for each number of partitions."""
+    """Print how many seconds it takes to build and to run the graph, by number of partitions."""
     options = _parser().parse_args()
     cluster = distributed.LocalCluster(
         n_workers=options.workers, threads_per_worker=1, processes=False, dashboard_address=None
@@ -54,14 +54,14 @@ def _parser() -> argparse.ArgumentParser:
         "--partitions",
         type=distinct_counts,
         default=[1_000, 10_000, 100_000],
-        help="numbers of partitions, for example 1000,10000",
+        help="one or more numbers of partitions, for example 1000,10000",
     )
     parser.add_argument("--workers", type=positive_int, default=2, help="number of workers")
     parser.add_argument(
         "--partitions-per-file",
         type=int,
         default=0,
-        help="partitions of a file, which one worker takes in order (0: no files)",
+        help="number of partitions per file; one worker processes a file in order (0: no files)",
     )
     return parser
 

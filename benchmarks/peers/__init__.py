@@ -1,1 +1,1 @@
-"""Scripts without toytip, with the same accepted rows, features and training."""
+"""Scripts that accept the same rows as toytip, with the same features, but without toytip."""

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# The feature set `seed`, which toy-ml-pipeline uses.
+# The features of the feature set `seed`, which are those of toy-ml-pipeline.
 FEATURES = [
     "pickup_weekday",
     "pickup_hour",
@@ -40,17 +40,21 @@ DECISION_THRESHOLD = 0.5
 
 
 class Peer:
-    """The arguments of a peer, its monthly files in order of time, and a timer of stages."""
+    """The arguments of a peer, its monthly files (oldest first), and a timer of its stages."""
 
     def __init__(self) -> None:
         parser = argparse.ArgumentParser()
-        parser.add_argument("source", type=Path, help="folder of monthly files")
-        parser.add_argument("out", type=Path, help="folder of the predictions")
+        parser.add_argument("source", type=Path, help="folder with monthly files")
+        parser.add_argument("out", type=Path, help="folder for the predictions")
         parser.add_argument("--rounds", type=int, default=100)
         parser.add_argument("--max-depth", type=int, default=8)
         parser.add_argument("--learning-rate", type=float, default=0.1)
-        parser.add_argument("--workers", type=int, default=2, help="threads, or workers of a cluster")
-        parser.add_argument("--train-months", type=int, default=1, help="for the random forest only")
+        parser.add_argument(
+            "--workers", type=int, default=2, help="number of threads, or of workers of a cluster"
+        )
+        parser.add_argument(
+            "--train-months", type=int, default=1, help="number of training months (random forest only)"
+        )
         self.options = parser.parse_args()
         self.files = sorted(self.options.source.glob("*.parquet"))
         self.months = [(int(file.stem[-7:-3]), int(file.stem[-2:])) for file in self.files]
@@ -59,17 +63,17 @@ class Peer:
         self._last = time.perf_counter()
 
     def record_stage(self, name: str) -> None:
-        """Add the time since the last call to a stage."""
+        """Add the time since the last call to the time of a stage."""
         now = time.perf_counter()
         self._stage_seconds[name] = self._stage_seconds.get(name, 0) + now - self._last
         self._last = now
 
     def skip_time(self) -> None:
-        """Ignore the time since the last call."""
+        """Do not count the time since the last call for any stage."""
         self._last = time.perf_counter()
 
     def params(self) -> dict[str, Any]:
-        """Return the parameters of XGBoost, which are those of toytip."""
+        """Return the parameters of XGBoost, with the same values as in toytip."""
         return {
             "objective": "binary:logistic",
             "tree_method": "hist",
@@ -80,7 +84,7 @@ class Peer:
         }
 
     def prediction_file(self, month: tuple[int, int]) -> Path:
-        """Return the file of the predictions of a month, in a new folder."""
+        """Return the path for the predictions of a month, and create its folder."""
         folder = self.options.out / "version=1" / f"year={month[0]}" / f"month={month[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         return Path(folder, "part-00000.parquet")

@@ -1,4 +1,4 @@
-"""The way of Dask's documentation: `dd.read_parquet`, a `DaskXGBClassifier`, `to_parquet`."""
+"""A script as in Dask's documentation: `dd.read_parquet`, a `DaskXGBClassifier`, `to_parquet`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DuckDB and XGBoost in one process, with the rows and features in SQL."""
+"""DuckDB and XGBoost in one process. SQL selects the rows and computes the features."""
 
 from __future__ import annotations
 

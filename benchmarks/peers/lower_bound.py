@@ -1,7 +1,7 @@
 """The sum of the unavoidable steps: decode the needed columns, train, predict, write.
 
-Cleaning, features and the preparation of the matrix do not count. A contender that does the
-complete work cannot be much faster.
+The time for cleaning, features and the preparation of the matrix does not count. A contender that
+does the complete work cannot be much faster than this sum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.peers.rows import clean_trips, compute_features
 
 
 def main() -> None:
-    """Measure the four steps one after the other."""
+    """Run and measure the four steps one after the other."""
     peer = Peer()
     pa.set_cpu_count(peer.options.workers)
     parts = []

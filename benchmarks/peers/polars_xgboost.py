@@ -18,7 +18,7 @@ from benchmarks.peers.common import (
 
 
 def read_month(file: str, year: int, month: int) -> pl.LazyFrame:
-    """Return the accepted rows of a month: eleven features, the label, and the pickup time."""
+    """Return the accepted rows of a month, with eleven features, the label and the pickup time."""
     pickup, dropoff = pl.col("tpep_pickup_datetime"), pl.col("tpep_dropoff_datetime")
     seconds = (dropoff - pickup).dt.total_seconds()
     weekday, hour = pickup.dt.weekday() - 1, pickup.dt.hour()

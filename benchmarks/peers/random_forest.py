@@ -1,4 +1,4 @@
-"""The way of toy-ml-pipeline: pandas and a random forest, applied month by month.
+"""A script as in toy-ml-pipeline: pandas and a random forest, which scores month by month.
 
 The forest is trained on the first month, or on the first `--train-months` months together.
 """
@@ -13,7 +13,7 @@ from benchmarks.peers.rows import clean_trips, compute_features
 
 
 def main() -> None:
-    """Train on the first months. Then read, predict and write one month after the other."""
+    """Train on the first months. Then read, score and write one month after the other."""
     peer = Peer()
     forest = RandomForestClassifier(
         n_estimators=100, max_depth=10, n_jobs=peer.options.workers, random_state=0

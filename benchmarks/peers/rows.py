@@ -1,4 +1,4 @@
-"""The accepted rows and the features in pandas, for the peers that use it."""
+"""Select the accepted rows and compute the features in pandas, for the peers that use pandas."""
 
 from __future__ import annotations
 

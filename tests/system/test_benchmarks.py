@@ -1,4 +1,4 @@
-"""The benchmarks: measurements, equal work of all contenders, validity and comparisons."""
+"""The benchmarks: measurements, the same work for all contenders, validity and comparisons."""
 
 import json
 import sys
@@ -212,7 +212,7 @@ def test_the_cost_model_needs_runs_of_two_sizes(tmp_path, monkeypatch, capsys):
     broken = [row("toytip-2", 0, 10, rows=size, kept=size, auc=0.5) for size in (1e6, 4e6)]
     write_results(tmp_path / "broken", broken)
     write_results(tmp_path / "good", runs_with_cost(lambda share: 1 + 2e-6 * share))
-    messages = {"empty": "no row", "one": "two sizes", "broken": "two sizes", "good": "16 workers"}
+    messages = {"empty": "no results", "one": "no two valid", "broken": "no two valid", "good": "16 workers"}
     for name, message in messages.items():
         monkeypatch.setattr(sys, "argv", ["cost_model", str(tmp_path / name)])
         if name == "good":
