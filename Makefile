@@ -73,7 +73,7 @@ $(CLUSTER_STAMP): $(STAMP)
 
 test-cluster: $(CLUSTER_STAMP)
 	$(BIN)/python -m tests.support.requirements
-	$(BIN)/python -m pytest -m 'hosts or deploy' tests/cluster/test_deploy_files.py tests/system/test_deploy.py tests/cluster/test_cluster.py \
+	$(BIN)/python -m pytest -m 'hosts or deploy' tests/cluster/test_deploy_files.py tests/system/test_deploy.py \
 	  tests/cluster/test_deployers.py tests/cluster/test_adaptive.py tests/system/test_hosts.py $(ARGS)
 
 DEPLOY_STAMP := .venv/.deploy-installed

@@ -45,9 +45,10 @@ def _sets() -> str:
     order = list(featurize.AVAILABILITY_TIMES)
     rows = []
     for name, availability in known:
-        needs = zone_rates.ZONE_RATES_BY_NAME[name].needs if name in zone_rates.ZONE_RATES_BY_NAME else ()
-        seed = set(needs) <= set(featurize.SEED_FEATURES) if needs else name in featurize.SEED_FEATURES
-        inside = [seed, *(order.index(availability) <= order.index(each) for each in order)]
+        inside = [
+            name in featurize.SEED_FEATURES,
+            *(order.index(availability) <= order.index(each) for each in order),
+        ]
         rows.append([code(name), availability, *("yes" if is_in_set else "" for is_in_set in inside)])
     return table(("Feature", "Availability", "`seed`", *(code(each) for each in order)), rows)
 
