@@ -1,10 +1,10 @@
-"""toytip: train and run a high-tip classifier on a year of NYC taxi trips, on a Dask cluster.
+"""Train and run a classifier of high tips on a year of NYC taxi trips, on a Dask cluster.
 
-    run = toytip.run("data/green-2023")           the complete pipeline
-    store = toytip.open_store("toytip-store")
-    store.predictions(months="2023-12")           a lazy Dask DataFrame
+    run = toytip.run("data/green-2023")           run the complete pipeline
+    store = toytip.open_store("toytip-store")     open a store for reading
+    store.predictions(months="2023-12")           read predictions as a lazy Dask DataFrame
 
-Submodules are loaded on first use, because workers import this module when they start. See
+Submodules are loaded on first use, so that workers, which import this module, start quickly. See
 `docs/how-to/python.md`.
 """
 

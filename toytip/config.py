@@ -1,4 +1,4 @@
-"""Settings from flags, parameter file, `TOYTIP_*`, `.env`, `toytip.toml` and defaults."""
+"""The settings, from options, parameter file, `TOYTIP_*`, `.env`, `toytip.toml` and defaults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
 
 VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
-# Error messages of the patterns.
+# Error messages for values that do not match a pattern.
 PATTERN_DESCRIPTIONS = {
     VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
@@ -43,9 +43,9 @@ COMPUTED_DEFAULT = "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
-    """Return a field of the settings.
+    """Return a field of `Settings`.
 
-    `computed_default` says how toytip replaces a default of None.
+    `computed_default` describes the value that replaces a default of None.
     """
     extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
@@ -60,51 +60,57 @@ class Settings(BaseSettings):
 
     source: str | None = _setting(
         None,
-        "Monthly TLC Parquet files: a folder, a glob, a comma-separated list, a URI, or tlc:green "
-        "or tlc:yellow to download --months.",
+        "Monthly TLC Parquet files: a folder, a glob, a URI or a comma-separated list. "
+        "tlc:green or tlc:yellow downloads the files of --months.",
         computed_default="a synthetic year",
     )
     source_endpoint_url: str | None = _setting(
-        None, "URL of the S3 server of the source.", computed_default="the server of the store"
+        None, "URL of the S3 server of the source.", computed_default="the server of --endpoint-url"
     )
     months: str | None = _setting(
         None,
-        "Months to read: a range 2023-01:2023-12 or a list 2023-01,2023-03.",
+        "Months of the source: a range such as 2023-01:2023-12, or a list such as 2023-01,2023-03. "
+        "Required for downloads.",
         computed_default="all months of the source",
     )
-    data_dir: str = _setting("./toytip-data", "Folder for downloaded months.", min_length=1)
+    data_dir: str = _setting("./toytip-data", "Folder for downloaded files.", min_length=1)
     base_url: str = _setting(
         "https://d37ci6vzurychx.cloudfront.net", "URL of the server that publishes the TLC's files."
     )
     zone_lookup_file: str | None = _setting(
-        None, "CSV file of the TLC's zone names.", computed_default="searched near the source"
+        None,
+        "CSV file with the TLC's zone names and boroughs.",
+        computed_default="taxi_zone_lookup.csv near the source",
     )
     zone_map_file: str | None = _setting(
-        None, "GeoJSON file of the TLC's zones, for maps in the report.", computed_default="no map"
+        None, "GeoJSON file with the TLC's zones, for maps in the report.", computed_default="no map"
     )
     partition_rows: int = _setting(500_000, "Maximum number of rows per partition.", ge=1)
 
-    store: str = _setting("./toytip-store", "Folder or S3 URI of the versions.", min_length=1)
+    store: str = _setting("./toytip-store", "Folder or S3 URI of the store.", min_length=1)
     endpoint_url: str | None = _setting(
         None, "URL of the S3 server of the store.", computed_default="AWS_ENDPOINT_URL, else Amazon S3"
     )
-    env: Env = _setting("dev", "Environment of the store.")
+    env: Env = _setting("dev", "Environment in the store. Each environment has its own versions and models.")
     version_id: str | None = _setting(
         None, "ID of the version to publish.", computed_default="a new ID", pattern=VERSION_PATTERN
     )
-    full_refresh: bool = _setting(False, "Compute everything again, even if the store has it.")
-    explain: bool = _setting(False, "Print for each stage why it runs or is skipped.")
+    full_refresh: bool = _setting(False, "Compute all outputs again, even if the store already has them.")
+    explain: bool = _setting(False, "Print why each stage runs, or which output it reuses.")
 
     workers: int | None = _setting(
-        None, "Number of worker processes.", computed_default="number of cores", ge=1, le=MAX_WORKERS
+        None, "Number of worker processes.", computed_default="one per core", ge=1, le=MAX_WORKERS
     )
     threads_per_worker: int | None = _setting(
-        None, "Number of threads per worker.", computed_default="cores divided by workers", ge=1
+        None,
+        "Number of threads per worker.",
+        computed_default="number of cores divided by number of workers",
+        ge=1,
     )
     memory_limit: str | None = _setting(
         None,
         "Memory limit per worker, for example 4GB.",
-        computed_default="memory of the machine divided by workers",
+        computed_default="memory of the machine divided by number of workers",
     )
     scheduler: str | None = _setting(
         None,
@@ -124,26 +130,32 @@ class Settings(BaseSettings):
         pattern=RANGE_PATTERN,
     )
     tls_ca_file: str | None = _setting(
-        None, "Certificate of the authority that the cluster trusts (PEM file).", computed_default="no TLS"
+        None,
+        "PEM file with the certificate of the authority that signed the cluster's certificates.",
+        computed_default="no TLS",
     )
     tls_cert: str | None = _setting(
-        None, "Certificate of this machine (PEM file).", computed_default="no TLS"
+        None, "PEM file with the certificate of this machine.", computed_default="no TLS"
     )
-    tls_key: str | None = _setting(None, "Private key of this machine (PEM file).", computed_default="no TLS")
+    tls_key: str | None = _setting(
+        None, "PEM file with the private key of this machine.", computed_default="no TLS"
+    )
     state_dir: str | None = _setting(
-        None, "Folder for the state of running clusters.", computed_default="~/.local/state/toytip"
+        None, "Folder in which toytip records its running clusters.", computed_default="~/.local/state/toytip"
     )
     dashboard_port: int | None = _setting(
         None,
-        "Port of the dashboard. 0: any free port.",
+        "Port of the Dask dashboard. 0 selects any free port.",
         computed_default="8787 if it is free",
         ge=0,
         le=65535,
     )
-    live_dashboard: bool = _setting(True, "Show the run dashboard at /toytip of the scheduler.")
+    live_dashboard: bool = _setting(True, "Show the run dashboard at /toytip on the Dask dashboard.")
     start_method: StartMethod = _setting("forkserver", "Start method of local worker processes.")
     progress: ProgressChoice = _setting(
-        "auto", "Progress on stderr: a grid on a terminal and lines elsewhere (auto), lines, or none."
+        "auto",
+        "Progress on stderr: a grid on a terminal and plain lines elsewhere (auto), always plain "
+        "lines (plain), or nothing (none).",
     )
 
     train_months: str | None = _setting(
@@ -153,14 +165,18 @@ class Settings(BaseSettings):
     )
     validation_month: str | None = _setting(
         None,
-        "Month for early stopping and the decision threshold, or none.",
-        computed_default="the last month but one",
+        "Month for early stopping and the decision threshold, or none to train without validation.",
+        computed_default="the month before the test months",
     )
     test_months: str | None = _setting(
-        None, "Months to test on, as FIRST:LAST.", computed_default="the last month"
+        None, "Months to test on, as FIRST:LAST.", computed_default="the last month of the source"
     )
-    feature_set: FeatureSet = _setting("payment", "Features that are known at this point of a trip.")
-    segment: Segment = _setting("all", "Trips to train on.")
+    feature_set: FeatureSet = _setting(
+        "payment",
+        "Features to train on: the features known at pickup, at dropoff or at payment, or the eleven "
+        "features of toy-ml-pipeline (seed).",
+    )
+    segment: Segment = _setting("all", "Trips to train on: all trips, or only trips paid by card.")
     rounds: int = _setting(BoosterParams.rounds, "Maximum number of boosting rounds.", ge=1)
     max_depth: int = _setting(BoosterParams.max_depth, "Maximum depth of a tree.", ge=1, le=20)
     learning_rate: float = _setting(
@@ -168,60 +184,71 @@ class Settings(BaseSettings):
     )
     early_stopping_rounds: int = _setting(
         BoosterParams.early_stopping_rounds,
-        "Number of rounds without a lower validation loss before training stops. 0: never.",
+        "Number of rounds without a lower validation loss after which training stops. 0 disables "
+        "early stopping.",
         ge=0,
     )
-    min_child_weight: float = _setting(BoosterParams.min_child_weight, "Minimum weight of a leaf.", ge=0)
-    reg_lambda: float = _setting(BoosterParams.reg_lambda, "L2 penalty of the leaf weights.", ge=0)
-    gamma: float = _setting(BoosterParams.gamma, "Minimum loss reduction of a split.", ge=0)
+    min_child_weight: float = _setting(
+        BoosterParams.min_child_weight, "Minimum sum of the second derivatives of the loss in a leaf.", ge=0
+    )
+    reg_lambda: float = _setting(BoosterParams.reg_lambda, "L2 penalty on the leaf weights.", ge=0)
+    gamma: float = _setting(BoosterParams.gamma, "Minimum loss reduction for a split.", ge=0)
     params: str | None = _setting(
-        None, "TOML file of model parameters, as written by `toytip tune`.", computed_default="no file"
+        None, "TOML file with model parameters, for example from `toytip tune`.", computed_default="no file"
     )
     gate: GateMode = _setting(
         "on", "Promotion gate: evaluate and promote (on), evaluate only (dry-run), or skip (off)."
     )
 
-    alert_psi: float = _setting(AlertThresholds.psi, "Maximum PSI of a feature.", gt=0)
+    alert_psi: float = _setting(
+        AlertThresholds.psi, "Threshold for the population stability index (PSI) of a feature.", gt=0
+    )
     alert_ks: float = _setting(
-        AlertThresholds.ks, "Maximum Kolmogorov-Smirnov statistic of a feature.", gt=0, le=1
+        AlertThresholds.ks, "Threshold for the Kolmogorov-Smirnov statistic of a feature.", gt=0, le=1
     )
     alert_wasserstein: float = _setting(
         AlertThresholds.wasserstein,
-        "Maximum Wasserstein distance of a feature, in robust standard deviations of the reference.",
+        "Threshold for the Wasserstein distance of a feature, in robust standard deviations of the "
+        "reference.",
         gt=0,
     )
     alert_min_importance: float = _setting(
         AlertThresholds.min_importance,
-        "Minimum importance (share of the total gain) of a feature whose drift can fire an alert.",
+        "Minimum feature importance (share of the model's total gain). Drift of less important "
+        "features does not fire an alert.",
         ge=0,
         le=1,
     )
     alert_max_share_shift: float = _setting(
         AlertThresholds.max_share_shift,
-        "Maximum change of the share of card trips, and of high tips among card trips.",
+        "Threshold for a change in the share of card trips, or in the share of high tips among card trips.",
         gt=0,
         le=1,
     )
     alert_max_f1_loss: float = _setting(
-        AlertThresholds.max_f1_loss, "Maximum F1 loss that is due to the model.", gt=0, le=1
+        AlertThresholds.max_f1_loss, "Threshold for the F1 loss that is due to the model.", gt=0, le=1
     )
     alert_max_log_loss_increase: float = _setting(
-        AlertThresholds.max_log_loss_increase, "Maximum log loss increase that is due to the model.", gt=0
+        AlertThresholds.max_log_loss_increase,
+        "Threshold for the log loss increase that is due to the model.",
+        gt=0,
     )
     alert_max_auc_loss: float = _setting(
-        AlertThresholds.max_auc_loss, "Maximum AUC loss among card trips.", gt=0, le=1
+        AlertThresholds.max_auc_loss, "Threshold for the AUC loss on card trips.", gt=0, le=1
     )
     alert_min_breaches: int = _setting(
         AlertThresholds.min_breaches,
-        "Number of months with an exceeded threshold that fires an alert. One of them is the latest month.",
+        "Number of months with an exceeded threshold, including the latest month, that fires an alert.",
         ge=1,
     )
     alert_window_months: int = _setting(
-        AlertThresholds.window_months, "Number of latest months in which breaches count.", ge=1
+        AlertThresholds.window_months,
+        "Number of most recent months in which exceeded thresholds count.",
+        ge=1,
     )
 
     synth_rows_per_month: int = _setting(
-        100_000, "Mean number of trips per month of the synthetic year.", ge=1
+        100_000, "Mean number of trips per month in the synthetic year.", ge=1
     )
     synth_seed: int = _setting(2020, "Random seed of the synthetic year.", ge=0)
 
@@ -244,16 +271,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's fixed signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: flags, environment, `.env`, `toytip.toml`."""
+        """Return the sources of settings in order: flags, environment, `.env`, `toytip.toml`."""
         toml = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """Resolve the settings. A flag of None falls through to the next source.
+        """Resolve the settings. A flag that is None counts as not set.
 
-        The parameter file comes after the flags and before the environment, wherever `params` is
-        set. Raises ConfigError if a setting is invalid or a file cannot be read.
+        Flags override the parameter file, and the parameter file overrides the environment. This
+        holds wherever `params` is set. Raises ConfigError if a setting is invalid or a file cannot
+        be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
         try:
@@ -289,9 +317,9 @@ def _invalid_setting(error: ValidationError) -> ConfigError:
 
 
 def read_params_file(file: str) -> dict[str, Any]:
-    """Return the parameters of a TOML file.
+    """Return the parameters in a TOML file.
 
-    Raises ConfigError if it cannot be read or has a key that is not a model parameter.
+    Raises ConfigError if the file cannot be read or has a key that is not a model parameter.
     """
     try:
         params = tomllib.loads(Path(file).read_text(encoding="utf-8"))
@@ -308,9 +336,9 @@ def read_params_file(file: str) -> dict[str, Any]:
 
 
 def export_credentials() -> None:
-    """Set the `AWS_*` variables of `.env` for this process and its children.
+    """Set the `AWS_*` variables of `.env` in the environment of this process and its children.
 
-    Existing variables win. No setting, message or task contains them.
+    Existing variables keep their values. No setting, message or task contains these variables.
     """
     for name, value in dotenv_values(".env").items():
         if name.startswith("AWS_") and value and not os.environ.get(name):

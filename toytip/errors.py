@@ -1,4 +1,4 @@
-"""Errors that the user can fix.
+"""The errors of toytip, all of which the user can fix.
 
     ToytipError
     ├── ConfigError           an invalid setting, month range or split
@@ -12,17 +12,15 @@
     └── ClusterError          workers that cannot be started, reached or kept
 
 An error has a message, `cannot <verb> <object>: <cause>`, and usually a hint that says what to do.
-The only positional argument is the message, so that errors survive pickling between processes.
+The command line prints the message and the hint, and exits with 1. The message is the only
+positional argument, so that errors survive pickling between processes.
 """
 
 from __future__ import annotations
 
 
 class ToytipError(Exception):
-    """The base class of toytip's errors.
-
-    The command line prints the message and the hint, and exits with 1.
-    """
+    """The base class of toytip's errors, with a message and an optional `hint`."""
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message)

@@ -137,7 +137,7 @@ def test_default_values_come_from_the_settings(invoke_cli):
     printed = " ".join(run_help("run").replace("│", " ").split())
     for setting in ("rounds", "max_depth", "partition_rows", "store"):
         assert f"[default: {Settings.model_fields[setting].default}]" in printed
-    assert "Number of worker processes. [default: number of cores]" in printed
+    assert "Number of worker processes. [default: one per core]" in printed
     assert "choices: seed, pickup, dropoff, payment; default: payment]" in printed
 
 

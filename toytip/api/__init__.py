@@ -1,4 +1,5 @@
 """The Python API: the commands of toytip for programs and notebooks.
 
-`toytip` exports its names and loads them on first use. See `docs/how-to/python.md`.
+The package `toytip` exports all public names, and imports these modules on first use. See
+`docs/how-to/python.md`.
 """

@@ -1,4 +1,4 @@
-"""A trained model that scores raw trips."""
+"""The public class of a trained model, which scores raw trips."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model with all stages from a raw trip to a decision. `Store.model` returns one.
+    """A trained model, with all stages from a raw trip to a decision. `Store.model` returns one.
 
-    You can pickle a model. It does not need the store.
+    You can pickle a model. A loaded model does not need the store.
     """
 
     trained_model: TrainedModel
 
     @property
     def version(self) -> str:
-        """The version of the model."""
+        """The version of the run that trained the model."""
         return self.trained_model.version
 
     @property
     def taxi(self) -> str:
-        """The taxi of the training trips: `yellow` or `green`."""
+        """The taxi type of the training trips: `yellow` or `green`."""
         return self.trained_model.taxi
 
     @property
     def features(self) -> dict[str, str]:
-        """The features, and the availability of each: `pickup`, `dropoff` or `payment`."""
+        """The availability of each feature, by name: `pickup`, `dropoff` or `payment`."""
         return {
             name: catalog.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
         }
 
     @property
     def segment(self) -> str:
-        """The segment of the training trips: `all`, or `card` for those paid by card."""
+        """The segment of the training trips: `all`, or `card` for trips paid by card."""
         return self.trained_model.encoding.segment
 
     @property
@@ -61,26 +61,26 @@ class Model:
 
     @property
     def gain_importance(self) -> pd.Series[float]:
-        """The share of each feature in the gain of all splits, largest first. The sum is 1."""
+        """The share of each feature in the gain of all splits, largest first. The total is 1."""
         from toytip.stages.infer import gain_importance
 
         importance = pd.Series(gain_importance(self.trained_model), dtype=float, name="gain")
         return importance.sort_values(ascending=False)
 
     def predict(self, trips: RawTrips, *, shap_top: int = 0) -> pd.DataFrame:
-        """Score raw trips, and return one row per trip, in order.
+        """Score raw trips, and return one row per trip, in the order of the trips.
 
         `trips` is a pandas DataFrame, an Arrow table or a list of dicts, with the column names of
-        the TLC in any case. Columns that the model does not need can be missing. The result has the
-        index of a DataFrame, and these columns:
+        the TLC. The names are not case-sensitive. Columns that the model does not need can be
+        missing. The result has these columns, and the index of `trips` if that is a DataFrame:
 
-            probability    float32   of a high tip (NaN for rejected trips)
-            prediction     boolean   at the decision threshold (<NA> for rejected trips)
+            probability    float32   probability of a high tip (NaN for rejected trips)
+            prediction     boolean   whether it reaches the threshold (<NA> for rejected trips)
             rejected       str       cleaning rule that rejects the trip (missing for scored trips)
-            explanations   object    the `shap_top` largest explanations (only if it is not 0)
+            explanations   object    list of the `shap_top` largest explanations (if not 0)
 
-        Each list of explanations has objects with the attributes `feature`, `value` (of the trip)
-        and `log_odds` (the contribution to the log-odds of a high tip).
+        An explanation has the attributes `feature`, `value` (the value of the feature) and
+        `log_odds` (the contribution of the feature to the log-odds of a high tip).
 
         Raises SchemaError if a column that the model needs is missing or cannot be converted.
 

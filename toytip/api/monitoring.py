@@ -1,4 +1,4 @@
-"""Monitoring for programs: the report of `toytip monitor` as frames."""
+"""Monitoring for programs: the report of `toytip monitor` as DataFrames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Monitoring:
-    """The monitoring of a model: frames, and `json()` with the keys of `toytip monitor --json`."""
+    """The monitoring report of a model, as DataFrames and as JSON."""
 
     report: MonitoringReport
 
@@ -32,36 +32,42 @@ class Monitoring:
 
     @property
     def version(self) -> str | None:
-        """The version of the table `monitoring` with the measurements. None if not published."""
+        """The version of the table `monitoring` with the measurements, or None if not published."""
         return self.report.version
 
     @property
     def alerts(self) -> pd.DataFrame:
-        """The alerts of the last month: kind, name, measure, value, effect, threshold, ..."""
+        """The alerts of the latest analysis month, one row per alert.
+
+        The columns are the keys of an alert in `toytip monitor --json`: `month`, `kind`, `name`,
+        `measure`, `value`, `reference`, `effect`, `threshold`, and more.
+        """
         return _alert_frame(self.report.active_alerts)
 
     @property
     def alert_history(self) -> pd.DataFrame:
-        """The alerts of all months, with the columns of `alerts`."""
+        """The alerts of all analysis months, with the same columns as `alerts`."""
         return _alert_frame(self.report.alert_history)
 
     @property
     def performance(self) -> pd.DataFrame:
-        """The performance by month. The first row, `reference`, is what months are compared with.
+        """The performance of the model by month. The first row, `reference`, is the reference.
 
         Columns are counts and shares (`rows`, `card_share`, `card_high_tip_share`), the realized
-        metrics, and the metrics estimated without labels (`estimated_f1`, ...). The change of a
-        metric since the reference (`f1_change`) is the sum of its parts: `f1_by_card_share`,
-        `f1_by_tip_share` and `f1_by_model`. Values that need labels are NaN without them.
+        metrics, and the metrics that are estimated without labels (`estimated_f1`, ...). The change
+        of a metric since the reference (`f1_change`) is the sum of its parts: `f1_by_card_share`,
+        `f1_by_tip_share` and `f1_by_model`. In a month without labels, values that need labels are
+        NaN.
         """
         rows = [_performance_row(row) for row in self.report.performance_by_month]
         return pd.DataFrame(rows).set_index("month")
 
     @property
     def days(self) -> pd.DataFrame:
-        """The performance by day: rows, prevalence, f1, f1_always_positive, auc, log_loss.
+        """The performance of the model by day, for the reference and the months with labels.
 
-        Columns that start with `rolling_` are of the seven days that end with the day.
+        Columns: `rows`, `prevalence`, `f1`, `f1_always_positive`, `auc` and `log_loss`. Columns
+        that start with `rolling_` cover the seven days up to and including the day.
         """
         rows = [
             {
@@ -75,12 +81,13 @@ class Monitoring:
 
     @property
     def drift(self) -> pd.DataFrame:
-        """The drift of each feature by month and feature, most important feature first.
+        """The drift by month and feature. In each month, the most important feature is first.
 
         Effect sizes: `psi` (population stability index), `ks` (Kolmogorov-Smirnov statistic),
-        `wasserstein` (in standard deviations of the reference) and `distance` (in the unit of the
-        feature). Categories have a PSI only. `mean` and `missing` (share) also have a column of the
-        reference. `new` and `vanished` are categories with their shares.
+        `wasserstein` (in robust standard deviations of the reference) and `distance` (in the unit
+        of the feature). Categorical features have only a PSI. `mean` and `missing` (a share)
+        describe the month, `reference_mean` and `reference_missing` the reference. `new` and
+        `vanished` contain the new and vanished categories with their shares of the trips.
         """
         rows = [
             {
@@ -130,7 +137,10 @@ def _performance_row(performance: MonthPerformance) -> dict[str, Any]:
 
 
 def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]:
-    """Return a change and its parts as columns. The prevalence does not depend on the model."""
+    """Return a change and its parts as columns.
+
+    The change of the prevalence has no part of the model, because it does not depend on the model.
+    """
     if change is None:
         return {}
     columns = {
@@ -153,13 +163,14 @@ def monitor(
     progress: bool = False,
     **settings: Any,
 ) -> Monitoring:
-    """Monitor a model as `toytip monitor` does: data drift, changes of performance, their causes.
+    """Monitor a model as `toytip monitor` does: data drift, and changes in performance.
 
-    `model` is a version, a tag, `champion`, `challenger` or a number. None is the newest model.
-    `reference` and `analysis_months` are months, for example `"2023-10:2023-12"` or a list.
-    `labels_until` is the last month with labels. The measurements are published as a version of the
-    table `monitoring`, unless `publish` is false. Thresholds are settings, for example
-    `alert_psi=0.1`. Reads no trips and starts no cluster.
+    `model` is the version or tag of a run, `champion`, `challenger`, or a model version in the
+    registry. The default is the newest model. `reference` and `analysis_months` are a range such as
+    `"2023-10:2023-12"` or a list of months. `labels_until` is the last month with labels. The
+    measurements are published as a version of the table `monitoring`, unless `publish` is false.
+    You can set thresholds, for example `alert_psi=0.1`. The function reads histograms, not trips,
+    and starts no cluster.
 
     Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
     """
@@ -185,7 +196,7 @@ def monitor_store(
     publish: bool,
     show_progress: bool = False,
 ) -> Monitoring:
-    """Monitor a model of the store of the settings, as `monitor` does."""
+    """Monitor a model as `monitor` does, in the store that the settings name."""
     from toytip.pipeline.monitor import monitor_model
 
     progress = make_progress(show_progress)

@@ -25,7 +25,7 @@ class Run:
 
     @property
     def version(self) -> str:
-        """The published version."""
+        """The version that the run published."""
         return self.result.version
 
     @property
@@ -35,12 +35,12 @@ class Run:
 
     @property
     def rows(self) -> dict[str, int]:
-        """The number of rows `read`, `kept` and `rejected`."""
+        """The number of rows that were `read`, `kept` and `rejected`."""
         return dict(to_json(self.result.rows))
 
     @property
     def rejects(self) -> dict[str, int]:
-        """The number of rejected rows by reason."""
+        """The number of rejected rows by cleaning rule."""
         return dict(self.result.rejects)
 
     @property
@@ -55,13 +55,13 @@ class Run:
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """The monitoring of the months after the training months (None without such months)."""
+        """The monitoring report of the months after the training months, or None without them."""
         report = self.result.monitoring
         return None if report is None else Monitoring(report)
 
     @property
     def elapsed_seconds(self) -> float:
-        """The run time in seconds."""
+        """The total run time in seconds."""
         return self.result.timing.elapsed_seconds
 
     def json(self) -> dict[str, Any]:
@@ -90,13 +90,13 @@ def run(
     progress: bool = False,
     **settings: Any,
 ) -> Run:
-    """Run the complete pipeline, like `toytip run`, and return its result.
+    """Run the complete pipeline as `toytip run` does, and return the result.
 
-    `source` is a folder, a glob, a URI or a list of the TLC's monthly Parquet files, or None for
-    the synthetic year. `months` is a range (`"2023-01:2023-12"`) or a list. Every other option of
-    `toytip run` is an argument, with `_` in place of `-`: `feature_set="dropoff"`,
-    `train_months="2023-01:2023-10"`, `max_depth=8`, `gate="off"`. Defaults come from the same
-    places as on the command line.
+    `source` is a folder, a glob, a URI or a list of the TLC's monthly Parquet files. The default is
+    the synthetic year. `months` is a range (`"2023-01:2023-12"`) or a list. All other settings
+    (`docs/reference/settings.md`) are keyword arguments: `feature_set="dropoff"`,
+    `train_months="2023-01:2023-10"`, `max_depth=8`, `gate="off"`. Settings that you leave out come
+    from the same places as on the command line.
 
     The run uses the workers of the active Dask client. Without a client, it starts `workers` local
     processes (default: one per core) and stops them at the end. It reuses files of the store that

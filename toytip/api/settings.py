@@ -1,4 +1,4 @@
-"""The settings of a call, and the workers that it uses."""
+"""The settings and the workers of a call of the Python API."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError
 from toytip.progress.tracker import Progress
 
-# A setting is one text. Callers can also pass a path, or a list.
+# A setting is a text. Callers can also pass a path or a list, which become a text.
 SettingText = str | Path | Sequence[str | Path]
 
 
 def resolve_call_settings(options: Mapping[str, Any]) -> Settings:
-    """Resolve the settings of a call in the order of the command line.
+    """Resolve the settings of a call as the command line does.
 
-    Arguments precede `TOYTIP_*` variables, `.env`, `toytip.toml` and defaults. Raises ConfigError
-    if an argument is not a setting, or has an invalid value.
+    Arguments override the parameter file, `TOYTIP_*` variables, `.env`, `toytip.toml` and defaults.
+    Raises ConfigError if an argument is not a setting, or has an invalid value.
     """
     for name in options:
         if name not in Settings.model_fields:
@@ -36,7 +36,7 @@ def resolve_call_settings(options: Mapping[str, Any]) -> Settings:
 
 
 def to_setting_text(value: Any) -> Any:
-    """Return a path, or a list of texts, as the text of a setting.
+    """Return a path or a list of texts as the text of a setting. Other values stay unchanged.
 
     >>> to_setting_text(["2023-01", "2023-03"])
     '2023-01,2023-03'
@@ -49,20 +49,21 @@ def to_setting_text(value: Any) -> Any:
 
 
 def make_progress(enabled: bool) -> Progress:
-    """Return the progress display of a call, on stderr, or none."""
+    """Return a progress display on stderr, or a display that prints nothing."""
     from rich.console import Console
 
-    # Plain lines in a notebook, because the grid would need widgets.
+    # A notebook gets plain lines, because the grid would need widgets.
     console = Console(stderr=True, highlight=False, force_jupyter=False)
     return Progress("auto" if enabled else "none", console)
 
 
 @contextlib.contextmanager
 def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
-    """Yield the settings of a call: with the active Dask client, or with new local workers.
+    """Yield the settings of a call while its workers run.
 
-    The options `scheduler` and `cluster` override an active client. Raises ConfigError
-    if an option sets the number or size of workers that are already running.
+    The workers are those of the active Dask client, unless the options set `scheduler` or
+    `cluster`. Otherwise, local workers start. Raises ConfigError if an option sets the number or
+    size of workers that are already running.
     """
     settings = resolve_call_settings(options)
     from toytip.cluster import SIZE_SETTINGS, apply_cluster_definition

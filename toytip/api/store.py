@@ -1,4 +1,4 @@
-"""Read a store: tables as lazy Dask DataFrames, and versions and metrics as pandas DataFrames."""
+"""Read a store: tables as lazy Dask DataFrames, versions and metrics as pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def open_store(
 ) -> Store:
     """Open a store for reading: a folder, or `s3://bucket/prefix`.
 
-    `env` is `dev` or `prod`. `endpoint_url` is the URL of an S3 server other than Amazon's.
-    Defaults come from `TOYTIP_*` variables, `.env` and `toytip.toml`, and else are
-    `./toytip-store` and `dev`. Nothing is read yet. Raises ConfigError if a setting is invalid.
+    `env` is `dev` or `prod`. `endpoint_url` is the URL of an S3 server other than Amazon's. An
+    argument that you leave out comes from `TOYTIP_*` variables, `.env` or `toytip.toml`. If none of
+    them sets it, the store is `./toytip-store` and the environment is `dev`. Opening a store reads
+    nothing. Raises ConfigError if a setting is invalid.
 
         store = toytip.open_store("s3://bucket/toytip", env="prod")
     """
@@ -50,8 +51,8 @@ class Store:
     """A store for reading. `open_store` returns one.
 
     The argument `version` is a version or a tag. Without it, methods read the newest version: the
-    last published one, or the one of a later rollback. `as_of` selects the newest version at a time
-    (`"2026-11-24T10:15"`, UTC). Each call resolves its version once.
+    last published version, or the target of a later rollback. `as_of` selects the version that was
+    the newest at a time (`"2026-11-24T10:15"`, UTC). Each call resolves its version once.
 
     Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
     a file differs from its manifest.
@@ -65,19 +66,20 @@ class Store:
 
     @property
     def path(self) -> str:
-        """The path or URI, without credentials."""
+        """The path or URI of the store, without credentials."""
         return self._versions.display_uri
 
     @property
     def env(self) -> str:
-        """The environment: `dev` or `prod`."""
+        """The environment in the store: `dev` or `prod`."""
         return self.settings.env
 
     def versions(self, table: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
-        """Return one row per published version of each table (or of one), by table and time.
+        """Return the published versions of all tables or of one table, one row per version.
 
-        Columns: `table`, `version`, `rows`, `months` (list, for example `["2023-01"]`), `bytes`,
-        `created_at` (UTC), `parents` (list) and `tags` (list).
+        The rows are sorted by table and time, oldest first. With `as_of`, later versions are left
+        out. Columns: `table`, `version`, `rows`, `months` (list, for example `["2023-01"]`),
+        `bytes`, `created_at` (UTC), `parents` (list) and `tags` (list).
         """
         limit = parse_as_of(as_of) if as_of else None
         summaries = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
@@ -94,13 +96,13 @@ class Store:
         months: SettingText | None = None,
         as_of: str | None = None,
     ) -> dd.DataFrame:
-        """Return a version of a table as a lazy Dask DataFrame, one partition per file.
+        """Return a version of a table as a lazy Dask DataFrame, with one partition per file.
 
         Tables are `predictions`, `features`, `rejects`, `trips`, `scores`, `feature_histograms`
-        and `monitoring`. `docs/how-to/python.md` lists their columns. Each table has the
-        additional columns `version` (category), `year` and `month` (int32, of the file). `months`
-        selects files: `"2023-11:2023-12"`, or a list. Only the columns that you use are decoded.
-        The checksum of each file is compared with the manifest.
+        and `monitoring`. `docs/reference/tables.md` lists their columns. Each frame also has the
+        columns `version` (category), and `year` and `month` of the file (int32). `months` is a
+        range (`"2023-11:2023-12"`) or a list, and selects files. toytip decodes only the columns
+        that you use, and compares the checksum of each file with the manifest.
         """
         from toytip.engine import read_table
 
@@ -112,7 +114,7 @@ class Store:
     def predictions(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the prediction and the label of every kept trip (see `table`).
+        """Return the prediction and the label of every kept trip, as `table` does.
 
         Columns: `trip_id` (int64), `pickup_at` (New York time), `PULocationID`, `DOLocationID`,
         `probability` (float32), `prediction` (bool, at the decision threshold), `high_tip` (bool,
@@ -125,17 +127,17 @@ class Store:
     def features(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the features and the label of every kept trip (see `table`).
+        """Return the features and the label of every kept trip, as `table` does.
 
-        Units: `trip_time` in seconds, `trip_speed` in miles per hour, `trip_distance` in miles,
-        amounts in dollars. Whole numbers with missing values are float32.
+        `trip_time` is in seconds, `trip_speed` in miles per hour, `trip_distance` in miles, and
+        amounts are in dollars. Integer columns that can have missing values are float32.
         """
         return self.table(FEATURES_TABLE.name, version, months=months, as_of=as_of)
 
     def rejects(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the rejected trips, unchanged, with the `reason` (see `table`)."""
+        """Return the rejected trips, unchanged, with the column `reason`, as `table` does."""
         return self.table(REJECTS.name, version, months=months, as_of=as_of)
 
     def files(
@@ -146,7 +148,7 @@ class Store:
         months: SettingText | None = None,
         as_of: str | None = None,
     ) -> list[str]:
-        """Return the paths or URIs of the Parquet files of a version, for another engine."""
+        """Return the paths or URIs of the Parquet files of a version, for other query engines."""
         from toytip.engine import read_table
 
         manifest = resolve_version(self._versions, read_table.get_readable_table(name).name, version, as_of)
@@ -154,7 +156,7 @@ class Store:
         return [f"{folder}/{part.path}" for part in read_table.data_files_of(manifest, _parse_months(months))]
 
     def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
-        """Return the metrics of predictions, indexed by split and segment (`all`, `card`).
+        """Return the metrics of predictions, with one row per split and segment (`all`, `card`).
 
         Columns: `rows`, `prevalence` (share of high tips), `auc`, `pr_auc`, `log_loss`, `brier`,
         `f1`, `precision`, `recall`, and `f1_always_positive`, the F1 of the always-positive
@@ -167,10 +169,10 @@ class Store:
     def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> EvaluationReport:
         """Return the evaluation of predictions, by split and segment.
 
-        Its attributes are the keys of `toytip stage evaluate --json`: metrics, 95 % intervals,
-        baselines, improvement, confusion, calibration, curves and slices
-        (`docs/explanation/evaluation.md`). They are computed from metric histograms, without
-        reading predictions.
+        The attributes of `evaluation[split][segment]` are the keys of a segment in `toytip stage
+        evaluate --json`: metrics, 95 % intervals, baselines, improvement, confusion, calibration,
+        curves and slices (`docs/explanation/evaluation.md`). The method reads metric histograms,
+        not predictions.
         """
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies
@@ -191,9 +193,9 @@ class Store:
     ) -> Model:
         """Return a model that scores raw trips.
 
-        `version` is a version of a run or a model, a tag, `champion`, `challenger` or a model
-        number. The default is the champion, or else the newest model. `taxi` is necessary if the
-        store has models of both taxis. Raises RegistryError if no such model is registered.
+        `version` is the version or tag of a run, `champion`, `challenger`, or a model version in
+        the registry. The default is the newest model. Set `taxi` if both taxi types have such a
+        registered model. Raises StoreError or RegistryError if the model does not exist.
 
             store.model().predict(trips)
         """
@@ -222,9 +224,10 @@ class Store:
     def manifest(
         self, version: str | None = None, table: str | None = None, *, as_of: str | None = None
     ) -> Manifest:
-        """Return the manifest of a version: files, settings, parents, environment, metrics.
+        """Return the manifest of a version: its files, settings, parents, environment and metrics.
 
-        Without `table`, it is the manifest of the predictions, or else of the last published table.
+        Without `table`, returns the manifest of the predictions. If the version has no predictions,
+        returns the manifest of its main table.
         """
         from toytip.store.lineage import main_manifest
 
@@ -235,10 +238,10 @@ class Store:
     def lineage(
         self, version: str | None = None, table: str | None = None, *, month: str | None = None
     ) -> LineageNode:
-        """Return the inputs of a version down to the source files, as nested nodes.
+        """Return the inputs of a version, down to the source files, as nested nodes.
 
-        The fields are the keys of `toytip version lineage --json`. With `month` (`"2023-12"`), it
-        has only the files of this month, with their checksums.
+        The fields are the keys of `toytip version lineage --json`. With `month` (`"2023-12"`), the
+        lineage lists the files of this month with their checksums.
         """
         from toytip.store.lineage import trace_lineage
 
@@ -247,10 +250,10 @@ class Store:
         )
 
     def diff(self, a: str, b: str) -> VersionDiff:
-        """Return the differences between two versions, each value as a pair.
+        """Return the differences between two versions, as pairs of values.
 
         The fields are the keys of `toytip version diff --json`: rows, rejects, settings, features,
-        metrics and changed predictions. The files of both versions are read.
+        metrics and changed predictions. The method reads the files of both versions.
         """
         from toytip.store.compare import compare_versions
 

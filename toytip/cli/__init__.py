@@ -1,6 +1,6 @@
-"""The command line: it parses options, resolves settings, calls the pipeline and prints results.
+"""The command line: parses options, resolves settings, calls the pipeline and prints results.
 
-Commands import heavy modules inside their functions, so that `--help` answers quickly.
+Commands import heavy modules inside their functions, so that `--help` is fast.
 """
 
 from toytip.cli.app import app

@@ -1,4 +1,4 @@
-"""The root of the command line, and its commands in the order of the help."""
+"""The root command `toytip`, and its subcommands in the order in which the help lists them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class RootGroup(LazyGroup):
         "score": LazyCommand("toytip.cli.score", "Score the trips of a file."),
         "serve": LazyCommand("toytip.cli.serve", "Serve a model over HTTP."),
         "monitor": LazyCommand("toytip.cli.monitor", "Monitor data drift and model performance."),
-        "backtest": LazyCommand("toytip.cli.backtest", "Measure how fast models age."),
-        "tune": LazyCommand("toytip.cli.tune", "Search for better model parameters."),
+        "backtest": LazyCommand("toytip.cli.backtest", "Measure how much AUC models lose as they age."),
+        "tune": LazyCommand("toytip.cli.tune", "Search for model parameters with a lower log loss."),
         "cluster": LazyCommand("toytip.cli.cluster", "Start, stop and check clusters."),
         "config": LazyCommand("toytip.cli.config", "Print the resolved settings."),
     }
@@ -61,7 +61,7 @@ def root(
         bool, typer.Option("--version", help="Print the version of toytip and exit.")
     ] = False,
 ) -> None:
-    """Print the version of toytip if it is requested."""
+    """Print the version of toytip if `--version` is set."""
     if show_version:
         typer.echo(f"toytip {__version__}")
         raise typer.Exit

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class BacktestOptions(SourceOptions, StoreOptions, SizedClusterOptions):
-    """Options of all models of the backtest."""
+    """Options that apply to all models of the backtest."""
 
     feature_set: FeatureSetOption
     segment: SegmentOption
@@ -46,10 +46,22 @@ def backtest(
     input_version: InputVersionOption = None,
     as_of: AsOfOption = None,
     min_train_months: Annotated[
-        int, option("--min-train-months", min=1, metavar="N", help="Training months of the first model.")
+        int,
+        option(
+            "--min-train-months",
+            min=1,
+            metavar="N",
+            help="Number of months on which the first model is trained.",
+        ),
     ] = 2,
     horizon_months: Annotated[
-        int, option("--horizon-months", min=1, metavar="N", help="Test months of each model.")
+        int,
+        option(
+            "--horizon-months",
+            min=1,
+            metavar="N",
+            help="Maximum number of months on which each model is tested.",
+        ),
     ] = 6,
     max_auc_loss: Annotated[
         float,
@@ -57,16 +69,17 @@ def backtest(
             "--max-auc-loss",
             min=0,
             metavar="AUC",
-            help="Maximum AUC loss, relative to a model tuned the month before.",
+            help="Largest acceptable mean AUC loss, compared with a model tuned the month before.",
         ),
     ] = 0.005,
     json_: JsonOption = False,
     **options: Unpack[BacktestOptions],
 ) -> None:
-    """Measure how fast models age.
+    """Measure how much AUC models lose as they age.
 
-    Trains up to each month, tunes on the next one and tests on the months after it. Reports the AUC
-    loss by model age. Without --source, it uses the newest features of the store.
+    For each month, trains a model on all earlier months, tunes it on this month, and tests it on
+    the following months. Reports the AUC loss by model age. Without --source, the command reads the
+    newest features in the store.
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.backtest import show_backtest

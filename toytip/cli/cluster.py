@@ -31,15 +31,15 @@ class AdaptiveSizeOptions(WorkerSizeOptions):
 
 
 class UpOptions(AdaptiveSizeOptions, TlsOptions, CommonOptions):
-    """Options of starting a cluster."""
+    """Options to start a cluster."""
 
 
 class StatusOptions(TlsOptions, CommonOptions):
-    """Options of connecting to a cluster."""
+    """Options to connect to a cluster."""
 
 
 class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
-    """Options of the run that is checked."""
+    """Options of the run that the checks prepare for."""
 
     feature_set: FeatureSetOption
 
@@ -50,9 +50,9 @@ app = new_app("cluster")
 @app.command(epilog="Example:  toytip cluster up lab --workers 12")
 @expand_options
 def up(name: NameArgument, json_: JsonOption = False, **options: Unpack[UpOptions]) -> None:
-    """Start a cluster that keeps running.
+    """Start a cluster that keeps running after the command.
 
-    `toytip run --cluster NAME` uses it. `toytip cluster down NAME` stops it.
+    `toytip run --cluster NAME` uses the cluster. `toytip cluster down NAME` stops it.
     """
     settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
     from toytip.cli.results import ClusterAddress
@@ -90,8 +90,8 @@ def down(name: NameArgument, json_: JsonOption = False, **options: Unpack[Common
 def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[StatusOptions]) -> None:
     """Show the workers of a running cluster.
 
-    Prints the addresses of the scheduler and the dashboard, and each worker with its threads and
-    memory.
+    Prints the addresses of the scheduler and the dashboard. Lists each worker with its threads and
+    its memory limit.
     """
     settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
     from toytip.cli.render.cluster import show_status
@@ -125,8 +125,9 @@ def status(name: NameArgument, json_: JsonOption = False, **options: Unpack[Stat
 def doctor(name: NameArgument, json_: JsonOption = False, **options: Unpack[DoctorOptions]) -> None:
     """Check that a cluster can run toytip, and suggest fixes.
 
-    Checks packages, TLS, source, store and memory on every worker. If a check fails, the command
-    exits with 1.
+    Checks the workers, packages, source, store, memory, disk space, clocks, TLS and the dashboard.
+    If the cluster is not running, the command starts it for the checks. Exits with 1 if a check
+    fails.
     """
     settings = resolve_command_settings({**options, "cluster": name})
     from toytip.cli.render.cluster import show_checks
@@ -164,7 +165,7 @@ def create_certs(
 
     Creates a certificate authority, and certificates for the nodes and the clients. Copy ca.pem to
     every host, node.pem and node.key to the hosts of the cluster, and client.pem and client.key to
-    the machines that run toytip. Existing files are not overwritten.
+    the machines that run toytip. The command does not overwrite existing files.
     """
     from toytip.cli.render.cluster import show_certificates
     from toytip.cli.results import CertificateFiles

@@ -1,4 +1,4 @@
-"""Shared parts of the commands: settings, stores, printing, signals, errors and exit codes."""
+"""Functions that commands share: settings, stores, printing, signals, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {
     0: "Success.",
-    1: "Error. stderr has the cause and a hint.",
+    1: "Error. The cause is printed to stderr, often with a hint.",
     2: "Usage error: an unknown command or option, or an invalid value.",
-    3: "`toytip monitor`: an alert fires in the last month.",
-    128 + signal.SIGHUP: "Stopped by SIGHUP: the terminal was closed.",
+    3: "`toytip monitor`: an alert fires in the latest analysis month.",
+    128 + signal.SIGHUP: "Stopped by SIGHUP, for example because the terminal was closed.",
     128 + signal.SIGINT: "Stopped by Ctrl-C (SIGINT).",
     128 + signal.SIGTERM: "Stopped by SIGTERM.",
 }
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 
 
 def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool = True) -> Settings:
-    """Return the settings of a command. If it needs workers, also prepare their start."""
+    """Return the settings of a command. If the command needs workers, also prepare their start."""
     if workers_needed:
         install_signal_handlers()
     from toytip.config import Settings, export_credentials
@@ -76,7 +76,7 @@ def open_command_store(options: Mapping[str, Any]) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
-    """Return the input version: the one with this ID or tag, or the newest one at a time."""
+    """Return the input version: the given ID or tag, else the newest version, `as_of` a time."""
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 
@@ -106,7 +106,7 @@ def run_stage(
 def print_result(
     result: Result, show: Callable[[Result], None], *, as_json: bool, quiet: bool = False
 ) -> None:
-    """Print a typed result as JSON, or show it, or with `quiet` neither."""
+    """Print a typed result as JSON or with `show`. With `quiet`, only JSON is printed."""
     if as_json:
         print_json(result)
     elif not quiet:
@@ -114,17 +114,14 @@ def print_result(
 
 
 def print_json(value: Any) -> None:
-    """Print a value as the line of `--json`."""
+    """Print a value as JSON on one line, as `--json` does."""
     from toytip.core.jsonable import to_json
 
     typer.echo(json.dumps(to_json(value)))
 
 
 def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
-    """Raise StoreError if manifests could not be read.
-
-    The command has done the rest of its work.
-    """
+    """Raise StoreError if manifests could not be read, after all other work of the command."""
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if unreadable[1:] else ""
         raise StoreError(f"{unreadable[0].error}{more}", hint=unreadable[0].error.hint)
@@ -199,7 +196,7 @@ def _print_stopped() -> int:
 
 
 def _show_usage_error(error: Exception) -> int:
-    """Show a usage error as Click does. Raise any other error again: it is a bug."""
+    """Show a usage error as Click does. Raise any other error again, because it is a bug."""
     show = getattr(error, "show", None)
     if show is None:
         raise error

@@ -13,7 +13,7 @@ from toytip.cli.options import ClusterOption, EnvOption, JsonOption, SourceOptio
 
 
 class ConfigOptions(CommonOptions):
-    """The settings that are changed most."""
+    """The settings that users change most often."""
 
     store: StoreOption
     env: EnvOption
@@ -29,8 +29,8 @@ app = new_app("config")
 def config(json_: JsonOption = False, **options: Unpack[ConfigOptions]) -> None:
     """Print the resolved settings.
 
-    The order of precedence is: flags, the file of --params, TOYTIP_* variables, .env, toytip.toml,
-    defaults. Credentials in URLs are masked.
+    The order of precedence is: options of the command, the parameter file (--params), TOYTIP_*
+    variables, .env, toytip.toml, defaults. Credentials in URLs are masked.
     """
     settings = resolve_command_settings(options, workers_needed=False).to_masked_dict()
     print_result(settings, _show_settings, as_json=json_)

@@ -1,4 +1,4 @@
-"""Commands that are imported when they are used, so that `toytip --help` needs none of them."""
+"""Commands that are imported on first use, so that `toytip --help` imports no command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.main import get_command
 
 
 class LazyCommand(NamedTuple):
-    """A command or group: the module whose `app` it is, and the first line of its help."""
+    """A command or group: the module that defines its `app`, and the first line of its help."""
 
     module: str
     summary: str
@@ -43,14 +43,14 @@ class LazyCommands(MutableMapping[str, Any]):
         return len(self._commands)
 
     def summaries(self) -> dict[str, TyperCommand]:
-        """Return stand-ins that have nothing but the first line of the help."""
+        """Return placeholder commands that have only a name and the first line of the help."""
         return {name: TyperCommand(name, help=item.summary) for name, item in self._commands.items()}
 
 
 class LazyGroup(TyperGroup):
-    """The root of the command line."""
+    """A group that imports a command when it is used."""
 
-    # Set by `toytip.cli.app`.
+    # `toytip.cli.app` sets this in a subclass.
     lazy_commands: Mapping[str, LazyCommand] = {}
 
     def __init__(self, **details: Any) -> None:

@@ -10,19 +10,21 @@ import typer
 from toytip.cli.app import new_app
 from toytip.cli.command import print_result, resolve_command_settings
 from toytip.cli.option_groups import ClusterOptions, StoreOptions, expand_options
-from toytip.cli.options import JsonOption, TaxiOption, option
+from toytip.cli.options import MODEL_HELP, JsonOption, TaxiOption, option
 from toytip.errors import ConfigError, RegistryError
 
-ModelArgument = Annotated[
+RegisteredModelArgument = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="Model: champion, challenger, a model version, or the version of a run."
+        metavar="MODEL",
+        help="Registered model: champion, challenger, a model version such as 3, or the version of the "
+        "run that trained it.",
     ),
 ]
 
 
 class PromoteOptions(StoreOptions, ClusterOptions):
-    """Options of evaluating a model again."""
+    """Options to evaluate a model again."""
 
 
 app = new_app("model")
@@ -33,8 +35,8 @@ app = new_app("model")
 def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the registered models.
 
-    Prints the model version, the version of the run, aliases, the decision of the promotion gate,
-    and its first reason.
+    Prints the model version, the version of the run that trained the model, its aliases, the
+    decision of the promotion gate, and the first reason for the decision.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
@@ -51,15 +53,15 @@ def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
 @app.command(epilog="Example:  toytip model show champion")
 @expand_options
 def show(
-    model: ModelArgument = "champion",
+    model: RegisteredModelArgument = "champion",
     taxi: TaxiOption = None,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Show the card of a model.
 
-    The card has the features with their availability, metrics with the improvement over baselines,
-    and the lineage of the data.
+    The card lists the features with their availability, the metrics with their improvement over
+    baselines, and the lineage of the training data.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_model_card
@@ -72,15 +74,15 @@ def show(
 @app.command(epilog="Example:  toytip model compare champion challenger")
 @expand_options
 def compare(
-    a: ModelArgument,
-    b: ModelArgument,
+    a: RegisteredModelArgument,
+    b: RegisteredModelArgument,
     taxi: TaxiOption = None,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Compare two models.
 
-    Prints the parameters, features and test metrics in which they differ.
+    Prints the parameters, features, splits and test metrics that differ between the models.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_model_comparison
@@ -94,9 +96,9 @@ def compare(
 @app.command(epilog="Example:  toytip model promote challenger --dry-run")
 @expand_options
 def promote(
-    model: ModelArgument = "challenger",
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)] = "challenger",
     taxi: TaxiOption = None,
-    dry_run: Annotated[bool, option("--dry-run", help="Evaluate the model, and change nothing.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", help="Evaluate the model, but do not promote it.")] = False,
     force: Annotated[bool, option("--force", help="Promote the model even if it fails the gate.")] = False,
     reason: Annotated[
         str,
@@ -108,7 +110,7 @@ def promote(
     """Promote a model if it passes the gate.
 
     Evaluates the model and the champion on the same test rows. A model that passes all checks
-    becomes the champion. Otherwise the command exits with 1.
+    becomes the champion. If a check fails, the command exits with 1.
     """
     if force and not reason.strip():
         raise ConfigError("cannot promote a model by --force without a reason", hint="Set --reason TEXT.")
@@ -135,7 +137,8 @@ def promote(
 def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Roll back to the previous champion.
 
-    Servers reload it. To roll back data, use `toytip version rollback`.
+    Servers that serve the champion load the restored model. To roll back data, use `toytip version
+    rollback`.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.models.resolve import find_registered_model

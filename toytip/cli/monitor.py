@@ -23,8 +23,8 @@ def monitor(
         option(
             "--reference",
             metavar="MONTHS",
-            help="Months to compare with, as FIRST:LAST.",
-            default="training months for features, validation month for performance",
+            help="Reference months, as FIRST:LAST.",
+            default="the training months for features, the validation month for performance",
         ),
     ] = None,
     analysis_months: Annotated[
@@ -41,19 +41,19 @@ def monitor(
         option(
             "--labels-until",
             metavar="MONTH",
-            help="Last month with labels. Metrics of later months are estimated.",
-            default="the last month",
+            help="Last month with labels. For later months, metrics are only estimated.",
+            default="the latest analysis month",
         ),
     ] = None,
-    dry_run: Annotated[bool, option("--dry-run", help="Store nothing.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", help="Print the report, but store nothing.")] = False,
     json_: JsonOption = False,
     **options: Unpack[PublishOptions],
 ) -> None:
     """Monitor data drift and model performance.
 
-    Reports the drift of the features, the change in F1 and log loss, and its cause. Exits with 3 if
-    an alert fires in the last month. Reads histograms and no trips. Thresholds are settings
-    (`alert_...`).
+    Reports the drift of the features, and how much of a change in F1 and log loss is due to
+    different trips or to the model. Exits with 3 if an alert fires in the latest analysis month.
+    Reads histograms, not trips. The settings `alert_...` set the thresholds.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more

@@ -1,6 +1,6 @@
-"""Groups of options, and `expand_options`, which shows them to Typer.
+"""Groups of options, and `expand_options`, which adds the options of a group to a command.
 
-The signature of a command has its own options, and then one group for the settings::
+The signature of a command has its own options, followed by one group of shared options::
 
     @app.command()
     @expand_options
@@ -57,7 +57,7 @@ class CommonOptions(TypedDict):
 
 
 class StoreOptions(CommonOptions):
-    """Location of the versions."""
+    """Location of the store."""
 
     store: StoreOption
     endpoint_url: EndpointUrlOption
@@ -65,13 +65,13 @@ class StoreOptions(CommonOptions):
 
 
 class PublishOptions(StoreOptions):
-    """Location and ID of a new version."""
+    """Location of the store, and the ID of a new version."""
 
     version_id: VersionIdOption
 
 
 class SourceOptions(TypedDict):
-    """Trips to read, and the size of the partitions."""
+    """Source files to read, and the size of the partitions."""
 
     source: SourceOption
     source_endpoint_url: SourceEndpointUrlOption
@@ -101,7 +101,7 @@ class SchedulerOptions(TypedDict):
 
 
 class TlsOptions(TypedDict):
-    """Certificates of the connection to the cluster."""
+    """Certificates for the connection to the cluster."""
 
     tls_ca_file: TlsCaFileOption
     tls_cert: TlsCertOption
@@ -109,17 +109,17 @@ class TlsOptions(TypedDict):
 
 
 class ClusterOptions(WorkerOptions, SchedulerOptions, TlsOptions):
-    """Workers that process tables of the store."""
+    """Options of the workers that process tables of the store."""
 
 
 class SizedClusterOptions(WorkerSizeOptions, SchedulerOptions, TlsOptions):
-    """Workers that read a source, which needs memory for each partition."""
+    """Options of the workers that read a source. They need memory for a partition per thread."""
 
     start_method: StartMethodOption
 
 
 class SplitOptions(TypedDict):
-    """Data of the model."""
+    """Training, validation and test months, features and segment of a model."""
 
     train_months: TrainMonthsOption
     validation_month: ValidationMonthOption
@@ -129,7 +129,7 @@ class SplitOptions(TypedDict):
 
 
 class BoosterOptions(TypedDict):
-    """Parameters of the model."""
+    """Parameters of the training."""
 
     params: ParamsOption
     rounds: RoundsOption
@@ -155,10 +155,10 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def expand_options(command: Command) -> Command:
-    """Give a command the signature with the options of its group, because Typer ignores `Unpack`.
+    """Add the options of a command's group to its signature, because Typer ignores `Unpack`.
 
-    The default of a switch is False, and of every other option None. Options of the output come
-    last. Typer keeps the line breaks of a docstring, so each paragraph becomes one line.
+    The default of a switch is False. The default of every other option is None. Output options
+    come last. Each paragraph of the docstring becomes one line, because Typer keeps line breaks.
     """
     signature = inspect.signature(command, eval_str=True)
     *own, group_parameter = signature.parameters.values()
@@ -181,6 +181,6 @@ def expand_options(command: Command) -> Command:
 
 
 def _is_output(parameter: inspect.Parameter) -> bool:
-    """Return whether a parameter is an option of the output panel."""
+    """Return whether a parameter is in the output panel."""
     details = getattr(parameter.annotation, "__metadata__", (None,))[0]
     return getattr(details, "rich_help_panel", None) == OUTPUT_PANEL

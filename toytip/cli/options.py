@@ -1,6 +1,6 @@
-"""Options of the command line. Each one is declared once.
+"""Options of the command line. Each option is declared once.
 
-Help, choices and default of an option that is a setting come from `Settings`.
+If an option sets a setting, its help, choices and default come from `Settings`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OUTPUT_PANEL = "Output"
 
 
 def option(*names: str, help: str, default: str = "", panel: str | None = None, **details: Any) -> Any:  # noqa: A002 - Typer's word
-    """Return an option. `default` is the text of a default that the command computes."""
+    """Return an option. `default` describes a default that the command computes."""
     text = f"{help} {_note(default=default)}" if default else help
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=not default, **details)
 
@@ -52,14 +52,14 @@ def setting_option(setting: str, *names: str, panel: str | None = None, metavar:
 
 
 def _note(**parts: str) -> str:
-    """Return the text in brackets behind a help text. The backslash hides it from Rich's markup."""
+    """Return the text in brackets after a help text. Rich does not read it as markup."""
     return "\\[" + "; ".join(f"{name}: {text}" for name, text in parts.items() if text) + "]"
 
 
 def _range(field: FieldInfo) -> dict[str, Any]:
-    """Return `min` and `max` of a number.
+    """Return the `min` and `max` of a number.
 
-    Returns neither if a limit is exclusive, which Typer does not support.
+    Returns nothing if a limit is exclusive, because Typer does not support exclusive limits.
     """
     limits = {
         name: getattr(item, name)
@@ -147,6 +147,8 @@ JsonOption = Annotated[
 ]
 DebugOption = Annotated[bool, option("--debug", help="Print the traceback of an error.", panel=OUTPUT_PANEL)]
 
+MODEL_HELP = "Model: champion, challenger, a model version such as 3, or the version or tag of a run."
+
 InputVersionOption = Annotated[
     str | None,
     option(
@@ -160,7 +162,7 @@ AsOfOption = Annotated[
     str | None,
     option(
         "--as-of",
-        help="Use the newest version at this UTC time, for example 2026-11-24T10:15.",
+        help="Read the version that was the newest at this UTC time, for example 2026-11-24T10:15.",
         default="now",
         metavar="TIME",
     ),
@@ -169,14 +171,18 @@ ModelOption = Annotated[
     str | None,
     option(
         "--model",
-        help="Model: champion, challenger, a model version, or a version or tag of a run.",
+        help=MODEL_HELP,
         default="the newest model",
         metavar="MODEL",
     ),
 ]
 TaxiOption = Annotated[
     Taxi | None,
-    option("--taxi", help="Taxi type of the model.", default="the type that has models"),
+    option(
+        "--taxi",
+        help="Taxi type of the model, yellow or green. Required if both types have such a model.",
+        default="the only type with such a model",
+    ),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Version or tag.")]
 
@@ -190,7 +196,7 @@ ServingModelOption = Annotated[
     str | None,
     option(
         "--model",
-        help="Model: champion, challenger, a model version, or a version or tag of a run.",
+        help=MODEL_HELP,
         default="the champion, else the newest model",
         metavar="MODEL",
     ),

@@ -19,9 +19,9 @@ app = new_app("report")
 def report(
     version: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="Version or tag [default: the newest predictions]"),
+        typer.Argument(metavar="VERSION", help="Version or tag. [default: the newest predictions]"),
     ] = None,
-    output: Annotated[str | None, output_option("HTML file to write.", "a file in the store")] = None,
+    output: Annotated[str | None, output_option("HTML file for the report.", "a file in the store")] = None,
     zone_map_file: Annotated[
         str | None, setting_option("zone_map_file", "--zone-map", metavar="FILE")
     ] = None,
@@ -30,8 +30,8 @@ def report(
 ) -> None:
     """Write the HTML report of a version.
 
-    The report has warnings, the run summary, features, metrics, drift, durations and lineage. It
-    needs no network and no server. Every run writes its own report.
+    The report contains warnings, the run summary, features, metrics, drift, durations and lineage.
+    A browser opens the report without a network or a server. Every run writes its own report.
     """
     settings = resolve_command_settings({**options, "zone_map_file": zone_map_file}, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more

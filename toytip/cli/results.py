@@ -1,6 +1,6 @@
-"""Results of commands that are not results of the pipeline.
+"""Typed results of commands whose results do not come from the pipeline.
 
-Their fields are the keys of `--json`.
+The fields are the keys of `--json`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class VersionList:
     """The versions of every table of a store."""
 
     versions: tuple[VersionSummary, ...]
-    """The versions, in order of time."""
+    """The versions, sorted by table. For each table, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class VersionContents:
     tables: dict[str, Manifest]
     """Manifest of each table, by table name."""
     report_path: str | None
-    """Path of the HTML report. Null if there is none."""
+    """Path of the HTML report. Null if the version has no report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +51,19 @@ class DownstreamVersions:
     """The versions that depend on a source file."""
 
     file: str
-    """The requested file."""
+    """The source file, as given to `--downstream`."""
     versions: tuple[VersionSummary, ...]
-    """The versions, in order of time."""
+    """The versions that depend on the file, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationResult:
-    """The result of reading every file of a version again."""
+    """The result of a verification, which reads every file of a version again."""
 
     version: str
     """Version ID."""
     faults: tuple[FileFault, ...]
-    """Files that differ from the manifests. Empty if there are none."""
+    """Files that differ from the manifests. Empty if all files match."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +71,15 @@ class DeletedVersions:
     """Versions and files that `toytip version gc` deletes."""
 
     versions: tuple[VersionRef, ...]
-    """Unused versions."""
+    """Unused versions of tables and artifacts."""
     incomplete_versions: tuple[str, ...]
     """Unpublished versions of killed runs."""
     orphaned_files: tuple[str, ...]
     """Files that belong to no version."""
     bytes: int
-    """Size of all of them in bytes."""
+    """Total size in bytes of these versions and files."""
     deleted: bool
-    """Whether they were deleted. False with `--dry-run`."""
+    """Whether the versions and files were deleted. False with `--dry-run`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +87,20 @@ class TagList:
     """The tags of a store."""
 
     tags: dict[str, str]
-    """Version of each tag."""
+    """The version that each tag names, by tag."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackResult:
-    """The current versions after a rollback."""
+    """The newest versions after a rollback."""
 
     versions: dict[str, str]
-    """Version of each table that is current now."""
+    """The version that is now the newest of each table, by table name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoldResult:
-    """Quality of parameters on one fold."""
+    """Performance of the parameters of a trial on one fold."""
 
     log_loss: float
     """Log loss of the fold's test month."""
@@ -117,7 +117,7 @@ class TrialSummary:
     params: dict[str, float]
     """Parameters of the trial."""
     log_loss: float
-    """Mean log loss of the folds."""
+    """Mean log loss over the folds."""
     folds: tuple[FoldResult, ...]
     """Result of each fold, in the order of `fold_months`."""
 
@@ -127,21 +127,21 @@ class TuningSummary:
     """The result of a study."""
 
     best: TrialSummary
-    """The best trial."""
+    """The trial with the lowest mean log loss."""
     baseline: TrialSummary
     """The trial with the default parameters."""
     fold_months: tuple[str, ...]
-    """Test months of the folds."""
+    """Test month of each fold."""
     trials: int
-    """Number of trials of the study."""
+    """Total number of trials in the study."""
     pruned: int
-    """Number of trials that were stopped after a fold."""
+    """Number of pruned trials, which were stopped before the last fold."""
     existing_trials: int
-    """Number of trials that the study had before."""
+    """Number of trials that the study had before this command."""
     rows: int
-    """Number of training rows per trial."""
+    """Number of rows that each trial uses, for training and testing together."""
     params_file: str
-    """File of the best parameters."""
+    """Path of the TOML file with the best parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ class ClusterAddress:
     cluster: str
     """Name of the cluster."""
     address: str
-    """Address of its scheduler."""
+    """Address of the scheduler."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ class ClusterStop:
     cluster: str
     """Name of the cluster."""
     stopped: bool
-    """Whether the command stopped it. False if it was not running."""
+    """Whether the command stopped the cluster. False if the cluster was not running."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,9 +173,9 @@ class WorkerStatus:
     host: str
     """Host of the worker."""
     threads: int
-    """Number of threads."""
+    """Number of threads of the worker."""
     memory_limit: int
-    """Memory limit in bytes."""
+    """Memory limit of the worker in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,12 +191,12 @@ class ClusterStatus:
     dashboard_url: str | None
     """Address of the Dask dashboard. Null if the cluster is not running."""
     workers: tuple[WorkerStatus, ...]
-    """The workers."""
+    """The workers. Empty if the cluster is not running."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterCheck:
-    """The checks of a cluster."""
+    """The results of the checks of a cluster."""
 
     cluster: str
     """Name of the cluster."""
@@ -211,4 +211,4 @@ class CertificateFiles:
     """New certificates and keys."""
 
     files: tuple[str, ...]
-    """Paths of the files."""
+    """Paths of the new files."""

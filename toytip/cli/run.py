@@ -43,9 +43,9 @@ app = new_app("run")
 def run(verbose: VerboseOption = False, json_: JsonOption = False, **options: Unpack[RunOptions]) -> None:
     """Run the complete pipeline.
 
-    Reads, cleans and featurizes the source, trains a model, scores and evaluates all trips,
-    monitors the months after training, and promotes the model if it passes the gate. Output that
-    the store has from the same input, code and settings is reused.
+    Reads, cleans and featurizes the source. Trains a model, and scores and evaluates all trips.
+    Monitors the months after the training months, and promotes the model if it passes the gate.
+    Reuses output that the store already has from the same input, code and settings.
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.run import show_run

@@ -17,8 +17,8 @@ app = new_app("runs")
 def runs(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the runs of a store.
 
-    Prints version, time, source, months, feature set and test AUC of each run that published
-    predictions. The newest run is the last.
+    Prints the version, time, source, months, feature set, segment and test AUC of each run that
+    published predictions, oldest run first.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_runs

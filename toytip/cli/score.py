@@ -36,7 +36,8 @@ def score(
             "--shap-top",
             min=0,
             metavar="N",
-            help="Number of features with the largest SHAP values per trip (JSON Lines only).",
+            help="Number of explanations per trip: the features with the largest absolute SHAP values "
+            "(JSON Lines only).",
         ),
     ] = 0,
     json_: JsonOption = False,
@@ -44,8 +45,8 @@ def score(
 ) -> None:
     """Score the trips of a file.
 
-    The output has one row per trip, in the order of the input: a probability and a decision, or the
-    cleaning rule that rejects the trip.
+    The output has one row per trip, in the order of the input. A row has a probability and a
+    decision, or the cleaning rule that rejects the trip.
     """
     if json_ and output is None:
         raise ConfigError(
@@ -71,6 +72,6 @@ def score(
 
 
 def _exit_if_unread(output: str | None) -> None:
-    """Exit if the scores go to stdout and its reader is gone."""
+    """Exit if the scores go to stdout, and nothing reads stdout any longer."""
     if output is None and stdout_closed():
         raise typer.Exit

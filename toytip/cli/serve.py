@@ -33,12 +33,14 @@ def serve(
     host: Annotated[
         str, option("--host", metavar="HOST", help="Address to listen on. The server has no login.")
     ] = "127.0.0.1",
-    port: Annotated[int, option("--port", min=0, metavar="PORT", help="Port. 0: any free port.")] = 8000,
+    port: Annotated[
+        int, option("--port", min=0, metavar="PORT", help="Port to listen on. 0 selects any free port.")
+    ] = 8000,
     max_trips: Annotated[
         int, option("--max-trips", min=1, metavar="N", help="Maximum number of trips per request.")
     ] = 1_000,
     max_bytes: Annotated[
-        int, option("--max-bytes", min=100, metavar="N", help="Maximum size of a request in bytes.")
+        int, option("--max-bytes", min=100, metavar="N", help="Maximum size of a request body in bytes.")
     ] = 1_000_000,
     max_requests_per_second: Annotated[
         float,
@@ -46,7 +48,7 @@ def serve(
             "--max-requests-per-second",
             min=0,
             metavar="N",
-            help="Maximum number of requests per second and client. 0: no limit.",
+            help="Maximum number of requests per second from one client. 0 means no limit.",
         ),
     ] = 0.0,
     reload_interval: Annotated[
@@ -55,15 +57,15 @@ def serve(
             "--reload-interval",
             min=0.1,
             metavar="SECONDS",
-            help="Interval between checks for a new champion, in seconds.",
+            help="Interval in seconds at which the server checks for a new model.",
         ),
     ] = 10.0,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Serve a model over HTTP.
 
-    Endpoints: POST /score, GET /healthz, GET /metrics and GET /docs. The server reloads the model
-    when another one is promoted.
+    Endpoints: POST /score, GET /healthz, GET /metrics and GET /docs. When another model is
+    promoted, a server that serves the champion loads the new champion.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     import uvicorn

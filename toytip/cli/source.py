@@ -11,13 +11,23 @@ from toytip.cli.app import new_app
 from toytip.cli.command import print_result, resolve_command_settings
 from toytip.cli.option_groups import ClusterOptions, CommonOptions, expand_options
 from toytip.cli.options import (
-    EndpointUrlOption,
     JsonOption,
     MonthsOption,
     option,
     setting_option,
 )
 from toytip.config import Taxi
+
+# `toytip source check` reads no store, so this option names the server of the source.
+SourceServerOption = Annotated[
+    str | None,
+    option(
+        "--endpoint-url",
+        help="URL of the S3 server of the source.",
+        default="AWS_ENDPOINT_URL, else Amazon S3",
+        metavar="URL",
+    ),
+]
 
 
 class MonthlyFilesOptions(CommonOptions):
@@ -27,13 +37,13 @@ class MonthlyFilesOptions(CommonOptions):
 
 
 class SynthOptions(MonthlyFilesOptions, ClusterOptions):
-    """Options of generating files."""
+    """Options to generate files."""
 
 
 class CheckOptions(MonthlyFilesOptions):
-    """Options of checking files."""
+    """Options to check files."""
 
-    endpoint_url: EndpointUrlOption
+    endpoint_url: SourceServerOption
 
 
 app = new_app("source")
@@ -44,7 +54,7 @@ app = new_app("source")
 )
 @expand_options
 def download(
-    taxi: Annotated[Taxi, option("--taxi", help="Taxi type.")] = "yellow",
+    taxi: Annotated[Taxi, option("--taxi", help="Taxi type of the files.")] = "yellow",
     output_dir: Annotated[str | None, setting_option("data_dir", "--output-dir", metavar="DIR")] = None,
     base_url: Annotated[str | None, setting_option("base_url", metavar="URL")] = None,
     json_: JsonOption = False,
@@ -52,8 +62,8 @@ def download(
 ) -> None:
     """Download monthly files and the zone names from the TLC.
 
-    An interrupted download resumes. toytip checks each file before it gets its final name, and does
-    not download existing files again.
+    If a download is interrupted, run the same command again to resume it. Each file is validated
+    before it gets its final name. Files that already exist are not downloaded again.
     """
     flags = {**options, "data_dir": output_dir, "base_url": base_url}
     settings = resolve_command_settings(flags, workers_needed=False)
@@ -69,15 +79,15 @@ def download(
 @expand_options
 def check(
     source: Annotated[
-        str, typer.Argument(help="Monthly Parquet files: a folder, a glob, a comma-separated list or a URI.")
+        str, typer.Argument(help="Monthly Parquet files: a folder, a glob, a URI or a comma-separated list.")
     ],
     json_: JsonOption = False,
     **options: Unpack[CheckOptions],
 ) -> None:
     """Check the files of a source.
 
-    Reports rows, schema, missing values and trips of other months for each file, and compares the
-    number of rows with the adjacent months.
+    Reports the number of rows, the schema version, missing values and trips of other months for
+    each file. Also compares the number of rows with the adjacent months.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.source import show_inspection
@@ -97,25 +107,34 @@ def check(
 )
 @expand_options
 def synth(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder or URI for the monthly files.")],
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="Folder or URI to write the monthly files to.")
+    ],
     rows_per_month: Annotated[
         int | None, setting_option("synth_rows_per_month", "--rows-per-month", metavar="N")
     ] = None,
     seed: Annotated[int | None, setting_option("synth_seed", "--seed", metavar="N")] = None,
     inject_drift: Annotated[
         Literal["distance", "card", "skill"] | None,
-        option("--inject-drift", help="Drift to inject, to test `toytip monitor`.", default="none"),
+        option(
+            "--inject-drift",
+            help="Drift to inject, for a test of `toytip monitor`: distances in kilometers (distance), "
+            "30 % of the card trips paid in cash (card), or shuffled high tips (skill).",
+            default="none",
+        ),
     ] = None,
     no_drift: Annotated[
         bool,
-        option("--no-drift", help="Generate months that differ in size only, without the drift of 2020."),
+        option(
+            "--no-drift", help="Generate months without the drift of 2020. They differ only in their size."
+        ),
     ] = False,
     json_: JsonOption = False,
     **options: Unpack[SynthOptions],
 ) -> None:
     """Generate a synthetic year of yellow trips.
 
-    The files look like those of the TLC and contain a known number of invalid rows.
+    The files have the format of the TLC's files, and contain a known number of invalid rows.
     """
     flags = {**options, "synth_rows_per_month": rows_per_month, "synth_seed": seed}
     settings = resolve_command_settings(flags)

@@ -43,19 +43,19 @@ class CleanOptions(SourceOptions, PublishOptions, RefreshOptions, SizedClusterOp
 
 
 class StageOptions(PublishOptions, RefreshOptions, ClusterOptions, ProgressOptions):
-    """Options of a stage that computes a table from another one."""
+    """Options of a stage that computes a table from another table."""
 
 
 class PreprocessOptions(PublishOptions, ClusterOptions, SplitOptions, ProgressOptions):
-    """Options of the stage that fits encodings."""
+    """Options of the stage that fits the encoding."""
 
 
 class TrainOptions(PublishOptions, ClusterOptions, BoosterOptions, ProgressOptions):
-    """Options of the stage that trains."""
+    """Options of the stage that trains a model."""
 
 
 class EvaluateOptions(StoreOptions, ClusterOptions, ProgressOptions):
-    """Options of the stage that publishes nothing."""
+    """Options of the stage that evaluates predictions, and publishes nothing."""
 
 
 app = new_app("stage")
@@ -66,7 +66,7 @@ app = new_app("stage")
 def clean(json_: JsonOption = False, **options: Unpack[CleanOptions]) -> None:
     """Read a source, and apply the cleaning rules.
 
-    Publishes the tables `trips` and `rejects`. Every trip is in one of them.
+    Publishes the tables `trips` and `rejects`. Every row of the source is in one of the two tables.
     """
     settings = resolve_command_settings(options)
     from toytip.pipeline import read_source, source
@@ -118,7 +118,8 @@ def preprocess(
 ) -> None:
     """Fit the encoding of the features on the training months.
 
-    Reads the table `features` and publishes `encodings`: bins and target encodings.
+    Reads the table `features` and publishes the artifact `encodings`: the bins of every feature,
+    and the target encoding of zones.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "features", input_version, as_of)
@@ -141,8 +142,8 @@ def train(
 ) -> None:
     """Train a model.
 
-    Reads `encodings` and the features that they were fitted on, and publishes `models`.
-    --input-version is a version of `encodings`.
+    Reads a version of `encodings` and the features on which the encoding was fitted. Publishes the
+    artifact `models`. --input-version is a version of `encodings`.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "encodings", input_version, as_of)
@@ -170,8 +171,8 @@ def infer(
 ) -> None:
     """Compute the probability of a high tip for every trip.
 
-    Reads `features` and a model, and publishes the table `scores`. --input-version is a version of
-    `features`.
+    Reads the table `features` and a model, and publishes the table `scores`. --input-version is a
+    version of `features`.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "features", input_version, as_of)
@@ -217,7 +218,7 @@ def evaluate(
     input_version: InputVersionOption = None,
     as_of: AsOfOption = None,
     output: Annotated[
-        Path | None, output_option("PNG file for calibration and threshold curves.", "no file")
+        Path | None, output_option("PNG file for the calibration and threshold curves.", "no file")
     ] = None,
     verbose: VerboseOption = False,
     json_: JsonOption = False,
@@ -225,8 +226,8 @@ def evaluate(
 ) -> None:
     """Compute metrics with confidence intervals and baselines.
 
-    Reads the table `predictions` and publishes nothing. Prints the metrics of the test months, and
-    with --verbose those of all months.
+    Reads the table `predictions` and publishes nothing. Prints the metrics of the test months. With
+    --verbose, also prints the metrics of the training and validation months.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "predictions", input_version, as_of)

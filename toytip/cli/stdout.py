@@ -1,4 +1,4 @@
-"""Standard output that fails with one error message, and that may lose its reader."""
+"""A stdout that reports a failure with one message, and that ignores output without a reader."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from toytip.errors import ToytipError
 
 
 class TolerantStdout(io.FileIO):
-    """The file of stdout. After a failure, it ignores all further output."""
+    """The file behind `sys.stdout`. After a failure, it ignores all further output."""
 
     failed = False
 
     def write(self, content: Any) -> int:
-        """Write to stdout. If its reader is gone, ignore the output, so that the command continues.
+        """Write to stdout. If the pipe is closed, ignore the output, so that the command continues.
 
         Raises ToytipError for any other failure.
         """
@@ -39,9 +39,9 @@ class TolerantStdout(io.FileIO):
 
 @contextlib.contextmanager
 def tolerant_stdout() -> Iterator[None]:
-    """Let Python write to a `TolerantStdout`.
+    """Replace `sys.stdout` with a `TolerantStdout`.
 
-    Characters that it cannot encode become question marks.
+    Characters that the encoding of stdout does not support become question marks.
     """
     original = sys.__stdout__
     if original is None or sys.stdout is not original:  # closed or redirected
@@ -64,6 +64,6 @@ def tolerant_stdout() -> Iterator[None]:
 
 
 def stdout_closed() -> bool:
-    """Return whether the reader of stdout is gone."""
+    """Return whether writing to stdout has failed, for example because the pipe is closed."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return isinstance(raw, TolerantStdout) and raw.failed

@@ -39,7 +39,7 @@ class TunerOptions(WorkerOptions):
 
 
 class TuneOptions(StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, SplitOptions):
-    """Options of all trials. The study searches the other parameters."""
+    """Options that apply to all trials. The study searches for the values of other parameters."""
 
     rounds: RoundsOption
     early_stopping_rounds: EarlyStoppingRoundsOption
@@ -57,18 +57,29 @@ def tune(
             "--trials",
             min=1,
             metavar="N",
-            help="Total number of trials, including those of an existing study.",
+            help="Total number of trials, including the trials of an existing study.",
         ),
     ] = 30,
     folds: Annotated[
         int, option("--folds", min=1, metavar="N", help="Number of folds. Each fold tests on one month.")
     ] = 3,
     max_rows: Annotated[
-        int, option("--max-rows", min=1_000, metavar="N", help="Maximum number of training rows per trial.")
+        int,
+        option(
+            "--max-rows",
+            min=1_000,
+            metavar="N",
+            help="Approximate maximum number of rows per trial, for training and testing together.",
+        ),
     ] = 1_000_000,
     study: Annotated[
         str | None,
-        option("--study", metavar="FILE", help="File of the study.", default="a file in the store"),
+        option(
+            "--study",
+            metavar="FILE",
+            help="SQLite file of the study.",
+            default="a file in a local store, else in the current folder",
+        ),
     ] = None,
     output: Annotated[Path, output_option("TOML file for the best parameters.")] = Path("toytip-params.toml"),
     seed: Annotated[int, option("--seed", min=0, metavar="N", help="Random seed of the search.")] = 0,
@@ -77,10 +88,11 @@ def tune(
     json_: JsonOption = False,
     **options: Unpack[TuneOptions],
 ) -> None:
-    """Search for better model parameters.
+    """Search for model parameters with a lower log loss.
 
-    Trains on earlier months, measures on later ones, and never reads the test months. The first
-    trial uses the defaults. A stopped study resumes.
+    Each trial trains on earlier months, and measures the log loss on later months. Trials never use
+    the test months. The first trial uses the default parameters. Run the same command again to
+    resume a stopped study.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "features", input_version, as_of)

@@ -14,21 +14,32 @@ from toytip.cli.command import (
     resolve_command_settings,
 )
 from toytip.cli.option_groups import StoreOptions, expand_options
-from toytip.cli.options import AsOfOption, JsonOption, VersionArgument, option, output_option
+from toytip.cli.options import JsonOption, VersionArgument, option, output_option
 from toytip.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from toytip.store.store import Store
+
+ListAsOfOption = Annotated[
+    str | None,
+    option(
+        "--as-of",
+        help="List only the versions that existed at this UTC time, for example 2026-11-24T10:15.",
+        default="now",
+        metavar="TIME",
+    ),
+]
 
 app = new_app("version")
 
 
 @app.command("list", epilog="Example:  toytip version list --store ./toytip-store --env prod")
 @expand_options
-def list_(as_of: AsOfOption = None, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
+def list_(as_of: ListAsOfOption = None, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the versions of every table.
 
-    Prints rows, months, size and tags. The versions are in order of time, the newest last.
+    Prints the rows, months, size and tags of each version. The versions of a table are sorted by
+    time, oldest first.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
@@ -48,7 +59,8 @@ def list_(as_of: AsOfOption = None, json_: JsonOption = False, **options: Unpack
 def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Show the contents of a version.
 
-    Prints tables, settings, inputs, rejected rows, metrics and the path of the report.
+    Prints the tables of the version with their settings, inputs, rejected rows and metrics, and the
+    path of the report.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_version
@@ -119,19 +131,26 @@ def lineage(
         option(
             "--downstream",
             metavar="FILE",
-            help="List the versions that depend on this raw file: its URI, the end of its URI or its checksum.",
+            help="URI, end of the URI, or checksum of a source file. Lists the versions that depend on it.",
             default="none",
         ),
     ] = None,
     table: Annotated[
-        str | None, option("--table", metavar="TABLE", help="Table of the version.", default="predictions")
+        str | None,
+        option(
+            "--table",
+            metavar="TABLE",
+            help="Table of the version.",
+            default="predictions, or else the main table",
+        ),
     ] = None,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
-    """Trace a version to its raw files, or a raw file to its versions.
+    """Trace a version to its source files, or list versions that use a source file.
 
-    The upstream lineage has checksums, models, code, settings and packages.
+    The lineage of a version contains all of its inputs, with checksums, settings, and the versions
+    of code and packages.
     """
     if (version is None) == (downstream is None):
         raise typer.BadParameter("give either VERSION or --downstream FILE")
@@ -168,12 +187,14 @@ def _list_downstream(store: Store, file: str, as_json: bool) -> None:
 @app.command(epilog="Example:  toytip version tag before-holidays v20261124T101500Z-3f9c2a")
 @expand_options
 def tag(
-    name: Annotated[str | None, typer.Argument(metavar="TAG", help="Tag [default: list all tags]")] = None,
-    version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag [default: none]")
+    name: Annotated[
+        str | None, typer.Argument(metavar="TAG", help="Name of the tag. [default: list all tags]")
     ] = None,
-    force: Annotated[bool, option("--force", help="Move an existing tag to this version.")] = False,
-    delete: Annotated[bool, option("--delete", help="Delete the tag, but not the version.")] = False,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag. [default: none]")
+    ] = None,
+    force: Annotated[bool, option("--force", help="Move an existing tag to VERSION.")] = False,
+    delete: Annotated[bool, option("--delete", help="Delete the tag, but keep its version.")] = False,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
@@ -205,8 +226,8 @@ def tag(
 def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Roll back to an older version.
 
-    The version becomes the current one until another version is published. Nothing is deleted. To
-    roll back the champion, use `toytip model rollback`.
+    Until another version is published, commands that read the newest version read this version and
+    its direct inputs. Nothing is deleted. To roll back the champion, use `toytip model rollback`.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_current_versions
@@ -223,8 +244,8 @@ def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unp
 def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Verify the checksums of a version.
 
-    Reads every file again, and names files that are lost, changed or not part of the version. If
-    there is such a file, the command exits with 1.
+    Reads every file of the version again. Lists files that are missing, changed, or not in the
+    manifest, and exits with 1 if there are any.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.versions import show_faults
@@ -245,7 +266,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
     if faults:
         raise StoreError(
             f"cannot verify version {version}: {len(faults)} files differ, the first is {faults[0].path}",
-            hint="Run `toytip run --full-refresh` to compute the version again.",
+            hint="Run `toytip run --full-refresh` to compute all outputs again in a new version.",
         )
 
 
@@ -253,16 +274,18 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
 @expand_options
 def gc(
     keep: Annotated[
-        int, option("--keep", min=1, metavar="N", help="Number of newest versions of each table to keep.")
+        int, option("--keep", min=1, metavar="N", help="Number of newest versions to keep per table.")
     ] = 10,
-    dry_run: Annotated[bool, option("--dry-run", help="List the versions, and delete nothing.")] = False,
+    dry_run: Annotated[
+        bool, option("--dry-run", help="List the versions and files, but do not delete them.")
+    ] = False,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Delete unused versions and the files of killed runs.
 
-    Keeps tagged versions, the version of a rollback, registered models, and everything that these
-    depend on.
+    Keeps the newest versions of each table, tagged versions, the target of a rollback, and
+    registered models. Also keeps all inputs of these versions.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_deleted_versions

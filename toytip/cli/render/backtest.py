@@ -25,7 +25,7 @@ BACKTEST_TITLES = (
 
 
 def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
-    """Print performance by model and month, loss by age, and maximum age of each segment."""
+    """Print the performance of each model by month, the AUC loss by age, and the maximum age."""
     console = make_console()
     for segment, losses in result.auc_loss_by_age.items():
         performance = [
@@ -38,7 +38,7 @@ def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
             console.print(_loss_line(loss), soft_wrap=True)
         console.print(
             f"segment {segment}: maximum age {_months(result.max_age_months[segment])} "
-            f"at an AUC loss of at most {max_auc_loss:g}\n",
+            f"with a mean AUC loss of at most {max_auc_loss:g}\n",
             soft_wrap=True,
         )
     for location in result.files.values():
@@ -58,9 +58,9 @@ def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> 
 
 def _loss_line(loss: AgeLoss) -> str:
     return (
-        f"AUC loss after {_months(loss.age_months)}, relative to a model tuned the month before: "
-        f"{loss.auc.mean:+.4f} ({loss.auc.minimum:+.4f} to {loss.auc.maximum:+.4f}, "
-        f"{_months(loss.n_months)})"
+        f"AUC loss at age {_months(loss.age_months)}, compared with a model tuned the month before: "
+        f"mean {loss.auc.mean:+.4f} ({loss.auc.minimum:+.4f} to {loss.auc.maximum:+.4f}, "
+        f"{_months(loss.n_months)} tested)"
     )
 
 

@@ -29,7 +29,7 @@ def show_status(status: ClusterStatus) -> None:
 
 
 def show_checks(checks: Sequence[CheckResult]) -> None:
-    """Print the result of each check, and how to fix a failure."""
+    """Print the result of each check, with a hint for each failed check."""
     console = make_console()
     for check in checks:
         console.print(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.message}", soft_wrap=True)
@@ -38,7 +38,7 @@ def show_checks(checks: Sequence[CheckResult]) -> None:
 
 
 def show_certificates(certificates: CertificateFiles) -> None:
-    """Print the new files, and where they belong."""
+    """Print the new files, and the machines to which the user must copy them."""
     console = make_console()
     for file in certificates.files:
         console.print(file, soft_wrap=True)

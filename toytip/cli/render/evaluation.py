@@ -1,4 +1,4 @@
-"""Metrics as tables."""
+"""Metrics of evaluated predictions as tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TITLES = {
     "recall": "recall",
     "prevalence": "prevalence",
 }
-# Metrics at the end of a run: of the ranking, the probabilities and the decisions.
+# A run prints one metric for the ranking, one for the probabilities, and one for the decisions.
 SHORT_METRICS = ("auc", "log_loss", "f1")
 BASELINE_TITLES = {
     "always_positive": "vs. always\npositive",
@@ -37,11 +37,11 @@ BASELINE_TITLES = {
     "hour_zone_mean": "vs. hour-\nzone mean",
     "champion": "vs.\nchampion",
 }
-SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only ones with recorded tips"}
+SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only trips with recorded tips"}
 
 
 def show_metrics(metrics: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print a column of metrics for each split."""
+    """Print a table of metrics with one column per split."""
     table = new_table("", *metrics)
     table.add_row("trips", *(f"{values['rows']:,}" for values in metrics.values()))
     for name, title in TITLES.items():
@@ -54,8 +54,8 @@ def show_evaluation(
 ) -> None:
     """Print metrics with intervals and the improvement over the baselines, for both segments.
 
-    Prints three metrics of the test months, and with `verbose` all metrics of all months and the
-    worst slices.
+    Prints three metrics of the test months. With `verbose`, prints all metrics of all splits, and
+    the three worst slices.
     """
     console = console or make_console()
     splits = list(report)[::-1]
@@ -73,10 +73,10 @@ def show_evaluation(
 def show_split(
     split: str, segments: Mapping[str, SegmentSummary], console: Console, *, verbose: bool = False
 ) -> None:
-    """Print the metrics of the segments of a split in one table."""
+    """Print the metrics of a split in one table, with one section per segment."""
     baselines = next(iter(segments.values())).improvement
     titles = [BASELINE_TITLES.get(name, f"vs.\n{name}") for name in baselines]
-    # The header has two lines: the second one of the first columns is the lower one.
+    # The header has two lines. The first columns use only the lower line.
     table = new_table(f"\n{split}", "\nvalue", "\n95 % interval", *titles)
     for segment, evaluation in segments.items():
         _add_segment(table, segment, evaluation, verbose=verbose)

@@ -1,4 +1,4 @@
-"""Registered models, comparisons and studies as text."""
+"""Registered models, comparisons of models, and tuning studies as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def show_models(listing: ModelList, registry_uri: str) -> None:
-    """Print the registered models, with the decision of the gate and its first reason."""
+    """Print the registered models, with the decision of the gate and the first reason for it."""
     console = make_console()
     if not any(listing.models.values()):
         console.print(f"no models in {registry_uri}. `toytip run` registers the first one", soft_wrap=True)
@@ -71,13 +71,13 @@ def show_model_comparison(comparison: ModelComparison) -> None:
     show_table(console, table)
     if not comparison.comparable:
         console.print(
-            "the models have different test rows. `toytip model promote MODEL --dry-run` compares them "
-            "on the same rows"
+            "the models have different test rows. `toytip model promote MODEL --dry-run` compares a model "
+            "with the champion on the same rows"
         )
 
 
 def show_tuning(result: TuningResult, params_file: Path) -> None:
-    """Print the best trial next to the defaults for each fold, and its parameters."""
+    """Print the scores of the best trial and of the defaults by fold, and the best parameters."""
     console = make_console()
     table = new_table("fold", "log loss, defaults", "best", "AUC, defaults", "best", "rounds")
     folds = zip(result.fold_months, result.default.fold_scores, result.best.fold_scores, strict=True)
@@ -91,7 +91,7 @@ def show_tuning(result: TuningResult, params_file: Path) -> None:
     pruned = sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials)
     console.print(
         f"{plural(len(result.trials), 'trial')} on {plural(result.rows, 'row')}, {pruned} pruned: "
-        f"log loss {result.best.log_loss:.5f}, {improvement:.5f} less than the defaults",
+        f"best log loss {result.best.log_loss:.5f}, {improvement:.5f} less than with the defaults",
         soft_wrap=True,
     )
-    console.print(f"use them with `toytip run --params {params_file}`", soft_wrap=True)
+    console.print(f"use the best parameters with `toytip run --params {params_file}`", soft_wrap=True)

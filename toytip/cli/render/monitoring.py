@@ -19,7 +19,7 @@ MAX_FEATURE_ROWS = 12
 PERFORMANCE_TITLES = (
     "trips",
     "card share",
-    "tips by card",
+    "high tips by card",
     "AUC",
     "F1",
     "estimated F1",
@@ -32,7 +32,7 @@ PERFORMANCE_TITLES = (
 DRIFT_TITLES = (
     "importance",
     "PSI",
-    "largest before",
+    "largest earlier PSI",
     "KS",
     "Wasserstein",
     "mean",
@@ -42,12 +42,19 @@ DRIFT_TITLES = (
     "new or vanished",
 )
 # Columns to leave out on a narrow terminal, in this order.
-PERFORMANCE_DROP = ("always positive", "estimated F1", "tips by card", "card share")
-DRIFT_DROP = ("reference missing", "missing", "reference mean", "mean", "new or vanished", "largest before")
+PERFORMANCE_DROP = ("always positive", "estimated F1", "high tips by card", "card share")
+DRIFT_DROP = (
+    "reference missing",
+    "missing",
+    "reference mean",
+    "mean",
+    "new or vanished",
+    "largest earlier PSI",
+)
 
 
 def show_monitoring(report: MonitoringReport) -> None:
-    """Print reference, performance, drift and alerts."""
+    """Print the reference months, the performance, the drift and the alerts."""
     console = make_console()
     console.print(
         f"model {report.model}, segment {report.segment}, reference for features "
@@ -65,7 +72,7 @@ def show_monitoring(report: MonitoringReport) -> None:
 
 
 def show_alerts(report: MonitoringReport, console: Console | None = None) -> None:
-    """Print the alerts of the last month, and those of earlier months."""
+    """Print the alerts of the latest analysis month, and the alerts of earlier months."""
     console = console or make_console()
     console.print(alert_count_line(report))
     for alert in report.active_alerts:
@@ -75,7 +82,7 @@ def show_alerts(report: MonitoringReport, console: Console | None = None) -> Non
 
 
 def alert_count_line(report: MonitoringReport) -> str:
-    """Return the number of alerts in the last month in words."""
+    """Return a line with the number of alerts in the latest analysis month."""
     count = len(report.active_alerts)
     alerts = f"{count} alert{'' if count == 1 else 's'}" if count else "no alerts"
     return f"monitor: {alerts} in {report.last_month}"
@@ -111,7 +118,7 @@ def _performance_cells(performance: MonthPerformance) -> list[str]:
 
 
 def _show_drift(console: Console, report: MonitoringReport) -> None:
-    """Print the drift of the most important features in the last month."""
+    """Print the drift of the most important features in the latest analysis month."""
     table = new_table("feature", *DRIFT_TITLES)
     psi_by_feature = report.psi_by_feature
     for drift in report.drift_by_month[report.last_month][:MAX_FEATURE_ROWS]:

@@ -1,4 +1,4 @@
-"""The summary of a run, of its promotion gate and of a single stage as text."""
+"""The results of a run, of the promotion gate and of a single stage as text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.evaluation.gate import GateDecision
 from toytip.pipeline.result import RunResult, StageResult
 
-# Reject reasons and warnings that the short form of a run has. The others are counted.
+# Number of reject reasons that the short summary of a run names. It adds up the others.
 SHOWN_REASONS = 2
 
 
 def show_run(result: RunResult, *, verbose: bool = False) -> None:
     """Print the result of a run on stdout.
 
-    The short form has at most 22 lines of 80 columns. `verbose` prints everything.
+    The short summary has at most 22 lines of 80 columns. With `verbose`, prints everything.
     """
     console = make_console()
     for label, text in _long_lines(result) if verbose else _short_lines(result):
@@ -29,7 +29,7 @@ def show_run(result: RunResult, *, verbose: bool = False) -> None:
 
 
 def _short_lines(result: RunResult) -> Iterator[tuple[str, str]]:
-    """Return the lines above the metrics, each with its label."""
+    """Yield the lines of the short summary above the metrics, each with its label."""
     yield from _row_lines(result)
     if result.rejects:
         yield "rejected", _short_rejects(result.rejects)
@@ -47,7 +47,7 @@ def _short_lines(result: RunResult) -> Iterator[tuple[str, str]]:
 
 
 def _long_lines(result: RunResult) -> Iterator[tuple[str, str]]:
-    """Return all lines above the metrics."""
+    """Yield all lines above the metrics, each with its label."""
     yield from _row_lines(result)
     for reason, count in result.rejects.items():
         yield "rejected", f"{count:,} {reason}"
@@ -68,11 +68,11 @@ def _row_lines(result: RunResult) -> Iterator[tuple[str, str]]:
     rows = result.rows
     yield "trips", f"{rows.read:,} read, {rows.kept:,} kept, {rows.rejected:,} rejected"
     if result.origin.synthetic:
-        yield "note", "synthetic trips, so the metrics say nothing about real passengers"
+        yield "note", "the trips are synthetic, so the metrics say nothing about real passengers"
 
 
 def _short_rejects(rejects: Mapping[str, int]) -> str:
-    """Return the most frequent reject reasons, and the sum of the others."""
+    """Return the counts of the most frequent reject reasons, and the sum of all other counts."""
     frequent = sorted(rejects.items(), key=lambda item: -item[1])
     texts = [f"{count:,} {reason}" for reason, count in frequent[:SHOWN_REASONS]]
     others = sum(count for _, count in frequent[SHOWN_REASONS:])
@@ -118,7 +118,7 @@ def _decision_text(decision: GateDecision) -> str:
 
 
 def show_decision(decision: GateDecision, *, verbose: bool = False) -> None:
-    """Print the decision of the promotion gate and its reasons, and with `verbose` all checks."""
+    """Print the decision of the promotion gate and its reasons. `verbose` adds all checks."""
     console = make_console()
     console.print(_decision_text(decision), soft_wrap=True)
     for reason in decision.promotion_reasons:

@@ -9,7 +9,7 @@ from toytip.sources.synthetic import SyntheticReport
 
 
 def show_download(report: DownloadReport) -> None:
-    """Print the folder of a download and its number of files."""
+    """Print the folder of a download, and the number of its files."""
     existing = sum(file.downloaded_bytes == 0 for file in report.files)
     make_console().print(
         f"{len(report.files)} files in {report.folder}, {existing} of them already existed", soft_wrap=True
@@ -17,14 +17,14 @@ def show_download(report: DownloadReport) -> None:
 
 
 def show_synthetic(report: SyntheticReport) -> None:
-    """Print the folder of a synthetic year and its size."""
+    """Print the folder of a synthetic year, and the number of its files and rows."""
     make_console().print(
         f"{report.file_count} files, {report.rows:,} rows in {report.folder}", soft_wrap=True
     )
 
 
 def show_inspection(report: SourceReport) -> None:
-    """Print one line per file of a source, and the shares of nulls and the warnings below."""
+    """Print one line per file of a source. Below, print the shares of nulls and the warnings."""
     console = make_console()
     titles = ("month", "rows", "vs. adjacent", "out of month", "schema version")
     table = new_table(*titles, left=titles[-1:])

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 
-# Width of text in a file or a pipe. Tables are complete there, also if they are wider.
+# Width of text in a file or a pipe, in columns. A wider table is still printed completely.
 PIPED_WIDTH = 132
-# Spaces between the columns of a table.
+# Number of spaces between two columns of a table.
 COLUMN_GAP = 2
 
 
@@ -26,7 +26,7 @@ def make_console() -> Console:
 def new_table(*titles: str, left: Sequence[str] = (), title: str = "") -> Table:
     """Return a table without borders.
 
-    The first column and those of `left` are aligned to the left.
+    The first column and the columns named in `left` are aligned to the left.
     """
     table = Table(box=None, pad_edge=False, title=title or None)
     for index, name in enumerate(titles):
@@ -35,10 +35,11 @@ def new_table(*titles: str, left: Sequence[str] = (), title: str = "") -> Table:
 
 
 def show_table(console: Console, table: Table, drop: Sequence[str] = ()) -> None:
-    """Print a table. Nothing is cut.
+    """Print a table. No cell is cut.
 
-    On a terminal that is too narrow, leave out the columns of `drop`, in this order, as far as
-    necessary. If that is not enough, print further columns in blocks below, next to the first one.
+    If the terminal is too narrow, leave out columns of `drop`, in this order, until the table fits.
+    If the table still does not fit, print the remaining columns in blocks. Each block repeats the
+    first column.
     """
     if table.title:
         console.print(table.title, style="italic")
@@ -53,16 +54,13 @@ def show_table(console: Console, table: Table, drop: Sequence[str] = ()) -> None
 
 
 class Section(str):
-    """The first cell of a row that is a heading of the rows below.
-
-    It can be wider than its column.
-    """
+    """A cell that is the heading of the rows below. It can be wider than its column."""
 
     __slots__ = ()
 
 
 def _show_block(console: Console, columns: Sequence[Column]) -> None:
-    """Print columns. Headings interrupt the table, and the widths of the columns stay the same."""
+    """Print columns. A heading interrupts the table, but does not change the column widths."""
     block = _empty_block(columns, header=True)
     for cells in zip(*(column.cells for column in columns), strict=True):
         if isinstance(cells[0], Section):
@@ -84,7 +82,7 @@ def _empty_block(columns: Sequence[Column], *, header: bool) -> Table:
 
 
 def _drop_columns(columns: list[Column], width: int, drop: Sequence[str]) -> tuple[list[Column], list[str]]:
-    """Return the columns that fit, and the titles of the others."""
+    """Return the columns that fit into a width, and the titles of the dropped columns."""
     dropped: list[str] = []
     for title in drop:
         if _width(columns) <= width:
@@ -95,9 +93,9 @@ def _drop_columns(columns: list[Column], width: int, drop: Sequence[str]) -> tup
 
 
 def _column_blocks(columns: Sequence[Column], width: int) -> list[list[Column]]:
-    """Return the columns in blocks of this width.
+    """Return the columns in blocks of at most a width.
 
-    Each has the first column and at least one other.
+    Each block has the first column and at least one other column, even if they are wider.
     """
     first, *rest = columns
     blocks: list[list[Column]] = []
@@ -122,7 +120,7 @@ def _column_width(column: Column) -> int:
 
 
 def fit(console: Console, text: str) -> str:
-    """Return a text that fits on one line of a terminal."""
+    """Return a text, shortened to one line of the terminal."""
     if not console.is_terminal or cell_len(text) <= console.width:
         return text
     return text[: console.width - 3].rstrip() + "..."
@@ -134,7 +132,7 @@ def format_number(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Return a number with its sign, and an empty text for None."""
+    """Return a number with its sign as text, and an empty text for None."""
     return "" if value is None else f"{value:+.4f}"
 
 

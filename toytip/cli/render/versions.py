@@ -61,12 +61,12 @@ def show_runs(listed: RunList, store_uri: str) -> None:
             run.segment or "-",
             format_number(run.test_auc),
         )
-    # The version has the time.
+    # The version ID contains the creation time, so that column can be dropped.
     show_table(console, table, drop=("created", "segment"))
 
 
 def show_version(contents: VersionContents) -> None:
-    """Print the tables of a version, and the path of its report."""
+    """Print the tables of a version, and the path of its report if one exists."""
     for manifest in contents.tables.values():
         show_manifest(manifest)
     if contents.report_path:
@@ -83,13 +83,13 @@ def show_tags(listed: TagList, store_uri: str) -> None:
 
 
 def show_current_versions(result: RollbackResult) -> None:
-    """Print the current version of each table after a rollback."""
+    """Print the newest version of each table after a rollback."""
     for table, version in sorted(result.versions.items()):
         make_console().print(f"{table}  {version}", soft_wrap=True)
 
 
 def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:
-    """Print the files that differ from the manifest, or that there are none."""
+    """Print the files that differ from the manifests, or that all files match."""
     console = make_console()
     for fault in faults:
         console.print(f"{fault.path} {fault.message}", soft_wrap=True)
@@ -98,7 +98,7 @@ def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) 
 
 
 def show_deleted_versions(result: DeletedVersions) -> None:
-    """Print the versions and files that were deleted, or would be."""
+    """Print the versions and files that were deleted, or that would be deleted in a dry run."""
     console = make_console()
     for version in result.versions:
         console.print(f"{version.table} {version.version}", soft_wrap=True)
@@ -153,7 +153,7 @@ def lineage_tree(node: LineageParent) -> Tree:
 
 
 def show_diff(diff: VersionDiff) -> None:
-    """Print the differences between two versions, without equal values."""
+    """Print the values that differ between two versions."""
     console = make_console()
     table = new_table("", *diff.versions)
     different = {name: pair for name, pair in _diff_pairs(diff) if pair[0] != pair[1]}
