@@ -31,9 +31,9 @@ def test_a_tag_names_a_version(store_of_three):
     set_tag(store, "good", "v2")
     set_tag(store, "good", "v2")
     assert resolve_version(store, "trips", "good").version == "v2"
-    with pytest.raises(StoreError, match="cannot set tag good: it names version v2") as refused:
+    with pytest.raises(StoreError, match="cannot set tag good: it already names version v2") as refused:
         set_tag(store, "good", "v1")
-    assert refused.value.hint == "Move it with --force."
+    assert refused.value.hint == "Move the tag with --force."
     set_tag(store, "good", "v1", force=True)
     assert read_tags(store) == {"good": "v1"}
     with pytest.raises(StoreError, match="a version has this name"):
@@ -68,7 +68,7 @@ def test_the_newest_version_as_of_a_time(tmp_path):
     assert resolve_version(store, "trips", as_of="2026-01-02T11:00+02:00").version == "v1"
     with pytest.raises(StoreError, match="no version as of 2025-12-31"):
         resolve_version(store, "trips", as_of="2025-12-31")
-    with pytest.raises(ConfigError, match="cannot use --as-of 'yesterday': it is not a time"):
+    with pytest.raises(ConfigError, match="cannot use --as-of 'yesterday': it is not a date or time"):
         resolve_version(store, "trips", as_of="yesterday")
 
 

@@ -1,4 +1,4 @@
-"""The address of a store: where it is, how to access it, and how its errors read."""
+"""The address of a store: its location, its access options, and the form of its errors."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ from toytip.store.layout import Layout, new_version_id
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """A folder or bucket, and an environment in it. It is small, and any process can use it."""
+    """A folder or bucket prefix, and an environment in it.
+
+    Addresses are cheap to send to workers.
+    """
 
     root: str
     """The path or URI of the store."""
     env: str
-    """The environment, such as `dev`."""
+    """The name of the environment, such as `dev`."""
     storage_options: StorageOptions = field(default_factory=StorageOptions)
-    """How to access an object store."""
+    """Options for access to an object store."""
 
     @functools.cached_property
     def file_io(self) -> FileIO:
-        """The files of the store."""
+        """The operations on the files of the store."""
         return open_file_io(self.root, self.storage_options)
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """The names of the files."""
+        """The names of the files of the environment."""
         return Layout(self.env)
 
     def absolute(self) -> Self:
@@ -42,7 +45,7 @@ class StoreAddress:
 
     @property
     def display_uri(self) -> str:
-        """The address of the store in messages, without credentials."""
+        """The address of the store for messages, without credentials."""
         return mask_credentials(self.uri())
 
     def uri(self, *names: str) -> str:
@@ -50,7 +53,7 @@ class StoreAddress:
         return "/".join((self.root.rstrip("/"), self.env, *names))
 
     def uri_of(self, name: str) -> str:
-        """Return the URI or path of a name of the layout."""
+        """Return the URI or path of a file or folder that the layout names."""
         return f"{self.root.rstrip('/')}/{name}"
 
     def version_uri(self, table: str, version: str) -> str:
@@ -64,13 +67,13 @@ class StoreAddress:
     def reading(
         self, passed_through: type[OSError] | tuple[()] = ()
     ) -> contextlib.AbstractContextManager[None]:
-        """Turn system errors of a read into StoreError."""
+        """Raise StoreError instead of OSError if a read fails."""
         return as_store_error(f"cannot read store {self.display_uri}", passed_through)
 
     def writing(
         self, passed_through: type[OSError] | tuple[()] = ()
     ) -> contextlib.AbstractContextManager[None]:
-        """Turn system errors of a write into StoreError."""
+        """Raise StoreError instead of OSError if a write fails."""
         return as_store_error(f"cannot write to store {self.display_uri}", passed_through)
 
     def require_credentials(self) -> None:
@@ -83,7 +86,7 @@ class StoreAddress:
             )
 
     def require_writable(self) -> None:
-        """Raise StoreError if the store is not writable, before any work is done."""
+        """Raise StoreError if a probe file cannot be written to the store."""
         self.require_credentials()
         name = self.layout.report(f"{new_version_id()}.probe")
         with self.writing():

@@ -29,7 +29,7 @@ def model_to_json(model: TrainedModel) -> bytes:
 
 
 def model_from_bytes(metadata: bytes, booster: bytes) -> TrainedModel:
-    """Return the model of the metadata that `model_to_json` wrote, and of a booster."""
+    """Return the model from a booster and from the metadata that `model_to_json` wrote."""
     record = json.loads(metadata)
     return TrainedModel(**{**record, "encoding": Encoding.from_json(record["encoding"])}, booster=booster)
 
@@ -44,6 +44,6 @@ def read_model(store: Store, manifest: Manifest) -> TrainedModel:
 
 
 def load_encoding(store: Store, manifest: Manifest) -> Encoding:
-    """Return a published encoding."""
+    """Return a published fitted encoding."""
     content = store.read_file(manifest.table, manifest.version, manifest.files[0])
     return Encoding.from_json(json.loads(content))

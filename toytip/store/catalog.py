@@ -16,7 +16,7 @@ MANIFEST_READ_THREADS = 16
 
 
 class UnreadableManifest(NamedTuple):
-    """A version whose manifest is damaged, and the error of reading it."""
+    """A version whose manifest is damaged, and the error from reading this manifest."""
 
     table: str
     version: str
@@ -26,9 +26,10 @@ class UnreadableManifest(NamedTuple):
 def scan_manifests(
     file_io: FileIO, root: str, folder: str
 ) -> tuple[list[Manifest], list[UnreadableManifest]]:
-    """Return the manifests in a folder, sorted by table and time, and the damaged ones.
+    """Return the valid manifests in a folder, sorted by table and time, and the damaged ones.
 
-    Error messages name the files below `root`. Raises StoreFormatError for another format.
+    Error messages show the path of a file below `root`. Raises StoreFormatError if a manifest has
+    an unsupported format.
     """
     files = file_io.list_files(folder)
     names = [(name, info.etag) for name, info in files.items() if is_manifest_name(name)]
@@ -40,7 +41,10 @@ def scan_manifests(
 
 
 def read_manifest(file_io: FileIO, root: str, name: str) -> Manifest:
-    """Return a manifest. Raises StoreError if it is damaged, and FileNotFoundError."""
+    """Return a manifest.
+
+    Raises StoreError if it is damaged, or FileNotFoundError if it is missing.
+    """
     return Manifest.from_json(file_io.read(name), mask_credentials(f"{root.rstrip('/')}/{name}"))
 
 
@@ -56,5 +60,5 @@ def _read_or_report(file_io: FileIO, root: str, name: str, etag: str) -> Manifes
 
 @functools.lru_cache(maxsize=10_000)
 def _read_cached(file_io: FileIO, root: str, name: str, _etag: str) -> Manifest:
-    """Read a manifest once. Manifests never change, and a changed file has another entity tag."""
+    """Read a manifest, or return it from the cache. A changed file has a different entity tag."""
     return read_manifest(file_io, root, name)

@@ -1,4 +1,4 @@
-"""Training checkpoints, which outlive their run, and training scores, which do not."""
+"""The checkpoint of a training, and the scores of its training rows, as files in a store."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from toytip.store.store import Store
 class StoreCheckpoints:
     """The checkpoint and the training scores of one training, in a store.
 
-    The checkpoint is named by `fingerprint` alone, so any run with the same training inputs resumes
-    from it. `paths` are the data files of the training rows, by partition.
+    The name of the checkpoint depends only on `fingerprint`, so any run with the same training
+    inputs resumes from this checkpoint. `paths` has the path of the data file for each partition of
+    training rows.
     """
 
     store: Store
@@ -31,11 +32,11 @@ class StoreCheckpoints:
         return self.store.layout.checkpoint(self.fingerprint)
 
     def load(self) -> bytes | None:
-        """Return the last saved booster, or None."""
+        """Return the booster of the checkpoint, or None if there is no checkpoint."""
         return self._read_if_exists(self._checkpoint_name)
 
     def save(self, booster: bytes) -> None:
-        """Replace the saved booster."""
+        """Replace the checkpoint."""
         with self.store.writing():
             self.store.file_io.write(self._checkpoint_name, booster)
 
@@ -48,14 +49,14 @@ class StoreCheckpoints:
         return self.store.layout.training_scores(self.version, path)
 
     def save_scores(self, partition: int, probabilities: Float32Array) -> None:
-        """Save the probabilities of the training rows of a partition, in their order."""
+        """Save the probabilities of a partition's training rows, in the order of the rows."""
         buffer = io.BytesIO()
         np.save(buffer, probabilities, allow_pickle=False)
         with self.store.writing():
             self.store.file_io.write(self._scores_name(self.paths[partition]), buffer.getvalue())
 
     def load_scores(self, path: str) -> Float32Array | None:
-        """Return the saved probabilities of a data file, or None."""
+        """Return the saved training scores of a data file, or None if there are none."""
         content = self._read_if_exists(self._scores_name(path))
         return None if content is None else np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
 

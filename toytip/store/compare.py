@@ -27,63 +27,72 @@ from toytip.store.store import Store
 
 COMPARISON_THREADS = 4
 Value = TypeVar("Value")
-# The values of the first and of the second version.
+# A value of the first version, and the corresponding value of the second version.
 Pair = tuple[Value, Value]
-# The metrics of some splits. A version that has no trips of a split has no metrics of it.
+# Metrics by split and name. A split is missing if the version has no trips of this split.
 SplitMetrics = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnDiff:
-    """Statistics of a numeric column in two versions. Null if a version lacks the column."""
+    """Statistics of a numeric column in two versions.
+
+    A value is null if a version lacks the column.
+    """
 
     mean: Pair[float | None]
-    """Mean of the values."""
+    """Mean of the column in each version."""
     min: Pair[float | None]
-    """Smallest value."""
+    """Smallest value of the column in each version."""
     max: Pair[float | None]
-    """Largest value."""
+    """Largest value of the column in each version."""
     missing: Pair[float | None]
-    """Share of missing values."""
+    """Share of missing values of the column in each version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionDiff:
-    """Differences between the predictions of two versions, joined by trip."""
+    """Differences between the predictions of two versions, matched by trip ID."""
 
     common: int
-    """Number of trips in both versions."""
+    """Number of common trips: trips with a prediction in both versions."""
     unmatched: int
-    """Number of trips in one version only."""
+    """Number of trips with a prediction in only one version."""
     changed_predictions: int
-    """Number of common trips whose decision differs."""
+    """Number of common trips for which the two decisions differ."""
     changed_share: float | None
-    """Share of common trips whose decision differs. Null if there are none."""
+    """Share of common trips for which the two decisions differ. Null without common trips."""
     mean_probability_change: float | None
-    """Mean absolute difference of the probabilities. Null if there are no common trips."""
+    """Mean absolute difference between the two probabilities of a common trip. Null without common
+    trips."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionDiff:
-    """The differences between two versions and their inputs. Each pair is first, second version."""
+    """The differences between two versions, including their inputs.
+
+    Each pair has the value of the first and of the second version.
+    """
 
     versions: Pair[str]
-    """The two versions, as given."""
+    """The two compared versions, as the caller named them (version ID or tag)."""
     rows: dict[str, Pair[int]]
-    """Number of rows by table."""
+    """Number of rows in each version, by table."""
     rejects: dict[str, Pair[int]]
-    """Number of rejected rows by reason."""
+    """Number of rejected rows in each version, by reason."""
     config: dict[str, dict[str, Pair[Any]]]
-    """Settings that differ, by table."""
+    """Settings that differ between the versions, by table and setting."""
     columns: dict[str, ColumnDiff]
-    """Statistics of the features by column. Empty if a version has no features."""
+    """Statistics of the numeric features, by column. Empty if a version has no table `features`."""
     segment: str | None
-    """Segment of the metrics. `card` if the models were trained on different segments. Null if
-    each version has its own."""
+    """Segment of trips that the metrics are computed on. `card` if the models were trained on
+    different segments. Null if there are no metrics, or if the metrics of each version are for a
+    different segment."""
     metrics: dict[str, dict[str, Pair[Any]]]
-    """Metrics by split and name. Empty if a version has no predictions."""
+    """Metrics of the predictions in each version, by split and metric. Empty if a version has no
+    predictions."""
     predictions: PredictionDiff | None
-    """Differences between the predictions. Null if a version has none."""
+    """Differences between the predictions. Null if a version has no predictions."""
 
     @property
     def has_same_segment(self) -> bool:
@@ -94,7 +103,7 @@ class VersionDiff:
 def compare_versions(store: Store, a: str, b: str, on_rows_read: Callable[[int], None]) -> VersionDiff:
     """Return the differences between two versions, including their inputs.
 
-    `on_rows_read` is called with the rows of each file that is read.
+    `on_rows_read` is called with the number of rows of each file that is read.
     """
     first, second = ancestors(store, a), ancestors(store, b)
     common = {name: (first[name], second[name]) for name in first if name in second}
@@ -135,8 +144,9 @@ def _compare_metrics(
 ) -> tuple[str | None, dict[str, dict[str, Pair[Any]]]]:
     """Return the segment of the metrics, and the metrics by split and name.
 
-    If the models were trained on different segments, the metrics are those of card trips, which
-    both answer for. If a version has no metric histograms, the segment is None.
+    If the models were trained on different segments, the metrics are computed on card trips, which
+    belong to both segments. If this is not possible because a version has no metric histograms, the
+    metrics are for different segments, and the returned segment is None.
     """
     sides: list[SplitMetrics] = [manifest.metrics for manifest in predictions]
     segment = next(iter(segments)) if len(segments) == 1 else None
@@ -181,7 +191,7 @@ class _ColumnSummary(NamedTuple):
 def _compare_columns(
     store: Store, features: Pair[Manifest], on_rows_read: Callable[[int], None]
 ) -> dict[str, ColumnDiff]:
-    # Files with the same content are read once.
+    # Files with equal content are read only once.
     files = {file.checksum: (manifest, file) for manifest in features for file in manifest.files}
 
     def summarize(item: tuple[Manifest, DataFile]) -> dict[str, _ColumnSummary]:
@@ -241,7 +251,7 @@ def _merge_summaries(files: list[dict[str, _ColumnSummary]]) -> dict[str, dict[s
 
 
 class _MonthDiff(NamedTuple):
-    """Differences between the predictions of a month."""
+    """Differences between the predictions of two versions in one month."""
 
     unmatched: int
     common: int

@@ -1,4 +1,4 @@
-"""The names of all files of a store, below its root."""
+"""The names of all files in a store. A name is the path of a file below the root of the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROLLBACKS = "_rollbacks"
 _REGISTRY = "_registry"
 _STUDIES = "_studies"
 _PROBES = "_probes"
-# The built-in synthetic months are shared by the environments of a store.
+# The folder of the built-in synthetic months, which all environments of a store share.
 SOURCE_FOLDER = "_source"
 
 
@@ -41,7 +41,7 @@ class Layout:
     # data
 
     def version_folder(self, table: str, version: str) -> str:
-        """Return the folder of a published version."""
+        """Return the folder of a table's files in a published version."""
         return f"{self.env}/{version_path(table, version)}"
 
     def table_folder(self, table: str) -> str:
@@ -54,30 +54,30 @@ class Layout:
         return folder if table is None else f"{folder}/{validate_table_name(table)}"
 
     def manifest(self, table: str, version: str) -> str:
-        """Return the manifest of a version."""
+        """Return the name of the manifest of a version."""
         return f"{self.manifests(table)}/{validate_version(version)}.json"
 
     # staging
 
     @property
     def staging(self) -> str:
-        """The folder of unpublished versions, and of their locks."""
+        """The folder of unpublished versions and their locks."""
         return f"{self.env}/{_STAGING}"
 
     def staged_version(self, version: str) -> str:
-        """Return the folder of an unpublished version. It is also the name of its lock."""
+        """Return the folder of an unpublished version. Its lock has the same name with a suffix."""
         return f"{self.staging}/{validate_version(version)}"
 
     def staged_folder(self, table: str, version: str) -> str:
-        """Return the folder of the unpublished files of a table."""
+        """Return the folder of a table's files in an unpublished version."""
         return f"{self.staged_version(version)}/{validate_table_name(table)}"
 
     def notes(self, version: str) -> str:
-        """Return the folder of the notes of a version. A file with a note is complete."""
+        """Return the folder of the notes of a version. Each note marks a data file as complete."""
         return f"{self.staged_version(version)}/{_NOTES}"
 
     def note(self, table: str, version: str, name: str) -> str:
-        """Return the note of a data file."""
+        """Return the name of the note of a data file."""
         return f"{self.notes(version)}/{table}/{name}.json"
 
     def parse_note(self, name: str) -> tuple[str, str] | None:
@@ -88,13 +88,13 @@ class Layout:
         return None
 
     def training_scores(self, version: str, path: str) -> str:
-        """Return the training scores of a data file, for the time until publication."""
+        """Return the name of the file that holds the training scores of a data file."""
         return f"{self.staged_version(version)}/{_TRAINING_SCORES}/{path}.npy"
 
     # other files
 
     def checkpoint(self, fingerprint: str) -> str:
-        """Return the checkpoint of a training."""
+        """Return the name of the checkpoint with a fingerprint."""
         return f"{self.checkpoints}/{fingerprint}.ubj"
 
     @property
@@ -104,19 +104,19 @@ class Layout:
 
     @property
     def reports(self) -> str:
-        """The folder of reports and results."""
+        """The folder of reports and run results."""
         return f"{self.env}/{_REPORTS}"
 
     def report(self, name: str) -> str:
-        """Return a report or result."""
+        """Return the name of a report or run result."""
         return f"{self.reports}/{name}"
 
     def page(self, version: str) -> str:
-        """Return the HTML report of a version."""
+        """Return the name of the HTML report of a version."""
         return self.report(f"{validate_version(version)}.html")
 
     def run_result(self, version: str) -> str:
-        """Return the result of a run."""
+        """Return the name of the result of a run."""
         return self.report(f"{validate_version(version)}.run.json")
 
     @property
@@ -125,7 +125,7 @@ class Layout:
         return f"{self.env}/{_PINNED}"
 
     def pin(self, version: str) -> str:
-        """Return the record of a registered model."""
+        """Return the name of the record of a registered model."""
         return f"{self.pinned}/{validate_version(version)}.json"
 
     @property
@@ -134,7 +134,7 @@ class Layout:
         return f"{self.env}/{_TAGS}"
 
     def tag(self, name: str) -> str:
-        """Return a tag."""
+        """Return the name of the file of a tag."""
         return f"{self.tags}/{validate_version(name)}.json"
 
     @property
@@ -143,7 +143,7 @@ class Layout:
         return f"{self.env}/{_ROLLBACKS}"
 
     def rollback(self, name: str) -> str:
-        """Return a rollback."""
+        """Return the name of the file of a rollback."""
         return f"{self.rollbacks}/{name}.json"
 
     @property
@@ -152,17 +152,17 @@ class Layout:
         return f"{self.env}/{_REGISTRY}"
 
     def study(self, name: str) -> str:
-        """Return the trials of `toytip tune`."""
+        """Return the name of the file with the trials of `toytip tune`."""
         return f"{self.env}/{_STUDIES}/{name}.db"
 
     def probes(self, token: str) -> str:
-        """Return a folder of probe files of the preflight check."""
+        """Return the folder of the probe files of one preflight check."""
         return f"{self.env}/{_PROBES}/{token}"
 
     # classification, for garbage collection
 
     def staged_version_of(self, name: str) -> str | None:
-        """Return the version that a staged file or its lock belongs to, or None for other files."""
+        """Return the version of a staged file or lock, or None for other files."""
         folder, _, rest = name.removeprefix(f"{self.env}/").partition("/")
         if folder != _STAGING:
             return None
@@ -193,7 +193,7 @@ def version_path(table: str, version: str) -> str:
 
 
 def is_manifest_name(name: str) -> bool:
-    """Return whether a file is named like a manifest. Copies such as `v1 (copy).json` are not."""
+    """Return whether a file can be a manifest. A copy such as `v1 (copy).json` cannot."""
     folder, _, file = name.rpartition("/")
     version, dot, suffix = file.rpartition(".")
     return bool(
@@ -204,7 +204,7 @@ def is_manifest_name(name: str) -> bool:
 
 
 def validate_table_name(name: str) -> str:
-    """Return the name of a table. Raises StoreError if no table can have this name."""
+    """Return the name of a table. Raises StoreError if it is not valid."""
     if not _TABLE_REGEX.fullmatch(name):
         raise StoreError(
             f"cannot use the table name {name!r}: it is not valid",
@@ -214,10 +214,10 @@ def validate_table_name(name: str) -> str:
 
 
 def validate_version(version: str) -> str:
-    """Return a version. Raises StoreError if no version can have this name."""
+    """Return a version ID. Raises StoreError if it is not valid."""
     if not _VERSION_REGEX.fullmatch(version):
         raise StoreError(
             f"cannot use the version {version!r}: it is not a valid version ID",
-            hint="Start with a letter, and use letters, digits, dots, hyphens and underscores only.",
+            hint="Start with a letter. Use only letters, digits, dots, hyphens and underscores (at most 100).",
         )
     return version

@@ -1,4 +1,4 @@
-"""Lineage, from the manifests alone: the inputs of a version, and the versions that use a file."""
+"""Lineage, read from the manifests only: inputs of a version, and versions that use a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
 from toytip.store.refs import manifests_of, resolve_version
 from toytip.store.store import Store
 
-# Each file of these tables is computed from one file of the parent, so its lineage stays within the
-# month.
+# Each file of these tables is computed from one file of the parent. The lineage of a month
+# therefore contains only files of this month.
 _ROW_TABLES = frozenset(table.name for table in TABLES if table.rows_are_trips)
 
 
@@ -26,13 +26,13 @@ class LineageFile:
     """A data file in the lineage of a month."""
 
     path: str
-    """Path relative to the version."""
+    """Path of the file, relative to the folder of the version."""
     rows: int
     """Number of rows."""
     checksum: str
-    """`sha256:` and hexadecimal digits."""
+    """`sha256:` followed by the SHA-256 checksum of the file."""
     input_fingerprint: str
-    """Content of the input: a checksum, with the row range for a source file."""
+    """Checksum of the input of the file. For a source file, followed by the row range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +56,20 @@ class LineageNode:
     version: str
     """Version ID."""
     created_at: str
-    """Publication time, ISO 8601 in UTC."""
+    """Publication time in UTC (ISO 8601)."""
     rows: int
-    """Number of rows, of the month if one is selected."""
+    """Number of rows of the selected month, or of all months if no month is selected."""
     config: dict[str, Any]
-    """Settings that the content depends on."""
+    """Settings that determine the content of the version."""
     code: str
     """Hash of the source code and package versions that determine the content."""
     environment: dict[str, str]
-    """Versions of toytip, Python and packages."""
+    """Versions of toytip, Python and other packages, and the git commit if toytip runs from a
+    checkout."""
     files: tuple[LineageFile, ...] = ()
-    """Data files of the selected month. Empty without a month."""
+    """Data files of the selected month. Empty if no month is selected."""
     parents: tuple[LineageNode | DeletedVersion | SourceFileRef, ...] = field(default=())
-    """Direct inputs: versions, deleted versions and source files."""
+    """Direct inputs of the version: other versions, deleted versions and source files."""
 
     @property
     def ref(self) -> VersionRef:
@@ -80,7 +81,7 @@ LineageParent = LineageNode | DeletedVersion | SourceFileRef
 
 
 def main_manifest(store: Store, version: str) -> Manifest:
-    """Return the most important table of a version: its predictions, if it has any."""
+    """Return the manifest of a version's most important table: `predictions`, if it exists."""
     manifests = {manifest.table: manifest for manifest in manifests_of(store, version)}
     return next(
         (manifests[name] for name in TABLES_BY_NAME if name in manifests), next(iter(manifests.values()))
@@ -90,8 +91,9 @@ def main_manifest(store: Store, version: str) -> Manifest:
 def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) -> LineageNode:
     """Return the lineage of a version, down to the source files.
 
-    With a month, it is limited to the files of that month, up to the encoding and the model, which
-    are fitted on all training months. Raises StoreError if the version does not have the month.
+    With a month, the lineage is limited to the files of this month. The fitted encoding, the model
+    and their inputs are not limited, because they depend on all training months. Raises StoreError
+    if the version has no files of the month.
     """
     files = [file for file in manifest.files if file.month == month] if month else []
     if month and not files and manifest.months:
@@ -124,7 +126,7 @@ def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) 
 
 
 def _source_files_of(manifest: Manifest, files: list[DataFile]) -> Iterator[SourceFileRef]:
-    """Yield the source files of some data files, or all of them if there are no data files."""
+    """Yield the source files of the data files, or all source files if `files` is empty."""
     checksums = {file.input_fingerprint.partition("[")[0] for file in files}
     for source in manifest.source_files:
         if not files or source.checksum in checksums:
@@ -143,7 +145,7 @@ def walk(
     neighbors: Callable[[Manifest], Iterable[Manifest]],
     key: Callable[[Manifest], object] = lambda manifest: manifest.ref,
 ) -> Iterator[Manifest]:
-    """Yield manifests breadth-first from `start`, one per key, and continue at their neighbors."""
+    """Yield all manifests that are reachable from `start`, breadth-first, one per key."""
     pending, visited = deque(start), set()
     while pending:
         manifest = pending.popleft()
@@ -158,9 +160,10 @@ def _table_name(manifest: Manifest) -> str:
 
 
 def downstream_versions(store: Store, file: str) -> list[Manifest]:
-    """Return the versions that were computed from a source file, directly or not, by time.
+    """Return the versions that depend directly or indirectly on a source file, oldest first.
 
-    `file` is a URI, the end of one, or a checksum. Raises StoreError if there is no such version.
+    `file` is a URI, the last segments of a URI, or a checksum. Raises StoreError if no version uses
+    the file.
     """
     manifests = store.list_manifests()
     direct = [
@@ -170,7 +173,7 @@ def downstream_versions(store: Store, file: str) -> list[Manifest]:
     ]
     if not direct:
         raise StoreError(
-            f"cannot find versions that use {file}: no manifest in {store.display_uri} names it",
+            f"cannot find versions that use {file}: no manifest in {store.display_uri} names this file",
             hint="List the source files of a version with `toytip version lineage VERSION`.",
         )
     children: dict[VersionRef, list[Manifest]] = {}
@@ -188,7 +191,7 @@ def _matches_file(pattern: str, source: SourceFileRef) -> bool:
 
 
 def ancestors(store: Store, version: str) -> dict[str, Manifest]:
-    """Return the tables of a version and of its inputs, by name.
+    """Return the manifests of a version and of all its inputs, by table.
 
     Raises StoreError if the version or one of its inputs does not exist.
     """
@@ -209,7 +212,7 @@ def ancestors(store: Store, version: str) -> dict[str, Manifest]:
 
 
 def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifest], list[VersionRef]]:
-    """Return the tables of a version, of its inputs, and those published with them, by name.
+    """Return the manifests of a version, its inputs, and tables published with them, by table.
 
     Also returns the inputs that no longer exist. Raises StoreError if the version does not exist.
     """

@@ -24,21 +24,21 @@ VERIFICATION_THREADS = 8
 
 @dataclass(frozen=True)
 class FileFault:
-    """A file of a version that differs from its manifest."""
+    """A difference between the files of a version and its manifest."""
 
     table: str
     """Name of the table or artifact."""
     path: str
-    """Path of the file, relative to the store."""
+    """Path of the file, relative to the root of the store."""
     message: Literal["has changed", "is missing", "is not in the manifest"]
-    """The difference."""
+    """The difference between the file and the manifest."""
 
 
 def verify_version(store: Store, version: str, on_rows_read: Callable[[int], None]) -> list[FileFault]:
-    """Read every file of a version, and return those that differ from the manifest.
+    """Read every file of a version, and return the differences from the manifest.
 
-    `on_rows_read` is called with the rows of each file. Raises StoreError if the version does not
-    exist.
+    `on_rows_read` is called with the number of rows of each file. Raises StoreError if the version
+    does not exist.
     """
     faults = []
     for manifest in manifests_of(store, version):
@@ -71,25 +71,26 @@ def _check_file(
 
 @dataclass(frozen=True, kw_only=True)
 class Garbage:
-    """Versions and files that nothing needs."""
+    """Versions and files that garbage collection can delete."""
 
     versions: tuple[VersionRef, ...]
-    """Versions to delete."""
+    """Published versions to delete."""
     incomplete_versions: tuple[str, ...]
-    """Unpublished versions of ended runs."""
+    """Unpublished versions of runs that have ended."""
     orphaned_files: tuple[str, ...]
-    """Files that belong to no version, checkpoints included."""
+    """Data files and reports that do not belong to a kept version, and unused checkpoints."""
     bytes: int
-    """Size of all of them in bytes."""
+    """Total size of these versions and files in bytes."""
     unreadable: tuple[UnreadableManifest, ...]
-    """Damaged manifests. Their versions are kept."""
+    """Damaged manifests. Garbage collection keeps their versions."""
 
 
 def find_garbage(store: Store, keep: int) -> Garbage:
-    """Return everything except the newest `keep` versions of each table and their inputs.
+    """Return the versions and files that can be deleted.
 
-    Tagged versions, registered models, and their inputs are kept. Versions that a run is writing,
-    and versions with a damaged manifest, are kept as well.
+    Garbage collection keeps the newest `keep` versions of each table, tagged versions, registered
+    models, versions with a damaged manifest, and the inputs of all these. It also keeps versions
+    that a run is writing.
     """
     manifests, unreadable = store.scan_manifests()
     damaged = {item.version for item in unreadable}
@@ -129,7 +130,7 @@ def _needed_versions(
     protected = {*read_tags(store).values(), *damaged}
     registered = pinned_versions(store)
     roots = [manifest for versions in by_table.values() for manifest in versions[-keep:]]
-    # After a rollback, the newest version is not the last one.
+    # After a rollback, the newest version can be older than the last published version.
     roots += [newest_version(store, versions) for versions in by_table.values()]
     roots += [
         manifest
@@ -147,7 +148,7 @@ def _needed_versions(
 
 @dataclass(frozen=True)
 class _Usage:
-    """Versions that exist, that are retained, and that a run is writing."""
+    """The versions that exist, the versions to keep, and the versions that a run is writing."""
 
     existing: set[VersionRef]
     retained: frozenset[str]
@@ -160,13 +161,13 @@ def _is_orphaned(store: Store, name: str, usage: _Usage) -> bool:
         file = name.removeprefix(f"{layout.reports}/")
         return not any(file.startswith(f"{version}.") for version in usage.retained)
     if name.startswith(f"{layout.checkpoints}/"):
-        return not usage.active  # any active run may resume from it
+        return not usage.active  # any active run may resume from the checkpoint
     ref = layout.version_of_data_file(name)
     return ref is not None and VersionRef(*ref) not in usage.existing and ref[1] not in usage.active
 
 
 def collect_garbage(store: Store, garbage: Garbage) -> None:
-    """Delete garbage: the manifest of a version first, so that nobody reads a partial version."""
+    """Delete garbage. Manifests are deleted first, so that nobody reads a partial version."""
     layout, file_io = store.layout, store.file_io
     with store.writing():
         file_io.remove(layout.manifest(ref.table, ref.version) for ref in garbage.versions)
@@ -179,7 +180,7 @@ def collect_garbage(store: Store, garbage: Garbage) -> None:
 
 
 def _abort_uploads(store: Store) -> None:
-    """Abort the uploads of versions that no run is writing."""
+    """Abort the incomplete uploads of versions that no run is writing."""
     layout = store.layout
     incomplete = set(store.incomplete_versions())
     with store.writing():

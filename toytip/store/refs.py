@@ -1,6 +1,6 @@
-"""References to versions: by ID, by tag, the newest one, or the newest one as of a time.
+"""Find versions: by ID, by tag, the newest version, or the newest version as of a time.
 
-Tags and rollbacks are small files that are created once. They need no server and no database.
+Each tag and each rollback is a small file, which needs no server and no database.
 """
 
 from __future__ import annotations
@@ -33,21 +33,23 @@ class VersionSummary:
     rows: int
     """Number of rows. Zero for artifacts."""
     months: tuple[str, ...]
-    """Months of the files, as `2023-01`. Empty for artifacts."""
+    """Months of the files, for example `2023-01`. Empty for artifacts."""
     bytes: int
     """Size of all files in bytes."""
     created_at: str
-    """Publication time, ISO 8601 in UTC."""
+    """Publication time in UTC (ISO 8601)."""
     parents: tuple[str, ...]
-    """Direct inputs, as `features v1`, or the number of source files, as `12 files`."""
+    """Direct inputs: the parent versions, for example `features v1`. A version without parent
+    versions has one text with its number of source files, for example `12 files`."""
     tags: tuple[str, ...]
     """Tags of the version."""
 
 
 def parse_as_of(text: str) -> dt.datetime:
-    """Return a time. Without a time zone it is UTC, and a date means the end of that day.
+    """Parse the time of `--as-of`.
 
-    Raises ConfigError if the text is not a time.
+    A time without a time zone is in UTC. A date without a time means the end of that day. Raises
+    ConfigError if the text is not a date or time.
 
     >>> parse_as_of("2026-11-24")
     datetime.datetime(2026, 11, 24, 23, 59, 59, 999999, tzinfo=datetime.timezone.utc)
@@ -56,8 +58,8 @@ def parse_as_of(text: str) -> dt.datetime:
         time = dt.datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(
-            f"cannot use --as-of {text!r}: it is not a time",
-            hint="Write it as 2026-11-24 or 2026-11-24T10:15.",
+            f"cannot use --as-of {text!r}: it is not a date or time",
+            hint="Write the time as 2026-11-24 or 2026-11-24T10:15.",
         ) from None
     if len(text) == len("2026-11-24"):
         time = time.replace(hour=23, minute=59, second=59, microsecond=999_999)
@@ -67,10 +69,11 @@ def parse_as_of(text: str) -> dt.datetime:
 def resolve_version(
     store: Store, table: str, version: str | None = None, as_of: str | None = None
 ) -> Manifest:
-    """Return the manifest of a version or tag, or of the newest version, as of a time if set.
+    """Return the manifest of a version ID or tag, by default of the newest version.
 
-    After a rollback, the newest version is the one that it names, until a later one is published.
-    Raises StoreError if there is no such version.
+    With `as_of`, the newest version is the one that was the newest at that time. A rollback makes
+    an older version the newest one, until a later version is published. Raises StoreError if no
+    version matches.
     """
     if version is not None:
         manifest = store.get_manifest(table, validate_version(version))
@@ -98,7 +101,7 @@ def resolve_version(
 
 
 def newest_version(store: Store, manifests: Sequence[Manifest], limit: dt.datetime | None = None) -> Manifest:
-    """Return the newest version of a table: the last one, or the target of a later rollback."""
+    """Return the newest version of a table: the latest one, or the target of a later rollback."""
     last = manifests[-1]
     for time, versions in read_rollbacks(store):
         is_later = time > _parse_time(last.created_at) and (limit is None or time <= limit)
@@ -132,7 +135,7 @@ def describe_versions(manifests: Sequence[Manifest], tags: dict[str, str]) -> li
 
 
 def read_tags(store: Store) -> dict[str, str]:
-    """Return the version of each tag."""
+    """Return the version ID of each tag, by the name of the tag."""
     return {
         name.rpartition("/")[2].removesuffix(".json"): str(record["version"])
         for name, record in _read_records(store, store.layout.tags)
@@ -140,9 +143,10 @@ def read_tags(store: Store) -> dict[str, str]:
 
 
 def set_tag(store: Store, name: str, version: str, *, force: bool = False) -> None:
-    """Tag a version. With `force`, an existing tag is moved.
+    """Tag a version. With `force`, an existing tag is moved to this version.
 
-    Raises StoreError if the tag names another version, or if the version does not exist.
+    Raises StoreError if the tag already names a different version, if a version has the name of the
+    tag, or if the version does not exist.
     """
     version = manifests_of(store, version)[0].version
     path = store.layout.tag(name)
@@ -161,7 +165,8 @@ def set_tag(store: Store, name: str, version: str, *, force: bool = False) -> No
             existing = read_tags(store).get(name)
             if existing != version:
                 raise StoreError(
-                    f"cannot set tag {name}: it names version {existing}", hint="Move it with --force."
+                    f"cannot set tag {name}: it already names version {existing}",
+                    hint="Move the tag with --force.",
                 ) from None
 
 
@@ -177,9 +182,9 @@ def remove_tag(store: Store, name: str) -> None:
 
 
 def manifests_of(store: Store, version: str) -> list[Manifest]:
-    """Return the manifests of all tables of a version or tag.
+    """Return the manifests of all tables and artifacts of a version or tag.
 
-    Raises StoreError if there are none, or if one of them is damaged.
+    Raises StoreError if the version does not exist, or if one of its manifests is damaged.
     """
     version = read_tags(store).get(validate_version(version), version)
     manifests, unreadable = store.scan_manifests()
@@ -195,10 +200,10 @@ def manifests_of(store: Store, version: str) -> list[Manifest]:
 
 
 def roll_back_to(store: Store, version: str) -> dict[str, str]:
-    """Make a version the newest one again, together with its direct inputs.
+    """Make a version and its direct inputs the newest versions of their tables again.
 
-    Nothing is deleted, and the version of the next run becomes the newest. Returns the versions by
-    table.
+    A rollback deletes nothing. The version that the next run publishes becomes the newest one.
+    Returns the versions that are now the newest, by table.
     """
     manifests = manifests_of(store, version)
     versions = {manifest.table: manifest.version for manifest in manifests}
@@ -213,7 +218,7 @@ def roll_back_to(store: Store, version: str) -> dict[str, str]:
 
 
 def read_rollbacks(store: Store) -> list[tuple[dt.datetime, dict[str, str]]]:
-    """Return the rollbacks by time: each with its time and the version of every table."""
+    """Return the rollbacks, oldest first: each with its time and its target versions by table."""
     rollbacks = (
         (_parse_time(record["created_at"]), dict(record["versions"]))
         for _, record in _read_records(store, store.layout.rollbacks)
@@ -229,6 +234,6 @@ def _read_records(store: Store, folder: str) -> Iterator[tuple[str, dict[str, An
                     yield name, json.loads(store.file_io.read(name))
                 except ValueError:
                     raise StoreError(
-                        f"cannot read {mask_credentials(store.uri_of(name))}: it is not JSON",
+                        f"cannot read {mask_credentials(store.uri_of(name))}: it is not valid JSON",
                         hint="Delete the file.",
                     ) from None

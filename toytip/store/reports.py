@@ -24,7 +24,7 @@ def save_report(store: Store, name: str, content: bytes) -> str:
 
 
 def pin_version(store: Store, version: str, registry: str) -> None:
-    """Record that a registry contains the model of a version. Garbage collection keeps it."""
+    """Record that a registry contains the model of a version, so that gc keeps the model."""
     with store.writing():
         store.file_io.write(store.layout.pin(version), json.dumps({"registry": registry}).encode())
 

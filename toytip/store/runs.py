@@ -1,4 +1,4 @@
-"""The runs of a store, as the manifests of their versions describe them."""
+"""The runs of a store, read from the manifests of their versions."""
 
 from __future__ import annotations
 
@@ -16,34 +16,36 @@ ManifestsByRef = Mapping[VersionRef, Manifest]
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """A run, read from the manifests of its version."""
+    """A run, described by the manifests of its version."""
 
     version: str
-    """Version of the tables that the run published."""
+    """Version ID of the tables that the run published."""
     created_at: str
-    """UTC time of publication, in ISO 8601."""
+    """Publication time in UTC (ISO 8601)."""
     source: str | None
-    """Folder of the source files. Null if the features are no longer in the store."""
+    """Folder of the source files. Null if the table `features` is no longer in the store."""
     months: tuple[str, ...]
-    """Months of the predictions, as `2023-01`."""
+    """Months of the predictions, for example `2023-01`."""
     feature_set: str | None
-    """Feature set of the model. Null if its encoding is no longer in the store."""
+    """Feature set of the model. Null if the fitted encoding is no longer in the store."""
     segment: str | None
-    """Segment that the model was trained on. Null if its encoding is no longer in the store."""
+    """Segment that the model was trained on. Null if the fitted encoding is no longer in the store.
+    """
     test_auc: float | None
-    """AUC of the test trips, of the model's segment. Null if it is not defined."""
+    """AUC on the test trips of the model's segment. Null if the run has no test trips, or if the
+    AUC is undefined."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunList:
-    """The runs of a store, in order of time."""
+    """The runs of a store, oldest first."""
 
     runs: tuple[RunSummary, ...]
-    """The runs."""
+    """Runs, oldest first."""
 
 
 def list_runs(manifests: Sequence[Manifest]) -> RunList:
-    """Return the runs among the manifests of a store, the newest last."""
+    """Return the runs whose predictions are among the manifests, oldest first."""
     by_ref = {manifest.ref: manifest for manifest in manifests}
     predictions = [manifest for manifest in manifests if manifest.table == PREDICTIONS.name]
     predictions.sort(key=lambda manifest: manifest.created_at)

@@ -1,4 +1,4 @@
-"""Unpublished versions: their locks, their notes of complete files, and their removal."""
+"""Unpublished versions: their locks, the notes that mark complete files, and their removal."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from toytip.store.manifest import data_file_adapter
 
 @dataclass(frozen=True)
 class StagingArea:
-    """The unpublished versions of a store. Its methods raise OSError."""
+    """The unpublished versions of a store. Methods raise OSError if a file operation fails."""
 
     file_io: FileIO
     layout: Layout
 
     def folder(self, table: str, version: str) -> str:
-        """Return the folder in which the files of a version wait for their publication."""
+        """Return the folder that holds the files of a version until publication."""
         return self.file_io.staging_folder(
             self.layout.staged_folder(table, version), self.layout.version_folder(table, version)
         )
 
     @contextlib.contextmanager
     def lock(self, version: str) -> Iterator[Lock]:
-        """Hold the lock of a version. Raises StoreError if another run holds or replaces it."""
+        """Hold the lock of a version.
+
+        Raises StoreError if another run holds or replaces the lock.
+        """
         try:
             with self.file_io.lock(self.layout.staged_version(version)) as lock:
                 yield lock
@@ -38,7 +41,7 @@ class StagingArea:
             holder = f" ({error.holder})" if error.holder else ""
             raise StoreError(
                 f"cannot write version {version}: another run holds its lock{holder}",
-                hint=f"Wait for it to finish, or use a different --version-id. {error.hint}".rstrip(),
+                hint=f"Wait for the other run to finish, or use a different --version-id. {error.hint}".rstrip(),
             ) from None
         except LockLostError:
             raise StoreError(
@@ -47,15 +50,15 @@ class StagingArea:
             ) from None
 
     def incomplete_versions(self) -> list[str]:
-        """Return the versions that ended runs have not published."""
+        """Return the unpublished versions of runs that have ended."""
         return [name.rpartition("/")[2] for name in self.file_io.expired_locks(self.layout.staging)]
 
     def remove_lock(self, version: str) -> None:
-        """Remove the lock of an ended run."""
+        """Remove the lock of a version whose run has ended."""
         self.file_io.remove_lock(self.layout.staged_version(version))
 
     def restage(self, version: str) -> None:
-        """Move files back to staging that a killed run has moved but not published."""
+        """Move files that a killed run has moved but not published back to staging."""
         for table in TABLES:
             final = self.layout.version_folder(table.name, version)
             staged = self.folder(table.name, version)
@@ -75,7 +78,7 @@ class StagingArea:
         return bool(self.file_io.list_files(self.layout.notes(version)))
 
     def complete_files(self, table: str) -> Iterator[tuple[str, DataFile]]:
-        """Yield the complete data files of a table, each with its version."""
+        """Yield the complete unpublished data files of a table, each with its version."""
         for name in self.file_io.list_files(self.layout.staging):
             version_and_table = self.layout.parse_note(name)
             if version_and_table is not None and version_and_table[1] == table:

@@ -1,4 +1,4 @@
-"""A store: it publishes versions of tables atomically, and reads them back."""
+"""A store publishes versions of tables atomically, and reads published versions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def store_from_settings(settings: Settings) -> Store:
 
 
 class ExistingDataFile(NamedTuple):
-    """A complete data file of some version, which a later run can reuse."""
+    """A complete data file of a published or unpublished version.
+
+    A later run can reuse the file.
+    """
 
     record: DataFile
     version: str
@@ -41,7 +44,7 @@ class ExistingDataFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Store(StoreAddress):
-    """The versions of every table below `<root>/<env>`, on a local disk or in an object store."""
+    """The versions of all tables below `<root>/<env>`, on a local disk or in an object store."""
 
     @property
     def _staging(self) -> StagingArea:
@@ -53,9 +56,9 @@ class Store(StoreAddress):
     def write_version(self, version: str) -> Iterator[None]:
         """Hold the lock of a version while its tables are written and published.
 
-        At the end, unpublished files are removed. After a failure of the store or the cluster,
-        complete files remain in staging, and the next run reuses them. Raises StoreError if the
-        store is not writable, or if another run holds the version.
+        Unpublished files are removed when the context ends. If the store or the cluster has failed,
+        complete data files remain in staging instead, and the next run reuses them. Raises
+        StoreError if the store is not writable, or if another run holds the lock of the version.
         """
         self.require_credentials()
         self.scan_manifests()
@@ -81,18 +84,21 @@ class Store(StoreAddress):
                 staging.discard(version)
 
     def incomplete_versions(self) -> list[str]:
-        """Return the versions that ended runs have not published."""
+        """Return the unpublished versions of runs that have ended."""
         with self.reading():
             return self._staging.incomplete_versions()
 
     def purge(self, version: str) -> None:
-        """Remove the unpublished files and the lock of an ended run."""
+        """Remove the unpublished files and the lock of a version whose run has ended."""
         with self.writing():
             self._staging.discard(version)
             self._staging.remove_lock(version)
 
     def require_unpublished(self, version: str, tables: tuple[str, ...]) -> None:
-        """Raise StoreError if a version is already published. Published versions never change."""
+        """Raise StoreError if one of the tables is already published in this version.
+
+        Published versions never change.
+        """
         for table in tables:
             if self.get_manifest(table, version) is not None:
                 raise StoreError(
@@ -102,9 +108,10 @@ class Store(StoreAddress):
                 )
 
     def write_data_file(self, table: Table, version: str, file: DataFile, frame: pd.DataFrame) -> DataFile:
-        """Write a data file, and a note that it is complete. Returns the completed record.
+        """Write a data file, then a note that the file is complete.
 
-        The name follows from the key of `file`, so a retried task overwrites its own file.
+        The key of `file` determines the file name, so a retried task overwrites its own file.
+        Returns the record `file` with the number of rows, the size and the checksum.
         """
         buffer = io.BytesIO()
         pq.write_table(table.to_arrow(frame), buffer, **table.parquet_options)
@@ -115,15 +122,15 @@ class Store(StoreAddress):
         return file
 
     def write_file(self, table: str, version: str, name: str, content: bytes) -> DataFile:
-        """Write a file of an artifact."""
+        """Write a file of an unpublished version, and return its record."""
         with self.writing():
             self.file_io.write(f"{self._staging.folder(table, version)}/{name}", content)
         return DataFile(path=name, rows=0, bytes=len(content), checksum=_checksum(content))
 
     def reuse_data_file(self, table: str, version: str, existing: ExistingDataFile) -> bool:
-        """Add an existing data file to a version: by a hard link, or a copy on the server.
+        """Add an existing data file to a version, by a hard link or by a copy on the S3 server.
 
-        Returns False if the file no longer exists, or if a local file no longer has its checksum.
+        Returns False if the file no longer exists, or if the content of a local file has changed.
         """
         file = existing.record
         target = f"{self._staging.folder(table, version)}/{file.path}"
@@ -141,7 +148,10 @@ class Store(StoreAddress):
         return True
 
     def find_data_files(self, table: str) -> dict[str, ExistingDataFile]:
-        """Return the complete data files of a table by fingerprint, published ones preferred."""
+        """Return the complete data files of a table by fingerprint.
+
+        Published files take precedence.
+        """
         files: dict[str, ExistingDataFile] = {}
         staging = self._staging
         with self.reading():
@@ -156,9 +166,9 @@ class Store(StoreAddress):
         return files
 
     def publish(self, manifest: Manifest) -> Manifest:
-        """Publish a version: move its files, then create its manifest exclusively.
+        """Publish a table of a version: move its files out of staging, then create its manifest.
 
-        Raises StoreError if the version is already published.
+        Raises StoreError if the table is already published in this version.
         """
         table, version = manifest.table, manifest.version
         self.require_unpublished(version, (table,))
@@ -171,7 +181,7 @@ class Store(StoreAddress):
                 self.file_io.create(self.layout.manifest(table, version), manifest.to_json())
             except FileExistsError:
                 raise StoreError(
-                    f"cannot publish {manifest.ref}: another run has published it",
+                    f"cannot publish {manifest.ref}: another run has already published it",
                     hint="Leave out --version-id to create a new version.",
                 ) from None
         return manifest
@@ -179,7 +189,7 @@ class Store(StoreAddress):
     # reading versions
 
     def get_manifest(self, table: str, version: str) -> Manifest | None:
-        """Return the manifest of a version, or None if it does not exist."""
+        """Return the manifest of a version, or None if the version does not exist."""
         name = self.layout.manifest(table, version)
         with self.reading(passed_through=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
@@ -187,19 +197,19 @@ class Store(StoreAddress):
             return None
 
     def list_manifests(self, table: str | None = None) -> list[Manifest]:
-        """Return the published versions by table and time. Raises StoreError if one is damaged."""
+        """Return the manifests, sorted by table and time. Raises StoreError if one is damaged."""
         manifests, unreadable = self.scan_manifests(table)
         if unreadable:
             raise unreadable[0].error
         return manifests
 
     def scan_manifests(self, table: str | None = None) -> tuple[list[Manifest], list[UnreadableManifest]]:
-        """Return the published versions by table and time, and the damaged manifests."""
+        """Return the valid manifests, sorted by table and time, and the damaged manifests."""
         with self.reading():
             return catalog.scan_manifests(self.file_io, self.root, self.layout.manifests(table))
 
     def newest_manifest(self, table: str) -> Manifest | None:
-        """Return the last published version of a table, or None if it has none."""
+        """Return the latest published version of a table, or None if the table has no version."""
         return next(reversed(self.list_manifests(table)), None)
 
     def read_data_file(
@@ -212,7 +222,8 @@ class Store(StoreAddress):
     def read_file(self, table: str, version: str, file: DataFile, *, staged: bool = False) -> bytes:
         """Read a file of a version.
 
-        Raises StoreError if the file does not exist, and ChangedFileError if it has changed.
+        Raises StoreError if the file does not exist, and ChangedFileError if its content has
+        changed.
         """
         folder = (
             self._staging.folder(table, version) if staged else self.layout.version_folder(table, version)

@@ -1,4 +1,4 @@
-"""Stage timings of earlier versions, and a warning if a stage is slower than them."""
+"""Timings of stages in earlier versions, and a warning if a stage was much slower than before."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from statistics import median
 from toytip.core.timing import StageTiming
 from toytip.store.manifest import Manifest
 
-# A stage is compared with its last runs on the same number of workers and threads. It is slow if it
-# exceeds their median time per row by this factor, and takes at least this long.
+# A stage is compared with its latest executions on the same number of workers and threads, at most
+# COMPARABLE_RUNS of them. The stage is slow if it takes at least MIN_SLOW_SECONDS, and more than
+# SLOW_FACTOR times their median time per row.
 COMPARABLE_RUNS = 5
 SLOW_FACTOR = 2.0
 MIN_SLOW_SECONDS = 5.0
 
 
 def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
-    """Return the timing of every stage of every version, in order of time.
+    """Return the timing of every stage of every version, oldest first.
 
     A stage that wrote several tables of a version counts once.
     """
@@ -29,7 +30,7 @@ def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
 
 
 def comparable(timings: Sequence[StageTiming], stage: str, workers: int, threads: int) -> list[StageTiming]:
-    """Return the last timings of a stage on the same number of workers and threads."""
+    """Return the latest timings of a stage with this number of workers and threads."""
     same = [
         timing
         for timing in timings
@@ -39,7 +40,7 @@ def comparable(timings: Sequence[StageTiming], stage: str, workers: int, threads
 
 
 def median_rate(timings: Sequence[StageTiming]) -> float | None:
-    """Return the median seconds per unit of work, or None without timings."""
+    """Return the median number of seconds per unit of work, or None if there are no timings."""
     return median(timing.seconds / timing.work for timing in timings) if timings else None
 
 
@@ -53,6 +54,6 @@ def slow_warning(timing: StageTiming, timings: Sequence[StageTiming]) -> str | N
     if factor <= SLOW_FACTOR:
         return None
     return (
-        f"{timing.stage} took {timing.seconds:.1f} s, {factor:.1f}x the median time per row of the last "
-        f"{len(earlier)} runs with {timing.workers} workers"
+        f"{timing.stage} took {timing.seconds:.1f} s, and its time per row is {factor:.1f}x the median "
+        f"of the last {len(earlier)} runs with {timing.workers} workers"
     )
