@@ -27,7 +27,8 @@ ALERT_LEVEL = 5
 
 def alert_text(alert: Alert) -> str:
     """Return the description of an alert."""
-    breaches = f"in {len(alert.breach_months)} of the latest {alert.window_months} months"
+    window, count = alert.window_months, len(alert.breach_months)
+    breaches = f"in {count} of the latest {window} months" if window > 1 else "in the only compared month"
     value = _value_text(alert)
     if alert.kind == "drift":
         return (

@@ -164,8 +164,8 @@ def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
     yield "features", (sorted(a.features), sorted(b.features))
     for name in ("train", "validation", "test"):
         yield f"split: {name}", (a.split.get(name), b.split.get(name))
-    yield "rounds", (a.rounds, b.rounds)
-    yield "threshold", (a.threshold, b.threshold)
+    yield "rounds of the model", (a.rounds, b.rounds)
+    yield "decision threshold", (a.threshold, b.threshold)
     for table in sorted((a.config.keys() & b.config.keys()) - REDUNDANT_CONFIG_TABLES):
         first, second = a.config[table], b.config[table]
         for key in {**first, **second}:
@@ -176,10 +176,15 @@ def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
     yield (
         "source files",
         (
-            f"{len(files[0])}, {len(files[0] - files[1])} of them only in A",
-            f"{len(files[1])}, {len(files[1] - files[0])} of them only in B",
+            _file_counts("A", *files),
+            _file_counts("B", *reversed(files)),
         ),
     )
+
+
+def _file_counts(name: str, own: set[str], other: set[str]) -> str:
+    only = len(own - other)
+    return f"{len(own)}, {only} of them only in {name}" if only else f"{len(own)}"
 
 
 def _value_pair(name: str, a: Any, b: Any) -> list[str]:

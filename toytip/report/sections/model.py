@@ -103,7 +103,7 @@ def ranking_section(facts: Facts) -> Content:
     ]
     tally = facts.tallies.get(facts.reported_segment)
     if tally is not None:
-        trips = f"{formatting.format_count(tally.rows)} {facts.reported_segment} trips"
+        trips = f"{facts.reported_segment.capitalize()} trips: {formatting.format_count(tally.rows)}"
         caption = f"{trips}. The less the two colors overlap, the better the model separates the trips."
         pictures.append(charts.draw_probabilities("probabilities", tally, caption))
     return Content(lead, [PicturesBlock(pictures)])
@@ -265,7 +265,7 @@ def _format_value(name: str, value: float | None) -> str:
 def slices_section(facts: Facts) -> Content:
     """Return the slices with the lowest AUC, and slices by payment type, borough and distance."""
     lead = (
-        f"Slices of the {facts.reported_segment} trips of the {facts.reported_split} split. Each slice has at "
+        f"Slices of {facts.reported_segment} trips of the {facts.reported_split} split. Each slice has at "
         f"least {MIN_SLICE_TRIPS} trips. Slices with the lowest AUC also have at least {MIN_CLASS_TRIPS} trips "
         "of each class. AUC is computed within a slice, so it does not benefit from differences between slices."
     )

@@ -229,7 +229,7 @@ def _stage_rows(timing: RunTiming) -> Iterator[list[str | TableCell]]:
 @section("lineage", "Lineage")
 def lineage_section(facts: Facts) -> Content:
     """Return the inputs of the version, down to the source files."""
-    lead = "The inputs of an entry are indented below the entry. Source files have the checksum of their content."
+    lead = "The inputs of an entry are indented below the entry. Each source file is listed with the start of its checksum."
     if not facts.lineage:
         reason = facts.missing_reasons.get("lineage", "it was not stored")
         return missing(lead, f"The lineage is not available: {reason}.")
