@@ -1,4 +1,4 @@
-"""Tests of the sizes of a cluster: precedence, and the rejection of unsupported ones."""
+"""Tests of the sizes of a cluster: precedence, and the rejection of unsupported sizes."""
 
 import os
 

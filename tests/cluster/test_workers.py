@@ -1,4 +1,4 @@
-"""Tests of the workers of a cluster: which ones train, and local ones."""
+"""Tests of the workers of a cluster: which workers train, and local workers."""
 
 import os
 import socket

@@ -142,7 +142,7 @@ def test_moved_or_copied_store_uses_its_own_registry(runs, tmp_path):
     assert {path for path in original.rglob("*") if path.is_file()} == files
 
 
-def test_changed_file_is_refused(runs, tmp_path):
+def test_changed_file_is_rejected(runs, tmp_path):
     shutil.copytree(runs[0] / "dev" / "_registry", tmp_path / "moved" / "dev" / "_registry")
     registry = open_registry(Settings.load(store=str(tmp_path / "moved")), "yellow")
     champion = registry.find_model("champion")
@@ -167,7 +167,7 @@ def test_changed_file_is_refused(runs, tmp_path):
     )
 
 
-def test_invalid_card_is_refused(runs, tmp_path):
+def test_invalid_card_is_rejected(runs, tmp_path):
     registry = open_registry(Settings.load(store=str(runs[0])), "yellow")
     with registry.open_files(registry.find_model("champion")) as folder:
         shutil.copy(folder / CARD_FILE, tmp_path)
@@ -257,7 +257,7 @@ def test_unreachable_server_is_reported_before_the_run_starts(synthetic, tmp_pat
 
 
 def test_database_error_is_one_line(tmp_path, capfd):
-    """MLflow would also log it with its traceback."""
+    """MLflow would also log the error with a traceback."""
     file = tmp_path / "registry.db"
     registry = Registry(f"sqlite:///{file}", "x", str(tmp_path / "models"))
     with silence_mlflow():

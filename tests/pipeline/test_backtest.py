@@ -17,8 +17,8 @@ from toytip.progress.tracker import Progress
 from toytip.store.store import store_from_settings
 
 
-def test_a_store_that_is_not_writable_is_refused_first(tmp_path):
-    """There is no cluster yet."""
+def test_a_store_that_is_not_writable_is_rejected_first(tmp_path):
+    """The command fails before it starts a cluster."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "_reports").touch()
     settings = Settings.load(store=str(tmp_path))

@@ -1,4 +1,4 @@
-"""doctor: a line for every check, whatever a cluster is like."""
+"""`toytip cluster doctor`: one result per check, even if workers are broken."""
 
 import json
 import os
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 NAMES = ["workers", "versions", "source", "store", "memory", "scratch", "clocks", "tls", "dashboard"]
 
 
-def examined(address, folder):
+def run_doctor(address, folder):
     clusters = json.dumps({"existing": {"scheduler": address}})
     done = run_toytip(
         "cluster", "doctor", "existing", "--store", folder / "store", "--json", TOYTIP_CLUSTERS=clusters
@@ -26,18 +26,18 @@ def examined(address, folder):
     return checks
 
 
-def bad(checks):
+def failed_checks(checks):
     return [name for name, check in checks.items() if not check["ok"]]
 
 
-def test_a_worker_whose_toytip_is_none(tmp_path):
+def test_a_worker_that_cannot_import_toytip(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "toytip.py").write_text("")
     with run_dask_cluster(tmp_path, 0) as (address, _, add):
         add(PYTHONPATH=str(other))
-        checks = examined(address, tmp_path)
-    assert bad(checks) == ["versions", "source", "store", "memory", "scratch", "clocks"]
+        checks = run_doctor(address, tmp_path)
+    assert failed_checks(checks) == ["versions", "source", "store", "memory", "scratch", "clocks"]
     assert "cannot import toytip" in checks["versions"]["message"]
     assert checks["store"]["advice"] == "fix the versions first"
 
@@ -50,10 +50,10 @@ def test_a_frozen_worker_is_named(tmp_path):
         (name,) = (who for who, pid in client.run(os.getpid).items() if pid == frozen.pid)
         frozen.send_signal(signal.SIGSTOP)
         try:
-            checks = examined(address, tmp_path)
+            checks = run_doctor(address, tmp_path)
         finally:
             frozen.kill()
-    assert bad(checks) == ["workers", "versions", "source", "store", "memory", "scratch", "clocks"]
+    assert failed_checks(checks) == ["workers", "versions", "source", "store", "memory", "scratch", "clocks"]
     assert checks["workers"]["message"].startswith(f"worker {name} does not answer within")
     assert "; " not in checks["workers"]["message"], "the other does"
 
@@ -61,7 +61,7 @@ def test_a_frozen_worker_is_named(tmp_path):
 def test_a_store_that_cannot_be_written_comes_with_advice(tmp_path):
     (tmp_path / "store").write_text("a file, where a folder should be")
     with run_dask_cluster(tmp_path, 1) as (address, _, _):
-        checks = examined(address, tmp_path)
-    assert bad(checks) == ["store"]
+        checks = run_doctor(address, tmp_path)
+    assert failed_checks(checks) == ["store"]
     assert "cannot write" in checks["store"]["message"]
     assert "--store s3://" in checks["store"]["advice"]

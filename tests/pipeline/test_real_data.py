@@ -1,4 +1,4 @@
-"""Real published months: rows, rejects and ranking, known from plain XGBoost in one process."""
+"""Real published months: rows, rejects and AUC agree with plain XGBoost in one process."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_rows_and_rejects(folder, read, kept, rejects, real_data_dir, tmp_path):
     )
 
 
-def test_green_ranks_as_a_plain_xgboost_does(real_data_dir, tmp_path):
+def test_green_has_the_auc_of_plain_xgboost(real_data_dir, tmp_path):
     summary = run(real_data_dir / "green-2023", tmp_path)
     assert summary["metrics"]["test"]["all"]["auc"] > 0.8755 - 0.003
     assert summary["metrics"]["test"]["all"]["rows"] == 63_852

@@ -30,7 +30,7 @@ def test_a_result_is_read_back():
     assert RunResult.from_json(json.loads(json.dumps(to_json(RUN_RESULT)))) == RUN_RESULT
 
 
-def test_a_result_without_a_key_is_refused():
+def test_a_result_without_a_key_is_rejected():
     record = to_json(RUN_RESULT)
     del record["elapsed_seconds"]
     with pytest.raises(ValueError, match="elapsed_seconds"):

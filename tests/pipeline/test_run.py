@@ -1,4 +1,4 @@
-"""`toytip run`, whole: what it prints, what it leaves, and that the workers do not show in it."""
+"""`toytip run`: printed and stored outputs, which do not depend on the workers, and interrupts."""
 
 import hashlib
 import json
@@ -93,7 +93,7 @@ def test_duckdb_reads_the_predictions(done):
     assert sum(row[3] for row in found) == summary["rows"]["kept"]
 
 
-def test_the_readmes_query_runs(done):
+def test_the_query_of_the_readme_runs(done):
     summary, store = done
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     query = readme.split("```sql\n")[1].split("```")[0]
@@ -102,7 +102,7 @@ def test_the_readmes_query_runs(done):
     assert sum(row[1] for row in rows) == summary["rows"]["kept"]
 
 
-def test_trip_ids_join_back_to_the_source(done, synthetic):
+def test_trip_ids_identify_rows_of_the_source(done, synthetic):
     summary, _ = done
     read = f"read_parquet('{summary['tables']['predictions']['path']}/*/*/*.parquet', hive_partitioning=true)"
     for month in MONTHS:
@@ -118,7 +118,7 @@ def test_trip_ids_join_back_to_the_source(done, synthetic):
         assert pairs == (kept[0], True, True, True)
 
 
-def test_predictions_are_as_the_schema_says(done):
+def test_predictions_match_the_schema(done):
     _, store = done
     stored = Store(str(store), "dev")
     manifest = resolve_version(stored, "predictions")
@@ -131,7 +131,7 @@ def test_predictions_are_as_the_schema_says(done):
     assert (frame["prediction"] == (frame["probability"] >= threshold)).all()
 
 
-def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
+def test_the_manifest_records_the_origin_of_a_version(done, synthetic):
     summary, store = done
     for name, told in summary["tables"].items():
         manifest = json.loads(Path(told["manifest"]).read_text())
@@ -148,7 +148,7 @@ def test_the_manifest_tells_where_a_version_comes_from(done, synthetic):
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
-def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
+def test_the_output_does_not_depend_on_the_workers(workers, done, synthetic, tmp_path):
     """The rows of all tables and the model bytes are those of the run with two workers."""
     summary, store = done
     other = parse_summary(run(synthetic, tmp_path, "--version-id", "vtest", workers=workers))
@@ -159,13 +159,13 @@ def test_the_workers_do_not_show(workers, done, synthetic, tmp_path):
     assert (tmp_path / model).read_bytes() == (store / model).read_bytes()
 
 
-def test_the_same_run_twice_is_the_same_twice(done, synthetic, tmp_path):
+def test_two_equal_runs_have_equal_outputs(done, synthetic, tmp_path):
     _, store = done
     parse_summary(run(synthetic, tmp_path, "--version-id", "vtest"))
     assert read_files(tmp_path / "dev") == read_files(store / "dev")
 
 
-def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_path):
+def test_the_partition_size_affects_only_file_names(done, synthetic, tmp_path):
     summary, store = done
     other = parse_summary(run(synthetic, tmp_path, "--version-id", "vtest", "--partition-rows", 700))
     assert other["metrics"] == summary["metrics"]
@@ -178,7 +178,7 @@ def test_the_size_of_partitions_shows_in_file_names_only(done, synthetic, tmp_pa
     assert rows[0] == rows[1]
 
 
-def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
+def test_single_stages_give_the_tables_of_a_run(done, synthetic, tmp_path):
     _, store = done
     common = ("--store", tmp_path, "--workers", 1, "--version-id", "vtest", "--json")
     parse_summary(run_toytip("stage", "clean", "--source", synthetic, *common))
@@ -207,8 +207,8 @@ def test_stage_by_stage_gives_the_tables_of_a_run(done, synthetic, tmp_path):
     }
 
 
-def test_a_planted_leak_is_caught(synthetic, tmp_path):
-    """A column that is known only with the tip, and one that leaks the label through a ratio."""
+def test_target_leakage_is_reported(synthetic, tmp_path):
+    """The column `extra` has the ratio of tip and fare, which determines the label."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -230,7 +230,7 @@ def test_a_planted_leak_is_caught(synthetic, tmp_path):
     assert parse_summary(run(synthetic, tmp_path / "st2"))["leakage_warnings"] == {}
 
 
-def test_without_validation_nothing_is_tuned(synthetic, tmp_path):
+def test_without_validation_the_threshold_and_the_rounds_are_fixed(synthetic, tmp_path):
     summary = parse_summary(run(synthetic, tmp_path, "--validation-month", "none"))
     assert summary["model"]["threshold"] == 0.5
     assert summary["model"]["rounds"] == 8
@@ -256,7 +256,7 @@ def test_two_months_and_card_trips(synthetic, tmp_path):
     assert measured < summary["rows"]["kept"] == summary["tables"]["predictions"]["rows"]
 
 
-def test_the_built_in_year_is_made_once(tmp_path):
+def test_the_synthetic_year_is_generated_once(tmp_path):
     arguments = ("run", "--store", tmp_path, "--workers", 2, "--json", *FAST)
     first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert parse_summary(first)["source"] == "synthetic"
@@ -270,7 +270,7 @@ def test_the_built_in_year_is_made_once(tmp_path):
     assert "vs. always" in " ".join(people.stdout.split())
 
 
-def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
+def test_a_run_uses_an_existing_scheduler(synthetic, tmp_path, done):
     import distributed
 
     with distributed.LocalCluster(
@@ -295,8 +295,8 @@ def test_a_scheduler_that_is_there_is_used(synthetic, tmp_path, done):
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("stage", ["featurize", "preprocess"])
-def test_a_run_that_is_stopped_leaves_nothing(how, code, stage, synthetic, tmp_path):
-    """The signal goes to the process group at the end of a stage, as Ctrl-C in a terminal does."""
+def test_a_stopped_run_leaves_no_partial_output(how, code, stage, synthetic, tmp_path):
+    """The process group gets the signal at the end of a stage, as for Ctrl-C in a terminal."""
     endless = ("--rounds", 5000, "--early-stopping-rounds", 0)
     with start_toytip("run", "--source", synthetic, "--store", tmp_path, "--workers", 2, *endless) as process:
         wait_for_message(process, f"{stage} ")
@@ -335,7 +335,7 @@ main()
 
 
 @pytest.mark.parametrize(("how", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, code, synthetic, tmp_path):
+def test_a_run_can_be_stopped_while_its_workers_start(how, code, synthetic, tmp_path):
     command = ("run", "--source", synthetic, "--store", tmp_path / "st", "--workers", 2)
     told = subprocess.run(
         [sys.executable, "-c", EARLY.format(how=how), *map(str, command)],
@@ -351,7 +351,7 @@ def test_a_run_that_is_stopped_while_its_workers_start_says_no_more(how, code, s
 
 
 def test_a_killed_run_leaves_no_version_and_can_be_run_again(done, synthetic, tmp_path):
-    """The whole group is killed, as by a machine that goes down."""
+    """The complete process group is killed, as if the machine lost power."""
     named = ("--version-id", "vtest", "--workers", 2, *FAST)
     with start_toytip("run", "--source", synthetic, "--store", tmp_path, *named) as process:
         wait_for_message(process, "dashboard")

@@ -1,4 +1,4 @@
-"""Tuning on time-series folds: the same result on any number of workers, and resumable."""
+"""Tuning on time-series folds: the same result on any number of workers, and resumable studies."""
 
 import dataclasses
 import tomllib
@@ -45,7 +45,7 @@ def found(client, store, tmp_path_factory):
     return tune(client, store, tmp_path_factory.mktemp("study") / "study.db")
 
 
-def test_it_begins_with_the_defaults_and_ends_no_worse(found):
+def test_tuning_starts_with_the_defaults_and_ends_no_worse(found):
     assert (found.default.params["max_depth"], found.default.params["learning_rate"]) == (
         BoosterParams().max_depth,
         BoosterParams().learning_rate,
@@ -56,7 +56,7 @@ def test_it_begins_with_the_defaults_and_ends_no_worse(found):
     assert all(score.auc > 0.5 for score in found.best.fold_scores)
 
 
-def test_the_workers_do_not_show(found, store, tmp_path):
+def test_the_result_does_not_depend_on_the_workers(found, store, tmp_path):
     done = run_toytip(
         "tune",
         "--store",
@@ -88,7 +88,7 @@ def test_the_workers_do_not_show(found, store, tmp_path):
     assert {name: written[name] for name in found.best.params} == found.best.params
 
 
-def test_a_study_goes_on_where_it_was_stopped(client, store, tmp_path):
+def test_a_study_resumes_after_its_last_trial(client, store, tmp_path):
     first = tune(client, store, tmp_path / "s.db", trials=2)
     more = tune(client, store, tmp_path / "s.db", trials=3)
     assert (first.resumed_trials, more.resumed_trials) == (0, 2)
@@ -97,13 +97,13 @@ def test_a_study_goes_on_where_it_was_stopped(client, store, tmp_path):
     assert again.trials == more.trials
 
 
-def test_a_study_that_cannot_be_kept_is_said_before_the_work(client, store):
+def test_a_study_that_cannot_be_written_is_rejected_before_the_work(client, store):
     with pytest.raises(ConfigError, match=r"cannot write the study .*: not a directory"):
         tune(client, store, "/dev/null/studies/s.db")
 
 
-def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
-    """The features of the test month are published anew, their labels mixed."""
+def test_labels_of_the_test_month_do_not_affect_the_result(client, store, found, tmp_path):
+    """The features of the test month are published again, with shuffled labels."""
     place = store_from_settings(Settings.load(store=str(store)))
     manifest = resolve_version(place, "features")
     other = store_from_settings(Settings.load(store=str(store), env="prod"))
@@ -122,7 +122,7 @@ def test_labels_of_the_test_month_do_not_show(client, store, found, tmp_path):
     assert mixed.trials == found.trials
 
 
-def test_rows_are_chosen_by_their_trip_whatever_the_parts():
+def test_the_sample_of_rows_does_not_depend_on_the_partitions():
     from tests.stages.test_zone_rates import encoding_of, year
 
     features = year(3_000)
@@ -136,7 +136,7 @@ def test_rows_are_chosen_by_their_trip_whatever_the_parts():
     assert 800 < len(whole[1]) < 1_000
 
 
-def test_parameters_in_a_file_go_behind_flags(tmp_path):
+def test_flags_override_parameters_in_a_file(tmp_path):
     (tmp_path / "p.toml").write_text("max_depth = 4\nlearning_rate = 0.2\nreg_lambda = 7.5\n")
     settings = Settings.load(params=str(tmp_path / "p.toml"), learning_rate=0.3)
     assert (settings.max_depth, settings.learning_rate, settings.reg_lambda, settings.rounds) == (
@@ -147,7 +147,7 @@ def test_parameters_in_a_file_go_behind_flags(tmp_path):
     )
     for content, says in (
         ("workers = 3", "only rounds, max_depth"),
-        ("learning_rate = ", "cannot be read"),
+        ("learning_rate = ", "cannot read parameter file"),
         ("learning_rate = 9", "setting learning_rate=9"),
     ):
         (tmp_path / "p.toml").write_text(content)
@@ -155,7 +155,7 @@ def test_parameters_in_a_file_go_behind_flags(tmp_path):
             Settings.load(params=str(tmp_path / "p.toml"))
 
 
-def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
+def test_a_run_uses_the_parameter_file(synthetic, store, tmp_path, invoke_cli):
     (tmp_path / "p.toml").write_text("max_depth = 3\nrounds = 4\nmin_child_weight = 9.0\n")
     args = (
         "--source",
@@ -180,7 +180,7 @@ def test_a_run_takes_them(synthetic, store, tmp_path, invoke_cli):
     )
 
 
-def test_what_cannot_be_tuned_is_said(client, store, tmp_path):
+def test_impossible_tuning_is_rejected(client, store, tmp_path):
     with pytest.raises(
         ConfigError, match="cannot make 3 folds: there are only 3 training and validation months"
     ):

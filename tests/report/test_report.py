@@ -113,10 +113,10 @@ def of(facts):
     return page.render_run_page(facts, build_sections(facts))
 
 
-# the numbers of the pictures
+# The numbers of the charts
 
 
-def test_the_roc_encloses_the_auc():
+def test_the_area_under_the_roc_curve_is_the_auc():
     chance, label = scored()
     x, y = curves.roc_curve(tally_of(chance, label))
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
@@ -124,7 +124,7 @@ def test_the_roc_encloses_the_auc():
     assert np.trapezoid(y, x) == pytest.approx(sklearn_metrics.roc_auc_score(label, chance), abs=2e-3)
 
 
-def test_precision_and_recall_are_scikit_learns():
+def test_the_precision_recall_curve_agrees_with_scikit_learn():
     chance, label = scored()
     recall, precision = curves.precision_recall_curve(tally_of(chance, label))
     wanted = sklearn_metrics.precision_recall_curve(label, chance)
@@ -136,17 +136,17 @@ def test_precision_and_recall_are_scikit_learns():
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_labels_all_alike_have_no_roc(label):
+def test_equal_labels_have_no_roc_curve(label):
     assert curves.roc_curve(tally_of([0.2, 0.7], [label, label])) is None
 
 
-def test_bars_count_every_trip():
+def test_the_probability_histogram_counts_every_trip():
     chance, label = scored()
     without, with_ = curves.probability_histogram(tally_of(chance, label))
     assert (sum(without), sum(with_)) == ((~label).sum(), label.sum())
 
 
-def test_bands_of_few_trips_are_left_out_where_others_are_not():
+def test_calibration_bins_with_few_trips_are_omitted_if_others_exist():
     told = [
         CalibrationBin(low=0.0, high=1.0, trips=n, predicted=n / 1e3, observed=n / 2e3) for n in (49, 50, 400)
     ]
@@ -155,7 +155,7 @@ def test_bands_of_few_trips_are_left_out_where_others_are_not():
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=200))
-def test_quantiles_are_values_that_so_many_are_below(values):
+def test_feature_quantiles_agree_with_numpy(values):
     found, counts = np.unique(np.array(values), return_counts=True)
     told = curves.feature_distribution("fare_amount", [FeatureHistogram(found, counts, 0, 0.0)])
     wanted = np.quantile(values, curves.DISTRIBUTION_QUANTILES, method="inverted_cdf")
@@ -188,7 +188,7 @@ SPREADS = {
 
 
 @pytest.mark.parametrize("says", SPREADS)
-def test_a_feature_is_told_by_all_of_its_months(says):
+def test_the_caption_of_a_feature_describes_all_months(says):
     quantiles, ends = SPREADS[says]
     names = ["2023-01", "2023-02", "2023-03"]
     assert (
@@ -199,7 +199,7 @@ def test_a_feature_is_told_by_all_of_its_months(says):
     )
 
 
-def test_the_shares_of_a_category_are_of_all_trips():
+def test_category_shares_are_relative_to_all_trips():
     months_ = [
         FeatureHistogram(np.array([1.0, 2, 9]), np.array([6, 3, 0]), 1, 0),
         FeatureHistogram(np.array([2.0]), np.array([4]), 0, 0),
@@ -210,7 +210,7 @@ def test_the_shares_of_a_category_are_of_all_trips():
 
 
 @given(st.lists(st.one_of(st.integers(0, 30), st.none()), min_size=1, max_size=300))
-def test_a_strip_is_of_whole_values_in_order_and_of_all_trips(values):
+def test_shap_groups_have_ordered_values_and_cover_all_trips(values):
     plain = np.array([math.nan if value is None else value for value in values])
     said = np.arange(len(plain), dtype=float)
     told = curves.shap_by_quantile_group(plain, said)
@@ -225,7 +225,7 @@ def test_a_strip_is_of_whole_values_in_order_and_of_all_trips(values):
         assert whole == pytest.approx(said.sum())
 
 
-def test_a_category_is_told_by_the_values_that_move_it_most():
+def test_shap_by_category_lists_the_values_with_the_largest_effects():
     zone = np.repeat([4.0, 7, 68, 90, 93, math.nan], [5, 5, 5, 4, 5, 6])
     said = np.repeat([0.3, -0.2, -0.5, 9, 0.1, 0.34], [5, 5, 5, 4, 5, 6])
     parts = curves.shap_by_category(zone, said)
@@ -250,7 +250,7 @@ def test_a_category_is_told_by_the_values_that_move_it_most():
     ]
 
 
-def test_codes_are_told_as_their_values():
+def test_bin_indexes_are_converted_to_values():
     exact = FeatureEncoding(name="a", exact=True, values=(1.0, 4.0))
     np.testing.assert_array_equal(
         bin_values(np.array([0, 1, exact.unseen_bin, exact.missing_bin]), exact), [1, 4, np.nan, np.nan]
@@ -261,10 +261,10 @@ def test_codes_are_told_as_their_values():
     )
 
 
-# the page
+# The page
 
 
-def test_a_page_of_nothing_says_of_every_part_why():
+def test_a_report_without_facts_explains_every_missing_section():
     made = list(build_sections(NOTHING))
     assert [section.id for section in made] == SECTION_IDS
     silent = {"warnings", "run"}
@@ -272,7 +272,7 @@ def test_a_page_of_nothing_says_of_every_part_why():
     assert "failed" not in of(NOTHING)
 
 
-def test_what_a_part_lacks_stands_on_the_page():
+def test_the_report_states_why_a_section_is_missing():
     text = of(
         replace(
             NOTHING, missing_reasons={"training": "the rounds are lost at sea", "zones": "no <zone> at all"}
@@ -282,7 +282,7 @@ def test_what_a_part_lacks_stands_on_the_page():
     assert "no &lt;zone&gt; at all" in text
 
 
-def test_a_part_that_fails_is_a_line():
+def test_a_failed_section_is_one_line():
     text = of(replace(NOTHING, evaluation={"test": {"all": None}}, rows={"2023-01": MonthRows(9, 9, {})}))
     assert text.count("toytip cannot create this section: AttributeError") >= 1
     assert "9 trips read, 9 kept" in text
@@ -291,7 +291,7 @@ def test_a_part_that_fails_is_a_line():
 NASTY = "<script>alert(1)</script>\"'$x^2$ & <img src=x onerror=alert(2)>"
 
 
-def test_names_of_all_kinds_are_text():
+def test_names_are_escaped():
     rows = {"2023-01": MonthRows(9, 8, {NASTY: 1}), "2023-02": MonthRows(9, 9, {})}
     facts = replace(
         NOTHING,
@@ -318,7 +318,7 @@ def test_names_of_all_kinds_are_text():
     assert "$x^2$" in "".join(told.text)
 
 
-def test_pictures_have_the_pages_colours_ids_of_their_own_and_a_name():
+def test_pictures_use_the_colors_of_the_page_and_have_unique_ids_and_names():
     chance, label = scored()
     tally = tally_of(chance, label)
     drawn = [
@@ -347,13 +347,13 @@ def test_pictures_have_the_pages_colours_ids_of_their_own_and_a_name():
     assert len(ids) == len(set(ids))
 
 
-def test_the_same_facts_are_the_same_page():
+def test_equal_facts_give_equal_pages():
     rows = {"2023-01": MonthRows(9, 8, {"late": 1})}
     facts = replace(NOTHING, rows=rows)
     assert of(facts) == of(facts)
 
 
-def test_the_worst_slices_and_the_distances_stand_in_order():
+def test_distance_slices_are_sorted_by_distance():
     values = ["10-20 miles", "2-5 miles", "20 miles or more", "0-1 miles"]
     told = [slice_metrics(slice="distance", value=value) for value in values]
     assert [each.value for each in sorted(told, key=sections_model._slice_sort_key)] == [
@@ -371,7 +371,7 @@ def test_the_worst_slices_and_the_distances_stand_in_order():
         ([0.5, 0.4, 0.6], "1 later round did not lower this loss."),
     ],
 )
-def test_the_best_round_is_told(losses, said):
+def test_the_caption_names_the_best_round(losses, said):
     section = sections_model.training_section(
         replace(NOTHING, learning_curve={"train": losses, "validation": losses}, rounds=2)
     )
@@ -381,7 +381,7 @@ def test_the_best_round_is_told(losses, said):
     )
 
 
-def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
+def test_slices_and_calibration_use_the_segment_of_the_model():
     chance, label = scored()
     told = {
         name: segment_report(
@@ -401,7 +401,7 @@ def test_slices_and_calibration_are_of_the_trips_that_were_learned_from():
     assert "error on card trips is 0.010" in sections_model._calibration_lines(facts)[1]
 
 
-def test_a_month_that_is_split_by_day_is_of_no_split():
+def test_a_month_that_is_split_by_day_belongs_to_no_split():
     split = {
         "train": ("2023-01-01", "2023-01-22"),
         "validation": ("2023-01-22", "2023-01-26"),
@@ -441,12 +441,12 @@ def test_auc_and_log_loss_are_drawn_by_day():
 
 
 @pytest.mark.parametrize(("high", "told"), [(0, False), (29, False), (30, True), (170, True), (171, False)])
-def test_a_slice_is_ranked_by_enough_of_both_classes(high, told):
+def test_a_ranked_slice_has_enough_trips_of_both_classes(high, told):
     slice_ = slice_metrics(rows=200, prevalence=high / 200, auc=0.0037)
     assert sections_model.worst_first([slice_]) == ([slice_] if told else [])
 
 
-# what it warns of
+# Warnings
 
 GOOD_IMPROVEMENT = {
     "always_positive": auc_improvement(0.2),
@@ -557,20 +557,20 @@ CASES = {
 }
 
 
-def test_a_quiet_run_warns_of_nothing():
+def test_a_run_without_problems_has_no_warnings():
     assert collect_findings(QUIET) == []
     assert "Checked: the promotion gate, monitoring, baselines, rejected trips." in of(QUIET)
 
 
 @pytest.mark.parametrize("said", CASES)
-def test_it_warns(said):
+def test_each_problem_has_one_warning(said):
     (line, where), *more = collect_findings(replace(QUIET, **CASES[said]))
     assert said in line
     assert not more
     assert where in SECTION_IDS
 
 
-def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
+def test_a_better_baseline_and_a_missing_interval_are_warnings():
     told = evaluated()
     told["test"]["all"] = replace(
         told["test"]["all"],
@@ -596,7 +596,7 @@ def test_the_worse_of_a_baseline_and_no_interval_are_warned_of():
         (-0.02, [0.7, 0.9], True),
     ],
 )
-def test_a_baseline_is_better_beyond_chance(gain, interval, warns):
+def test_a_better_baseline_is_a_warning_only_if_it_is_significant(gain, interval, warns):
     told = evaluated()
     told["test"]["all"] = replace(
         told["test"]["all"],
@@ -611,7 +611,7 @@ def test_a_baseline_is_better_beyond_chance(gain, interval, warns):
     assert bool(lines) == warns
 
 
-def test_a_model_of_card_trips_is_not_blamed_for_the_others():
+def test_a_model_of_card_trips_has_no_warnings_about_other_trips():
     told = evaluated()["test"]["all"]
     both = {"test": {"all": replace(told, calibration_error=0.197), "card": told}}
     assert collect_findings(replace(QUIET, evaluation=both, segment="card")) == []
@@ -625,16 +625,16 @@ def test_rows_add_up_on_the_page():
     assert table.rows[-1][1:3] == ["6,000", "5,964"]
 
 
-def test_warnings_stand_first():
+def test_warnings_are_in_the_first_section():
     first = next(iter(build_sections(replace(QUIET, rounds=300))))
     assert isinstance(first.blocks[0], WarningsBlock)
 
 
-# two versions
+# Two versions
 
 
 def days_of(noise, shift=0, days=10):
-    """Tallies by day of the same trips, told with more or less noise."""
+    """Return tallies by day of the same trips, scored with more or less noise."""
     rng, own = np.random.default_rng(3), np.random.default_rng(4)
     found = {}
     for day in range(days):
@@ -644,7 +644,7 @@ def days_of(noise, shift=0, days=10):
     return found
 
 
-def told_of(days, **own):
+def evaluation_of(days, **own):
     auc = sklearn_auc(reduce(Tally.merge, days.values()))
     intervals = {name: Interval(*interval) for name, interval in own.items()}
     return {"test": {"all": segment_report({"intervals": intervals}, auc=auc, f1=None)}}
@@ -656,12 +656,12 @@ def sklearn_auc(tally):
 
 def two(a, b, **own):
     return [
-        replace(NOTHING, version=name, daily_tallies={"all": days}, evaluation=told_of(days, **own))
+        replace(NOTHING, version=name, daily_tallies={"all": days}, evaluation=evaluation_of(days, **own))
         for name, days in (("va", a), ("vb", b))
     ]
 
 
-def test_the_same_trips_are_compared_in_pairs():
+def test_versions_with_the_same_trips_are_compared_in_pairs():
     a, b = two(days_of(0.2), days_of(0.35), auc=[0.0, 1.0])
     span = diff.paired_improvements(a, b, "all")["auc"]
     assert span.high < 0
@@ -672,19 +672,19 @@ def test_the_same_trips_are_compared_in_pairs():
     assert list(diff_page._diff_findings(a, a)) == []
 
 
-def test_other_trips_are_compared_by_their_own_intervals():
+def test_versions_with_different_trips_are_compared_by_their_intervals():
     a, b = two(days_of(0.2), days_of(0.35, shift=1), auc=[0.0, 1.0])
     assert diff.paired_improvements(a, b, "all") == {}
     assert list(diff_page._diff_findings(a, b)) == []
-    a = replace(a, evaluation=told_of(a.daily_tallies["all"], auc=[0.9, 0.95]))
-    b = replace(b, evaluation=told_of(b.daily_tallies["all"], auc=[0.7, 0.8]))
+    a = replace(a, evaluation=evaluation_of(a.daily_tallies["all"], auc=[0.9, 0.95]))
+    b = replace(b, evaluation=evaluation_of(b.daily_tallies["all"], auc=[0.7, 0.8]))
     assert "B is significantly worse on all trips" in next(iter(diff_page._diff_findings(a, b)))[0]
 
 
-# zones
+# Zones
 
 
-def test_zones_are_counted_from_profiles_and_from_what_was_learned():
+def test_zones_are_counted_from_feature_histograms_and_the_zone_history():
     cells = [(74.0, True, 5), (74.0, False, 3), (75.0, False, 9), (math.nan, True, 4)]
     profiles = pd.DataFrame(
         [("PULocationID", card, value, trips, 0, 1024) for value, card, trips in cells],
@@ -716,7 +716,7 @@ def shape(name, number, kind="Polygon", coordinates=None):
     return {"properties": {name: number}, "geometry": {"type": kind, "coordinates": coordinates or [SQUARE]}}
 
 
-def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
+def test_zone_outlines_are_read_in_any_spelling_and_simplified(tmp_path):
     many = [[math.cos(a), math.sin(a)] for a in np.linspace(0, 6.28, 5_000)]
     file = geojson(
         tmp_path,
@@ -737,14 +737,14 @@ def test_outlines_are_read_in_any_spelling_and_thinned(tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"features": [{"properties": {}, "geometry": null}]}', '{"features": 1}']
 )
-def test_what_is_no_map_is_named(content, tmp_path):
+def test_a_file_that_is_not_a_map_is_an_error(content, tmp_path):
     file = tmp_path / "zones.geojson"
     file.write_text(content)
     with pytest.raises(SourceError, match=r"zones\.geojson: expected GeoJSON"):
         zones.read_outlines(file)
 
 
-def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_path):
+def test_an_unusable_map_is_a_short_error(tmp_path):
     file = tmp_path / "trips.parquet"
     file.write_bytes(b"PAR1" + bytes(range(256)) * 4_000)
     with pytest.raises(SourceError, match="not text") as caught:
@@ -756,11 +756,11 @@ def test_a_map_that_is_a_table_or_of_elsewhere_is_refused_in_a_short_line(tmp_pa
         zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
 
 
-# real runs
+# Real runs
 
 
 @pytest.mark.cluster
-def test_a_run_leaves_its_page(two_runs):
+def test_a_run_saves_its_report(two_runs):
     _, (first, second) = two_runs
     text = Path(first["report_path"]).read_text()
     assert len(text) < 3_000_000
@@ -784,7 +784,7 @@ def test_a_run_leaves_its_page(two_runs):
 
 
 @pytest.mark.cluster
-def test_a_page_loads_nothing(two_runs):
+def test_a_report_loads_no_resources(two_runs):
     _, runs = two_runs
     for run in runs:
         told = Elements(Path(run["report_path"]).read_text())
@@ -797,7 +797,7 @@ def test_a_page_loads_nothing(two_runs):
 
 
 @pytest.mark.cluster
-def test_the_curve_of_the_losses_is_kept(two_runs):
+def test_the_learning_curve_is_stored(two_runs):
     store, (first, second) = two_runs
     manifest = Store(str(store), "dev").get_manifest("models", "va")
     curve = manifest.metrics["log_loss_by_round"]
@@ -809,8 +809,8 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
     assert losses[rounds - 1] == pytest.approx(log_loss, abs=1e-5)
     told = Store(str(store), "dev").get_manifest("models", "vb").metrics["log_loss_by_round"]
     assert (len(told["train"]), told["validation"]) == (8, [])
-    # Of so few trips the sample is all of them: the loss before the first round is that of the
-    # share of high tips.
+    # With so few trips, the sample has all of them. The loss before the first round is the loss of
+    # a model that predicts the share of high tips.
     share = second["metrics"]["train"]["card"]["prevalence"]
     assert told["train"][0] == pytest.approx(
         -share * math.log(share) - (1 - share) * math.log(1 - share), abs=1e-4
@@ -818,7 +818,7 @@ def test_the_curve_of_the_losses_is_kept(two_runs):
 
 
 @pytest.mark.cluster
-def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_path):
+def test_a_report_can_be_written_again(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
     made = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "a.html", "--json")
     told = parse_summary(made)
@@ -832,11 +832,11 @@ def test_a_report_is_made_again_by_its_name_or_tag(two_runs, invoke_cli, tmp_pat
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 2)
     unwritable = invoke_cli("report", "va", "--store", store, "--output", tmp_path / "no" / "a.html")
     assert unwritable.returncode == 1
-    assert "a.html cannot be written" in unwritable.stderr
+    assert "cannot write report" in unwritable.stderr
 
 
 @pytest.mark.cluster
-def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_path):
+def test_a_map_is_drawn_if_a_file_has_the_outlines(two_runs, invoke_cli, tmp_path):
     store, _ = two_runs
     file = geojson(
         tmp_path,
@@ -850,8 +850,8 @@ def test_a_map_is_drawn_where_a_file_has_the_outlines(two_runs, invoke_cli, tmp_
 
 
 @pytest.mark.cluster
-def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
-    """The version has no histograms, run result and learning curve, and its features are lost."""
+def test_the_report_of_an_incomplete_version_names_the_missing_data(two_runs, invoke_cli, tmp_path):
+    """The version has no histograms, no run result, no learning curve, and no feature files."""
     store, _ = two_runs
     old = tmp_path / "old"
     shutil.copytree(store, old)
@@ -894,7 +894,7 @@ def test_a_version_that_lacks_parts_says_so(two_runs, invoke_cli, tmp_path):
         ("feature_histograms", "feature distributions"),
     ],
 )
-def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_path):
+def test_damaged_data_is_the_first_warning(table, part, two_runs, invoke_cli, tmp_path):
     store = tmp_path / "damaged"
     shutil.copytree(two_runs[0], store)
     for file in (store / "dev" / table / "version=va").rglob("*.*"):
@@ -911,7 +911,7 @@ def test_what_is_damaged_stands_first(table, part, two_runs, invoke_cli, tmp_pat
 
 
 @pytest.mark.cluster
-def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, tmp_path, monkeypatch):
+def test_the_report_of_a_monitoring_version_uses_its_options(two_runs, invoke_cli, tmp_path, monkeypatch):
     store = tmp_path / "watched"
     shutil.copytree(two_runs[0], store)
     asked = ("--reference", "2020-02", "--analysis-months", "2020-03:2020-04", "--labels-until", "2020-03")
@@ -931,8 +931,8 @@ def test_the_report_of_a_monitoring_is_of_that_monitoring(two_runs, invoke_cli, 
 
 
 @pytest.mark.cluster
-def test_a_stage_alone_has_a_page_too(two_runs, invoke_cli, tmp_path):
-    """The features alone, as after `toytip stage featurize`."""
+def test_a_single_stage_has_a_report(two_runs, invoke_cli, tmp_path):
+    """The version has features only, as after `toytip stage featurize`."""
     store, _ = two_runs
     part = tmp_path / "part"
     shutil.copytree(store, part)
@@ -971,12 +971,12 @@ def test_a_report_that_fails_does_not_fail_the_run(synthetic, two_runs, tmp_path
     summary = parse_summary(done)
     assert summary["report_path"] is None
     assert "warning: cannot write the report of the run:" in done.stderr
-    assert "`toytip report vx` tries again" in done.stderr
+    assert "To try again, run `toytip report vx`" in done.stderr
     assert Store(str(store), "dev").get_manifest("predictions", "vx") is not None
 
 
 @pytest.mark.cluster
-def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
+def test_the_diff_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     store, (first, second) = two_runs
     file = tmp_path / "d.html"
     told = parse_summary(
@@ -989,16 +989,16 @@ def test_the_page_of_two_versions(two_runs, invoke_cli, tmp_path):
     assert f"{flipped:,} trips" in words
     for summary in (first, second):
         assert f"{summary['evaluation']['test']['card']['metrics']['auc']:.4f}" in words
-    for changed in ("population", "rounds kept", "split: validation", "models: rounds", "features"):
+    for changed in ("segment", "rounds of the model", "split: validation", "models: rounds", "features"):
         assert changed in words
-    assert "No feature has moved" in words
+    assert "The features of both versions have the same distributions." in words
     assert text.count('role="img"') >= 5
     same = invoke_cli("version", "diff", "va", "va", "--store", store, "--output", file)
     assert same.returncode == 0
     assert "settings, packages, split, features and source files." in file.read_text()
 
 
-def test_reports_go_with_their_version(tmp_path):
+def test_reports_are_deleted_with_their_version(tmp_path):
     store = Store(str(tmp_path), "dev")
     for version in ("v1", "v2"):
         with store.write_version(version):
@@ -1017,7 +1017,7 @@ def test_reports_go_with_their_version(tmp_path):
     ]
 
 
-def test_the_loss_of_a_sample_is_near_that_of_all_rows():
+def test_the_sampled_log_loss_is_close_to_the_exact_one():
     from toytip.training.boosting import LOSS_SAMPLE_ROWS, ExactLogistic
 
     rng = np.random.default_rng(1)
@@ -1031,12 +1031,12 @@ def test_the_loss_of_a_sample_is_near_that_of_all_rows():
     )
 
 
-def test_stand_ins_do_not_hide_in_numbers():
+def test_color_placeholders_are_unambiguous():
     assert len({*svg.CSS_NAMES}) == len(svg.CSS_NAMES)
     assert not any(a != b and a in b for a in svg.CSS_NAMES for b in svg.CSS_NAMES)
 
 
-def test_an_empty_frame_explains_nothing():
+def test_an_empty_frame_has_no_shap_values():
     from toytip.stages.infer import shap_values
 
     assert shap_values(pd.DataFrame({"a": []}), b"").shape == (0, 1)

@@ -1,4 +1,4 @@
-"""The pages in a real browser, from the disk, with the network cut: `make test-browser`."""
+"""The reports in a real browser, opened from disk and without a network: `make test-browser`."""
 
 import json
 from itertools import pairwise
@@ -21,7 +21,8 @@ from toytip.report.page import render_html
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 
-# The contrast of all text with what is behind it, as WCAG 2 has it; a tint behind a cell counts.
+# The contrast of all text with its background, as WCAG 2 defines it. The tint of a table cell is
+# part of the background.
 CONTRAST = """
 (() => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
@@ -68,7 +69,7 @@ PICTURES = """
   return [box.width, box.height, drawn, name, picture.getAttribute("role")];
 })
 """
-# Labels of a picture that lie on each other.
+# Labels of a picture that overlap.
 OVERLAPS = """
 [...document.querySelectorAll("figure svg")].flatMap((picture) => {
   const boxes = [...picture.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
@@ -89,7 +90,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def pages(two_runs, tmp_path_factory):
-    """The reports of both runs, and the page of their differences."""
+    """The reports of two runs, and the diff page of their versions."""
     from tests.support.runs import run_toytip
 
     store, runs = two_runs
@@ -110,7 +111,7 @@ WIDTHS = pytest.mark.parametrize("width", [1200, 768, 390])
 
 @LOOKS
 @WIDTHS
-def test_it_opens_whole_without_a_network(browser, url, dark, width):
+def test_a_page_opens_completely_without_a_network(browser, url, dark, width):
     page = browser.open(url, offline=True, width=width, dark=dark)
     assert page.errors == []
     assert [asked for asked in page.requests if not asked.startswith("data:")] == [url]
@@ -126,7 +127,7 @@ def test_it_opens_whole_without_a_network(browser, url, dark, width):
 
 
 @LOOKS
-def test_all_text_can_be_read(browser, url, dark):
+def test_all_text_has_enough_contrast(browser, url, dark):
     page = browser.open(url, offline=True, dark=dark)
     worst = page.evaluate(CONTRAST)
     assert len(worst) > 10
@@ -136,8 +137,8 @@ def test_all_text_can_be_read(browser, url, dark):
 
 
 @LOOKS
-def test_tints_and_moods_can_be_read(browser, dark, tmp_path):
-    """Every one there is: a page that has them all is a bad run's."""
+def test_tints_and_tones_have_enough_contrast(browser, dark, tmp_path):
+    """The page has all tints and tones, some of which a single report may not have."""
     cells = [
         *(TableCell("0.123", level=level) for level in range(6)),
         TableCell("12", bar=1.0),
@@ -169,7 +170,7 @@ def test_tints_and_moods_can_be_read(browser, dark, tmp_path):
 
 
 @WIDTHS
-def test_labels_do_not_lie_on_each_other(browser, url, width):
+def test_labels_do_not_overlap(browser, url, width):
     page = browser.open(url, offline=True, width=width)
     assert page.evaluate(OVERLAPS) == []
     smallest = page.evaluate(
@@ -179,7 +180,7 @@ def test_labels_do_not_lie_on_each_other(browser, url, width):
     assert smallest >= 8.5
 
 
-def test_it_is_built_for_all_readers(browser, url):
+def test_a_page_is_accessible(browser, url):
     page = browser.open(url, offline=True)
     assert page.evaluate("document.documentElement.lang") == "en"
     assert page.evaluate("document.title.length > 5")
@@ -205,7 +206,7 @@ def test_it_is_built_for_all_readers(browser, url):
     )
 
 
-def test_it_prints(browser, url):
+def test_a_page_can_be_printed(browser, url):
     page = browser.open(url, offline=True, width=794, dark=True, media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
@@ -215,8 +216,8 @@ def test_it_prints(browser, url):
     assert all(drawn for _, _, drawn, _, _ in page.evaluate(PICTURES))
 
 
-def test_the_driver_sees_what_goes_wrong(browser, tmp_path):
-    """A test that hears nothing would pass on any page."""
+def test_the_browser_driver_reports_errors(browser, tmp_path):
+    """Without errors from the driver, the other tests would pass on any page."""
     file = tmp_path / "bad.html"
     file.write_text("<script>console.error('heard'); nothing()</script><img src='https://127.0.0.1:9/x.png'>")
     page = browser.open(file.as_uri(), width=400)

@@ -228,7 +228,7 @@ def test_a_worker_is_lost_in_training(number, point, fault, synthetic, long_refe
 
 @pytest.mark.parametrize("fault", SIGNALS)
 @pytest.mark.parametrize(("number", "stage", "table", "twentieths"), numbered(ROW_STAGE_POINTS))
-def test_a_worker_is_lost_in_a_row_stage(
+def test_a_worker_is_lost_in_a_partition_wise_stage(
     number, stage, table, twentieths, fault, synthetic, long_reference, tmp_path
 ):
     files = run_probes.count_files(long_reference, table)
@@ -238,7 +238,7 @@ def test_a_worker_is_lost_in_a_row_stage(
         send_fault(run, fault, number)
         is_inside = run_probes.is_being_written(store, table, files)
         progress = f"{stage} {run_probes.count_staged_files(store, table)} of {files}"
-        count_fault(fault, "row stages", progress, is_inside=is_inside)
+        count_fault(fault, "partition-wise stages", progress, is_inside=is_inside)
         finish(run, store, long_reference)
 
 

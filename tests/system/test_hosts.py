@@ -139,7 +139,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("stage", ["row stages", "training"])
+@pytest.mark.parametrize("stage", ["partition-wise stages", "training"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_host_is_lost(fault, stage, network, reference, start_dask):
     files = run_probes.count_files(reference, "features")

@@ -1,6 +1,6 @@
-"""The store's promises on a real S3 server.
+"""Tests of the store's guarantees on a real S3 server.
 
-`make test-store` installs the server and runs these.
+`make test-store` installs the server and runs these tests.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def admin(server, monkeypatch):
-    """This process, with the rights of the admin."""
+    """The server. This process has the credentials of the admin."""
     for name, value in server.env().items():
         monkeypatch.setenv(name, value)
     has_credentials.cache_clear()
@@ -82,7 +82,7 @@ def months(server, synthetic):
 
 @pytest.fixture(scope="module")
 def done(server, months, tmp_path_factory):
-    """A run from a public bucket, read without credentials, to a private one."""
+    """A run that reads a public bucket without credentials and writes to a private bucket."""
     root = f"s3://{s3_server.PRIVATE_BUCKET}/done"
     run = run_toytip("run", "--source", months, "--store", root, *FAST, **server.env())
     return parse_summary(run), root
@@ -107,7 +107,7 @@ def test_a_run_gives_the_same_tables_as_on_a_disk(done, synthetic, tmp_path, adm
     assert "This part failed" not in page
 
 
-def test_another_engine_reads_what_the_manifest_lists(done, admin):
+def test_another_engine_reads_the_files_of_a_manifest(done, admin):
     import pyarrow.dataset as ds
 
     from toytip.io.s3 import arrow_s3_filesystem
@@ -127,7 +127,7 @@ def test_another_engine_reads_what_the_manifest_lists(done, admin):
     assert set(table.column("month").to_pylist()) == {1, 2, 3, 4}
 
 
-def test_all_that_looks_back_works_there_too(done, server):
+def test_the_version_commands_work_on_s3(done, server):
     _, root = done
     env = server.env()
     where = ("--store", root, "--json")
@@ -153,9 +153,11 @@ def traced_source(traced):
 @pytest.mark.parametrize(
     ("identity", "said"),
     [(None, "it needs credentials"), (s3_server.READER_KEYS, "access denied")],
-    ids=["nobody", "who may only read"],
+    ids=["anonymous", "read-only"],
 )
-def test_who_may_not_write_is_refused_before_any_work(identity, said, server, months, tmp_path):
+def test_a_user_without_write_permission_is_rejected_before_any_work(
+    identity, said, server, months, tmp_path
+):
     env = {**server.env(identity), "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
     refused = run_toytip(
         "run", "--source", months, "--store", f"s3://{s3_server.PRIVATE_BUCKET}/no", cwd=tmp_path, **env
@@ -167,7 +169,7 @@ def test_who_may_not_write_is_refused_before_any_work(identity, said, server, mo
     assert "dashboard" not in refused.stderr
 
 
-def test_everybody_reads_a_public_store(server, months):
+def test_a_public_store_can_be_read_without_credentials(server, months):
     root = f"s3://{s3_server.PUBLIC_BUCKET}/store"
     parse_summary(run_toytip("run", "--source", months, "--store", root, *FAST, **server.env()))
     nobody = server.env(None)
@@ -181,7 +183,7 @@ def test_everybody_reads_a_public_store(server, months):
     assert parse_summary(measured)["metrics"]
 
 
-def test_credentials_come_from_a_file_or_a_profile_too(server, tmp_path):
+def test_credentials_can_come_from_a_file_or_a_profile(server, tmp_path):
     where = ("--store", f"s3://{s3_server.PRIVATE_BUCKET}/done", "--json")
     nobody = {**server.env(None), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     key, secret = s3_server.ADMIN_KEYS
@@ -197,8 +199,8 @@ def test_credentials_come_from_a_file_or_a_profile_too(server, tmp_path):
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, tmp_path):
-    """The access key is planted too: a log with it in tells whom to attack."""
+def test_a_run_stores_and_prints_no_secret(server, done, admin, months, tmp_path):
+    """The test also searches for the access key, because it identifies the account to attackers."""
     _, root = done
     place = open_file_io(root, StorageOptions(admin.endpoint))
     left = b"".join(place.read(name) for name in place.list_files("dev"))
@@ -232,20 +234,20 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves(server, done, admin, months, t
         assert secret.encode() not in left + said + scraps + after
 
 
-def test_the_graph_that_workers_get_holds_no_secret(admin, store):
+def test_the_task_graph_contains_no_secret(admin, store):
     import cloudpickle
 
     assert s3_server.ADMIN_KEYS[1].encode() not in cloudpickle.dumps(store)
 
 
-def test_a_password_in_an_address_is_refused(tmp_path):
+def test_credentials_in_a_url_are_rejected(tmp_path):
     refused = run_toytip("version", "list", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
     assert refused.returncode == 1
     assert "URLs must not contain credentials" in refused.stderr
     assert "SECRETSECRET" not in refused.stderr
 
 
-def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
+def test_an_unreachable_server_is_reported_immediately(tmp_path):
     started = time.monotonic()
     env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     refused = run_toytip("version", "list", "--store", "s3://bucket/x", cwd=tmp_path, **env)
@@ -254,8 +256,8 @@ def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
     assert time.monotonic() - started < 30
 
 
-def test_sixteen_writers_one_winner(store, bucket):
-    """All write one version at once: first each takes the lease, then all write the manifest."""
+def test_one_of_sixteen_concurrent_writers_succeeds(store, bucket):
+    """All threads write one version at the same time: with a lease, and then only its manifest."""
 
     def write(number):
         with contextlib.suppress(StoreError), store.write_version("v1"):
@@ -280,15 +282,15 @@ def test_sixteen_writers_one_winner(store, bucket):
     assert bucket.read("dev/_versions/trips/v2.json") == b"%d" % winners[0]
 
 
-def test_a_write_whose_answer_was_lost_is_known_by_its_content(bucket):
+def test_a_repeated_write_of_equal_content_succeeds(bucket):
     bucket.create("one", b"mine")
     bucket.create("one", b"mine")
     with pytest.raises(FileExistsError):
         bucket.create("one", b"another's")
 
 
-def test_conflicts_are_tried_again_and_lost_races_are_not(bucket, monkeypatch):
-    """The server answers 409 where another request is under way: that decides nothing."""
+def test_conflicting_writes_are_retried(bucket, monkeypatch):
+    """The server answers 409 if another request is in progress, and this request can still fail."""
     import botocore.exceptions
 
     fs, calls = bucket.fs, []
@@ -306,7 +308,7 @@ def test_conflicts_are_tried_again_and_lost_races_are_not(bucket, monkeypatch):
     assert len(calls) == 3
 
 
-def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
+def test_a_lease_is_held_while_its_run_is_active(store, bucket):
     with (
         store.write_version("v1"),
         pytest.raises(StoreError, match="another run holds its lock"),
@@ -317,11 +319,11 @@ def test_a_claim_is_kept_while_its_holder_lives(store, bucket):
         publish_trips(store)
 
 
-def test_the_claim_of_a_dead_process_is_taken_over_at_once(store, bucket, server):
+def test_the_lease_of_a_killed_process_can_be_acquired_immediately(store, bucket, server):
     name = "dev/_staging/v1.lease"
     with bucket.lock("dev/_staging/v1"):
         holder = json.loads(bucket.read(name))
-    holder["pid"] = 2**22 - 1  # no process has it
+    holder["pid"] = 2**22 - 1  # no process has this number
     bucket.write(name, json.dumps(holder).encode())
     assert store.incomplete_versions() == ["v1"]
     with store.write_version("v1"):
@@ -334,7 +336,7 @@ def test_the_claim_of_a_dead_process_is_taken_over_at_once(store, bucket, server
         pass
 
 
-def test_a_claim_that_was_lost_is_told(store, bucket, monkeypatch):
+def test_a_lost_lease_is_an_error(store, bucket, monkeypatch):
     monkeypatch.setattr("toytip.io.lease.LEASE_RENEWAL_SECONDS", 0.1)
 
     def lose():
@@ -346,7 +348,7 @@ def test_a_claim_that_was_lost_is_told(store, bucket, monkeypatch):
         lose()
 
 
-def test_uploads_that_a_dead_run_began_are_aborted(store, bucket):
+def test_multipart_uploads_of_a_killed_run_are_aborted(store, bucket):
     with store.write_version("v0"):
         publish_trips(store, "v0")
     fs, key = bucket.fs, "dev/trips/version=v1/part-00000.parquet"
@@ -358,14 +360,14 @@ def test_uploads_that_a_dead_run_began_are_aborted(store, bucket):
     assert not fs.call_s3("list_multipart_uploads", Bucket=where).get("Uploads")
 
 
-def test_large_parts_go_up_in_pieces_and_come_back_whole(bucket):
+def test_large_files_are_uploaded_in_pieces(bucket):
     content = os.urandom(3 * PIECE_BYTES)
     bucket.write("large", content)
     assert bucket.read("large") == content
 
 
-def test_what_dead_runs_left_in_place_is_swept(store, bucket):
-    """Nothing renames here: parts of an unfinished version lie where they will be read."""
+def test_files_of_killed_runs_are_deleted(store, bucket):
+    """S3 cannot rename files, so unpublished files are already at their final paths."""
     with store.write_version("v1"):
         publish_trips(store)
     bucket.write("dev/trips/version=v0/year=2023/month=1/part-00000.parquet", b"half")
@@ -379,7 +381,7 @@ def test_what_dead_runs_left_in_place_is_swept(store, bucket):
     ]
 
 
-def test_parts_are_copied_by_the_server(store, bucket):
+def test_reused_files_are_copied_by_the_server(store, bucket):
     with store.write_version("v1"):
         publish_trips(store)
     found = store.find_data_files("trips")["id"]
@@ -392,8 +394,8 @@ def test_parts_are_copied_by_the_server(store, bucket):
 
 
 @pytest.mark.parametrize("moment", ["dashboard", "featurize:", "train:", "infer:"])
-def test_a_server_that_dies_in_the_middle_of_a_run(moment, tmp_path_factory, synthetic):
-    """It comes back after some seconds, and the run goes on as if nothing had been."""
+def test_a_run_survives_a_restart_of_the_server(moment, tmp_path_factory, synthetic):
+    """The server is killed and starts again after two seconds. The run continues."""
     with s3_server.run_s3_server(tmp_path_factory.mktemp("dying")) as server:
         env = server.env()
         with pytest.MonkeyPatch.context() as patch:
@@ -422,6 +424,6 @@ def test_a_server_that_dies_in_the_middle_of_a_run(moment, tmp_path_factory, syn
         assert parse_summary(verified)["faults"] == []
 
 
-def test_disks_and_buckets_are_told_apart():
+def test_the_type_of_a_store_follows_from_its_address():
     assert isinstance(open_file_io("some/where", StorageOptions()), LocalFileIO)
     assert isinstance(open_file_io("s3://b/x", StorageOptions()), S3FileIO)

@@ -11,22 +11,22 @@ from tests.support.requirements import REQUIRED_TOOLS, install_requirements, mis
 ROOT = Path(__file__).parents[2]
 
 
-def test_what_lacks_is_said_with_its_package(monkeypatch, tmp_path):
+def test_a_missing_tool_is_reported_with_its_package(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setitem(REQUIRED_TOOLS, "more", {"no-such-tool": "no-such-package", "sh": "dash"})
-    assert missing_requirements("more") == "no no-such-tool here: apt install no-such-package"
+    assert missing_requirements("more") == "not installed: no-such-tool (apt install no-such-package)"
     monkeypatch.setitem(REQUIRED_TOOLS, "more", {"sh": "dash"})
     assert missing_requirements("more") == install_requirements("more") == ""
 
 
-def test_nothing_is_installed_but_by_root(monkeypatch):
+def test_only_root_installs_packages(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setitem(REQUIRED_TOOLS, "more", {"no-such-tool": "no-such-package"})
     assert install_requirements("more") == "root is needed"
 
 
 @pytest.mark.parametrize(("target", "marks"), [("cluster", "hosts|deploy"), ("deploy", "deploy")])
-def test_make_leaves_no_test_of_them_out(target, marks):
+def test_make_runs_all_tests_with_the_marks(target, marks):
     recipe = re.search(rf"^test-{target}:.*?\n\n", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)[
         0
     ]
