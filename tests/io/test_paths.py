@@ -47,7 +47,7 @@ names = (
 
 @quick
 @given(name=names)
-def test_a_name_leads_into_the_store_or_is_refused(name, tmp_path):
+def test_a_name_is_a_path_in_the_store_or_is_rejected(name, tmp_path):
     root = tmp_path / "store"
     try:
         path = LocalFileIO(str(root)).path(name)
@@ -61,7 +61,7 @@ def test_a_name_leads_into_the_store_or_is_refused(name, tmp_path):
 
 @quick
 @given(version=names, table=names)
-def test_so_does_what_is_said_to_be_a_version_or_a_table(version, table, tmp_path):
+def test_names_of_versions_and_tables_never_leave_the_store(version, table, tmp_path):
     store = Store(str(tmp_path / "store"), "dev")
     for call in (
         lambda: resolve_version(store, "trips", version),
@@ -85,7 +85,7 @@ def test_so_does_what_is_said_to_be_a_version_or_a_table(version, table, tmp_pat
 )
 @example(path="../../../../etc/passwd", table="trips", version="v1", field="path")
 @example(path="", table="s", version="v1", field="table")
-def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, field, tmp_path):
+def test_a_manipulated_manifest_is_rejected(path, table, version, field, tmp_path):
     record = json.loads(make_manifest([make_part_record()]).to_json())
     record["files"][0]["path"] = path if field == "path" else "part.parquet"
     if field in ("table", "version", "files"):
@@ -110,13 +110,13 @@ def test_a_manifest_that_was_tampered_with_is_refused(path, table, version, fiel
         max_leaves=5,
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_any_bytes_are_a_manifest_or_one_line(content):
+def test_invalid_manifests_are_errors_of_one_line(content):
     with pytest.raises(StoreError) as caught:
         Manifest.from_json(content, "dev/_versions/trips/v1.json")
     assert "\n" not in str(caught.value)
 
 
-def test_the_names_that_toytip_makes_are_good():
+def test_the_names_that_toytip_creates_are_valid():
     for name in ("features", "predictions", "rejects", "models"):
         assert validate_table_name(name) == name
     assert validate_version("v20261124T101500Z-3f9c2a")
@@ -133,7 +133,7 @@ def test_a_store_is_a_folder_or_a_bucket():
         uri_scheme("s3://key:secret@bucket/x")
 
 
-def test_a_folder_with_any_name_holds_a_store(tmp_path):
+def test_a_store_folder_can_have_any_name(tmp_path):
     root = tmp_path / "büro %2e%2e/a b+c'é"
     store = Store(str(root), "dev")
     with store.write_version("v1"):
@@ -143,7 +143,7 @@ def test_a_folder_with_any_name_holds_a_store(tmp_path):
     assert read_tags(store) == {"first": "v1"}
 
 
-def test_a_disk_is_a_place(tmp_path):
+def test_files_on_a_local_disk(tmp_path):
     disk = LocalFileIO(str(tmp_path))
     disk.create("a/one", b"1")
     with pytest.raises(FileExistsError):
@@ -157,8 +157,8 @@ def test_a_disk_is_a_place(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["b", "three"]
 
 
-def test_a_folder_may_be_published_while_it_is_listed(tmp_path):
-    """A run that lists what others have made meets folders that go away at that moment."""
+def test_a_folder_can_be_listed_while_it_is_published(tmp_path):
+    """Another run can move folders at the same time as this run lists them."""
     place = LocalFileIO(str(tmp_path))
     mover = """
 import itertools, pathlib, sys

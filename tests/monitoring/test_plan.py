@@ -7,7 +7,7 @@ from toytip.errors import ConfigError
 from toytip.monitoring.plan import plan_monitoring
 
 
-def test_months_without_predictions_are_refused(model):
+def test_months_without_predictions_are_rejected(model):
     with pytest.raises(ConfigError, match="cannot monitor 2022-03: the model has predictions for 2021-01"):
         plan_monitoring(model, YEAR, analysis_months="2021-12,2022-03")
 
@@ -29,7 +29,7 @@ def test_there_is_no_plan_without_months_after_the_training_months(model):
         ("no predictions for its training months", YEAR[3:], {}),
     ],
 )
-def test_impossible_comparisons_are_refused_with_a_hint(model, message, months, options):
+def test_impossible_comparisons_are_rejected_with_a_hint(model, message, months, options):
     with pytest.raises(ConfigError, match=message) as refused:
         plan_monitoring(model, months, **options)
     assert "--reference" in refused.value.hint

@@ -1,4 +1,4 @@
-"""store: a version exists if and only if its manifest does, and never changes."""
+"""The store: a version exists if and only if its manifest exists, and a version never changes."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def test_layout(store):
     assert (manifest.rows, manifest.rejects) == (3, {})
 
 
-def test_part_names_follow_from_the_input(store):
+def test_a_file_name_depends_only_on_the_input(store):
     with store.write_version("v1"):
         first, second = (
             store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2)
@@ -61,7 +61,7 @@ def test_a_published_version_is_never_changed(store):
     )
 
 
-def test_what_is_not_published_is_swept(store):
+def test_unpublished_files_are_deleted(store):
     with store.write_version("v1"):
         store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
         assert below(store, "_staging/v1/**/*.parquet")
@@ -81,9 +81,9 @@ def _die_in_the_middle(root, moved):
         os._exit(9)
 
 
-@pytest.fixture(params=[False, True], ids=["while it wrote", "between its folder and its manifest"])
+@pytest.fixture(params=[False, True], ids=["while it writes", "before it writes the manifest"])
 def killed(store, request):
-    """A store in which a run was killed, with one part written."""
+    """A store in which a run was killed after it wrote one file."""
     process = multiprocessing.get_context("spawn").Process(
         target=_die_in_the_middle, args=(store.root, request.param)
     )
@@ -93,7 +93,7 @@ def killed(store, request):
     return store
 
 
-def test_what_a_killed_run_left_is_out_of_sight_until_it_is_taken_over(killed):
+def test_files_of_a_killed_run_are_invisible_until_they_are_reused(killed):
     assert killed.list_manifests() == []
     assert killed.incomplete_versions() == ["v1"]
     with killed.write_version("v2"):
@@ -108,7 +108,7 @@ def test_what_a_killed_run_left_is_out_of_sight_until_it_is_taken_over(killed):
     assert killed.read_data_file(TRIPS, "v2", found.record).equals(make_trips({}))
 
 
-def test_the_version_of_a_killed_run_can_be_made_again(killed):
+def test_the_version_of_a_killed_run_can_be_written_again(killed):
     with killed.write_version("v1"):
         assert killed.reuse_data_file("trips", "v1", killed.find_data_files("trips")["id"])
         publish_trips(killed)
@@ -116,7 +116,7 @@ def test_the_version_of_a_killed_run_can_be_made_again(killed):
     assert not below(killed, "_staging/*")
 
 
-def test_what_a_killed_run_left_can_be_removed(killed):
+def test_files_of_a_killed_run_can_be_deleted(killed):
     with killed.write_version("v2"):
         publish_trips(killed, "v2")
     waste = maintenance.find_garbage(killed, 1)
@@ -127,7 +127,7 @@ def test_what_a_killed_run_left_can_be_removed(killed):
     assert not below(killed, "_staging/*")
 
 
-def test_what_is_not_a_manifest_is_not_read(store):
+def test_files_that_are_not_manifests_are_ignored(store):
     with store.write_version("v1"):
         publish_trips(store)
     folder = Path(store.manifest_uri("trips", "v1")).parent
@@ -136,7 +136,7 @@ def test_what_is_not_a_manifest_is_not_read(store):
     assert [manifest.version for manifest in store.list_manifests()] == ["v1"]
 
 
-def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
+def test_complete_files_remain_after_an_error_but_not_after_an_interrupt(store):
     for error, left in ((StoreError("the disk is full"), True), (KeyboardInterrupt(), False)):
         with contextlib.suppress(StoreError, KeyboardInterrupt), store.write_version("v1"):
             store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}))
@@ -145,7 +145,7 @@ def test_whole_parts_outlive_a_failure_but_not_a_stop(store):
         assert bool(below(store, "_staging/*")) == left
 
 
-def test_a_part_is_taken_over_only_if_it_is_what_was_written(store):
+def test_a_file_is_reused_only_if_it_was_not_changed(store):
     with store.write_version("v1"):
         manifest = publish_trips(store)
     part = Path(store.version_uri("trips", "v1"), manifest.files[0].path)
@@ -164,7 +164,7 @@ def flip(path, at=100):
     path.write_bytes(content)
 
 
-def test_one_flipped_byte_is_named_and_never_read(store):
+def test_a_file_with_one_changed_bit_is_reported_and_not_read(store):
     with store.write_version("v1"):
         manifest = publish_trips(store)
     assert maintenance.verify_version(store, "v1", lambda _: None) == []
@@ -181,7 +181,7 @@ def test_one_flipped_byte_is_named_and_never_read(store):
     }
 
 
-def test_a_version_is_made_by_one_run_at_a_time(store):
+def test_a_version_is_written_by_one_run_at_a_time(store):
     with (
         store.write_version("v1"),
         pytest.raises(StoreError, match="another run"),
@@ -190,7 +190,7 @@ def test_a_version_is_made_by_one_run_at_a_time(store):
         pass
 
 
-def test_the_newest_is_the_last_created(store):
+def test_the_newest_version_is_the_last_created(store):
     for version in ("v2", "v1"):
         with store.write_version(version):
             publish_trips(store, version)
@@ -198,14 +198,14 @@ def test_the_newest_is_the_last_created(store):
     assert resolve_version(store, "trips", "v1").version == "v1"
 
 
-def test_what_is_not_there_is_said(store):
+def test_a_version_that_does_not_exist_is_an_error(store):
     with pytest.raises(StoreError, match=r"cannot read trips .*: it has no version"):
         resolve_version(store, "trips")
     with pytest.raises(StoreError, match=r"cannot read version v9 of trips .*: it does not exist"):
         resolve_version(store, "trips", "v9")
 
 
-def test_a_lost_part_and_a_broken_manifest_are_named(store):
+def test_a_missing_file_and_a_damaged_manifest_are_errors(store):
     with store.write_version("v1"):
         manifest = publish_trips(store)
     (Path(store.version_uri("trips", "v1")) / manifest.files[0].path).unlink()
@@ -217,12 +217,12 @@ def test_a_lost_part_and_a_broken_manifest_are_named(store):
 
 
 @pytest.mark.parametrize("root", ["/proc/nowhere/store", "/dev/null/store"])
-def test_an_unwritable_store_is_said_at_once(root):
+def test_an_unwritable_store_is_reported_immediately(root):
     with pytest.raises(StoreError, match="cannot write to store"), Store(root, "dev").write_version("v1"):
         pass
 
 
-def test_manifests_hold_plain_json(store):
+def test_manifests_are_plain_json(store):
     with store.write_version("v1"):
         publish_trips(store)
     found = json.loads(Path(store.manifest_uri("trips", "v1")).read_text())
@@ -240,13 +240,13 @@ def test_versions_sort_by_time():
 @pytest.mark.parametrize(
     ("manifest_format", "hint"), [(1, "Set --store to a new folder"), (99, "Upgrade toytip")]
 )
-def test_a_store_of_another_format_is_refused_with_one_error(store, invoke_cli, manifest_format, hint):
+def test_a_store_of_another_format_is_rejected_with_one_error(store, invoke_cli, manifest_format, hint):
     for version in ("v1", "v2"):
         with store.write_version(version):
             publish_trips(store, version)
     for path in Path(store.uri("_versions")).glob("*/*.json"):
         record = json.loads(path.read_text())
-        # The old format has other keys: its number counts, not the first key that is missing.
+        # The old format has other keys. The error names its number, and not the first missing key.
         path.write_text(json.dumps({"format": manifest_format, "created": record["created_at"], "parts": []}))
     for read in (store.list_manifests, lambda: resolve_version(store, "trips", "v1")):
         with pytest.raises(StoreFormatError, match=f"it has format {manifest_format}") as refused:
