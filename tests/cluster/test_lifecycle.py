@@ -123,7 +123,7 @@ def worker_address(scheduler):
     ("name", "hint"),
     [
         ("existing", "set its address under [clusters.existing]"),
-        ("compose", "Start it with `toytip cluster up compose`"),
+        ("compose", "Start the cluster with `toytip cluster up compose`"),
     ],
 )
 def test_the_hint_depends_on_the_kind_of_cluster(name, hint):
@@ -183,7 +183,7 @@ def check_persistent(run, client, kubectl):
     up = parse_summary(run_toytip("cluster", "up", "kubernetes", "--workers", 2, *client, "--json"))
     status = parse_summary(run_toytip("cluster", "status", "kubernetes", *client, "--json"))
     assert (len(status["workers"]), status["address"]) == (2, up["address"])
-    assert "it already runs at" in run_toytip("cluster", "up", "kubernetes", *client).stderr
+    assert "it is already running at" in run_toytip("cluster", "up", "kubernetes", *client).stderr
     assert parse_summary(run_toytip(*run))["workers"] == 2
     assert parse_summary(run_toytip("cluster", "down", "kubernetes", "--json"))["ended"]
     assert kubectl_commands(kubectl) == ["get", "create", "port-forward", "scale", "delete"]

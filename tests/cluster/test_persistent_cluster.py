@@ -25,7 +25,7 @@ def test_a_persistent_cluster_and_the_clients_that_it_rejects(synthetic, tmp_pat
         assert address.startswith("tls://127.0.0.1:")
         assert stat.S_IMODE(record.stat().st_mode) == 0o600
         assert stat.S_IMODE(record.parent.stat().st_mode) == 0o700
-        require_error(run_toytip("cluster", "up", "local"), "it already runs at")
+        require_error(run_toytip("cluster", "up", "local"), "it is already running at")
         check_rejected_clients(run, address, ours, theirs)
         assert not any((tmp_path / "store").rglob("*.parquet"))
         check_commands(run, address, ours, synthetic, tmp_path / "store")
@@ -41,7 +41,7 @@ def check_rejected_clients(run, address, ours, theirs):
     plain = address.replace("tls", "tcp")
     rejected = [
         ("it needs certificates", address),
-        ("it refuses plain connections", plain),
+        ("the scheduler refuses unencrypted connections", plain),
         ("do not trust each other", address, *tls_flags(theirs, "client")),
         ("the connection is not encrypted", plain, *tls_flags(ours, "client")),
     ]

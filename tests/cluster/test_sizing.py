@@ -48,7 +48,7 @@ def test_unsupported_sizes_are_rejected(options, definition, message):
         ({"workers": 1}, HOSTS, "Set --workers to 2."),
         ({"adapt": "1:4"}, HOSTS, "Supported size options: --workers, --threads-per-worker, --memory-limit."),
         ({"adapt": "1:2"}, KUBERNETES, "Supported size options: --workers."),
-        ({"memory_limit": "4GB"}, EXISTING, "Set the sizes where the cluster is described."),
+        ({"memory_limit": "4GB"}, EXISTING, "Set the sizes when you start the workers of this cluster."),
     ],
 )
 def test_the_hint_names_valid_sizes(options, definition, hint):

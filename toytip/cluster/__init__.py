@@ -1,4 +1,4 @@
-"""Workers on this machine or on a cluster, and the client that a run uses them with."""
+"""Workers on this machine or on a cluster, and the client through which a run uses them."""
 
 from toytip.cluster.adaptive import adaptive_limits, hold_size
 from toytip.cluster.connect import connect, dask_report, scheduler_answers

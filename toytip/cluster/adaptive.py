@@ -1,7 +1,7 @@
 """Adaptive scaling: the number of workers follows the load, but is fixed while any run trains.
 
-Row stages consist of many small tasks, which can move between workers. Training is one task per
-rank, and a rank that is stopped has to be replaced.
+Partition-wise stages consist of many small tasks, which can move between workers. Training has one
+task per rank, and starts again from its checkpoint if the worker of a rank stops.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def parse_adapt(settings: Settings) -> AdaptiveLimits | None:
     if not 1 <= minimum <= maximum <= MAX_WORKERS:
         raise ConfigError(
             f"cannot use --adapt {settings.adapt}: the limits are out of range",
-            hint=f"Set --adapt to MIN:MAX, two numbers from 1 to {MAX_WORKERS}.",
+            hint=f"Set --adapt to MIN:MAX, two numbers from 1 to {MAX_WORKERS}, with MIN not above MAX.",
         )
     return AdaptiveLimits(minimum, maximum)
 
 
 def enable_adaptive(client: Any, settings: Settings) -> None:
-    """Let the client's cluster scale with the load, and stay at its maximum during training."""
+    """Let the client's cluster scale with the load, but stay at its maximum during training."""
     limits = parse_adapt(settings)
     if limits is None:
         return
@@ -64,7 +64,7 @@ def enable_adaptive(client: Any, settings: Settings) -> None:
 def adaptive_limits(client: Any) -> AdaptiveLimits | None:
     """Return the limits of a running cluster, or None if its number of workers is fixed.
 
-    The scheduler stores the limits, because a run may only have its address.
+    The limits are stored on the scheduler, because a run may know only the scheduler's address.
     """
     limits = client.get_metadata(LIMITS_KEY, default=None)
     return AdaptiveLimits(*limits) if limits else None
@@ -72,7 +72,7 @@ def adaptive_limits(client: Any) -> AdaptiveLimits | None:
 
 @contextlib.contextmanager
 def hold_size(client: Any) -> Iterator[None]:
-    """Scale to the maximum, and stay there until the context ends, here and in every other run."""
+    """Scale the cluster to its maximum. The size stays fixed while any run is in this context."""
     limits = adaptive_limits(client)
     if limits is None:
         yield
@@ -80,7 +80,8 @@ def hold_size(client: Any) -> Iterator[None]:
     token = secrets.token_hex(8)
     _set_hold(client, token, active=True)
     try:
-        # A queue may not start all of them: training then uses those that started.
+        # The queue of a cluster may not start all workers in time. Training then uses the workers
+        # that have started.
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(limits.maximum, timeout=SCALE_UP_TIMEOUT_S)
         yield

@@ -12,9 +12,9 @@ HOLD_TOPIC = "toytip-hold"
 class SizeHoldPlugin(SchedulerPlugin):  # type: ignore[misc]
     """Keeps the cluster at its size while any run trains.
 
-    Every run that trains has a token, which is dropped when the run releases it or its client
-    disconnects. `deployer` is the ID of the client that scales the cluster. It receives an event
-    after each change, which says whether any token exists.
+    Every run that trains has a token. The plugin drops the token when the run releases it, or when
+    the client of the run disconnects. `deployer` is the ID of the client that scales the cluster.
+    After each change, this client receives an event that says whether any token exists.
     """
 
     name = HOLD_TOPIC
@@ -28,11 +28,11 @@ class SizeHoldPlugin(SchedulerPlugin):  # type: ignore[misc]
         self.scheduler = scheduler
         self.clients_by_token: dict[str, str] = {}
         scheduler.handlers["toytip_hold_size"] = self.hold
-        # The client's own subscription may arrive after the first hold.
+        # The deployer's own subscription may arrive after the first token.
         scheduler.subscribe_topic(HOLD_TOPIC, self.deployer)
 
     def hold(self, token: str, client: str, active: bool) -> None:
-        """Add a token of a client, or drop it."""
+        """Add a client's token if `active`, otherwise drop it."""
         # A client that has disconnected could never release its token.
         if active and client in self.scheduler.clients:
             self.clients_by_token[token] = client

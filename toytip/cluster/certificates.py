@@ -14,12 +14,14 @@ from typing import Any
 from toytip.errors import ConfigError
 
 AUTHORITY_DAYS = 3650
-# The longest validity that browsers accept for a server: a year, and a month for the renewal.
+# The longest validity that browsers accept for a server certificate: a year, plus a month for the
+# renewal.
 CERTIFICATE_DAYS = 397
-# Clocks of hosts differ: a certificate is valid from shortly before its creation.
+# The clocks of hosts differ, so a certificate is valid from shortly before its creation.
 CLOCK_SKEW = dt.timedelta(minutes=10)
 AUTHORITY, NODE, CLIENT = "ca", "node", "client"
-# Names that DNS accepts, in ASCII. A last label of digits alone would be a mistyped address.
+# Host names that DNS accepts, in ASCII. A name whose last label has only digits is a mistyped IP
+# address, so the pattern does not match it.
 HOST_LABEL_PATTERN = "[a-z0-9_]([a-z0-9_-]*[a-z0-9])?"
 HOST_NAME_PATTERN = re.compile(
     rf"(\*\.)?({HOST_LABEL_PATTERN}\.)*(?=[0-9]*[a-z_-]){HOST_LABEL_PATTERN}", re.IGNORECASE
@@ -27,10 +29,11 @@ HOST_NAME_PATTERN = re.compile(
 
 
 def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
-    """Create `ca`, `node` and `client`, each a `.pem` and a `.key` file. Returns their paths.
+    """Create the certificates `ca`, `node` and `client`, each as a `.pem` and a `.key` file.
 
-    An existing authority signs the others. The certificate of the nodes names all hosts.
-    Raises ConfigError if a host is invalid, or a file already exists or cannot be written.
+    If the authority `ca` already exists, it signs the other two certificates. The `node`
+    certificate names all hosts. Returns the paths of the new files. Raises ConfigError if a host is
+    invalid, or if a file already exists or cannot be written.
     """
     if not hosts:
         raise ConfigError(
@@ -50,7 +53,7 @@ def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
 
 
 def _require_no_overwrite(folder: Path) -> None:
-    """Raise ConfigError if a file to be created exists, or if the authority has only one file."""
+    """Raise ConfigError if a new file already exists, or if the authority has only one file."""
     existing = [path for name in (NODE, CLIENT) for path in _file_paths(folder, name) if path.exists()]
     certificate, key = _file_paths(folder, AUTHORITY)
     if certificate.exists() != key.exists():
@@ -64,13 +67,13 @@ def _require_no_overwrite(folder: Path) -> None:
 
 
 def _validate_host(host: str) -> None:
-    """Raise ConfigError if a host is neither an address nor a name."""
+    """Raise ConfigError if a host is neither an IP address nor a host name."""
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return
     if not HOST_NAME_PATTERN.fullmatch(host):
         raise ConfigError(
-            f"cannot create a certificate for --hosts {host!r}: it is neither a host name nor an address",
+            f"cannot create a certificate for --hosts {host!r}: it is neither a host name nor an IP address",
             hint="Write hosts as node1.example or 10.0.0.1, in ASCII, without a scheme or a port.",
         )
 
@@ -91,7 +94,7 @@ def _create_authority(folder: Path) -> list[Path]:
 
 
 def _create_certificate(folder: Path, name: str, hosts: Sequence[str]) -> list[Path]:
-    """Create a certificate. A node is a server for some connections and a client for others."""
+    """Create a certificate. Nodes are servers for some connections and clients for others."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
@@ -172,7 +175,7 @@ def _sign(builder: Any, key: Any, authority_key: Any) -> Any:
 
 
 def _write(folder: Path, name: str, certificate: Any, key: Any) -> list[Path]:
-    """Write a certificate and its key to new files. Only the owner can ever read the key."""
+    """Write a certificate and its key to new files. Only the owner can read the key file."""
     from cryptography.hazmat.primitives import serialization
 
     pem = serialization.Encoding.PEM

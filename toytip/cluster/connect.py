@@ -18,17 +18,18 @@ from toytip.config import Settings
 from toytip.core.redact import mask_credentials
 from toytip.errors import ClusterError
 
-# A model with many rounds is one large value of the graph. It is sent only once, so Dask's
-# warning does not apply.
+# A model with many rounds is one large value in the graph. The model is sent only once, so Dask's
+# warning about large graphs does not apply.
 DASK_OPTIONS = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
 
 @contextlib.contextmanager
 def connect(settings: Settings, plan: ClusterPlan | None = None, *, strict: bool = True) -> Iterator[Any]:
-    """Yield a client of the configured cluster, or of local workers that stop with the context.
+    """Yield a client of the configured cluster.
 
-    Raises ClusterError if no scheduler answers, no worker starts, versions differ (if `strict`), or
-    the connection to the scheduler is lost.
+    If the cluster is not running, it is started, and stops when the context ends. Raises
+    ClusterError if no scheduler answers, if no worker starts, if package versions differ (only with
+    `strict`), or if the connection to the scheduler is lost.
     """
     plan = plan or plan_cluster(settings)
     with (
@@ -50,7 +51,7 @@ def connect(settings: Settings, plan: ClusterPlan | None = None, *, strict: bool
 
 
 def _require_same_versions(client: Any, plan: ClusterPlan) -> contextlib.AbstractContextManager[None]:
-    """Reject processes with other versions. Local workers always have the same versions."""
+    """Reject processes with different package versions, which local workers cannot have."""
     if plan.starts_local_workers:
         return contextlib.nullcontext()
     from toytip.cluster.versions import require_same
@@ -60,7 +61,7 @@ def _require_same_versions(client: Any, plan: ClusterPlan) -> contextlib.Abstrac
 
 @contextlib.contextmanager
 def _configure_dask(settings: Settings) -> Iterator[None]:
-    """Apply Dask config and silence its loggers. Callers report errors once."""
+    """Set Dask's config, and silence Dask's loggers, because toytip reports each error itself."""
     import dask
 
     for name in DASK_LOGGERS:
@@ -71,7 +72,7 @@ def _configure_dask(settings: Settings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def start_cluster(settings: Settings, plan: ClusterPlan) -> Iterator[Any]:
-    """Yield a client of workers that stop with the context. Raises ClusterError."""
+    """Start a cluster, yield its client, and stop the cluster at the end. Raises ClusterError."""
     with (
         _configure_dask(settings),
         deploy_cluster(settings, plan.definition) as deployer,
@@ -87,7 +88,10 @@ def start_cluster(settings: Settings, plan: ClusterPlan) -> Iterator[Any]:
 def _open_client(
     deployer: Any, settings: Settings, definition: ClusterDefinition
 ) -> contextlib.AbstractContextManager[Any]:
-    """Return a client of a deployed cluster: one of Dask's cluster objects, or an address."""
+    """Return a client of a deployed cluster.
+
+    `deployer` is a cluster object of Dask, or the address of the scheduler.
+    """
     import distributed
 
     if isinstance(deployer, str):
@@ -144,7 +148,7 @@ def _wait_for_workers(client: Any, workers: int, definition: ClusterDefinition) 
 
 
 def _worker_log_hint(definition: ClusterDefinition) -> str:
-    """Return where the deployer reports why workers do not start."""
+    """Return a hint that says where to find out why workers do not start."""
     jobs = f"{definition.options.get('log_directory', 'this folder')}/slurm-*.out"
     return {
         "slurm": f"Check `squeue --me` for waiting jobs, and {jobs} for failed ones.",
@@ -163,9 +167,9 @@ def scheduler_answers(client: Any) -> bool:
 
 @contextlib.contextmanager
 def dask_report(path: Path) -> Iterator[None]:
-    """Write Dask's performance report of the context, unless it ends with an error.
+    """Write Dask's performance report of the context, unless the context ends with an error.
 
-    After an error, there may be no scheduler to request the data from.
+    After an error, the scheduler that has the data may no longer run.
     """
     import distributed
 

@@ -1,7 +1,7 @@
 """The process that manages a persistent cluster: it starts the cluster, and stops it on SIGTERM.
 
-`lifecycle.start_persistent_cluster` starts it. It reads the settings from stdin as JSON, and writes
-one `DaemonMessage` to stdout.
+`lifecycle.start_persistent_cluster` starts this process. The process reads the settings from stdin
+as JSON, and writes one `DaemonMessage` to stdout.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> int:
-    """Keep a cluster running until SIGTERM, which also stops a cluster that is starting."""
+    """Start a cluster, and keep it running until SIGTERM or SIGINT.
+
+    A signal also stops a cluster that is still starting. Returns the exit code.
+    """
     settings = Settings.model_validate_json(sys.stdin.read())
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt_once)
@@ -69,7 +72,7 @@ def _interrupt_once(*_: object) -> None:
 
 
 def _send(message: DaemonMessage) -> None:
-    """Send one line to the parent process, which then exits. Later output goes to the log."""
+    """Send one line to the parent process, which reads no further. Later output goes to the log."""
     sys.stdout.write(f"{message.to_line()}\n")
     sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

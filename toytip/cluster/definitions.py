@@ -15,7 +15,7 @@ from toytip.errors import ConfigError
 ClusterKind = Literal["local", "ssh", "slurm", "kubernetes", "compose", "existing"]
 SIZE_SETTINGS = ("workers", "threads_per_worker", "memory_limit", "adapt")
 COMMON_KEYS = ("kind", "start_timeout", "tls_ca_file", "tls_cert", "tls_key")
-# The keys of each kind, in addition to the common ones: sizes, and options of its deployer.
+# The keys of each kind, in addition to the common keys: sizes, and options for its deployer.
 KEYS_BY_KIND: dict[ClusterKind, tuple[str, ...]] = {
     "local": SIZE_SETTINGS,
     "ssh": ("workers", "threads_per_worker", "memory_limit", "hosts", "remote_tls_dir", "options"),
@@ -35,7 +35,7 @@ DEFINITION_HINT = f"See cluster/{CLUSTERS_FILE} for the keys of each kind."
 
 
 class ClusterDefinition(BaseModel):
-    """A cluster: its kind, its sizes, and the options of its deployer."""
+    """A cluster: its kind, its sizes, and the options for its deployer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class ClusterDefinition(BaseModel):
     tls_cert: str | None = None
     tls_key: str | None = None
     start_timeout: int = Field(120, ge=1)
-    """Seconds until the first worker must have started."""
+    """Maximum time until workers connect, in seconds."""
     hosts: tuple[str, ...] = ()
     remote_tls_dir: str | None = None
     scheduler: str | None = None
@@ -59,7 +59,7 @@ class ClusterDefinition(BaseModel):
 def load_definition(settings: Settings) -> ClusterDefinition:
     """Return the definition of the cluster that the settings name, by default `local`.
 
-    Raises ConfigError if no cluster has this name, or its definition is invalid.
+    Raises ConfigError if no cluster has this name, or if its definition is invalid.
     """
     name = settings.cluster or "local"
     defaults = _default_definitions()
@@ -70,7 +70,7 @@ def load_definition(settings: Settings) -> ClusterDefinition:
             hint=f"Define it in toytip.toml as [clusters.{name}].",
         )
     base, own = dict(defaults.get(name, {})), settings.clusters.get(name, {})
-    if "adapt" in own:  # it overrides the default number of workers
+    if "adapt" in own:  # `adapt` overrides the default number of workers
         base.pop("workers", None)
     try:
         definition = ClusterDefinition.model_validate({**base, **own})
@@ -88,12 +88,12 @@ def load_definition(settings: Settings) -> ClusterDefinition:
 
 @functools.cache
 def _default_definitions() -> dict[str, dict[str, Any]]:
-    """Return the tables of the file in the package."""
+    """Return the default definitions, from the file in this package."""
     return tomllib.loads(resources.files(__package__).joinpath(CLUSTERS_FILE).read_text(encoding="utf-8"))
 
 
 def _find_problem(definition: ClusterDefinition) -> str | None:
-    """Return the first key that is missing, or that a cluster of this kind does not support."""
+    """Return the first problem of a definition, or None if the definition is valid."""
     keys = KEYS_BY_KIND[definition.kind]
     for key in REQUIRED_KEYS.get(definition.kind, ()):
         if not getattr(definition, key):

@@ -1,4 +1,4 @@
-"""Start a cluster with the deployer that Dask has for its kind."""
+"""Start a cluster with the deployer for its kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toytip.cluster.local import start_local
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
-# The time that a cluster which is still starting has to stop.
+# Maximum time to stop a cluster that is still starting.
 CLOSE_TIMEOUT_S = 30
 REQUIRED_PACKAGES = {"ssh": "asyncssh", "slurm": "dask_jobqueue"}
 DASHBOARD_ADDRESS = "127.0.0.1:8787"
@@ -27,9 +27,9 @@ DASHBOARD_ADDRESS = "127.0.0.1:8787"
 def deploy_cluster(settings: Settings, definition: ClusterDefinition) -> Any:
     """Start the configured cluster, by default on this machine.
 
-    Returns a context manager that stops the cluster: Dask's cluster object, or a context manager
-    that yields the scheduler's address. Raises ClusterError if an extra is missing or the deployer
-    fails.
+    Returns a context manager that stops the cluster at its end. The context manager is a cluster
+    object of Dask, or yields the address of the scheduler. Raises ClusterError if a package is
+    missing or the deployer fails.
     """
     if package := REQUIRED_PACKAGES.get(definition.kind):
         _require_package(definition.kind, package)
@@ -47,9 +47,9 @@ def deploy_cluster(settings: Settings, definition: ClusterDefinition) -> Any:
 
 @contextlib.contextmanager
 def _close_on_interrupt() -> Iterator[None]:
-    """Stop clusters that are still starting when the context is interrupted.
+    """If Ctrl-C interrupts the context, stop the clusters that are still starting.
 
-    Dask would try to stop them at exit, fail, and print long tracebacks.
+    Otherwise Dask would try to stop these clusters at exit, fail, and print long tracebacks.
     """
     from distributed.core import Status
     from distributed.deploy.spec import SpecCluster
@@ -67,8 +67,9 @@ def _close_on_interrupt() -> Iterator[None]:
 
 
 async def _close_cluster(cluster: Any) -> None:
-    """Stop a cluster's workers, also those that are still starting, and then its scheduler."""
-    # A worker that loses the scheduler while it starts prints a long error.
+    """Stop the workers of a cluster, even if they are still starting, and then its scheduler."""
+    # Wait until all workers have started: a worker that loses its scheduler while it starts prints
+    # a long error.
     await asyncio.gather(*cluster._created, return_exceptions=True)  # noqa: SLF001
     await asyncio.gather(*(worker.close() for worker in cluster._created), return_exceptions=True)  # noqa: SLF001
     if cluster.scheduler is not None:
@@ -87,9 +88,9 @@ def _require_package(kind: str, package: str) -> None:
 
 
 def _merge_options(options: dict[str, Any], name: str, **defaults: Any) -> dict[str, Any]:
-    """Return the options with a name, and the defaults that they do not override.
+    """Return the options under `name`, plus the defaults that they do not override.
 
-    A default of None is left to the deployer.
+    A default of None is omitted, so that the deployer uses its own default.
     """
     return {**{key: value for key, value in defaults.items() if value is not None}, **options.get(name, {})}
 
@@ -97,7 +98,7 @@ def _merge_options(options: dict[str, Any], name: str, **defaults: Any) -> dict[
 def _start_ssh(settings: Settings, definition: ClusterDefinition) -> Any:
     """Start a scheduler on the first host, and workers on all hosts.
 
-    They use the interpreter of this process, at the same path.
+    All hosts must have a Python interpreter at the same path as the interpreter of this process.
     """
     import dask
     from distributed import SSHCluster
@@ -110,7 +111,7 @@ def _start_ssh(settings: Settings, definition: ClusterDefinition) -> Any:
     }
     security = tls.dask_security(settings)
     remote_dir = definition.remote_tls_dir
-    # The remote processes inherit Dask's config at this time.
+    # The remote processes inherit the Dask config that is set while the cluster starts.
     with dask.config.set(tls.remote_tls_config(remote_dir) if has_tls and remote_dir else {}):
         return SSHCluster(
             [definition.hosts[0], *definition.hosts],
@@ -141,7 +142,7 @@ def _ssh_scheduler_options(definition: ClusterDefinition, *, has_tls: bool) -> d
         port=0,
         dashboard_address=DASHBOARD_ADDRESS,
     )
-    if _is_address(definition.hosts[0]):  # on that host, a name may resolve to another address
+    if _is_address(definition.hosts[0]):  # a host name may resolve to a different address on that host
         options.setdefault("host", definition.hosts[0])
     return options
 
@@ -153,7 +154,7 @@ def _is_address(host: str) -> bool:
 
 
 def _start_slurm(settings: Settings, definition: ClusterDefinition) -> Any:
-    """Start a scheduler in this process, and submit a job for each worker."""
+    """Start a scheduler in this process, and submit one job per worker."""
     from dask_jobqueue import SLURMCluster
 
     limits = parse_adapt(settings)
@@ -180,14 +181,14 @@ def _start_slurm(settings: Settings, definition: ClusterDefinition) -> Any:
 
 
 async def _submit_jobs(cluster: Any, job_count: int) -> None:
-    """Submit a job for each worker, and wait for all submissions.
+    """Submit one job per worker, and wait until all jobs are submitted.
 
-    Dask would hide a rejected submission, and wait for its worker.
+    Otherwise Dask would hide a rejected submission, and wait for the worker of this job.
     """
     cluster.scale(job_count)
     try:
         await cluster
-    except RuntimeError as error:  # its last line has the cause, after the exit code and the command
+    except RuntimeError as error:  # the last line of the message is the cause
         raise RuntimeError(f"no job could be submitted: {str(error).strip().splitlines()[-1]}") from None
 
 

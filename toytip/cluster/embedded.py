@@ -1,4 +1,4 @@
-"""Start workers inside another program, and restore the program's process state afterwards."""
+"""Start workers from another program, and restore the state of its process afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toytip.config import Settings
 
 
 def current_client_address() -> str | None:
-    """Return the scheduler's address of the program's current Dask client, or None."""
+    """Return the scheduler address of the program's running Dask client, or None without one."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None
@@ -29,7 +29,10 @@ def current_client_address() -> str | None:
 
 @contextlib.contextmanager
 def embedded_workers(settings: Settings) -> Iterator[None]:
-    """Start workers as the CLI does, and restore environment, logging and Dask config."""
+    """Prepare this process to start workers as the CLI does, and restore its state afterwards.
+
+    The state consists of environment variables, log levels and Dask config.
+    """
     environment = dict(os.environ)
     levels = {name: logging.getLogger(name).level for name in DASK_LOGGERS}
     try:
@@ -53,7 +56,8 @@ def _prestart_embedded(start_method: str) -> Iterator[None]:
     prestart_forkserver(start_method)
     import dask
 
-    # If the program imported Dask earlier, Dask has not read the variables that were added now.
+    # If the program imported Dask earlier, Dask has not read the environment variables that were
+    # added above.
     added = dask.config.collect_env(
         {name: value for name, value in os.environ.items() if name not in previous}
     )
@@ -63,7 +67,7 @@ def _prestart_embedded(start_method: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hide_main_module() -> Iterator[None]:
-    """Prevent workers from importing the calling program, which would run it again."""
+    """Prevent workers from importing the calling program. The import would run it again."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

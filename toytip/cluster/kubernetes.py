@@ -20,16 +20,18 @@ from toytip.errors import ClusterError
 
 SCHEDULER_PORT = 8786
 OBJECT_NAMES_FORMAT = 'jsonpath={.kind} {.metadata.namespace} {.metadata.name}{"\\n"}'
-# kubectl exits whenever its pod stops, and as long as the pod does not exist.
+# `kubectl port-forward` exits when the pod stops, and when the pod does not exist yet. This loop
+# starts the command again.
 RESTART_LOOP = 'while :; do "$@"; sleep 1; done'
-# The operator deletes the parts of the cluster afterwards. A stopping client waits no longer.
+# Maximum time that a stopping client waits for `kubectl delete`. The operator deletes the remaining
+# parts of the cluster later.
 DELETE_TIMEOUT = "45s"
 REQUEST_TIMEOUT = "30s"
 
 
 @contextlib.contextmanager
 def start_kubernetes(settings: Settings, definition: ClusterDefinition) -> Iterator[str]:
-    """Create the objects of the config file, yield the scheduler's address, and delete them.
+    """Create the objects of the config file, yield the scheduler's address, and delete the objects.
 
     Raises ClusterError if one of the objects already exists, or kubectl fails.
     """
@@ -52,7 +54,7 @@ def start_kubernetes(settings: Settings, definition: ClusterDefinition) -> Itera
 
 
 def _require_free_port(address: str, settings: Settings) -> int:
-    """Return the local port of the forwarding. Raises ClusterError if it is in use."""
+    """Return the local port to forward. Raises ClusterError if the port is in use."""
     host, _, port = address.partition("://")[2].rpartition(":")
     try:
         with socket.socket() as probe:
@@ -79,7 +81,7 @@ def _create_objects(definition: ClusterDefinition) -> str:
         )
     try:
         return _kubectl("create", "--filename", file, "--output", OBJECT_NAMES_FORMAT, timeout)
-    except KeyboardInterrupt:  # the objects may exist already
+    except KeyboardInterrupt:  # kubectl may already have created objects
         _delete_objects(definition)
         raise
 
@@ -90,12 +92,12 @@ def _delete_objects(definition: ClusterDefinition) -> None:
 
 
 def _cluster_object(object_lines: str, definition: ClusterDefinition) -> tuple[str, str]:
-    """Return namespace and name of the Dask cluster among the created objects."""
+    """Return the namespace and the name of the Dask cluster among the created objects."""
     for line in object_lines.splitlines():
         kind, *names = line.split()
         if kind == "DaskCluster":
             return names[0], names[-1]
-    raise ClusterError(f"cannot use {definition.config_file}: it has no DaskCluster")
+    raise ClusterError(f"cannot use {definition.config_file}: it defines no DaskCluster")
 
 
 @contextlib.contextmanager
@@ -120,13 +122,14 @@ def _forward_port(*arguments: str) -> Iterator[IO[bytes]]:
 def _wait_for_scheduler(
     address: str, settings: Settings, definition: ClusterDefinition, log: IO[bytes]
 ) -> None:
-    """Wait for the scheduler. Raises ClusterError if it rejects the client, or on a timeout."""
+    """Wait for the scheduler. Raises ClusterError on a timeout, or if it rejects the client."""
     deadline = time.monotonic() + definition.start_timeout
     mismatch: ClusterError | None = None
     while error := probe_scheduler(address, settings):
         if mismatch:
             raise mismatch
-        # A mismatch counts if the next probe fails too: the scheduler may just have started.
+        # Report a TLS mismatch only if the next probe fails too: the scheduler may just have
+        # started.
         mismatch = tls_mismatch(address, settings)
         if time.monotonic() > deadline:
             log.seek(0)
@@ -139,7 +142,7 @@ def _wait_for_scheduler(
 
 
 def _kubectl(*arguments: str) -> str:
-    """Return the output of kubectl. Raises ClusterError."""
+    """Run kubectl, and return its output. Raises ClusterError if kubectl fails."""
     try:
         process = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     except FileNotFoundError:

@@ -32,7 +32,8 @@ class ClusterRecord:
     dashboard_url: str
     pid: int
     process_started_at: float
-    """Seconds since the epoch. A later process can have the same number."""
+    """Start time of the daemon in seconds since the Unix epoch. A later process can have the same
+    process ID, but not the same start time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class DaemonMessage:
 
     @classmethod
     def from_line(cls, line: str) -> Self | None:
-        """Parse a line. Returns None for other lines, for example of a library's log."""
+        """Parse a line. Returns None if it is not a message, for example if a library logged it."""
         try:
             return cls(**json.loads(line))
         except (ValueError, TypeError):
@@ -57,7 +58,7 @@ class DaemonMessage:
 
 
 def records_folder(settings: Settings) -> Path:
-    """Return the folder of the records, which only its owner can read."""
+    """Return the folder of the cluster records. Only the owner of the folder can read it."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     folder = Path(settings.state_dir or f"{state}/toytip").expanduser() / "clusters"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def save_record(settings: Settings, record: ClusterRecord) -> None:
 
 
 def find_record(settings: Settings) -> ClusterRecord | None:
-    """Return the record of the named cluster, or None if it is not running."""
+    """Return the record of the named cluster, or None if the cluster is not running."""
     path = _record_path(settings)
     try:
         record = ClusterRecord(**json.loads(path.read_text(encoding="utf-8")))
@@ -95,7 +96,7 @@ def _log_path(settings: Settings) -> Path:
 
 
 def _is_alive(record: ClusterRecord) -> bool:
-    """Return whether the daemon runs. A process that only has the same number does not count."""
+    """Return whether the daemon is running. A later process with its process ID does not count."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -107,7 +108,7 @@ def _is_alive(record: ClusterRecord) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterPlan:
-    """The cluster of a run, computed once from its settings."""
+    """The cluster that a run uses. The plan is computed once, from the settings."""
 
     definition: ClusterDefinition
     """Definition of the cluster."""
@@ -121,7 +122,10 @@ class ClusterPlan:
 
 
 def plan_cluster(settings: Settings) -> ClusterPlan:
-    """Return the plan of the configured cluster. Raises ConfigError if it is invalid."""
+    """Return the plan for the configured cluster.
+
+    Raises ConfigError if its definition is invalid.
+    """
     definition = load_definition(settings)
     return ClusterPlan(definition=definition, address=_running_scheduler(settings, definition))
 
@@ -138,7 +142,8 @@ def _running_scheduler(settings: Settings, definition: ClusterDefinition) -> str
 def start_persistent_cluster(settings: Settings) -> str:
     """Start the named cluster and keep it running. Returns the address of its scheduler.
 
-    Raises ClusterError if it already runs, cannot be started, or is not managed by toytip.
+    Raises ClusterError if the cluster is already running, cannot be started, or is not managed by
+    toytip.
     """
     definition, name = load_definition(settings), settings.cluster
     if definition.kind == "existing":
@@ -150,8 +155,8 @@ def start_persistent_cluster(settings: Settings) -> str:
     with _lock_name(settings) as lock:
         if record := find_record(settings):
             raise ClusterError(
-                f"cannot start cluster {name}: it already runs at {record.address}",
-                hint=f"To stop it, run `toytip cluster down {name}`.",
+                f"cannot start cluster {name}: it is already running at {record.address}",
+                hint=f"To stop the cluster, run `toytip cluster down {name}`.",
             )
         if not lock:
             raise ClusterError(
@@ -173,7 +178,8 @@ def _not_managed(verb: str, settings: Settings) -> ClusterError:
 def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
     """Lock a cluster's name. Yields None if another process holds the lock.
 
-    The daemon inherits the lock. The system releases it when the last process that holds it exits.
+    The daemon inherits the lock. The operating system releases the lock when the last process that
+    holds it exits.
     """
     with _open_private(records_folder(settings) / f"{settings.cluster}.lock") as lock:
         try:
@@ -185,12 +191,12 @@ def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
 
 
 def _open_private(path: Path) -> IO[str]:
-    """Open an empty file for writing that only its owner can read."""
+    """Open an empty file for writing. Only its owner can read the file."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
 
 
 def _spawn_daemon(settings: Settings, lock: IO[str]) -> str:
-    """Start a daemon, and return the scheduler's address when the cluster runs."""
+    """Start a daemon, wait until its cluster is running, and return the scheduler's address."""
     with _open_private(_log_path(settings)) as log:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "toytip.cluster.daemon"],
@@ -244,7 +250,7 @@ def _wait_for_daemon(daemon: subprocess.Popen[str]) -> None:
 def stop_persistent_cluster(settings: Settings) -> bool:
     """Stop the named cluster. Returns whether it was running.
 
-    Raises ClusterError if it does not stop, or is not managed by toytip.
+    Raises ClusterError if the cluster does not stop, or is not managed by toytip.
     """
     definition = load_definition(settings)
     if definition.kind == "existing":
@@ -272,14 +278,14 @@ def _stop_daemon(record: ClusterRecord) -> None:
         if time.monotonic() > deadline:
             raise ClusterError(
                 f"cannot stop cluster {record.name}: "
-                f"process {record.pid} still runs after {STOP_TIMEOUT_S} s",
-                hint=f"To kill it, run `kill -9 {record.pid}`.",
+                f"process {record.pid} is still running after {STOP_TIMEOUT_S} s",
+                hint=f"To kill the process, run `kill -9 {record.pid}`.",
             )
         time.sleep(0.1)
 
 
 def _docker_compose(settings: Settings, *arguments: str) -> None:
-    """Run docker compose with the file of the definition. Raises ClusterError."""
+    """Run docker compose with the config file of the cluster definition. Raises ClusterError."""
     command = ["docker", "compose", "--file", str(load_definition(settings).config_file), *arguments]
     text = " ".join(command)
     try:

@@ -1,4 +1,4 @@
-"""Workers on this machine: their number and sizes, and how to start them within a second."""
+"""Workers on this machine: their number, their sizes, and a fork server to start them fast."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PRELOADED_MODULES = [
     "pyarrow.parquet",
     "pyarrow.compute",
 ]
-# A worker without a heartbeat for this long is frozen, and is restarted. A rank that waits for it
-# gives up after the same time.
+# A worker that sends no heartbeat for this time is frozen, and is restarted. A rank that waits for
+# this worker gives up after the same time.
 WORKER_TTL_S = 60
 # The signals that a terminal sends to all processes that it started.
 TERMINAL_SIGNALS = (signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
-# Each of these has a level of its own.
+# Each of these loggers has its own log level.
 DASK_LOGGERS = ("distributed", "distributed.client", "tornado.application")
-# Dask's usual port.
+# The default port of Dask's dashboard.
 DEFAULT_DASHBOARD_PORT = 8787
 WORKER_VARIABLES = {
     "OMP_NUM_THREADS": "1",
@@ -41,17 +41,17 @@ WORKER_VARIABLES = {
     # On a busy machine, a killed worker can take long to restart. Dask gives up after 15 s.
     "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "300s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{WORKER_TTL_S}s",
-    # If a worker dies, only the partition that it computed counts as a possible cause, not those
-    # that waited on it.
+    # No tasks wait on a worker. If a worker dies, Dask counts this as a failure only of the task
+    # that was running.
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
-    # Large arrays are allocated from the system and returned at once. A heap would keep them for
-    # the lifetime of the worker.
+    # Large arrays are allocated directly from the operating system, and their memory is returned at
+    # once. A heap would keep this memory for the lifetime of the worker.
     "MALLOC_MMAP_THRESHOLD_": str(2**22),
     "MALLOC_TRIM_THRESHOLD_": str(2**22),
     "MALLOC_ARENA_MAX": "2",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
-    # Lower polling rates for idle workers. By default each worker polls itself a hundred times per
-    # second, which is measurable with eight workers on two cores.
+    # Longer polling intervals, which reduce the load of idle workers. By default each worker polls
+    # itself a hundred times per second, which is measurable with eight workers on two cores.
     "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "500ms",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "2s",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
@@ -62,8 +62,8 @@ WORKER_VARIABLES = {
 def prestart_forkserver(start_method: str) -> None:
     """Start a fork server that imports the workers' modules while this process imports its own.
 
-    Eight workers then start in half a second instead of 47 (2 cores). Must be called before Dask is
-    imported. Also sets the environment variables of the workers.
+    Eight workers then start in 0.5 s, compared with 47 s without a fork server (2 cores). The
+    function also sets the environment variables of the workers. Call it before Dask is imported.
     """
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
     for name, value in WORKER_VARIABLES.items():
@@ -85,7 +85,10 @@ def prestart_forkserver(start_method: str) -> None:
 
 @contextlib.contextmanager
 def _ignore_terminal_signals() -> Iterator[None]:
-    """Start children that ignore SIGINT and SIGHUP: the client process shuts them down itself."""
+    """Ignore SIGINT and SIGHUP in processes that start in this context.
+
+    The client process stops these processes itself.
+    """
     if threading.current_thread() is not threading.main_thread():  # only the main thread sets handlers
         yield
         return
@@ -105,7 +108,8 @@ def local_shape(settings: Settings) -> ClusterShape:
     limits = parse_adapt(settings)
     workers = limits.maximum if limits else settings.workers or available_cores()
     try:
-        # An equal share per worker: Dask's own default would assign the same memory to several.
+        # Each worker gets an equal share. Dask's own default would assign the same memory to
+        # several workers.
         memory_limit = (
             parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // workers
         )
@@ -129,7 +133,8 @@ def start_local(settings: Settings) -> Any:
     shape, limits = local_shape(settings), parse_adapt(settings)
     tls_options = {"protocol": "tls://", "security": dask_security(settings)} if uses_tls(settings) else {}
     with warnings.catch_warnings():
-        # If another process has just bound the port, Dask uses another one and warns.
+        # If another process has just bound the port, Dask uses a different port and prints a
+        # warning.
         warnings.filterwarnings("ignore", f"Port {DEFAULT_DASHBOARD_PORT} is already in use")
         return distributed.LocalCluster(
             n_workers=limits.minimum if limits else shape.workers,
@@ -143,7 +148,7 @@ def start_local(settings: Settings) -> Any:
 
 
 def _dashboard_port(settings: Settings) -> int:
-    """Return the configured port, else Dask's usual port if it is free, else 0 (any free port)."""
+    """Return the configured port, else Dask's default port if free, else 0 (any free port)."""
     if settings.dashboard_port is not None:
         return settings.dashboard_port
     with socket.socket() as probe:

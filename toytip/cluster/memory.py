@@ -1,4 +1,4 @@
-"""Sample the memory of all processes of a run, and return free memory to the system."""
+"""Sample the memory of all processes of a run, and return free memory to the operating system."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import time
 from typing import NamedTuple
 
 SAMPLE_INTERVAL_S = 1.0
-# A sample may take at most one fiftieth of a core: the kernel walks through every page.
+# Sampling may use at most one fiftieth of a core. A sample is expensive, because the kernel visits
+# every memory page.
 MAX_SAMPLING_SHARE = 1 / 50
 
 
 def trim_memory() -> None:
-    """Return free memory to the system, where this is supported. Otherwise a process keeps it."""
+    """Return the free memory of this process to the operating system, if supported."""
     import ctypes
 
     import pyarrow as pa
@@ -24,14 +25,14 @@ def trim_memory() -> None:
 
 
 class MemorySample(NamedTuple):
-    """The memory of all processes at a time of `time.perf_counter`."""
+    """The memory of all processes of a run at one time (`time.perf_counter`)."""
 
     time: float
     bytes: int
 
 
 class MemorySampler(threading.Thread):
-    """Samples the memory of this process and its children once per second, and keeps the peak."""
+    """Samples the memory of this process and its children at most once per second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="toytip-memory")
@@ -40,7 +41,7 @@ class MemorySampler(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Sample until stopped."""
+        """Take samples until `stop` is called."""
         while True:
             start = time.perf_counter()
             sample = MemorySample(start, _process_tree_memory())
@@ -63,7 +64,10 @@ class MemorySampler(threading.Thread):
 
 
 def _process_tree_memory() -> int:
-    """Return the bytes of all processes, with shared pages counted once (PSS) if possible."""
+    """Return the memory of this process and its children in bytes.
+
+    If possible, pages that processes share are counted once (PSS).
+    """
     import psutil
 
     total = 0

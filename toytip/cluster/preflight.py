@@ -1,4 +1,4 @@
-"""Preflight checks: access of the client process and all workers to store and source."""
+"""Preflight checks: whether the client process and all workers can use the store and source."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class FileProbe(NamedTuple):
 
 
 def check_store(client: object, root: str, env: str, storage_options: StorageOptions) -> list[str]:
-    """Write a file that every worker reads, and read one that every worker writes.
+    """Write a file that every worker reads, and read a file from every worker.
 
-    Returns one problem per worker that fails. Raises StoreError if this process cannot write to the
-    store.
+    Returns one problem per worker that does not share the store with this process. Raises
+    StoreError if this process cannot write to the store.
     """
     file_io, token = open_file_io(root, storage_options), secrets.token_hex(8)
     folder = Layout(env).probes(token)
@@ -47,7 +47,7 @@ def check_store(client: object, root: str, env: str, storage_options: StorageOpt
 
 
 def _reply_to_probe(root: str, storage_options: StorageOptions, folder: str, token: str) -> str:
-    """Read the client's probe file on a worker, and write another file. Returns its name."""
+    """Read the client's probe file on a worker, and write a new one. Returns the new name."""
     file_io = open_file_io(root, storage_options)
     if file_io.read(f"{folder}/client") != token.encode():
         raise StoreError("the probe file that the client process wrote has different content on this worker")
@@ -78,12 +78,12 @@ def require_shared_store(client: object, root: str, env: str, storage_options: S
         raise StoreError(
             f"cannot use the store {mask_credentials(root)}: it is not shared: {problems[0]}",
             hint="Use a file system that all hosts mount at this path, or an object store: "
-            "--store s3://bucket/prefix.",
+            "set --store s3://bucket/prefix.",
         )
 
 
 def check_files(client: object, files: Sequence[FileProbe]) -> list[str]:
-    """Return one problem per worker that cannot read all of the files."""
+    """Return one problem per worker that cannot read every file."""
     replies = run_on_workers(client, _read_file_ends, list(files))
     return [
         f"worker {worker} {reply if isinstance(reply, str) else f'cannot check the files: {reply}'}"
@@ -100,14 +100,14 @@ def _read_file_ends(files: list[FileProbe]) -> str | None:
             with open_file(file.uri, file.storage_options) as content:
                 content.seek(max(size - 4, 0))
                 if len(content.read(8)) != min(size, 4):
-                    return f"reads another file than the client process at {uri}"
+                    return f"sees a different file than the client process at {uri}"
         except (OSError, ToytipError) as error:
             return f"cannot read {uri}: {_cause(error)}"
     return None
 
 
 def require_readable_files(client: object, files: Sequence[FileProbe]) -> None:
-    """Raise SourceError if a worker cannot read a file, or reads another one at its address."""
+    """Raise SourceError if a worker cannot read a file, or sees a different file in its place."""
     if problems := check_files(client, files):
         raise SourceError(
             f"cannot use the source: {problems[0]}",

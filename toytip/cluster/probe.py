@@ -1,4 +1,4 @@
-"""Probe whether a Dask scheduler answers at an address, and explain a failure."""
+"""Check whether a Dask scheduler answers at an address, and explain a failure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def probe_scheduler(address: str, settings: Settings) -> ClusterError | None:
 
     arguments = tls.dask_security(settings).get_connection_args("client")
     try:
-        # The probe has its own event loop in a thread: a notebook's loop already runs.
+        # The probe has its own event loop in a thread, because in a notebook a loop is already
+        # running.
         identity = LoopRunner(asynchronous=False).run_sync(_request_identity, address, arguments)
     except Exception as error:  # noqa: BLE001 - another server may answer anything
         cause = type(error).__name__
@@ -63,7 +64,7 @@ async def _request_identity(address: str, arguments: dict[str, Any]) -> dict[str
 
 
 def start_hint(settings: Settings) -> str:
-    """Return how to start the missing scheduler, which depends on the kind of the cluster."""
+    """Return a hint for a missing scheduler. The hint depends on the kind of the cluster."""
     name = settings.cluster
     if name is None:
         return "Start a scheduler with `dask scheduler`, or omit --scheduler."
@@ -74,7 +75,7 @@ def start_hint(settings: Settings) -> str:
             f"[clusters.{name}] in toytip.toml."
         )
     if kind == "compose":
-        return f"Start it with `toytip cluster up {name}`."
+        return f"Start the cluster with `toytip cluster up {name}`."
     return f"Remove the remains of the cluster with `toytip cluster down {name}`."
 
 
@@ -88,7 +89,7 @@ def tls_mismatch(address: str, settings: Settings) -> ClusterError | None:
     if address.startswith("tls://") and speaks_tls:
         return ClusterError(
             f"cannot connect to {address}: the scheduler and this client do not trust each other",
-            hint=f"{settings.tls_cert or 'The certificate'} has expired or comes from another authority. "
+            hint=f"{settings.tls_cert or 'The certificate'} has expired, or another authority signed it. "
             "Copy client.pem, client.key and ca.pem from the folder of the cluster's certificates.",
         )
     if address.startswith("tls://") and _speaks_first(address):
@@ -98,14 +99,14 @@ def tls_mismatch(address: str, settings: Settings) -> ClusterError | None:
         )
     if speaks_tls:
         return ClusterError(
-            f"cannot connect to {address}: it refuses plain connections",
+            f"cannot connect to {address}: the scheduler refuses unencrypted connections",
             hint=f"Set the address to tls://{host}:{port}, and set --tls-ca-file, --tls-cert and --tls-key.",
         )
     return None
 
 
 def _split_address(address: str) -> tuple[str, int]:
-    """Return host and port. Raises ValueError if the address has none."""
+    """Return the host and the port. Raises ValueError if the address has no port."""
     host, _, port = address.partition("://")[2].rpartition(":")
     return host.strip("[]"), int(port)
 
@@ -127,7 +128,7 @@ def _speaks_tls(host: str, port: int) -> bool:
 
 
 def _speaks_first(address: str) -> bool | None:
-    """Return whether a server sends the first byte (Dask does, HTTP does not).
+    """Return whether a server sends data before the client does (Dask does, HTTP does not).
 
     Returns None if nothing listens.
     """

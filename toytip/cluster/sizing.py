@@ -1,4 +1,4 @@
-"""Combine the settings of a call with the definition of its cluster: sizes and certificates."""
+"""Combine the settings of a call with the sizes and certificates of its cluster definition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # A setting overrides the key of the same name in the definition.
 DEFINED_SETTINGS = (*SIZE_SETTINGS, "tls_ca_file", "tls_cert", "tls_key")
-# Both determine the number of workers.
+# Each of these settings determines the number of workers.
 WORKER_COUNT_SETTINGS = ("workers", "adapt")
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in SIZE_SETTINGS}
 
@@ -26,16 +26,18 @@ def apply_cluster_definition(
 ) -> Settings:
     """Return the settings, completed from the definition of their cluster.
 
-    The cluster must support the sizes that are `explicit` in this call. If the call `uses_workers`
-    that are already running, these sizes have no effect, and a warning says so. Sizes from other
-    places apply to every cluster that supports them.
+    `explicit` has the names of the settings that the caller set in this call. The cluster must
+    support the sizes among these settings. If the workers are already running and the call uses
+    them (`uses_workers`), these sizes have no effect, and toytip logs a warning. Sizes from other
+    places, such as `toytip.toml`, apply only to clusters that support them.
 
-    Raises ConfigError as `load_definition` does, and if both a cluster and a scheduler are set.
+    Raises ConfigError if a size or the definition is invalid, or if both a cluster and a scheduler
+    are set.
     """
     if settings.cluster and settings.scheduler:
         raise ConfigError(
             f"cannot use both --cluster {settings.cluster} and --scheduler {settings.scheduler}",
-            hint="Set one of them. A cluster of kind existing has its scheduler in its definition.",
+            hint="Set only one of the two. The definition of a cluster of kind existing contains its scheduler.",
         )
     definition = load_definition(settings)
     supported = () if settings.scheduler else KEYS_BY_KIND[definition.kind]
@@ -52,7 +54,7 @@ def apply_cluster_definition(
 
 
 def _is_overridden(name: str, requested: Collection[str]) -> bool:
-    """Return whether an explicit setting of the number of workers overrides this one."""
+    """Return whether an explicit number of workers overrides the setting with this name."""
     return (
         name in WORKER_COUNT_SETTINGS
         and name not in requested
@@ -71,11 +73,14 @@ def _fill_from_definition(settings: Settings, definition: ClusterDefinition) -> 
 def _check_sizes(
     settings: Settings, definition: ClusterDefinition, requested: list[str], *, uses_workers: bool
 ) -> None:
-    """Raise ConfigError for unsupported sizes. Warns if the workers already run."""
+    """Raise ConfigError for unsupported sizes.
+
+    Logs a warning if the workers are already running.
+    """
     if set(WORKER_COUNT_SETTINGS) <= set(requested):
         raise ConfigError(
             f"cannot use both --workers {settings.workers} and --adapt {settings.adapt}",
-            hint="Set one of them.",
+            hint="Set only one of the two.",
         )
     if uses_workers and (address := plan_cluster(settings).address):
         sizes = ", ".join(f"{FLAGS[name]} {getattr(settings, name)}" for name in requested)
@@ -93,7 +98,7 @@ def _check_sizes(
                 f"a cluster of kind {definition.kind} does not support it",
                 hint=f"Supported size options: {', '.join(supported)}."
                 if supported
-                else "Set the sizes where the cluster is described.",
+                else "Set the sizes when you start the workers of this cluster.",
             )
 
 

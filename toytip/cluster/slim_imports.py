@@ -1,8 +1,8 @@
 """Import Dask and XGBoost without two optional packages that toytip does not need.
 
 Dask's arrays import `sparse`, which loads numba and LLVM. XGBoost imports scikit-learn for
-estimators that toytip does not use. A run needs neither. Together they take 67 MB in every process
-that imports them, and half of the import time.
+estimators that toytip does not use. A run needs neither package. Together, the two packages take 67
+MB of memory in every process that imports them, and half of the import time.
 
 Import this module only in toytip's own processes (the command and the fork server). In other
 programs, `xgboost.XGBClassifier` would lose its base class.

@@ -32,7 +32,7 @@ def uses_tls(settings: Settings) -> bool:
         _ssl_context(*files)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
-            f"cannot use TLS: {', '.join(files)} are not an authority, a certificate and its key: {error}",
+            f"cannot use TLS: {', '.join(files)} are not a certificate authority, a certificate and its key: {error}",
             hint=CREATE_HINT,
         ) from None
     return True
@@ -46,15 +46,15 @@ def _ssl_context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
 
 
 def dask_tls_config(settings: Settings) -> dict[str, Any]:
-    """Return Dask's config for these settings, which its remote processes inherit."""
+    """Return Dask's TLS config for these settings. Remote Dask processes inherit this config."""
     if not uses_tls(settings):
         return {}
-    # Absolute paths, because other processes have other working directories.
+    # The paths are absolute, because other processes have different working directories.
     return _tls_config(*(str(Path(getattr(settings, name)).absolute()) for name in TLS_FILES))
 
 
 def remote_tls_config(folder: str) -> dict[str, Any]:
-    """Return Dask's config for hosts that have their certificate in another folder."""
+    """Return Dask's TLS config for remote hosts that have the certificate files in `folder`."""
     return _tls_config(*(f"{folder.rstrip('/')}/{name}" for name in ("ca.pem", "node.pem", "node.key")))
 
 
@@ -69,7 +69,7 @@ def _tls_config(authority: str, certificate: str, key: str) -> dict[str, Any]:
 
 
 def dask_security(settings: Settings) -> Any:
-    """Return Dask's Security for these settings, by default that of Dask's own config."""
+    """Return Dask's Security object for these settings, by default from Dask's own config."""
     import dask
     from distributed import Security
 

@@ -1,4 +1,7 @@
-"""Compare package versions: reject a worker that would produce other bytes, before it gets work."""
+"""Compare package versions, and reject workers with different versions before they get work.
+
+Such workers could write different bytes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from toytip.errors import ClusterError
 
 COMPARED_PACKAGES = ("dask", "distributed", "numpy", "pandas", "pyarrow", "xgboost")
 PLUGIN_NAME = "toytip-versions"
-# By package. `toytip` includes the digest of its code.
+# Versions by package name. The version of `toytip` includes the digest of its code.
 PackageVersions = dict[str, str]
 
 
@@ -43,7 +46,10 @@ def _package_version(package: str) -> str:
 
 
 def _code_digest(root: Path = Path(__file__).parents[1]) -> str:
-    """Return a digest of all modules of the package: two checkouts can both have version 0.1.0."""
+    """Return a digest of all modules of the package.
+
+    Two different checkouts can have the same version number.
+    """
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
@@ -51,7 +57,7 @@ def _code_digest(root: Path = Path(__file__).parents[1]) -> str:
 
 
 def mismatches(client: Any) -> list[str]:
-    """Return one line per worker (or scheduler) whose versions differ from those here."""
+    """Return one line per worker or scheduler whose versions differ from this process."""
     replies = {"the scheduler": _scheduler_versions(client), **run_on_workers(client, local_versions)}
     lines = [_mismatch_line(process, reply, local_versions()) for process, reply in sorted(replies.items())]
     return [line for line in lines if line]
@@ -87,9 +93,10 @@ def _mismatch_line(
 
 @contextlib.contextmanager
 def require_same(client: Any) -> Iterator[None]:
-    """Reject a cluster in which any process has other versions, and workers that join later.
+    """Reject a cluster in which any process has different versions.
 
-    Raises ClusterError with the first of them.
+    Workers with different versions that join later are rejected too. Raises ClusterError, which
+    names the first process with different versions.
     """
     if lines := mismatches(client):
         others = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
@@ -106,7 +113,10 @@ def require_same(client: Any) -> Iterator[None]:
 
 
 class SameVersionsPlugin(WorkerPlugin):  # type: ignore[misc]
-    """Stops a worker that joins with other versions. Dask would only log that its plugin failed."""
+    """Stops a worker that joins with different versions.
+
+    Dask alone would only log that the plugin failed.
+    """
 
     name = PLUGIN_NAME
 

@@ -1,4 +1,4 @@
-"""The workers of a running cluster: their sizes, their free capacity, and those that train."""
+"""The workers of a running cluster: their sizes, their capacity, and which workers train."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-# Workers that announce this resource are the only ones that train (`--resources TRAIN=1`).
+# If any worker announces this resource (`--resources TRAIN=1`), only such workers train.
 TRAINING_RESOURCE = "TRAIN"
 # The scheduler removes a stopped worker from its list within this time.
 DEPARTURE_TIMEOUT_S = 2
@@ -35,7 +35,7 @@ def available_cores() -> int:
 
 
 def workers_by_address(client: Any) -> dict[str, WorkerInfo]:
-    """Return the workers in the order of their names, which is the same in every new cluster."""
+    """Return the workers, sorted by name. This order is the same in every new cluster."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     ordered = sorted(workers.items(), key=lambda item: (str(type(item[1]["name"])), item[1]["name"]))
     return {
@@ -54,8 +54,8 @@ def run_on_workers(
 ) -> dict[str, Reply | BaseException]:
     """Call a function on workers, by default on all. Returns values or errors by address.
 
-    Workers that leave during the call are omitted. A worker of an adaptive cluster can leave at any
-    time, and every other worker can too.
+    Workers that leave the cluster during the call are omitted. A worker can leave at any time,
+    because of adaptive scaling or a failure.
     """
     replies = client.run(function, *args, workers=workers, on_error="return")
     unreachable = {address for address, reply in replies.items() if isinstance(reply, OSError)}
@@ -75,7 +75,11 @@ def _addresses(client: Any) -> set[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterShape:
-    """The sizes of a cluster: most threads per worker, lowest memory limit (0: none)."""
+    """The sizes of a cluster.
+
+    `threads` is the largest number of threads per worker. `memory_limit` is the lowest limit of a
+    worker in bytes, or 0 without a limit.
+    """
 
     workers: int
     threads: int
@@ -96,16 +100,17 @@ def cluster_shape(client: Any) -> ClusterShape:
 
 
 class TaskCapacity(NamedTuple):
-    """The threads of all workers, and how many tasks can run at once without oversubscription."""
+    """The number of threads of all workers, and how many tasks can run at once without overload."""
 
     threads: int
     concurrent_tasks: int
 
 
 def task_capacity(client: Any) -> TaskCapacity:
-    """Return the capacity: one task per thread, but at most cores + 1 if all workers run here.
+    """Return the capacity: one task per thread, but at most cores + 1 on a single machine.
 
-    The cores of other hosts would have to be requested from workers, one of which may be frozen.
+    On other hosts, the number of cores does not limit the capacity. toytip would have to request
+    this number from a worker, which may be frozen.
     """
     workers = workers_by_address(client).values()
     threads = sum(worker.threads for worker in workers)
@@ -124,9 +129,10 @@ class Rank:
 
 
 def training_ranks(client: Any) -> list[Rank]:
-    """Return the workers that train: on each host as many as it has cores, which share its cores.
+    """Return the workers that train: on each host, at most one per core.
 
-    If any worker announces the resource TRAIN, only these workers train.
+    The chosen workers of a host share its cores equally. If any worker announces the resource
+    TRAIN, only workers with this resource train.
     """
     workers = workers_by_address(client)
     trainers = {address: worker for address, worker in workers.items() if worker.is_trainer}
@@ -138,7 +144,7 @@ def training_ranks(client: Any) -> list[Rank]:
 
 
 def _workers_by_host(client: Any, workers: dict[str, WorkerInfo]) -> list[tuple[list[str], int]]:
-    """Return the workers of each host, and its number of cores."""
+    """Return the workers of each host, and the number of cores of the host."""
     hosts: dict[str, list[str]] = {}
     for address, worker in workers.items():
         hosts.setdefault(worker.host, []).append(address)
@@ -149,7 +155,7 @@ def _workers_by_host(client: Any, workers: dict[str, WorkerInfo]) -> list[tuple[
         replies = run_on_workers(client, available_cores, workers=list(pending))
         for address, host in pending.items():
             reply = replies.get(address, OSError())
-            if isinstance(reply, OSError):  # it has left: another worker of the host knows its cores
+            if isinstance(reply, OSError):  # the worker has left: ask another worker of the host
                 del hosts[host][0]
             elif isinstance(reply, BaseException):
                 raise reply

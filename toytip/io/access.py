@@ -1,4 +1,4 @@
-"""Addresses: the file system of a path or URI, its credentials, and its errors."""
+"""Access to a path or URI: its file system, its credentials, and its errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from toytip.io.s3 import S3FileIO, arrow_s3_filesystem, has_credentials, s3_file
 
 
 def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
-    """Return the folder of a path or URI. Raises ConfigError if a store cannot be there."""
+    """Return the file operations for a path or URI. Raises ConfigError for unsupported schemes."""
     scheme = uri_scheme(root)
     if scheme == "s3":
         return S3FileIO(root.rstrip("/"), storage_options)
@@ -34,9 +34,10 @@ def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
 
 
 def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> StorageOptions:
-    """Return the options for an address. Raises StoreError if its server does not answer.
+    """Return the access options for a path or URI.
 
-    Requests are signed if this process finds credentials, in its environment or a profile.
+    Requests are signed if this process finds credentials in its environment, in a profile or in a
+    role. Raises StoreError if no server listens at the endpoint URL.
     """
     if uri_scheme(uri) != "s3":
         return StorageOptions()
@@ -49,7 +50,10 @@ def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> Storag
 
 
 def require_reachable(url: str, service: str = "S3 server") -> None:
-    """Raise StoreError if a server does not listen. The clients themselves retry for a minute."""
+    """Raise StoreError if no server listens at a URL.
+
+    Without this check, the S3 clients would retry for a minute.
+    """
     parts = urllib.parse.urlsplit(url)
     port = {"http": 80, "https": 443}.get(parts.scheme)
     if parts.hostname is None or port is None:
@@ -63,12 +67,12 @@ def require_reachable(url: str, service: str = "S3 server") -> None:
         cause = (error.strerror or str(error)).lower()
         raise StoreError(
             f"cannot connect to the {service} at {mask_credentials(url)}: {cause}",
-            hint="Check that the server runs, and that its URL is correct.",
+            hint="Check that the server is running, and that its URL is correct.",
         ) from None
 
 
 def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
-    """Open a file for reading and count its bytes. Arrow's own client reads from object stores."""
+    """Open a file for reading, and count the bytes read. Arrow's own client reads S3 files."""
     if uri_scheme(uri) == "s3":
         return CountingFile(arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://")))
     fs, path = open_filesystem(uri, storage_options)
@@ -76,7 +80,7 @@ def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
 
 
 def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str]:
-    """Return the fsspec file system of an address, and the path on it."""
+    """Return the fsspec file system of a path or URI, and the path on this file system."""
     if uri_scheme(uri) == "s3":
         return s3_filesystem(storage_options), uri.removeprefix("s3://")
     fs, path = fsspec.core.url_to_fs(uri)
@@ -84,7 +88,10 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
 
 
 class CountingFile:
-    """A file that counts the bytes that this process reads."""
+    """A file that counts the bytes read.
+
+    `total_bytes` is the total of all files of this process.
+    """
 
     total_bytes = 0
     _lock = threading.Lock()
@@ -126,7 +133,10 @@ def source_bytes_read() -> int:
 
 @contextlib.contextmanager
 def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ()) -> Iterator[None]:
-    """Turn the system's errors into StoreError: the failure, as `cannot ...`, and the cause."""
+    """Raise StoreError instead of OSError.
+
+    The message is `failure`, in the form `cannot <verb> <object>`, followed by the cause.
+    """
     try:
         yield
     except passed_through:
@@ -135,5 +145,5 @@ def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ())
         cause = error.strerror or mask_credentials(str(error).partition("\n")[0]) or type(error).__name__
         raise StoreError(
             f"{failure}: {cause.lower()}",
-            hint="Check --store, its free space and your permissions.",
+            hint="Check the path in --store, the free space and your permissions.",
         ) from None

@@ -1,7 +1,8 @@
-"""The protocol of a folder on a local disk or in an object store.
+"""The protocol for file operations in a folder on a local disk or in an object store.
 
-Names are relative to the root, separated by `/`, and cannot lead out of it. A `FileIO` holds no
-secret. Each process reads its credentials from its own environment or profile.
+File names are relative to the root of the folder, use `/` as separator, and cannot point outside
+the root. A `FileIO` contains no credentials. Each process reads credentials from its own
+environment or profile.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ class FileInfo(NamedTuple):
     bytes: int
     """Size in bytes."""
     etag: str
-    """Entity tag, or another text that changes with the content."""
+    """Entity tag, or a different text that changes with the content."""
     modified: float
-    """Time of the last change, in seconds since the epoch."""
+    """Time of the last modification, in seconds since the Unix epoch."""
 
 
 class LockHeldError(Exception):
-    """Another process holds the lock. `holder` describes it, or is empty."""
+    """Another process holds the lock. `holder` describes this process, or is empty."""
 
     def __init__(self, holder: str = "", *, hint: str = "") -> None:
         super().__init__(holder)
@@ -45,87 +46,90 @@ class LockLostError(Exception):
 
 @dataclass
 class Lock:
-    """A lock that this process holds. With `keep`, it remains after its release."""
+    """A lock that this process holds. With `keep`, the lock file remains after release."""
 
     keep: bool = False
 
 
 class FileIO(Protocol):
-    """The operations that the store needs on a folder. System errors are raised as OSError."""
+    """The file operations that the store needs. A failed operation raises OSError."""
 
     @property
     def root(self) -> str:
         """The path or URI of the folder."""
 
     def __hash__(self) -> int:
-        """Return a hash: folders are values."""
+        """Return a hash. Equal folders have equal hashes."""
 
     def absolute(self) -> Self:
         """Return the folder with a root that does not depend on the current folder."""
 
     def local_path(self, name: str) -> Path | None:
-        """Return the path of a file, or None if it is not on a local disk."""
+        """Return the path of a file, or None if the file is not on a local disk."""
 
     def read(self, name: str) -> bytes:
         """Return the content of a file. Raises FileNotFoundError."""
 
     def local_checksum(self, name: str) -> str | None:
-        """Return the SHA-256 of a local file, or None if reading it requires a transfer.
+        """Return the SHA-256 checksum of a file, or None if the file is not on a local disk.
 
         Raises FileNotFoundError.
         """
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file atomically, and replace an existing one."""
+        """Write a file atomically. An existing file is replaced."""
 
     def create(self, name: str, content: bytes) -> None:
-        """Write a file atomically and exclusively. Raises FileExistsError."""
+        """Create a file atomically. Raises FileExistsError if the file exists."""
 
     def exists(self, name: str) -> bool:
         """Return whether a file exists."""
 
     def list_files(self, folder: str) -> dict[str, FileInfo]:
-        """Return the files below a folder by name, always from a fresh listing."""
+        """Return the files below a folder, by name. The listing never comes from a cache."""
 
     def copy(self, source: str, target: str) -> None:
-        """Copy a file without moving its bytes through this process. Raises FileNotFoundError."""
+        """Copy a file, without reading its bytes in this process. Raises FileNotFoundError."""
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files. Missing files are ignored."""
 
     def remove_folder(self, folder: str) -> None:
-        """Remove the files below a folder, and the folder."""
+        """Remove a folder and all files below it."""
 
     def staging_folder(self, staged: str, final: str) -> str:
-        """Return the folder in which files wait for their publication.
+        """Return the folder that holds files until publication.
 
-        This is `staged` if `publish_folder` can rename it. Otherwise it is `final`.
+        The result is `staged` if `publish_folder` can rename a folder, otherwise `final`.
         """
 
     def publish_folder(self, staged: str, final: str) -> None:
-        """Move a staged folder to its final name in one step. Raises OSError if that has files."""
+        """Rename a staged folder to `final` in one step.
+
+        Raises OSError if `final` contains files.
+        """
 
     def withdraw_folder(self, final: str, staged: str) -> None:
-        """Move the files of a folder that was not published completely back to staging."""
+        """Move the files of an incomplete publication from their final folder back to staging."""
 
     def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:
         """Abort incomplete uploads below a folder, and return their number.
 
-        Uploads with one of the path segments `keep` continue.
+        An upload continues if its path contains one of the segments in `keep`.
         """
 
     def lock(self, name: str) -> AbstractContextManager[Lock]:
-        """Hold an exclusive lock of a name. Raises LockHeldError or LockLostError."""
+        """Hold an exclusive lock with this name. Raises LockHeldError or LockLostError."""
 
     def expired_locks(self, folder: str) -> list[str]:
-        """Return the names of locks in a folder whose holders have ended without a release."""
+        """Return the names of the unreleased locks in a folder whose holders have ended."""
 
     def remove_lock(self, name: str) -> None:
         """Remove an expired lock."""
 
 
 def validate_name(name: str) -> str:
-    """Return a name if it cannot lead out of its folder. Raises StoreError.
+    """Return a file name. Raises StoreError if the name is not valid or points outside the root.
 
     >>> validate_name("features/version=v1/year=2023/month=1/part-00000.parquet")
     'features/version=v1/year=2023/month=1/part-00000.parquet'
@@ -139,7 +143,9 @@ def validate_name(name: str) -> str:
 
 
 def uri_scheme(uri: str) -> str:
-    """Return the scheme of a URI, or `file` for a path. Raises ConfigError if it has a password.
+    """Return the scheme of a URI, or `file` for a path.
+
+    Raises ConfigError if the URI contains credentials.
 
     >>> uri_scheme("s3://bucket/trips"), uri_scheme("./toytip-store")
     ('s3', 'file')

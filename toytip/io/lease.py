@@ -1,6 +1,6 @@
 """Locks in an object store: leases that their holders renew, and that expire without renewal.
 
-`S3FileIO.lock` holds one. The lock of a version is `StagingArea.lock` in `store/staging.py`.
+`S3FileIO.lock` holds a lease. The lock of a version is `StagingArea.lock` in `store/staging.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toytip.io.base import FileInfo, Lock, LockHeldError, LockLostError
 
 LEASE_SUFFIX = ".lease"
 LEASE_RENEWAL_SECONDS = 15.0
-# A lease that was not renewed for this time, by the server's clock, is expired.
+# A lease expires if its holder does not renew it for this time, by the clock of the server.
 LEASE_SECONDS = 75.0
 
 
@@ -34,7 +34,7 @@ class ConditionalFiles(Protocol):
         """Write a file."""
 
     def put_conditional(self, name: str, content: bytes, **condition: str) -> str:
-        """Write a file on a condition, and return its entity tag. Raises FileExistsError."""
+        """Write a file if a condition holds, and return its entity tag. Raises FileExistsError."""
 
     def list_files(self, folder: str) -> dict[str, FileInfo]:
         """Return the files below a folder by name."""
@@ -44,7 +44,7 @@ class ConditionalFiles(Protocol):
 
 
 def expired_leases(file_io: ConditionalFiles, folder: str) -> list[str]:
-    """Return the names of the leases in a folder that are expired, or whose holder has ended."""
+    """Return the names of the leases in a folder that have expired, or whose holder has ended."""
     files, now = _list_with_server_time(file_io, folder)
     return [
         name.removesuffix(LEASE_SUFFIX)
@@ -55,7 +55,10 @@ def expired_leases(file_io: ConditionalFiles, folder: str) -> list[str]:
 
 
 def _list_with_server_time(file_io: ConditionalFiles, folder: str) -> tuple[dict[str, FileInfo], float]:
-    """Return the files of a folder, and the server's time: that of a file written now."""
+    """Return the files of a folder, and the current time of the server.
+
+    The time is the modification time of a file that is written for this purpose.
+    """
     probe = f"{folder}/now-{secrets.token_hex(4)}"
     file_io.write(probe, b"")
     files = file_io.list_files(folder)
@@ -65,7 +68,7 @@ def _list_with_server_time(file_io: ConditionalFiles, folder: str) -> tuple[dict
 
 @functools.cache
 def _machine_identity() -> str:
-    """Return a text that identifies this machine, its boot and its namespace of process IDs."""
+    """Return a text that identifies this machine, its last boot and its process ID namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     names = [socket.gethostname(), boot.read_text().strip() if boot.exists() else ""]
     with contextlib.suppress(OSError):
@@ -74,7 +77,10 @@ def _machine_identity() -> str:
 
 
 def _has_holder_ended(file_io: ConditionalFiles, name: str) -> bool:
-    """Return whether the holder ran on this machine and has ended: then nobody has to wait."""
+    """Return whether the holder ran on this machine and has ended.
+
+    In this case, another run can take the lease at once.
+    """
     import psutil
 
     with contextlib.suppress(OSError, ValueError, KeyError):
@@ -96,7 +102,8 @@ class Lease:
         self.etag = ""
         self.lost = False
         self._ended = threading.Event()
-        # No two leases have the same content, so a holder recognizes its own.
+        # The token and the count make the content of each write unique, so a holder recognizes its
+        # own lease.
         self._token, self._count = secrets.token_hex(8), 0
         self._started_at = psutil.Process().create_time()
 
@@ -112,9 +119,10 @@ class Lease:
 
     @contextlib.contextmanager
     def hold(self, lock: Lock) -> Iterator[None]:
-        """Acquire the lease, renew it during the context, and release it.
+        """Acquire the lease, renew it during the context, and release it at the end.
 
-        Raises LockHeldError if another process holds it, and LockLostError if it was replaced.
+        Raises LockHeldError if another process holds the lease, and LockLostError if another
+        process has replaced the lease.
         """
         self._acquire()
         renewer = threading.Thread(target=self._renew, daemon=True, name="toytip-lease")
@@ -160,5 +168,5 @@ class Lease:
             except (FileExistsError, FileNotFoundError):
                 self.lost = True
                 return
-            except OSError:  # the server does not answer: other writes would fail too, so retry
+            except OSError:  # the server does not answer, and other writes would fail too: retry
                 continue

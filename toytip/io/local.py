@@ -21,7 +21,7 @@ LOCK_ATTEMPTS = 8
 
 
 def _ignore_missing_folder(error: OSError) -> None:
-    """Continue a listing if a folder has just been moved by another run, or is not readable."""
+    """Continue a listing if another run has just moved a folder, or if a folder is not readable."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
         raise error
 
@@ -33,7 +33,7 @@ class LocalFileIO:
     root: str
 
     def path(self, name: str) -> Path:
-        """Return the path of a name. Raises StoreError if the name leads out of the folder."""
+        """Return the path of a name. Raises StoreError if the name points outside the folder."""
         return Path(self.root, validate_name(name))
 
     def absolute(self) -> Self:
@@ -71,7 +71,7 @@ class LocalFileIO:
 
     @contextlib.contextmanager
     def _temporary_file(self, target: Path, content: bytes) -> Iterator[Path]:
-        # Globs and readers of a folder skip names that start with a dot.
+        # Glob patterns and readers of a folder skip names that start with a dot.
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
             temporary.write_bytes(content)
@@ -95,7 +95,7 @@ class LocalFileIO:
         return files
 
     def copy(self, source: str, target: str) -> None:
-        """See FileIO. The copy is a hard link, because neither file ever changes."""
+        """See FileIO. The copy is a hard link, which is safe because neither file ever changes."""
         path = self.path(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -121,7 +121,7 @@ class LocalFileIO:
         with contextlib.suppress(OSError):
             self.path(folder).rmdir()
 
-    def staging_folder(self, staged: str, final: str) -> str:  # noqa: ARG002 - of the protocol
+    def staging_folder(self, staged: str, final: str) -> str:  # noqa: ARG002 - part of the protocol
         """See FileIO."""
         return staged
 
@@ -139,7 +139,7 @@ class LocalFileIO:
             self.path(name).rename(target)
         shutil.rmtree(self.path(final), ignore_errors=True)
 
-    def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:  # noqa: ARG002 - of the protocol
+    def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:  # noqa: ARG002 - part of FileIO
         """See FileIO. A local disk has no uploads."""
         return 0
 
@@ -152,7 +152,8 @@ class LocalFileIO:
         with contextlib.ExitStack() as stack:
             for _ in range(LOCK_ATTEMPTS):
                 file = stack.enter_context(path.open("a"))
-                # `expired_locks` holds a lock for a moment. The previous holder removes its file.
+                # Retry if `expired_locks` holds the lock for a moment, or if the previous holder
+                # has just removed the lock file.
                 with contextlib.suppress(BlockingIOError, FileNotFoundError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -16,10 +16,11 @@ from toytip.core.redact import mask_credentials
 from toytip.io import lease
 from toytip.io.base import FileInfo, Lock, validate_name
 
-# A restarted server needs half a minute. With these attempts the clients wait about one minute.
+# A restarted server answers after half a minute. With this number of attempts, the clients retry
+# for about one minute.
 REQUEST_ATTEMPTS = 12
 CONFLICT_ATTEMPTS = 8
-# A file above twice this size is uploaded in pieces, several at a time.
+# A file that is larger than twice this size is uploaded in pieces, several at a time.
 PIECE_BYTES = 16 * 2**20
 
 
@@ -36,14 +37,14 @@ class S3FileIO:
         return s3_filesystem(self.storage_options)
 
     def path(self, name: str) -> str:
-        """Return the bucket and the key of a name."""
+        """Return the bucket and the key of a file, as `bucket/key`."""
         return f"{self.root.removeprefix('s3://')}/{validate_name(name)}"
 
     def absolute(self) -> Self:
         """See FileIO."""
         return self
 
-    def local_path(self, name: str) -> Path | None:  # noqa: ARG002 - of the protocol
+    def local_path(self, name: str) -> Path | None:  # noqa: ARG002 - part of the protocol
         """See FileIO."""
         return None
 
@@ -52,12 +53,12 @@ class S3FileIO:
         with translate_boto_errors():
             return bytes(self.fs.cat_file(self.path(name)))
 
-    def local_checksum(self, name: str) -> str | None:  # noqa: ARG002 - of the protocol
+    def local_checksum(self, name: str) -> str | None:  # noqa: ARG002 - part of the protocol
         """See FileIO."""
         return None
 
     def write(self, name: str, content: bytes) -> None:
-        """See FileIO. An upload becomes visible with its last piece."""
+        """See FileIO. The file becomes visible when all of its pieces are uploaded."""
         with translate_boto_errors():
             self.fs.pipe_file(self.path(name), content, chunksize=PIECE_BYTES)
 
@@ -66,11 +67,12 @@ class S3FileIO:
         self.put_conditional(name, content, IfNoneMatch="*")
 
     def put_conditional(self, name: str, content: bytes, **condition: str) -> str:
-        """Write a file on a condition (`IfNoneMatch` or `IfMatch`), and return its entity tag.
+        """Write a file if a condition holds (`IfNoneMatch` or `IfMatch`). Returns its entity tag.
 
-        Retries a conflict with another writer, which decides nothing. If the file already has this
-        content, only the response of an earlier attempt was lost. Raises FileExistsError if the
-        condition does not hold.
+        A conflict with another writer does not show whether the condition holds, so the write is
+        retried. If the condition does not hold but the file has this content, an earlier attempt
+        succeeded and only its response was lost. Otherwise raises FileExistsError if the condition
+        does not hold.
         """
         bucket, _, key = self.path(name).partition("/")
         for attempt in range(CONFLICT_ATTEMPTS):
@@ -110,11 +112,11 @@ class S3FileIO:
                 item["size"], str(item["ETag"]).strip('"'), item["LastModified"].timestamp()
             )
             for path, item in items.items()
-            if "ETag" in item  # some servers list folders without a tag
+            if "ETag" in item  # some servers list folders, which have no entity tag
         }
 
     def copy(self, source: str, target: str) -> None:
-        """See FileIO. The server copies."""
+        """See FileIO. The server copies the file."""
         with translate_boto_errors():
             self.fs.cp_file(self.path(source), self.path(target))
 
@@ -129,15 +131,15 @@ class S3FileIO:
         """See FileIO."""
         self.remove(self.list_files(folder))
 
-    def staging_folder(self, staged: str, final: str) -> str:  # noqa: ARG002 - of the protocol
-        """See FileIO. An object store cannot rename, so files wait in their final folder."""
+    def staging_folder(self, staged: str, final: str) -> str:  # noqa: ARG002 - part of the protocol
+        """See FileIO. An object store cannot rename a folder, so files are written to `final`."""
         return final
 
     def publish_folder(self, staged: str, final: str) -> None:
-        """See FileIO. The files are in their final folder already."""
+        """See FileIO. The files are already in their final folder."""
 
     def withdraw_folder(self, final: str, staged: str) -> None:
-        """See FileIO. Files wait in their final folder."""
+        """See FileIO. Unpublished files stay in their final folder."""
 
     def abort_uploads(self, folder: str, keep: Collection[str] = ()) -> int:
         """See FileIO."""
@@ -158,7 +160,7 @@ class S3FileIO:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[Lock]:
-        """See FileIO. The lock is a lease that this process renews while it lives."""
+        """See FileIO. The lock is a lease that this process renews."""
         held = Lock()
         with lease.Lease(self, name).hold(held):
             yield held
@@ -177,7 +179,7 @@ _CONFLICT_CODES = {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
 def error_code(error: BaseException) -> str:
-    """Return the error code of the object store, such as `AccessDenied`, or an empty text."""
+    """Return the error code of the object store, such as `AccessDenied`, or an empty string."""
     cause = error.__cause__
     response = getattr(error, "response", None) or getattr(cause, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
@@ -185,7 +187,7 @@ def error_code(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def translate_boto_errors() -> Iterator[None]:
-    """Turn the errors of the object store clients into OSError, with a readable first line."""
+    """Raise OSError instead of an error of the S3 client, with the first line of its message."""
     from botocore.exceptions import BotoCoreError
 
     try:
@@ -216,7 +218,7 @@ def s3_filesystem(storage_options: StorageOptions) -> Any:
 def arrow_s3_filesystem(storage_options: StorageOptions) -> Any:
     """Return Arrow's file system for an object store.
 
-    It reads the columns of a file five times as fast as s3fs.
+    This file system reads the columns of a file five times as fast as s3fs.
     """
     from pyarrow import fs
 
@@ -232,7 +234,7 @@ def arrow_s3_filesystem(storage_options: StorageOptions) -> Any:
 
 @functools.cache
 def has_credentials() -> bool:
-    """Return whether this process signs its requests: by the environment, a profile or a role."""
+    """Return whether this process finds credentials in its environment, a profile or a role."""
     import botocore.session
 
     return botocore.session.Session().get_credentials() is not None
