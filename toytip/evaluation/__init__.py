@@ -1,1 +1,1 @@
-"""Metrics from score histograms."""
+"""Compute metrics from metric histograms."""

@@ -1,4 +1,4 @@
-"""Intervals of metrics by a bootstrap of days."""
+"""Compute intervals of metrics by a bootstrap that resamples whole days."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from toytip.evaluation.report import Interval
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
 BOOTSTRAP_RESAMPLES = 500
-# Fewer days do not show how much days differ.
+# Fewer days are too few to estimate the variation between days.
 MIN_BOOTSTRAP_DAYS = 7
 INTERVAL_METRICS = ("auc", "pr_auc", "log_loss", "brier", "f1", "precision", "recall", "prevalence")
 
 
 def bootstrap_intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, Interval | None]:
-    """Return 95 % intervals of the metrics, by resampling complete days.
+    """Return the 95 % interval of each metric, by resampling whole days.
 
-    Trips of one day are not independent. The intervals are percentiles of `BOOTSTRAP_RESAMPLES`
-    bootstrap resamples (Efron, 1979), and None with fewer than `MIN_BOOTSTRAP_DAYS` days.
+    Days are resampled because trips of the same day are not independent. Intervals are percentiles
+    of `BOOTSTRAP_RESAMPLES` bootstrap resamples (Efron, 1979). They are None with fewer than
+    `MIN_BOOTSTRAP_DAYS` days.
     """
     if len(days) < MIN_BOOTSTRAP_DAYS:
         return dict.fromkeys(INTERVAL_METRICS)
@@ -32,10 +33,10 @@ def bootstrap_intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, Inter
 def paired_bootstrap(
     model_days: Sequence[Tally], baseline_days: Sequence[Tally], seed: int = 0
 ) -> dict[str, Interval | None]:
-    """Return 95 % intervals of the improvement over another model on the same days.
+    """Return the 95 % interval of the improvement over a second model on the same days, by metric.
 
-    Positive is better, also for losses. Both models are resampled with the same days, so that a
-    day that is difficult for both does not widen the interval.
+    A positive improvement is better for every metric. Each resample uses the same days for both
+    models, so that a day that is difficult for both does not widen the interval.
     """
     if len(model_days) < MIN_BOOTSTRAP_DAYS:
         return dict.fromkeys(HIGHER_IS_BETTER)
@@ -63,7 +64,7 @@ def _bootstrap_metrics(days: Sequence[Tally], seed: int) -> dict[str, Float64Arr
 def _metrics_by_resample(
     negatives: Float64Array, positives: Float64Array, sums: dict[str, Float64Array]
 ) -> dict[str, Float64Array]:
-    """Return each metric by resample, from counts of shape (resamples, bins)."""
+    """Return each metric as one value per resample. The counts have shape (resamples, bins)."""
     positive, negative = positives.sum(axis=1), negatives.sum(axis=1)
     rows = positive + negative
     true_positives, false_positives = sums["true_positives"], sums["false_positives"]

@@ -1,4 +1,4 @@
-"""The evaluation of every split, by segment and evaluation slice."""
+"""Evaluate every split, by segment and evaluation slice."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MAX_WORST_SLICES = 5
 
 
 def metrics_by_split(tallies: Tallies, segment: str = "all") -> dict[str, Metrics]:
-    """Return the metrics of every split that has trips of the segment."""
+    """Return the metrics of a segment for every split that has trips of the segment."""
     by_split = {split: tally_of(tallies, split, segment) for split in EVALUATED_SPLITS}
     return {split: metrics.compute_metrics(tally) for split, tally in by_split.items() if tally.rows}
 
 
 def evaluation_report(tallies: Tallies, baselines: FittedBaselines) -> EvaluationReport:
-    """Return the evaluation of every split and segment that has trips."""
+    """Return the evaluation by split and segment, without those that have no trips."""
     report: EvaluationReport = {}
     for split in EVALUATED_SPLITS:
         for segment in SEGMENTS:

@@ -13,10 +13,10 @@ from toytip.evaluation.breakdown import baseline_metrics
 from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.tally import MIN_SLICE_TRIPS, Tallies, Tally, daily_tallies, slice_tallies, tally_of
 
-# Metrics that must not be worse than those of the champion: of the ranking and the probabilities.
+# Metrics that are compared with the champion: one for the ranking, one for the probabilities.
 CHAMPION_METRICS = ("auc", "log_loss")
-# A slice is worse only by more standard errors than this: with two, chance alone would make one of
-# fifty slices fail.
+# A slice fails if its AUC is lower by more than this many standard errors. With two, one of fifty
+# slices would fail by chance alone.
 SLICE_STANDARD_ERRORS = 3
 BASELINE_CHECKS = (
     ("always_positive", "f1"),
@@ -40,15 +40,15 @@ class GateCheck:
     passed: bool
     """Whether the condition is met."""
     message: str
-    """Compared values, or the reason of a failure."""
+    """Values that were compared, or the reason why no values were compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateResult:
-    """The checks of the promotion gate. A challenger passes if it passes all of them."""
+    """The checks of the promotion gate. A challenger must pass all checks."""
 
     checks: tuple[GateCheck, ...]
-    """All checks, in the order of evaluation."""
+    """All checks, in the order in which they were evaluated."""
 
     @property
     def passed(self) -> bool:
@@ -73,7 +73,7 @@ class Decision(StrEnum):
 
     @property
     def label(self) -> str:
-        """The decision in words."""
+        """The decision as text for a report."""
         return {
             Decision.ALREADY_CHAMPION: "already the champion",
             Decision.WOULD_PROMOTE: "would be promoted",
@@ -83,41 +83,43 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GateDecision:
-    """The decision of the promotion gate on a challenger."""
+    """The decision of the promotion gate about a challenger."""
 
     name: str
     """Name of the registered model in MLflow, such as `toytip-dev-green`."""
     uri: str
     """URI of the registry."""
     model_version: int | None
-    """Version of the challenger in MLflow. Null if it is not registered."""
+    """Version of the challenger in MLflow. Null if the challenger is not registered."""
     aliases: tuple[str, ...]
     """Aliases of the challenger after the decision."""
     decision: Decision
-    """Decision. `would_promote` and `would_reject` are those of a dry run."""
+    """Decision. A dry run decides `would_promote` or `would_reject`."""
     is_champion: bool
     """Whether the challenger is the champion after the decision."""
     promotion_reasons: tuple[str, ...]
-    """Reason of a forced promotion, and the messages of the failed checks."""
+    """Reason for a forced promotion, if any, and the messages of the failed checks."""
     checks: tuple[GateCheck, ...]
-    """All checks. Empty for the current champion, which is not evaluated again."""
+    """All checks. Empty for the current champion, because the gate does not check it again."""
 
     @property
     def is_rejected(self) -> bool:
-        """Whether the challenger did not pass, in a dry run or not."""
+        """Whether the challenger was rejected, or would be rejected in a dry run."""
         return self.decision in (Decision.REJECTED, Decision.WOULD_REJECT)
 
 
 def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> GateResult:
-    """Check a challenger on the test rows of the segment that it was trained on.
+    """Check a challenger on the test rows of `segment`, the segment that it was trained on.
 
-    It must be better than the baselines, and not significantly worse than the champion if the
-    tallies have one. It must also hold in every slice with at least `MIN_SLICE_TRIPS` trips and
-    `MIN_CLASS_TRIPS` of each class.
+    The challenger must be better than the baselines. If `tallies` contain a champion, the
+    challenger must not be significantly worse than the champion.
+
+    The challenger must also not be significantly worse in any slice. The slices are those with at
+    least `MIN_SLICE_TRIPS` trips and `MIN_CLASS_TRIPS` trips of each class.
     """
     tally = tally_of(tallies, "test", segment)
     if not tally.rows:
-        message = f"the test months have no trips of segment {segment}"
+        message = f"the test months have no trips in segment {segment}"
         return GateResult(checks=(GateCheck(name="has test rows", passed=False, message=message),))
     return GateResult(
         checks=(
@@ -167,7 +169,7 @@ def _champion_checks(tallies: Tallies, tally: Tally, segment: str) -> Iterator[G
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class _SliceMargin:
-    """The margin by which a slice holds. The smallest margin sorts first."""
+    """How far the AUC of a slice is above its limit. The smallest margin sorts first."""
 
     margin: float
     slice: str
@@ -176,7 +178,7 @@ class _SliceMargin:
 
 
 def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
-    """Compare the AUC in each slice with that of the champion, or with 0.5 without a champion."""
+    """Compare the AUC in each slice with the AUC of the champion, or with 0.5 without one."""
     champion_slices = slice_tallies(tallies, "test", segment, "champion")
     margins = [
         margin
@@ -184,9 +186,9 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
         if name != "day"
         and (margin := _slice_margin(f"{name} {value}", tally, champion_slices.get((name, value))))
     ]
-    check = "holds in the worst slice"
+    check = "not worse in any slice"
     if not margins:
-        return GateCheck(name=check, passed=True, message="no slice has enough trips")
+        return GateCheck(name=check, passed=True, message="no slice has enough trips of both classes")
     worst = min(margins)
     reference = "champion" if champion_slices else "random ranking"
     message = f"AUC {worst.auc:.4f} in slice {worst.slice}, {reference} {worst.reference_auc:.4f}"
@@ -194,14 +196,14 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
 
 
 def _slice_margin(label: str, tally: Tally, champion: Tally | None) -> _SliceMargin | None:
-    """Return the margin of a slice. None if it does not have enough trips."""
+    """Return the margin of a slice, or None if the slice does not have enough trips."""
     area = metrics.auc(tally.negatives, tally.positives)
     if tally.rows < MIN_SLICE_TRIPS or area is None or not metrics.has_enough_for_auc(tally):
         return None
     champion_area = metrics.auc(champion.negatives, champion.positives) if champion else None
     reference = champion_area or 0.5
-    # The two AUCs are treated as independent, although both models score the same trips: the
-    # margin is too wide rather than too narrow.
+    # Both models score the same trips, but the standard errors are added as if the two AUCs were
+    # independent. The limit is therefore too low rather than too high.
     errors = (metrics.auc_standard_error(part) for part in (tally, champion) if part)
     margin = area - reference + SLICE_STANDARD_ERRORS * math.hypot(*errors)
     return _SliceMargin(margin=margin, slice=label, auc=area, reference_auc=reference)

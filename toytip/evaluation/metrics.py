@@ -1,4 +1,4 @@
-"""Metrics, baselines and calibration from score histograms."""
+"""Compute metrics, baselines and calibration from metric histograms."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from toytip.evaluation.report import (
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
 MIN_VALUE_GROUP_TRIPS = 50
-# An AUC with fewer trips of either class is not meaningful: with one positive trip it is the rank
-# of that trip, and the formula gives a standard error close to zero.
+# An AUC with fewer trips of one class is not meaningful. With one positive trip, for example, the
+# AUC is the rank of that trip, and the formula of the standard error gives a value close to zero.
 MIN_CLASS_TRIPS = 30
-# A feature with a higher AUC on its own is probably known only with the tip. `payment_type`, which
-# decides whether a tip can be recorded at all, reaches 0.80 on green 2023.
+# If a feature alone has a higher AUC, its value is probably known only after the tip. The feature
+# `payment_type`, which decides whether a tip can be recorded at all, has an AUC of 0.80 on green
+# trips of 2023.
 LEAKAGE_AUC = 0.95
-# Must divide the number of histogram bins.
+# The number of histogram bins must be a multiple of this number.
 CALIBRATION_BINS = 16
 THRESHOLD_POINTS = 50
 HIGHER_IS_BETTER = {"auc": True, "pr_auc": True, "log_loss": False, "brier": False, "f1": True}
@@ -35,7 +36,8 @@ class FittedBaselines:
     """The fitted values of the baselines.
 
     `rate` is the share of high tips in the training rows. `hour_zone_threshold` is the decision
-    threshold of the hour-and-zone mean, tuned on the validation rows as that of the model.
+    threshold of the hour-and-zone mean. Like the threshold of the model, it is tuned on the
+    validation rows.
     """
 
     rate: float
@@ -43,7 +45,7 @@ class FittedBaselines:
 
 
 def compute_metrics(tally: Tally) -> Metrics:
-    """Return the metrics of the trips in a score histogram. None if a metric is undefined."""
+    """Return the metrics of the trips in a metric histogram. An undefined metric is None."""
     positives, rows = int(tally.positives.sum()), tally.rows
     true_positives, false_positives = tally.true_positives, tally.false_positives
     return Metrics(
@@ -62,7 +64,8 @@ def compute_metrics(tally: Tally) -> Metrics:
 def auc(negatives: Int64Array | Float64Array, positives: Int64Array | Float64Array) -> float | None:
     """Return the area under the ROC curve, from observed or expected counts by probability bin.
 
-    This is the share of pairs in order. A pair within one bin counts half.
+    It is the share of pairs, one trip of each class, in which the positive trip has the higher
+    probability. A pair within one bin counts half.
     """
     below = np.cumsum(negatives) - negatives
     pairs = float(positives.sum()) * float(negatives.sum())
@@ -76,13 +79,13 @@ def has_enough_for_auc(tally: Tally) -> bool:
 
 
 def auc_binning_error(negatives: Int64Array, positives: Int64Array) -> float | None:
-    """Return the largest AUC error due to the bins: half the share of pairs within one bin."""
+    """Return the largest AUC error due to the bins: half the share of pairs within the same bin."""
     pairs = float(positives.sum()) * float(negatives.sum())
     return _ratio(float((positives * negatives.astype(float)).sum()) / 2, pairs)
 
 
 def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
-    """Return the average precision: the precision by threshold, weighted by the added recall."""
+    """Return the average precision: the mean over thresholds, weighted by the added recall."""
     true_positives, false_positives = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
     precision = true_positives / np.maximum(true_positives + false_positives, 1)
     return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
@@ -91,12 +94,13 @@ def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
 def single_feature_auc(
     counts: Int64Array, positives: Int64Array, rows: int, total_positives: int
 ) -> float | None:
-    """Return the AUC of one feature: each trip is scored with the high-tip rate of its value.
+    """Return the AUC of one feature alone: the score of a trip is the high-tip rate of its value.
 
-    `counts` and `positives` are the trips and high tips by value, in the order of the values.
-    `rows` and `total_positives` also count the trips without a value. Adjacent values are combined
-    until they have a hundredth of the trips and at least 50. Otherwise rare values would predict
-    the label by chance.
+    `counts` and `positives` are the trips and high tips by value, in ascending order of values.
+    `rows` and `total_positives` also count the trips without a value.
+
+    Adjacent values are combined into groups of about a hundredth of the trips, and of about 50
+    trips or more. Without groups, rare values would predict the label by chance.
     """
     if not 0 < total_positives < rows:
         return None
@@ -122,7 +126,7 @@ def confusion_counts(tally: Tally) -> ConfusionCounts:
 
 
 def _calibration_sums(tally: Tally) -> tuple[Int64Array, Float64Array, Int64Array]:
-    """Return trips, expected and observed high tips by calibration bin."""
+    """Return the trips, the expected high tips and the observed high tips by calibration bin."""
     bins = len(tally.positives)
     center = (np.arange(bins) + 0.5) / bins
     counts = (tally.positives + tally.negatives).reshape(CALIBRATION_BINS, -1)
@@ -138,7 +142,7 @@ def calibration_error(tally: Tally) -> float | None:
 
 
 def calibration_bins(tally: Tally) -> tuple[CalibrationBin, ...]:
-    """Return the predicted and observed share of high tips by equal ranges of probability."""
+    """Return the predicted and the observed share of high tips, by equal probability ranges."""
     trips, expected, observed = _calibration_sums(tally)
     return tuple(
         CalibrationBin(
@@ -172,20 +176,20 @@ def threshold_curve(tally: Tally) -> tuple[ThresholdPoint, ...]:
 
 
 def with_threshold(tally: Tally, threshold: float) -> Tally:
-    """Return a score histogram with the decisions of another threshold, rounded to a bin."""
+    """Return a metric histogram with the decisions of a new threshold, rounded to a bin edge."""
     k = round(threshold * len(tally.positives))
     true_positives, false_positives = int(tally.positives[k:].sum()), int(tally.negatives[k:].sum())
     return replace(tally, true_positives=true_positives, false_positives=false_positives)
 
 
 def f1_always_positive(tally: Tally) -> float | None:
-    """Return the F1 of predicting a high tip for every trip."""
+    """Return F1 of the always-positive baseline, which predicts a high tip for every trip."""
     positives, rows = int(tally.positives.sum()), tally.rows
     return _ratio(2 * positives, rows + positives)
 
 
 def always_positive_metrics(tally: Tally) -> BaselineMetrics:
-    """Return the metrics of predicting a high tip for every trip, without a probability."""
+    """Return the metrics of the always-positive baseline, which has no probabilities."""
     prevalence = _ratio(int(tally.positives.sum()), tally.rows)
     return BaselineMetrics(
         auc=0.5, pr_auc=prevalence, log_loss=None, brier=None, f1=f1_always_positive(tally)
@@ -193,7 +197,7 @@ def always_positive_metrics(tally: Tally) -> BaselineMetrics:
 
 
 def constant_probability_metrics(tally: Tally, rate: float) -> BaselineMetrics:
-    """Return the metrics of one probability for every trip: the rate of the training rows."""
+    """Return the metrics of the constant-probability baseline: `rate` for every trip."""
     prevalence = _ratio(int(tally.positives.sum()), tally.rows)
     if prevalence is None:
         return BaselineMetrics(auc=None, pr_auc=None, log_loss=None, brier=None, f1=None)
@@ -204,13 +208,13 @@ def constant_probability_metrics(tally: Tally, rate: float) -> BaselineMetrics:
 
 
 def predictor_metrics(tally: Tally) -> BaselineMetrics:
-    """Return the metrics of another predictor on the same trips, as those of a baseline."""
+    """Return the metrics of a predictor that serves as a baseline, from its metric histogram."""
     metrics = compute_metrics(tally)
     return BaselineMetrics(**{name: getattr(metrics, name) for name in HIGHER_IS_BETTER})
 
 
 def improvement(metrics: Metrics, baseline: BaselineMetrics) -> Improvement:
-    """Return the improvement over a baseline. Positive is better, also for losses."""
+    """Return the improvement over a baseline. A positive value is better for every metric."""
 
     def difference(name: str, *, higher_is_better: bool) -> float | None:
         value, reference = getattr(metrics, name), getattr(baseline, name)

@@ -1,4 +1,4 @@
-"""Types of an evaluation: metrics, baselines, intervals, calibration and evaluation slices."""
+"""Types for an evaluation: metrics, baselines, intervals, calibration and evaluation slices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """The metrics of trips with a probability and a decision. None if a metric is undefined."""
+    """Metrics of a model on a set of trips. An undefined metric is null."""
 
     rows: int
     """Number of evaluated trips."""
@@ -31,43 +31,46 @@ class Metrics:
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats."""
     brier: float | None
-    """Mean squared difference of probability and label."""
+    """Brier score: mean squared difference between probability and label."""
     f1: float | None
-    """F1 at the decision threshold. Null without high tips and positive predictions."""
+    """F1 at the decision threshold. Null if no trip has a high tip and no trip is predicted
+    positive."""
     precision: float | None
-    """Share of positive predictions with a high tip. Null without positive predictions."""
+    """Share of high tips among trips that are predicted positive. Null without such trips."""
     recall: float | None
-    """Share of trips with a high tip that are predicted positive. Null if no trip has one."""
+    """Share of trips that are predicted positive among trips with a high tip. Null without such
+    trips."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineMetrics:
-    """The metrics of a baseline on the same trips."""
+    """Metrics of a baseline on the same trips as the model."""
 
     auc: float | None
     """Area under the ROC curve. 0.5 if all trips have the same probability."""
     pr_auc: float | None
-    """Average precision. The prevalence if all trips have the same probability."""
+    """Average precision. Equals the share of high tips if all trips have the same probability."""
     log_loss: float | None
-    """Mean negative log-likelihood in nats. Null for a baseline without probabilities."""
+    """Mean negative log-likelihood of the labels, in nats. Null without probabilities."""
     brier: float | None
-    """Mean squared difference of probability and label. Null without probabilities."""
+    """Brier score: mean squared difference between probability and label. Null without
+    probabilities."""
     f1: float | None
-    """F1 of the decisions of the baseline."""
+    """F1 of the baseline. Null if it is undefined."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Improvement:
-    """The improvement over a baseline. A positive value means that the model is better."""
+    """Improvement of a model over a baseline. A positive value means that the model is better."""
 
     auc: float | None
     """AUC of the model minus AUC of the baseline."""
     pr_auc: float | None
-    """Average precision of the model minus that of the baseline."""
+    """Average precision of the model minus average precision of the baseline."""
     log_loss: float | None
-    """Log loss of the baseline minus log loss of the model, in nats."""
+    """Log loss of the baseline minus log loss of the model, in nats. Null without probabilities."""
     brier: float | None
-    """Brier score of the baseline minus Brier score of the model."""
+    """Brier score of the baseline minus Brier score of the model. Null without probabilities."""
     f1: float | None
     """F1 of the model minus F1 of the baseline."""
 
@@ -88,42 +91,42 @@ class ConfusionCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationBin:
-    """The predicted and the observed share of high tips in a range of probability."""
+    """The predicted and the observed share of high tips in one probability range."""
 
     low: float
-    """Lower bound of the probability, inclusive."""
+    """Lower bound of the range, inclusive."""
     high: float
-    """Upper bound of the probability, exclusive."""
+    """Upper bound of the range, exclusive."""
     trips: int
     """Number of trips in the range."""
     predicted: float
-    """Mean probability of the trips, exact to half a histogram bin (2^-15)."""
+    """Mean predicted probability of the trips, exact to half a histogram bin (2^-15)."""
     observed: float
-    """Share of the trips with a high tip."""
+    """Share of trips with a high tip."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdPoint:
-    """The quality of the decisions at a threshold."""
+    """Metrics of the decisions at one threshold."""
 
     threshold: float
     """Decision threshold."""
     precision: float | None
-    """Precision at the threshold. Null without positive predictions."""
+    """Precision at the threshold. Null if no trip is predicted positive."""
     recall: float | None
     """Recall at the threshold. Null if no trip has a high tip."""
     f1: float | None
-    """F1 at the threshold. Null without high tips and positive predictions."""
+    """F1 at the threshold. Null if no trip has a high tip and no trip is predicted positive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceMetrics:
-    """The metrics of an evaluation slice: the trips with one value of an attribute."""
+    """Metrics of an evaluation slice: the trips with one value of an attribute."""
 
     slice: str
     """Name of the attribute, such as `borough` or `hour`."""
     value: str
-    """Value of the attribute. `missing` for trips without one."""
+    """Value of the attribute, or `missing` for trips without a value."""
     rows: int
     """Number of trips in the slice."""
     prevalence: float | None
@@ -133,36 +136,41 @@ class SliceMetrics:
     log_loss: float | None
     """Mean negative log-likelihood of the labels, in nats."""
     f1: float | None
-    """F1 at the decision threshold. Null without high tips and positive predictions."""
+    """F1 at the decision threshold. Null if no trip has a high tip and no trip is predicted
+    positive."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline."""
     auc_binning_error: float | None
-    """Largest possible error of `auc` due to the histogram bins of the probability."""
+    """Largest possible error of `auc`, caused by the histogram bins of the probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentSummary:
-    """The evaluation of one segment of a split, without curves and slices."""
+    """Evaluation of one segment of a split, without curves and without the full list of slices."""
 
     metrics: Metrics
-    """Metrics of the trips."""
+    """Metrics of the model on the trips of the segment."""
     auc_binning_error: float | None
-    """Largest possible error of the AUC due to the histogram bins of the probability."""
+    """Largest possible error of the AUC, caused by the histogram bins of the probability."""
     intervals: Mapping[str, Interval | None]
-    """95 % interval of each metric, by a bootstrap of days. Null with fewer than seven days."""
+    """95 % interval of each metric, by a bootstrap that resamples whole days. Null with fewer than
+    seven days."""
     baselines: Mapping[str, BaselineMetrics]
-    """Metrics of `always_positive`, `constant_probability`, `hour_zone_mean` and `champion`.
+    """Metrics of the baselines `always_positive`, `constant_probability`, `hour_zone_mean` and
+    `champion`.
 
-    The champion is absent if there is none, or if it is not comparable.
+    `champion` is absent without a champion, or if the champion did not score these trips.
     """
     improvement: Mapping[str, Improvement]
-    """Improvement over each baseline. Positive is better, also for losses."""
+    """Improvement over each baseline. A positive value is better for every metric."""
     confusion: ConfusionCounts
     """Number of trips by decision and label."""
     calibration_error: float | None
-    """Expected calibration error: the mean difference of predicted and observed share."""
+    """Expected calibration error: mean absolute difference between the predicted and the observed
+    share of high tips over calibration bins, weighted by trips."""
     worst_slices: tuple[SliceMetrics, ...]
-    """Slices with the lowest AUC, worst first, among slices with enough trips of both classes."""
+    """The up to five slices with the lowest AUC, lowest first. Each has at least 200 trips, and 30
+    trips of each class."""
 
     @property
     def f1_always_positive(self) -> float | None:
@@ -172,14 +180,15 @@ class SegmentSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentReport(SegmentSummary):
-    """The complete evaluation of one segment of a split."""
+    """Complete evaluation of one segment of a split."""
 
     calibration_curve: tuple[CalibrationBin, ...]
-    """Predicted and observed share of high tips, by equal ranges of probability with trips."""
+    """Predicted and observed share of high tips, by equal probability ranges. Ranges without trips
+    are omitted."""
     threshold_curve: tuple[ThresholdPoint, ...]
     """Precision, recall and F1 at equally spaced thresholds."""
     slices: tuple[SliceMetrics, ...]
-    """Metrics of all slices with enough trips."""
+    """Metrics of all slices with at least 200 trips."""
 
     def summary(self) -> SegmentSummary:
         """Return the report without curves and slices."""
@@ -191,7 +200,7 @@ EvaluationSummary = Mapping[str, Mapping[str, SegmentSummary]]
 
 
 def summarize_report(report: EvaluationReport) -> EvaluationSummary:
-    """Return an evaluation by split and segment, without curves and slices."""
+    """Return the summaries of an evaluation, by split and segment."""
     return {
         split: {segment: evaluation.summary() for segment, evaluation in segments.items()}
         for split, segments in report.items()

@@ -1,6 +1,7 @@
-"""Tallies: score histograms from which all metrics follow, and which merge exactly.
+"""Tallies: the metric histograms of sets of trips, from which all metrics are computed.
 
-All values are integers (losses in units of 2^-32), so that the order of merging does not matter.
+All values are integers, with losses in units of 2^-32. Tallies therefore merge exactly, in any
+order.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ import pyarrow.parquet as pq
 
 from toytip.core.arrays import Int64Array
 
-# Probabilities are counted in bins of 2^-14. Thresholds are then exact in float32, and the error of
-# the AUC is bounded by the pairs in one bin (`metrics.auc_binning_error`). Days and slices, which
-# are many, have bins of 2^-9.
+# Probabilities have bins of 2^-14. Thresholds are then exact in float32, and the error of the AUC
+# is at most half the share of pairs in the same bin (`metrics.auc_binning_error`). Days and slices
+# have larger bins, 2^-9, because there are many days and slices.
 PROBABILITY_BINS = 2**14
 SLICE_BINS = 2**9
 LOSS_SCALE = 2.0**32
 
 
 class TallyKey(NamedTuple):
-    """The trips of a tally, and the predictor that scored them.
+    """The trips of a tally, and the predictor that scored these trips.
 
-    The trips are those of a split, paid by card or not, and with one value of a slice. The slice ""
-    has all of them. The predictors are `model`, `champion` (the registered model) and `hour_zone`
-    (the training rate of the pickup hour and zone).
+    The trips belong to one split, are paid by card or not, and have one value of a slice. The slice
+    "" contains all trips. The predictor is `model`, `champion` (the registered champion), or
+    `hour_zone` (the high-tip rate by pickup hour and zone in training).
     """
 
     split: str
@@ -41,11 +42,11 @@ class TallyKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Counts and sums over a set of trips with probabilities and decisions.
+    """Counts and sums over a set of scored trips.
 
-    `negatives` and `positives` count trips by probability, in equal bins of [0, 1].
-    `true_positives` and `false_positives` count decisions. `log_loss`, `log_loss_positives` (of the
-    positives only) and `squared_error` are sums in units of 2^-32.
+    `negatives` and `positives` count the trips without and with a high tip by probability, in equal
+    bins of [0, 1]. `true_positives` and `false_positives` count decisions. `log_loss`,
+    `log_loss_positives` (of the positives only) and `squared_error` are sums in units of 2^-32.
     """
 
     negatives: Int64Array
@@ -58,16 +59,16 @@ class Tally:
 
     @classmethod
     def empty(cls, bins: int = PROBABILITY_BINS) -> Tally:
-        """Return the tally of no trips."""
+        """Return a tally without trips."""
         return cls(np.zeros(bins, np.int64), np.zeros(bins, np.int64), 0, 0, 0, 0)
 
     @property
     def rows(self) -> int:
-        """The number of trips."""
+        """Number of trips."""
         return int(self.positives.sum() + self.negatives.sum())
 
     def merge(self, other: Tally) -> Tally:
-        """Return the tally of two sets of trips. It is exact in any order."""
+        """Return the tally of two sets of trips together. The sum is exact in any order."""
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __eq__(self, other: object) -> bool:
@@ -80,12 +81,12 @@ class Tally:
 
 Tallies = dict[TallyKey, Tally]
 SEGMENTS = ("all", "card")
-# Smaller slices are left out: by chance alone, they would be among the worst.
+# Smaller slices are omitted, because chance alone would put some of them among the worst slices.
 MIN_SLICE_TRIPS = 200
 
 
 def combine_tallies(a: Tallies, b: Tallies) -> Tallies:
-    """Merge the tallies of two sets of trips, key by key."""
+    """Return the tallies of two sets of trips together, merged key by key."""
     merged = {key: tally.merge(b[key]) if key in b else tally for key, tally in a.items()}
     return merged | {key: tally for key, tally in b.items() if key not in a}
 
@@ -100,7 +101,7 @@ def tally_of(tallies: Tallies, split: str, segment: str, predictor: str = "model
 def slice_tallies(
     tallies: Tallies, split: str, segment: str, predictor: str = "model"
 ) -> dict[tuple[str, str], Tally]:
-    """Return the tallies of a split and segment by slice and value."""
+    """Return the tallies of a split and segment, by slice and value."""
     by_slice: dict[tuple[str, str], Tally] = {}
     for key, tally in tallies.items():
         is_slice = key.slice and key.split == split and key.predictor == predictor
@@ -111,13 +112,13 @@ def slice_tallies(
 
 
 def daily_tallies(tallies: Tallies, split: str, segment: str, predictor: str = "model") -> list[Tally]:
-    """Return the tallies of a split and segment by day, in order of time."""
+    """Return the tallies of a split and segment by day, oldest day first."""
     by_slice = sorted(slice_tallies(tallies, split, segment, predictor).items())
     return [tally for (name, _), tally in by_slice if name == "day"]
 
 
 def daily_tallies_by_payment(tallies: Tallies) -> dict[str, tuple[Tally, Tally]]:
-    """Return the tallies of the model by day (2023-01-31), of card trips and of the others."""
+    """Return two tallies of the model by day (such as 2023-01-31): card trips, and other trips."""
     by_day: dict[str, tuple[Tally, Tally]] = {}
     for key, tally in sorted(tallies.items(), key=lambda item: item[0].value):
         if key.slice == "day" and key.predictor == "model":
@@ -131,7 +132,10 @@ _COUNTS = ("negatives", "positives")
 
 
 def tallies_to_parquet(tallies: Tallies) -> bytes:
-    """Return tallies as a Parquet file with one row per key. Equal tallies give equal bytes."""
+    """Return tallies as the bytes of a Parquet file, one row per key.
+
+    Equal tallies give equal bytes.
+    """
     keys = sorted(tallies)
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(key, name) for key in keys], pa.bool_() if name == "is_card" else pa.string())
@@ -149,7 +153,7 @@ def tallies_to_parquet(tallies: Tallies) -> bytes:
 
 
 def tallies_from_parquet(content: bytes) -> Tallies:
-    """Return the tallies in a file that `tallies_to_parquet` wrote."""
+    """Return the tallies from the bytes of a file that `tallies_to_parquet` created."""
     table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
     keys = zip(*(table[name].to_pylist() for name in TallyKey._fields), strict=True)
     sums = [table[name].to_pylist() for name in _SUMS]

@@ -1,4 +1,4 @@
-"""Performance of models by their age in months, as a backtest measures it."""
+"""Measure the performance of models by model age in months, for a backtest."""
 
 from __future__ import annotations
 
@@ -14,77 +14,80 @@ from toytip.monitoring.attribution import ChangeSplit, f1_and_log_loss_changes
 
 @dataclass(frozen=True, kw_only=True)
 class AgedPerformance:
-    """Performance of one model in one month, and the change since its validation month."""
+    """Performance of one model in one month, and its change since the validation month."""
 
     validation_month: str
     """Validation month of the model."""
     month: str
     """Month of the trips."""
     age_months: int
-    """Months since the validation month. 0 is the validation month itself."""
+    """Age of the model: number of months since its validation month, 0 for that month itself."""
     segment: str
     """Segment of the trips: `all` or `card`."""
     metrics: Metrics
-    """Metrics of the segment."""
+    """Metrics of the model on the segment."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline. Null without trips."""
     f1_change: ChangeSplit | None
-    """Change of F1 since the validation month. Null if a class has no trips."""
+    """Change in F1 since the validation month. Null if one of the two months has trips of one class
+    only."""
     log_loss_change: ChangeSplit | None
-    """Change of the log loss since the validation month. Null if a class has no trips."""
+    """Change in log loss since the validation month. Null if one of the two months has trips of one
+    class only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossSummary:
-    """Losses over several months."""
+    """Mean, smallest and largest loss over the compared months."""
 
     mean: float
-    """Mean loss."""
+    """Mean loss over the months."""
     minimum: float
-    """Smallest loss in a month."""
+    """Loss in the month with the smallest loss."""
     maximum: float
-    """Largest loss in a month."""
+    """Loss in the month with the largest loss."""
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> Self:
-        """Summarize the losses of one month or more."""
+        """Summarize the losses of one or more months."""
         return cls(mean=sum(losses) / len(losses), minimum=min(losses), maximum=max(losses))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgeLoss:
-    """Loss of models of one age, relative to models tuned the month before, on the same trips."""
+    """Loss of models of one age, compared with one-month-old models on the same trips."""
 
     age_months: int
     """Age of the models in months."""
     n_months: int
-    """Number of months in which both models were tested."""
+    """Number of months in which a model of this age and a one-month-old model were tested."""
     auc: LossSummary
-    """Loss of AUC (positive is worse)."""
+    """AUC loss: AUC of the one-month-old model minus AUC of the older model."""
     log_loss: LossSummary
-    """Increase of the log loss (positive is worse)."""
+    """Log loss increase: log loss of the older model minus log loss of the one-month-old model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BacktestResult:
-    """Performance of each model by month, and the loss by age of the model."""
+    """Performance of each model by month, and AUC loss by model age."""
 
     version: str
-    """Version of the features."""
+    """Version of the `features` table that the models were trained and tested on."""
     performance_by_month: tuple[AgedPerformance, ...]
-    """Performance of each model in its validation month and in each test month."""
+    """Performance of each model in its validation month and in each of its test months."""
     auc_loss_by_age: Mapping[str, tuple[AgeLoss, ...]]
-    """Loss of AUC and increase of the log loss by segment and age."""
+    """AUC loss and log loss increase of each model age above one month, by segment."""
     max_age_months: Mapping[str, int]
-    """Age in months up to which the mean AUC loss is at most `--max-auc-loss`, by segment."""
+    """Largest model age in months up to which the mean AUC loss stays within `--max-auc-loss`, by
+    segment."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Locations of the saved result by format (`json`, `csv`, `png`)."""
+    """Paths or URIs of the saved result, by format (`json`, `csv`, `png`)."""
 
 
 def performance_by_age(
     validation_month: str, months: Sequence[tuple[str, Tally]], segment: str
 ) -> list[AgedPerformance]:
-    """Return the performance of a model by month. The first month is its validation month."""
+    """Return the performance of a model by month. The first of `months` is its validation month."""
     reference = months[0][1]
     performance = []
     for age, (month, tally) in enumerate(months):
@@ -105,7 +108,7 @@ def performance_by_age(
 
 
 def loss_by_age(performance: Sequence[AgedPerformance], segment: str) -> tuple[AgeLoss, ...]:
-    """Compare models of each age with models of age 1, in each test month that both have."""
+    """Compare models of each age with one-month-old models, in each test month of both."""
     by_month_and_age = {
         (row.month, row.age_months): row.metrics for row in performance if row.segment == segment
     }
@@ -131,12 +134,12 @@ def loss_by_age(performance: Sequence[AgedPerformance], segment: str) -> tuple[A
 
 
 def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:
-    """Return the differences of the pairs that have both values."""
+    """Return the difference of each pair that has both values."""
     return [a - b for a, b in pairs if a is not None and b is not None]
 
 
 def max_model_age(losses: Sequence[AgeLoss], max_auc_loss: float) -> int:
-    """Return the last age in months up to which no mean AUC loss exceeds the maximum.
+    """Return the largest model age in months up to which no mean AUC loss exceeds `max_auc_loss`.
 
     The result is at least 1.
     """

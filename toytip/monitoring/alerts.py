@@ -1,8 +1,9 @@
-"""Measurements of each month, and the rule by which they become alerts.
+"""Measure each month, and decide which measurements are alerts.
 
-An alert fires if a threshold is exceeded in the latest month and in at least `min_breaches` of the
-last `window_months` months. If fewer months exist, it must be exceeded in all of them, up to
-`min_breaches`. Effects are effect sizes and not p-values, see `toytip/monitoring/effect_sizes.py`.
+An alert fires if the threshold is exceeded in the latest month and in at least `min_breaches` of
+the latest `window_months` months. If fewer than `min_breaches` months exist, the threshold must be
+exceeded in all of these months. toytip measures effect sizes instead of p-values, for the reason
+that `toytip/monitoring/effect_sizes.py` gives.
 """
 
 from __future__ import annotations
@@ -19,31 +20,33 @@ if TYPE_CHECKING:
     from toytip.monitoring.cbpe import EstimatedMetrics
     from toytip.monitoring.drift import FeatureDrift, ReferenceRange
 
-# The sign that makes a worse metric a positive effect.
+# The sign of the change in a metric that gives a positive effect if the metric becomes worse.
 LOSS_SIGNS = {"f1": -1, "auc": -1, "log_loss": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One measure of one subject in one month."""
+    """One measure of one subject, such as a feature or a metric, in one month."""
 
     month: str
-    """Month."""
+    """Month that was measured."""
     kind: str
-    """`drift` of a feature, `missing` values of a feature, `rejects` by reason, `share` of trips,
-    loss due to the `model`, realized `performance`, or its `estimate` without labels."""
+    """Kind: `drift` of a feature, `missing` values of a feature, `rejects` by reason, `share` of
+    trips, loss due to the `model`, realized `performance`, or `estimate` of the performance without
+    labels."""
     name: str
-    """Feature, reject reason, share or metric."""
+    """Name of the feature, reject reason, share or metric."""
     measure: str
-    """`psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part`, `card`."""
+    """Measure: `psi`, `ks`, `wasserstein`, `new`, `vanished`, `rate`, `share`, `change`, `part` or
+    `card`."""
     value: float
-    """Value in the month."""
+    """Value of the measure in the month."""
     reference: float | None = None
-    """Value in the reference. Null if the measure is itself a comparison."""
+    """Value of the measure in the reference. Null if the measure is itself a comparison."""
     effect: float | None = None
     """Number that is compared with the threshold."""
     threshold: float | None = None
-    """Largest effect that is not a breach. Null if the measure has no threshold."""
+    """Largest effect that does not count as exceeded. Null if the measure has no threshold."""
 
     @property
     def exceeds_threshold(self) -> bool:
@@ -52,22 +55,22 @@ class Measurement:
 
     @property
     def series_key(self) -> tuple[str, str, str]:
-        """Kind, name and measure: the same for all months of a series."""
+        """Kind, name and measure, which are the same for all months of a series."""
         return self.kind, self.name, self.measure
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert(Measurement):
-    """A measurement that exceeds its threshold often enough for an alert to fire."""
+    """A measurement that exceeds its threshold in enough months for an alert to fire."""
 
     breach_months: tuple[str, ...]
-    """Months of the window in which the threshold was exceeded."""
+    """Months among the latest `window_months` in which the threshold was exceeded."""
     window_months: int
-    """Number of months that the rule looked at."""
+    """Number of latest months that the alert rule considered, this month included."""
 
 
 def find_alerts(measurements: Sequence[Measurement], thresholds: AlertThresholds) -> list[Alert]:
-    """Return the alerts of all months, in the order of the measurements."""
+    """Return the measurements of all months that are alerts, in the order of `measurements`."""
     series: dict[tuple[str, str, str], list[Measurement]] = {}
     for measurement in sorted(measurements, key=lambda measurement: measurement.month):
         series.setdefault(measurement.series_key, []).append(measurement)
@@ -95,7 +98,10 @@ def _series_alerts(series: Sequence[Measurement], thresholds: AlertThresholds) -
 def drift_measurements(
     month: str, drifts: Sequence[FeatureDrift], importances: Mapping[str, float], thresholds: AlertThresholds
 ) -> Iterator[Measurement]:
-    """Yield the effect sizes of each feature. Features of low importance have no threshold."""
+    """Yield the effect sizes of each feature.
+
+    Features with an importance below `min_importance` have no threshold.
+    """
     limits = {"psi": thresholds.psi, "ks": thresholds.ks, "wasserstein": thresholds.wasserstein}
     for drift in drifts:
         is_important = importances.get(drift.feature, 0.0) >= thresholds.min_importance
@@ -117,7 +123,10 @@ def drift_measurements(
 def rate_measurements(
     month: str, kind: str, rates: Mapping[str, float], reference_ranges: Mapping[str, ReferenceRange]
 ) -> Iterator[Measurement]:
-    """Yield rates of missing values or of rejects. The effect is the distance from the range."""
+    """Yield the rates of missing values or rejected trips.
+
+    The effect is the distance of the rate from the reference range.
+    """
     for name, limits in reference_ranges.items():
         rate = rates.get(name, 0.0)
         yield Measurement(
@@ -135,7 +144,7 @@ def rate_measurements(
 def share_measurements(
     month: str, current: Mapping[str, float], reference: Mapping[str, float], thresholds: AlertThresholds
 ) -> Iterator[Measurement]:
-    """Yield the share of card trips, and of high tips among them."""
+    """Yield the share of card trips, and the share of high tips among card trips."""
     for name, value in current.items():
         yield Measurement(
             month=month,
@@ -150,7 +159,10 @@ def share_measurements(
 
 
 def performance_measurements(month: str, current: Metrics, reference: Metrics) -> Iterator[Measurement]:
-    """Yield the realized metrics, without threshold, because they change with the mix of trips."""
+    """Yield the realized metrics.
+
+    Realized metrics have no threshold, because they change with the mix of trips.
+    """
     realized, expectations = _loss_metrics(current), _loss_metrics(reference)
     for name, sign in LOSS_SIGNS.items():
         value, expected = realized[name], expectations[name]
@@ -173,10 +185,10 @@ def model_measurements(
     card_auc: tuple[float | None, float | None],
     thresholds: AlertThresholds,
 ) -> Iterator[Measurement]:
-    """Yield the losses due to the model: its part in changes of F1 and log loss, and the card AUC.
+    """Yield the losses due to the model: its parts in changes in F1 and log loss, and the card AUC.
 
-    `card_auc` is the AUC of card trips in the month and in the reference. The AUC of all trips
-    changes with their mix, the AUC of card trips does not.
+    `card_auc` is the AUC of card trips, in the month and in the reference. The AUC of all trips
+    changes with the mix of card and other trips. The AUC of card trips does not.
     """
     for name, change, limit in (
         ("f1", f1_change, thresholds.max_f1_loss),
@@ -214,9 +226,10 @@ def estimate_measurements(
     *,
     has_labels: bool,
 ) -> Iterator[Measurement]:
-    """Yield the estimated metrics. They have a threshold only in months without labels.
+    """Yield the estimated metrics.
 
-    The AUC has none, because it changes with the mix of trips.
+    F1 and log loss have a threshold in months without labels only. AUC never has a threshold,
+    because it changes with the mix of trips.
     """
     values, expectations = _loss_metrics(estimated), _loss_metrics(reference)
     limits = (

@@ -1,19 +1,22 @@
-"""Attribution of a change of performance to the mix of trips and to the model.
+"""Attribute a change in performance to the mix of trips and to the model.
 
-A metric F(p, s) follows from the prevalence p and from the performance s of the model on each
-class. From a reference (p, s) to a month (p', s') it changes by the sum of two parts:
+A metric F(p, s) is a function of the prevalence p (the share of high tips) and of the performance
+s of the model on each class. From a reference (p, s) to a month (p', s'), the change in the metric
+is the sum of two parts:
 
     prevalence   [F(p', s) - F(p, s) + F(p', s') - F(p, s')] / 2
     model        [F(p, s') - F(p, s) + F(p', s') - F(p', s)] / 2
 
-The parts add up exactly and do not depend on an order (Shapley values of two players). For F1,
-s is the hit rate and the false alarm rate. For the log loss, s is its mean over each class. The AUC
-does not depend on the prevalence, so that all its change is due to the model.
+The parts are the Shapley values of two players: they add up exactly and do not depend on an order.
+For F1, s consists of the true positive rate and the false positive rate. For the log loss, s is the
+mean log loss of each class. The AUC does not depend on the prevalence, so that its whole change is
+due to the model.
 
-The prevalence of all trips has two causes: the share of card trips, and the share of high tips
-among them. A model that treats each kind of trips as before has another hit rate if their mix
-changes. `attribute_change` therefore separates card trips from other trips, and splits a change
-into three parts: the share of card trips, the shares of high tips within each kind, and the model.
+The prevalence depends on the share of card trips, and on the shares of high tips among card trips
+and among other trips. If the share of card trips changes, the true positive rate over all trips
+changes too, even if the model works as before on card trips and on other trips. `attribute_change`
+therefore separates card trips from other trips. It splits a change into three parts: the share of
+card trips, the shares of high tips within each of the two kinds, and the model.
 """
 
 from __future__ import annotations
@@ -26,43 +29,45 @@ from typing import Any
 
 from toytip.evaluation.tally import LOSS_SCALE, Tally
 
-# Two rates of a model: of hits and of false alarms, or the mean log loss of each class.
+# True positive rate and false positive rate of a model, or its mean log loss on positives and on
+# negatives.
 ClassRates = tuple[float, float]
-# The tallies of card trips, and of other trips.
+# The tally of card trips, and the tally of other trips.
 CardAndOtherTallies = tuple[Tally, Tally]
-# Hit rate and false alarm rate of a kind of trips, and its log loss by class. None without trips.
+# True and false positive rate on one kind of trips (card or other), and mean log loss by class. A
+# value is None without trips of its class.
 RatesByKind = tuple[tuple[float | None, float | None], tuple[float | None, float | None]]
 
 
 @dataclass(frozen=True)
 class ChangeSplit:
-    """The change of a metric since the validation month of a model, and its two parts."""
+    """Change in a metric since the validation month of a model, and its two parts."""
 
     total: float
-    """Change of the metric."""
+    """Change in the metric, the sum of the parts."""
     prevalence: float
-    """Part due to the share of high tips."""
+    """Part due to the change in the share of high tips."""
     model: float
-    """Part due to the performance of the model on trips of the same class."""
+    """Part due to the change in the performance of the model on each class."""
 
 
 @dataclass(frozen=True)
 class ChangeParts:
-    """The change of a metric since a reference, and its three parts."""
+    """Change in a metric since the reference, and its three parts."""
 
     total: float
-    """Change of the metric, the sum of the parts."""
+    """Change in the metric: the sum of the parts."""
     card_share: float
-    """Part due to the share of card trips."""
+    """Part due to the change in the share of card trips."""
     tip_share: float
-    """Part due to the shares of high tips among card trips and among other trips."""
+    """Part due to changes in the share of high tips among card trips and among other trips."""
     model: float
-    """Part due to the performance of the model on trips of the same kind."""
+    """Part due to the change in the performance of the model on card trips and on other trips."""
 
 
 @dataclass(frozen=True)
 class _KindRates:
-    """The mix of card trips and other trips, and the performance of the model on each kind."""
+    """The share of card trips, and values for each kind of trips: card trips, then other trips."""
 
     card_share: float
     tip_shares: tuple[float, ...]
@@ -74,9 +79,10 @@ def split_change(
     reference: tuple[float, ClassRates],
     current: tuple[float, ClassRates],
 ) -> ChangeSplit:
-    """Split the change of a metric into the parts of the prevalence and of the model.
+    """Split the change in a metric into a part due to prevalence and a part due to the model.
 
-    `reference` and `current` are the prevalence and the rates that `metric` takes.
+    `reference` and `current` each contain the prevalence and the class rates, the arguments of
+    `metric`.
     """
     (p, s), (q, t) = reference, current
     prevalence = (metric(q, s) - metric(p, s) + metric(q, t) - metric(p, t)) / 2
@@ -85,7 +91,7 @@ def split_change(
 
 
 def f1_from_rates(prevalence: float, rates: ClassRates) -> float:
-    """Return F1 from the prevalence and the rates of hits and of false alarms."""
+    """Return F1, given the prevalence, the true positive rate and the false positive rate."""
     hits, false_alarms = rates[0] * prevalence, rates[1] * (1 - prevalence)
     return 2 * hits / (hits + false_alarms + prevalence)
 
@@ -93,7 +99,7 @@ def f1_from_rates(prevalence: float, rates: ClassRates) -> float:
 def f1_and_log_loss_changes(
     reference: Tally, current: Tally
 ) -> tuple[ChangeSplit | None, ChangeSplit | None]:
-    """Return the changes of F1 and log loss. None if a class has no trips."""
+    """Return the changes in F1 and log loss. None if one side has trips of one class only."""
     a, b = _class_rates(reference), _class_rates(current)
     if a is None or b is None:
         return None, None
@@ -106,10 +112,10 @@ def f1_and_log_loss_changes(
 def attribute_change(
     reference: CardAndOtherTallies, current: CardAndOtherTallies
 ) -> tuple[ChangeParts | None, ChangeParts | None, ChangeParts | None]:
-    """Return the changes of prevalence, F1 and log loss in three parts.
+    """Return the changes in prevalence, F1 and log loss, each split into three parts.
 
-    None if the reference or the month has trips of one class only. The prevalence does not depend
-    on the model.
+    They are None if the reference or the month has trips of one class only. The model part of the
+    prevalence is 0.
     """
     if any(_class_rates(pair[0].merge(pair[1])) is None for pair in (reference, current)):
         return None, None, None
@@ -129,7 +135,10 @@ def attribute_change(
 def shapley_parts(
     metric: Callable[..., float], reference: Sequence[Any], current: Sequence[Any]
 ) -> list[float]:
-    """Return the part of each argument in a change of a metric. They add up (Shapley, 1953)."""
+    """Return the part of each argument in the change in a metric (Shapley, 1953).
+
+    The parts add up to the change.
+    """
     players = range(len(reference))
 
     def value(changed: Sequence[int]) -> float:
@@ -154,9 +163,9 @@ def _log_loss(prevalence: float, rates: ClassRates) -> float:
 
 
 def _class_rates(tally: Tally) -> tuple[float, ClassRates, ClassRates] | None:
-    """Return the prevalence, the hit and false alarm rates, and the log loss of each class.
+    """Return prevalence, true and false positive rate, and the mean log loss of each class.
 
-    None if a class has no trips.
+    Returns None if a class has no trips.
     """
     positives = int(tally.positives.sum())
     negatives = tally.rows - positives
@@ -191,7 +200,7 @@ def _ratio(part: float, total: int) -> float | None:
 
 
 def _fill_unknown_rates(reference: RatesByKind, current: RatesByKind) -> tuple[Any, Any]:
-    """Replace each rate without trips by that of the other side, as if it had not changed."""
+    """Replace each unknown rate by the rate of the other side, as if the rate had not changed."""
     filled = [
         tuple(
             tuple((own if own is not None else other) or 0.0 for own, other in zip(mine, theirs, strict=True))

@@ -1,12 +1,14 @@
 """Confidence-based performance estimation (CBPE): the metrics of trips without labels.
 
-If probabilities are calibrated, seven in ten trips with a probability of 0.7 have a high tip. The
-expected confusion matrix follows from this. The probabilities are calibrated first, on trips with
-labels that the model was not trained on (Bialek, Kuberski, Perrakis and Bifet, "Estimating Model
-Performance Under Covariate Shift Without Labels", 2024, arXiv:2401.08348, as in NannyML).
+If probabilities are calibrated, seven of ten trips with a probability of 0.7 have a high tip. The
+probabilities alone therefore give the expected confusion matrix, and the metrics. The probabilities
+are calibrated first, on trips with labels that the model was not trained on.
+
+The method is that of NannyML: Bialek, Kuberski, Perrakis and Bifet, "Estimating Model Performance
+Under Covariate Shift Without Labels", 2024, arXiv:2401.08348.
 
 The estimate accounts for covariate shift (different trips), but not for concept drift (a different
-relation between features and tip). A gap between the estimate and the outcome is a sign of concept
+relation between features and tip). A gap between estimated and realized metrics indicates concept
 drift.
 """
 
@@ -23,22 +25,23 @@ from toytip.evaluation.tally import Tally
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatedMetrics:
-    """Metrics of trips, estimated without labels."""
+    """Metrics of a model on a set of trips, estimated without labels."""
 
     prevalence: float | None = None
     """Estimated share of high tips. Null without trips."""
     auc: float | None = None
-    """Estimated AUC. Null without trips."""
+    """Estimated AUC. Null without trips, or if the calibration expects one class only."""
     log_loss: float | None = None
     """Estimated log loss. Null without trips."""
     f1: float | None = None
-    """Estimated F1. Null without trips."""
+    """Estimated F1. Null without trips, or if no high tip is expected and none is predicted."""
 
 
 def fit_calibration(reference: Tally) -> Float64Array | None:
-    """Return the share of high tips of each probability bin, by isotonic regression.
+    """Return the calibrated share of high tips of each probability bin, by isotonic regression.
 
-    The shares never fall with the probability. None if the reference has one class only.
+    A share is never smaller than the share of a bin with a lower probability. Returns None if the
+    reference has trips of one class only.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -56,7 +59,7 @@ def fit_calibration(reference: Tally) -> Float64Array | None:
 
 
 def estimate_metrics(tally: Tally, calibration: Float64Array) -> EstimatedMetrics:
-    """Estimate metrics from the predicted probabilities and decisions alone, without labels.
+    """Estimate the metrics from predicted probabilities and decisions, without labels.
 
     `calibration` is the result of `fit_calibration`.
     """
@@ -78,9 +81,10 @@ def estimate_metrics(tally: Tally, calibration: Float64Array) -> EstimatedMetric
 
 
 def _positive_decisions(trips: Int64Array, decided: int) -> Int64Array:
-    """Return how many trips of each bin have a positive decision: the `decided` most probable ones.
+    """Return the number of trips with a positive decision in each probability bin.
 
-    The threshold can be within a bin, so that only a part of its trips is positive.
+    The `decided` trips with the highest probabilities have a positive decision. The threshold can
+    be inside a bin, so that only some of its trips have a positive decision.
     """
     above = np.cumsum(trips[::-1])[::-1] - trips
     return np.asarray(np.clip(decided - above, 0, trips), np.int64)

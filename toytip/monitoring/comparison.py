@@ -1,4 +1,4 @@
-"""The monitoring of a model: its analysis months compared with its reference, from histograms."""
+"""Monitor a model: compare its analysis months with its reference, from histograms."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from toytip.stages import infer, profile
 from toytip.stages.catalog import FEATURE_INPUTS
 from toytip.stages.zone_rates import ZONE_RATES_BY_NAME
 
-# A week, because days of the week differ more than weeks do.
+# Performance by day is also measured over a week, because days of the week differ from each other
+# more than weeks do.
 ROLLING_DAYS = 7
-# Stands for the month in the performance of the reference.
+# Takes the place of the month in the performance of the reference.
 REFERENCE = "reference"
 QUALITY_KINDS = ("missing", "rejects")
 TallyPair = tuple[Tally, Tally]
@@ -35,7 +36,7 @@ EMPTY_TALLY_PAIR: TallyPair = (Tally.empty(SLICE_BINS), Tally.empty(SLICE_BINS))
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringResult:
-    """The report of a monitoring, and all measurements that it was made from."""
+    """The monitoring report, and all measurements that the report is based on."""
 
     report: MonitoringReport
     measurements: tuple[Measurement, ...]
@@ -57,7 +58,7 @@ class _Reference:
 class _MonthComparison:
     """An analysis month compared with the reference.
 
-    A month of the performance reference has no performance of its own.
+    `performance` is None for a month of the performance reference.
     """
 
     name: str
@@ -78,19 +79,19 @@ class _MonthlyInputs:
     tallies_by_day: Mapping[str, TallyPair]
 
     def features_of(self, months: Sequence[Month]) -> dict[str, FeatureHistogram]:
-        """Return the histograms of one month, or of several months together, by feature."""
+        """Return the histograms of one or more months together, by feature."""
         frames = [self.histograms[month] for month in months]
         merged = frames[0] if len(frames) == 1 else profile.merge_profiles(frames)
         return drift.histograms_by_feature(merged, self.segment)
 
     def tallies_of(self, months: Sequence[Month]) -> TallyPair:
-        """Return the tallies of some months: of card trips, and of the others."""
+        """Return the tally of card trips and the tally of other trips, for one or more months."""
         names = {str(month) for month in months}
         pairs = [pair for day, pair in self.tallies_by_day.items() if day[:7] in names]
         return reduce(lambda a, b: (a[0].merge(b[0]), a[1].merge(b[1])), pairs, EMPTY_TALLY_PAIR)
 
     def rejects_of(self, month: Month) -> Mapping[str, float]:
-        """Return the reject rates of a month by reason."""
+        """Return the share of rejected trips of a month, by reject reason."""
         return self.reject_rates.get(month, {})
 
 
@@ -104,7 +105,7 @@ def run_monitoring(
 ) -> MonitoringResult:
     """Compare each analysis month with the reference, and apply the alert rule.
 
-    Reads histograms, tallies and reject rates by month, and no trips.
+    The comparison uses histograms, tallies and reject rates by month. It does not read trips.
     """
     inputs = _MonthlyInputs(
         segment=model.encoding.segment,
@@ -120,9 +121,10 @@ def run_monitoring(
 
 
 def natural_feature_gain(model: TrainedModel) -> dict[str, float]:
-    """Return the share of the model's gain by natural feature, largest first.
+    """Return the share of each natural feature in the gain of the model, largest share first.
 
-    The gain of a target-encoded zone feature is divided equally among its zone columns.
+    A natural feature is not target-encoded. The gain of a target-encoded feature is divided equally
+    among the zone columns that it is computed from.
     """
     gains: dict[str, float] = {}
     for name, gain in infer.gain_importance(model).items():
@@ -227,7 +229,7 @@ def _reference_ranges(rates: Sequence[Mapping[str, float]]) -> dict[str, Referen
 def _sorted_drift(
     reference: _Reference, features: Mapping[str, FeatureHistogram], importance: Mapping[str, float]
 ) -> tuple[FeatureDrift, ...]:
-    """Return the drift of the features that the model uses, most important first."""
+    """Return the drift of each feature that the model uses, most important feature first."""
     drifts = drift.measure_drift(reference.histograms, features)
     used = [drifted for drifted in drifts if drifted.feature in importance]
     return tuple(sorted(used, key=lambda drifted: -importance[drifted.feature]))
@@ -274,7 +276,7 @@ def _quality_measurements(month: _MonthComparison) -> list[Measurement]:
 def _performance_measurements(
     current: MonthPerformance, reference: MonthPerformance, thresholds: AlertThresholds
 ) -> list[Measurement]:
-    assert reference.metrics is not None, "a reference has labels"
+    assert reference.metrics is not None, "a reference must have labels"
     shares = [
         {"card": performance.card_share, "high_tips_by_card": performance.card_high_tip_share}
         for performance in (current, reference)

@@ -1,4 +1,4 @@
-"""Drift of features: the distance of a month from the reference, in effect sizes."""
+"""Measure the drift of features: effect sizes of the difference between month and reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from toytip.core.arrays import Float32Array, Float64Array, Int64Array
 from toytip.core.tables import HISTOGRAM_VALUE_SCALE
 from toytip.monitoring import effect_sizes
 
-# Features whose values have no order, and so no distance. All other features are numeric.
+# Features with unordered values. Distances between such values are not defined. All other features
+# are numeric.
 CATEGORICAL_FEATURES = (
     "VendorID",
     "trip_type",
@@ -25,52 +26,58 @@ CATEGORICAL_FEATURES = (
     "work_hours",
     "pickup_weekday",
 )
-# A category is new, or has vanished, if it has at least this share of the trips on one side and
-# none on the other. A smaller share cannot change a metric of all trips by more than 0.01.
+# A category is new if it has at least this share of the trips in the month, and no trips in the
+# reference. It has vanished in the reverse case. A smaller category can change a share of all
+# trips by at most 0.01.
 MIN_CATEGORY_SHARE = 0.01
-# A month with fewer trips has no effect sizes.
+# Effect sizes need at least this many trips with a value, in the month and in the reference.
 MIN_DRIFT_TRIPS = 200
-# A reference range extends from the mean by at least this share of it, and by at least this rate.
-# One or two reference months say little about the differences between months, and a change of one
-# trip in a hundred is not urgent.
+# Minimum margins of a reference range around the mean rate: relative to the mean, and absolute.
+# With only one or two reference months, the differences between months are hardly known. A change
+# that affects one trip in a hundred is not urgent.
 MIN_RELATIVE_MARGIN = 0.5
 MIN_ABSOLUTE_MARGIN = 0.01
-# Standard deviations of the monthly rates in a reference range.
+# Margin of a reference range, in standard deviations of the monthly rates.
 RANGE_DEVIATIONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureDrift:
-    """The drift of a feature between the reference and a month."""
+    """Drift of a feature between the reference and a month."""
 
     feature: str
     """Name of the feature."""
     psi: float | None = None
-    """Population stability index. Null with fewer than 200 trips on one side."""
+    """Population stability index. Null if the month or the reference has fewer than 200 trips with
+    a value."""
     ks: float | None = None
-    """Kolmogorov-Smirnov statistic. Null for categories."""
+    """Kolmogorov-Smirnov statistic. Null for categorical features, and if `psi` is null."""
     wasserstein: float | None = None
-    """Wasserstein distance in robust standard deviations of the reference. Null for categories."""
+    """Wasserstein distance in robust standard deviations of the reference. Null for categorical
+    features, and if `psi` is null."""
     distance: float | None = None
-    """Wasserstein distance in the unit of the feature. Null for categories."""
+    """Wasserstein distance in the unit of the feature. Null if `wasserstein` is null."""
     mean: float | None = None
-    """Mean of the values in the month. Null with fewer than 200 trips on one side."""
+    """Mean of the feature in the month. Null if `psi` is null."""
     reference_mean: float | None = None
-    """Mean of the values in the reference. Null with fewer than 200 trips on one side."""
+    """Mean of the feature in the reference. Null if `psi` is null."""
     missing: float
-    """Share of trips without a value in the month."""
+    """Share of trips in the month that have no value of the feature."""
     reference_missing: float
-    """Share of trips without a value in the reference."""
+    """Share of trips in the reference that have no value of the feature."""
     new: dict[str, float]
-    """Categories that the reference does not have, with their share of the trips in the month."""
+    """New categories, which do not occur in the reference, with their share of the trips in the
+    month."""
     vanished: dict[str, float]
-    """Categories that the month does not have, with their share of the trips in the reference."""
+    """Vanished categories, which do not occur in the month, with their share of the trips in the
+    reference."""
 
 
 class FeatureHistogram(NamedTuple):
     """The number of trips by value of a feature.
 
-    `values` are in order, and `trips` has the count of each. `value_sum` is the sum of the values.
+    `values` are in ascending order, and `trips` has the number of trips of each value. `value_sum`
+    is the sum of the feature over all trips.
     """
 
     values: Float64Array
@@ -80,17 +87,17 @@ class FeatureHistogram(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """The number of trips, with those without a value."""
+        """The number of trips, including trips without a value."""
         return int(self.trips.sum()) + self.missing_count
 
     @property
     def missing_share(self) -> float:
-        """The share of trips without a value. 1 if there are no trips."""
+        """The share of trips without a value, or 1 if there are no trips."""
         return self.missing_count / self.rows if self.rows else 1.0
 
     @property
     def mean(self) -> float:
-        """The mean of the values."""
+        """The mean of the feature over the trips with a value."""
         return self.value_sum / int(self.trips.sum())
 
 
@@ -99,21 +106,21 @@ EMPTY_HISTOGRAM = FeatureHistogram(np.empty(0), np.empty(0, np.int64), 0, 0.0)
 
 @dataclass(frozen=True)
 class ReferenceRange:
-    """The range of a rate in the months of the reference, and its mean."""
+    """The range in which a rate counts as normal, and the mean rate over the reference months."""
 
     low: float
     high: float
     mean: float
 
     def distance_outside(self, rate: float) -> float:
-        """Return the distance of a rate from the range. 0 inside the range."""
+        """Return the distance of a rate from the range, which is 0 inside the range."""
         return max(self.low - rate, rate - self.high, 0.0)
 
 
 def reference_range(rates: Sequence[float]) -> ReferenceRange:
-    """Return the mean of the monthly rates, plus and minus a margin.
+    """Return the range around the mean of the monthly rates, plus and minus a margin.
 
-    The margin is the largest of three standard deviations, half of the mean, and 0.01.
+    The margin is the largest of these values: three standard deviations, half of the mean, 0.01.
     """
     mean = float(np.mean(rates))
     std = float(np.std(rates, ddof=1)) if len(rates) > 1 else 0.0
@@ -122,7 +129,7 @@ def reference_range(rates: Sequence[float]) -> ReferenceRange:
 
 
 def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
-    """Return the histogram of each feature from rows of `feature_histograms`, for a segment."""
+    """Return the histogram of each feature for a segment, from rows of `feature_histograms`."""
     rows = frame[frame["is_card"]] if segment == "card" else frame
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")
@@ -137,7 +144,7 @@ def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str
 def measure_drift(
     reference: Mapping[str, FeatureHistogram], month: Mapping[str, FeatureHistogram]
 ) -> list[FeatureDrift]:
-    """Return the drift of each feature of the reference."""
+    """Return the drift of each feature that the reference has."""
     return [
         _measure_feature_drift(name, histogram, month.get(name, EMPTY_HISTOGRAM))
         for name, histogram in reference.items()
@@ -184,7 +191,7 @@ def _measure_feature_drift(name: str, reference: FeatureHistogram, month: Featur
 
 
 def _align(a: FeatureHistogram, b: FeatureHistogram) -> tuple[Float64Array, Int64Array, Int64Array]:
-    """Return the values of both histograms in order, and the counts of each."""
+    """Return the values of both histograms in ascending order, and the trips of each histogram."""
     values = np.union1d(a.values, b.values)
     counts = np.zeros((2, len(values)), np.int64)
     for row, histogram in zip(counts, (a, b), strict=True):
@@ -193,7 +200,7 @@ def _align(a: FeatureHistogram, b: FeatureHistogram) -> tuple[Float64Array, Int6
 
 
 def _exclusive_shares(values: Float64Array, counts: Int64Array, other_counts: Int64Array) -> dict[str, float]:
-    """Return the categories that only `counts` has, with their share of the trips."""
+    """Return the categories that have trips in `counts` only, with their share of these trips."""
     shares = counts / counts.sum()
     exclusive = (other_counts == 0) & (shares >= MIN_CATEGORY_SHARE)
     return {

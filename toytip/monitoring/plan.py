@@ -1,4 +1,4 @@
-"""The months that monitoring looks at, and the reference months that it compares them with."""
+"""Choose the analysis months of a monitoring, and the reference months for the comparison."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toytip.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringPlan:
-    """The analysis months, and the reference months for features and for performance."""
+    """The analysis months, the reference months for features, and those for performance."""
 
     analysis_months: tuple[Month, ...]
     feature_reference: tuple[Month, ...]
@@ -23,7 +23,7 @@ class MonitoringPlan:
     warnings: tuple[str, ...] = ()
 
     def has_labels(self, month: Month) -> bool:
-        """Return whether the labels of a month may be used."""
+        """Return whether monitoring may use the labels of a month."""
         return self.labels_until is None or month <= self.labels_until
 
 
@@ -36,9 +36,11 @@ def plan_monitoring(
 ) -> MonitoringPlan | None:
     """Choose analysis and reference months. Returns None if there is no month to analyze.
 
-    By default, features are compared with the training months, and performance with the validation
-    month, which the model did not learn from. `reference` replaces both. The analysis months are
-    all months after the training months, without the reference.
+    By default, features are compared with the training months. Performance is compared with the
+    validation month, which the model was not trained on. `reference` replaces both.
+
+    By default, the analysis months are all months with predictions, except training months and
+    months of `reference`.
 
     Raises ConfigError if a month has no predictions, if all analysis months are reference months,
     or if the reference has no labels.
@@ -49,7 +51,7 @@ def plan_monitoring(
     if not features:
         raise ConfigError(
             f"cannot monitor model {model.version}: there are no predictions for its training months",
-            hint="Select other reference months with --reference.",
+            hint="Select different reference months with --reference.",
         )
     performance = features if reference else _months_within(scored_months, split.validation) or trained
     if analysis_months:
@@ -59,9 +61,9 @@ def plan_monitoring(
         analysis = tuple(month for month in scored_months if month not in excluded)
     if reference and set(analysis) <= set(features):
         raise ConfigError(
-            "cannot compare the reference with itself: all analysis months are in the reference, "
-            f"{format_span(features)}",
-            hint="Select other months with --analysis-months or --reference.",
+            "cannot compare the reference with itself: all analysis months are reference months "
+            f"({format_span(features)})",
+            hint="Select different months with --analysis-months or --reference.",
         )
     if not analysis:
         return None
@@ -77,7 +79,7 @@ def plan_monitoring(
 def plan_from_manifest(
     model: TrainedModel, config: Mapping[str, Any], months: Sequence[Month]
 ) -> MonitoringPlan:
-    """Return the plan of a published version of `monitoring`, from its manifest and its months."""
+    """Return the plan of a published version of `monitoring`, from its configuration and months."""
     features, performance = (
         tuple(map(Month.parse, config[name])) for name in ("feature_reference", "performance_reference")
     )
@@ -91,7 +93,7 @@ def plan_from_manifest(
 
 
 def format_span(months: Sequence[Month]) -> str:
-    """Return the first and the last month as text."""
+    """Return the range of the months as text."""
     first, last = min(months), max(months)
     return str(first) if first == last else f"{first} to {last}"
 
@@ -100,8 +102,8 @@ def _parse_labels_until(text: str | None, reference: Sequence[Month]) -> Month |
     month = Month.parse(text) if text else None
     if month and month < max(reference):
         raise ConfigError(
-            f"cannot use --labels-until {month}: the reference, {format_span(reference)}, needs labels",
-            hint="Set a later month, or an earlier --reference.",
+            f"cannot use --labels-until {month}: the reference ({format_span(reference)}) needs labels",
+            hint="Set --labels-until to a later month, or --reference to earlier months.",
         )
     return month
 
@@ -109,16 +111,16 @@ def _parse_labels_until(text: str | None, reference: Sequence[Month]) -> Month |
 def _caveats(
     model: TrainedModel, analysis: Sequence[Month], features: Sequence[Month], performance: Sequence[Month]
 ) -> tuple[str, ...]:
-    """Return the reasons why the comparison can look better than it is."""
+    """Return the reasons why a comparison can be misleading."""
     train, caveats = model.encoding.split.train, []
     trained = [month for month in analysis if overlaps(month, train)]
     if both := [month for month in analysis if month in features and month not in trained]:
-        caveats.append(f"{format_span(both)} is also in the reference, so that its drift looks smaller")
+        caveats.append(f"the reference includes {format_span(both)}, so drift there looks smaller than it is")
     if any(overlaps(month, train) for month in performance):
-        caveats.append("the model was trained on the reference, so that its performance there looks better")
+        caveats.append("the model was trained on reference months, so its performance there looks better")
     if trained:
         caveats.append(
-            f"the model was trained on {format_span(trained)}, so that its performance there looks better"
+            f"the model was trained on {format_span(trained)}, so its performance there looks better"
         )
     return tuple(caveats)
 
@@ -131,7 +133,7 @@ def _require_scored_months(text: str, scored: Sequence[Month]) -> tuple[Month, .
     requested = parse_months(text)
     if missing := [month for month in requested if month not in scored]:
         raise ConfigError(
-            f"cannot monitor {missing[0]}: the model has predictions for {scored[0]} to {scored[-1]} only",
-            hint="Score the month first, or select other months.",
+            f"cannot monitor {missing[0]}: the model has predictions only for {scored[0]} to {scored[-1]}",
+            hint="Score the month first, or select different months.",
         )
     return requested

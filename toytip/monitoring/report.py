@@ -1,4 +1,4 @@
-"""The report of a monitoring: alerts, drift by feature, and performance by month and day."""
+"""Types for the monitoring report: alerts, drift by feature, performance by month and day."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ from toytip.monitoring.drift import FeatureDrift
 
 @dataclass(frozen=True, kw_only=True)
 class MonthPerformance:
-    """Performance of a model in one month: realized, estimated, and changed since the reference."""
+    """Performance of a model in one month: realized, estimated, and changes since the reference."""
 
     month: str
-    """Month, or `reference` for the months that the others are compared with."""
+    """Month, or `reference` for all reference months together."""
     rows: int
-    """Number of trips of the segment."""
+    """Number of trips in the segment."""
     card_share: float
     """Share of trips paid by card."""
     card_high_tip_share: float | None
-    """Share of high tips among card trips. Null without labels."""
+    """Share of high tips among card trips. Null without labels or card trips."""
     metrics: Metrics | None
-    """Realized metrics of the segment. Null without labels."""
+    """Realized metrics of the model on the segment. Null without labels."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline. Null without labels."""
     card_auc: float | None
-    """AUC of card trips. Null without labels, or with one class only."""
+    """AUC of card trips. Null without labels, or if all card trips have the same label."""
     estimated_metrics: EstimatedMetrics
-    """Metrics estimated from the predicted probabilities, without labels."""
+    """Metrics that toytip estimates from the predicted probabilities, without labels."""
     prevalence_change: ChangeParts | None = None
-    """Change of the share of high tips since the reference. Null without labels."""
+    """Change in the share of high tips since the reference. Null without labels, or if the month or
+    the reference has trips of one class only."""
     f1_change: ChangeParts | None = None
-    """Change of F1 since the reference. Null without labels."""
+    """Change in F1 since the reference. Null if `prevalence_change` is null."""
     log_loss_change: ChangeParts | None = None
-    """Change of the log loss since the reference. Null without labels."""
+    """Change in log loss since the reference. Null if `prevalence_change` is null."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeriodMetrics:
-    """Realized metrics of a day or of a week."""
+    """Realized metrics of one day, or of seven days."""
 
     rows: int
     """Number of trips."""
     prevalence: float | None
     """Share of high tips. Null without trips."""
     f1: float | None
-    """F1. Null without trips."""
+    """F1. Null if no trip has a high tip and no trip is predicted positive."""
     f1_always_positive: float | None
     """F1 of the always-positive baseline. Null without trips."""
     auc: float | None
-    """AUC. Null if a class has no trips."""
+    """AUC. Null if all trips have the same label."""
     log_loss: float | None
     """Log loss. Null without trips."""
 
 
-# One of the metrics of a period.
+# A function that returns one of the metrics of a period.
 PeriodMetric = Callable[[PeriodMetrics], float | None]
 
 
@@ -68,57 +69,58 @@ class DayPerformance:
     """Performance of a model on one day."""
 
     day: str
-    """Date."""
+    """Date, as YYYY-MM-DD."""
     metrics: PeriodMetrics
     """Metrics of the day."""
     rolling: PeriodMetrics
-    """Metrics of the seven days that end with this day."""
+    """Metrics of up to seven days with trips, the last of which is this day."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringReport:
-    """Drift and performance of a model in its analysis months, compared with its reference."""
+    """Drift and performance of a model in the analysis months, compared with the reference."""
 
     model: str
     """Version of the model."""
     segment: str
     """Segment of trips that the model was trained on: `all` or `card`."""
     analysis_months: tuple[str, ...]
-    """Monitored months."""
+    """Analysis months, which are compared with the reference."""
     feature_reference: tuple[str, ...]
-    """Months that features, missing values and rejects are compared with."""
+    """Reference months for features, missing values and rejected trips."""
     performance_reference: tuple[str, ...]
-    """Months that shares and metrics are compared with."""
+    """Reference months for shares and metrics."""
     labels_until: str | None
     """Last month with labels. Null if all months have labels."""
     warnings: tuple[str, ...]
-    """Reasons why the comparison can look better than it is."""
+    """Reasons why the comparison can be misleading."""
     thresholds: AlertThresholds
-    """Thresholds and alert rule."""
+    """Alert thresholds, and the parameters of the alert rule."""
     active_alerts: tuple[Alert, ...]
-    """Alerts of the last analysis month."""
+    """Alerts of the latest analysis month."""
     alert_history: tuple[Alert, ...]
     """Alerts of all analysis months."""
     exceeded_measurements: tuple[Measurement, ...]
-    """Measurements that exceed their threshold."""
+    """Measurements of all analysis months that exceed their threshold."""
     feature_importance: Mapping[str, float]
-    """Share of the gain of all splits by feature, largest first."""
+    """Share of each feature in the gain of all tree splits, largest first."""
     drift_by_month: Mapping[str, tuple[FeatureDrift, ...]]
-    """Effect sizes by month, for each feature."""
+    """Drift of each feature by month, most important feature first."""
     performance_by_month: tuple[MonthPerformance, ...]
-    """Performance by month. The first entry is the reference."""
+    """Performance in the reference (first entry) and by analysis month. Omits analysis months that
+    are reference months for performance."""
     performance_by_day: tuple[DayPerformance, ...]
-    """Performance by day, for the reference and the analysis months that have labels."""
+    """Performance by day, in the performance reference and in the analysis months with labels."""
     quality_by_month: tuple[Measurement, ...]
-    """Rates of missing values and of rejected rows by month."""
+    """Measurements of missing values and of rejected trips, by analysis month."""
     version: str | None = None
-    """Version of the table `monitoring` with the measurements. Null with `--dry-run`."""
+    """Version of the table `monitoring` that contains all measurements. Null with `--dry-run`."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Locations of the saved report by format (`json`, `png`). Empty with `--dry-run`."""
+    """Paths or URIs of the saved report, by format (`json`, `png`). Empty with `--dry-run`."""
 
     @property
     def last_month(self) -> str:
-        """The last analysis month."""
+        """The latest analysis month."""
         return self.analysis_months[-1]
 
     @property
@@ -128,12 +130,12 @@ class MonitoringReport:
 
     @property
     def analysis_performance(self) -> tuple[MonthPerformance, ...]:
-        """The performance in the analysis months that are not reference months."""
+        """The performance in the analysis months that are not reference months for performance."""
         return self.performance_by_month[1:]
 
     @property
     def psi_by_feature(self) -> dict[str, dict[str, float | None]]:
-        """The population stability index by feature, most important feature first, and month."""
+        """The population stability index by feature and month, most important feature first."""
         by_month = {
             month: {drifted.feature: drifted.psi for drifted in drifts}
             for month, drifts in self.drift_by_month.items()
