@@ -44,7 +44,7 @@ def test_a_year_fits_eighty_columns():
     assert lines[1].count("▪") == 2
     assert "6/12  10.0 s  65k rows/s" in lines[1]
     assert lines[3].split() == ["·", "infer", *"·" * 12]
-    assert lines[4] == "  34 rejected, 30 of them out_of_month; about 10 s left of featurize"
+    assert lines[4] == "  34 rejected, 30 of them out_of_month; about 10 s left in featurize"
 
 
 def test_a_wide_terminal_displays_the_current_rate():

@@ -1,1 +1,1 @@
-"""The run dashboard: a page, its data and Prometheus metrics, served by the Dask scheduler."""
+"""The run dashboard: a page, its data and Prometheus metrics. The Dask scheduler serves them."""

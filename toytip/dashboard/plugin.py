@@ -1,8 +1,10 @@
 """A scheduler plugin that serves the run dashboard: a page, its JSON data, and metrics.
 
-The plugin has no attributes of its own, so only its name is sent to the scheduler. A scheduler can
-also load it before the first run, so that the page exists from the start:
-`dask scheduler --preload toytip.dashboard.plugin`.
+A run installs the plugin on its scheduler. A scheduler can also load the plugin before the first
+run, so that the page exists from the start: `dask scheduler --preload toytip.dashboard.plugin`.
+
+The plugin has no attributes before it starts. The client therefore sends only the name of its class
+to the scheduler.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from toytip.dashboard.prometheus import RunCounters, register
 from toytip.progress.snapshot import RunSnapshot
 
 MAX_ENDED_RUNS = 12
-# A page that has not asked for the state for this long is closed.
+# A page counts as closed if it has not requested the state for this long.
 PAGE_TIMEOUT_S = 2.0
 PAGE_FILES = {"": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}
 CONTENT_SECURITY_POLICY = (
@@ -30,28 +32,28 @@ CONTENT_SECURITY_POLICY = (
 )
 DISCONNECTED_ERROR = "the client process disconnected before the run ended"
 
-# The months of a stage, each with the numbers of its running and its retried partitions.
+# For each month of a stage: number of running partitions, and number of retried partitions.
 TaskCounts = dict[str, tuple[int, int]]
 
 
 class UpdateReply(TypedDict):
-    """The reply to a state update."""
+    """The reply of the scheduler to a state update from a client process."""
 
     task_counts: dict[str, TaskCounts]
-    """By stage."""
+    """Task counts of each stage."""
     is_page_open: bool
     is_end_displayed: bool
-    """Whether an open page has read the outcome of the run."""
+    """Whether an open page has displayed the outcome of the run."""
 
 
 class DisplayedRun(RunSnapshot):
-    """A run as the page displays it."""
+    """The state of a run, with the time since its last update."""
 
     seconds_since_update: float
 
 
 class WorkerSnapshot(TypedDict):
-    """The memory and the tasks of a worker."""
+    """The memory and the number of tasks of a worker."""
 
     name: str
     memory_bytes: int
@@ -61,7 +63,7 @@ class WorkerSnapshot(TypedDict):
 
 
 class DashboardSnapshot(TypedDict):
-    """The data of the page: runs, the newest first, and workers."""
+    """The data of the page: runs, newest run first, and workers."""
 
     runs: list[DisplayedRun]
     workers: list[WorkerSnapshot]
@@ -70,9 +72,9 @@ class DashboardSnapshot(TypedDict):
 
 @dataclass
 class DashboardRun:
-    """The latest state of a run, and the tasks whose progress its client process asks for.
+    """The latest state of a run, and the unfinished tasks whose status its client process requests.
 
-    `tasks_by_stage` has the months of tasks by key.
+    `tasks_by_stage` maps each task key of a stage to the month of the task.
     """
 
     state: RunSnapshot
@@ -83,7 +85,7 @@ class DashboardRun:
 
 
 class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
-    """Receives the state of runs from their client processes, and serves it."""
+    """Receives the state of each run from its client process, and serves the state to pages."""
 
     name = "toytip"
     idempotent = True
@@ -103,7 +105,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
     def update(
         self, state: RunSnapshot, tasks_by_stage: dict[str, dict[str, str]], client: str
     ) -> UpdateReply:
-        """Store the state of a run. Returns the numbers of its running and retried tasks."""
+        """Store the state of a run, and return the numbers of its running and retried tasks."""
         previous = self.runs.get(state["run"])
         self.totals.add_progress(previous.state if previous else None, state)
         is_end_displayed = (
@@ -133,7 +135,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
         return counts
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """See SchedulerPlugin: the scheduler retries the tasks of a lost worker."""
+        """See SchedulerPlugin. Counts lost workers, and the tasks that are retried for this reason."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
         if msg.get("expected"):
@@ -151,7 +153,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
                 self.totals.increment("retried", stages[key], 1)
 
     def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002 - the hook's fixed signature
-        """See SchedulerPlugin: a run fails if its client process disconnects before it ends."""
+        """See SchedulerPlugin. A run fails if its client process disconnects before its end."""
         for run in self.runs.values():
             if run.client == client and run.state["outcome"] == "running":
                 failed = run.state.copy()
@@ -189,7 +191,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
 def _routes(
     prefix: str, plugin: DashboardPlugin
 ) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
-    """Return tornado's routes of the page, its files and its data."""
+    """Return the tornado routes of the page, its files and its data."""
     files = [
         (f"{prefix}toytip{path}", PageHandler, {"name": path, "content_type": content_type})
         for path, content_type in PAGE_FILES.items()
@@ -198,7 +200,7 @@ def _routes(
 
 
 def _path_prefix(scheduler: Any) -> str:
-    """Return the path below which the scheduler serves its own pages."""
+    """Return the path prefix of Dask's own pages, such as `/`."""
     for application in scheduler.http_application.applications:
         if prefix := getattr(application, "prefix", ""):
             return f"/{prefix.strip('/')}/" if prefix.strip("/") else "/"
@@ -209,7 +211,7 @@ def _add_navigation_link(scheduler: Any) -> None:
     """Add a link to the navigation of Dask's own pages, if the scheduler serves them."""
     try:
         from distributed.dashboard.scheduler import template_variables
-    except ImportError:  # without bokeh, Dask has no pages
+    except ImportError:  # without bokeh, Dask serves no pages
         return
     pages = template_variables(scheduler).get("pages", [])
     if "toytip" not in pages:
@@ -224,7 +226,7 @@ class _SecureHandler(web.RequestHandler):
 
 
 class PageHandler(_SecureHandler):
-    """Serves the page, its script and its style sheet from the package."""
+    """Serves the page, its script and its style sheet, which are files of the package."""
 
     def initialize(self, name: str, content_type: str) -> None:
         """See tornado."""
@@ -250,5 +252,5 @@ class StateHandler(_SecureHandler):
 
 
 def dask_setup(scheduler: Any) -> None:
-    """See `dask scheduler --preload`: the scheduler starts its plugins after it."""
+    """See `dask scheduler --preload`. The scheduler starts its plugins after this function."""
     scheduler.add_plugin(DashboardPlugin(), name=DashboardPlugin.name)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of runs, which the scheduler serves at `/metrics` next to Dask's own."""
+"""Prometheus metrics of runs. The scheduler serves them at `/metrics`, next to Dask's metrics."""
 
 from __future__ import annotations
 
@@ -25,17 +25,21 @@ class CounterSpec(NamedTuple):
 
 COUNTERS = {
     "rows": CounterSpec("toytip_rows", "stage", "Number of rows that stages produced."),
-    "partitions": CounterSpec("toytip_partitions", "stage", "Number of partitions, computed or reused."),
+    "partitions": CounterSpec(
+        "toytip_partitions", "stage", "Number of partitions that stages computed or reused."
+    ),
     "retried": CounterSpec(
-        "toytip_partitions_retried", "stage", "Number of partitions retried because their worker was lost."
+        "toytip_partitions_retried",
+        "stage",
+        "Number of partitions that were retried because their worker was lost.",
     ),
     "seconds": CounterSpec("toytip_stage_seconds", "stage", "Duration of stages in seconds."),
     "rejects": CounterSpec("toytip_rejected_rows", "reason", "Number of rows that cleaning rejected."),
     "published": CounterSpec("toytip_versions_published", "table", "Number of published versions."),
     "ended": CounterSpec("toytip_runs", "outcome", "Number of finished runs."),
 }
-# Counters start at zero, before the first event. Otherwise a Grafana panel has no data, and its
-# `increase` misses the first event of each label.
+# Each counter starts at zero for these label values, before the first event. Otherwise a Grafana
+# panel would have no data, and `increase` would miss the first event of each label value.
 PARTITION_STAGES = ("featurize", "preprocess", "tune", "infer")
 LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "rows": PARTITION_STAGES,
@@ -58,11 +62,14 @@ class RunCounters:
         self.rounds = self.lost_workers = 0
 
     def increment(self, name: str, label: str, amount: float) -> None:
-        """Add an amount to a counter. A negative amount counts as zero."""
+        """Add an amount to a counter. Negative amounts are ignored."""
         self.counts[name][label] += max(amount, 0)  # type: ignore[assignment]
 
     def add_progress(self, previous: RunSnapshot | None, current: RunSnapshot) -> None:
-        """Add the difference between two states of a run, or the first state."""
+        """Add the difference between the previous and the current state of a run.
+
+        If there is no previous state, add the current state.
+        """
         counts_before = _count_state(previous) if previous else Counter()
         for (name, label), value in _count_state(current).items():
             self.increment(name, label, value - counts_before.get((name, label), 0))
@@ -71,7 +78,7 @@ class RunCounters:
 
 
 def _count_state(state: RunSnapshot) -> Counter[tuple[str, str]]:
-    """Return the counts of one run, by counter and label value."""
+    """Return the counts in the state of a run, by counter and label value."""
     counts: Counter[tuple[str, str]] = Counter()
     for stage in state["stages"]:
         label = _stage_label(stage)
@@ -91,7 +98,7 @@ def _count_state(state: RunSnapshot) -> Counter[tuple[str, str]]:
 
 
 def _stage_label(stage: StageSnapshot) -> str:
-    """Return the first word of a stage's name, without the month or fold that may follow it."""
+    """Return the first word of a stage's name. A month or a fold may follow this word."""
     return stage["name"].split()[0]
 
 
@@ -112,7 +119,7 @@ class RunSource(Protocol):
 
     @property
     def runs(self) -> Mapping[str, RunWithState]:
-        """By name."""
+        """The runs by name."""
 
     @property
     def totals(self) -> RunCounters:
@@ -126,7 +133,7 @@ class RunCollector:
         self.source: RunSource | None = None
 
     def describe(self) -> Iterator[Metric]:
-        """Yield nothing: the metrics exist only when they are collected."""
+        """Yield nothing, because the metrics exist only when they are collected."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -141,9 +148,9 @@ class RunCollector:
             yield family
         yield CounterMetricFamily("toytip_training_rounds", "Number of training rounds.", value=totals.rounds)
         yield CounterMetricFamily(
-            "toytip_workers_lost", "Number of workers lost unexpectedly.", value=totals.lost_workers
+            "toytip_workers_lost", "Number of workers that were lost unexpectedly.", value=totals.lost_workers
         )
-        yield GaugeMetricFamily("toytip_runs_active", "Number of running runs.", value=len(active))
+        yield GaugeMetricFamily("toytip_runs_active", "Number of active runs.", value=len(active))
         yield from (_partition_counts(active), _log_losses(active), _remaining(active), _rates(active))
 
 
@@ -154,7 +161,7 @@ def _active_states(source: RunSource) -> list[RunSnapshot]:
 
 def _partition_counts(active: list[RunSnapshot]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
-        "toytip_run_partitions", "Partitions of running runs.", labels=["stage", "state"]
+        "toytip_run_partitions", "Number of partitions of active runs.", labels=["stage", "state"]
     )
     counts: Counter[tuple[str, str]] = Counter()
     for state in active:
@@ -168,7 +175,7 @@ def _partition_counts(active: list[RunSnapshot]) -> GaugeMetricFamily:
 def _count_by_status(stage: StageSnapshot) -> dict[tuple[str, str], int]:
     if not stage["months"]:
         return {}
-    # JSON and msgpack have no named tuples.
+    # JSON and msgpack turn named tuples into lists.
     months = [MonthSnapshot(*values) for values in stage["months"].values()]
     total, done = sum(month.partitions for month in months), sum(month.done for month in months)
     running = min(sum(month.running for month in months), total - done)
@@ -178,7 +185,9 @@ def _count_by_status(stage: StageSnapshot) -> dict[tuple[str, str], int]:
 
 def _log_losses(active: list[RunSnapshot]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
-        "toytip_run_log_loss", "Log loss after the last round.", labels=["run", "split"]
+        "toytip_run_log_loss",
+        "Log loss after the latest training round of an active run.",
+        labels=["run", "split"],
     )
     for state in active:
         points = [CurvePoint(*values) for values in state["curve"]]
@@ -194,7 +203,9 @@ def _log_losses(active: list[RunSnapshot]) -> GaugeMetricFamily:
 
 def _remaining(active: list[RunSnapshot]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
-        "toytip_run_remaining_seconds", "Estimated remaining time in seconds.", labels=["run"]
+        "toytip_run_remaining_seconds",
+        "Estimated remaining time of an active run in seconds.",
+        labels=["run"],
     )
     for state in active:
         if state["remaining_seconds"] is not None:
@@ -217,9 +228,9 @@ _COLLECTOR = RunCollector()
 
 
 def register(source: RunSource) -> None:
-    """Make this scheduler the source of the process's metrics.
+    """Collect the metrics of this process from a scheduler.
 
-    A process has one registry, also if it starts several schedulers one after the other.
+    A process has one metrics registry, even if it starts several schedulers one after the other.
     """
     if _COLLECTOR.source is None:
         prom.REGISTRY.register(_COLLECTOR)

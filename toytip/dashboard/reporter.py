@@ -1,4 +1,4 @@
-"""Report the state of a run to the scheduler twice per second, for the run dashboard."""
+"""Send the state of a run to the scheduler twice per second, for the run dashboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UPDATE_INTERVAL_S = 0.5
 UPDATE_TIMEOUT_S = 5
-# The time that an open page has to read the outcome before a local scheduler stops.
+# An open page has this much time to read the outcome of a run before a local scheduler stops.
 END_DISPLAY_TIMEOUT_S = 1.5
 _CONNECTION_ERRORS = (
     OSError,
@@ -33,7 +33,7 @@ _CONNECTION_ERRORS = (
 
 
 def dashboard_url(dask_dashboard: str) -> str:
-    """Return the address of the run dashboard, given the address of Dask's.
+    """Return the URL of the run dashboard, given the URL of the Dask dashboard.
 
     >>> dashboard_url("http://127.0.0.1:8787/status")
     'http://127.0.0.1:8787/toytip'
@@ -43,7 +43,7 @@ def dashboard_url(dask_dashboard: str) -> str:
 
 @contextlib.contextmanager
 def report_state(client: Any, settings: Settings, progress: Progress) -> Iterator[None]:
-    """Report the progress of a run until the context ends, and then its outcome."""
+    """Report the progress of a run until the context ends, and then the outcome of the run."""
     reporter = _start_reporter(client, progress) if settings.live_dashboard else None
     try:
         yield
@@ -61,18 +61,18 @@ def report_state(client: Any, settings: Settings, progress: Progress) -> Iterato
 
 
 def install_plugin(client: Any) -> str | None:
-    """Install the plugin on the scheduler. Returns the error if the scheduler rejects it."""
+    """Install the plugin on the scheduler. Returns an error message if that fails, or None."""
     try:
         from toytip.dashboard.plugin import DashboardPlugin
 
         client.register_plugin(DashboardPlugin())
-    except Exception as error:  # noqa: BLE001 - a run does not fail for its dashboard, whatever the error
+    except Exception as error:  # noqa: BLE001 - a run must not fail because of its dashboard
         return first_line(error)
     return None
 
 
 def _start_reporter(client: Any, progress: Progress) -> StateReporter | None:
-    """Return a started reporter, or None if the scheduler rejects the plugin."""
+    """Return a reporter that is running, or None if the scheduler rejects the plugin."""
     if (error := install_plugin(client)) is not None:
         progress.info(f"no run dashboard: the scheduler rejected its plugin ({error})")
         return None
@@ -83,7 +83,7 @@ def _start_reporter(client: Any, progress: Progress) -> StateReporter | None:
 
 
 class StateReporter(threading.Thread):
-    """Exchanges state with the scheduler until it is closed, or the scheduler stops."""
+    """Exchanges state with the scheduler until the reporter is closed or the scheduler stops."""
 
     def __init__(self, client: Any, progress: Progress) -> None:
         super().__init__(daemon=True, name="toytip-dashboard")
@@ -91,7 +91,7 @@ class StateReporter(threading.Thread):
         self._closed = threading.Event()
 
     def run(self) -> None:
-        """Send the state and receive the task counts, at a fixed interval."""
+        """Send the state of the run and receive its task counts, at a fixed interval."""
         with contextlib.suppress(*_CONNECTION_ERRORS):
             self._exchange()
             while not self._closed.wait(UPDATE_INTERVAL_S):
@@ -109,7 +109,7 @@ class StateReporter(threading.Thread):
         return cast("UpdateReply", reply)
 
     def close(self) -> None:
-        """Send the outcome. If a page is open, wait until it has read the outcome."""
+        """Send the outcome of the run. If a page is open, wait until it has read the outcome."""
         self._closed.set()
         self.join(UPDATE_TIMEOUT_S)
         if self._client.status != "running" or self.is_alive():

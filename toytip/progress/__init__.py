@@ -1,1 +1,1 @@
-"""The state of a run, its output on a terminal, and the duration of its stages."""
+"""The progress of a run: its state, its output on a terminal, and the duration of its stages."""

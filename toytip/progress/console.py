@@ -1,4 +1,4 @@
-"""Print the progress of a run: a grid on a terminal, lines elsewhere."""
+"""Print the progress of a run: as a grid on a terminal, and as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ REFRESHES_PER_SECOND = 4
 
 
 class ProgressConsole:
-    """Prints on stderr: `auto` a grid on a terminal and lines elsewhere, `none` nothing."""
+    """Prints progress on stderr, in one of three modes.
+
+    `auto` draws a grid on a terminal and prints lines elsewhere. `plain` prints lines. `none`
+    prints nothing.
+    """
 
     def __init__(self, mode: ProgressMode, console: Console | None) -> None:
         assert mode in get_args(ProgressMode), mode
@@ -29,12 +33,12 @@ class ProgressConsole:
 
     @property
     def style(self) -> ProgressStyle:
-        """The style of the output."""
+        """The style of the output: grid, plain lines or none."""
         return self._style
 
     @property
     def prints_lines(self) -> bool:
-        """Whether stages are printed as lines, because no grid is on screen."""
+        """Whether stages are printed as lines, because no grid is drawn now."""
         return self._style == "plain" or (self._style == "grid" and not self._is_live)
 
     def print(self, text: str) -> None:
@@ -44,7 +48,7 @@ class ProgressConsole:
 
     @contextlib.contextmanager
     def show_live(self, state: Callable[[], RunState]) -> Iterator[None]:
-        """Draw the grid, on a terminal, until the context ends."""
+        """Draw the grid until the context ends, if the style is `grid`."""
         if self._style != "grid":
             yield
             return

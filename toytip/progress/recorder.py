@@ -1,4 +1,7 @@
-"""Record the state of a run: its stages, rejects, losses, tables and warnings. Thread-safe."""
+"""Record the state of a run: its stages, rejected trips, losses, tables and warnings.
+
+All methods of the recorder are thread-safe.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from toytip.progress.state import (
 
 
 class StageRecord:
-    """The state of one stage, which its recorder changes under a lock."""
+    """The state of one stage. The recorder changes this record under a lock."""
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class StageRecord:
         self.note = ""
         self.is_skipped = False
         self.month_progress = count_by_month(months)
-        # Month of each task that is not complete, by the key of the task.
+        # Month of each task of the running stage, by the key of the task.
         self.task_months: dict[str, str] = {}
         self.row_counts: tuple[RowCount, ...] = ()
         self.started_at: float | None = None
@@ -43,11 +46,11 @@ class StageRecord:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the stage is planned and has not started."""
+        """Whether the stage is planned but has not started yet."""
         return self.started_at is None and not self.is_skipped
 
     def state(self) -> StageState:
-        """Return the current state."""
+        """Return the current state of the stage."""
         return StageState(
             name=self.name,
             unit=self.unit,
@@ -66,7 +69,7 @@ class StageRecord:
 
 
 def count_by_month(months: Sequence[str]) -> dict[str, MonthProgress]:
-    """Return the number of partitions of each month, given the month of each partition."""
+    """Return the number of partitions by month, given the month of each partition."""
     counts: dict[str, MonthProgress] = {}
     for month in months:
         counts[month] = counts.get(month, MonthProgress(0)).merge(MonthProgress(1))
@@ -89,7 +92,7 @@ class RunRecorder:
         self._warnings: list[str] = []
 
     def begin_run(self, run: str, store: str) -> None:
-        """Record the name of the run, and its store."""
+        """Record the version that the run publishes, and its store."""
         with self._lock:
             self._run, self._store = run, store
 
@@ -125,7 +128,7 @@ class RunRecorder:
                     stage.is_skipped, stage.note = True, note
 
     def start_stage(self, name: str, total: int, months: Sequence[str], unit: Unit) -> StageRecord:
-        """Start the planned stage of that name, or a new one before all planned ones."""
+        """Start the planned stage with this name, or a new stage before all planned stages."""
         with self._lock:
             stage = self._take_planned(name, total, months) or self._insert(name, total, months, unit)
             stage.started_at = time.time()
@@ -152,7 +155,7 @@ class RunRecorder:
         return stage
 
     def end_stage(self, stage: StageRecord) -> None:
-        """End a stage, also one with fewer steps than planned, as after early stopping."""
+        """End a stage. After early stopping, for example, it has fewer steps than planned."""
         with self._lock:
             stage.ended_at = time.time()
             stage.total = stage.done
@@ -172,7 +175,7 @@ class RunRecorder:
         rejects: Mapping[str, int],
         reused: bool,
     ) -> None:
-        """Count steps of a stage as done, with their rows, and rejects by reason."""
+        """Count steps of a stage as done, and add their rows and their rejected trips by reason."""
         reused_steps = steps if reused else 0
         with self._lock:
             stage.done, stage.rows, stage.note = stage.done + steps, stage.rows + rows, note
@@ -187,14 +190,15 @@ class RunRecorder:
                 self._rejects[reason] = self._rejects.get(reason, 0) + rejected
 
     def record_note(self, stage: StageRecord, note: str) -> None:
-        """Replace the note at the end of a stage's line."""
+        """Replace the note of a stage, which is printed at the end of its line."""
         with self._lock:
             stage.note = note
 
     def record_losses(self, number: int, validation: float | None, previous_train_loss: float | None) -> None:
         """Record the validation loss of a round, and the training loss of the round before it.
 
-        A training that resumes from a checkpoint repeats rounds: the later losses count.
+        A training that resumes from a checkpoint repeats rounds. The repeated rounds replace the
+        earlier losses.
         """
         with self._lock:
             while self._curve and self._curve[-1].round >= number:
@@ -204,24 +208,24 @@ class RunRecorder:
             self._curve.append(CurvePoint(number, None, validation))
 
     def track_task(self, stage: StageRecord, key: str, month: str) -> None:
-        """Record the month that a task of a stage computes."""
+        """Record the month of a task of a stage, by the key of the task."""
         with self._lock:
             stage.task_months[key] = month
 
     def tasks_by_stage(self) -> dict[str, dict[str, str]]:
-        """Return the month of each task of the running stages, by stage and key."""
+        """Return the month of each task of the running stages, by stage and task key."""
         with self._lock:
             return {stage.name: dict(stage.task_months) for stage in self._stages if stage.task_months}
 
     def update_running(self, counts: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
-        """Record the numbers of running and of retried tasks, by stage and month."""
+        """Record the numbers of running and retried tasks, by stage and month."""
         with self._lock:
             for stage in self._stages:
                 if stage.name in counts and stage.task_months:
                     _update_months(stage, counts[stage.name])
 
     def warnings(self) -> list[str]:
-        """Return the warnings so far, in order."""
+        """Return the warnings so far, oldest first."""
         with self._lock:
             return list(self._warnings)
 

@@ -1,4 +1,4 @@
-"""The state of a run as plain values, which the client process sends to the scheduler."""
+"""The state of a run as plain values. The client process sends these values to the scheduler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toytip.progress.state import (
 
 
 class MonthSnapshot(NamedTuple):
-    """The partitions of one stage and month. An array in JSON, so that the state is small."""
+    """The partitions of one stage and month. It is an array in JSON, to keep the state small."""
 
     status: Status
     partitions: int
@@ -27,12 +27,12 @@ class MonthSnapshot(NamedTuple):
 
     @classmethod
     def from_progress(cls, month: MonthProgress) -> MonthSnapshot:
-        """Return the counts of a month, with its status."""
+        """Return the partition counts of a month, with the status of the month."""
         return cls(month.status, *month)
 
 
 class StageSnapshot(TypedDict):
-    """How far a stage is. Rates and times are null if they are unknown."""
+    """The progress of a stage. A rate or a time is null if it is unknown."""
 
     name: str
     unit: str
@@ -50,7 +50,7 @@ class StageSnapshot(TypedDict):
 
 
 class RunSnapshot(TypedDict):
-    """How far a run is. Times are seconds since the epoch, by the clock of the client process."""
+    """The progress of a run. Points in time are seconds since the epoch, by the client's clock."""
 
     run: str
     store: str
@@ -69,7 +69,7 @@ class RunSnapshot(TypedDict):
 
 
 def snapshot_run(state: RunState) -> RunSnapshot:
-    """Return the state as plain values, including rates and remaining time."""
+    """Return the state of a run as plain values, including rates and remaining times."""
     is_running = state.outcome == "running"
     return RunSnapshot(
         run=state.run,

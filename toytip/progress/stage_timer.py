@@ -1,4 +1,4 @@
-"""Time the stages of a run, and compare them with earlier runs."""
+"""Measure the duration of the stages of a run, and compare the stages with earlier runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class StageHistory(Protocol):
     """The timings of stages in earlier runs."""
 
     def expected_seconds(self, stage: str, work: int) -> float | None:
-        """Return the usual duration of a stage for that much work, or None without earlier runs."""
+        """Return the usual seconds of a stage for this amount of work, or None if it is unknown."""
 
     def slow_warning(self, timing: StageTiming) -> str | None:
-        """Return a warning if a stage took much longer than usual."""
+        """Return a warning if a stage took much longer than usual, or else None."""
 
 
 class StageDuration(NamedTuple):
-    """Start and end of a stage, by `time.perf_counter`, and its rows."""
+    """Start and end of a stage, by `time.perf_counter`, and its number of rows."""
 
     start: float
     stop: float
@@ -41,15 +41,15 @@ class StageTimer:
         self._timings: dict[str, StageTiming] = {}
 
     def set_workers(self, workers: int, threads: int) -> None:
-        """Record the number of workers, and of their threads, for all later stages."""
+        """Record the number of workers and the number of threads, for all later stages."""
         self._workers, self._threads = workers, threads
 
     def set_history(self, history: StageHistory) -> None:
-        """Compare all later stages with earlier runs."""
+        """Set the timings of earlier runs, with which all later stages are compared."""
         self._history = history
 
     def expected_seconds(self, stage: str, work: int) -> float | None:
-        """Return the usual duration of a stage, or None if it is not known."""
+        """Return the usual duration of a stage in seconds, or None if it is unknown."""
         return self._history.expected_seconds(stage, work) if self._history and work else None
 
     def record(self, stage: str, started_at: float, rows: int) -> None:
@@ -57,9 +57,9 @@ class StageTimer:
         self._durations[stage] = StageDuration(started_at, time.perf_counter(), rows)
 
     def record_work(self, stage: str, work: int) -> str | None:
-        """Record the work of a complete stage, and return a warning if it was slow.
+        """Record the work of a complete stage, and return a warning if the stage was slow.
 
-        Work is rows, or for training rows times rounds.
+        The work of a stage is its number of rows. The work of training is rows times rounds.
         """
         seconds = self._durations[stage].seconds
         timing = StageTiming(
@@ -69,9 +69,9 @@ class StageTimer:
         return self._history.slow_warning(timing) if self._history else None
 
     def durations(self) -> dict[str, StageDuration]:
-        """Return the duration of each complete stage."""
+        """Return the durations of all complete stages, by stage."""
         return dict(self._durations)
 
     def timing(self, stage: str) -> StageTiming | None:
-        """Return the timing of a stage, or None if it reused files."""
+        """Return the timing of a stage, or None if the stage reused files."""
         return self._timings.get(stage)

@@ -1,4 +1,4 @@
-"""Render the state of a run for a terminal: a line per stage, a mark per month."""
+"""Render the state of a run for a terminal: one line per stage, and one mark per month."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 from toytip.progress.state import MonthProgress, RunState, StageState, format_duration
 
 NAME_WIDTH = 11
-# The maximum width of the months of a stage, and the width of the bar of a stage without months.
+# Maximum width of the month marks of a stage, and width of the progress bar of other stages.
 MAX_MONTHS_WIDTH = 36
 BAR_WIDTH = 24
 
 
 class Glyphs(NamedTuple):
-    """The marks of stages and months, and the parts of a bar."""
+    """The characters for stages, months and progress bars."""
 
     waiting: str
     running: str
@@ -36,19 +36,19 @@ STATUS_STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "skipped"
 
 
 def glyphs_for(encoding: str) -> Glyphs:
-    """Return the marks that an encoding can represent."""
+    """Return the glyphs that an encoding can represent."""
     return UNICODE_GLYPHS if encoding.lower().startswith("utf") else ASCII_GLYPHS
 
 
 class MonthGroup(NamedTuple):
-    """Months that share a mark, and their title."""
+    """Months that share one mark, and the title of their column."""
 
     months: tuple[str, ...]
     title: str
 
 
 def group_months(months: Sequence[str], max_width: int = MAX_MONTHS_WIDTH) -> list[MonthGroup]:
-    """Return one group per month if they fit in the width, else per quarter, else per year.
+    """Return one group per month if all months fit, else one per quarter, else one per year.
 
     >>> [group.title for group in group_months(["2023-11", "2023-12", "2024-01"])]
     ['11', '12', '1']
@@ -73,7 +73,7 @@ def _group_by(months: Sequence[str], name_of: Callable[[str], str]) -> dict[str,
 
 
 def render(state: RunState, width: int = 80, glyphs: Glyphs = UNICODE_GLYPHS) -> Text:
-    """Return the state as lines of at most `width` columns, or an empty text."""
+    """Return the state as lines of less than `width` columns. Empty if there is nothing to show."""
     groups = group_months(state.months)
     lines = [_header(groups, state)] if groups and state.stages else []
     lines += [_stage_line(stage, groups, state.now, glyphs, width) for stage in state.stages]
@@ -143,7 +143,7 @@ def _bar(stage: StageState, width: int, glyphs: Glyphs) -> Text:
 
 
 def _stage_numbers(stage: StageState, now: float, *, with_current_rate: bool = False) -> str:
-    """Return the end of a stage's line, with the most important numbers first."""
+    """Return the text at the end of a stage's line, most important numbers first."""
     if stage.status == "waiting":
         return ""
     if stage.status == "skipped":
@@ -161,7 +161,7 @@ def _stage_numbers(stage: StageState, now: float, *, with_current_rate: bool = F
 
 
 def abbreviate_number(number: float) -> str:
-    """Return a number in about five characters.
+    """Return a number as a text of about five characters.
 
     >>> abbreviate_number(432.1), abbreviate_number(65_432), abbreviate_number(1_001_459)
     ('432', '65k', '1.0M')
@@ -180,5 +180,5 @@ def _footer(state: RunState) -> Text | None:
     if state.remaining is not None and current is not None:
         parts.append(f"about {format_duration(max(state.remaining, 1))} left")
     elif current is not None and (left := current.remaining(state.now)) is not None and current.total > 1:
-        parts.append(f"about {format_duration(max(left, 1))} left of {current.name}")
+        parts.append(f"about {format_duration(max(left, 1))} left in {current.name}")
     return Text("  " + "; ".join(parts), style="dim") if parts else None

@@ -19,13 +19,13 @@ from toytip.progress.state import RunOutcome, RunState, Unit
 if TYPE_CHECKING:
     from toytip.config import Settings
 
-# Without a grid, a long stage prints a line at this interval.
+# Without a grid, a running stage prints a line at this interval.
 LINE_INTERVAL_SECONDS = 30
 NO_REJECTS: Mapping[str, int] = MappingProxyType({})
 
 
 class StageProgress:
-    """A running stage: counts its steps and rows."""
+    """Counts the steps and rows of a running stage."""
 
     def __init__(self, record: StageRecord, recorder: RunRecorder, console: ProgressConsole) -> None:
         self._record, self._recorder, self._console = record, recorder, console
@@ -39,12 +39,12 @@ class StageProgress:
 
     @property
     def done(self) -> int:
-        """Number of steps that are done."""
+        """Number of complete steps."""
         return self._record.done
 
     @property
     def rows(self) -> int:
-        """Number of rows that are processed."""
+        """Number of rows that the stage has processed."""
         return self._record.rows
 
     @property
@@ -59,23 +59,23 @@ class StageProgress:
 
     @property
     def work(self) -> int:
-        """Work of the stage: its rows, unless `set_work` replaces them."""
+        """Work of the stage: its number of rows, unless `set_work` was called."""
         return self._work
 
     def set_work(self, work: int) -> None:
-        """Replace the work of the stage, which is its number of rows otherwise."""
+        """Set the work of the stage, instead of its number of rows."""
         self._work = work
 
     def set_note(self, note: str) -> None:
-        """Replace the note at the end of the stage's line."""
+        """Replace the note of the stage, which is printed at the end of its line."""
         self._recorder.record_note(self._record, note)
 
     def track_task(self, key: str, month: str) -> None:
-        """Record the month that a task computes. The scheduler is asked for its status."""
+        """Record the month of a task. The dashboard then requests the status of the task."""
         self._recorder.track_task(self._record, key, month)
 
     def month_of_task(self, key: str) -> str:
-        """Return the month that a task computes, or an empty string."""
+        """Return the month of a task, or an empty string for an unknown task."""
         return self._record.task_months.get(key, "")
 
     def advance(
@@ -88,7 +88,7 @@ class StageProgress:
         rejects: Mapping[str, int] = NO_REJECTS,
         reused: bool = False,
     ) -> None:
-        """Count steps as done, with their rows, and rejects by reason."""
+        """Count steps as done, and add their rows and their rejected trips by reason."""
         self._recorder.advance(
             self._record, steps=steps, rows=rows, note=note, month=month, rejects=rejects, reused=reused
         )
@@ -101,23 +101,23 @@ class StageProgress:
     def record_round(
         self, number: int, validation: float | None, previous_train_loss: float | None = None
     ) -> None:
-        """Count a training round as done, with its validation loss.
+        """Count a training round as done, and record its validation loss.
 
-        `previous_train_loss` is the training loss of the round before it.
+        `previous_train_loss` is the training loss of the previous round.
         """
         self._recorder.record_losses(number, validation, previous_train_loss)
         note = f"log loss {validation:.5f}" if validation is not None else ""
         self.advance(note=note, steps=number - self.done)
 
     def describe(self) -> str:
-        """Return rows, rows per second and the note."""
+        """Return the number of rows, the rows per second and the note, as text."""
         rows, note = self._record.rows, self._record.note
         speed = f"{rows:,} rows  {rows / max(self.seconds, 1e-6):,.0f} rows/s" if rows else ""
         return "  ".join(filter(None, (speed, note)))
 
 
 class Progress:
-    """The progress of a run: its state, its output and the duration of its stages."""
+    """Tracks the progress of a run: its state, its output and the duration of its stages."""
 
     def __init__(self, mode: ProgressMode = "auto", console: Console | None = None) -> None:
         self._console = ProgressConsole(mode, console)
@@ -126,22 +126,22 @@ class Progress:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Progress:
-        """Return the progress with the output that the settings ask for."""
+        """Return a `Progress` with the output mode of the settings."""
         return cls(settings.progress)
 
     @property
     def style(self) -> ProgressStyle:
-        """The style of the output."""
+        """The style of the output: grid, plain lines or none."""
         return self._console.style
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings so far, in order."""
+        """The warnings so far, oldest first."""
         return self._recorder.warnings()
 
     @property
     def durations(self) -> dict[str, StageDuration]:
-        """The duration and rows of each complete stage."""
+        """The duration and the number of rows of each complete stage."""
         return self._timer.durations()
 
     @property
@@ -155,23 +155,23 @@ class Progress:
         return {name: duration.rows for name, duration in self.durations.items()}
 
     def timing(self, stage: str) -> StageTiming | None:
-        """Return the timing of a stage, or None if it reused files."""
+        """Return the timing of a stage, or None if the stage reused files."""
         return self._timer.timing(stage)
 
     def begin_run(self, run: str, store: str) -> None:
-        """Record the name of the run, and its store."""
+        """Record the version that the run publishes, and its store."""
         self._recorder.begin_run(run, store)
 
     def set_workers(self, workers: int, threads: int) -> None:
-        """Record the number of workers, and of their threads."""
+        """Record the number of workers and the number of threads."""
         self._timer.set_workers(workers, threads)
 
     def set_history(self, history: StageHistory) -> None:
-        """Compare the stages with those of earlier runs."""
+        """Set the timings of earlier runs, with which the stages are compared."""
         self._timer.set_history(history)
 
     def show_live(self) -> contextlib.AbstractContextManager[None]:
-        """Draw the grid, on a terminal, until the context ends."""
+        """Draw the grid until the context ends, if the style is `grid`."""
         return self._console.show_live(self.state)
 
     def info(self, text: str) -> None:
@@ -179,7 +179,7 @@ class Progress:
         self._console.print(text)
 
     def warn(self, text: str) -> None:
-        """Print a warning, and keep it for the result of the run."""
+        """Print a warning, and store the warning for the result of the run."""
         self._recorder.record_warning(text)
         self.info(f"warning: {text}")
 
@@ -188,18 +188,18 @@ class Progress:
         self._recorder.record_published(table)
 
     def expect(self, name: str, months: Sequence[str] = (), *, total: int = 0, work: int = 0) -> None:
-        """Plan a stage: the month of each of its partitions, or its number of steps."""
+        """Plan a stage, given the month of each partition or the number of steps."""
         self._recorder.plan_stage(name, months, total, self._timer.expected_seconds(name, work))
 
     def skip(self, name: str, note: str) -> None:
-        """Record that an expected stage is not needed."""
+        """Record that a planned stage is not needed."""
         self._recorder.skip_stage(name, note)
 
     @contextlib.contextmanager
     def stage(
         self, name: str, total: int, months: Sequence[str] = (), unit: Unit = "partitions"
     ) -> Iterator[StageProgress]:
-        """Time and show a stage of `total` steps, with the month of each partition."""
+        """Measure and show a stage of `total` steps. `months` has the month of each partition."""
         record = self._recorder.start_stage(name, total, months, unit)
         stage = StageProgress(record, self._recorder, self._console)
         yield stage
@@ -220,9 +220,9 @@ class Progress:
         return self._recorder.state()
 
     def tasks_by_stage(self) -> dict[str, dict[str, str]]:
-        """Return the month of each task of the running stages, by stage and key."""
+        """Return the month of each task of the running stages, by stage and task key."""
         return self._recorder.tasks_by_stage()
 
     def update_running(self, counts: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
-        """Record the numbers of running and of retried tasks, by stage and month."""
+        """Record the numbers of running and retried tasks, by stage and month."""
         self._recorder.update_running(counts)

@@ -1,4 +1,4 @@
-// Fetches the state of the runs twice per second and draws it. All values are set as text, never as markup.
+// Fetch the state of the runs twice per second, and draw it. All values are set as text, never as markup.
 "use strict";
 
 const REFRESH_MS = 500;
@@ -7,7 +7,7 @@ const MAX_WORKERS = 16;
 const number = new Intl.NumberFormat("en");
 const STATUS_LABELS = { waiting: "waiting", running: "running", done: "done", skipped: "not needed" };
 
-/** Return the child element with a key. Creates it if it does not exist, so that elements survive a refresh. */
+/** Return the child element with a key. An existing element is reused, so that elements survive a refresh. */
 function child(parent, key, kind, className = "", text = null) {
   const svg = ["svg", "polyline", "line", "text"].includes(kind);
   let element = [...parent.children].find((existing) => existing.dataset.key === String(key));
@@ -22,7 +22,7 @@ function child(parent, key, kind, className = "", text = null) {
   return element;
 }
 
-/** Remove the children that the current refresh did not draw. */
+/** Remove the child elements that the current refresh did not draw. */
 function removeStale(parent) {
   for (const element of [...parent.children]) {
     if (element.dataset.drawn) delete element.dataset.drawn;
@@ -145,7 +145,7 @@ function drawRates(row, stage) {
   child(row, "rows", "td", "value", `${number.format(stage.rows)} rows`);
   child(row, "rate", "td", "value", stage.rows_per_second ? `${rate(stage.rows_per_second)} rows/s` : "");
   const cell = child(row, "now", "td", "value", current ? `${rate(current)} now` : "");
-  cell.title = current ? "rows per second over the last ten seconds (to the left: since the stage started)" : "";
+  cell.title = current ? "rows per second over the last ten seconds (the number to the left is the mean since the stage started)" : "";
 }
 
 function drawGrid(section, run) {
@@ -162,13 +162,13 @@ function drawGrid(section, run) {
   removeStale(well);
 }
 
-/** Return a key for each stage: its name, and a number because a name can occur more than once. */
+/** Return a unique key for each stage: its name and a number, because several stages can have the same name. */
 function stageKeys(stages) {
   const counts = {};
   return stages.map(({ name }) => `${name} ${(counts[name] = (counts[name] || 0) + 1)}`);
 }
 
-/** Put the rows into the order of the stages: a row that was inserted later is at the end of the body. */
+/** Sort the rows in the order of the stages, because new rows are appended at the end of the body. */
 function sortRows(body, keys) {
   const rows = [...body.children].filter((row) => row.dataset.drawn);
   rows.sort((a, b) => keys.indexOf(a.dataset.key) - keys.indexOf(b.dataset.key));
@@ -188,7 +188,7 @@ function drawLegend(well) {
 }
 
 const CHART = { width: 420, height: 150, left: 44, right: 64, top: 8, bottom: 12 };
-// Labels of two lines are at least this far apart.
+// Minimum vertical distance between the labels of the two lines.
 const LABEL_HEIGHT = 13;
 
 function drawCurve(section, run) {
@@ -222,7 +222,7 @@ function drawAxis(svg, low, high) {
   drawText(svg, "low", 0, base - 1, low.toFixed(3));
 }
 
-/** Draw the line of one data set. Returns its label, or nothing if the data set has no values. */
+/** Draw the line of one split. Return its label in an array, which is empty if the split has no values. */
 function drawLine(svg, curve, index, name, x, y) {
   const points = curve.filter((point) => point[index] !== null);
   if (!points.length) return [];
@@ -233,7 +233,7 @@ function drawLine(svg, curve, index, name, x, y) {
   return [{ name, height: y(points.at(-1)[index]) + 4 }];
 }
 
-/** Move two labels apart if they overlap. */
+/** Move the two labels apart if they overlap. */
 function spreadLabels(labels) {
   if (labels.length < 2) return;
   const [upper, lower] = [...labels].sort((a, b) => a.height - b.height);
@@ -273,7 +273,7 @@ function drawWorkers(section, workers, lostWorkers) {
   const byName = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
   for (const worker of [...workers].sort(byName).slice(0, MAX_WORKERS)) drawWorker(table, worker);
   const hidden = workers.length - MAX_WORKERS;
-  if (hidden > 0) child(child(table, "more", "tr"), "more", "td", "soft", `and ${hidden} more`);
+  if (hidden > 0) child(child(table, "more", "tr"), "more", "td", "soft", `and ${hidden} more ${hidden === 1 ? "worker" : "workers"}`);
   removeStale(table);
   removeStale(box);
 }
@@ -312,7 +312,7 @@ function drawRun(main, run, snapshot, isNewest) {
 
 function drawNoRuns(main, snapshot) {
   const none = child(main, "none", "div", "none");
-  child(none, "text", "p", "", "This scheduler has no runs yet. To start one:");
+  child(none, "text", "p", "", "This scheduler has no runs yet. To start a run:");
   child(child(none, "command", "p"), "code", "code", "", "toytip run --scheduler ADDRESS");
   for (const element of none.children) removeStale(element);
   removeStale(none);
@@ -346,8 +346,8 @@ async function refresh() {
   } catch (error) {
     const isRunning = document.querySelector('[data-outcome="running"]');
     connection.textContent = isRunning
-      ? "The scheduler does not answer. The page shows the last known state."
-      : "The cluster stopped at the end of the run.";
+      ? "The scheduler does not answer. This page shows the last known state."
+      : "The scheduler does not answer. All runs on this page have ended.";
     setTimeout(refresh, 4 * REFRESH_MS);
   }
 }
