@@ -174,7 +174,7 @@ def test_invalid_card_is_rejected(runs, tmp_path):
     card = read_card(tmp_path)
     assert to_json(card) == json.loads((tmp_path / CARD_FILE).read_text())
     (tmp_path / CARD_FILE).write_text(json.dumps({**to_json(card), "rounds": None}))
-    with pytest.raises(RegistryError, match=r"cannot read model_card.json .* it has another format"):
+    with pytest.raises(RegistryError, match=r"cannot read model_card.json .* it has a different format"):
         read_card(tmp_path)
 
 

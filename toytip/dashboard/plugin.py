@@ -135,7 +135,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
         return counts
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """See SchedulerPlugin. Counts lost workers, and the tasks that are retried for this reason."""
+        """See SchedulerPlugin. Counts lost workers, and the tasks that they had to compute."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
         if msg.get("expected"):

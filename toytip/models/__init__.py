@@ -1,1 +1,1 @@
-"""Models: scoring, packaging, registry."""
+"""Score trips with models, package models, and register models."""

@@ -30,27 +30,27 @@ class ModelCard:
     """Training data, parameters and evaluation of a registered model."""
 
     run_version: str
-    """Version that the model was trained as."""
+    """Run version: the version of the run that trained the model."""
     taxi: str
     """Taxi type, `yellow` or `green`."""
     segment: str
-    """Segment of trips that the model was trained on: `all` or `card`."""
+    """Segment that the model was trained on: `all` or `card` trips."""
     features: dict[str, str]
-    """Availability of each feature: `pickup`, `dropoff` or `payment`."""
+    """Features, each with its availability: `pickup`, `dropoff` or `payment`."""
     split: dict[str, TimeRange]
-    """Time range of each split."""
+    """Time ranges of the splits."""
     rounds: int
-    """Number of boosting rounds of the model, after early stopping."""
+    """Number of boosting rounds that the model has, after early stopping."""
     threshold: float
-    """Decision threshold on the probability."""
+    """Decision threshold: the lowest probability of a positive prediction."""
     params: dict[str, Any]
     """Training parameters."""
     environment: dict[str, str]
-    """Versions of Python and of the packages that trained the model."""
+    """Versions of Python and of the packages at the time of training."""
     lineage: LineageNode
-    """Lineage of the model, down to the source files with their checksums."""
+    """Lineage of the model, down to the source files and their checksums."""
     evaluation: EvaluationSummary
-    """Evaluation by split and segment, without curves and slices."""
+    """Evaluation by split and segment, without curves and without the full list of slices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,14 @@ class CardOfModel:
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Return the card of a packaged model. Raises RegistryError if it is missing or invalid."""
+    """Return the model card in a folder of package files.
+
+    Raises RegistryError if the card is missing or invalid.
+    """
     try:
         return TypeAdapter(ModelCard).validate_python(json.loads((folder / CARD_FILE).read_text()))
     except (OSError, ValueError) as error:
-        cause = "it has another format" if isinstance(error, ValidationError) else str(error)
+        cause = "it has a different format" if isinstance(error, ValidationError) else str(error)
         raise RegistryError(
             f"cannot read {CARD_FILE} in {folder}: {cause}", hint="Train and register the model again."
         ) from None
@@ -76,24 +79,24 @@ def read_card(folder: Path) -> ModelCard:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelComparison:
-    """The differences between two model cards, as pairs of values."""
+    """The differences between two model cards. A pair contains the values of both models."""
 
     models: tuple[str, str]
     """Run versions of the two models."""
     comparable: bool
-    """Whether both models have the same test rows, so that their metrics can be compared."""
+    """Whether both models were tested on the same rows. Only then are their metrics comparable."""
     params: dict[str, ValuePair]
     """Training parameters that differ."""
     features: dict[str, ValuePair]
-    """Features that differ, with their availability. Null for a model without the feature."""
+    """Availability of each feature that differs. It is null for a model without the feature."""
     split: dict[str, ValuePair]
-    """Splits that differ, with their time ranges."""
+    """Time ranges of the splits that differ."""
     metrics: dict[str, dict[str, ValuePair]]
-    """Metrics of the test months that differ, by segment."""
+    """Test metrics that differ, by segment."""
 
 
 def compare_model_cards(a: ModelCard, b: ModelCard) -> ModelComparison:
-    """Return the differences between two models."""
+    """Return the differences between the cards of two models."""
     tests = [card.evaluation.get("test", {}) for card in (a, b)]
     return ModelComparison(
         models=(a.run_version, b.run_version),
@@ -114,7 +117,10 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, ValueP
 
 
 def _test_rows(card: ModelCard) -> tuple[Any, ...]:
-    """Return the values that identify the test rows: months, taxi type, code and source files."""
+    """Return the values that identify the test rows.
+
+    They are the test months, the taxi type, the source code of the features and the source files.
+    """
     features = next(
         parent
         for parent in card.lineage.parents

@@ -1,4 +1,4 @@
-"""An environment in which MLflow prints and sends nothing."""
+"""Run MLflow so that it prints nothing and sends no telemetry."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from collections.abc import Iterator
 def silence_mlflow() -> Iterator[None]:
     """Disable MLflow's log lines, warnings, progress bars and telemetry.
 
-    MLflow also raises its errors, so that its log lines with tracebacks are not necessary.
+    MLflow logs errors with tracebacks, and also raises them. The log lines are therefore not
+    necessary.
     """
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        # MLflow would print the URL of a run on stdout, which is only for `--json`.
+        # MLflow would print the URL of a run on stdout, which is reserved for results.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",

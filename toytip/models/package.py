@@ -4,7 +4,7 @@
     artifacts/files/model.ubj        booster
     artifacts/files/model.json       version, taxi type, threshold, fitted encoding
     artifacts/files/model_card.json  training data, parameters and evaluation
-    artifacts/files/golden_set.json  trips with their probabilities
+    artifacts/files/golden_set.json  trips, and the probabilities that the model gave them
 
 `python -m toytip.models.package FOLDER` checks that the model in a folder scores its golden set
 with the stored probabilities.
@@ -36,7 +36,7 @@ MLFLOW_TYPES = {"time": "datetime", "code": "long", "amount": "double"}
 def load_package(folder: Path) -> TrainedModel:
     """Return the model in a folder of package files.
 
-    Raises RegistryError if the files are missing or have another format.
+    Raises RegistryError if a file is missing or has a different format.
     """
     try:
         return model_from_bytes((folder / "model.json").read_bytes(), (folder / "model.ubj").read_bytes())
@@ -45,8 +45,8 @@ def load_package(folder: Path) -> TrainedModel:
 
 
 def write_package(folder: Path, model: TrainedModel, card: ModelCard) -> None:
-    """Package a model in a folder that does not exist yet."""
-    files = folder.parent / "files"  # MLflow copies the folder to artifacts/files
+    """Write a model as a package to `folder`, which must not exist yet."""
+    files = folder.parent / "files"  # MLflow copies this folder to artifacts/files
     files.mkdir(parents=True)
     (files / "model.ubj").write_bytes(model.booster)
     (files / "model.json").write_bytes(model_to_json(model))
@@ -59,7 +59,7 @@ def write_package(folder: Path, model: TrainedModel, card: ModelCard) -> None:
 
 
 def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
-    """Save the files as a model that `mlflow.pyfunc.load_model` loads."""
+    """Save the files as a model that `mlflow.pyfunc.load_model` can load."""
     required = scoring.required_fields(model)
     with silence_mlflow():
         import mlflow.pyfunc
@@ -84,7 +84,7 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
 
 
 def _tlc_column(name: str, taxi: str) -> str:
-    """Return the TLC's name of a column: the times are named by taxi type."""
+    """Return the TLC's name of a column. The names of time columns depend on the taxi type."""
     prefix = "lpep" if taxi == "green" else "tpep"
     return {"pickup_at": f"{prefix}_pickup_datetime", "dropoff_at": f"{prefix}_dropoff_datetime"}.get(
         name, name
@@ -107,8 +107,8 @@ USUAL_TRIP = {
     "improvement_surcharge": 1.0,
     "congestion_surcharge": 2.75,
 }
-# Changes to the usual trip: cash, missing values, an airport, unknown zones, extreme amounts,
-# and rare codes.
+# Each trip of the golden set is the usual trip with changes: cash, missing values, an airport,
+# unknown zones, extreme amounts, or rare codes.
 GOLDEN_CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"payment_type": 2},
@@ -128,7 +128,10 @@ GOLDEN_CHANGES: tuple[dict[str, Any], ...] = (
 
 
 def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
-    """Return raw trips of the test months with usual, missing and unusual values."""
+    """Return raw trips of the golden set, with usual, missing and unusual values.
+
+    The trips are at the start of the test months.
+    """
     start = dt.datetime.fromisoformat(model.encoding.split.test.start)
     trips = []
     for index, change in enumerate(GOLDEN_CHANGES):
@@ -145,9 +148,9 @@ def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
 
 
 def verify_package(folder: Path) -> str:
-    """Score each trip of the golden set separately, and return a message for the gate.
+    """Score each trip of the golden set separately, and return the result as a message.
 
-    Raises RegistryError if a probability differs from the stored one in any bit.
+    Raises RegistryError if a probability is not exactly the stored probability.
     """
     model = load_package(folder)
     golden_set = json.loads((folder / GOLDEN_SET_FILE).read_text())
@@ -156,13 +159,13 @@ def verify_package(folder: Path) -> str:
         (probability,) = _score(model, [trip])
         if probability != expected:
             raise RegistryError(
-                f"trip {index} of the golden set has the probability {probability!r}, not {expected!r}"
+                f"trip {index} of the golden set has the probability {probability!r}, but {expected!r} is stored"
             )
     return f"{len(trips)} trips of the golden set have the stored probabilities"
 
 
 def main() -> int:
-    """Verify the folder that the command line names, and return the exit code."""
+    """Verify the package in the folder that the command line names, and return the exit code."""
     try:
         sys.stdout.write(verify_package(Path(sys.argv[1])) + "\n")
     except (RegistryError, OSError, ValueError) as error:

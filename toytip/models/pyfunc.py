@@ -1,4 +1,7 @@
-"""The MLflow flavor of a model. MLflow copies this file into the folder of the model."""
+"""The code that MLflow runs to load a packaged model and to score trips.
+
+MLflow copies this file into the folder of each model.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self.model = package.load_package(Path(context.artifacts["files"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
-        """Return the probability of a high tip for every trip (NaN for rejected trips)."""
+        """Return the probability of a high tip for every trip, or NaN for a rejected trip."""
         raw = pa.Table.from_pandas(model_input, preserve_index=False)
         return scoring.score_trips(self.model, raw).probability.astype("float64")
 

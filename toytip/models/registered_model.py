@@ -1,4 +1,4 @@
-"""An entry of the model registry, and its tags in MLflow."""
+"""A model in the registry, and the tags that MLflow stores with it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Tags of a model version in MLflow. MLflow's web pages show them.
+# Names of the tags of a model version in MLflow. The MLflow UI shows these tags.
 RUN_VERSION_TAG, STORE_TAG, SEGMENT_TAG, CHECKSUMS_TAG = (
     f"toytip.{name}" for name in ("run_version", "store", "segment", "checksums")
 )
 DECISION_TAG, REASONS_TAG, PROMOTED_TAG, ROLLED_BACK_TAG = (
     f"toytip.{name}" for name in ("decision", "promotion_reasons", "promoted_at", "rolled_back_at")
 )
-# The value of a tag in MLflow has at most 5,000 characters.
+# The limits keep the value of a tag below 5,000 characters, the maximum in MLflow.
 MAX_REASON_LENGTH, MAX_REASONS = 300, 12
 
 
@@ -24,33 +24,33 @@ class RegisteredModel:
     """A model in the registry, with its aliases and the decision of the promotion gate."""
 
     model_version: int
-    """Version of the model in MLflow: 1, 2, and so on per registry."""
+    """Version of the model in MLflow: 1, 2 and so on, for each registered name."""
     run_version: str
-    """Version that the model was trained as."""
+    """Run version: the version of the run that trained the model."""
     created_at: str
-    """Time of the registration, as ISO 8601 in UTC."""
+    """Time of registration, as ISO 8601 in UTC."""
     aliases: tuple[str, ...]
-    """Aliases in MLflow: `champion`, `challenger` or none."""
+    """Aliases of the model in MLflow: `champion`, `challenger` or none."""
     decision: str
-    """Decision of the promotion gate: `promoted`, `forced`, `rejected`. Empty before a decision."""
+    """Decision of the promotion gate: `promoted`, `forced` or `rejected`. Empty without one."""
     promotion_reasons: tuple[str, ...]
-    """Reasons of the decision, at most 12."""
+    """Reasons for the decision, at most 12."""
     promoted_at: str | None
-    """Time of the last promotion, as ISO 8601 in UTC. Null if never promoted."""
+    """Time of the latest promotion, as ISO 8601 in UTC. Null without a promotion."""
     rolled_back_at: str | None
-    """Time of the rollback of the last promotion, as ISO 8601 in UTC. Null otherwise."""
+    """Time of the rollback of the latest promotion, as ISO 8601 in UTC. Null without a rollback."""
     store: str
-    """Path or URI of the store of the run."""
+    """Path or URI of the store that the run wrote to."""
     checksums: dict[str, str]
     """SHA-256 of each registered file, by file name."""
     mlflow_run_id: str
     """ID of the MLflow run."""
     artifact_uri: str
-    """URI of the model's files."""
+    """URI of the folder with the files of the model."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that commands accept for the model."""
+        """The names that commands accept for the model: aliases, model version and run version."""
         return *self.aliases, str(self.model_version), self.run_version
 
 
@@ -59,11 +59,11 @@ class ModelList:
     """The registered models of an environment."""
 
     models: dict[str, list[RegisteredModel]]
-    """Registered models by the name of the registered model in MLflow, by model version."""
+    """Models by registered name in MLflow, such as `toytip-dev-green`, ordered by model version."""
 
 
 def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> RegisteredModel:
-    """Return the entry of MLflow's `ModelVersion`."""
+    """Return the `RegisteredModel` for `item`, which is a `ModelVersion` of MLflow."""
     created = dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC)
     return RegisteredModel(
         model_version=int(item.version),
@@ -82,10 +82,10 @@ def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> Re
 
 
 def reasons_tag(reasons: Sequence[str]) -> str:
-    """Return reasons as the value of a tag, shortened to MLflow's limit."""
+    """Return reasons as the value of a tag, shortened to the limits of MLflow."""
     return json.dumps([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
 
 
 def find_by_name(models: Sequence[RegisteredModel], name: str) -> RegisteredModel | None:
-    """Return the newest model with an alias, model version or run version. None without one."""
+    """Return the newest model with an alias, model version or run version, or else None."""
     return next((model for model in reversed(models) if name in model.names), None)

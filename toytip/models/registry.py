@@ -1,7 +1,7 @@
 """The registry of trained models in MLflow, with the aliases `champion` and `challenger`.
 
-A registered model contains everything that scoring needs, and its model card. Its files are
-UBJSON, JSON and YAML. None of them is a pickle.
+A registered model contains everything that scoring needs, and a model card. Its files are UBJSON,
+JSON and YAML files, and none of these files is a pickle.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ LIST_HINT = "List the registered models with `toytip model list`."
 
 
 class ChampionChangedError(RegistryError):
-    """Another model became the champion after the comparison."""
+    """A different model became the champion while the promotion gate compared the models."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollback:
-    """A rollback of the champion."""
+    """The result of a rollback to the previous champion."""
 
     champion: str
     """Run version of the restored champion."""
     model_version: int
-    """Version of the restored champion in MLflow."""
+    """Model version of the restored champion in MLflow."""
     previous_champion: str
     """Run version of the champion before the rollback."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The registered models of one name, on a tracking server or in a database file.
+    """The models with one registered name, on an MLflow tracking server or in a database file.
 
-    `artifacts` is the folder of the files. None if a tracking server stores them.
+    `artifacts` is the folder of the model files, or None if a tracking server stores the files.
     """
 
     uri: str
@@ -83,21 +83,21 @@ class Registry:
 
     @property
     def display_name(self) -> str:
-        """Name and URI for messages, with credentials masked."""
+        """Name and URI of the registry for messages. Credentials are masked."""
         return f"{self.name} in {mask_credentials(self.uri)}"
 
     @property
     def exists(self) -> bool:
-        """Whether the registry can have models. False if its database file does not exist."""
+        """Whether the registry exists. Always true for a tracking server."""
         return not self.uri.startswith("sqlite:///") or Path(self.uri.removeprefix("sqlite:///")).is_file()
 
     def require_reachable(self) -> None:
-        """Raise StoreError if a tracking server does not answer, before work starts."""
+        """Raise StoreError if the tracking server does not answer, before any work starts."""
         if self.artifacts is None:
             require_reachable(self.uri, "MLflow server")
 
     def list_models(self) -> list[RegisteredModel]:
-        """Return all registered models, by model version."""
+        """Return all registered models, ordered by model version."""
         if not self.exists:
             return []
         with silence_mlflow(), self._as_registry_error():
@@ -117,7 +117,7 @@ class Registry:
     def find_model(self, name: str) -> RegisteredModel:
         """Return a model by alias, model version or run version.
 
-        Raises RegistryError if the registry does not have it.
+        Raises RegistryError if the registry does not have such a model.
         """
         model = find_by_name(self.list_models(), name)
         if model is None:
@@ -127,7 +127,7 @@ class Registry:
         return model
 
     def champion(self) -> RegisteredModel | None:
-        """Return the champion. None if there is none."""
+        """Return the champion, or None if there is no champion."""
         return next((model for model in self.list_models() if CHAMPION in model.aliases), None)
 
     def register(
@@ -154,9 +154,10 @@ class Registry:
         return self.find_model(str(created.version))
 
     def _save_files(self, folder: Path, run_id: str) -> str:
-        """Store the files of an MLflow run, and return their URI, or "" if MLflow reports it.
+        """Store the files of an MLflow run. Returns their URI, or "" if a server stores them.
 
-        In a database file, MLflow would keep the location of the store at its first registration.
+        With a database file, toytip copies the files itself. MLflow would always use the path that
+        the store had at the first registration.
         """
         if self.artifacts is None:
             self._client.log_artifacts(run_id, str(folder), "model")
@@ -178,13 +179,14 @@ class Registry:
         return str(self._client.create_experiment(self.name, artifact_location=location))
 
     def record_decision(self, model: RegisteredModel, decision: str, reasons: Sequence[str]) -> None:
-        """Store the decision of the promotion gate and its reasons with a model."""
+        """Store the decision of the promotion gate about a model, and the reasons."""
         self._set_tags(model, {DECISION_TAG: decision, REASONS_TAG: reasons_tag(reasons)})
 
     def promote(self, model: RegisteredModel, *, expected_champion: RegisteredModel | None) -> None:
         """Make a model the champion.
 
-        Raises ChampionChangedError if the champion is neither the expected one nor the model.
+        Raises ChampionChangedError if the current champion is neither `expected_champion` nor
+        `model`.
         """
         champion = self.champion()
         current = champion and champion.model_version
@@ -192,12 +194,12 @@ class Registry:
             version = champion.run_version if champion else "no model"
             raise ChampionChangedError(
                 f"cannot promote {model.run_version}: {version} became the champion during the evaluation",
-                hint=f"Evaluate again with `toytip model promote {model.run_version}`.",
+                hint=f"Evaluate the model again with `toytip model promote {model.run_version}`.",
             )
         self._set_champion(model)
 
     def rollback(self) -> Rollback:
-        """Make the previous champion the champion again.
+        """Make the previous champion the current champion again.
 
         Raises RegistryError if there is no previous champion.
         """
@@ -242,7 +244,7 @@ class Registry:
 
     @contextlib.contextmanager
     def open_files(self, model: RegisteredModel) -> Iterator[Path]:
-        """Yield a folder with the files of a model.
+        """Yield the folder with the files of a model.
 
         Raises RegistryError if a file does not have the registered checksum.
         """
@@ -259,7 +261,7 @@ class Registry:
             yield files
 
     def _model_folder(self, model: RegisteredModel, folder: str) -> Path:
-        if self.artifacts is not None:  # also if the store was moved after the registration
+        if self.artifacts is not None:  # valid even if the store was moved after registration
             return self._artifact_folder(model.mlflow_run_id)
         with silence_mlflow(), self._as_registry_error():
             from mlflow.artifacts import download_artifacts
@@ -279,11 +281,13 @@ class Registry:
 
 
 def open_registry(settings: Settings, taxi: str) -> Registry:
-    """Return the registry of the models of one taxi type.
+    """Return the registry for the models of one taxi type.
 
-    It is at MLFLOW_TRACKING_URI, else in a database file in the store. SQLite needs a local disk:
-    the registry of a store on S3 is in `./toytip-registry`. Raises ConfigError for MLflow's file
-    store, which is not transactional.
+    The registry is at MLFLOW_TRACKING_URI if this variable is set. Otherwise, it is an SQLite
+    database file in the store. SQLite needs a local disk. The registry for a store on S3 is
+    therefore in `./toytip-registry`.
+
+    Raises ConfigError if MLFLOW_TRACKING_URI is a file store of MLflow, which is not transactional.
     """
     name = f"toytip-{settings.env}-{taxi}"
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
@@ -297,7 +301,7 @@ def open_registry(settings: Settings, taxi: str) -> Registry:
         return Registry(f"sqlite:///{file}", name, str(file.parent / "models"))
     raise ConfigError(
         f"cannot use MLFLOW_TRACKING_URI={mask_credentials(uri)}: MLflow's file store is not supported",
-        hint="Set the http:// URL of an MLflow server, or sqlite:///file.db.",
+        hint="Set MLFLOW_TRACKING_URI to the http:// URL of an MLflow server, or to sqlite:///file.db.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Models by name: a version in the store, or an alias or model version in the registry."""
+"""Find models by name: a version in the store, or an alias or model version in the registry."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from toytip.store.store import Store, store_from_settings
 def load_model(
     settings: Settings, name: str | None = None, taxi: str | None = None, as_of: str | None = None
 ) -> TrainedModel:
-    """Return the model of a version, tag, alias or model version, else the newest.
+    """Return the model with a name: a version, a tag, an alias or a model version.
 
-    The version of a run that reused a model names that model. A version that is not in the store
-    is looked up in the registry. Raises StoreError or RegistryError if no model has the name.
+    Without a name, return the newest model in the store. The version of a run that reused a model
+    is a name of the reused model. If the store does not have the name, toytip searches the
+    registry. Raises StoreError or RegistryError if no model has the name.
     """
     store = store_from_settings(settings)
     version = None if name is None else _model_version_in_store(store, name)
@@ -37,7 +38,7 @@ def load_model(
 
 
 def _model_version_in_store(store: Store, name: str) -> str | None:
-    """Resolve a version or tag to a model version. None if the store has no such model."""
+    """Return the version of a model in the store, given a version or tag. None without a model."""
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
     version = read_tags(store).get(name, name)
@@ -50,9 +51,10 @@ def _model_version_in_store(store: Store, name: str) -> str | None:
 def find_registered_model(
     settings: Settings, name: str, taxi: str | None = None
 ) -> tuple[Registry, RegisteredModel]:
-    """Return a registered model and its registry: of a taxi type, or of the only one that has it.
+    """Return a registered model by name, and its registry.
 
-    Raises RegistryError if no model has the name, or if both taxi types have one.
+    Without `taxi`, search the registries of both taxi types. Raises RegistryError if no model has
+    the name, or if both registries have a model with this name.
     """
     matches = []
     for taxi_type in (taxi,) if taxi else TAXIS:
@@ -66,13 +68,17 @@ def find_registered_model(
         )
     if len(matches) > 1:
         raise RegistryError(
-            f"cannot select model {name}: both {' and '.join(TAXIS)} have one", hint="Set --taxi."
+            f"cannot select model {name}: {' and '.join(TAXIS)} taxis have a model with this name",
+            hint="Set --taxi.",
         )
     return matches[0]
 
 
 def read_model_card(settings: Settings, name: str, taxi: str | None = None) -> CardOfModel:
-    """Return a registered model and its card. Raises RegistryError if no model has the name."""
+    """Return a registered model by name, and its card.
+
+    Raises RegistryError if no model has the name.
+    """
     registry, model = find_registered_model(settings, name, taxi)
     with registry.open_files(model) as folder:
         return CardOfModel(model=model, card=read_card(folder))
@@ -83,8 +89,11 @@ def serving_loader(
 ) -> Callable[[str | None], TrainedModel | None]:
     """Return a function that loads the model to serve.
 
-    This is the named model, else the champion, else the newest in the store. The function takes
-    the version that is loaded, and returns None if it is still the one to serve.
+    The model to serve is the model with the given name. Without a name, it is the champion, or the
+    newest model in the store if there is no champion.
+
+    The function takes the run version of the loaded model. It returns None if this model is still
+    the model to serve.
     """
 
     def load(loaded_version: str | None) -> TrainedModel | None:
@@ -109,5 +118,5 @@ def _resolve_model_version(settings: Settings, name: str | None, taxi: str | Non
 
 
 def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:
-    """Return the model that made a version."""
+    """Return the model that a published version was computed with."""
     return load_model(settings, manifest.parent_version(MODELS.name))

@@ -1,6 +1,6 @@
-"""Score raw trips with a model, through the stages of the batch pipeline.
+"""Score raw trips with a model, with the stages of the batch pipeline.
 
-A trip has the same probability alone, among other trips and in a run, bit for bit.
+A trip always gets exactly the same probability: alone, together with other trips, and in a run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from toytip.errors import SchemaError
 from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
 from toytip.stages.catalog import FEATURE_INPUTS
 
-# Values of missing fields that the model does not need. No cleaning rule rejects them, and no
-# feature of the model depends on them. The tip is never known when a trip is scored.
+# Placeholders for missing fields that the model does not need. No cleaning rule rejects these
+# values, and no feature of the model depends on these fields. The tip is always missing, because it
+# is not known when a trip is scored.
 PLACEHOLDER_VALUES: dict[str, Any] = {
     "tip_amount": 0.0,
     "fare_amount": 1.0,
@@ -38,22 +39,22 @@ KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount":
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The contribution of a feature to the prediction for a trip (a SHAP value)."""
+    """The contribution of one feature to the prediction for one trip (a SHAP value)."""
 
     feature: str
     """Name of the feature."""
     value: float | None
-    """Value of the feature for this trip, or null if it is missing."""
+    """Value of the feature for this trip, or null if the value is missing."""
     log_odds: float
     """Contribution to the log-odds of a high tip, relative to the mean prediction."""
 
 
 @dataclass(frozen=True)
 class ScoredTrips:
-    """The answers of a model, one per trip, in the order of the trips.
+    """The predictions of a model, one per trip, in the order of the trips.
 
-    For a trip that a cleaning rule rejects, `rejected` has the rule, the probability is NaN, the
-    prediction is False, and there are no explanations.
+    If a cleaning rule rejects a trip, `rejected` has the name of the rule. The probability is then
+    NaN, the prediction is False, and there are no explanations.
     """
 
     probability: Float32Array
@@ -63,7 +64,7 @@ class ScoredTrips:
 
 
 def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
-    """Score raw trips, with the `shap_top` largest explanations of each.
+    """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
     Raises SchemaError if a column that the model needs is missing or cannot be converted.
     """
@@ -86,9 +87,9 @@ def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> Scored
 
 
 def required_fields(model: TrainedModel) -> tuple[str, ...]:
-    """Return the fields of a trip that must not be missing, because the model needs them.
+    """Return the fields that the model needs, and that must therefore not be missing in a trip.
 
-    Fields that can be null in the batch pipeline can be null here too.
+    A field that can be null in the batch pipeline can also be null here.
     """
     needed = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
     return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in needed | {"pickup_at"})
@@ -97,9 +98,10 @@ def required_fields(model: TrainedModel) -> tuple[str, ...]:
 def trips_to_table(
     trips: Sequence[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
 ) -> pa.Table:
-    """Return trips of plain values, under the TLC's names, as a raw table.
+    """Return a raw table of trips, given as plain values under the TLC's column names.
 
-    Raises SchemaError with the field and the label of the trip if a value cannot be converted.
+    Raises SchemaError if a value cannot be converted. The message contains the field, and the label
+    of the trip.
     """
     names = sorted({name for trip in trips for name in trip})
     columns = {}
@@ -126,7 +128,7 @@ def _convert_column(values: list[Any], field: Field, label: Callable[[int], str]
 def _convert_value(value: Any, field: Field) -> Any:
     if field.kind == "time":
         time = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
-        if time is None or time.tzinfo is not None:  # the TLC's times are New York's, without an offset
+        if time is None or time.tzinfo is not None:  # TLC times are New York times without an offset
             raise ValueError
         return time.as_unit("us").to_pydatetime()
     number = float(value)
@@ -138,7 +140,7 @@ def _convert_value(value: Any, field: Field) -> Any:
 
 
 def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
-    """Return raw rows as `trips`, in the month of their own pickup, because there is no file."""
+    """Return raw rows as `trips`. The month of a trip is its pickup month, as there is no file."""
     required = required_fields(model)
     for field in FIELDS:
         if field.required and field.match(raw.column_names) is None:
@@ -165,7 +167,7 @@ def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
 def _explain(
     model: TrainedModel, features: pd.DataFrame, matrix: pd.DataFrame, shap_top: int
 ) -> list[list[Explanation]]:
-    """Return the features of each trip with the largest SHAP values (exact for trees)."""
+    """Return the features with the largest SHAP values of each trip, which are exact for trees."""
     contributions = infer.shap_values(matrix, model.booster)
     names = model.encoding.feature_names
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]
