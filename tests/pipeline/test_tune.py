@@ -186,7 +186,7 @@ def test_impossible_tuning_is_rejected(client, store, tmp_path):
     ):
         tune(client, store, tmp_path / "s.db", folds=3)
     (tmp_path / "no.db").write_text("nothing of the kind" * 100)
-    with pytest.raises(ConfigError, match=r"cannot open the study .*no.db: it is not a study of Optuna"):
+    with pytest.raises(ConfigError, match=r"cannot open the study .*no.db: it is not an Optuna study"):
         tune(client, store, tmp_path / "no.db")
     months = parse_months("2023-01:2023-06")
     split = splits.plan_split(months, None, None, "2023-04:2023-06")

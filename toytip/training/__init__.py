@@ -1,1 +1,1 @@
-"""Distributed XGBoost training, as estimators and as a search for hyperparameters."""
+"""Distributed XGBoost training: estimators and a hyperparameter search."""

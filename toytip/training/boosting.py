@@ -1,8 +1,8 @@
-"""Rounds of XGBoost on one rank, with sums that are exact in any order of the rows.
+"""Boosting rounds on one rank, with gradient sums that are exact in any order of the rows.
 
-A rank is a process that trains. It has its share of the rows as a matrix of bin indices. If there
-are several ranks, XGBoost adds up their histograms (allreduce). `toytip.training.driver` assigns
-the rows to ranks.
+A rank is a process that trains. It holds some of the rows as a matrix of bin indices. If there are
+several ranks, XGBoost adds up their histograms (allreduce). `toytip.training.driver` assigns the
+rows to ranks.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from xgboost.core import _LIB, _check_call
 from toytip.core.arrays import BoolArray, Float32Array
 
 GRADIENT_STEP = np.float32(2**-22)
-# Gradients are computed for this many rows at a time, which fit into the cache of a core.
+# Gradients are computed for this many rows at a time, so that they fit into the cache of a core.
 BLOCK_ROWS = 2**16
-# The training loss is computed on about this many rows: on all rows, it would cost one logarithm
-# per row and round.
+# Each rank computes the training loss on about this many rows. On all rows, the loss would cost one
+# logarithm per row and round.
 LOSS_SAMPLE_ROWS = 2**15
 BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
-# Names of parameters in XGBoost that differ from those of the settings.
+# Parameters whose name in XGBoost differs from the name of the setting.
 XGBOOST_NAMES = {"learning_rate": "eta"}
 
-# A frame of bin indices, and its labels (0 or 1) if the matrix is for evaluation.
+# A frame of bin indices, and the labels of its rows (0 or 1) if the matrix is for evaluation.
 MatrixPart = tuple[pd.DataFrame, Float32Array | None]
 
 
 class BestRound(NamedTuple):
-    """The round with the lowest validation loss so far (counted from 1), and this loss."""
+    """The number of the round with the lowest validation loss so far (from 1), and this loss."""
 
     round: int
     loss: float
@@ -54,9 +54,9 @@ class BestRound(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The log loss per round: of the validation rows, and of a sample of the training rows.
+    """The log loss per round, on the validation rows and on a sample of the training rows.
 
-    The validation loss is measured after the round, and the training loss before it.
+    The validation loss is measured after each round, and the training loss before each round.
     """
 
     train: list[float] = field(default_factory=list)
@@ -64,7 +64,7 @@ class LearningCurve:
 
     @classmethod
     def from_booster(cls, booster: xgb.Booster) -> Self:
-        """Read the curve from a finished booster, or from that of a checkpoint."""
+        """Read the curve from a finished booster, or from the booster of a checkpoint."""
         return cls(**json.loads(booster.attr(CURVE_ATTRIBUTE) or "{}"))
 
     def save_to(self, booster: xgb.Booster) -> None:
@@ -72,7 +72,8 @@ class LearningCurve:
         booster.set_attr(**{CURVE_ATTRIBUTE: json.dumps(asdict(self))})
 
 
-# Called after each round with its number (counted from 1), the losses so far, and the booster.
+# A function that is called after each round with the number of the round (from 1), the losses so
+# far, and the booster.
 RoundCallback = Callable[[int, LearningCurve, xgb.Booster], None]
 
 
@@ -91,10 +92,11 @@ def boost(
     """Train up to `rounds` rounds.
 
     Training stops after `early_stopping_rounds` rounds without a lower validation loss (0: never).
-    With a `checkpoint`, it resumes after the checkpoint's rounds, and the model is the same.
+    With a `checkpoint`, training resumes after the rounds of the checkpoint, and the resulting
+    model is the same.
 
-    Returns the booster with all its rounds, and the best of them. The best round is the last one if
-    early stopping is off.
+    Returns the booster with all its rounds, and the best round. Without early stopping, the best
+    round is the last one.
     """
     booster = xgb.Booster(
         {**params, "nthread": threads},
@@ -125,7 +127,7 @@ def _boost_round(
     objective: ExactLogistic,
     curve: LearningCurve,
 ) -> None:
-    """Add one tree, and the training loss before it."""
+    """Add one tree to the booster, and the training loss before this tree to the curve."""
     margins = _predict_margins(booster, train)
     curve.train.append(round(objective.sampled_log_loss(margins), 6))
     gradient, hessian = objective(margins)
@@ -142,7 +144,7 @@ def _validation_loss(
 
 
 def checkpoint_bytes(booster: xgb.Booster, curve: LearningCurve) -> bytes:
-    """Serialize a booster mid-training, for `boost(checkpoint=...)`."""
+    """Serialize a booster during training, for `boost(checkpoint=...)`."""
     curve.save_to(booster)
     return bytes(booster.save_raw("ubj"))
 
@@ -155,7 +157,7 @@ def model_bytes(booster: xgb.Booster, rounds: int) -> bytes:
 
 
 def xgboost_params(params: dict[str, Any], max_bin: int, positive_share: float) -> dict[str, Any]:
-    """Return XGBoost's parameters. `positive_share` is that of high tips in the training rows."""
+    """Return XGBoost's parameters. `positive_share` is the share of high tips in training rows."""
     return {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
@@ -180,12 +182,13 @@ def build_matrix(
     threads: int,
     cache_folder: Path | None = None,
 ) -> xgb.QuantileDMatrix:
-    """Return XGBoost's matrix of parts. Column k has `bin_counts[k]` different bin indices.
+    """Return XGBoost's matrix of the parts. Column k has `bin_counts[k]` different bin indices.
 
-    The bins come from a table of all bin indices. Each index becomes a bin of its own, and the rows
-    need no quantile sketch. XGBoost reads a frame by columns, in three quarters of the time of an
-    array. With a `cache_folder`, the matrix is stored there and mapped into memory when it is used.
-    That takes no longer, and the trees are the same.
+    A reference matrix that contains all bin indices defines the bins. Each index is a bin of its
+    own, so XGBoost needs no quantile sketch of the rows. The parts are frames because XGBoost reads
+    a frame column by column, in three quarters of the time that an array takes. With a
+    `cache_folder`, the matrix is stored there and mapped into memory on use. Training then takes no
+    longer, and the trees are the same.
     """
     most_bins = max_bin(bin_counts)
     all_bins = {
@@ -220,9 +223,10 @@ class _PartIterator(xgb.DataIter):  # type: ignore[misc]
 class ExactLogistic:
     """Gradient and hessian of the logistic loss, as multiples of 2^-22.
 
-    XGBoost adds them up in doubles. Two billion multiples of 2^-22 below 1 add up without rounding,
-    in any order. The sums, and therefore the trees, do not depend on the distribution of the rows.
-    The step is that of float32 between 2 and 4. The error of a single value is below 2^-23.
+    XGBoost adds up these values in float64. A sum of two billion multiples of 2^-22 below 1 needs
+    no rounding, in any order. The sums, and therefore the trees, do not depend on how the rows are
+    distributed over ranks. Between 2 and 4, the distance of two float32 values is 2^-22. Rounding
+    changes a single value by at most 2^-23, but no hessian is below 2^-22.
     """
 
     def __init__(self, label: BoolArray) -> None:
@@ -233,14 +237,14 @@ class ExactLogistic:
     def __call__(self, margin: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Return gradient and hessian for the margins of the rows.
 
-        The array of the margins becomes the gradient. The next call overwrites the hessian.
+        The gradient overwrites the array `margin`. The next call overwrites the returned hessian.
         """
         for start in range(0, len(margin), BLOCK_ROWS):
             self._compute_block(margin, start)
         return margin, self._hessian
 
     def sampled_log_loss(self, margin: Float32Array) -> float:
-        """Return the mean log loss of a sample of the rows: every n-th row."""
+        """Return the mean log loss on a sample of the rows (every n-th row)."""
         sample = margin[:: self._step]
         if not len(sample):
             return 0.0
@@ -252,7 +256,7 @@ class ExactLogistic:
     def _compute_block(self, margin: Float32Array, start: int) -> None:
         rows = slice(start, start + BLOCK_ROWS)
         gradient, hessian = margin[rows], self._hessian[rows]
-        with np.errstate(over="ignore"):  # the probability is then 0, which is correct
+        with np.errstate(over="ignore"):  # after an overflow the probability is 0, which is correct
             np.exp(np.negative(gradient, out=gradient), out=gradient)
         gradient += np.float32(1)
         probability = np.reciprocal(gradient, out=gradient)
@@ -279,8 +283,8 @@ _MARGIN_OPTIONS = {
 def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
     """Return `booster.predict(matrix, output_margin=True, training=True)` without a copy.
 
-    The result is XGBoost's own array. It can be overwritten, and is valid until the next
-    prediction. The copy of `predict` would take four more bytes per row.
+    The result is XGBoost's own array. Callers may overwrite this array, which is valid until the
+    next prediction. The copy that `predict` makes would take four more bytes per row.
     """
     shape, dimensions = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
     margins = ctypes.POINTER(ctypes.c_float)()

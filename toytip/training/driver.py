@@ -1,4 +1,4 @@
-"""Train on several workers: assign rows to ranks, start the ranks, and recover from lost ones."""
+"""Train on several workers: assign rows to ranks, start ranks, and recover from lost ranks."""
 
 from __future__ import annotations
 
@@ -44,16 +44,17 @@ from toytip.training.rank import (
 )
 
 TRAINING_ATTEMPTS = 3
-# The time that a dead worker has to restart before training resumes without it.
+# Maximum time to wait for a lost worker to restart. Then training resumes without this worker.
 WORKER_RETURN_SECONDS = 30
-# The time that the ranks have to leave a training that has failed.
+# Maximum time for the ranks to leave a failed training.
 RANK_EXIT_SECONDS = 5
-# The interval at which the driver checks that all ranks still exist.
+# Interval between two checks that the workers of all ranks still exist.
 RANK_CHECK_SECONDS = 1
 
 log = logging.getLogger(__name__)
 
-# The errors of a rank that has lost its peers or its rows, and of a driver that has lost a rank.
+# The errors of a rank that has lost other ranks or its rows, and of a client process that has lost
+# a rank.
 _RANK_LOSS_ERRORS = (
     xgb.core.XGBoostError,
     RuntimeError,
@@ -73,18 +74,21 @@ class TrainingJob:
     """Bin indices and labels of the training rows."""
     validation: dd.DataFrame | None
     rows: Sequence[int] | None
-    """The sizes of the partitions, if they are known."""
+    """The number of rows in the data file of each partition of `data`, or None if unknown."""
     bin_counts: tuple[int, ...]
     rounds: int
     early_stopping_rounds: int
     params: dict[str, Any]
     checkpoints: Checkpoints | None
     topic: str
-    """The topic under which the first rank reports its rounds."""
+    """The Dask topic under which the first rank reports its rounds."""
 
 
 class _Share(NamedTuple):
-    """The partitions of a rank: their numbers, if they are complete, and their futures."""
+    """The partitions of a rank.
+
+    `numbers` is empty if each future has only a part of a partition.
+    """
 
     numbers: list[int]
     futures: list[Any]
@@ -94,7 +98,7 @@ def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
     """Train, and try again if a worker is lost. Raises ClusterError after three failed attempts."""
     worker_count = len(workers_by_address(client))
     for attempt in range(1, TRAINING_ATTEMPTS + 1):
-        if attempt > 1:  # a worker that has died is restarted, and should train again
+        if attempt > 1:  # a lost worker is restarted, and should take part again
             with contextlib.suppress(TimeoutError):
                 client.wait_for_workers(worker_count, timeout=WORKER_RETURN_SECONDS)
         try:
@@ -107,13 +111,13 @@ def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
                     hint="Run the command again. Training resumes from the latest checkpoint.",
                 ) from None
             log.warning("training attempt %d of %d failed: %s", attempt, TRAINING_ATTEMPTS, cause)
-            # Without a nanny, no worker can be restarted.
+            # Restarting fails for a worker that has no nanny.
             with contextlib.suppress(*_RANK_LOSS_ERRORS, ValueError):
                 _restart_stuck_ranks(client)
     raise ClusterError(
         f"cannot train the model: training failed {TRAINING_ATTEMPTS} times, the last time with: {cause}",
-        hint="Give the workers more memory, or use fewer. "
-        "Another run resumes training from the latest checkpoint.",
+        hint="Give the workers more memory, or use fewer workers. "
+        "The next run resumes training from the latest checkpoint.",
     )
 
 
@@ -121,7 +125,8 @@ def _train_once(client: Any, job: TrainingJob) -> TrainingResult:
     """Load the rows on all ranks, train, and release the rows."""
     client.wait_for_workers(1, timeout=WORKER_TTL_S)
     ranks, token = training_ranks(client), secrets.token_hex(8)
-    client.run(trim_memory, on_error="ignore")  # training needs the memory that the row stages have freed
+    # Training needs the memory that the partition-wise stages have freed.
+    client.run(trim_memory, on_error="ignore")
     try:
         shards = _load_shards(client, job, ranks, token)
         _warn_if_in_memory(shards)
@@ -155,7 +160,10 @@ def _rank_config(
 
 
 def _start_communicator(client: Any, token: str, rank_count: int) -> dict[str, Any]:
-    """Start the tracker next to the scheduler. Returns the arguments of the ranks' communicator."""
+    """Start the tracker on the scheduler's host.
+
+    Returns the arguments for XGBoost's communicator.
+    """
     worker_args = client.run_on_scheduler(tracker.start_tracker, token, rank_count)
     return dict(Config(retry=1, timeout=WORKER_TTL_S).get_comm_config(worker_args))
 
@@ -163,13 +171,13 @@ def _start_communicator(client: Any, token: str, rank_count: int) -> dict[str, A
 def _warn_if_in_memory(shards: list[ShardSummary]) -> None:
     if not all(shard.is_on_disk for shard in shards):
         log.warning(
-            "not enough space in the local directory, training keeps its data in memory "
+            "not enough space in the local directory of a worker, so training keeps its data in memory "
             "(set DASK_TEMPORARY_DIRECTORY)"
         )
 
 
 def _load_shards(client: Any, job: TrainingJob, ranks: list[Rank], token: str) -> list[ShardSummary]:
-    """Load the rows of every rank into a matrix. Returns a summary of each."""
+    """Load the rows of every rank into a matrix. Returns one summary per rank."""
     train = _assign_partitions(client, job.data, ranks, job.rows)
     validation = _assign_partitions(client, job.validation, ranks, job.rows)
     futures = [
@@ -192,10 +200,10 @@ def _load_shards(client: Any, job: TrainingJob, ranks: list[Rank], token: str) -
 def _assign_partitions(
     client: Any, frame: dd.DataFrame | None, ranks: list[Rank], rows: Sequence[int] | None
 ) -> list[_Share]:
-    """Start to compute a frame's partitions, each on its rank if possible. Returns their shares.
+    """Assign the partitions of a frame to ranks, and start to compute them. Returns the shares.
 
-    There are as many ranks as cores. If there are fewer partitions than ranks, the rows of every
-    partition are split over all ranks.
+    Each partition is computed by the worker of its rank if possible. If there are fewer partitions
+    than ranks, the rows of every partition are split over all ranks, so that all cores train.
     """
     if frame is None:
         return [_Share([], [])] * len(ranks)
@@ -214,7 +222,7 @@ def _assign_partitions(
 
 
 def _split_partitions(partitions: Sequence[Any], number: int, count: int) -> list[Any]:
-    """Return tasks that take every n-th row of every partition."""
+    """Return tasks that take one of every `count` rows of each partition, from row `number`."""
     return [dask.delayed(_take_every_nth_row)(partition, number, count) for partition in partitions]
 
 
@@ -223,7 +231,7 @@ def _take_every_nth_row(frame: pd.DataFrame, number: int, count: int) -> pd.Data
 
 
 def balance(sizes: Sequence[int], rank_count: int) -> list[list[int]]:
-    """Assign items to ranks so that the totals are similar. Returns sorted item numbers per rank.
+    """Assign items to ranks so that ranks get similar total sizes. Returns the items per rank.
 
     >>> balance([5, 1, 4, 2], 2)
     [[0, 1], [2, 3]]
@@ -240,8 +248,8 @@ def balance(sizes: Sequence[int], rank_count: int) -> list[list[int]]:
 def _wait_for_ranks(client: Any, futures: list[Any], ranks: list[Rank]) -> list[Any]:
     """Wait for one task per rank. Raises RuntimeError as soon as a rank is lost.
 
-    A rank can be lost after its task has finished, but before its result is fetched. Its result
-    would never arrive, because no other worker may run its task.
+    A rank can be lost after its task has finished, but before the result is fetched. The result
+    would then never arrive, because no other worker may run the task.
     """
     gathered = client.gather(futures, asynchronous=True)
     results = asyncio.run_coroutine_threadsafe(gathered, client.loop.asyncio_loop)
@@ -258,9 +266,10 @@ def _wait_for_ranks(client: Any, futures: list[Any], ranks: list[Rank]) -> list[
 
 
 def _combine_results(results: list[TrainingResult]) -> TrainingResult:
-    """Return the first rank's result, with the training losses and the rows of all ranks.
+    """Return the first rank's result, with the mean training loss and the rows of all ranks.
 
-    Every rank has its own training rows, but XGBoost measures the validation loss on all ranks.
+    Each rank measures the training loss on its own rows, whereas XGBoost measures the validation
+    loss over all ranks.
     """
     rows = max(sum(result.rows for result in results), 1)
     train_losses = [
@@ -274,8 +283,8 @@ def _combine_results(results: list[TrainingResult]) -> TrainingResult:
 def _restart_stuck_ranks(client: Any) -> None:
     """Restart workers whose rank does not leave a failed training.
 
-    With three or more ranks, XGBoost can leave a rank hanging if it is not a direct neighbor of the
-    lost one (observed in version 3.2).
+    With three or more ranks, XGBoost can leave a rank hanging if this rank is not a direct neighbor
+    of the lost rank (observed in version 3.2).
     """
     deadline = time.monotonic() + RANK_EXIT_SECONDS
     while stuck := _training_workers(client):

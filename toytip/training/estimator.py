@@ -1,7 +1,8 @@
 """Estimators for scikit-learn and dask-ml pipelines that train XGBoost on the Dask cluster.
 
-`dask_ml.xgboost` cannot be imported any more, because it re-exports the retired dask-xgboost. Its
-successor is `xgboost.dask`. The ranks of `TipClassifier` use its communicator.
+`dask_ml.xgboost` can no longer be imported, because it re-exports the retired package dask-xgboost.
+The successor of dask-xgboost is `xgboost.dask`. The ranks of `TipClassifier` use the communicator
+of `xgboost.dask`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _TREE_PARAMS = ("max_depth", "learning_rate", "min_child_weight", "reg_lambda", 
 
 
 class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Transforms features to bin indices. Fitted on the training rows of pandas or Dask frames."""
+    """Transforms features to bin indices. Input can be a pandas or Dask frame."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.segment = segment
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
-        """Compute the bins from value counts of the training rows.
+        """Compute the bins from the value counts of the training rows.
 
         Raises ConfigError if there are no training rows.
         """
@@ -72,9 +73,9 @@ class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A binary XGBoost classifier on bin indices, trained on the current Dask cluster.
 
-    On each host, as many workers train as it has cores. The model bytes depend only on the rows,
-    not on the number of workers. Each bin index is a bin, so there is no distributed quantile
-    sketch, and gradients add up without rounding (`toytip.training.boosting`).
+    On each host, at most one worker per core trains. The bytes of the model depend on the rows and
+    parameters, but not on the number of workers. Each bin index is a bin, so XGBoost needs no
+    distributed quantile sketch. Gradients add up without rounding (`toytip.training.boosting`).
     """
 
     classes_ = np.array([False, True])
@@ -110,13 +111,13 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Train on lazy frames of bin indices and labels.
 
-        `eval_set` is the validation data for early stopping. `rows` are the sizes of the
-        partitions, and `bin_counts` the numbers of bin indices per column, if they are known. If a
-        worker is lost, training resumes from the latest of the `checkpoints`. Raises ClusterError
-        after three failed attempts.
+        `eval_set` is the validation data for early stopping. `rows` has the number of rows per
+        partition, and `bin_counts` the number of bin indices per column. Both are optional. If a
+        worker is lost, training resumes from the latest checkpoint in `checkpoints`. Raises
+        ClusterError after three failed attempts.
         """
         client = distributed.get_client()
-        # A topic of its own, because other runs may train on the same scheduler.
+        # Each training has its own topic, because other runs may train on the same scheduler.
         topic = f"toytip-round-{secrets.token_hex(8)}"
         job = TrainingJob(
             data=X.assign(high_tip=_as_series(X, y)),
@@ -136,7 +137,7 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
-        """Return the probabilities of no high tip and of a high tip, as an array (rows, 2).
+        """Return the probabilities of no high tip and of a high tip, as an array of two columns.
 
         The array is lazy if the input is lazy.
         """
@@ -153,13 +154,13 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return _class_probabilities(np.asarray(X), self.booster_)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """Return whether a high tip has a probability of at least 0.5."""
+        """Return, for each row, whether the probability of a high tip is at least 0.5."""
         return self.predict_proba(X)[:, 1] >= 0.5
 
 
 @contextlib.contextmanager
 def _report_rounds(client: Any, topic: str, on_round: Callable[[RoundEvent], None] | None) -> Iterator[None]:
-    """Pass the rounds that are reported under a topic to a function."""
+    """Call `on_round` for each round that is reported under a topic."""
     if on_round is None:
         yield
         return

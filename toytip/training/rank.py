@@ -1,4 +1,4 @@
-"""One of the workers that train together: the shard of rows that it holds, and its rounds.
+"""A rank, which is one of the workers that train together: its shard of rows, and its rounds.
 
 `toytip.training.driver` assigns the rows to ranks.
 """
@@ -32,15 +32,15 @@ from toytip.training.boosting import (
 )
 
 TRIM_INTERVAL_ROUNDS = 10
-# A matrix is stored in the local directory if there is this many times the space that it needs,
-# because other ranks of the host may need as much.
+# A matrix is stored in the local directory if the free space there is more than this many times the
+# size of the matrix, because other ranks on the host may need the same space.
 SCRATCH_SPACE_FACTOR = 4
 SCRATCH_BYTES_PER_BIN_INDEX = 2
 SCRATCH_BYTES_PER_ROW = 12
 
 
 class Checkpoints(Protocol):
-    """Stores the progress of a training. The ranks get a pickle of it."""
+    """Stores the progress of a training. The ranks get a pickled copy of this object."""
 
     @property
     def interval_rounds(self) -> int:
@@ -66,7 +66,7 @@ class RankId:
 
 @dataclass(frozen=True, kw_only=True)
 class RankConfig:
-    """The configuration of a rank. It reports rounds under a `topic` of this training only."""
+    """The configuration of a rank. The rank reports rounds under the `topic` of this training."""
 
     params: dict[str, Any]
     """XGBoost's parameters."""
@@ -82,7 +82,7 @@ class RankConfig:
 
 
 class RoundEvent(NamedTuple):
-    """A finished round, its validation loss, and the training loss before it."""
+    """A finished round, the validation loss after the round, and the training loss before it."""
 
     round: int
     validation_loss: float | None
@@ -90,12 +90,15 @@ class RoundEvent(NamedTuple):
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Self:
-        """Return the event of a message. The scheduler adds the address of the worker to it."""
+        """Return the event in a message.
+
+        The scheduler has added the worker's address to the message.
+        """
         return cls(**{name: message[name] for name in cls._fields})
 
 
 class ShardSummary(NamedTuple):
-    """The rows of a shard, those with a high tip, and whether its matrix is on disk."""
+    """The number of rows, the number of high tips, and whether the matrix is on disk."""
 
     rows: int
     positives: int
@@ -118,13 +121,13 @@ class _Shard(NamedTuple):
     label: npt.NDArray[np.bool_]
     validation: xgb.QuantileDMatrix | None
     partitions: Sequence[int]
-    """The partitions of its rows, or nothing if partitions were split over the ranks."""
+    """The numbers of the partitions in the shard. Empty if partitions were split over the ranks."""
     orders: list[npt.NDArray[np.uint32]]
-    """The order of the index of each partition."""
+    """For each partition, the order of rows that sorts its index."""
     scratch: tempfile.TemporaryDirectory[str]
 
 
-# The shards of this worker, and its ranks that are training.
+# The shards of this worker by rank, and the ranks that are training on this worker now.
 _SHARDS: dict[RankId, _Shard] = {}
 _TRAINING_RANKS: set[RankId] = set()
 
@@ -137,9 +140,10 @@ def load_shard(
     bin_counts: tuple[int, ...],
     threads: int,
 ) -> ShardSummary:
-    """Build the matrices of a rank's rows, and hold them until `release_shard`.
+    """Build the matrices of a rank's rows, and keep them until `release_shard` is called.
 
-    `partitions` are the numbers of `parts`, if these are complete partitions.
+    `partitions` has the partition numbers of `parts`. It is empty if the parts are not complete
+    partitions.
     """
     scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
     folder, rows = Path(scratch.name), sum(map(len, parts))
@@ -171,7 +175,7 @@ def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _memory_map(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
-    """Move an array to a file, from which it is read when it is used."""
+    """Move an array to a file that is mapped into memory, and read on use."""
     np.save(file, values)
     return np.asarray(np.load(file, mmap_mode="r"))
 
@@ -186,12 +190,12 @@ def train_rank(rank: RankId, config: RankConfig) -> TrainingResult:
 
 
 def is_training() -> bool:
-    """Return whether a rank of this worker is training."""
+    """Return whether a rank is training on this worker now."""
     return bool(_TRAINING_RANKS)
 
 
 def release_shard(token: str) -> None:
-    """Release the data of this worker's ranks."""
+    """Release the data of this worker's ranks in a training."""
     for rank in [rank for rank in _SHARDS if rank.token == token]:
         _SHARDS.pop(rank).scratch.cleanup()
 
@@ -222,11 +226,14 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
 
 
 def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
-    """Return a function that trims memory, and on the first rank reports and saves the progress."""
+    """Return a function that trims memory.
+
+    On the first rank, it also reports and saves progress.
+    """
     worker, checkpoints = distributed.get_worker(), config.checkpoints
 
     def finish_round(number: int, curve: LearningCurve, booster: xgb.Booster) -> None:
-        # By the end of the first round, the input of the matrix is free.
+        # After the first round, the input of the matrix is no longer needed.
         if number % TRIM_INTERVAL_ROUNDS == 1:
             trim_memory()
         if rank.number == 0:
@@ -239,7 +246,7 @@ def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
 
 
 def _save_training_scores(shard: _Shard, booster: xgb.Booster, checkpoints: Checkpoints) -> None:
-    """Store the probabilities of the training rows. The booster still caches them."""
+    """Store the probabilities of the training rows. The booster still has them in its cache."""
     if not shard.partitions:
         return
     ends = np.cumsum([len(order) for order in shard.orders])[:-1]

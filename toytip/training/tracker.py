@@ -1,7 +1,8 @@
-"""XGBoost's tracker, through which the ranks of a training connect. It runs next to the scheduler.
+"""XGBoost's tracker, through which the ranks of a training connect.
 
-If a rank dies during the handshake, XGBoost 3.2 ends the whole process of the tracker. The tracker
-therefore has its own process: on one machine, the scheduler's process is that of the run.
+The tracker runs on the scheduler's host. If a rank dies during the handshake, XGBoost 3.2 ends the
+process of the tracker. The tracker therefore has its own process. Otherwise the scheduler would end
+too, and on a single machine also the run, because it shares the process of the scheduler.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _CONNECTIONS: dict[str, Connection] = {}
 
 
 async def start_tracker(token: str, rank_count: int, dask_scheduler: Any = None) -> dict[str, Any]:
-    """Start a tracker on the scheduler. Returns the arguments of the ranks. Raises RuntimeError."""
+    """Start a tracker from the scheduler. Returns the arguments that the ranks need to connect.
+
+    Raises RuntimeError if the tracker cannot start.
+    """
     from distributed.comm import get_address_host
 
     host = get_address_host(dask_scheduler.address)
@@ -47,7 +51,7 @@ def _spawn_tracker(token: str, host: str, rank_count: int) -> dict[str, Any]:
 
 
 def stop_tracker(token: str) -> None:
-    """Stop the tracker of a training, on the scheduler."""
+    """Stop the tracker of a training. Call this function on the scheduler."""
     if connection := _CONNECTIONS.pop(token, None):
         connection.close()
 
@@ -55,7 +59,8 @@ def stop_tracker(token: str) -> None:
 def _run_tracker(connection: Connection, host: str, rank_count: int) -> None:
     """Run the tracker until the other end of the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Users cannot act on XGBoost's messages about lost ranks. The driver reports them instead.
+    # Discard XGBoost's messages about lost ranks, which do not help users. The client process
+    # reports lost ranks.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     from xgboost.tracker import RabitTracker
 

@@ -1,4 +1,4 @@
-"""Hyperparameter search: trials on time-series folds, proposed by Optuna and run on the workers.
+"""Hyperparameter search: Optuna proposes trials, and workers run them on time-series folds.
 
 All trials train on one matrix that the workers share.
 """
@@ -24,20 +24,21 @@ from toytip.evaluation.tally import PROBABILITY_BINS
 from toytip.stages import preprocess
 from toytip.training.boosting import boost, build_matrix, max_bin, xgboost_params
 
-# A fixed number of trials is proposed at a time, so that the outcome does not depend on the number
-# of workers.
+# Optuna proposes this fixed number of trials at a time, so that the result does not depend on the
+# number of workers.
 PARALLEL_TRIALS = 4
 RANDOM_TRIALS = 10
-# A trial is pruned if it is worse than the median after a fold, but not before this many trials.
+# No trial is pruned before this many trials are complete. Then a trial is pruned if its log loss
+# after a fold is worse than the median of earlier trials after this fold.
 UNPRUNED_TRIALS = 5
-# Parameters whose default in XGBoost is at the edge of the search space: the nearest values inside.
+# Values of the first trial: the defaults, or the nearest value in the search space (for `gamma`).
 DEFAULT_PARAMS = {"min_child_weight": 1.0, "reg_lambda": 1.0, "gamma": 1e-8}
 SAMPLE_HASH_FACTOR = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, eq=False)
 class TuningMatrix:
-    """The rows of all trials: bin indices, labels, and the number of each row's month."""
+    """The rows for all trials: bin indices, labels, and the number of the month of each row."""
 
     bin_indices: npt.NDArray[Any]
     label: npt.NDArray[np.bool_]
@@ -46,14 +47,14 @@ class TuningMatrix:
 
 
 class FoldJob(NamedTuple):
-    """Parameters to evaluate on a fold, which is the number of a month."""
+    """Parameters to evaluate on a fold. `fold` is the number of its month."""
 
     fold: int
     params: dict[str, Any]
 
 
 class FoldScore(NamedTuple):
-    """The scores of parameters on a fold."""
+    """The scores of one set of parameters on one fold."""
 
     log_loss: float
     auc: float
@@ -61,7 +62,7 @@ class FoldScore(NamedTuple):
 
 
 class TrialResult(NamedTuple):
-    """A trial: its parameters, and its scores by fold. A pruned trial has fewer scores."""
+    """A trial: its parameters, and its scores by fold. A pruned trial lacks the later folds."""
 
     number: int
     params: dict[str, Any]
@@ -69,7 +70,7 @@ class TrialResult(NamedTuple):
 
     @property
     def log_loss(self) -> float:
-        """The mean over the folds."""
+        """The mean log loss over the folds."""
         return _mean_log_loss(self.fold_scores)
 
 
@@ -83,7 +84,7 @@ RunFolds = Callable[[list[FoldJob]], list[FoldScore]]
 def tuning_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tuple[Any, Any, Any]:
     """Return bin indices, labels and month numbers of a share of the rows.
 
-    A hash of the trip ID selects the rows, so that the sample does not depend on the partitions.
+    A hash of the trip ID selects the rows, so the sample does not depend on the partitions.
     """
     sample = features
     if share < 1:
@@ -98,7 +99,10 @@ def tuning_rows(features: pd.DataFrame, encoding: Encoding, share: float) -> tup
 def run_fold(
     matrix: TuningMatrix, fold: int, params: dict[str, Any], rounds: int, early_stopping_rounds: int
 ) -> FoldScore:
-    """Train on the months before a fold (a month), with early stopping and scores on the fold."""
+    """Train on the months before a fold, and score the month of the fold.
+
+    This month is also used for early stopping.
+    """
     is_train, is_fold = matrix.month < fold, matrix.month == fold
     train, validation = (
         build_matrix(
@@ -148,7 +152,10 @@ def require_writable_study(file: Path) -> None:
 
 @contextlib.contextmanager
 def open_study(file: Path, name: str, seed: int) -> Iterator[Any]:
-    """Yield the study in a file, or a new one. Raises ConfigError if the file is not a study."""
+    """Yield the study in a file, which is created if necessary.
+
+    Raises ConfigError if the file exists but is not an Optuna study.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import optuna
@@ -164,14 +171,14 @@ def open_study(file: Path, name: str, seed: int) -> Iterator[Any]:
                 direction="minimize",
                 pruner=optuna.pruners.MedianPruner(UNPRUNED_TRIALS),
             )
-            # A resumed study must not repeat its random numbers.
+            # A resumed study must not repeat the random numbers of its earlier trials.
             study.sampler = optuna.samplers.TPESampler(
                 seed=seed + len(study.trials), n_startup_trials=RANDOM_TRIALS, constant_liar=True
             )
         except (SQLAlchemyError, RuntimeError) as error:
             cause = str(error).splitlines()[0]
             raise ConfigError(
-                f"cannot open the study {file}: it is not a study of Optuna ({cause})",
+                f"cannot open the study {file}: it is not an Optuna study ({cause})",
                 hint="Set --study to another file.",
             ) from None
         yield study
@@ -185,9 +192,10 @@ def run_study(
     run_folds: RunFolds,
     on_trial: Callable[[TrialResult], None],
 ) -> None:
-    """Run trials until a study has `trials` of them. A new study starts with toytip's defaults.
+    """Run trials until the number of finished trials in a study is `trials`.
 
-    `run_folds` evaluates jobs on the workers. `on_trial` is called after each trial.
+    The first trial of a new study uses toytip's default parameters. `run_folds` evaluates jobs on
+    the workers. `on_trial` is called with the result of each trial.
     """
     if not study.trials:
         defaults = BoosterParams()
@@ -199,7 +207,7 @@ def run_study(
 
 
 def _run_batch(study: Any, size: int, folds: list[int], run_folds: RunFolds) -> list[TrialResult]:
-    """Run trials side by side, fold by fold. After each fold, bad trials are pruned."""
+    """Run trials in parallel, one fold after the other. Trials with a high log loss are pruned."""
     from optuna.trial import TrialState
 
     batch = [study.ask() for _ in range(size)]
@@ -225,7 +233,8 @@ def _run_batch(study: Any, size: int, folds: list[int], run_folds: RunFolds) -> 
 def suggest_params(trial: Any) -> dict[str, Any]:
     """Propose parameters.
 
-    Row and column sampling are not among them, because the model would depend on the workers.
+    The parameters do not include row and column sampling, because the model would then depend on
+    the number of workers.
     """
     return {
         "max_depth": trial.suggest_int("max_depth", 3, 10),
@@ -237,12 +246,12 @@ def suggest_params(trial: Any) -> dict[str, Any]:
 
 
 def finished_trials(study: Any) -> list[Any]:
-    """Return the trials that are complete or pruned."""
+    """Return the trials that are complete or pruned, and have scores."""
     return [trial for trial in study.trials if trial.state.is_finished() and "scores" in trial.user_attrs]
 
 
 def trial_results(study: Any) -> list[TrialResult]:
-    """Return the results of a study's finished trials, in order."""
+    """Return the results of a study's finished trials, in the order of their numbers."""
     results = []
     for trial in finished_trials(study):
         scores = [FoldScore(*score) for score in trial.user_attrs["scores"]]
