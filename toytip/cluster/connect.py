@@ -46,7 +46,7 @@ def connect(settings: Settings, plan: ClusterPlan | None = None, *, strict: bool
                 raise
             raise ClusterError(
                 f"cannot reach the cluster at {client.scheduler.address}: the connection was lost",
-                hint="Run the command again. It resumes from the completed files.",
+                hint="Run the command again. The run resumes from the completed files.",
             ) from None
 
 

@@ -67,7 +67,7 @@ def load_definition(settings: Settings) -> ClusterDefinition:
         names = ", ".join(sorted({*defaults, *settings.clusters}))
         raise ConfigError(
             f"cannot use --cluster {name!r}: no cluster has this name (defined: {names})",
-            hint=f"Define it in toytip.toml as [clusters.{name}].",
+            hint=f"Define the cluster in toytip.toml as [clusters.{name}].",
         )
     base, own = dict(defaults.get(name, {})), settings.clusters.get(name, {})
     if "adapt" in own:  # `adapt` overrides the default number of workers

@@ -41,7 +41,7 @@ def deploy_cluster(settings: Settings, definition: ClusterDefinition) -> Any:
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ClusterError(
             f"cannot start cluster {settings.cluster or definition.kind}: {cause}",
-            hint="Check its definition in toytip.toml or clusters.toml.",
+            hint="Check the definition of the cluster in toytip.toml or clusters.toml.",
         ) from None
 
 
@@ -83,7 +83,7 @@ def _require_package(kind: str, package: str) -> None:
         raise ClusterError(
             f"cannot start a cluster of kind {kind}: "
             f"the package {package.replace('_', '-')} is not installed",
-            hint=f"Install it with `pip install 'toytip[{kind}]'`.",
+            hint=f"Install the package with `pip install 'toytip[{kind}]'`.",
         ) from None
 
 

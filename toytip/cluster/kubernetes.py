@@ -54,7 +54,7 @@ def start_kubernetes(settings: Settings, definition: ClusterDefinition) -> Itera
 
 
 def _require_free_port(address: str, settings: Settings) -> int:
-    """Return the local port to forward. Raises ClusterError if the port is in use."""
+    """Return the local port of the port forwarding. Raises ClusterError if the port is in use."""
     host, _, port = address.partition("://")[2].rpartition(":")
     try:
         with socket.socket() as probe:
@@ -75,7 +75,7 @@ def _create_objects(definition: ClusterDefinition) -> str:
     if _kubectl("get", "--filename", file, "--ignore-not-found", "--output=name", timeout):
         raise ClusterError(
             f"cannot create the objects of {file}: they already exist",
-            hint=f"To delete them, run `kubectl delete -f {file}`. To use them, forward the port of "
+            hint=f"To delete the objects, run `kubectl delete -f {file}`. To use them, forward the port of "
             f"the scheduler's service with `kubectl port-forward`, and set "
             f"--scheduler {definition.scheduler}.",
         )
@@ -122,7 +122,10 @@ def _forward_port(*arguments: str) -> Iterator[IO[bytes]]:
 def _wait_for_scheduler(
     address: str, settings: Settings, definition: ClusterDefinition, log: IO[bytes]
 ) -> None:
-    """Wait for the scheduler. Raises ClusterError on a timeout, or if it rejects the client."""
+    """Wait for the scheduler.
+
+    Raises ClusterError on a timeout, or if the scheduler rejects the client.
+    """
     deadline = time.monotonic() + definition.start_timeout
     mismatch: ClusterError | None = None
     while error := probe_scheduler(address, settings):

@@ -220,7 +220,7 @@ def _spawn_daemon(settings: Settings, lock: IO[str]) -> str:
 
 
 def _exchange(daemon: subprocess.Popen[str], settings: Settings) -> DaemonMessage | None:
-    """Send the settings to the daemon. Returns its message, or None if it exits without one."""
+    """Send the settings to the daemon. Returns the daemon's message, or None if there is none."""
     assert daemon.stdin is not None
     assert daemon.stdout is not None
     with contextlib.suppress(BrokenPipeError):
@@ -248,7 +248,7 @@ def _wait_for_daemon(daemon: subprocess.Popen[str]) -> None:
 
 
 def stop_persistent_cluster(settings: Settings) -> bool:
-    """Stop the named cluster. Returns whether it was running.
+    """Stop the named cluster. Returns whether the cluster was running.
 
     Raises ClusterError if the cluster does not stop, or is not managed by toytip.
     """

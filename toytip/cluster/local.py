@@ -38,11 +38,12 @@ WORKER_VARIABLES = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    # On a busy machine, a killed worker can take long to restart. Dask gives up after 15 s.
+    # On a busy machine, a killed worker can take long to restart. By default, Dask gives up after
+    # 15 s.
     "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "300s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{WORKER_TTL_S}s",
-    # No tasks wait on a worker. If a worker dies, Dask counts this as a failure only of the task
-    # that was running.
+    # With this value, no tasks wait on a worker. If a worker dies, Dask counts this as a failure
+    # only of the task that was running.
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
     # Large arrays are allocated directly from the operating system, and their memory is returned at
     # once. A heap would keep this memory for the lifetime of the worker.

@@ -32,7 +32,10 @@ class MemorySample(NamedTuple):
 
 
 class MemorySampler(threading.Thread):
-    """Samples the memory of this process and its children at most once per second."""
+    """Samples the memory of this process and its children at most once per second.
+
+    `peak` is the largest total so far, in bytes.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="toytip-memory")

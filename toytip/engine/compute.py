@@ -33,10 +33,10 @@ def compute_partitions(
 ) -> list[Any]:
     """Compute a lazy series with one `PartitionResult` per partition. Returns the results in order.
 
-    `names` has one description per partition, for the error if a partition kills its workers.
-    `files` has the file that each partition reads. With `files`, consecutive partitions of a file
-    go to the same worker if possible. `months` has the month of each partition, for the progress
-    display.
+    `names` has one description per partition, which appears in the error if the partition kills its
+    workers. `files` has the file that each partition reads. With `files`, consecutive partitions of
+    a file go to the same worker if possible. `months` has the month of each partition, for the
+    progress display.
     """
     partitions, capacity = lazy.to_delayed(), cluster.task_capacity(client)
     keys = [partition.key for partition in partitions]
@@ -102,10 +102,7 @@ class _SubmissionWindow:
         return futures
 
     def _submit(self, index: int, finished: Any, result: Any) -> Any:
-        """Submit a partition.
-
-        If possible, the worker of a finished partition of the same file gets it.
-        """
+        """Submit a partition, if possible to the worker that has just read the same file."""
         key = self._partitions[index].key
         # Only the small graph of this partition is submitted. This takes less than a millisecond,
         # however many partitions exist.
@@ -161,7 +158,7 @@ def wait_for(
     except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError) as error:
         raise ClusterError(
             f"cannot complete {stage.name}: the connection to the cluster was lost ({error})",
-            hint="Run the command again. It resumes from the completed files.",
+            hint="Run the command again. The run resumes from the completed files.",
         ) from None
     finally:
         for future in futures:

@@ -137,7 +137,7 @@ def validate_name(name: str) -> str:
     if not all(_NAME_SEGMENT.fullmatch(segment) and segment.strip(".") for segment in name.split("/")):
         raise StoreError(
             f"cannot use the file name {name!r}: it is not valid in a store",
-            hint="The store may have been tampered with. Check who can write to it.",
+            hint="The store may have been tampered with. Check who can write to the store.",
         )
     return name
 

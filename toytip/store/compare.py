@@ -61,10 +61,11 @@ class PredictionDiff:
     changed_predictions: int
     """Number of common trips for which the two decisions differ."""
     changed_share: float | None
-    """Share of common trips for which the two decisions differ. Null without common trips."""
+    """Share of common trips for which the two decisions differ. Null if there are no common trips.
+    """
     mean_probability_change: float | None
-    """Mean absolute difference between the two probabilities of a common trip. Null without common
-    trips."""
+    """Mean absolute difference between the two probabilities of a common trip. Null if there are no
+    common trips."""
 
 
 @dataclass(frozen=True, kw_only=True)

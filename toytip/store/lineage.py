@@ -32,7 +32,8 @@ class LineageFile:
     checksum: str
     """`sha256:` followed by the SHA-256 checksum of the file."""
     input_fingerprint: str
-    """Checksum of the input of the file. For a source file, followed by the row range."""
+    """Checksum of the input from which the file was computed. If the input is a source file, the
+    row range follows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,11 +58,11 @@ class SourceFileRef:
     bytes: int
     """Size in bytes."""
     modified: str
-    """Time of the last modification, in seconds since the Unix epoch. For a file on S3, its entity
-    tag."""
+    """Time of the last modification, in seconds since the Unix epoch. Entity tag if the file is on
+    S3."""
     checksum: str
-    """`sha256:` followed by the SHA-256 checksum. For a file on S3, `etag:` followed by its entity
-    tag and its size."""
+    """`sha256:` followed by the SHA-256 checksum. If the file is on S3, `etag:` followed by its
+    entity tag and its size."""
 
     def __str__(self) -> str:
         return self.uri

@@ -71,8 +71,8 @@ def resolve_version(
 ) -> Manifest:
     """Return the manifest of a version ID or tag, by default of the newest version.
 
-    With `as_of`, the newest version is the one that was the newest at that time. A rollback makes
-    an older version the newest one, until a later version is published. Raises StoreError if no
+    With `as_of`, the result is the version that was the newest at that time. A rollback makes an
+    older version the newest one, until a later version is published. Raises StoreError if no
     version matches.
     """
     if version is not None:

@@ -182,7 +182,7 @@ def build_matrix(
     threads: int,
     cache_folder: Path | None = None,
 ) -> xgb.QuantileDMatrix:
-    """Return XGBoost's matrix of the parts. Column k has `bin_counts[k]` different bin indices.
+    """Return XGBoost's matrix for the parts. Column k has `bin_counts[k]` different bin indices.
 
     A reference matrix that contains all bin indices defines the bins. Each index is a bin of its
     own, so XGBoost needs no quantile sketch of the rows. The parts are frames because XGBoost reads
@@ -223,8 +223,8 @@ class _PartIterator(xgb.DataIter):  # type: ignore[misc]
 class ExactLogistic:
     """Gradient and hessian of the logistic loss, as multiples of 2^-22.
 
-    XGBoost adds up these values in float64. A sum of two billion multiples of 2^-22 below 1 needs
-    no rounding, in any order. The sums, and therefore the trees, do not depend on how the rows are
+    XGBoost adds up these values in float64. A sum of two billion multiples of 2^-22 below 1 is
+    exact, in any order. The sums, and therefore the trees, do not depend on how the rows are
     distributed over ranks. Between 2 and 4, the distance of two float32 values is 2^-22. Rounding
     changes a single value by at most 2^-23, but no hessian is below 2^-22.
     """
