@@ -68,7 +68,7 @@ ERRORS = {
     "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot write to store"),
     "a bad month": (run_with("--months", "2023-13"), "not a month"),
     "months backwards": (run_with("--months", "2023-03:2023-01"), "the range ends before it starts"),
-    "missing months": (run_with("--months", "2023-01:2023-05"), "has no 2023-04"),
+    "missing months": (run_with("--months", "2023-01:2023-05"), "has no file for 2023-04"),
     "a dead scheduler": (run_with("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
     "an invalid address": (run_with("--scheduler", "nowhere"), "no Dask scheduler answers"),
     "a missing test month": (run_with("--test-months", "2024-01"), "2024-01 is not among them"),

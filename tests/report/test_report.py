@@ -752,7 +752,7 @@ def test_an_unusable_map_is_a_short_error(tmp_path):
     assert len(str(caught.value)) < 200 + len(str(file))
     with pytest.raises(SourceError, match="no such file"):
         zones.read_outlines(tmp_path / "none")
-    with pytest.raises(SourceError, match="none of its 1 zones has an ID of the TLC, 1 to 265"):
+    with pytest.raises(SourceError, match="none of the 1 zones has a TLC zone ID, 1 to 265"):
         zones.read_outlines(geojson(tmp_path, shape("LocationID", 4_000)))
 
 

@@ -89,9 +89,12 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
     ("content", "message"),
     [
         (b"no trips\n", "cannot read {}: unknown format"),
-        (b'{"fare_amount": 3}\n{"fare_am', "cannot read line 2 of {}: it is not a JSON object of a trip"),
+        (
+            b'{"fare_amount": 3}\n{"fare_am',
+            "cannot read line 2 of {}: the line is not a trip as a JSON object",
+        ),
         (b'{"fare_amount": "x"}\n', "cannot read line 1 of {}: fare_amount 'x' is not a number"),
-        (b"PAR1 and no more", "cannot read trips of {}: "),
+        (b"PAR1 and no more", "cannot read trips from {}: "),
         (b"a,b\n1,2\n", "cannot score the trips: pickup_at is missing, and the model needs it"),
     ],
 )

@@ -107,7 +107,7 @@ def test_folder_glob_list_and_uri_are_the_same_source(folder):
 def test_months_select(folder):
     assert [str(m) for m in open_source(str(folder), "2023-02:2023-03").months] == ["2023-02", "2023-03"]
     assert [str(m) for m in open_source(str(folder), "2023-01,2023-03").months] == ["2023-01", "2023-03"]
-    with pytest.raises(SourceError, match="has no 2023-04"):
+    with pytest.raises(SourceError, match="has no file for 2023-04"):
         open_source(str(folder), "2023-03:2023-04")
 
 

@@ -62,7 +62,10 @@ def test_from_the_command_line(tmp_path):
     make(tmp_path, a=100, b=100, c=10)
     summary = parse_summary(run_toytip("source", "check", tmp_path, "--json"))
     assert [file["month"] for file in summary["files"]] == ["2023-01", "2023-02", "2023-03"]
-    assert "2023-03: warning: 0.10 times the rows" in run_toytip("source", "check", tmp_path).stdout
+    assert (
+        "2023-03: warning: the file has 0.10 times as many rows"
+        in run_toytip("source", "check", tmp_path).stdout
+    )
     assert run_toytip("source", "check", tmp_path / "none").returncode == 1
 
 

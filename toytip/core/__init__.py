@@ -1,1 +1,1 @@
-"""Values, schemas and tables. These modules do no input or output."""
+"""Values, schemas and tables. The modules do not read or write files."""

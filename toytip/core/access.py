@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StorageOptions:
-    """Options to access an object store. Credentials come from the environment of each process."""
+    """Options to access an object store. Each process reads credentials from its environment."""
 
     endpoint_url: str | None = None
     """URL of the server, or None for Amazon S3."""

@@ -1,4 +1,4 @@
-"""Typed results as plain JSON values."""
+"""Convert typed results to plain JSON values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from toytip.core.months import Month
 
-# Metadata of a dataclass field whose own fields become keys of the outer object.
+# Metadata of a dataclass field. The fields of its value become keys of the outer object.
 FLATTEN = {"flatten": True}
 
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON types. The fields of a dataclass or named tuple become the keys.
+    """Return a value as JSON types. The fields of a dataclass or named tuple become keys.
 
-    The fields of a field with the metadata `FLATTEN` become keys of the outer object. A month
-    becomes text, and a NumPy scalar a number. Keys of mappings become text.
+    If a field has the metadata `FLATTEN`, the fields of its value become keys of the outer object.
+    Months and the keys of mappings become text, and NumPy scalars become numbers.
 
     >>> to_json({"months": (Month(2023, 1), Month(2023, 2))})
     {'months': ['2023-01', '2023-02']}

@@ -17,10 +17,10 @@ from toytip.core.tlc import ZONE_ID_COUNT
 class FeatureEncoding:
     """The bins of a feature.
 
-    If `exact`, `values` are the distinct training values, and a bin index is a position in them.
-    Unseen values have the bin index `len(values)`. Otherwise `values` are the inner edges of the
-    bins, and the bin index is the number of edges at or below the value. The last bin index is
-    that of missing values.
+    If `exact`, `values` are the distinct training values, and a bin index is a position in
+    `values`. Unseen values have the bin index `len(values)`. Otherwise `values` are the inner edges
+    of the bins, and a bin index is the number of edges that are at most the value. Missing values
+    have the last bin index.
     """
 
     name: str
@@ -29,7 +29,7 @@ class FeatureEncoding:
 
     @property
     def unseen_bin(self) -> int:
-        """The bin index of a value that is not in the training rows (exact features)."""
+        """The bin index of a value that is not in the training rows, for exact features."""
         return len(self.values) if self.exact else len(self.values) + 1
 
     @property
@@ -45,7 +45,7 @@ class FeatureEncoding:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """The fitted encoding: the bins of every feature, and the training rows that they come from."""
+    """The fitted encoding: the bins of every feature, and facts about the training rows."""
 
     features: tuple[FeatureEncoding, ...]
     """Bins by feature, in the order of the matrix columns."""
@@ -58,14 +58,14 @@ class Encoding:
     positives: int
     """Number of training rows with a high tip."""
     hour_zone_rates: tuple[float, ...] = ()
-    """Rate of the hour-and-zone baseline by pickup hour and zone."""
+    """High-tip rate by pickup hour and zone, for the hour-and-zone baseline."""
     zone_history: str = ""
     """Packed counts from which `stages.zone_rates` computes the target encoding of zones."""
 
     def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> Float32Array:
-        """Return the rate of high tips of pickup hours (0 to 23) and zones, for each row.
+        """Return the high-tip rate of the pickup hour (0 to 23) and the pickup zone of each row.
 
-        Rates of few training rows are shrunk towards the overall rate, by 20 rows of it.
+        The rates are smoothed: each includes 20 additional rows that have the overall rate.
         """
         if not self.hour_zone_rates:
             return np.full(len(hour), self.positives / self.rows, np.float32)
@@ -85,7 +85,7 @@ class Encoding:
 
     @property
     def max_bin(self) -> int:
-        """The number of bins with which XGBoost gives every bin index its own bin."""
+        """The value of XGBoost's `max_bin` at which every bin index has its own bin."""
         return max(self.bin_counts)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,10 +106,10 @@ class Encoding:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """Everything between the features of a trip and its decision."""
+    """A trained model: everything that turns the features of a trip into a decision."""
 
     version: str
-    """Version ID of the training."""
+    """Version of the run that trained the model."""
     booster: bytes
     """Booster in XGBoost's UBJSON format."""
     encoding: Encoding
@@ -117,6 +117,6 @@ class TrainedModel:
     rounds: int
     """Number of boosting rounds."""
     threshold: float = 0.5
-    """Probability from which a trip is predicted to have a high tip."""
+    """Lowest probability for which the model predicts a high tip."""
     taxi: str = "yellow"
     """Taxi type, `yellow` or `green`."""

@@ -1,4 +1,4 @@
-"""Calendar months, and ranges of them as text."""
+"""Calendar months, and lists and ranges of months as text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Month(NamedTuple):
 
     @property
     def start(self) -> dt.datetime:
-        """The first instant of the month, in New York time without a zone."""
+        """The first instant of the month in New York, without a time zone."""
         return dt.datetime(self.year, self.month, 1)  # noqa: DTZ001 - TLC times are local, without a zone
 
     @property
@@ -46,7 +46,7 @@ class Month(NamedTuple):
 
 
 def parse_months(text: str) -> tuple[Month, ...]:
-    """Return the months of `2023-01`, `2023-01:2023-12` or a comma-separated list, by time.
+    """Return the months of a text, oldest first: a month, a range or a comma-separated list.
 
     Raises ConfigError if a range ends before it starts, or if a month occurs twice.
 

@@ -1,4 +1,4 @@
-"""Partitions of the source, and the data files that stages make of them."""
+"""Partitions of the source, and the data files that stages compute from partitions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class SourcePartition:
     uri: str
     """Path or URI of the file."""
     start: int
-    """First row."""
+    """Number of the first row, from 0."""
     stop: int
-    """Row after the last one."""
+    """Number of the first row after the partition."""
     number: int
     """Position of the partition in its month, from 0."""
     storage_options: StorageOptions = field(default_factory=StorageOptions)
@@ -40,7 +40,7 @@ class SourcePartition:
 
 
 class DataFileKey(NamedTuple):
-    """The month of a data file, and its position in the month."""
+    """The month of a data file, and the position of the file in this month."""
 
     month: Month
     number: int
@@ -60,21 +60,21 @@ class DataFile:
     """A file of a version. Files with equal fingerprints have equal bytes."""
 
     path: str
-    """Path relative to the version."""
+    """Path of the file, relative to the folder of the version."""
     rows: int
-    """Number of rows. Zero for artifacts."""
+    """Number of rows. Zero for a file of an artifact."""
     bytes: int
     """Size in bytes."""
     checksum: str
-    """`sha256:` and hexadecimal digits."""
+    """SHA-256 of the file: `sha256:` and hexadecimal digits."""
     month: Month | None = None
-    """Month of the rows. Null for artifacts."""
+    """Month of the rows. Null for a file of an artifact."""
     number: int = 0
     """Position of the file in its month, from 0."""
     input_fingerprint: str = ""
-    """Content of the input: a checksum, with the row range for a source file."""
+    """Checksum of the input file, followed by a row range if the input is a source file."""
     fingerprint: str = ""
-    """Hash of the content, code and settings from which the file is computed."""
+    """Hash of the input content, code and settings that determine the content of the file."""
     rejects: dict[str, int] = field(default_factory=dict)
     """Number of rejected rows by reason."""
 

@@ -1,4 +1,4 @@
-"""Text that is safe to print and to store: without credentials."""
+"""Mask credentials in text that toytip prints or stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def first_line(error: Exception) -> str:
 
 
 def mask_credentials(uri: str) -> str:
-    """Hide user and password of a URI.
+    """Replace the user and the password in a URI with `***`.
 
     >>> mask_credentials("s3://key:secret@bucket/trips")
     's3://***@bucket/trips'

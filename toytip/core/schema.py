@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from toytip.errors import SchemaError
 
-# A nullable whole number is a float in memory, for plain NumPy arithmetic, and an integer on disk.
+# A whole number that can be missing is a float in memory, so that NumPy can compute with it, and an
+# integer on disk.
 DISK_TYPES = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
@@ -37,7 +38,7 @@ class Column:
     disk_type: pa.DataType | None = None
     """Type on disk, if it differs from the type of `DISK_TYPES`."""
     repeats: bool = True
-    """Whether values occur often enough for a dictionary encoding."""
+    """Whether equal values occur often enough for a dictionary encoding."""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -58,21 +59,21 @@ class Table:
     columns: tuple[Column, ...] = ()
     _: KW_ONLY
     description: str = ""
-    """One row, and the commands that write the table."""
+    """Meaning of a row, and the commands that write the table."""
     made_by: str = ""
-    """The stage that makes the table."""
+    """The stage that computes the table."""
     modules: tuple[str, ...] = ()
-    """Modules below `toytip` that compute the rows, beyond those of every stage."""
+    """Modules of `toytip` that compute the rows, in addition to the modules of every stage."""
     rows_are_trips: bool = True
-    """Whether a row is a trip, so that it counts in the row balance."""
+    """Whether each row is a trip. Only the rows of such tables count in the row balance."""
     published_with: tuple[str, ...] = ()
-    """Tables under whose versions this table is published as well."""
+    """Tables with which this table is published, under the same version."""
     artifact_files: tuple[str, ...] = ()
     """The files of an artifact."""
 
     @property
     def is_artifact(self) -> bool:
-        """Whether the version consists of named files instead of rows."""
+        """Whether a version of the table consists of named files instead of rows."""
         return bool(self.artifact_files)
 
     @property
@@ -82,7 +83,7 @@ class Table:
 
     @property
     def dtypes(self) -> dict[str, str]:
-        """The dtype in memory of every column."""
+        """The dtype in memory of every column, by name."""
         return {column.name: column.dtype for column in self.columns}
 
     @property
@@ -91,7 +92,7 @@ class Table:
         return pa.schema([(column.name, column.arrow_type) for column in self.columns])
 
     def select_existing(self, names: Collection[str]) -> Table:
-        """Return the table with those of its columns that are among the names."""
+        """Return the table with only the columns that are among the names."""
         return replace(self, columns=tuple(column for column in self.columns if column.name in names))
 
     def empty(self) -> pd.DataFrame:
@@ -106,7 +107,7 @@ class Table:
             extra = [name for name in names if name not in self.names]
             raise SchemaError(
                 f"cannot use the rows of {self.name}: missing columns {missing}, undeclared columns {extra}, "
-                "or columns in another order"
+                "or columns in a different order"
             )
         for column in self.columns:
             if str(frame[column.name].dtype) != column.dtype:
@@ -144,6 +145,6 @@ class Table:
         return self.validate(frame.astype(self.dtypes))
 
     def select(self, names: list[str]) -> Table:
-        """Return the table with some of its columns, in the order of the names."""
+        """Return the table with only the named columns, in the order of the names."""
         by_name = {column.name: column for column in self.columns}
         return replace(self, columns=tuple(by_name[name] for name in names))

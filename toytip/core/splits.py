@@ -1,4 +1,4 @@
-"""The split by time into training, validation and test trips."""
+"""The split of trips by time into training, validation and test trips."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ SPLITS = ("train", "validation", "test", "other")
 
 
 class TimeRange(NamedTuple):
-    """A half-open range of pickup times, as ISO texts: `start <= pickup_at < stop`."""
+    """A half-open range of pickup times in ISO 8601: `start <= pickup_at < stop`."""
 
     start: str
-    """First pickup time of the range."""
+    """Start of the range, inclusive."""
     stop: str
-    """First pickup time after the range."""
+    """End of the range, exclusive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """The time ranges of the training, validation and test trips. All others are `other`."""
+    """The time ranges of the training, validation and test trips. All other trips are `other`."""
 
     train: TimeRange
     """Time range of the training trips."""
     validation: TimeRange | None
-    """Time range of the validation trips. Null without validation."""
+    """Time range of the validation trips. Null without a validation month."""
     test: TimeRange
     """Time range of the test trips."""
 
     def time_ranges(self) -> dict[str, TimeRange]:
-        """The time ranges by split, in the order of SPLITS."""
+        """Return the time ranges by split, in the order of SPLITS."""
         by_name = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: time_range for name, time_range in by_name.items() if time_range is not None}
 
@@ -60,12 +60,15 @@ def plan_split(
     validation: str | None = None,
     test: str | None = None,
 ) -> Split:
-    """Return the split of months: the last is the test month, the one before the validation month.
+    """Return the split of months into training, validation and test months.
 
-    All earlier months are training months. `train`, `validation` and `test` select other months.
-    Fewer than three months are split by pickup day, 60/20/20, if none of them is set.
-    `validation="none"` leaves validation out. Raises ConfigError if selected months are missing or
-    overlap, or if no month is left for training.
+    By default, the last month is the test month, the month before is the validation month, and all
+    earlier months are training months. `train`, `validation` and `test` select different months.
+    `validation="none"` leaves validation out. If there are fewer than three months, and none is
+    selected, trips are split by pickup day: 60 % training, 20 % validation and 20 % test days.
+
+    Raises ConfigError if selected months are missing or overlap, or if no month is left for
+    training.
     """
     has_validation = validation != "none"
     if len(months) < 3 and train is None and validation in (None, "none") and test is None:
@@ -131,7 +134,7 @@ def _split_by_day(months: tuple[Month, ...], *, has_validation: bool) -> Split:
 def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
     """Return the split of every trip, as an index of SPLITS.
 
-    Trips outside of the time ranges, or of the segment, are `other`.
+    Trips outside the time ranges or outside the segment are `other`.
     """
     pickup = features["pickup_at"].to_numpy()
     codes = np.full(len(features), SPLITS.index("other"), np.int8)

@@ -1,7 +1,7 @@
-"""The registry of tables and artifacts: names, columns, and how the pipeline makes them.
+"""The registry of tables and artifacts: names, columns, and how the pipeline computes them.
 
-To add a table, declare it here. Its place in manifests, garbage collection, fingerprints, row
-balance, metrics of the dashboard and the reference follows from the declaration.
+To add a table, declare it here. Manifests, garbage collection, fingerprints, the row balance, the
+metrics of the dashboard and the reference then include the table.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ REJECTS = Table(
 # `stages.featurize.FEATURES_SCHEMA` adds the columns: one per declared feature.
 FEATURES_TABLE = Table(
     "features",
-    description="The features and the label of a kept trip. "
+    description="A kept trip: its features and its label. "
     "Written by `toytip run` and `toytip stage featurize`.",
     made_by="featurize",
     modules=("stages.featurize",),
 )
 
-# The unit of `value_sum` is 1 / HISTOGRAM_VALUE_SCALE of the feature's unit.
+# `value_sum` is the sum of a feature, multiplied by this factor and rounded to an integer.
 HISTOGRAM_VALUE_SCALE = 1024
 FEATURE_HISTOGRAMS = Table(
     "feature_histograms",
@@ -57,7 +57,7 @@ FEATURE_HISTOGRAMS = Table(
         Column("value_sum", "int64"),
         Column("value_scale", "int32"),
     ),
-    description="A bin of a feature's values, and the number of trips in it. Written with `features`.",
+    description="A bin of a feature's values, with the number of trips in the bin. Written with `features`.",
     made_by="featurize",
     modules=("stages.profile", "core.splits"),
     rows_are_trips=False,
@@ -105,14 +105,15 @@ _LABEL_COLUMNS = (Column("high_tip", "bool"), Column("split", "str"), Column("mo
 SCORES = Table(
     "scores",
     (*_SCORED_TRIP_COLUMNS, *_LABEL_COLUMNS),
-    description="The probability of a kept trip, without a decision. Written by `toytip stage infer`.",
+    description="A kept trip with its probability of a high tip, but without a decision. "
+    "Written by `toytip stage infer`.",
     made_by="infer",
     modules=(*_ENCODING_MODULES, "stages.infer"),
 )
 PREDICTIONS = Table(
     "predictions",
     (*_SCORED_TRIP_COLUMNS, Column("prediction", "bool"), *_LABEL_COLUMNS),
-    description="The probability and the decision of a kept trip. "
+    description="A kept trip with its probability of a high tip and the decision. "
     "Written by `toytip run` and `toytip stage postprocess`.",
     made_by="postprocess",
     modules=("stages.postprocess",),
@@ -120,7 +121,7 @@ PREDICTIONS = Table(
 METRIC_HISTOGRAMS = Table(
     "metric_histograms",
     artifact_files=("metric_histograms.parquet",),
-    description="Counts of predictions, from which all metrics follow. Written with `predictions`.",
+    description="Counts of predictions, from which all metrics are computed. Written with `predictions`.",
     made_by="postprocess",
     rows_are_trips=False,
     published_with=("predictions",),
@@ -139,12 +140,12 @@ MONITORING = Table(
         Column("exceeds_threshold", "bool"),
         Column("alert", "bool"),
     ),
-    description="A measurement of a month. Written by `toytip run` and `toytip monitor`.",
+    description="A measurement of one month. Written by `toytip run` and `toytip monitor`.",
     made_by="monitor",
     rows_are_trips=False,
 )
 
-# In order of importance: a version is named by the first of these that it contains.
+# In order of importance: the main table of a version is the first of these that the version has.
 TABLES = (
     PREDICTIONS,
     SCORES,
@@ -159,13 +160,13 @@ TABLES = (
 )
 TABLES_BY_NAME = {table.name: table for table in TABLES}
 
-# A run computes these stages in one task per partition. Progress shows a fused stage by one name.
+# A run computes each group of stages in one task per partition. Progress shows a group by one name.
 FUSED_STAGES = {"read": ("clean", "featurize"), "predict": ("infer", "postprocess")}
 STAGE_LABELS = {"read": "featurize", "predict": "infer"}
 
 
 def get_table(name: str) -> Table:
-    """Return the table or artifact of a name. Raises SchemaError if the registry has none.
+    """Return the table or artifact with a name. Raises SchemaError if there is none.
 
     >>> get_table("models").artifact_files
     ('model.json', 'model.ubj')
@@ -188,7 +189,7 @@ def tables_published_with(name: str) -> tuple[Table, ...]:
 
 
 def publication_group(name: str) -> frozenset[str]:
-    """Return the tables that are only complete together under one version, including `name`.
+    """Return the names of all tables that one version must contain together, including `name`.
 
     >>> sorted(publication_group("metric_histograms"))
     ['metric_histograms', 'predictions']
@@ -204,7 +205,7 @@ def publication_group(name: str) -> frozenset[str]:
 
 
 def stage_modules(stage: str) -> tuple[str, ...]:
-    """Return the modules that decide the output of a stage, for its fingerprint.
+    """Return the modules that determine the output of a stage, for its fingerprint.
 
     >>> stage_modules("clean")
     ('sources.reader', 'stages.conform', 'stages.clean')
@@ -218,7 +219,7 @@ def stage_modules(stage: str) -> tuple[str, ...]:
 
 
 def timed_stages(table: Table) -> tuple[str, ...]:
-    """Return the names under which progress times the stages that can make a table.
+    """Return the names under which progress measures the stages that can compute a table.
 
     >>> timed_stages(PREDICTIONS)
     ('infer', 'postprocess')

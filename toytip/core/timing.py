@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class StageTiming:
-    """The duration of a stage, and the work and resources that it had."""
+    """The duration of a stage, with its amount of work and its workers."""
 
     stage: str
     """Name of the stage."""
     seconds: float
     """Duration in seconds."""
     work: int
-    """Number of rows, or of rows times rounds for training."""
+    """Number of rows. For training, the number of rows times the number of rounds."""
     workers: int
     """Number of workers."""
     threads: int
-    """Number of threads of all workers."""
+    """Total number of threads of all workers."""

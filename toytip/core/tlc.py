@@ -1,4 +1,4 @@
-"""The TLC's trip records: taxis, zones, columns, and trip identifiers."""
+"""The TLC's trip records: taxi types, zones, columns and trip IDs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Field:
     """Other names of the column in the files."""
 
     def match(self, names: list[str]) -> str | None:
-        """Return the name of the column in a file, in any case, or None.
+        """Return the name of the column among the names of a file, in any case, or None.
 
         >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
         'Airport_fee'
@@ -35,8 +35,8 @@ class Field:
 
 
 # Source: the TLC's data dictionaries for yellow and green trip records, and the published files
-# since 2011. Required fields are in every file of every year. The others were added later, or
-# belong to one taxi type.
+# since 2011. Required fields are in every file of every year. The other fields were added later, or
+# exist for only one taxi type.
 FIELDS = (
     Field("pickup_at", "time", aliases=("tpep_pickup_datetime", "lpep_pickup_datetime")),
     Field("dropoff_at", "time", aliases=("tpep_dropoff_datetime", "lpep_dropoff_datetime")),
@@ -61,7 +61,7 @@ FIELDS = (
 
 
 def detect_taxi(names: list[str]) -> str | None:
-    """Return the taxi type from the name of the pickup column, or None for other files.
+    """Return the taxi type, which the pickup column's name shows, or None for other files.
 
     >>> detect_taxi(["VendorID", "lpep_pickup_datetime"])
     'green'
@@ -71,7 +71,7 @@ def detect_taxi(names: list[str]) -> str | None:
     return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in lower_names), None)
 
 
-# The digits of a trip ID are readable: taxi type, year and month of the file, row in the file.
+# The digits of a trip ID are the taxi type, the year and month of the file, and the row.
 _ROWS_IN_FILE = 10**9
 _MONTHS = 10**6
 
@@ -86,6 +86,6 @@ def trip_id_base(taxi: str, year: int, month: int) -> int:
 
 
 def file_month_index(trip_id: pd.Series[int]) -> pd.Series[int]:
-    """Return the month of each trip's file, as months since the year 0."""
+    """Return the month of the file of each trip, as the number of months since the year 0."""
     stamp = trip_id // _ROWS_IN_FILE % _MONTHS
     return stamp // 100 * 12 + stamp % 100 - 1

@@ -1,1 +1,1 @@
-"""Scoring over HTTP, and of files."""
+"""Score trips over HTTP, and score files of trips."""

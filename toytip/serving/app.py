@@ -1,4 +1,4 @@
-"""The scoring server: one process and one model, with the stages of the batch pipeline."""
+"""The scoring server: one process with one model, and the stages of the batch pipeline."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 DEFAULT_EXPLANATIONS = 5
 MAX_REPORTED_ERRORS = 100
 
-# Returns the model that should answer, or None if it is still the one with the current version.
+# Takes the version of the current model. Returns the model that should answer requests, or None if
+# this is still the current model.
 ModelLoader = Callable[[str | None], TrainedModel | None]
 
 
@@ -48,7 +49,7 @@ def make_app(
 ) -> fastapi.FastAPI:
     """Return the application, which calls `load_model` every `reload_interval` seconds.
 
-    Raises the errors of the first call of `load_model`.
+    Raises the error of the first call of `load_model` if that call fails.
     """
     server = Server(load_model, limits or RequestLimits(), reload_interval)
     server.reload()
@@ -72,7 +73,7 @@ def make_app(
 
 @dataclass
 class Server:
-    """The state of a server: the current model, the loader of the next one, and the metrics."""
+    """The state of a server: the current model, the loader of the next model, and the metrics."""
 
     load_model: ModelLoader
     limits: RequestLimits
@@ -87,7 +88,7 @@ class Server:
         return self.model
 
     def reload(self) -> None:
-        """Load the model that should answer. If this fails, the current model stays."""
+        """Load the model that should answer requests. If this fails, keep the current model."""
         version = self.model.version if self.model else None
         try:
             model = self.load_model(version)
@@ -122,12 +123,12 @@ def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
-        """Return the status, and the version of the model that answers."""
+        """Return the status of the server, and the version of the current model."""
         return {"status": "ok", "model_version": server.current_model.version}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
-        """Return the metrics for Prometheus."""
+        """Return the metrics of the server in the format of Prometheus."""
         return prom.generate_latest(server.metrics.registry).decode()
 
 
@@ -136,9 +137,10 @@ def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
 
     @app.post("/score", openapi_extra=openapi_extra(), response_model=None)
     async def score(request: fastapi.Request, shap_top: int = DEFAULT_EXPLANATIONS) -> Any:
-        """Score one trip (an object) or several (a list).
+        """Score one trip (an object) or several trips (a list of objects).
 
-        The answer has the probability, the prediction, and the `shap_top` largest explanations.
+        The answer for a trip has the probability, the prediction, and the `shap_top` largest
+        explanations.
         """
         client = request.client.host if request.client else ""
         if seconds := limiter.seconds_to_wait(client, time.monotonic()):
@@ -151,18 +153,18 @@ def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TripAnswer:
-    """The answer for a trip. Its JSON object has no keys for fields that are None."""
+    """The answer for a trip. The JSON object leaves out fields that are None."""
 
     probability: float | None = None
     """Probability of a high tip."""
     prediction: bool | None = None
-    """Whether the probability reaches the threshold of the model."""
+    """Whether the probability is at least the decision threshold of the model."""
     explanations: list[Explanation] | None = None
-    """The features with the largest contributions, if they were requested."""
+    """The largest explanations, if the request asks for them."""
     error: str | None = None
-    """Message, if a cleaning rule rejects the trip."""
+    """Error message, if a cleaning rule rejects the trip."""
     rejected: str | None = None
-    """The cleaning rule that rejects the trip."""
+    """Name of the cleaning rule that rejects the trip."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -189,7 +191,7 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
 
 
 async def _read_body(request: fastapi.Request, max_bytes: int) -> bytes:
-    """Return the body. Stop reading if it exceeds the limit."""
+    """Return the body of a request. Raises RequestError if the body exceeds the limit."""
     content = b""
     async for chunk in request.stream():
         content += chunk
@@ -201,7 +203,7 @@ async def _read_body(request: fastapi.Request, max_bytes: int) -> bytes:
 def _answer_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: int) -> list[TripAnswer]:
     scored = scoring.score_trips(model, scoring.trips_to_table(trips), shap_top)
     return [
-        # JSON represents a float32 as the double of equal value, without a loss.
+        # Converting a float32 to a double does not change its value.
         TripAnswer(
             probability=float(scored.probability[row]),
             prediction=bool(scored.prediction[row]),

@@ -37,7 +37,7 @@ ANSWER_SCHEMA = pa.schema(
         ("rejected", pa.string()),
     ]
 )
-# Writes a table of ANSWER_SCHEMA, with the explanations of each row.
+# Writes a table of ANSWER_SCHEMA, and the explanations of each row.
 AnswerWriter = Callable[[pa.Table, list[list[Explanation]]], None]
 
 
@@ -46,17 +46,17 @@ class ScoreReport:
     """The result of scoring a file."""
 
     model_version: str
-    """Version of the model."""
+    """Version of the run that trained the model."""
     scored_count: int
     """Number of trips with a probability."""
     rejects: dict[str, int]
-    """Number of rejected trips per cleaning rule."""
+    """Number of rejected trips by cleaning rule."""
     output: str | None
-    """File of the answers (null: stdout)."""
+    """Path of the file with the scored trips. Null if the trips were printed to stdout."""
 
     @classmethod
     def of(cls, model_version: str, counts: Mapping[str | None, int], output: str | None) -> ScoreReport:
-        """Return the report of `score_batches`."""
+        """Return the report on the counts that `score_batches` returned."""
         rejects = {rule: count for rule, count in counts.items() if rule is not None}
         return cls(
             model_version=model_version, scored_count=counts.get(None, 0), rejects=rejects, output=output
@@ -66,7 +66,8 @@ class ScoreReport:
 def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[pa.Table]:
     """Yield the raw trips of a Parquet, CSV or JSON Lines file, or of stdin (`-`).
 
-    Raises SourceError if the content has another format, with the line if there is one.
+    Raises SourceError if the content has a different format. For JSON Lines, the error names the
+    line.
     """
     name = "stdin" if path == "-" else mask_credentials(path)
     try:
@@ -83,7 +84,7 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
                 stream.seek(0)
             yield from _read_stream(stream, head.lstrip(), name)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"cannot read trips of {name}: {str(error).splitlines()[0]}") from None
+        raise SourceError(f"cannot read trips from {name}: {str(error).splitlines()[0]}") from None
 
 
 def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
@@ -114,12 +115,12 @@ def _read_json_lines(stream: Any, name: str) -> Iterator[pa.Table]:
 
 
 def _parse_trip(line: str, location: str) -> dict[str, Any]:
-    """Return the trip of a line. Raises SourceError or SchemaError with its location."""
+    """Return the trip of a line. Raises SourceError or SchemaError with the line's location."""
     try:
         trip = json.loads(line)
         scoring.trips_to_table([trip], label=lambda _: location)
     except (ValueError, AttributeError, TypeError, RecursionError):
-        raise SourceError(f"cannot read {location}: it is not a JSON object of a trip") from None
+        raise SourceError(f"cannot read {location}: the line is not a trip as a JSON object") from None
     return dict(trip)
 
 
@@ -132,7 +133,7 @@ def score_batches(
 ) -> Counter[str | None]:
     """Score all trips, and write one answer per trip, in order.
 
-    Returns the number of trips per cleaning rule that rejects them (None: scored trips).
+    Returns the number of rejected trips by cleaning rule. The key None counts the scored trips.
     """
     counts: Counter[str | None] = Counter()
     for raw in batches:
@@ -161,9 +162,9 @@ def _answer_table(scored: ScoredTrips, first_row: int, model_version: str) -> pa
 
 @contextlib.contextmanager
 def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
-    """Yield the writer of answers: JSON Lines on stdout, or a file in the format of its suffix.
+    """Yield a writer of answers: JSON Lines to stdout, or a file in the format of its suffix.
 
-    The file appears when it is complete. Raises ConfigError if it cannot be written.
+    The file appears only when it is complete. Raises ConfigError if it cannot be written.
     """
     if output is None:
         yield _json_lines_writer(stdout)

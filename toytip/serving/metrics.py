@@ -6,20 +6,26 @@ import prometheus_client as prom
 
 
 class ServerMetrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = prom.CollectorRegistry()
         self.requests = prom.Counter(
-            "toytip_requests", "Requests by status.", ["status"], registry=self.registry
+            "toytip_requests", "Number of requests by HTTP status.", ["status"], registry=self.registry
         )
         self.trips = prom.Counter(
-            "toytip_trips", "Trips by outcome: scored or rejected.", ["outcome"], registry=self.registry
+            "toytip_trips",
+            "Number of trips by outcome: scored or rejected.",
+            ["outcome"],
+            registry=self.registry,
         )
         self.request_seconds = prom.Histogram(
             "toytip_score_seconds", "Duration of scoring requests in seconds.", registry=self.registry
         )
         self.reloads = prom.Counter(
-            "toytip_reloads", "Model reloads by outcome.", ["outcome"], registry=self.registry
+            "toytip_reloads",
+            "Number of model reloads by outcome: done or failed.",
+            ["outcome"],
+            registry=self.registry,
         )
         self.model = prom.Info("toytip_model", "The model that answers requests.", registry=self.registry)

@@ -1,4 +1,4 @@
-"""A rate limit per client."""
+"""A limit of the request rate per client."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-# The limiter forgets the client with the oldest request if there are more clients than this.
+# If there are more clients than this, the limiter forgets the client with the oldest last request.
 MAX_TRACKED_CLIENTS = 10_000
 BURST_SECONDS = 2
 
 
 class TokenBucket(NamedTuple):
-    """The tokens of a client at a point of time. A request takes one token."""
+    """The tokens of a client at a point in time. Each request takes one token."""
 
     tokens: float
     updated_at: float
@@ -20,16 +20,16 @@ class TokenBucket(NamedTuple):
 
 @dataclass
 class RateLimiter:
-    """Token buckets by client, with `requests_per_second` new tokens per second (0: no limit).
+    """Token buckets by client. A bucket gets `requests_per_second` tokens per second (0: no limit).
 
-    A bucket holds the tokens of `BURST_SECONDS`, so that a client can send short bursts.
+    A bucket holds the tokens of up to `BURST_SECONDS`, so that a client can send short bursts.
     """
 
     requests_per_second: float
     buckets: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
 
     def seconds_to_wait(self, client: str, now: float) -> float:
-        """Return the seconds that a client must wait. If it is 0, the request takes a token."""
+        """Return the seconds that a client must wait. If that is 0, the request takes a token."""
         if self.requests_per_second <= 0:
             return 0.0
         capacity = max(BURST_SECONDS * self.requests_per_second, 1.0)

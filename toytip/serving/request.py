@@ -1,4 +1,4 @@
-"""Scoring requests: limits, parsing, validation, and their OpenAPI schema."""
+"""Limits, parsing, validation and OpenAPI schema of scoring requests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EXAMPLE_TRIP = {
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-    """Limits of one request, and of the request rate of one client (0: no limit)."""
+    """Limits of a request, and of the request rate of a client (0: no limit)."""
 
     max_trips: int = 1_000
     max_bytes: int = 1_000_000
@@ -64,7 +64,7 @@ class FieldError:
     trip: int
     """Index of the trip in the request, from 0."""
     field: str
-    """Name of the field as in the request, or empty if the trip is not an object."""
+    """Name of the field in the request, or empty if the trip is not an object."""
     message: str
     """Cause of the error."""
 
@@ -115,7 +115,9 @@ def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[FieldErr
 
 def _require_text(value: Any) -> Any:
     if value is not None and not isinstance(value, str):
-        raise ValueError("must be a local New York time without an offset, as text: 2023-12-01T08:15:00")
+        raise ValueError(
+            "must be a local New York time as text, without a UTC offset, for example 2023-12-01T08:15:00"
+        )
     return value
 
 
@@ -136,7 +138,7 @@ def openapi_extra() -> dict[str, Any]:
     """Return the OpenAPI schema of the request body."""
     trip = {
         **TripModel.model_json_schema(),
-        "description": "A trip, with the TLC's column names.",
+        "description": "A trip with the TLC's column names.",
         "example": EXAMPLE_TRIP,
     }
     one_or_more = {"oneOf": [trip, {"type": "array", "items": trip}]}

@@ -1,1 +1,1 @@
-"""TLC trip files: discovery, reading, inspection, download and synthesis."""
+"""The TLC's trip files: find, read, inspect, download and generate them."""

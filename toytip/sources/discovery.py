@@ -27,12 +27,14 @@ from toytip.io.access import open_file, open_file_io, open_filesystem, resolve_s
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
 
-# A scheduler takes 2 to 3 ms per task, on one core: this many tasks are a minute per stage.
+# A scheduler needs 2 to 3 ms per task on one core, so that this many tasks take about a minute.
 MAX_PARTITIONS = 20_000
 FOOTER_THREADS = 8
 PARQUET_MAGIC = b"PAR1"
 DOWNLOAD_AGAIN = "Download it again with `toytip source download`."
-NAME_PARQUET_FILES = "Name a folder, a glob, a list or a URI of monthly Parquet files."
+NAME_PARQUET_FILES = (
+    "Use a folder, a glob, a URI or a comma-separated list of monthly Parquet files as the source."
+)
 
 _MONTH_REGEX = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?!\d)")
 
@@ -49,25 +51,25 @@ class SourceFile:
     modified: str
     """Entity tag of an object, or time of the last change of a local file."""
     missing_columns: tuple[str, ...]
-    """Optional columns that do not exist in the file, or hold only nulls."""
+    """Optional columns that do not exist in the file, or that contain only nulls."""
     storage_options: StorageOptions = dataclasses.field(default_factory=StorageOptions)
 
     @property
     def content_tag(self) -> str:
-        """The entity tag and size of an object, which identify its content (empty for a file)."""
+        """The entity tag and size of an S3 object, which identify its content (else empty)."""
         return f"etag:{self.modified}-{self.bytes}" if uri_scheme(self.uri) == "s3" and self.modified else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The monthly files of one taxi, in order of time."""
+    """The monthly files of one taxi type, oldest first."""
 
     taxi: str
     files: tuple[SourceFile, ...]
 
     @property
     def months(self) -> tuple[Month, ...]:
-        """The months, in order of time."""
+        """The months of the files, oldest first."""
         return tuple(file.month for file in self.files)
 
     @property
@@ -77,7 +79,7 @@ class Source:
 
     @property
     def missing_columns(self) -> tuple[str, ...]:
-        """The optional columns that are missing in every file."""
+        """The optional columns that every file lacks."""
         return tuple(
             field.name for field in FIELDS if all(field.name in file.missing_columns for file in self.files)
         )
@@ -85,14 +87,14 @@ class Source:
     def partitions(self, partition_rows: int) -> tuple[SourcePartition, ...]:
         """Divide each file into partitions of nearly equal size.
 
-        A partition has at most `partition_rows` rows, or more if there would be too many partitions
-        (`effective_partition_rows`).
+        A partition has at most `partition_rows` rows. The limit is higher if there would be too
+        many partitions (`effective_partition_rows`).
         """
         max_rows = self.effective_partition_rows(partition_rows)
         return tuple(partition for file in self.files for partition in _split_file(file, max_rows))
 
     def effective_partition_rows(self, partition_rows: int) -> int:
-        """Return the rows per partition, raised if one scheduler could not bear so many tasks."""
+        """Return the maximum rows per partition, raised if there would be too many partitions."""
         return max(partition_rows, -(-self.rows // MAX_PARTITIONS))
 
 
@@ -114,11 +116,11 @@ def _split_file(file: SourceFile, max_rows: int) -> list[SourcePartition]:
 
 
 def open_source(spec: str, months: str | None = None, endpoint_url: str | None = None) -> Source:
-    """Find the monthly files of a folder, glob, list or URI, and read their footers.
+    """Find the monthly files of a folder, glob, URI or comma-separated list. Read their footers.
 
-    A list separates its items by commas. Raises SourceError if there are no files, a name contains
-    no month, a month is missing or has two files, both taxis are mixed, or `read_footer` rejects a
-    file.
+    Raises SourceError if there are no files, if a file name contains no month, or if a month is
+    missing or has two files. Also raises SourceError if the files are of both taxi types, or if
+    `read_footer` rejects a file.
     """
     storage_options = list_source_files(spec, endpoint_url)
     uris_by_month: dict[Month, list[str]] = defaultdict(list)
@@ -132,7 +134,7 @@ def open_source(spec: str, months: str | None = None, endpoint_url: str | None =
     if len(taxis) > 1:
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: it contains yellow and green files",
-            hint="Select one taxi with a glob, for example --source 'DIR/green_*.parquet'.",
+            hint="Select one taxi type with a glob, for example --source 'DIR/green_*.parquet'.",
         )
     return Source(taxi=files[0].taxi, files=files)
 
@@ -143,15 +145,15 @@ def _single_file(uris: list[str], month: Month, spec: str) -> str:
         count = "two" if len(uris) == 2 else f"{len(uris)}"
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: month {month} has {count} files, {names}",
-            hint="Delete one of them, or narrow --source with a glob.",
+            hint="Delete one of the files, or select files with a glob in --source.",
         )
     return uris[0]
 
 
 def list_source_files(spec: str, endpoint_url: str | None = None) -> dict[str, StorageOptions]:
-    """Return the Parquet files of a folder, glob, list or URI, with the options to open each.
+    """Return the Parquet files of a folder, glob, URI or list, with the options to open each file.
 
-    Raises SourceError if there are none, or if they cannot be listed.
+    Raises SourceError if there are no files, or if the files cannot be listed.
     """
     files: dict[str, StorageOptions] = {}
     for location in filter(None, (item.strip() for item in spec.split(","))):
@@ -171,7 +173,7 @@ def list_source_files(spec: str, endpoint_url: str | None = None) -> dict[str, S
 
 
 def _list_unsigned_or_signed(location: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:
-    """List without credentials first, as for public data, and with them if access is denied."""
+    """List files without credentials, as for public data. If access is denied, use credentials."""
     signed = resolve_storage_options(location, endpoint_url)
     anonymous = replace(signed, anonymous=True)
     if uri_scheme(location) == "s3":
@@ -197,19 +199,19 @@ def _month_in_name(uri: str) -> Month:
     if match is None or not 1 <= int(match[2]) <= 12:
         raise SourceError(
             f"cannot use {mask_credentials(uri)}: its name contains no month",
-            hint="Name it like the TLC does, for example yellow_tripdata_2023-01.parquet.",
+            hint="Rename the file as the TLC names it, for example yellow_tripdata_2023-01.parquet.",
         )
     return Month(int(match[1]), int(match[2]))
 
 
 def _select_months(available: list[Month], months: str | None, spec: str) -> list[Month]:
-    """Return the selected months, or else all months, which must be consecutive."""
+    """Return the selected months, or without a selection all months, which must be consecutive."""
     source = f"cannot use source {mask_credentials(spec)}"
     if months is not None:
         selected = list(parse_months(months))
         if missing := [str(month) for month in selected if month not in available]:
             raise SourceError(
-                f"{source} with --months {months}: it has no {', '.join(missing)}",
+                f"{source} with --months {months}: it has no file for {', '.join(missing)}",
                 hint=f"Choose from {', '.join(map(str, available))}.",
             )
         return selected
@@ -217,7 +219,7 @@ def _select_months(available: list[Month], months: str | None, spec: str) -> lis
         if month.next != following:
             raise SourceError(
                 f"{source}: {month.next} is missing between {month} and {following}",
-                hint=f"Add it, or leave it out with --months {','.join(map(str, available))}.",
+                hint=f"Add the month, or leave it out with --months {','.join(map(str, available))}.",
             )
     return available
 
@@ -234,7 +236,7 @@ def read_footer(uri: str, month: Month, storage_options: StorageOptions = Storag
     if taxi is None:
         raise SourceError(
             f"cannot use {name}: it is not a yellow or green trip record",
-            hint=f"Use files of the TLC instead of one with the columns {', '.join(schema.names[:5])}, ...",
+            hint=f"Use files of the TLC. This file has the columns {', '.join(schema.names[:5])}, ...",
         )
     if not metadata.num_rows:
         raise SourceError(f"cannot use {name}: the file has no rows", hint=DOWNLOAD_AGAIN)
@@ -253,7 +255,7 @@ def read_footer(uri: str, month: Month, storage_options: StorageOptions = Storag
 def _open_footer(
     uri: str, storage_options: StorageOptions
 ) -> tuple[Mapping[str, Any], pa.Schema, pq.FileMetaData]:
-    """Return the file system's entry of a file, and the schema and metadata of its footer."""
+    """Return the file system's information on a file, and the schema and metadata of its footer."""
     failure = f"cannot read {mask_credentials(uri)}"
     try:
         fs, path = open_filesystem(uri, storage_options)
@@ -265,7 +267,7 @@ def _open_footer(
             if stream.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
                 raise SourceError(
                     f"{failure}: it is not a Parquet file",
-                    hint="Convert it, or download the Parquet file.",
+                    hint="Convert the file to Parquet, or download the Parquet file.",
                 )
             stream.seek(0)
             footer = pq.ParquetFile(stream)
@@ -277,7 +279,7 @@ def _open_footer(
 
 
 def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> tuple[str, ...]:
-    """Return the optional columns that a file does not have."""
+    """Return the optional columns that a file lacks. Raises SourceError for a required column."""
     missing = []
     for field in FIELDS:
         column = field.match(schema.names)

@@ -25,7 +25,7 @@ DOWNLOAD_ATTEMPTS = 6
 DOWNLOAD_BLOCK_BYTES = 2**18
 MAX_RETRY_DELAY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 60.0
-# The TLC's server answers 403 both to too many requests and for months that are not published yet.
+# The TLC's server answers 403 to too many requests, and for months that are not published yet.
 RETRYABLE_STATUSES = {403, 408, 425, 429, 500, 502, 503, 504}
 REMOTE_ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
 
@@ -39,7 +39,7 @@ class DownloadedFile:
     size_bytes: int
     """Size of the file in bytes."""
     downloaded_bytes: int
-    """Bytes that this call downloaded (0 if the file already existed)."""
+    """Number of bytes that this call downloaded. 0 if the file already existed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +49,15 @@ class DownloadReport:
     folder: str
     """Folder of the files."""
     files: tuple[DownloadedFile, ...]
-    """The files: one per month, and the zone lookup file."""
+    """Downloaded and existing files: one per month, and the zone lookup file."""
 
 
 @dataclass(frozen=True)
 class MonthDownloader:
-    """A server of monthly files, and the folder to download them to.
+    """Downloads monthly files from a server to a folder.
 
     `on_bytes` receives the size of each block. `retry_delay` is the delay after the first failed
-    attempt, in seconds. It doubles with each further attempt.
+    attempt, in seconds. The delay doubles with each further attempt.
     """
 
     base_url: str
@@ -66,7 +66,7 @@ class MonthDownloader:
     retry_delay: float = 0.5
 
     def download(self, taxi: str, months: Sequence[Month]) -> DownloadReport:
-        """Download monthly files and the zone lookup file, unless the folder has them.
+        """Download monthly files and the zone lookup file, without files that already exist.
 
         Raises SourceError for the first file that cannot be downloaded. Partial files remain in the
         folder, and the next call resumes them.
@@ -87,7 +87,7 @@ class MonthDownloader:
                     for name, remote in remote_folders.items()
                 ]
                 files = tuple(download.result() for download in downloads)
-            finally:  # the first failure, or Ctrl-C, cancels the others, but their partial files remain
+            finally:  # a failure or Ctrl-C cancels all downloads, but partial files remain
                 stop.set()
                 threads.shutdown(cancel_futures=True)
         return DownloadReport(folder=str(self.folder), files=files)
@@ -106,7 +106,7 @@ class MonthDownloader:
                 partial.verify(decode=received < partial.size or failures > 0)
             except (_RetryableError, urllib3.exceptions.HTTPError) as error:
                 cause = _failure_cause(error)
-                # An attempt that received bytes does not count as a failure.
+                # An attempt that received bytes resets the number of failures.
                 failures = 1 if partial.size > previous_size else failures + 1
                 if failures < DOWNLOAD_ATTEMPTS and stop.wait(self._delay(failures, error)):
                     raise SourceError(
@@ -118,11 +118,11 @@ class MonthDownloader:
                 return DownloadedFile(path=str(target), size_bytes=size, downloaded_bytes=received)
         raise SourceError(
             f"cannot download {mask_credentials(url)}: {cause}",
-            hint="Try again later, and toytip resumes the partial file.",
+            hint="Run the command again later. toytip resumes the partial file.",
         )
 
     def _delay(self, failures: int, error: Exception) -> float:
-        """Return the seconds to wait. They double per failure, unless the server requests more."""
+        """Return the seconds to wait: doubled per failure, or more if the server requests it."""
         delay = min(self.retry_delay * 2.0 ** (failures - 1), MAX_RETRY_DELAY_SECONDS)
         requested = error.retry_after if isinstance(error, _RetryableError) else 0.0
         return max(delay * random.uniform(0.8, 1.2), requested)  # noqa: S311
@@ -152,8 +152,8 @@ class MonthDownloader:
     def _append(self, response: Any, partial: _PartialFile, stop: threading.Event, mode: str) -> int:
         received = 0
         with partial.path.open(mode) as stream:
-            # `read1` returns the bytes that precede a cut connection. `stream()` would lose up to
-            # a block of them.
+            # If the connection breaks, `read1` returns the bytes received so far. `stream()` would
+            # lose up to a block of bytes.
             while block := response.read1(DOWNLOAD_BLOCK_BYTES):
                 stream.write(block)
                 received += len(block)
@@ -164,7 +164,7 @@ class MonthDownloader:
 
 
 class _RetryableError(Exception):
-    """A failed attempt. The server requests `retry_after` seconds until the next one."""
+    """A failed attempt. The server requests a wait of `retry_after` seconds before the next one."""
 
     def __init__(self, cause: str, retry_after: float = 0.0) -> None:
         super().__init__(cause)
@@ -173,7 +173,7 @@ class _RetryableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Metadata:
-    """The headers of a partial file: its strong validator, and its total size (0: unknown)."""
+    """Metadata of a partial file: the strong validator, and the total size (0: unknown)."""
 
     validator: str = ""
     size: int = 0
@@ -202,7 +202,7 @@ class _PartialFile:
         self._metadata_path.write_text(json.dumps(asdict(metadata)))
 
     def check_size(self, total: int) -> None:
-        """Raise _RetryableError if the size is not the announced total size (0: unknown)."""
+        """Raise _RetryableError if the size differs from the announced total (0: unknown)."""
         size = self.size
         if total and size != total:
             if size > total:
@@ -210,7 +210,7 @@ class _PartialFile:
             raise _RetryableError(f"{size:,} of {total:,} bytes were received")
 
     def verify(self, *, decode: bool) -> None:
-        """Discard an invalid file and raise _RetryableError. `decode` checks every value."""
+        """Discard an invalid file and raise _RetryableError. `decode`: also check every value."""
         problem = _file_problem(self.path, decode=decode)
         if problem is not None:
             self.discard()
@@ -239,7 +239,7 @@ def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _Parti
         if unit == "bytes" and byte_range.startswith(f"{offset}-") and total == str(metadata.size):
             return offset, int(total)
         partial.discard()
-        raise _RetryableError("the server sent another range than the requested one")
+        raise _RetryableError("the server sent a range other than the requested range")
     if status in {206, 416}:
         partial.discard()
         raise _RetryableError(f"the server answered {status} to a range request")
@@ -274,7 +274,7 @@ def _failure_cause(error: Exception) -> str:
 
 
 def _file_problem(path: Path, *, decode: bool = False) -> str | None:
-    """Return the problem of a file, or None if it is valid. `decode` checks every value."""
+    """Return the problem with a file, or None without one. `decode`: also check every value."""
     if REMOTE_ZONE_LOOKUP_NAME in path.name:
         is_zone_lookup = path.read_bytes()[:64].replace(b'"', b"").startswith(b"LocationID,")
         return None if is_zone_lookup else "the downloaded file is not the zone lookup file"

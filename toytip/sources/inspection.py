@@ -16,12 +16,12 @@ from toytip.io.access import open_file
 from toytip.sources.discovery import Source, SourceFile
 
 INSPECTION_THREADS = 4
-# A month with less than half or more than twice the rows of adjacent months gives a warning.
-# Spring 2020 was such a case.
+# A warning is given for a month with less than half or more than twice the rows of adjacent months,
+# as in spring 2020.
 USUAL_ROW_RATIOS = (0.5, 2.0)
 ADJACENT_MONTHS = 2
 MAX_OUT_OF_MONTH_SHARE = 0.01
-# Columns that the TLC added later identify the version of the schema, newest first.
+# The newest of these columns in a file identifies the version of its schema.
 SCHEMA_VERSIONS = (
     ("cbd_congestion_fee", "since 2025 (cbd_congestion_fee)"),
     ("Airport_fee", "since 2023 (Airport_fee)"),
@@ -44,15 +44,16 @@ class FileReport:
     bytes: int
     """Size of the file in bytes."""
     schema_version: str
-    """Version of the TLC's schema, by the year of its newest column."""
+    """Version of the TLC's schema, named by the year in which its newest column was added."""
     null_shares: dict[str, float]
-    """Share of nulls per column, for the columns with nulls."""
+    """Share of nulls in each column that has nulls, by column name."""
     out_of_month_share: float
-    """Share of rows with a pickup outside the month of the file."""
+    """Share of rows whose pickup is outside the month of the file."""
     adjacent_row_ratio: float | None
-    """Rows, relative to the median of the adjacent months (null if the source has one month)."""
+    """Number of rows, divided by the median of the two months before and the two months after. Null
+    if the source has only one month."""
     warnings: tuple[str, ...]
-    """Values that differ from those of the other months, in words."""
+    """Warnings about an unusual number of rows, or about many pickups in other months."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +65,14 @@ class SourceReport:
     rows: int
     """Number of rows in all files."""
     files: tuple[FileReport, ...]
-    """One report per monthly file, in order of time."""
+    """One report per monthly file, oldest first."""
 
 
 def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
     """Inspect every file of a source.
 
-    `on_rows_read` receives the row count of each file. Only footers and pickup times are read, and
-    columns for which the footer has no null count.
+    `on_rows_read` receives the row count of each file. The function reads footers, pickup times,
+    and columns for which the footer has no null count.
     """
     ratios = [_adjacent_row_ratio(source.files, index) for index in range(len(source.files))]
 
@@ -86,7 +87,7 @@ def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> Sourc
 
 
 def _adjacent_row_ratio(files: tuple[SourceFile, ...], index: int) -> float | None:
-    """Return the rows of a month, relative to the median of the adjacent months."""
+    """Return the number of rows of a month, divided by the median of the adjacent months."""
     adjacent = [
         *files[max(index - ADJACENT_MONTHS, 0) : index],
         *files[index + 1 : index + 1 + ADJACENT_MONTHS],
@@ -123,14 +124,14 @@ def _schema_version(nulls: dict[str, float]) -> str:
 def _warnings(row_ratio: float | None, out_of_month_share: float) -> tuple[str, ...]:
     warnings = []
     if row_ratio is not None and not USUAL_ROW_RATIOS[0] <= row_ratio <= USUAL_ROW_RATIOS[1]:
-        warnings.append(f"{row_ratio:.2f} times the rows of the adjacent months")
+        warnings.append(f"the file has {row_ratio:.2f} times as many rows as the adjacent months")
     if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
         warnings.append(f"{out_of_month_share:.1%} of the pickups are in other months")
     return tuple(warnings)
 
 
 def _null_share(parquet: pq.ParquetFile, name: str) -> float:
-    """Return the share of nulls in a column, from the footer if it has all counts."""
+    """Return the share of nulls in a column, from the footer if that has all null counts."""
     metadata = parquet.metadata
     index = parquet.schema_arrow.names.index(name)
     chunks = [metadata.row_group(group).column(index) for group in range(metadata.num_row_groups)]

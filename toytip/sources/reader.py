@@ -18,13 +18,13 @@ from toytip.io.access import open_file, open_filesystem
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
 
-# Rows decoded at a time. For a partition of a large row group, memory exceeds the partition by at
-# most this many rows.
+# Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
+# at most this many rows more than the partition.
 BATCH_ROWS = 65_536
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
-    """Return the rows of a partition: toytip's input columns, with the file's names and types.
+    """Return the rows of a partition, with the columns that toytip uses, as they are in the file.
 
     Row groups that precede the partition are not read. Within a row group, preceding batches are
     decoded and dropped, unless this thread read the preceding partition last. Raises SourceError if
@@ -48,8 +48,8 @@ def read_partition(partition: SourcePartition) -> pa.Table:
     return table
 
 
-# The last reader of each thread. Partitions of a file mostly come in order, so that a thread
-# continues with the next batch and decodes none twice.
+# The last reader of each thread. A thread mostly gets the partitions of a file in order, so that it
+# continues with the next batch and decodes no batch twice.
 _thread_state = threading.local()
 
 
@@ -74,7 +74,7 @@ def _open_reader(partition: SourcePartition) -> Iterator[_FileReader]:
 
 
 def _file_etag(partition: SourcePartition) -> str:
-    """Return a text that differs if the file was changed."""
+    """Return a text that changes when the file changes."""
     if uri_scheme(partition.uri) == "file":
         status = Path(partition.uri.removeprefix("file://")).stat()
         return f"{status.st_mtime_ns}-{status.st_size}"
@@ -85,7 +85,7 @@ def _file_etag(partition: SourcePartition) -> str:
 
 
 class _FileReader:
-    """Reads a file in batches, from the row group of a partition's first row to the end."""
+    """Reads a file in batches, from the row group with a partition's first row to the end."""
 
     def __init__(self, partition: SourcePartition, etag: str) -> None:
         self._file_key = partition.uri, partition.storage_options, etag
@@ -107,7 +107,7 @@ class _FileReader:
         return int(self._file.metadata.row_group(group).num_rows)
 
     def _iterate_batches(self, first_group: int) -> Generator[pa.RecordBatch]:
-        # One row group at a time, so that none is fetched in advance.
+        # Read one row group at a time, so that no row group is fetched in advance.
         for group in range(first_group, self._file.num_row_groups):
             yield from self._file.iter_batches(
                 BATCH_ROWS, row_groups=[group], columns=self._names, use_threads=False
@@ -115,11 +115,11 @@ class _FileReader:
 
     @property
     def at_end(self) -> bool:
-        """Whether all rows have been read."""
+        """Whether all rows of the file have been read."""
         return bool(self._position >= self._file.metadata.num_rows)
 
     def can_continue_to(self, partition: SourcePartition, etag: str) -> bool:
-        """Return whether a partition is of this file, and not read yet."""
+        """Return whether a partition belongs to this file and has not been read yet."""
         same_file = self._file_key == (partition.uri, partition.storage_options, etag)
         return same_file and self._position <= partition.start
 
@@ -129,7 +129,10 @@ class _FileReader:
         self._stream.close()
 
     def read_rows(self, start: int, stop: int) -> pa.Table:
-        """Return rows `start` to `stop`, which follow all rows read so far (fewer at the end)."""
+        """Return rows `start` to `stop`, or fewer at the end of the file.
+
+        `start` must not be before the rows that were already read.
+        """
         slices = []
         while self._position < stop:
             batch = self._rest if self._rest is not None else next(self._batches, None)

@@ -1,9 +1,10 @@
 """The synthetic year: yellow trips in the form that the TLC publishes, generated from a seed.
 
-Zones, hours, distances, fares, card payments and tips are related as in real months. The kinds of
-invalid rows are real, and their numbers are known. The year drifts like 2020: from March to May,
-trips are fewer, shorter and farther from the center, and fewer of them are paid by card. The year
-serves to test the pipeline. It does not describe real passengers.
+Zones, hours, distances, fares, card payments and tips are related as in real months. Invalid rows
+are of the same kinds as in real months, and their numbers are known. The year drifts like 2020:
+from March to May, there are fewer trips, and trips are shorter, farther from the center, and paid
+by card less often. The synthetic year is for tests of the pipeline. It does not describe real
+passengers.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ DriftKind = Literal["distance", "card", "skill"]
 
 SYNTHETIC_MONTHS = parse_months("2020-01:2020-12")
 
-# By calendar month, from January: trips relative to the yearly mean, and the drift (0 to 1).
+# For each calendar month from January: trips relative to the yearly mean, and the drift (0 to 1).
 MONTHLY_VOLUME = np.array([1.42, 1.40, 1.00, 0.55, 0.60, 0.75, 0.85, 0.95, 1.05, 1.15, 1.13, 1.15])
 MONTHLY_DRIFT = np.array([0.0, 0.0, 0.35, 1.0, 0.95, 0.75, 0.6, 0.5, 0.4, 0.35, 0.35, 0.3])
 
-# Shares of a month's rows that each cleaning rule must reject. They are close to those of real
-# months, and every rule rejects some rows.
+# Share of a month's rows that each cleaning rule must reject. The shares are close to those of real
+# months, except that every rule rejects some rows.
 INVALID_ROW_SHARES = {
     "missing_value": 0.0005,
     "out_of_month": 0.0004,
@@ -46,11 +47,11 @@ class SyntheticSpec:
     """The parameters of a synthetic year.
 
     `rows_per_month` is the mean over the year. `drift` enables the drift of 2020. `injected_drift`
-    adds a drift of one kind for monitoring to find:
+    adds a drift of one kind, which monitoring should find:
 
     - `distance`: distances are in kilometers instead of miles.
     - `card`: 30 % of the card trips become cash trips.
-    - `skill`: high tips are shuffled among the card trips, so that their rate stays the same.
+    - `skill`: high tips are shuffled among the card trips, so that their share stays the same.
     """
 
     rows_per_month: int = 100_000
@@ -74,7 +75,7 @@ class SyntheticReport:
 
 
 def month_file_name(month: Month) -> str:
-    """Return the TLC's file name of a month.
+    """Return the name that the TLC gives to the file of a month.
 
     >>> month_file_name(Month(2020, 1))
     'yellow_tripdata_2020-01.parquet'
@@ -96,7 +97,7 @@ def invalid_rows(month: Month, rows_per_month: int) -> dict[str, int]:
 
 
 def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
-    """Return the raw file of a month, with the TLC's names and types.
+    """Return the raw trips of a month, with the TLC's column names and types.
 
     Equal months and parameters give equal tables.
     """
@@ -110,7 +111,7 @@ def generate_month(month: Month, spec: SyntheticSpec) -> pa.Table:
 
 
 def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKind | None) -> None:
-    """Change the trips by a drift of one kind, in place."""
+    """Add a drift of one kind to the trips, in place."""
     card = np.flatnonzero(trips["payment_type"] == 1)
     due = trips["total_amount"] - trips["tip_amount"]
     if kind == "distance":
@@ -128,7 +129,7 @@ def _inject_drift(rng: np.random.Generator, trips: dict[str, Any], kind: DriftKi
 def _add_invalid_rows(
     rng: np.random.Generator, trips: dict[str, Any], month: Month, counts: dict[str, int]
 ) -> None:
-    """Make `counts` rows invalid, in place, with a different row for each reason."""
+    """Make as many rows invalid per reason as `counts` says, in place. Each row gets one reason."""
     chosen = _choose_rows(rng, len(trips["fare_amount"]), counts)
     _remove_values(trips, chosen["missing_value"])
     _move_out_of_month(trips, chosen["out_of_month"], month)

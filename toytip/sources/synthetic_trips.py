@@ -1,4 +1,4 @@
-"""Draw valid synthetic trips: a city, its rides, their charges and payments."""
+"""Draw valid synthetic trips: a city, rides in the city, charges and payments."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CONGESTION_SURCHARGE = 2.5
 IMPROVEMENT_SURCHARGE = 0.3
 MTA_TAX = 0.5
 CENTER_RADIUS = 4  # miles
-# Relative pickups by hour of the day, in the rhythm of a working city.
+# Relative number of pickups by hour of the day, as in a city of commuters.
 HOURLY_PICKUPS = np.array(
     [27, 19, 13, 9, 8, 10, 22, 38, 47, 46, 45, 48, 51, 52, 54, 53, 49, 56, 64, 63, 56, 55, 51, 41.0]
 )
-# Dispatched trips have no passenger count, rate code and payment type. They are valid.
+# Dispatched trips have no passenger count, rate code or congestion surcharge. They are valid.
 DISPATCHED_SHARE = 0.02
 
 
 def draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) -> dict[str, Any]:
-    """Return the raw columns of a month, by name, with a drift from 0 to 1."""
+    """Return the raw columns of a month by name. `drift` is the strength of the drift, 0 to 1."""
     city = _city_map()
     rides = _draw_rides(rng, city, month, rows, drift)
     charges = _draw_charges(rng, city, rides)
@@ -59,7 +59,7 @@ def draw_trips(rng: np.random.Generator, month: Month, rows: int, drift: float) 
 
 @dataclass(frozen=True, kw_only=True)
 class _City:
-    """The zones: miles east and north of the center, and relative numbers of pickups."""
+    """The zones of the city: miles east and north of the center, and relative pickup counts."""
 
     east: Float64Array
     north: Float64Array
@@ -67,19 +67,19 @@ class _City:
 
     @property
     def radius(self) -> Float64Array:
-        """Miles from the center."""
+        """Distance of each zone from the center in miles."""
         return np.hypot(self.east, self.north)
 
     @property
     def card_preference(self) -> Float64Array:
-        """Log-odds by which passengers of a zone prefer to pay by card, and to tip."""
+        """Preference of passengers in each zone for card payments and high tips, in log-odds."""
         return np.asarray(np.cos(np.arange(CITY_ZONES) * 1.7) * 0.5 - 0.12 * self.radius)
 
 
 def _city_map() -> _City:
     """Return the zones, which are the same for every seed.
 
-    They form a spiral that is dense in the center. The airports are far from the center.
+    The zones form a spiral that is dense in the center. The airports are far from the center.
     """
     index = np.arange(CITY_ZONES)
     radius = 10 * (index * 101 % CITY_ZONES / CITY_ZONES) ** 1.3
@@ -133,7 +133,7 @@ def _draw_rides(rng: np.random.Generator, city: _City, month: Month, rows: int, 
 
 
 def _draw_pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[Any, Int64Array, BoolArray]:
-    """Return pickup times in a month, with the hour and whether the day is on a weekend."""
+    """Return pickup times in a month, the hour of each, and whether the day is on a weekend."""
     first = np.datetime64(month.start, "D")
     days = int((np.datetime64(month.next.start, "D") - first).astype(int))
     day = rng.integers(0, days, rows)
@@ -147,7 +147,7 @@ def _draw_pickups(rng: np.random.Generator, month: Month, rows: int) -> tuple[An
 
 @dataclass(frozen=True, kw_only=True)
 class _Charges:
-    """Amounts in dollars, without the tip."""
+    """The amounts of the trips in dollars, without the tip."""
 
     is_jfk: BoolArray
     is_night: BoolArray
@@ -158,7 +158,7 @@ class _Charges:
 
     @property
     def due(self) -> Float64Array:
-        """The total without the tip."""
+        """The total amount without the tip."""
         return self.fare + self.extra + self.tolls + self.congestion + (MTA_TAX + IMPROVEMENT_SURCHARGE)
 
 
@@ -224,7 +224,7 @@ def _draw_payments(
 def _draw_tips(
     rng: np.random.Generator, logit: Float64Array, due: Float64Array, fare: Float64Array
 ) -> Float64Array:
-    """Return card tips: 20, 25 or 30 % of the amount due (by a button), whole dollars, or none."""
+    """Return card tips: none, whole dollars, or 20, 25 or 30 % of the amount due (by button)."""
     rows = len(due)
     by_button = np.round(due * rng.choice([0.2, 0.25, 0.3], rows, p=[0.72, 0.2, 0.08]), 2)
     dollars = np.maximum(1.0, np.floor(fare * rng.uniform(0.06, 0.24, rows)))

@@ -1,4 +1,4 @@
-"""The TLC's taxi zones: boroughs, names, and outlines for the map."""
+"""The TLC's taxi zones: boroughs, names, and outlines for maps in the report."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 
 ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
-# The TLC's outlines have thousands of points each. Reports draw at most this many.
+# An outline of the TLC has thousands of points. Reports draw at most this many points per outline.
 MAX_OUTLINE_POINTS = 80
 Ring = list[tuple[float, float]]
 
 
 def find_zone_lookup(source: str | None, folder: str) -> Path | None:
-    """Return the zone lookup file next to a local source or in a folder (None without one)."""
+    """Return the zone lookup file near a local source or in a folder (None without a file)."""
     origin = Path(source.partition(",")[0]) if source and "://" not in source else Path(folder)
     folders = [origin, origin.parent, origin.parent / "zones", origin.parent.parent / "zones", Path(folder)]
     candidates = (path / ZONE_LOOKUP_NAME for path in folders)
@@ -58,8 +58,8 @@ def _read_column(path: Path, column: str) -> tuple[str, ...]:
 def read_outlines(path: Path) -> dict[int, list[Ring]]:
     """Return the outer rings of every zone in a GeoJSON file, with fewer points.
 
-    Any coordinates are valid. The property `LocationID`, in any spelling, identifies a zone. Raises
-    SourceError if the file is not a map of the TLC's zones.
+    Any coordinate system is valid. The property `LocationID` identifies a zone. Its case and
+    underscores do not matter. Raises SourceError if the file is not a map of the TLC's zones.
     """
     outlines: dict[int, list[Ring]] = {}
     try:
@@ -73,7 +73,7 @@ def read_outlines(path: Path) -> dict[int, list[Ring]]:
         ) from None
     if not any(0 < zone < ZONE_ID_COUNT for zone in outlines):
         raise SourceError(
-            f"cannot use zone map {path}: none of its {len(outlines)} zones has an ID of the TLC, "
+            f"cannot use zone map {path}: none of the {len(outlines)} zones has a TLC zone ID, "
             f"1 to {ZONE_ID_COUNT - 1}",
             hint="Use the taxi zone map of the TLC.",
         )
@@ -90,7 +90,7 @@ def _zone_id(properties: dict[str, Any]) -> int:
 
 
 def _error_reason(error: Exception) -> str:
-    """Return the problem of a file in a few words. An error's own text can hold the whole file."""
+    """Return the problem in a few words. The message of the error can contain the whole file."""
     match error:
         case OSError():
             return (error.strerror or type(error).__name__).lower()
@@ -101,7 +101,7 @@ def _error_reason(error: Exception) -> str:
         case KeyError():
             return f"{error.args[0]} is missing"
         case _:
-            return "it has another structure"
+            return "it has a different structure"
 
 
 def _downsample(ring: list[Any]) -> Ring:

@@ -1,1 +1,1 @@
-"""Pure functions from frames to frames, one module per stage."""
+"""The stages as functions of frames without side effects, one module per stage."""

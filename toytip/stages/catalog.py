@@ -1,11 +1,11 @@
-"""The tables with all their columns, and the input columns and availability of each feature."""
+"""All tables with their columns, and the input columns and availability of each feature."""
 
 from __future__ import annotations
 
 from toytip.core.tables import FEATURES_TABLE, TABLES
 from toytip.stages import featurize, zone_rates
 
-# Every table that is not an artifact, with all of its columns.
+# Every table that is not an artifact, with its columns.
 READABLE_TABLES = {
     table.name: featurize.FEATURES_SCHEMA if table is FEATURES_TABLE else table
     for table in TABLES

@@ -1,7 +1,7 @@
 """Split `trips` into accepted trips and `rejects`.
 
-A rule is a function in RULES that marks the rows to reject. Its name is the reason. The first rule
-that applies gives the reason of a row.
+A rule is a function in RULES that marks the rows to reject. The reason for a rejected row is the
+name of the first rule that marks the row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REQUIRED_TRIP_COLUMNS = [
 
 
 def missing_value(trips: pd.DataFrame) -> pd.Series:
-    """A column that the trip, the fare or the label needs is null."""
+    """The pickup or dropoff time, the fare, the tip, the distance, or a zone is null."""
     return trips[REQUIRED_TRIP_COLUMNS].isna().any(axis=1)
 
 
@@ -54,12 +54,12 @@ def non_positive_duration(trips: pd.DataFrame) -> pd.Series:
 
 
 def overlong_trip(trips: pd.DataFrame) -> pd.Series:
-    """The trip takes more than a day, because the meter was not stopped."""
+    """The trip takes more than 24 hours. Probably, the meter was not stopped."""
     return trips["dropoff_at"] - trips["pickup_at"] > pd.Timedelta(hours=MAX_HOURS)
 
 
 def implausible_distance(trips: pd.DataFrame) -> pd.Series:
-    """The distance is negative or more than a taxi can drive."""
+    """The distance is negative or more than 300 miles."""
     return (trips["trip_distance"] < 0) | (trips["trip_distance"] > MAX_MILES)
 
 
@@ -76,7 +76,7 @@ REJECT_REASONS = tuple(rule.__name__ for rule in RULES)
 
 
 def first_broken_rule(trips: pd.DataFrame) -> pd.Series:
-    """Return the index of the first rule that rejects each trip, or -1 (int8)."""
+    """Return the index of the first rule that rejects each trip, or -1 without one (int8)."""
     rule_index = np.full(len(trips), -1, dtype=np.int8)
     for index, rule in reversed(list(enumerate(RULES))):
         rule_index[rule(trips).to_numpy(dtype=bool)] = index
@@ -97,7 +97,7 @@ def rejected_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
 
 
 def clean(trips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split `trips` into accepted trips and `rejects`. Every row is in exactly one of them."""
+    """Split `trips` into accepted trips and `rejects`. Every row is in exactly one of the two."""
     rule_index = first_broken_rule(trips)
     return accepted_trips(trips, rule_index), rejected_trips(trips, rule_index)
 

@@ -1,4 +1,4 @@
-"""Convert the names and types of any TLC year to the schema `trips`."""
+"""Convert the column names and types of any TLC file to the schema of `trips`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": 
 def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
     """Return the rows of a partition as `trips`.
 
-    Names match in any case and with any prefix. An optional column that does not exist in the file
-    has only missing values. Raises SchemaError if a required column does not exist or if a column
-    cannot be converted.
+    Column names match in any case, and with the prefix of either taxi type. If the file does not
+    have an optional column, all values of the column are missing. Raises SchemaError if a required
+    column does not exist, or if a column cannot be converted.
     """
     rows = np.arange(partition.start, partition.stop, dtype=np.int64)
     columns = {"trip_id": trip_id_base(partition.taxi, *partition.month) + rows}

@@ -1,8 +1,8 @@
 """Compute the features and the label of accepted `trips`.
 
-A feature is a function with a declaration: the columns that it needs, the dtype of its values, and
-its availability, which is the earliest point in a trip at which the value is known. The name of the
-function is the name of the feature.
+A feature is a function with a declaration: the columns that the function needs, the dtype of the
+values, and the availability. The availability is the earliest point in a trip at which the value is
+known. The name of the function is the name of the feature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from toytip.errors import ConfigError
 
 AvailabilityTime = Literal["pickup", "dropoff", "payment"]
 AVAILABILITY_TIMES: tuple[AvailabilityTime, ...] = ("pickup", "dropoff", "payment")
-# Known only after the tip is paid. A feature of these columns would leak the label.
+# These columns are known only after the tip is paid. A feature that uses them would leak the label.
 LEAKING_COLUMNS = ("tip_amount", "total_amount")
 HIGH_TIP_RATIO = 0.2
 
@@ -52,7 +52,7 @@ def declare_feature(
 ) -> Feature:
     """Declare a feature.
 
-    Raises ConfigError if it needs a column that leaks the label, or that does not exist.
+    Raises ConfigError if the feature needs a column that leaks the label or does not exist.
     """
     for name in needs:
         if name in LEAKING_COLUMNS:
@@ -71,7 +71,7 @@ def declare_feature(
 def feature(
     available_at: AvailabilityTime, dtype: str, *needs: str, repeats: bool = True
 ) -> Callable[[Callable[[TripColumns], pd.Series]], Feature]:
-    """Declare the decorated function as a feature. `repeats`: few values occur many times."""
+    """Declare the decorated function as a feature. `repeats`: whether equal values occur often."""
     return lambda make: declare_feature(
         available_at, Column(make.__name__, dtype, repeats=repeats), needs, make
     )
@@ -102,7 +102,7 @@ def pickup_minute(trips: TripColumns) -> pd.Series:
 
 @feature("pickup", "int8", "pickup_at")
 def work_hours(trips: TripColumns) -> pd.Series:
-    """Return 1 from Monday to Friday, in the hours 8 to 18 (inclusive), else 0."""
+    """Return 1 from Monday to Friday, from 8:00 to 18:59, else 0."""
     pickup = trips["pickup_at"].dt
     return (pickup.day_of_week < 5) & pickup.hour.between(8, 18)
 
@@ -175,9 +175,10 @@ FEATURES_SCHEMA = replace(
 
 
 def feature_set(name: str) -> tuple[str, ...]:
-    """Return the features of a set: `seed`, or all features with at most that availability.
+    """Return the names of the features of a set.
 
-    No set has a column that leaks the label. Raises ConfigError if there is no such set.
+    The set is `seed`, or a point in a trip: then it has all features that are known at this point.
+    No feature leaks the label. Raises ConfigError if there is no such set.
     """
     if name == "seed":
         return SEED_FEATURES
@@ -207,7 +208,7 @@ ALWAYS_READ_COLUMNS = (
 
 
 def feature_table(*names: tuple[str, ...]) -> Table:
-    """Return the schema of `features` with only the columns that models of these features need."""
+    """Return the schema of `features`, with only the columns that these features need."""
     return FEATURES_SCHEMA.select_existing({*ALWAYS_READ_COLUMNS, *chain.from_iterable(names)})
 
 
@@ -217,11 +218,11 @@ def high_tip(trips: pd.DataFrame) -> pd.Series:
 
 
 def featurize(trips: pd.DataFrame) -> pd.DataFrame:
-    """Return `features` of accepted `trips`, row for row."""
+    """Return the `features` of accepted `trips`, one row per trip, in order."""
     TRIPS.validate(trips)
     columns = {"trip_id": trips["trip_id"], "pickup_at": trips["pickup_at"]}
     for declared in FEATURES:
         values = declared.compute({name: trips[name] for name in declared.needs})
-        with np.errstate(over="ignore"):  # an amount above the float32 range becomes infinite, the last bin
+        with np.errstate(over="ignore"):  # a large amount becomes infinite in float32, and gets the last bin
             columns[declared.name] = values.astype(declared.column.dtype)
     return FEATURES_SCHEMA.validate(pd.DataFrame({**columns, "high_tip": high_tip(trips)}))

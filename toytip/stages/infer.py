@@ -47,7 +47,7 @@ def shap_values(matrix: pd.DataFrame, booster: bytes, threads: int = 1) -> Float
 
 
 def gain_importance(model: TrainedModel) -> dict[str, float]:
-    """Return the share of each feature in the gain of all splits of a model."""
+    """Return the share of each feature in the gain of all splits of a model, by name."""
     scores = _load_booster(model.booster).get_score(importance_type="total_gain")
     gains = {name: float(scores.get(name, 0.0)) for name in model.encoding.feature_names}
     total = sum(gains.values())
@@ -55,12 +55,12 @@ def gain_importance(model: TrainedModel) -> dict[str, float]:
 
 
 def infer(features: pd.DataFrame, matrix: pd.DataFrame, model: TrainedModel) -> pd.DataFrame:
-    """Return `scores` of `features` with the bin indexes `matrix`, row for row."""
+    """Return the `scores` of `features` with the bin indexes `matrix`, one row per trip."""
     return build_scores(features, predict_probabilities(matrix, model.booster), model)
 
 
 def build_scores(features: pd.DataFrame, probabilities: Float32Array, model: TrainedModel) -> pd.DataFrame:
-    """Return `scores` of `features` with the model's `probabilities`, row for row."""
+    """Return the `scores` of `features` with the model's `probabilities`, one row per trip."""
     scores = features[["trip_id", "pickup_at", "PULocationID", "DOLocationID"]].assign(
         probability=probabilities,
         high_tip=features["high_tip"],

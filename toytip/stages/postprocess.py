@@ -1,6 +1,6 @@
 """Add a decision to `scores`, at a threshold that is tuned on the validation month.
 
-The probabilities do not change, so that the log loss is that of the model.
+The threshold does not change the probabilities, so the log loss does not depend on the threshold.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ DEFAULT_THRESHOLD = 0.5
 def best_f1_threshold(negatives: npt.NDArray[np.int64], positives: npt.NDArray[np.int64]) -> float:
     """Return the threshold with the best F1, from trip counts in equal bins of [0, 1].
 
-    Among equally good thresholds, the highest one is best, because it predicts fewer high tips. The
-    threshold is 0.5 if no trip is positive.
+    Among equally good thresholds, the highest is returned, because it predicts the fewest high
+    tips. If no trip has a high tip, the threshold is 0.5.
     """
     if not positives.sum():
         return DEFAULT_THRESHOLD
@@ -29,7 +29,7 @@ def best_f1_threshold(negatives: npt.NDArray[np.int64], positives: npt.NDArray[n
 
 
 def postprocess(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Return `predictions`, row for row: a high tip if the probability reaches the threshold."""
+    """Return `predictions`: a high tip for every probability of at least `threshold`."""
     SCORES.validate(scores)
     decided = scores.assign(prediction=scores["probability"] >= np.float32(threshold))
     return PREDICTIONS.validate(decided[PREDICTIONS.names])

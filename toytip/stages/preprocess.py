@@ -1,7 +1,7 @@
 """Fit an encoding on the training rows, and replace feature values with bin indexes.
 
 All bins are fixed before training, so that the model does not depend on the assignment of rows to
-workers. The fit needs only the value counts of the training rows, which merge exactly.
+workers. The fit needs only the value counts of the training rows, and value counts merge exactly.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from toytip.stages.zone_rates import LabeledCounts
 
 # A feature with at most MAX_DISTINCT_VALUES distinct values, such as a zone, gets one bin for
 # each of its MAX_EXACT_VALUES most common values. With two more bins, for unseen and missing
-# values, the bin index fits into a byte. Rarer values count as unseen if they are at most 1 % of
+# values, the bin index fits into a byte. Rarer values count as unseen, and may be at most 1 % of
 # the rows. Any other feature gets QUANTILE_BINS quantile bins.
 MAX_DISTINCT_VALUES = 320
 MAX_EXACT_VALUES = 254
 MAX_RARE_SHARE = 0.01
 QUANTILE_BINS = 250
-# Weight of the rate of all training rows, in trips. It smooths the rate of an hour and zone.
+# Number of trips with the overall rate that smoothing adds to the trips of an hour and zone.
 HOUR_ZONE_SMOOTHING = 20
-# Values are distinguished to 12 significant bits (0.05 %), whole numbers up to 4096 exactly. This
-# limits the size of the value counts.
+# Value counts distinguish values to 12 significant bits (0.05 %), and whole numbers up to 4096
+# exactly. This limits the size of the value counts.
 _DROPPED_BITS = np.uint32(12)
 _LOW_BITS_MASK = np.uint32((1 << 12) - 1)
 KEY_COUNT = 1 << 20
-# Keys up to the first constant, and from the second, are of NaN. They enclose those of the
-# infinities.
+# NaN has keys up to the first constant, and from the second constant. All other values, including
+# the infinities, have keys between the two.
 _LAST_LOW_NAN_KEY, _FIRST_HIGH_NAN_KEY = 0x007FE, 0xFF801
 # Number of bin indexes that fit into a byte.
 BYTE_VALUES = 256
@@ -56,9 +56,9 @@ class ValueCounts:
     positives: int
     by_value: dict[str, LabeledCounts]
     by_hour_and_zone: Int64Array
-    """Trips and high-tip trips (two columns) for each of the 24 * ZONE_ID_COUNT cells."""
+    """Trips and high-tip trips (two columns) by pickup hour and zone (24 * ZONE_ID_COUNT rows)."""
     by_month_and_zones: LabeledCounts
-    """Card trips by month and zone pair."""
+    """Card trips by month, pickup zone and dropoff zone."""
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> ValueCounts:
@@ -83,10 +83,10 @@ class ValueCounts:
 
 
 def value_keys(values: pd.Series) -> npt.NDArray[np.uint32]:
-    """Return the values to 12 significant bits, as integers below KEY_COUNT in the same order.
+    """Return the values to 12 significant bits, as integers below KEY_COUNT with the same order.
 
-    Keys of NaN are at both ends. The bits of floats sort like the numbers after the bits of
-    negative numbers are inverted.
+    The smallest and the largest keys belong to NaN. The bits of floats sort like the floats, if all
+    bits of negative floats and the sign bit of the other floats are inverted.
     """
     bits = (values.to_numpy(dtype=np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
     ordered = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
@@ -94,7 +94,7 @@ def value_keys(values: pd.Series) -> npt.NDArray[np.uint32]:
 
 
 def values_of_keys(keys: npt.NDArray[np.uint32]) -> Float32Array:
-    """Return the value of each key: the smallest in magnitude of all values with this key."""
+    """Return the value of each key: of all values with this key, the smallest in magnitude."""
     ordered = keys.astype(np.uint32) << _DROPPED_BITS
     bits = np.where(ordered >> np.uint32(31), ordered & np.uint32(0x7FFFFFFF), ~(ordered | _LOW_BITS_MASK))
     return np.asarray(bits, np.uint32).view(np.float32)
@@ -188,7 +188,7 @@ def bin_dtype(encoding: Encoding) -> str:
 
 
 def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
-    """Return the matrix of bin indexes of `features`, row for row."""
+    """Return the matrix of bin indexes of `features`, one row per trip."""
     rate_names = tuple(name for name in encoding.feature_names if name in zone_rates.ZONE_RATES_BY_NAME)
     rates = zone_rates.lookup_rates(features, encoding.zone_history, rate_names) if rate_names else {}
     dtype = bin_dtype(encoding)
@@ -203,8 +203,9 @@ def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
 def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np.intp]:
     """Return an order in which similar rows are adjacent.
 
-    XGBoost then finds most rows of a tree node in one block, and its branch prediction improves. A
-    round takes 20 % less time. Features with few bins come first, then quantities.
+    The rows of a tree node are then mostly next to each other in memory, and branch prediction
+    succeeds more often. A round of XGBoost takes 20 % less time. Rows are sorted by the features
+    with few bins first, then by the features with quantile bins.
     """
     few_bins = sorted(
         (f for f in encoding.features if f.exact and f.bin_count <= MAX_GROUPING_BINS),
@@ -219,7 +220,7 @@ def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np
 
 @lru_cache(maxsize=256)
 def _lookup_table(feature: FeatureEncoding) -> npt.NDArray[np.uint16]:
-    """Return the bin index of every key. A lookup takes a tenth of the time of a search."""
+    """Return the bin index of every key. A lookup takes a tenth of the time of a binary search."""
     keys = value_keys(pd.Series(feature.values, dtype=np.float32))
     if feature.exact:
         table = np.full(KEY_COUNT, feature.unseen_bin, np.uint16)

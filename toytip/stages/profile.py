@@ -1,7 +1,7 @@
 """Count the values of `features` in `feature_histograms`, from which monitoring computes drift.
 
-Histograms are trip counts and integer sums in fixed bins, which are the same for all months and
-versions. They merge exactly, in any order, so that no row has to be read again.
+A histogram has trip counts and integer sums in fixed bins. The bins are the same for all months and
+versions. Histograms merge exactly, in any order, so that no row must be read again.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
-# A bin holds numbers that are equal to 9 significant bits: whole numbers up to 512 (zones among
-# them) are exact, amounts have 0.4 %. The leading bits of a float are its bin.
+# The numbers in a bin are equal to 9 significant bits. Whole numbers up to 512, for example zones,
+# are exact. Amounts are exact to 0.4 %. The leading bits of a float are its bin.
 DROPPED_BITS = np.uint32(15)
 LOW_BITS_MASK = np.uint32((1 << 15) - 1)
-# A value above a million counts as a million, because one mistyped fare would dominate the sum.
+# A larger value counts as this value (about a million) in sums. Otherwise, one mistyped fare would
+# dominate the sum.
 MAX_SUMMED_VALUE = np.float32(1 << 20)
 
 
 def profile(features: pd.DataFrame) -> pd.DataFrame:
     """Return the `feature_histograms` of `features`, separately for card trips and other trips.
 
-    The rows are sorted by feature, card and value, with missing values last.
+    The rows are sorted by feature, card payment and value, with missing values last.
     """
     card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy().astype(np.uint32)
     names = sorted(name for name in features.columns if name not in NON_FEATURE_COLUMNS)
@@ -55,7 +56,7 @@ def _count_bins(values: pd.Series, card: npt.NDArray[np.uint32]) -> _HistogramCo
     if missing.any():
         numbers[missing] = np.nan  # one bit pattern for all NaNs
     bits = numbers.view(np.uint32)
-    # The lowest bit of a cell is the card flag, the others are the bin.
+    # The lowest bit of a cell is the card flag. The other bits are the bin.
     row_cell = (bits >> DROPPED_BITS << np.uint32(1)) | card
     if (bits & LOW_BITS_MASK).any():
         counts = np.bincount(row_cell)
@@ -78,7 +79,7 @@ def _bin_values(cell: npt.NDArray[np.integer]) -> Float32Array:
 
 
 def _scale_values(values: Float32Array) -> Float32Array:
-    """Return values in units of the sums. Scaling by a power of two is exact in float32."""
+    """Return values in the unit of the sums. Scaling by a power of two is exact in float32."""
     clipped = np.clip(values, -MAX_SUMMED_VALUE, MAX_SUMMED_VALUE)
     return np.asarray(np.rint(clipped * np.float32(HISTOGRAM_VALUE_SCALE)), np.float32)
 

@@ -17,11 +17,11 @@ from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.evaluation.tally import LOSS_SCALE, PROBABILITY_BINS, SLICE_BINS, Tallies, Tally, TallyKey
 
 # A probability of exactly 0 or 1 would make the log loss infinite. scikit-learn clips float32
-# alike.
+# probabilities in the same way.
 PROBABILITY_EPSILON = float(np.finfo(np.float32).eps)
 # Edges of the distance slices in miles. The last slice has no upper edge.
 DISTANCE_EDGES_MILES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
-# Newark, JFK and LaGuardia in the TLC's zone table.
+# The zone IDs of Newark, JFK and LaGuardia.
 AIRPORT_ZONES = (1, 132, 138)
 SLICE_COLUMNS = {
     "hour": "pickup_hour",
@@ -39,11 +39,11 @@ def summarize_predictions(
     boroughs: tuple[str, ...] = (),
     predictor: str = "model",
 ) -> Tallies:
-    """Return the histograms of every split, separately for card trips and other trips.
+    """Return the metric histograms of every split, separately for card trips and other trips.
 
-    For `predictor="model"` they include the histograms of the baseline `hour_zone`. The
-    histograms of all trips have fine bins, those of days and slices coarse ones. `boroughs` has
-    the borough of each zone, if a zone table exists.
+    With `predictor="model"`, the result includes the histograms of the baseline `hour_zone`.
+    Histograms of all trips have fine bins. Histograms of days and slices have coarse bins.
+    `boroughs` is the borough of each zone, or empty without a zone lookup file.
     """
     if predictions.empty:
         return {}
@@ -136,7 +136,7 @@ def _count_tallies(codes: Int64Array, count: int, bins: int, rows: _ScoredRows) 
 def _slice_codes(
     features: pd.DataFrame, boroughs: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[Int64Array, list[str]]]]:
-    """Yield each evaluation slice with the code of every row, and the values of the codes."""
+    """Yield the name of each slice attribute, the code of every row, and the value of each code."""
     day = features["pickup_at"].to_numpy().astype("datetime64[D]")
     codes, days = pd.factorize(day)
     yield "day", (codes.astype(np.int64), np.datetime_as_string(days, "D").tolist())

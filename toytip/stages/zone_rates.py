@@ -23,9 +23,9 @@ from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tlc import ZONE_ID_COUNT
 
 ZONE_PAIR_COUNT = ZONE_ID_COUNT * ZONE_ID_COUNT
-# Rates have bins of equal width, so that no second pass over the rows is necessary to fit them.
+# Rates have bins of equal width, which need no second pass over the rows to fit them.
 RATE_BINS = 250
-# Weight of the rate of all zones, in trips. It smooths the rates of zones with few trips.
+# Number of trips with the overall rate that smoothing adds to the trips of a zone or zone pair.
 ZONE_RATE_SMOOTHING = 20
 # Integers are counted in an array if their range is at most this many times the number of rows.
 DENSE_RANGE_FACTOR = 8
@@ -54,13 +54,13 @@ AVAILABLE_RATES = {
 
 
 def zone_rates_for(feature_set: str) -> tuple[str, ...]:
-    """Return the names of the target encodings in a feature set (none for `seed`)."""
+    """Return the names of the target-encoded features in a feature set (none for `seed`)."""
     available = AVAILABLE_RATES.get(feature_set, ())
     return tuple(rate.name for rate in ZONE_RATES if rate.available_at in available)
 
 
 class LabeledCounts(NamedTuple):
-    """Distinct values in order, with the number of trips and of high-tip trips for each."""
+    """Distinct values in order, with the number of trips and of high-tip trips of each value."""
 
     distinct: npt.NDArray[Any]
     trips: Int64Array
@@ -81,10 +81,10 @@ class LabeledCounts(NamedTuple):
 
 
 def count_labeled(values: npt.NDArray[Any], label: BoolArray) -> LabeledCounts:
-    """Count integers, with and without the label."""
-    # One number per value and label, so that one pass counts both. If the range of the numbers is
-    # not much larger than the number of rows, counting in an array is several times faster than
-    # sorting.
+    """Count the trips and the high-tip trips of each distinct integer."""
+    # Value and label are combined in one number, so that one pass counts both. If the range of the
+    # numbers is not much larger than the number of rows, counting in an array is several times
+    # faster than sorting.
     labeled = values.astype(np.int64) * 2 + label
     low = int(labeled.min()) & -2 if len(labeled) else 0
     if len(labeled) and int(labeled.max()) - low < DENSE_RANGE_FACTOR * len(labeled):
@@ -104,7 +104,7 @@ def count_labeled(values: npt.NDArray[Any], label: BoolArray) -> LabeledCounts:
 
 
 def pickup_month_index(features: pd.DataFrame) -> Int64Array:
-    """Return the month of each pickup, counted from the year 0."""
+    """Return the month of each pickup, as the number of months since the year 0."""
     pickup = features["pickup_at"].dt
     months: Int64Array = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
     return months
@@ -127,7 +127,10 @@ def count_month_zone_pairs(features: pd.DataFrame) -> LabeledCounts:
 
 
 def pack_counts(cell_index: Int64Array, trips: Int64Array, positives: Int64Array) -> str:
-    """Return counts by cell as compressed text for a model, with differences of the cells."""
+    """Return counts by cell as compressed text, which a model stores.
+
+    The text contains the differences between consecutive cell indexes, which compress better.
+    """
     table = np.stack([np.diff(cell_index, prepend=0), trips, positives])
     return base64.b64encode(zlib.compress(table.astype("<i8").tobytes(), 9)).decode()
 
@@ -150,7 +153,7 @@ def counts_by_pickup_zone(packed: str) -> tuple[Int64Array, Int64Array]:
 
 @lru_cache(maxsize=64)
 def _rates_as_of(packed: str, month: int) -> dict[str, Float32Array] | None:
-    """Return the rates at the start of a month, from earlier months (None without card trips)."""
+    """Return the rates of all earlier months at the start of a month (None without card trips)."""
     cell_index, trips, positives = _unpack_counts(packed)
     earlier = cell_index // ZONE_PAIR_COUNT < month
     if not trips[earlier].sum():
@@ -177,7 +180,7 @@ def _smoothed_rate(trips: npt.NDArray[Any], positives: npt.NDArray[Any], mean_ra
 
 
 def lookup_rates(features: pd.DataFrame, packed: str, names: tuple[str, ...]) -> dict[str, Float32Array]:
-    """Return the rates for each trip at the start of its month (NaN without earlier card trips)."""
+    """Return the rates of each trip at the start of its month (NaN without earlier card trips)."""
     pickup, dropoff = _zone_ids(features)
     cells = {
         "pickup_zone_rate": pickup,
@@ -202,6 +205,6 @@ def _last_month(packed: str) -> int:
 
 
 def rate_encoding(name: str) -> FeatureEncoding:
-    """Return the bins of a rate, which are equal intervals of 0 to 1."""
+    """Return the bins of a rate: intervals of equal width from 0 to 1."""
     edges = (np.arange(1, RATE_BINS) / RATE_BINS).astype(np.float32)
     return FeatureEncoding(name=name, exact=False, values=tuple(edges.tolist()))
