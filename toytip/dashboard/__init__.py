@@ -1,1 +1,1 @@
-"""The run dashboard: a page, its data and Prometheus metrics. The Dask scheduler serves them."""
+"""The run dashboard, which the Dask scheduler serves: a page, its data, Prometheus metrics."""

@@ -3,7 +3,7 @@
 A run installs the plugin on its scheduler. A scheduler can also load the plugin before the first
 run, so that the page exists from the start: `dask scheduler --preload toytip.dashboard.plugin`.
 
-The plugin has no attributes before it starts. The client therefore sends only the name of its class
+The plugin has no attributes before it starts. The client therefore sends only the class name
 to the scheduler.
 """
 
@@ -135,7 +135,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
         return counts
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """See SchedulerPlugin. Counts lost workers, and the tasks that they had to compute."""
+        """See SchedulerPlugin. Counts lost workers, and the tasks that they were computing."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
         if msg.get("expected"):
@@ -153,7 +153,10 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
                 self.totals.increment("retried", stages[key], 1)
 
     def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002 - the hook's fixed signature
-        """See SchedulerPlugin. A run fails if its client process disconnects before its end."""
+        """See SchedulerPlugin.
+
+        A run fails if its client process disconnects before the run ends.
+        """
         for run in self.runs.values():
             if run.client == client and run.state["outcome"] == "running":
                 failed = run.state.copy()

@@ -228,7 +228,7 @@ _COLLECTOR = RunCollector()
 
 
 def register(source: RunSource) -> None:
-    """Collect the metrics of this process from a scheduler.
+    """Make a scheduler the source of the metrics of this process.
 
     A process has one metrics registry, even if it starts several schedulers one after the other.
     """

@@ -21,8 +21,8 @@ def bootstrap_intervals(days: Sequence[Tally], seed: int = 0) -> dict[str, Inter
     """Return the 95 % interval of each metric, by resampling whole days.
 
     Days are resampled because trips of the same day are not independent. Intervals are percentiles
-    of `BOOTSTRAP_RESAMPLES` bootstrap resamples (Efron, 1979). They are None with fewer than
-    `MIN_BOOTSTRAP_DAYS` days.
+    of `BOOTSTRAP_RESAMPLES` bootstrap resamples (Efron, 1979). An interval is None with fewer
+    than `MIN_BOOTSTRAP_DAYS` days.
     """
     if len(days) < MIN_BOOTSTRAP_DAYS:
         return dict.fromkeys(INTERVAL_METRICS)

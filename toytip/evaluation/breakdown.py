@@ -33,7 +33,7 @@ def metrics_by_split(tallies: Tallies, segment: str = "all") -> dict[str, Metric
 
 
 def evaluation_report(tallies: Tallies, baselines: FittedBaselines) -> EvaluationReport:
-    """Return the evaluation by split and segment, without those that have no trips."""
+    """Return the evaluation of every split and segment that has trips."""
     report: EvaluationReport = {}
     for split in EVALUATED_SPLITS:
         for segment in SEGMENTS:

@@ -202,7 +202,7 @@ def _slice_margin(label: str, tally: Tally, champion: Tally | None) -> _SliceMar
         return None
     champion_area = metrics.auc(champion.negatives, champion.positives) if champion else None
     reference = champion_area or 0.5
-    # Both models score the same trips, but the standard errors are added as if the two AUCs were
+    # Both models score the same trips, but the standard errors are combined as if the two AUCs were
     # independent. The limit is therefore too low rather than too high.
     errors = (metrics.auc_standard_error(part) for part in (tally, champion) if part)
     margin = area - reference + SLICE_STANDARD_ERRORS * math.hypot(*errors)

@@ -36,8 +36,8 @@ class FittedBaselines:
     """The fitted values of the baselines.
 
     `rate` is the share of high tips in the training rows. `hour_zone_threshold` is the decision
-    threshold of the hour-and-zone mean. Like the threshold of the model, it is tuned on the
-    validation rows.
+    threshold of the hour-and-zone mean. Like the threshold of the model, this threshold
+    is tuned on the validation rows.
     """
 
     rate: float
@@ -64,8 +64,8 @@ def compute_metrics(tally: Tally) -> Metrics:
 def auc(negatives: Int64Array | Float64Array, positives: Int64Array | Float64Array) -> float | None:
     """Return the area under the ROC curve, from observed or expected counts by probability bin.
 
-    It is the share of pairs, one trip of each class, in which the positive trip has the higher
-    probability. A pair within one bin counts half.
+    The AUC is the share of pairs of a positive and a negative trip in which the positive trip has
+    the higher probability. A pair within one bin counts half.
     """
     below = np.cumsum(negatives) - negatives
     pairs = float(positives.sum()) * float(negatives.sum())
@@ -85,7 +85,7 @@ def auc_binning_error(negatives: Int64Array, positives: Int64Array) -> float | N
 
 
 def pr_auc(negatives: Int64Array, positives: Int64Array) -> float | None:
-    """Return the average precision: the mean over thresholds, weighted by the added recall."""
+    """Return the average precision: mean precision by threshold, weighted by the added recall."""
     true_positives, false_positives = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
     precision = true_positives / np.maximum(true_positives + false_positives, 1)
     return _ratio(float((precision * positives[::-1]).sum()), float(positives.sum()))
@@ -99,8 +99,8 @@ def single_feature_auc(
     `counts` and `positives` are the trips and high tips by value, in ascending order of values.
     `rows` and `total_positives` also count the trips without a value.
 
-    Adjacent values are combined into groups of about a hundredth of the trips, and of about 50
-    trips or more. Without groups, rare values would predict the label by chance.
+    Adjacent values are combined into groups of about 1 % of the trips, but not less than about 50
+    trips. Without groups, rare values would predict the label by chance.
     """
     if not 0 < total_positives < rows:
         return None

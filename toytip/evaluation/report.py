@@ -56,7 +56,7 @@ class BaselineMetrics:
     """Brier score: mean squared difference between probability and label. Null without
     probabilities."""
     f1: float | None
-    """F1 of the baseline. Null if it is undefined."""
+    """F1 of the baseline. Null if F1 is undefined."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +169,8 @@ class SegmentSummary:
     """Expected calibration error: mean absolute difference between the predicted and the observed
     share of high tips over calibration bins, weighted by trips."""
     worst_slices: tuple[SliceMetrics, ...]
-    """The up to five slices with the lowest AUC, lowest first. Each has at least 200 trips, and 30
-    trips of each class."""
+    """Up to five slices with the lowest AUC, lowest AUC first. Each slice has at least 200 trips,
+    and at least 30 trips of each class."""
 
     @property
     def f1_always_positive(self) -> float | None:

@@ -25,7 +25,7 @@ def load_model(
     """Return the model with a name: a version, a tag, an alias or a model version.
 
     Without a name, return the newest model in the store. The version of a run that reused a model
-    is a name of the reused model. If the store does not have the name, toytip searches the
+    also names the reused model. If the store does not have the name, toytip searches the
     registry. Raises StoreError or RegistryError if no model has the name.
     """
     store = store_from_settings(settings)

@@ -167,7 +167,7 @@ def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
 def _explain(
     model: TrainedModel, features: pd.DataFrame, matrix: pd.DataFrame, shap_top: int
 ) -> list[list[Explanation]]:
-    """Return the features with the largest SHAP values of each trip, which are exact for trees."""
+    """Return the features with the largest SHAP values for each trip. The values are exact."""
     contributions = infer.shap_values(matrix, model.booster)
     names = model.encoding.feature_names
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]

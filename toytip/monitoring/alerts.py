@@ -44,9 +44,9 @@ class Measurement:
     reference: float | None = None
     """Value of the measure in the reference. Null if the measure is itself a comparison."""
     effect: float | None = None
-    """Number that is compared with the threshold."""
+    """Effect: the number that is compared with the threshold."""
     threshold: float | None = None
-    """Largest effect that does not count as exceeded. Null if the measure has no threshold."""
+    """Alert threshold, which a larger effect exceeds. Null if the measure has no threshold."""
 
     @property
     def exceeds_threshold(self) -> bool:

@@ -1,4 +1,4 @@
-"""Confidence-based performance estimation (CBPE): the metrics of trips without labels.
+"""Estimate metrics of trips without labels: confidence-based performance estimation (CBPE).
 
 If probabilities are calibrated, seven of ten trips with a probability of 0.7 have a high tip. The
 probabilities alone therefore give the expected confusion matrix, and the metrics. The probabilities

@@ -14,7 +14,7 @@ from toytip.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringPlan:
-    """The analysis months, the reference months for features, and those for performance."""
+    """Analysis months, reference months for features, and reference months for performance."""
 
     analysis_months: tuple[Month, ...]
     feature_reference: tuple[Month, ...]

@@ -22,7 +22,7 @@ class MonthPerformance:
     rows: int
     """Number of trips in the segment."""
     card_share: float
-    """Share of trips paid by card."""
+    """Share of trips that were paid by card."""
     card_high_tip_share: float | None
     """Share of high tips among card trips. Null without labels or card trips."""
     metrics: Metrics | None
@@ -91,7 +91,7 @@ class MonitoringReport:
     performance_reference: tuple[str, ...]
     """Reference months for shares and metrics."""
     labels_until: str | None
-    """Last month with labels. Null if all months have labels."""
+    """Latest month whose labels are used. Null if the labels of all months are used."""
     warnings: tuple[str, ...]
     """Reasons why the comparison can be misleading."""
     thresholds: AlertThresholds

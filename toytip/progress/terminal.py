@@ -149,7 +149,7 @@ def _stage_numbers(stage: StageState, now: float, *, with_current_rate: bool = F
     if stage.status == "skipped":
         return stage.note
     numbers = [f"{stage.done}/{stage.total}"] if stage.status == "running" else []
-    if stage.unit != "rounds" or stage.status == "done":  # the loss needs the space
+    if stage.unit != "rounds" or stage.status == "done":  # the note with the loss needs the space
         numbers.append(f"{stage.seconds(now):.1f} s")
     if rate := stage.rows_per_second(now):
         current = stage.current_rows_per_second(now) if with_current_rate else None

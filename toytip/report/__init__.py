@@ -1,4 +1,4 @@
 """The HTML report of a version, and the page that compares two versions.
 
-The input is facts. This package reads no store, no trips and no clock.
+The input is a `Facts` object. This package does not read a store, trips or the clock.
 """

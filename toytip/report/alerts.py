@@ -97,7 +97,7 @@ def exceeded_table(report: MonitoringReport) -> TableBlock:
         rows=[_exceeded_row(report, series[key], alerts) for key in order],
         note="Highlighted cells are alerts. An alert fires if the threshold is exceeded in the month itself "
         f"and in at least {rule.min_breaches} of the {rule.window_months} months that end with it. "
-        f"If fewer than {rule.min_breaches} months exist, it must be exceeded in all of them. "
+        f"If fewer than {rule.min_breaches} months exist, it must be exceeded in all of these months. "
         "Shares of missing values and of rejected trips are compared with the reference range. "
         "All other shares, and metrics, are compared with the reference value. "
         f"A feature with less than {formatting.format_share(rule.min_importance)} of the gain of the model "

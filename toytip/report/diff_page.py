@@ -28,7 +28,7 @@ from toytip.report.sections.diff import (
 from toytip.report.sections.section import Content, missing, section
 from toytip.store.compare import VersionDiff
 
-# These tables have the same settings as the model.
+# Omitted from the differences, because these tables have the same settings as the model.
 REDUNDANT_CONFIG_TABLES = {METRIC_HISTOGRAMS.name, PREDICTIONS.name, MONITORING.name}
 
 

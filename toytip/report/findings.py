@@ -24,7 +24,7 @@ MAX_OVERFIT_AUC_GAP = 0.05
 CLEAR_AUC_GAP = 0.01
 
 # These are not compared by AUC: the always-positive baseline is compared by F1, and the promotion
-# gate compares the champion.
+# gate compares the model with the champion.
 BASELINES_WITHOUT_FINDING = ("always_positive", "champion")
 
 # Data that the report could not read: its name in the warning, and the section with the details.

@@ -20,7 +20,8 @@ from toytip.report.charts.svg import LINE_COLORS, inline_svg, open_drawing
 from toytip.report.facts import Facts, FeatureDistribution, FeatureImportance
 
 MIXED_MONTH_LABEL = "split by day"
-# Number of category values that are shown at each end: lowest and highest mean SHAP values.
+# At most this many category values with the lowest mean SHAP values are shown, and as many with the
+# highest.
 MAX_CATEGORY_ENDS = 3
 # A caption mentions an extreme month if its median is outside the range of the first and the last
 # median by more than this share.

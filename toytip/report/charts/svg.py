@@ -79,7 +79,7 @@ MATPLOTLIB_STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
-    # The positions of axes are explicit. The calling program may have set layout defaults.
+    # Axes have explicit positions, so layout defaults of the calling program must not apply.
     "figure.constrained_layout.use": False,
     "figure.autolayout": False,
     "figure.facecolor": "none",

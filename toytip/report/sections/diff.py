@@ -220,7 +220,7 @@ def _format_effect(value: float | None) -> str:
 @section("importance", "Feature importance")
 def importance_diff_section(pair: VersionPair) -> Content:
     """Return the feature importance of both models."""
-    lead = "Mean absolute SHAP values in log-odds, from a sample of the test trips of each version."
+    lead = "SHAP values are in log-odds, and are computed on a sample of the test trips of each version."
     if not all(facts.feature_importance for facts in pair):
         return missing(lead, "One of the versions has no model.")
     shap = [{item.name: item.mean_abs_shap for item in facts.feature_importance} for facts in pair]

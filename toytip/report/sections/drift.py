@@ -24,14 +24,14 @@ PERFORMANCE_HEADER = [
     "month",
     "trips",
     "share of card trips",
-    "high tips among card trips",
+    "share of high tips among card trips",
     "F1",
     "estimated F1",
     "F1 of always-positive",
     "AUC",
     "AUC of card trips",
     "change in F1",
-    "due to card share",
+    "due to share of card trips",
     "due to share of high tips",
     "due to model",
     "change in log loss due to model",
@@ -77,10 +77,10 @@ def _performance_table(report: MonitoringReport) -> TableBlock:
                 for performance in report.analysis_performance
             ),
         ],
-        note="The parts due to the card share, the share of high tips and the model add up to the change in "
-        "F1 since the reference. The model performs worse if the F1 part due to the model is negative, if "
-        "the AUC of card trips falls, or if the log loss part due to the model is positive. AUC also depends "
-        "on the mix of card and other trips. Estimated F1 is computed without labels.",
+        note="The parts due to the share of card trips, the share of high tips and the model add up to the "
+        "change in F1 since the reference. The model performs worse if its part in F1 is negative, its part in "
+        "log loss is positive, or AUC of card trips falls. AUC of all trips also depends on the mix of card "
+        "and other trips. Estimated F1 is computed without labels.",
     )
 
 

@@ -26,9 +26,9 @@ def importance_section(facts: Facts) -> Content:
     """Return the importance of the features by SHAP values and gain."""
     trips = formatting.format_count(facts.explained_trips)
     lead = (
-        f"SHAP values in log-odds, from an evenly spaced sample of {trips} test trips."
+        f"SHAP values are in log-odds, and are computed on an evenly spaced sample of {trips} test trips."
         if facts.explained_trips
-        else "Share of each feature in the total gain of all tree splits."
+        else "The table shows the share of each feature in the total gain of all tree splits."
     )
     if not facts.feature_importance:
         reason = facts.missing_reasons.get("importance", "this version has no model")

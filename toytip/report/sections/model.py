@@ -86,7 +86,7 @@ def learning_curve_lines(
 
 @section("ranking", "Ranking and calibration")
 def ranking_section(facts: Facts) -> Content:
-    """Return ROC, precision-recall, calibration and threshold curves, and the probabilities."""
+    """Return ROC, precision-recall, calibration and threshold curves, and a histogram."""
     split = facts.reported_split
     lead = (
         f"The charts show how well the probabilities rank the {split} trips, and how well they match the labels."

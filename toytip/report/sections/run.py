@@ -28,7 +28,7 @@ from toytip.store.manifest import SourceFileRef, VersionRef
 if TYPE_CHECKING:
     from toytip.pipeline.result import RunTiming
 
-# Number of reject reasons in the chart.
+# Maximum number of reject reasons in the chart of rejected trips.
 MAX_DRAWN_REASONS = 3
 
 
@@ -206,7 +206,7 @@ def time_section(facts: Facts) -> Content:
         caption="Time, rows and peak memory by stage",
         header=["stage", "seconds", "rows", "rows/s", "peak MB"],
         rows=list(_stage_rows(timing)),
-        note="Memory is the sum over all processes of the run on the machine where it was started, sampled "
+        note="Memory is the sum over all processes of the run on the machine that started the run, sampled "
         f"once per second. The peak memory of the run is {timing.peak_memory_mb:,.0f} MB.",
     )
     return Content(lead, [table])
