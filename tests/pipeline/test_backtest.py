@@ -25,7 +25,7 @@ def test_a_store_that_is_not_writable_is_rejected_first(tmp_path):
     context = RunContext(settings, store_from_settings(settings), None, Progress("none"), "")
     months = parse_months("2023-01:2023-04")
     features = make_manifest([make_part_record(month) for month in months], table="features")
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="cannot write to store"):
         run_backtest(context, features, min_train_months=2, horizon_months=1, max_auc_loss=0.005)
 
 
@@ -40,7 +40,9 @@ def test_folds_roll_over_the_year():
         (3, "2023-04", ["2023-05", "2023-06"]),
         (4, "2023-05", ["2023-06"]),
     ]
-    with pytest.raises(ConfigError, match="cannot backtest 3 months: a fold needs 2 training months"):
+    with pytest.raises(
+        ConfigError, match="cannot backtest 3 months: the first model needs 2 training months"
+    ):
         make_folds(months[:3], 2, 2)
 
 

@@ -39,7 +39,7 @@ def test_a_worker_that_cannot_import_toytip(tmp_path):
         checks = run_doctor(address, tmp_path)
     assert failed_checks(checks) == ["versions", "source", "store", "memory", "scratch", "clocks"]
     assert "cannot import toytip" in checks["versions"]["message"]
-    assert checks["store"]["advice"] == "fix the versions first"
+    assert checks["store"]["advice"] == "Fix the check versions first."
 
 
 def test_a_frozen_worker_is_named(tmp_path):

@@ -102,8 +102,8 @@ def run(
     processes (default: one per core) and stops them at the end. It reuses files of the store that
     are up to date. With `progress=True`, it prints its progress to stderr.
 
-    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. A failed
-    run publishes nothing.
+    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. If a run
+    fails, it never leaves a partial table. Complete tables that it has published stay published.
 
         run = toytip.run("data/green-2023", workers=2)
         run.metrics.loc[("test", "all"), "auc"]

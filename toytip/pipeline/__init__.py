@@ -1,1 +1,1 @@
-"""The pipeline: stages in order, each from published versions to a published version."""
+"""The pipeline: runs the stages. Each stage reads published versions and publishes a version."""

@@ -1,4 +1,4 @@
-"""Rolling-origin backtest: models of successive months, tested on the months after them."""
+"""Rolling-origin backtest: one model per validation month, tested on the following months."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
 from toytip.store.reports import save_report
 
-# Memory of features: measured on green 2023, a little more than 100 bytes per row.
+# Memory that features need. On green 2023, a little more than 100 bytes per row were measured.
 FEATURE_BYTES_PER_ROW = 140
-# Largest share of the workers' memory for features. Training needs the rest.
+# Largest share of the workers' memory that features may use. Training needs the rest.
 MAX_FEATURE_MEMORY_SHARE = 0.4
-# A test range that no month is in, so that only training rows are counted.
+# A test range that contains no month, so that all rows count as training rows.
 EMPTY_TEST_RANGE = Split.from_json(
     {"train": ["", ""], "validation": None, "test": ["9999-01-01", "9999-01-02"]}
 ).test
@@ -52,7 +52,7 @@ FramesOf = Callable[[list[DataFile]], Any]
 
 @dataclass(frozen=True)
 class BacktestFold:
-    """Training, validation and test months of one model."""
+    """The training, validation and test months of one model."""
 
     train_months: tuple[Month, ...]
     validation_month: Month
@@ -72,8 +72,8 @@ class BacktestFold:
 def make_folds(months: tuple[Month, ...], min_train_months: int, horizon_months: int) -> list[BacktestFold]:
     """Return a fold for each validation month that has a test month after it.
 
-    The first fold has `min_train_months` training months. Each has up to `horizon_months` test
-    months. Raises ConfigError if there are too few months for one fold.
+    The first fold has `min_train_months` training months. Each fold has up to `horizon_months`
+    test months. Raises ConfigError if there are too few months for one fold.
     """
     folds = [
         BacktestFold(months[:k], months[k], months[k + 1 : k + 1 + horizon_months])
@@ -81,8 +81,8 @@ def make_folds(months: tuple[Month, ...], min_train_months: int, horizon_months:
     ]
     if not folds:
         raise ConfigError(
-            f"cannot backtest {len(months)} months: a fold needs {min_train_months} training months, "
-            "a validation month and a test month",
+            f"cannot backtest {len(months)} months: the first model needs {min_train_months} training "
+            "months, a validation month and a test month",
             hint="Add months, or reduce --min-train-months.",
         )
     return folds
@@ -98,7 +98,7 @@ def run_backtest(
 ) -> BacktestResult:
     """Train and test a model for each fold of published features, and save the result as a report.
 
-    Reads the features once, if they fit into the memory of the workers. Publishes no version.
+    Reads the features only once if they fit into the memory of the workers. Publishes no version.
     Raises ConfigError as `make_folds` does, and StoreError if the store is not writable.
     """
     files = list(features.files)
@@ -119,13 +119,13 @@ def run_backtest(
 
 
 def _frame_loader(context: RunContext, features: Manifest, files: list[DataFile]) -> FramesOf:
-    """Return a function from files to a lazy frame: from the workers' memory, or from the store."""
+    """Return a function that loads files as a lazy frame, from the workers' memory or the store."""
     memory = sum(worker.memory_limit for worker in workers_by_address(context.client).values())
     need = features.rows * FEATURE_BYTES_PER_ROW
     if memory and need > MAX_FEATURE_MEMORY_SHARE * memory:
         context.progress.info(
-            f"{features.rows:,} rows need {need / 1e9:.1f} GB of the workers' {memory / 1e9:.1f} GB, "
-            "so that each fold reads them from the store again"
+            f"{features.rows:,} rows need {need / 1e9:.1f} GB, too much of the workers' "
+            f"{memory / 1e9:.1f} GB, so each fold reads the rows from the store again"
         )
         return lambda subset: graph.read_version(context.store, FEATURES_SCHEMA, features.version, subset)
     with context.progress.stage("read", len(files)) as stage:
@@ -194,7 +194,7 @@ def _run_fold(
 def _score_months(
     context: RunContext, files: Sequence[DataFile], frame: Any, model: TrainedModel
 ) -> dict[Month, Tallies]:
-    """Return the tallies of each month, scored by a model."""
+    """Score months with a model, and return the metric histograms of each month."""
     decided = graph.apply_threshold(graph.score_features(frame, model), postprocess.DEFAULT_THRESHOLD)
     summarizer = graph.Summarizer(model.encoding)
     lazy = graph.summarize_partitions(decided, graph.SummaryInputs(frame, summarizer))

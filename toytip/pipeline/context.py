@@ -1,4 +1,4 @@
-"""The context of a run: settings, store, client and progress. It publishes versions."""
+"""The context of a run: settings, store, client and progress. The context publishes versions."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class StageDecision:
     """Why a stage runs, or why its output is reused."""
 
     reused: bool
-    """Whether the stage reuses at least a part of an earlier output."""
+    """Whether the stage reuses an earlier output, completely or in part."""
     reason: str
     """Why the stage runs, or which output it reuses."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """The context of a run."""
+    """The settings, store, client and progress of a run, and its decisions."""
 
     settings: Settings
     """Settings of the run."""
@@ -63,18 +63,18 @@ class RunContext:
     client: Any
     """Dask client of the workers."""
     progress: Progress
-    """Progress of the run."""
+    """Progress display of the run."""
     version: str
-    """Version that the run publishes, or empty if it only reads."""
+    """Version that the run publishes. Empty if the run only reads."""
     local_workers: bool = False
     """Whether the run started its workers on this machine."""
     reused_versions: set[str] = field(default_factory=set)
-    """Versions that data files were reused from."""
+    """Versions whose data files the run has reused."""
     stage_decisions: dict[str, StageDecision] = field(default_factory=dict)
-    """Why each stage ran, or which output it reused."""
+    """Why each stage ran, or which output it reused, by stage."""
 
     def record_decision(self, stage: str, decision: StageDecision) -> None:
-        """Keep why a stage runs, and print it if it reuses an output or `explain` is on."""
+        """Record why a stage runs. Print the reason if output is reused or `explain` is set."""
         self.stage_decisions[stage] = decision
         if self.settings.explain or decision.reused:
             self.progress.info(f"{stage}: {decision.reason}")
@@ -92,8 +92,8 @@ class RunContext:
     ) -> Manifest:
         """Publish a version of a table or of an artifact, and return its manifest.
 
-        If a killed run has published the same files under this version, its manifest is returned.
-        Raises StoreError if the version is published with other files.
+        If a killed run has already published the same files under this version, the existing
+        manifest is returned. Raises StoreError if the version exists with different files.
         """
         manifest = Manifest(
             table=table.name,
@@ -118,13 +118,13 @@ class RunContext:
         return published
 
     def _stage_timing(self, table: Table) -> StageTiming | None:
-        """Return the timing of the stage that wrote a table, or None if it reused files."""
+        """Return the timing of the stage that wrote a table, or None if the stage reused files."""
         timings = (self.progress.timing(stage) for stage in timed_stages(table))
         return next((timing for timing in timings if timing is not None), None)
 
 
 def collect_environment() -> dict[str, str]:
-    """Return the versions of toytip, Python and packages, and the git commit if there is one."""
+    """Return the versions of toytip, Python and packages, and the git commit of a checkout."""
     versions = {"toytip": __version__, "python": platform.python_version(), "git_commit": _git_commit()}
     for name in ENVIRONMENT_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -133,7 +133,7 @@ def collect_environment() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Return the commit of the checkout, or an empty string if toytip is installed."""
+    """Return the git commit of the checkout. Return "" if toytip does not run from a checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
@@ -152,8 +152,8 @@ def open_run(
 ) -> Iterator[RunContext]:
     """Lock a version in the store, connect to the cluster, and show the progress.
 
-    Raises StoreError before any work if the version is already published, or the store cannot be
-    written.
+    Raises StoreError before any work if the version is already published, or if the store is not
+    writable.
     """
     store, cluster_plan = store_from_settings(settings), cluster_plan or cluster.plan_cluster(settings)
     version = settings.version_id or new_version_id()
@@ -176,7 +176,7 @@ def open_run(
 
 
 def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
-    """Delete incomplete versions whose files this run reused, and report the others."""
+    """Delete incomplete versions whose files this run reused. Report other incomplete versions."""
     for version in incomplete:
         if version in context.reused_versions:
             context.store.purge(version)
@@ -188,7 +188,7 @@ def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
-    """Connect to the cluster and show the progress, to read published versions."""
+    """Connect to the cluster and show the progress of a command that reads published versions."""
     store, cluster_plan = store_from_settings(settings), cluster.plan_cluster(settings)
     with cluster.connect(settings, cluster_plan) as client:
         context = RunContext(settings, store, client, progress, "", cluster_plan.starts_local_workers)
@@ -200,14 +200,14 @@ def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreHistory:
-    """The stage timings in the manifests of a store, for a number of workers."""
+    """Stage timings in the manifests of a store, for comparison with a run of that many workers."""
 
     timings: Sequence[StageTiming]
     workers: int
     threads: int
 
     def expected_seconds(self, stage: str, work: int) -> float | None:
-        """Return the usual duration of a stage for that much work, or None without earlier runs."""
+        """Return the usual duration of a stage for an amount of work, or None without history."""
         comparable = timings.comparable(self.timings, stage, self.workers, self.threads)
         rate = timings.median_rate(comparable)
         return None if rate is None else rate * work

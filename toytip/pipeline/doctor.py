@@ -21,19 +21,20 @@ from toytip.pipeline.plan import IDLE_WORKER_BYTES, USABLE_MEMORY_SHARE, RunPlan
 from toytip.pipeline.source import open_configured_source
 from toytip.progress.tracker import Progress
 
-# Signatures and leases have a time, which other machines compare with their own clock.
+# S3 signatures and leases contain a time, which other machines compare with their own clock.
 MAX_CLOCK_SKEW_S = 5.0
-# A worker with work to do still answers within this time.
+# A busy worker still answers within this time.
 WORKER_REPLY_TIMEOUT_S = 6
 DASHBOARD_TIMEOUT_S = 3
 LOOPBACK_PREFIXES = ("127.", "localhost", "[::1]", "::1")
 HINTS = {
     "workers": "Stop or restart the worker process on its host.",
     "versions": "Install the packages on that host with `pip install -c constraints.txt`.",
-    "source": "Mount it at this path on all hosts, or use an object store.",
-    "store": "Mount it at this path on all hosts, or use --store s3://bucket/prefix with credentials on all.",
-    "memory": "Set a smaller --partition-rows, fewer threads per worker, or workers with more memory.",
-    "scratch": "Free disk space, or start the workers with another --local-directory.",
+    "source": "Mount the source at this path on all hosts, or use an object store.",
+    "store": "Mount the store at this path on all hosts, or use --store s3://bucket/prefix with credentials "
+    "on all hosts.",
+    "memory": "Use a smaller --partition-rows, fewer threads per worker, or workers with more memory.",
+    "scratch": "Free disk space, or start the workers with a different --local-directory.",
     "clocks": "Run a time service (chrony, systemd-timesyncd) on that host.",
     "tls": "Create certificates with `toytip cluster create-certs`, and set --tls-ca-file, --tls-cert and "
     "--tls-key everywhere.",
@@ -43,20 +44,20 @@ HINTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """The result of a check."""
+    """The result of one check of a cluster."""
 
     name: str
     """Name of the check."""
     ok: bool
-    """Whether a run can use the cluster, as far as this check can tell."""
+    """Whether the check passed."""
     message: str
-    """Finding, on one line."""
+    """Finding of the check, on one line."""
     advice: str = ""
-    """Fix for a failed check."""
+    """Fix for a failed check. Empty if the check passed."""
 
 
 class Finding(NamedTuple):
-    """The finding of a check, and whether a run can use the cluster."""
+    """The finding of a check, and whether the check passed."""
 
     ok: bool
     message: str
@@ -68,7 +69,7 @@ class _DaskWorker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Cluster:
-    """The cluster to check, and the run that it should be able to do."""
+    """The cluster to check, and the plan of the run that the cluster must support."""
 
     client: Any
     settings: Settings
@@ -79,7 +80,7 @@ Check = Callable[[_Cluster], Finding]
 
 
 def run_checks(settings: Settings, progress: Progress) -> list[CheckResult]:
-    """Check the configured cluster. One that is not running is started for the checks.
+    """Check the configured cluster. Start the cluster for the checks if it is not running.
 
     Raises ClusterError if there is no cluster to check, and ConfigError or SourceError for invalid
     settings.
@@ -91,13 +92,13 @@ def run_checks(settings: Settings, progress: Progress) -> list[CheckResult]:
 
 
 def _run_all(case: _Cluster) -> Iterator[CheckResult]:
-    """Yield the result of each check. Checks that need working workers are skipped without them."""
+    """Yield the result of each check. If workers do not work, skip the checks that need them."""
     workers = _run_check("workers", _check_workers, case)
     yield workers
     failed = "" if workers.ok else "workers"
     for name, check in CHECKS.items():
         if failed and name in WORKER_CHECKS:
-            yield CheckResult(name=name, ok=False, message="skipped", advice=f"fix the {failed} first")
+            yield CheckResult(name=name, ok=False, message="skipped", advice=f"Fix the check {failed} first.")
             continue
         checked = _run_check(name, check, case)
         yield checked
@@ -108,7 +109,7 @@ def _run_all(case: _Cluster) -> Iterator[CheckResult]:
 def _run_check(name: str, check: Check, case: _Cluster) -> CheckResult:
     try:
         finding = check(case)
-    except Exception as error:  # noqa: BLE001 - whatever fails on a cluster is the finding of its check
+    except Exception as error:  # noqa: BLE001 - any failure becomes the finding of the check
         finding = Finding(ok=False, message=first_line(error))
     return CheckResult(
         name=name, ok=finding.ok, message=finding.message, advice="" if finding.ok else HINTS[name]
@@ -124,19 +125,19 @@ def _any_worker_without_toytip(client: Any) -> bool:
 
 
 def _check_workers(case: _Cluster) -> Finding:
-    """Ask all workers at once, and if that takes too long, one by one.
+    """Ask all workers at once. If that takes too long, ask each worker separately.
 
-    A frozen worker would only be removed by the scheduler after minutes.
+    The scheduler removes a frozen worker only after minutes.
     """
     workers = list(cluster.workers_by_address(case.client))
     if _all_reply(case.client, workers):
-        return Finding(True, f"all {len(workers)} answer")
+        return Finding(True, f"all {len(workers)} workers answer")
     with ThreadPoolExecutor(len(workers)) as pool:
         replies = pool.map(lambda worker: _all_reply(case.client, [worker]), workers)
         silent = {worker for worker, replied in zip(workers, replies, strict=True) if not replied}
     silent &= set(cluster.workers_by_address(case.client))  # a worker that stopped meanwhile does not count
     if not silent:
-        return Finding(True, f"all {len(workers)} answer, but slowly")
+        return Finding(True, f"all {len(workers)} workers answer, but slowly")
     timeout = f"does not answer within {WORKER_REPLY_TIMEOUT_S} s"
     return Finding(False, "; ".join(f"worker {worker} {timeout}" for worker in sorted(silent)))
 
@@ -179,7 +180,7 @@ def _check_store(case: _Cluster) -> Finding:
 def _check_memory(case: _Cluster) -> Finding:
     shape = cluster.cluster_shape(case.client)
     if not shape.memory_limit:
-        return Finding(True, "workers have no limit")
+        return Finding(True, "the workers have no memory limit")
     limit = f"{shape.memory_limit / 1e6:,.0f} MB in the smallest worker"
     if case.plan is None:
         return Finding(True, limit)
@@ -206,7 +207,7 @@ def _check_clocks(case: _Cluster) -> Finding:
     started_at = time.time()
     clocks = _require_values(cluster.run_on_workers(case.client, time.time))
     ended_at = time.time()
-    # The minimum skew of each clock: all were read between these two times.
+    # The smallest possible skew of each clock, because each was read between these two times.
     skews = {worker: max(started_at - clock, clock - ended_at, 0.0) for worker, clock in clocks.items()}
     worker, skew = max(skews.items(), key=lambda item: item[1])
     name = f" (worker {worker})" if skew else ""
@@ -236,7 +237,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _check_dashboard(case: _Cluster) -> Finding:
-    """Check that the dashboard is only reachable from its host: it has no password and no TLS."""
+    """Check that the dashboard, which has no password, can only be reached from its host."""
     address = case.client.scheduler.address
     port = case.client.scheduler_info(n_workers=0)["services"].get("dashboard")
     if not port:
@@ -244,7 +245,7 @@ def _check_dashboard(case: _Cluster) -> Finding:
     host = address.partition("://")[2].rpartition(":")[0]
     if not _responds(f"http://{host}:{port}/health"):
         tunnel = f"ssh -L {port}:127.0.0.1:{port} {host}"
-        return Finding(True, f"only reachable from {host} (open a tunnel with {tunnel})")
+        return Finding(True, f"only reachable from {host} (to open a tunnel, run {tunnel})")
     if _is_loopback(address):
         return Finding(True, f"http://{host}:{port}/status, only reachable from this machine")
     return Finding(False, f"http://{host}:{port} is open to everyone who can reach that host")
@@ -268,5 +269,5 @@ CHECKS: dict[str, Check] = {
     "tls": _check_tls,
     "dashboard": _check_dashboard,
 }
-# Checks that need workers that answer and have toytip.
+# These checks run only if the workers answer and can import toytip.
 WORKER_CHECKS = ("versions", "source", "store", "memory", "scratch", "clocks")

@@ -1,4 +1,4 @@
-"""Predictions to metrics."""
+"""Compute metrics from predictions."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from toytip.store.refs import resolve_version
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """An evaluation, and the score histograms and baselines that it is computed from."""
+    """An evaluation, and the metric histograms and baselines that it is computed from."""
 
     metrics: dict[str, Metrics]
-    """Metrics by split, of the segment that the model was trained on."""
+    """Metrics by split, for the segment that the model was trained on."""
     report: EvaluationReport
     """Complete evaluation by split and segment."""
     tallies: Tallies
-    """Score histograms of the model, the hour-and-zone mean and the champion."""
+    """Metric histograms of the model, the hour-and-zone mean and the champion."""
     baselines: FittedBaselines
     """Fitted values of the baselines."""
 
@@ -45,10 +45,10 @@ def summary_builder(
     paths: Sequence[str],
     champion: TrainedModel | None = None,
 ) -> SummaryBuilder:
-    """Return a function that returns the inputs to summarize predictions with.
+    """Return a function that returns the inputs for the summary of some predictions.
 
-    `paths` are the paths of all data files of the predictions. The function takes some of their
-    numbers.
+    `paths` are the paths of all data files of the predictions. The function takes the numbers of
+    the files to summarize, which are positions in `paths`.
     """
     summarizer = graph.Summarizer(model.encoding, _read_boroughs(context.settings), champion)
     table, store = model_table(model, champion), context.store
@@ -71,13 +71,17 @@ def _read_boroughs(settings: Settings) -> tuple[str, ...]:
 
 
 def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Table:
-    """Return the columns of `features` that a model needs, and the champion if there is one."""
+    """Return the columns of `features` that a model and the champion, if there is one, need."""
     champion_features = champion.encoding.feature_names if champion else ()
     return feature_table(model.encoding.feature_names, champion_features)
 
 
 def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
-    """Return the rate of the training rows and the threshold tuned on the validation month."""
+    """Return the fitted baselines: a constant probability, and a threshold.
+
+    The probability is the high-tip rate of the training rows. The threshold of the hour-and-zone
+    mean is tuned on the validation month.
+    """
     hour_zone = tally_of(tallies, "validation", model.encoding.segment, "hour_zone")
     return FittedBaselines(
         rate=model.encoding.positives / model.encoding.rows,
@@ -86,7 +90,7 @@ def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
 
 
 def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
-    """Return the evaluation of a model from the score histograms of its predictions."""
+    """Return the evaluation of a model from the metric histograms of its predictions."""
     baselines = fit_baselines(tallies, model)
     return Evaluation(
         metrics=metrics_by_split(tallies, model.encoding.segment),
@@ -111,7 +115,7 @@ def evaluate_predictions(
 
 
 def resolve_features(context: RunContext, predictions: Manifest) -> Manifest:
-    """Return the features that predictions were computed from, directly or from scores."""
+    """Return the features from which predictions were computed, directly or through scores."""
     parent = predictions
     if any(reference.table == SCORES.name for reference in predictions.parent_versions):
         parent = resolve_version(context.store, SCORES.name, predictions.parent_version(SCORES.name))

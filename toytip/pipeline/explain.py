@@ -18,9 +18,9 @@ from toytip.stages import featurize, infer, preprocess
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
-# TreeSHAP takes 1 to 2 ms per trip. The mean over this many trips is precise to a few percent.
+# TreeSHAP takes 1 to 2 ms per trip. A mean over this many trips is precise to a few percent.
 MAX_SAMPLE_TRIPS = 256
-# The sample is drawn from this many files. More files would mean more bytes to read.
+# The sample comes from at most this many files, because each file must be read.
 MAX_SAMPLE_FILES = 2
 
 
@@ -49,7 +49,7 @@ def empty_sample(model: TrainedModel) -> pd.DataFrame:
 
 
 def feature_importances(model: TrainedModel, trips: pd.DataFrame) -> list[FeatureImportance]:
-    """Return the features by mean absolute SHAP value, or by gain if there are no trips."""
+    """Return the features, sorted by mean absolute SHAP value, or by gain if there are no trips."""
     gains = infer.gain_importance(model)
     if trips.empty:
         by_gain = [FeatureImportance(name, gain, None, []) for name, gain in gains.items()]
@@ -71,7 +71,7 @@ def feature_importances(model: TrainedModel, trips: pd.DataFrame) -> list[Featur
 
 
 def bin_values(bin_indexes: npt.NDArray[Any], codes: FeatureEncoding) -> npt.NDArray[np.float64]:
-    """Return the value of each bin index: the exact value or the lower edge of the bin.
+    """Return a value for each bin index: the exact value, or the lower edge of the bin.
 
     Missing and unseen values are NaN.
     """

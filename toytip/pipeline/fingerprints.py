@@ -1,4 +1,7 @@
-"""Digests of the input, code and config of an output. Equal digests mean equal bytes."""
+"""Fingerprints: digests of the input, code and config of an output.
+
+Outputs with equal fingerprints have equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _ROW_MODULES = (
     "core.tlc",
     "engine.graph",
 )
-# The modules that determine the output of a stage. A test compares them with its imports.
+# The modules that determine the output of a stage. A test compares them with the stage's imports.
 STAGE_MODULES = {
     stage: (*_ROW_MODULES, *stage_modules(stage))
     for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")
@@ -35,7 +38,7 @@ def code_digest(stage: str) -> str:
     """Return the digest of the modules and packages that determine the output of a stage."""
     root = resources.files("toytip")
     sources = [root.joinpath(f"{name.replace('.', '/')}.py").read_bytes() for name in STAGE_MODULES[stage]]
-    # Sorted digests without names: a module that only moves leaves every fingerprint as it was.
+    # The digests are sorted and have no names, so that moving a module changes no fingerprint.
     modules = sorted(hashlib.sha256(source).hexdigest() for source in sources)
     return digest({"modules": modules, **{name: _package_version(name) for name in FINGERPRINT_PACKAGES}})
 
@@ -48,7 +51,7 @@ def _package_version(package: str) -> str:
 
 
 def fingerprint(stage: str, input_content: Any, config: Any = None) -> str:
-    """Return the digest of a stage's input, code and config."""
+    """Return the fingerprint of an output: the digest of the stage's input, code and config."""
     return digest({"stage": stage, "code": code_digest(stage), "input": input_content, "config": config})
 
 

@@ -1,4 +1,4 @@
-"""Features to a fitted encoding."""
+"""Fit the encoding of published features, and publish the encoding."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from toytip.store.manifest import Manifest
 
 
 def split_features(settings: Settings, features: Manifest) -> Split:
-    """Return the split of the months of `features`. Raises ConfigError."""
+    """Return the split of the months of `features`. Raises ConfigError if no split is possible."""
     return split_months(settings, tuple(dict.fromkeys(file.key.month for file in features.files)))
 
 
 def fit_feature_encoding(
     context: RunContext, features: Manifest, split: Split, *, reuse: bool = False
 ) -> tuple[PublishedTables, Encoding]:
-    """Publish the encoding of `features`, fitted on the training trips only.
+    """Publish the encoding of `features`, which is fitted on the training trips only.
 
-    With `reuse`, an encoding with the same fingerprint is returned instead.
+    With `reuse`, an existing encoding with the same fingerprint is returned instead.
     """
     settings = context.settings
     files = [file for file in features.files if overlaps(file.key.month, split.train)]
@@ -76,7 +76,7 @@ def count_training_values(
 
 
 def _single_feature_aucs(counts: ValueCounts) -> dict[str, float | None]:
-    """Return the AUC of each feature alone, on the training trips."""
+    """Return the AUC that each feature reaches alone, on the training trips."""
     return {
         name: metrics.single_feature_auc(trips, positives, counts.rows, counts.positives)
         for name, (_, trips, positives) in counts.by_value.items()

@@ -1,4 +1,4 @@
-"""Incremental stages: files with a known fingerprint are reused, others are computed."""
+"""Incremental stages: reuse the files whose fingerprint the store has, and compute the others."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class BuildJob:
     stage: str
     """Name of the stage in `STAGE_MODULES`."""
     tables: Sequence[Table]
-    """Tables that the stage writes. Each gets all planned files."""
+    """Tables that the stage writes. Each table gets all planned files."""
     planned: Sequence[DataFile]
     """Planned data files, with their fingerprints."""
     build_frames: Callable[[Sequence[int]], dict[Table, Any]]
     """Builds lazy frames of the planned files with the given numbers, by table."""
     build_summary: SummaryBuilder | None = None
-    """Builds the inputs that the first table is summarized with. None: no summary."""
+    """Builds the inputs for the summary of the first table. None if there is no summary."""
     descriptions: Sequence[str] = ()
-    """Description of each planned file in errors, by default its path."""
+    """Description of each planned file in errors. By default, stage and path."""
     source_uris: Sequence[str] = ()
-    """Source file of each planned file. Workers read consecutive partitions of a file."""
+    """Source file of each planned file, so that a worker reads consecutive partitions of a file."""
 
     @property
     def label(self) -> str:
-        """Name of the stage that users see."""
+        """The name of the stage that users see."""
         return STAGE_LABELS.get(self.stage, self.stage)
 
     @property
     def months(self) -> list[str]:
-        """Month of each planned file."""
+        """The month of each planned file."""
         return month_names(self.planned)
 
     def description(self, number: int) -> str:
@@ -62,7 +62,7 @@ class BuildJob:
 
 
 class BuiltFiles(NamedTuple):
-    """The data files of a stage by table, and the summary of the first table."""
+    """The data files of a stage by table, and the metric histograms of the first table."""
 
     files: FilesByTable
     tallies: Tallies
@@ -113,7 +113,7 @@ def _compute_files(
 
 
 def _show_reused(stage: StageProgress, job: BuildJob, reused: Mapping[int, FileSet]) -> None:
-    """Count reused files as done."""
+    """Show reused files as done."""
     for number, files in reused.items():
         rejects = {reason: count for file in files.values() for reason, count in file.rejects.items()}
         stage.advance(month=job.months[number], rejects=rejects, reused=True)
@@ -125,7 +125,7 @@ def _reuse_note(reused: Mapping[int, FileSet]) -> str:
 
 
 def _reuse_files(context: RunContext, job: BuildJob) -> dict[int, FileSet]:
-    """Reuse the planned files that exist in all tables, with the same fingerprint."""
+    """Reuse the planned files that exist in all tables with the same fingerprint."""
     if context.settings.full_refresh:
         return {}
     existing = {table.name: context.store.find_data_files(table.name) for table in job.tables}
@@ -172,7 +172,7 @@ def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) 
         return f"same input, code and config: {reuse}"
     newest = context.store.newest_manifest(job.tables[0].name)
     if newest is None:
-        return FIRST_VERSION if len(missing) == total else f"{reuse}, all others are missing in the store"
+        return FIRST_VERSION if len(missing) == total else f"{reuse}, the store does not have the others"
     if newest.code != code_digest(job.stage):
         reason = f"code or packages differ from {newest.version}"
     else:
@@ -181,7 +181,7 @@ def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) 
 
 
 def _describe_changes(newest: Manifest, missing: Sequence[DataFile]) -> str:
-    """Return the months of missing files, by reason."""
+    """Return the months of the files that must be computed, by reason."""
     inputs = {file.key: file.input_fingerprint for file in newest.files}
     months: dict[str, set[str]] = {
         "new": set(),
@@ -202,13 +202,13 @@ def _describe_changes(newest: Manifest, missing: Sequence[DataFile]) -> str:
 
 
 def check_row_balance(rows_in: int, files: FilesByTable) -> None:
-    """Raise StoreError unless all rows read are in exactly one of the tables."""
+    """Raise StoreError if the tables do not have as many rows as were read."""
     tables = (table_files for name, table_files in files.items() if get_table(name).rows_are_trips)
     rows_out = sum(file.rows for table_files in tables for file in table_files)
     if rows_out != rows_in:
         raise StoreError(
             f"cannot publish: {rows_in:,} rows were read, but {rows_out:,} rows were written",
-            hint="Report this error (nothing was published).",
+            hint="Report this error. The tables were not published.",
         )
 
 
@@ -222,7 +222,7 @@ def build_from_table(
     config: Any,
     build_summary: SummaryBuilder | None = None,
 ) -> BuiltFiles:
-    """Build the data files of a stage from those of an upstream table. Raises StoreError."""
+    """Build the data files of a stage from the data files of an input table. Raises StoreError."""
     job = BuildJob(
         stage=stage,
         tables=tables,
@@ -241,7 +241,7 @@ def month_names(files: Sequence[DataFile]) -> list[str]:
 
 
 def find_reusable(context: RunContext, stage: str, table: str, fingerprint: str) -> Manifest | None:
-    """Return the version of an artifact with that fingerprint, or None."""
+    """Return the newest version of an artifact with a fingerprint, or None."""
     if context.settings.full_refresh:
         context.record_decision(stage, StageDecision(reused=False, reason=FULL_REFRESH))
         return None

@@ -1,4 +1,4 @@
-"""Monitoring of a model by the histograms in the store, and its published measurements."""
+"""Monitor a model with the histograms in the store, and publish the measurements."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from toytip.store.store import Store, store_from_settings
 
 
 def alert_thresholds(settings: Settings) -> AlertThresholds:
-    """Return the thresholds of the settings."""
+    """Return the alert thresholds that the settings contain."""
     return AlertThresholds(
         psi=settings.alert_psi,
         ks=settings.alert_ks,
@@ -66,9 +66,9 @@ class MonitoringInputs:
 
 
 def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> MonitoringInputs:
-    """Return the inputs for the newest predictions of a model.
+    """Return the inputs for monitoring the newest predictions of a model.
 
-    Raises StoreError if one is missing.
+    Raises StoreError if the store does not have a required input.
     """
     store = context.store
     scored = [
@@ -78,7 +78,7 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
     ]
     if not scored:
         raise StoreError(
-            f"cannot monitor model {model.version}: {store.display_uri} has no predictions of it",
+            f"cannot monitor model {model.version}: {store.display_uri} has no predictions of this model",
             hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
         )
     features = resolve_features(context, scored[-1])
@@ -103,9 +103,9 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
 def read_monitoring_inputs(
     store: Store, inputs: MonitoringInputs, tallies: Tallies | None = None
 ) -> tuple[Tallies, dict[Month, pd.DataFrame], dict[Month, dict[str, float]]]:
-    """Return tallies, feature histograms by month, and reject rates by month.
+    """Return metric histograms, feature histograms by month, and reject rates by month.
 
-    `tallies` replaces those of the store.
+    `tallies` replaces the metric histograms of the store.
     """
     if tallies is None:
         tallies = load_tallies(store, inputs.metric_histograms)
@@ -143,10 +143,11 @@ def run_monitor_stage(
     publish: bool = True,
     tallies: Tallies | None = None,
 ) -> tuple[MonitoringReport | None, Manifest | None]:
-    """Monitor a model and publish the measurements as a version of `monitoring`.
+    """Monitor a model, and publish the measurements as a version of `monitoring`.
 
     Returns no report if there is no month to analyze, and no manifest unless `publish` is set.
-    `tallies` replaces those of the store. Raises StoreError or ConfigError, see `plan_monitoring`.
+    `tallies` replaces the metric histograms of the store. Raises StoreError, or ConfigError as
+    `plan_monitoring` does.
     """
     inputs = find_monitoring_inputs(context, model)
     plan = plan_monitoring(model, inputs.months, reference, analysis_months, labels_until)
@@ -178,7 +179,7 @@ def monitor_model(
     labels_until: str | None,
     publish: bool,
 ) -> MonitoringReport:
-    """Monitor a model by its version, tag, alias or number, without a cluster.
+    """Monitor the model with a version, tag, alias or model version, without a cluster.
 
     Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
     """
@@ -256,7 +257,7 @@ def _measurement_frame(
 
 
 def _save_report(context: RunContext, report: MonitoringReport) -> dict[str, str]:
-    """Save the report as JSON and as a chart, and return the location of each."""
+    """Save the report as JSON and as a chart, and return their locations by format."""
     from toytip.report.charts import png
 
     contents = {

@@ -1,4 +1,4 @@
-"""The plan of a run, computed once, and an estimate of the memory that it needs."""
+"""The plan of a run, which is computed once, and an estimate of the memory that the run needs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from toytip.sources.discovery import Source
 from toytip.stages.featurize import feature_set
 from toytip.stages.zone_rates import zone_rates_for
 
-# Measured on a year of 24 million rows, two workers, 11 and 19 features: the growth of a worker's
-# memory. In stages that map partitions, it is per row of a partition. In training, it is per row of
-# the worker's share of the training rows, for positions, gradients, margins and bin indexes. The
-# bin indexes are in memory once, and on the local disk from then on (`docs/explanation/scale.md`).
+# Growth of a worker's memory, measured on a year of 24 million rows, with two workers and with 11
+# and 19 features. A partition-wise stage needs memory per row of a partition. Training needs memory
+# per row of the worker's share of the training rows: for positions, gradients, margins and bin
+# indexes. Bin indexes are in memory until they are on the local disk (`docs/explanation/scale.md`).
 PARTITION_BYTES_PER_ROW = 900
 MATRIX_BYTES_PER_BIN_INDEX = 2
 MATRIX_BYTES_PER_ROW = 70
@@ -42,15 +42,15 @@ class RunPlan:
     partitions: tuple[SourcePartition, ...]
     """Row ranges of the source files, in order of month and row."""
     partition_rows: int
-    """Maximum number of rows per partition that the settings ask for."""
+    """Maximum number of rows per partition, as set by the user."""
     features: tuple[str, ...]
-    """Names of the features that a model is trained on, with the zone rates."""
+    """Names of the features of the model, including the target encodings of zones."""
     params: BoosterParams
     """Parameters of the booster."""
 
     @classmethod
     def of(cls, settings: Settings, source: Source) -> Self:
-        """Plan a run on a source. Raises ConfigError if its months cannot be split as asked."""
+        """Plan a run on a source. Raises ConfigError if the settings do not fit its months."""
         return cls(
             source=source,
             split=split_months(settings, source.months),
@@ -72,7 +72,7 @@ class RunPlan:
 
     @property
     def training_file_rows(self) -> int:
-        """Number of rows in the files of the training and validation months."""
+        """The number of rows in the files of the training and validation months."""
         ranges = [span for name, span in self.split.time_ranges().items() if name != "test"]
         months = [file for file in self.source.files if any(overlaps(file.month, span) for span in ranges)]
         return sum(file.rows for file in months)
@@ -82,17 +82,17 @@ class RunPlan:
 
 
 def split_months(settings: Settings, months: tuple[Month, ...]) -> Split:
-    """Return the split of months. Raises ConfigError if they cannot be split as asked."""
+    """Return the split of months. Raises ConfigError if the settings do not fit the months."""
     return plan_split(months, settings.train_months, settings.validation_month, settings.test_months)
 
 
 def booster_params(settings: Settings) -> BoosterParams:
-    """Return the parameters of the booster."""
+    """Return the parameters of the booster that the settings contain."""
     return BoosterParams(**{field.name: getattr(settings, field.name) for field in fields(BoosterParams)})
 
 
 def print_plan(plan: RunPlan, progress: Progress) -> None:
-    """Print source, partitions and missing columns."""
+    """Print the source, its partitions and its missing columns."""
     source, rows = plan.source, plan.source.effective_partition_rows(plan.partition_rows)
     progress.info(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
@@ -104,11 +104,11 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
             "to limit the number of scheduler tasks"
         )
     if source.missing_columns:
-        progress.info(f"columns that the source does not have: {', '.join(source.missing_columns)}")
+        progress.info(f"columns that are missing in the source: {', '.join(source.missing_columns)}")
 
 
 def announce_stages(plan: RunPlan, progress: Progress, *, gate: bool) -> None:
-    """Tell the progress which stages the run has, and how much work each of them is."""
+    """Announce the stages of the run, with their amounts of work, to the progress display."""
     everything, training, validation = plan.partitions, plan.training_partitions, plan.validation_partitions
     rounds = plan.params.rounds
     progress.expect("featurize", _months(everything), work=_rows(everything))
@@ -130,7 +130,7 @@ def _rows(partitions: Sequence[SourcePartition]) -> int:
 
 
 def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress) -> None:
-    """Print the estimate. Raises PlanError if the workers do not have enough memory."""
+    """Print the memory estimate. Raises PlanError if the workers do not have enough memory."""
     needed, limit = worker_bytes_needed(plan, shape), shape.memory_limit
     progress.info(
         f"memory: about {needed / 1e6:,.0f} MB per worker needed, {limit / 1e6:,.0f} MB available"
@@ -147,7 +147,7 @@ def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress
 
 
 def worker_bytes_needed(plan: RunPlan, shape: ClusterShape) -> float:
-    """Estimate the bytes that the busiest worker needs for a plan."""
+    """Estimate the bytes that the worker with the most work needs for a plan."""
     return estimate_worker_bytes(
         training_rows=plan.training_file_rows,
         largest_partition_rows=max(partition.rows for partition in plan.partitions),
@@ -160,10 +160,11 @@ def worker_bytes_needed(plan: RunPlan, shape: ClusterShape) -> float:
 def estimate_worker_bytes(
     *, training_rows: int, largest_partition_rows: int, feature_count: int, threads: int, ranks: int
 ) -> float:
-    """Estimate the bytes that the busiest worker needs.
+    """Estimate the bytes that the worker with the most work needs.
 
-    The sum of an idle worker, its largest partition in each thread, which the allocator keeps, and
-    its share of the training and validation rows.
+    The estimate is a sum: the memory of an idle worker, of the largest partition in each thread,
+    and of the worker's share of the training and validation rows. The memory of partitions counts
+    in training too, because the allocator keeps it.
     """
     partitions = largest_partition_rows * threads * PARTITION_BYTES_PER_ROW
     training = training_rows / ranks * (feature_count * MATRIX_BYTES_PER_BIN_INDEX + MATRIX_BYTES_PER_ROW)

@@ -1,4 +1,4 @@
-"""Features and a model to scores and predictions."""
+"""Compute scores and predictions from features and a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from toytip.store.refs import resolve_version
 
 
 def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
-    """Publish `scores`: the probability of a high tip, for each row of `features`."""
+    """Publish `scores`: the probability of a high tip for each row of `features`."""
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         frame = graph.read_version(context.store, model_table(model), features.version, files)
@@ -35,7 +35,7 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
 
 
 def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
-    """Publish `predictions`: the decision at the model's threshold, for each row of `scores`."""
+    """Publish `predictions`: the decision at the model's threshold for each row of `scores`."""
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         frame = graph.read_version(context.store, SCORES, scores.version, files)
@@ -58,11 +58,11 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
 def predict_trips(
     context: RunContext, features: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> tuple[PublishedTables, Evaluation]:
-    """Publish `predictions` of `features`, and return them with the evaluation.
+    """Publish `predictions` of `features`, and return the published tables and the evaluation.
 
-    One task per partition does infer, postprocess and summarize. The scores of training trips are
-    taken from training. A champion is evaluated on the same test trips, but its predictions are
-    not published.
+    One task per partition does infer, postprocess and summarize. The scores of training trips come
+    from training, which has already computed them. A champion is evaluated on the same test trips,
+    but its predictions are not published.
     """
     checkpoints = StoreCheckpoints(context.store, context.version)
 
@@ -93,7 +93,7 @@ def _publish_predictions(
         evaluation = evaluate_tallies(built.tallies, model)
         progress.advance()
     config, code = {"threshold": model.threshold}, code_digest(stage)
-    # The metric histograms first: a version with predictions is complete.
+    # Publish the metric histograms first, so that a version with predictions is complete.
     histograms = context.publish(
         METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
     )
@@ -103,7 +103,7 @@ def _publish_predictions(
 
 
 def _write_tallies(context: RunContext, tallies: Tallies) -> DataFile:
-    """Write the tallies of the model. Those of a champion are not part of the version."""
+    """Write the metric histograms of the model, but not the metric histograms of a champion."""
     own = {key: tally for key, tally in tallies.items() if key.predictor != "champion"}
     content = tallies_to_parquet(own)
     name = METRIC_HISTOGRAMS.artifact_files[0]
@@ -116,6 +116,6 @@ def model_reference(model: TrainedModel) -> VersionRef:
 
 
 def _prediction_config(model: TrainedModel) -> list[Any]:
-    """Return all of a model that determines its predictions."""
+    """Return the parts of a model that determine its predictions."""
     booster = hashlib.sha256(model.booster).hexdigest()
     return [model.version, booster, model.threshold, model.encoding.to_json()]

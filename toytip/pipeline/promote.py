@@ -1,4 +1,4 @@
-"""The promotion gate in a run: compare with the champion, register, check and promote."""
+"""The promotion gate: compare a model with the champion, check, register and promote it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GOLDEN_SET_CHECK = "scores the golden set in a separate process"
 
 @dataclass(frozen=True, kw_only=True)
 class Challenger:
-    """A trained model with its evaluation on the test rows."""
+    """A trained model, its manifest, and its evaluation."""
 
     model: TrainedModel
     manifest: Manifest
@@ -48,8 +48,9 @@ class Challenger:
 class ChampionMatch:
     """The champion that a challenger is compared with.
 
-    `registered` is None if there is no champion. `model` is None if there is no other champion, or
-    if it is not comparable for `incomparable_reason`.
+    `registered` is None if there is no champion. `model` is None if there is no champion other than
+    the challenger itself. `model` is also None if the champion is not comparable, for the reason
+    `incomparable_reason`.
     """
 
     registered: RegisteredModel | None = None
@@ -58,7 +59,7 @@ class ChampionMatch:
 
 
 def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
-    """Return the champion that a model is compared with on its test rows."""
+    """Return the champion with which a model is compared on the model's test rows."""
     registered = registry.champion()
     if registered is None or registered.run_version == model.version:
         return ChampionMatch(registered=registered)
@@ -71,7 +72,7 @@ def match_champion(registry: Registry, model: TrainedModel) -> ChampionMatch:
 
 
 def _incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
-    """Return why a champion cannot be compared with a model. "" if it can."""
+    """Return why a champion cannot be compared with a model, or "" if it can."""
     if removed := sorted(set(champion.encoding.feature_names) - set(FEATURE_AVAILABILITY)):
         return f"the champion has features that toytip no longer computes: {', '.join(removed)}"
     test = model.encoding.split.test
@@ -96,8 +97,8 @@ def run_gate(
 ) -> GateDecision:
     """Check a challenger, register it, and promote it if it passes or is forced.
 
-    A dry run changes nothing. Another model can become the champion during the evaluation: then the
-    challenger is rejected, or ChampionChangedError is raised if `raise_if_champion_changed`.
+    A dry run changes nothing. If another model becomes the champion during the evaluation, the
+    challenger is rejected, or with `raise_if_champion_changed`, ChampionChangedError is raised.
     Raises RegistryError if the registry does not answer.
     """
     model = challenger.model
@@ -130,9 +131,9 @@ def run_gate(
 def promote(
     settings: Settings, name: str, taxi: str | None, progress: Progress, *, dry_run: bool, force_reason: str
 ) -> GateDecision:
-    """Evaluate an existing model against the current champion, by its predictions in the store.
+    """Run the promotion gate on an existing model, with the model's predictions in the store.
 
-    Raises StoreError or RegistryError if no model has the name, or if it has no predictions.
+    Raises StoreError or RegistryError if no model has the name, or if the model has no predictions.
     """
     model = resolve.load_model(settings, name, taxi)
     registry = open_registry(settings, model.taxi)
@@ -164,7 +165,7 @@ def promote(
 
 
 def _evaluate(challenger: Challenger, match: ChampionMatch, package: Path) -> GateResult:
-    """Return all checks of a challenger, including those of the champion and of the golden set."""
+    """Return the result of all checks, including the comparability and the golden set."""
     evaluation = challenger.evaluation
     gate = evaluate_gate(evaluation.tallies, evaluation.baselines, challenger.model.encoding.segment)
     checks = [*gate.checks]
@@ -175,7 +176,7 @@ def _evaluate(challenger: Challenger, match: ChampionMatch, package: Path) -> Ga
 
 
 def _check_golden_set(folder: Path) -> GateCheck:
-    """Score the golden set in a process that has the packaged files only."""
+    """Score the golden set in a separate process that has only the packaged files."""
     command = [sys.executable, "-m", "toytip.models.package", str(folder)]
     try:
         process = subprocess.run(  # noqa: S603
@@ -203,7 +204,7 @@ def _find_or_register(
 
 
 def _flatten_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Return the values by name, such as `test.card.auc` or `test.card.auc.over_hour_zone_mean`."""
+    """Return metrics by name, such as `test.card.auc` or `test.card.auc.over_hour_zone_mean`."""
     flat = {}
     for split, segments in evaluation.report.items():
         for segment, report in segments.items():

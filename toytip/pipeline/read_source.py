@@ -1,4 +1,4 @@
-"""The stages that read trips: source files to trips, rejects and features."""
+"""The stages that turn source files into trips, rejects and features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from toytip.store.manifest import Manifest, SourceFileRef
 
 
 def clean_source(context: RunContext, plan: RunPlan) -> PublishedTables:
-    """Publish `trips` and `rejects` of a source."""
+    """Clean a source, and publish `trips` and `rejects`."""
 
     def build_frames(partitions: Sequence[SourcePartition]) -> dict[Table, Any]:
         trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
@@ -31,7 +31,7 @@ def clean_source(context: RunContext, plan: RunPlan) -> PublishedTables:
 
 
 def read_source(context: RunContext, plan: RunPlan) -> PublishedTables:
-    """Publish `features`, their histograms, and `rejects` of a source.
+    """Clean and featurize a source, and publish `features`, feature histograms and `rejects`.
 
     One task per partition does conform, clean and featurize.
     """
@@ -70,7 +70,7 @@ def _build_from_source(
     check_row_balance(source.rows, files)
     if not any(file.rows for file in files[tables[0].name]):
         raise StoreError(
-            f"cannot publish {tables[0].name}: no trip is left after cleaning",
+            f"cannot publish {tables[0].name}: the cleaning rules rejected all trips",
             hint="Check the source with `toytip source check`.",
         )
     parents = _source_references(source, checksums)
@@ -102,7 +102,7 @@ def _source_references(source: Source, checksums: Mapping[str, str]) -> list[Sou
 def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     """Return the checksum or entity tag of each source file, by URI.
 
-    Files with a checksum in an earlier manifest are not read again.
+    A file whose checksum is in an earlier manifest is not read again.
     """
     earlier = {
         (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
@@ -122,7 +122,7 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
 
 
 def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
-    """Publish `features` of `trips`, and their histograms."""
+    """Featurize `trips`, and publish `features` and feature histograms."""
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         features = graph.build_features(graph.read_version(context.store, TRIPS, trips.version, files))
@@ -131,7 +131,7 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
     tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
     built = build_from_table(context, "featurize", trips, tables, build_frames, config=None)
     parents, code = [trips.ref], code_digest("featurize")
-    # The histograms first: a version of features is complete.
+    # Publish the histograms first, so that a version with features is complete.
     return {
         table.name: context.publish(table, built.files[table.name], trips.config, parents, code=code)
         for table in (FEATURE_HISTOGRAMS, FEATURES_SCHEMA)

@@ -27,14 +27,14 @@ from toytip.store.store import Store, store_from_settings
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenReport:
-    """A report that was written."""
+    """The result of writing a report."""
 
     version: str
     """Version that the report describes."""
     report_path: str
     """Path of the HTML file."""
     missing_sections: dict[str, str]
-    """Sections that the report does not have, with the reason."""
+    """Reason for each section that is missing in the report, by section."""
 
 
 def write_report(
@@ -42,8 +42,7 @@ def write_report(
 ) -> WrittenReport:
     """Write the report of a version, or of the newest predictions, to the store or to a file.
 
-    Raises StoreError if the
-    version does not exist, and ConfigError if the file cannot be written.
+    Raises StoreError if the version does not exist, and ConfigError if the file cannot be written.
     """
     store = store_from_settings(settings)
     facts = collect_facts(store, version or resolve_version(store, PREDICTIONS.name).version, settings)
@@ -59,7 +58,7 @@ def write_report(
 
 
 def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) -> None:
-    """Write the page that compares two versions to a file. Raises ConfigError if that fails."""
+    """Write the HTML comparison of two versions to a file. Raises ConfigError if that fails."""
     a, b = (
         collect_facts(store_from_settings(settings), version, settings) for version in comparison.versions
     )
@@ -67,7 +66,7 @@ def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) ->
 
 
 def write_page(output: str, page: str) -> None:
-    """Write a page to a file. Raises ConfigError if that fails."""
+    """Write an HTML page to a file. Raises ConfigError if that fails."""
     try:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
@@ -77,9 +76,9 @@ def write_page(output: str, page: str) -> None:
 
 
 def write_run_report(store: Store, settings: Settings, progress: Progress, result: RunResult) -> str | None:
-    """Save the result and the report of a run, and return the path of the report.
+    """Save the result and the report of a run in the store, and return the path of the report.
 
-    Returns None if the report cannot be written. The published tables stay published.
+    Returns None if the report cannot be written, because the tables are already published.
     """
     version = result.version
     path = mask_credentials(store.uri_of(store.layout.page(version)))
@@ -105,7 +104,7 @@ def write_run_report(store: Store, settings: Settings, progress: Progress, resul
 
 
 def validate_zone_map(settings: Settings) -> None:
-    """Raise SourceError for an invalid zone map, before a run starts rather than at its end."""
+    """Raise SourceError if the zone map is invalid, so that a run fails at its start."""
     load_zone_outlines(settings)
 
 

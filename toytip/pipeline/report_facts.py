@@ -1,6 +1,6 @@
-"""Collect the facts of a version for its report.
+"""Collect the facts about a version for its report.
 
-Only a small sample of trips is read. The rest comes from manifests, histograms and the model.
+The facts come from manifests, histograms, the model, and a small sample of trips.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ MonthlyFrames = Mapping[Month, pd.DataFrame]
 def collect_facts(
     store: Store, version: str, settings: Settings, *, run_result: RunResult | None = None
 ) -> Facts:
-    """Return all facts of a version. `run_result` is the result of a run that is still in memory.
+    """Return all facts about a version.
 
-    Raises StoreError if the version does not exist, and SourceError for an invalid zone map.
+    `run_result` is the result of the run if the run has just ended. Without it, the stored result
+    is used. Raises StoreError if the version does not exist, and SourceError for an invalid map.
     """
     outlines = load_zone_outlines(settings)
     tables, deleted = ancestors_and_missing(store, version)
@@ -112,7 +113,7 @@ def collect_facts(
 
 
 def load_zone_outlines(settings: Settings) -> dict[int, list[zones.Ring]]:
-    """Return the outlines of the zones if a zone map is set.
+    """Return the outlines of the zones if a zone map is set, else an empty dict.
 
     Raises SourceError for an invalid map.
     """
@@ -210,16 +211,17 @@ def _distributions(frames: MonthlyFrames, model: TrainedModel | None) -> list[fa
 def _learning_curve(source: FactSource) -> dict[str, list[float]]:
     losses = source.table(MODELS.name, "run `toytip stage train`").metrics.get("log_loss_by_round")
     if not losses:
-        raise NotInVersionError("the model has no losses by round")
+        raise NotInVersionError("the model has no stored log loss by round")
     return dict(losses)
 
 
 def _evaluation(
     tallies: Tallies | None, model: TrainedModel | None, run: RunResult | None
 ) -> EvaluationReport:
-    """Return the evaluation of a version, with the improvement over the champion from the run.
+    """Return the evaluation of a version.
 
-    The scores of the champion are not stored with the predictions.
+    The improvement over the champion comes from the result of the run, because the scores of the
+    champion are not stored.
     """
     if tallies is None or model is None:
         return {}
@@ -235,7 +237,7 @@ def _evaluation(
 
 
 def _tally_facts(tallies: Tallies | None) -> dict[str, Any]:
-    """Return the tallies of the last split that has trips, for the curves."""
+    """Return metric histograms for the curves: of the test split, or the last split with trips."""
     if tallies is None:
         return {}
     splits = (name for name in ("test", "validation", "train") if tally_of(tallies, name, "all").rows)
@@ -260,7 +262,7 @@ def _run_monitoring(
         raise NotInVersionError("monitoring needs a model, metric histograms and feature histograms")
     published = source.tables.get(MONITORING.name)
     thresholds = monitor.alert_thresholds(source.settings)
-    # A published monitoring is repeated with its own months, reference, labels and thresholds.
+    # Published monitoring is computed again with the same months, reference, labels and thresholds.
     try:
         if published:
             months = [file.key.month for file in published.files]
@@ -314,5 +316,5 @@ def _load_run_result(store: Store, version: str) -> RunResult:
     """Return the stored result of a run. Raises NotInVersionError if there is none."""
     name = store.layout.run_result(version)
     if not store.file_io.exists(name):
-        raise NotInVersionError("only `toytip run` stores time and memory")
+        raise NotInVersionError("only `toytip run` measures time and memory")
     return RunResult.from_json(json.loads(store.file_io.read(name)))

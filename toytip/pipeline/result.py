@@ -30,19 +30,19 @@ class SourceInfo:
     months: tuple[str, ...]
     """Months of the source, as `2023-01`."""
     source: str
-    """Folder, glob or URI of the source files, or `synthetic` for the built-in year."""
+    """Source as set by the user, without credentials, or `synthetic` for the synthetic year."""
     source_bytes_read: int
-    """Bytes of the source files that the workers read."""
+    """Number of bytes that the workers read from the source files."""
 
     @property
     def synthetic(self) -> bool:
-        """Whether the trips are generated."""
+        """Whether the trips are synthetic."""
         return self.source == SYNTHETIC_SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
-    """Number of trips by outcome: `read` is the sum of `kept` and `rejected`."""
+    """Number of trips by outcome. `read` is the sum of `kept` and `rejected`."""
 
     read: int
     """Number of trips in the source files."""
@@ -59,21 +59,21 @@ class TableInfo:
     version: str
     """Version of the table."""
     path: str
-    """Folder of the data files."""
+    """Path of the folder with the data files."""
     manifest: str
     """Path of the manifest."""
     rows: int
     """Number of rows, or 0 for an artifact."""
     bytes: int
-    """Size of the data files in bytes."""
+    """Total size of the data files in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """The trained model, or the reused one."""
+    """The model of a run, which was trained in this run or reused."""
 
     version: str
-    """Version of the model."""
+    """Version of the run that trained the model."""
     rounds: int
     """Number of boosting rounds of the model, after early stopping."""
     features: tuple[str, ...]
@@ -81,7 +81,7 @@ class ModelInfo:
     threshold: float
     """Decision threshold on the probability."""
     path: str
-    """Folder of the model's files."""
+    """Path of the folder with the model's files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +91,16 @@ class RunTiming:
     elapsed_seconds: float
     """Total run time in seconds."""
     rows_per_second: float
-    """Trips read, divided by `elapsed_seconds`."""
+    """Number of trips read, divided by `elapsed_seconds`."""
     stage_seconds: dict[str, float]
     """Duration of each stage in seconds."""
     stage_rows: dict[str, int]
     """Number of rows that each stage processed."""
     stage_memory_mb: dict[str, float]
-    """Peak memory of all processes in MB, for each stage that lasted at least one sample."""
+    """Peak memory of the run's processes on this machine, in MB, by stage. A stage is absent if it
+    ended before its memory was measured."""
     peak_memory_mb: float
-    """Peak memory of all processes of the run on this machine, in MB."""
+    """Peak memory of the run's processes on this machine, in MB."""
     workers: int
     """Number of workers at the end of the run."""
 
@@ -111,13 +112,13 @@ class RunLinks:
     dashboard_url: str
     """Address of the Dask dashboard during the run."""
     live_dashboard_url: str | None
-    """Address of the run dashboard during the run, or null if `live_dashboard` is off."""
+    """Address of the run dashboard during the run, or null if `live_dashboard` is false."""
     report_path: str | None
-    """Path of the HTML report, or null if it could not be written."""
+    """Path of the HTML report, or null if the report could not be written."""
     performance_report_path: str
     """Path of Dask's performance report."""
     evaluation_path: str
-    """Path of the complete evaluation, with calibration and threshold curves and slices."""
+    """Path of the JSON file with the complete evaluation, including curves and slices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +134,9 @@ class RunResult:
     origin: SourceInfo = field(metadata=FLATTEN)
     """The source that the run read."""
     rows: RowCounts
-    """Number of trips `read`, `kept` and `rejected`."""
+    """Number of trips that were `read`, `kept` and `rejected`."""
     rejects: dict[str, int]
-    """Number of rejected trips by reason."""
+    """Number of rejected trips by cleaning rule."""
     tables: dict[str, TableInfo]
     """Version and location of each table, by table name."""
     model: ModelInfo
@@ -149,21 +150,21 @@ class RunResult:
     links: RunLinks = field(metadata=FLATTEN)
     """Addresses and paths."""
     stage_decisions: dict[str, StageDecision]
-    """Why each stage ran, or which output it reused."""
+    """Why each stage ran, or which output it reused, by stage."""
     leakage_warnings: dict[str, float]
     """Single-feature AUC of each feature that may leak the label."""
     evaluation: EvaluationSummary
     """Evaluation by split and segment, without curves and slices."""
     monitoring: MonitoringReport | None
-    """Monitoring of the months after training, or null if there is no such month."""
+    """Monitoring report of the months after the training months, or null without such months."""
     warnings: tuple[str, ...]
-    """Warnings of the run, in order."""
+    """Warnings of the run, in the order in which they were printed."""
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the result that `to_json` turned into `record`.
+        """Return the result from which `to_json` made a record.
 
-        Raises pydantic's ValidationError, a ValueError, if a key is missing or has another type.
+        Raises pydantic's ValidationError, a ValueError, if a key is missing or has the wrong type.
         """
         groups = {part.name: record for part in fields(cls) if part.metadata == FLATTEN}
         return TypeAdapter(cls).validate_python({**record, **groups})
@@ -182,7 +183,7 @@ class StageResult:
 
 
 def describe_stage(context: RunContext, published: PublishedTables) -> StageResult:
-    """Return the result of a stage that was run on its own."""
+    """Return the result of a single stage."""
     return StageResult(
         version=context.version,
         tables=describe_tables(context, published),
@@ -191,12 +192,12 @@ def describe_stage(context: RunContext, published: PublishedTables) -> StageResu
 
 
 def describe_tables(context: RunContext, published: PublishedTables) -> dict[str, TableInfo]:
-    """Return version and location of published tables, by table name."""
+    """Return the version and location of published tables, by table name."""
     return {name: describe_table(context, manifest) for name, manifest in published.items()}
 
 
 def describe_table(context: RunContext, manifest: Manifest) -> TableInfo:
-    """Return version and location of a published table, without credentials."""
+    """Return the version and location of a published table, without credentials."""
     store, table, version = context.store, manifest.table, manifest.version
     return TableInfo(
         version=version,
@@ -216,7 +217,7 @@ def metrics_by_segment(report: EvaluationReport) -> dict[str, dict[str, Metrics]
 
 
 def describe_model(context: RunContext, model: TrainedModel) -> ModelInfo:
-    """Return version, size and location of a model."""
+    """Return the version, size and location of a model."""
     return ModelInfo(
         version=model.version,
         rounds=model.rounds,

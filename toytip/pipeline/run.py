@@ -1,4 +1,4 @@
-"""All stages in order: from a year of files to published predictions and their metrics."""
+"""Run all stages in order, from source files to published predictions and metrics."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class FinishedRun:
 
 
 def run(settings: Settings, progress: Progress) -> RunResult:
-    """Run every stage in order, and return the result.
+    """Run all stages in order, and return the result.
 
-    Raises a ToytipError. Nothing is published partially.
+    Raises a ToytipError if a stage fails. Tables that earlier stages published stay published.
     """
     with RunMeter(progress) as meter:
         report.validate_zone_map(settings)
@@ -78,7 +78,7 @@ def run(settings: Settings, progress: Progress) -> RunResult:
         plan = prepare_plan(settings, progress, cluster_plan)
         if settings.gate != "off":
             open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
-        # A killed run may have published some tables of this version already: they are reused.
+        # If a killed run has already published some tables of this version, they are reused.
         with open_run(settings, (PREDICTIONS.name,), progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan)
     result = _describe_run(context, finished, meter)
@@ -92,7 +92,7 @@ def run(settings: Settings, progress: Progress) -> RunResult:
 
 
 def _run_on_cluster(context: RunContext, plan: RunPlan | None) -> FinishedRun:
-    """Run all stages under Dask's performance report, and save the reports."""
+    """Run all stages, record Dask's performance report, and save the reports."""
     client = context.client
     initial_bytes = source_tasks.worker_bytes_read(client)
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,7 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
 def _monitor_months(
     context: RunContext, model: TrainedModel, evaluation: Evaluation
 ) -> tuple[PublishedTables, MonitoringReport | None]:
-    """Monitor the months after training. A split by day has no such months."""
+    """Monitor the months after the training months. A split by day has no such months."""
     monitoring, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
     if monitoring is None or manifest is None:
         context.progress.info("monitor: no months after the training months")
@@ -146,7 +146,7 @@ def _monitor_months(
 def _promote(
     context: RunContext, registry: Registry, champion: ChampionMatch, challenger: Challenger
 ) -> GateDecision:
-    """Register the model and evaluate the promotion gate."""
+    """Run the promotion gate on the model of the run."""
     dry_run = context.settings.gate == "dry-run"
     try:
         return promote.run_gate(context, registry, champion, challenger, dry_run=dry_run)

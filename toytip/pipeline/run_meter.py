@@ -11,7 +11,7 @@ from toytip.progress.tracker import Progress
 
 
 class RunMeter:
-    """Measures a run from its creation on, and samples the memory within its context."""
+    """Measures the time of a run since its creation, and the memory inside its `with` block."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -26,7 +26,7 @@ class RunMeter:
         self._memory.stop()
 
     def timing(self, *, rows: int, workers: int) -> RunTiming:
-        """Return the timing up to now, after the context, for a number of source rows."""
+        """Return the timing up to now, for a number of source rows. Call it after the block."""
         seconds = time.perf_counter() - self._started_at
         return RunTiming(
             elapsed_seconds=round(seconds, 3),
@@ -39,7 +39,7 @@ class RunMeter:
         )
 
     def _peaks_by_stage(self) -> dict[str, float]:
-        """Return the peak of each stage that lasted at least one sample."""
+        """Return the peak memory of each stage during which the memory was sampled."""
         durations = self._progress.durations.items()
         peaks = {name: self._memory.peak_between(stage.start, stage.stop) for name, stage in durations}
         return {name: peak for name, peak in peaks.items() if peak is not None}

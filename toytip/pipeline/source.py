@@ -1,4 +1,4 @@
-"""The source of a run: opened or downloaded, or the synthetic year."""
+"""Open, download or generate the source of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def prepare_plan(
 
 
 def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
-    """Return the prepared plan, or one for the synthetic year, after all checks.
+    """Return the prepared plan, or a plan for the synthetic year, after all checks.
 
     Raises ConfigError, PlanError, or ClusterError if a worker cannot read a source file.
     """
@@ -62,8 +62,8 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
 
 
 def open_configured_source(settings: Settings, progress: Progress) -> Source:
-    """Return the configured source. Files of `tlc:yellow` and `tlc:green` are downloaded."""
-    assert settings.source is not None, "the synthetic year is made on a cluster"
+    """Return the source of the settings. Download the files of `tlc:yellow` and `tlc:green`."""
+    assert settings.source is not None, "workers generate the synthetic year"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
         endpoint = settings.source_endpoint_url or settings.endpoint_url
@@ -103,7 +103,7 @@ def download_months(
 
 
 def ensure_synthetic_source(context: RunContext) -> Source:
-    """Return the synthetic year in the store. Missing months are written first."""
+    """Return the synthetic year in the store, after writing its missing months."""
     settings = context.settings
     name = f"synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
     folder = f"{settings.store.rstrip('/')}/_source/{name}"
@@ -121,7 +121,7 @@ def write_synthetic(
 ) -> Source:
     """Write the missing months of the synthetic year to a folder, and return the source.
 
-    Raises ConfigError if there is no such drift.
+    Raises ConfigError if `inject_drift` is not a kind of drift.
     """
     spec = _synthetic_spec(settings, inject_drift, drift)
     months = parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
@@ -136,7 +136,7 @@ def write_synthetic(
 def _synthetic_spec(settings: Settings, inject_drift: str | None, drift: bool) -> SyntheticSpec:
     if inject_drift is not None and inject_drift not in get_args(DriftKind):
         raise ConfigError(
-            f"cannot inject drift {inject_drift!r}: there is no such drift",
+            f"cannot inject drift {inject_drift!r}: this kind of drift does not exist",
             hint=f"Choose {', '.join(get_args(DriftKind))}.",
         )
     return SyntheticSpec(

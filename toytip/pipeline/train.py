@@ -1,4 +1,4 @@
-"""Features and an encoding to a model, with its decision threshold."""
+"""Train a model on encoded features, tune its decision threshold, and publish it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def train_model(
 ) -> tuple[PublishedTables, TrainedModel]:
     """Publish a model of `features`, with the threshold tuned on the validation trips.
 
-    With `reuse`, a model with the same fingerprint is returned instead.
+    With `reuse`, an existing model with the same fingerprint is returned instead.
     """
     inputs = [*encodings.files, *_training_files(features, encoding)]
     input_fingerprint = fingerprint("train", [file.checksum for file in inputs], asdict(params))
@@ -66,7 +66,7 @@ def train_model(
         [features.ref, encodings.ref],
         code=code_digest("train"),
         fingerprint=input_fingerprint,
-        # The losses of all rounds: the booster has only those up to the best one.
+        # The losses of all rounds. The booster contains only the rounds up to the best round.
         metrics={"log_loss_by_round": asdict(fitted.curve_)},
     )
     checkpoints.delete()
@@ -85,7 +85,7 @@ def _frame_loader(context: RunContext, features: Manifest, encoding: Encoding) -
 
 
 def _open_checkpoints(context: RunContext, input_fingerprint: str) -> StoreCheckpoints:
-    """Return the checkpoints of the training with that fingerprint."""
+    """Return the checkpoints of the training with a fingerprint."""
     checkpoints = StoreCheckpoints(context.store, context.version, input_fingerprint)
     if context.settings.full_refresh:
         checkpoints.delete()
@@ -105,7 +105,7 @@ def fit_classifier(
 ) -> TipClassifier:
     """Train on the training trips of data files, with early stopping on validation trips.
 
-    Training resumes from the last of the `checkpoints`.
+    Training resumes from the last checkpoint in `checkpoints`.
     """
     files_by_split = {
         split: [file for file in files if overlaps(file.key.month, span)]
@@ -141,7 +141,7 @@ def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:
 
 
 def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel) -> float:
-    """Return the threshold with the best F1 on the validation trips, or the default without any."""
+    """Return the threshold with the best F1 on validation trips, or the default without them."""
     span = model.encoding.split.validation
     if span is None:
         return DEFAULT_THRESHOLD

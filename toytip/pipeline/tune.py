@@ -1,4 +1,4 @@
-"""Hyperparameter search: trials on time-series folds, on all workers."""
+"""Hyperparameter search: trials on time-series folds, which run on all workers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from toytip.store.store import Store
 from toytip.training import tuning
 from toytip.training.tuning import FoldJob, FoldScore, TrialResult, TuningMatrix
 
-# A worker holds the matrix, its copy in XGBoost, and the bin indexes: this many times its bytes.
+# A worker holds the matrix, the copy in XGBoost, and bin indexes: this many times the matrix.
 MATRIX_COPIES = 4
 BIN_INDEX_BYTES = 2
-# The share of a worker's memory that a matrix may need.
+# Largest share of a worker's memory that a matrix and its copies may need.
 MAX_MATRIX_MEMORY_SHARE = 0.5
-# The final model has more training months than the folds, and may need more rounds.
+# The final model has more training months than the folds, and may therefore need more rounds.
 ROUNDS_FACTOR = 1.2
 
 
@@ -43,21 +43,21 @@ class TuningResult:
     """The trials of a study."""
 
     best: TrialResult
-    """Trial with the least mean log loss."""
+    """Trial with the lowest mean log loss."""
     default: TrialResult
     """Trial with the default parameters."""
     trials: list[TrialResult]
     """All trials, in order."""
     fold_months: list[str]
-    """Month of each fold."""
+    """Test month of each fold."""
     rows: int
-    """Number of training rows of a trial."""
+    """Number of rows that each trial uses, for training and testing together."""
     resumed_trials: int
     """Number of trials that the study already had."""
 
 
 class TimeFolds(NamedTuple):
-    """The months of the folds, and the months before the first of them."""
+    """The test months of the folds, and the training months before the first test month."""
 
     training_months: tuple[Month, ...]
     fold_months: tuple[Month, ...]
@@ -69,7 +69,7 @@ class TimeFolds(NamedTuple):
 
 
 def make_time_folds(months: Sequence[Month], split: Split, count: int) -> TimeFolds:
-    """Return the last training and validation months as folds. Test months are not used.
+    """Return folds on the last `count` of the training and validation months, without test months.
 
     Raises ConfigError if there are too few months.
     """
@@ -82,7 +82,7 @@ def make_time_folds(months: Sequence[Month], split: Split, count: int) -> TimeFo
     if len(usable) <= count:
         raise ConfigError(
             f"cannot make {count} folds: there are only {len(usable)} training and validation months, "
-            "and the first fold needs a month before it",
+            "and the first fold needs an earlier month for training",
             hint="Set fewer --folds, or read more months.",
         )
     return TimeFolds(usable[:-count], usable[-count:])
@@ -98,7 +98,7 @@ def tune(
     study: str | None,
     seed: int,
 ) -> TuningResult:
-    """Search for the parameters with the least mean log loss over folds.
+    """Search for the parameters with the lowest mean log loss over the folds.
 
     Raises ConfigError if there are too few months or the study cannot be written, and PlanError if
     the workers do not have enough memory.
@@ -113,7 +113,7 @@ def tune(
     with tuning.open_study(file, name, seed) as open_study:
         resumed_trials = len(tuning.finished_trials(open_study))
         if resumed_trials:
-            context.progress.info(f"the study {file} has {resumed_trials} trials: it resumes")
+            context.progress.info(f"resuming study {file}, which has {resumed_trials} trials")
         _run_study(context, open_study, time_folds, matrix, trials, resumed_trials)
         results = tuning.trial_results(open_study)
     complete = [trial for trial in results if len(trial.fold_scores) == folds]
@@ -135,7 +135,7 @@ def _run_study(
     trials: int,
     resumed_trials: int,
 ) -> None:
-    """Run trials until a study has `trials` of them."""
+    """Run trials until a study has `trials` trials."""
     numbers = [month.year * 12 + month.month - 1 for month in time_folds.fold_months]
     with context.progress.stage("tune", trials) as stage:
         if resumed_trials:
@@ -160,7 +160,7 @@ def _fold_runner(context: RunContext, matrix: TuningMatrix) -> Callable[[list[Fo
 
 
 def _trial_display(stage: StageProgress, folds: int) -> Callable[[TrialResult], None]:
-    """Return a function that shows the best log loss of the complete trials."""
+    """Return a function that shows the lowest log loss of the complete trials."""
     losses: list[float] = []
 
     def show(trial: TrialResult) -> None:
@@ -174,7 +174,7 @@ def _trial_display(stage: StageProgress, folds: int) -> Callable[[TrialResult], 
 def _training_matrix(
     context: RunContext, features: Manifest, time_folds: TimeFolds, max_rows: int
 ) -> TuningMatrix:
-    """Return at most about `max_rows` rows, with bins of the months before the first fold."""
+    """Return about `max_rows` rows or fewer, in bins of the months before the first fold."""
     encoding = _fit_fold_encoding(context, features, time_folds)
     files = [file for file in features.files if file.key.month in time_folds.months]
     rows = sum(file.rows for file in files)
@@ -192,7 +192,7 @@ def _training_matrix(
 
 
 def _require_enough_memory(context: RunContext, values: float) -> None:
-    """Raise PlanError unless each worker can hold a matrix of that many values."""
+    """Raise PlanError if a worker does not have enough memory for a matrix of `values` values."""
     needed = values * BIN_INDEX_BYTES * MATRIX_COPIES
     workers = workers_by_address(context.client).values()
     limits = [worker.memory_limit for worker in workers if worker.memory_limit]
@@ -221,7 +221,7 @@ def _fit_fold_encoding(context: RunContext, features: Manifest, time_folds: Time
 
 
 def _study_name(settings: Settings, features: Manifest, split: Split, folds: int, rows: int) -> str:
-    """Return the digest of the data, code and settings that trials depend on."""
+    """Return the digest of the data, code and settings on which trials depend."""
     return digest(
         {
             "files": [file.checksum for file in features.files],
@@ -237,14 +237,14 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
 
 
 def _default_study_file(store: Store, name: str) -> Path:
-    """Return a file in a local store, or in this folder for an object store."""
+    """Return a file in a local store. For an object store, return a file in the current folder."""
     return store.file_io.local_path(store.layout.study(name)) or Path(f"toytip-study-{name}.db")
 
 
 def write_params_file(
     result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
 ) -> None:
-    """Write the best parameters to a file for `--params`. Raises ConfigError."""
+    """Write the best parameters to a file for `--params`. Raises ConfigError if that fails."""
     scores = result.best.fold_scores
     rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
     params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
