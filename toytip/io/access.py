@@ -144,6 +144,8 @@ def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ())
     except OSError as error:
         cause = error.strerror or mask_credentials(str(error).partition("\n")[0]) or type(error).__name__
         raise StoreError(
-            f"{failure}: {cause.lower()}",
-            hint="Check the path in --store, the free space and your permissions.",
+            f"{failure}: {cause.lower().rstrip('.')}",
+            hint="Check the path in --store, and your permissions or credentials for it."
+            if isinstance(error, PermissionError)
+            else "Check the path in --store, the free space and your permissions.",
         ) from None
