@@ -1,4 +1,4 @@
-"""Train and run a classifier of high tips on a year of NYC taxi trips, on a Dask cluster.
+"""Train and run a high-tip classifier on a year of NYC taxi trips, on a Dask cluster.
 
     run = toytip.run("data/green-2023")           run the complete pipeline
     store = toytip.open_store("toytip-store")     open a store for reading

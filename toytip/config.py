@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         None, "Name of a cluster in clusters.toml or toytip.toml.", computed_default="local"
     )
     clusters: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="Your own clusters, with the keys of clusters.toml."
+        default_factory=dict, description="Your own cluster definitions, with the same keys as clusters.toml."
     )
     adapt: str | None = _setting(
         None,
@@ -238,7 +238,8 @@ class Settings(BaseSettings):
     )
     alert_min_breaches: int = _setting(
         AlertThresholds.min_breaches,
-        "Number of months with an exceeded threshold, including the latest month, that fires an alert.",
+        "Minimum number of months with an exceeded threshold for an alert. The latest month must be one "
+        "of these months.",
         ge=1,
     )
     alert_window_months: int = _setting(
@@ -280,8 +281,8 @@ class Settings(BaseSettings):
         """Resolve the settings. A flag that is None counts as not set.
 
         Flags override the parameter file, and the parameter file overrides the environment. This
-        holds wherever `params` is set. Raises ConfigError if a setting is invalid or a file cannot
-        be read.
+        order does not depend on where `params` is set. Raises ConfigError if a setting is invalid
+        or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
         try:
@@ -312,7 +313,7 @@ def _invalid_setting(error: ValidationError) -> ConfigError:
     variable = f"TOYTIP_{str(first['loc'][0]).upper()}"
     return ConfigError(
         f"cannot use setting {name}={first.get('input')!r}: {cause}",
-        hint=f"Change it in the command, in {variable}, .env or toytip.toml.",
+        hint=f"Change the setting in the command, in {variable}, .env or toytip.toml.",
     )
 
 

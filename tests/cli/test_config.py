@@ -59,4 +59,4 @@ def test_an_invalid_setting_names_the_places_to_change(monkeypatch):
     monkeypatch.setenv("TOYTIP_MAX_DEPTH", "99")
     with pytest.raises(ConfigError, match="cannot use setting max_depth='99': input should be less") as error:
         Settings.load()
-    assert error.value.hint == "Change it in the command, in TOYTIP_MAX_DEPTH, .env or toytip.toml."
+    assert error.value.hint == "Change the setting in the command, in TOYTIP_MAX_DEPTH, .env or toytip.toml."

@@ -51,7 +51,7 @@ class Monitoring:
 
     @property
     def performance(self) -> pd.DataFrame:
-        """The performance of the model by month. The first row, `reference`, is the reference.
+        """The performance of the model by month. The first row covers the reference months.
 
         Columns are counts and shares (`rows`, `card_share`, `card_high_tip_share`), the realized
         metrics, and the metrics that are estimated without labels (`estimated_f1`, ...). The change
@@ -139,7 +139,7 @@ def _performance_row(performance: MonthPerformance) -> dict[str, Any]:
 def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]:
     """Return a change and its parts as columns.
 
-    The change of the prevalence has no part of the model, because it does not depend on the model.
+    The change of the prevalence has no model part, because labels do not depend on the model.
     """
     if change is None:
         return {}

@@ -55,7 +55,7 @@ class Run:
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """The monitoring report of the months after the training months, or None without them."""
+        """The monitoring of the months after the training months (None without such months)."""
         report = self.result.monitoring
         return None if report is None else Monitoring(report)
 
@@ -99,11 +99,11 @@ def run(
     from the same places as on the command line.
 
     The run uses the workers of the active Dask client. Without a client, it starts `workers` local
-    processes (default: one per core) and stops them at the end. It reuses files of the store that
-    are up to date. With `progress=True`, it prints its progress to stderr.
+    processes (default: one per core) and stops them at the end. The run reuses up-to-date files of
+    the store. With `progress=True`, the run prints its progress to stderr.
 
-    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. If a run
-    fails, it never leaves a partial table. Complete tables that it has published stay published.
+    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. A failed
+    run leaves no partial tables. Tables that the run has already published stay published.
 
         run = toytip.run("data/green-2023", workers=2)
         run.metrics.loc[("test", "all"), "auc"]

@@ -99,7 +99,7 @@ class Store:
         """Return a version of a table as a lazy Dask DataFrame, with one partition per file.
 
         Tables are `predictions`, `features`, `rejects`, `trips`, `scores`, `feature_histograms`
-        and `monitoring`. `docs/reference/tables.md` lists their columns. Each frame also has the
+        and `monitoring`. `docs/reference/tables.md` lists the columns of each. A frame also has the
         columns `version` (category), and `year` and `month` of the file (int32). `months` is a
         range (`"2023-11:2023-12"`) or a list, and selects files. toytip decodes only the columns
         that you use, and compares the checksum of each file with the manifest.
@@ -114,7 +114,7 @@ class Store:
     def predictions(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the prediction and the label of every kept trip, as `table` does.
+        """Return the prediction and the label of every kept trip, as a lazy frame (see `table`).
 
         Columns: `trip_id` (int64), `pickup_at` (New York time), `PULocationID`, `DOLocationID`,
         `probability` (float32), `prediction` (bool, at the decision threshold), `high_tip` (bool,
@@ -127,7 +127,7 @@ class Store:
     def features(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the features and the label of every kept trip, as `table` does.
+        """Return the features and the label of every kept trip, as a lazy frame (see `table`).
 
         `trip_time` is in seconds, `trip_speed` in miles per hour, `trip_distance` in miles, and
         amounts are in dollars. Integer columns that can have missing values are float32.
@@ -137,7 +137,10 @@ class Store:
     def rejects(
         self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
     ) -> dd.DataFrame:
-        """Return the rejected trips, unchanged, with the column `reason`, as `table` does."""
+        """Return the rejected trips with the column `reason`, as a lazy frame (see `table`).
+
+        The values of the trips are unchanged.
+        """
         return self.table(REJECTS.name, version, months=months, as_of=as_of)
 
     def files(
@@ -226,8 +229,8 @@ class Store:
     ) -> Manifest:
         """Return the manifest of a version: its files, settings, parents, environment and metrics.
 
-        Without `table`, returns the manifest of the predictions. If the version has no predictions,
-        returns the manifest of its main table.
+        Without `table`, returns the manifest of the predictions, or of the main table of a version
+        without predictions.
         """
         from toytip.store.lineage import main_manifest
 

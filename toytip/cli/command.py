@@ -76,7 +76,7 @@ def open_command_store(options: Mapping[str, Any]) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
-    """Return the input version: the given ID or tag, else the newest version, `as_of` a time."""
+    """Return the version with an ID or tag, or else the newest version as of a time."""
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 
@@ -128,7 +128,7 @@ def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
 
 
 def write_output(file: Path, content: bytes) -> None:
-    """Write the file of `--output`. Raises ConfigError if it cannot be written."""
+    """Write the file of `--output`. Raises ConfigError if the file cannot be written."""
     try:
         file.write_bytes(content)
     except OSError as error:

@@ -136,7 +136,9 @@ ProgressOption = Annotated[
 ]
 QuietOption = Annotated[
     bool,
-    option("--quiet", "-q", help="Print errors only. With --json, also the result.", panel=OUTPUT_PANEL),
+    option(
+        "--quiet", "-q", help="Print errors only. With --json, also print the result.", panel=OUTPUT_PANEL
+    ),
 ]
 VerboseOption = Annotated[
     bool,

@@ -31,7 +31,7 @@ class VersionList:
     """The versions of every table of a store."""
 
     versions: tuple[VersionSummary, ...]
-    """The versions, sorted by table. For each table, oldest first."""
+    """The versions, sorted by table and time, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class RollbackResult:
     """The newest versions after a rollback."""
 
     versions: dict[str, str]
-    """The version that is now the newest of each table, by table name."""
+    """The newest version of each table, by table name."""
 
 
 @dataclass(frozen=True, kw_only=True)

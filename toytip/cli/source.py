@@ -126,7 +126,8 @@ def synth(
     no_drift: Annotated[
         bool,
         option(
-            "--no-drift", help="Generate months without the drift of 2020. They differ only in their size."
+            "--no-drift",
+            help="Generate months without the drift of 2020. Months differ only in their number of trips.",
         ),
     ] = False,
     json_: JsonOption = False,

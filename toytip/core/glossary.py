@@ -141,8 +141,8 @@ METRIC_DOCS = {
         "Random scores have an AUC of 0.5."
     ),
     "pr_auc": ColumnDoc(
-        "Average precision: the mean of the precision over all recalls. For random scores, it equals the "
-        "prevalence."
+        "Average precision: the mean of the precision over all recalls. For random scores, the average "
+        "precision equals the prevalence."
     ),
     "log_loss": ColumnDoc(
         "Mean negative logarithm of the probability of the observed label. Smaller is better.", "nats"

@@ -65,7 +65,7 @@ class Encoding:
     def hour_zone_rate(self, hour: npt.NDArray[Any], zone: npt.NDArray[Any]) -> Float32Array:
         """Return the high-tip rate of the pickup hour (0 to 23) and the pickup zone of each row.
 
-        The rates are smoothed: each includes 20 additional rows that have the overall rate.
+        The rates are smoothed: each rate includes 20 additional rows that have the overall rate.
         """
         if not self.hour_zone_rates:
             return np.full(len(hour), self.positives / self.rows, np.float32)

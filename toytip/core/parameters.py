@@ -49,6 +49,6 @@ class AlertThresholds:
     max_auc_loss: float = 0.03
     """Threshold for the AUC loss on card trips."""
     min_breaches: int = 2
-    """Number of months with a breach, including the latest month, that fires an alert."""
+    """Minimum number of months with a breach for an alert. The latest month must be one of them."""
     window_months: int = 3
     """Number of most recent months in which breaches count."""

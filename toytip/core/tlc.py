@@ -25,7 +25,7 @@ class Field:
     """Other names of the column in the files."""
 
     def match(self, names: list[str]) -> str | None:
-        """Return the name of the column among the names of a file, in any case, or None.
+        """Return the column's name in a file with these names, in any case, or None.
 
         >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
         'Airport_fee'

@@ -92,7 +92,7 @@ def run_checks(settings: Settings, progress: Progress) -> list[CheckResult]:
 
 
 def _run_all(case: _Cluster) -> Iterator[CheckResult]:
-    """Yield the result of each check. If workers do not work, skip the checks that need them."""
+    """Yield the result of each check. Skip checks that need workers if the workers fail."""
     workers = _run_check("workers", _check_workers, case)
     yield workers
     failed = "" if workers.ok else "workers"

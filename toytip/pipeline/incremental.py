@@ -73,7 +73,7 @@ FileSet = Mapping[str, DataFile]
 
 
 def build_data_files(context: RunContext, job: BuildJob) -> BuiltFiles:
-    """Build the data files of a stage, or reuse those with the same fingerprint."""
+    """Build the data files of a stage, or reuse data files with the same fingerprint."""
     reused = _reuse_files(context, job)
     missing = [number for number in range(len(job.planned)) if number not in reused]
     reason = _describe_reuse(context, job, missing)

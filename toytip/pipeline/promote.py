@@ -95,7 +95,7 @@ def run_gate(
     force_reason: str = "",
     raise_if_champion_changed: bool = False,
 ) -> GateDecision:
-    """Check a challenger, register it, and promote it if it passes or is forced.
+    """Check a challenger, register it, and promote it if it passes or if promotion is forced.
 
     A dry run changes nothing. If another model becomes the champion during the evaluation, the
     challenger is rejected, or with `raise_if_champion_changed`, ChampionChangedError is raised.

@@ -31,7 +31,7 @@ from toytip.io.s3 import translate_boto_errors
 MAX_PARTITIONS = 20_000
 FOOTER_THREADS = 8
 PARQUET_MAGIC = b"PAR1"
-DOWNLOAD_AGAIN = "Download it again with `toytip source download`."
+DOWNLOAD_AGAIN = "Download the file again with `toytip source download`."
 NAME_PARQUET_FILES = (
     "Use a folder, a glob, a URI or a comma-separated list of monthly Parquet files as the source."
 )

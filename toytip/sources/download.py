@@ -66,7 +66,7 @@ class MonthDownloader:
     retry_delay: float = 0.5
 
     def download(self, taxi: str, months: Sequence[Month]) -> DownloadReport:
-        """Download monthly files and the zone lookup file, without files that already exist.
+        """Download monthly files and the zone lookup file, except files that already exist.
 
         Raises SourceError for the first file that cannot be downloaded. Partial files remain in the
         folder, and the next call resumes them.

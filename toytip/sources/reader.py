@@ -37,7 +37,7 @@ def read_partition(partition: SourcePartition) -> pa.Table:
     except (OSError, ValueError) as error:
         raise SourceError(
             f"cannot read {name}: corrupt data ({first_line(error)})",
-            hint="Download it again with `toytip source download`.",
+            hint="Download the file again with `toytip source download`.",
         ) from None
     if len(table) != partition.rows:
         raise SourceError(

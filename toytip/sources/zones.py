@@ -50,7 +50,7 @@ def _read_column(path: Path, column: str) -> tuple[str, ...]:
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             f"cannot read {path}: it is not the TLC's zone lookup file ({_error_reason(error)})",
-            hint="Download it again with `toytip source download`.",
+            hint="Download the file again with `toytip source download`.",
         ) from None
     return tuple(values)
 

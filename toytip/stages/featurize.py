@@ -177,8 +177,8 @@ FEATURES_SCHEMA = replace(
 def feature_set(name: str) -> tuple[str, ...]:
     """Return the names of the features of a set.
 
-    The set is `seed`, or a point in a trip: then it has all features that are known at this point.
-    No feature leaks the label. Raises ConfigError if there is no such set.
+    The set is `seed`, or it is named after a point in a trip, and has all features that are known
+    at this point. No feature leaks the label. Raises ConfigError if there is no such set.
     """
     if name == "seed":
         return SEED_FEATURES

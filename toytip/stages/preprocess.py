@@ -31,7 +31,7 @@ MAX_DISTINCT_VALUES = 320
 MAX_EXACT_VALUES = 254
 MAX_RARE_SHARE = 0.01
 QUANTILE_BINS = 250
-# Number of trips with the overall rate that smoothing adds to the trips of an hour and zone.
+# Smoothing adds this number of trips, which have the overall rate, to each hour and zone.
 HOUR_ZONE_SMOOTHING = 20
 # Value counts distinguish values to 12 significant bits (0.05 %), and whole numbers up to 4096
 # exactly. This limits the size of the value counts.

@@ -25,7 +25,7 @@ from toytip.core.tlc import ZONE_ID_COUNT
 ZONE_PAIR_COUNT = ZONE_ID_COUNT * ZONE_ID_COUNT
 # Rates have bins of equal width, which need no second pass over the rows to fit them.
 RATE_BINS = 250
-# Number of trips with the overall rate that smoothing adds to the trips of a zone or zone pair.
+# Smoothing adds this number of trips, which have the overall rate, to each zone and zone pair.
 ZONE_RATE_SMOOTHING = 20
 # Integers are counted in an array if their range is at most this many times the number of rows.
 DENSE_RANGE_FACTOR = 8
@@ -153,7 +153,7 @@ def counts_by_pickup_zone(packed: str) -> tuple[Int64Array, Int64Array]:
 
 @lru_cache(maxsize=64)
 def _rates_as_of(packed: str, month: int) -> dict[str, Float32Array] | None:
-    """Return the rates of all earlier months at the start of a month (None without card trips)."""
+    """Return the rates at the start of a month, from earlier months (None without card trips)."""
     cell_index, trips, positives = _unpack_counts(packed)
     earlier = cell_index // ZONE_PAIR_COUNT < month
     if not trips[earlier].sum():

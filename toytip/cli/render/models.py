@@ -91,7 +91,7 @@ def show_tuning(result: TuningResult, params_file: Path) -> None:
     pruned = sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials)
     console.print(
         f"{plural(len(result.trials), 'trial')} on {plural(result.rows, 'row')}, {pruned} pruned: "
-        f"best log loss {result.best.log_loss:.5f}, {improvement:.5f} less than with the defaults",
+        f"best log loss {result.best.log_loss:.5f}, {improvement:.5f} lower than with the defaults",
         soft_wrap=True,
     )
     console.print(f"use the best parameters with `toytip run --params {params_file}`", soft_wrap=True)

@@ -10,7 +10,7 @@ from toytip.core.tables import PREDICTIONS, REJECTS
 from toytip.evaluation.gate import GateDecision
 from toytip.pipeline.result import RunResult, StageResult
 
-# Number of reject reasons that the short summary of a run names. It adds up the others.
+# The short summary of a run names this many reject reasons, and adds up all others.
 SHOWN_REASONS = 2
 
 

@@ -36,7 +36,7 @@ def show_inspection(report: SourceReport) -> None:
     for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
         shares = [file.null_shares.get(name, 0.0) for file in report.files]
         console.print(
-            f"{name} is missing in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
+            f"column {name} is null in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
             soft_wrap=True,
         )
     for file in report.files:
