@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.clusters import free_port, run_dask_cluster, tls_flags
 from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip, wait_until
+from toytip.cli.command import STOPPED_MESSAGE
 from toytip.cluster import certificates
 
 ROOT = Path(__file__).parents[2]
@@ -55,10 +56,10 @@ def test_an_interrupted_start_leaves_nothing_behind(number, records):
         daemon = wait_for_daemon(up)
         up.send_signal(number)
         out, err = up.communicate(timeout=100)
-        assert (up.returncode, out, err) == (130, "", "stopped; nothing half-made was left behind\n")
+        assert (up.returncode, out, err) == (128 + number, "", f"{STOPPED_MESSAGE}\n")
         assert wait_until(lambda: not session_processes(daemon))
     assert not (records / "local.json").exists()
-    assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
+    assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["stopped"]
 
 
 # Concurrent starts
@@ -76,10 +77,10 @@ def test_one_of_two_concurrent_starts_succeeds(records):
             assert sorted(codes) == [0, 1], outputs
             assert "cannot start cluster local: " in outputs[codes.index(1)][1]
         finally:
-            assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
+            assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["stopped"]
     up = run_toytip("cluster", "up", "local", "--workers", 1, "--json")
     assert parse_summary(up)["address"], "the name is not locked any more"
-    assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
+    assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["stopped"]
 
 
 # Servers that are not schedulers
@@ -175,7 +176,7 @@ def test_a_cluster_in_kubernetes(synthetic, tmp_path, records, kubectl):
         check_persistent(run, client, kubectl)
         check_own(run, kubectl)
     finally:
-        assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
+        assert parse_summary(run_toytip("cluster", "down", "local", "--json"))["stopped"]
 
 
 def check_persistent(run, client, kubectl):
@@ -185,7 +186,7 @@ def check_persistent(run, client, kubectl):
     assert (len(status["workers"]), status["address"]) == (2, up["address"])
     assert "it is already running at" in run_toytip("cluster", "up", "kubernetes", *client).stderr
     assert parse_summary(run_toytip(*run))["workers"] == 2
-    assert parse_summary(run_toytip("cluster", "down", "kubernetes", "--json"))["ended"]
+    assert parse_summary(run_toytip("cluster", "down", "kubernetes", "--json"))["stopped"]
     assert kubectl_commands(kubectl) == ["get", "create", "port-forward", "scale", "delete"]
     (scale,) = [call for call in kubectl_calls(kubectl) if call.startswith("scale")]
     assert scale == "scale --namespace toytip daskworkergroup/toytip-default --replicas=2"
@@ -213,7 +214,7 @@ def test_a_cluster_in_kubernetes_that_does_not_start_is_deleted(tmp_path, record
     with start_toytip("cluster", "up", "kubernetes", *client) as up:
         children = wait_until(lambda: (kubectl / "exists").exists() and psutil.Process(up.pid).children())
         up.terminate()
-        assert up.wait(100) == 130
+        assert up.wait(100) == 143
     assert not session_processes(children[0].pid)
     assert not (kubectl / "exists").exists()
     assert kubectl_commands(kubectl)[-1] == "delete"

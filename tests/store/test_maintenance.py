@@ -34,7 +34,7 @@ def test_a_damaged_manifest_is_named_and_blocks_no_other(store_of_three, invoke_
     manifest = Path(store.manifest_uri("trips", "v2"))
     manifest.write_text("{")
     where = ("--store", store.root)
-    for command in (("versions",), ("gc", "--keep", 1)):
+    for command in (("version", "list"), ("version", "gc", "--keep", 1)):
         result = invoke_cli(*command, *where)
         assert result.returncode == 1
         assert "v3" in invoke_cli("version", "list", *where).stdout
