@@ -24,6 +24,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
+from toytip.models.database import ensure_database, lock_database, open_client
 from toytip.models.mlflow_env import silence_mlflow
 from toytip.models.registered_model import (
     CHECKSUMS_TAG,
@@ -74,12 +75,22 @@ class Registry:
     @functools.cached_property
     def _client(self) -> Any:
         with silence_mlflow(), self._as_registry_error():
+            self.require_reachable()
             if self.artifacts is not None:
                 Path(self.artifacts).mkdir(parents=True, exist_ok=True)
-            self.require_reachable()
-            from mlflow import MlflowClient
+                ensure_database(self._database)
+            return open_client(self.uri)
 
-            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+    @property
+    def _database(self) -> Path:
+        return Path(self.uri.removeprefix("sqlite:///"))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the lock of a database file. A tracking server has transactions of its own."""
+        client = self._client  # creates the database file, which needs the lock
+        with lock_database(self._database) if self.artifacts is not None else contextlib.nullcontext(client):
+            yield
 
     @property
     def display_name(self) -> str:
@@ -89,7 +100,7 @@ class Registry:
     @property
     def exists(self) -> bool:
         """Whether the registry exists. Always true for a tracking server."""
-        return not self.uri.startswith("sqlite:///") or Path(self.uri.removeprefix("sqlite:///")).is_file()
+        return self.artifacts is None or self._database.is_file()
 
     def require_reachable(self) -> None:
         """Raise StoreError if the tracking server does not answer, before any work starts."""
@@ -136,7 +147,7 @@ class Registry:
         """Register a packaged model as the next model version, and make it the challenger."""
         files = folder / "artifacts" / MODEL_FILES_FOLDER
         checksums = {path.name: _checksum(path) for path in files.iterdir()}
-        with silence_mlflow(), self._as_registry_error():
+        with self._writing(), silence_mlflow(), self._as_registry_error():
             run = self._client.create_run(self._experiment_id(), run_name=run_version, tags=tags)
             for name, value in metrics.items():
                 self._client.log_metric(run.info.run_id, name, value)
@@ -172,15 +183,16 @@ class Registry:
         return str(item.source) if self.artifacts is None else self._artifact_folder(item.run_id).as_uri()
 
     def _experiment_id(self) -> str:
-        experiment = self._client.get_experiment_by_name(self.name)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        location = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
-        return str(self._client.create_experiment(self.name, artifact_location=location))
+        if self._client.get_experiment_by_name(self.name) is None:
+            location = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
+            with contextlib.suppress(*_exceptions()):  # another run of a server may create it
+                self._client.create_experiment(self.name, artifact_location=location)
+        return str(self._client.get_experiment_by_name(self.name).experiment_id)
 
     def record_decision(self, model: RegisteredModel, decision: str, reasons: Sequence[str]) -> None:
         """Store the decision of the promotion gate about a model, and the reasons."""
-        self._set_tags(model, {DECISION_TAG: decision, REASONS_TAG: reasons_tag(reasons)})
+        with self._writing():
+            self._set_tags(model, {DECISION_TAG: decision, REASONS_TAG: reasons_tag(reasons)})
 
     def promote(self, model: RegisteredModel, *, expected_champion: RegisteredModel | None) -> None:
         """Make a model the champion.
@@ -188,24 +200,42 @@ class Registry:
         Raises ChampionChangedError if the current champion is neither `expected_champion` nor
         `model`.
         """
-        champion = self.champion()
-        current = champion and champion.model_version
-        if current not in (expected_champion and expected_champion.model_version, model.model_version):
-            version = champion.run_version if champion else "no model"
-            raise ChampionChangedError(
-                f"cannot promote {model.run_version}: {version} became the champion during the evaluation",
-                hint=f"Evaluate the model again with `toytip model promote {model.run_version}`.",
-            )
-        self._set_champion(model)
+        with self._writing():
+            champion = self.champion()
+            current = champion and champion.model_version
+            if current not in (expected_champion and expected_champion.model_version, model.model_version):
+                version = champion.run_version if champion else "no model"
+                raise ChampionChangedError(
+                    f"cannot promote {model.run_version}: {version} became the champion during the evaluation",
+                    hint=f"Evaluate the model again with `toytip model promote {model.run_version}`.",
+                )
+            self._set_champion(model)
 
     def rollback(self) -> Rollback:
         """Make the previous champion the current champion again.
 
         Raises RegistryError if there is no previous champion.
         """
+        with self._writing() if self.exists else contextlib.nullcontext():
+            champion, previous = self.champion(), self._previous_champion()
+            if champion is None or previous is None:
+                raise RegistryError(
+                    f"cannot roll back the champion: {self.display_name} has no previous champion",
+                    hint=LIST_HINT,
+                )
+            with silence_mlflow(), self._as_registry_error():
+                self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.model_version))
+            self._set_tags(champion, {ROLLED_BACK_TAG: _now()})
+        return Rollback(
+            champion=previous.run_version,
+            model_version=previous.model_version,
+            previous_champion=champion.run_version,
+        )
+
+    def _previous_champion(self) -> RegisteredModel | None:
         champion = self.champion()
         earlier = [
-            (model.promoted_at, model)
+            (model.promoted_at, model.model_version, model)
             for model in self.list_models()
             if champion
             and champion.promoted_at
@@ -213,19 +243,7 @@ class Registry:
             and not model.rolled_back_at
             and model.promoted_at < champion.promoted_at
         ]
-        if champion is None or not earlier:
-            raise RegistryError(
-                f"cannot roll back the champion: {self.display_name} has no previous champion", hint=LIST_HINT
-            )
-        _, previous = max(earlier, key=lambda item: item[0])
-        with silence_mlflow(), self._as_registry_error():
-            self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.model_version))
-        self._set_tags(champion, {ROLLED_BACK_TAG: _now()})
-        return Rollback(
-            champion=previous.run_version,
-            model_version=previous.model_version,
-            previous_champion=champion.run_version,
-        )
+        return max(earlier)[2] if earlier else None
 
     def _set_champion(self, model: RegisteredModel) -> None:
         version = str(model.model_version)
