@@ -19,7 +19,7 @@ def test_names_are_printed_unchanged(tmp_path):
 
 def test_a_narrow_terminal_cuts_nothing():
     table = Table(box=None, pad_edge=False)
-    titles = ("month", "trips", "F1 change", "by card share", "by skill")
+    titles = ("month", "trips", "F1 change", "due to card share", "due to model")
     for title in titles:
         table.add_column(title, justify="right")
     table.add_row("2023-11", "63,852", "-0.0122", "-0.0311", "+0.0208")

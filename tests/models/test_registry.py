@@ -154,7 +154,7 @@ def test_changed_file_is_rejected(runs, tmp_path):
         path.write_text(json.dumps(golden_set))
         with pytest.raises(RegistryError, match="trip 3 of the golden set has the probability"):
             package.verify_package(folder)
-    changed = r"cannot load model 3 .* golden_set.json does not have the registered checksum"
+    changed = r"cannot load model 3 .* golden_set.json is missing or does not have the registered checksum"
     with pytest.raises(RegistryError, match=changed), registry.open_files(champion):
         pass
     assert scoring.required_fields(model) == (

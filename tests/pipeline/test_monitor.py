@@ -72,7 +72,7 @@ def test_monitor_prints_alerts_and_causes(finished_run, invoke_cli):
     printed = invoke_cli("monitor", "--store", store, "--model", summary["model"]["version"], "--dry-run")
     assert printed.returncode == 3
     assert "share of card" in printed.stdout
-    assert "by card share" in printed.stdout
+    assert "due to" in printed.stdout
     assert "payment_type" in printed.stdout
     late = invoke_cli("monitor", "--store", store, "--labels-until", "2020-03", "--dry-run", "--json")
     report = json.loads(late.stdout)

@@ -38,14 +38,17 @@ class AgedPerformance:
 
 @dataclass(frozen=True, kw_only=True)
 class LossSummary:
-    """Mean, smallest and largest loss over the compared months."""
+    """Mean, smallest and largest loss over the compared months.
+
+    The loss is a decrease in AUC or an increase in log loss, compared with a one-month-old model.
+    """
 
     mean: float
-    """Mean loss over the months."""
+    """Mean loss of the months."""
     minimum: float
-    """Loss in the month with the smallest loss."""
+    """Smallest loss of a month."""
     maximum: float
-    """Loss in the month with the largest loss."""
+    """Largest loss of a month."""
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> Self:

@@ -250,9 +250,10 @@ def write_params_file(
     params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
     lines = [
         f"# Best of {len(result.trials)} trials on features {features.version}.",
-        f"# Mean log loss {result.best.log_loss:.5f} over {', '.join(result.fold_months)}",
-        f"# (defaults: {result.default.log_loss:.5f}).",
-        "# `rounds` is 20 % more than the mean of the folds: the final model has more training months.",
+        f"# Mean log loss of the folds ({', '.join(result.fold_months)}): {result.best.log_loss:.5f}",
+        f"# with these parameters, {result.default.log_loss:.5f} with the default parameters.",
+        "# `rounds` is the mean number of rounds of the folds plus 20 %, because the final model has",
+        "# more training months.",
         *(f"{name} = {value!r}" for name, value in params.items()),
     ]
     try:

@@ -29,7 +29,7 @@ from toytip.training.boosting import boost, build_matrix, max_bin, xgboost_param
 PARALLEL_TRIALS = 4
 RANDOM_TRIALS = 10
 # No trial is pruned before this many trials are complete. From then on, a trial is pruned if its
-# log loss after a fold is worse than the median of earlier trials after this fold.
+# lowest mean log loss so far is higher than the median of the complete trials after the same fold.
 UNPRUNED_TRIALS = 5
 # Values of the first trial: the defaults, or the nearest value in the search space (for `gamma`).
 DEFAULT_PARAMS = {"min_child_weight": 1.0, "reg_lambda": 1.0, "gamma": 1e-8}
