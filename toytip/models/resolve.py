@@ -76,9 +76,8 @@ def _find_stored_model(
 
 def _taxi_of(store: Store, model: Manifest) -> str:
     """Return the taxi type of the trips that a model was trained on."""
-    features = model.parent_version(FEATURES_TABLE.name)
-    manifest = store.get_manifest(FEATURES_TABLE.name, features) if features else None
-    return str(manifest.config["taxi"]) if manifest else read_model(store, model).taxi
+    features = store.get_manifest(FEATURES_TABLE.name, model.parent_version(FEATURES_TABLE.name))
+    return str(features.config["taxi"]) if features else read_model(store, model).taxi
 
 
 def _model_version_in_store(store: Store, name: str) -> str | None:
