@@ -35,10 +35,8 @@ PATTERN_DESCRIPTIONS = {
     VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
-# Maximum number of workers of a cluster.
 MAX_WORKERS = 512
-COMPUTED_DEFAULT = "computed_default"
-SETTINGS_FILE = "toytip.toml"
+SETTINGS_FILE, COMPUTED_DEFAULT = "toytip.toml", "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
@@ -286,6 +284,9 @@ class Settings(BaseSettings):
             settings = cls(**set_flags)
         except ValidationError as error:
             raise _invalid_setting(error) from None
+        except ValueError as error:  # not JSON, or not text
+            hint = "Correct the variable in the environment or in .env."
+            raise ConfigError(f"cannot read settings: {first_line(error)}", hint=hint) from None
         params = read_params_file(settings.params) if settings.params else {}
         try:
             return cls(**{**params, **set_flags}) if params else settings

@@ -11,7 +11,7 @@ from typing import Any
 from toytip.config import Settings
 from toytip.core.redact import mask_credentials, suggest_name
 from toytip.errors import ConfigError
-from toytip.io.access import export_credentials
+from toytip.io.credentials import export_credentials
 from toytip.progress.tracker import Progress
 
 # A setting is a text. Callers can also pass a path or a list, which become a text.

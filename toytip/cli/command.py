@@ -45,7 +45,8 @@ def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool
     """Return the settings of a command. If the command needs workers, also prepare their start."""
     if workers_needed:
         install_signal_handlers()
-    from toytip.config import Settings, export_credentials
+    from toytip.config import Settings
+    from toytip.io.credentials import export_credentials
 
     export_credentials()
     if options.get("quiet"):

@@ -42,7 +42,7 @@ WORKER_VARIABLES = {
     # 15 s.
     "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "300s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{WORKER_TTL_S}s",
-    # With this value, no tasks wait on a worker. If a worker dies, Dask counts this as a failure
+    # With this value, no tasks wait on a worker. If a worker is lost, Dask counts a failure
     # only of the task that was running.
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
     # Large arrays are allocated directly from the operating system, and their memory is returned at
