@@ -40,7 +40,7 @@ SETTINGS_FILE, COMPUTED_DEFAULT = "toytip.toml", "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
-    """Return a field of `Settings`. `computed_default` describes what replaces a default of None."""
+    """Return a field of `Settings`. `computed_default` describes the default if it is None."""
     extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
@@ -324,7 +324,9 @@ def _check_settings_file() -> None:
         if unknown:
             raise ConfigError(
                 f"cannot use {SETTINGS_FILE}: there is no setting {unknown[0]}",
-                hint=suggest_name(unknown[0], Settings.model_fields, "List all settings with `toytip config`."),
+                hint=suggest_name(
+                    unknown[0], Settings.model_fields, "List all settings with `toytip config`."
+                ),
             )
 
 

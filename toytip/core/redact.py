@@ -26,10 +26,10 @@ def first_line(error: Exception) -> str:
     >>> first_line(FileNotFoundError(2, "No such file or directory", "/tmp/x"))
     'no such file or directory'
     """
-    if type(error) in _SYSTEM_ERRORS:
-        number = error.errno if isinstance(error, OSError) else None
-        number = errno.ENOENT if number is None and isinstance(error, FileNotFoundError) else number
-        if number in errno.errorcode:
+    if isinstance(error, OSError) and type(error) in _SYSTEM_ERRORS:
+        is_missing = isinstance(error, FileNotFoundError)
+        number = errno.ENOENT if error.errno is None and is_missing else error.errno
+        if number is not None and number in errno.errorcode:
             return os.strerror(number).lower()
     text = str(error).strip()
     return mask_credentials(text.splitlines()[0]) if text else type(error).__name__

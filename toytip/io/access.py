@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import fsspec
-from dotenv import dotenv_values
 
 from toytip.core.access import StorageOptions
 from toytip.core.redact import mask_credentials
@@ -48,16 +47,6 @@ def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> Storag
     if endpoint_url:
         require_reachable(endpoint_url)
     return StorageOptions(endpoint_url, anonymous=not has_credentials())
-
-
-def export_credentials() -> None:
-    """Set the `AWS_*` variables of `.env` in the environment of this process and its children.
-
-    Existing variables keep their values. No setting, message or task contains these variables.
-    """
-    for name, value in dotenv_values(".env").items():
-        if name.startswith("AWS_") and value and not os.environ.get(name):
-            os.environ[name] = value
 
 
 def require_reachable(url: str, service: str = "S3 server") -> None:
