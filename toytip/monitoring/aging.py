@@ -41,8 +41,8 @@ class LossSummary:
     """Mean, smallest and largest loss over the compared months."""
 
     mean: float
-    """Mean loss of the months. A loss is a decrease in AUC or an increase in log loss, compared with
-    a one-month-old model."""
+    """Mean loss of the months. A loss is a decrease in AUC or an increase in log loss, compared
+    with a one-month-old model."""
     minimum: float
     """Smallest loss of a month."""
     maximum: float
