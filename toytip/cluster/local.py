@@ -16,7 +16,7 @@ from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.tls import dask_security, uses_tls
 from toytip.cluster.workers import ClusterShape, available_cores
 from toytip.config import Settings
-from toytip.errors import ClusterError
+from toytip.errors import ConfigError
 
 PRELOADED_MODULES = [
     "toytip.cluster.slim_imports",
@@ -102,7 +102,7 @@ def _ignore_terminal_signals() -> Iterator[None]:
 
 
 def local_shape(settings: Settings) -> ClusterShape:
-    """Return the sizes of a local cluster. Raises ClusterError if the memory limit is invalid."""
+    """Return the sizes of a local cluster. Raises ConfigError if the memory limit is invalid."""
     from dask.utils import parse_bytes
     from distributed.system import MEMORY_LIMIT
 
@@ -115,7 +115,7 @@ def local_shape(settings: Settings) -> ClusterShape:
             parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // workers
         )
     except ValueError as error:
-        raise ClusterError(
+        raise ConfigError(
             f"cannot use --memory-limit {settings.memory_limit!r}: {error}",
             hint="Set --memory-limit to a size with a unit, for example 4GB.",
         ) from None

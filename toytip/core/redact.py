@@ -27,9 +27,8 @@ def first_line(error: Exception) -> str:
     'no such file or directory'
     """
     if isinstance(error, OSError) and type(error) in _SYSTEM_ERRORS:
-        is_missing = isinstance(error, FileNotFoundError)
-        number = errno.ENOENT if error.errno is None and is_missing else error.errno
-        if number is not None and number in errno.errorcode:
+        number = error.errno or (errno.ENOENT if isinstance(error, FileNotFoundError) else 0)
+        if number in errno.errorcode:
             return os.strerror(number).lower()
     text = str(error).strip()
     return mask_credentials(text.splitlines()[0]) if text else type(error).__name__
