@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
-    """Run the command line."""
-    from toytip.cli import app, run_cli
+    """Run the command line. Ctrl-C during the imports also exits with 130, without a traceback."""
+    try:
+        from toytip.cli import app, run_cli
 
-    sys.exit(run_cli(app))
+        code = run_cli(app)
+    except KeyboardInterrupt:
+        os.write(2, b"stopped\n")
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
@@ -20,7 +18,7 @@ from pydantic_settings import (
 )
 
 from toytip.core.parameters import AlertThresholds, BoosterParams
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials, suggest_name
 from toytip.errors import ConfigError
 
 Env = Literal["dev", "prod"]
@@ -37,16 +35,12 @@ PATTERN_DESCRIPTIONS = {
     VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
-# Maximum number of workers of a cluster.
 MAX_WORKERS = 512
-COMPUTED_DEFAULT = "computed_default"
+SETTINGS_FILE, COMPUTED_DEFAULT = "toytip.toml", "computed_default"
 
 
 def _setting(default: Any, description: str, *, computed_default: str = "", **constraints: Any) -> Any:
-    """Return a field of `Settings`.
-
-    `computed_default` describes the value that replaces a default of None.
-    """
+    """Return a field of `Settings`. `computed_default` describes the default if it is None."""
     extra: JsonDict | None = {COMPUTED_DEFAULT: computed_default} if computed_default else None
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
@@ -55,7 +49,7 @@ class Settings(BaseSettings):
     """All settings of a run."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TOYTIP_", env_file=".env", toml_file="toytip.toml", extra="ignore", frozen=True
+        env_prefix="TOYTIP_", env_file=".env", toml_file=SETTINGS_FILE, extra="ignore", frozen=True
     )
 
     source: str | None = _setting(
@@ -285,13 +279,19 @@ class Settings(BaseSettings):
         or a file cannot be read.
         """
         set_flags = {name: value for name, value in flags.items() if value is not None}
+        _check_settings_file()
         try:
             settings = cls(**set_flags)
-            return cls(**{**read_params_file(settings.params), **set_flags}) if settings.params else settings
         except ValidationError as error:
             raise _invalid_setting(error) from None
-        except ValueError as error:  # invalid TOML
-            raise ConfigError(f"cannot read toytip.toml: {error}", hint="Correct the file.") from None
+        except ValueError as error:  # not JSON, or not text
+            hint = "Correct the variable in the environment or in .env."
+            raise ConfigError(f"cannot read settings: {first_line(error)}", hint=hint) from None
+        params = read_params_file(settings.params) if settings.params else {}
+        try:
+            return cls(**{**params, **set_flags}) if params else settings
+        except ValidationError as error:
+            raise _invalid_setting(error, f"parameter file {settings.params}") from None
 
     def to_masked_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, with credentials in URLs masked."""
@@ -304,17 +304,30 @@ class Settings(BaseSettings):
 TUNABLE_SETTINGS = tuple(field.name for field in fields(BoosterParams))
 
 
-def _invalid_setting(error: ValidationError) -> ConfigError:
-    """Return the error of the first invalid setting."""
+def _invalid_setting(error: ValidationError, file: str = "") -> ConfigError:
+    """Return the error of the first invalid setting, which comes from `file` or anywhere else."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     pattern = first.get("ctx", {}).get("pattern", "")
     cause = PATTERN_DESCRIPTIONS.get(pattern, first["msg"][:1].lower() + first["msg"][1:])
-    variable = f"TOYTIP_{str(first['loc'][0]).upper()}"
+    places = f"the command, in TOYTIP_{str(first['loc'][0]).upper()}, .env or {SETTINGS_FILE}"
     return ConfigError(
         f"cannot use setting {name}={first.get('input')!r}: {cause}",
-        hint=f"Change the setting in the command, in {variable}, .env or toytip.toml.",
+        hint=f"Change the setting in {file or places}.",
     )
+
+
+def _check_settings_file() -> None:
+    """Raise ConfigError if `toytip.toml` cannot be read or has a key that is not a setting."""
+    if Path(SETTINGS_FILE).is_file():
+        unknown = [name for name in _read_toml(SETTINGS_FILE) if name not in Settings.model_fields]
+        if unknown:
+            raise ConfigError(
+                f"cannot use {SETTINGS_FILE}: there is no setting {unknown[0]}",
+                hint=suggest_name(
+                    unknown[0], Settings.model_fields, "List all settings with `toytip config`."
+                ),
+            )
 
 
 def read_params_file(file: str) -> dict[str, Any]:
@@ -322,12 +335,7 @@ def read_params_file(file: str) -> dict[str, Any]:
 
     Raises ConfigError if the file cannot be read or has a key that is not a model parameter.
     """
-    try:
-        params = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"cannot read parameter file {file}: {error}", hint="Create one with `toytip tune --output FILE`."
-        ) from None
+    params = _read_toml(file, "parameter file ", "Create one with `toytip tune --output FILE`.")
     if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
         raise ConfigError(
             f"cannot use parameter file {file}: unknown parameter {', '.join(unknown)}",
@@ -336,11 +344,9 @@ def read_params_file(file: str) -> dict[str, Any]:
     return params
 
 
-def export_credentials() -> None:
-    """Set the `AWS_*` variables of `.env` in the environment of this process and its children.
-
-    Existing variables keep their values. No setting, message or task contains these variables.
-    """
-    for name, value in dotenv_values(".env").items():
-        if name.startswith("AWS_") and value and not os.environ.get(name):
-            os.environ[name] = value
+def _read_toml(file: str, kind: str = "", missing_hint: str = "") -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        hint = missing_hint if isinstance(error, FileNotFoundError) else "Correct the file."
+        raise ConfigError(f"cannot read {kind}{file}: {first_line(error)}", hint=hint) from None

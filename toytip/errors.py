@@ -9,7 +9,7 @@
     │   └── StoreFormatError  a store in the format of another toytip version
     ├── RegistryError         a model that cannot be registered, found or promoted
     ├── PlanError             work that does not fit in the memory of the workers
-    └── ClusterError          workers that cannot be started, reached or kept
+    └── ClusterError          a cluster that cannot be used, or that fails during the work
 
 An error has a message, `cannot <verb> <object>: <cause>`, and usually a hint that says what to do.
 The command line prints the message and the hint, and exits with 1. The message is the only
@@ -63,4 +63,4 @@ class PlanError(ToytipError):
 
 
 class ClusterError(ToytipError):
-    """Workers that cannot be started, reached or kept."""
+    """A cluster that cannot be used, or that fails during the work."""

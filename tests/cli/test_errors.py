@@ -12,9 +12,16 @@ import pytest
 
 from tests.support.runs import run_toytip
 from tests.support.trips import raw_table, write_months
-from toytip.cli.command import EXIT_CODES, run_cli
+from toytip.cli.command import (
+    EXIT_CODES,
+    RESUMABLE_MESSAGE,
+    STOPPED_MESSAGE,
+    resolve_command_settings,
+    run_cli,
+)
 from toytip.core.months import Month
-from toytip.errors import ConfigError
+from toytip.core.redact import first_line
+from toytip.errors import ConfigError, StoreError, ToytipError
 
 
 def make_months(folder):
@@ -63,7 +70,8 @@ ERRORS = {
     ),
     "a renamed CSV": (run_on_damaged(lambda p: p.write_text("VendorID\n1\n")), "not a Parquet file"),
     "a gap": (run_on_damaged(lambda p: p.unlink()), "2023-02 is missing between"),
-    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "no Parquet files"),
+    "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "nothing: it does not exist"),
+    "an empty source": (lambda tmp_path: ("run", "--source", tmp_path), "no Parquet files"),
     "an unwritable store": (run_with("--store", "/proc/nowhere"), "cannot write to store"),
     "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot write to store"),
     "a bad month": (run_with("--months", "2023-13"), "not a month"),
@@ -91,6 +99,12 @@ ERRORS = {
         "cannot read version v1 of features",
     ),
 }
+# Invalid options and settings.
+USAGE_ERRORS = (
+    *("a bad month", "months backwards", "a missing test month", "an invalid memory limit"),
+    *("a setting out of range", "an unsafe version", "an invalid range of workers"),
+    "a missing parameter file",
+)
 # These errors need workers. The others are raised before, so that this process can run them, which
 # is ten times as fast.
 OWN_PROCESS = ("damaged data", "a corrupt footer", "a dead scheduler", "too little memory")
@@ -114,7 +128,8 @@ def test_an_error_is_a_message_and_a_hint(case, tmp_path, invoke_cli):
         arguments += ("--store", tmp_path / "store")
     run = run_toytip if case in OWN_PROCESS else invoke_cli
     done = run(*arguments, "--workers", 1, "--json")
-    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    code = 2 if case in USAGE_ERRORS else 1
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert words in " ".join(error_lines(done.stderr))
     assert not list((tmp_path / "store").glob("*/[!_]*/version=*")), "a partial version is published"
 
@@ -123,13 +138,13 @@ def test_message_and_hint_are_one_line_each(capsys):
     def command(**_):
         raise ConfigError("cannot read x:\n  no such file", hint="Set\n--source.")
 
-    assert run_cli(command) == 1
+    assert run_cli(command) == 2
     assert capsys.readouterr().err == "error: cannot read x: no such file\nhint: Set --source.\n"
 
 
 def test_an_error_without_a_hint_is_one_line(capsys):
     def command(**_):
-        raise ConfigError("cannot read x: no such file")
+        raise StoreError("cannot read x: no such file")
 
     assert run_cli(command) == 1
     assert capsys.readouterr().err == "error: cannot read x: no such file\n"
@@ -166,7 +181,7 @@ sys.exit(run_cli(app))
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        assert process.stderr.read() == "stopped: no partial output was published\n"
+        assert process.stderr.read() == f"{STOPPED_MESSAGE}\n"
         assert process.wait(60) == code
     assert code in EXIT_CODES
 
@@ -217,7 +232,7 @@ def run_in_shell(script, *arguments, **env):
 
 
 def test_a_failing_stdout_is_an_error(tmp_path):
-    full = run_in_shell("TOYTIP > /dev/full", "version", "list", "--store", tmp_path)
+    full = run_in_shell("TOYTIP > /dev/full", "config")
     assert full.returncode == 1
     assert error_lines(full.stderr)[0] == "error: cannot write to stdout: no space left on device"
     closed = run_in_shell("TOYTIP >&-", "score", "trips.csv", "--store", tmp_path)
@@ -255,7 +270,7 @@ def test_an_unwritable_report_is_an_error(tmp_path, monkeypatch):
     from toytip.pipeline.report import write_page
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="cannot write report ''"):
+    with pytest.raises(ToytipError, match="cannot write report ''"):
         write_page("", "a page")
 
 
@@ -275,5 +290,37 @@ def test_debug_prints_the_traceback(tmp_path):
 )
 def test_force_and_reason_need_each_other(arguments, message, tmp_path, invoke_cli):
     done = invoke_cli("model", "promote", *arguments, "--store", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_an_interrupt_during_the_imports_has_no_traceback():
+    script = """
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name.startswith("toytip.cli"):
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from toytip.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, f"{STOPPED_MESSAGE}\n")
+
+
+def test_a_stopped_command_that_can_be_resumed_says_so(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def command(**_):
+        resolve_command_settings({}, workers_needed=False, resumable=True)
+        raise KeyboardInterrupt
+
+    assert run_cli(command) == 130
+    assert capsys.readouterr().err == f"{RESUMABLE_MESSAGE}\n"
+
+
+def test_an_operating_system_error_repeats_no_path():
+    assert first_line(FileNotFoundError(2, "No such file or directory", "x")) == "no such file or directory"
+    assert first_line(FileNotFoundError("bucket/x")) == "no such file or directory"
+    assert first_line(pa.ArrowInvalid("not a Parquet file\nmore")) == "not a Parquet file"

@@ -1,10 +1,31 @@
 """`toytip version` and `toytip runs` on stores without versions, and the list of runs."""
 
-from tests.support.runs import parse_summary
+import pytest
+
+from tests.support.runs import parse_summary, require_error
+from toytip.store.store import Store
 
 
-def test_an_empty_store_has_no_versions_runs_and_tags(tmp_path, invoke_cli):
-    where = ("--store", tmp_path)
+@pytest.fixture
+def empty_store(tmp_path):
+    """A store in which a first run was killed before it published a version."""
+    Store(str(tmp_path / "st"), "dev").file_io.write("dev/_staging/v1.lock", b"")
+    return tmp_path / "st"
+
+
+@pytest.mark.parametrize(
+    "command", [("version", "list"), ("version", "tag"), ("version", "gc"), ("runs",), ("model", "list")]
+)
+def test_a_store_that_does_not_exist_is_an_error(command, tmp_path, invoke_cli):
+    (tmp_path / "foreign" / "dev").mkdir(parents=True)
+    (tmp_path / "foreign" / "dev" / "x").touch()
+    for folder in (tmp_path / "none", tmp_path / "foreign"):
+        done = invoke_cli(*command, "--store", folder)
+        require_error(done, f"cannot read store {folder}/dev: it does not exist", "Check --store")
+
+
+def test_an_empty_store_has_no_versions_runs_and_tags(empty_store, invoke_cli):
+    where = ("--store", empty_store)
     assert "no versions in" in invoke_cli("version", "list", *where).stdout
     assert parse_summary(invoke_cli("version", "list", *where, "--json")) == {"versions": []}
     assert "no runs in" in invoke_cli("runs", *where).stdout
@@ -13,9 +34,9 @@ def test_an_empty_store_has_no_versions_runs_and_tags(tmp_path, invoke_cli):
     assert parse_summary(invoke_cli("version", "tag", *where, "--json")) == {"tags": {}}
 
 
-def test_a_tag_needs_a_version(tmp_path, invoke_cli):
-    done = invoke_cli("version", "tag", "good", "--store", tmp_path)
-    assert done.returncode == 1
+def test_a_tag_needs_a_version(empty_store, invoke_cli):
+    done = invoke_cli("version", "tag", "good", "--store", empty_store)
+    assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "error: cannot set tag good: no version given",
         "hint: Run `toytip version tag good VERSION`, or use --delete to delete the tag.",

@@ -32,7 +32,7 @@ def test_certificates(tmp_path):
 @pytest.mark.parametrize("hosts", ["", " , ", "10.0.0.1:8786", "a,http://x", "ü", "10.0.0.256", "a b", "-a"])
 def test_invalid_hosts_are_rejected_before_any_file_is_written(hosts, tmp_path):
     process = run_toytip("cluster", "create-certs", "--output-dir", tmp_path / "tls", f"--hosts={hosts}")
-    require_error(process, "--hosts ")
+    require_error(process, "--hosts ", code=2)
     assert not (tmp_path / "tls").exists()
 
 

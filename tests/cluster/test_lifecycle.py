@@ -228,7 +228,7 @@ def test_a_cluster_in_kubernetes_that_does_not_start_is_deleted(tmp_path, record
     ],
 )
 def test_invalid_options_of_a_cluster_in_kubernetes(flags, message, records, kubectl):
-    require_error(run_toytip("cluster", "up", "kubernetes", *flags), message)
+    require_error(run_toytip("cluster", "up", "kubernetes", *flags), message, code=2)
     assert not (kubectl / "calls").exists()
 
 

@@ -40,13 +40,13 @@ def test_a_persistent_cluster_and_the_clients_that_it_rejects(synthetic, tmp_pat
 def check_rejected_clients(run, address, ours, theirs):
     plain = address.replace("tls", "tcp")
     rejected = [
-        ("it needs certificates", address),
-        ("the scheduler refuses unencrypted connections", plain),
-        ("do not trust each other", address, *tls_flags(theirs, "client")),
-        ("the connection is not encrypted", plain, *tls_flags(ours, "client")),
+        (2, "it needs certificates", address),
+        (1, "the scheduler refuses unencrypted connections", plain),
+        (1, "do not trust each other", address, *tls_flags(theirs, "client")),
+        (2, "the connection is not encrypted", plain, *tls_flags(ours, "client")),
     ]
-    for message, scheduler, *flags in rejected:
-        require_error(run_toytip(*run, "--scheduler", scheduler, *flags), message)
+    for code, message, scheduler, *flags in rejected:
+        require_error(run_toytip(*run, "--scheduler", scheduler, *flags), message, code=code)
 
 
 def check_commands(run, address, ours, source, store):

@@ -1,4 +1,4 @@
-"""Metrics from score histograms: equal to those of scikit-learn."""
+"""Metrics from metric histograms: equal to those of scikit-learn."""
 
 from dataclasses import asdict
 from itertools import pairwise

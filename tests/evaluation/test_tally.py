@@ -1,4 +1,4 @@
-"""Score histograms by split, segment and evaluation slice."""
+"""Metric histograms by split, segment and evaluation slice."""
 
 from dataclasses import replace
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.support.run_probes import wait_for_run
-from tests.support.runs import parse_summary, run_toytip
+from tests.support.runs import parse_summary, require_error, run_toytip
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, RegistryError
@@ -154,7 +154,7 @@ def test_changed_file_is_rejected(runs, tmp_path):
         path.write_text(json.dumps(golden_set))
         with pytest.raises(RegistryError, match="trip 3 of the golden set has the probability"):
             package.verify_package(folder)
-    changed = r"cannot load model 3 .* golden_set.json does not have the registered checksum"
+    changed = r"cannot load model 3 .* golden_set.json is missing or does not have the registered checksum"
     with pytest.raises(RegistryError, match=changed), registry.open_files(champion):
         pass
     assert scoring.required_fields(model) == (
@@ -202,7 +202,8 @@ def test_force_a_promotion_and_roll_back(runs, models_json, registered, invoke_c
     assert last.returncode == 1
     error, hint = last.stderr.splitlines()
     assert error.startswith("error: cannot roll back the champion: ")
-    assert hint == f"hint: {LIST_HINT}"
+    assert error.endswith("there is no previous champion")
+    assert "`toytip model promote`" in hint
 
 
 def test_infer_with_the_champion(runs, models_json, invoke_cli):
@@ -236,7 +237,7 @@ def test_compare(runs, models_json, invoke_cli):
     assert comparison["comparable"]
     assert comparison["models"] == [runs[1][name]["model"]["version"] for name in ("first", "better")]
     assert comparison["params"]["rounds"] == [5, 80]
-    assert "test all auc" in invoke_cli("model", "compare", "1", "3", "--store", runs[0]).stdout
+    assert "test all AUC" in invoke_cli("model", "compare", "1", "3", "--store", runs[0]).stdout
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "databricks"])
@@ -272,13 +273,17 @@ def test_database_error_is_one_line(tmp_path, capfd):
 
 def test_errors_have_a_hint(tmp_path, invoke_cli):
     store = tmp_path / "store"
-    for args in (("show", "champion"), ("rollback",), ("compare", "1", "7")):
-        command = invoke_cli("model", *args, "--store", store)
-        assert command.returncode == 1, args
-        error, hint = command.stderr.splitlines()
-        assert error.startswith("error: cannot find model ")
-        assert hint == f"hint: {LIST_HINT}"
-    assert invoke_cli("model", "list", "--store", store).stdout.startswith("no models in toytip-dev-*")
+    for args, message, words in (
+        (("show", "champion"), "cannot find model champion: there is no champion", "`toytip model promote`"),
+        (("rollback",), "cannot find model champion: there is no champion", "`toytip model promote`"),
+        (("show", "challenger"), "there is no challenger", "only after the promotion gate rejected"),
+        (("compare", "1", "7"), f"the registry of {store}/dev has no model with this name", LIST_HINT),
+        (("show", "1", "--taxi", "green"), "cannot find model 1 for green taxis", LIST_HINT),
+    ):
+        require_error(invoke_cli("model", *args, "--store", store), message, words)
+    (store / "dev" / "_staging").mkdir(parents=True)
+    (store / "dev" / "_staging" / "v1.lock").touch()
+    assert f"no models in the registry of {store}" in invoke_cli("model", "list", "--store", store).stdout
     with pytest.raises(RegistryError, match="cannot find model 3: not registered") as raised:
         Registry(f"sqlite:///{tmp_path}/none.db", "x", str(tmp_path)).find_model("3")
     assert raised.value.hint == LIST_HINT

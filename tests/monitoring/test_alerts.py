@@ -6,7 +6,7 @@ import pytest
 
 from toytip.core.jsonable import to_json
 from toytip.core.parameters import AlertThresholds
-from toytip.monitoring.alerts import Measurement, find_alerts
+from toytip.monitoring.alerts import Measurement, find_alerts, share_measurements
 
 
 def measure(month, effect, threshold=1.0, name="x"):
@@ -47,3 +47,16 @@ def test_an_alert_has_the_keys_of_its_measurement():
         "breach_months": ["2023-01"],
         "window_months": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("current", "reference", "effects"),
+    [
+        ({"card": 0.5, "high_tips_by_card": 0.7}, {"card": 0.8, "high_tips_by_card": 0.7}, [0.3, 0.0]),
+        ({"card": 0.5, "high_tips_by_card": 0.7}, {"card": 0.0}, [0.5]),  # no card trips in the reference
+        ({"card": 0.0}, {"card": 0.8, "high_tips_by_card": 0.7}, [0.8]),
+    ],
+)
+def test_shares_are_compared_if_both_sides_have_them(current, reference, effects):
+    measurements = share_measurements("2023-05", current, reference, AlertThresholds())
+    assert [item.effect for item in measurements] == pytest.approx(effects)

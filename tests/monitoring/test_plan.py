@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.monitored_year import YEAR
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, StoreError
 from toytip.monitoring.plan import plan_monitoring
 
 
@@ -32,7 +32,7 @@ def test_there_is_no_plan_without_months_after_the_training_months(model):
     ],
 )
 def test_impossible_comparisons_are_rejected_with_a_hint(model, message, months, options):
-    with pytest.raises(ConfigError, match=message) as refused:
+    with pytest.raises((ConfigError, StoreError), match=message) as refused:
         plan_monitoring(model, months, **options)
     assert "--reference" in refused.value.hint
 

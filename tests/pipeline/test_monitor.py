@@ -72,7 +72,7 @@ def test_monitor_prints_alerts_and_causes(finished_run, invoke_cli):
     printed = invoke_cli("monitor", "--store", store, "--model", summary["model"]["version"], "--dry-run")
     assert printed.returncode == 3
     assert "share of card" in printed.stdout
-    assert "by card share" in printed.stdout
+    assert "due to" in printed.stdout
     assert "payment_type" in printed.stdout
     late = invoke_cli("monitor", "--store", store, "--labels-until", "2020-03", "--dry-run", "--json")
     report = json.loads(late.stdout)
@@ -84,13 +84,13 @@ def test_monitor_prints_alerts_and_causes(finished_run, invoke_cli):
 
 def test_monitoring_that_is_not_possible_is_an_error_and_a_hint(finished_run, invoke_cli, tmp_path):
     store, _ = finished_run
-    for options, message in (
-        (("--store", tmp_path / "none"), "no version of models"),
-        (("--store", store, "--model", "v9"), "v9"),
-        (("--store", store, "--months", "2021-01"), "cannot monitor 2021-01: "),
+    for options, message, code in (
+        (("--store", tmp_path / "none"), "cannot read models in ", 1),
+        (("--store", store, "--model", "v9"), "v9", 1),
+        (("--store", store, "--analysis-months", "2021-01"), "cannot monitor 2021-01: ", 2),
     ):
         refused = invoke_cli("monitor", *options)
-        assert refused.returncode == 1
+        assert refused.returncode == code
         error, *hints = refused.stderr.splitlines()
         assert error.startswith("error: ")
         assert message in error

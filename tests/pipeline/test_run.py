@@ -19,6 +19,7 @@ import pytest
 from tests.support.results import RUN_KEYS
 from tests.support.runs import parse_summary, run_toytip, start_toytip, wait_for_message
 from tests.support.trips import read_files
+from toytip.cli.command import RESUMABLE_MESSAGE
 from toytip.core.months import parse_months
 from toytip.core.tables import PREDICTIONS
 from toytip.core.tlc import trip_id_base
@@ -345,7 +346,7 @@ def test_a_run_can_be_stopped_while_its_workers_start(how, code, synthetic, tmp_
         check=False,
     )
     assert (told.returncode, told.stdout) == (code, "")
-    assert told.stderr.splitlines()[-1] == "stopped: no partial output was published"
+    assert told.stderr.splitlines()[-1] == RESUMABLE_MESSAGE
     assert "Traceback" not in told.stderr
     assert not list((tmp_path / "st" / "dev" / "_staging").iterdir())
 

@@ -13,7 +13,7 @@ from toytip.core import splits
 from toytip.core.months import parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Table
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, ToytipError
 from toytip.pipeline import tune as pipeline_tune
 from toytip.pipeline.context import RunContext
 from toytip.progress.tracker import Progress
@@ -98,7 +98,7 @@ def test_a_study_resumes_after_its_last_trial(client, store, tmp_path):
 
 
 def test_a_study_that_cannot_be_written_is_rejected_before_the_work(client, store):
-    with pytest.raises(ConfigError, match=r"cannot write the study .*: not a directory"):
+    with pytest.raises(ToytipError, match=r"cannot write the study .*: not a directory"):
         tune(client, store, "/dev/null/studies/s.db")
 
 

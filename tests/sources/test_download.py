@@ -222,11 +222,11 @@ def test_from_the_command_line(tlc, tmp_path):
     )
     assert len(summary["files"]) == 4
     assert (
-        "4 of them already existed"
+        "(4 already existed)"
         in run_toytip("source", "download", *options, "--output-dir", tmp_path / "in").stdout
     )
     rejected = run_toytip("source", "download", "--base-url", tlc.base, "--output-dir", tmp_path)
-    assert rejected.returncode == 1
+    assert rejected.returncode == 2
     assert "no months given" in rejected.stderr
     assert (
         run_toytip("source", "download", *options, "--taxi", "blue", "--output-dir", tmp_path).returncode == 2

@@ -9,7 +9,7 @@ from tests.support.scored_trips import scored_trips
 from tests.support.trips import make_trips
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.splits import Split, TimeRange
-from toytip.errors import ConfigError
+from toytip.errors import SourceError
 from toytip.stages.featurize import feature_set, featurize
 from toytip.stages.preprocess import (
     BYTE_VALUES,
@@ -139,7 +139,7 @@ def test_the_rarest_of_many_values_count_as_unseen():
 @pytest.mark.parametrize("rows", [[], [{"tip_amount": 0.0}]])
 def test_training_rows_of_one_class_are_rejected(rows):
     frame = featurize(make_trips(*rows)) if rows else features().iloc[:0]
-    with pytest.raises(ConfigError, match="training trips have a high tip"):
+    with pytest.raises(SourceError, match="training trips have a high tip"):
         fit_on(frame)
 
 

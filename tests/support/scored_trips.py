@@ -58,5 +58,5 @@ def scored_trips(rows=5_000, seed=3):
 
 
 def tallies_of(scores, features, threshold=0.5, **options):
-    """Return the score histograms of predictions at a threshold."""
+    """Return the metric histograms of predictions at a threshold."""
     return summarize_predictions(postprocess(scores, threshold), features, ENCODING, **options)

@@ -21,7 +21,7 @@ from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_m
 WORK = """
 import subprocess, sys, time
 block = bytearray(120_000_000)
-subprocess.run([sys.executable, "-c", "b = bytearray(150_000_000); import time; time.sleep(1.5)"])
+subprocess.run([sys.executable, "-c", "b = bytearray(150_000_000); import time; time.sleep(3)"])
 sum(range(3_000_000)); time.sleep(0.6); print("done")
 """
 

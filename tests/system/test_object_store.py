@@ -241,7 +241,7 @@ def test_the_task_graph_contains_no_secret(admin, store):
 
 def test_credentials_in_a_url_are_rejected(tmp_path):
     refused = run_toytip("version", "list", "--store", "s3://KEY:SECRETSECRET@bucket/x", cwd=tmp_path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "URLs must not contain credentials" in refused.stderr
     assert "SECRETSECRET" not in refused.stderr
 

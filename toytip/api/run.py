@@ -55,7 +55,7 @@ class Run:
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """The monitoring of the months after the training months (None without such months)."""
+        """The monitoring result for the months after training. None if there are no such months."""
         report = self.result.monitoring
         return None if report is None else Monitoring(report)
 

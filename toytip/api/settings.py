@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toytip.config import Settings, export_credentials
-from toytip.core.redact import mask_credentials
+from toytip.config import Settings
+from toytip.core.redact import mask_credentials, suggest_name
 from toytip.errors import ConfigError
+from toytip.io.credentials import export_credentials
 from toytip.progress.tracker import Progress
 
 # A setting is a text. Callers can also pass a path or a list, which become a text.
@@ -26,10 +26,9 @@ def resolve_call_settings(options: Mapping[str, Any]) -> Settings:
     """
     for name in options:
         if name not in Settings.model_fields:
-            similar = difflib.get_close_matches(name, Settings.model_fields, 1, 0.7)
             raise ConfigError(
                 f"cannot load settings: there is no setting {name}",
-                hint=f"Did you mean {similar[0]}?" if similar else "List all settings with `toytip config`.",
+                hint=suggest_name(name, Settings.model_fields, "List all settings with `toytip config`."),
             )
     export_credentials()
     return Settings.load(**{name: to_setting_text(value) for name, value in options.items()})

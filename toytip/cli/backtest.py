@@ -69,7 +69,7 @@ def backtest(
             "--max-auc-loss",
             min=0,
             metavar="AUC",
-            help="Largest acceptable mean AUC loss, compared with a model tuned the month before.",
+            help="Largest acceptable mean AUC loss, compared with a one-month-old model.",
         ),
     ] = 0.005,
     json_: JsonOption = False,
@@ -77,9 +77,10 @@ def backtest(
 ) -> None:
     """Measure how much AUC models lose as they age.
 
-    For each month, trains a model on all earlier months, tunes it on this month, and tests it on
-    the following months. Reports the AUC loss by model age. Without --source, the command reads the
-    newest features in the store.
+    Trains one model per validation month, on all months before it. Uses the validation month for
+    early stopping and for the decision threshold, and tests the model on the months after it.
+    Reports the AUC loss by model age. Without --source, the command reads the newest features in
+    the store.
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.backtest import show_backtest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from toytip.cli.stdout import tolerant_stdout
+from toytip.core.redact import first_line
 from toytip.errors import ConfigError, StoreError, ToytipError
 
 if TYPE_CHECKING:
@@ -28,24 +30,36 @@ if TYPE_CHECKING:
 EXIT_CODES = {
     0: "Success.",
     1: "Error. The cause is printed to stderr, often with a hint.",
-    2: "Usage error: an unknown command or option, or an invalid value.",
+    2: "Usage error: an unknown command or option, or an invalid value or combination of options or "
+    "settings.",
     3: "`toytip monitor`: an alert fires in the latest analysis month.",
     128 + signal.SIGHUP: "Stopped by SIGHUP, for example because the terminal was closed.",
     128 + signal.SIGINT: "Stopped by Ctrl-C (SIGINT).",
     128 + signal.SIGTERM: "Stopped by SIGTERM.",
 }
+EXIT_USAGE = 2
 EXIT_ALERT = 3
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-STOPPED_MESSAGE = "stopped: no partial output was published"
+STOPPED_MESSAGE = "stopped"
+RESUMABLE_MESSAGE = "stopped: complete outputs are kept; run the same command again to resume"
 
 Result = TypeVar("Result")
 
 
-def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool = True) -> Settings:
-    """Return the settings of a command. If the command needs workers, also prepare their start."""
+def resolve_command_settings(
+    options: Mapping[str, Any], *, workers_needed: bool = True, resumable: bool = False
+) -> Settings:
+    """Return the settings of a command. If the command needs workers, also prepare their start.
+
+    With `resumable`, the message of a stopped command says that running it again resumes it.
+    """
+    global _stopped_message  # noqa: PLW0603 - `run_cli` prints the message
+    if resumable:
+        _stopped_message = RESUMABLE_MESSAGE
     if workers_needed:
         install_signal_handlers()
-    from toytip.config import Settings, export_credentials
+    from toytip.config import Settings
+    from toytip.io.credentials import export_credentials
 
     export_credentials()
     if options.get("quiet"):
@@ -66,11 +80,24 @@ def resolve_command_settings(options: Mapping[str, Any], *, workers_needed: bool
 
 
 def open_command_store(options: Mapping[str, Any]) -> Store:
-    """Return the store of a command that needs no workers."""
-    settings = resolve_command_settings(options, workers_needed=False)
+    """Return the store of a command that needs no workers. Raises StoreError if it is missing."""
+    return open_existing_store(resolve_command_settings(options, workers_needed=False))
+
+
+def open_existing_store(settings: Settings) -> Store:
+    """Return the store of the settings. Raises StoreError if the store does not exist."""
     from toytip.store.store import store_from_settings
 
-    return store_from_settings(settings)
+    store = store_from_settings(settings)
+    folders = store.layout.manifests(), store.layout.staging, store.layout.registry
+    with store.reading():
+        exists = any(store.file_io.list_files(folder) for folder in folders)
+    if not exists:
+        raise StoreError(
+            f"cannot read store {store.display_uri}: it does not exist",
+            hint="Check --store and --env, or create the store with `toytip run`.",
+        )
+    return store
 
 
 def resolve_upstream(
@@ -128,15 +155,17 @@ def raise_for_unreadable(unreadable: Sequence[UnreadableManifest]) -> None:
 
 
 def write_output(file: Path, content: bytes) -> None:
-    """Write the file of `--output`. Raises ConfigError if the file cannot be written."""
+    """Write the file of `--output`. Raises ToytipError if the file cannot be written."""
     try:
         file.write_bytes(content)
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise ConfigError(f"cannot write {file}: {reason}", hint="Set --output to a writable file.") from None
+        raise ToytipError(
+            f"cannot write {file}: {first_line(error)}", hint="Set --output to a writable file."
+        ) from None
 
 
 _stop_signal = signal.SIGINT
+_stopped_message = STOPPED_MESSAGE
 
 
 def install_signal_handlers() -> None:
@@ -163,6 +192,8 @@ class _WarningHandler(logging.Handler):
 
 def run_cli(command: Callable[..., Any]) -> int:
     """Run the command line, and return its exit code (see `EXIT_CODES`)."""
+    global _stopped_message  # noqa: PLW0603 - a command that can be resumed sets another message
+    _stopped_message = STOPPED_MESSAGE
     handler = _WarningHandler()
     log = logging.getLogger("toytip")
     log.addHandler(handler)
@@ -177,7 +208,7 @@ def run_cli(command: Callable[..., Any]) -> int:
         _print_line(f"error: {error}")
         if error.hint:
             _print_line(f"hint: {error.hint}")
-        return 1
+        return EXIT_USAGE if isinstance(error, ConfigError) else 1
     except (KeyboardInterrupt, typer.Abort):
         return _print_stopped()
     except Exception as error:  # noqa: BLE001 - _show_usage_error raises bugs again
@@ -191,7 +222,7 @@ def _print_stopped() -> int:
     """Print that the command was stopped, and return the exit code of the signal."""
     global _stop_signal
     number, _stop_signal = _stop_signal, signal.SIGINT
-    _print_line(STOPPED_MESSAGE)
+    _print_line(_stopped_message)
     return 128 + number
 
 
@@ -200,8 +231,15 @@ def _show_usage_error(error: Exception) -> int:
     show = getattr(error, "show", None)
     if show is None:
         raise error
+    vars(error)["message"] = _plain_cause(getattr(error, "message", ""))
     show()
-    return int(getattr(error, "exit_code", 2))
+    return int(getattr(error, "exit_code", EXIT_USAGE))
+
+
+def _plain_cause(message: str) -> str:
+    """Return the message of a usage error without the wording of pydantic."""
+    message = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    return re.sub(r"must be a valid (\w+), unable to parse.*", r"must be a valid \1", message)
 
 
 def _print_line(line: str) -> None:

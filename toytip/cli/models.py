@@ -8,7 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from toytip.cli.app import new_app
-from toytip.cli.command import print_result, resolve_command_settings
+from toytip.cli.command import open_existing_store, print_result, resolve_command_settings
 from toytip.cli.option_groups import ClusterOptions, StoreOptions, expand_options
 from toytip.cli.options import MODEL_HELP, JsonOption, TaxiOption, option
 from toytip.errors import ConfigError, RegistryError
@@ -35,19 +35,23 @@ app = new_app("model")
 def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the registered models.
 
-    Prints the model version, the version of the run that trained the model, its aliases, the
-    decision of the promotion gate, and the first reason for the decision.
+    Prints the model version and the version of the run that trained the model. The status is
+    champion, challenger, former champion or rolled back. The decision is the one of the promotion
+    gate, with the first reason for it.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
     from toytip.core.tlc import TAXIS
     from toytip.models.registered_model import ModelList
     from toytip.models.registry import open_registry
+    from toytip.store.store import store_from_settings
 
     registries = [open_registry(settings, taxi) for taxi in TAXIS]
     models = ModelList(models={registry.name: registry.list_models() for registry in registries})
-    uri = open_registry(settings, "*").display_name
-    print_result(models, lambda listed: show_models(listed, uri), as_json=json_)
+    has_registry = any(registry.exists for registry in registries)
+    store = store_from_settings(settings) if has_registry else open_existing_store(settings)
+    name = f"the registry of {store.display_uri}"
+    print_result(models, lambda listed: show_models(listed, name), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip model show champion")
@@ -71,7 +75,7 @@ def show(
     print_result(card, lambda _: show_model_card(card.model, card.card), as_json=json_)
 
 
-@app.command(epilog="Example:  toytip model compare champion challenger")
+@app.command(epilog="Example:  toytip model compare champion 3")
 @expand_options
 def compare(
     a: RegisteredModelArgument,
@@ -93,7 +97,7 @@ def compare(
     print_result(comparison, show_model_comparison, as_json=json_)
 
 
-@app.command(epilog="Example:  toytip model promote challenger --dry-run")
+@app.command(epilog="Example:  toytip model promote 3 --dry-run")
 @expand_options
 def promote(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)] = "challenger",
@@ -110,7 +114,8 @@ def promote(
     """Promote a model if it passes the gate.
 
     Evaluates the model and the champion on the same test rows. A model that passes all checks
-    becomes the champion. If a check fails, the command exits with 1.
+    becomes the champion. If a check fails, the command exits with 1. The alias challenger exists
+    only after the gate rejected the model of a run. In other cases, name a model version.
     """
     if force and not reason.strip():
         raise ConfigError("cannot promote a model by --force without a reason", hint="Set --reason TEXT.")
@@ -143,13 +148,22 @@ def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **options: Unpa
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.models.resolve import find_registered_model
 
-    registry, _ = find_registered_model(settings, "champion", taxi)
-    done = registry.rollback()
+    registry, champion = find_registered_model(settings, "champion", taxi)
+    try:
+        done = registry.rollback()
+    except RegistryError as error:
+        if not str(error).startswith("cannot roll back"):
+            raise
+        raise RegistryError(
+            "cannot roll back the champion: there is no previous champion",
+            hint="To make another model the champion, run `toytip model promote` with a model version.",
+        ) from None
     print_result(
         done,
         lambda _: typer.echo(
             f"the champion is {done.champion} (model version {done.model_version}), "
-            f"no longer {done.previous_champion}"
+            f"no longer {done.previous_champion}. "
+            f"To undo the rollback, run `toytip model promote {champion.model_version}`"
         ),
         as_json=json_,
     )

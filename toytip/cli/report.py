@@ -31,7 +31,7 @@ def report(
     """Write the HTML report of a version.
 
     The report contains warnings, the run summary, features, metrics, drift, durations and lineage.
-    A browser opens the report without a network or a server. Every run writes its own report.
+    The report opens in a browser without a network or a server. Every run writes its own report.
     """
     settings = resolve_command_settings({**options, "zone_map_file": zone_map_file}, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more

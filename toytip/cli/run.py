@@ -47,7 +47,7 @@ def run(verbose: VerboseOption = False, json_: JsonOption = False, **options: Un
     Monitors the months after the training months, and promotes the model if it passes the gate.
     Reuses output that the store already has from the same input, code and settings.
     """
-    settings = resolve_command_settings(options)
+    settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.run import show_run
     from toytip.pipeline.run import run as run_pipeline
     from toytip.progress.tracker import Progress

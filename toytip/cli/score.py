@@ -13,7 +13,7 @@ from toytip.cli.command import print_json, resolve_command_settings
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import JsonOption, ServingModelOption, TaxiOption, option, output_option
 from toytip.cli.stdout import stdout_closed
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, ToytipError
 
 app = new_app("score")
 
@@ -48,6 +48,11 @@ def score(
     The output has one row per trip, in the order of the input. A row has a probability and a
     decision, or the cleaning rule that rejects the trip.
     """
+    if shap_top and output is not None and not output.endswith(".jsonl"):
+        raise ConfigError(
+            f"cannot write explanations to {output}: only JSON Lines can contain explanations",
+            hint="Set --output to a file with the suffix .jsonl, or leave out --shap-top.",
+        )
     if json_ and output is None:
         raise ConfigError(
             "cannot print scores and the summary of --json on stdout",
@@ -58,7 +63,7 @@ def score(
     from toytip.serving import batch
 
     if output is None and sys.stdout is None:
-        raise ConfigError("cannot print scores: stdout is closed", hint="Set --output FILE.")
+        raise ToytipError("cannot print scores: stdout is closed", hint="Set --output FILE.")
     scorer = resolve.serving_loader(settings, model, taxi)(None)
     assert scorer is not None, "no model is loaded yet"
     batches = batch.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url)
@@ -68,7 +73,10 @@ def score(
     if json_:
         print_json(report)
     rejected = "".join(f", {count:,} rejected as {rule}" for rule, count in sorted(report.rejects.items()))
-    typer.echo(f"{report.scored_count:,} trips scored by model {report.model_version}{rejected}", err=True)
+    target = f" to {output}" if output else ""
+    typer.echo(
+        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{rejected}", err=True
+    )
 
 
 def _exit_if_unread(output: str | None) -> None:

@@ -13,7 +13,7 @@ from toytip.cli.app import new_app
 from toytip.cli.command import resolve_command_settings
 from toytip.cli.option_groups import StoreOptions, expand_options
 from toytip.cli.options import ServingModelOption, TaxiOption, option
-from toytip.errors import ConfigError
+from toytip.errors import ToytipError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -94,14 +94,14 @@ def serve(
 
 
 def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
-    """Run a server until it is stopped. Raises ConfigError if it cannot listen."""
+    """Run a server until it is stopped. Raises ToytipError if it cannot listen."""
     try:
         listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2_048
         )
     except (OSError, OverflowError) as error:
         cause = (getattr(error, "strerror", None) or str(error)).lower()
-        raise ConfigError(
+        raise ToytipError(
             f"cannot listen on --host {host} --port {port}: {cause}",
             hint="Choose another port, or 0 for any free port.",
         ) from None

@@ -66,7 +66,7 @@ def download(
     before it gets its final name. Files that already exist are not downloaded again.
     """
     flags = {**options, "data_dir": output_dir, "base_url": base_url}
-    settings = resolve_command_settings(flags, workers_needed=False)
+    settings = resolve_command_settings(flags, workers_needed=False, resumable=True)
     from toytip.cli.render.source import show_download
     from toytip.pipeline.source import download_months
     from toytip.progress.tracker import Progress
@@ -138,7 +138,7 @@ def synth(
     The files have the format of the TLC's files, and contain a known number of invalid rows.
     """
     flags = {**options, "synth_rows_per_month": rows_per_month, "synth_seed": seed}
-    settings = resolve_command_settings(flags)
+    settings = resolve_command_settings(flags, resumable=True)
     from toytip.cli.render.source import show_synthetic
     from toytip.cluster import connect
     from toytip.pipeline.source import write_synthetic

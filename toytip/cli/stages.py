@@ -145,7 +145,7 @@ def train(
     Reads a version of `encodings` and the features on which the encoding was fitted. Publishes the
     artifact `models`. --input-version is a version of `encodings`.
     """
-    settings = resolve_command_settings(options)
+    settings = resolve_command_settings(options, resumable=True)
     upstream = resolve_upstream(settings, "encodings", input_version, as_of)
     from toytip.pipeline.plan import booster_params
     from toytip.pipeline.train import train_model

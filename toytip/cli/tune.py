@@ -94,7 +94,7 @@ def tune(
     the test months. The first trial uses the default parameters. Run the same command again to
     resume a stopped study.
     """
-    settings = resolve_command_settings(options)
+    settings = resolve_command_settings(options, resumable=True)
     upstream = resolve_upstream(settings, "features", input_version, as_of)
     from toytip.cli.render.models import show_tuning
     from toytip.pipeline import tune as pipeline_tune

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toytip.errors import ConfigError
+from toytip.core.redact import first_line
+from toytip.errors import ConfigError, ToytipError
 
 AUTHORITY_DAYS = 3650
 # The longest validity that browsers accept for a server certificate: a year, plus a month for the
@@ -49,7 +50,10 @@ def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
         node = _create_certificate(folder, NODE, hosts)
         return [*authority, *node, *_create_certificate(folder, CLIENT, ())]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot create certificates in {folder}: {error}") from None
+        raise ToytipError(
+            f"cannot create certificates in {folder}: {first_line(error)}",
+            hint="Set --output-dir to a writable folder.",
+        ) from None
 
 
 def _require_no_overwrite(folder: Path) -> None:

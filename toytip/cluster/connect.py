@@ -149,9 +149,10 @@ def _wait_for_workers(client: Any, workers: int, definition: ClusterDefinition) 
 
 def _worker_log_hint(definition: ClusterDefinition) -> str:
     """Return a hint that says where to find out why workers do not start."""
-    jobs = f"{definition.options.get('log_directory', 'this folder')}/slurm-*.out"
+    folder = definition.options.get("log_directory")
+    job_logs = f"`{folder}/slurm-*.out`" if folder else "`slurm-*.out` in the current folder"
     return {
-        "slurm": f"Check `squeue --me` for waiting jobs, and {jobs} for failed ones.",
+        "slurm": f"For waiting jobs, run `squeue --me`. For failed jobs, read {job_logs}.",
         "kubernetes": "Check `kubectl get pods` and `kubectl describe pod` in the namespace.",
         "compose": f"Check `docker compose --file {definition.config_file} logs worker`.",
     }.get(definition.kind, "Start a worker with `dask worker ADDRESS`.")

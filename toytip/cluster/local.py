@@ -16,7 +16,7 @@ from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.tls import dask_security, uses_tls
 from toytip.cluster.workers import ClusterShape, available_cores
 from toytip.config import Settings
-from toytip.errors import ClusterError
+from toytip.errors import ConfigError
 
 PRELOADED_MODULES = [
     "toytip.cluster.slim_imports",
@@ -42,7 +42,7 @@ WORKER_VARIABLES = {
     # 15 s.
     "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "300s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{WORKER_TTL_S}s",
-    # With this value, no tasks wait on a worker. If a worker dies, Dask counts this as a failure
+    # With this value, no tasks wait on a worker. If a worker is lost, Dask counts a failure
     # only of the task that was running.
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
     # Large arrays are allocated directly from the operating system, and their memory is returned at
@@ -102,7 +102,7 @@ def _ignore_terminal_signals() -> Iterator[None]:
 
 
 def local_shape(settings: Settings) -> ClusterShape:
-    """Return the sizes of a local cluster. Raises ClusterError if the memory limit is invalid."""
+    """Return the sizes of a local cluster. Raises ConfigError if the memory limit is invalid."""
     from dask.utils import parse_bytes
     from distributed.system import MEMORY_LIMIT
 
@@ -115,7 +115,7 @@ def local_shape(settings: Settings) -> ClusterShape:
             parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // workers
         )
     except ValueError as error:
-        raise ClusterError(
+        raise ConfigError(
             f"cannot use --memory-limit {settings.memory_limit!r}: {error}",
             hint="Set --memory-limit to a size with a unit, for example 4GB.",
         ) from None

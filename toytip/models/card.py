@@ -88,7 +88,8 @@ class ModelComparison:
     params: dict[str, ValuePair]
     """Training parameters that differ."""
     features: dict[str, ValuePair]
-    """Availability of each feature that differs. It is null for a model without the feature."""
+    """Features whose availability differs between the models, with both availabilities. The value
+    is null for a model that does not have the feature."""
     split: dict[str, ValuePair]
     """Time ranges of the splits that differ."""
     metrics: dict[str, dict[str, ValuePair]]

@@ -273,7 +273,7 @@ class Registry:
                 if not path.is_file() or _checksum(path) != checksum:
                     raise RegistryError(
                         f"cannot load model {model.model_version} ({model.run_version}): "
-                        f"{name} does not have the registered checksum",
+                        f"{name} is missing or does not have the registered checksum",
                         hint="Restore the file, or train and register the model again.",
                     )
             yield files

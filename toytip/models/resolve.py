@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.core.tables import MODELS, PREDICTIONS
+from toytip.core.tables import FEATURES_TABLE, MODELS, PREDICTIONS
 from toytip.core.tlc import TAXIS
-from toytip.errors import RegistryError
+from toytip.errors import RegistryError, StoreError
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
 from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
-from toytip.store.refs import read_tags, resolve_version
+from toytip.store.refs import newest_version, parse_as_of, read_tags, resolve_version
 from toytip.store.store import Store, store_from_settings
+
+MISSING_ALIAS_HINTS = {
+    CHAMPION: "Name a model version from `toytip model list`, or promote one with `toytip model promote`.",
+    CHALLENGER: "Name a model version from `toytip model list`. The alias challenger exists only after the "
+    "promotion gate rejected a model.",
+}
 
 
 def load_model(
@@ -25,8 +32,8 @@ def load_model(
     """Return the model with a name: a version, a tag, an alias or a model version.
 
     Without a name, return the newest model in the store. The version of a run that reused a model
-    also names the reused model. If the store does not have the name, toytip searches the
-    registry. Raises StoreError or RegistryError if no model has the name.
+    also names the reused model. If the store does not have the name, toytip searches the registry.
+    Raises StoreError or RegistryError if no model of the taxi type has the name.
     """
     store = store_from_settings(settings)
     version = None if name is None else _model_version_in_store(store, name)
@@ -34,7 +41,43 @@ def load_model(
         registry, model = find_registered_model(settings, name, taxi)
         with registry.open_files(model) as folder:
             return load_package(folder)
-    return read_model(store, resolve_version(store, MODELS.name, version, as_of))
+    return read_model(store, _find_stored_model(store, version, taxi, as_of))
+
+
+def _find_stored_model(
+    store: Store, version: str | None, taxi: str | None, as_of: str | None = None
+) -> Manifest:
+    """Return the manifest of a version, or of the newest model of a taxi type.
+
+    Raises StoreError if the store has no such model, or if the version has another taxi type.
+    """
+    newest = resolve_version(store, MODELS.name, version, as_of)
+    if taxi is None or _taxi_of(store, newest) == taxi:
+        return newest
+    if version is not None:
+        raise StoreError(
+            f"cannot use model {version} for {taxi} taxis: it was trained on {_taxi_of(store, newest)} taxis",
+            hint=f"Choose a model for {taxi} taxis with --model.",
+        )
+    limit = parse_as_of(as_of) if as_of else None
+    models = [
+        manifest
+        for manifest in store.list_manifests(MODELS.name)
+        if _taxi_of(store, manifest) == taxi
+        and (limit is None or dt.datetime.fromisoformat(manifest.created_at) <= limit)
+    ]
+    if not models:
+        raise StoreError(
+            f"cannot find a model for {taxi} taxis: {store.display_uri} has none",
+            hint=f"Train a model with `toytip run` on a source with {taxi} trips.",
+        )
+    return newest_version(store, models, limit)
+
+
+def _taxi_of(store: Store, model: Manifest) -> str:
+    """Return the taxi type of the trips that a model was trained on."""
+    features = store.get_manifest(FEATURES_TABLE.name, model.parent_version(FEATURES_TABLE.name))
+    return str(features.config["taxi"]) if features else read_model(store, model).taxi
 
 
 def _model_version_in_store(store: Store, name: str) -> str | None:
@@ -62,16 +105,22 @@ def find_registered_model(
         if model := find_by_name(registry.list_models(), name):
             matches.append((registry, model))
     if not matches:
-        registry = open_registry(settings, taxi or "*")
-        raise RegistryError(
-            f"cannot find model {name}: not registered as {registry.display_name}", hint=LIST_HINT
-        )
+        raise _not_registered(settings, name, taxi)
     if len(matches) > 1:
         raise RegistryError(
             f"cannot select model {name}: {' and '.join(TAXIS)} taxis have a model with this name",
             hint="Set --taxi.",
         )
     return matches[0]
+
+
+def _not_registered(settings: Settings, name: str, taxi: str | None) -> RegistryError:
+    """Return the error for a name that no registered model has."""
+    failure = f"cannot find model {name}" + (f" for {taxi} taxis" if taxi else "")
+    if name in (CHAMPION, CHALLENGER):
+        return RegistryError(f"{failure}: there is no {name}", hint=MISSING_ALIAS_HINTS[name])
+    store = store_from_settings(settings).display_uri
+    return RegistryError(f"{failure}: the registry of {store} has no model with this name", hint=LIST_HINT)
 
 
 def read_model_card(settings: Settings, name: str, taxi: str | None = None) -> CardOfModel:
@@ -113,7 +162,7 @@ def _resolve_model_version(settings: Settings, name: str | None, taxi: str | Non
     store = store_from_settings(settings)
     version = None if name is None else _model_version_in_store(store, name)
     if name is None or version is not None:
-        return resolve_version(store, MODELS.name, version).version
+        return _find_stored_model(store, version, taxi).version
     return find_registered_model(settings, name, taxi)[1].run_version
 
 

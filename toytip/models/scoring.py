@@ -145,7 +145,10 @@ def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
     for field in FIELDS:
         if field.required and field.match(raw.column_names) is None:
             if field.name in required:
-                raise SchemaError(f"cannot score the trips: {field.name} is missing, and the model needs it")
+                raise SchemaError(
+                    f"cannot score the trips: {field.name} is missing, and the model needs it",
+                    hint="Add the column, or choose a model with fewer features with --model.",
+                )
             raw = raw.append_column(field.name, pa.nulls(len(raw), INPUT_ARROW_TYPES[field.kind]))
     partition = SourcePartition(
         taxi=model.taxi, month=Month(2000, 1), uri="trips", start=0, stop=len(raw), number=0

@@ -41,11 +41,12 @@ class LossSummary:
     """Mean, smallest and largest loss over the compared months."""
 
     mean: float
-    """Mean loss over the months."""
+    """Mean loss of the months. A loss is a decrease in AUC or an increase in log loss, compared
+    with a one-month-old model."""
     minimum: float
-    """Loss in the month with the smallest loss."""
+    """Smallest loss of a month."""
     maximum: float
-    """Loss in the month with the largest loss."""
+    """Largest loss of a month."""
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> Self:

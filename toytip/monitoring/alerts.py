@@ -144,8 +144,14 @@ def rate_measurements(
 def share_measurements(
     month: str, current: Mapping[str, float], reference: Mapping[str, float], thresholds: AlertThresholds
 ) -> Iterator[Measurement]:
-    """Yield the share of card trips, and the share of high tips among card trips."""
+    """Yield the shares that both sides have.
+
+    They are the share of card trips, and the share of high tips among card trips. A side without
+    card trips does not have the latter.
+    """
     for name, value in current.items():
+        if name not in reference:
+            continue
         yield Measurement(
             month=month,
             kind="share",

@@ -9,7 +9,7 @@ from typing import Any
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month, parse_months
 from toytip.core.splits import TimeRange, overlaps
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, StoreError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,15 @@ def plan_monitoring(
     By default, the analysis months are all months with predictions, except training months and
     months of `reference`.
 
-    Raises ConfigError if a month has no predictions, if all analysis months are reference months,
-    or if the reference has no labels.
+    Raises StoreError if the training months have no predictions. Raises ConfigError if a selected
+    month has no predictions, if all analysis months are reference months, or if the reference has
+    no labels.
     """
     split = model.encoding.split
     trained = tuple(month for month in scored_months if overlaps(month, split.train))
     features = _require_scored_months(reference, scored_months) if reference else trained
     if not features:
-        raise ConfigError(
+        raise StoreError(
             f"cannot monitor model {model.version}: there are no predictions for its training months",
             hint="Select different reference months with --reference.",
         )

@@ -36,8 +36,8 @@ HINTS = {
     "memory": "Use a smaller --partition-rows, fewer threads per worker, or workers with more memory.",
     "scratch": "Free disk space, or start the workers with a different --local-directory.",
     "clocks": "Run a time service (chrony, systemd-timesyncd) on that host.",
-    "tls": "Create certificates with `toytip cluster create-certs`, and set --tls-ca-file, --tls-cert and "
-    "--tls-key everywhere.",
+    "tls": "Create certificates with `toytip cluster create-certs`. Set --tls-ca-file, --tls-cert and "
+    "--tls-key for the scheduler and the workers (node.pem, node.key) and for toytip (client.pem, client.key).",
     "dashboard": "Start the scheduler with --dashboard-address 127.0.0.1:8787.",
 }
 

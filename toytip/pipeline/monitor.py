@@ -16,7 +16,7 @@ from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MODELS, MONITORING, REJECTS, TRIPS
-from toytip.errors import ConfigError, StoreError
+from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
 from toytip.monitoring.alerts import Measurement
@@ -204,7 +204,7 @@ def monitor_model(
     else:
         report, _ = run_stage()
     if report is None:
-        raise ConfigError(
+        raise StoreError(
             f"cannot monitor model {model.version}: there are no predictions after its training months",
             hint="Select months with --reference and --analysis-months.",
         )

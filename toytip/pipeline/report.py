@@ -10,7 +10,7 @@ from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import PREDICTIONS
-from toytip.errors import ConfigError, ToytipError
+from toytip.errors import ToytipError
 from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
 from toytip.pipeline.result import RunResult
 from toytip.progress.tracker import Progress
@@ -42,7 +42,7 @@ def write_report(
 ) -> WrittenReport:
     """Write the report of a version, or of the newest predictions, to the store or to a file.
 
-    Raises StoreError if the version does not exist, and ConfigError if the file cannot be written.
+    Raises StoreError if the version does not exist, and ToytipError if the file cannot be written.
     """
     store = store_from_settings(settings)
     facts = collect_facts(store, version or resolve_version(store, PREDICTIONS.name).version, settings)
@@ -58,7 +58,7 @@ def write_report(
 
 
 def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) -> None:
-    """Write the HTML comparison of two versions to a file. Raises ConfigError if that fails."""
+    """Write the HTML comparison of two versions to a file. Raises ToytipError if that fails."""
     a, b = (
         collect_facts(store_from_settings(settings), version, settings) for version in comparison.versions
     )
@@ -66,12 +66,12 @@ def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) ->
 
 
 def write_page(output: str, page: str) -> None:
-    """Write an HTML page to a file. Raises ConfigError if that fails."""
+    """Write an HTML page to a file. Raises ToytipError if that fails."""
     try:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"cannot write report {output!r}: {error.strerror}", hint="Set --output to a writable file."
+        raise ToytipError(
+            f"cannot write report {output!r}: {first_line(error)}", hint="Set --output to a writable file."
         ) from None
 
 

@@ -14,9 +14,10 @@ from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile
+from toytip.core.redact import first_line
 from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
-from toytip.errors import ConfigError, PlanError
+from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import code_digest
 from toytip.pipeline.fit_encoding import count_training_values, split_features
@@ -100,8 +101,8 @@ def tune(
 ) -> TuningResult:
     """Search for the parameters with the lowest mean log loss over the folds.
 
-    Raises ConfigError if there are too few months or the study cannot be written, and PlanError if
-    the workers do not have enough memory.
+    Raises ConfigError if there are too few months, ToytipError if the study cannot be written, and
+    PlanError if the workers do not have enough memory.
     """
     split = split_features(context.settings, features)
     months = tuple(dict.fromkeys(file.key.month for file in features.files))
@@ -244,21 +245,22 @@ def _default_study_file(store: Store, name: str) -> Path:
 def write_params_file(
     result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
 ) -> None:
-    """Write the best parameters to a file for `--params`. Raises ConfigError if that fails."""
+    """Write the best parameters to a file for `--params`. Raises ToytipError if that fails."""
     scores = result.best.fold_scores
     rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
     params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}
     lines = [
         f"# Best of {len(result.trials)} trials on features {features.version}.",
-        f"# Mean log loss {result.best.log_loss:.5f} over {', '.join(result.fold_months)}",
-        f"# (defaults: {result.default.log_loss:.5f}).",
-        "# `rounds` is 20 % more than the mean of the folds: the final model has more training months.",
+        f"# Mean log loss of the folds ({', '.join(result.fold_months)}): {result.best.log_loss:.5f}",
+        f"# with these parameters, {result.default.log_loss:.5f} with the default parameters.",
+        "# `rounds` is the mean number of rounds of the folds plus 20 %, because the final model has",
+        "# more training months.",
         *(f"{name} = {value!r}" for name, value in params.items()),
     ]
     try:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"cannot write the parameters to {path}: {(error.strerror or 'unknown error').lower()}",
+        raise ToytipError(
+            f"cannot write the parameters to {path}: {first_line(error)}",
             hint="Set --output to a file in a writable folder.",
         ) from None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MonthRows(NamedTuple):
-    """Number of trips in a month: read, accepted, and rejected by reason."""
+    """Number of trips in a month: read, kept (`accepted`), and rejected by reason."""
 
     read: int
     accepted: int

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.core.redact import mask_credentials
-from toytip.errors import ConfigError, SourceError
+from toytip.core.redact import first_line, mask_credentials
+from toytip.errors import ConfigError, SourceError, ToytipError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring
 from toytip.models.scoring import Explanation, ScoredTrips
@@ -28,6 +28,7 @@ from toytip.sources.discovery import PARQUET_MAGIC
 SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
 STDIN_BUFFER_BYTES = 2**20
+FORMAT_HINT = "Use Parquet, CSV with a header, or JSON Lines."
 ANSWER_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -83,8 +84,12 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
                 head = stream.read(HEAD_BYTES)
                 stream.seek(0)
             yield from _read_stream(stream, head.lstrip(), name)
+    except FileNotFoundError:
+        raise SourceError(
+            f"cannot read trips from {name}: the file does not exist", hint="Check the path."
+        ) from None
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"cannot read trips from {name}: {str(error).splitlines()[0]}") from None
+        raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
 
 
 def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
@@ -97,9 +102,8 @@ def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
         for batch in pv.open_csv(stream):
             yield pa.Table.from_batches([batch])
     else:
-        raise SourceError(
-            f"cannot read {name}: unknown format", hint="Use Parquet, CSV with a header, or JSON Lines."
-        )
+        cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
+        raise SourceError(f"cannot read trips from {name}: {cause if head else 'it is empty'}", hint=FORMAT_HINT)
 
 
 def _read_json_lines(stream: Any, name: str) -> Iterator[pa.Table]:
@@ -164,7 +168,8 @@ def _answer_table(scored: ScoredTrips, first_row: int, model_version: str) -> pa
 def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerWriter]:
     """Yield a writer of answers: JSON Lines to stdout, or a file in the format of its suffix.
 
-    The file appears only when it is complete. Raises ConfigError if it cannot be written.
+    The file appears only when it is complete. Raises ConfigError for an unknown suffix, and
+    ToytipError if the file cannot be written.
     """
     if output is None:
         yield _json_lines_writer(stdout)
@@ -176,7 +181,9 @@ def open_answer_writer(output: str | None, stdout: BinaryIO) -> Iterator[AnswerW
             yield _file_writer(partial, target.suffix, stack)
         partial.replace(target)
     except OSError as error:
-        raise ConfigError(f"cannot write {output}: {error.strerror or error}") from None
+        raise ToytipError(
+            f"cannot write {output}: {first_line(error)}", hint="Set --output to a writable file."
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -160,16 +160,23 @@ def list_source_files(spec: str, endpoint_url: str | None = None) -> dict[str, S
         name = mask_credentials(location)
         try:
             uris, storage_options = _list_unsigned_or_signed(location, endpoint_url)
+            cause = "" if uris else _cause_of_empty_list(location, storage_options)
         except (OSError, ValueError, ImportError) as error:
             raise SourceError(f"cannot list source {name}: {first_line(error)}") from None
-        if not uris:
-            raise SourceError(
-                f"cannot use source {name}: it contains no Parquet files", hint=NAME_PARQUET_FILES
-            )
+        if cause:
+            raise SourceError(f"cannot use source {name}: {cause}", hint=NAME_PARQUET_FILES)
         files |= dict.fromkeys(uris, storage_options)
     if not files:
         raise SourceError("cannot use the source: --source is empty", hint=NAME_PARQUET_FILES)
     return files
+
+
+def _cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
+    fs, path = open_filesystem(location, storage_options)
+    if "*" in path or "?" in path:
+        return "no file matches it"
+    with translate_boto_errors():
+        return "it contains no Parquet files" if fs.exists(path) else "it does not exist"
 
 
 def _list_unsigned_or_signed(location: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import urllib3
 
 from toytip.core.months import Month
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import SourceError
 
 PARALLEL_DOWNLOADS = 4
@@ -73,7 +73,17 @@ class MonthDownloader:
         """
         remote_folders = {f"{taxi}_tripdata_{month}.parquet": "trip-data" for month in months}
         remote_folders[REMOTE_ZONE_LOOKUP_NAME] = "misc"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return DownloadReport(folder=str(self.folder), files=self._download_files(remote_folders))
+        except OSError as error:
+            raise SourceError(
+                f"cannot write to {self.folder}: {first_line(error)}",
+                hint="Set --output-dir or TOYTIP_DATA_DIR to a writable folder with enough free space.",
+            ) from None
+
+    def _download_files(self, remote_folders: dict[str, str]) -> tuple[DownloadedFile, ...]:
+        """Download files in parallel, given the remote folder of each file name."""
         stop = threading.Event()
         with (
             urllib3.PoolManager(maxsize=PARALLEL_DOWNLOADS, retries=False) as pool,
@@ -86,11 +96,10 @@ class MonthDownloader:
                     )
                     for name, remote in remote_folders.items()
                 ]
-                files = tuple(download.result() for download in downloads)
+                return tuple(download.result() for download in downloads)
             finally:  # a failure or Ctrl-C cancels all downloads, but partial files remain
                 stop.set()
                 threads.shutdown(cancel_futures=True)
-        return DownloadReport(folder=str(self.folder), files=files)
 
     def _download_file(
         self, pool: urllib3.PoolManager, stop: threading.Event, url: str, name: str

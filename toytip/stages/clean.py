@@ -1,4 +1,4 @@
-"""Split `trips` into accepted trips and `rejects`.
+"""Split `trips` into kept trips and `rejects`.
 
 A rule is a function in RULES that marks the rows to reject. The reason for a rejected row is the
 name of the first rule that marks the row.
@@ -97,7 +97,7 @@ def rejected_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
 
 
 def clean(trips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split `trips` into accepted trips and `rejects`. Every row is in exactly one of the two."""
+    """Split `trips` into kept trips and `rejects`. Every row is in exactly one of the two."""
     rule_index = first_broken_rule(trips)
     return accepted_trips(trips, rule_index), rejected_trips(trips, rule_index)
 

@@ -1,4 +1,4 @@
-"""Compute the features and the label of accepted `trips`.
+"""Compute the features and the label of kept `trips`.
 
 A feature is a function with a declaration: the columns that the function needs, the dtype of the
 values, and the availability. The availability is the earliest point in a trip at which the value is
@@ -218,7 +218,7 @@ def high_tip(trips: pd.DataFrame) -> pd.Series:
 
 
 def featurize(trips: pd.DataFrame) -> pd.DataFrame:
-    """Return the `features` of accepted `trips`, one row per trip, in order."""
+    """Return the `features` of kept `trips`, one row per trip, in the same order."""
     TRIPS.validate(trips)
     columns = {"trip_id": trips["trip_id"], "pickup_at": trips["pickup_at"]}
     for declared in FEATURES:

@@ -19,7 +19,7 @@ from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.schema import Column, Table
 from toytip.core.splits import Split
 from toytip.core.tlc import ZONE_ID_COUNT
-from toytip.errors import ConfigError
+from toytip.errors import SourceError
 from toytip.stages import zone_rates
 from toytip.stages.zone_rates import LabeledCounts
 
@@ -131,12 +131,12 @@ def fit_encoding(
 ) -> Encoding:
     """Fit the bins of every feature, and the target encodings of zones.
 
-    A feature without values in the training rows is left out. Raises ConfigError if there are no
+    A feature without values in the training rows is left out. Raises SourceError if there are no
     training rows, or if all labels are equal.
     """
     rows, positives = value_counts.rows, value_counts.positives
     if not 0 < positives < rows:
-        raise ConfigError(
+        raise SourceError(
             f"cannot fit the encoding: {positives:,} of {rows:,} training trips have a high tip "
             f"(segment {segment}, from {split.train.start} to {split.train.stop})",
             hint="Choose other --train-months, or another --segment.",

@@ -16,7 +16,7 @@ ManifestsByRef = Mapping[VersionRef, Manifest]
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """A run, described by the manifests of its version."""
+    """Summary of a run, from the manifests of its version."""
 
     version: str
     """Version ID of the tables that the run published."""

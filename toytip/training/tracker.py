@@ -1,8 +1,8 @@
 """XGBoost's tracker, through which the ranks of a training connect.
 
-The tracker runs on the scheduler's host. If a rank dies during the handshake, XGBoost 3.2 ends the
-process of the tracker. The tracker therefore has its own process. Otherwise the scheduler would end
-too, and on a single machine also the run, because it shares the process of the scheduler.
+The tracker runs on the scheduler's host. If a rank is lost during the handshake, XGBoost 3.2 ends
+the process of the tracker. The tracker therefore has its own process. Otherwise the scheduler would
+end too. On a single machine, the run would also end, because the scheduler runs in its process.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ import pandas as pd
 
 from toytip.core.model import Encoding
 from toytip.core.parameters import BoosterParams
-from toytip.errors import ConfigError
+from toytip.core.redact import first_line
+from toytip.errors import ConfigError, ToytipError
 from toytip.evaluation.metrics import auc
 from toytip.evaluation.tally import PROBABILITY_BINS
 from toytip.stages import preprocess
@@ -29,7 +30,7 @@ from toytip.training.boosting import boost, build_matrix, max_bin, xgboost_param
 PARALLEL_TRIALS = 4
 RANDOM_TRIALS = 10
 # No trial is pruned before this many trials are complete. From then on, a trial is pruned if its
-# log loss after a fold is worse than the median of earlier trials after this fold.
+# lowest mean log loss so far is higher than the median of the complete trials after the same fold.
 UNPRUNED_TRIALS = 5
 # Values of the first trial: the defaults, or the nearest value in the search space (for `gamma`).
 DEFAULT_PARAMS = {"min_child_weight": 1.0, "reg_lambda": 1.0, "gamma": 1e-8}
@@ -137,16 +138,16 @@ def _binned_auc(probabilities: npt.NDArray[np.float32], label: npt.NDArray[np.bo
 
 
 def require_writable_study(file: Path) -> None:
-    """Create the folder of a study's file. Raises ConfigError if the file cannot be written."""
+    """Create the folder of a study's file. Raises ToytipError if the file cannot be written."""
     probe = file.with_name(f".{file.name}.probe")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
-        cause = (error.strerror or type(error).__name__).lower()
-        raise ConfigError(
-            f"cannot write the study {file}: {cause}", hint="Set --study to a file in a writable folder."
+        raise ToytipError(
+            f"cannot write the study {file}: {first_line(error)}",
+            hint="Set --study to a file in a writable folder.",
         ) from None
 
 

@@ -19,8 +19,8 @@ BACKTEST_TITLES = (
     "F1",
     "always positive",
     "F1 change",
-    "by prevalence",
-    "by model",
+    "due to prevalence",
+    "due to model",
 )
 
 
@@ -32,7 +32,7 @@ def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
             row for row in result.performance_by_month if row.segment == segment and row.age_months
         ]
         show_table(
-            console, _performance_table(segment, performance), drop=("always positive", "by prevalence")
+            console, _performance_table(segment, performance), drop=("always positive", "due to prevalence")
         )
         for loss in losses:
             console.print(_loss_line(loss), soft_wrap=True)
@@ -58,7 +58,7 @@ def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> 
 
 def _loss_line(loss: AgeLoss) -> str:
     return (
-        f"AUC loss at age {_months(loss.age_months)}, compared with a model tuned the month before: "
+        f"AUC loss at age {_months(loss.age_months)}, compared with a one-month-old model: "
         f"mean {loss.auc.mean:+.4f} ({loss.auc.minimum:+.4f} to {loss.auc.maximum:+.4f}, "
         f"{_months(loss.n_months)} tested)"
     )

@@ -25,9 +25,9 @@ PERFORMANCE_TITLES = (
     "estimated F1",
     "always positive",
     "F1 change",
-    "by card share",
-    "by tips",
-    "by model",
+    "due to\ncard share",
+    "due to\ntips",
+    "due to\nmodel",
 )
 DRIFT_TITLES = (
     "importance",

@@ -12,7 +12,7 @@ def show_download(report: DownloadReport) -> None:
     """Print the folder of a download, and the number of its files."""
     existing = sum(file.downloaded_bytes == 0 for file in report.files)
     make_console().print(
-        f"{len(report.files)} files in {report.folder}, {existing} of them already existed", soft_wrap=True
+        f"{len(report.files)} files in {report.folder} ({existing} already existed)", soft_wrap=True
     )
 
 

@@ -89,7 +89,10 @@ def show_current_versions(result: RollbackResult) -> None:
 
 
 def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:
-    """Print the files that differ from the manifests, or that all files match."""
+    """Print the files that differ from the manifests.
+
+    If there are none, print that all files match.
+    """
     console = make_console()
     for fault in faults:
         console.print(f"{fault.path} {fault.message}", soft_wrap=True)
