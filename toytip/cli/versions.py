@@ -30,7 +30,7 @@ ListAsOfOption = Annotated[
     ),
 ]
 
-app = new_app("version")
+app = new_app("version", "toytip version list --env prod")
 
 
 @app.command("list", epilog="Example:  toytip version list --store ./toytip-store --env prod")
@@ -190,10 +190,10 @@ def _list_downstream(store: Store, file: str, as_json: bool) -> None:
 @expand_options
 def tag(
     name: Annotated[
-        str | None, typer.Argument(metavar="TAG", help="Name of the tag. [default: list all tags]")
+        str | None, typer.Argument(metavar="TAG", help="Name of the tag. \\[default: list all tags]")
     ] = None,
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag. [default: none]")
+        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag. \\[default: none]")
     ] = None,
     force: Annotated[bool, option("--force", help="Move an existing tag to VERSION.")] = False,
     delete: Annotated[bool, option("--delete", help="Delete the tag, but keep its version.")] = False,
@@ -202,7 +202,8 @@ def tag(
 ) -> None:
     """Tag a version, or list the tags.
 
-    Commands accept a tag in place of a version. `toytip version gc` keeps tagged versions.
+    Without TAG, lists the tags. Commands accept a tag in place of a version. `toytip version gc`
+    keeps tagged versions.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_tags
