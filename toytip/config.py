@@ -30,8 +30,7 @@ StartMethod = Literal["forkserver", "spawn"]
 ProgressChoice = Literal["auto", "plain", "none"]
 
 VERSION_PATTERN, RANGE_PATTERN = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", r"^[0-9]+:[0-9]+$"
-# Error messages for values that do not match a pattern.
-PATTERN_DESCRIPTIONS = {
+PATTERN_DESCRIPTIONS = {  # error messages
     VERSION_PATTERN: "use a letter, then up to 99 letters, digits, dots, underscores or hyphens",
     RANGE_PATTERN: "use two whole numbers separated by a colon, for example 1:8",
 }
@@ -64,8 +63,8 @@ class Settings(BaseSettings):
     months: str | None = _setting(
         None,
         "Months of the source: a range such as 2023-01:2023-12, or a list such as 2023-01,2023-03. "
-        "Required for downloads.",
-        computed_default="all months of the source",
+        "Required for tlc:green and tlc:yellow.",
+        computed_default="all months of the files",
     )
     data_dir: str = _setting("./toytip-data", "Folder for downloaded files.", min_length=1)
     base_url: str = _setting(
@@ -90,7 +89,9 @@ class Settings(BaseSettings):
         None, "ID of the version to publish.", computed_default="a new ID", pattern=VERSION_PATTERN
     )
     full_refresh: bool = _setting(False, "Compute all outputs again, even if the store already has them.")
-    explain: bool = _setting(False, "Print why each stage runs, or which output it reuses.")
+    explain: bool = _setting(
+        False, "Print why featurize, preprocess, train and infer run, or which output they reuse."
+    )
 
     workers: int | None = _setting(
         None, "Number of worker processes.", computed_default="one per core", ge=1, le=MAX_WORKERS
@@ -167,7 +168,7 @@ class Settings(BaseSettings):
     )
     feature_set: FeatureSet = _setting(
         "payment",
-        "Features to train on: the features known at pickup, at dropoff or at payment, or the eleven "
+        "Features of the model: the features known at pickup, at dropoff or at payment, or the eleven "
         "features of toy-ml-pipeline (seed).",
     )
     segment: Segment = _setting("all", "Trips to train on: all trips, or only trips paid by card.")
@@ -284,9 +285,9 @@ class Settings(BaseSettings):
             settings = cls(**set_flags)
         except ValidationError as error:
             raise _invalid_setting(error) from None
-        except ValueError as error:  # not JSON, or not text
-            hint = "Correct the variable in the environment or in .env."
-            raise ConfigError(f"cannot read settings: {first_line(error)}", hint=hint) from None
+        except ValueError as error:  # a variable that is not JSON
+            cause, hint = first_line(error), "Correct the variable in the environment or in .env."
+            raise ConfigError(f"cannot read settings: {cause}", hint=hint) from None
         params = read_params_file(settings.params) if settings.params else {}
         try:
             return cls(**{**params, **set_flags}) if params else settings
@@ -331,10 +332,7 @@ def _check_settings_file() -> None:
 
 
 def read_params_file(file: str) -> dict[str, Any]:
-    """Return the parameters in a TOML file.
-
-    Raises ConfigError if the file cannot be read or has a key that is not a model parameter.
-    """
+    """Return the model parameters in a TOML file. Raises ConfigError for any other content."""
     params = _read_toml(file, "parameter file ", "Create one with `toytip tune --output FILE`.")
     if unknown := sorted(set(params) - set(TUNABLE_SETTINGS)):
         raise ConfigError(

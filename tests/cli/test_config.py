@@ -60,3 +60,28 @@ def test_an_invalid_setting_names_the_places_to_change(monkeypatch):
     with pytest.raises(ConfigError, match="cannot use setting max_depth='99': input should be less") as error:
         Settings.load()
     assert error.value.hint == "Change the setting in the command, in TOYTIP_MAX_DEPTH, .env or toytip.toml."
+
+
+def test_an_unknown_key_in_the_settings_file_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text('featurset = "seed"\n[clusters.lab]\nkind = "local"\n')
+    with pytest.raises(ConfigError, match=r"cannot use toytip.toml: there is no setting featurset") as error:
+        Settings.load()
+    assert error.value.hint == "Did you mean feature_set?"
+
+
+def test_an_invalid_value_in_a_params_file_names_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toytip.toml").write_text('params = "p.toml"\n')
+    with pytest.raises(ConfigError, match=r"cannot read parameter file p.toml: no such file or directory"):
+        Settings.load()
+    (tmp_path / "p.toml").write_text("max_depth = 99\n")
+    with pytest.raises(ConfigError, match="max_depth=99") as error:
+        Settings.load()
+    assert error.value.hint == "Change the setting in parameter file p.toml."
+
+
+def test_a_variable_that_is_not_json_is_an_error(monkeypatch):
+    monkeypatch.setenv("TOYTIP_CLUSTERS", "lab")
+    with pytest.raises(ConfigError, match=r"cannot read settings: .*clusters"):
+        Settings.load()

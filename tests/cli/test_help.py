@@ -126,6 +126,16 @@ def test_help_fits_on_a_narrow_terminal():
         )
 
 
+@pytest.mark.parametrize("name", ["", "stage", "run", "score", "version tag"])
+def test_help_shows_only_values_that_users_type(name):
+    assert not re.search(r"<\w+", run_help(name))
+
+
+@pytest.mark.parametrize("name", ["stage", "source", "version", "model", "cluster"])
+def test_groups_have_an_example(name):
+    assert f"Example:  toytip {name} " in run_help(name)
+
+
 def run_help(name):
     """Return the help of a command in 80 columns, from this process."""
     result = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).invoke(app, [*name.split(), "--help"])
@@ -175,7 +185,10 @@ def test_choices_equal_the_values_in_the_code():
         (("source", "download", "--taxi", "blue"), "'yellow', 'green'"),
         (("source", "synth", "x", "--inject-drift", "all"), "'distance', 'card', 'skill'"),
         (("run", "--rounds", "0"), "greater than or equal to 1"),
-        (("run", "--workers", "many"), "integer"),
+        (("run", "--workers", "many"), "'--workers': must be a valid integer"),
+        (("run", "--env", "x"), "'--env': 'x' is not one of"),
+        (("score", "x.csv", "--json"), "Set --output FILE for the scores"),
+        (("score", "x.csv", "--shap-top", "3", "--output", "s.csv"), "only JSON Lines can contain"),
         (("run", "--nonsense"), "--nonsense"),
         (("fly",), "fly"),
         (("version", "lineage"), "--downstream"),

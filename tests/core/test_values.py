@@ -74,6 +74,11 @@ def test_splits_that_make_no_sense(asked, words):
         plan_split(YEAR, **asked)
 
 
+@pytest.mark.parametrize(("count", "by_day"), [(1, True), (2, True), (3, False), (12, False)])
+def test_fewer_than_three_months_are_split_by_day(count, by_day):
+    assert plan_split(YEAR[:count]).is_by_day is by_day
+
+
 def test_settings_come_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toytip.toml").write_text("rounds = 10\nlearning_rate = 0.3\nmax_depth = 3\nworkers = 5\n")

@@ -1,5 +1,6 @@
 """The promotion gate: checks of a challenger from counts of the test rows."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,16 @@ def test_worse_slice_is_named(trips):
     for champion in (good, None):
         reasons = check(trips, inverted, champion).rejection_reasons
         assert any("slice hour 8" in reason for reason in reasons)
+
+
+def test_a_slice_that_passes_states_its_limit(trips):
+    """The message shows why a slice passes whose AUC is lower than that of the champion."""
+    gate = check(trips, probabilities(trips, 1.49, 3), probabilities(trips, 1.5))
+    slices = gate.checks[-1]
+    assert slices.passed
+    pattern = r"AUC (\S+) in slice .+, at least (\S+) required \(champion \S+ minus 3 standard errors\)"
+    auc, limit = re.fullmatch(pattern, slices.message).groups()
+    assert float(auc) >= float(limit)
 
 
 def test_slice_with_one_high_tip_is_not_checked(trips):

@@ -51,11 +51,11 @@ def test_monitor_exits_with_3_for_an_alert_and_publishes_its_measurements(finish
     assert chart.startswith(b"\x89PNG")
     assert len(chart) > 20_000
     quiet = invoke_cli(
-        "monitor", "--store", store, "--reference", "2020-01", "--months", "2020-02", "--dry-run"
+        "monitor", "--store", store, "--reference", "2020-01", "--analysis-months", "2020-02", "--dry-run"
     )
     assert quiet.returncode == 0, quiet.stderr
     assert "no alerts in 2020-02" in quiet.stdout
-    assert "the model was trained on the reference" in quiet.stdout
+    assert "the model was trained on reference months" in " ".join(quiet.stdout.split())
     history = json.loads(invoke_cli("version", "list", "--store", store, "--json").stdout)["versions"]
     versions = [row["version"] for row in history if row["table"] == "monitoring"]
     assert versions == [summary["version"], report["version"]], "a dry run publishes nothing"

@@ -94,6 +94,13 @@ def test_a_curve_resumes_with_its_training():
     assert [point.round for point in progress.state().curve] == [1, 2, 3]
 
 
+def test_a_line_has_no_spaces_at_its_end():
+    out = io.StringIO()
+    with Progress("plain", Console(file=out)).stage("report", 1) as stage:
+        stage.advance()
+    assert re.fullmatch(r"report +1 done +\d\.\d s\n", out.getvalue())
+
+
 class SlowHistory:
     """Pretends that each stage took 25 s, and 10 s in earlier runs."""
 

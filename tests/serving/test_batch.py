@@ -1,5 +1,6 @@
 """Files of raw trips: formats, explanations, errors, and the same probabilities as the run."""
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.runs import run_toytip
+from toytip.errors import SourceError, ToytipError
+from toytip.serving import batch as batch_files
 
 
 def test_server_file_and_run_give_equal_probabilities(
@@ -88,7 +91,7 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no trips\n", "cannot read {}: unknown format"),
+        (b"no trips\n", "cannot read trips from {}: unknown format"),
         (
             b'{"fare_amount": 3}\n{"fare_am',
             "cannot read line 2 of {}: the line is not a trip as a JSON object",
@@ -111,3 +114,30 @@ def test_invalid_files_are_errors(content, message, model_run, tmp_path, invoke_
 def test_an_unknown_output_format_is_an_error(model_run, invoke_cli):
     done = invoke_cli("score", "x", "--store", model_run.store, "--output", "a.xls")
     assert "cannot write the output: unknown suffix '.xls'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cause"),
+    [
+        ("none.csv", None, "the file does not exist"),
+        ("empty.parquet", b"", "it is empty"),
+        ("bad.parquet", b"no trips", "it is not a Parquet file"),
+    ],
+)
+def test_unreadable_trips_are_errors_with_a_hint(name, content, cause, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=f"cannot read trips from .*{name}: {cause}") as error:
+        list(batch_files.read_batches(str(tmp_path / name), io.BytesIO()))
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_a_missing_output_folder_is_an_error(suffix, tmp_path):
+    output = tmp_path / "none" / f"s.{suffix}"
+    with (
+        pytest.raises(ToytipError, match=f"cannot write {output}: no such file or directory") as error,
+        batch_files.open_answer_writer(str(output), io.BytesIO()),
+    ):
+        pass
+    assert "--output" in error.value.hint

@@ -197,3 +197,12 @@ def test_partitions_become_larger_if_they_are_too_many(folder):
         "each file ends with a partition"
     )
     assert sum(part.rows for part in parts) == large.rows
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("none", "it does not exist"), ("none*", "no file matches it"), ("", "it contains no Parquet files")],
+)
+def test_a_source_without_files_is_an_error(name, cause, tmp_path):
+    with pytest.raises(SourceError, match=cause):
+        open_source(str(tmp_path / name))

@@ -242,3 +242,10 @@ def test_a_run_downloads_its_source(tlc, tmp_path):
     assert "download" in summary["stage_seconds"]
     trips = json.dumps(summary["months"])
     assert trips == '["2023-01", "2023-02", "2023-03"]'
+
+
+def test_an_output_folder_that_is_not_a_writable_folder_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceError, match=r"cannot write to .*: not a directory") as error:
+        MonthDownloader("http://127.0.0.1:9", tmp_path / "file" / "x", lambda _: None).download("green", [])
+    assert "--output-dir" in error.value.hint

@@ -32,7 +32,7 @@ def test_the_differences_of_two_feature_sets(tagged_runs):
     assert diff["segment"] == "all"
     text = run_toytip("version", "diff", "first", second["version"], *where).stdout
     assert "predictions changed" in text
-    assert "test auc" in text
+    assert "test AUC" in text
     assert "are the same" in run_toytip("version", "diff", first["version"], "first", *where).stdout
 
 

@@ -20,7 +20,7 @@ def test_show_lists_every_table(tagged_runs):
     _, where, first, _ = tagged_runs
     shown = parse_summary(run_toytip("version", "show", first["version"], *where, "--json"))
     assert set(shown["tables"]) == RUN_TABLES
-    assert run_toytip("version", "show", "first", *where).stdout.count("created") == len(RUN_TABLES)
+    assert run_toytip("version", "show", "first", *where).stdout.count(" MB, from ") == len(RUN_TABLES)
 
 
 def test_the_lineage_of_a_month_ends_at_its_source_file(tagged_runs):

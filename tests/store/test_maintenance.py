@@ -56,7 +56,9 @@ def test_rollback_garbage_collection_and_a_changed_byte(tagged_runs, tmp_path):
     _, (_, original), first, _ = tagged_runs
     store = shutil.copytree(original, tmp_path / "st")
     where = ("--store", store)
-    assert "predictions" in run_toytip("version", "rollback", "first", *where).stdout
+    rolled_back = run_toytip("version", "rollback", "first", *where).stdout
+    assert rolled_back.startswith("rolled back to first. Commands now read these versions:\n  ")
+    assert "predictions" in rolled_back
     evaluation = parse_summary(run_toytip("stage", "evaluate", *where, "--workers", 1, "--json"))
     assert evaluation["version"] == first["version"]
     assert evaluation["metrics"] == first["metrics"]

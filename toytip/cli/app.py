@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from toytip._version import __version__
-from toytip.cli.lazy_group import LazyCommand, LazyGroup
+from toytip.cli.lazy_group import HelpfulCommand, HelpfulGroup, LazyCommand, LazyGroup
 
 SUMMARY = "Train and run a high-tip classifier on a year of New York taxi trips."
 
@@ -33,11 +33,21 @@ class RootGroup(LazyGroup):
     }
 
 
-def new_app(name: str) -> typer.Typer:
-    """Return the Typer app of a command, or of a group of commands."""
-    return typer.Typer(
+class CommandApp(typer.Typer):
+    """A Typer app whose commands are of the class `HelpfulCommand`."""
+
+    def command(self, name: str | None = None, **details: Any) -> Any:
+        """Return the decorator of a command."""
+        return super().command(name, cls=HelpfulCommand, **details)
+
+
+def new_app(name: str, example: str | None = None) -> typer.Typer:
+    """Return the Typer app of a command, or of a group of commands with an example."""
+    return CommandApp(
         name=name,
+        cls=HelpfulGroup,
         help=RootGroup.lazy_commands[name].summary,
+        epilog=f"Example:  {example}" if example else None,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -44,7 +44,7 @@ class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
     feature_set: FeatureSetOption
 
 
-app = new_app("cluster")
+app = new_app("cluster", "toytip cluster up lab --workers 12")
 
 
 @app.command(epilog="Example:  toytip cluster up lab --workers 12")

@@ -41,7 +41,7 @@ EXIT_USAGE = 2
 EXIT_ALERT = 3
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 STOPPED_MESSAGE = "stopped"
-RESUMABLE_MESSAGE = "stopped: complete outputs are kept; run the same command again to resume"
+RESUMABLE_MESSAGE = "stopped: complete outputs are kept. Run the same command again to resume"
 
 Result = TypeVar("Result")
 

@@ -10,6 +10,30 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 
+def _hide_types(parameters: list[Any]) -> list[Any]:
+    """Hide the types of arguments and switches in the help, because users do not type them."""
+    for parameter in parameters:
+        if parameter.param_type_name == "argument" or parameter.is_flag:
+            vars(parameter)["display_type_rich"] = lambda ctx: None  # noqa: ARG005 - Typer's signature
+    return parameters
+
+
+class HelpfulCommand(TyperCommand):
+    """A command whose help shows only values that users type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters of the command, with the option `--help`."""
+        return _hide_types(super().get_params(ctx))
+
+
+class HelpfulGroup(TyperGroup):
+    """A group whose help shows only values that users type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters of the group, with the option `--help`."""
+        return _hide_types(super().get_params(ctx))
+
+
 class LazyCommand(NamedTuple):
     """A command or group: the module that defines its `app`, and the first line of its help."""
 
@@ -47,7 +71,7 @@ class LazyCommands(MutableMapping[str, Any]):
         return {name: TyperCommand(name, help=item.summary) for name, item in self._commands.items()}
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(HelpfulGroup):
     """A group that imports a command when it is used."""
 
     # `toytip.cli.app` sets this in a subclass.

@@ -27,7 +27,7 @@ class PromoteOptions(StoreOptions, ClusterOptions):
     """Options to evaluate a model again."""
 
 
-app = new_app("model")
+app = new_app("model", "toytip model show champion")
 
 
 @app.command("list", epilog="Example:  toytip model list --env prod")

@@ -29,9 +29,16 @@ TRAINING_PANEL = "Training"
 OUTPUT_PANEL = "Output"
 
 
-def option(*names: str, help: str, default: str = "", panel: str | None = None, **details: Any) -> Any:  # noqa: A002 - Typer's word
+def option(
+    *names: str,
+    help: str,  # noqa: A002 - Typer's word
+    default: str = "",
+    choices: tuple[str, ...] = (),
+    panel: str | None = None,
+    **details: Any,
+) -> Any:
     """Return an option. `default` describes a default that the command computes."""
-    text = f"{help} {_note(default=default)}" if default else help
+    text = f"{help} {_note(choices=', '.join(choices), default=default)}" if default else help
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=not default, **details)
 
 
@@ -182,8 +189,10 @@ TaxiOption = Annotated[
     Taxi | None,
     option(
         "--taxi",
-        help="Taxi type of the model, yellow or green. Required if both types have such a model.",
+        help="Taxi type of the model. Required if both types have such a model.",
+        choices=get_args(Taxi),
         default="the only type with such a model",
+        metavar="TAXI",
     ),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Version or tag.")]

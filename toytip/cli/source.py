@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Unpack
+from typing import Annotated, Literal, Unpack, get_args
 
 import typer
 
@@ -30,6 +30,20 @@ SourceServerOption = Annotated[
 ]
 
 
+class DownloadOptions(CommonOptions):
+    """Months to download."""
+
+    months: Annotated[
+        str | None,
+        option(
+            "--months",
+            help="Months to download: a range such as 2023-01:2023-12, or a list such as 2023-01,2023-03.",
+            default="TOYTIP_MONTHS, else required",
+            metavar="MONTHS",
+        ),
+    ]
+
+
 class MonthlyFilesOptions(CommonOptions):
     """Months of the files."""
 
@@ -46,7 +60,7 @@ class CheckOptions(MonthlyFilesOptions):
     endpoint_url: SourceServerOption
 
 
-app = new_app("source")
+app = new_app("source", "toytip source check data/green-2023")
 
 
 @app.command(
@@ -54,11 +68,16 @@ app = new_app("source")
 )
 @expand_options
 def download(
-    taxi: Annotated[Taxi, option("--taxi", help="Taxi type of the files.")] = "yellow",
+    taxi: Annotated[
+        Taxi,
+        option(
+            "--taxi", metavar="TAXI", help="Taxi type of the files.", choices=get_args(Taxi), default="yellow"
+        ),
+    ] = "yellow",
     output_dir: Annotated[str | None, setting_option("data_dir", "--output-dir", metavar="DIR")] = None,
     base_url: Annotated[str | None, setting_option("base_url", metavar="URL")] = None,
     json_: JsonOption = False,
-    **options: Unpack[MonthlyFilesOptions],
+    **options: Unpack[DownloadOptions],
 ) -> None:
     """Download monthly files and the zone names from the TLC.
 
@@ -79,7 +98,10 @@ def download(
 @expand_options
 def check(
     source: Annotated[
-        str, typer.Argument(help="Monthly Parquet files: a folder, a glob, a URI or a comma-separated list.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Monthly Parquet files: a folder, a glob, a URI or a comma-separated list."
+        ),
     ],
     json_: JsonOption = False,
     **options: Unpack[CheckOptions],
@@ -118,6 +140,7 @@ def synth(
         Literal["distance", "card", "skill"] | None,
         option(
             "--inject-drift",
+            metavar="KIND",
             help="Drift to inject, for a test of `toytip monitor`: distances in kilometers (distance), "
             "30 % of the card trips paid in cash (card), or shuffled high tips (skill).",
             default="none",

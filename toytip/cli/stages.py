@@ -58,7 +58,7 @@ class EvaluateOptions(StoreOptions, ClusterOptions, ProgressOptions):
     """Options of the stage that evaluates predictions, and publishes nothing."""
 
 
-app = new_app("stage")
+app = new_app("stage", "toytip stage clean --source data/green-2023")
 
 
 @app.command(epilog="Example:  toytip stage clean --source data/green-2023 --workers 2")

@@ -30,7 +30,7 @@ ListAsOfOption = Annotated[
     ),
 ]
 
-app = new_app("version")
+app = new_app("version", "toytip version list --env prod")
 
 
 @app.command("list", epilog="Example:  toytip version list --store ./toytip-store --env prod")
@@ -50,7 +50,9 @@ def list_(as_of: ListAsOfOption = None, json_: JsonOption = False, **options: Un
     manifests, unreadable = store.scan_manifests()
     listed = [manifest for manifest in manifests if limit is None or manifest.created_at <= limit]
     versions = VersionList(versions=tuple(describe_versions(listed, read_tags(store))))
-    print_result(versions, lambda _: show_versions(versions.versions, store.display_uri), as_json=json_)
+    print_result(
+        versions, lambda _: show_versions(versions.versions, store.display_uri, as_of), as_json=json_
+    )
     raise_for_unreadable(unreadable)
 
 
@@ -63,7 +65,7 @@ def show(version: VersionArgument, json_: JsonOption = False, **options: Unpack[
     path of the report.
     """
     store = open_command_store(options)
-    from toytip.cli.render.versions import show_version
+    from toytip.cli.render.contents import show_version
     from toytip.cli.results import VersionContents
     from toytip.core.redact import mask_credentials
     from toytip.store.refs import manifests_of
@@ -95,7 +97,7 @@ def diff(
     Prints the differences in rows, rejected rows, settings, columns, predictions and metrics.
     """
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.cli.render.versions import show_diff
+    from toytip.cli.render.contents import show_diff
     from toytip.progress.tracker import Progress
     from toytip.store.compare import compare_versions
     from toytip.store.lineage import ancestors
@@ -158,7 +160,7 @@ def lineage(
     if downstream is not None:
         _list_downstream(store, downstream, json_)
         return
-    from toytip.cli.render.versions import show_lineage
+    from toytip.cli.render.lineage import show_lineage
     from toytip.core.months import Month
     from toytip.store.lineage import main_manifest, trace_lineage
     from toytip.store.refs import resolve_version
@@ -188,10 +190,10 @@ def _list_downstream(store: Store, file: str, as_json: bool) -> None:
 @expand_options
 def tag(
     name: Annotated[
-        str | None, typer.Argument(metavar="TAG", help="Name of the tag. [default: list all tags]")
+        str | None, typer.Argument(metavar="TAG", help="Name of the tag. \\[default: list all tags]")
     ] = None,
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag. [default: none]")
+        str | None, typer.Argument(metavar="VERSION", help="Version that gets the tag. \\[default: none]")
     ] = None,
     force: Annotated[bool, option("--force", help="Move an existing tag to VERSION.")] = False,
     delete: Annotated[bool, option("--delete", help="Delete the tag, but keep its version.")] = False,
@@ -200,7 +202,8 @@ def tag(
 ) -> None:
     """Tag a version, or list the tags.
 
-    Commands accept a tag in place of a version. `toytip version gc` keeps tagged versions.
+    Without TAG, lists the tags. Commands accept a tag in place of a version. `toytip version gc`
+    keeps tagged versions.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_tags
@@ -234,9 +237,8 @@ def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unp
     from toytip.cli.results import RollbackResult
     from toytip.store import refs
 
-    print_result(
-        RollbackResult(versions=refs.roll_back_to(store, version)), show_current_versions, as_json=json_
-    )
+    result = RollbackResult(versions=refs.roll_back_to(store, version))
+    print_result(result, lambda _: show_current_versions(result, version), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip version verify v20261124T101500Z-3f9c2a")
@@ -260,12 +262,14 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
     progress = Progress.from_settings(settings)
     files = sum(len(manifest.files) for manifest in manifests)
     with progress.show_live(), progress.stage("verify", files) as stage:
-        faults = verify_version(store, version, stage.advance)
+        # Rows per second would be meaningless, because toytip does not decode the rows.
+        faults = verify_version(store, version, lambda _rows: stage.advance())
     result = VerificationResult(version=manifests[0].version, faults=tuple(faults))
     print_result(result, lambda _: show_faults(faults, files, len(manifests)), as_json=json_)
     if faults:
+        more = f" (and {len(faults) - 1} more)" if faults[1:] else ""
         raise StoreError(
-            f"cannot verify version {version}: {len(faults)} files differ, the first is {faults[0].path}",
+            f"cannot verify version {version}: {faults[0].path} {faults[0].message}{more}",
             hint="Run `toytip run --full-refresh` to compute all outputs again in a new version.",
         )
 

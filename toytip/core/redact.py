@@ -34,13 +34,13 @@ def first_line(error: Exception) -> str:
     return mask_credentials(text.splitlines()[0]) if text else type(error).__name__
 
 
-def suggest_name(name: str, known: Iterable[str], otherwise: str) -> str:
+def suggest_name(name: str, names: Iterable[str], otherwise: str) -> str:
     """Return a hint that names the known name most similar to an unknown name.
 
     >>> suggest_name("featurset", ["feature_set", "months"], "List all settings.")
     'Did you mean feature_set?'
     """
-    similar = difflib.get_close_matches(name, known, 1, 0.7)
+    similar = difflib.get_close_matches(name, names, 1, 0.7)
     return f"Did you mean {similar[0]}?" if similar else otherwise
 
 

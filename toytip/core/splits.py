@@ -43,6 +43,11 @@ class Split:
         by_name = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: time_range for name, time_range in by_name.items() if time_range is not None}
 
+    @property
+    def is_by_day(self) -> bool:
+        """Whether trips are split by pickup day, because there are fewer than three months."""
+        return not self.test.start.startswith("01T", 8)
+
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Return the split of the JSON values that `asdict` returned."""

@@ -176,6 +176,11 @@ class _SliceMargin:
     auc: float
     reference_auc: float
 
+    @property
+    def limit(self) -> float:
+        """The lowest AUC that passes."""
+        return self.auc - self.margin
+
 
 def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
     """Compare the AUC in each slice with the AUC of the champion, or with 0.5 without one."""
@@ -191,7 +196,10 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
         return GateCheck(name=check, passed=True, message="no slice has enough trips of both classes")
     worst = min(margins)
     reference = "champion" if champion_slices else "random ranking"
-    message = f"AUC {worst.auc:.4f} in slice {worst.slice}, {reference} {worst.reference_auc:.4f}"
+    message = (
+        f"AUC {worst.auc:.4f} in slice {worst.slice}, at least {worst.limit:.4f} required "
+        f"({reference} {worst.reference_auc:.4f} minus {SLICE_STANDARD_ERRORS} standard errors)"
+    )
     return GateCheck(name=check, passed=worst.margin >= 0, message=message)
 
 

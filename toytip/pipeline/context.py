@@ -19,6 +19,7 @@ from toytip.config import Settings
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.tables import timed_stages
+from toytip.core.text import plural
 from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
 from toytip.progress.tracker import Progress
@@ -223,7 +224,8 @@ def _report_workers(context: RunContext) -> tuple[int, int]:
     workers = cluster.workers_by_address(client)
     threads = sum(worker.threads for worker in workers.values())
     progress.set_workers(len(workers), threads)
-    progress.info(f"{len(workers)} workers, {threads} threads, dashboard {client.dashboard_link}")
+    size = f"{plural(len(workers), 'worker')}, {plural(threads, 'thread')}"
+    progress.info(f"{size}, dashboard {client.dashboard_link}")
     if context.local_workers and threads > cluster.available_cores():
         progress.warn(
             f"{threads} worker threads share {cluster.available_cores()} cores "

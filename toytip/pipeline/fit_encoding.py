@@ -39,6 +39,9 @@ def fit_feature_encoding(
     With `reuse`, an existing encoding with the same fingerprint is returned instead.
     """
     settings = context.settings
+    if split.is_by_day:
+        shares = "60 % training, 20 % validation" if split.validation else "80 % training"
+        context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
     files = [file for file in features.files if overlaps(file.key.month, split.train)]
     config = {"feature_set": settings.feature_set, "segment": settings.segment, "split": asdict(split)}
     input_fingerprint = fingerprint("preprocess", [file.checksum for file in files], config)

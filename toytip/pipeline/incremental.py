@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.tables import STAGE_LABELS, get_table
+from toytip.core.text import plural
 from toytip.engine import compute, graph
 from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies, combine_tallies
@@ -166,7 +167,7 @@ def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) 
         return FULL_REFRESH
     total = len(job.planned)
     versions = [version for version in sorted(context.reused_versions) if version != context.version]
-    reuse = f"{total - len(missing)} of {total} files reused"
+    reuse = f"{total - len(missing)} of {plural(total, 'file')} reused"
     reuse += f" from {', '.join(versions)}" if versions else ""
     if not missing:
         return f"same input, code and config: {reuse}"

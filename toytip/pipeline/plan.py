@@ -12,6 +12,7 @@ from toytip.core.months import Month
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import SourcePartition
 from toytip.core.splits import Split, TimeRange, overlaps, plan_split
+from toytip.core.text import plural
 from toytip.errors import PlanError
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source
@@ -95,8 +96,9 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
     """Print the source, its partitions and its missing columns."""
     source, rows = plan.source, plan.source.effective_partition_rows(plan.partition_rows)
     progress.info(
-        f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: {len(source.files)} files, "
-        f"{source.rows:,} rows, {len(plan.partitions)} partitions"
+        f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: "
+        f"{plural(len(source.files), 'file')}, {plural(source.rows, 'row')}, "
+        f"{plural(len(plan.partitions), 'partition')}"
     )
     if rows > plan.partition_rows:
         progress.info(

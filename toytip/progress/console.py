@@ -42,9 +42,9 @@ class ProgressConsole:
         return self._style == "plain" or (self._style == "grid" and not self._is_live)
 
     def print(self, text: str) -> None:
-        """Print a line."""
+        """Print a line, without spaces at its end."""
         if self._style != "none":
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def show_live(self, state: Callable[[], RunState]) -> Iterator[None]:

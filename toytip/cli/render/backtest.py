@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from toytip.cli.render.tables import format_number, make_console, new_table, show_table
+from toytip.cli.render.tables import (
+    format_number,
+    make_console,
+    new_table,
+    print_wrapped,
+    show_table,
+)
+from toytip.core.text import plural
 
 if TYPE_CHECKING:
     from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
@@ -17,10 +24,10 @@ BACKTEST_TITLES = (
     "AUC",
     "log loss",
     "F1",
-    "always positive",
-    "F1 change",
-    "due to prevalence",
-    "due to model",
+    "always\npositive",
+    "F1\nchange",
+    "due to\nprevalence",
+    "due to\nmodel",
 )
 
 
@@ -32,21 +39,22 @@ def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
             row for row in result.performance_by_month if row.segment == segment and row.age_months
         ]
         show_table(
-            console, _performance_table(segment, performance), drop=("always positive", "due to prevalence")
+            console, _performance_table(segment, performance), drop=("always\npositive", "due to\nprevalence")
         )
         for loss in losses:
-            console.print(_loss_line(loss), soft_wrap=True)
-        console.print(
-            f"segment {segment}: maximum age {_months(result.max_age_months[segment])} "
-            f"with a mean AUC loss of at most {max_auc_loss:g}\n",
-            soft_wrap=True,
+            print_wrapped(console, _loss_line(loss))
+        print_wrapped(
+            console,
+            f"segment {segment}: maximum age {plural(result.max_age_months[segment], 'month')} "
+            f"with a mean AUC loss of at most {max_auc_loss:g}",
         )
+        console.print()
     for location in result.files.values():
         console.print(location, soft_wrap=True)
 
 
 def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> Table:
-    table = new_table("validation month", *BACKTEST_TITLES, title=f"segment {segment}")
+    table = new_table("validation\nmonth", *BACKTEST_TITLES, title=f"segment {segment}")
     for row in performance:
         change = row.f1_change
         parts = (change.total, change.prevalence, change.model) if change else ()
@@ -58,11 +66,7 @@ def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> 
 
 def _loss_line(loss: AgeLoss) -> str:
     return (
-        f"AUC loss at age {_months(loss.age_months)}, compared with a one-month-old model: "
+        f"AUC loss at age {plural(loss.age_months, 'month')}, compared with a one-month-old model: "
         f"mean {loss.auc.mean:+.4f} ({loss.auc.minimum:+.4f} to {loss.auc.maximum:+.4f}, "
-        f"{_months(loss.n_months)} tested)"
+        f"{plural(loss.n_months, 'month')} tested)"
     )
-
-
-def _months(count: int) -> str:
-    return f"{count} month{'' if count == 1 else 's'}"

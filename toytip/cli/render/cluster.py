@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toytip.cli.render.tables import make_console
+from toytip.cli.render.tables import make_console, print_wrapped
 from toytip.cli.results import CertificateFiles, ClusterStatus
 from toytip.cluster.certificates import CERTIFICATE_DAYS
+from toytip.core.text import plural
 from toytip.pipeline.doctor import CheckResult
+
+# Indent of the message of a check, below its name and its state.
+INDENT = " " * 19
 
 
 def show_status(status: ClusterStatus) -> None:
     """Print whether a cluster is running, and its workers."""
     console = make_console()
     if not status.running:
-        console.print(
+        print_wrapped(
+            console,
             f"cluster {status.cluster} is not running. Start it with `toytip cluster up {status.cluster}`",
-            soft_wrap=True,
         )
         return
-    console.print(f"cluster {status.cluster} is running at {status.address}: {len(status.workers)} workers")
+    workers = plural(len(status.workers), "worker")
+    print_wrapped(console, f"cluster {status.cluster} is running at {status.address}: {workers}")
     console.print(f"dashboard {status.dashboard_url}", soft_wrap=True)
     for worker in status.workers:
-        console.print(
-            f"  {worker.address}  {worker.threads} threads  {worker.memory_limit / 1e6:,.0f} MB",
-            soft_wrap=True,
+        threads = plural(worker.threads, "thread")
+        print_wrapped(
+            console, f"{worker.address}  {threads}  {worker.memory_limit / 1e6:,.0f} MB", "    ", "  "
         )
 
 
@@ -32,9 +37,10 @@ def show_checks(checks: Sequence[CheckResult]) -> None:
     """Print the result of each check, with a hint for each failed check."""
     console = make_console()
     for check in checks:
-        console.print(f"{check.name:<10} {'ok' if check.ok else 'FAILED':<7} {check.message}", soft_wrap=True)
+        state = "ok" if check.ok else "FAILED"
+        print_wrapped(console, check.message, INDENT, f"{check.name:<10} {state:<7} ")
         if not check.ok and check.advice:
-            console.print(f"{'':<18} hint: {check.advice}", soft_wrap=True)
+            print_wrapped(console, f"hint: {check.advice}", f"{INDENT}  ", INDENT)
 
 
 def show_certificates(certificates: CertificateFiles) -> None:
@@ -42,8 +48,10 @@ def show_certificates(certificates: CertificateFiles) -> None:
     console = make_console()
     for file in certificates.files:
         console.print(file, soft_wrap=True)
-    console.print(
-        "Copy ca.pem to every host, node.pem and node.key to the hosts of the cluster, and client.pem and\n"
-        "client.key to the machines that run toytip. Keep ca.key offline: it signs certificates.\n"
-        f"The certificates are valid for {CERTIFICATE_DAYS} days."
+    print_wrapped(
+        console,
+        "Copy ca.pem to every host, node.pem and node.key to the hosts of the cluster, and client.pem and "
+        "client.key to the machines that run toytip. Keep ca.key offline: it signs certificates. "
+        f"The certificates are valid for {CERTIFICATE_DAYS} days.",
+        "",
     )

@@ -13,10 +13,11 @@ from toytip.cli.render.tables import (
     format_number,
     make_console,
     new_table,
-    plural,
+    print_wrapped,
     show_table,
     signed,
 )
+from toytip.core.text import plural
 from toytip.evaluation.report import EvaluationSummary, SegmentSummary
 
 TITLES = {
@@ -34,7 +35,7 @@ SHORT_METRICS = ("auc", "log_loss", "f1")
 BASELINE_TITLES = {
     "always_positive": "vs. always\npositive",
     "constant_probability": "vs. constant\nprobability",
-    "hour_zone_mean": "vs. hour-\nzone mean",
+    "hour_zone_mean": "vs. hour-and-\nzone mean",
     "champion": "vs.\nchampion",
 }
 SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only trips with recorded tips"}
@@ -50,37 +51,50 @@ def show_metrics(metrics: Mapping[str, Any], console: Console | None = None) -> 
 
 
 def show_evaluation(
-    report: EvaluationSummary, console: Console | None = None, *, verbose: bool = False
+    report: EvaluationSummary,
+    console: Console | None = None,
+    *,
+    verbose: bool = False,
+    name_dropped: bool = True,
 ) -> None:
     """Print metrics with intervals and the improvement over the baselines, for both segments.
 
     Prints three metrics of the test months. With `verbose`, prints all metrics of all splits, and
-    the three worst slices.
+    the three worst slices. `name_dropped` is the argument of `show_table`.
     """
     console = console or make_console()
     splits = list(report)[::-1]
     for split in splits if verbose else splits[:1]:
-        show_split(split, report[split], console, verbose=verbose)
+        show_split(split, report[split], console, verbose=verbose, name_dropped=name_dropped)
     if verbose and report:
         for item in report[splits[0]]["all"].worst_slices[:3]:
-            console.print(
+            print_wrapped(
+                console,
                 f"worst slice: {item.slice} {item.value}, AUC {format_number(item.auc)}, "
                 f"{plural(item.rows, 'trip')}",
-                soft_wrap=True,
             )
 
 
 def show_split(
-    split: str, segments: Mapping[str, SegmentSummary], console: Console, *, verbose: bool = False
+    split: str,
+    segments: Mapping[str, SegmentSummary],
+    console: Console,
+    *,
+    verbose: bool = False,
+    name_dropped: bool = True,
 ) -> None:
-    """Print the metrics of a split in one table, with one section per segment."""
+    """Print the metrics of a split in one table, with one section per segment.
+
+    On a narrow console, the table leaves out the comparison with the champion.
+    """
     baselines = next(iter(segments.values())).improvement
     titles = [BASELINE_TITLES.get(name, f"vs.\n{name}") for name in baselines]
-    # The header has two lines. The first columns use only the lower line.
-    table = new_table(f"\n{split}", "\nvalue", "\n95 % interval", *titles)
+    if verbose:  # the first column is wider, so the other columns must be narrower
+        titles = [title.replace("vs. ", "vs.\n") for title in titles]
+    table = new_table(split, "value", "95 % interval", *titles)
     for segment, evaluation in segments.items():
         _add_segment(table, segment, evaluation, verbose=verbose)
-    show_table(console, table, drop=(BASELINE_TITLES["champion"],))
+    show_table(console, table, drop=(BASELINE_TITLES["champion"],), name_dropped=name_dropped)
 
 
 def _add_segment(table: Table, segment: str, evaluation: SegmentSummary, *, verbose: bool) -> None:

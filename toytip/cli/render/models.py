@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
+from toytip.cli.render.contents import metric_title, show_pairs
 from toytip.cli.render.evaluation import show_split
-from toytip.cli.render.tables import format_value, make_console, new_table, plural, show_table
-from toytip.cli.render.versions import lineage_tree
+from toytip.cli.render.lineage import show_lineage
+from toytip.cli.render.tables import (
+    format_value,
+    make_console,
+    new_table,
+    print_wrapped,
+    show_table,
+)
+from toytip.core.text import plural
 from toytip.models.card import ModelCard, ModelComparison
 from toytip.models.registered_model import ModelList, RegisteredModel
 
@@ -19,60 +25,73 @@ if TYPE_CHECKING:
 
 
 def show_models(listing: ModelList, registry_uri: str) -> None:
-    """Print the registered models, with the decision of the gate and the first reason for it."""
+    """Print the registered models with their status, and the decision of the promotion gate."""
     console = make_console()
     if not any(listing.models.values()):
-        console.print(f"no models in {registry_uri}. `toytip run` registers the first one", soft_wrap=True)
+        print_wrapped(console, f"no models in {registry_uri}. `toytip run` registers the first one")
         return
-    titles = ("model", "version", "run", "alias", "decision", "reason")
+    titles = ("model", "version", "run", "status", "decision", "reason")
     table = new_table(*titles, left=titles[2:])
     for name, models in listing.models.items():
         for model in models:
-            decision = "rolled back" if model.rolled_back_at else model.decision
             reason = next(iter(model.promotion_reasons), "")
-            aliases = ", ".join(model.aliases)
-            table.add_row(name, str(model.model_version), model.run_version, aliases, decision, reason)
-    show_table(console, table, drop=("reason",))
+            cells = (str(model.model_version), model.run_version, _status(model), model.decision, reason)
+            table.add_row(name, *cells)
+    show_table(console, table, drop=("reason", "decision"))
+
+
+def _status(model: RegisteredModel) -> str:
+    """Return the aliases of a model, or else whether it was the champion."""
+    if model.aliases:
+        return ", ".join(model.aliases)
+    if model.rolled_back_at:
+        return "rolled back"
+    return "former champion" if model.promoted_at else "-"
 
 
 def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
     """Print a model card."""
     console = make_console()
     details = (f"version {model.model_version}", *model.aliases, model.decision)
-    console.print(Text.assemble((model.run_version, "bold"), f", {', '.join(filter(None, details))}"))
+    print_wrapped(console, f"{model.run_version}, {', '.join(filter(None, details))}", style="bold")
     for reason in model.promotion_reasons:
-        console.print(f"  {reason}", soft_wrap=True)
-    console.print(f"{card.rounds} rounds, threshold {card.threshold:.4f}, trained on segment {card.segment}")
+        print_wrapped(console, reason, "    ", "  ")
+    print_wrapped(
+        console,
+        f"{plural(card.rounds, 'round')}, threshold {card.threshold:.4f}, trained on segment {card.segment}",
+    )
     for name, time_range in card.split.items():
-        console.print(f"  {name:<10} {time_range.start[:10]} to {time_range.stop[:10]}")
+        console.print(f"  {name:<10} {format_value(time_range)}")
     by_availability: dict[str, list[str]] = {}
     for name, availability in card.features.items():
         by_availability.setdefault(availability, []).append(name)
     for availability, names in by_availability.items():
-        console.print(f"available at {availability}: {', '.join(names)}")
+        print_wrapped(console, f"available at {availability}: {', '.join(names)}")
     if test := card.evaluation.get("test"):
         show_split("test", test, console, verbose=True)
-    console.print(lineage_tree(card.lineage))
+    show_lineage(card.lineage, console)
 
 
 def show_model_comparison(comparison: ModelComparison) -> None:
     """Print the differences between two models."""
     console = make_console()
-    table = new_table("", *comparison.models)
     differences = {
         "params": comparison.params,
         "split": comparison.split,
         "features": comparison.features,
         **{f"test {segment}": metrics for segment, metrics in comparison.metrics.items()},
     }
-    for group, pairs in differences.items():
-        for name, pair in pairs.items():
-            table.add_row(f"{group} {name}", *(format_value(value) for value in pair))
-    show_table(console, table)
+    pairs = {
+        f"{group} {metric_title(name)}": pair
+        for group, values in differences.items()
+        for name, pair in values.items()
+    }
+    show_pairs(console, comparison.models, pairs)
     if not comparison.comparable:
-        console.print(
+        print_wrapped(
+            console,
             "the models have different test rows. `toytip model promote MODEL --dry-run` compares a model "
-            "with the champion on the same rows"
+            "with the champion on the same rows",
         )
 
 
@@ -89,9 +108,9 @@ def show_tuning(result: TuningResult, params_file: Path) -> None:
         console.print(f"{name} = {format_value(value)}")
     improvement = result.default.log_loss - result.best.log_loss
     pruned = sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials)
-    console.print(
+    print_wrapped(
+        console,
         f"{plural(len(result.trials), 'trial')} on {plural(result.rows, 'row')}, {pruned} pruned: "
         f"best log loss {result.best.log_loss:.5f}, {improvement:.5f} lower than with the defaults",
-        soft_wrap=True,
     )
-    console.print(f"use the best parameters with `toytip run --params {params_file}`", soft_wrap=True)
+    print_wrapped(console, f"use the best parameters with `toytip run --params {params_file}`")

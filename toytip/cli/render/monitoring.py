@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from toytip.cli.render.tables import format_number, make_console, new_table, show_table
+from toytip.cli.render.tables import (
+    format_number,
+    make_console,
+    new_table,
+    print_wrapped,
+    show_table,
+)
+from toytip.core.text import plural
 from toytip.report.alerts import alert_text, earlier_alerts
 
 if TYPE_CHECKING:
@@ -18,13 +25,13 @@ if TYPE_CHECKING:
 MAX_FEATURE_ROWS = 12
 PERFORMANCE_TITLES = (
     "trips",
-    "card share",
-    "high tips by card",
+    "card\nshare",
+    "high tips\nby card",
     "AUC",
     "F1",
-    "estimated F1",
-    "always positive",
-    "F1 change",
+    "estimated\nF1",
+    "always\npositive",
+    "F1\nchange",
     "due to\ncard share",
     "due to\ntips",
     "due to\nmodel",
@@ -32,38 +39,38 @@ PERFORMANCE_TITLES = (
 DRIFT_TITLES = (
     "importance",
     "PSI",
-    "largest earlier PSI",
+    "largest\nearlier PSI",
     "KS",
     "Wasserstein",
     "mean",
-    "reference mean",
+    "reference\nmean",
     "missing",
-    "reference missing",
-    "new or vanished",
+    "reference\nmissing",
+    "new or\nvanished",
 )
 # Columns to leave out on a narrow terminal, in this order.
-PERFORMANCE_DROP = ("always positive", "estimated F1", "high tips by card", "card share")
+PERFORMANCE_DROP = ("always\npositive", "estimated\nF1", "high tips\nby card", "card\nshare")
 DRIFT_DROP = (
-    "reference missing",
+    "reference\nmissing",
     "missing",
-    "reference mean",
+    "reference\nmean",
     "mean",
-    "new or vanished",
-    "largest earlier PSI",
+    "new or\nvanished",
+    "largest\nearlier PSI",
 )
 
 
 def show_monitoring(report: MonitoringReport) -> None:
     """Print the reference months, the performance, the drift and the alerts."""
     console = make_console()
-    console.print(
+    print_wrapped(
+        console,
         f"model {report.model}, segment {report.segment}, reference for features "
         f"{_format_span(report.feature_reference)}, for performance "
         f"{_format_span(report.performance_reference)}",
-        soft_wrap=True,
     )
     for warning in report.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
+        print_wrapped(console, f"warning: {warning}")
     _show_performance(console, report)
     _show_drift(console, report)
     show_alerts(report, console)
@@ -76,15 +83,15 @@ def show_alerts(report: MonitoringReport, console: Console | None = None) -> Non
     console = console or make_console()
     console.print(alert_count_line(report))
     for alert in report.active_alerts:
-        console.print(f"  {alert_text(alert)}", soft_wrap=True)
+        print_wrapped(console, alert_text(alert), "    ", "  ")
     for line in earlier_alerts(report):
-        console.print(f"  earlier alert: {line}", soft_wrap=True)
+        print_wrapped(console, f"earlier alert: {line}", "    ", "  ")
 
 
 def alert_count_line(report: MonitoringReport) -> str:
     """Return a line with the number of alerts in the latest analysis month."""
     count = len(report.active_alerts)
-    alerts = f"{count} alert{'' if count == 1 else 's'}" if count else "no alerts"
+    alerts = plural(count, "alert") if count else "no alerts"
     return f"monitor: {alerts} in {report.last_month}"
 
 

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from toytip.cli.render.evaluation import show_evaluation
-from toytip.cli.render.tables import fit, make_console, plural
+from toytip.cli.render.evaluation import SHORT_METRICS, show_evaluation
+from toytip.cli.render.tables import make_console, print_wrapped, wrap_text
 from toytip.core.tables import PREDICTIONS, REJECTS
+from toytip.core.text import plural
 from toytip.evaluation.gate import GateDecision
+from toytip.evaluation.tally import SEGMENTS
 from toytip.pipeline.result import RunResult, StageResult
 
 # The short summary of a run names this many reject reasons, and adds up all others.
 SHOWN_REASONS = 2
+# Maximum number of lines of the short summary, so that it fits on a terminal with its command.
+MAX_LINES = 22
+LABEL_WIDTH = 12
+# Number of lines of the short table of metrics: two for the header, and the rows per segment.
+METRIC_LINES = 2 + len(SEGMENTS) * (1 + len(SHORT_METRICS))
+
+
+class Entry(NamedTuple):
+    """A labeled text of the summary."""
+
+    label: str
+    text: str
+    end: str = " ..."
+    """End of the text if the summary has no room for all of it."""
+
+    def lines(self, width: int, max_lines: int | None = None) -> list[str]:
+        """Return the text as lines. The label starts the first line."""
+        indent = " " * (LABEL_WIDTH + 1)
+        return wrap_text(
+            width, self.text, indent, f"{self.label:<{LABEL_WIDTH}} ", max_lines=max_lines, end=self.end
+        )
 
 
 def show_run(result: RunResult, *, verbose: bool = False) -> None:
@@ -20,55 +44,75 @@ def show_run(result: RunResult, *, verbose: bool = False) -> None:
     The short summary has at most 22 lines of 80 columns. With `verbose`, prints everything.
     """
     console = make_console()
-    for label, text in _long_lines(result) if verbose else _short_lines(result):
-        line = f"{label:<12} {text}"
-        console.print(line if verbose else fit(console, line), soft_wrap=True)
-    show_evaluation(result.evaluation, console, verbose=verbose)
-    for label, path in _paths(result, verbose=verbose):
-        console.print(f"{label:<12} {path}", soft_wrap=True)
+    paths = list(_paths(result, verbose=verbose))
+    if verbose:
+        lines = [line for entry in _long_entries(result) for line in entry.lines(console.width)]
+    else:
+        lines = _limit_lines(
+            list(_short_entries(result)), console.width, MAX_LINES - METRIC_LINES - len(paths)
+        )
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    show_evaluation(result.evaluation, console, verbose=verbose, name_dropped=verbose)
+    for label, path in paths:
+        console.print(f"{label:<{LABEL_WIDTH}} {path}", soft_wrap=True)
 
 
-def _short_lines(result: RunResult) -> Iterator[tuple[str, str]]:
-    """Yield the lines of the short summary above the metrics, each with its label."""
-    yield from _row_lines(result)
+def _limit_lines(entries: Sequence[Entry], width: int, max_lines: int) -> list[str]:
+    """Return the lines of all entries. If there are too many, shorten the warning first."""
+    blocks = [entry.lines(width) for entry in entries]
+    for index in sorted(range(len(entries)), key=lambda index: entries[index].label != "warnings"):
+        excess = sum(map(len, blocks)) - max_lines
+        if excess > 0:
+            blocks[index] = entries[index].lines(width, max(len(blocks[index]) - excess, 1))
+    return [line for block in blocks for line in block]
+
+
+def _short_entries(result: RunResult) -> Iterator[Entry]:
+    """Yield the entries of the short summary above the metrics."""
+    yield from _row_entries(result)
     if result.rejects:
-        yield "rejected", _short_rejects(result.rejects)
-    yield from _model_lines(result)
+        yield Entry("rejected", _short_rejects(result.rejects))
+    yield _model_entry(result)
     if result.promotion:
-        reasons = result.promotion.promotion_reasons
-        more = f" (and {len(reasons) - 1} more)" if reasons[1:] else ""
-        yield "promotion", _decision_text(result.promotion)
-        if reasons:
-            yield "", f"{reasons[0]}{more}"
-    yield from _monitoring_lines(result)
+        yield _promotion_entry(result.promotion, has_report=result.links.report_path is not None)
+    yield from _monitoring_entries(result)
     if result.warnings:
-        yield "warnings", f"{len(result.warnings)} (--verbose prints all): {result.warnings[0]}"
-    yield from _time_lines(result)
+        yield Entry("warnings", f"{len(result.warnings)} (--verbose prints all): {result.warnings[0]}")
+    yield _time_entry(result)
 
 
-def _long_lines(result: RunResult) -> Iterator[tuple[str, str]]:
-    """Yield all lines above the metrics, each with its label."""
-    yield from _row_lines(result)
+def _promotion_entry(decision: GateDecision, *, has_report: bool) -> Entry:
+    """Return the decision of the gate and the first reason for the decision."""
+    reasons, location = decision.promotion_reasons, "the report" if has_report else "--json"
+    more = f" ({len(reasons) - 1} more in {location})" if reasons[1:] else ""
+    text = ": ".join([_decision_text(decision), *reasons[:1]])
+    return Entry("promotion", text + more, f" ... (all reasons in {location})")
+
+
+def _long_entries(result: RunResult) -> Iterator[Entry]:
+    """Yield all entries above the metrics."""
+    yield from _row_entries(result)
     for reason, count in result.rejects.items():
-        yield "rejected", f"{count:,} {reason}"
-    yield from _model_lines(result)
-    yield "features", ", ".join(result.model.features)
+        yield Entry("rejected", f"{count:,} {reason}")
+    yield _model_entry(result)
+    yield Entry("features", ", ".join(result.model.features))
     if result.promotion:
-        yield "promotion", _decision_text(result.promotion)
+        yield Entry("promotion", _decision_text(result.promotion))
         for reason in result.promotion.promotion_reasons:
-            yield "", reason
-    yield from _monitoring_lines(result)
+            yield Entry("", reason)
+    yield from _monitoring_entries(result)
     for warning in result.warnings:
-        yield "warning", warning
-    yield from _time_lines(result)
-    yield "source", f"{result.origin.source_bytes_read / 1e6:,.1f} MB of raw data read"
+        yield Entry("warning", warning)
+    yield _time_entry(result)
+    yield Entry("source", f"{result.origin.source_bytes_read / 1e6:,.1f} MB of raw data read")
 
 
-def _row_lines(result: RunResult) -> Iterator[tuple[str, str]]:
+def _row_entries(result: RunResult) -> Iterator[Entry]:
     rows = result.rows
-    yield "trips", f"{rows.read:,} read, {rows.kept:,} kept, {rows.rejected:,} rejected"
+    yield Entry("trips", f"{rows.read:,} read, {rows.kept:,} kept, {rows.rejected:,} rejected")
     if result.origin.synthetic:
-        yield "note", "the trips are synthetic, so the metrics say nothing about real passengers"
+        yield Entry("note", "the trips are synthetic. The metrics do not apply to real trips")
 
 
 def _short_rejects(rejects: Mapping[str, int]) -> str:
@@ -79,24 +123,24 @@ def _short_rejects(rejects: Mapping[str, int]) -> str:
     return ", ".join([*texts, *([f"{others:,} other"] if others else [])])
 
 
-def _model_lines(result: RunResult) -> Iterator[tuple[str, str]]:
+def _model_entry(result: RunResult) -> Entry:
     model = result.model
     size = f"{plural(model.rounds, 'round')}, {plural(len(model.features), 'feature')}"
-    yield "model", f"{size}, threshold {model.threshold:.4f}"
+    return Entry("model", f"{size}, threshold {model.threshold:.4f}")
 
 
-def _monitoring_lines(result: RunResult) -> Iterator[tuple[str, str]]:
+def _monitoring_entries(result: RunResult) -> Iterator[Entry]:
     report = result.monitoring
     if report is not None:
         alerts = plural(len(report.active_alerts), "alert") if report.active_alerts else "no alerts"
         more = ". Run `toytip monitor` for details" if report.active_alerts else ""
-        yield "monitoring", f"{alerts} in {report.last_month}{more}"
+        yield Entry("monitoring", f"{alerts} in {report.last_month}{more}")
 
 
-def _time_lines(result: RunResult) -> Iterator[tuple[str, str]]:
+def _time_entry(result: RunResult) -> Entry:
     timing = result.timing
     memory = f"peak memory {timing.peak_memory_mb:,.0f} MB, {plural(timing.workers, 'worker')}"
-    yield "time", f"{timing.elapsed_seconds:.1f} s, {timing.rows_per_second:,.0f} rows/s, {memory}"
+    return Entry("time", f"{timing.elapsed_seconds:.1f} s, {timing.rows_per_second:,.0f} rows/s, {memory}")
 
 
 def _paths(result: RunResult, *, verbose: bool) -> Iterator[tuple[str, str]]:
@@ -120,16 +164,16 @@ def _decision_text(decision: GateDecision) -> str:
 def show_decision(decision: GateDecision, *, verbose: bool = False) -> None:
     """Print the decision of the promotion gate and its reasons. `verbose` adds all checks."""
     console = make_console()
-    console.print(_decision_text(decision), soft_wrap=True)
+    print_wrapped(console, _decision_text(decision))
     for reason in decision.promotion_reasons:
-        console.print(f"  {reason}", soft_wrap=True)
+        print_wrapped(console, reason, "    ", "  ")
     for check in decision.checks if verbose else ():
         state = "passed" if check.passed else "failed"
-        console.print(f"  {state}  {check.name}: {check.message}", soft_wrap=True)
+        print_wrapped(console, f"{check.name}: {check.message}", " " * 10, f"  {state}  ")
 
 
 def show_stage(stage: StageResult) -> None:
     """Print the tables that a stage published."""
     console = make_console()
     for name, table in stage.tables.items():
-        console.print(f"{name} {table.version}: {table.rows:,} rows in {table.path}", soft_wrap=True)
+        print_wrapped(console, f"{name} {table.version}: {plural(table.rows, 'row')} in {table.path}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from toytip.cli.render.tables import make_console, new_table, show_table
+from toytip.cli.render.tables import make_console, new_table, print_wrapped, show_table
+from toytip.core.text import plural
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 from toytip.sources.synthetic import SyntheticReport
@@ -11,16 +12,14 @@ from toytip.sources.synthetic import SyntheticReport
 def show_download(report: DownloadReport) -> None:
     """Print the folder of a download, and the number of its files."""
     existing = sum(file.downloaded_bytes == 0 for file in report.files)
-    make_console().print(
-        f"{len(report.files)} files in {report.folder} ({existing} already existed)", soft_wrap=True
-    )
+    files = plural(len(report.files), "file")
+    print_wrapped(make_console(), f"{files} in {report.folder} ({existing} already existed)")
 
 
 def show_synthetic(report: SyntheticReport) -> None:
     """Print the folder of a synthetic year, and the number of its files and rows."""
-    make_console().print(
-        f"{report.file_count} files, {report.rows:,} rows in {report.folder}", soft_wrap=True
-    )
+    size = f"{plural(report.file_count, 'file')}, {plural(report.rows, 'row')}"
+    print_wrapped(make_console(), f"{size} in {report.folder}")
 
 
 def show_inspection(report: SourceReport) -> None:
@@ -35,10 +34,10 @@ def show_inspection(report: SourceReport) -> None:
     show_table(console, table)
     for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
         shares = [file.null_shares.get(name, 0.0) for file in report.files]
-        console.print(
+        print_wrapped(
+            console,
             f"column {name} is null in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
-            soft_wrap=True,
         )
     for file in report.files:
         for warning in file.warnings:
-            console.print(f"{file.month}: warning: {warning}", soft_wrap=True)
+            print_wrapped(console, f"{file.month}: warning: {warning}")

@@ -1,26 +1,67 @@
-"""Tables and numbers as text."""
+"""Tables, wrapped lines and numbers as text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 
-# Width of text in a file or a pipe, in columns. A wider table is still printed completely.
-PIPED_WIDTH = 132
+from toytip.core.splits import TimeRange
+
+# Width of text in a file or a pipe, in columns: in effect, no line is too long.
+PIPED_WIDTH = 100_000
 # Number of spaces between two columns of a table.
 COLUMN_GAP = 2
 
 
 def make_console() -> Console:
-    """Return a console for stdout that prints text unchanged, including brackets."""
+    """Return a console for stdout that prints text unchanged, including brackets.
+
+    Text in a file or a pipe has a maximum width only if the environment variable COLUMNS sets one.
+    """
     console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         console.width = PIPED_WIDTH
     return console
+
+
+def wrap_text(
+    width: int,
+    text: str,
+    indent: str = "  ",
+    first: str = "",
+    *,
+    max_lines: int | None = None,
+    end: str = " ...",
+) -> list[str]:
+    """Return a text as lines of at most `width` columns, broken at spaces.
+
+    `first` starts the first line, and `indent` starts the other lines. A word that is longer than a
+    line, such as a path, is not broken. A text of more than `max_lines` lines is cut, with `end`.
+    """
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        max_lines=max_lines,
+        placeholder=end,
+    )
+
+
+def print_wrapped(
+    console: Console, text: str, indent: str = "  ", first: str = "", style: str | None = None
+) -> None:
+    """Print a text, broken at spaces, with `indent` before all lines but the first."""
+    for line in wrap_text(console.width, text, indent, first):
+        console.print(line, style=style, soft_wrap=True)
 
 
 def new_table(*titles: str, left: Sequence[str] = (), title: str = "") -> Table:
@@ -34,23 +75,24 @@ def new_table(*titles: str, left: Sequence[str] = (), title: str = "") -> Table:
     return table
 
 
-def show_table(console: Console, table: Table, drop: Sequence[str] = ()) -> None:
+def show_table(
+    console: Console, table: Table, drop: Sequence[str] = (), *, name_dropped: bool = True
+) -> None:
     """Print a table. No cell is cut.
 
-    If the terminal is too narrow, leave out columns of `drop`, in this order, until the table fits.
+    If the console is too narrow, leave out columns of `drop`, in this order, until the table fits.
     If the table still does not fit, print the remaining columns in blocks. Each block repeats the
-    first column.
+    first column. Unless `name_dropped` is false, a line below the table names the dropped columns.
     """
     if table.title:
         console.print(table.title, style="italic")
-    columns, dropped = list(table.columns), list[str]()
-    if console.is_terminal:
-        columns, dropped = _drop_columns(columns, console.width, drop)
-    for block in _column_blocks(columns, console.width) if console.is_terminal else [columns]:
-        _show_block(console, block)
-    if dropped:
+    columns, dropped = _drop_columns(table.columns, console.width, drop)
+    for block in _column_blocks(columns, console.width):
+        for line, style in _block_lines(block):
+            console.print(line, style=style, soft_wrap=True)
+    if dropped and name_dropped:
         names = ", ".join(" ".join(title.split()) for title in dropped)
-        console.print(f"(too narrow for: {names})", style="dim")
+        print_wrapped(console, f"(columns not shown: {names}. See --json)", " ", style="dim")
 
 
 class Section(str):
@@ -59,36 +101,36 @@ class Section(str):
     __slots__ = ()
 
 
-def _show_block(console: Console, columns: Sequence[Column]) -> None:
-    """Print columns. A heading interrupts the table, but does not change the column widths."""
-    block = _empty_block(columns, header=True)
+def _block_lines(columns: Sequence[Column]) -> Iterator[tuple[str, str | None]]:
+    """Yield the lines of columns with their style, without spaces at the end of a line."""
+    titles = [str(column.header).split("\n") for column in columns]
+    height = max(map(len, titles))
+    for cells in zip(*([""] * (height - len(lines)) + lines for lines in titles), strict=True):
+        yield _row_line(columns, cells), "bold"
     for cells in zip(*(column.cells for column in columns), strict=True):
-        if isinstance(cells[0], Section):
-            console.print(block, soft_wrap=True)
-            console.print(str(cells[0]), soft_wrap=True)
-            block = _empty_block(columns, header=False)
-        else:
-            block.add_row(*cells)
-    if block.row_count or block.show_header:
-        console.print(block, soft_wrap=True)
+        is_heading = isinstance(cells[0], Section)
+        yield str(cells[0]) if is_heading else _row_line(columns, [str(cell) for cell in cells]), None
 
 
-def _empty_block(columns: Sequence[Column], *, header: bool) -> Table:
-    block = Table(box=None, pad_edge=False, show_header=header)
-    for column in columns:
-        block.add_column(column.header, justify=column.justify, no_wrap=True, min_width=_column_width(column))
-    block.width = _width(columns)
-    return block
+def _row_line(columns: Sequence[Column], cells: Sequence[str]) -> str:
+    padded = []
+    for column, cell in zip(columns, cells, strict=True):
+        space = " " * (_column_width(column) - cell_len(cell))
+        padded.append(space + cell if column.justify == "right" else cell + space)
+    return (" " * COLUMN_GAP).join(padded).rstrip()
 
 
-def _drop_columns(columns: list[Column], width: int, drop: Sequence[str]) -> tuple[list[Column], list[str]]:
+def _drop_columns(
+    columns: Sequence[Column], width: int, drop: Sequence[str]
+) -> tuple[list[Column], list[str]]:
     """Return the columns that fit into a width, and the titles of the dropped columns."""
-    dropped: list[str] = []
+    columns, dropped = list(columns), list[str]()
     for title in drop:
         if _width(columns) <= width:
             break
-        dropped.append(title)
-        columns = [column for column in columns if column.header != title]
+        if any(column.header == title for column in columns):
+            dropped.append(title)
+            columns = [column for column in columns if column.header != title]
     return columns, dropped
 
 
@@ -116,14 +158,7 @@ def _width(columns: Sequence[Column]) -> int:
 def _column_width(column: Column) -> int:
     cells = [cell for cell in (column.header, *column.cells) if not isinstance(cell, Section)]
     lines = [line for cell in cells for line in str(cell).split("\n")]
-    return max(column.min_width or 0, *map(cell_len, lines))
-
-
-def fit(console: Console, text: str) -> str:
-    """Return a text, shortened to one line of the terminal."""
-    if not console.is_terminal or cell_len(text) <= console.width:
-        return text
-    return text[: console.width - 3].rstrip() + "..."
+    return max(map(cell_len, lines))
 
 
 def format_number(value: float | None) -> str:
@@ -137,16 +172,19 @@ def signed(value: float | None) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return a value as text."""
+    """Return a value as text.
+
+    >>> format_value({"psi": 0.2, "months": ["2023-01", "2023-02"]}), format_value(1234)
+    ('psi 0.2, months 2023-01, 2023-02', '1,234')
+    """
+    if isinstance(value, TimeRange):
+        return " to ".join(time.removesuffix("T00:00:00") for time in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(format_value, value))
     if isinstance(value, float):
         return f"{value:.6g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> plural(1, "warning"), plural(1200, "trip")
-    ('1 warning', '1,200 trips')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "-" if value is None else str(value)
