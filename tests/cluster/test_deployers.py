@@ -50,7 +50,7 @@ def check_runs(synthetic, folder, booster, **env):
     summary = parse_summary(run_toytip("run", *data, *OPTIONS, **env))
     assert summary["workers"] == 2
     assert booster_of(summary) == booster
-    assert not parse_summary(run_toytip("cluster", "status", "lab", "--json", **env))["up"]
+    assert not parse_summary(run_toytip("cluster", "status", "lab", "--json", **env))["running"]
 
     up = parse_summary(run_toytip("cluster", "up", "lab", "--json", **env))
     assert up["address"].startswith("tls://")
@@ -62,7 +62,7 @@ def check_runs(synthetic, folder, booster, **env):
         summary = parse_summary(run_toytip("run", *data, "--full-refresh", *OPTIONS, **env))
         assert booster_of(summary) == booster
     finally:
-        assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["ended"]
+        assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["stopped"]
 
 
 def check_adaptive_runs(synthetic, folder, booster, **env):
@@ -76,7 +76,7 @@ def check_adaptive_runs(synthetic, folder, booster, **env):
         summary = parse_summary(run_toytip("run", *data, *connection, *OPTIONS, **env))
         assert booster_of(summary) == booster
     finally:
-        assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["ended"]
+        assert parse_summary(run_toytip("cluster", "down", "lab", "--json", **env))["stopped"]
 
 
 @pytest.mark.skipif(bool(missing_requirements("ssh")), reason=missing_requirements("ssh"))

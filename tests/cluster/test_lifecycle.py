@@ -190,7 +190,7 @@ def check_persistent(run, client, kubectl):
     assert kubectl_commands(kubectl) == ["get", "create", "port-forward", "scale", "delete"]
     (scale,) = [call for call in kubectl_calls(kubectl) if call.startswith("scale")]
     assert scale == "scale --namespace toytip daskworkergroup/toytip-default --replicas=2"
-    assert not parse_summary(run_toytip("cluster", "status", "kubernetes", "--json"))["up"]
+    assert not parse_summary(run_toytip("cluster", "status", "kubernetes", "--json"))["running"]
 
 
 def check_own(run, kubectl):

@@ -31,10 +31,10 @@ def test_a_persistent_cluster_and_the_clients_that_it_rejects(synthetic, tmp_pat
         check_commands(run, address, ours, synthetic, tmp_path / "store")
     finally:
         down = run_toytip("cluster", "down", "local", "--json")
-    assert parse_summary(down)["ended"]
+    assert parse_summary(down)["stopped"]
     assert not record.exists()
-    assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["ended"]
-    assert not parse_summary(run_toytip("cluster", "status", "local", "--json"))["up"]
+    assert not parse_summary(run_toytip("cluster", "down", "local", "--json"))["stopped"]
+    assert not parse_summary(run_toytip("cluster", "status", "local", "--json"))["running"]
 
 
 def check_rejected_clients(run, address, ours, theirs):

@@ -19,7 +19,7 @@ from toytip.cluster.lifecycle import ClusterRecord, DaemonMessage, plan_cluster,
 from toytip.cluster.local import prestart_forkserver
 from toytip.config import Settings
 from toytip.dashboard import reporter
-from toytip.errors import ToytipError
+from toytip.errors import ConfigError, ToytipError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -47,7 +47,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     except ToytipError as error:
-        _send(DaemonMessage(error=str(error), hint=error.hint))
+        is_config_error = isinstance(error, ConfigError)
+        _send(DaemonMessage(error=str(error), hint=error.hint, is_config_error=is_config_error))
         return 1
     return 0
 

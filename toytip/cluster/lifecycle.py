@@ -17,7 +17,7 @@ from typing import IO, Self
 
 from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.config import Settings
-from toytip.errors import ClusterError
+from toytip.errors import ClusterError, ConfigError
 
 STOP_TIMEOUT_S = 60
 
@@ -43,6 +43,7 @@ class DaemonMessage:
     address: str | None = None
     error: str | None = None
     hint: str = ""
+    is_config_error: bool = False
 
     def to_line(self) -> str:
         """Return one line of JSON."""
@@ -229,11 +230,12 @@ def _exchange(daemon: subprocess.Popen[str], settings: Settings) -> DaemonMessag
     return DaemonMessage.from_line(daemon.stdout.readline())
 
 
-def _start_error(settings: Settings, message: DaemonMessage | None) -> ClusterError:
+def _start_error(settings: Settings, message: DaemonMessage | None) -> ClusterError | ConfigError:
     log = _log_path(settings)
     log_hint = f"See {log}." if log.stat().st_size else ""
     if message and message.error:
-        return ClusterError(message.error, hint=" ".join(filter(None, (message.hint, log_hint))))
+        error_type = ConfigError if message.is_config_error else ClusterError
+        return error_type(message.error, hint=" ".join(filter(None, (message.hint, log_hint))))
     return ClusterError(f"cannot start cluster {settings.cluster}: its daemon exited", hint=log_hint)
 
 

@@ -85,7 +85,7 @@ def _check_sizes(
     if uses_workers and (address := plan_cluster(settings).address):
         sizes = ", ".join(f"{FLAGS[name]} {getattr(settings, name)}" for name in requested)
         log.warning(
-            "warning: the workers at %s are already running, so %s has no effect",
+            "the workers at %s are already running, so %s has no effect",
             mask_credentials(address),
             sizes,
         )

@@ -103,7 +103,9 @@ def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
     else:
         cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
-        raise SourceError(f"cannot read trips from {name}: {cause if head else 'it is empty'}", hint=FORMAT_HINT)
+        raise SourceError(
+            f"cannot read trips from {name}: {cause if head else 'it is empty'}", hint=FORMAT_HINT
+        )
 
 
 def _read_json_lines(stream: Any, name: str) -> Iterator[pa.Table]:
