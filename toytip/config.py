@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
     full_refresh: bool = _setting(False, "Compute all outputs again, even if the store already has them.")
     explain: bool = _setting(
-        False, "Print why featurize, preprocess, train and infer run, or which output they reuse."
+        False, "Print why the stages featurize, preprocess, train and infer run, or which output they reuse."
     )
 
     workers: int | None = _setting(
@@ -233,13 +233,13 @@ class Settings(BaseSettings):
     )
     alert_min_breaches: int = _setting(
         AlertThresholds.min_breaches,
-        "Minimum number of months with an exceeded threshold for an alert. The latest month must be one "
-        "of these months.",
+        "An alert fires only if at least this many months have a breach (an exceeded threshold). The "
+        "latest month must be one of them.",
         ge=1,
     )
     alert_window_months: int = _setting(
         AlertThresholds.window_months,
-        "Number of most recent months in which exceeded thresholds count.",
+        "Number of months, up to and including the latest month, in which toytip counts breaches.",
         ge=1,
     )
 

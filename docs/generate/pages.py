@@ -42,7 +42,7 @@ def _command_section(name: str, result: Any) -> str:
     if result is Settings:
         return f"{title}\n\nAn object with every [setting](settings.md). {link}."
     if not is_object(result):
-        return f"{title}\n\n{link}."
+        return f"{title}\n\nAn object of the type {type_text(result)}. {link}."
     return f"{title}\n\n{summary_of(result)} {link}.\n\n{_key_table(result)}"
 
 
@@ -55,8 +55,8 @@ def metrics_page() -> str:
     """Return the page of metrics."""
     return page(
         "Metrics",
-        "These metrics are under the key `metrics` of the JSON output, in the manifest of `predictions`, and in the model "
-        "registry. [Evaluation](../explanation/evaluation.md) explains how toytip computes the metrics.",
+        "The JSON output (under the key `metrics`), the manifest of `predictions` and the model registry contain the metrics "
+        "of this page. [Evaluation](../explanation/evaluation.md) explains how toytip computes the metrics.",
         table(
             ("Metric", "Unit", "Meaning"),
             ([code(name), doc.unit, doc.text] for name, doc in glossary.METRIC_DOCS.items()),

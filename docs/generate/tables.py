@@ -76,7 +76,9 @@ def tables_page() -> str:
         "[Read outputs](../how-to/read-outputs.md) shows how to read a table. "
         "*Availability* is the earliest point in a trip at which the value is known:",
         availabilities,
-        "The names of a table's folders have the form `column=value`. If you read the table, it therefore also has these columns:",
+        "A *kept trip* is a trip that no cleaning rule rejects. "
+        "Tables are stored in folders with names of the form `column=value` (Hive partitioning). Readers add these folder "
+        "columns to every table:",
         table(
             ("Column", "Meaning"),
             ([code(name), doc.text] for name, doc in glossary.PATH_COLUMN_DOCS.items()),
@@ -87,12 +89,12 @@ def tables_page() -> str:
         "the encoding depends on the training months. toytip computes the encoding during training ([evaluation](../explanation/evaluation.md#feature-sets)).",
         _sets(),
         "## Reject reasons",
-        "toytip checks these conditions in this order. The first condition that a trip meets is the reason for its rejection.",
+        "toytip checks the conditions in the order of this table. The first condition that a trip meets is the reason for its rejection.",
         table(
             ("Reason", "Condition"),
             ([code(rule.__name__), inspect.getdoc(rule) or ""] for rule in clean.RULES),
         ),
         "## Source columns",
-        "Column names in TLC files are not case-sensitive.",
+        "toytip ignores case in the column names of TLC files.",
         _source(),
     )

@@ -20,9 +20,9 @@ RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained model, with all stages from a raw trip to a decision. `Store.model` returns one.
+    """A trained model, with all stages from a raw trip to a decision.
 
-    You can pickle a model. A loaded model does not need the store.
+    `Store.model` returns a model. You can pickle a model. A loaded model does not need the store.
     """
 
     trained_model: TrainedModel
@@ -39,7 +39,7 @@ class Model:
 
     @property
     def features(self) -> dict[str, str]:
-        """The availability of each feature, by name: `pickup`, `dropoff` or `payment`."""
+        """The availability (`pickup`, `dropoff` or `payment`) of each feature, by feature name."""
         return {
             name: catalog.FEATURE_AVAILABILITY[name] for name in self.trained_model.encoding.feature_names
         }
@@ -51,12 +51,15 @@ class Model:
 
     @property
     def threshold(self) -> float:
-        """The decision threshold: the lowest probability that predicts a high tip."""
+        """The decision threshold.
+
+        The threshold is the lowest probability for which the model predicts a high tip.
+        """
         return self.trained_model.threshold
 
     @property
     def rounds(self) -> int:
-        """The number of boosting rounds."""
+        """The number of boosting rounds that the model has, after early stopping."""
         return self.trained_model.rounds
 
     @property
@@ -71,13 +74,14 @@ class Model:
         """Score raw trips, and return one row per trip, in the order of the trips.
 
         `trips` is a pandas DataFrame, an Arrow table or a list of dicts, with the column names of
-        the TLC. The names are not case-sensitive. Columns that the model does not need can be
-        missing. The result has these columns, and the index of `trips` if that is a DataFrame:
+        the TLC. The case of the names does not matter. Columns that the model does not need can be
+        missing. If `trips` is a DataFrame, the result has the index of `trips`. Columns of the
+        result:
 
             probability    float32   probability of a high tip (NaN for rejected trips)
-            prediction     boolean   whether it reaches the threshold (<NA> for rejected trips)
+            prediction     boolean   whether the decision is positive (<NA> for rejected trips)
             rejected       str       cleaning rule that rejects the trip (missing for scored trips)
-            explanations   object    list of the `shap_top` largest explanations (if not 0)
+            explanations   object    list of the `shap_top` largest explanations (if > 0)
 
         An explanation has the attributes `feature`, `value` (the value of the feature) and
         `log_odds` (the contribution of the feature to the log-odds of a high tip).

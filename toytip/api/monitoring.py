@@ -32,7 +32,7 @@ class Monitoring:
 
     @property
     def version(self) -> str | None:
-        """The version of the table `monitoring` with the measurements, or None if not published."""
+        """The version of the published table `monitoring`. None without publication."""
         return self.report.version
 
     @property
@@ -67,7 +67,8 @@ class Monitoring:
         """The performance of the model by day, for the reference and the months with labels.
 
         Columns: `rows`, `prevalence`, `f1`, `f1_always_positive`, `auc` and `log_loss`. Columns
-        that start with `rolling_` cover the seven days up to and including the day.
+        that start with `rolling_` cover up to seven days with trips, the last of which is the day
+        of the row.
         """
         rows = [
             {
@@ -86,8 +87,8 @@ class Monitoring:
         Effect sizes: `psi` (population stability index), `ks` (Kolmogorov-Smirnov statistic),
         `wasserstein` (in robust standard deviations of the reference) and `distance` (in the unit
         of the feature). Categorical features have only a PSI. `mean` and `missing` (a share)
-        describe the month, `reference_mean` and `reference_missing` the reference. `new` and
-        `vanished` contain the new and vanished categories with their shares of the trips.
+        describe the month, and `reference_mean` and `reference_missing` describe the reference.
+        `new` and `vanished` contain the new and vanished categories with their shares of the trips.
         """
         rows = [
             {
@@ -172,7 +173,8 @@ def monitor(
     You can set thresholds, for example `alert_psi=0.1`. The function reads histograms, not trips,
     and starts no cluster.
 
-    Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
+    Raises StoreError if the model or its predictions are not in the store, RegistryError if the
+    registry does not have the model, and ConfigError if a month or a setting is invalid.
     """
     resolved = resolve_call_settings({**settings, "store": store, "env": env})
     return monitor_store(

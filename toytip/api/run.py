@@ -40,12 +40,12 @@ class Run:
 
     @property
     def rejects(self) -> dict[str, int]:
-        """The number of rejected rows by cleaning rule."""
+        """The number of rejected rows of each cleaning rule."""
         return dict(self.result.rejects)
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
-        """The published tables by name: version, path, manifest, rows, bytes."""
+        """The version, path, manifest, rows and bytes of each published table, by table name."""
         return dict(to_json(self.result.tables))
 
     @property
@@ -94,9 +94,9 @@ def run(
 
     `source` is a folder, a glob, a URI or a list of the TLC's monthly Parquet files. The default is
     the synthetic year. `months` is a range (`"2023-01:2023-12"`) or a list. All other settings
-    (`docs/reference/settings.md`) are keyword arguments: `feature_set="dropoff"`,
-    `train_months="2023-01:2023-10"`, `max_depth=8`, `gate="off"`. Settings that you leave out come
-    from the same places as on the command line.
+    (`docs/reference/settings.md`) are keyword arguments, for example `feature_set="dropoff"`,
+    `train_months="2023-01:2023-10"`, `max_depth=8` or `gate="off"`. Settings that you leave out
+    come from the same places as on the command line.
 
     The run uses the workers of the active Dask client. Without a client, it starts `workers` local
     processes (default: one per core) and stops them at the end. The run reuses up-to-date files of

@@ -48,14 +48,15 @@ def open_store(
 
 @dataclass(frozen=True, repr=False)
 class Store:
-    """A store for reading. `open_store` returns one.
+    """A store that you can read. `open_store` returns a store.
 
-    The argument `version` is a version or a tag. Without it, methods read the newest version: the
-    last published version, or the target of a later rollback. `as_of` selects the version that was
-    the newest at a time (`"2026-11-24T10:15"`, UTC). Each call resolves its version once.
+    The argument `version` is a version or a tag. Without a version, methods read the newest
+    version: the latest published version, or the target of a later rollback. `as_of` selects the
+    version that was the newest at a time (`"2026-11-24T10:15"`, UTC). A call determines the version
+    once and reads only files of this version.
 
     Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
-    a file differs from its manifest.
+    a file differs from the checksum in the manifest.
     """
 
     settings: Settings
@@ -99,10 +100,10 @@ class Store:
         """Return a version of a table as a lazy Dask DataFrame, with one partition per file.
 
         Tables are `predictions`, `features`, `rejects`, `trips`, `scores`, `feature_histograms`
-        and `monitoring`. `docs/reference/tables.md` lists the columns of each. A frame also has the
-        columns `version` (category), and `year` and `month` of the file (int32). `months` is a
-        range (`"2023-11:2023-12"`) or a list, and selects files. toytip decodes only the columns
-        that you use, and compares the checksum of each file with the manifest.
+        and `monitoring`. `docs/reference/tables.md` lists the columns of each table. A frame also
+        has the columns `version` (category), and `year` and `month` of the file (int32). `months`
+        is a range (`"2023-11:2023-12"`) or a list, and selects files. toytip decodes only the
+        columns that you use, and compares the checksum of each file with the manifest.
         """
         from toytip.engine import read_table
 
@@ -139,7 +140,7 @@ class Store:
     ) -> dd.DataFrame:
         """Return the rejected trips with the column `reason`, as a lazy frame (see `table`).
 
-        The values of the trips are unchanged.
+        toytip does not change the values of rejected trips.
         """
         return self.table(REJECTS.name, version, months=months, as_of=as_of)
 
@@ -197,8 +198,9 @@ class Store:
         """Return a model that scores raw trips.
 
         `version` is the version or tag of a run, `champion`, `challenger`, or a model version in
-        the registry. The default is the newest model. Set `taxi` if both taxi types have such a
-        registered model. Raises StoreError or RegistryError if the model does not exist.
+        the registry. The default is the newest model. Set `taxi` if both taxi types have a
+        registered model with this name. Raises StoreError or RegistryError if the model does not
+        exist.
 
             store.model().predict(trips)
         """
@@ -229,8 +231,8 @@ class Store:
     ) -> Manifest:
         """Return the manifest of a version: its files, settings, parents, environment and metrics.
 
-        Without `table`, returns the manifest of the predictions, or of the main table of a version
-        without predictions.
+        Without `table`, returns the manifest of the predictions. For a version without predictions,
+        returns the manifest of the output of its latest stage.
         """
         from toytip.store.lineage import main_manifest
 

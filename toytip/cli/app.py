@@ -26,8 +26,8 @@ class RootGroup(LazyGroup):
         "score": LazyCommand("toytip.cli.score", "Score the trips of a file."),
         "serve": LazyCommand("toytip.cli.serve", "Serve a model over HTTP."),
         "monitor": LazyCommand("toytip.cli.monitor", "Monitor data drift and model performance."),
-        "backtest": LazyCommand("toytip.cli.backtest", "Measure how much AUC models lose as they age."),
-        "tune": LazyCommand("toytip.cli.tune", "Search for model parameters with a lower log loss."),
+        "backtest": LazyCommand("toytip.cli.backtest", "Measure how the AUC of models falls with their age."),
+        "tune": LazyCommand("toytip.cli.tune", "Search for the model parameters with the lowest log loss."),
         "cluster": LazyCommand("toytip.cli.cluster", "Start, stop and check clusters."),
         "config": LazyCommand("toytip.cli.config", "Print the resolved settings."),
     }
@@ -42,7 +42,10 @@ class CommandApp(typer.Typer):
 
 
 def new_app(name: str, example: str | None = None) -> typer.Typer:
-    """Return the Typer app of a command, or of a group of commands with an example."""
+    """Return the Typer app of a command or of a group of commands.
+
+    `example` is shown below the help of a group.
+    """
     return CommandApp(
         name=name,
         cls=HelpfulGroup,

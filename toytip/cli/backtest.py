@@ -75,12 +75,12 @@ def backtest(
     json_: JsonOption = False,
     **options: Unpack[BacktestOptions],
 ) -> None:
-    """Measure how much AUC models lose as they age.
+    """Measure how the AUC of models falls with their age.
 
-    Trains one model per validation month, on all months before it. Uses the validation month for
-    early stopping and for the decision threshold, and tests the model on the months after it.
-    Reports the AUC loss by model age. Without --source, the command reads the newest features in
-    the store.
+    Trains one model for each validation month, on all months before that month. Uses the validation
+    month for early stopping and for the decision threshold, and tests the model on the months after
+    the validation month. Reports the AUC loss by model age. Without --source, the command reads the
+    newest features in the store.
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.backtest import show_backtest

@@ -39,7 +39,7 @@ class StatusOptions(TlsOptions, CommonOptions):
 
 
 class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
-    """Options of the run that the checks prepare for."""
+    """Options of `toytip cluster doctor`: the source, store and workers of a later run."""
 
     feature_set: FeatureSetOption
 
@@ -50,9 +50,9 @@ app = new_app("cluster", "toytip cluster up lab --workers 12")
 @app.command(epilog="Example:  toytip cluster up lab --workers 12")
 @expand_options
 def up(name: NameArgument, json_: JsonOption = False, **options: Unpack[UpOptions]) -> None:
-    """Start a cluster that keeps running after the command.
+    """Start a cluster that keeps running after the command ends.
 
-    `toytip run --cluster NAME` uses the cluster. `toytip cluster down NAME` stops it.
+    `toytip run --cluster NAME` uses the cluster. `toytip cluster down NAME` stops the cluster.
     """
     settings = resolve_command_settings({**options, "cluster": name}, workers_needed=False)
     from toytip.cli.results import ClusterAddress

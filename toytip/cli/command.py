@@ -85,7 +85,7 @@ def open_command_store(options: Mapping[str, Any]) -> Store:
 
 
 def open_existing_store(settings: Settings) -> Store:
-    """Return the store of the settings. Raises StoreError if the store does not exist."""
+    """Return the store that the settings name. Raises StoreError if the store does not exist."""
     from toytip.store.store import store_from_settings
 
     store = store_from_settings(settings)

@@ -72,7 +72,7 @@ class LazyCommands(MutableMapping[str, Any]):
 
 
 class LazyGroup(HelpfulGroup):
-    """A group that imports a command when it is used."""
+    """A group that imports a command when the command is used."""
 
     # `toytip.cli.app` sets this in a subclass.
     lazy_commands: Mapping[str, LazyCommand] = {}

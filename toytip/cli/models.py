@@ -35,9 +35,9 @@ app = new_app("model", "toytip model show champion")
 def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the registered models.
 
-    Prints the model version and the version of the run that trained the model. The status is
-    champion, challenger, former champion or rolled back. The decision is the one of the promotion
-    gate, with the first reason for it.
+    Prints the model version, the version of the run that trained the model, the status, and the
+    decision of the promotion gate with its first reason. The status is champion, challenger, former
+    champion or rolled back.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
@@ -115,7 +115,8 @@ def promote(
 
     Evaluates the model and the champion on the same test rows. A model that passes all checks
     becomes the champion. If a check fails, the command exits with 1. The alias challenger exists
-    only after the gate rejected the model of a run. In other cases, name a model version.
+    only after the gate rejected the model of a run. If no model has this alias, name a model
+    version.
     """
     if force and not reason.strip():
         raise ConfigError("cannot promote a model by --force without a reason", hint="Set --reason TEXT.")

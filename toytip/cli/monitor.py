@@ -51,9 +51,10 @@ def monitor(
 ) -> None:
     """Monitor data drift and model performance.
 
-    Reports the drift of the features, and how much of a change in F1 and log loss is due to
-    different trips or to the model. Exits with 3 if an alert fires in the latest analysis month.
-    Reads histograms, not trips. The settings `alert_...` set the thresholds.
+    Reports the drift of the features, and the changes in F1 and log loss. Splits each change into a
+    part that is due to different trips and a part that is due to the model. Exits with 3 if an
+    alert fires in the latest analysis month. Reads histograms, not trips. The settings `alert_...`
+    set the thresholds.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more

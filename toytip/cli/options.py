@@ -152,7 +152,7 @@ VerboseOption = Annotated[
     option("--verbose", "-v", help="Print all metrics, reject reasons and warnings.", panel=OUTPUT_PANEL),
 ]
 JsonOption = Annotated[
-    bool, option("--json", help="Print one JSON object on stdout and nothing else.", panel=OUTPUT_PANEL)
+    bool, option("--json", help="Print one JSON object, and nothing else, to stdout.", panel=OUTPUT_PANEL)
 ]
 DebugOption = Annotated[bool, option("--debug", help="Print the traceback of an error.", panel=OUTPUT_PANEL)]
 
@@ -162,7 +162,7 @@ InputVersionOption = Annotated[
     str | None,
     option(
         "--input-version",
-        help="Version or tag of the input table.",
+        help="Version or tag of the table or artifact that the command reads.",
         default="the newest version",
         metavar="VERSION",
     ),
@@ -189,9 +189,9 @@ TaxiOption = Annotated[
     Taxi | None,
     option(
         "--taxi",
-        help="Taxi type of the model. Required if both types have such a model.",
+        help="Taxi type of the model. Required if both types have a matching model.",
         choices=get_args(Taxi),
-        default="the only type with such a model",
+        default="the only type that has a matching model",
         metavar="TAXI",
     ),
 ]

@@ -75,9 +75,9 @@ class DeletedVersions:
     incomplete_versions: tuple[str, ...]
     """Unpublished versions of killed runs."""
     orphaned_files: tuple[str, ...]
-    """Files that belong to no version."""
+    """Data files and reports that do not belong to a kept version, and unused checkpoints."""
     bytes: int
-    """Total size in bytes of these versions and files."""
+    """Total size of the listed versions and files in bytes."""
     deleted: bool
     """Whether the versions and files were deleted. False with `--dry-run`."""
 
@@ -87,7 +87,7 @@ class TagList:
     """The tags of a store."""
 
     tags: dict[str, str]
-    """The version that each tag names, by tag."""
+    """Version of each tag, by tag name."""
 
 
 @dataclass(frozen=True, kw_only=True)

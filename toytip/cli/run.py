@@ -45,7 +45,7 @@ def run(verbose: VerboseOption = False, json_: JsonOption = False, **options: Un
 
     Reads, cleans and featurizes the source. Trains a model, and scores and evaluates all trips.
     Monitors the months after the training months, and promotes the model if it passes the gate.
-    Reuses output that the store already has from the same input, code and settings.
+    Reuses output of earlier runs that had the same input, code and settings.
     """
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.run import show_run

@@ -108,8 +108,9 @@ def check(
 ) -> None:
     """Check the files of a source.
 
-    Reports the number of rows, the schema version, missing values and trips of other months for
-    each file. Also compares the number of rows with the adjacent months.
+    Reports the number of rows, the schema version, the missing values and the share of pickups in
+    other months for each file. Also compares the number of rows in each month with the adjacent
+    months.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.source import show_inspection
@@ -141,8 +142,9 @@ def synth(
         option(
             "--inject-drift",
             metavar="KIND",
-            help="Drift to inject, for a test of `toytip monitor`: distances in kilometers (distance), "
-            "30 % of the card trips paid in cash (card), or shuffled high tips (skill).",
+            help="Drift to inject, for a test of `toytip monitor`. distance: distances are in kilometers "
+            "instead of miles. card: 30 % of the passengers who paid by card pay cash instead. skill: high "
+            "tips are assigned to card trips at random.",
             default="none",
         ),
     ] = None,
@@ -150,7 +152,8 @@ def synth(
         bool,
         option(
             "--no-drift",
-            help="Generate months without the drift of 2020. Months differ only in their number of trips.",
+            help="Leave out the drift that the synthetic year has from March 2020. Months then differ only in "
+            "their number of trips.",
         ),
     ] = False,
     json_: JsonOption = False,

@@ -88,7 +88,7 @@ def tune(
     json_: JsonOption = False,
     **options: Unpack[TuneOptions],
 ) -> None:
-    """Search for model parameters with a lower log loss.
+    """Search for the model parameters with the lowest log loss.
 
     Each trial trains on earlier months, and measures the log loss on later months. Trials never use
     the test months. The first trial uses the default parameters. Run the same command again to

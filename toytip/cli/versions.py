@@ -133,7 +133,7 @@ def lineage(
         option(
             "--downstream",
             metavar="FILE",
-            help="URI, end of the URI, or checksum of a source file. Lists the versions that depend on it.",
+            help="URI, end of the URI, or checksum of a source file. Lists the versions that depend on the file.",
             default="none",
         ),
     ] = None,
@@ -143,7 +143,7 @@ def lineage(
             "--table",
             metavar="TABLE",
             help="Table of the version.",
-            default="predictions, or else the main table",
+            default="predictions, else the output of the latest stage",
         ),
     ] = None,
     json_: JsonOption = False,
@@ -229,8 +229,9 @@ def tag(
 def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Roll back to an older version.
 
-    Until another version is published, commands that read the newest version read this version and
-    its direct inputs. Nothing is deleted. To roll back the champion, use `toytip model rollback`.
+    Until another version is published, this version and its direct inputs are the newest versions,
+    which commands read by default. Nothing is deleted. To roll back the champion, use `toytip model
+    rollback`.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_current_versions
@@ -247,7 +248,7 @@ def verify(version: VersionArgument, json_: JsonOption = False, **options: Unpac
     """Verify the checksums of a version.
 
     Reads every file of the version again. Lists files that are missing, changed, or not in the
-    manifest, and exits with 1 if there are any.
+    manifest. Exits with 1 if the list is not empty.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.versions import show_faults

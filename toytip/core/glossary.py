@@ -94,7 +94,7 @@ COLUMN_DOCS = {
         "dropoff",
     ),
     "high_tip": ColumnDoc("Label: whether the tip is more than a fifth of the fare.", "", "settled"),
-    "probability": ColumnDoc("Probability of a high tip that the model predicts.", "share"),
+    "probability": ColumnDoc("Probability of a high tip, as predicted by the model.", "share"),
     "prediction": ColumnDoc("Whether the probability is at least the decision threshold of the model."),
     "split": ColumnDoc(
         "Split to which the trip belongs: train, validation, test, or other (none of the three)."
@@ -111,7 +111,8 @@ COLUMN_DOCS = {
     "name": ColumnDoc("Name of the measured feature, reject reason, share or metric."),
     "measure": ColumnDoc("Name of the measure, for example psi, ks or rate."),
     "reference": ColumnDoc(
-        "Value of the measure in the reference months. Null if the measure is itself a comparison."
+        "Value of the measure in the reference months. Null if the measure itself "
+        "compares the month with the reference."
     ),
     "effect": ColumnDoc("Effect size, which is compared with the threshold."),
     "threshold": ColumnDoc("Largest effect that is not a breach. Null if the measure has no threshold."),

@@ -27,7 +27,7 @@ class BoosterParams:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertThresholds:
-    """Thresholds of monitoring, and the number of breaches that fires an alert."""
+    """Thresholds of monitoring, and the number of months with a breach that an alert needs."""
 
     psi: float = 0.2
     """Threshold for the population stability index of a feature."""
@@ -49,6 +49,7 @@ class AlertThresholds:
     max_auc_loss: float = 0.03
     """Threshold for the AUC loss on card trips."""
     min_breaches: int = 2
-    """Minimum number of months with a breach for an alert. The latest month must be one of them."""
+    """An alert fires only if at least this many months have a breach (an exceeded threshold). The
+    latest month must be one of them."""
     window_months: int = 3
-    """Number of most recent months in which breaches count."""
+    """Number of months, up to and including the latest month, in which toytip counts breaches."""

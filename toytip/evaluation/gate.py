@@ -100,7 +100,8 @@ class GateDecision:
     promotion_reasons: tuple[str, ...]
     """Reason for a forced promotion, if any, and the messages of the failed checks."""
     checks: tuple[GateCheck, ...]
-    """All checks. Empty for the current champion, because the gate does not check it again."""
+    """All checks. Empty if the model is already the champion (`already_champion`), because the gate
+    does not check it again."""
 
     @property
     def is_rejected(self) -> bool:

@@ -142,7 +142,7 @@ def calibration_error(tally: Tally) -> float | None:
 
 
 def calibration_bins(tally: Tally) -> tuple[CalibrationBin, ...]:
-    """Return the predicted and the observed share of high tips, by equal probability ranges."""
+    """Return the predicted and observed share of high tips, in ranges of equal width."""
     trips, expected, observed = _calibration_sums(tally)
     return tuple(
         CalibrationBin(

@@ -36,10 +36,11 @@ class Metrics:
     """F1 at the decision threshold. Null if no trip has a high tip and no trip is predicted
     positive."""
     precision: float | None
-    """Share of high tips among trips that are predicted positive. Null without such trips."""
+    """Share of high tips among trips that are predicted positive. Null if no trip is
+    predicted positive."""
     recall: float | None
-    """Share of trips that are predicted positive among trips with a high tip. Null without such
-    trips."""
+    """Share of trips that are predicted positive among trips with a high tip. Null if no trip
+    has a high tip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,8 @@ class CalibrationBin:
     trips: int
     """Number of trips in the range."""
     predicted: float
-    """Mean predicted probability of the trips, exact to half a histogram bin (2^-15)."""
+    """Mean predicted probability of the trips, with an error of at most 2^-15 (half a
+    histogram bin)."""
     observed: float
     """Share of trips with a high tip."""
 
@@ -183,8 +185,8 @@ class SegmentReport(SegmentSummary):
     """Complete evaluation of one segment of a split."""
 
     calibration_curve: tuple[CalibrationBin, ...]
-    """Predicted and observed share of high tips, by equal probability ranges. Ranges without trips
-    are omitted."""
+    """Predicted and observed share of high tips, in probability ranges of equal width. Ranges
+    without trips are omitted."""
     threshold_curve: tuple[ThresholdPoint, ...]
     """Precision, recall and F1 at equally spaced thresholds."""
     slices: tuple[SliceMetrics, ...]

@@ -42,7 +42,7 @@ class ModelCard:
     rounds: int
     """Number of boosting rounds that the model has, after early stopping."""
     threshold: float
-    """Decision threshold: the lowest probability of a positive prediction."""
+    """Decision threshold: the lowest probability for which the model predicts a high tip."""
     params: dict[str, Any]
     """Training parameters."""
     environment: dict[str, str]

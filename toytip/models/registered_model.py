@@ -30,9 +30,10 @@ class RegisteredModel:
     created_at: str
     """Time of registration, as ISO 8601 in UTC."""
     aliases: tuple[str, ...]
-    """Aliases of the model in MLflow: `champion`, `challenger` or none."""
+    """Aliases of the model in MLflow: `champion` or `challenger`. Empty without an alias."""
     decision: str
-    """Decision of the promotion gate: `promoted`, `forced` or `rejected`. Empty without one."""
+    """Decision of the promotion gate: `promoted`, `forced` or `rejected`. Empty without a
+    decision."""
     promotion_reasons: tuple[str, ...]
     """Reasons for the decision, at most 12."""
     promoted_at: str | None

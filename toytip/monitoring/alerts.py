@@ -42,11 +42,13 @@ class Measurement:
     value: float
     """Value of the measure in the month."""
     reference: float | None = None
-    """Value of the measure in the reference. Null if the measure is itself a comparison."""
+    """Value of the measure in the reference. Null if the measure itself compares the
+    month with the reference."""
     effect: float | None = None
     """Effect: the number that is compared with the threshold."""
     threshold: float | None = None
-    """Alert threshold, which a larger effect exceeds. Null if the measure has no threshold."""
+    """Alert threshold: the largest effect that is not a breach. Null if the measure has no
+    threshold."""
 
     @property
     def exceeds_threshold(self) -> bool:

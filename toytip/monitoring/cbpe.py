@@ -30,7 +30,8 @@ class EstimatedMetrics:
     prevalence: float | None = None
     """Estimated share of high tips. Null without trips."""
     auc: float | None = None
-    """Estimated AUC. Null without trips, or if the calibration expects one class only."""
+    """Estimated AUC. Null without trips, or if all calibrated probabilities are 0 or all
+    are 1."""
     log_loss: float | None = None
     """Estimated log loss. Null without trips."""
     f1: float | None = None

@@ -44,7 +44,7 @@ class MonthPerformance:
 
 @dataclass(frozen=True, kw_only=True)
 class PeriodMetrics:
-    """Realized metrics of one day, or of seven days."""
+    """Realized metrics of one day, or of up to seven days."""
 
     rows: int
     """Number of trips."""
@@ -107,8 +107,8 @@ class MonitoringReport:
     drift_by_month: Mapping[str, tuple[FeatureDrift, ...]]
     """Drift of each feature by month, most important feature first."""
     performance_by_month: tuple[MonthPerformance, ...]
-    """Performance in the reference (first entry) and by analysis month. Omits analysis months that
-    are reference months for performance."""
+    """Performance in the reference months (first entry), then in each analysis month. Analysis
+    months that are also in `performance_reference` are left out."""
     performance_by_day: tuple[DayPerformance, ...]
     """Performance by day, in the performance reference and in the analysis months with labels."""
     quality_by_month: tuple[Measurement, ...]

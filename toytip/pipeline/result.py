@@ -97,10 +97,10 @@ class RunTiming:
     stage_rows: dict[str, int]
     """Number of rows that each stage processed."""
     stage_memory_mb: dict[str, float]
-    """Peak memory of the run's processes on this machine, in MB, by stage. A stage is absent if it
-    ended before its memory was measured."""
+    """Peak memory of the run's processes on the machine that started the run, in MB, by stage. A
+    stage is absent if it ended before its memory was measured."""
     peak_memory_mb: float
-    """Peak memory of the run's processes on this machine, in MB."""
+    """Peak memory of the run's processes on the machine that started the run, in MB."""
     workers: int
     """Number of workers at the end of the run."""
 

@@ -39,7 +39,7 @@ class DownloadedFile:
     size_bytes: int
     """Size of the file in bytes."""
     downloaded_bytes: int
-    """Number of bytes that this call downloaded. 0 if the file already existed."""
+    """Number of bytes that this command downloaded. 0 if the file already existed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,8 +50,8 @@ class FileReport:
     out_of_month_share: float
     """Share of rows whose pickup is outside the month of the file."""
     adjacent_row_ratio: float | None
-    """Number of rows, divided by the median of the two months before and the two months after. Null
-    if the source has only one month."""
+    """Number of rows, divided by the median number of rows of the two months before and the two
+    months after. Null if the source has only one month."""
     warnings: tuple[str, ...]
     """Warnings about an unusual number of rows, or about many pickups in other months."""
 

@@ -80,7 +80,7 @@ class Garbage:
     orphaned_files: tuple[str, ...]
     """Data files and reports that do not belong to a kept version, and unused checkpoints."""
     bytes: int
-    """Total size of these versions and files in bytes."""
+    """Total size of the listed versions and files in bytes."""
     unreadable: tuple[UnreadableManifest, ...]
     """Damaged manifests. Garbage collection keeps their versions."""
 
