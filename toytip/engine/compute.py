@@ -83,8 +83,8 @@ class _SubmissionWindow:
     def submit_next(self, finished: Any = None, result: Any = None) -> list[Any]:
         """Submit partitions until as many are running as can run at once.
 
-        `finished` is the future that has just finished, and `result` its result. Both are None in
-        the first call. Returns the futures of the submitted partitions.
+        `finished` is the future that has just finished, and `result` is its result. In the first
+        call, `finished` and `result` are None. Returns the futures of the submitted partitions.
         """
         if time.monotonic() - self._checked_at > self.CAPACITY_CHECK_SECONDS:
             # While all workers restart, the capacity is 0. One task must still wait on the

@@ -188,8 +188,8 @@ def apply_threshold(scores: dd.DataFrame, threshold: float) -> dd.DataFrame:
 def encode_split(features: dd.DataFrame, encoding: Encoding, split: str) -> dd.DataFrame:
     """Compute the bin indices of the rows of one split, with the label as the last column.
 
-    Each partition is sorted so that similar rows are adjacent. Its index has the positions of the
-    rows before sorting.
+    Each partition is sorted so that similar rows are adjacent. The index of a partition has the
+    positions of the rows before sorting.
     """
     meta = preprocess.matrix_table(encoding).empty().assign(high_tip=pd.Series(dtype="bool"))
     return _map_stage(features, _encode_partition, meta, encoding, split)

@@ -39,7 +39,8 @@ from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.manifest import Manifest
 from toytip.store.reports import save_report
 
-# Memory that features need. On green 2023, a little more than 100 bytes per row were measured.
+# Memory that the features need. On green trips of 2023, the measured memory was slightly more than
+# 100 bytes per row.
 FEATURE_BYTES_PER_ROW = 140
 # Largest share of the workers' memory that features may use. Training needs the rest.
 MAX_FEATURE_MEMORY_SHARE = 0.4

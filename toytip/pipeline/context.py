@@ -201,7 +201,10 @@ def open_reader(settings: Settings, progress: Progress) -> Iterator[RunContext]:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreHistory:
-    """Stage timings in the manifests of a store, for comparison with a run of that many workers."""
+    """Stage timings from the manifests of a store, to compare a run with earlier runs.
+
+    Only runs with `workers` workers and `threads` threads in total are comparable.
+    """
 
     timings: Sequence[StageTiming]
     workers: int

@@ -125,7 +125,7 @@ def _any_worker_without_toytip(client: Any) -> bool:
 
 
 def _check_workers(case: _Cluster) -> Finding:
-    """Ask all workers at once. If that takes too long, ask each worker separately.
+    """Ask all workers at once. If the answers take too long, ask each worker separately.
 
     The scheduler removes a frozen worker only after minutes.
     """
@@ -207,7 +207,7 @@ def _check_clocks(case: _Cluster) -> Finding:
     started_at = time.time()
     clocks = _require_values(cluster.run_on_workers(case.client, time.time))
     ended_at = time.time()
-    # The smallest possible skew of each clock, because each was read between these two times.
+    # The smallest possible skew of each clock. Each clock was read between the two times.
     skews = {worker: max(started_at - clock, clock - ended_at, 0.0) for worker, clock in clocks.items()}
     worker, skew = max(skews.items(), key=lambda item: item[1])
     name = f" (worker {worker})" if skew else ""

@@ -25,7 +25,8 @@ _ROW_MODULES = (
     "core.tlc",
     "engine.graph",
 )
-# The modules that determine the output of a stage. A test compares them with the stage's imports.
+# The modules that determine the output of a stage. A test compares these
+# modules with the imports of the stage.
 STAGE_MODULES = {
     stage: (*_ROW_MODULES, *stage_modules(stage))
     for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")

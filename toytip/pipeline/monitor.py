@@ -181,7 +181,8 @@ def monitor_model(
 ) -> MonitoringReport:
     """Monitor the model with a version, tag, alias or model version, without a cluster.
 
-    Raises StoreError, ConfigError or RegistryError if the model or a month does not exist.
+    Raises StoreError if the model or its predictions are not in the store, RegistryError if the
+    registry does not have the model, and ConfigError if a month is invalid.
     """
     store = store_from_settings(settings)
     model = resolve.load_model(settings, name)

@@ -51,7 +51,10 @@ class RunPlan:
 
     @classmethod
     def of(cls, settings: Settings, source: Source) -> Self:
-        """Plan a run on a source. Raises ConfigError if the settings do not fit its months."""
+        """Plan a run on a source.
+
+        Raises ConfigError if the settings do not fit the months of the source.
+        """
         return cls(
             source=source,
             split=split_months(settings, source.months),

@@ -97,9 +97,9 @@ def run_gate(
 ) -> GateDecision:
     """Check a challenger, register it, and promote it if it passes or if promotion is forced.
 
-    A dry run changes nothing. If another model becomes the champion during the evaluation, the
-    challenger is rejected, or with `raise_if_champion_changed`, ChampionChangedError is raised.
-    Raises RegistryError if the registry does not answer.
+    A dry run changes nothing. If another model becomes the champion during the evaluation, the gate
+    rejects the challenger. With `raise_if_champion_changed`, the function then raises
+    ChampionChangedError instead. Raises RegistryError if the registry does not answer.
     """
     model = challenger.model
     if match.registered and match.registered.run_version == model.version and not force_reason:

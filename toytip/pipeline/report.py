@@ -58,7 +58,10 @@ def write_report(
 
 
 def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) -> None:
-    """Write the HTML comparison of two versions to a file. Raises ToytipError if that fails."""
+    """Write the HTML comparison of two versions to a file.
+
+    Raises ToytipError if the file cannot be written.
+    """
     a, b = (
         collect_facts(store_from_settings(settings), version, settings) for version in comparison.versions
     )
@@ -66,7 +69,7 @@ def write_diff_page(settings: Settings, comparison: VersionDiff, output: str) ->
 
 
 def write_page(output: str, page: str) -> None:
-    """Write an HTML page to a file. Raises ToytipError if that fails."""
+    """Write an HTML page to a file. Raises ToytipError if the file cannot be written."""
     try:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:

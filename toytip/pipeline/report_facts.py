@@ -62,8 +62,9 @@ def collect_facts(
 ) -> Facts:
     """Return all facts about a version.
 
-    `run_result` is the result of the run if the run has just ended. Without it, the stored result
-    is used. Raises StoreError if the version does not exist, and SourceError for an invalid map.
+    `run_result` is the result of the run if the run has just ended. Without `run_result`, the facts
+    come from the stored result. Raises StoreError if the version does not exist, and SourceError
+    for an invalid map.
     """
     outlines = load_zone_outlines(settings)
     tables, deleted = ancestors_and_missing(store, version)
@@ -313,7 +314,7 @@ def _zone_facts(
 
 
 def _load_run_result(store: Store, version: str) -> RunResult:
-    """Return the stored result of a run. Raises NotInVersionError if there is none."""
+    """Return the stored result of a run. Raises NotInVersionError if no result is stored."""
     name = store.layout.run_result(version)
     if not store.file_io.exists(name):
         raise NotInVersionError("only `toytip run` measures time and memory")

@@ -26,7 +26,10 @@ class RunMeter:
         self._memory.stop()
 
     def timing(self, *, rows: int, workers: int) -> RunTiming:
-        """Return the timing up to now, for a number of source rows. Call it after the block."""
+        """Return the timing up to now, for a number of source rows.
+
+        Call this method after the `with` block.
+        """
         seconds = time.perf_counter() - self._started_at
         return RunTiming(
             elapsed_seconds=round(seconds, 3),

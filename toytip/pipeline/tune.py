@@ -30,7 +30,8 @@ from toytip.store.store import Store
 from toytip.training import tuning
 from toytip.training.tuning import FoldJob, FoldScore, TrialResult, TuningMatrix
 
-# A worker holds the matrix, the copy in XGBoost, and bin indexes: this many times the matrix.
+# Memory of a worker for the matrix, the copy in XGBoost and the bin indexes, as a multiple of the
+# size of the matrix.
 MATRIX_COPIES = 4
 BIN_INDEX_BYTES = 2
 # Largest share of a worker's memory that a matrix and its copies may need.
@@ -245,7 +246,10 @@ def _default_study_file(store: Store, name: str) -> Path:
 def write_params_file(
     result: TuningResult, path: Path, features: Manifest, early_stopping_rounds: int
 ) -> None:
-    """Write the best parameters to a file for `--params`. Raises ToytipError if that fails."""
+    """Write the best parameters to a file for `--params`.
+
+    Raises ToytipError if the file cannot be written.
+    """
     scores = result.best.fold_scores
     rounds = round(sum(score.rounds for score in scores) / len(scores) * ROUNDS_FACTOR)
     params = {**result.best.params, "rounds": max(rounds, 1), "early_stopping_rounds": early_stopping_rounds}

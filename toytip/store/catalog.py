@@ -43,7 +43,7 @@ def scan_manifests(
 def read_manifest(file_io: FileIO, root: str, name: str) -> Manifest:
     """Return a manifest.
 
-    Raises StoreError if it is damaged, or FileNotFoundError if it is missing.
+    Raises StoreError if the manifest is damaged, or FileNotFoundError if the manifest is missing.
     """
     return Manifest.from_json(file_io.read(name), mask_credentials(f"{root.rstrip('/')}/{name}"))
 

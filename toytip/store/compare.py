@@ -146,8 +146,8 @@ def _compare_metrics(
     """Return the segment of the metrics, and the metrics by split and name.
 
     If the models were trained on different segments, the metrics are computed on card trips, which
-    belong to both segments. If this is not possible because a version has no metric histograms, the
-    metrics are for different segments, and the returned segment is None.
+    belong to both segments. If a version has no metric histograms, these metrics cannot be
+    computed. The metrics are then for different segments, and the returned segment is None.
     """
     sides: list[SplitMetrics] = [manifest.metrics for manifest in predictions]
     segment = next(iter(segments)) if len(segments) == 1 else None

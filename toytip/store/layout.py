@@ -193,7 +193,7 @@ def version_path(table: str, version: str) -> str:
 
 
 def is_manifest_name(name: str) -> bool:
-    """Return whether a file can be a manifest. A copy such as `v1 (copy).json` cannot."""
+    """Return whether a file can be a manifest. False for a copy such as `v1 (copy).json`."""
     folder, _, file = name.rpartition("/")
     version, dot, suffix = file.rpartition(".")
     return bool(
@@ -204,7 +204,7 @@ def is_manifest_name(name: str) -> bool:
 
 
 def validate_table_name(name: str) -> str:
-    """Return the name of a table. Raises StoreError if it is not valid."""
+    """Return the name of a table. Raises StoreError if the name is not valid."""
     if not _TABLE_REGEX.fullmatch(name):
         raise StoreError(
             f"cannot use the table name {name!r}: it is not valid",
@@ -214,7 +214,7 @@ def validate_table_name(name: str) -> str:
 
 
 def validate_version(version: str) -> str:
-    """Return a version ID. Raises StoreError if it is not valid."""
+    """Return a version ID. Raises StoreError if the ID is not valid."""
     if not _VERSION_REGEX.fullmatch(version):
         raise StoreError(
             f"cannot use the version {version!r}: it is not a valid version ID",

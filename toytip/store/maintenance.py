@@ -89,8 +89,8 @@ def find_garbage(store: Store, keep: int) -> Garbage:
     """Return the versions and files that can be deleted.
 
     Garbage collection keeps the newest `keep` versions of each table, tagged versions, registered
-    models, versions with a damaged manifest, and the inputs of all these. It also keeps versions
-    that a run is writing.
+    models, versions with a damaged manifest, and the inputs of all kept versions. Garbage
+    collection also keeps versions that a run is writing.
     """
     manifests, unreadable = store.scan_manifests()
     damaged = {item.version for item in unreadable}

@@ -9,7 +9,7 @@ from toytip.store.store import Store
 
 
 def report_uri(store: Store, version: str) -> str | None:
-    """Return the URI or path of the HTML report of a version, or None if it has none."""
+    """Return the URI or path of the HTML report of a version, or None without a report."""
     name = store.layout.page(version)
     with store.reading():
         return store.uri_of(name) if store.file_io.exists(name) else None

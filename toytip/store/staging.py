@@ -58,7 +58,7 @@ class StagingArea:
         self.file_io.remove_lock(self.layout.staged_version(version))
 
     def restage(self, version: str) -> None:
-        """Move files that a killed run has moved but not published back to staging."""
+        """Move the files that a killed run moved out of staging, but did not publish, back."""
         for table in TABLES:
             final = self.layout.version_folder(table.name, version)
             staged = self.folder(table.name, version)

@@ -56,9 +56,10 @@ class Store(StoreAddress):
     def write_version(self, version: str) -> Iterator[None]:
         """Hold the lock of a version while its tables are written and published.
 
-        Unpublished files are removed when the context ends. If the store or the cluster has failed,
-        complete data files remain in staging instead, and the next run reuses them. Raises
-        StoreError if the store is not writable, or if another run holds the lock of the version.
+        Unpublished files are removed when the context ends. After a failure of the store or the
+        cluster, complete data files remain in staging, so that the next run can reuse the files.
+        Raises StoreError if the store is not writable, or if another run holds the lock of the
+        version.
         """
         self.require_credentials()
         self.scan_manifests()
@@ -197,7 +198,10 @@ class Store(StoreAddress):
             return None
 
     def list_manifests(self, table: str | None = None) -> list[Manifest]:
-        """Return the manifests, sorted by table and time. Raises StoreError if one is damaged."""
+        """Return the manifests, sorted by table and time.
+
+        Raises StoreError if a manifest is damaged.
+        """
         manifests, unreadable = self.scan_manifests(table)
         if unreadable:
             raise unreadable[0].error

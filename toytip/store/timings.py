@@ -8,9 +8,9 @@ from statistics import median
 from toytip.core.timing import StageTiming
 from toytip.store.manifest import Manifest
 
-# A stage is compared with its latest executions on the same number of workers and threads, at most
-# COMPARABLE_RUNS of them. The stage is slow if it takes at least MIN_SLOW_SECONDS, and more than
-# SLOW_FACTOR times their median time per row.
+# A stage is compared with at most COMPARABLE_RUNS earlier executions, the latest ones with the same
+# number of workers and threads. The stage is slow if it takes at least MIN_SLOW_SECONDS, and if its
+# time per row is more than SLOW_FACTOR times the median time per row of the earlier executions.
 COMPARABLE_RUNS = 5
 SLOW_FACTOR = 2.0
 MIN_SLOW_SECONDS = 5.0

@@ -1,8 +1,8 @@
 """Boosting rounds on one rank, with gradient sums that are exact in any order of the rows.
 
-A rank is a process that trains. It holds some of the rows as a matrix of bin indices. If there are
-several ranks, XGBoost adds up their histograms (allreduce). `toytip.training.driver` assigns the
-rows to ranks.
+A rank is a process that trains. Each rank holds some of the rows as a matrix of bin indices. If
+there are several ranks, XGBoost adds up their gradient histograms (allreduce).
+`toytip.training.driver` assigns the rows to ranks.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from toytip.core.arrays import BoolArray, Float32Array
 GRADIENT_STEP = np.float32(2**-22)
 # Gradients are computed for this many rows at a time, so that they fit into the cache of a core.
 BLOCK_ROWS = 2**16
-# Each rank computes the training loss on about this many rows. On all rows, the loss would cost one
-# logarithm per row and round.
+# Each rank computes the training loss on a sample of about this many rows. The loss on all rows
+# would cost one logarithm per row and round.
 LOSS_SAMPLE_ROWS = 2**15
 BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
 # Parameters whose name in XGBoost differs from the name of the setting.
@@ -92,11 +92,11 @@ def boost(
     """Train up to `rounds` rounds.
 
     Training stops after `early_stopping_rounds` rounds without a lower validation loss (0: never).
-    With a `checkpoint`, training resumes after the rounds of the checkpoint, and the resulting
-    model is the same.
+    With a `checkpoint`, training resumes after the rounds of the checkpoint, and the model is the
+    same as without an interruption.
 
-    Returns the booster with all its rounds, and the best round. Without early stopping, the best
-    round is the last one.
+    Returns the booster with all of its rounds, and the best round. Without early stopping, the best
+    round is the last round.
     """
     booster = xgb.Booster(
         {**params, "nthread": threads},
@@ -187,8 +187,8 @@ def build_matrix(
     A reference matrix that contains all bin indices defines the bins. Each index is a bin of its
     own, so XGBoost needs no quantile sketch of the rows. The parts are frames because XGBoost reads
     a frame column by column, in three quarters of the time that an array takes. With a
-    `cache_folder`, the matrix is stored there and mapped into memory on use. Training then takes no
-    longer, and the trees are the same.
+    `cache_folder`, the matrix is stored in this folder and mapped into memory on use. Training with
+    a cache folder takes as long and gives the same trees as training without one.
     """
     most_bins = max_bin(bin_counts)
     all_bins = {
@@ -223,10 +223,10 @@ class _PartIterator(xgb.DataIter):  # type: ignore[misc]
 class ExactLogistic:
     """Gradient and hessian of the logistic loss, as multiples of 2^-22.
 
-    XGBoost adds up these values in float64. A sum of two billion multiples of 2^-22 below 1 is
-    exact, in any order. The sums, and therefore the trees, do not depend on how the rows are
-    distributed over ranks. Between 2 and 4, the distance of two float32 values is 2^-22. Rounding
-    changes a single value by at most 2^-23, but no hessian is below 2^-22.
+    XGBoost adds up these values in float64. The sum of two billion such values below 1 is exact, in
+    any order. The sums, and therefore the trees, do not depend on how the rows are distributed over
+    ranks. Between 2 and 4, the distance between adjacent float32 values is 2^-22. Rounding changes
+    a single value by at most 2^-23, except that a hessian below 2^-22 becomes 2^-22.
     """
 
     def __init__(self, label: BoolArray) -> None:

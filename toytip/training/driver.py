@@ -44,7 +44,8 @@ from toytip.training.rank import (
 )
 
 TRAINING_ATTEMPTS = 3
-# Maximum time to wait for a lost worker to restart. Then training resumes without this worker.
+# Maximum time to wait for a lost worker to restart. After this time, training resumes without this
+# worker.
 WORKER_RETURN_SECONDS = 30
 # Maximum time for the ranks to leave a failed training.
 RANK_EXIT_SECONDS = 5

@@ -53,7 +53,7 @@ class Checkpoints(Protocol):
         """Replace the checkpoint."""
 
     def save_scores(self, partition: int, probabilities: npt.NDArray[np.float32]) -> None:
-        """Store the probabilities of a partition's training rows, in the order of its index."""
+        """Store the probabilities of a partition's training rows, in the order of the index."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def load_shard(
 ) -> ShardSummary:
     """Build the matrices of a rank's rows, and keep them until `release_shard` is called.
 
-    `partitions` has the partition numbers of `parts`. It is empty if the parts are not complete
-    partitions.
+    `partitions` has the partition numbers of `parts`. The list is empty if the parts are not
+    complete partitions.
     """
     scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
     folder, rows = Path(scratch.name), sum(map(len, parts))
@@ -228,7 +228,7 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
 def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
     """Return a function that trims memory.
 
-    On the first rank, it also reports and saves progress.
+    On the first rank, the function also reports and saves progress.
     """
     worker, checkpoints = distributed.get_worker(), config.checkpoints
 

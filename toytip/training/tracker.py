@@ -1,8 +1,9 @@
 """XGBoost's tracker, through which the ranks of a training connect.
 
 The tracker runs on the scheduler's host. If a rank is lost during the handshake, XGBoost 3.2 ends
-the process of the tracker. The tracker therefore has its own process. Otherwise the scheduler would
-end too. On a single machine, the run would also end, because the scheduler runs in its process.
+the process of the tracker. The tracker therefore has its own process. In the process of the
+scheduler, the tracker would end the scheduler too. On a single machine, it would also end the run,
+because the scheduler then runs in the process of the run.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class TuningMatrix:
 
 
 class FoldJob(NamedTuple):
-    """Parameters to evaluate on a fold. `fold` is the number of its month."""
+    """Parameters to evaluate on a fold. `fold` is the number of the month of the fold."""
 
     fold: int
     params: dict[str, Any]
@@ -102,7 +102,7 @@ def run_fold(
 ) -> FoldScore:
     """Train on the months before a fold, and score the month of the fold.
 
-    This month is also used for early stopping.
+    The month of the fold is also used for early stopping.
     """
     is_train, is_fold = matrix.month < fold, matrix.month == fold
     train, validation = (
