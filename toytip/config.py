@@ -233,8 +233,8 @@ class Settings(BaseSettings):
     )
     alert_min_breaches: int = _setting(
         AlertThresholds.min_breaches,
-        "An alert fires only if at least this many months have a breach (an exceeded threshold). The "
-        "latest month must be one of them.",
+        "An alert fires only if at least this many months, or all months if there are fewer, have a "
+        "breach (an exceeded threshold). The latest month must be one of them.",
         ge=1,
     )
     alert_window_months: int = _setting(

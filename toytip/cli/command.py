@@ -51,7 +51,7 @@ def resolve_command_settings(
 ) -> Settings:
     """Return the settings of a command. If the command needs workers, also prepare their start.
 
-    With `resumable`, the message of a stopped command says that running it again resumes it.
+    With `resumable`, the message of a stopped command tells users how to resume the command.
     """
     global _stopped_message  # noqa: PLW0603 - `run_cli` prints the message
     if resumable:
@@ -80,7 +80,10 @@ def resolve_command_settings(
 
 
 def open_command_store(options: Mapping[str, Any]) -> Store:
-    """Return the store of a command that needs no workers. Raises StoreError if it is missing."""
+    """Return the store of a command that needs no workers.
+
+    Raises StoreError if the store does not exist.
+    """
     return open_existing_store(resolve_command_settings(options, workers_needed=False))
 
 

@@ -113,7 +113,10 @@ class ClusterOptions(WorkerOptions, SchedulerOptions, TlsOptions):
 
 
 class SizedClusterOptions(WorkerSizeOptions, SchedulerOptions, TlsOptions):
-    """Options of the workers that read a source. They need memory for a partition per thread."""
+    """Options of the workers that read a source.
+
+    A worker needs memory for one partition per thread.
+    """
 
     start_method: StartMethodOption
 

@@ -1,4 +1,4 @@
-"""`toytip run`. `cli/render/run.py` prints its summary."""
+"""`toytip run`. The module `cli/render/run.py` prints the summary of the run."""
 
 from __future__ import annotations
 

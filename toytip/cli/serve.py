@@ -94,7 +94,7 @@ def serve(
 
 
 def _run_server(server: uvicorn.Server, host: str, port: int) -> None:
-    """Run a server until it is stopped. Raises ToytipError if it cannot listen."""
+    """Run a server until it is stopped. Raises ToytipError if the server cannot listen."""
     try:
         listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2_048

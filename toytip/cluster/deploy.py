@@ -183,7 +183,7 @@ def _start_slurm(settings: Settings, definition: ClusterDefinition) -> Any:
 async def _submit_jobs(cluster: Any, job_count: int) -> None:
     """Submit one job per worker, and wait until all jobs are submitted.
 
-    Otherwise Dask would hide a rejected submission, and wait for the worker of this job.
+    Without this wait, Dask would hide a rejected submission, and wait for the worker of this job.
     """
     cluster.scale(job_count)
     try:

@@ -20,8 +20,8 @@ from toytip.errors import ClusterError
 
 SCHEDULER_PORT = 8786
 OBJECT_NAMES_FORMAT = 'jsonpath={.kind} {.metadata.namespace} {.metadata.name}{"\\n"}'
-# `kubectl port-forward` exits when the pod stops, and when the pod does not exist yet. This loop
-# starts the command again.
+# `kubectl port-forward` exits if the pod stops or does not exist yet. The loop then starts the
+# command again.
 RESTART_LOOP = 'while :; do "$@"; sleep 1; done'
 # Maximum time that a stopping client waits for `kubectl delete`. The operator deletes the remaining
 # parts of the cluster later.

@@ -51,7 +51,7 @@ class DaemonMessage:
 
     @classmethod
     def from_line(cls, line: str) -> Self | None:
-        """Parse a line. Returns None if it is not a message, for example if a library logged it."""
+        """Parse a line. Returns None for other lines, for example lines that a library logged."""
         try:
             return cls(**json.loads(line))
         except (ValueError, TypeError):
@@ -97,7 +97,7 @@ def _log_path(settings: Settings) -> Path:
 
 
 def _is_alive(record: ClusterRecord) -> bool:
-    """Return whether the daemon is running. A later process with its process ID does not count."""
+    """Return whether the daemon is running. A later process with the same ID does not count."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -125,7 +125,7 @@ class ClusterPlan:
 def plan_cluster(settings: Settings) -> ClusterPlan:
     """Return the plan for the configured cluster.
 
-    Raises ConfigError if its definition is invalid.
+    Raises ConfigError if the definition of the cluster is invalid.
     """
     definition = load_definition(settings)
     return ClusterPlan(definition=definition, address=_running_scheduler(settings, definition))
@@ -141,7 +141,7 @@ def _running_scheduler(settings: Settings, definition: ClusterDefinition) -> str
 
 
 def start_persistent_cluster(settings: Settings) -> str:
-    """Start the named cluster and keep it running. Returns the address of its scheduler.
+    """Start the named cluster and keep it running. Returns the address of the scheduler.
 
     Raises ClusterError if the cluster is already running, cannot be started, or is not managed by
     toytip.
@@ -192,7 +192,7 @@ def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
 
 
 def _open_private(path: Path) -> IO[str]:
-    """Open an empty file for writing. Only its owner can read the file."""
+    """Open an empty file for writing. Only the owner of the file can read it."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
 
 
@@ -221,7 +221,7 @@ def _spawn_daemon(settings: Settings, lock: IO[str]) -> str:
 
 
 def _exchange(daemon: subprocess.Popen[str], settings: Settings) -> DaemonMessage | None:
-    """Send the settings to the daemon. Returns the daemon's message, or None if there is none."""
+    """Send the settings to the daemon. Returns the daemon's message, or None without a message."""
     assert daemon.stdin is not None
     assert daemon.stdout is not None
     with contextlib.suppress(BrokenPipeError):
@@ -240,7 +240,7 @@ def _start_error(settings: Settings, message: DaemonMessage | None) -> ClusterEr
 
 
 def _wait_for_daemon(daemon: subprocess.Popen[str]) -> None:
-    """Wait for the daemon to exit. Kills its process group on a timeout or Ctrl-C."""
+    """Wait for the daemon to exit. Kills the daemon's process group on a timeout or Ctrl-C."""
     try:
         daemon.wait(STOP_TIMEOUT_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):

@@ -127,7 +127,8 @@ TABLE_COLUMN_DOCS = {
     ),
     ("monitoring", "value"): ColumnDoc("Value of the measure in the month."),
 }
-# Folders in the path of a file have the form `column=value`. Query engines return them as columns.
+# Folders in the path of a file have the form `column=value`. Query engines return
+# these names and values as columns.
 PATH_COLUMN_DOCS = {
     "version": ColumnDoc("Version ID, for example `v20261124T101500Z-3f9c2a`."),
     "year": ColumnDoc("Year of the source file of the trip."),
@@ -161,7 +162,7 @@ METRIC_DOCS = {
 
 
 def column_doc(table: str, column: str) -> ColumnDoc:
-    """Return the meaning of a column. Raises SchemaError if it is not documented.
+    """Return the meaning of a column. Raises SchemaError if the column is not documented.
 
     >>> column_doc("features", "trip_speed").unit
     'miles per hour'

@@ -18,9 +18,9 @@ class FeatureEncoding:
     """The bins of a feature.
 
     If `exact`, `values` are the distinct training values, and a bin index is a position in
-    `values`. Unseen values have the bin index `len(values)`. Otherwise `values` are the inner edges
-    of the bins, and a bin index is the number of edges that are at most the value. Missing values
-    have the last bin index.
+    `values`. Unseen values have the bin index `len(values)`. If not `exact`, `values` are the inner
+    edges of the bins, and a bin index is the number of edges that are at most the value. In both
+    cases, missing values have the last bin index.
     """
 
     name: str

@@ -17,7 +17,7 @@ class Month(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the month of a text such as `2023-01`. Raises ConfigError if it is not a month.
+        """Return the month of a text such as `2023-01`. Raises ConfigError for any other text.
 
         >>> Month.parse("2023-01")
         Month(year=2023, month=1)

@@ -49,7 +49,7 @@ class AlertThresholds:
     max_auc_loss: float = 0.03
     """Threshold for the AUC loss on card trips."""
     min_breaches: int = 2
-    """An alert fires only if at least this many months have a breach (an exceeded threshold). The
-    latest month must be one of them."""
+    """An alert fires only if at least this many months, or all months if there are fewer, have a
+    breach (an exceeded threshold). The latest month must be one of them."""
     window_months: int = 3
     """Number of months, up to and including the latest month, in which toytip counts breaches."""

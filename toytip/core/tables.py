@@ -145,7 +145,7 @@ MONITORING = Table(
     rows_are_trips=False,
 )
 
-# In order of importance: the main table of a version is the first of these that the version has.
+# In order of importance. The first table in this list that a version has is its main table.
 TABLES = (
     PREDICTIONS,
     SCORES,
@@ -166,7 +166,7 @@ STAGE_LABELS = {"read": "featurize", "predict": "infer"}
 
 
 def get_table(name: str) -> Table:
-    """Return the table or artifact with a name. Raises SchemaError if there is none.
+    """Return the table or artifact with a name. Raises SchemaError for an unknown name.
 
     >>> get_table("models").artifact_files
     ('model.json', 'model.ubj')

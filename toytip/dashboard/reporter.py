@@ -61,7 +61,7 @@ def report_state(client: Any, settings: Settings, progress: Progress) -> Iterato
 
 
 def install_plugin(client: Any) -> str | None:
-    """Install the plugin on the scheduler. Returns an error message if that fails, or None."""
+    """Install the plugin on the scheduler. Returns the error message of a failure, or None."""
     try:
         from toytip.dashboard.plugin import DashboardPlugin
 
@@ -109,7 +109,7 @@ class StateReporter(threading.Thread):
         return cast("UpdateReply", reply)
 
     def close(self) -> None:
-        """Send the outcome of the run. If a page is open, wait until it has read the outcome."""
+        """Send the outcome of the run. If a page is open, wait until the page has read it."""
         self._closed.set()
         self.join(UPDATE_TIMEOUT_S)
         if self._client.status != "running" or self.is_alive():

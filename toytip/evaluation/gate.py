@@ -115,8 +115,8 @@ def evaluate_gate(tallies: Tallies, fitted: FittedBaselines, segment: str) -> Ga
     The challenger must be better than the baselines. If `tallies` contain a champion, the
     challenger must not be significantly worse than the champion.
 
-    The challenger must also not be significantly worse in any slice. The slices are those with at
-    least `MIN_SLICE_TRIPS` trips and `MIN_CLASS_TRIPS` trips of each class.
+    The challenger must also not be significantly worse in any slice. This check uses only slices
+    with at least `MIN_SLICE_TRIPS` trips and `MIN_CLASS_TRIPS` trips of each class.
     """
     tally = tally_of(tallies, "test", segment)
     if not tally.rows:
@@ -184,7 +184,7 @@ class _SliceMargin:
 
 
 def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
-    """Compare the AUC in each slice with the AUC of the champion, or with 0.5 without one."""
+    """Compare the AUC in each slice with the AUC of the champion. Without a champion, use 0.5."""
     champion_slices = slice_tallies(tallies, "test", segment, "champion")
     margins = [
         margin

@@ -120,7 +120,8 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, ValueP
 def _test_rows(card: ModelCard) -> tuple[Any, ...]:
     """Return the values that identify the test rows.
 
-    They are the test months, the taxi type, the source code of the features and the source files.
+    The values are the test months, the taxi type, the source code of the features and the source
+    files.
     """
     features = next(
         parent

@@ -24,9 +24,10 @@ NEW_PREFIX = ".new-"
 
 @contextlib.contextmanager
 def lock_database(file: Path) -> Iterator[None]:
-    """Hold the lock of a database file. The operating system releases it if the process ends.
+    """Hold the lock of a database file.
 
-    Raises RegistryError if another process holds the lock for two minutes.
+    The operating system releases the lock if the process ends. Raises RegistryError if another
+    process holds the lock for two minutes.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_name(f"{file.name}.lock").open("a") as lock:

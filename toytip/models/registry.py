@@ -1,7 +1,7 @@
 """The registry of trained models in MLflow, with the aliases `champion` and `challenger`.
 
-A registered model contains everything that scoring needs, and a model card. Its files are UBJSON,
-JSON and YAML files, and none of these files is a pickle.
+A registered model contains everything that scoring needs, and a model card. The files of a
+registered model are UBJSON, JSON and YAML files, and none of these files is a pickle.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Registry:
         return self.find_model(str(created.version))
 
     def _save_files(self, folder: Path, run_id: str) -> str:
-        """Store the files of an MLflow run. Returns their URI, or "" if a server stores them.
+        """Store the files of an MLflow run. Returns the URI of the files, or "" with a server.
 
         With a database file, toytip copies the files itself. MLflow would always use the path that
         the store had at the first registration.
@@ -301,9 +301,9 @@ class Registry:
 def open_registry(settings: Settings, taxi: str) -> Registry:
     """Return the registry for the models of one taxi type.
 
-    The registry is at MLFLOW_TRACKING_URI if this variable is set. Otherwise, it is an SQLite
-    database file in the store. SQLite needs a local disk. The registry for a store on S3 is
-    therefore in `./toytip-registry`.
+    If the variable MLFLOW_TRACKING_URI is set, the registry is at this URI. If not, the registry is
+    an SQLite database file in the store. SQLite needs a local disk. The registry for a store on S3
+    is therefore in `./toytip-registry`.
 
     Raises ConfigError if MLFLOW_TRACKING_URI is a file store of MLflow, which is not transactional.
     """

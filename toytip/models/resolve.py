@@ -81,7 +81,10 @@ def _taxi_of(store: Store, model: Manifest) -> str:
 
 
 def _model_version_in_store(store: Store, name: str) -> str | None:
-    """Return the version of a model in the store, given a version or tag. None without a model."""
+    """Return the version of a model in the store, given a version or tag.
+
+    Returns None if the store does not have this model.
+    """
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
     version = read_tags(store).get(name, name)
@@ -138,11 +141,11 @@ def serving_loader(
 ) -> Callable[[str | None], TrainedModel | None]:
     """Return a function that loads the model to serve.
 
-    The model to serve is the model with the given name. Without a name, it is the champion, or the
-    newest model in the store if there is no champion.
+    The model to serve is the model with the given name. Without a name, the model to serve is the
+    champion, or the newest model in the store if there is no champion.
 
-    The function takes the run version of the loaded model. It returns None if this model is still
-    the model to serve.
+    The returned function takes the run version of the loaded model, and returns None if this model
+    is still the model to serve.
     """
 
     def load(loaded_version: str | None) -> TrainedModel | None:

@@ -146,10 +146,10 @@ def rate_measurements(
 def share_measurements(
     month: str, current: Mapping[str, float], reference: Mapping[str, float], thresholds: AlertThresholds
 ) -> Iterator[Measurement]:
-    """Yield the shares that both sides have.
+    """Yield the shares that both the month and the reference have.
 
-    They are the share of card trips, and the share of high tips among card trips. A side without
-    card trips does not have the latter.
+    The shares are the share of card trips, and the share of high tips among card trips. Without
+    card trips, the second share does not exist.
     """
     for name, value in current.items():
         if name not in reference:
@@ -196,7 +196,7 @@ def model_measurements(
     """Yield the losses due to the model: its parts in changes in F1 and log loss, and the card AUC.
 
     `card_auc` is the AUC of card trips, in the month and in the reference. The AUC of all trips
-    changes with the mix of card and other trips. The AUC of card trips does not.
+    changes with the mix of card and other trips, but the AUC of card trips does not change with it.
     """
     for name, change, limit in (
         ("f1", f1_change, thresholds.max_f1_loss),

@@ -114,8 +114,8 @@ def attribute_change(
 ) -> tuple[ChangeParts | None, ChangeParts | None, ChangeParts | None]:
     """Return the changes in prevalence, F1 and log loss, each split into three parts.
 
-    They are None if the reference or the month has trips of one class only. The model part of the
-    prevalence is 0.
+    All changes are None if the reference or the month has trips of one class only. The model part
+    of the change in prevalence is 0.
     """
     if any(_class_rates(pair[0].merge(pair[1])) is None for pair in (reference, current)):
         return None, None, None

@@ -105,7 +105,7 @@ def run_monitoring(
 ) -> MonitoringResult:
     """Compare each analysis month with the reference, and apply the alert rule.
 
-    The comparison uses histograms, tallies and reject rates by month. It does not read trips.
+    The comparison uses histograms, tallies and reject rates by month, and reads no trips.
     """
     inputs = _MonthlyInputs(
         segment=model.encoding.segment,

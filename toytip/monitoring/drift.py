@@ -27,8 +27,8 @@ CATEGORICAL_FEATURES = (
     "pickup_weekday",
 )
 # A category is new if it has at least this share of the trips in the month, and no trips in the
-# reference. It has vanished in the reverse case. A smaller category can change a share of all
-# trips by at most 0.01.
+# reference. A category has vanished if it has at least this share of the trips in the reference,
+# and no trips in the month. A smaller category can change a share of all trips by at most 0.01.
 MIN_CATEGORY_SHARE = 0.01
 # Effect sizes need at least this many trips with a value, in the month and in the reference.
 MIN_DRIFT_TRIPS = 200

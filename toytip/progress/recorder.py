@@ -155,7 +155,7 @@ class RunRecorder:
         return stage
 
     def end_stage(self, stage: StageRecord) -> None:
-        """End a stage. After early stopping, for example, it has fewer steps than planned."""
+        """End a stage, which can have fewer steps than planned (for example early stopping)."""
         with self._lock:
             stage.ended_at = time.time()
             stage.total = stage.done

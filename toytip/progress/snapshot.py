@@ -16,7 +16,7 @@ from toytip.progress.state import (
 
 
 class MonthSnapshot(NamedTuple):
-    """The partitions of one stage and month. It is an array in JSON, to keep the state small."""
+    """The partitions of one stage and month. In JSON, this tuple is an array, to save space."""
 
     status: Status
     partitions: int

@@ -87,7 +87,7 @@ def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> Sourc
 
 
 def _adjacent_row_ratio(files: tuple[SourceFile, ...], index: int) -> float | None:
-    """Return the number of rows of a month, divided by the median of the adjacent months."""
+    """Return the number of rows of a month, divided by the median number in adjacent months."""
     adjacent = [
         *files[max(index - ADJACENT_MONTHS, 0) : index],
         *files[index + 1 : index + 1 + ADJACENT_MONTHS],

@@ -63,7 +63,10 @@ def show_manifest(manifest: Manifest, console: Console) -> None:
 
 
 def _inputs(manifest: Manifest) -> list[str]:
-    """Return the inputs of a table. Names a version only if it is not the table's own version."""
+    """Return the inputs of a table.
+
+    If an input has the same version as the table, its version is left out.
+    """
     names = [
         "the source files"
         if isinstance(parent, SourceFileRef)

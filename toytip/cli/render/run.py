@@ -59,7 +59,7 @@ def show_run(result: RunResult, *, verbose: bool = False) -> None:
 
 
 def _limit_lines(entries: Sequence[Entry], width: int, max_lines: int) -> list[str]:
-    """Return the lines of all entries. If there are too many, shorten the warning first."""
+    """Return the lines of all entries. If there are too many lines, shorten the warning first."""
     blocks = [entry.lines(width) for entry in entries]
     for index in sorted(range(len(entries)), key=lambda index: entries[index].label != "warnings"):
         excess = sum(map(len, blocks)) - max_lines

@@ -79,7 +79,7 @@ def show_current_versions(result: RollbackResult, version: str) -> None:
 def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:
     """Print the files that differ from the manifests.
 
-    If there are none, print that all files match.
+    If there are no such files, print that all files match.
     """
     console = make_console()
     for fault in faults:

@@ -13,7 +13,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# matplotlib draws with these placeholder colors. `inline_svg` replaces them with CSS variables.
+# matplotlib draws with these placeholder colors. `inline_svg` replaces the colors with CSS
+# variables.
 (
     TEXT_COLOR,
     MUTED_COLOR,

@@ -34,7 +34,7 @@ MAX_DRAWN_REASONS = 3
 
 @section("warnings", "Warnings")
 def findings_section(facts: Facts) -> Content:
-    """Return the warnings. If there are none, return the topics that were checked."""
+    """Return the warnings, or without warnings the topics that were checked."""
     findings = collect_findings(facts)
     if findings:
         return Content("", [WarningsBlock(findings)])
