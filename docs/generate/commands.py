@@ -124,12 +124,12 @@ def commands_page() -> str:
     ]
     return page(
         "Commands",
-        "`toytip COMMAND --help` prints the same information. You can also set many options in the environment or in a file "
+        "`toytip COMMAND --help` prints the information of this page about a command. You can also set many options in the environment or in a file "
         "([settings](settings.md)).",
         table(("Command", "Description"), listed),
         *(of_command(name, command) for name, command in commands()),
         "## Common options",
-        "Several commands have these options. The section of each command above lists the common options that the command has.",
+        "Several commands share the options of this section. The section of a command lists the common options of the command.",
         *shared,
     )
 
@@ -181,7 +181,7 @@ def settings_page() -> str:
     """Return the page of settings."""
     return page(
         "Settings",
-        "If a setting has values in several places, toytip uses the first of them in this order:",
+        "If a setting has values in several places, toytip uses the value from the first of these places:",
         "1. command-line options\n2. the parameter file (`--params`, `TOYTIP_PARAMS` or `params`)\n"
         "3. `TOYTIP_*` environment variables\n4. `.env`\n5. `toytip.toml`\n6. defaults",
         "`toytip config` prints the values that apply. In `toytip.toml`, the key is the name of the setting "

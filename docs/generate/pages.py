@@ -121,6 +121,6 @@ def python_page() -> str:
     return page(
         "Python",
         "The public API is in the `toytip` namespace. The stages are functions that take and return DataFrames. "
-        "[The tour](../tutorials/tour.md) shows how to call them.",
+        "[The tour](../tutorials/tour.md) shows how to call the stages.",
         *(sections or ["`toytip.__version__`."]),
     )

@@ -126,8 +126,8 @@ def doctor(name: NameArgument, json_: JsonOption = False, **options: Unpack[Doct
     """Check that a cluster can run toytip, and suggest fixes.
 
     Checks the workers, packages, source, store, memory, disk space, clocks, TLS and the dashboard.
-    If the cluster is not running, the command starts it for the checks. Exits with 1 if a check
-    fails.
+    If the cluster is not running, the command starts the cluster for the checks. Exits with 1 if a
+    check fails.
     """
     settings = resolve_command_settings({**options, "cluster": name})
     from toytip.cli.render.cluster import show_checks

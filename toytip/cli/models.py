@@ -18,7 +18,7 @@ RegisteredModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL",
         help="Registered model: champion, challenger, a model version such as 3, or the version of the "
-        "run that trained it.",
+        "run that trained the model.",
     ),
 ]
 

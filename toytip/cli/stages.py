@@ -142,8 +142,8 @@ def train(
 ) -> None:
     """Train a model.
 
-    Reads a version of `encodings` and the features on which the encoding was fitted. Publishes the
-    artifact `models`. --input-version is a version of `encodings`.
+    Reads the artifact `encodings`, and the features on which this encoding was fitted. Publishes
+    the artifact `models`. --input-version is a version of `encodings`.
     """
     settings = resolve_command_settings(options, resumable=True)
     upstream = resolve_upstream(settings, "encodings", input_version, as_of)

@@ -39,8 +39,8 @@ class VersionSummary:
     created_at: str
     """Publication time in UTC (ISO 8601)."""
     parents: tuple[str, ...]
-    """Direct inputs: the parent versions, for example `features v1`. A version without parent
-    versions has one text with its number of source files, for example `12 files`."""
+    """Direct inputs: the parent versions, for example `features v1`. Without parent versions, the
+    array has one text, the number of source files, for example `12 files`."""
     tags: tuple[str, ...]
     """Tags of the version."""
 
