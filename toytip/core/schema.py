@@ -100,7 +100,7 @@ class Table:
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def validate(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame unchanged. Raises SchemaError if its columns are not as declared."""
+        """Return the frame unchanged. Raises SchemaError if the columns are not as declared."""
         names = list(frame.columns)
         if names != self.names:
             missing = [name for name in self.names if name not in names]

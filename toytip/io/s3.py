@@ -67,12 +67,12 @@ class S3FileIO:
         self.put_conditional(name, content, IfNoneMatch="*")
 
     def put_conditional(self, name: str, content: bytes, **condition: str) -> str:
-        """Write a file if a condition holds (`IfNoneMatch` or `IfMatch`). Returns its entity tag.
+        """Write a file if a condition holds (`IfNoneMatch` or `IfMatch`). Returns the entity tag.
 
         A conflict with another writer does not show whether the condition holds, so the write is
         retried. If the condition does not hold but the file has this content, an earlier attempt
-        succeeded and only its response was lost. Otherwise raises FileExistsError if the condition
-        does not hold.
+        succeeded and only the response was lost. If the condition does not hold for another
+        reason, raises FileExistsError.
         """
         bucket, _, key = self.path(name).partition("/")
         for attempt in range(CONFLICT_ATTEMPTS):

@@ -38,8 +38,9 @@ class Measurement:
     """Name of the feature, reject reason, share or metric."""
     measure: str
     """Measure: `psi`, `ks` or `wasserstein` of a feature, share of trips in `new` or `vanished`
-    categories, `rate` of missing values or rejected trips, `share` of trips, metric whose `change`
-    is the effect, `part` of a change that is due to the model, or AUC of `card` trips."""
+    categories, `rate` of missing values or rejected trips, or `share` of trips. Measures of
+    metrics: metric whose `change` is the effect, `part` of the change that is due to the model, or
+    AUC of `card` trips."""
     value: float
     """Value of the measure in the month."""
     reference: float | None = None

@@ -88,7 +88,7 @@ class Server:
         return self.model
 
     def reload(self) -> None:
-        """Load the model that should answer requests. If this fails, keep the current model."""
+        """Load the model that should answer requests. After a failure, keep the current model."""
         version = self.model.version if self.model else None
         try:
             model = self.load_model(version)

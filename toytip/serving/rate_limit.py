@@ -29,7 +29,7 @@ class RateLimiter:
     buckets: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
 
     def seconds_to_wait(self, client: str, now: float) -> float:
-        """Return the seconds that a client must wait. If that is 0, the request takes a token."""
+        """Return the seconds that a client must wait. Without a wait, the request takes a token."""
         if self.requests_per_second <= 0:
             return 0.0
         capacity = max(BURST_SECONDS * self.requests_per_second, 1.0)

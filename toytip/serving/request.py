@@ -72,7 +72,7 @@ class FieldError:
 def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
     """Return the trip (an object) or the trips (a list) of a request.
 
-    Raises RequestError if the body is not JSON, has no trips, or has too many of them.
+    Raises RequestError if the body is not JSON, has no trips, or has too many trips.
     """
     try:
         body = json.loads(content, parse_constant=_reject_constant)

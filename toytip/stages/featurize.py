@@ -177,8 +177,9 @@ FEATURES_SCHEMA = replace(
 def feature_set(name: str) -> tuple[str, ...]:
     """Return the names of the features of a set.
 
-    The set is `seed`, or it is named after a point in a trip, and has all features that are known
-    at this point. No feature leaks the label. Raises ConfigError if there is no such set.
+    The set `seed` has the features of toy-ml-pipeline. Each other set is named after a point in a
+    trip, and has all features that are known at this point. No feature leaks the label. Raises
+    ConfigError for an unknown set.
     """
     if name == "seed":
         return SEED_FEATURES

@@ -34,7 +34,7 @@ QUANTILE_BINS = 250
 # Smoothing adds this number of trips, which have the overall rate, to each hour and zone.
 HOUR_ZONE_SMOOTHING = 20
 # Value counts distinguish values to 12 significant bits (0.05 %), and whole numbers up to 4096
-# exactly. This limits the size of the value counts.
+# exactly. The limited precision limits the size of the value counts.
 _DROPPED_BITS = np.uint32(12)
 _LOW_BITS_MASK = np.uint32((1 << 12) - 1)
 KEY_COUNT = 1 << 20

@@ -18,12 +18,12 @@ from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
-# The numbers in a bin are equal to 9 significant bits. Whole numbers up to 512, for example zones,
-# are exact. Amounts are exact to 0.4 %. The leading bits of a float are its bin.
+# The leading bits of a float are its bin. The values in a bin agree in 9 significant bits. Whole
+# numbers up to 512, for example zones, are exact. The error of amounts is at most 0.4 %.
 DROPPED_BITS = np.uint32(15)
 LOW_BITS_MASK = np.uint32((1 << 15) - 1)
-# A larger value counts as this value (about a million) in sums. Otherwise, one mistyped fare would
-# dominate the sum.
+# A larger value counts as this value (about a million) in sums. Without this limit, one mistyped
+# fare would dominate the sum.
 MAX_SUMMED_VALUE = np.float32(1 << 20)
 
 
