@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         computed_default="the month before the test months",
     )
     test_months: str | None = _setting(
-        None, "Months to test on, as FIRST:LAST.", computed_default="the last month of the source"
+        None, "Months to test on, as FIRST:LAST.", computed_default="the latest month of the source"
     )
     feature_set: FeatureSet = _setting(
         "payment",

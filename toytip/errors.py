@@ -12,9 +12,9 @@
     └── ClusterError          a cluster that cannot be used, or that fails during the work
 
 An error has a message, `cannot <verb> <object>: <cause>`, and usually a hint that says what to do.
-The command line prints the message and the hint. It exits with 2 for a ConfigError, and with 1 for
-any other error. The message is the only positional argument, so that errors survive pickling
-between processes.
+The command line prints the message and the hint. The command exits with 2 for a ConfigError, and
+with 1 for any other error. The message is the only positional argument, so that errors survive
+pickling between processes.
 """
 
 from __future__ import annotations

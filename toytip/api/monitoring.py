@@ -168,7 +168,7 @@ def monitor(
 
     `model` is the version or tag of a run, `champion`, `challenger`, or a model version in the
     registry. The default is the newest model. `reference` and `analysis_months` are a range such as
-    `"2023-10:2023-12"` or a list of months. `labels_until` is the last month with labels. The
+    `"2023-10:2023-12"` or a list of months. `labels_until` is the latest month with labels. The
     measurements are published as a version of the table `monitoring`, unless `publish` is false.
     You can set thresholds, for example `alert_psi=0.1`. The function reads histograms, not trips,
     and starts no cluster.

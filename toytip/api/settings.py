@@ -60,10 +60,10 @@ def make_progress(enabled: bool) -> Progress:
 def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
     """Yield the settings of a call while its workers run.
 
-    If the options set `scheduler` or `cluster`, the call uses that cluster. Otherwise, it uses the
-    workers of the active Dask client. Without a client, it uses the cluster of the other settings,
-    by default local workers. Raises ConfigError if an option sets the number or size of workers
-    that are already running.
+    If the options set `scheduler` or `cluster`, the call uses that cluster. If not, the call uses
+    the workers of the active Dask client. Without a client, the call uses the cluster of the other
+    settings, by default local workers. Raises ConfigError if an option sets the number or size of
+    workers that are already running.
     """
     settings = resolve_call_settings(options)
     from toytip.cluster import SIZE_SETTINGS, apply_cluster_definition

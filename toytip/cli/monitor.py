@@ -41,7 +41,7 @@ def monitor(
         option(
             "--labels-until",
             metavar="MONTH",
-            help="Last month with labels. For later months, metrics are only estimated.",
+            help="Latest month with labels. For later months, metrics are only estimated.",
             default="the latest analysis month",
         ),
     ] = None,

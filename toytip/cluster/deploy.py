@@ -49,7 +49,8 @@ def deploy_cluster(settings: Settings, definition: ClusterDefinition) -> Any:
 def _close_on_interrupt() -> Iterator[None]:
     """If Ctrl-C interrupts the context, stop the clusters that are still starting.
 
-    Otherwise Dask would try to stop these clusters at exit, fail, and print long tracebacks.
+    If toytip did not stop these clusters, Dask would try to stop them at exit, fail, and print long
+    tracebacks.
     """
     from distributed.core import Status
     from distributed.deploy.spec import SpecCluster

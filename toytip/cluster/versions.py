@@ -1,6 +1,6 @@
 """Compare package versions, and reject workers with different versions before they get work.
 
-Such workers could write different bytes.
+Workers with different versions could write different bytes.
 """
 
 from __future__ import annotations

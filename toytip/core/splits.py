@@ -67,10 +67,11 @@ def plan_split(
 ) -> Split:
     """Return the split of months into training, validation and test months.
 
-    By default, the last month is the test month, the month before is the validation month, and all
-    earlier months are training months. `train`, `validation` and `test` select different months.
-    `validation="none"` leaves validation out. If there are fewer than three months, and none is
-    selected, trips are split by pickup day: 60 % training, 20 % validation and 20 % test days.
+    By default, the latest month is the test month, the month before is the validation month, and
+    all earlier months are training months. `train`, `validation` and `test` select different
+    months. `validation="none"` leaves validation out. If there are fewer than three months, and no
+    month is selected, trips are split by pickup day: 60 % training, 20 % validation and 20 % test
+    days.
 
     Raises ConfigError if selected months are missing or overlap, or if no month is left for
     training.

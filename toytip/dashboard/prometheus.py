@@ -38,8 +38,9 @@ COUNTERS = {
     "published": CounterSpec("toytip_versions_published", "table", "Number of published versions."),
     "ended": CounterSpec("toytip_runs", "outcome", "Number of finished runs."),
 }
-# Each counter starts at zero for these label values, before the first event. Otherwise a Grafana
-# panel would have no data, and `increase` would miss the first event of each label value.
+# Each counter starts at zero for these label values, before the first event. Without
+# zeros, a Grafana panel would have no data, and `increase` would miss the first event of each label
+# value.
 PARTITION_STAGES = ("featurize", "preprocess", "tune", "infer")
 LABEL_VALUES: dict[str, tuple[str, ...]] = {
     "rows": PARTITION_STAGES,

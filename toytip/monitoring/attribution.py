@@ -15,8 +15,8 @@ due to the model.
 The prevalence depends on the share of card trips, and on the shares of high tips among card trips
 and among other trips. If the share of card trips changes, the true positive rate over all trips
 changes too, even if the model works as before on card trips and on other trips. `attribute_change`
-therefore separates card trips from other trips. It splits a change into three parts: the share of
-card trips, the shares of high tips within each of the two kinds, and the model.
+therefore separates card trips from other trips. The function splits a change into three parts: the
+share of card trips, the shares of high tips among card trips and among other trips, and the model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Compute effect sizes: how different two distributions are, from counts.
 
 With millions of trips, a significance test finds a difference between any two months, and the
-p-value is close to zero. An effect size does not grow with the number of trips. It shows whether
+p-value is close to zero. An effect size does not grow with the number of trips, and shows whether
 the difference is large enough to matter.
 """
 

@@ -32,7 +32,7 @@ class MonthSnapshot(NamedTuple):
 
 
 class StageSnapshot(TypedDict):
-    """The progress of a stage. A rate or a time is null if it is unknown."""
+    """The progress of a stage. Unknown rates and times are null."""
 
     name: str
     unit: str

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class NotInVersionError(StoreError):
-    """A version does not contain the data of a section. This is not a failure."""
+    """A version does not contain the data of a section, which is not a failure."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ MAX_OVERFIT_AUC_GAP = 0.05
 # A baseline whose AUC is higher by this much counts as better, regardless of the interval.
 CLEAR_AUC_GAP = 0.01
 
-# These are not compared by AUC: the always-positive baseline is compared by F1, and the promotion
-# gate compares the model with the champion.
+# The AUC of these two baselines is not compared with the AUC of the model: the always-positive
+# baseline is compared by F1, and the promotion gate compares the model with the champion.
 BASELINES_WITHOUT_FINDING = ("always_positive", "champion")
 
 # Data that the report could not read: its name in the warning, and the section with the details.

@@ -2,9 +2,9 @@
 
 Zones, hours, distances, fares, card payments and tips are related as in real months. Invalid rows
 are of the same kinds as in real months, and their numbers are known. The year drifts like 2020:
-from March to May, there are fewer trips, and trips are shorter, farther from the center, and paid
-by card less often. The synthetic year is for tests of the pipeline. It does not describe real
-passengers.
+from March, and most in April and May, there are fewer trips, and trips are faster, farther from
+the center, and paid by card less often. The synthetic year is for tests of the pipeline, and does
+not describe real passengers.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ SOURCE_FOLDER = "_source"
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of the files of one environment. `docs/explanation/store.md` lists them.
+    """The names of the files of one environment. `docs/explanation/store.md` lists the names.
 
-    Methods that take a version or a table raise StoreError if it is not a valid name.
+    Methods that take a version or a table raise StoreError if the name is not valid.
     """
 
     env: str

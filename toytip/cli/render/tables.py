@@ -96,7 +96,7 @@ def show_table(
 
 
 class Section(str):
-    """A cell that is the heading of the rows below. It can be wider than its column."""
+    """A cell that is the heading of the rows below. The cell can be wider than its column."""
 
     __slots__ = ()
 

@@ -181,7 +181,7 @@ def _describe_distribution(distribution: FeatureDistribution, months: Sequence[s
 
 
 def _describe_medians(by_month: Mapping[str, float]) -> str:
-    """Describe the first and the last median, and the most extreme one if it is notable."""
+    """Describe the first, the last and, if notable, the most extreme median."""
     values = list(by_month.values())
     first, last = values[0], values[-1]
     low, high = sorted((first, last))
