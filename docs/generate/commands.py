@@ -59,10 +59,11 @@ def split_help(parameter: Any) -> tuple[str, str]:
     if match:
         choices = f" Choices: {match['choices']}." if match["choices"] else ""
         return match["text"] + choices, match["default"] or ""
-    default = None if parameter.default in (None, False, ...) or parameter.required else parameter.default
+    # 0 is a default, and equals False.
+    has_default = not parameter.required and all(parameter.default is not none for none in (None, False, ...))
     choices = ", ".join(choices_of(parameter))
     meaning = f"{text} Choices: {choices}." if choices else text
-    return meaning, "" if default is None else str(default)
+    return meaning, str(parameter.default) if has_default else ""
 
 
 def _names(parameter: Any) -> str:
