@@ -32,6 +32,8 @@ hypothesis.settings.register_profile("toytip", deadline=None)
 hypothesis.settings.load_profile("toytip")
 
 # Only tests of the promotion gate use the registry, which takes seconds to import and to set up.
+# Parallel test processes have COLUMNS, which would wrap the output of the commands.
+os.environ.pop("COLUMNS", None)
 os.environ.setdefault("TOYTIP_GATE", "off")
 # If two clusters request the same port at once, Dask's server leaks the socket of one of them.
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")

@@ -235,7 +235,7 @@ def test_a_missing_source_is_one_error(module, words, tmp_path, monkeypatch, cap
     output = capsys.readouterr()
     assert output.out == ""
     (line,) = output.err.splitlines()
-    assert line.endswith(f"error: cannot use source {source}: it contains no Parquet files")
+    assert line.endswith(f"error: cannot use source {source}: it does not exist")
 
 
 NOISE = (1.0, 1.02, 0.99, 1.01)
