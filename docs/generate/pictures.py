@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.browser import Browser, open_browser
+from toytip.cli.command import EXIT_ALERT
 
 DOCS = Path(__file__).parents[1]
 GREEN, YELLOW = "data/green-2023", "data/yellow-sample-2020"
@@ -29,10 +30,11 @@ def draw(data: Path, folder: Path) -> None:
     (folder / "data").symlink_to(data.resolve())
     with open_browser() as browser:
         _draw_dashboard(browser, folder)
+        _toytip(folder, "run", "--source", GREEN, "--version-id", "v1")
         _toytip(folder, "run", "--source", GREEN, "--version-id", "v2", "--feature-set", "dropoff")
         _toytip(folder, "version", "diff", "v1", "v2", "--output", "diff.html")
         report, diff = folder / "toytip-store/dev/_reports/v1.html", folder / "diff.html"
-        _draw_page(browser, report, "report-light.png", height=500)
+        _draw_page(browser, report, "report-light.png", height=860)
         _draw_page(browser, report, "report-curves.png", section="ranking")
         _draw_page(browser, report, "report-dark.png", section="importance", dark=True)
         _draw_page(browser, report, "report-phone.png", section="features", width=390, height=700)
@@ -57,6 +59,7 @@ def draw(data: Path, folder: Path) -> None:
         *("run", "--source", YELLOW, "--store", "yellow", *months),
         *("--feature-set", "seed", "--rounds", "100"),
     )
+    _toytip(folder, "monitor", "--store", "yellow")
     _copy_chart(folder / "yellow", "*.monitor.png", "monitoring-yellow-2020.png")
 
 
@@ -66,12 +69,14 @@ def _copy_chart(store: Path, pattern: str, picture: str) -> None:
 
 
 def _toytip(folder: Path, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "toytip", *arguments], cwd=folder, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-m", "toytip", *arguments], cwd=folder, check=False)  # noqa: S603
+    if done.returncode not in (0, EXIT_ALERT):
+        sys.exit(done.returncode)
 
 
 def _draw_dashboard(browser: Browser, folder: Path) -> None:
-    """Run toytip with more rounds than a run needs, and take the picture during training."""
-    command = [sys.executable, "-m", "toytip", "run", "--source", GREEN, "--version-id", "v1"]
+    """Take the picture during the training of a run in a store of its own."""
+    command = [sys.executable, "-m", "toytip", "run", "--source", GREEN, "--store", "live"]
     process = subprocess.Popen(command, cwd=folder)  # noqa: S603
     for _ in _attempts():
         try:
