@@ -43,9 +43,9 @@ def draw_backtest(result: BacktestResult) -> bytes:
         performance = [row for row in result.performance_by_month if row.segment == segment]
         above, below = figure.add_subplot(2, 2, 1 + column), figure.add_subplot(2, 2, 3 + column)
         _draw_loss_by_age(above, result.auc_loss_by_age.get(segment, ()))
-        above.set_title(f"Segment {segment}: AUC loss compared with a one-month-old model")
+        above.set_title(f"Segment {segment}: AUC loss by model age")
         _draw_f1_change(below, performance)
-        below.set_title(f"Segment {segment}: change in F1 since the validation month")
+        below.set_title(f"Segment {segment}: change in F1")
     return _png(figure)
 
 
