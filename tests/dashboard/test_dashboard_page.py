@@ -115,7 +115,9 @@ def test_the_page_follows_a_run_to_its_end(page, synthetic, tmp_path):
     assert len(set(counts)) > 2, "the curve grows"
     assert counts == sorted(counts)
     # The cluster stopped with the run, so failed requests are not errors of the page.
-    wait(page, "document.getElementById('connection').textContent.includes('All runs on this page have ended')")
+    wait(
+        page, "document.getElementById('connection').textContent.includes('All runs on this page have ended')"
+    )
     assert {"ERR_CONNECTION_REFUSED" in error for error in page.errors} <= {True}
     page.goto("about:blank")
     page.errors.clear()
