@@ -120,21 +120,28 @@ def test_text_without_columns_is_not_wrapped(capsys, monkeypatch):
     assert f"  {LONG_REASON}\n" in capsys.readouterr().out
 
 
-def test_a_version_shows_its_inputs_once(three_month_run, invoke_cli):
+@pytest.fixture
+def text_with_inputs(three_month_run, invoke_cli):
+    """Return a function that shows the run, and checks that its inputs appear once."""
     source, store, summary = three_month_run
-    text = invoke_cli("version", "show", summary["version"], "--store", store).stdout
-    assert text.count(str(source)) == 1
-    assert text.count("yellow_tripdata_2020-02.parquet") == 1
+
+    def show(command):
+        text = invoke_cli("version", command, summary["version"], "--store", store).stdout
+        assert text.count(str(source)) == 1
+        assert text.count("yellow_tripdata_2020-02.parquet") == 1
+        return text
+
+    return show
+
+
+def test_a_version_shows_its_inputs_once(text_with_inputs):
+    text = text_with_inputs("show")
     assert "  split train = 2020-01-01 to " in text
     assert "{" not in text
 
 
-def test_a_lineage_shows_a_repeated_input_once(three_month_run, invoke_cli):
-    source, store, summary = three_month_run
-    text = invoke_cli("version", "lineage", summary["version"], "--store", store).stdout
-    assert text.count(str(source)) == 1
-    assert text.count("yellow_tripdata_2020-02.parquet") == 1
-    assert "(see above)" in text
+def test_a_lineage_shows_a_repeated_input_once(text_with_inputs):
+    assert "(see above)" in text_with_inputs("lineage")
 
 
 def test_a_verification_has_no_rows_per_second(three_month_run, invoke_cli):

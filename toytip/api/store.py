@@ -20,7 +20,14 @@ from toytip.errors import StoreError
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
-from toytip.store.refs import VersionSummary, describe_versions, parse_as_of, read_tags, resolve_version
+from toytip.store.refs import (
+    VersionSummary,
+    describe_versions,
+    manifests_as_of,
+    parse_as_of,
+    read_tags,
+    resolve_version,
+)
 from toytip.store.store import Store as Versions
 from toytip.store.store import store_from_settings
 
@@ -83,11 +90,12 @@ class Store:
         `bytes`, `created_at` (UTC), `parents` (list) and `tags` (list).
         """
         limit = parse_as_of(as_of) if as_of else None
-        summaries = describe_versions(self._versions.list_manifests(table), read_tags(self._versions))
+        manifests = manifests_as_of(self._versions.list_manifests(table), limit)
+        summaries = describe_versions(manifests, read_tags(self._versions))
         columns = [item.name for item in fields(VersionSummary)]
         frame = pd.DataFrame(to_json(summaries), columns=columns)
         frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
-        return frame if limit is None else frame[frame["created_at"] <= limit].reset_index(drop=True)
+        return frame
 
     def table(
         self,

@@ -44,11 +44,10 @@ def list_(as_of: ListAsOfOption = None, json_: JsonOption = False, **options: Un
     store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
     from toytip.cli.results import VersionList
-    from toytip.store.refs import describe_versions, parse_as_of, read_tags
+    from toytip.store.refs import describe_versions, manifests_as_of, parse_as_of, read_tags
 
-    limit = parse_as_of(as_of).isoformat() if as_of else None
     manifests, unreadable = store.scan_manifests()
-    listed = [manifest for manifest in manifests if limit is None or manifest.created_at <= limit]
+    listed = manifests_as_of(manifests, parse_as_of(as_of) if as_of else None)
     versions = VersionList(versions=tuple(describe_versions(listed, read_tags(store))))
     print_result(
         versions, lambda _: show_versions(versions.versions, store.display_uri, as_of), as_json=json_

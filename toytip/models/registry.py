@@ -88,8 +88,8 @@ class Registry:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """Hold the lock of a database file. A tracking server has transactions of its own."""
-        client = self._client  # creates the database file, which needs the lock
-        with lock_database(self._database) if self.artifacts is not None else contextlib.nullcontext(client):
+        _ = self._client  # creates the database file, which needs the lock
+        with lock_database(self._database) if self.artifacts is not None else contextlib.nullcontext():
             yield
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 
 from toytip.config import Settings
@@ -16,7 +15,7 @@ from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
-from toytip.store.refs import newest_version, parse_as_of, read_tags, resolve_version
+from toytip.store.refs import manifests_as_of, newest_version, parse_as_of, read_tags, resolve_version
 from toytip.store.store import Store, store_from_settings
 
 MISSING_ALIAS_HINTS = {
@@ -60,12 +59,8 @@ def _find_stored_model(
             hint=f"Choose a model for {taxi} taxis with --model.",
         )
     limit = parse_as_of(as_of) if as_of else None
-    models = [
-        manifest
-        for manifest in store.list_manifests(MODELS.name)
-        if _taxi_of(store, manifest) == taxi
-        and (limit is None or dt.datetime.fromisoformat(manifest.created_at) <= limit)
-    ]
+    published = manifests_as_of(store.list_manifests(MODELS.name), limit)
+    models = [manifest for manifest in published if _taxi_of(store, manifest) == taxi]
     if not models:
         raise StoreError(
             f"cannot find a model for {taxi} taxis: {store.display_uri} has none",

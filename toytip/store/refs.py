@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,11 +86,7 @@ def resolve_version(
             )
         return manifest
     limit = parse_as_of(as_of) if as_of else None
-    manifests = [
-        manifest
-        for manifest in store.list_manifests(table)
-        if limit is None or _parse_time(manifest.created_at) <= limit
-    ]
+    manifests = manifests_as_of(store.list_manifests(table), limit)
     if not manifests:
         when = f" as of {as_of}" if as_of else ""
         raise StoreError(
@@ -98,6 +94,11 @@ def resolve_version(
             hint=_LIST_HINT if as_of else "Create a version with `toytip run`.",
         )
     return newest_version(store, manifests, limit)
+
+
+def manifests_as_of(manifests: Iterable[Manifest], limit: dt.datetime | None) -> list[Manifest]:
+    """Return the manifests that were published at or before a time. None means no limit."""
+    return [item for item in manifests if limit is None or _parse_time(item.created_at) <= limit]
 
 
 def newest_version(store: Store, manifests: Sequence[Manifest], limit: dt.datetime | None = None) -> Manifest:
