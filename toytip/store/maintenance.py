@@ -130,7 +130,7 @@ def _needed_versions(
     protected = {*read_tags(store).values(), *damaged}
     registered = pinned_versions(store)
     roots = [manifest for versions in by_table.values() for manifest in versions[-keep:]]
-    # After a rollback, the newest version can be older than the last published version.
+    # After a rollback, the default version can be older than the last published version.
     roots += [newest_version(store, versions) for versions in by_table.values()]
     roots += [
         manifest
