@@ -179,7 +179,7 @@ def finish(run, store, reference):
     assert run.returncode == 0, err
     check_same_results(store, json.loads(out), reference)
     check_complete(store, reference)
-    assert not list(Path(store.path("_checkpoints")).glob("*")), "a checkpoint is left"
+    assert not list(Path(store.uri("_checkpoints")).glob("*")), "a checkpoint is left"
     COUNTS["survived"] += 1
 
 
