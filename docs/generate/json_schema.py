@@ -28,7 +28,7 @@ from toytip.models.registered_model import ModelList
 from toytip.models.registry import Rollback
 from toytip.monitoring.aging import BacktestResult
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline.report import WrittenReport
+from toytip.pipeline.reporting.pages import WrittenReport
 from toytip.pipeline.result import RunResult, StageResult
 from toytip.serving.batch import ScoreReport
 from toytip.sources.download import DownloadReport

@@ -267,7 +267,7 @@ raise SystemExit(run_cli(app))
 
 
 def test_an_unwritable_report_is_an_error(tmp_path, monkeypatch):
-    from toytip.pipeline.report import write_page
+    from toytip.pipeline.reporting.pages import write_page
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ToytipError, match="cannot write report ''"):

@@ -36,8 +36,8 @@ from toytip.monitoring.alerts import Alert
 from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.drift import FeatureHistogram
 from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
-from toytip.pipeline.explain import bin_values
-from toytip.pipeline.report_facts import collect_facts
+from toytip.pipeline.reporting.explain import bin_values
+from toytip.pipeline.reporting.facts import collect_facts
 from toytip.report import curves, diff_page, formatting, page
 from toytip.report import facts as report_facts
 from toytip.report.blocks import MissingBlock, WarningsBlock

@@ -102,8 +102,9 @@ def backtest(
 
     if settings.source is not None:
         plan = source.prepare_plan(settings, progress)
-        with open_run(settings, ("features", "rejects"), progress) as context:
+        with open_run(settings, progress) as context:
             tables = read_source.read_source(context, source.complete_plan(context, plan))
+            context.publish("backtest", tables)
             result = work(context, tables["features"])
     else:
         features = resolve_upstream(settings, "features", input_version, as_of)

@@ -106,30 +106,36 @@ def open_existing_store(settings: Settings) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
-    """Return the version with an ID or tag, or else the newest version as of a time."""
+    """Return the version with an ID or tag, or else the newest version as of a time.
+
+    A stage reads the newest version even if it did not pass, because stages are run one by one.
+    """
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 
-    return resolve_version(store_from_settings(settings), table, version, as_of)
+    return resolve_version(store_from_settings(settings), table, version, as_of, any_status=True)
 
 
 def run_stage(
     settings: Settings,
-    tables: tuple[str, ...],
+    name: str,
     work: Callable[[RunContext], dict[str, Any]],
     options: Mapping[str, Any],
     as_json: bool,
     progress: Progress | None = None,
 ) -> None:
-    """Run a single stage, and print the published tables."""
+    """Run a single stage, publish its tables, and print them."""
     from toytip.cli.render.run import show_stage
     from toytip.pipeline.context import open_run
     from toytip.pipeline.result import describe_stage
+    from toytip.pipeline.run_facts import stage_status
     from toytip.progress.tracker import Progress
 
     progress = progress or Progress.from_settings(settings)
-    with open_run(settings, tables, progress) as context:
-        stage = describe_stage(context, work(context))
+    with open_run(settings, progress) as context:
+        tables = work(context)
+        context.publish(f"stage {name}", tables, stage_status(context.store, tables))
+        stage = describe_stage(context, tables)
     print_result(stage, show_stage, as_json=as_json, quiet=options["quiet"])
 
 

@@ -35,7 +35,7 @@ def report(
     """
     settings = resolve_command_settings({**options, "zone_map_file": zone_map_file}, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
-    from toytip.pipeline.report import write_report
+    from toytip.pipeline.reporting.pages import write_report
     from toytip.progress.tracker import Progress
 
     written = write_report(settings, version, output, Progress.from_settings(settings))

@@ -78,7 +78,7 @@ def clean(json_: JsonOption = False, **options: Unpack[CleanOptions]) -> None:
     def work(context: RunContext) -> dict[str, Any]:
         return read_source.clean_source(context, source.complete_plan(context, plan))
 
-    run_stage(settings, ("trips", "rejects"), work, options, json_, progress)
+    run_stage(settings, "clean", work, options, json_, progress)
 
 
 @app.command(epilog="Example:  toytip stage featurize --store ./toytip-store")
@@ -99,7 +99,7 @@ def featurize(
 
     run_stage(
         settings,
-        ("features",),
+        "featurize",
         lambda context: read_source.featurize_trips(context, upstream),
         options,
         json_,
@@ -129,7 +129,7 @@ def preprocess(
         split = fit_encoding.split_features(settings, upstream)
         return fit_encoding.fit_feature_encoding(context, upstream, split)[0]
 
-    run_stage(settings, ("encodings",), work, options, json_)
+    run_stage(settings, "preprocess", work, options, json_)
 
 
 @app.command(epilog="Example:  toytip stage train --rounds 100 --max-depth 8")
@@ -150,14 +150,13 @@ def train(
     from toytip.pipeline.plan import booster_params
     from toytip.pipeline.train import train_model
     from toytip.store import artifacts
-    from toytip.store.refs import resolve_version
 
     def work(context: RunContext) -> dict[str, Any]:
-        features = resolve_version(context.store, "features", upstream.parent_version("features"))
+        features = context.store.require_manifest("features", upstream.parent_version("features"))
         encoding = artifacts.load_encoding(context.store, upstream)
         return train_model(context, features, encoding, upstream, booster_params(settings))[0]
 
-    run_stage(settings, ("models",), work, options, json_)
+    run_stage(settings, "train", work, options, json_)
 
 
 @app.command(epilog="Example:  toytip stage infer --model champion")
@@ -181,7 +180,7 @@ def infer(
 
     trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
     run_stage(
-        settings, ("scores",), lambda context: predict.score_trips(context, upstream, trained), options, json_
+        settings, "infer", lambda context: predict.score_trips(context, upstream, trained), options, json_
     )
 
 
@@ -205,7 +204,7 @@ def postprocess(
     trained = resolve.model_of(settings, upstream)
     run_stage(
         settings,
-        ("predictions",),
+        "postprocess",
         lambda context: predict.decide_scores(context, upstream, trained),
         options,
         json_,

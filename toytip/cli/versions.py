@@ -114,7 +114,7 @@ def diff(
     with progress.show_live(), progress.stage("diff", files) as stage:
         comparison = compare_versions(store, a, b, stage.advance)
     if output is not None:
-        from toytip.pipeline.report import write_diff_page
+        from toytip.pipeline.reporting.pages import write_diff_page
 
         write_diff_page(settings, comparison, output)
     print_result(comparison, show_diff, as_json=json_)

@@ -21,7 +21,7 @@ from toytip.sources import zones
 from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import best_f1_threshold
 from toytip.store.manifest import Manifest
-from toytip.store.refs import resolve_version
+from toytip.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def evaluate_predictions(
     context: RunContext, predictions: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> Evaluation:
     """Return the evaluation of published predictions, by split and segment."""
-    features, files = resolve_features(context, predictions), predictions.files
+    features, files = resolve_features(context.store, predictions), predictions.files
     build_summary = summary_builder(context, features, model, [file.path for file in files], champion)
     frame = graph.read_version(context.store, PREDICTIONS, predictions.version, files)
     summaries = graph.summarize_partitions(frame, build_summary(range(len(files))))
@@ -114,9 +114,9 @@ def evaluate_predictions(
         return evaluate_tallies(graph.merge_tallies(results), model)
 
 
-def resolve_features(context: RunContext, predictions: Manifest) -> Manifest:
+def resolve_features(store: Store, predictions: Manifest) -> Manifest:
     """Return the features from which predictions were computed, directly or through scores."""
     parent = predictions
     if any(reference.table == SCORES.name for reference in predictions.parent_versions):
-        parent = resolve_version(context.store, SCORES.name, predictions.parent_version(SCORES.name))
-    return resolve_version(context.store, FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))
+        parent = store.require_manifest(SCORES.name, predictions.parent_version(SCORES.name))
+    return store.require_manifest(FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))

@@ -54,7 +54,7 @@ def fit_feature_encoding(
     counts = count_training_values(context, frame, files, names, split)
     encoding = fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
     content = json.dumps(encoding.to_json()).encode()
-    manifest = context.publish(
+    manifest = context.add_table(
         ENCODINGS,
         [context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)],
         config,

@@ -171,7 +171,7 @@ def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) 
     reuse += f" from {', '.join(versions)}" if versions else ""
     if not missing:
         return f"same input, code and config: {reuse}"
-    newest = context.store.newest_manifest(job.tables[0].name)
+    newest = next(reversed(context.store.list_tables(job.tables[0].name)), None)
     if newest is None:
         return FIRST_VERSION if len(missing) == total else f"{reuse}, the store does not have the others"
     if newest.code != code_digest(job.stage):
@@ -246,7 +246,7 @@ def find_reusable(context: RunContext, stage: str, table: str, fingerprint: str)
     if context.settings.full_refresh:
         context.record_decision(stage, StageDecision(reused=False, reason=FULL_REFRESH))
         return None
-    manifests = context.store.list_manifests(table)
+    manifests = context.store.list_tables(table)
     for manifest in reversed(manifests):
         if manifest.fingerprint == fingerprint:
             reason = f"same input, code and config: {manifest.version} is reused"

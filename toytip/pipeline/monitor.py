@@ -30,6 +30,7 @@ from toytip.stages import profile
 from toytip.store.artifacts import load_tallies
 from toytip.store.layout import new_version_id
 from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
 from toytip.store.store import Store, store_from_settings
 
@@ -65,12 +66,11 @@ class MonitoringInputs:
         return tuple(dict.fromkeys(file.key.month for file in self.feature_histograms.files))
 
 
-def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> MonitoringInputs:
-    """Return the inputs for monitoring the newest predictions of a model.
+def find_monitoring_inputs(store: Store, model: TrainedModel) -> MonitoringInputs:
+    """Return the inputs for monitoring the newest published predictions of a model.
 
     Raises StoreError if the store does not have a required input.
     """
-    store = context.store
     scored = [
         manifest
         for manifest in store.list_manifests(METRIC_HISTOGRAMS.name)
@@ -81,7 +81,7 @@ def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> Monitori
             f"cannot monitor model {model.version}: {store.display_uri} has no predictions of this model",
             hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
         )
-    features = resolve_features(context, scored[-1])
+    features = resolve_features(store, scored[-1])
     feature_histograms = store.get_manifest(FEATURE_HISTOGRAMS.name, features.version)
     if feature_histograms is None:
         raise StoreError(
@@ -136,6 +136,7 @@ def reject_rates(inputs: MonitoringInputs) -> dict[Month, dict[str, float]]:
 def run_monitor_stage(
     context: RunContext,
     model: TrainedModel,
+    inputs: MonitoringInputs,
     *,
     reference: str | None = None,
     analysis_months: str | None = None,
@@ -143,13 +144,12 @@ def run_monitor_stage(
     publish: bool = True,
     tallies: Tallies | None = None,
 ) -> tuple[MonitoringReport | None, Manifest | None]:
-    """Monitor a model, and publish the measurements as a version of `monitoring`.
+    """Monitor a model, and add the measurements to the version as the table `monitoring`.
 
     Returns no report if there is no month to analyze, and no manifest unless `publish` is set.
     `tallies` replaces the metric histograms of the store. Raises StoreError, or ConfigError as
     `plan_monitoring` does.
     """
-    inputs = find_monitoring_inputs(context, model)
     plan = plan_monitoring(model, inputs.months, reference, analysis_months, labels_until)
     if plan is None:
         return None, None
@@ -162,7 +162,7 @@ def run_monitor_stage(
         )
         report, manifest = result.report, None
         if publish:
-            manifest = _publish_measurements(context, result, plan.analysis_months, inputs)
+            manifest = _add_measurements(context, result, plan.analysis_months, inputs)
             report = replace(report, version=manifest.version)
         alerts = len(report.active_alerts)
         stage.advance(steps=len(plan.analysis_months), note=f"{alerts} alert{'' if alerts == 1 else 's'}")
@@ -192,6 +192,7 @@ def monitor_model(
         return run_monitor_stage(
             context,
             model,
+            find_monitoring_inputs(store, model),
             reference=reference,
             analysis_months=analysis_months,
             labels_until=labels_until,
@@ -199,9 +200,12 @@ def monitor_model(
         )
 
     if publish:
-        store.require_unpublished(context.version, (MONITORING.name,))
+        store.require_unpublished(context.version)
         with store.write_version(context.version):
-            report, _ = run_stage()
+            report, manifest = run_stage()
+            if manifest is not None:
+                status = status_of_model(store, model.version)
+                context.publish("monitor", {MONITORING.name: manifest}, status)
     else:
         report, _ = run_stage()
     if report is None:
@@ -212,10 +216,10 @@ def monitor_model(
     return replace(report, files=_save_report(context, report)) if publish else report
 
 
-def _publish_measurements(
+def _add_measurements(
     context: RunContext, result: MonitoringResult, months: Sequence[Month], inputs: MonitoringInputs
 ) -> Manifest:
-    """Publish the measurements, one file per month."""
+    """Add the measurements to the version, one file per month."""
     report = result.report
     alerts = {(alert.series_key, alert.month) for alert in report.alert_history}
     files = []
@@ -237,7 +241,7 @@ def _publish_measurements(
         "thresholds": to_json(report.thresholds),
     }
     metrics = {"active_alerts": to_json(report.active_alerts)}
-    return context.publish(MONITORING, files, config, parents, metrics=metrics)
+    return context.add_table(MONITORING, files, config, parents, metrics=metrics)
 
 
 def _measurement_frame(

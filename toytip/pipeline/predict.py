@@ -18,7 +18,6 @@ from toytip.pipeline.fingerprints import code_digest
 from toytip.pipeline.incremental import BuiltFiles, build_from_table
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, VersionRef
-from toytip.store.refs import resolve_version
 
 
 def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
@@ -31,7 +30,7 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
     config = _prediction_config(model)
     built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config)
     parents, code = [features.ref, model_reference(model)], code_digest("infer")
-    return {SCORES.name: context.publish(SCORES, built.files[SCORES.name], {}, parents, code=code)}
+    return {SCORES.name: context.add_table(SCORES, built.files[SCORES.name], {}, parents, code=code)}
 
 
 def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
@@ -41,7 +40,7 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
         frame = graph.read_version(context.store, SCORES, scores.version, files)
         return {PREDICTIONS: graph.apply_threshold(frame, model.threshold)}
 
-    features = resolve_version(context.store, FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
+    features = context.store.require_manifest(FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
     built = build_from_table(
         context,
         "postprocess",
@@ -94,11 +93,11 @@ def _publish_predictions(
         progress.advance()
     config, code = {"threshold": model.threshold}, code_digest(stage)
     # Publish the metric histograms first, so that a version with predictions is complete.
-    histograms = context.publish(
+    histograms = context.add_table(
         METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
     )
     files, metrics = built.files[PREDICTIONS.name], to_json(evaluation.metrics)
-    predictions = context.publish(PREDICTIONS, files, config, parents, code=code, metrics=metrics)
+    predictions = context.add_table(PREDICTIONS, files, config, parents, code=code, metrics=metrics)
     return {METRIC_HISTOGRAMS.name: histograms, PREDICTIONS.name: predictions}, evaluation
 
 

@@ -77,7 +77,7 @@ def _build_from_source(
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
     code = code_digest(stage)
     return {
-        table.name: context.publish(table, files[table.name], config, parents, code=code) for table in tables
+        table.name: context.add_table(table, files[table.name], config, parents, code=code) for table in tables
     }
 
 
@@ -106,7 +106,7 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     """
     earlier = {
         (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
-        for manifest in context.store.list_manifests()
+        for manifest in context.store.list_tables()
         for source_file in manifest.source_files
     }
     checksums = {
@@ -133,6 +133,6 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
     parents, code = [trips.ref], code_digest("featurize")
     # Publish the histograms first, so that a version with features is complete.
     return {
-        table.name: context.publish(table, built.files[table.name], trips.config, parents, code=code)
+        table.name: context.add_table(table, built.files[table.name], trips.config, parents, code=code)
         for table in (FEATURE_HISTOGRAMS, FEATURES_SCHEMA)
     }

@@ -17,6 +17,7 @@ from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metric
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
+from toytip.store.run_manifest import RunStatus
 
 SYNTHETIC_SOURCE = "synthetic"
 
@@ -131,6 +132,13 @@ class RunResult:
     """Path or URI of the store."""
     env: str
     """Environment in the store, `dev` or `prod`."""
+    status: RunStatus
+    """`passed`, `not-gated`, `refused` or `failed-check`. Readers take the newest run that passed."""
+    reasons: tuple[str, ...]
+    """Reasons why the promotion gate refused the run. Empty for any other status."""
+    up_to_date: bool
+    """Whether this version already had the same source, code and settings. Then the command
+    published nothing, and the result is that of the earlier run."""
     origin: SourceInfo = field(metadata=FLATTEN)
     """The source that the run read."""
     rows: RowCounts

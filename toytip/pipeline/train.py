@@ -59,7 +59,7 @@ def train_model(
         taxi=str(features.config["taxi"]),
     )
     model = replace(model, threshold=_tune_threshold(context, features, model))
-    manifest = context.publish(
+    manifest = context.add_table(
         MODELS,
         _write_model(context, model),
         asdict(params),

@@ -38,8 +38,9 @@ from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
 from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline import explain, fit_encoding, monitor
+from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import fit_baselines
+from toytip.pipeline.reporting import explain
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
 from toytip.report.fact_source import FactSource, NotInVersionError
