@@ -90,7 +90,8 @@ class Settings(BaseSettings):
     )
     full_refresh: bool = _setting(False, "Compute all outputs again, even if the store already has them.")
     explain: bool = _setting(
-        False, "Print why the stages featurize, preprocess, train and infer run, or which output they reuse."
+        False,
+        "For each of the stages featurize, preprocess, train and infer, print why it runs, or which output it reuses.",
     )
 
     workers: int | None = _setting(
@@ -154,9 +155,7 @@ class Settings(BaseSettings):
     )
 
     train_months: str | None = _setting(
-        None,
-        "Months to train on, as FIRST:LAST.",
-        computed_default="all months before the validation month",
+        None, "Months to train on, as FIRST:LAST.", computed_default="all months before the validation month"
     )
     validation_month: str | None = _setting(
         None,

@@ -248,11 +248,16 @@ def type_text(hint: Any) -> str:
         "object": lambda: f"[{hint.__name__}](#{hint.__name__.lower()})",
         "choice": lambda: ", ".join(f"`{item}`" for item in choices(hint)),
         "union": lambda: " or ".join(parts),
-        "map": lambda: f"object of {parts[1]}",
-        "record": lambda: f"array of {len(parts)}: {', '.join(parts)}",
-        "array": lambda: f"array of {parts[0]}",
+        "map": lambda: f"object of {_grouped(get_args(hint)[1])}",
+        "record": lambda: f"[{', '.join(parts)}]",
+        "array": lambda: f"array of {_grouped(get_args(hint)[0])}",
     }
     return texts[kind_of(hint)]()
+
+
+def _grouped(hint: Any) -> str:
+    """Return the type of the values of an array or an object in words, a union in parentheses."""
+    return f"({type_text(hint)})" if kind_of(hint) == "union" else type_text(hint)
 
 
 def nested_objects(hint: Any) -> list[type]:

@@ -26,6 +26,12 @@ def json_page() -> str:
         "With `--json`, a command prints one JSON object on one line to stdout, and nothing else. Messages go to stderr. "
         "Times are in UTC. The folder `schemas` has a JSON Schema for the output of each command, for example "
         "[run.json](schemas/run.json).",
+        "The column *Type* of the tables below uses these notations:",
+        "- `array of X`: an array in which each value has the type X\n"
+        "- `object of X`: an object in which each value has the type X, under any key\n"
+        "- `[X, Y]`: an array of exactly two values, the first of the type X and the second of the type Y\n"
+        "- `X or Y`: a value of the type X or of the type Y\n"
+        "- `any`: a value of any type",
         *(_command_section(name, result) for name, result in RESULTS.items()),
         "## Objects",
         "The output of the commands above contains these objects.",

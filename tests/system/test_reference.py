@@ -145,6 +145,22 @@ def test_a_schema_follows_the_types(monkeypatch):
         validator.validate({name: item for name, item in record.items() if name != "ends"})
 
 
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [
+        (tuple[str, ...], "array of string"),
+        (dict[str, int], "object of integer"),
+        (tuple[str, int], "[string, integer]"),
+        (dict[str, dict[str, tuple[Any, Any]]], "object of object of [any, any]"),
+        (tuple[Pair | None, ...], "array of ([Pair](#pair) or null)"),
+        (dict[str, Pair] | None, "object of [Pair](#pair) or null"),
+        (dict[str, float | None], "object of (number or null)"),
+    ],
+)
+def test_a_type_in_words(hint, text):
+    assert json_schema.type_text(hint) == text
+
+
 def test_a_type_without_a_json_form_is_an_error(monkeypatch):
     monkeypatch.setitem(RESULTS, "odd", dict[str, complex])
     with pytest.raises(TypeError, match="complex"):

@@ -44,8 +44,8 @@ def open_store(
     """Open a store for reading: a folder, or `s3://bucket/prefix`.
 
     `env` is `dev` or `prod`. `endpoint_url` is the URL of an S3 server other than Amazon's. An
-    argument that you leave out comes from `TOYTIP_*` variables, `.env` or `toytip.toml`. If none of
-    them sets it, the store is `./toytip-store` and the environment is `dev`. Opening a store reads
+    argument that you leave out comes from `TOYTIP_*` variables, `.env` or `toytip.toml`. Without
+    any of these, the store is `./toytip-store` and the environment is `dev`. Opening a store reads
     nothing. Raises ConfigError if a setting is invalid.
 
         store = toytip.open_store("s3://bucket/toytip", env="prod")

@@ -106,10 +106,14 @@ def open_existing_store(settings: Settings) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
+<<<<<<< HEAD
     """Return the version with an ID or tag, or else the newest version as of a time.
 
     A stage reads the newest version even if it did not pass, because stages are run one by one.
     """
+=======
+    """Return the version with an ID or tag, or else the default version as of a time."""
+>>>>>>> main
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 
@@ -191,7 +195,10 @@ def _raise_interrupt(number: int, _frame: Any) -> None:
 
 
 class _WarningHandler(logging.Handler):
-    """Prints warnings on the current stderr, which the progress grid redirects."""
+    """Prints warnings on stderr.
+
+    Looks up `sys.stderr` for each warning, because the progress grid redirects it.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line: the level and the message."""

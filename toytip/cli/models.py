@@ -115,8 +115,8 @@ def promote(
 
     Evaluates the model and the champion on the same test rows. A model that passes all checks
     becomes the champion. If a check fails, the command exits with 1. The alias challenger exists
-    only after the gate rejected the model of a run. If no model has this alias, name a model
-    version.
+    only if the latest registered model was not promoted. If no model has this alias, specify a
+    model version.
     """
     if force and not reason.strip():
         raise ConfigError("cannot promote a model by --force without a reason", hint="Set --reason TEXT.")

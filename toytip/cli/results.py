@@ -92,10 +92,10 @@ class TagList:
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackResult:
-    """The newest versions after a rollback."""
+    """The versions that commands read by default after a rollback."""
 
     versions: dict[str, str]
-    """The newest version of each table, by table name."""
+    """The default version of each table, by table name."""
 
 
 @dataclass(frozen=True, kw_only=True)

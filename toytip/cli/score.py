@@ -72,7 +72,9 @@ def score(
     report = batch.ScoreReport.of(scorer.version, counts, output)
     if json_:
         print_json(report)
-    rejected = "".join(f", {count:,} rejected as {rule}" for rule, count in sorted(report.rejects.items()))
+    rejected = "".join(
+        f", {count:,} rejected by rule {rule}" for rule, count in sorted(report.rejects.items())
+    )
     target = f" to {output}" if output else ""
     typer.echo(
         f"{report.scored_count:,} trips scored{target} by model {report.model_version}{rejected}", err=True

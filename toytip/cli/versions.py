@@ -228,9 +228,8 @@ def tag(
 def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Roll back to an older version.
 
-    Until another version is published, this version and its direct inputs are the newest versions,
-    which commands read by default. Nothing is deleted. To roll back the champion, use `toytip model
-    rollback`.
+    Commands then read this version and its direct inputs by default, until a run publishes newer
+    versions. Nothing is deleted. To roll back the champion, use `toytip model rollback`.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_current_versions

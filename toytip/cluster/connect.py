@@ -141,7 +141,7 @@ def _wait_for_workers(client: Any, workers: int, definition: ClusterDefinition) 
     except TimeoutError:
         raise ClusterError(
             f"cannot use the cluster at {mask_credentials(client.scheduler.address)}: "
-            f"it does not have {workers} {'worker' if workers == 1 else 'workers'} "
+            f"it has {'no worker' if workers == 1 else f'fewer than {workers} workers'} "
             f"after {definition.start_timeout} s",
             hint=_worker_log_hint(definition),
         ) from None

@@ -11,7 +11,7 @@ AVAILABILITY_DESCRIPTIONS = {
     "pickup": "when the passenger gets in",
     "dropoff": "when the ride ends, before payment",
     "payment": "when the passenger chooses how to pay",
-    "settled": "when the tip is paid or later, so that the column is never a feature",
+    "settled": "when the tip is paid, or later. Columns with this availability are never features.",
 }
 
 

@@ -165,7 +165,7 @@ def verify_package(folder: Path) -> str:
 
 
 def main() -> int:
-    """Verify the package in the folder that the command line names, and return the exit code."""
+    """Verify the package in the folder of the command line, and return the exit code."""
     try:
         sys.stdout.write(verify_package(Path(sys.argv[1])) + "\n")
     except (RegistryError, OSError, ValueError) as error:

@@ -19,9 +19,9 @@ from toytip.store.refs import manifests_as_of, newest_version, parse_as_of, read
 from toytip.store.store import Store, store_from_settings
 
 MISSING_ALIAS_HINTS = {
-    CHAMPION: "Name a model version from `toytip model list`, or promote one with `toytip model promote`.",
-    CHALLENGER: "Name a model version from `toytip model list`. The alias challenger exists only after the "
-    "promotion gate rejected a model.",
+    CHAMPION: "Specify a model version from `toytip model list`, or promote one with `toytip model promote`.",
+    CHALLENGER: "Specify a model version from `toytip model list`. The alias challenger exists only if the "
+    "latest registered model was not promoted.",
 }
 
 

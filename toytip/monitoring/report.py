@@ -101,7 +101,7 @@ class MonitoringReport:
     alert_history: tuple[Alert, ...]
     """Alerts of all analysis months."""
     exceeded_measurements: tuple[Measurement, ...]
-    """Measurements of all analysis months that exceed their threshold."""
+    """Measurements that exceed their threshold, from all analysis months."""
     feature_importance: Mapping[str, float]
     """Share of each feature in the gain of all tree splits, largest first."""
     drift_by_month: Mapping[str, tuple[FeatureDrift, ...]]

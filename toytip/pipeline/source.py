@@ -63,7 +63,7 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
 
 def open_configured_source(settings: Settings, progress: Progress) -> Source:
     """Return the source of the settings. Download the files of `tlc:yellow` and `tlc:green`."""
-    assert settings.source is not None, "workers generate the synthetic year"
+    assert settings.source is not None, "the synthetic year has no source to open"
     kind, _, taxi = settings.source.partition(":")
     if kind != "tlc":
         endpoint = settings.source_endpoint_url or settings.endpoint_url
@@ -77,7 +77,7 @@ def open_configured_source(settings: Settings, progress: Progress) -> Source:
 def download_months(
     settings: Settings, taxi: str, folder: Path, progress: Progress
 ) -> tuple[DownloadReport, tuple[Month, ...]]:
-    """Download the months that the settings name. Raises ConfigError or SourceError."""
+    """Download the months of the setting `months`. Raises ConfigError or SourceError."""
     if taxi not in TAXIS:
         raise ConfigError(
             f"cannot download files of {taxi!r} taxis: the TLC has no such files",

@@ -76,7 +76,7 @@ class VersionDiff:
     """
 
     versions: Pair[str]
-    """The two compared versions, as the caller named them (version ID or tag)."""
+    """The two compared versions, as specified by the caller (version ID or tag)."""
     rows: dict[str, Pair[int]]
     """Number of rows in each version, by table."""
     rejects: dict[str, Pair[int]]

@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     label: str
     text: str
     end: str = " ..."
-    """End of the text if the summary has no room for all of it."""
+    """Ending that is printed after the text if the text is cut to fit into the summary."""
 
     def lines(self, width: int, max_lines: int | None = None) -> list[str]:
         """Return the text as lines. The label starts the first line."""

@@ -68,12 +68,12 @@ def show_tags(listed: TagList, store_uri: str) -> None:
 
 
 def show_current_versions(result: RollbackResult, version: str) -> None:
-    """Print the newest version of each table after a rollback to `version`."""
+    """Print the default version of each table after a rollback to `version`."""
     console = make_console()
     print_wrapped(console, f"rolled back to {version}. Commands now read these versions:")
     width = max(map(len, result.versions), default=0)
-    for table, newest in sorted(result.versions.items()):
-        console.print(f"  {table:<{width}}  {newest}", soft_wrap=True)
+    for table, default in sorted(result.versions.items()):
+        console.print(f"  {table:<{width}}  {default}", soft_wrap=True)
 
 
 def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:
