@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
-from tests.support.trips import make_part_record
+from tests.support.trips import make_part_record, publish_table
 from toytip.config import Settings
 from toytip.core import splits
 from toytip.core.months import parse_months
@@ -117,7 +117,7 @@ def test_labels_of_the_test_month_do_not_affect_the_result(client, store, found,
                 Table("features", FEATURES_SCHEMA.columns), "v1", make_part_record(part.month), frame
             )
         )
-    other.publish(dataclasses.replace(manifest, version="v1", files=tuple(records)))
+    publish_table(other, dataclasses.replace(manifest, version="v1", files=tuple(records)))
     mixed = tune(client, store, tmp_path / "s.db", env="prod")
     assert mixed.trials == found.trials
 

@@ -18,7 +18,7 @@ from typer.main import get_command
 import toytip as package
 from tests.support import doc_recipes
 from tests.support.runs import parse_summary, run_toytip
-from tests.support.trips import make_manifest, make_part_record, write_months
+from tests.support.trips import make_manifest, make_part_record, publish_table, write_months
 from toytip.cli import app
 from toytip.core.months import parse_months
 from toytip.sources.synthetic import SyntheticSpec, generate_month
@@ -237,7 +237,7 @@ def three_trips(tmp_path, monkeypatch):
         record = store.write_data_file(
             PREDICTIONS, "v1", make_part_record(), predictions.astype(PREDICTIONS.dtypes)
         )
-        store.publish(make_manifest([record], "v1", table="predictions"))
+        publish_table(store, make_manifest([record], "v1", table="predictions"))
     monkeypatch.chdir(tmp_path)
 
 

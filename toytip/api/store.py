@@ -90,7 +90,7 @@ class Store:
         `bytes`, `created_at` (UTC), `parents` (list) and `tags` (list).
         """
         limit = parse_as_of(as_of) if as_of else None
-        manifests = manifests_as_of(self._versions.list_manifests(table), limit)
+        manifests = manifests_as_of(self._versions, table, limit)
         summaries = describe_versions(manifests, read_tags(self._versions))
         columns = [item.name for item in fields(VersionSummary)]
         frame = pd.DataFrame(to_json(summaries), columns=columns)

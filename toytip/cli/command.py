@@ -92,7 +92,8 @@ def open_existing_store(settings: Settings) -> Store:
     from toytip.store.store import store_from_settings
 
     store = store_from_settings(settings)
-    folders = store.layout.manifests(), store.layout.staging, store.layout.registry
+    layout = store.layout
+    folders = layout.runs, layout.manifests(), layout.staging, layout.registry
     with store.reading():
         exists = any(store.file_io.list_files(folder) for folder in folders)
     if not exists:
@@ -106,14 +107,10 @@ def open_existing_store(settings: Settings) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
-<<<<<<< HEAD
     """Return the version with an ID or tag, or else the newest version as of a time.
 
     A stage reads the newest version even if it did not pass, because stages are run one by one.
     """
-=======
-    """Return the version with an ID or tag, or else the default version as of a time."""
->>>>>>> main
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 

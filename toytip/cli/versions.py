@@ -44,10 +44,12 @@ def list_(as_of: ListAsOfOption = None, json_: JsonOption = False, **options: Un
     store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
     from toytip.cli.results import VersionList
-    from toytip.store.refs import describe_versions, manifests_as_of, parse_as_of, read_tags
+    from toytip.store.refs import describe_versions, parse_as_of, read_tags, runs_as_of
+    from toytip.store.store import published_refs
 
     manifests, unreadable = store.scan_manifests()
-    listed = manifests_as_of(manifests, parse_as_of(as_of) if as_of else None)
+    existing = published_refs(runs_as_of(store.scan_runs()[0], parse_as_of(as_of) if as_of else None))
+    listed = [manifest for manifest in manifests if manifest.ref in existing]
     versions = VersionList(versions=tuple(describe_versions(listed, read_tags(store))))
     print_result(
         versions, lambda _: show_versions(versions.versions, store.display_uri, as_of), as_json=json_
@@ -236,8 +238,33 @@ def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unp
     from toytip.cli.results import RollbackResult
     from toytip.store import refs
 
-    result = RollbackResult(versions=refs.roll_back_to(store, version))
+    result = RollbackResult(versions=refs.roll_back_to(store, version).tables)
     print_result(result, lambda _: show_current_versions(result, version), as_json=json_)
+
+
+@app.command(epilog='Example:  toytip version release v20261124T101500Z-3f9c2a --reason "new fares"')
+@expand_options
+def release(
+    version: VersionArgument,
+    reason: Annotated[
+        str, option("--reason", metavar="TEXT", help="Reason for the release, which the store keeps.")
+    ] = "",
+    json_: JsonOption = False,
+    **options: Unpack[StoreOptions],
+) -> None:
+    """Make a version current by hand.
+
+    Use this command for a run that the promotion gate refused. With --env prod, a version that
+    exists only in dev is copied first: by hard links on a disk, by the server on S3. Readers see
+    the copy in one step, or not at all. The champion does not change.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
+    from toytip.cli.render.versions import show_release
+    from toytip.store.release import release_version
+    from toytip.store.store import store_from_settings
+
+    result = release_version(store_from_settings(settings), version, reason)
+    print_result(result, show_release, as_json=json_)
 
 
 @app.command(epilog="Example:  toytip version verify v20261124T101500Z-3f9c2a")

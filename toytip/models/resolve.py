@@ -15,7 +15,7 @@ from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
-from toytip.store.refs import manifests_as_of, newest_version, parse_as_of, read_tags, resolve_version
+from toytip.store.refs import find_current, find_version, manifests_as_of, parse_as_of, resolve_version
 from toytip.store.store import Store, store_from_settings
 
 MISSING_ALIAS_HINTS = {
@@ -59,14 +59,15 @@ def _find_stored_model(
             hint=f"Choose a model for {taxi} taxis with --model.",
         )
     limit = parse_as_of(as_of) if as_of else None
-    published = manifests_as_of(store.list_manifests(MODELS.name), limit)
+    published = manifests_as_of(store, MODELS.name, limit)
     models = [manifest for manifest in published if _taxi_of(store, manifest) == taxi]
-    if not models:
+    current = find_current(store, models, limit)
+    if current is None:
         raise StoreError(
             f"cannot find a model for {taxi} taxis: {store.display_uri} has none",
             hint=f"Train a model with `toytip run` on a source with {taxi} trips.",
         )
-    return newest_version(store, models, limit)
+    return current
 
 
 def _taxi_of(store: Store, model: Manifest) -> str:
@@ -78,15 +79,16 @@ def _taxi_of(store: Store, model: Manifest) -> str:
 def _model_version_in_store(store: Store, name: str) -> str | None:
     """Return the version of a model in the store, given a version or tag.
 
-    Returns None if the store does not have this model.
+    The version of a run that reused a model names the reused model. Returns None if the store does
+    not have this model.
     """
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
-    version = read_tags(store).get(name, name)
-    if store.get_manifest(MODELS.name, version) is None:
-        predictions = store.get_manifest(PREDICTIONS.name, version)
-        version = predictions.parent_version(MODELS.name) if predictions else version
-    return version if store.get_manifest(MODELS.name, version) else None
+    if model := find_version(store, MODELS.name, name):
+        return model.version
+    predictions = find_version(store, PREDICTIONS.name, name)
+    version = predictions.parent_version(MODELS.name) if predictions else ""
+    return version if version and store.get_manifest(MODELS.name, version) else None
 
 
 def find_registered_model(
@@ -162,6 +164,12 @@ def _resolve_model_version(settings: Settings, name: str | None, taxi: str | Non
     if name is None or version is not None:
         return _find_stored_model(store, version, taxi).version
     return find_registered_model(settings, name, taxi)[1].run_version
+
+
+def champion_versions(settings: Settings) -> frozenset[str]:
+    """Return the run versions of the champions of an environment."""
+    champions = (open_registry(settings, taxi).champion() for taxi in TAXIS)
+    return frozenset(champion.run_version for champion in champions if champion)
 
 
 def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:

@@ -1,4 +1,4 @@
-"""The context of a run: settings, store, client and progress. It adds tables and publishes versions."""
+"""The context of a run: settings, store, client and progress. It publishes versions."""
 
 from __future__ import annotations
 

@@ -77,7 +77,8 @@ def _build_from_source(
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
     code = code_digest(stage)
     return {
-        table.name: context.add_table(table, files[table.name], config, parents, code=code) for table in tables
+        table.name: context.add_table(table, files[table.name], config, parents, code=code)
+        for table in tables
     }
 
 

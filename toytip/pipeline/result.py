@@ -133,7 +133,7 @@ class RunResult:
     env: str
     """Environment in the store, `dev` or `prod`."""
     status: RunStatus
-    """`passed`, `not-gated`, `refused` or `failed-check`. Readers take the newest run that passed."""
+    """`passed`, `not-gated`, `refused` or `failed-check`."""
     reasons: tuple[str, ...]
     """Reasons why the promotion gate refused the run. Empty for any other status."""
     up_to_date: bool

@@ -12,7 +12,14 @@ from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS, REJECTS
+from toytip.core.tables import (
+    ENCODINGS,
+    FEATURE_HISTOGRAMS,
+    FEATURES_TABLE,
+    METRIC_HISTOGRAMS,
+    MODELS,
+    REJECTS,
+)
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
 from toytip.errors import RegistryError
@@ -20,14 +27,16 @@ from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import summarize_report
 from toytip.models.registry import Registry, open_registry
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline import monitor, promote, report
+from toytip.pipeline import monitor, promote
 from toytip.pipeline.context import PublishedTables, RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
 from toytip.pipeline.fit_encoding import find_leaking_features, fit_feature_encoding
+from toytip.pipeline.monitor import MonitoringInputs
 from toytip.pipeline.plan import RunPlan, announce_stages
 from toytip.pipeline.predict import predict_trips
 from toytip.pipeline.promote import Challenger, ChampionMatch
 from toytip.pipeline.read_source import read_source
+from toytip.pipeline.reporting import pages
 from toytip.pipeline.result import (
     SYNTHETIC_SOURCE,
     RowCounts,
@@ -38,18 +47,21 @@ from toytip.pipeline.result import (
     describe_tables,
     metrics_by_segment,
 )
+from toytip.pipeline.run_facts import describe_facts, find_unchanged_run, gate_status, run_fingerprint
 from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.source import complete_plan, prepare_plan
 from toytip.pipeline.train import train_model
 from toytip.progress.tracker import Progress
 from toytip.store.reports import save_report
+from toytip.store.run_manifest import RunManifest
+from toytip.store.store import store_from_settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageOutputs:
     """The outputs of all stages."""
 
-    published: PublishedTables
+    tables: PublishedTables
     model: TrainedModel
     evaluation: Evaluation
     monitoring: MonitoringReport | None
@@ -58,31 +70,36 @@ class StageOutputs:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """A run whose tables are published, before its workers stop."""
+    """A run that is published, before its workers stop."""
 
     plan: RunPlan
     outputs: StageOutputs
+    manifest: RunManifest
     links: RunLinks
     source_bytes_read: int
     workers: int
 
 
 def run(settings: Settings, progress: Progress) -> RunResult:
-    """Run all stages in order, and return the result.
+    """Run all stages in order, publish their tables in one step, and return the result.
 
-    Raises a ToytipError if a stage fails. Tables that earlier stages published stay published.
+    If an earlier run had the same source, code and settings, nothing is computed, and the result is
+    that of the earlier run. Raises a ToytipError if a stage fails. The next run then reuses the
+    complete tables.
     """
     with RunMeter(progress) as meter:
-        report.validate_zone_map(settings)
+        pages.validate_zone_map(settings)
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
+        unchanged = find_unchanged_run(store_from_settings(settings), settings, plan)
+        if unchanged is not None:
+            return replace(unchanged[1], up_to_date=True)
         if settings.gate != "off":
             open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
-        # If a killed run has already published some tables of this version, they are reused.
-        with open_run(settings, (PREDICTIONS.name,), progress, cluster_plan) as context:
+        with open_run(settings, progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan)
     result = _describe_run(context, finished, meter)
-    report_path = report.write_run_report(context.store, settings, progress, result)
+    report_path = pages.write_run_report(context.store, settings, progress, result)
     return replace(
         result,
         links=replace(result.links, report_path=report_path),
@@ -92,7 +109,7 @@ def run(settings: Settings, progress: Progress) -> RunResult:
 
 
 def _run_on_cluster(context: RunContext, plan: RunPlan | None) -> FinishedRun:
-    """Run all stages, record Dask's performance report, and save the reports."""
+    """Run all stages, save the reports, and publish the tables."""
     client = context.client
     initial_bytes = source_tasks.worker_bytes_read(client)
     with tempfile.TemporaryDirectory() as folder:
@@ -103,8 +120,28 @@ def _run_on_cluster(context: RunContext, plan: RunPlan | None) -> FinishedRun:
             outputs = run_stages(context, plan)
         bytes_read = max(source_tasks.worker_bytes_read(client) - initial_bytes, 0)
         links = _save_reports(context, outputs.evaluation, page.read_bytes())
-    workers = len(cluster.workers_by_address(client))
-    return FinishedRun(plan=plan, outputs=outputs, links=links, source_bytes_read=bytes_read, workers=workers)
+    return FinishedRun(
+        plan=plan,
+        outputs=outputs,
+        manifest=_publish(context, plan, outputs),
+        links=links,
+        source_bytes_read=bytes_read,
+        workers=len(cluster.workers_by_address(client)),
+    )
+
+
+def _publish(context: RunContext, plan: RunPlan, outputs: StageOutputs) -> RunManifest:
+    """Publish all tables of the run, with the status that the promotion gate gives it."""
+    settings, promotion = context.settings, outputs.promotion
+    checksums = {file.uri: file.checksum for file in outputs.tables[FEATURES_TABLE.name].source_files}
+    return context.publish(
+        "run",
+        outputs.tables,
+        gate_status(promotion),
+        reasons=promotion.promotion_reasons if promotion and promotion.is_rejected else (),
+        fingerprint=run_fingerprint(settings, plan, checksums),
+        run=describe_facts(settings, plan, outputs.model, outputs.evaluation.report, promotion),
+    )
 
 
 def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
@@ -118,13 +155,14 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
     registry = None if context.settings.gate == "off" else open_registry(context.settings, plan.source.taxi)
     champion = promote.match_champion(registry, model) if registry else ChampionMatch()
     predicted, evaluation = predict_trips(context, features, model, champion.model)
-    monitored, monitoring = _monitor_months(context, model, evaluation)
+    inputs = _monitoring_inputs({**published, **predicted})
+    monitored, monitoring = _monitor_months(context, model, inputs, evaluation)
     promotion = None
     if registry:
         challenger = Challenger(model=model, manifest=trained[MODELS.name], evaluation=evaluation)
         promotion = _promote(context, registry, champion, challenger)
     return StageOutputs(
-        published={**published, **encoded, **trained, **predicted, **monitored},
+        tables={**published, **encoded, **trained, **predicted, **monitored},
         model=model,
         evaluation=evaluation,
         monitoring=monitoring,
@@ -132,11 +170,20 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
     )
 
 
+def _monitoring_inputs(tables: PublishedTables) -> MonitoringInputs:
+    return MonitoringInputs(
+        metric_histograms=tables[METRIC_HISTOGRAMS.name],
+        feature_histograms=tables[FEATURE_HISTOGRAMS.name],
+        features=tables[FEATURES_TABLE.name],
+        rejects=tables[REJECTS.name],
+    )
+
+
 def _monitor_months(
-    context: RunContext, model: TrainedModel, evaluation: Evaluation
+    context: RunContext, model: TrainedModel, inputs: MonitoringInputs, evaluation: Evaluation
 ) -> tuple[PublishedTables, MonitoringReport | None]:
     """Monitor the months after the training months. A split by day has no such months."""
-    monitoring, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
+    monitoring, manifest = monitor.run_monitor_stage(context, model, inputs, tallies=evaluation.tallies)
     if monitoring is None or manifest is None:
         context.progress.info("monitor: no months after the training months")
         return {}, None
@@ -153,8 +200,7 @@ def _promote(
     except RegistryError as error:
         raise RegistryError(
             str(error),
-            hint=f"Predictions {context.version} are published. "
-            f"Promote the model with `toytip model promote {challenger.model.version}`.",
+            hint="Run the command again. It reuses all complete outputs.",
         ) from None
 
 
@@ -175,12 +221,15 @@ def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes)
 
 def _describe_run(context: RunContext, finished: FinishedRun, meter: RunMeter) -> RunResult:
     settings, source, outputs = context.settings, finished.plan.source, finished.outputs
-    published = outputs.published
+    published = outputs.tables
     rejects = published[REJECTS.name]
     return RunResult(
         version=context.version,
         store=mask_credentials(settings.store),
         env=settings.env,
+        status=finished.manifest.status,
+        reasons=finished.manifest.reasons,
+        up_to_date=False,
         origin=SourceInfo(
             taxi=source.taxi,
             months=tuple(map(str, source.months)),

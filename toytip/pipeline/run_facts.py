@@ -1,4 +1,4 @@
-"""The facts of a run for its run manifest, and the fingerprint by which an unchanged run is found."""
+"""The facts of a run for its run manifest, and the search for an unchanged run."""
 
 from __future__ import annotations
 

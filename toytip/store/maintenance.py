@@ -184,7 +184,9 @@ def collect_garbage(store: Store, garbage: Garbage) -> None:
 
 def _runs_without_tables(store: Store, garbage: Garbage) -> list[str]:
     """Return the runs all of whose tables are deleted."""
-    kept = {manifest.ref for manifest in store.list_tables()} - set(garbage.versions)
+    tables, _ = store.scan_tables()
+    damaged = {VersionRef(item.table, item.version) for item in garbage.unreadable}
+    kept = ({manifest.ref for manifest in tables} | damaged) - set(garbage.versions)
     return [run.version for run in store.scan_runs()[0] if not published_refs([run]) & kept]
 
 

@@ -115,18 +115,26 @@ def resolve_version(
 
 
 def _resolve_named(store: Store, table: str, version: str) -> Manifest:
-    run = store.get_run(validate_version(version))
-    if run is None and version in (tags := read_tags(store)):
-        version = tags[version]
-        run = store.get_run(version)
-    version_of_table = run.tables.get(table) if run else _published_without_run(store, table, version)
-    manifest = store.get_manifest(table, version_of_table) if version_of_table else None
+    manifest = find_version(store, table, version)
     if manifest is None:
         raise StoreError(
             f"cannot read version {version} of {table} in {store.display_uri}: it does not exist",
             hint=_LIST_HINT,
         )
     return manifest
+
+
+def find_version(store: Store, table: str, version: str) -> Manifest | None:
+    """Return the manifest that a table has in a version or tag, or None.
+
+    A run that reused a table of an earlier run has the version of that run.
+    """
+    run = store.get_run(validate_version(version))
+    if run is None and version in (tags := read_tags(store)):
+        version = tags[version]
+        run = store.get_run(version)
+    version_of_table = run.tables.get(table) if run else _published_without_run(store, table, version)
+    return store.get_manifest(table, version_of_table) if version_of_table else None
 
 
 def _published_without_run(store: Store, table: str, version: str) -> str | None:
@@ -166,7 +174,10 @@ def find_current(
 
 
 def status_of_model(store: Store, model: str) -> RunStatus:
-    """Return the status of a version that only evaluates or applies a model: that of the model's run."""
+    """Return the status of the run that trained a model.
+
+    A version that only applies or evaluates the model gets the same status.
+    """
     run = store.get_run(model)
     return run.status if run else RunStatus.NOT_GATED
 
@@ -278,36 +289,32 @@ def roll_back_to(store: Store, version: str) -> Release:
 
     A rollback deletes nothing. Raises StoreError if the version does not exist.
     """
-    return _make_current(store, version, "")
+    release = plan_release(store, version)
+    record_release(store, release)
+    return release
 
 
-def release_version(store: Store, version: str, reason: str) -> Release:
-    """Make a version current that is not current by itself, for example a refused run.
+def plan_release(store: Store, version: str, reason: str = "") -> Release:
+    """Return the record that makes a version or tag and its direct inputs current.
 
-    Raises StoreError if the version does not exist, and ConfigError without a reason.
+    Raises StoreError if the version does not exist.
     """
-    if not reason.strip():
-        raise ConfigError(
-            f"cannot release {version}: no reason given", hint="Say why with --reason TEXT."
-        )
-    return _make_current(store, version, reason.strip())
-
-
-def _make_current(store: Store, version: str, reason: str) -> Release:
     manifests = manifests_of(store, version)
     version = manifests[0].version
     run = store.get_run(version)
     tables = dict(run.tables) if run else {manifest.table: version for manifest in manifests}
     for parent in (parent for manifest in manifests for parent in manifest.parent_versions):
         tables.setdefault(parent.table, parent.version)
-    now = dt.datetime.now(dt.UTC)
-    release = Release(
-        created_at=now.isoformat(timespec="microseconds"), version=version, tables=tables, reason=reason
-    )
-    name = store.layout.release(f"{now:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}")
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+    return Release(created_at=now, version=version, tables=tables, reason=reason)
+
+
+def record_release(store: Store, release: Release) -> None:
+    """Make the tables of a release current."""
+    time = _parse_time(release.created_at)
+    name = store.layout.release(f"{time:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}")
     with store.writing():
         store.file_io.create(name, json.dumps(asdict(release)).encode())
-    return release
 
 
 def read_releases(store: Store) -> list[Release]:

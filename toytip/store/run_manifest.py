@@ -69,7 +69,7 @@ class RunManifest:
     created_at: str
     """Publication time in UTC (ISO 8601)."""
     tables: dict[str, str]
-    """Version of each table of the run, by table. A reused table has the version of an earlier run."""
+    """Version of each table, by table. A reused table has the version of an earlier run."""
     reasons: tuple[str, ...] = ()
     """Reasons why the run was refused, or why it failed the data check."""
     fingerprint: str = ""

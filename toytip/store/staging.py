@@ -55,7 +55,9 @@ class StagingArea:
 
     def active_versions(self) -> set[str]:
         """Return the versions that runs are writing."""
-        staged = {self.layout.staged_version_of(name) for name in self.file_io.list_files(self.layout.staging)}
+        staged = {
+            self.layout.staged_version_of(name) for name in self.file_io.list_files(self.layout.staging)
+        }
         return {version for version in staged if version} - set(self.incomplete_versions())
 
     def remove_lock(self, version: str) -> None:

@@ -112,7 +112,7 @@ class Store(StoreAddress):
         return [item for item in tables if item.version == version and item.ref not in published]
 
     def unused_tables(self, version: str) -> list[Manifest]:
-        """Return the tables of a version that are neither published nor inputs of published tables."""
+        """Return the tables of a version that are neither published nor inputs of published ones."""
         tables, _ = self.scan_tables()
         by_ref = {manifest.ref: manifest for manifest in tables}
         pending, used = list(published_refs(self.list_runs())), set()
@@ -158,6 +158,10 @@ class Store(StoreAddress):
             self.file_io.write(f"{self._staging.folder(table, version)}/{name}", content)
         return DataFile(path=name, rows=0, bytes=len(content), checksum=_checksum(content))
 
+    def staged_folder(self, table: str, version: str) -> str:
+        """Return the folder that holds the files of an unpublished version."""
+        return self._staging.folder(table, version)
+
     def reuse_data_file(self, table: str, version: str, existing: ExistingDataFile) -> bool:
         """Add an existing data file to a version, by a hard link or by a copy on the S3 server.
 
@@ -200,9 +204,10 @@ class Store(StoreAddress):
         """Complete a table of an unpublished version: move its files out of staging.
 
         The table gets a manifest, but stays invisible until `publish`. It replaces a table that a
-        killed run of this version completed.
+        killed run of this version completed. Raises StoreError if the version is already published.
         """
         table, version = manifest.table, manifest.version
+        self.require_unpublished(version)
         staged, final = self._staging.folder(table, version), self.layout.version_folder(table, version)
         with as_store_error(f"cannot write {manifest.ref} in {self.display_uri}"):
             self.file_io.remove([self.layout.manifest(table, version)])
@@ -290,7 +295,10 @@ class Store(StoreAddress):
         return manifests
 
     def scan_manifests(self, table: str | None = None) -> tuple[list[Manifest], list[UnreadableManifest]]:
-        """Return the valid manifests of published tables, sorted by table and time, and the damaged ones."""
+        """Return the valid manifests of published tables, and the damaged ones.
+
+        The manifests are sorted by table and time.
+        """
         # The run manifests are read first: a run that is published meanwhile stays invisible.
         runs, unreadable_runs = self.scan_runs()
         published = published_refs(runs)
@@ -298,7 +306,7 @@ class Store(StoreAddress):
         return [item for item in tables if item.ref in published], unreadable_runs + unreadable
 
     def scan_tables(self, table: str | None = None) -> tuple[list[Manifest], list[UnreadableManifest]]:
-        """Return the valid manifests of all complete tables, published or not, and the damaged ones."""
+        """Return the valid manifests of complete tables, published or not, and the damaged ones."""
         with self.reading():
             return catalog.scan_manifests(self.file_io, self.root, self.layout.manifests(table))
 
