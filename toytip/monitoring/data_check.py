@@ -133,7 +133,7 @@ def _single_findings(comparison: Comparison, month: int, normal: Sequence[int]) 
     """Return all effects that exceed the limit of a warning, largest first."""
     others = [other for other in normal if other != month]
     effects = comparison.effects(month, normal)
-    found = [
+    singles = [
         _SingleFinding(
             _describe(item, month, others, _Effect(value, typical, warn, hold)),
             value / hold if np.isfinite(hold) else 0.0,
@@ -141,7 +141,7 @@ def _single_findings(comparison: Comparison, month: int, normal: Sequence[int]) 
         for item, value, typical, warn, hold in zip(comparison.items, *effects, strict=True)
         if value >= warn
     ]
-    return sorted(found, key=lambda single: (-single.severity, single.finding.feature))
+    return sorted(singles, key=lambda single: (-single.severity, single.finding.feature))
 
 
 class _Effect(NamedTuple):

@@ -67,22 +67,22 @@ class Distances:
 def measure_months(months: Sequence[Month], summaries: Sequence[MonthSummary]) -> list[Distances]:
     """Return all measures of the months, which must be in order of time."""
     counts = count_features(summaries)
-    kept = np.array([summary.kept for summary in summaries])
+    kept_rows = np.array([summary.kept_rows for summary in summaries])
     distances = [
         *_month_distances(months, summaries),
         *_time_distances(months, counts),
         *_label_distances(counts),
     ]
     for name, feature in counts.items():
-        distances += _feature_distances(name, feature, kept)
+        distances += _feature_distances(name, feature, kept_rows)
     return distances
 
 
-def _feature_distances(name: str, counts: FeatureCounts, kept: Int64Array) -> Iterator[Distances]:
+def _feature_distances(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> Iterator[Distances]:
     if name in COMPARED_ELSEWHERE:
         return
-    compared = _in_use(name, counts, kept)
-    for measure, matrix, rates in _compare_feature(name, counts, kept):
+    compared = _in_use(name, counts, kept_rows)
+    for measure, matrix, rates in _compare_feature(name, counts, kept_rows):
         matrix[~compared] = 0.0
         yield Distances(feature=name, measure=measure, matrix=matrix, rates=rates)
 
@@ -90,10 +90,14 @@ def _feature_distances(name: str, counts: FeatureCounts, kept: Int64Array) -> It
 _MeasureMatrix = tuple[Measure, Float64Array, Float64Array | None]
 
 
-def _compare_feature(name: str, counts: FeatureCounts, kept: Int64Array) -> Iterator[_MeasureMatrix]:
+def _compare_feature(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> Iterator[_MeasureMatrix]:
     values, trips = counts.values, counts.trips
-    missing = kept - trips.sum(axis=1)
-    yield measures.MISSING, month_distances.share_excess(missing, kept), missing / np.maximum(kept, 1)
+    missing = kept_rows - trips.sum(axis=1)
+    yield (
+        measures.MISSING,
+        month_distances.share_excess(missing, kept_rows),
+        missing / np.maximum(kept_rows, 1),
+    )
     if not len(values):
         return
     if name in CATEGORIES:
@@ -122,11 +126,11 @@ def _shares(counts: Int64Array, totals: Int64Array) -> tuple[Float64Array, Float
     return month_distances.share_excess(counts, totals), counts / np.maximum(totals, 1)
 
 
-def _in_use(name: str, counts: FeatureCounts, kept: Int64Array) -> BoolArray:
+def _in_use(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> BoolArray:
     """Return the months to compare. An optional column is compared from its first use on."""
     if name not in OPTIONAL_COLUMNS:
-        return np.ones(len(kept), bool)
-    used = counts.trips[:, counts.values != 0].sum(axis=1) > UNUSED_SHARE * kept
+        return np.ones(len(kept_rows), bool)
+    used = counts.trips[:, counts.values != 0].sum(axis=1) > UNUSED_SHARE * kept_rows
     return np.logical_or.accumulate(used)
 
 

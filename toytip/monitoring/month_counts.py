@@ -25,7 +25,7 @@ class MonthSummary:
     """Number of rejected rows by reason."""
 
     @property
-    def kept(self) -> int:
+    def kept_rows(self) -> int:
         """The number of kept trips."""
         return self.rows - sum(self.rejects.values())
 

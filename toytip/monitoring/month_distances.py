@@ -171,11 +171,11 @@ def _total_variation(counts: Int64Array | Float64Array, other: Int64Array | Floa
 def _share_error(counts: Int64Array, totals: Int64Array) -> Float64Array:
     """Return the standard error of the difference between two shares."""
     share = _divide(_pair_sum(counts) + 1.0, _pair_sum(totals) + 2.0)
-    return np.asarray(np.sqrt(share * (1 - share) * _pair_sum(1 / np.maximum(totals, 0.5))))
+    return np.asarray(np.sqrt(share * (1 - share) * _pair_sum(1 / np.maximum(totals, 0.5))), np.float64)
 
 
 def _where_enough(distance: Float64Array, totals: Int64Array | Float64Array) -> Float64Array:
-    enough = totals >= MIN_TRIPS
+    enough = np.asarray(totals >= MIN_TRIPS)
     return np.where(enough[:, None] & enough[None, :], distance, 0.0)
 
 

@@ -61,8 +61,8 @@ class Comparison:
         return cls(
             items=tuple(items),
             distances=np.stack([item.matrix for item in items]),
-            floors=np.array([(each.warn, each.hold, each.gross) for each in measures]).T,
-            any_month=np.array([each.any_month for each in measures]),
+            floors=np.array([(measure.warn, measure.hold, measure.gross) for measure in measures]).T,
+            any_month=np.array([measure.any_month for measure in measures]),
         )
 
     def effects(self, month: int, reference: Sequence[int]) -> Effects:
@@ -90,7 +90,7 @@ class Comparison:
         """Return the months of the reference without faulty months.
 
         The month with the largest effect is removed first, so that it does not hide or cause other
-        effects. Of two equally different months, the later month is removed. Accepted months stay.
+        effects. If two months differ equally, the later month is removed. Accepted months stay.
         """
         normal = list(reference)
         while candidates := [month for month in normal if month not in accepted]:
