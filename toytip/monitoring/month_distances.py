@@ -165,7 +165,8 @@ def _total_variation(counts: Int64Array | Float64Array, other: Int64Array | Floa
     variance = both * (1 - both) * (_divide(1, totals) + 1 / other_total)
     expected = np.minimum(NORMAL_MEAN_ABS * np.sqrt(variance), 2 * both).sum(axis=1)
     deviation = np.sqrt(NORMAL_ABS_VARIANCE * variance.sum(axis=1))
-    return np.maximum(gap.sum(axis=1) - expected - NOISE_DEVIATIONS * deviation, 0.0) / 2
+    moved = gap.sum(axis=1) - expected - NOISE_DEVIATIONS * deviation
+    return np.asarray(np.maximum(moved, 0.0) / 2)
 
 
 def _share_error(counts: Int64Array, totals: Int64Array) -> Float64Array:
