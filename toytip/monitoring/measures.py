@@ -1,0 +1,202 @@
+"""The measures of the data check with their limits, and the sentences that describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Unit = Literal["share", "standard deviations", "factor", "rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A measure with its smallest limits.
+
+    The limits of a month are larger than these if the reference months differ much.
+    """
+
+    name: str
+    """Name of the measure."""
+    warn: float
+    """Smallest limit of a warning."""
+    hold: float
+    """Smallest limit above which a month is held. Infinite if the measure only warns."""
+    gross: float
+    """Limit above which a month is held if there are only one or two months to compare with."""
+    sentence: str
+    """Text of a finding, with placeholders for the value and the reference."""
+    unit: Unit = "share"
+    """Unit of the distance between two months. `factor` and `rows` are logarithms of ratios."""
+    any_month: bool = False
+    """Whether a single similar month is enough for an effect."""
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the distance is the logarithm of a ratio."""
+        return self.unit in ("factor", "rows")
+
+    def affected_share(self, distance: float) -> float:
+        """Return the share of the rows that an effect of this size affects."""
+        if self.unit == "share":
+            return min(float(distance), 1.0)
+        return 1.0 if self.unit != "rows" else float(1 - np.exp(-distance))
+
+    def describe(self, feature: str, value: float, reference: float) -> str:
+        """Return a sentence about a finding."""
+        numbers = {"value": self._number(value), "reference": self._number(reference)}
+        return self.sentence.format(feature=feature, **numbers)
+
+    def _number(self, value: float) -> str:
+        if self.unit == "share":
+            return f"{value * 100:.1f} %"
+        if self.unit == "factor":
+            return f"{np.exp(value):.3g}"
+        return f"{value:,.0f}" if self.unit == "rows" else f"{value:.2g}"
+
+
+MISSING = Measure(
+    name="missing share",
+    warn=0.02,
+    hold=0.06,
+    gross=0.5,
+    sentence="{feature} has no value in {value} of the trips, usually in {reference}.",
+)
+MOVED = Measure(
+    name="moved share",
+    warn=0.08,
+    hold=0.15,
+    gross=0.6,
+    sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
+)
+GRAIN = Measure(
+    name="single values",
+    warn=0.08,
+    hold=0.15,
+    gross=0.8,
+    sentence="{feature} has unusual single values in {value} of the trips, usually in {reference}.",
+)
+WASSERSTEIN = Measure(
+    name="wasserstein",
+    warn=0.4,
+    hold=0.7,
+    gross=3.0,
+    sentence="{feature} is shifted by {value} standard deviations, usually by {reference}.",
+    unit="standard deviations",
+)
+NEW = Measure(
+    name="new values",
+    warn=0.005,
+    hold=0.01,
+    gross=0.5,
+    sentence="{feature} has values that other months do not have, in {value} of the trips.",
+)
+VANISHED = Measure(
+    name="vanished values",
+    warn=0.005,
+    hold=0.01,
+    gross=0.5,
+    sentence="{feature} lacks values that {value} of the trips of other months have.",
+)
+SPIKE = Measure(
+    name="frequent value",
+    warn=0.04,
+    hold=0.08,
+    gross=0.8,
+    sentence="{feature} has one value in an additional {value} of the trips, usually in {reference}.",
+)
+WHOLE = Measure(
+    name="whole numbers",
+    warn=0.08,
+    hold=0.15,
+    gross=0.8,
+    sentence="{feature} is a whole number in {value} of the trips, usually in {reference}.",
+)
+ZEROS = Measure(
+    name="zeros",
+    warn=0.15,
+    hold=0.3,
+    gross=0.9,
+    sentence="{feature} is 0 in {value} of the trips, usually in {reference}.",
+)
+NEGATIVE = Measure(
+    name="negative values",
+    warn=0.01,
+    hold=0.02,
+    gross=0.5,
+    sentence="{feature} is negative in {value} of the trips, usually in {reference}.",
+)
+SCALE = Measure(
+    name="scale",
+    warn=float(np.log(4)),
+    hold=float(np.log(6)),
+    gross=float(np.log(20)),
+    sentence="{feature} has a mean that differs by the factor {value}, usually by {reference}.",
+    unit="factor",
+)
+FEE = Measure(
+    name="amounts of a fee",
+    warn=0.15,
+    hold=np.inf,
+    gross=np.inf,
+    sentence="{feature} has unusual amounts in {value} of the trips, usually in {reference}.",
+)
+CARD_TIPS = Measure(
+    name="high tips by card",
+    warn=0.05,
+    hold=0.1,
+    gross=0.4,
+    sentence="{value} of the card trips have a high tip, usually {reference}.",
+)
+OTHER_TIPS = Measure(
+    name="high tips without card",
+    warn=0.02,
+    hold=0.05,
+    gross=0.4,
+    sentence="{value} of the trips without card payment have a high tip, usually {reference}.",
+)
+ROWS = Measure(
+    name="rows per day",
+    warn=float(np.log(1.4)),
+    hold=float(np.log(1.7)),
+    gross=float(np.log(10)),
+    sentence="The month has {value} rows per day, usually {reference}.",
+    unit="rows",
+)
+EMPTY_DAYS = Measure(
+    name="empty days",
+    warn=0.03,
+    hold=0.06,
+    gross=0.25,
+    sentence="{value} of the days have hardly any trips, usually {reference}.",
+)
+WEEKDAYS = Measure(
+    name="weekdays",
+    warn=0.04,
+    hold=0.08,
+    gross=0.5,
+    sentence="{value} of the trips are on unusual days of the week, usually {reference}.",
+)
+REJECTS = Measure(
+    name="reject rate",
+    warn=0.01,
+    hold=0.03,
+    gross=0.5,
+    sentence="The cleaning rule {feature} rejects {value} of the rows, usually {reference}.",
+)
+REPEATED = Measure(
+    name="repeated trips",
+    warn=0.01,
+    hold=0.03,
+    gross=0.2,
+    sentence="About {value} of the trips are repeated, usually {reference}.",
+)
+COPY = Measure(
+    name="copy",
+    warn=0.5,
+    hold=0.5,
+    gross=0.5,
+    sentence="The trips are a copy of the trips of another month.",
+    any_month=True,
+)
