@@ -44,6 +44,8 @@ class BuildJob:
     """Description of each planned file in errors. By default, stage and path."""
     source_uris: Sequence[str] = ()
     """Source file of each planned file, so that a worker reads consecutive partitions of a file."""
+    shape: str = ""
+    """Facts other than the number of rows that change the duration."""
 
     @property
     def label(self) -> str:
@@ -81,6 +83,7 @@ def build_data_files(context: RunContext, job: BuildJob) -> BuiltFiles:
     context.record_decision(job.label, StageDecision(reused=bool(reused), reason=reason))
     files, tallies = dict(reused), Tallies()
     with context.progress.stage(job.label, len(job.planned), job.months) as stage:
+        stage.set_shape(job.shape)
         _show_reused(stage, job, reused)
         if missing:
             results = _compute_files(context, job, missing, stage)
@@ -222,6 +225,7 @@ def build_from_table(
     *,
     config: Any,
     build_summary: SummaryBuilder | None = None,
+    shape: str = "",
 ) -> BuiltFiles:
     """Build the data files of a stage from the data files of an input table. Raises StoreError."""
     job = BuildJob(
@@ -230,6 +234,7 @@ def build_from_table(
         planned=[plan_file_of_input(stage, file, config) for file in upstream.files],
         build_frames=lambda numbers: build_frames([upstream.files[number] for number in numbers]),
         build_summary=build_summary,
+        shape=shape,
     )
     built = build_data_files(context, job)
     check_row_balance(upstream.rows, built.files)

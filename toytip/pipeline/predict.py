@@ -29,7 +29,8 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
         return {SCORES: graph.score_features(frame, model)}
 
     config = _prediction_config(model)
-    built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config)
+    shape = _scoring_shape(model)
+    built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config, shape=shape)
     parents, code = [features.ref, model_reference(model)], code_digest("infer")
     return {SCORES.name: context.publish(SCORES, built.files[SCORES.name], {}, parents, code=code)}
 
@@ -81,6 +82,8 @@ def predict_trips(
         build_frames,
         config=_prediction_config(model),
         build_summary=summary_builder(context, features, model, paths, champion),
+        # A model of this run comes with the scores of its training trips.
+        shape=f"{_scoring_shape(model, champion)}, {'new' if model.version == context.version else 'reused'}",
     )
     parents = [features.ref, model_reference(model)]
     return _publish_predictions(context, "predict", parents, model, built)
@@ -113,6 +116,12 @@ def _write_tallies(context: RunContext, tallies: Tallies) -> DataFile:
 def model_reference(model: TrainedModel) -> VersionRef:
     """Return a model as a parent in a manifest."""
     return VersionRef(MODELS.name, model.version)
+
+
+def _scoring_shape(*models: TrainedModel | None) -> str:
+    """Return the sizes of models, which change the time to score a trip."""
+    sizes = [(len(model.encoding.features), model.rounds) for model in models if model]
+    return ", ".join(f"{features} features x {rounds} rounds" for features, rounds in sizes)
 
 
 def _prediction_config(model: TrainedModel) -> list[Any]:

@@ -65,6 +65,7 @@ def _build_from_source(
         build_frames=lambda numbers: build_frames([partitions[number] for number in numbers]),
         descriptions=[_describe_partition(partition) for partition in partitions],
         source_uris=[partition.uri for partition in partitions],
+        shape=f"{source.taxi} from {'S3' if source.files[0].content_tag else 'files'}",
     )
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)

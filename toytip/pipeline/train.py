@@ -21,10 +21,12 @@ from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, digest
 from toytip.training.estimator import TipClassifier
 from toytip.training.rank import RoundEvent
 
+# Parameters that change the number of rounds, but not the time of a round.
+ROUND_PARAMS = ("rounds", "early_stopping_rounds")
 # Returns lazy features of data files.
 FrameLoader = Callable[[list[DataFile]], Any]
 
@@ -133,7 +135,14 @@ def fit_classifier(
         )
         stage.set_note(f"{classifier.rounds_} rounds kept")
         stage.set_work(sum(file.rows for file in training) * stage.done)
+        stage.set_shape(_training_shape(encoding, params))
     return classifier
+
+
+def _training_shape(encoding: Encoding, params: BoosterParams) -> str:
+    """Return a digest of the features and parameters that change the time of a round."""
+    others = {name: value for name, value in asdict(params).items() if name not in ROUND_PARAMS}
+    return digest([encoding.feature_names, encoding.segment, others])
 
 
 def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:
