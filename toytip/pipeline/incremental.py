@@ -223,15 +223,19 @@ def build_from_table(
     tables: Sequence[Table],
     build_frames: Callable[[list[DataFile]], dict[Table, Any]],
     *,
-    config: Any,
+    config_of: Callable[[DataFile], Any],
     build_summary: SummaryBuilder | None = None,
     shape: str = "",
 ) -> BuiltFiles:
-    """Build the data files of a stage from the data files of an input table. Raises StoreError."""
+    """Build the data files of a stage from the data files of an input table.
+
+    `config_of` returns the config that determines the output for a data file of the input table.
+    Raises StoreError.
+    """
     job = BuildJob(
         stage=stage,
         tables=tables,
-        planned=[plan_file_of_input(stage, file, config) for file in upstream.files],
+        planned=[plan_file_of_input(stage, file, config_of(file)) for file in upstream.files],
         build_frames=lambda numbers: build_frames([upstream.files[number] for number in numbers]),
         build_summary=build_summary,
         shape=shape,

@@ -130,7 +130,7 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
         return {FEATURES_SCHEMA: features, FEATURE_HISTOGRAMS: graph.build_feature_histograms(features)}
 
     tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
-    built = build_from_table(context, "featurize", trips, tables, build_frames, config=None)
+    built = build_from_table(context, "featurize", trips, tables, build_frames, config_of=lambda _: None)
     parents, code = [trips.ref], code_digest("featurize")
     # Publish the histograms first, so that a version with features is complete.
     return {

@@ -42,14 +42,16 @@ def train_model(
 ) -> tuple[PublishedTables, TrainedModel]:
     """Publish a model of `features`, with the threshold tuned on the validation trips.
 
-    With `reuse`, an existing model with the same fingerprint is returned instead.
+    With `reuse`, an existing model with the same fingerprint is returned instead, with the test
+    months of `encoding`.
     """
-    inputs = [*encodings.files, *_training_files(features, encoding)]
-    input_fingerprint = fingerprint("train", [file.checksum for file in inputs], asdict(params))
+    files = [*encodings.files, *_training_files(features, encoding)]
+    inputs = [*(file.checksum for file in files), encoding.split.fitted_ranges()]
+    input_fingerprint = fingerprint("train", inputs, asdict(params))
     existing = find_reusable(context, "train", MODELS.name, input_fingerprint) if reuse else None
     if existing is not None:
         context.progress.skip("tune", "")
-        return {MODELS.name: existing}, read_model(context.store, existing)
+        return {MODELS.name: existing}, read_model(context.store, existing).with_split(encoding.split)
     checkpoints = _open_checkpoints(context, input_fingerprint)
     load_frame = _frame_loader(context, features, encoding)
     fitted = fit_classifier(context, features.files, load_frame, encoding, params, checkpoints=checkpoints)
@@ -77,7 +79,7 @@ def train_model(
 
 def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:
     """Return the data files with training or validation trips."""
-    ranges = [span for name, span in encoding.split.time_ranges().items() if name != "test"]
+    ranges = encoding.split.fitted_ranges().values()
     return [file for file in features.files if any(overlaps(file.key.month, span) for span in ranges)]
 
 
