@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import grimp
 import pytest
 
@@ -65,6 +66,44 @@ def test_one_new_month_costs_one_month(three_month_run, synthetic, tmp_path):
         assert read_files(Path(summary["tables"][table]["path"])) == read_files(
             Path(alone["tables"][table]["path"])
         )
+
+
+@pytest.mark.cluster
+def test_more_test_months_reuse_the_encoding_and_the_model(synthetic, tmp_path, invoke_cli):
+    """The second run scores only the new month, and evaluates the model on all test months."""
+    split = ("--train-months", "2020-01", "--validation-month", "2020-02", "--test-months")
+    options = ("--source", synthetic, "--explain", "--workers", 2, "--rounds", 20, "--json", *split)
+
+    def run(store, test_months, last_month):
+        months = ("--months", f"2020-01:{last_month}")
+        done = run_toytip("run", *options, test_months, *months, "--store", tmp_path / store)
+        return parse_summary(done), done.stderr
+
+    first, _ = run("st", "2020-03", "2020-03")
+    second, said = run("st", "2020-03:2020-04", "2020-04")
+    alone, _ = run("alone", "2020-03:2020-04", "2020-04")
+    assert second["model"]["version"] == first["model"]["version"]
+    assert second["tables"]["encodings"]["version"] == first["tables"]["encodings"]["version"]
+    assert "infer: 3 of 4 files reused" in said
+    assert second["promotion"]["decision"] == "already_champion"
+    listed = parse_summary(invoke_cli("model", "list", "--store", tmp_path / "st", "--json"))
+    assert sum(map(len, listed["models"].values())) == 1
+    assert second["metrics"] == alone["metrics"] != first["metrics"]
+    splits = duckdb.sql(
+        f"""select month, any_value(split), count(distinct split)
+            from read_parquet('{second["tables"]["predictions"]["path"]}/*/*/*.parquet', hive_partitioning=true)
+            group by month order by month"""
+    ).fetchall()
+    names = ("train", "validation", "test", "test")
+    assert splits == [(month, name, 1) for month, name in enumerate(names, 1)]
+    for summary in (first, second):
+        evaluated = run_toytip(
+            *("stage", "evaluate", "--input-version", summary["version"], "--store", tmp_path / "st"),
+            *("--workers", 1, "--json"),
+        )
+        assert parse_summary(evaluated)["metrics"] == summary["metrics"]
+    report = Path(second["report_path"]).read_text()
+    assert "test 2020-03-01 to 2020-05-01" in report
 
 
 @pytest.mark.cluster

@@ -6,6 +6,7 @@ from toytip.cluster import ClusterShape
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.errors import ConfigError, PlanError
+from toytip.pipeline.context import describe_shared_cores
 from toytip.pipeline.plan import RunPlan, announce_stages, require_enough_memory, worker_bytes_needed
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source, SourceFile
@@ -82,3 +83,16 @@ def test_workers_with_too_little_memory_are_rejected(source):
         require_enough_memory(plan, shape, Progress("none"))
     assert "--partition-rows 150" in error.value.hint
     require_enough_memory(plan, ClusterShape(workers=2, threads=1, ranks=2, memory_limit=0), Progress("none"))
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "line"),
+    [
+        (2, 2, ""),
+        (1, 8, ""),
+        (8, 2, "8 threads share 2 cores (one thread per core is as fast, and needs less memory)"),
+        (2, 1, "2 threads share 1 core (one thread per core is as fast, and needs less memory)"),
+    ],
+)
+def test_more_threads_than_cores_are_described(threads, cores, line):
+    assert describe_shared_cores(threads, cores) == line

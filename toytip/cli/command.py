@@ -8,7 +8,7 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -115,6 +115,47 @@ def resolve_upstream(
     from toytip.store.store import store_from_settings
 
     return resolve_version(store_from_settings(settings), table, version, as_of, any_status=True)
+
+
+@contextlib.contextmanager
+def open_features(
+    settings: Settings, progress: Progress, version: str | None, as_of: str | None
+) -> Iterator[tuple[RunContext, Manifest]]:
+    """Yield the features of `--source`, or the features of the store without a source.
+
+    Publishes the features of a source. Raises ConfigError if the store has features of both taxi
+    types, and neither a source nor a version selects one.
+    """
+    from toytip.pipeline import read_source, source
+    from toytip.pipeline.context import open_reader, open_run
+    from toytip.store.refs import resolve_version
+    from toytip.store.store import store_from_settings
+
+    if settings.source is not None and version is None and as_of is None:
+        plan = source.prepare_plan(settings, progress)
+        with open_run(settings, progress) as context:
+            tables = read_source.read_source(context, source.complete_plan(context, plan))
+            context.publish("features", tables)
+            yield context, tables["features"]
+        return
+    features = resolve_version(store_from_settings(settings), "features", version, as_of)
+    if version is None:
+        _require_one_taxi(settings)
+    with open_reader(settings, progress) as context:
+        yield context, features
+
+
+def _require_one_taxi(settings: Settings) -> None:
+    """Raise ConfigError if the store has features of both taxi types."""
+    from toytip.store.store import store_from_settings
+
+    store = store_from_settings(settings)
+    taxis = sorted({str(manifest.config["taxi"]) for manifest in store.list_manifests("features")})
+    if len(taxis) > 1:
+        raise ConfigError(
+            f"cannot choose features: {store.display_uri} has features of {' and '.join(taxis)} taxis",
+            hint="Set --source to the trips, or --input-version to a version of features.",
+        )
 
 
 def run_stage(

@@ -140,6 +140,10 @@ class TuningSummary:
     """Number of trials that the study had before this command."""
     rows: int
     """Number of rows that each trial uses, for training and testing together."""
+    max_rounds_trials: int
+    """Number of trials in which a fold trained for `--rounds` rounds, without early stopping."""
+    max_rounds_limited_best: bool
+    """Whether the best trial is one of these trials."""
     params_file: str
     """Path of the TOML file with the best parameters."""
 

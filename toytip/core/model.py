@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -120,3 +120,10 @@ class TrainedModel:
     """Lowest probability for which the model predicts a high tip."""
     taxi: str = "yellow"
     """Taxi type, `yellow` or `green`."""
+
+    def with_split(self, split: Split) -> Self:
+        """Return the model with a different split, for example with more test months.
+
+        The training and validation ranges must stay the same, because the model learned from them.
+        """
+        return replace(self, encoding=replace(self.encoding, split=split))

@@ -43,6 +43,24 @@ class Split:
         by_name = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: time_range for name, time_range in by_name.items() if time_range is not None}
 
+    def fitted_ranges(self) -> dict[str, TimeRange]:
+        """Return the time ranges from which a model learns: training and validation."""
+        return {name: time_range for name, time_range in self.time_ranges().items() if name != "test"}
+
+    def within(self, month: Month) -> dict[str, TimeRange]:
+        """Return the parts of the time ranges that are in a month, by split.
+
+        >>> split = plan_split(parse_months("2023-01:2023-04"))
+        >>> split.within(Month(2023, 2))
+        {'train': TimeRange(start='2023-02-01T00:00:00', stop='2023-03-01T00:00:00')}
+        """
+        start, stop = month.start.isoformat(), month.next.start.isoformat()
+        return {
+            name: TimeRange(max(span.start, start), min(span.stop, stop))
+            for name, span in self.time_ranges().items()
+            if overlaps(month, span)
+        }
+
     @property
     def is_by_day(self) -> bool:
         """Whether trips are split by pickup day, because there are fewer than three months."""

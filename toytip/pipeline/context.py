@@ -277,9 +277,17 @@ def _report_workers(context: RunContext) -> tuple[int, int]:
     progress.set_workers(len(workers), threads)
     size = f"{plural(len(workers), 'worker')}, {plural(threads, 'thread')}"
     progress.info(f"{size}, dashboard {client.dashboard_link}")
-    if context.local_workers and threads > cluster.available_cores():
-        progress.warn(
-            f"{threads} worker threads share {cluster.available_cores()} cores "
-            "(set --workers to the number of cores: more threads need memory, but are not faster)"
-        )
+    if context.local_workers and (note := describe_shared_cores(threads, cluster.available_cores())):
+        progress.info(note)
     return len(workers), threads
+
+
+def describe_shared_cores(threads: int, cores: int) -> str:
+    """Return a line about more threads than cores, or "".
+
+    The line is not a warning: the result is the same, and the run takes about as long.
+    """
+    if threads <= cores:
+        return ""
+    shared = f"{plural(threads, 'thread')} share {plural(cores, 'core')}"
+    return f"{shared} (one thread per core is as fast, and needs less memory)"

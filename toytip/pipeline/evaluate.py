@@ -20,6 +20,7 @@ from toytip.pipeline.incremental import SummaryBuilder, month_names
 from toytip.sources import zones
 from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import best_f1_threshold
+from toytip.store.artifacts import with_split_of
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
@@ -104,6 +105,7 @@ def evaluate_predictions(
     context: RunContext, predictions: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> Evaluation:
     """Return the evaluation of published predictions, by split and segment."""
+    model = with_split_of(model, predictions)
     features, files = resolve_features(context.store, predictions), predictions.files
     build_summary = summary_builder(context, features, model, [file.path for file in files], champion)
     frame = graph.read_version(context.store, PREDICTIONS, predictions.version, files)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
@@ -22,7 +21,7 @@ from toytip.pipeline.plan import split_months
 from toytip.stages.featurize import feature_set, feature_table
 from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
-from toytip.store.artifacts import load_encoding
+from toytip.store.artifacts import encoding_to_bytes, load_encoding
 from toytip.store.manifest import Manifest
 
 
@@ -36,28 +35,30 @@ def fit_feature_encoding(
 ) -> tuple[PublishedTables, Encoding]:
     """Publish the encoding of `features`, which is fitted on the training trips only.
 
-    With `reuse`, an existing encoding with the same fingerprint is returned instead.
+    With `reuse`, an existing encoding with the same fingerprint is returned instead, with the
+    validation and test months of `split`.
     """
     settings = context.settings
     if split.is_by_day:
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
     files = [file for file in features.files if overlaps(file.key.month, split.train)]
-    config = {"feature_set": settings.feature_set, "segment": settings.segment, "split": asdict(split)}
-    input_fingerprint = fingerprint("preprocess", [file.checksum for file in files], config)
+    config = {"feature_set": settings.feature_set, "segment": settings.segment}
+    inputs = [*(file.checksum for file in files), split.train]
+    input_fingerprint = fingerprint("preprocess", inputs, config)
     existing = find_reusable(context, "preprocess", ENCODINGS.name, input_fingerprint) if reuse else None
     if existing is not None:
         _warn_of_leakage(context, existing)
-        return {ENCODINGS.name: existing}, load_encoding(context.store, existing)
+        return {ENCODINGS.name: existing}, replace(load_encoding(context.store, existing), split=split)
     names = feature_set(settings.feature_set)
     frame = graph.read_version(context.store, feature_table(names), features.version, files)
     counts = count_training_values(context, frame, files, names, split)
     encoding = fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
-    content = json.dumps(encoding.to_json()).encode()
+    content, name = encoding_to_bytes(encoding), ENCODINGS.artifact_files[0]
     manifest = context.add_table(
         ENCODINGS,
-        [context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)],
-        config,
+        [context.store.write_file(ENCODINGS.name, context.version, name, content)],
+        {**config, "split": asdict(split)},
         [features.ref],
         code=code_digest("preprocess"),
         fingerprint=input_fingerprint,

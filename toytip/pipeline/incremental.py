@@ -44,6 +44,8 @@ class BuildJob:
     """Description of each planned file in errors. By default, stage and path."""
     source_uris: Sequence[str] = ()
     """Source file of each planned file, so that a worker reads consecutive partitions of a file."""
+    shape: str = ""
+    """Facts other than the number of rows that change the duration."""
 
     @property
     def label(self) -> str:
@@ -81,6 +83,7 @@ def build_data_files(context: RunContext, job: BuildJob) -> BuiltFiles:
     context.record_decision(job.label, StageDecision(reused=bool(reused), reason=reason))
     files, tallies = dict(reused), Tallies()
     with context.progress.stage(job.label, len(job.planned), job.months) as stage:
+        stage.set_shape(job.shape)
         _show_reused(stage, job, reused)
         if missing:
             results = _compute_files(context, job, missing, stage)
@@ -220,16 +223,22 @@ def build_from_table(
     tables: Sequence[Table],
     build_frames: Callable[[list[DataFile]], dict[Table, Any]],
     *,
-    config: Any,
+    config_of: Callable[[DataFile], Any],
     build_summary: SummaryBuilder | None = None,
+    shape: str = "",
 ) -> BuiltFiles:
-    """Build the data files of a stage from the data files of an input table. Raises StoreError."""
+    """Build the data files of a stage from the data files of an input table.
+
+    `config_of` returns the config that determines the output for a data file of the input table.
+    Raises StoreError.
+    """
     job = BuildJob(
         stage=stage,
         tables=tables,
-        planned=[plan_file_of_input(stage, file, config) for file in upstream.files],
+        planned=[plan_file_of_input(stage, file, config_of(file)) for file in upstream.files],
         build_frames=lambda numbers: build_frames([upstream.files[number] for number in numbers]),
         build_summary=build_summary,
+        shape=shape,
     )
     built = build_data_files(context, job)
     check_row_balance(upstream.rows, built.files)

@@ -77,7 +77,7 @@ class RunPlan:
     @property
     def training_file_rows(self) -> int:
         """The number of rows in the files of the training and validation months."""
-        ranges = [span for name, span in self.split.time_ranges().items() if name != "test"]
+        ranges = self.split.fitted_ranges().values()
         months = [file for file in self.source.files if any(overlaps(file.month, span) for span in ranges)]
         return sum(file.rows for file in months)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from toytip.core.jsonable import to_json
@@ -16,6 +18,7 @@ from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, summary_builder
 from toytip.pipeline.fingerprints import code_digest
 from toytip.pipeline.incremental import BuiltFiles, build_from_table
+from toytip.store.artifacts import with_split_of
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, VersionRef
 
@@ -27,14 +30,23 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
         frame = graph.read_version(context.store, model_table(model), features.version, files)
         return {SCORES: graph.score_features(frame, model)}
 
-    config = _prediction_config(model)
-    built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config)
+    built = build_from_table(
+        context,
+        "infer",
+        features,
+        (SCORES,),
+        build_frames,
+        config_of=_config_by_file(model),
+        shape=_scoring_shape(model),
+    )
     parents, code = [features.ref, model_reference(model)], code_digest("infer")
-    return {SCORES.name: context.add_table(SCORES, built.files[SCORES.name], {}, parents, code=code)}
+    config = {"split": asdict(model.encoding.split)}
+    return {SCORES.name: context.add_table(SCORES, built.files[SCORES.name], config, parents, code=code)}
 
 
 def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
     """Publish `predictions`: the decision at the model's threshold for each row of `scores`."""
+    model = with_split_of(model, scores)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         frame = graph.read_version(context.store, SCORES, scores.version, files)
@@ -47,7 +59,7 @@ def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) ->
         scores,
         (PREDICTIONS,),
         build_frames,
-        config=model.threshold,
+        config_of=lambda _: model.threshold,
         build_summary=summary_builder(context, features, model, [file.path for file in scores.files]),
     )
     parents = [scores.ref, model_reference(model)]
@@ -78,8 +90,10 @@ def predict_trips(
         features,
         (PREDICTIONS,),
         build_frames,
-        config=_prediction_config(model),
+        config_of=_config_by_file(model),
         build_summary=summary_builder(context, features, model, paths, champion),
+        # A model of this run comes with the scores of its training trips.
+        shape=f"{_scoring_shape(model, champion)}, {'new' if model.version == context.version else 'reused'}",
     )
     parents = [features.ref, model_reference(model)]
     return _publish_predictions(context, "predict", parents, model, built)
@@ -91,7 +105,8 @@ def _publish_predictions(
     with context.progress.stage("evaluate", 1) as progress:
         evaluation = evaluate_tallies(built.tallies, model)
         progress.advance()
-    config, code = {"threshold": model.threshold}, code_digest(stage)
+    config = {"threshold": model.threshold, "split": asdict(model.encoding.split)}
+    code = code_digest(stage)
     # Publish the metric histograms first, so that a version with predictions is complete.
     histograms = context.add_table(
         METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
@@ -114,7 +129,19 @@ def model_reference(model: TrainedModel) -> VersionRef:
     return VersionRef(MODELS.name, model.version)
 
 
-def _prediction_config(model: TrainedModel) -> list[Any]:
-    """Return the parts of a model that determine its predictions."""
-    booster = hashlib.sha256(model.booster).hexdigest()
-    return [model.version, booster, model.threshold, model.encoding.to_json()]
+def _scoring_shape(*models: TrainedModel | None) -> str:
+    """Return the sizes of models, which change the time to score a trip."""
+    sizes = [(len(model.encoding.features), model.rounds) for model in models if model]
+    return ", ".join(f"{features} features x {rounds} rounds" for features, rounds in sizes)
+
+
+def _config_by_file(model: TrainedModel) -> Callable[[DataFile], Any]:
+    """Return a function that returns everything that determines the predictions of a data file.
+
+    The split of a trip depends only on the time ranges in the month of its file, so other test
+    months do not change the predictions of the file.
+    """
+    encoding = model.encoding.to_json()
+    del encoding["split"]
+    fixed = [model.version, hashlib.sha256(model.booster).hexdigest(), model.threshold, encoding]
+    return lambda file: [*fixed, model.encoding.split.within(file.key.month)]

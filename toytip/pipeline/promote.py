@@ -25,6 +25,7 @@ from toytip.pipeline.context import RunContext, open_reader
 from toytip.pipeline.evaluate import Evaluation
 from toytip.progress.tracker import Progress
 from toytip.stages.catalog import FEATURE_AVAILABILITY
+from toytip.store.artifacts import with_split_of
 from toytip.store.lineage import trace_lineage
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.reports import pin_version
@@ -150,6 +151,7 @@ def promote(
             f"cannot evaluate {model.version}: {store.display_uri} has no predictions of this model",
             hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
         )
+    model = with_split_of(model, predictions[-1])
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
         evaluation = evaluate.evaluate_predictions(context, predictions[-1], model, match.model)

@@ -65,6 +65,7 @@ def _build_from_source(
         build_frames=lambda numbers: build_frames([partitions[number] for number in numbers]),
         descriptions=[_describe_partition(partition) for partition in partitions],
         source_uris=[partition.uri for partition in partitions],
+        shape=f"{source.taxi} from {'S3' if source.files[0].content_tag else 'files'}",
     )
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)
@@ -130,7 +131,7 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
         return {FEATURES_SCHEMA: features, FEATURE_HISTOGRAMS: graph.build_feature_histograms(features)}
 
     tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
-    built = build_from_table(context, "featurize", trips, tables, build_frames, config=None)
+    built = build_from_table(context, "featurize", trips, tables, build_frames, config_of=lambda _: None)
     parents, code = [trips.ref], code_digest("featurize")
     # Publish the histograms first, so that a version with features is complete.
     return {

@@ -21,10 +21,12 @@ from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, digest
 from toytip.training.estimator import TipClassifier
 from toytip.training.rank import RoundEvent
 
+# Parameters that change the number of rounds, but not the time of a round.
+ROUND_PARAMS = ("rounds", "early_stopping_rounds")
 # Returns lazy features of data files.
 FrameLoader = Callable[[list[DataFile]], Any]
 
@@ -40,14 +42,16 @@ def train_model(
 ) -> tuple[PublishedTables, TrainedModel]:
     """Publish a model of `features`, with the threshold tuned on the validation trips.
 
-    With `reuse`, an existing model with the same fingerprint is returned instead.
+    With `reuse`, an existing model with the same fingerprint is returned instead, with the test
+    months of `encoding`.
     """
-    inputs = [*encodings.files, *_training_files(features, encoding)]
-    input_fingerprint = fingerprint("train", [file.checksum for file in inputs], asdict(params))
+    files = [*encodings.files, *_training_files(features, encoding)]
+    inputs = [*(file.checksum for file in files), encoding.split.fitted_ranges()]
+    input_fingerprint = fingerprint("train", inputs, asdict(params))
     existing = find_reusable(context, "train", MODELS.name, input_fingerprint) if reuse else None
     if existing is not None:
         context.progress.skip("tune", "")
-        return {MODELS.name: existing}, read_model(context.store, existing)
+        return {MODELS.name: existing}, read_model(context.store, existing).with_split(encoding.split)
     checkpoints = _open_checkpoints(context, input_fingerprint)
     load_frame = _frame_loader(context, features, encoding)
     fitted = fit_classifier(context, features.files, load_frame, encoding, params, checkpoints=checkpoints)
@@ -75,7 +79,7 @@ def train_model(
 
 def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:
     """Return the data files with training or validation trips."""
-    ranges = [span for name, span in encoding.split.time_ranges().items() if name != "test"]
+    ranges = encoding.split.fitted_ranges().values()
     return [file for file in features.files if any(overlaps(file.key.month, span) for span in ranges)]
 
 
@@ -133,7 +137,14 @@ def fit_classifier(
         )
         stage.set_note(f"{classifier.rounds_} rounds kept")
         stage.set_work(sum(file.rows for file in training) * stage.done)
+        stage.set_shape(_training_shape(encoding, params))
     return classifier
+
+
+def _training_shape(encoding: Encoding, params: BoosterParams) -> str:
+    """Return a digest of the features and parameters that change the time of a round."""
+    others = {name: value for name, value in asdict(params).items() if name not in ROUND_PARAMS}
+    return digest([encoding.feature_names, encoding.segment, others])
 
 
 def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:

@@ -70,8 +70,7 @@ def show_evaluation(
         for item in report[splits[0]]["all"].worst_slices[:3]:
             print_wrapped(
                 console,
-                f"worst slice: {item.slice} {item.value}, AUC {format_number(item.auc)}, "
-                f"{plural(item.rows, 'trip')}",
+                f"worst slice: {item.label}, AUC {format_number(item.auc)}, {plural(item.rows, 'trip')}",
             )
 
 

@@ -113,4 +113,11 @@ def show_tuning(result: TuningResult, params_file: Path) -> None:
         f"{plural(len(result.trials), 'trial')} on {plural(result.rows, 'row')}, {pruned} pruned: "
         f"best log loss {result.best.log_loss:.5f}, {improvement:.5f} lower than with the defaults",
     )
+    if result.best in result.max_rounds_trials:
+        count = f"{len(result.max_rounds_trials)} of {plural(len(result.trials), 'trial')}"
+        print_wrapped(
+            console,
+            f"the maximum of {plural(result.max_rounds, 'round')} ended the training of the best trial, and of "
+            f"{count}: set a larger --rounds, and tune again",
+        )
     print_wrapped(console, f"use the best parameters with `toytip run --params {params_file}`")

@@ -154,7 +154,10 @@ def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
 
 
 def _load_model(source: FactSource) -> TrainedModel:
-    return artifacts.read_model(source.store, source.table(MODELS.name, "run `toytip stage train`"))
+    """Return the model, with the split of the predictions if the version has predictions."""
+    model = artifacts.read_model(source.store, source.table(MODELS.name, "run `toytip stage train`"))
+    scored = source.tables.get(METRIC_HISTOGRAMS.name)
+    return artifacts.with_split_of(model, scored) if scored else model
 
 
 def _load_tallies(source: FactSource) -> Tallies:
