@@ -37,6 +37,17 @@ class Split:
     """Time range of the validation trips. Null without a validation month."""
     test: TimeRange
     """Time range of the test trips."""
+    held: tuple[str, ...] = ()
+    """Months that the data check holds, for example `2023-05`. Their trips are in no split."""
+
+    def covers(self, month: Month, name: str) -> bool:
+        """Return whether a split can have trips of a month."""
+        span = self.time_ranges().get(name)
+        return span is not None and overlaps(month, span) and str(month) not in self.held
+
+    def fits_on(self, month: Month) -> bool:
+        """Return whether a model can learn from trips of a month, in training or validation."""
+        return any(self.covers(month, name) for name in self.fitted_ranges())
 
     def time_ranges(self) -> dict[str, TimeRange]:
         """Return the time ranges by split, in the order of SPLITS."""
@@ -58,7 +69,7 @@ class Split:
         return {
             name: TimeRange(max(span.start, start), min(span.stop, stop))
             for name, span in self.time_ranges().items()
-            if overlaps(month, span)
+            if self.covers(month, name)
         }
 
     @property
@@ -74,6 +85,7 @@ class Split:
             train=TimeRange(*record["train"]),
             validation=validation and TimeRange(*validation),
             test=TimeRange(*record["test"]),
+            held=tuple(record.get("held", ())),
         )
 
 
@@ -158,13 +170,16 @@ def _split_by_day(months: tuple[Month, ...], *, has_validation: bool) -> Split:
 def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
     """Return the split of every trip, as an index of SPLITS.
 
-    Trips outside the time ranges or outside the segment are `other`.
+    Trips outside the time ranges, in a held month or outside the segment are `other`.
     """
     pickup = features["pickup_at"].to_numpy()
     codes = np.full(len(features), SPLITS.index("other"), np.int8)
     for name, time_range in split.time_ranges().items():
         inside = (pickup >= np.datetime64(time_range.start)) & (pickup < np.datetime64(time_range.stop))
         codes[inside] = SPLITS.index(name)
+    for month in map(Month.parse, split.held):
+        start, stop = np.datetime64(month.start), np.datetime64(month.next.start)
+        codes[(pickup >= start) & (pickup < stop)] = SPLITS.index("other")
     if segment == "card":
         codes[features["payment_type"].to_numpy() != CARD_PAYMENT_TYPE] = SPLITS.index("other")
     return codes

@@ -10,7 +10,7 @@ from typing import Any
 from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.partitions import DataFile
-from toytip.core.splits import Split, overlaps
+from toytip.core.splits import Split
 from toytip.core.tables import ENCODINGS
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
@@ -42,7 +42,7 @@ def fit_feature_encoding(
     if split.is_by_day:
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
-    files = [file for file in features.files if overlaps(file.key.month, split.train)]
+    files = [file for file in features.files if split.covers(file.key.month, "train")]
     config = {"feature_set": settings.feature_set, "segment": settings.segment}
     inputs = [*(file.checksum for file in files), split.train]
     input_fingerprint = fingerprint("preprocess", inputs, config)

@@ -10,7 +10,6 @@ from toytip import cluster
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
-from toytip.core.splits import overlaps
 from toytip.core.tables import MODELS
 from toytip.engine import compute, graph
 from toytip.evaluation.tally import tally_of
@@ -79,8 +78,7 @@ def train_model(
 
 def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:
     """Return the data files with training or validation trips."""
-    ranges = encoding.split.fitted_ranges().values()
-    return [file for file in features.files if any(overlaps(file.key.month, span) for span in ranges)]
+    return [file for file in features.files if encoding.split.fits_on(file.key.month)]
 
 
 def _frame_loader(context: RunContext, features: Manifest, encoding: Encoding) -> FrameLoader:
@@ -112,8 +110,8 @@ def fit_classifier(
     Training resumes from the last checkpoint in `checkpoints`.
     """
     files_by_split = {
-        split: [file for file in files if overlaps(file.key.month, span)]
-        for split, span in encoding.split.time_ranges().items()
+        split: [file for file in files if encoding.split.covers(file.key.month, split)]
+        for split in encoding.split.time_ranges()
     }
     matrices = {
         split: _codes_and_labels(graph.encode_split(load_frame(split_files), encoding, split))
@@ -153,10 +151,10 @@ def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:
 
 def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel) -> float:
     """Return the threshold with the best F1 on validation trips, or the default without them."""
-    span = model.encoding.split.validation
-    if span is None:
+    split = model.encoding.split
+    if split.validation is None:
         return DEFAULT_THRESHOLD
-    files = [file for file in features.files if overlaps(file.key.month, span)]
+    files = [file for file in features.files if split.covers(file.key.month, "validation")]
     frame = _frame_loader(context, features, model.encoding)(files)
     predictions = graph.apply_threshold(graph.score_features(frame, model), DEFAULT_THRESHOLD)
     inputs = graph.SummaryInputs(frame, graph.Summarizer(model.encoding))

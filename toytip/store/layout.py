@@ -23,6 +23,7 @@ _PINNED = "_pinned"
 _TAGS = "_tags"
 _RUNS = "_runs"
 _RELEASES = "_releases"
+_ACCEPTANCES = "_accepted"
 _REGISTRY = "_registry"
 _STUDIES = "_studies"
 _PROBES = "_probes"
@@ -155,6 +156,15 @@ class Layout:
     def release(self, name: str) -> str:
         """Return the name of the record of a release or rollback."""
         return f"{self.releases}/{name}.json"
+
+    @property
+    def acceptances(self) -> str:
+        """The folder of the months that a person accepted."""
+        return f"{self.env}/{_ACCEPTANCES}"
+
+    def acceptance(self, taxi: str, month: str) -> str:
+        """Return the name of the record of an accepted month."""
+        return f"{self.acceptances}/{taxi}-{month}.json"
 
     @property
     def registry(self) -> str:

@@ -112,7 +112,7 @@ class Store(StoreAddress):
         return [item for item in tables if item.version == version and item.ref not in published]
 
     def unused_tables(self, version: str) -> list[Manifest]:
-        """Return the tables of a version that are neither published nor inputs of published ones."""
+        """Return the tables of a version that no run and no table of a run refers to."""
         tables, _ = self.scan_tables()
         by_ref = {manifest.ref: manifest for manifest in tables}
         pending, used = list(published_refs(self.list_runs())), set()

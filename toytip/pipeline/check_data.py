@@ -1,0 +1,159 @@
+"""Check the months of a run before a model learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+
+from toytip.core.months import Month
+from toytip.core.splits import Split
+from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES_TABLE, REJECTS, TRIPS
+from toytip.errors import DataCheckError, StoreError
+from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
+from toytip.monitoring.month_counts import MonthSummary
+from toytip.pipeline.context import PublishedTables, RunContext
+from toytip.stages import profile
+from toytip.store.acceptances import read_acceptances
+from toytip.store.manifest import Manifest
+from toytip.store.store import Store
+
+
+def feature_tables(store: Store, features: Manifest) -> PublishedTables:
+    """Return `features` with its histograms and its rejected trips.
+
+    Raises StoreError if the features have no histograms.
+    """
+    histograms = store.get_manifest(FEATURE_HISTOGRAMS.name, features.version)
+    if histograms is None:
+        raise StoreError(
+            f"cannot read the histograms of features {features.version} in {store.display_uri}: "
+            "they do not exist",
+            hint="Run `toytip run --full-refresh`.",
+        )
+    trips = next(
+        (ref.version for ref in features.parent_versions if ref.table == TRIPS.name), features.version
+    )
+    rejects = store.get_manifest(REJECTS.name, trips)
+    tables = {FEATURES_TABLE.name: features, FEATURE_HISTOGRAMS.name: histograms}
+    return {**tables, REJECTS.name: rejects} if rejects else tables
+
+
+def summarize_months(store: Store, tables: PublishedTables) -> dict[Month, MonthSummary]:
+    """Return what the data check uses of each month, from histograms and manifests."""
+    histograms = read_histograms(store, tables[FEATURE_HISTOGRAMS.name])
+    rows: dict[Month, int] = dict.fromkeys(histograms, 0)
+    rejects: dict[Month, dict[str, int]] = {month: {} for month in histograms}
+    for name in (FEATURES_TABLE.name, REJECTS.name):
+        for file in tables[name].files if name in tables else ():
+            month = file.key.month
+            rows[month] += file.rows
+            for reason, count in file.rejects.items():
+                rejects[month][reason] = rejects[month].get(reason, 0) + count
+    return {
+        month: MonthSummary(histograms=frame, rows=rows[month], rejects=rejects[month])
+        for month, frame in histograms.items()
+    }
+
+
+def read_histograms(store: Store, manifest: Manifest) -> dict[Month, pd.DataFrame]:
+    """Return the feature histograms of each month, merged over its files."""
+    frames: dict[Month, list[pd.DataFrame]] = {}
+    for file in manifest.files:
+        frame = store.read_data_file(FEATURE_HISTOGRAMS, manifest.version, file)
+        frames.setdefault(file.key.month, []).append(frame)
+    return {month: profile.merge_profiles(pieces) for month, pieces in frames.items()}
+
+
+def check_data(
+    context: RunContext,
+    tables: PublishedTables,
+    split: Split,
+    reference: Mapping[Month, MonthSummary] | None = None,
+) -> DataCheck:
+    """Compare each month with the training months, or with the months of `reference`.
+
+    Prints every month that does not pass.
+    """
+    months = summarize_months(context.store, tables)
+    with context.progress.stage("check", len(months)) as stage:
+        training = [month for month in months if split.covers(month, "train")]
+        accepted = _accepted_months(context.store, tables[FEATURES_TABLE.name])
+        check = check_months(
+            {**(reference or {}), **months}, list(reference) if reference else training, accepted
+        )
+        check = replace(check, months=tuple(item for item in check.months if Month.parse(item.month) in months))
+        stage.advance(steps=len(months), note=_note(check))
+    for month in check.months:
+        _report(context, month)
+    return check
+
+
+def _accepted_months(store: Store, features: Manifest) -> dict[str, str]:
+    """Return the reasons for the accepted months whose source file has not changed, by month."""
+    checksums = source_checksums(features)
+    accepted = read_acceptances(store, str(features.config["taxi"]))
+    return {
+        month: acceptance.reason
+        for month, acceptance in accepted.items()
+        if acceptance.checksum == checksums.get(month)
+    }
+
+
+def source_checksums(features: Manifest) -> dict[str, str]:
+    """Return the checksum of the input of each month, by month."""
+    return {str(file.key.month): file.input_fingerprint.partition("[")[0] for file in features.files}
+
+
+def _note(check: DataCheck) -> str:
+    counts = {verdict: sum(month.verdict == verdict for month in check.months) for verdict in ("hold", "warn")}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def _report(context: RunContext, month: MonthCheck) -> None:
+    """Print the findings of a month that does not pass."""
+    if month.is_held:
+        context.progress.warn(f"data check holds {month.month}: {describe_findings(month)}")
+    elif month.findings:
+        accepted = f" (accepted: {month.accepted})" if month.accepted else ""
+        context.progress.info(f"data check of {month.month}{accepted}: {describe_findings(month)}")
+
+
+def describe_findings(month: MonthCheck) -> str:
+    """Return the most important finding of a month, and the number of the other findings."""
+    more = f" (and {len(month.findings) - 1} more)" if month.findings[1:] else ""
+    return f"{month.findings[0].message}{more}"
+
+
+def split_without_held(split: Split, check: DataCheck) -> Split:
+    """Return a split that leaves out the held training months.
+
+    Raises DataCheckError if no training month remains, or if a validation or test month is held.
+    """
+    held = {month.month: month for month in check.months if month.is_held}
+    needed = [
+        month
+        for name, month in held.items()
+        if split.is_by_day or any(split.covers(Month.parse(name), other) for other in ("validation", "test"))
+    ]
+    trained = [month for month in check.months if split.covers(Month.parse(month.month), "train")]
+    if not needed and trained and all(month.is_held for month in trained):
+        needed = trained
+    if needed:
+        raise DataCheckError(
+            f"cannot train: the data check holds {needed[0].month}: {describe_findings(needed[0])}",
+            hint=f"Correct the file, leave the month out with --months, or run `toytip source accept "
+            f"{needed[0].month} --reason TEXT`.",
+        )
+    return replace(split, held=tuple(held))
+
+
+def require_usable(check: DataCheck) -> None:
+    """Raise DataCheckError if a month is held that a model shall score."""
+    for month in check.months:
+        if month.is_held:
+            raise DataCheckError(
+                f"cannot score {month.month}: the data check holds it: {describe_findings(month)}",
+                hint=f"Correct the file, or run `toytip source accept {month.month} --reason TEXT`.",
+            )
