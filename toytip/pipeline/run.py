@@ -77,7 +77,9 @@ def run(settings: Settings, progress: Progress) -> RunResult:
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
         if settings.gate != "off":
-            open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
+            open_registry(
+                settings, plan.source.taxi if plan else "yellow", settings.segment
+            ).require_reachable()
         # If a killed run has already published some tables of this version, they are reused.
         with open_run(settings, (PREDICTIONS.name,), progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan)
@@ -115,7 +117,7 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
     trained, model = train_model(
         context, features, encoding, encoded[ENCODINGS.name], plan.params, reuse=True
     )
-    registry = None if context.settings.gate == "off" else open_registry(context.settings, plan.source.taxi)
+    registry = _open_registry(context.settings, model)
     champion = promote.match_champion(registry, model) if registry else ChampionMatch()
     predicted, evaluation = predict_trips(context, features, model, champion.model)
     monitored, monitoring = _monitor_months(context, model, evaluation)
@@ -130,6 +132,11 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
         monitoring=monitoring,
         promotion=promotion,
     )
+
+
+def _open_registry(settings: Settings, model: TrainedModel) -> Registry | None:
+    """Return the registry for the taxi type and segment of a model, or None without the gate."""
+    return None if settings.gate == "off" else open_registry(settings, model.taxi, model.encoding.segment)
 
 
 def _monitor_months(
