@@ -75,9 +75,9 @@ def result(three_month_run):
 
 def decision_with(reasons):
     return GateDecision(
-        name="toytip-prod-yellow",
+        name="toytip-prod-yellow-card",
         uri="sqlite:///mlflow.db",
-        model_version=123,
+        number=123,
         aliases=("challenger",),
         decision=Decision.REJECTED,
         is_champion=False,

@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
+from tests.support.models import train_model
 from tests.support.trips import SCORING_TRIP
 from toytip.errors import SchemaError
 from toytip.models import scoring
 from toytip.stages.clean import REQUIRED_TRIP_COLUMNS
+
+
+@pytest.fixture
+def scoring_model():
+    """A model of yellow taxis, which no run trained."""
+    return train_model("yellow")
 
 
 def test_explanations_add_up_to_the_log_odds(scoring_model):

@@ -3,13 +3,16 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
+import urllib.error
 import urllib.request
 
 import pytest
 
-from tests.support.runs import parse_summary, run_toytip, start_toytip
+from tests.support.models import register, train_model
+from tests.support.runs import start_toytip
 from tests.support.trips import SCORING_TRIP
 from toytip.errors import RegistryError
 from toytip.serving.app import Server
@@ -71,15 +74,15 @@ def test_the_number_of_explanations_is_limited(shap_top, count, app):
     assert (None if explanations is None else len(explanations)) == count
 
 
-def test_health_openapi_and_metrics(app, scoring_model):
-    assert app.get("/healthz").json() == {"status": "ok", "model_version": scoring_model.version}
+def test_health_openapi_and_metrics(app, served_model):
+    assert app.get("/healthz").json() == {"status": "ok", "models": {"yellow": served_model.version}}
     schema = app.get("/openapi.json").json()["paths"]["/score"]["post"]
     assert [parameter["name"] for parameter in schema["parameters"]] == ["shap_top"]
     example = schema["requestBody"]["content"]["application/json"]["example"]
     assert app.post(example).status_code == 200
     assert app.get("/docs").status_code == 200
     metrics = app.get("/metrics").text
-    assert f'version="{scoring_model.version}"' in metrics
+    assert f'taxi="yellow",threshold="{served_model.threshold}",version="{served_model.version}"' in metrics
     assert 'toytip_requests_total{status="200"}' in metrics
 
 
@@ -91,8 +94,8 @@ def test_the_rate_of_a_client_is_limited(make_client):
     assert "too many requests" in second.json()["detail"]
 
 
-def test_a_failed_reload_keeps_the_model(scoring_model):
-    models = iter([scoring_model, RegistryError("it does not exist")])
+def test_a_failed_reload_keeps_the_models(served_model):
+    models = iter([{"yellow": served_model}, RegistryError("it does not exist")])
 
     def load(_):
         model = next(models)
@@ -103,7 +106,7 @@ def test_a_failed_reload_keeps_the_model(scoring_model):
     server = Server(load, RequestLimits(), 1.0)
     server.reload()
     server.reload()
-    assert server.model is scoring_model
+    assert server.models == {"yellow": served_model}
     assert server.metrics.registry.get_sample_value("toytip_reloads_total", {"outcome": "failed"}) == 1
 
 
@@ -113,34 +116,61 @@ def request_text(address, path, body=None):
         return answer.read().decode()
 
 
-def test_a_server_loads_a_promoted_model_and_stops_on_sigterm(model_run, scoring_model):
-    store = model_run.store
-    with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
-        (address,) = re.findall(r"http://[\d.:]+\d", server.stderr.readline())
-        assert (
-            json.loads(request_text(address, "/score", SCORING_TRIP))["model_version"]
-            == scoring_model.version
-        )
-        options = ("--months", model_run.months, "--store", store, "--workers", 2, "--rounds", 60)
-        source = model_run.files[0].parent
-        summary = parse_summary(run_toytip("run", "--source", source, *options, "--gate", "on", "--json"))
-        assert summary["promotion"]["decision"] == "promoted"
-        deadline = time.monotonic() + 30
-        while json.loads(request_text(address, "/healthz"))["model_version"] == scoring_model.version:
+def test_a_server_loads_promoted_models_and_stops_on_sigterm(model_store, tmp_path):
+    """A server serves one champion per taxi type, and the columns of a trip select the champion."""
+    store = shutil.copytree(model_store, tmp_path / "store")
+    green_trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {
+        "trip_type": 1
+    }
+
+    def answers(trip):
+        try:
+            return json.loads(request_text(address, "/score", trip))["model_version"]
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())["detail"]
+
+    def wait_for(trip, expected):
+        deadline = time.monotonic() + 60
+        while answers(trip) != expected:
             assert time.monotonic() < deadline, "the server did not load the new model"
             time.sleep(0.2)
-        version = json.loads(request_text(address, "/healthz"))["model_version"]
-        assert version == summary["model"]["version"]
-        assert 'toytip_reloads_total{outcome="done"} 1.0' in request_text(address, "/metrics")
+
+    with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
+        (address,) = re.findall(r"http://[\d.:]+\d", server.stderr.readline())
+        assert answers(SCORING_TRIP) == "v1"
+        refused = "cannot score trips of green taxis: the model was trained on yellow taxis"
+        assert answers(green_trip) == refused
+        register(store, train_model("green", version="v-green"))
+        wait_for(green_trip, "v-green")
+        register(store, train_model("yellow", version="v2"))
+        wait_for(SCORING_TRIP, "v2")
+        assert json.loads(request_text(address, "/healthz"))["models"] == {"yellow": "v2", "green": "v-green"}
+        assert 'toytip_reloads_total{outcome="done"} 2.0' in request_text(address, "/metrics")
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait(20) == 0
         assert "stopped" in server.stderr.read()
 
 
-def test_a_port_in_use_is_an_error(model_run, invoke_cli):
+def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
+    client = make_client(served_model, train_model("green"))
+    green_trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {
+        "trip_type": 1
+    }
+    neutral_trip = {name.replace("tpep_pickup_datetime", "pickup_at"): v for name, v in SCORING_TRIP.items()}
+    assert client.post([green_trip, neutral_trip]).status_code == 200
+    for body, message in (
+        ([green_trip, SCORING_TRIP], "the list has trips of yellow and green taxis"),
+        (neutral_trip, "the trips have no column tpep_pickup_datetime or lpep_pickup_datetime"),
+    ):
+        answer = client.post(body)
+        assert answer.status_code == 422
+        assert message in answer.json()["detail"]
+
+
+def test_a_port_in_use_is_an_error(model_store, invoke_cli):
     import contextlib
     import socket
 
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        done = invoke_cli("serve", "--store", model_run.store, "--port", listening.getsockname()[1])
+        done = invoke_cli("serve", "--store", model_store, "--port", listening.getsockname()[1])
     assert (done.returncode, "another" in done.stderr and "port" in done.stderr) == (1, True)

@@ -10,16 +10,18 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.models import raw_month
 from tests.support.runs import run_toytip
 from toytip.errors import SourceError, ToytipError
 from toytip.serving import batch as batch_files
 
 
 def test_server_file_and_run_give_equal_probabilities(
-    model_run, scoring_model, raw_trips, published, app, to_dicts, tmp_path
+    model_run, scoring_model, raw_trips, published, make_client, to_dicts, tmp_path
 ):
     """A trip has the same probability alone, in a large request, in a file and in the run."""
     trips = to_dicts(raw_trips)
+    app = make_client(scoring_model, max_trips=1_000)
     batch = app.post(trips, "/score?shap_top=0").json()["trips"]
     alone = app.send(*(("POST", "/score?shap_top=0", {"json": trip}) for trip in trips))
     pq.write_table(raw_trips, tmp_path / "trips.parquet")
@@ -51,14 +53,14 @@ def test_server_file_and_run_give_equal_probabilities(
     assert predictions == published["prediction"][accepted].tolist()
 
 
-def test_all_formats_give_equal_answers(model_run, raw_trips, to_dicts, tmp_path, invoke_cli):
-    raw = raw_trips.slice(0, 50)
+def test_all_formats_give_equal_answers(model_store, to_dicts, tmp_path, invoke_cli):
+    raw = raw_month("yellow").slice(0, 50)
     pq.write_table(raw, tmp_path / "trips.parquet")
     pv.write_csv(raw, tmp_path / "trips.csv")
     (tmp_path / "trips.jsonl").write_text("\n".join(map(json.dumps, to_dicts(raw))))
     answers = []
     for suffix in ("parquet", "csv", "jsonl"):
-        options = ("--store", model_run.store, "--output", tmp_path / "out.csv", "--json")
+        options = ("--store", model_store, "--output", tmp_path / "out.csv", "--json")
         done = invoke_cli("score", tmp_path / f"trips.{suffix}", *options)
         report = json.loads(done.stdout)
         assert report["scored_count"] + sum(report["rejects"].values()) == 50
@@ -67,8 +69,8 @@ def test_all_formats_give_equal_answers(model_run, raw_trips, to_dicts, tmp_path
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
-    (trip,) = to_dicts(raw_trips.slice(0, 1))
+def test_explanations_of_trips_on_stdin(model_store, to_dicts):
+    (trip,) = to_dicts(raw_month("yellow").slice(0, 1))
     command = [
         sys.executable,
         "-m",
@@ -76,7 +78,7 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
         "score",
         "-",
         "--store",
-        str(model_run.store),
+        str(model_store),
         "--shap-top",
         "3",
     ]
@@ -101,18 +103,18 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
         (b"a,b\n1,2\n", "cannot score the trips: pickup_at is missing, and the model needs it"),
     ],
 )
-def test_invalid_files_are_errors(content, message, model_run, tmp_path, invoke_cli):
+def test_invalid_files_are_errors(content, message, model_store, tmp_path, invoke_cli):
     trips = tmp_path / "trips"
     trips.write_bytes(content)
-    done = invoke_cli("score", trips, "--store", model_run.store, "--output", tmp_path / "out.jsonl")
+    done = invoke_cli("score", trips, "--store", model_store, "--output", tmp_path / "out.jsonl")
     assert done.returncode == 1
     assert f"error: {message.format(trips)}" in done.stderr
     assert done.stderr.count("error: ") == 1
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_an_unknown_output_format_is_an_error(model_run, invoke_cli):
-    done = invoke_cli("score", "x", "--store", model_run.store, "--output", "a.xls")
+def test_an_unknown_output_format_is_an_error(model_store, invoke_cli):
+    done = invoke_cli("score", "x", "--store", model_store, "--output", "a.xls")
     assert "cannot write the output: unknown suffix '.xls'" in done.stderr
 
 

@@ -16,9 +16,9 @@ RUN_RESULT = RunResult(
     model=ModelInfo(version="v1", rounds=8, features=("pickup_hour",), threshold=0.5, path="st/models"),
     metrics={},
     promotion=GateDecision(
-        name="toytip-dev-green",
+        name="toytip-dev-green-all",
         uri="sqlite:///registry.db",
-        model_version=1,
+        number=1,
         aliases=("champion",),
         decision=Decision.PROMOTED,
         is_champion=True,

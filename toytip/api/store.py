@@ -201,20 +201,25 @@ class Store:
         return evaluate_tallies(tallies, resolve.model_of(self.settings, predictions)).report
 
     def model(
-        self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None
+        self,
+        version: str | None = None,
+        *,
+        taxi: str | None = None,
+        segment: str | None = None,
+        as_of: str | None = None,
     ) -> Model:
         """Return a model that scores raw trips.
 
-        `version` is the version or tag of a run, `champion`, `challenger`, or a model version in
-        the registry. The default is the newest model. Set `taxi` if both taxi types have a
-        registered model with this name. Raises StoreError or RegistryError if the model does not
+        `version` is the version or tag of a run, `champion`, `challenger`, or a model number in
+        the registry. The default is the newest model. Set `taxi` or `segment` if several registered
+        models have this name. Raises StoreError or RegistryError if the model does not
         exist.
 
             store.model().predict(trips)
         """
         from toytip.models import resolve
 
-        return Model(resolve.load_model(self.settings, version, taxi, as_of))
+        return Model(resolve.load_model(self.settings, version, taxi, as_of, segment=segment))
 
     def monitoring(
         self,
@@ -223,6 +228,8 @@ class Store:
         reference: SettingText | None = None,
         analysis_months: SettingText | None = None,
         labels_until: str | None = None,
+        taxi: str | None = None,
+        segment: str | None = None,
     ) -> Monitoring:
         """Monitor a model as `toytip.monitor` does, without publishing the measurements."""
         return monitor_store(
@@ -231,6 +238,8 @@ class Store:
             reference=reference,
             analysis_months=analysis_months,
             labels_until=labels_until,
+            taxi=taxi,
+            segment=segment,
             publish=False,
         )
 

@@ -30,6 +30,7 @@ from toytip.cli.options import (
     InputVersionOption,
     JsonOption,
     ModelOption,
+    ModelSegmentOption,
     VerboseOption,
     output_option,
 )
@@ -165,6 +166,7 @@ def infer(
     input_version: InputVersionOption = None,
     as_of: AsOfOption = None,
     model: ModelOption = None,
+    segment: ModelSegmentOption = None,
     json_: JsonOption = False,
     **options: Unpack[StageOptions],
 ) -> None:
@@ -178,7 +180,7 @@ def infer(
     from toytip.models import resolve
     from toytip.pipeline import predict
 
-    trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
+    trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of, segment=segment)
     run_stage(
         settings, "infer", lambda context: predict.score_trips(context, upstream, trained), options, json_
     )

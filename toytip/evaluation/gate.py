@@ -87,11 +87,12 @@ class GateDecision:
     """The decision of the promotion gate about a challenger."""
 
     name: str
-    """Name of the registered model in MLflow, such as `toytip-dev-green`."""
+    """Name of the registered model in MLflow, such as `toytip-dev-green-all`."""
     uri: str
     """URI of the registry."""
-    model_version: int | None
-    """Version of the challenger in MLflow. Null if the challenger is not registered."""
+    number: int | None
+    """Model number of the challenger, its version in MLflow. Null if the challenger is not
+    registered."""
     aliases: tuple[str, ...]
     """Aliases of the challenger after the decision."""
     decision: Decision

@@ -21,7 +21,7 @@ from typing import Any
 from toytip._version import __version__
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS
+from toytip.core.tlc import FIELDS, source_column
 from toytip.errors import RegistryError
 from toytip.models import scoring
 from toytip.models.card import CARD_FILE, ModelCard
@@ -69,7 +69,7 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
         inputs = [
             ColSpec(
                 MLFLOW_TYPES[field.kind],
-                _tlc_column(field.name, model.taxi),
+                source_column(field.name, model.taxi),
                 required=field.name in required,
             )
             for field in FIELDS
@@ -81,14 +81,6 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
             signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "probability")])),
             pip_requirements=[f"toytip=={__version__}"],
         )
-
-
-def _tlc_column(name: str, taxi: str) -> str:
-    """Return the TLC's name of a column. The names of time columns depend on the taxi type."""
-    prefix = "lpep" if taxi == "green" else "tpep"
-    return {"pickup_at": f"{prefix}_pickup_datetime", "dropoff_at": f"{prefix}_dropoff_datetime"}.get(
-        name, name
-    )
 
 
 USUAL_TRIP = {
@@ -139,7 +131,7 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
         dropoff = pickup + dt.timedelta(minutes=3 + 4 * index)
         times = {"pickup_at": pickup.isoformat(), "dropoff_at": dropoff.isoformat()}
         trip = {**times, **USUAL_TRIP, **change}
-        trips.append({_tlc_column(name, model.taxi): value for name, value in trip.items()})
+        trips.append({source_column(name, model.taxi): value for name, value in trip.items()})
     return trips
 
 

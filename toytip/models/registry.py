@@ -55,8 +55,8 @@ class Rollback:
 
     champion: str
     """Run version of the restored champion."""
-    model_version: int
-    """Model version of the restored champion in MLflow."""
+    number: int
+    """Model number of the restored champion."""
     previous_champion: str
     """Run version of the champion before the rollback."""
 
@@ -108,7 +108,7 @@ class Registry:
             require_reachable(self.uri, "MLflow server")
 
     def list_models(self) -> list[RegisteredModel]:
-        """Return all registered models, ordered by model version."""
+        """Return all registered models, ordered by model number."""
         if not self.exists:
             return []
         with silence_mlflow(), self._as_registry_error():
@@ -123,10 +123,10 @@ class Registry:
                 registered_model(item, aliases.get(str(item.version), []), self._artifact_uri(item))
                 for item in versions
             ]
-        return sorted(models, key=lambda model: model.model_version)
+        return sorted(models, key=lambda model: model.number)
 
     def find_model(self, name: str) -> RegisteredModel:
-        """Return a model by alias, model version or run version.
+        """Return a model by alias, model number or run version.
 
         Raises RegistryError if the registry does not have such a model.
         """
@@ -144,7 +144,7 @@ class Registry:
     def register(
         self, folder: Path, run_version: str, *, tags: dict[str, str], metrics: dict[str, float]
     ) -> RegisteredModel:
-        """Register a packaged model as the next model version, and make it the challenger."""
+        """Register a packaged model under the next model number, and make it the challenger."""
         files = folder / "artifacts" / MODEL_FILES_FOLDER
         checksums = {path.name: _checksum(path) for path in files.iterdir()}
         with self._writing(), silence_mlflow(), self._as_registry_error():
@@ -202,8 +202,8 @@ class Registry:
         """
         with self._writing():
             champion = self.champion()
-            current = champion and champion.model_version
-            if current not in (expected_champion and expected_champion.model_version, model.model_version):
+            current = champion and champion.number
+            if current not in (expected_champion and expected_champion.number, model.number):
                 version = champion.run_version if champion else "no model"
                 raise ChampionChangedError(
                     f"cannot promote {model.run_version}: {version} became the champion during the evaluation",
@@ -224,18 +224,18 @@ class Registry:
                     hint=LIST_HINT,
                 )
             with silence_mlflow(), self._as_registry_error():
-                self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.model_version))
+                self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.number))
             self._set_tags(champion, {ROLLED_BACK_TAG: _now()})
         return Rollback(
             champion=previous.run_version,
-            model_version=previous.model_version,
+            number=previous.number,
             previous_champion=champion.run_version,
         )
 
     def _previous_champion(self) -> RegisteredModel | None:
         champion = self.champion()
         earlier = [
-            (model.promoted_at, model.model_version, model)
+            (model.promoted_at, model.number, model)
             for model in self.list_models()
             if champion
             and champion.promoted_at
@@ -246,7 +246,7 @@ class Registry:
         return max(earlier)[2] if earlier else None
 
     def _set_champion(self, model: RegisteredModel) -> None:
-        version = str(model.model_version)
+        version = str(model.number)
         self._set_tags(model, {PROMOTED_TAG: _now()})
         with silence_mlflow(), self._as_registry_error():
             if model.rolled_back_at:
@@ -258,7 +258,7 @@ class Registry:
     def _set_tags(self, model: RegisteredModel, tags: dict[str, str]) -> None:
         with silence_mlflow(), self._as_registry_error():
             for tag, value in tags.items():
-                self._client.set_model_version_tag(self.name, str(model.model_version), tag, value)
+                self._client.set_model_version_tag(self.name, str(model.number), tag, value)
 
     @contextlib.contextmanager
     def open_files(self, model: RegisteredModel) -> Iterator[Path]:
@@ -272,7 +272,7 @@ class Registry:
                 path = files / name
                 if not path.is_file() or _checksum(path) != checksum:
                     raise RegistryError(
-                        f"cannot load model {model.model_version} ({model.run_version}): "
+                        f"cannot load model {model.number} ({model.run_version}): "
                         f"{name} is missing or does not have the registered checksum",
                         hint="Restore the file, or train and register the model again.",
                     )
@@ -298,8 +298,11 @@ class Registry:
             ) from None
 
 
-def open_registry(settings: Settings, taxi: str) -> Registry:
-    """Return the registry for the models of one taxi type.
+def open_registry(settings: Settings, taxi: str, segment: str) -> Registry:
+    """Return the registry for the models of one taxi type and one segment.
+
+    Models of different segments have different champions, because a model can score only the trips
+    of its own segment.
 
     If the variable MLFLOW_TRACKING_URI is set, the registry is at this URI. If not, the registry is
     an SQLite database file in the store. SQLite needs a local disk. The registry for a store on S3
@@ -307,7 +310,7 @@ def open_registry(settings: Settings, taxi: str) -> Registry:
 
     Raises ConfigError if MLFLOW_TRACKING_URI is a file store of MLflow, which is not transactional.
     """
-    name = f"toytip-{settings.env}-{taxi}"
+    name = f"toytip-{settings.env}-{taxi}-{segment}"
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
         folder = _default_folder(settings)

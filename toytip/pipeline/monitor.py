@@ -178,14 +178,18 @@ def monitor_model(
     analysis_months: str | None,
     labels_until: str | None,
     publish: bool,
+    taxi: str | None = None,
+    segment: str | None = None,
 ) -> MonitoringReport:
-    """Monitor the model with a version, tag, alias or model version, without a cluster.
+    """Monitor the model with a version, tag, alias or model number, without a cluster.
+
+    Without a name, monitor the champion, or the newest model if there is no champion.
 
     Raises StoreError if the model or its predictions are not in the store, RegistryError if the
-    registry does not have the model, and ConfigError if a month is invalid.
+    registry does not have the model or has several, and ConfigError if a month is invalid.
     """
     store = store_from_settings(settings)
-    model = resolve.load_model(settings, name)
+    model = resolve.load_champion_or_model(settings, name, taxi, segment)
     context = RunContext(settings, store, None, progress, settings.version_id or new_version_id())
 
     def run_stage() -> tuple[MonitoringReport | None, Manifest | None]:

@@ -125,19 +125,27 @@ def run_gate(
                     raise
                 decision, reasons = Decision.REJECTED, (str(error),)
         registry.record_decision(registered, decision, reasons)
-        current = registry.find_model(str(registered.model_version))
+        current = registry.find_model(str(registered.number))
         return _gate_decision(registry, current, decision, reasons, gate)
 
 
 def promote(
-    settings: Settings, name: str, taxi: str | None, progress: Progress, *, dry_run: bool, force_reason: str
+    settings: Settings,
+    name: str,
+    taxi: str | None,
+    segment: str | None,
+    progress: Progress,
+    *,
+    dry_run: bool,
+    force_reason: str,
 ) -> GateDecision:
     """Run the promotion gate on an existing model, with the model's predictions in the store.
 
-    Raises StoreError or RegistryError if no model has the name, or if the model has no predictions.
+    The gate compares the model with the champion of the same taxi type and segment. Raises
+    StoreError or RegistryError if no model has the name, or if the model has no predictions.
     """
-    model = resolve.load_model(settings, name, taxi)
-    registry = open_registry(settings, model.taxi)
+    model = resolve.load_model(settings, name, taxi, segment=segment)
+    registry = open_registry(settings, model.taxi, model.encoding.segment)
     registry.require_reachable()
     store = store_from_settings(settings)
     predictions = [
@@ -246,7 +254,7 @@ def _gate_decision(
     return GateDecision(
         name=registry.name,
         uri=mask_credentials(registry.uri),
-        model_version=registered.model_version if registered else None,
+        number=registered.number if registered else None,
         aliases=aliases,
         decision=decision,
         is_champion=CHAMPION in aliases,

@@ -95,7 +95,8 @@ def run(settings: Settings, progress: Progress) -> RunResult:
         if unchanged is not None:
             return replace(unchanged[1], up_to_date=True)
         if settings.gate != "off":
-            open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
+            taxi = plan.source.taxi if plan else "yellow"
+            open_registry(settings, taxi, settings.segment).require_reachable()
         with open_run(settings, progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan)
     result = _describe_run(context, finished, meter)
@@ -152,7 +153,7 @@ def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
     trained, model = train_model(
         context, features, encoding, encoded[ENCODINGS.name], plan.params, reuse=True
     )
-    registry = None if context.settings.gate == "off" else open_registry(context.settings, plan.source.taxi)
+    registry = _open_registry(context.settings, model)
     champion = promote.match_champion(registry, model) if registry else ChampionMatch()
     predicted, evaluation = predict_trips(context, features, model, champion.model)
     inputs = _monitoring_inputs({**published, **predicted})
@@ -177,6 +178,11 @@ def _monitoring_inputs(tables: PublishedTables) -> MonitoringInputs:
         features=tables[FEATURES_TABLE.name],
         rejects=tables[REJECTS.name],
     )
+
+
+def _open_registry(settings: Settings, model: TrainedModel) -> Registry | None:
+    """Return the registry for the taxi type and segment of a model, or None without the gate."""
+    return None if settings.gate == "off" else open_registry(settings, model.taxi, model.encoding.segment)
 
 
 def _monitor_months(

@@ -1,4 +1,4 @@
-"""The scoring server: one process with one model, and the stages of the batch pipeline."""
+"""The scoring server: one process with one model per taxi type, and the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from toytip.serving.request import (
     RequestLimits,
     openapi_extra,
     parse_body,
+    select_request_model,
     validation_errors,
 )
 
@@ -37,21 +38,20 @@ log = logging.getLogger(__name__)
 DEFAULT_EXPLANATIONS = 5
 MAX_REPORTED_ERRORS = 100
 
-# Takes the version of the current model. Returns the model that should answer requests, or None if
-# this is still the current model.
-ModelLoader = Callable[[str | None], TrainedModel | None]
+# Takes the current models by taxi type. Returns the models that should answer requests.
+ModelLoader = Callable[[Mapping[str, TrainedModel]], Mapping[str, TrainedModel]]
 
 
 def make_app(
-    load_model: ModelLoader,
+    load_models: ModelLoader,
     limits: RequestLimits | None = None,
     reload_interval: float = 10.0,
 ) -> fastapi.FastAPI:
-    """Return the application, which calls `load_model` every `reload_interval` seconds.
+    """Return the application, which calls `load_models` every `reload_interval` seconds.
 
-    Raises the error of the first call of `load_model` if that call fails.
+    Raises the error of the first call of `load_models` if that call fails.
     """
-    server = Server(load_model, limits or RequestLimits(), reload_interval)
+    server = Server(load_models, limits or RequestLimits(), reload_interval)
     server.reload()
 
     @contextlib.asynccontextmanager
@@ -73,42 +73,34 @@ def make_app(
 
 @dataclass
 class Server:
-    """The state of a server: the current model, the loader of the next model, and the metrics."""
+    """The state of a server: the current models, the loader of the next models, and the metrics."""
 
-    load_model: ModelLoader
+    load_models: ModelLoader
     limits: RequestLimits
     reload_interval: float
-    model: TrainedModel | None = None
+    models: Mapping[str, TrainedModel] = field(default_factory=dict)
     metrics: ServerMetrics = field(default_factory=ServerMetrics)
 
-    @property
-    def current_model(self) -> TrainedModel:
-        """The model that answers requests."""
-        assert self.model is not None, "make_app loads a model"
-        return self.model
-
     def reload(self) -> None:
-        """Load the model that should answer requests. After a failure, keep the current model."""
-        version = self.model.version if self.model else None
+        """Load the models that should answer requests. After a failure, keep the current models."""
+        current = self.models
         try:
-            model = self.load_model(version)
+            self.models = self.load_models(current)
         except (ToytipError, OSError) as error:
             self.metrics.reloads.labels("failed").inc()
-            if self.model is None:
+            if not current:
                 raise
-            log.warning("cannot reload the model: %s. Model %s still answers requests", error, version)
+            log.warning("cannot reload the models: %s. %s still answer requests", error, _versions(current))
             return
-        if model is not None and model.version != version:
-            self.model = model
-            self.metrics.model.info(
-                {"version": model.version, "taxi": model.taxi, "threshold": repr(model.threshold)}
-            )
-            if version is not None:
-                self.metrics.reloads.labels("done").inc()
-                log.warning("model %s replaced model %s", model.version, version)
+        if _versions(self.models) == _versions(current):
+            return
+        self.metrics.show_models(self.models.values())
+        if current:
+            self.metrics.reloads.labels("done").inc()
+            log.warning("%s replaced %s", _versions(self.models), _versions(current))
 
     async def reload_periodically(self) -> None:
-        """Reload the model every `reload_interval` seconds."""
+        """Reload the models every `reload_interval` seconds."""
         while True:
             await asyncio.sleep(self.reload_interval)
             await run_in_threadpool(self.reload)
@@ -122,9 +114,9 @@ def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
         return response
 
     @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Return the status of the server, and the version of the current model."""
-        return {"status": "ok", "model_version": server.current_model.version}
+    async def healthz() -> dict[str, Any]:
+        """Return the status of the server, and the versions of the current models by taxi type."""
+        return {"status": "ok", "models": {taxi: model.version for taxi, model in server.models.items()}}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
@@ -151,6 +143,11 @@ def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
             return await _score_request(server, request, count)
 
 
+def _versions(models: Mapping[str, TrainedModel]) -> str:
+    """Return the versions of models as text for a log line."""
+    return " and ".join(f"model {model.version} ({taxi})" for taxi, model in sorted(models.items()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TripAnswer:
     """The answer for a trip. The JSON object leaves out fields that are None."""
@@ -172,11 +169,11 @@ class TripAnswer:
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
-    model = server.current_model
     try:
         content = await _read_body(request, server.limits.max_bytes)
         body = parse_body(content, server.limits.max_trips)
         trips = body if isinstance(body, list) else [body]
+        model = select_request_model(server.models, trips)
         errors = [error for row, trip in enumerate(trips) for error in validation_errors(model, trip, row)]
         if errors:
             return JSONResponse({"detail": to_json(errors[:MAX_REPORTED_ERRORS])}, 422)

@@ -7,7 +7,8 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,13 +17,16 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line, mask_credentials
+from toytip.core.tlc import detect_taxi
 from toytip.errors import ConfigError, SourceError, ToytipError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring
 from toytip.models.scoring import Explanation, ScoredTrips
+from toytip.models.selection import ModelChoice, load_models, select_model
 from toytip.sources.discovery import PARQUET_MAGIC
 
 SCORING_BATCH_ROWS = 50_000
@@ -128,6 +132,21 @@ def _parse_trip(line: str, location: str) -> dict[str, Any]:
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise SourceError(f"cannot read {location}: the line is not a trip as a JSON object") from None
     return dict(trip)
+
+
+def select_model_for(
+    settings: Settings, choice: ModelChoice, batches: Iterator[pa.Table]
+) -> tuple[TrainedModel, Iterator[pa.Table]]:
+    """Return the model for the trips of a file, and an iterator over all batches.
+
+    Without a taxi type in `choice`, the columns of the first batch show the taxi type.
+    """
+    first = next(batches, None)
+    columns = first.column_names if first is not None else []
+    if choice.taxi is None:
+        choice = replace(choice, taxi=detect_taxi(columns))
+    model = select_model(load_models(settings, choice), columns)
+    return model, batches if first is None else chain([first], batches)
 
 
 def score_batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ from pydantic import (
 )
 
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS
+from toytip.core.tlc import FIELDS, detect_taxi
 from toytip.models import scoring
+from toytip.models.selection import select_model
 
 EXAMPLE_TRIP = {
     "tpep_pickup_datetime": "2023-12-01T08:15:00",
@@ -87,6 +89,23 @@ def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
     if len(body) > max_trips and isinstance(body, list):
         raise RequestError(413, f"cannot read the request: {len(body)} trips exceed the limit of {max_trips}")
     return body
+
+
+def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any]) -> TrainedModel:
+    """Return the model for the trips of a request, which must all have the same taxi type.
+
+    Raises RequestError if the trips have several taxi types, and SchemaError if there is no model
+    for the taxi type.
+    """
+    columns = [list(trip) for trip in trips if isinstance(trip, dict)]
+    taxis = {detect_taxi(names) for names in columns} - {None}
+    if len(taxis) > 1:
+        raise RequestError(
+            422,
+            "cannot score the trips: the list has trips of yellow and green taxis "
+            "(send one request per taxi type)",
+        )
+    return select_model(models, [name for names in columns for name in names])
 
 
 def _reject_constant(text: str) -> Any:

@@ -30,12 +30,12 @@ def show_models(listing: ModelList, registry_uri: str) -> None:
     if not any(listing.models.values()):
         print_wrapped(console, f"no models in {registry_uri}. `toytip run` registers the first one")
         return
-    titles = ("model", "version", "run", "status", "decision", "reason")
+    titles = ("model", "number", "run", "status", "decision", "reason")
     table = new_table(*titles, left=titles[2:])
     for name, models in listing.models.items():
         for model in models:
             reason = next(iter(model.promotion_reasons), "")
-            cells = (str(model.model_version), model.run_version, _status(model), model.decision, reason)
+            cells = (str(model.number), model.run_version, _status(model), model.decision, reason)
             table.add_row(name, *cells)
     show_table(console, table, drop=("reason", "decision"))
 
@@ -52,7 +52,7 @@ def _status(model: RegisteredModel) -> str:
 def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
     """Print a model card."""
     console = make_console()
-    details = (f"version {model.model_version}", *model.aliases, model.decision)
+    details = (f"model number {model.number}", *model.aliases, model.decision)
     print_wrapped(console, f"{model.run_version}, {', '.join(filter(None, details))}", style="bold")
     for reason in model.promotion_reasons:
         print_wrapped(console, reason, "    ", "  ")

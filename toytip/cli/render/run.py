@@ -173,8 +173,8 @@ def _paths(result: RunResult, *, verbose: bool) -> Iterator[tuple[str, str]]:
 
 
 def _decision_text(decision: GateDecision) -> str:
-    version = f", model version {decision.model_version}" if decision.model_version else ""
-    return f"{decision.decision.label} ({decision.name}{version})"
+    number = f", model number {decision.number}" if decision.number else ""
+    return f"{decision.decision.label} ({decision.name}{number})"
 
 
 def show_decision(decision: GateDecision, *, verbose: bool = False) -> None:
