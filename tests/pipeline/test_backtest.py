@@ -14,8 +14,8 @@ from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.errors import ConfigError, StoreError
 from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult, LossSummary
-from toytip.pipeline.backtest import make_folds, run_backtest
 from toytip.pipeline.context import RunContext
+from toytip.pipeline.experiments.backtest import make_folds, run_backtest
 from toytip.progress.tracker import Progress
 from toytip.store.store import store_from_settings
 

@@ -16,8 +16,8 @@ from toytip.core.months import parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Table
 from toytip.errors import ClusterError, ConfigError, ToytipError
-from toytip.pipeline import tune as pipeline_tune
 from toytip.pipeline.context import RunContext
+from toytip.pipeline.experiments import tune as pipeline_tune
 from toytip.progress.tracker import Progress
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.refs import resolve_version

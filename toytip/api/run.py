@@ -87,6 +87,7 @@ def run(
     store: str | Path | None = None,
     env: str | None = None,
     workers: int | None = None,
+    model: str | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> Run:
@@ -98,12 +99,15 @@ def run(
     `train_months="2023-01:2023-10"`, `max_depth=8` or `gate="off"`. Settings that you leave out
     come from the same places as on the command line.
 
+    With `model`, the run trains no model, and scores the source with this model: a version, a tag,
+    `champion`, `challenger`, or a model number.
+
     The run uses the workers of the active Dask client. Without a client, it starts `workers` local
     processes (default: one per core) and stops them at the end. The run reuses up-to-date files of
     the store. With `progress=True`, the run prints its progress to stderr.
 
-    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. A failed
-    run leaves no partial tables. Tables that the run has already published stay published.
+    Raises SourceError, ConfigError, StoreError, DataCheckError, PlanError, RegistryError or
+    ClusterError. A failed run publishes no table, and the next run reuses its complete outputs.
 
         run = toytip.run("data/green-2023", workers=2)
         run.metrics.loc[("test", "all"), "auc"]
@@ -112,5 +116,5 @@ def run(
     with use_workers(options) as resolved:
         from toytip.pipeline.run import run as run_pipeline
 
-        result = run_pipeline(resolved, make_progress(progress))
+        result = run_pipeline(resolved, make_progress(progress), model)
     return Run(Store(resolved.model_copy(update={"version_id": None})), result)

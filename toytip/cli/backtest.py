@@ -79,7 +79,7 @@ def backtest(
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.backtest import show_backtest
-    from toytip.pipeline.backtest import run_backtest
+    from toytip.pipeline.experiments.backtest import run_backtest
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)

@@ -32,7 +32,7 @@ EXIT_CODES = {
     1: "Error. The cause is printed to stderr, often with a hint.",
     2: "Usage error: an unknown command or option, or an invalid value or combination of options or "
     "settings.",
-    3: "`toytip monitor`: an alert fires in the latest analysis month.",
+    3: "`toytip monitor` and `toytip run --model`: an alert fires in the latest analysis month.",
     128 + signal.SIGHUP: "Stopped by SIGHUP, for example because the terminal was closed.",
     128 + signal.SIGINT: "Stopped by Ctrl-C (SIGINT).",
     128 + signal.SIGTERM: "Stopped by SIGTERM.",

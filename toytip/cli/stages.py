@@ -119,15 +119,19 @@ def preprocess(
 ) -> None:
     """Fit the encoding of the features on the training months.
 
-    Reads the table `features` and publishes the artifact `encodings`: the bins of every feature,
+    Checks the data of each month first, and leaves out months that the check holds. Reads the table
+    `features` and publishes the artifact `encodings`: the bins of every feature,
     and the target encoding of zones.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "features", input_version, as_of)
-    from toytip.pipeline import fit_encoding
+    from toytip.pipeline import check_data, fit_encoding
+    from toytip.pipeline.history import feature_tables
 
     def work(context: RunContext) -> dict[str, Any]:
         split = fit_encoding.split_features(settings, upstream)
+        check = check_data.check_data(context, feature_tables(context.store, upstream), split)
+        split = check_data.split_without_held(split, check)
         return fit_encoding.fit_feature_encoding(context, upstream, split)[0]
 
     run_stage(settings, "preprocess", work, options, json_)

@@ -29,7 +29,7 @@ from toytip.cli.options import (
 from toytip.cli.results import FoldResult, TrialSummary, TuningSummary
 
 if TYPE_CHECKING:
-    from toytip.pipeline.tune import TuningResult
+    from toytip.pipeline.experiments.tune import TuningResult
     from toytip.training.tuning import TrialResult
 
 
@@ -99,7 +99,7 @@ def tune(
     """
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.models import show_tuning
-    from toytip.pipeline import tune as pipeline_tune
+    from toytip.pipeline.experiments import tune as pipeline_tune
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)

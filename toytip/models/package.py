@@ -5,6 +5,7 @@
     artifacts/files/model.json       version, taxi type, threshold, fitted encoding
     artifacts/files/model_card.json  training data, parameters and evaluation
     artifacts/files/golden_set.json  trips, and the probabilities that the model gave them
+    artifacts/files/reference*       histograms of the months that the model learned from
 
 `python -m toytip.models.package FOLDER` checks that the model in a folder scores its golden set
 with the stored probabilities.
@@ -26,6 +27,8 @@ from toytip.errors import RegistryError
 from toytip.models import scoring
 from toytip.models.card import CARD_FILE, ModelCard
 from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.reference import write_reference
+from toytip.monitoring.history import MonitoringHistory
 from toytip.store.artifacts import model_from_bytes, model_to_json
 
 PACKAGE_FILES_FOLDER = "artifacts/files"
@@ -44,13 +47,14 @@ def load_package(folder: Path) -> TrainedModel:
         raise RegistryError(f"cannot read the model in {folder}: {error!r}") from None
 
 
-def write_package(folder: Path, model: TrainedModel, card: ModelCard) -> None:
-    """Write a model as a package to `folder`, which must not exist yet."""
+def write_package(folder: Path, model: TrainedModel, card: ModelCard, reference: MonitoringHistory) -> None:
+    """Write a model and its reference as a package to `folder`, which must not exist yet."""
     files = folder.parent / "files"  # MLflow copies this folder to artifacts/files
     files.mkdir(parents=True)
     (files / "model.ubj").write_bytes(model.booster)
     (files / "model.json").write_bytes(model_to_json(model))
     (files / CARD_FILE).write_text(json.dumps(to_json(card), indent=1))
+    write_reference(files, reference)
     trips = golden_trips(model)
     golden_set = {"trips": trips, "probability": _score(model, trips)}
     (files / GOLDEN_SET_FILE).write_text(json.dumps(golden_set))

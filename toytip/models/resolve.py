@@ -12,8 +12,10 @@ from toytip.errors import RegistryError, StoreError
 from toytip.evaluation.tally import SEGMENTS
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
+from toytip.models.reference import read_reference
 from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
+from toytip.monitoring.history import MonitoringHistory
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
 from toytip.store.refs import find_current, find_version, manifests_as_of, parse_as_of, resolve_version
@@ -225,6 +227,15 @@ def read_model_card(
     match = find_registered_model(settings, name, taxi, segment)
     with match.registry.open_files(match.model) as folder:
         return CardOfModel(model=match.model, card=read_card(folder))
+
+
+def load_reference(settings: Settings, model: TrainedModel) -> MonitoringHistory | None:
+    """Return the reference that a registered model carries, or None for another model."""
+    matches = find_registered_models(settings, model.version, model.taxi, model.encoding.segment)
+    if not matches:
+        return None
+    with matches[0].registry.open_files(matches[0].model) as folder:
+        return read_reference(folder)
 
 
 def champion_versions(settings: Settings) -> frozenset[str]:

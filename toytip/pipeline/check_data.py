@@ -5,65 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pandas as pd
-
+from toytip.config import Settings
 from toytip.core.months import Month
 from toytip.core.splits import Split
-from toytip.core.tables import FEATURE_HISTOGRAMS, FEATURES_TABLE, REJECTS, TRIPS
-from toytip.errors import DataCheckError, StoreError
+from toytip.core.tables import FEATURES_TABLE
+from toytip.errors import ConfigError, DataCheckError, StoreError
 from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.pipeline.context import PublishedTables, RunContext
-from toytip.stages import profile
-from toytip.store.acceptances import read_acceptances
+from toytip.pipeline.history import summarize_months
+from toytip.store.acceptances import Acceptance, accept_month, read_acceptances
 from toytip.store.manifest import Manifest
-from toytip.store.store import Store
-
-
-def feature_tables(store: Store, features: Manifest) -> PublishedTables:
-    """Return `features` with its histograms and its rejected trips.
-
-    Raises StoreError if the features have no histograms.
-    """
-    histograms = store.get_manifest(FEATURE_HISTOGRAMS.name, features.version)
-    if histograms is None:
-        raise StoreError(
-            f"cannot read the histograms of features {features.version} in {store.display_uri}: "
-            "they do not exist",
-            hint="Run `toytip run --full-refresh`.",
-        )
-    trips = next(
-        (ref.version for ref in features.parent_versions if ref.table == TRIPS.name), features.version
-    )
-    rejects = store.get_manifest(REJECTS.name, trips)
-    tables = {FEATURES_TABLE.name: features, FEATURE_HISTOGRAMS.name: histograms}
-    return {**tables, REJECTS.name: rejects} if rejects else tables
-
-
-def summarize_months(store: Store, tables: PublishedTables) -> dict[Month, MonthSummary]:
-    """Return what the data check uses of each month, from histograms and manifests."""
-    histograms = read_histograms(store, tables[FEATURE_HISTOGRAMS.name])
-    rows: dict[Month, int] = dict.fromkeys(histograms, 0)
-    rejects: dict[Month, dict[str, int]] = {month: {} for month in histograms}
-    for name in (FEATURES_TABLE.name, REJECTS.name):
-        for file in tables[name].files if name in tables else ():
-            month = file.key.month
-            rows[month] += file.rows
-            for reason, count in file.rejects.items():
-                rejects[month][reason] = rejects[month].get(reason, 0) + count
-    return {
-        month: MonthSummary(histograms=frame, rows=rows[month], rejects=rejects[month])
-        for month, frame in histograms.items()
-    }
-
-
-def read_histograms(store: Store, manifest: Manifest) -> dict[Month, pd.DataFrame]:
-    """Return the feature histograms of each month, merged over its files."""
-    frames: dict[Month, list[pd.DataFrame]] = {}
-    for file in manifest.files:
-        frame = store.read_data_file(FEATURE_HISTOGRAMS, manifest.version, file)
-        frames.setdefault(file.key.month, []).append(frame)
-    return {month: profile.merge_profiles(pieces) for month, pieces in frames.items()}
+from toytip.store.store import Store, store_from_settings
 
 
 def check_data(
@@ -83,7 +36,9 @@ def check_data(
         check = check_months(
             {**(reference or {}), **months}, list(reference) if reference else training, accepted
         )
-        check = replace(check, months=tuple(item for item in check.months if Month.parse(item.month) in months))
+        check = replace(
+            check, months=tuple(item for item in check.months if Month.parse(item.month) in months)
+        )
         stage.advance(steps=len(months), note=_note(check))
     for month in check.months:
         _report(context, month)
@@ -106,8 +61,36 @@ def source_checksums(features: Manifest) -> dict[str, str]:
     return {str(file.key.month): file.input_fingerprint.partition("[")[0] for file in features.files}
 
 
+def accept_newest(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:
+    """Accept the file of a month that the newest run read.
+
+    Raises StoreError if no run has read the month, and ConfigError if both taxi types have it or if
+    there is no reason.
+    """
+    store, wanted = store_from_settings(settings), Month.parse(month)
+    newest: dict[str, Manifest] = {
+        str(features.config["taxi"]): features
+        for features in store.list_manifests(FEATURES_TABLE.name)
+        if wanted in features.months and taxi in (None, features.config["taxi"])
+    }
+    if not newest:
+        raise StoreError(
+            f"cannot accept {month}: no run in {store.display_uri} has read this month",
+            hint="Run `toytip run` first. It says which months the data check holds.",
+        )
+    if len(newest) > 1:
+        raise ConfigError(
+            f"cannot accept {month}: {' and '.join(sorted(newest))} taxis have this month",
+            hint="Set --taxi.",
+        )
+    found_taxi, features = next(iter(newest.items()))
+    return accept_month(store, found_taxi, wanted, reason, source_checksums(features)[month])
+
+
 def _note(check: DataCheck) -> str:
-    counts = {verdict: sum(month.verdict == verdict for month in check.months) for verdict in ("hold", "warn")}
+    counts = {
+        verdict: sum(month.verdict == verdict for month in check.months) for verdict in ("hold", "warn")
+    }
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 

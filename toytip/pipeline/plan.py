@@ -112,17 +112,19 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
         progress.info(f"columns that are missing in the source: {', '.join(source.missing_columns)}")
 
 
-def announce_stages(plan: RunPlan, progress: Progress, *, gate: bool) -> None:
+def announce_stages(plan: RunPlan, progress: Progress, *, train: bool, gate: bool) -> None:
     """Announce the stages of the run, with their amounts of work, to the progress display."""
     everything, training, validation = plan.partitions, plan.training_partitions, plan.validation_partitions
     rounds = plan.params.rounds
     progress.expect("featurize", _months(everything), work=_rows(everything))
-    progress.expect("preprocess", _months(training), work=_rows(training))
-    progress.expect("train", total=rounds, work=_rows(training) * rounds)
-    if validation:
+    progress.expect("check")
+    if train:
+        progress.expect("preprocess", _months(training), work=_rows(training))
+        progress.expect("train", total=rounds, work=_rows(training) * rounds)
+    if train and validation:
         progress.expect("tune", _months(validation), work=_rows(validation))
     progress.expect("infer", _months(everything), work=_rows(everything))
-    for step in ("evaluate", "monitor", *(("gate",) if gate else ())):
+    for step in ("evaluate", "monitor", *(("gate",) if gate and train else ())):
         progress.expect(step)
 
 

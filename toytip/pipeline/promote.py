@@ -20,9 +20,11 @@ from toytip.models.card import ModelCard
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
 from toytip.models.registered_model import SEGMENT_TAG, STORE_TAG, RegisteredModel
 from toytip.models.registry import CHAMPION, ChampionChangedError, Registry, open_registry
+from toytip.monitoring.history import MonitoringHistory
 from toytip.pipeline import evaluate
 from toytip.pipeline.context import RunContext, open_reader
 from toytip.pipeline.evaluate import Evaluation
+from toytip.pipeline.monitor import find_monitoring_inputs
 from toytip.progress.tracker import Progress
 from toytip.stages.catalog import FEATURE_AVAILABILITY
 from toytip.store.artifacts import with_split_of
@@ -38,11 +40,12 @@ GOLDEN_SET_CHECK = "scores the golden set in a separate process"
 
 @dataclass(frozen=True, kw_only=True)
 class Challenger:
-    """A trained model, its manifest, and its evaluation."""
+    """A trained model, its manifest, its evaluation, and the histograms of its months."""
 
     model: TrainedModel
     manifest: Manifest
     evaluation: Evaluation
+    history: MonitoringHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,7 @@ def run_gate(
         return _gate_decision(registry, match.registered, Decision.ALREADY_CHAMPION)
     with context.progress.stage("gate", 1) as stage, tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "package")
-        write_package(package, model, _model_card(context.store, challenger))
+        write_package(package, model, _model_card(context.store, challenger), challenger.history)
         gate = _evaluate(challenger, match, package)
         stage.advance()
         passed = gate.passed or bool(force_reason)
@@ -159,15 +162,18 @@ def promote(
             f"cannot evaluate {model.version}: {store.display_uri} has no predictions of this model",
             hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
         )
-    model = with_split_of(model, predictions[-1])
+    # A later version can have predictions of new months only.
+    own = [manifest for manifest in predictions if manifest.version == model.version]
+    scored = (own or predictions)[-1]
+    model, inputs = with_split_of(model, scored), find_monitoring_inputs(settings, store, model)
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
-        evaluation = evaluate.evaluate_predictions(context, predictions[-1], model, match.model)
+        evaluation = evaluate.evaluate_predictions(context, scored, model, match.model)
         return run_gate(
             context,
             registry,
             match,
-            Challenger(model=model, manifest=trained, evaluation=evaluation),
+            Challenger(model=model, manifest=trained, evaluation=evaluation, history=inputs.history),
             dry_run=dry_run,
             force_reason=force_reason,
             raise_if_champion_changed=True,

@@ -14,6 +14,7 @@ from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
+from toytip.monitoring.data_check import DataCheck
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
@@ -159,6 +160,8 @@ class RunResult:
     """Addresses and paths."""
     stage_decisions: dict[str, StageDecision]
     """Why each stage ran, or which output it reused, by stage."""
+    data_check: DataCheck
+    """Verdict of the data check on each month."""
     leakage_warnings: dict[str, float]
     """Single-feature AUC of each feature that may leak the label."""
     evaluation: EvaluationSummary

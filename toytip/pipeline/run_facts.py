@@ -13,6 +13,7 @@ from toytip.core.tables import MODELS
 from toytip.errors import StoreError
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport
+from toytip.monitoring.data_check import DataCheck
 from toytip.pipeline.context import PublishedTables
 from toytip.pipeline.plan import RunPlan
 from toytip.pipeline.result import SYNTHETIC_SOURCE, RunResult
@@ -130,11 +131,12 @@ def stage_status(store: Store, tables: PublishedTables) -> RunStatus:
 def describe_facts(
     settings: Settings,
     plan: RunPlan,
-    model: TrainedModel | None,
-    evaluation: EvaluationReport | None,
-    promotion: GateDecision | None,
+    data_check: DataCheck,
+    model: TrainedModel | None = None,
+    evaluation: EvaluationReport | None = None,
+    promotion: GateDecision | None = None,
 ) -> RunFacts:
-    """Return the source, the model and the quality of a run."""
+    """Return the source, the model and the quality of a run. A failed run has no model."""
     test = (evaluation or {}).get("test", {})
     return RunFacts(
         taxi=plan.source.taxi,
@@ -145,5 +147,6 @@ def describe_facts(
         model=model.version if model else None,
         settings=content_settings(settings),
         metrics={segment: dict(to_json(report.metrics)) for segment, report in test.items()},
+        data_check=data_check,
         gate=promotion,
     )

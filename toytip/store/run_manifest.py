@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from toytip.core.jsonable import to_json
 from toytip.errors import StoreError
 from toytip.evaluation.gate import GateDecision
+from toytip.monitoring.data_check import DataCheck
 from toytip.store.layout import validate_table_name, validate_version
 from toytip.store.manifest import DAMAGE_HINT, MANIFEST_FORMAT, require_supported_format
 
@@ -52,6 +53,8 @@ class RunFacts:
     """Settings that determine the content of the run, by name."""
     metrics: dict[str, dict[str, float | None]]
     """Test metrics by segment and metric. Empty without labeled test trips."""
+    data_check: DataCheck
+    """Verdict of the data check on each month."""
     gate: GateDecision | None = None
     """Decision of the promotion gate. Null if no gate evaluated the model."""
 

@@ -21,7 +21,7 @@ from toytip.models.registered_model import ModelList, RegisteredModel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toytip.pipeline.tune import TuningResult
+    from toytip.pipeline.experiments.tune import TuningResult
 
 
 def show_models(listing: ModelList, registry_uri: str) -> None:
