@@ -118,6 +118,8 @@ class TrainedModel:
     """Number of boosting rounds."""
     threshold: float = 0.5
     """Lowest probability for which the model predicts a high tip."""
+    hour_zone_threshold: float = 0.5
+    """Decision threshold of the hour-and-zone baseline, tuned on the same validation trips."""
     taxi: str = "yellow"
     """Taxi type, `yellow` or `green`."""
 

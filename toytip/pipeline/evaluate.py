@@ -14,12 +14,11 @@ from toytip.engine import compute, graph
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.report import EvaluationReport, Metrics
-from toytip.evaluation.tally import Tallies, tally_of
+from toytip.evaluation.tally import Tallies
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.incremental import SummaryBuilder, month_names
 from toytip.sources import zones
 from toytip.stages.featurize import feature_table
-from toytip.stages.postprocess import best_f1_threshold
 from toytip.store.artifacts import with_split_of
 from toytip.store.manifest import Manifest
 from toytip.store.store import Store
@@ -77,22 +76,20 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
     return feature_table(model.encoding.feature_names, champion_features)
 
 
-def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
+def fitted_baselines(model: TrainedModel) -> FittedBaselines:
     """Return the fitted baselines: a constant probability, and a threshold.
 
     The probability is the high-tip rate of the training rows. The threshold of the hour-and-zone
-    mean is tuned on the validation month.
+    mean was tuned on the validation month.
     """
-    hour_zone = tally_of(tallies, "validation", model.encoding.segment, "hour_zone")
     return FittedBaselines(
-        rate=model.encoding.positives / model.encoding.rows,
-        hour_zone_threshold=best_f1_threshold(hour_zone.negatives, hour_zone.positives),
+        rate=model.encoding.positives / model.encoding.rows, hour_zone_threshold=model.hour_zone_threshold
     )
 
 
 def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
     """Return the evaluation of a model from the metric histograms of its predictions."""
-    baselines = fit_baselines(tallies, model)
+    baselines = fitted_baselines(model)
     return Evaluation(
         metrics=metrics_by_split(tallies, model.encoding.segment),
         report=evaluation_report(tallies, baselines),

@@ -61,7 +61,8 @@ def train_model(
         rounds=fitted.rounds_,
         taxi=str(features.config["taxi"]),
     )
-    model = replace(model, threshold=_tune_threshold(context, features, model))
+    threshold, hour_zone_threshold = _tune_thresholds(context, features, model)
+    model = replace(model, threshold=threshold, hour_zone_threshold=hour_zone_threshold)
     manifest = context.add_table(
         MODELS,
         _write_model(context, model),
@@ -149,11 +150,14 @@ def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:
     return matrix.drop(columns="high_tip"), matrix["high_tip"]
 
 
-def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel) -> float:
-    """Return the threshold with the best F1 on validation trips, or the default without them."""
+def _tune_thresholds(context: RunContext, features: Manifest, model: TrainedModel) -> tuple[float, float]:
+    """Return the thresholds of the model and of the hour-and-zone mean with the best F1.
+
+    The thresholds are tuned on validation trips. Without these trips, they have the default.
+    """
     split = model.encoding.split
     if split.validation is None:
-        return DEFAULT_THRESHOLD
+        return DEFAULT_THRESHOLD, DEFAULT_THRESHOLD
     files = [file for file in features.files if split.covers(file.key.month, "validation")]
     frame = _frame_loader(context, features, model.encoding)(files)
     predictions = graph.apply_threshold(graph.score_features(frame, model), DEFAULT_THRESHOLD)
@@ -161,8 +165,12 @@ def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel
     summaries, months = graph.summarize_partitions(predictions, inputs), month_names(files)
     with context.progress.stage("tune", len(files), months) as stage:
         results = compute.compute_partitions(context.client, summaries, stage, months=months)
-    tally = tally_of(graph.merge_tallies(results), "validation", model.encoding.segment)
-    return best_f1_threshold(tally.negatives, tally.positives)
+    merged, segment = graph.merge_tallies(results), model.encoding.segment
+    own, hour_zone = (tally_of(merged, "validation", segment, name) for name in ("model", "hour_zone"))
+    return (
+        best_f1_threshold(own.negatives, own.positives),
+        best_f1_threshold(hour_zone.negatives, hour_zone.positives),
+    )
 
 
 def _write_model(context: RunContext, model: TrainedModel) -> list[DataFile]:

@@ -24,6 +24,7 @@ def model_to_json(model: TrainedModel) -> bytes:
         "taxi": model.taxi,
         "rounds": model.rounds,
         "threshold": model.threshold,
+        "hour_zone_threshold": model.hour_zone_threshold,
         "encoding": model.encoding.to_json(),
     }
     return json.dumps(metadata).encode()

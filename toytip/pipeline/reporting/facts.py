@@ -40,7 +40,7 @@ from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor
-from toytip.pipeline.evaluate import fit_baselines
+from toytip.pipeline.evaluate import fitted_baselines
 from toytip.pipeline.history import summarize_months
 from toytip.pipeline.reporting import explain
 from toytip.pipeline.result import RunResult
@@ -234,7 +234,7 @@ def _evaluation(
     """
     if tallies is None or model is None:
         return {}
-    report = evaluation_report(tallies, fit_baselines(tallies, model))
+    report = evaluation_report(tallies, fitted_baselines(model))
     for split, segments in (run.evaluation if run else {}).items():
         for segment, evaluation in segments.items():
             champion = evaluation.improvement.get("champion")
