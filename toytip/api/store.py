@@ -57,10 +57,11 @@ def open_store(
 class Store:
     """A store that you can read. `open_store` returns a store.
 
-    The argument `version` is a version or a tag. Without a version, methods read the newest
-    version: the latest published version, or the target of a later rollback. `as_of` selects the
-    version that was the newest at a time (`"2026-11-24T10:15"`, UTC). A call determines the version
-    once and reads only files of this version.
+    The argument `version` is a version or a tag. Without a version, methods read the current
+    version: the newest run that passed the promotion gate, or the target of a later release or
+    rollback. Before the first gate, the newest run is current. `as_of` selects the version that was
+    current at a time (`"2026-11-24T10:15"`, UTC). A call determines the version once and reads only
+    files of this version.
 
     Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
     a file differs from the checksum in the manifest.
@@ -96,6 +97,36 @@ class Store:
         frame = pd.DataFrame(to_json(summaries), columns=columns)
         frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
         return frame
+
+    def runs(self) -> pd.DataFrame:
+        """Return the runs of the store, newest first, one row per run.
+
+        Columns: `version` (the index), `created_at` (UTC), `taxi`, `source`, `months` (list),
+        `feature_set`, `segment`, `model` (version of the run that trained it), `auc` and `card_auc`
+        (on the test trips), `status` (`passed`, `not-gated`, `refused` or `failed-check`),
+        `reasons` (list), `is_current`, `is_champion` and `tags` (list).
+
+            store.runs().query("status == 'passed'")["auc"]
+        """
+        from toytip.models.resolve import champion_versions
+        from toytip.store.runs import RunSummary, list_runs
+
+        listed = list_runs(self._versions, self._versions.list_runs(), champion_versions(self.settings))
+        columns = [item.name for item in fields(RunSummary)]
+        frame = pd.DataFrame(to_json(listed.runs), columns=columns)
+        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
+        for column, segment in (("auc", "all"), ("card_auc", "card")):
+            values = [run.test_auc[segment] for run in listed.runs]
+            frame.insert(frame.columns.get_loc("test_auc"), column, pd.Series(values, dtype=float))
+        return frame.drop(columns="test_auc").set_index("version")
+
+    def current_version(self, *, as_of: str | None = None) -> str:
+        """Return the version of the current run: the newest run that passed, or a released one.
+
+        To read several tables of one run, pass this version to each call. Raises StoreError if no
+        run is current.
+        """
+        return resolve_version(self._versions, PREDICTIONS.name, as_of=as_of).version
 
     def table(
         self,
