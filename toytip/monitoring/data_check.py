@@ -24,6 +24,17 @@ Verdict = Literal["pass", "warn", "hold"]
 
 # Features that describe the length of a trip move together.
 TRIP_LENGTH = ("trip_distance", "trip_time", "trip_speed", "fare_amount")
+# Columns that determine the label, the day of a trip, and whether a trip is rejected.
+OTHER_INPUTS = {
+    "high_tip": ("tip_amount", "fare_amount"),
+    "pickup_day": ("pickup_at",),
+    "out_of_month": ("pickup_at",),
+    "non_positive_fare": ("fare_amount",),
+    "negative_tip": ("tip_amount",),
+    "non_positive_duration": ("pickup_at", "dropoff_at"),
+    "overlong_trip": ("pickup_at", "dropoff_at"),
+    "implausible_distance": ("trip_distance",),
+}
 # Missing shares that differ by at most this factor of each other belong to one finding.
 SAME_SHARE = 0.1
 
@@ -199,10 +210,10 @@ def _move_together(one: _SingleFinding, two: _SingleFinding) -> bool:
 
 
 def _causes(finding: DataFinding) -> set[str]:
-    """Return the columns that can cause a finding."""
-    if finding.feature in TRIP_LENGTH:
-        return set(TRIP_LENGTH)
-    return set(FEATURE_INPUTS.get(finding.feature, (finding.feature or finding.measure,)))
+    """Return the columns that can cause a finding, or the measure if it is about all rows."""
+    name = finding.feature or finding.measure
+    inputs = set(FEATURE_INPUTS.get(name) or OTHER_INPUTS.get(name) or (name,))
+    return inputs | set(TRIP_LENGTH) if inputs & set(TRIP_LENGTH) else inputs
 
 
 def _merge_findings(group: Sequence[_SingleFinding]) -> DataFinding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -37,6 +37,10 @@ class Measure:
         """Whether the distance is the logarithm of a ratio."""
         return self.unit in ("factor", "rows")
 
+    def scaled(self, factor: float) -> Measure:
+        """Return the measure with limits that are larger by a factor."""
+        return replace(self, warn=factor * self.warn, hold=factor * self.hold)
+
     def affected_share(self, distance: float) -> float:
         """Return the share of the rows that an effect of this size affects."""
         if self.unit == "share":
@@ -58,22 +62,29 @@ class Measure:
 
 MISSING = Measure(
     name="missing share",
-    warn=0.02,
-    hold=0.06,
+    warn=0.015,
+    hold=0.04,
     gross=0.5,
     sentence="{feature} has no value in {value} of the trips, usually in {reference}.",
 )
 MOVED = Measure(
     name="moved share",
-    warn=0.08,
-    hold=0.15,
+    warn=0.06,
+    hold=0.12,
+    gross=0.6,
+    sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
+)
+HOURS = Measure(
+    name="moved share",
+    warn=0.03,
+    hold=0.05,
     gross=0.6,
     sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
 )
 GRAIN = Measure(
     name="single values",
-    warn=0.08,
-    hold=0.15,
+    warn=0.04,
+    hold=0.08,
     gross=0.8,
     sentence="{feature} has unusual single values in {value} of the trips, usually in {reference}.",
 )
@@ -87,8 +98,8 @@ WASSERSTEIN = Measure(
 )
 NEW = Measure(
     name="new values",
-    warn=0.005,
-    hold=0.01,
+    warn=0.002,
+    hold=0.005,
     gross=0.5,
     sentence="{feature} has values that other months do not have, in {value} of the trips.",
 )
@@ -99,10 +110,17 @@ VANISHED = Measure(
     gross=0.5,
     sentence="{feature} lacks values that {value} of the trips of other months have.",
 )
+CONSTANT = Measure(
+    name="constant value",
+    warn=0.01,
+    hold=0.02,
+    gross=0.3,
+    sentence="{feature} has nearly always the same value, and other months differ in {value} of the trips.",
+)
 SPIKE = Measure(
     name="frequent value",
-    warn=0.04,
-    hold=0.08,
+    warn=0.02,
+    hold=0.04,
     gross=0.8,
     sentence="{feature} has one value in an additional {value} of the trips, usually in {reference}.",
 )
@@ -115,15 +133,15 @@ WHOLE = Measure(
 )
 ZEROS = Measure(
     name="zeros",
-    warn=0.15,
-    hold=0.3,
+    warn=0.2,
+    hold=0.4,
     gross=0.9,
     sentence="{feature} is 0 in {value} of the trips, usually in {reference}.",
 )
 NEGATIVE = Measure(
     name="negative values",
-    warn=0.01,
-    hold=0.02,
+    warn=0.005,
+    hold=0.01,
     gross=0.5,
     sentence="{feature} is negative in {value} of the trips, usually in {reference}.",
 )
@@ -144,15 +162,15 @@ FEE = Measure(
 )
 CARD_TIPS = Measure(
     name="high tips by card",
-    warn=0.05,
-    hold=0.1,
+    warn=0.03,
+    hold=0.06,
     gross=0.4,
     sentence="{value} of the card trips have a high tip, usually {reference}.",
 )
 OTHER_TIPS = Measure(
     name="high tips without card",
-    warn=0.02,
-    hold=0.05,
+    warn=0.01,
+    hold=0.03,
     gross=0.4,
     sentence="{value} of the trips without card payment have a high tip, usually {reference}.",
 )
@@ -173,15 +191,15 @@ EMPTY_DAYS = Measure(
 )
 WEEKDAYS = Measure(
     name="weekdays",
-    warn=0.04,
-    hold=0.08,
+    warn=0.03,
+    hold=0.05,
     gross=0.5,
     sentence="{value} of the trips are on unusual days of the week, usually {reference}.",
 )
 REJECTS = Measure(
     name="reject rate",
     warn=0.01,
-    hold=0.03,
+    hold=0.02,
     gross=0.5,
     sentence="The cleaning rule {feature} rejects {value} of the rows, usually {reference}.",
 )
