@@ -41,16 +41,19 @@ class Measure:
         """Return the measure with limits that are larger by a factor."""
         return replace(self, warn=factor * self.warn, hold=factor * self.hold)
 
-    def affected_share(self, distance: float) -> float:
-        """Return the share of the rows that an effect of this size affects."""
-        if self.unit == "share":
-            return min(float(distance), 1.0)
-        return 1.0 if self.unit != "rows" else float(1 - np.exp(-distance))
+    def affected_share(self, distance: float, moved_share: float) -> float:
+        """Return the share of the rows that an effect of this size affects.
 
-    def describe(self, feature: str, value: float, reference: float) -> str:
+        `moved_share` is the effect of the measure `moved share` on the same feature.
+        """
+        if self.unit == "rows":
+            return float(1 - np.exp(-distance))
+        return min(float(distance if self.unit == "share" else moved_share), 1.0)
+
+    def describe(self, feature: str, value: float, reference: float, share: float) -> str:
         """Return a sentence about a finding."""
         numbers = {"value": self._number(value), "reference": self._number(reference)}
-        return self.sentence.format(feature=feature, **numbers)
+        return self.sentence.format(feature=feature, share=f"{share * 100:.1f} %", **numbers)
 
     def _number(self, value: float) -> str:
         if self.unit == "share":
@@ -93,7 +96,8 @@ WASSERSTEIN = Measure(
     warn=0.4,
     hold=0.7,
     gross=3.0,
-    sentence="{feature} is shifted by {value} standard deviations, usually by {reference}.",
+    sentence="{feature} is shifted by {value} standard deviations, usually by {reference}, "
+    "and {share} of the trips moved.",
     unit="standard deviations",
 )
 NEW = Measure(
@@ -105,15 +109,15 @@ NEW = Measure(
 )
 VANISHED = Measure(
     name="vanished values",
-    warn=0.005,
-    hold=0.01,
-    gross=0.5,
+    warn=0.002,
+    hold=0.003,
+    gross=0.3,
     sentence="{feature} lacks values that {value} of the trips of other months have.",
 )
 CONSTANT = Measure(
     name="constant value",
-    warn=0.01,
-    hold=0.02,
+    warn=0.003,
+    hold=0.006,
     gross=0.3,
     sentence="{feature} has nearly always the same value, and other months differ in {value} of the trips.",
 )

@@ -22,7 +22,7 @@ MIN_TRIPS = 100
 # A category has vanished if its share falls below this factor of the share in the other month.
 VANISHED_FACTOR = 0.1
 # A vanished category must have this many expected trips, so that it cannot vanish by chance.
-MIN_EXPECTED_TRIPS = 20
+MIN_EXPECTED_TRIPS = 50
 # Bins per power of two for values outside of the range of another month.
 BINS_PER_OCTAVE = 2
 SMALLEST_VALUE = 0.01
