@@ -15,7 +15,7 @@ import numpy as np
 
 from toytip.core.months import Month
 from toytip.monitoring.data_measures import Distances, measure_months
-from toytip.monitoring.measures import MISSING
+from toytip.monitoring.measures import MISSING, MOVED
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.reference_months import Comparison
 from toytip.stages.catalog import FEATURE_INPUTS
@@ -24,6 +24,17 @@ Verdict = Literal["pass", "warn", "hold"]
 
 # Features that describe the length of a trip move together.
 TRIP_LENGTH = ("trip_distance", "trip_time", "trip_speed", "fare_amount")
+# Columns that determine the label, the day of a trip, and whether a trip is rejected.
+OTHER_INPUTS = {
+    "high_tip": ("tip_amount", "fare_amount"),
+    "pickup_day": ("pickup_at",),
+    "out_of_month": ("pickup_at",),
+    "non_positive_fare": ("fare_amount",),
+    "negative_tip": ("tip_amount",),
+    "non_positive_duration": ("pickup_at", "dropoff_at"),
+    "overlong_trip": ("pickup_at", "dropoff_at"),
+    "implausible_distance": ("trip_distance",),
+}
 # Missing shares that differ by at most this factor of each other belong to one finding.
 SAME_SHARE = 0.1
 
@@ -133,9 +144,14 @@ def _single_findings(comparison: Comparison, month: int, normal: Sequence[int]) 
     """Return all effects that exceed the limit of a warning, largest first."""
     others = [other for other in normal if other != month]
     effects = comparison.effects(month, normal)
+    moved = {
+        item.feature: float(value)
+        for item, value in zip(comparison.items, effects.value, strict=True)
+        if item.measure.name == MOVED.name
+    }
     singles = [
         _SingleFinding(
-            _describe(item, month, others, _Effect(value, typical, warn, hold)),
+            _describe(item, month, others, _Effect(value, typical, warn, hold), moved.get(item.feature, 1.0)),
             value / hold if np.isfinite(hold) else 0.0,
         )
         for item, value, typical, warn, hold in zip(comparison.items, *effects, strict=True)
@@ -153,7 +169,9 @@ class _Effect(NamedTuple):
     hold: float
 
 
-def _describe(item: Distances, month: int, others: Sequence[int], effect: _Effect) -> DataFinding:
+def _describe(
+    item: Distances, month: int, others: Sequence[int], effect: _Effect, moved_share: float
+) -> DataFinding:
     measure, is_held = item.measure, effect.value >= effect.hold
     limit = effect.hold if is_held else effect.warn
     value, reference = effect.value, effect.typical
@@ -162,7 +180,7 @@ def _describe(item: Distances, month: int, others: Sequence[int], effect: _Effec
         limit = reference * np.exp(limit) if measure.is_ratio else reference + limit
         if measure.is_ratio and value < reference:
             limit = reference**2 / limit
-    share = measure.affected_share(effect.value)
+    share = measure.affected_share(effect.value, moved_share)
     return DataFinding(
         feature=item.feature,
         features=(item.feature,) if item.feature else (),
@@ -172,7 +190,7 @@ def _describe(item: Distances, month: int, others: Sequence[int], effect: _Effec
         limit=float(limit),
         share=share,
         verdict="hold" if is_held else "warn",
-        message=measure.describe(item.feature, value, reference),
+        message=measure.describe(item.feature, value, reference, share),
     )
 
 
@@ -199,10 +217,10 @@ def _move_together(one: _SingleFinding, two: _SingleFinding) -> bool:
 
 
 def _causes(finding: DataFinding) -> set[str]:
-    """Return the columns that can cause a finding."""
-    if finding.feature in TRIP_LENGTH:
-        return set(TRIP_LENGTH)
-    return set(FEATURE_INPUTS.get(finding.feature, (finding.feature or finding.measure,)))
+    """Return the columns that can cause a finding, or the measure if it is about all rows."""
+    name = finding.feature or finding.measure
+    inputs = set(FEATURE_INPUTS.get(name) or OTHER_INPUTS.get(name) or (name,))
+    return inputs | set(TRIP_LENGTH) if inputs & set(TRIP_LENGTH) else inputs
 
 
 def _merge_findings(group: Sequence[_SingleFinding]) -> DataFinding:

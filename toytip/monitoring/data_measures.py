@@ -39,6 +39,8 @@ FEES = (
 )
 # The taxi tariff sets these amounts. A new tariff changes the single amounts that are frequent.
 TARIFFS = ("fare_amount", "tolls_amount")
+# True changes of these features are frequent and large, for example new vendors and fare rises.
+LIMIT_FACTORS = {"VendorID": 3.0, "passenger_count": 2.0, "fare_amount": 2.0, "tolls_amount": 2.0}
 MEASUREMENTS = ("trip_distance", "trip_time", "trip_speed")
 OPTIONAL_COLUMNS = frozenset(field.name for field in FIELDS if not field.required)
 # Other measures compare these histograms, or features that determine them.
@@ -100,24 +102,41 @@ def _compare_feature(name: str, counts: FeatureCounts, kept_rows: Int64Array) ->
     )
     if not len(values):
         return
+    if name not in MEASUREMENTS:
+        yield measures.CONSTANT, month_distances.lost_variety(trips), None
     if name in CATEGORIES:
-        yield measures.MOVED, month_distances.moved_share(trips), None
-        yield measures.NEW, month_distances.new_share(trips), None
-        if name not in UNRELIABLE_CATEGORIES:
-            yield measures.VANISHED, month_distances.vanished_share(trips), None
+        yield from _compare_categories(name, trips)
         return
-    yield measures.NEGATIVE, *_shares(trips[:, values < 0].sum(axis=1), trips.sum(axis=1))
+    totals = trips.sum(axis=1)
+    yield measures.NEGATIVE, *_shares(trips[:, values < 0].sum(axis=1), totals)
     if name in FEES:
-        yield measures.ZEROS, *_shares(trips[:, values == 0].sum(axis=1), trips.sum(axis=1))
+        yield measures.ZEROS, *_shares(trips[:, values == 0].sum(axis=1), totals)
         yield measures.FEE, month_distances.moved_share(trips), None
         yield measures.SCALE, month_distances.mean_log_ratio(values, trips), None
-        return
-    yield measures.MOVED, month_distances.moved_group_share(trips), None
-    yield measures.WASSERSTEIN, month_distances.wasserstein(values, trips), None
-    yield measures.NEW, month_distances.new_share(month_distances.range_bins(values, trips)), None
-    yield measures.SPIKE, month_distances.largest_spike(trips), None
+    else:
+        yield from _compare_numbers(name, values, trips)
+
+
+def _compare_categories(name: str, trips: Int64Array) -> Iterator[_MeasureMatrix]:
+    factor = LIMIT_FACTORS.get(name, 1.0)
+    moved = measures.HOURS if name == "pickup_hour" else measures.MOVED.scaled(factor)
+    yield moved, month_distances.moved_share(trips), None
+    yield measures.NEW.scaled(factor), month_distances.new_share(trips), None
+    if name not in UNRELIABLE_CATEGORIES:
+        yield measures.VANISHED.scaled(factor), month_distances.vanished_share(trips), None
+
+
+def _compare_numbers(name: str, values: Float64Array, trips: Int64Array) -> Iterator[_MeasureMatrix]:
+    factor = LIMIT_FACTORS.get(name, 1.0)
+    yield measures.MOVED.scaled(factor), month_distances.moved_group_share(trips), None
+    yield measures.WASSERSTEIN.scaled(factor), month_distances.wasserstein(values, trips), None
+    outside = month_distances.new_share(month_distances.range_bins(values, trips))
+    yield measures.NEW.scaled(factor), outside, None
+    if name != "tolls_amount":  # a new toll is a new frequent value
+        yield measures.SPIKE.scaled(factor), month_distances.largest_spike(trips), None
     if name in TARIFFS:
-        yield measures.WHOLE, *_shares(trips[:, values == np.rint(values)].sum(axis=1), trips.sum(axis=1))
+        whole = trips[:, values == np.rint(values)].sum(axis=1)
+        yield measures.WHOLE, *_shares(whole, trips.sum(axis=1))
     else:
         yield measures.GRAIN, month_distances.moved_share(trips), None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -37,16 +37,23 @@ class Measure:
         """Whether the distance is the logarithm of a ratio."""
         return self.unit in ("factor", "rows")
 
-    def affected_share(self, distance: float) -> float:
-        """Return the share of the rows that an effect of this size affects."""
-        if self.unit == "share":
-            return min(float(distance), 1.0)
-        return 1.0 if self.unit != "rows" else float(1 - np.exp(-distance))
+    def scaled(self, factor: float) -> Measure:
+        """Return the measure with limits that are larger by a factor."""
+        return replace(self, warn=factor * self.warn, hold=factor * self.hold)
 
-    def describe(self, feature: str, value: float, reference: float) -> str:
+    def affected_share(self, distance: float, moved_share: float) -> float:
+        """Return the share of the rows that an effect of this size affects.
+
+        `moved_share` is the effect of the measure `moved share` on the same feature.
+        """
+        if self.unit == "rows":
+            return float(1 - np.exp(-distance))
+        return min(float(distance if self.unit == "share" else moved_share), 1.0)
+
+    def describe(self, feature: str, value: float, reference: float, share: float) -> str:
         """Return a sentence about a finding."""
         numbers = {"value": self._number(value), "reference": self._number(reference)}
-        return self.sentence.format(feature=feature, **numbers)
+        return self.sentence.format(feature=feature, share=f"{share * 100:.1f} %", **numbers)
 
     def _number(self, value: float) -> str:
         if self.unit == "share":
@@ -58,22 +65,29 @@ class Measure:
 
 MISSING = Measure(
     name="missing share",
-    warn=0.02,
-    hold=0.06,
+    warn=0.015,
+    hold=0.04,
     gross=0.5,
     sentence="{feature} has no value in {value} of the trips, usually in {reference}.",
 )
 MOVED = Measure(
     name="moved share",
-    warn=0.08,
-    hold=0.15,
+    warn=0.06,
+    hold=0.12,
+    gross=0.6,
+    sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
+)
+HOURS = Measure(
+    name="moved share",
+    warn=0.03,
+    hold=0.05,
     gross=0.6,
     sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
 )
 GRAIN = Measure(
     name="single values",
-    warn=0.08,
-    hold=0.15,
+    warn=0.04,
+    hold=0.08,
     gross=0.8,
     sentence="{feature} has unusual single values in {value} of the trips, usually in {reference}.",
 )
@@ -82,27 +96,35 @@ WASSERSTEIN = Measure(
     warn=0.4,
     hold=0.7,
     gross=3.0,
-    sentence="{feature} is shifted by {value} standard deviations, usually by {reference}.",
+    sentence="{feature} is shifted by {value} standard deviations, usually by {reference}, "
+    "and {share} of the trips moved.",
     unit="standard deviations",
 )
 NEW = Measure(
     name="new values",
-    warn=0.005,
-    hold=0.01,
+    warn=0.002,
+    hold=0.005,
     gross=0.5,
     sentence="{feature} has values that other months do not have, in {value} of the trips.",
 )
 VANISHED = Measure(
     name="vanished values",
-    warn=0.005,
-    hold=0.01,
-    gross=0.5,
+    warn=0.002,
+    hold=0.003,
+    gross=0.3,
     sentence="{feature} lacks values that {value} of the trips of other months have.",
+)
+CONSTANT = Measure(
+    name="constant value",
+    warn=0.003,
+    hold=0.006,
+    gross=0.3,
+    sentence="{feature} has nearly always the same value, and other months differ in {value} of the trips.",
 )
 SPIKE = Measure(
     name="frequent value",
-    warn=0.04,
-    hold=0.08,
+    warn=0.02,
+    hold=0.04,
     gross=0.8,
     sentence="{feature} has one value in an additional {value} of the trips, usually in {reference}.",
 )
@@ -115,15 +137,15 @@ WHOLE = Measure(
 )
 ZEROS = Measure(
     name="zeros",
-    warn=0.15,
-    hold=0.3,
+    warn=0.2,
+    hold=0.4,
     gross=0.9,
     sentence="{feature} is 0 in {value} of the trips, usually in {reference}.",
 )
 NEGATIVE = Measure(
     name="negative values",
-    warn=0.01,
-    hold=0.02,
+    warn=0.005,
+    hold=0.01,
     gross=0.5,
     sentence="{feature} is negative in {value} of the trips, usually in {reference}.",
 )
@@ -144,15 +166,15 @@ FEE = Measure(
 )
 CARD_TIPS = Measure(
     name="high tips by card",
-    warn=0.05,
-    hold=0.1,
+    warn=0.03,
+    hold=0.06,
     gross=0.4,
     sentence="{value} of the card trips have a high tip, usually {reference}.",
 )
 OTHER_TIPS = Measure(
     name="high tips without card",
-    warn=0.02,
-    hold=0.05,
+    warn=0.01,
+    hold=0.03,
     gross=0.4,
     sentence="{value} of the trips without card payment have a high tip, usually {reference}.",
 )
@@ -173,15 +195,15 @@ EMPTY_DAYS = Measure(
 )
 WEEKDAYS = Measure(
     name="weekdays",
-    warn=0.04,
-    hold=0.08,
+    warn=0.03,
+    hold=0.05,
     gross=0.5,
     sentence="{value} of the trips are on unusual days of the week, usually {reference}.",
 )
 REJECTS = Measure(
     name="reject rate",
     warn=0.01,
-    hold=0.03,
+    hold=0.02,
     gross=0.5,
     sentence="The cleaning rule {feature} rejects {value} of the rows, usually {reference}.",
 )

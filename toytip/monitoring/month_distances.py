@@ -22,7 +22,7 @@ MIN_TRIPS = 100
 # A category has vanished if its share falls below this factor of the share in the other month.
 VANISHED_FACTOR = 0.1
 # A vanished category must have this many expected trips, so that it cannot vanish by chance.
-MIN_EXPECTED_TRIPS = 20
+MIN_EXPECTED_TRIPS = 50
 # Bins per power of two for values outside of the range of another month.
 BINS_PER_OCTAVE = 2
 SMALLEST_VALUE = 0.01
@@ -119,6 +119,12 @@ def vanished_share(counts: Int64Array) -> Float64Array:
     return _where_enough(np.stack(columns, axis=1), totals)
 
 
+def lost_variety(counts: Int64Array) -> Float64Array:
+    """Return the share of trips without the most frequent value, if the month has hardly any."""
+    rest = counts.sum(axis=1) - counts.max(axis=1)
+    return vanished_share(np.stack([counts.max(axis=1), rest], axis=1))
+
+
 def largest_spike(counts: Int64Array) -> Float64Array:
     """Return by how much the share of any single value exceeds its share in the other month."""
     totals = counts.sum(axis=1)
@@ -142,7 +148,7 @@ def copy_of_earlier(counts: Int64Array) -> Float64Array:
         for other in range(month):
             both = counts[month] + counts[other]
             used = both >= MIN_COPY_TRIPS
-            if used.sum() < MIN_COPY_BINS:
+            if used.sum() < MIN_COPY_BINS or not totals[month] or not totals[other]:
                 continue
             gap = counts[month, used] * totals[other] - counts[other, used] * totals[month]
             ratio = (gap / totals[month] / totals[other] * gap / both[used]).mean()
