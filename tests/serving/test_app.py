@@ -8,6 +8,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -63,9 +64,46 @@ def test_a_rejected_trip_does_not_affect_the_others(app):
     assert len(good["explanations"]) == 5
     assert set(good["explanations"][0]) == {"feature", "value", "log_odds"}
     assert bad == {
+        "probability": None,
+        "prediction": None,
         "error": "cannot score the trip: rule non_positive_fare rejects it",
-        "rejected": "non_positive_fare",
+        "reason": "non_positive_fare",
     }
+
+
+def test_a_trip_outside_of_the_segment_has_no_probability(make_client):
+    """The status of a single trip is 422, as for a trip that a cleaning rule rejects."""
+    client = make_client(train_model("yellow", "card"))
+    cash = {**SCORING_TRIP, "payment_type": 2}
+    expected = {
+        "probability": None,
+        "prediction": None,
+        "error": "cannot score the trip: the model scores only trips of segment card (payment_type 1)",
+        "reason": "outside_segment",
+    }
+    alone = client.post(cash)
+    assert (alone.status_code, expected.items() <= alone.json().items()) == (422, True)
+    several = client.post([SCORING_TRIP, cash, {**SCORING_TRIP, "payment_type": None}])
+    scored, *unscored = several.json()["trips"]
+    assert (several.status_code, scored["probability"] is None, unscored) == (200, False, [expected] * 2)
+    metrics = client.get("/metrics").text
+    assert 'toytip_trips_total{outcome="scored"} 1.0' in metrics
+    assert 'toytip_trips_total{outcome="outside_segment"} 3.0' in metrics
+
+
+def test_errors_name_every_missing_column_as_the_tlc_does(make_client):
+    client = make_client(train_model("green"))
+    trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {"trip_type": 1}
+    missing = ("lpep_dropoff_datetime", "trip_type", "extra", "congestion_surcharge")
+    incomplete = {name: value for name, value in trip.items() if name not in missing}
+    nulls = {**trip, "trip_type": None, "extra": None, "passenger_count": None, "lpep_pickup_datetime": None}
+    answer = client.post([trip, incomplete, nulls])
+    assert answer.status_code == 422
+    needed = "is missing, and the model needs it"
+    assert answer.json()["detail"] == [
+        *({"trip": 1, "field": name, "message": needed} for name in missing),
+        {"trip": 2, "field": "lpep_pickup_datetime", "message": "is null, and the model needs a value"},
+    ]
 
 
 @pytest.mark.parametrize(("shap_top", "count"), [(2, 2), (0, None), (-1, None), (99, 20)])
@@ -84,6 +122,15 @@ def test_health_openapi_and_metrics(app, served_model):
     metrics = app.get("/metrics").text
     assert f'taxi="yellow",threshold="{served_model.threshold}",version="{served_model.version}"' in metrics
     assert 'toytip_requests_total{status="200"}' in metrics
+
+
+def test_the_example_of_the_guide_is_complete(make_client):
+    """The request of `curl` in the guide has all columns of a model of green taxis."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "serve-a-model.md"
+    (body,) = re.findall(r"curl -s localhost:8000/score -d '(.*?)'", page.read_text(), re.DOTALL)
+    answer = make_client(train_model("green")).post(body.encode())
+    assert answer.status_code == 200, answer.text
+    assert 0 < answer.json()["probability"] < 1
 
 
 def test_the_rate_of_a_client_is_limited(make_client):
@@ -156,8 +203,9 @@ def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
     green_trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {
         "trip_type": 1
     }
-    neutral_trip = {name.replace("tpep_pickup_datetime", "pickup_at"): v for name, v in SCORING_TRIP.items()}
-    assert client.post([green_trip, neutral_trip]).status_code == 200
+    neutral_trip = {name.replace("lpep_pickup_datetime", "pickup_at"): v for name, v in green_trip.items()}
+    first, second = client.post([green_trip, neutral_trip]).json()["trips"]
+    assert first == second
     for body, message in (
         ([green_trip, SCORING_TRIP], "the list has trips of yellow and green taxis"),
         (neutral_trip, "the trips have no column tpep_pickup_datetime or lpep_pickup_datetime"),

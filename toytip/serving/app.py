@@ -150,22 +150,24 @@ def _versions(models: Mapping[str, TrainedModel]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TripAnswer:
-    """The answer for a trip. The JSON object leaves out fields that are None."""
+    """The answer for a trip. The JSON object has no null fields, except for the first two."""
 
     probability: float | None = None
-    """Probability of a high tip."""
+    """Probability of a high tip. Null if the trip cannot be scored."""
     prediction: bool | None = None
-    """Whether the probability is at least the decision threshold of the model."""
+    """Whether the probability is at least the decision threshold of the model. Null if the trip
+    cannot be scored."""
     explanations: list[Explanation] | None = None
     """The largest explanations, if the request asks for them."""
     error: str | None = None
-    """Error message, if a cleaning rule rejects the trip."""
-    rejected: str | None = None
-    """Name of the cleaning rule that rejects the trip."""
+    """Error message, if the trip cannot be scored."""
+    reason: str | None = None
+    """Reason why the trip cannot be scored: the name of a cleaning rule, or `outside_segment`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return {name: value for name, value in to_json(self).items() if value is not None}
+        always = ("probability", "prediction")
+        return {name: value for name, value in to_json(self).items() if name in always or value is not None}
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
@@ -183,7 +185,7 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
     except ToytipError as error:
         return _error_response(422, str(error))
     for answer in answers:
-        server.metrics.trips.labels("scored" if answer.error is None else "rejected").inc()
+        server.metrics.trips.labels(answer.reason or "scored").inc()
     return _score_response(model, answers, is_list=isinstance(body, list))
 
 
@@ -206,9 +208,11 @@ def _answer_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: in
             prediction=bool(scored.prediction[row]),
             explanations=scored.explanations[row] if shap_top else None,
         )
-        if rule is None
-        else TripAnswer(error=f"cannot score the trip: rule {rule} rejects it", rejected=rule)
-        for row, rule in enumerate(scored.rejected)
+        if reason is None
+        else TripAnswer(
+            error=f"cannot score the trip: {scoring.describe_reason(reason, model)}", reason=reason
+        )
+        for row, reason in enumerate(scored.reason)
     ]
 
 

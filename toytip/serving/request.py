@@ -118,9 +118,13 @@ def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[FieldErr
         return [FieldError(trip=row, field="", message="a trip must be an object")]
     names = {field.name: name for field in FIELDS if (name := field.match(list(trip))) is not None}
     errors = [
-        FieldError(trip=row, field=name, message="is missing, and the model needs it")
+        FieldError(trip=row, field=column, message="is missing, and the model needs it")
+        for column in scoring.missing_columns(model, trip)
+    ]
+    errors += [
+        FieldError(trip=row, field=names[name], message="is null, and the model needs a value")
         for name in scoring.required_fields(model)
-        if trip.get(names.get(name, "")) is None
+        if name in names and trip[names[name]] is None
     ]
     try:
         TripModel.model_validate({field: trip[name] for field, name in names.items()})
