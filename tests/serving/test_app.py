@@ -1,8 +1,10 @@
 """The scoring server: answers, invalid requests, limits, metrics and reloads."""
 
+import html
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import time
@@ -16,6 +18,7 @@ from tests.support.models import register, train_model
 from tests.support.runs import start_toytip
 from tests.support.trips import SCORING_TRIP
 from toytip.errors import RegistryError
+from toytip.models import scoring
 from toytip.serving.app import Server
 from toytip.serving.request import RequestLimits
 
@@ -118,7 +121,6 @@ def test_health_openapi_and_metrics(app, served_model):
     assert [parameter["name"] for parameter in schema["parameters"]] == ["shap_top"]
     example = schema["requestBody"]["content"]["application/json"]["example"]
     assert app.post(example).status_code == 200
-    assert app.get("/docs").status_code == 200
     metrics = app.get("/metrics").text
     assert f'taxi="yellow",threshold="{served_model.threshold}",version="{served_model.version}"' in metrics
     assert 'toytip_requests_total{status="200"}' in metrics
@@ -131,6 +133,24 @@ def test_the_example_of_the_guide_is_complete(make_client):
     answer = make_client(train_model("green")).post(body.encode())
     assert answer.status_code == 200, answer.text
     assert 0 < answer.json()["probability"] < 1
+
+
+def test_the_pages_name_the_models_and_work_offline(make_client, served_model):
+    green = train_model("green", "card", "v-<green>")
+    client = make_client(served_model, green)
+    start = client.get("/").json()
+    models = {model["taxi"]: model for model in start["models"]}
+    assert (models["green"]["version"], models["green"]["segment"]) == ("v-<green>", "card")
+    assert models["yellow"]["required_columns"] == list(scoring.required_columns(served_model))
+    methods = [endpoint.split() for endpoint in start["endpoints"]]
+    assert all(client.get(path).status_code == 200 for method, path in methods if method == "GET")
+    page = client.get("/docs").text
+    assert "v-&lt;green&gt;" in page
+    assert not re.search(r"<script|<link|@import|url\(|src=", page)
+    # The commands of the page score a trip.
+    for command in re.findall(r"<pre>(.*?)</pre>", page):
+        *_, body = shlex.split(html.unescape(command))
+        assert client.post(body.encode()).status_code == 200
 
 
 def test_the_rate_of_a_client_is_limited(make_client):
@@ -183,7 +203,10 @@ def test_a_server_loads_promoted_models_and_stops_on_sigterm(model_store, tmp_pa
             time.sleep(0.2)
 
     with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
-        (address,) = re.findall(r"http://[\d.:]+\d", server.stderr.readline())
+        model, columns, listening = (server.stderr.readline() for _ in range(3))
+        assert model == "serving model v1 (yellow taxis, segment all)\n"
+        assert columns.startswith("  required columns: tpep_pickup_datetime, ")
+        (address,) = re.findall(r"http://[\d.:]+\d", listening)
         assert answers(SCORING_TRIP) == "v1"
         refused = "cannot score trips of green taxis: the model was trained on yellow taxis"
         assert answers(green_trip) == refused
