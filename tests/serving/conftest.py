@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.models import register, train_model
-from toytip.serving.app import make_app
+from toytip.serving.app import Server, make_app
 from toytip.serving.request import RequestLimits
 
 
@@ -34,6 +34,12 @@ class AppClient:
         return self.send(("GET", path, {}))[0]
 
 
+def make_app_client(models, limits):
+    server = Server(lambda _: models, limits)
+    server.reload()
+    return AppClient(make_app(server))
+
+
 @pytest.fixture(scope="session")
 def served_model():
     """A model of yellow taxis, which no run trained."""
@@ -54,7 +60,7 @@ def make_client(served_model):
 
     def make(*models, **limits):
         served = {model.taxi: model for model in models or (served_model,)}
-        return AppClient(make_app(lambda _: served, RequestLimits(**limits)))
+        return make_app_client(served, RequestLimits(**limits))
 
     return make
 

@@ -10,8 +10,8 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.models import raw_month
-from tests.support.runs import run_toytip
+from tests.support.models import raw_month, register, train_model
+from tests.support.runs import require_error, run_toytip
 from toytip.errors import SourceError, ToytipError
 from toytip.serving import batch as batch_files
 
@@ -63,7 +63,7 @@ def test_all_formats_give_equal_answers(model_store, to_dicts, tmp_path, invoke_
         options = ("--store", model_store, "--output", tmp_path / "out.csv", "--json")
         done = invoke_cli("score", tmp_path / f"trips.{suffix}", *options)
         report = json.loads(done.stdout)
-        assert report["scored_count"] + sum(report["rejects"].values()) == 50
+        assert report["scored_count"] + sum(report["unscored"].values()) == 50
         assert report["output"] == str(tmp_path / "out.csv")
         answers.append((tmp_path / "out.csv").read_bytes())
     assert answers[0] == answers[1] == answers[2]
@@ -100,7 +100,8 @@ def test_explanations_of_trips_on_stdin(model_store, to_dicts):
         ),
         (b'{"fare_amount": "x"}\n', "cannot read line 1 of {}: fare_amount 'x' is not a number"),
         (b"PAR1 and no more", "cannot read trips from {}: "),
-        (b"a,b\n1,2\n", "cannot score the trips: pickup_at is missing, and the model needs it"),
+        (b"a,b\n1,2\n", "cannot score the trips: tpep_pickup_datetime, tpep_dropoff_datetime, VendorID, "),
+        (b'{"tpep_pickup_datetime": "2023-01-10"}\n', "cannot score line 1 of {}: tpep_dropoff_datetime, "),
     ],
 )
 def test_invalid_files_are_errors(content, message, model_store, tmp_path, invoke_cli):
@@ -111,6 +112,37 @@ def test_invalid_files_are_errors(content, message, model_store, tmp_path, invok
     assert f"error: {message.format(trips)}" in done.stderr
     assert done.stderr.count("error: ") == 1
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_each_line_of_a_file_needs_all_columns(model_store, to_dicts, tmp_path, invoke_cli):
+    """Without the check, the value would be null, as in trips whose training months have nulls."""
+    first, second = to_dicts(raw_month("yellow").slice(0, 2))
+    del second["tolls_amount"]
+    trips = tmp_path / "trips.jsonl"
+    trips.write_text(f"{json.dumps(first)}\n\n{json.dumps(second)}\n")
+    done = invoke_cli("score", trips, "--store", model_store, "--output", tmp_path / "out.csv")
+    error = f"cannot score line 3 of {trips}: tolls_amount is missing, and the model needs it"
+    require_error(done, error, "Add the missing columns")
+
+
+def test_trips_outside_of_the_segment_have_a_reason(tmp_path, invoke_cli):
+    store, trips = tmp_path / "store", tmp_path / "trips.parquet"
+    register(store, train_model("green", "card"))
+    raw = raw_month("green").slice(0, 100)
+    pq.write_table(raw, trips)
+    options = ("--store", store, "--output", tmp_path / "out.parquet", "--json")
+    report = json.loads(invoke_cli("score", trips, *options).stdout)
+    scores = pq.read_table(tmp_path / "out.parquet").to_pandas()
+    is_card = raw["payment_type"].to_pandas().to_numpy() == 1
+    outside = (scores["reason"] == "outside_segment").to_numpy()
+    rejected = scores["reason"].notna().to_numpy() & ~outside
+    assert (outside == ~is_card & ~rejected).all()
+    assert scores["probability"].isna().tolist() == scores["reason"].notna().tolist()
+    assert scores["prediction"].isna().tolist() == scores["reason"].notna().tolist()
+    assert report["unscored"]["outside_segment"] == outside.sum() > 10
+    pq.write_table(raw.drop_columns("payment_type"), trips)
+    error = "cannot score the trips: payment_type is missing, and the model needs it"
+    require_error(invoke_cli("score", trips, *options), error)
 
 
 def test_an_unknown_output_format_is_an_error(model_store, invoke_cli):

@@ -55,7 +55,7 @@ def score(
 
     The pickup column shows the taxi type of the trips, and so selects the champion. The output has
     one row per trip, in the order of the input. A row has a probability and a decision, or the
-    cleaning rule that rejects the trip.
+    reason why the trip has none: a cleaning rule that rejects the trip, or outside_segment.
     """
     if shap_top and output is not None and not output.endswith(".jsonl"):
         raise ConfigError(
@@ -81,12 +81,12 @@ def score(
     report = batch.ScoreReport.of(scorer.version, counts, output)
     if json_:
         print_json(report)
-    rejected = "".join(
-        f", {count:,} rejected by rule {rule}" for rule, count in sorted(report.rejects.items())
+    unscored = "".join(
+        f", {count:,} not scored ({reason})" for reason, count in sorted(report.unscored.items())
     )
     target = f" to {output}" if output else ""
     typer.echo(
-        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{rejected}", err=True
+        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{unscored}", err=True
     )
 
 

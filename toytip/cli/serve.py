@@ -66,26 +66,34 @@ def serve(
 ) -> None:
     """Serve a model over HTTP.
 
-    Endpoints: POST /score, GET /healthz, GET /metrics and GET /docs. When another model is
-    promoted, a server that serves the champion loads the new champion.
+    Serves one model per taxi type. The pickup column of a trip selects the model. Endpoints: POST
+    /score, GET /healthz, GET /metrics and GET /docs. When another model is promoted, a server that
+    serves the champion loads the new champion.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     import uvicorn
 
     from toytip.models.selection import ModelChoice, load_models
-    from toytip.serving.app import make_app
+    from toytip.serving.app import Server, make_app
+    from toytip.serving.pages import ModelDescription
     from toytip.serving.request import RequestLimits
 
     limits = RequestLimits(
         max_trips=max_trips, max_bytes=max_bytes, max_requests_per_second=max_requests_per_second
     )
     choice = ModelChoice(name=model, taxi=taxi, segment=segment)
-    application = make_app(partial(load_models, settings, choice), limits, reload_interval)
+    scorer = Server(partial(load_models, settings, choice), limits, reload_interval)
+    scorer.reload()
+    for served in map(ModelDescription.of, scorer.models.values()):
+        typer.echo(
+            f"serving model {served.version} ({served.taxi} taxis, segment {served.segment})", err=True
+        )
+        typer.echo(f"  required columns: {', '.join(served.required_columns)}", err=True)
     if host not in LOOPBACK:
         log.warning("other machines can reach %s, and the server has no login", host)
     server = uvicorn.Server(
         uvicorn.Config(
-            application,
+            make_app(scorer),
             host=host,
             port=port,
             log_level="warning",

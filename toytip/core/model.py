@@ -26,6 +26,9 @@ class FeatureEncoding:
     name: str
     exact: bool
     values: tuple[float, ...]
+    absent_in_training: bool = False
+    """Whether a training month has no values of the feature, because its files do not have the
+    column."""
 
     @property
     def unseen_bin(self) -> int:

@@ -180,9 +180,16 @@ def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArr
     for month in map(Month.parse, split.held):
         start, stop = np.datetime64(month.start), np.datetime64(month.next.start)
         codes[(pickup >= start) & (pickup < stop)] = SPLITS.index("other")
-    if segment == "card":
-        codes[features["payment_type"].to_numpy() != CARD_PAYMENT_TYPE] = SPLITS.index("other")
+    codes[~in_segment(features, segment)] = SPLITS.index("other")
     return codes
+
+
+def in_segment(trips: pd.DataFrame, segment: str) -> npt.NDArray[np.bool_]:
+    """Return whether each trip is in a segment."""
+    if segment == "all":
+        return np.ones(len(trips), bool)
+    is_card: npt.NDArray[np.bool_] = np.equal(trips["payment_type"].to_numpy(), CARD_PAYMENT_TYPE)
+    return is_card
 
 
 def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> npt.NDArray[np.bool_]:

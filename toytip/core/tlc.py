@@ -25,7 +25,7 @@ class Field:
     aliases: tuple[str, ...] = ()
     """Other names of the column in the files."""
 
-    def match(self, names: list[str]) -> str | None:
+    def match(self, names: Iterable[str]) -> str | None:
         """Return the column's name in a file with these names, in any case, or None.
 
         >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
@@ -59,6 +59,9 @@ FIELDS = (
     Field("airport_fee", "amount", required=False),
     Field("cbd_congestion_fee", "amount", required=False),
 )
+
+
+FIELDS_BY_NAME = {field.name: field for field in FIELDS}
 
 
 # The prefix of the names of time columns in the files of a taxi type.

@@ -102,6 +102,8 @@ USUAL_TRIP = {
     "tolls_amount": 0.0,
     "improvement_surcharge": 1.0,
     "congestion_surcharge": 2.75,
+    "airport_fee": 0.0,
+    "cbd_congestion_fee": 0.0,
 }
 # Each trip of the golden set is the usual trip with changes: cash, missing values, an airport,
 # unknown zones, extreme amounts, or rare codes.

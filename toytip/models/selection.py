@@ -101,17 +101,15 @@ def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> 
     there is no model for the taxi type.
     """
     taxi = detect_taxi(columns)
-    if taxi is None and len(models) == 1:
-        return next(iter(models.values()))
-    if taxi is None:
+    if taxi is None and len(models) > 1:
         names = " or ".join(source_column("pickup_at", taxi) for taxi in models)
         raise SchemaError(
             f"cannot select a model: {' and '.join(models)} taxis have one, and the trips have no column {names}",
             hint=f"Name the pickup column {names}, or set --taxi.",
         )
-    if taxi not in models:
+    if taxi is not None and taxi not in models:
         raise SchemaError(
             f"cannot score trips of {taxi} taxis: the model was trained on {' and '.join(models)} taxis",
             hint=f"Choose a model for {taxi} taxis.",
         )
-    return models[taxi]
+    return models[taxi] if taxi else next(iter(models.values()))

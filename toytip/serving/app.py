@@ -13,7 +13,7 @@ from typing import Any
 
 import fastapi
 import prometheus_client as prom
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 
 from toytip._version import __version__
@@ -23,6 +23,7 @@ from toytip.errors import ToytipError
 from toytip.models import scoring
 from toytip.models.scoring import Explanation
 from toytip.serving.metrics import ServerMetrics
+from toytip.serving.pages import docs_page, example_trip, start_page
 from toytip.serving.rate_limit import RateLimiter
 from toytip.serving.request import (
     RequestError,
@@ -42,17 +43,8 @@ MAX_REPORTED_ERRORS = 100
 ModelLoader = Callable[[Mapping[str, TrainedModel]], Mapping[str, TrainedModel]]
 
 
-def make_app(
-    load_models: ModelLoader,
-    limits: RequestLimits | None = None,
-    reload_interval: float = 10.0,
-) -> fastapi.FastAPI:
-    """Return the application, which calls `load_models` every `reload_interval` seconds.
-
-    Raises the error of the first call of `load_models` if that call fails.
-    """
-    server = Server(load_models, limits or RequestLimits(), reload_interval)
-    server.reload()
+def make_app(server: Server) -> fastapi.FastAPI:
+    """Return the application of a server, which must have loaded its models."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: fastapi.FastAPI) -> AsyncIterator[None]:
@@ -65,7 +57,11 @@ def make_app(
         version=__version__,
         summary="Predicts the probability that the passenger of a taxi trip leaves a high tip.",
         lifespan=lifespan,
+        # The pages of FastAPI load scripts from another server.
+        docs_url=None,
+        redoc_url=None,
     )
+    _add_pages(app, server)
     _add_status_routes(app, server)
     _add_score_route(app, server)
     return app
@@ -73,16 +69,22 @@ def make_app(
 
 @dataclass
 class Server:
-    """The state of a server: the current models, the loader of the next models, and the metrics."""
+    """The state of a server: the current models, the loader of the next models, and the metrics.
+
+    The server calls `load_models` every `reload_interval` seconds.
+    """
 
     load_models: ModelLoader
-    limits: RequestLimits
-    reload_interval: float
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    reload_interval: float = 10.0
     models: Mapping[str, TrainedModel] = field(default_factory=dict)
     metrics: ServerMetrics = field(default_factory=ServerMetrics)
 
     def reload(self) -> None:
-        """Load the models that should answer requests. After a failure, keep the current models."""
+        """Load the models that should answer requests. After a failure, keep the current models.
+
+        Raises the error of `load_models` if there are no current models.
+        """
         current = self.models
         try:
             self.models = self.load_models(current)
@@ -106,6 +108,19 @@ class Server:
             await run_in_threadpool(self.reload)
 
 
+def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
+    @app.get("/")
+    async def start() -> dict[str, Any]:
+        """Return the models of the server with their required columns, and the endpoints."""
+        page: dict[str, Any] = to_json(start_page(server.models))
+        return page
+
+    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    async def docs(request: fastapi.Request) -> str:
+        """Return a page that documents the server."""
+        return docs_page(server.models, str(request.base_url))
+
+
 def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
     @app.middleware("http")
     async def count_requests(request: fastapi.Request, call_next: Any) -> Any:
@@ -126,8 +141,9 @@ def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
 
 def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
     limiter = RateLimiter(server.limits.max_requests_per_second)
+    example = example_trip(next(iter(server.models.values())))
 
-    @app.post("/score", openapi_extra=openapi_extra(), response_model=None)
+    @app.post("/score", openapi_extra=openapi_extra(example), response_model=None)
     async def score(request: fastapi.Request, shap_top: int = DEFAULT_EXPLANATIONS) -> Any:
         """Score one trip (an object) or several trips (a list of objects).
 
@@ -150,22 +166,24 @@ def _versions(models: Mapping[str, TrainedModel]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TripAnswer:
-    """The answer for a trip. The JSON object leaves out fields that are None."""
+    """The answer for a trip. The JSON object has no null fields, except for the first two."""
 
     probability: float | None = None
-    """Probability of a high tip."""
+    """Probability of a high tip. Null if the trip cannot be scored."""
     prediction: bool | None = None
-    """Whether the probability is at least the decision threshold of the model."""
+    """Whether the probability is at least the decision threshold of the model. Null if the trip
+    cannot be scored."""
     explanations: list[Explanation] | None = None
     """The largest explanations, if the request asks for them."""
     error: str | None = None
-    """Error message, if a cleaning rule rejects the trip."""
-    rejected: str | None = None
-    """Name of the cleaning rule that rejects the trip."""
+    """Error message, if the trip cannot be scored."""
+    reason: str | None = None
+    """Reason why the trip cannot be scored: the name of a cleaning rule, or `outside_segment`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return {name: value for name, value in to_json(self).items() if value is not None}
+        always = ("probability", "prediction")
+        return {name: value for name, value in to_json(self).items() if name in always or value is not None}
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
@@ -183,7 +201,7 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
     except ToytipError as error:
         return _error_response(422, str(error))
     for answer in answers:
-        server.metrics.trips.labels("scored" if answer.error is None else "rejected").inc()
+        server.metrics.trips.labels(answer.reason or "scored").inc()
     return _score_response(model, answers, is_list=isinstance(body, list))
 
 
@@ -206,9 +224,11 @@ def _answer_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: in
             prediction=bool(scored.prediction[row]),
             explanations=scored.explanations[row] if shap_top else None,
         )
-        if rule is None
-        else TripAnswer(error=f"cannot score the trip: rule {rule} rejects it", rejected=rule)
-        for row, rule in enumerate(scored.rejected)
+        if reason is None
+        else TripAnswer(
+            error=f"cannot score the trip: {scoring.describe_reason(reason, model)}", reason=reason
+        )
+        for row, reason in enumerate(scored.reason)
     ]
 
 

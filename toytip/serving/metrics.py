@@ -19,7 +19,7 @@ class ServerMetrics:
         )
         self.trips = prom.Counter(
             "toytip_trips",
-            "Number of trips by outcome: scored or rejected.",
+            "Number of trips by outcome: scored, or the reason why a trip has no probability.",
             ["outcome"],
             registry=self.registry,
         )

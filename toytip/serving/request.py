@@ -22,24 +22,6 @@ from toytip.core.tlc import FIELDS, detect_taxi
 from toytip.models import scoring
 from toytip.models.selection import select_model
 
-EXAMPLE_TRIP = {
-    "tpep_pickup_datetime": "2023-12-01T08:15:00",
-    "tpep_dropoff_datetime": "2023-12-01T08:34:00",
-    "VendorID": 2,
-    "passenger_count": 1,
-    "trip_distance": 2.4,
-    "PULocationID": 74,
-    "DOLocationID": 75,
-    "RatecodeID": 1,
-    "payment_type": 1,
-    "fare_amount": 14.2,
-    "extra": 0.5,
-    "mta_tax": 0.5,
-    "tolls_amount": 0.0,
-    "improvement_surcharge": 1.0,
-    "congestion_surcharge": 2.75,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
@@ -118,9 +100,13 @@ def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[FieldErr
         return [FieldError(trip=row, field="", message="a trip must be an object")]
     names = {field.name: name for field in FIELDS if (name := field.match(list(trip))) is not None}
     errors = [
-        FieldError(trip=row, field=name, message="is missing, and the model needs it")
+        FieldError(trip=row, field=column, message="is missing, and the model needs it")
+        for column in scoring.missing_columns(model, trip)
+    ]
+    errors += [
+        FieldError(trip=row, field=names[name], message="is null, and the model needs a value")
         for name in scoring.required_fields(model)
-        if trip.get(names.get(name, "")) is None
+        if name in names and trip[names[name]] is None
     ]
     try:
         TripModel.model_validate({field: trip[name] for field, name in names.items()})
@@ -153,13 +139,13 @@ def _build_trip_model() -> type[BaseModel]:
 TripModel = _build_trip_model()
 
 
-def openapi_extra() -> dict[str, Any]:
-    """Return the OpenAPI schema of the request body."""
+def openapi_extra(example: dict[str, object]) -> dict[str, Any]:
+    """Return the OpenAPI schema of the request body, with an example of a trip."""
     trip = {
         **TripModel.model_json_schema(),
         "description": "A trip with the TLC's column names.",
-        "example": EXAMPLE_TRIP,
+        "example": example,
     }
     one_or_more = {"oneOf": [trip, {"type": "array", "items": trip}]}
-    content = {"application/json": {"schema": one_or_more, "example": EXAMPLE_TRIP}}
+    content = {"application/json": {"schema": one_or_more, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
