@@ -33,6 +33,7 @@ PublishedTables = dict[str, Manifest]
 
 ENVIRONMENT_PACKAGES = (
     "dask",
+    "dask-ml",
     "distributed",
     "numpy",
     "pandas",
