@@ -95,10 +95,12 @@ def diff(
 ) -> None:
     """Compare two versions.
 
-    Prints the differences in rows, rejected rows, settings, columns, predictions and metrics.
+    Prints the test metrics of all trips and of card trips with the change from A to B and its 95 %
+    interval. Also prints the settings, the numbers of rows, the features and the number of
+    predictions that differ.
     """
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.cli.render.contents import show_diff
+    from toytip.cli.render.diff import show_diff
     from toytip.progress.tracker import Progress
     from toytip.store.compare import compare_versions
     from toytip.store.lineage import ancestors
@@ -119,7 +121,7 @@ def diff(
         from toytip.pipeline.reporting.pages import write_diff_page
 
         write_diff_page(settings, comparison, output)
-    print_result(comparison, show_diff, as_json=json_)
+    print_result(comparison, lambda compared: show_diff(compared, output), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip version lineage v20261124T101500Z-3f9c2a/2023-12")

@@ -34,6 +34,7 @@ PublishedTables = dict[str, Manifest]
 
 ENVIRONMENT_PACKAGES = (
     "dask",
+    "dask-ml",
     "distributed",
     "numpy",
     "pandas",

@@ -11,17 +11,18 @@ from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.partitions import DataFile
 from toytip.core.splits import Split
-from toytip.core.tables import ENCODINGS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
-from toytip.pipeline.incremental import find_reusable, month_names
+from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
 from toytip.pipeline.plan import split_months
 from toytip.stages.featurize import feature_set, feature_table
 from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.store.artifacts import encoding_to_bytes, load_encoding
+from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.manifest import Manifest
 
 
@@ -36,7 +37,7 @@ def fit_feature_encoding(
     """Publish the encoding of `features`, which is fitted on the training trips only.
 
     With `reuse`, an existing encoding with the same fingerprint is returned instead, with the
-    validation and test months of `split`.
+    test months of `split`.
     """
     settings = context.settings
     if split.is_by_day:
@@ -44,9 +45,9 @@ def fit_feature_encoding(
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
     files = [file for file in features.files if split.covers(file.key.month, "train")]
     config = {"feature_set": settings.feature_set, "segment": settings.segment}
-    inputs = [*(file.checksum for file in files), split.train]
+    inputs = [*(file.checksum for file in files), split.fitted_ranges()]
     input_fingerprint = fingerprint("preprocess", inputs, config)
-    existing = find_reusable(context, "preprocess", ENCODINGS.name, input_fingerprint) if reuse else None
+    existing = _find_encoding(context, files, split, input_fingerprint) if reuse else None
     if existing is not None:
         _warn_of_leakage(context, existing)
         return {ENCODINGS.name: existing}, replace(load_encoding(context.store, existing), split=split)
@@ -66,6 +67,35 @@ def fit_feature_encoding(
     )
     _warn_of_leakage(context, manifest)
     return {ENCODINGS.name: manifest}, encoding
+
+
+def _find_encoding(
+    context: RunContext, files: Sequence[DataFile], split: Split, input_fingerprint: str
+) -> Manifest | None:
+    """Return the newest encoding with a fingerprint. `files` are the features to learn from."""
+    inputs = contents_by_month(files)
+    settings = _settings_of(context.settings.feature_set, context.settings.segment, split)
+
+    def recipe_of(manifest: Manifest) -> Recipe:
+        config, earlier = manifest.config, Split.from_json(manifest.config["split"])
+        features = context.store.get_manifest(FEATURES_TABLE.name, manifest.parent_version("features"))
+        return stored_recipe(
+            manifest,
+            contents_by_month(features.files) if features else inputs,
+            settings=_settings_of(config["feature_set"], config["segment"], earlier),
+        )
+
+    recipe = new_recipe(ENCODINGS, inputs, settings=settings)
+    return find_reusable(context, "preprocess", ENCODINGS, input_fingerprint, recipe, recipe_of)
+
+
+def _settings_of(names: str, segment: str, split: Split) -> dict[str, str]:
+    """Return the settings that change an encoding, as text."""
+    ranges = {
+        f"{name} range": f"{span.start[:10]} until {span.stop[:10]}"
+        for name, span in split.fitted_ranges().items()
+    }
+    return {"feature_set": names, "segment": segment, **ranges}
 
 
 def count_training_values(

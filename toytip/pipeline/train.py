@@ -10,15 +10,16 @@ from toytip import cluster
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
-from toytip.core.tables import MODELS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS
 from toytip.engine import compute, graph
 from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
-from toytip.pipeline.incremental import find_reusable, month_names
+from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
 from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
+from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
 from toytip.training.estimator import TipClassifier
@@ -47,7 +48,9 @@ def train_model(
     files = [*encodings.files, *_training_files(features, encoding)]
     inputs = [*(file.checksum for file in files), encoding.split.fitted_ranges()]
     input_fingerprint = fingerprint("train", inputs, asdict(params))
-    existing = find_reusable(context, "train", MODELS.name, input_fingerprint) if reuse else None
+    existing = (
+        _find_model(context, features, encoding, encodings, params, input_fingerprint) if reuse else None
+    )
     if existing is not None:
         context.progress.skip("tune", "")
         return {MODELS.name: existing}, read_model(context.store, existing).with_split(encoding.split)
@@ -75,6 +78,33 @@ def train_model(
     )
     checkpoints.delete()
     return {MODELS.name: manifest}, model
+
+
+def _find_model(
+    context: RunContext,
+    features: Manifest,
+    encoding: Encoding,
+    encodings: Manifest,
+    params: BoosterParams,
+    input_fingerprint: str,
+) -> Manifest | None:
+    """Return the newest model with a fingerprint."""
+    inputs = contents_by_month(_training_files(features, encoding))
+
+    def recipe_of(manifest: Manifest) -> Recipe:
+        table = FEATURES_TABLE.name
+        trained_on = context.store.get_manifest(table, manifest.parent_version(table))
+        version = manifest.parent_version(ENCODINGS.name)
+        fitted = context.store.get_manifest(ENCODINGS.name, version)
+        has_same_encoding = fitted is not None and fitted.fingerprint == encodings.fingerprint
+        return stored_recipe(
+            manifest,
+            contents_by_month(trained_on.files) if trained_on else inputs,
+            settings={**manifest.config, "encoding": encodings.version if has_same_encoding else version},
+        )
+
+    recipe = new_recipe(MODELS, inputs, settings={**asdict(params), "encoding": encodings.version})
+    return find_reusable(context, "train", MODELS, input_fingerprint, recipe, recipe_of)
 
 
 def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:

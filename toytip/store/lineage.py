@@ -63,7 +63,7 @@ class LineageNode:
     config: dict[str, Any]
     """Settings that determine the content of the version."""
     code: str
-    """Hash of the source code and package versions that determine the content."""
+    """Hash of the source code that determines the content."""
     environment: dict[str, str]
     """Versions of toytip, Python and other packages, and the git commit if toytip runs from a
     checkout."""

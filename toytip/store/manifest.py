@@ -92,7 +92,7 @@ class Manifest:
     config_digest: str = ""
     """Hash of `config`."""
     code: str = ""
-    """Hash of the source code and package versions that determine the content."""
+    """Hash of the source code that determines the content."""
     fingerprint: str = ""
     """Fingerprint of an artifact. Empty for tables, because each file of a table has its own
     fingerprint."""

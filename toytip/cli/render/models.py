@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toytip.cli.render.contents import metric_title, show_pairs
+from toytip.cli.render.contents import metric_title, show_names, show_pairs
 from toytip.cli.render.evaluation import show_split
 from toytip.cli.render.lineage import show_lineage
 from toytip.cli.render.tables import (
@@ -86,7 +86,8 @@ def show_model_comparison(comparison: ModelComparison) -> None:
         for group, values in differences.items()
         for name, pair in values.items()
     }
-    show_pairs(console, comparison.models, pairs)
+    show_names(console, comparison.models)
+    show_pairs(console, pairs)
     if not comparison.comparable:
         print_wrapped(
             console,

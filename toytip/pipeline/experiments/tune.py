@@ -19,7 +19,7 @@ from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.fingerprints import code_digest
+from toytip.pipeline.fingerprints import code_digest, package_versions
 from toytip.pipeline.fit_encoding import count_training_values, split_features
 from toytip.progress.tracker import StageProgress
 from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
@@ -243,6 +243,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
         {
             "files": [file.checksum for file in features.files],
             "code": code_digest("train"),
+            "packages": package_versions(),
             "split": asdict(split),
             "folds": folds,
             "rows": rows,
