@@ -114,7 +114,7 @@ def run(
     """
     options = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
     with use_workers(options) as resolved:
-        from toytip.pipeline.run import run as run_pipeline
+        from toytip.pipeline.unchanged import run_if_changed
 
-        result = run_pipeline(resolved, make_progress(progress), model)
+        result = run_if_changed(resolved, make_progress(progress), model)
     return Run(Store(resolved.model_copy(update={"version_id": None})), result)

@@ -65,10 +65,10 @@ def run(
     """
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.run import show_run
-    from toytip.pipeline.run import run as run_pipeline
+    from toytip.pipeline.unchanged import run_if_changed
     from toytip.progress.tracker import Progress
 
-    result = run_pipeline(settings, Progress.from_settings(settings), model)
+    result = run_if_changed(settings, Progress.from_settings(settings), model)
     print_result(result, partial(show_run, verbose=verbose), as_json=json_, quiet=options["quiet"])
     if model is not None and result.monitoring is not None and result.monitoring.active_alerts:
         raise typer.Exit(EXIT_ALERT)

@@ -22,6 +22,7 @@ from toytip.core.tables import timed_stages
 from toytip.core.text import plural
 from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
+from toytip.pipeline.result import StageDecision
 from toytip.progress.tracker import Progress
 from toytip.store import timings
 from toytip.store.layout import new_version_id
@@ -43,16 +44,6 @@ ENVIRONMENT_PACKAGES = (
     "xgboost",
     "xgboost-cpu",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageDecision:
-    """Why a stage runs, or why its output is reused."""
-
-    reused: bool
-    """Whether the stage reuses an earlier output, completely or in part."""
-    reason: str
-    """Why the stage runs, or which output it reuses."""
 
 
 @dataclass(frozen=True)

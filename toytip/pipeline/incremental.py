@@ -15,8 +15,9 @@ from toytip.core.text import plural
 from toytip.engine import compute, graph
 from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies, combine_tallies
-from toytip.pipeline.context import RunContext, StageDecision
+from toytip.pipeline.context import RunContext
 from toytip.pipeline.fingerprints import chain_of, code_digest, package_versions
+from toytip.pipeline.result import StageDecision
 from toytip.progress.tracker import StageProgress
 from toytip.store.changes import MonthInputs, Recipe, explain_changes
 from toytip.store.manifest import Manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
@@ -16,9 +16,11 @@ from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
 from toytip.monitoring.data_check import DataCheck
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
 from toytip.store.run_manifest import RunStatus
+
+if TYPE_CHECKING:
+    from toytip.pipeline.context import PublishedTables, RunContext
 
 SYNTHETIC_SOURCE = "synthetic"
 
@@ -121,6 +123,16 @@ class RunLinks:
     """Path of Dask's performance report."""
     evaluation_path: str
     """Path of the JSON file with the complete evaluation, including curves and slices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageDecision:
+    """Why a stage runs, or why its output is reused."""
+
+    reused: bool
+    """Whether the stage reuses an earlier output, completely or in part."""
+    reason: str
+    """Why the stage runs, or which output it reuses."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ from toytip.pipeline.result import (
     describe_tables,
     metrics_by_segment,
 )
-from toytip.pipeline.run_facts import describe_facts, find_unchanged_run, gate_status, run_fingerprint
+from toytip.pipeline.run_facts import describe_facts, gate_status, run_fingerprint
 from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.run_stages import ScoringModel, StageOutputs, score_months, train_and_score
 from toytip.pipeline.source import complete_plan, prepare_plan
@@ -40,7 +40,6 @@ from toytip.progress.tracker import Progress
 from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
 from toytip.store.run_manifest import RunManifest, RunStatus
-from toytip.store.store import store_from_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +58,13 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
     """Run all stages in order, publish their tables in one step, and return the result.
 
     With `model`, the run trains no model, and scores the source with the model that has this name.
-    If an earlier run had the same source, code and settings, nothing is computed, and the result is
-    that of the earlier run. Raises a ToytipError if a stage fails. The next run then reuses the
-    complete tables.
+    Raises a ToytipError if a stage fails. The next run then reuses the complete tables.
     """
     with RunMeter(progress) as meter:
         pages.validate_zone_map(settings)
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
         scoring = _find_scoring_model(settings, plan, model) if model else None
-        trained_by = scoring.model.version if scoring else None
-        unchanged = find_unchanged_run(store_from_settings(settings), settings, plan, trained_by)
-        if unchanged is not None:
-            return replace(unchanged[1], up_to_date=True)
         if settings.gate != "off" and scoring is None:
             taxi = plan.source.taxi if plan else "yellow"
             open_registry(settings, taxi, settings.segment).require_reachable()
@@ -139,9 +132,11 @@ def _publish(
         outputs.tables,
         status,
         reasons=promotion.promotion_reasons if promotion and promotion.is_rejected else (),
-        fingerprint=run_fingerprint(settings, plan, checksums, scoring.model.version if scoring else None),
+        fingerprint=run_fingerprint(
+            settings, plan.source, checksums, scoring.model.version if scoring else None
+        ),
         run=describe_facts(
-            settings, plan, outputs.data_check, outputs.model, outputs.evaluation.report, promotion
+            settings, plan.source, outputs.data_check, outputs.model, outputs.evaluation.report, promotion
         ),
     )
 

@@ -1,26 +1,27 @@
-"""The facts of a run for its run manifest, and the search for an unchanged run."""
+"""The facts of a run for its run manifest."""
 
 from __future__ import annotations
 
-import json
+from typing import TYPE_CHECKING
 
-from toytip.cluster.versions import local_versions
+from toytip.cluster.package_versions import local_versions
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS
-from toytip.errors import StoreError
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport
 from toytip.monitoring.data_check import DataCheck
-from toytip.pipeline.context import PublishedTables
-from toytip.pipeline.plan import RunPlan
-from toytip.pipeline.result import SYNTHETIC_SOURCE, RunResult
+from toytip.pipeline.result import SYNTHETIC_SOURCE
+from toytip.sources.discovery import Source
 from toytip.store.manifest import digest
 from toytip.store.refs import status_of_model
-from toytip.store.run_manifest import RunFacts, RunManifest, RunStatus, SettingValue
+from toytip.store.run_manifest import RunFacts, RunStatus, SettingValue
 from toytip.store.store import Store
+
+if TYPE_CHECKING:
+    from toytip.pipeline.context import PublishedTables
 
 # All other settings determine the content of a run. The source files are compared by their content.
 OPERATIONAL_SETTINGS = frozenset(
@@ -42,74 +43,23 @@ def content_settings(settings: Settings) -> dict[str, SettingValue]:
 
 
 def run_fingerprint(
-    settings: Settings, plan: RunPlan, checksums: dict[str, str], model: str | None = None
+    settings: Settings, source: Source, checksums: dict[str, str], model: str | None = None
 ) -> str:
     """Return the fingerprint of the source files, the code and the settings of a run.
 
     `checksums` has the checksum of each source file, by URI without credentials. `model` is the
     version of the model, if the run does not train one.
     """
-    files = [(str(file.month), checksums[mask_credentials(file.uri)]) for file in plan.source.files]
+    files = [(str(file.month), checksums[mask_credentials(file.uri)]) for file in source.files]
     return digest(
         {
-            "taxi": plan.source.taxi,
+            "taxi": source.taxi,
             "files": files,
             "settings": content_settings(settings),
             "code": local_versions(),
             "model": model,
         }
     )
-
-
-def known_checksums(store: Store, plan: RunPlan) -> dict[str, str] | None:
-    """Return the checksums of the source files without reading them, by URI.
-
-    Returns None if the store does not know the checksum of a file, or if a file has changed.
-    """
-    known = {
-        (file.uri, file.bytes, file.modified): file.checksum
-        for manifest in store.list_tables()
-        for file in manifest.source_files
-    }
-    checksums = {}
-    for file in plan.source.files:
-        uri = mask_credentials(file.uri)
-        checksum = file.content_tag or known.get((uri, file.bytes, file.modified))
-        if checksum is None:
-            return None
-        checksums[uri] = checksum
-    return checksums
-
-
-def find_unchanged_run(
-    store: Store, settings: Settings, plan: RunPlan | None, model: str | None = None
-) -> tuple[RunManifest, RunResult] | None:
-    """Return the newest run with the same source files, code and settings, and its result.
-
-    Returns None if there is no such run, if one of its tables was deleted, or if the settings ask
-    for a new version.
-    """
-    if plan is None or settings.full_refresh or settings.version_id:
-        return None
-    checksums = known_checksums(store, plan)
-    if checksums is None:
-        return None
-    fingerprint = run_fingerprint(settings, plan, checksums, model)
-    same = [run for run in store.list_runs() if run.fingerprint == fingerprint]
-    if not same or any(store.get_manifest(*item) is None for item in same[-1].tables.items()):
-        return None
-    result = read_run_result(store, same[-1].version)
-    return None if result is None else (same[-1], result)
-
-
-def read_run_result(store: Store, version: str) -> RunResult | None:
-    """Return the saved result of a run, or None if it does not exist or has another format."""
-    try:
-        with store.reading(passed_through=FileNotFoundError):
-            content = store.file_io.read(store.layout.run_result(version))
-        return RunResult.from_json(json.loads(content))
-    except (FileNotFoundError, StoreError, ValueError):
-        return None
 
 
 def gate_status(promotion: GateDecision | None) -> RunStatus:
@@ -130,7 +80,7 @@ def stage_status(store: Store, tables: PublishedTables) -> RunStatus:
 
 def describe_facts(
     settings: Settings,
-    plan: RunPlan,
+    source: Source,
     data_check: DataCheck,
     model: TrainedModel | None = None,
     evaluation: EvaluationReport | None = None,
@@ -139,8 +89,8 @@ def describe_facts(
     """Return the source, the model and the quality of a run. A failed run has no model."""
     test = (evaluation or {}).get("test", {})
     return RunFacts(
-        taxi=plan.source.taxi,
-        months=tuple(map(str, plan.source.months)),
+        taxi=source.taxi,
+        months=tuple(map(str, source.months)),
         source=mask_credentials(settings.source) if settings.source else SYNTHETIC_SOURCE,
         feature_set=settings.feature_set,
         segment=model.encoding.segment if model else settings.segment,

@@ -149,7 +149,7 @@ def _publish_failed(
     context: RunContext, plan: RunPlan, tables: PublishedTables, check: DataCheck, error: DataCheckError
 ) -> None:
     """Publish the features of a run that the data check stops."""
-    facts = describe_facts(context.settings, plan, check)
+    facts = describe_facts(context.settings, plan.source, check)
     context.publish("run", tables, RunStatus.FAILED_CHECK, reasons=[str(error)], run=facts)
 
 

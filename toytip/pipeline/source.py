@@ -22,7 +22,13 @@ from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.discovery import Source
 from toytip.sources.download import DownloadReport, MonthDownloader
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
+from toytip.sources.synthetic import (
+    SYNTHETIC_MONTHS,
+    DriftKind,
+    SyntheticSpec,
+    month_file_name,
+    synthetic_folder,
+)
 
 
 def prepare_plan(
@@ -105,8 +111,7 @@ def download_months(
 def ensure_synthetic_source(context: RunContext) -> Source:
     """Return the synthetic year in the store, after writing its missing months."""
     settings = context.settings
-    name = f"synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
-    folder = f"{settings.store.rstrip('/')}/_source/{name}"
+    folder = synthetic_folder(settings.store, settings.synth_rows_per_month, settings.synth_seed)
     return write_synthetic(context.client, settings, folder, context.progress)
 
 
