@@ -284,8 +284,7 @@ def evaluate(data: Path, seeds: int, processes: int) -> tuple[list[Outcome], lis
         return [outcome for future in bases for outcome in future.result()], results
 
 
-def main() -> int:
-    """Print the tables. Return 1 if a month without a fault is held, 2020 excepted."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.data_check",
         description=__doc__,
@@ -301,6 +300,12 @@ def main() -> int:
         "--processes", type=positive_int, default=2, help="number of worker processes (default: 2)"
     )
     parser.add_argument("--output", type=Path, help="page in which the tables are replaced")
+    return parser
+
+
+def main() -> int:
+    """Print the tables. Return 1 if a month without a fault is held, 2020 excepted."""
+    parser = _parser()
     options = parser.parse_args()
     if not (options.data / REAL_YEARS[0]).is_dir():
         parser.exit(

@@ -129,7 +129,7 @@ CONSTANT = Measure(
     warn=0.003,
     hold=0.006,
     gross=0.3,
-    sentence="{feature} has nearly always the same value, and other months differ in {value} of the trips.",
+    sentence="{feature} is nearly constant, but {value} of the trips of other months have a different value.",
 )
 SPIKE = Measure(
     name="frequent value",
@@ -183,8 +183,8 @@ FEE = Measure(
 CARD_TIPS = Measure(
     name="high tips by card",
     meaning="change of the share of high tips among card trips",
-    warn=0.03,
-    hold=0.06,
+    warn=0.02,
+    hold=0.04,
     gross=0.4,
     sentence="{value} of the card trips have a high tip, usually {reference}.",
 )
