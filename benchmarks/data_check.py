@@ -29,14 +29,15 @@ from benchmarks.data_faults import FAULTS, STRENGTHS, Fault, RawMonth, read_raw
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.monitoring.data_check import DataCheck, check_months
+from toytip.monitoring.measures import MEASURES, Measure
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 from toytip.stages import clean, conform, featurize, profile
 
 BASES = ("synthetic", "green-2023")
-BEGIN, END = "<!-- begin: python -m benchmarks.data_check -->", "<!-- end -->"
-# By default, the last two months of a year are not training months.
-TRAINING_MONTHS = 10
+END = "<!-- end -->"
+# By default, the last two months are not training months.
+NON_TRAINING_MONTHS = 2
 # Position of the months with a fault in the year.
 FAULTY_MONTHS = (1, 5, 9)
 STEADY_ROWS = (200, 2_000, 10_000)
@@ -89,8 +90,8 @@ def summarize_year(year: Year) -> dict[Month, MonthSummary]:
 
 
 def check_year(summaries: Mapping[Month, MonthSummary]) -> DataCheck:
-    """Check the training months of a year."""
-    training = sorted(summaries)[:TRAINING_MONTHS]
+    """Check the training months of a year or of several years: all months except the last two."""
+    training = sorted(summaries)[:-NON_TRAINING_MONTHS]
     return check_months({month: summaries[month] for month in training}, training, {})
 
 
@@ -176,6 +177,12 @@ def _check_real(data: Path, name: str) -> SteadyResult:
     return _check_steady(name, [read_year(data / name)])
 
 
+def _check_two_years(data: Path) -> SteadyResult:
+    """Check a normal year together with the year of the pandemic."""
+    year = {month: trips for name in REAL_YEARS[1:] for month, trips in read_year(data / name).items()}
+    return _check_steady("yellow-sample-2019 and yellow-sample-2020", [year])
+
+
 def _to_table(trips: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(trips, preserve_index=False)
 
@@ -234,11 +241,33 @@ def _list_months(result: SteadyResult, months: Sequence[str]) -> str:
     return f"{len(months)}{names}"
 
 
-def write_tables(page: Path, text: str) -> None:
-    """Replace the text between the markers of a page."""
-    head, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    tail = rest.partition(END)[2]
-    page.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}", encoding="utf-8")
+def measure_table() -> Iterator[str]:
+    """Yield the lines of the table of measures with their smallest limits."""
+    yield "| Measure | Distance between two months | Warning | Held | Gross fault |"
+    yield "|---|---|---|---|---|"
+    for measure in MEASURES:
+        limits = [_limit(measure, limit) for limit in (measure.warn, measure.hold, measure.gross)]
+        yield f"| {measure.name} | {measure.meaning} | " + " | ".join(limits) + " |"
+
+
+def _limit(measure: Measure, limit: float) -> str:
+    if measure.any_month:
+        return "any"
+    if np.isinf(limit):
+        return "never"
+    if measure.is_ratio:
+        return f"{np.exp(limit):.2g}"
+    return f"{limit * 100:.2g} %" if measure.unit == "share" else f"{limit:.2g}"
+
+
+def replace_block(text: str, name: str, lines: Iterable[str]) -> str:
+    """Return a page in which the lines replace the block with a name."""
+    begin = f"<!-- begin: {name} -->"
+    head, marker, rest = text.partition(begin)
+    _, end, tail = rest.partition(END)
+    if not marker or not end:
+        raise ValueError(f"cannot write the tables: the page has no block {name!r}")
+    return "\n".join((head + begin, "", *lines, "", END + tail))
 
 
 def evaluate(data: Path, seeds: int, processes: int) -> tuple[list[Outcome], list[SteadyResult]]:
@@ -248,14 +277,14 @@ def evaluate(data: Path, seeds: int, processes: int) -> tuple[list[Outcome], lis
         steady = [pool.submit(_check_synthetic, seeds, rows) for rows in STEADY_ROWS]
         steady += [pool.submit(_check_samples, data, seeds, rows) for rows in STEADY_ROWS]
         steady += [pool.submit(_check_real, data, name) for name in REAL_YEARS]
+        steady.append(pool.submit(_check_two_years, data))
         changes = [pool.submit(_check_changes, base, data) for base in BASES]
         results = [future.result() for future in steady]
         results += [result for future in changes for result in future.result()]
         return [outcome for future in bases for outcome in future.result()], results
 
 
-def main() -> int:
-    """Print the tables. Return 1 if a month without a fault is held, 2020 excepted."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.data_check",
         description=__doc__,
@@ -271,17 +300,31 @@ def main() -> int:
         "--processes", type=positive_int, default=2, help="number of worker processes (default: 2)"
     )
     parser.add_argument("--output", type=Path, help="page in which the tables are replaced")
+    return parser
+
+
+def main() -> int:
+    """Print the tables. Return 1 if a month without a fault is held, 2020 excepted."""
+    parser = _parser()
     options = parser.parse_args()
     if not (options.data / REAL_YEARS[0]).is_dir():
         parser.exit(
             2, f"{parser.prog}: error: cannot read {options.data}: it has no folder {REAL_YEARS[0]}\n"
         )
     outcomes, steady = evaluate(options.data, options.seeds, options.processes)
-    tables = (steady_table(steady), total_table(outcomes), fault_table(outcomes))
-    text = "\n".join("\n".join(lines) + "\n" for lines in tables)
-    print(text)
+    blocks: dict[str, Iterable[str]] = {
+        "measures": measure_table(),
+        "years": steady_table(steady),
+        "totals": total_table(outcomes),
+        "faults": fault_table(outcomes),
+    }
+    text = options.output.read_text(encoding="utf-8") if options.output else ""
+    for name, lines in blocks.items():
+        table = list(lines)
+        print("\n".join((*table, "")))
+        text = replace_block(text, name, table) if options.output else text
     if options.output:
-        write_tables(options.output, text)
+        options.output.write_text(text, encoding="utf-8")
     is_wrong = any(result.held for result in steady if not result.name.endswith("2020"))
     return int(is_wrong or any(outcome.false_holds for outcome in outcomes))
 

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from toytip.core.months import Month
-from toytip.monitoring.data_measures import Distances, measure_months
-from toytip.monitoring.measures import MISSING, MOVED
+from toytip.monitoring.data_measures import FEES, TARIFFS, Distances, measure_months
+from toytip.monitoring.measures import HOURS, MISSING, MOVED, REJECTS
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.reference_months import Comparison
 from toytip.stages.catalog import FEATURE_INPUTS
@@ -24,9 +24,13 @@ Verdict = Literal["pass", "warn", "hold"]
 
 # Features that describe the length of a trip move together.
 TRIP_LENGTH = ("trip_distance", "trip_time", "trip_speed", "fare_amount")
+# If a cleaning rule rejects at least this share of the rows, the other rows are not typical.
+MANY_REJECTS = 0.2
+# A wrong unit changes all amounts.
+AMOUNTS = frozenset((*FEES, *TARIFFS))
 # Columns that determine the label, the day of a trip, and whether a trip is rejected.
 OTHER_INPUTS = {
-    "high_tip": ("tip_amount", "fare_amount"),
+    "high_tip": ("tip_amount", "fare_amount", "payment_type"),
     "pickup_day": ("pickup_at",),
     "out_of_month": ("pickup_at",),
     "non_positive_fare": ("fare_amount",),
@@ -147,7 +151,7 @@ def _single_findings(comparison: Comparison, month: int, normal: Sequence[int]) 
     moved = {
         item.feature: float(value)
         for item, value in zip(comparison.items, effects.value, strict=True)
-        if item.measure.name == MOVED.name
+        if item.measure.name in (MOVED.name, HOURS.name)
     }
     singles = [
         _SingleFinding(
@@ -177,9 +181,8 @@ def _describe(
     value, reference = effect.value, effect.typical
     if item.rates is not None:
         value, reference = float(item.rates[month]), float(np.median(item.rates[others]))
+        limit = -limit if value < reference else limit
         limit = reference * np.exp(limit) if measure.is_ratio else reference + limit
-        if measure.is_ratio and value < reference:
-            limit = reference**2 / limit
     share = measure.affected_share(effect.value, moved_share)
     return DataFinding(
         feature=item.feature,
@@ -208,12 +211,15 @@ def _group_findings(singles: Sequence[_SingleFinding]) -> list[list[_SingleFindi
 def _move_together(one: _SingleFinding, two: _SingleFinding) -> bool:
     """Return whether two features have a common cause.
 
-    They are computed from the same columns, or they are missing in the same share of the trips.
+    They are computed from the same columns, they are missing in the same share of the trips, they
+    are amounts, or so many rows are rejected that the other rows are not typical.
     """
     a, b = one.finding, two.finding
+    if any(f.measure == REJECTS.name and f.share >= MANY_REJECTS for f in (a, b)):
+        return True
     if a.measure == b.measure == MISSING.name:
         return abs(a.value - b.value) <= SAME_SHARE * max(a.value, b.value)
-    return a.feature == b.feature or bool(_causes(a) & _causes(b))
+    return {a.feature, b.feature} <= AMOUNTS or bool(_causes(a) & _causes(b))
 
 
 def _causes(finding: DataFinding) -> set[str]:

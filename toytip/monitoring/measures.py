@@ -19,6 +19,8 @@ class Measure:
 
     name: str
     """Name of the measure."""
+    meaning: str
+    """Distance of a month from another month, as a noun phrase."""
     warn: float
     """Smallest limit of a warning."""
     hold: float
@@ -65,6 +67,7 @@ class Measure:
 
 MISSING = Measure(
     name="missing share",
+    meaning="share of trips without a value of a feature",
     warn=0.015,
     hold=0.04,
     gross=0.5,
@@ -72,20 +75,23 @@ MISSING = Measure(
 )
 MOVED = Measure(
     name="moved share",
+    meaning="share of trips that would have to change their category or their tenth of the values (total variation distance)",
     warn=0.06,
     hold=0.12,
     gross=0.6,
     sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
 )
 HOURS = Measure(
-    name="moved share",
-    warn=0.03,
-    hold=0.05,
+    name="moved hours",
+    meaning="the same share for the hours of the day",
+    warn=0.02,
+    hold=0.03,
     gross=0.6,
     sentence="{feature} has an unusual distribution: {value} of the trips moved, usually {reference}.",
 )
 GRAIN = Measure(
     name="single values",
+    meaning="the same share for the single values of distance, time and speed, for example after rounding",
     warn=0.04,
     hold=0.08,
     gross=0.8,
@@ -93,6 +99,7 @@ GRAIN = Measure(
 )
 WASSERSTEIN = Measure(
     name="wasserstein",
+    meaning="distance between the two distributions in robust standard deviations, for numbers",
     warn=0.4,
     hold=0.7,
     gross=3.0,
@@ -102,6 +109,7 @@ WASSERSTEIN = Measure(
 )
 NEW = Measure(
     name="new values",
+    meaning="share of trips with values that the other month does not have",
     warn=0.002,
     hold=0.005,
     gross=0.5,
@@ -109,6 +117,7 @@ NEW = Measure(
 )
 VANISHED = Measure(
     name="vanished values",
+    meaning="share of trips of the other month with codes that the month lost",
     warn=0.002,
     hold=0.003,
     gross=0.3,
@@ -116,13 +125,15 @@ VANISHED = Measure(
 )
 CONSTANT = Measure(
     name="constant value",
+    meaning="share of trips of the other month that differ from its most frequent value, if the month has hardly any such trips",
     warn=0.003,
     hold=0.006,
     gross=0.3,
-    sentence="{feature} has nearly always the same value, and other months differ in {value} of the trips.",
+    sentence="{feature} is nearly constant, but {value} of the trips of other months have a different value.",
 )
 SPIKE = Measure(
     name="frequent value",
+    meaning="increase of the share of a single value of fare, distance, time or speed",
     warn=0.02,
     hold=0.04,
     gross=0.8,
@@ -130,6 +141,7 @@ SPIKE = Measure(
 )
 WHOLE = Measure(
     name="whole numbers",
+    meaning="increase of the share of whole numbers, for fares and tolls",
     warn=0.08,
     hold=0.15,
     gross=0.8,
@@ -137,6 +149,7 @@ WHOLE = Measure(
 )
 ZEROS = Measure(
     name="zeros",
+    meaning="increase of the share of zeros, for fees",
     warn=0.2,
     hold=0.4,
     gross=0.9,
@@ -144,6 +157,7 @@ ZEROS = Measure(
 )
 NEGATIVE = Measure(
     name="negative values",
+    meaning="increase of the share of negative values, for amounts",
     warn=0.005,
     hold=0.01,
     gross=0.5,
@@ -151,6 +165,7 @@ NEGATIVE = Measure(
 )
 SCALE = Measure(
     name="scale",
+    meaning="factor between the mean sizes of a fee",
     warn=float(np.log(4)),
     hold=float(np.log(6)),
     gross=float(np.log(20)),
@@ -159,6 +174,7 @@ SCALE = Measure(
 )
 FEE = Measure(
     name="amounts of a fee",
+    meaning="share of trips with other amounts of a fee",
     warn=0.15,
     hold=np.inf,
     gross=np.inf,
@@ -166,13 +182,15 @@ FEE = Measure(
 )
 CARD_TIPS = Measure(
     name="high tips by card",
-    warn=0.03,
-    hold=0.06,
+    meaning="change of the share of high tips among card trips",
+    warn=0.02,
+    hold=0.04,
     gross=0.4,
     sentence="{value} of the card trips have a high tip, usually {reference}.",
 )
 OTHER_TIPS = Measure(
     name="high tips without card",
+    meaning="change of the share of high tips among other trips",
     warn=0.01,
     hold=0.03,
     gross=0.4,
@@ -180,6 +198,7 @@ OTHER_TIPS = Measure(
 )
 ROWS = Measure(
     name="rows per day",
+    meaning="factor between the numbers of rows per day",
     warn=float(np.log(1.4)),
     hold=float(np.log(1.7)),
     gross=float(np.log(10)),
@@ -188,6 +207,7 @@ ROWS = Measure(
 )
 EMPTY_DAYS = Measure(
     name="empty days",
+    meaning="increase of the share of days that have less than 10 % of the trips of a busy day",
     warn=0.03,
     hold=0.06,
     gross=0.25,
@@ -195,6 +215,7 @@ EMPTY_DAYS = Measure(
 )
 WEEKDAYS = Measure(
     name="weekdays",
+    meaning="share of trips on other days of the week, if each month had each weekday equally often",
     warn=0.03,
     hold=0.05,
     gross=0.5,
@@ -202,6 +223,7 @@ WEEKDAYS = Measure(
 )
 REJECTS = Measure(
     name="reject rate",
+    meaning="increase of the share of rows that a cleaning rule rejects",
     warn=0.01,
     hold=0.02,
     gross=0.5,
@@ -209,6 +231,7 @@ REJECTS = Measure(
 )
 REPEATED = Measure(
     name="repeated trips",
+    meaning="increase of the share of trips that repeat another trip",
     warn=0.01,
     hold=0.03,
     gross=0.2,
@@ -216,9 +239,35 @@ REPEATED = Measure(
 )
 COPY = Measure(
     name="copy",
+    meaning="whether the trips are too similar to those of an earlier month",
     warn=0.5,
     hold=0.5,
     gross=0.5,
     sentence="The trips are a copy of the trips of another month.",
     any_month=True,
+)
+
+MEASURES = (
+    MISSING,
+    MOVED,
+    HOURS,
+    GRAIN,
+    WASSERSTEIN,
+    NEW,
+    VANISHED,
+    CONSTANT,
+    SPIKE,
+    WHOLE,
+    ZEROS,
+    NEGATIVE,
+    SCALE,
+    FEE,
+    CARD_TIPS,
+    OTHER_TIPS,
+    ROWS,
+    EMPTY_DAYS,
+    WEEKDAYS,
+    REJECTS,
+    REPEATED,
+    COPY,
 )

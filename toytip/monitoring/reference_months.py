@@ -82,8 +82,8 @@ class Comparison:
         return Effects(
             value,
             typical,
-            np.maximum(factors * warn, WARN_FACTOR * typical),
-            np.maximum(factors * hold, HOLD_FACTOR * typical),
+            np.maximum(WARN_FACTOR * typical, factors * warn),
+            np.maximum(HOLD_FACTOR * typical, factors * hold),
         )
 
     def normal_months(self, reference: Sequence[int], accepted: Collection[int]) -> list[int]:

@@ -20,8 +20,9 @@ from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 NON_FEATURE_COLUMNS = ("trip_id", "pickup_at")
 # Histograms that only the data check uses. They are not features, and have no drift.
 CHECK_HISTOGRAMS = ("high_tip", "pickup_day", "trip_hash")
-# Equal trips have equal hashes. Whole numbers from -512 to 512 have bins of their own.
-HASH_BUCKETS = 1024
+# Equal trips have equal hashes. Each whole number from -511 to 512 has a bin of its own.
+HASH_BITS = 10
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # in units of 2^-64, as in Fibonacci hashing
 HASH_COLUMNS = ("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount")
 # The leading bits of a float are its bin. The values in a bin agree in 9 significant bits. Whole
 # numbers up to 512, for example zones, are exact. The error of amounts is at most 0.4 %.
@@ -52,14 +53,12 @@ def profile(features: pd.DataFrame) -> pd.DataFrame:
 
 def _trip_hash(features: pd.DataFrame) -> pd.Series:
     """Return the bucket of each trip. Repeated trips make the counts of the buckets less even."""
-    mixed = features["pickup_at"].to_numpy().view(np.uint64)
+    mixed = features["pickup_at"].to_numpy(copy=True).view(np.uint64)
     for name in HASH_COLUMNS:
-        column = features[name].to_numpy()
-        bits = column.view(np.uint32) if column.itemsize == 4 else column.astype(np.uint32)
-        mixed = (mixed ^ bits) * np.uint64(0x9E3779B97F4A7C15)  # the golden ratio spreads all bits
-        mixed ^= mixed >> np.uint64(29)
-    bucket = (mixed >> np.uint64(40)) % np.uint64(HASH_BUCKETS)
-    return pd.Series(bucket.astype(np.float32) - np.float32(HASH_BUCKETS // 2 - 1), index=features.index)
+        mixed ^= features[name].to_numpy().view(np.uint32)
+        mixed *= GOLDEN_RATIO
+    bucket = mixed >> np.uint64(64 - HASH_BITS)
+    return pd.Series(bucket.astype(np.float32) - np.float32((1 << HASH_BITS) // 2 - 1), index=features.index)
 
 
 class _HistogramColumns(NamedTuple):
