@@ -89,6 +89,11 @@ def reasons_tag(reasons: Sequence[str]) -> str:
     return json.dumps([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
 
 
+def find_run(models: Sequence[RegisteredModel], run_version: str) -> RegisteredModel | None:
+    """Return the newest model of a run, or else None."""
+    return next((model for model in reversed(models) if model.run_version == run_version), None)
+
+
 def find_by_name(models: Sequence[RegisteredModel], name: str) -> RegisteredModel | None:
     """Return the newest model with an alias, model number or run version, or else None."""
     return next((model for model in reversed(models) if name in model.names), None)

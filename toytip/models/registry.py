@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ from toytip.models.registered_model import (
     RUN_VERSION_TAG,
     RegisteredModel,
     find_by_name,
+    find_run,
     reasons_tag,
     registered_model,
 )
@@ -144,10 +146,15 @@ class Registry:
     def register(
         self, folder: Path, run_version: str, *, tags: dict[str, str], metrics: dict[str, float]
     ) -> RegisteredModel:
-        """Register a packaged model under the next model number, and make it the challenger."""
+        """Register a packaged model under the next model number, and make it the challenger.
+
+        If another process has registered the model of this run in the meantime, return that model.
+        """
         files = folder / "artifacts" / MODEL_FILES_FOLDER
         checksums = {path.name: _checksum(path) for path in files.iterdir()}
         with self._writing(), silence_mlflow(), self._as_registry_error():
+            if registered := find_run(self.list_models(), run_version):
+                return registered
             run = self._client.create_run(self._experiment_id(), run_name=run_version, tags=tags)
             for name, value in metrics.items():
                 self._client.log_metric(run.info.run_id, name, value)
@@ -211,16 +218,22 @@ class Registry:
                 )
             self._set_champion(model)
 
-    def rollback(self) -> Rollback:
+    def rollback(self, *, expected_champion: RegisteredModel | None = None) -> Rollback:
         """Make the previous champion the current champion again.
 
-        Raises RegistryError if there is no previous champion.
+        Raises RegistryError if there is no previous champion, and ChampionChangedError if the
+        current champion is not `expected_champion`.
         """
         with self._writing() if self.exists else contextlib.nullcontext():
             champion, previous = self.champion(), self._previous_champion()
             if champion is None or previous is None:
                 raise RegistryError(
                     f"cannot roll back the champion: {self.display_name} has no previous champion",
+                    hint=LIST_HINT,
+                )
+            if expected_champion and champion.number != expected_champion.number:
+                raise ChampionChangedError(
+                    f"cannot roll back {expected_champion.run_version}: {champion.run_version} became the champion",
                     hint=LIST_HINT,
                 )
             with silence_mlflow(), self._as_registry_error():
@@ -291,7 +304,7 @@ class Registry:
         try:
             yield
         except _exceptions() as error:
-            cause = mask_credentials(str(error).strip().partition("\n")[0])
+            cause = mask_credentials(_cause_of(error))
             raise RegistryError(
                 f"cannot open the registry {self.display_name}: {cause}",
                 hint="Check MLFLOW_TRACKING_URI, or unset it.",
@@ -330,6 +343,16 @@ def _default_folder(settings: Settings) -> Path:
     if uri_scheme(settings.store) != "file":
         return Path("toytip-registry").absolute()
     return (Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry).absolute()
+
+
+def _cause_of(error: Exception) -> str:
+    """Return the cause of an error on one line.
+
+    MLflow's errors about a server contain the URL of the request, and the cause in brackets.
+    """
+    line = str(error).strip().partition("\n")[0]
+    cause = re.search(r"\(Caused by (.*)\)$", line)
+    return cause[1] if cause else line
 
 
 def _checksum(path: Path) -> str:
