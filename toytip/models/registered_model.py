@@ -1,4 +1,4 @@
-"""A model in the registry, and the tags that MLflow stores with it."""
+"""A model in the registry, the tags that MLflow stores with it, and a rollback."""
 
 from __future__ import annotations
 
@@ -63,6 +63,18 @@ class ModelList:
     models: dict[str, list[RegisteredModel]]
     """Models by registered name in MLflow, such as `toytip-dev-green-all`, ordered by model
     number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """The result of a rollback to the previous champion."""
+
+    champion: str
+    """Run version of the restored champion."""
+    number: int
+    """Model number of the restored champion."""
+    previous_champion: str
+    """Run version of the champion before the rollback."""
 
 
 def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> RegisteredModel:

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
 from toytip.models.database import ensure_database, lock_database, open_client
-from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.mlflow_env import error_cause, mlflow_exceptions, silence_mlflow
 from toytip.models.registered_model import (
     CHECKSUMS_TAG,
     DECISION_TAG,
@@ -35,6 +34,7 @@ from toytip.models.registered_model import (
     ROLLED_BACK_TAG,
     RUN_VERSION_TAG,
     RegisteredModel,
+    Rollback,
     find_by_name,
     find_run,
     reasons_tag,
@@ -49,18 +49,6 @@ LIST_HINT = "List the registered models with `toytip model list`."
 
 class ChampionChangedError(RegistryError):
     """A different model became the champion while the promotion gate compared the models."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rollback:
-    """The result of a rollback to the previous champion."""
-
-    champion: str
-    """Run version of the restored champion."""
-    number: int
-    """Model number of the restored champion."""
-    previous_champion: str
-    """Run version of the champion before the rollback."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +148,7 @@ class Registry:
                 self._client.log_metric(run.info.run_id, name, value)
             source = self._save_files(folder, run.info.run_id)
             self._client.set_terminated(run.info.run_id)
-            with contextlib.suppress(*_exceptions()):
+            with contextlib.suppress(*mlflow_exceptions()):
                 self._client.create_registered_model(self.name)
             created = self._client.create_model_version(
                 self.name,
@@ -192,7 +180,7 @@ class Registry:
     def _experiment_id(self) -> str:
         if self._client.get_experiment_by_name(self.name) is None:
             location = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
-            with contextlib.suppress(*_exceptions()):  # another run of a server may create it
+            with contextlib.suppress(*mlflow_exceptions()):  # another run of a server may create it
                 self._client.create_experiment(self.name, artifact_location=location)
         return str(self._client.get_experiment_by_name(self.name).experiment_id)
 
@@ -303,8 +291,8 @@ class Registry:
     def _as_registry_error(self) -> Iterator[None]:
         try:
             yield
-        except _exceptions() as error:
-            cause = mask_credentials(_cause_of(error))
+        except mlflow_exceptions() as error:
+            cause = mask_credentials(error_cause(error))
             raise RegistryError(
                 f"cannot open the registry {self.display_name}: {cause}",
                 hint="Check MLFLOW_TRACKING_URI, or unset it.",
@@ -314,8 +302,7 @@ class Registry:
 def open_registry(settings: Settings, taxi: str, segment: str) -> Registry:
     """Return the registry for the models of one taxi type and one segment.
 
-    Models of different segments have different champions, because a model can score only the trips
-    of its own segment.
+    Each segment has its own champion, because a model can score only the trips of its segment.
 
     If the variable MLFLOW_TRACKING_URI is set, the registry is at this URI. If not, the registry is
     an SQLite database file in the store. SQLite needs a local disk. The registry for a store on S3
@@ -345,26 +332,9 @@ def _default_folder(settings: Settings) -> Path:
     return (Path(settings.store.removeprefix("file://")) / Layout(settings.env).registry).absolute()
 
 
-def _cause_of(error: Exception) -> str:
-    """Return the cause of an error on one line.
-
-    MLflow's errors about a server contain the URL of the request, and the cause in brackets.
-    """
-    line = str(error).strip().partition("\n")[0]
-    cause = re.search(r"\(Caused by (.*)\)$", line)
-    return cause[1] if cause else line
-
-
 def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
-
-
-def _exceptions() -> tuple[type[Exception], ...]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return MlflowException, SQLAlchemyError, OSError
