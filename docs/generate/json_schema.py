@@ -24,8 +24,7 @@ from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
 from toytip.evaluation.gate import GateDecision
 from toytip.models.card import CardOfModel, ModelComparison
-from toytip.models.registered_model import ModelList
-from toytip.models.registry import Rollback
+from toytip.models.registered_model import ModelList, Rollback
 from toytip.monitoring.aging import BacktestResult
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.reporting.pages import WrittenReport

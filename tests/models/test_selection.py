@@ -12,6 +12,7 @@ from toytip.errors import RegistryError, SchemaError
 from toytip.models import resolve
 from toytip.models.registry import open_registry
 from toytip.models.selection import ModelChoice, load_models, select_model
+from toytip.pipeline import promote, run
 
 GREEN, YELLOW, CARD = ("green", "all", "v-green"), ("yellow", "all", "v-yellow"), ("green", "card", "v-card")
 PICKUP = {"green": "lpep_pickup_datetime", "yellow": "tpep_pickup_datetime"}
@@ -46,6 +47,16 @@ def test_segments_have_champions_of_their_own(stores):
         assert registry.name == f"toytip-dev-green-{segment}"
         assert [(model.number, model.run_version) for model in registry.list_models()] == [(1, version)]
         assert registry.champion().run_version == version
+
+
+@pytest.mark.parametrize("segment", ["all", "card"])
+def test_the_gate_compares_a_model_with_the_champion_of_its_segment(segment, stores):
+    """A model of card trips does not become the champion of all trips."""
+    settings = Settings.load(store=str(stores / "all"), gate="on")
+    challenger = train_model("green", segment, "v-new")
+    match = promote.match_champion(run._open_registry(settings, challenger), challenger)
+    assert match.registered.run_version == {"all": "v-green", "card": "v-card"}[segment]
+    assert match.model.encoding.segment == segment
 
 
 @pytest.mark.parametrize(
@@ -97,6 +108,8 @@ def test_a_name_that_several_models_have_needs_an_option(store, taxi, segment, e
         ("all", {}, {"green": "v-green", "yellow": "v-yellow"}),
         ("all", {"name": "v-card"}, {"green": "v-card"}),
         ("two segments", {"name": "1"}, "Set --segment."),
+        ("two taxis", {"name": "1"}, "Set --taxi."),
+        ("two taxis", {"name": "1", "taxi": "yellow"}, {"yellow": "v-yellow"}),
         ("two segments", {"name": "7"}, "List the registered models with `toytip model list`."),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
+from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import FIELDS
 from toytip.errors import SchemaError
@@ -18,6 +19,7 @@ from toytip.stages import catalog
 RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 
+@with_python_errors_of_methods
 @dataclass(frozen=True, repr=False)
 class Model:
     """A trained model, with all stages from a raw trip to a decision.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from toytip.api.settings import SettingText, make_progress, resolve_call_settings, to_setting_text
+from toytip.api.wording import with_python_errors
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 
@@ -152,6 +153,7 @@ def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]
     return columns if metric == "prevalence" else {**columns, f"{metric}_by_model": change.model}
 
 
+@with_python_errors
 def monitor(
     model: str | None = None,
     *,

@@ -12,6 +12,7 @@ import pandas as pd
 from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
 from toytip.api.store import Store, metrics_frame
+from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
 from toytip.pipeline.result import RunResult
 
@@ -80,6 +81,7 @@ class Run:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
+@with_python_errors
 def run(
     source: SettingText | None = None,
     *,

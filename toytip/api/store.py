@@ -12,6 +12,7 @@ import pandas as pd
 from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
+from toytip.api.wording import with_python_errors, with_python_errors_of_methods
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month, parse_months
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from toytip.store.lineage import LineageNode
 
 
+@with_python_errors
 def open_store(
     store: str | Path | None = None, env: str | None = None, *, endpoint_url: str | None = None
 ) -> Store:
@@ -53,6 +55,7 @@ def open_store(
     return Store(resolve_call_settings({"store": store, "env": env, "endpoint_url": endpoint_url}))
 
 
+@with_python_errors_of_methods
 @dataclass(frozen=True, repr=False)
 class Store:
     """A store that you can read. `open_store` returns a store.

@@ -161,9 +161,9 @@ def rollback(
 
     match = find_registered_model(settings, "champion", taxi, segment)
     try:
-        done = match.registry.rollback()
+        done = match.registry.rollback(expected_champion=match.model)
     except RegistryError as error:
-        if not str(error).startswith("cannot roll back"):
+        if not str(error).startswith("cannot roll back the champion"):
             raise
         raise RegistryError(
             "cannot roll back the champion: there is no previous champion",

@@ -1,4 +1,4 @@
-"""A model in the registry, and the tags that MLflow stores with it."""
+"""A model in the registry, the tags that MLflow stores with it, and a rollback."""
 
 from __future__ import annotations
 
@@ -65,6 +65,18 @@ class ModelList:
     number."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """The result of a rollback to the previous champion."""
+
+    champion: str
+    """Run version of the restored champion."""
+    number: int
+    """Model number of the restored champion."""
+    previous_champion: str
+    """Run version of the champion before the rollback."""
+
+
 def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> RegisteredModel:
     """Return the `RegisteredModel` for `item`, which is a `ModelVersion` of MLflow."""
     created = dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC)
@@ -87,6 +99,11 @@ def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> Re
 def reasons_tag(reasons: Sequence[str]) -> str:
     """Return reasons as the value of a tag, shortened to the limits of MLflow."""
     return json.dumps([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
+
+
+def find_run(models: Sequence[RegisteredModel], run_version: str) -> RegisteredModel | None:
+    """Return the newest model of a run, or else None."""
+    return next((model for model in reversed(models) if model.run_version == run_version), None)
 
 
 def find_by_name(models: Sequence[RegisteredModel], name: str) -> RegisteredModel | None:

@@ -125,12 +125,12 @@ def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str 
     if taxi is not None and (trained := taxi_of(store, model)) != taxi:
         raise StoreError(
             f"cannot use model {model.version} for {taxi} taxis: it was trained on {trained} taxis",
-            hint=f"Choose a model for {taxi} taxis with --model.",
+            hint=f"Choose a model for {taxi} taxis.",
         )
     if segment is not None and (trained := _segment_of(store, model)) != segment:
         raise StoreError(
             f"cannot use model {model.version} for segment {segment}: it was trained on segment {trained}",
-            hint=f"Choose a model of segment {segment} with --model.",
+            hint=f"Choose a model of segment {segment}.",
         )
 
 

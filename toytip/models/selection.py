@@ -65,15 +65,14 @@ def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candi
     if choice.name is not None and (version := resolve.model_version_in_store(store, choice.name)):
         stored = resolve.find_stored_model(store, version, choice.taxi, segment=choice.segment)
         return {resolve.taxi_of(store, stored): _stored_candidate(store, stored)}
-    candidates = {}
+    candidates = {
+        match.taxi: Candidate(match.model.run_version, partial(resolve.load_registered_model, match))
+        for match in _find_registered(settings, choice)
+    }
     for taxi in (choice.taxi,) if choice.taxi else TAXIS:
-        if match := _find_registered(settings, choice, taxi):
-            load = partial(resolve.load_registered_model, match)
-            candidates[taxi] = Candidate(match.model.run_version, load)
-        elif choice.name is None and (
-            newest := resolve.newest_stored_model(store, taxi, segment=choice.segment)
-        ):
-            candidates[taxi] = _stored_candidate(store, newest)
+        if choice.name is None and taxi not in candidates:
+            newest = resolve.newest_stored_model(store, taxi, segment=choice.segment)
+            candidates |= {taxi: _stored_candidate(store, newest)} if newest else {}
     if not candidates and choice.name is not None:
         raise resolve.not_registered(settings, choice.name, choice.taxi, choice.segment)
     if not candidates:  # so that this call raises the error
@@ -85,13 +84,14 @@ def _stored_candidate(store: Store, manifest: Manifest) -> Candidate:
     return Candidate(manifest.version, partial(read_model, store, manifest))
 
 
-def _find_registered(settings: Settings, choice: ModelChoice, taxi: str) -> RegisteredMatch | None:
-    """Return the registered model of a taxi type to score with, or None without one."""
+def _find_registered(settings: Settings, choice: ModelChoice) -> list[RegisteredMatch]:
+    """Return the registered models to score with, at most one per taxi type."""
     name = choice.name or CHAMPION
-    matches = resolve.find_registered_models(settings, name, taxi, choice.segment)
-    if name in (CHAMPION, CHALLENGER):
-        matches = sorted(matches, key=lambda match: SEGMENTS.index(match.segment))[:1]
-    return resolve.require_single_match(name, matches) if matches else None
+    matches = resolve.find_registered_models(settings, name, choice.taxi, choice.segment)
+    if name not in (CHAMPION, CHALLENGER):
+        return [resolve.require_single_match(name, matches)] if matches else []
+    by_preference = sorted(matches, key=lambda match: SEGMENTS.index(match.segment), reverse=True)
+    return list({match.taxi: match for match in by_preference}.values())
 
 
 def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> TrainedModel:

@@ -18,7 +18,7 @@ from toytip.evaluation.report import summarize_report
 from toytip.models import resolve
 from toytip.models.card import ModelCard
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
-from toytip.models.registered_model import SEGMENT_TAG, STORE_TAG, RegisteredModel
+from toytip.models.registered_model import SEGMENT_TAG, STORE_TAG, RegisteredModel, find_run
 from toytip.models.registry import CHAMPION, ChampionChangedError, Registry, open_registry
 from toytip.monitoring.history import MonitoringHistory
 from toytip.pipeline import evaluate
@@ -210,9 +210,8 @@ def _find_or_register(
     store: Store, registry: Registry, package: Path, challenger: Challenger
 ) -> RegisteredModel:
     model = challenger.model
-    same_run = [item for item in registry.list_models() if item.run_version == model.version]
-    if same_run:
-        return same_run[-1]
+    if registered := find_run(registry.list_models(), model.version):
+        return registered
     tags = {STORE_TAG: store.display_uri, SEGMENT_TAG: model.encoding.segment}
     pin_version(store, model.version, registry.display_name)
     metrics = _flatten_metrics(challenger.evaluation)

@@ -192,8 +192,7 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
         body = parse_body(content, server.limits.max_trips)
         trips = body if isinstance(body, list) else [body]
         model = select_request_model(server.models, trips)
-        errors = [error for row, trip in enumerate(trips) for error in validation_errors(model, trip, row)]
-        if errors:
+        if errors := validation_errors(model, trips):
             return JSONResponse({"detail": to_json(errors[:MAX_REPORTED_ERRORS])}, 422)
         answers = await run_in_threadpool(_answer_trips, model, trips, shap_top)
     except RequestError as error:

@@ -18,7 +18,7 @@ ENDPOINTS = {
     "POST /score": "The scores of one trip (an object) or of several trips (a list)",
     "GET /healthz": "The status of the server, and the versions of the models",
     "GET /metrics": "Prometheus metrics",
-    "GET /docs": "This page",
+    "GET /docs": "A page for the browser, with a complete example request",
     "GET /openapi.json": "OpenAPI schema",
 }
 STYLE = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -94,28 +94,40 @@ def _reject_constant(text: str) -> Any:
     raise ValueError(f"{text} is not a number")
 
 
-def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[FieldError]:
-    """Return the invalid fields of a trip, and the missing fields that the model needs."""
-    if not isinstance(trip, dict):
-        return [FieldError(trip=row, field="", message="a trip must be an object")]
-    names = {field.name: name for field in FIELDS if (name := field.match(list(trip))) is not None}
-    errors = [
-        FieldError(trip=row, field=column, message="is missing, and the model needs it")
-        for column in scoring.missing_columns(model, trip)
-    ]
-    errors += [
-        FieldError(trip=row, field=names[name], message="is null, and the model needs a value")
-        for name in scoring.required_fields(model)
-        if name in names and trip[names[name]] is None
-    ]
+def validation_errors(model: TrainedModel, trips: Sequence[Any]) -> list[FieldError]:
+    """Return the invalid fields of trips, and the missing columns that the model needs."""
+    combinations = scoring.columns_of_trips(trip for trip in trips if isinstance(trip, dict))
+    missing = {columns: scoring.missing_columns(model, columns) for columns in combinations}
+    names = {columns: _names_by_field(columns) for columns in combinations}
+    required = scoring.required_fields(model)
+    errors = []
+    for row, trip in enumerate(trips):
+        if not isinstance(trip, dict):
+            errors.append(FieldError(trip=row, field="", message="a trip must be an object"))
+            continue
+        problems = [(column, "is missing, and the model needs it") for column in missing[tuple(trip)]]
+        problems += _invalid_values(trip, names[tuple(trip)], required)
+        errors += [FieldError(trip=row, field=name, message=message) for name, message in problems]
+    return errors
+
+
+def _names_by_field(columns: tuple[str, ...]) -> dict[str, str]:
+    """Return the names that trips have for the fields, by field."""
+    return {field.name: name for field in FIELDS if (name := field.match(columns)) is not None}
+
+
+def _invalid_values(
+    trip: dict[str, Any], names: dict[str, str], required: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the names of the columns with invalid values, each with a message."""
+    for field in required:
+        if field in names and trip[names[field]] is None:
+            yield names[field], "is null, and the model needs a value"
     try:
         TripModel.model_validate({field: trip[name] for field, name in names.items()})
     except ValidationError as error:
-        errors += [
-            FieldError(trip=row, field=names[str(problem["loc"][0])], message=problem["msg"])
-            for problem in error.errors()
-        ]
-    return errors
+        for problem in error.errors():
+            yield names[str(problem["loc"][0])], problem["msg"]
 
 
 def _require_text(value: Any) -> Any:
