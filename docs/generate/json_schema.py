@@ -66,6 +66,7 @@ RESULTS: dict[str, Any] = {
     "monitor": MonitoringReport,
     "backtest": BacktestResult,
     "tune": results.TuningSummary,
+    "cluster list": results.ClusterList,
     "cluster up": results.ClusterAddress,
     "cluster down": results.ClusterStop,
     "cluster status": results.ClusterStatus,

@@ -29,7 +29,7 @@ NAMES = [
     *("source download", "source check", "source synth"),
     *(f"version {name}" for name in ("list", "show", "diff", "lineage", "tag", "rollback", "verify", "gc")),
     *(f"model {name}" for name in ("list", "show", "compare", "promote", "rollback")),
-    *(f"cluster {name}" for name in ("up", "down", "status", "doctor", "create-certs")),
+    *(f"cluster {name}" for name in ("list", "up", "down", "status", "doctor", "create-certs")),
 ]
 RUN_OPTIONS = {
     *("--source", "--source-endpoint-url", "--months", "--partition-rows"),
@@ -242,3 +242,11 @@ def test_an_option_of_an_unknown_setting_is_an_error():
 
 def test_the_version_is_printed():
     assert re.fullmatch(r"toytip 0\.\S+\n", run_toytip("--version").stdout)
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("version",), ("version", "diff"), ("cluster", "list")])
+def test_h_is_short_for_help(command, invoke_cli):
+    short, long = (invoke_cli(*command, option) for option in ("-h", "--help"))
+    assert short.returncode == 0
+    assert short.stdout == long.stdout
+    assert "--help" in short.stdout

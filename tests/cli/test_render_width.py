@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from toytip.cli.render import run as render_run
+from toytip.cli.render.evaluation import show_evaluation
 from toytip.cli.render.lineage import common_folder
 from toytip.cli.render.models import _status
 from toytip.cli.render.monitoring import _drift_cells
@@ -185,6 +186,12 @@ def test_new_and_vanished_categories_are_words():
         feature="RatecodeID", missing=0, reference_missing=0, new={"5": 0.1}, vanished={"2": 0.2}
     )
     assert _drift_cells(drift, 0.5, None)[-1] == "negotiated fare, JFK rate"
+
+
+def test_an_evaluation_without_trips_of_a_split_says_so(capsys):
+    """A model that scores only months after its test months has no metrics."""
+    show_evaluation({})
+    assert capsys.readouterr().out.startswith("no metrics: none of the trips are in the training")
 
 
 def test_a_text_is_wrapped_at_spaces():

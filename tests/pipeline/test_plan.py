@@ -1,13 +1,22 @@
 """Tests of the plan of a run: its split, stages, and the memory that it needs."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from toytip.cluster import ClusterShape
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.errors import ConfigError, PlanError
 from toytip.pipeline.context import describe_shared_cores
-from toytip.pipeline.plan import RunPlan, announce_stages, require_enough_memory, worker_bytes_needed
+from toytip.pipeline.plan import (
+    RunPlan,
+    announce_stages,
+    print_plan,
+    require_enough_memory,
+    worker_bytes_needed,
+)
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source, SourceFile
 
@@ -71,6 +80,19 @@ def test_the_stages_are_announced_in_order(source):
     ]
     assert [stages[name].total for name in ("featurize", "preprocess", "train", "tune")] == [8, 4, 8, 2]
     assert set(stages["preprocess"].month_progress) == {"2023-01", "2023-02"}
+
+
+@pytest.mark.parametrize(
+    ("months", "line"),
+    [
+        ({"test_months": "2023-04"}, None),
+        ({"test_months": "2023-03"}, "months outside of the split: 2023-04 (scored, but not evaluated)\n"),
+    ],
+)
+def test_months_without_a_split_are_named(source, months, line):
+    out = io.StringIO()
+    print_plan(RunPlan.of(settings(**months), source), Progress("plain", Console(file=out, width=200)))
+    assert (line in out.getvalue()) if line else ("outside of the split" not in out.getvalue())
 
 
 def test_workers_with_too_little_memory_are_rejected(source):

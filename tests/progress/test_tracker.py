@@ -3,6 +3,7 @@
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from tests.support.states import stage_timing
@@ -92,6 +93,22 @@ def test_a_curve_resumes_with_its_training():
         for number in (1, 2, 3, 2, 3):
             stage.record_round(number, 1 / number)
     assert [point.round for point in progress.state().curve] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("is_terminal", "style"), [(False, "plain"), (True, "grid")])
+def test_only_a_real_terminal_gets_a_grid(is_terminal, style, monkeypatch):
+    """Jupyter sets FORCE_COLOR, and stores all output of a cell."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(stderr, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr("sys.stderr", stderr)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    progress = Progress("auto")
+    assert progress.style == style
+    if style == "plain":
+        with progress.show_live(), progress.stage("report", 1) as stage:
+            stage.advance()
+        assert "\x1b" not in stderr.getvalue()
 
 
 def test_a_line_has_no_spaces_at_its_end():

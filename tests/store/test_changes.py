@@ -70,6 +70,15 @@ def test_the_closest_version_is_compared_and_then_the_newest():
     assert explain_changes(planned, {"v1": near, "v2": near, "v3": far}) == expected.format("v2")
 
 
+def test_the_closest_version_has_the_most_months_in_common():
+    """Both versions lack the new January, and the newer one has another partition size."""
+    other_size = {JANUARY: ranges(500, 900), FEBRUARY: ranges(500, 900)}
+    newer = replace(STORED, inputs=other_size, detail=500)
+    changed = {**STORED.inputs, JANUARY: ranges(900, checksum="sha256:b")}
+    reason = explain_changes(replace(STORED, inputs=changed), {"v1": STORED, "v2": newer}, {JANUARY})
+    assert reason == "differs from v1 in source files (changed: 2023-01)"
+
+
 def test_the_inputs_of_files_are_grouped_by_month():
     record = make_part_record(JANUARY)
     files = [replace(record, input_fingerprint=f"sha256:a[{rows}]") for rows in ("0:5", "5:9")]

@@ -159,6 +159,32 @@ class ClusterAddress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DefinedCluster:
+    """A cluster that `--cluster` can name."""
+
+    cluster: str
+    """Name of the cluster."""
+    kind: str
+    """Kind of the cluster, for example `ssh` or `slurm`."""
+    file: str
+    """File with the definition of the cluster. If it is toytip.toml, its keys override those of
+    clusters.toml."""
+    workers: int | None
+    """Number of workers in the definition. Null for the default, or if the number is adaptive."""
+    address: str | None
+    """Address of the scheduler. Null if the definition has no address, and `toytip cluster up` has
+    not started the cluster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterList:
+    """All defined clusters."""
+
+    clusters: tuple[DefinedCluster, ...]
+    """The clusters, in alphabetical order."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterStop:
     """The result of stopping a cluster."""
 

@@ -247,7 +247,7 @@ def evaluate(
     trained = resolve.model_of(settings, upstream)
     with open_reader(settings, Progress.from_settings(settings)) as context:
         report = pipeline_evaluate.evaluate_predictions(context, upstream, trained).report
-    if output is not None:
+    if output is not None and report:
         from toytip.report.charts import png
 
         write_output(

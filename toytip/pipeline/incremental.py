@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from toytip.core.months import Month
@@ -87,9 +87,9 @@ class BuiltFiles(NamedTuple):
 
 def build_data_files(context: RunContext, job: BuildJob) -> BuiltFiles:
     """Build the data files of a stage, or reuse data files with the same fingerprint."""
-    reused = _reuse_files(context, job)
+    reused, versions = _reuse_files(context, job)
     missing = [number for number in range(len(job.planned)) if number not in reused]
-    reason = _describe_reuse(context, job, missing)
+    reason = _describe_reuse(context, job, missing, versions)
     context.record_decision(job.label, StageDecision(reused=bool(reused), reason=reason))
     files, tallies = dict(reused), Tallies()
     with context.progress.stage(job.label, len(job.planned), job.months) as stage:
@@ -138,10 +138,14 @@ def _reuse_note(reused: Mapping[int, FileSet]) -> str:
     return f"{len(reused)} reused" if reused else ""
 
 
-def _reuse_files(context: RunContext, job: BuildJob) -> dict[int, FileSet]:
-    """Reuse the planned files that exist in all tables with the same fingerprint."""
+def _reuse_files(context: RunContext, job: BuildJob) -> tuple[dict[int, FileSet], set[str]]:
+    """Reuse the planned files that exist in all tables with the same fingerprint.
+
+    Returns the files by partition, and their versions.
+    """
+    versions: set[str] = set()
     if context.settings.full_refresh:
-        return {}
+        return {}, versions
     existing = {table.name: context.store.find_data_files(table.name) for table in job.tables}
 
     def reuse(number: int) -> FileSet | None:
@@ -151,7 +155,7 @@ def _reuse_files(context: RunContext, job: BuildJob) -> dict[int, FileSet]:
             context.store.reuse_data_file(table, context.version, file) for table, file in files.items()
         ):
             return None
-        context.reused_versions.update(file.version for file in files.values())
+        versions.update(file.version for file in files.values())
         return {table: file.record for table, file in files.items()}
 
     candidates = [
@@ -161,7 +165,9 @@ def _reuse_files(context: RunContext, job: BuildJob) -> dict[int, FileSet]:
     ]
     with ThreadPoolExecutor(REUSE_THREADS) as pool:
         results = zip(candidates, pool.map(reuse, candidates), strict=True)
-        return {number: files for number, files in results if files is not None}
+        reused = {number: files for number, files in results if files is not None}
+    context.reused_versions.update(versions)
+    return reused, versions
 
 
 def _summarize_reused(
@@ -175,12 +181,14 @@ def _summarize_reused(
         )
 
 
-def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) -> str:
+def _describe_reuse(
+    context: RunContext, job: BuildJob, missing: Sequence[int], reused_versions: set[str]
+) -> str:
     """Return why a stage runs, or which versions its files are reused from."""
     if context.settings.full_refresh:
         return FULL_REFRESH
     total = len(job.planned)
-    versions = [version for version in sorted(context.reused_versions) if version != context.version]
+    versions = [version for version in sorted(reused_versions) if version != context.version]
     reuse = f"{total - len(missing)} of {plural(total, 'file')} reused"
     reuse += f" from {', '.join(versions)}" if versions else ""
     if not missing:
@@ -189,9 +197,8 @@ def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) 
     if not manifests:
         return FIRST_VERSION if len(missing) == total else f"{reuse}, the store does not have the others"
     months = {job.files[number].key.month for number in missing}
-    inputs = {month: files for month, files in job.recipe.inputs.items() if month in months}
     earlier = {manifest.version: job.recipe_of(manifest) for manifest in manifests}
-    reason = explain_changes(replace(job.recipe, inputs=inputs), earlier)
+    reason = explain_changes(job.recipe, earlier, months)
     return reason if len(missing) == total else f"{reuse}. The rest {reason}"
 
 

@@ -108,6 +108,12 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
             f"partition size raised from {plan.partition_rows:,} to {rows:,} rows "
             "to limit the number of scheduler tasks"
         )
+    ranges = plan.split.time_ranges().values()
+    unused = [month for month in source.months if not any(overlaps(month, span) for span in ranges)]
+    if unused:
+        progress.info(
+            f"months outside of the split: {', '.join(map(str, unused))} (scored, but not evaluated)"
+        )
     if source.missing_columns:
         progress.info(f"columns that are missing in the source: {', '.join(source.missing_columns)}")
 

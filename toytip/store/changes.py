@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toytip.core.months import Month
@@ -59,16 +59,27 @@ def _group_inputs(
     return inputs
 
 
-def explain_changes(planned: Recipe, earlier: Mapping[str, Recipe]) -> str:
+def explain_changes(
+    planned: Recipe, earlier: Mapping[str, Recipe], months: Collection[Month] | None = None
+) -> str:
     """Return how a planned recipe differs from the closest earlier recipe.
 
-    `earlier` has one recipe or more by version, oldest first. `planned` has only the months of
-    files that cannot be reused.
+    `earlier` has one recipe or more by version, oldest first. `months` are the months of the files
+    that cannot be reused, by default all months. The closest recipe has the fewest differences in
+    these months, then the fewest different months.
     """
-    changes = {version: find_changes(planned, recipe) for version, recipe in earlier.items()}
-    version = min(reversed(changes), key=lambda name: len(changes[name]))
+    inputs = {month: files for month, files in planned.inputs.items() if months is None or month in months}
+    missing = replace(planned, inputs=inputs)
+    changes = {version: find_changes(missing, recipe) for version, recipe in earlier.items()}
+
+    def distance(version: str) -> tuple[int, int]:
+        stored = earlier[version].inputs
+        different = sum(stored.get(month) != files for month, files in planned.inputs.items())
+        return len(changes[version]), different
+
+    version = min(reversed(changes), key=distance)
     if not changes[version]:
-        return f"files of {version} are missing or damaged: {format_months(planned.inputs)}"
+        return f"files of {version} are missing or damaged: {format_months(inputs)}"
     return f"differs from {version} in {join_words(changes[version])}"
 
 

@@ -38,6 +38,10 @@ BASELINE_TITLES = {
     "hour_zone_mean": "vs. hour-and-\nzone mean",
     "champion": "vs.\nchampion",
 }
+NO_SPLITS = (
+    "no metrics: none of the trips are in the training, validation or test months of the model. "
+    "`toytip monitor` measures the performance on other months"
+)
 SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only trips with recorded tips"}
 
 
@@ -63,6 +67,8 @@ def show_evaluation(
     the three worst slices. `name_dropped` is the argument of `show_table`.
     """
     console = console or make_console()
+    if not report:
+        print_wrapped(console, NO_SPLITS)
     splits = list(report)[::-1]
     for split in splits if verbose else splits[:1]:
         show_split(split, report[split], console, verbose=verbose, name_dropped=name_dropped)
