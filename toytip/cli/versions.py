@@ -44,8 +44,8 @@ def list_(as_of: ListAsOfOption = None, json_: JsonOption = False, **options: Un
     store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
     from toytip.cli.results import VersionList
+    from toytip.store.catalog import published_refs
     from toytip.store.refs import describe_versions, parse_as_of, read_tags, runs_as_of
-    from toytip.store.store import published_refs
 
     manifests, unreadable = store.scan_manifests()
     existing = published_refs(runs_as_of(store.scan_runs()[0], parse_as_of(as_of) if as_of else None))

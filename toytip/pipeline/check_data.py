@@ -67,11 +67,11 @@ def accept_newest(settings: Settings, month: str, reason: str, taxi: str | None)
     Raises StoreError if no run has read the month, and ConfigError if both taxi types have it or if
     there is no reason.
     """
-    store, wanted = store_from_settings(settings), Month.parse(month)
+    store, accepted_month = store_from_settings(settings), Month.parse(month)
     newest: dict[str, Manifest] = {
         str(features.config["taxi"]): features
         for features in store.list_manifests(FEATURES_TABLE.name)
-        if wanted in features.months and taxi in (None, features.config["taxi"])
+        if accepted_month in features.months and taxi in (None, features.config["taxi"])
     }
     if not newest:
         raise StoreError(
@@ -83,8 +83,8 @@ def accept_newest(settings: Settings, month: str, reason: str, taxi: str | None)
             f"cannot accept {month}: {' and '.join(sorted(newest))} taxis have this month",
             hint="Set --taxi.",
         )
-    found_taxi, features = next(iter(newest.items()))
-    return accept_month(store, found_taxi, wanted, reason, source_checksums(features)[month])
+    taxi_type, features = next(iter(newest.items()))
+    return accept_month(store, taxi_type, accepted_month, reason, source_checksums(features)[month])
 
 
 def _note(check: DataCheck) -> str:

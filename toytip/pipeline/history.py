@@ -77,8 +77,12 @@ def inputs_of_model(store: Store, model: TrainedModel) -> MonitoringInputs | Non
         features = resolve_features(store, metrics)
         if inputs is not None and set(features.months) <= set(inputs.months):
             continue
-        found = inputs_of_tables(store, {**feature_tables(store, features), METRIC_HISTOGRAMS.name: metrics})
-        inputs = found if inputs is None else inputs.extended(found.history, found.parents)
+        scored_months = inputs_of_tables(
+            store, {**feature_tables(store, features), METRIC_HISTOGRAMS.name: metrics}
+        )
+        inputs = (
+            scored_months if inputs is None else inputs.extended(scored_months.history, scored_months.parents)
+        )
     return inputs
 
 

@@ -95,7 +95,7 @@ def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
 
     Returns None if the store does not know the checksum of a file, or if a file has changed.
     """
-    known = {
+    by_file = {
         (file.uri, file.bytes, file.modified): file.checksum
         for manifest in store.list_tables()
         for file in manifest.source_files
@@ -103,7 +103,7 @@ def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
     checksums = {}
     for file in source.files:
         uri = mask_credentials(file.uri)
-        checksum = file.content_tag or known.get((uri, file.bytes, file.modified))
+        checksum = file.content_tag or by_file.get((uri, file.bytes, file.modified))
         if checksum is None:
             return None
         checksums[uri] = checksum

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -11,7 +11,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import StoreError, StoreFormatError
 from toytip.io.base import FileIO
 from toytip.store.layout import is_manifest_name
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.run_manifest import RunManifest
 
 MANIFEST_READ_THREADS = 16
@@ -90,3 +90,20 @@ def _read_cached(file_io: FileIO, root: str, name: str, _etag: str) -> Manifest:
 @functools.lru_cache(maxsize=10_000)
 def _read_cached_run(file_io: FileIO, root: str, name: str, _etag: str) -> RunManifest:
     return RunManifest.from_json(file_io.read(name), mask_credentials(f"{root.rstrip('/')}/{name}"))
+
+
+def published_refs(runs: Iterable[RunManifest]) -> set[VersionRef]:
+    """Return the tables that run manifests name."""
+    return {VersionRef(table, version) for run in runs for table, version in run.tables.items()}
+
+
+def used_refs(tables: Sequence[Manifest], runs: Iterable[RunManifest]) -> set[VersionRef]:
+    """Return the tables that runs name, and all direct and indirect inputs of these tables."""
+    by_ref = {manifest.ref: manifest for manifest in tables}
+    pending, used = list(published_refs(runs)), set[VersionRef]()
+    while pending:
+        ref = pending.pop()
+        if ref not in used:
+            used.add(ref)
+            pending.extend(by_ref[ref].parent_versions if ref in by_ref else ())
+    return used

@@ -11,13 +11,13 @@ from typing import Literal
 from toytip.core.partitions import DataFile
 from toytip.core.tables import MODELS, publication_group
 from toytip.errors import ChangedFileError, StoreError
-from toytip.store.catalog import UnreadableManifest
+from toytip.store.catalog import UnreadableManifest, published_refs
 from toytip.store.layout import VERSION_PREFIX
 from toytip.store.lineage import walk
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.refs import find_current, manifests_of, read_tags
 from toytip.store.reports import pinned_versions
-from toytip.store.store import Store, published_refs
+from toytip.store.store import Store
 
 VERIFICATION_THREADS = 8
 
@@ -186,8 +186,8 @@ def _runs_without_tables(store: Store, garbage: Garbage) -> list[str]:
     """Return the runs all of whose tables are deleted."""
     tables, _ = store.scan_tables()
     damaged = {VersionRef(item.table, item.version) for item in garbage.unreadable}
-    kept = ({manifest.ref for manifest in tables} | damaged) - set(garbage.versions)
-    return [run.version for run in store.scan_runs()[0] if not published_refs([run]) & kept]
+    remaining = ({manifest.ref for manifest in tables} | damaged) - set(garbage.versions)
+    return [run.version for run in store.scan_runs()[0] if not published_refs([run]) & remaining]
 
 
 def _abort_uploads(store: Store) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
+from toytip.store.catalog import published_refs
 from toytip.store.layout import validate_version
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.run_manifest import RunManifest, RunStatus
-from toytip.store.store import Store, published_refs
+from toytip.store.store import Store
 
 _LIST_HINT = "List the versions with `toytip version list`."
 

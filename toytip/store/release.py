@@ -87,9 +87,9 @@ def _tables_to_copy(source: Store, target: Store, run: RunManifest) -> list[Mani
 
     def parents(manifest: Manifest) -> Iterator[Manifest]:
         for parent in manifest.parent_versions:
-            found = source.get_manifest(parent.table, parent.version)
-            if found is not None:
-                yield found
+            manifest_of_parent = source.get_manifest(parent.table, parent.version)
+            if manifest_of_parent is not None:
+                yield manifest_of_parent
 
     own = [source.require_manifest(table, version) for table, version in run.tables.items()]
     tables = [item for item in walk(own, parents) if target.get_manifest(item.table, item.version) is None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from toytip.store import catalog
 from toytip.store.address import StoreAddress
 from toytip.store.catalog import UnreadableManifest
 from toytip.store.layout import validate_version
-from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.manifest import Manifest
 from toytip.store.run_manifest import RunManifest
 from toytip.store.staging import StagingArea
 
@@ -107,20 +107,14 @@ class Store(StoreAddress):
 
     def unpublished_tables(self, version: str) -> list[Manifest]:
         """Return the complete tables of a version that no run manifest names."""
-        published = published_refs(self.list_runs())
+        published = catalog.published_refs(self.list_runs())
         tables, _ = self.scan_tables()
         return [item for item in tables if item.version == version and item.ref not in published]
 
     def unused_tables(self, version: str) -> list[Manifest]:
         """Return the tables of a version that no run and no table of a run refers to."""
         tables, _ = self.scan_tables()
-        by_ref = {manifest.ref: manifest for manifest in tables}
-        pending, used = list(published_refs(self.list_runs())), set()
-        while pending:
-            ref = pending.pop()
-            if ref not in used and ref in by_ref:
-                used.add(ref)
-                pending.extend(by_ref[ref].parent_versions)
+        used = catalog.used_refs(tables, self.list_runs())
         return [item for item in tables if item.version == version and item.ref not in used]
 
     def _remove_table(self, manifest: Manifest) -> None:
@@ -132,7 +126,7 @@ class Store(StoreAddress):
 
         Published versions never change.
         """
-        if version in {ref.version for ref in published_refs(self.list_runs())}:
+        if version in {ref.version for ref in catalog.published_refs(self.list_runs())}:
             raise StoreError(
                 f"cannot write version {version} in {self.display_uri}: it is already published",
                 hint="Leave out --version-id to create a new version.",
@@ -185,7 +179,7 @@ class Store(StoreAddress):
     def find_data_files(self, table: str) -> dict[str, ExistingDataFile]:
         """Return the complete data files of a table by fingerprint.
 
-        Files of complete tables take precedence over files in staging.
+        A file of a complete table has priority over a file in staging.
         """
         files: dict[str, ExistingDataFile] = {}
         staging = self._staging
@@ -301,7 +295,7 @@ class Store(StoreAddress):
         """
         # The run manifests are read first: a run that is published meanwhile stays invisible.
         runs, unreadable_runs = self.scan_runs()
-        published = published_refs(runs)
+        published = catalog.published_refs(runs)
         tables, unreadable = self.scan_tables(table)
         return [item for item in tables if item.ref in published], unreadable_runs + unreadable
 
@@ -347,11 +341,6 @@ class Store(StoreAddress):
                 "or compute the version again with `toytip run --full-refresh`.",
             )
         return content
-
-
-def published_refs(runs: Iterable[RunManifest]) -> set[VersionRef]:
-    """Return the tables that run manifests name."""
-    return {VersionRef(table, version) for run in runs for table, version in run.tables.items()}
 
 
 def _checksum(content: bytes) -> str:
