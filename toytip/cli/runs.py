@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Unpack, get_args
 
 import typer
 
-from toytip.cli.app import RootGroup
 from toytip.cli.command import (
     open_command_store,
     print_result,
@@ -27,7 +26,6 @@ StatusName = Literal["passed", "not-gated", "refused", "failed-check"]
 app = typer.Typer(
     name="runs",
     cls=HelpfulGroup,
-    help=RootGroup.lazy_commands["runs"].summary,
     epilog="Example:  toytip runs --taxi green --status passed --limit 10",
     invoke_without_command=True,
     add_completion=False,
