@@ -13,7 +13,7 @@ from toytip.api.store import open_store
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.cluster
-OPTIONS = ("--workers", 1, "--json")
+OPTIONS = ("--gate", "on", "--workers", 1, "--json")
 NEW_MONTH = ("--model", "champion", "--months", "2020-04")
 APRIL = "yellow_tripdata_2020-04.parquet"
 # Exit codes of a run without an alert, and with one.
@@ -170,7 +170,7 @@ def test_nothing_learns_from_a_held_month(in_cents, tmp_path):
     table = table.set_column(table.schema.get_field_index("fare_amount"), "fare_amount", column)
     pq.write_table(table, february)
     months = ("--train-months", "2020-01:2020-02", "--validation-month", "none", "--test-months", "2020-03")
-    command = ("run", "--source", in_cents, "--months", "2020-01:2020-03", *months, "--gate", "off")
+    command = ("run", "--source", in_cents, "--months", "2020-01:2020-03", *months)
     summary = parse_summary(
         run_toytip(*command, "--store", tmp_path / "st", "--rounds", 5, "--max-depth", 3, *OPTIONS)
     )

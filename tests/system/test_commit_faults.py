@@ -22,7 +22,7 @@ from toytip.models.registry import CHAMPION, open_registry
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.faults
-OPTIONS = ("--rounds", 12, "--max-depth", 4, "--workers", 2, "--partition-rows", 2_000, "--json")
+OPTIONS = ("--gate", "on", "--rounds", 12, "--max-depth", 4, "--workers", 2, "--partition-rows", 2_000, "--json")
 
 # The steps of a commit: module, class, method, whether the kill comes before or after the call, and
 # the number of the call.
@@ -198,7 +198,7 @@ OBJECT_STORE_STEPS = ("between two tables", "before the run manifest", "after th
 def test_a_run_on_an_object_store_is_killed_at_a_step_of_its_commit(step, server, reference, tmp_path):
     root = f"s3://{s3_server.PRIVATE_BUCKET}/commit-{OBJECT_STORE_STEPS.index(step)}"
     source = f"s3://{s3_server.PRIVATE_BUCKET}/in"
-    command = ("run", "--source", source, "--store", root, "--gate", "off", *OPTIONS)
+    command = ("run", "--source", source, "--store", root, *OPTIONS, "--gate", "off")
     killed = run_until(step, signal.SIGKILL, *command)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     store = Store(root, "dev", StorageOptions(server.endpoint))
