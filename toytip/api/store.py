@@ -101,10 +101,10 @@ class Store:
     def runs(self) -> pd.DataFrame:
         """Return the runs of the store, newest first, one row per run.
 
-        Columns: `version` (the index), `created_at` (UTC), `taxi`, `source`, `months` (list),
-        `feature_set`, `segment`, `model` (version of the run that trained it), `auc` and `card_auc`
-        (on the test trips), `status` (`passed`, `not-gated`, `refused` or `failed-check`),
-        `reasons` (list), `is_current`, `is_champion` and `tags` (list).
+        The index is `version`. Columns: `created_at` (UTC), `taxi`, `source`, `months` (list),
+        `feature_set`, `segment`, `model` (version of the run that trained it), `status`, `reasons`
+        (list), `is_current`, `is_champion` and `tags` (list). `auc` and `card_auc` are the AUC on
+        the test trips. A status is `passed`, `not-gated`, `refused` or `failed-check`.
 
             store.runs().query("status == 'passed'")["auc"]
         """
