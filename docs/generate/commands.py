@@ -35,10 +35,10 @@ def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each command with its full name, in the order of the help."""
     for word, command in (tree or get_command(app)).commands.items():
         full = f"{name} {word}".strip()
-        if not hasattr(command, "commands") or command.invoke_without_command:
-            yield full, command
         if hasattr(command, "commands"):
             yield from commands(command, full)
+        else:
+            yield full, command
 
 
 def is_common(parameter: Any) -> bool:

@@ -34,11 +34,9 @@ from toytip.serving.batch import ScoreReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 from toytip.sources.synthetic import SyntheticReport
-from toytip.store.acceptances import Acceptance
 from toytip.store.compare import VersionDiff
 from toytip.store.lineage import LineageNode
-from toytip.store.release import ReleaseResult
-from toytip.store.runs import RunComparison, RunList
+from toytip.store.runs import RunList
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 STAGES = ("clean", "featurize", "preprocess", "train", "infer", "postprocess")
@@ -46,12 +44,10 @@ STAGES = ("clean", "featurize", "preprocess", "train", "infer", "postprocess")
 RESULTS: dict[str, Any] = {
     "run": RunResult,
     "runs": RunList,
-    "runs compare": RunComparison,
     "report": WrittenReport,
     **{f"stage {name}": StageResult for name in STAGES},
     "stage evaluate": results.EvaluationResult,
     "source download": DownloadReport,
-    "source accept": Acceptance,
     "source check": SourceReport,
     "source synth": SyntheticReport,
     "version list": results.VersionList,
@@ -60,7 +56,6 @@ RESULTS: dict[str, Any] = {
     "version lineage": LineageNode | results.DownstreamVersions,
     "version tag": results.TagList,
     "version rollback": results.RollbackResult,
-    "version release": ReleaseResult,
     "version verify": results.VerificationResult,
     "version gc": results.DeletedVersions,
     "model list": ModelList,
