@@ -94,7 +94,7 @@ COMMANDS = sorted(
 def test_commands_parse(arguments):
     words = list(arguments)
     command = get_command(app)
-    while hasattr(command, "commands"):
+    while words and words[0] in getattr(command, "commands", ()):
         command = command.commands[words.pop(0)]
     command.make_context("toytip", words)
 

@@ -75,7 +75,7 @@ def backtest(
     Trains one model for each validation month, on all months before that month. Uses the validation
     month for early stopping and for the decision threshold, and tests the model on the months after
     the validation month. Reports the AUC loss by model age. Without --source, the command reads the
-    newest features in the store.
+    current features of the store.
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.backtest import show_backtest

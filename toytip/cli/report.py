@@ -19,7 +19,7 @@ app = new_app("report")
 def report(
     version: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="Version or tag. \\[default: the newest predictions]"),
+        typer.Argument(metavar="VERSION", help="Version or tag. \\[default: the current predictions]"),
     ] = None,
     output: Annotated[str | None, output_option("HTML file for the report.", "a file in the store")] = None,
     zone_map_file: Annotated[

@@ -95,7 +95,7 @@ def tune(
 
     Each trial trains on earlier months, and measures the log loss on later months. Trials never use
     the test months. The first trial uses the default parameters. Without --source, the command
-    reads the newest features in the store. Run the same command again to resume a stopped study.
+    reads the current features of the store. Run the same command again to resume a stopped study.
     """
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.models import show_tuning

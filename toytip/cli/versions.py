@@ -232,8 +232,8 @@ def tag(
 def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Roll back to an older version.
 
-    Commands then read this version and its direct inputs by default, until a run publishes newer
-    versions. Nothing is deleted. To roll back the champion, use `toytip model rollback`.
+    Commands then read this version and its direct inputs by default, until a later run passes.
+    Nothing is deleted. To roll back the champion, use `toytip model rollback`.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_current_versions
@@ -316,7 +316,7 @@ def gc(
 ) -> None:
     """Delete unused versions and the files of killed runs.
 
-    Keeps the newest versions of each table, tagged versions, the target of a rollback, and
+    Keeps the newest versions of each table, the current version of each table, tagged versions, and
     registered models. Also keeps all inputs of these versions.
     """
     store = open_command_store(options)

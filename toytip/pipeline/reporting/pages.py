@@ -40,7 +40,7 @@ class WrittenReport:
 def write_report(
     settings: Settings, version: str | None, output: str | None, progress: Progress
 ) -> WrittenReport:
-    """Write the report of a version, or of the newest predictions, to the store or to a file.
+    """Write the report of a version, or of the current predictions, to the store or to a file.
 
     Raises StoreError if the version does not exist, and ToytipError if the file cannot be written.
     """
