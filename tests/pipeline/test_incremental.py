@@ -78,11 +78,11 @@ def test_one_new_month_costs_one_month(three_month_run, synthetic, tmp_path):
 def test_more_test_months_reuse_the_encoding_and_the_model(synthetic, tmp_path, invoke_cli):
     """The second run scores only the new month, and evaluates the model on all test months."""
     split = ("--train-months", "2020-01", "--validation-month", "2020-02", "--test-months")
-    options = ("--source", synthetic, "--explain", "--workers", 2, "--rounds", 20, "--json", *split)
+    options = ("--source", synthetic, "--workers", 2, "--rounds", 20, "--gate", "on", "--explain", "--json")
 
     def run(store, test_months, last_month):
         months = ("--months", f"2020-01:{last_month}")
-        done = run_toytip("run", *options, test_months, *months, "--store", tmp_path / store)
+        done = run_toytip("run", *options, *split, test_months, *months, "--store", tmp_path / store)
         return parse_summary(done), done.stderr
 
     first, _ = run("st", "2020-03", "2020-03")
