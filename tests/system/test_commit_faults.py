@@ -22,7 +22,19 @@ from toytip.models.registry import CHAMPION, open_registry
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.faults
-OPTIONS = ("--gate", "on", "--rounds", 12, "--max-depth", 4, "--workers", 2, "--partition-rows", 2_000, "--json")
+OPTIONS = (
+    "--gate",
+    "on",
+    "--rounds",
+    12,
+    "--max-depth",
+    4,
+    "--workers",
+    2,
+    "--partition-rows",
+    2_000,
+    "--json",
+)
 
 # The steps of a commit: module, class, method, whether the kill comes before or after the call, and
 # the number of the call.

@@ -128,8 +128,6 @@ def open_features(
     """
     from toytip.pipeline import read_source, source
     from toytip.pipeline.context import open_reader, open_run
-    from toytip.store.refs import resolve_version
-    from toytip.store.store import store_from_settings
 
     if settings.source is not None and version is None and as_of is None:
         plan = source.prepare_plan(settings, progress)
@@ -138,7 +136,7 @@ def open_features(
             context.publish("features", tables)
             yield context, tables["features"]
         return
-    features = resolve_version(store_from_settings(settings), "features", version, as_of)
+    features = resolve_upstream(settings, "features", version, as_of)
     if version is None:
         _require_one_taxi(settings)
     with open_reader(settings, progress) as context:

@@ -61,7 +61,7 @@ def run(
     Reads, cleans, featurizes and checks the source. Trains a model, and scores and evaluates all
     trips. Monitors the months after the training months, and promotes the model if it passes the
     gate. Reuses output of earlier runs that had the same input, code and settings. With --model,
-    trains no model, and exits with 3 if an alert fires in the latest month.
+    trains no model, and exits with 3 if an alert fires in the latest month of a new version.
     """
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.run import show_run
@@ -70,5 +70,6 @@ def run(
 
     result = run_if_changed(settings, Progress.from_settings(settings), model)
     print_result(result, partial(show_run, verbose=verbose), as_json=json_, quiet=options["quiet"])
-    if model is not None and result.monitoring is not None and result.monitoring.active_alerts:
+    is_new = model is not None and not result.up_to_date
+    if is_new and result.monitoring is not None and result.monitoring.active_alerts:
         raise typer.Exit(EXIT_ALERT)

@@ -108,17 +108,17 @@ def accept(
 ) -> None:
     """Accept a month that the data check holds.
 
-    Later runs use the month for training. The acceptance is valid for the file that the newest run
-    read. If the file changes, the data check judges it again.
+    Later runs use the month. The acceptance is valid only for the file that the data check of the
+    newest such run holds. If the file changes, the data check judges it again.
     """
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.pipeline.check_data import accept_newest
+    from toytip.pipeline.check_data import accept_held_month
     from toytip.store.acceptances import Acceptance
 
     def show(accepted: Acceptance) -> None:
         typer.echo(f"accepted {accepted.month} of {accepted.taxi} taxis: {accepted.reason}")
 
-    print_result(accept_newest(settings, month, reason, taxi), show, as_json=json_)
+    print_result(accept_held_month(settings, month, reason, taxi), show, as_json=json_)
 
 
 @app.command(epilog="Example:  toytip source check data/yellow --json")

@@ -1,4 +1,4 @@
-"""The reference of a registered model: the histograms of the months from which it learned.
+"""The reference of a registered model: the histograms of all months of its training run.
 
     artifacts/files/reference.json              rows and rejected rows by month
     artifacts/files/reference_features.parquet  feature histograms by month

@@ -61,30 +61,28 @@ def source_checksums(features: Manifest) -> dict[str, str]:
     return {str(file.key.month): file.input_fingerprint.partition("[")[0] for file in features.files}
 
 
-def accept_newest(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:
-    """Accept the file of a month that the newest run read.
+def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:
+    """Accept the file of a month that the data check of the newest run holds.
 
-    Raises StoreError if no run has read the month, and ConfigError if both taxi types have it or if
-    there is no reason.
+    Raises StoreError if no run holds the month, and ConfigError if the month is held for both taxi
+    types or if there is no reason.
     """
-    store, accepted_month = store_from_settings(settings), Month.parse(month)
-    newest: dict[str, Manifest] = {
-        str(features.config["taxi"]): features
-        for features in store.list_manifests(FEATURES_TABLE.name)
-        if accepted_month in features.months and taxi in (None, features.config["taxi"])
-    }
-    if not newest:
+    store, text = store_from_settings(settings), str(Month.parse(month))
+    held = {run.run.taxi: run for run in store.list_runs() if run.run and text in run.run.data_check.held}
+    matches = {name: run for name, run in held.items() if taxi in (None, name)}
+    if not matches:
         raise StoreError(
-            f"cannot accept {month}: no run in {store.display_uri} has read this month",
-            hint="Run `toytip run` first. It says which months the data check holds.",
+            f"cannot accept {text}: no run in {store.display_uri} holds this month",
+            hint="List the runs with `toytip runs --status failed-check`.",
         )
-    if len(newest) > 1:
+    if len(matches) > 1:
         raise ConfigError(
-            f"cannot accept {month}: {' and '.join(sorted(newest))} taxis have this month",
+            f"cannot accept {text}: it is held for {' and '.join(sorted(matches))} taxis",
             hint="Set --taxi.",
         )
-    taxi_type, features = next(iter(newest.items()))
-    return accept_month(store, taxi_type, accepted_month, reason, source_checksums(features)[month])
+    taxi_type, run = next(iter(matches.items()))
+    features = store.require_manifest(FEATURES_TABLE.name, run.tables[FEATURES_TABLE.name])
+    return accept_month(store, taxi_type, Month.parse(text), reason, source_checksums(features)[text])
 
 
 def _note(check: DataCheck) -> str:

@@ -131,7 +131,7 @@ def _publish(
         "run",
         outputs.tables,
         status,
-        reasons=promotion.promotion_reasons if promotion and promotion.is_rejected else (),
+        reasons=promotion.promotion_reasons if promotion and status == RunStatus.REFUSED else (),
         fingerprint=run_fingerprint(
             settings, plan.source, checksums, scoring.model.version if scoring else None
         ),

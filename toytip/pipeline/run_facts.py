@@ -10,7 +10,7 @@ from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS
-from toytip.evaluation.gate import GateDecision
+from toytip.evaluation.gate import Decision, GateDecision
 from toytip.evaluation.report import EvaluationReport
 from toytip.monitoring.data_check import DataCheck
 from toytip.pipeline.result import SYNTHETIC_SOURCE
@@ -63,8 +63,11 @@ def run_fingerprint(
 
 
 def gate_status(promotion: GateDecision | None) -> RunStatus:
-    """Return the status that the decision of the promotion gate gives a run."""
-    if promotion is None:
+    """Return the status that the decision of the promotion gate gives a run.
+
+    A dry run of the gate decides nothing.
+    """
+    if promotion is None or promotion.decision in (Decision.WOULD_PROMOTE, Decision.WOULD_REJECT):
         return RunStatus.NOT_GATED
     return RunStatus.REFUSED if promotion.is_rejected else RunStatus.PASSED
 

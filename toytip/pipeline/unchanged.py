@@ -11,6 +11,7 @@ from toytip.core.months import parse_months
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io.access import open_file_io, resolve_storage_options
+from toytip.io.base import uri_scheme
 from toytip.pipeline.result import RunResult
 from toytip.pipeline.run_facts import run_fingerprint
 from toytip.progress.tracker import Progress
@@ -91,19 +92,20 @@ def _model_version(settings: Settings, source: Source, name: str) -> str:
 
 
 def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
-    """Return the checksums of the source files without reading them, by URI.
+    """Return the checksums of the source files, by URI.
 
-    Returns None if the store does not know the checksum of a file, or if a file has changed.
+    A local file that the store does not know is read only if the store knows a file of the same
+    size, so that it can be a copy. Returns None if the checksum of a file cannot be known.
     """
-    by_file = {
-        (file.uri, file.bytes, file.modified): file.checksum
-        for manifest in store.list_tables()
-        for file in manifest.source_files
-    }
+    earlier = [file for manifest in store.list_tables() for file in manifest.source_files]
+    by_file = {(file.uri, file.bytes, file.modified): file.checksum for file in earlier}
+    sizes = {file.bytes for file in earlier}
     checksums = {}
     for file in source.files:
         uri = mask_credentials(file.uri)
         checksum = file.content_tag or by_file.get((uri, file.bytes, file.modified))
+        if checksum is None and file.bytes in sizes and uri_scheme(file.uri) == "file":
+            checksum = discovery.file_checksum(file.uri, file.storage_options)
         if checksum is None:
             return None
         checksums[uri] = checksum

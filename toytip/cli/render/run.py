@@ -55,8 +55,8 @@ def show_run(result: RunResult, *, verbose: bool = False) -> None:
             MAX_LINES - METRIC_LINES - len(paths) - 2 * result.up_to_date,
         )
     if result.up_to_date:
-        text = f"version {result.version} is up to date: same source, code and settings"
-        print_wrapped(console, f"{text}. Nothing was computed")
+        text = f"version {result.version} ({result.status}) is up to date"
+        print_wrapped(console, f"{text}: same source, code and settings. Nothing was computed")
     for line in lines:
         console.print(line, soft_wrap=True)
     show_evaluation(result.evaluation, console, verbose=verbose, name_dropped=verbose)

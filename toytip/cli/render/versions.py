@@ -95,7 +95,10 @@ def show_run_comparison(result: RunComparison) -> None:
     for segment, metrics in result.metrics.items():
         table.add_row(Section(f"test, {segment} trips"))
         for name, numbers in metrics.items():
-            table.add_row(f"  {name}", *(format_number(number) for number in numbers))
+            cells = [
+                f"{number:,.0f}" if name == "rows" and number else format_number(number) for number in numbers
+            ]
+            table.add_row(f"  {name}", *cells)
     show_table(console, table)
 
 
