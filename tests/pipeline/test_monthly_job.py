@@ -89,7 +89,7 @@ def test_the_new_run_is_current_and_the_old_one_has_the_champion(trained, scored
 
 def test_single_stages_evaluate_and_monitor_the_new_month(scored):
     store, result = scored
-    evaluated = parse_summary(run_toytip("stage", "evaluate", "--store", store, *OPTIONS))
+    evaluated = parse_summary(run_toytip("stage", "evaluate", "--store", store, "--workers", 1, "--json"))
     assert evaluated["version"] == result["version"]
     assert evaluated["metrics"]["test"] == result["metrics"]["test"]
     monitored = parse_finished(
