@@ -60,6 +60,11 @@ def store(bucket):
     return Store(bucket.root, "dev", bucket.storage_options)
 
 
+def test_a_bucket_that_does_not_exist_has_no_files(admin):
+    missing = S3FileIO("s3://missing-bucket/store", StorageOptions(admin.endpoint))
+    assert missing.list_files("dev/_versions") == {}
+
+
 def upload(bucket, folder):
     for path in sorted(Path(folder).glob("*.parquet")):
         bucket.write(path.name, path.read_bytes())
