@@ -104,7 +104,10 @@ def compare(
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
-    """Compare runs: the settings that differ, and the test metrics, side by side."""
+    """Compare runs side by side.
+
+    Prints the facts and settings that differ between the runs, and their metrics on the test trips.
+    """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_run_comparison
     from toytip.store.runs import compare_runs
