@@ -48,7 +48,7 @@ def test_only_the_content_of_the_source_counts(first):
         os.utime(path, (1, 1))
     moved = source.rename(source.with_name("moved"))
     assert find_unchanged_run(settings_of(moved, store, workers=1)).version == summary["version"]
-    file = sorted(moved.iterdir())[0]
+    file = min(moved.iterdir())
     file.write_bytes(file.read_bytes()[:-4] + b"PAR1")
     assert find_unchanged_run(settings_of(moved, store, workers=1)).up_to_date
     shutil.copy2(sorted(moved.iterdir())[1], file)
