@@ -13,6 +13,7 @@ from benchmarks.data_changes import CHANGES
 from benchmarks.data_check import (
     main,
     measure_table,
+    read_year,
     replace_block,
     sample_year,
     summarize,
@@ -24,6 +25,7 @@ from toytip.core.months import Month
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.monitoring.data_check import check_months
 from toytip.monitoring.month_counts import MonthSummary
+from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month
 
 ROWS = 4_000
 SEED = 3
@@ -68,9 +70,35 @@ def test_steady_months_pass(rows):
     assert result.reference == tuple(map(str, summarize_year(synthetic_year(rows, SEED))))
 
 
+def held_in_a_part_of(summaries):
+    """Return the held months if a user has only some consecutive months of a year."""
+    months = sorted(summaries)
+    parts = [months[start : start + size] for size in range(3, len(months) + 1) for start in (0, 3, 6)]
+    checks = [
+        check_months({month: summaries[month] for month in part}, part[:-2] or part, {})
+        for part in parts
+        if len(part) > 2
+    ]
+    return {month for result in checks for month in result.held}
+
+
+def test_no_month_of_the_built_in_year_is_held():
+    """The built-in year has drift. It must not stop a run of some of its months."""
+    spec = SyntheticSpec(rows_per_month=2_000, seed=SEED)
+    year = {month: generate_month(month, spec).to_pandas() for month in SYNTHETIC_MONTHS}
+    assert held_in_a_part_of(summarize_year(year)) == set()
+
+
+@pytest.mark.parametrize("name", ["green-2023", "yellow-sample-2019"])
+def test_no_month_of_a_steady_real_year_is_held(name, real_data_dir):
+    if not (real_data_dir / name).is_dir():
+        pytest.skip(f"no months of {name} in {real_data_dir}")
+    assert held_in_a_part_of(summarize_year(read_year(real_data_dir / name))) == set()
+
+
 HELD = [
     # fault, share of rows, measure, features
-    ("distance in kilometers", 1.0, "moved share", {"trip_distance", "trip_speed"}),
+    ("distance in kilometers", 1.0, "single values", {"trip_distance", "trip_speed"}),
     ("distance in meters", 0.2, "reject rate", {"implausible_distance"}),
     ("all amounts in cents", 0.2, "new values", {"fare_amount"}),
     ("UTC instead of local time", 1.0, "moved hours", {"pickup_hour"}),

@@ -39,8 +39,15 @@ FEES = (
 )
 # The taxi tariff sets these amounts. A new tariff changes the single amounts that are frequent.
 TARIFFS = ("fare_amount", "tolls_amount")
-# True changes of these features are frequent and large, for example new vendors and fare rises.
-LIMIT_FACTORS = {"VendorID": 3.0, "passenger_count": 2.0, "fare_amount": 2.0, "tolls_amount": 2.0}
+# True changes of these features are frequent and large: new vendors, fare rises, more traffic.
+LIMIT_FACTORS = {
+    "VendorID": 3.0,
+    "passenger_count": 2.0,
+    "fare_amount": 2.0,
+    "tolls_amount": 2.0,
+    "trip_time": 2.0,
+    "trip_speed": 2.0,
+}
 MEASUREMENTS = ("trip_distance", "trip_time", "trip_speed")
 OPTIONAL_COLUMNS = frozenset(field.name for field in FIELDS if not field.required)
 # Other measures compare these histograms, or features that determine them.
@@ -138,7 +145,7 @@ def _compare_numbers(name: str, values: Float64Array, trips: Int64Array) -> Iter
         whole = trips[:, values == np.rint(values)].sum(axis=1)
         yield measures.WHOLE, *_shares(whole, trips.sum(axis=1))
     else:
-        yield measures.GRAIN, month_distances.moved_share(trips), None
+        yield measures.GRAIN.scaled(factor), month_distances.moved_share(trips), None
 
 
 def _shares(counts: Int64Array, totals: Int64Array) -> tuple[Float64Array, Float64Array]:

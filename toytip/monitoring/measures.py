@@ -111,7 +111,7 @@ NEW = Measure(
     name="new values",
     meaning="share of trips with values that the other month does not have",
     warn=0.002,
-    hold=0.005,
+    hold=0.02,
     gross=0.5,
     sentence="{feature} has values that other months do not have, in {value} of the trips.",
 )

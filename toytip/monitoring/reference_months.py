@@ -19,7 +19,7 @@ NEIGHBORS = 3
 MIN_OTHER_MONTHS = 3
 # With fewer months to compare with, normal differences are hardly known, and limits are larger.
 ENOUGH_OTHER_MONTHS = 6
-FEW_MONTHS_FACTOR = 1.5
+FEW_MONTHS_FACTOR = 2.0
 # Limits are at least this factor of the distance that is typical between reference months.
 WARN_FACTOR = 2.0
 HOLD_FACTOR = 3.0
