@@ -9,7 +9,7 @@ import threading
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.models import make_card, raw_month, register, train_model
+from tests.support.models import NO_REFERENCE, make_card, raw_month, register, train_model
 from tests.support.runs import require_error
 from toytip.config import Settings
 from toytip.models.package import write_package
@@ -37,7 +37,7 @@ else:
 def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package") / "package"
     model = train_model("green")
-    write_package(folder, model, make_card(model))
+    write_package(folder, model, make_card(model), NO_REFERENCE)
     return folder
 
 

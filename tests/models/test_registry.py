@@ -101,7 +101,7 @@ def test_package_has_a_card_and_no_pickle(runs, models_json):
     assert all(file["checksum"].startswith("sha256:") for file in features["parents"])
     assert card["evaluation"]["test"]["card"]["improvement"]["hour_zone_mean"]["auc"] is not None
     suffixes = {path.suffix for path in (store / "dev/_registry/models").rglob("*") if path.is_file()}
-    assert suffixes <= {".ubj", ".json", ".txt", ".yaml", ".py", ""}
+    assert suffixes <= {".ubj", ".json", ".txt", ".yaml", ".py", ".parquet", ""}
 
 
 def test_mlflow_loads_the_model_and_scores_as_toytip_does(runs):
@@ -276,7 +276,11 @@ def test_errors_have_a_hint(tmp_path, invoke_cli):
     for args, message, words in (
         (("show", "champion"), "cannot find model champion: there is no champion", "`toytip model promote`"),
         (("rollback",), "cannot find model champion: there is no champion", "`toytip model promote`"),
-        (("show", "challenger"), "there is no challenger", "only after the promotion gate rejected"),
+        (
+            ("show", "challenger"),
+            "there is no challenger",
+            "only if the latest registered model was not promoted",
+        ),
         (("compare", "1", "7"), f"the registry of {store}/dev has no model with this name", LIST_HINT),
         (("show", "1", "--taxi", "green"), "cannot find model 1 for green taxis", LIST_HINT),
     ):

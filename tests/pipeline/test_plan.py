@@ -66,10 +66,11 @@ def test_a_split_that_is_impossible_is_rejected_before_the_run(source):
 
 def test_the_stages_are_announced_in_order(source):
     progress = Progress("none")
-    announce_stages(RunPlan.of(settings(), source), progress, gate=True)
+    announce_stages(RunPlan.of(settings(), source), progress, train=True, gate=True)
     stages = {stage.name: stage for stage in progress.state().stages}
     assert list(stages) == [
         "featurize",
+        "check",
         "preprocess",
         "train",
         "tune",

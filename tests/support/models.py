@@ -19,12 +19,14 @@ from toytip.models.card import ModelCard
 from toytip.models.package import write_package
 from toytip.models.registered_model import RegisteredModel
 from toytip.models.registry import open_registry
+from toytip.monitoring.history import MonitoringHistory
 from toytip.sources.synthetic import SyntheticSpec, generate_month
 from toytip.stages import clean, conform, featurize, preprocess, zone_rates
 from toytip.stages.catalog import FEATURE_AVAILABILITY
 from toytip.store.lineage import LineageNode
 from toytip.training import boosting
 
+NO_REFERENCE = MonitoringHistory(months={}, tallies={})
 MONTHS = parse_months("2023-01:2023-03")
 ROUNDS = 8
 
@@ -68,7 +70,7 @@ def register(store: Path, model: TrainedModel, *, promote: bool = True, **tags: 
     registry = open_registry(Settings.load(store=str(store)), model.taxi, model.encoding.segment)
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "package")
-        write_package(package, model, make_card(model))
+        write_package(package, model, make_card(model), NO_REFERENCE)
         registered = registry.register(package, model.version, tags=tags, metrics={})
     if promote:
         registry.promote(registered, expected_champion=registry.champion())

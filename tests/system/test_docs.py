@@ -203,7 +203,7 @@ def test_the_extension_guide_is_applied_and_runs(tmp_path):
             PYTHONPATH=str(tmp_path),
         )
     )
-    assert "pickup_month" in summary["model"]["features"]
+    assert "same_zone" in summary["model"]["features"]
     assert summary["rejects"]["too_many_passengers"] == 3  # one per month
 
     def query(table, expression):
@@ -211,7 +211,8 @@ def test_the_extension_guide_is_applied_and_runs(tmp_path):
         select = f"select {expression} from read_parquet('{files}', hive_partitioning = true)"
         return duckdb.sql(select).fetchall()
 
-    assert query("features", "distinct pickup_month = month") == [(True,)]
+    same = "same_zone = (PULocationID = DOLocationID)::int"
+    assert query("features", f"distinct {same}") == [(True,)]
     assert query("rejects", "count(*) filter (ehail_fee is not null)") == [(0,)]
     assert query("demand", "sum(trips)") == [(summary["rows"]["kept"],)]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from toytip.core.months import Month
+from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.errors import RegistryError
 from toytip.evaluation.tally import tallies_from_parquet, tallies_to_parquet
 from toytip.monitoring.history import MonitoringHistory, daily_tallies_of
@@ -35,7 +36,8 @@ def write_reference(folder: Path, history: MonitoringHistory) -> None:
     }
     (folder / COUNTS_FILE).write_text(json.dumps(counts, indent=1))
     frames = [summary.histograms.assign(month=str(month)) for month, summary in history.months.items()]
-    pd.concat(frames, ignore_index=True).to_parquet(folder / FEATURES_FILE, index=False)
+    empty = FEATURE_HISTOGRAMS.empty().assign(month=pd.Series(dtype="str"))
+    pd.concat([empty, *frames], ignore_index=True).to_parquet(folder / FEATURES_FILE, index=False)
     tallies = daily_tallies_of(history.tallies, history.months)
     (folder / METRICS_FILE).write_bytes(tallies_to_parquet(tallies))
 

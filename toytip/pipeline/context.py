@@ -223,7 +223,7 @@ def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
             context.store.purge(version)
         else:
             context.progress.info(
-                f"version {version} is incomplete: its run was killed (delete it with `toytip version gc`)"
+                f"version {version} is incomplete: its run did not finish (delete it with `toytip version gc`)"
             )
 
 
