@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import grimp
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.runs import FAST_RUN, parse_summary, run_toytip
@@ -20,7 +21,9 @@ from toytip.store.store import Store
 @pytest.mark.cluster
 def test_an_unchanged_run_reuses_everything(three_month_run):
     folder, store, first = three_month_run
-    again = run_toytip("run", "--source", folder, "--store", store, "--explain", *FAST_RUN)
+    # The version ID asks for a new version. Without it, the run would publish nothing.
+    command = ("run", "--source", folder, "--store", store, "--version-id", "vagain", "--explain")
+    again = run_toytip(*command, *FAST_RUN)
     summary = parse_summary(again)
     assert "same input, code and config: 3 of 3 files reused from " + first["version"] in again.stderr
     assert "train: same input, code and config" in again.stderr
@@ -47,11 +50,8 @@ def test_one_new_month_costs_one_month(three_month_run, synthetic, tmp_path):
     fourth = synthetic / "yellow_tripdata_2020-04.parquet"
     # The files are elsewhere now: they are known by their content. To know it they are read once,
     # and never again.
-    parse_summary(
-        run_toytip(
-            "run", "--source", added, "--months", "2020-01:2020-03", "--store", tmp_path / "st", *FAST_RUN
-        )
-    )
+    moved = ("--months", "2020-01:2020-03", "--version-id", "vmoved")
+    parse_summary(run_toytip("run", "--source", added, *moved, "--store", tmp_path / "st", *FAST_RUN))
     done = run_toytip("run", "--source", added, "--store", tmp_path / "st", "--explain", *FAST_RUN)
     summary = parse_summary(done)
     assert "featurize: 3 of 4 files reused" in done.stderr
@@ -118,7 +118,8 @@ def test_a_changed_month_and_changed_settings_are_reported(three_month_run, tmp_
     changed = tmp_path / "in"
     shutil.copytree(folder, changed)
     shutil.copytree(store, tmp_path / "st")
-    shutil.copy(changed / "yellow_tripdata_2020-01.parquet", changed / "yellow_tripdata_2020-02.parquet")
+    february = changed / "yellow_tripdata_2020-02.parquet"
+    pq.write_table(pq.read_table(february).slice(10), february)
     done = run_toytip("run", "--source", changed, "--store", tmp_path / "st", "--explain", *FAST_RUN)
     assert re.search(r"The rest differs from \S+ in source files \(changed: 2020-02\)", done.stderr)
     fresh = run_toytip(
