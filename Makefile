@@ -64,7 +64,7 @@ test-store: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py $(ARGS)
 
 test-faults: $(STORE_STAMP)
-	$(BIN)/python -m pytest -m faults tests/system/test_faults.py $(ARGS)
+	$(BIN)/python -m pytest -m faults tests/system/test_faults.py tests/system/test_commit_faults.py $(ARGS)
 
 # `tests.support.requirements` installs sshd, Slurm and buildah with apt, or reports why it cannot and which tests are skipped.
 CLUSTER_STAMP := .venv/.cluster-installed
