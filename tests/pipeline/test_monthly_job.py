@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.runs import parse_summary, run_toytip
 from toytip.api.store import open_store
+from toytip.errors import StoreError
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.cluster
@@ -183,16 +184,35 @@ def test_nothing_learns_from_a_held_month(in_cents, tmp_path):
     assert any("data check holds 2020-02" in warning for warning in summary["warnings"])
 
 
-def test_a_held_test_month_stops_the_run(in_cents, tmp_path):
-    command = ("run", "--source", in_cents, "--store", tmp_path / "st", *OPTIONS)
-    stopped = run_toytip(*command)
-    assert stopped.returncode == 1
-    assert "error: cannot train: the data check holds 2020-04" in stopped.stderr
+def test_a_held_test_month_is_evaluated_but_not_gated(in_cents, tmp_path):
+    command = ("run", "--source", in_cents, "--store", tmp_path / "st", "--rounds", 5, *OPTIONS)
+    summary = parse_summary(run_toytip(*command))
+    assert summary["status"] == "failed-check"
+    assert summary["promotion"] is None
+    assert summary["metrics"]["test"]["all"]["rows"] > 0
     listed = parse_summary(run_toytip("runs", "--store", tmp_path / "st", "--json"))
     (run,) = listed["runs"]
     assert run["status"] == "failed-check"
     assert "fare_amount" in run["reasons"][0]
-    assert open_store(tmp_path / "st").features(run["version"]).shape[0].compute() > 0
+    with pytest.raises(StoreError, match="no run passed"):
+        open_store(tmp_path / "st").current_version()
+
+
+def test_a_held_validation_month_stops_the_run(in_cents, tmp_path):
+    march = in_cents / "yellow_tripdata_2020-03.parquet"
+    table = pq.read_table(march)
+    column = pc.multiply(table["fare_amount"], 100.0)
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("fare_amount"), "fare_amount", column), march
+    )
+    split = ("--validation-month", "2020-03", "--test-months", "2020-04")
+    command = ("run", "--source", in_cents, "--store", tmp_path / "st", *split, *OPTIONS)
+    stopped = run_toytip(*command)
+    assert stopped.returncode == 1
+    assert "error: cannot train: the data check holds 2020-03" in stopped.stderr
+    store = open_store(tmp_path / "st")
+    (version,) = store.runs().index
+    assert store.features(version).shape[0].compute() > 0
 
 
 def test_a_refused_run_does_not_become_current(store, synthetic):

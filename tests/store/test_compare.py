@@ -38,7 +38,7 @@ def test_the_differences_of_two_feature_sets(tagged_runs):
     assert "\ncard trips (" in text
     change = diff["test_metrics"]["all"]["auc"]
     assert change["change"] == pytest.approx(auc[1] - auc[0])
-    assert change["interval"][0] <= change["change"] <= change["interval"][1]
+    assert change["interval"]["low"] <= change["change"] <= change["interval"]["high"]
     assert "are the same" in run_toytip("version", "diff", first["version"], "first", *where).stdout
 
 

@@ -101,6 +101,11 @@ def _report(context: RunContext, month: MonthCheck) -> None:
         context.progress.info(f"data check of {month.month}{accepted}: {describe_findings(month)}")
 
 
+def describe_held(month: MonthCheck) -> str:
+    """Return the reason why a month is held."""
+    return f"the data check holds {month.month}: {describe_findings(month)}"
+
+
 def describe_findings(month: MonthCheck) -> str:
     """Return the most important finding of a month, and the number of the other findings."""
     more = f" (and {len(month.findings) - 1} more)" if month.findings[1:] else ""
@@ -110,13 +115,13 @@ def describe_findings(month: MonthCheck) -> str:
 def split_without_held(split: Split, check: DataCheck) -> Split:
     """Return a split that leaves out the held training months.
 
-    Raises DataCheckError if no training month remains, or if a validation or test month is held.
+    Raises DataCheckError if no training month remains, or if the validation month is held.
     """
     held = {month.month: month for month in check.months if month.is_held}
     needed = [
         month
         for name, month in held.items()
-        if split.is_by_day or any(split.covers(Month.parse(name), other) for other in ("validation", "test"))
+        if split.is_by_day or split.covers(Month.parse(name), "validation")
     ]
     trained = [month for month in check.months if split.covers(Month.parse(month.month), "train")]
     if not needed and trained and all(month.is_held for month in trained):
@@ -127,7 +132,14 @@ def split_without_held(split: Split, check: DataCheck) -> Split:
             hint=f"Correct the file, leave the month out with --months, or run `toytip source accept "
             f"{needed[0].month} --reason TEXT`.",
         )
-    return replace(split, held=tuple(held))
+    return replace(split, held=tuple(name for name in held if split.covers(Month.parse(name), "train")))
+
+
+def held_test_months(split: Split, check: DataCheck) -> list[MonthCheck]:
+    """Return the held test months. The gate cannot judge a model by these months."""
+    return [
+        month for month in check.months if month.is_held and split.covers(Month.parse(month.month), "test")
+    ]
 
 
 def require_usable(check: DataCheck) -> None:

@@ -148,7 +148,7 @@ class RunResult:
     status: RunStatus
     """`passed`, `not-gated`, `refused` or `failed-check`."""
     reasons: tuple[str, ...]
-    """Reasons why the promotion gate refused the run. Empty for any other status."""
+    """Reasons for the status `refused` or `failed-check`. Empty for any other status."""
     up_to_date: bool
     """Whether this version already had the same source, code and settings. Then the command
     published nothing, and the result is that of the earlier run."""

@@ -127,11 +127,14 @@ def _publish(
     if scoring is not None:
         trained = status_of_model(context.store, scoring.model.version)
         status = RunStatus.PASSED if scoring.is_champion else trained
+    reasons = promotion.promotion_reasons if promotion and status == RunStatus.REFUSED else ()
+    if outputs.failed_check:
+        status, reasons = RunStatus.FAILED_CHECK, outputs.failed_check
     return context.publish(
         "run",
         outputs.tables,
         status,
-        reasons=promotion.promotion_reasons if promotion and status == RunStatus.REFUSED else (),
+        reasons=reasons,
         fingerprint=run_fingerprint(
             settings, plan.source, checksums, scoring.model.version if scoring else None
         ),

@@ -17,7 +17,13 @@ from toytip.monitoring.data_check import DataCheck
 from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import monitor, promote
-from toytip.pipeline.check_data import check_data, require_usable, split_without_held
+from toytip.pipeline.check_data import (
+    check_data,
+    describe_held,
+    held_test_months,
+    require_usable,
+    split_without_held,
+)
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.evaluate import Evaluation
 from toytip.pipeline.fit_encoding import fit_feature_encoding
@@ -50,6 +56,7 @@ class StageOutputs:
     tables: PublishedTables
     model: TrainedModel
     data_check: DataCheck
+    failed_check: tuple[str, ...]
     evaluation: Evaluation
     monitoring: MonitoringReport | None
     promotion: GateDecision | None
@@ -58,8 +65,8 @@ class StageOutputs:
 def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
     """Train a model on a source, score all trips, and run the promotion gate.
 
-    Raises DataCheckError if the data check holds a month that the run needs. The features are then
-    published with the status `failed-check`.
+    Raises DataCheckError if the data check holds a month that training needs. The features are then
+    published with the status `failed-check`. If a test month is held, the gate does not run.
     """
     tables = read_source(context, plan)
     features = tables[FEATURES_TABLE.name]
@@ -68,7 +75,8 @@ def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
     trained, model = train_model(
         context, features, encoding, encoded[ENCODINGS.name], plan.params, reuse=True
     )
-    registry = _open_registry(context.settings, model)
+    held = held_test_months(split, check)
+    registry = None if held else _open_registry(context.settings, model)
     champion = promote.match_champion(registry, model) if registry else ChampionMatch()
     predicted, evaluation = predict_trips(context, features, model, champion.model)
     tables = {**tables, **encoded, **trained, **predicted}
@@ -84,6 +92,7 @@ def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
         tables={**tables, **monitored},
         model=model,
         data_check=check,
+        failed_check=tuple(describe_held(month) for month in held),
         evaluation=evaluation,
         monitoring=monitoring,
         promotion=promotion,
@@ -113,6 +122,7 @@ def score_months(context: RunContext, plan: RunPlan, scoring: ScoringModel) -> S
         tables={**tables, **monitored},
         model=model,
         data_check=check,
+        failed_check=(),
         evaluation=evaluation,
         monitoring=monitoring,
         promotion=None,

@@ -95,6 +95,8 @@ def _status_entries(result: RunResult) -> Iterator[Entry]:
     if result.status == RunStatus.REFUSED:
         text = "refused: readers keep the last run that passed. To use this run anyway, run "
         yield Entry("status", f"{text}`toytip version release {result.version} --reason TEXT`")
+    elif result.status == RunStatus.FAILED_CHECK:
+        yield Entry("status", f"failed-check: {result.reasons[0]} Readers keep the last run that passed")
 
 
 def _promotion_entry(decision: GateDecision, *, has_report: bool) -> Entry:
