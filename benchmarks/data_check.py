@@ -218,7 +218,7 @@ def total_table(outcomes: Sequence[Outcome]) -> Iterator[str]:
         held = sum(row.verdict == "hold" for row in rows)
         found = sum(row.verdict != "pass" for row in rows)
         false = sum(row.false_holds for row in rows)
-        precision = f"{held / max(held + false, 1):.3f}"
+        precision = f"{held / (held + false):.3f}" if held + false else "-"
         yield (
             f"| {base} | {strength * 100:.0f} % | {len(rows)} | {held / len(rows):.2f} "
             f"| {found / len(rows):.2f} | {precision} |"
