@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench reference docs docs-links clean
+.PHONY: help install run test examples coverage test-store test-faults test-cluster test-deploy test-volume test-browser lint bench bench-data reference docs docs-links clean
 
 help:
 	@echo "make run           Run the pipeline on a synthetic year with eight workers (ARGS='--source DIR' for real months)"
@@ -21,6 +21,7 @@ help:
 	@echo "make docs          Build the documentation site in build/docs"
 	@echo "make docs-links    Check the external links of the documentation"
 	@echo "make bench         Compare toytip with other implementations (ARGS='run --help' lists the options)"
+	@echo "make bench-data    Inject faults into months and count which the data check finds (ARGS='--data DIR')"
 	@echo "make install       Create the virtual environment"
 	@echo "make clean         Delete everything that these targets create"
 
@@ -63,7 +64,7 @@ test-store: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py $(ARGS)
 
 test-faults: $(STORE_STAMP)
-	$(BIN)/python -m pytest -m faults tests/system/test_faults.py $(ARGS)
+	$(BIN)/python -m pytest -m faults tests/system/test_faults.py tests/system/test_commit_faults.py $(ARGS)
 
 # `tests.support.requirements` installs sshd, Slurm and buildah with apt, or reports why it cannot and which tests are skipped.
 CLUSTER_STAMP := .venv/.cluster-installed
@@ -94,6 +95,9 @@ examples: $(STAMP)
 BENCH := run --workers 2,8 --repeats 2
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),$(BENCH))
+
+bench-data: $(STAMP)
+	$(BIN)/python -m benchmarks.data_check $(ARGS)
 
 # The pages are committed, so that you can read them without building the site.
 reference: $(STAMP)

@@ -38,12 +38,15 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    _add_run_command(commands.add_parser("run", help="measure toytip and the other contenders (peers)"))
+    details = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
+    _add_run_command(
+        commands.add_parser("run", help="measure toytip and the other contenders (peers)", **details)
+    )
     compare = commands.add_parser("compare", help="compare toytip in two result files")
     compare.add_argument("old", type=Path, help="result file of the earlier measurement")
     compare.add_argument("new", type=Path, help="result file of the later measurement")
     compare.set_defaults(command=_compare)
-    plot = commands.add_parser("plot", help="draw charts of a result file")
+    plot = commands.add_parser("plot", help="draw charts of a result file", **details)
     plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE, help="result file")
     plot.add_argument("--out", type=Path, default=Path("benchmarks/plots"), help="folder for the charts")
     plot.set_defaults(command=_plot)
@@ -61,13 +64,13 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--workers",
         type=distinct_counts,
-        default=[2],
+        default="2",
         help="one or more numbers of toytip workers, for example 1,2,4,8",
     )
     run.add_argument(
         "--peers",
         type=_parse_peers,
-        default=DEFAULT_PEERS,
+        default=",".join(DEFAULT_PEERS),
         help=f"comma-separated list of {', '.join(PEERS)}, or none",
     )
     run.add_argument(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from traitlets.config import Config
 HERE = Path(__file__).parent
 NOTEBOOKS = tuple(sorted(HERE.glob("*.ipynb")))
 TIMEOUT_SECONDS = 600
+SOURCE_VARIABLE = "TOYTIP_EXAMPLE_SOURCE"
 
 
 def digest(notebook: nbformat.NotebookNode) -> str:
@@ -30,8 +32,11 @@ def digest(notebook: nbformat.NotebookNode) -> str:
 def execute(path: Path) -> nbformat.NotebookNode:
     """Return a notebook with the outputs of a new kernel.
 
-    Raises CellExecutionError if a cell fails.
+    A relative folder in SOURCE_VARIABLE is relative to the current folder, although the kernel runs
+    in the folder of the notebook. Raises CellExecutionError if a cell fails.
     """
+    if source := os.environ.get(SOURCE_VARIABLE):
+        os.environ[SOURCE_VARIABLE] = str(Path(source).resolve())
     notebook = nbformat.read(path, as_version=4)
     # Encrypt the connection to the kernel, because other users can connect to loopback ports.
     config = Config({"KernelManager": {"transport_encryption": "auto"}})

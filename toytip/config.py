@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     )
     months: str | None = _setting(
         None,
-        "Months of the source: a range such as 2023-01:2023-12, or a list such as 2023-01,2023-03. "
-        "Required for tlc:green and tlc:yellow.",
+        "Months of the source: a year such as 2023, a range such as 2023-01:2023-12, or a list such as "
+        "2023-01,2023-03. Required for tlc:green and tlc:yellow.",
         computed_default="all months of the files",
     )
     data_dir: str = _setting("./toytip-data", "Folder for downloaded files.", min_length=1)

@@ -7,6 +7,7 @@
     ├── StoreError            a version that cannot be written, found or read
     │   ├── ChangedFileError  a file whose content differs from its manifest
     │   └── StoreFormatError  a store in the format of another toytip version
+    ├── DataCheckError        a month that the data check holds
     ├── RegistryError         a model that cannot be registered, found or promoted
     ├── PlanError             work that does not fit in the memory of the workers
     └── ClusterError          a cluster that cannot be used, or that fails during the work
@@ -53,6 +54,10 @@ class ChangedFileError(StoreError):
 
 class StoreFormatError(StoreError):
     """A store in the format of another toytip version."""
+
+
+class DataCheckError(ToytipError):
+    """A month that the data check holds, so that no model may use it."""
 
 
 class RegistryError(ToytipError):

@@ -36,6 +36,8 @@ def commands(tree: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     for word, command in (tree or get_command(app)).commands.items():
         full = f"{name} {word}".strip()
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield full, command
             yield from commands(command, full)
         else:
             yield full, command

@@ -24,19 +24,20 @@ from toytip.core.jsonable import FLATTEN
 from toytip.core.months import Month
 from toytip.evaluation.gate import GateDecision
 from toytip.models.card import CardOfModel, ModelComparison
-from toytip.models.registered_model import ModelList
-from toytip.models.registry import Rollback
+from toytip.models.registered_model import ModelList, Rollback
 from toytip.monitoring.aging import BacktestResult
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline.report import WrittenReport
+from toytip.pipeline.reporting.pages import WrittenReport
 from toytip.pipeline.result import RunResult, StageResult
 from toytip.serving.batch import ScoreReport
 from toytip.sources.download import DownloadReport
 from toytip.sources.inspection import SourceReport
 from toytip.sources.synthetic import SyntheticReport
+from toytip.store.acceptances import Acceptance
 from toytip.store.compare import VersionDiff
 from toytip.store.lineage import LineageNode
-from toytip.store.runs import RunList
+from toytip.store.release import ReleaseResult
+from toytip.store.runs import RunComparison, RunList
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 STAGES = ("clean", "featurize", "preprocess", "train", "infer", "postprocess")
@@ -44,10 +45,12 @@ STAGES = ("clean", "featurize", "preprocess", "train", "infer", "postprocess")
 RESULTS: dict[str, Any] = {
     "run": RunResult,
     "runs": RunList,
+    "runs compare": RunComparison,
     "report": WrittenReport,
     **{f"stage {name}": StageResult for name in STAGES},
     "stage evaluate": results.EvaluationResult,
     "source download": DownloadReport,
+    "source accept": Acceptance,
     "source check": SourceReport,
     "source synth": SyntheticReport,
     "version list": results.VersionList,
@@ -56,6 +59,7 @@ RESULTS: dict[str, Any] = {
     "version lineage": LineageNode | results.DownstreamVersions,
     "version tag": results.TagList,
     "version rollback": results.RollbackResult,
+    "version release": ReleaseResult,
     "version verify": results.VerificationResult,
     "version gc": results.DeletedVersions,
     "model list": ModelList,
@@ -67,6 +71,7 @@ RESULTS: dict[str, Any] = {
     "monitor": MonitoringReport,
     "backtest": BacktestResult,
     "tune": results.TuningSummary,
+    "cluster list": results.ClusterList,
     "cluster up": results.ClusterAddress,
     "cluster down": results.ClusterStop,
     "cluster status": results.ClusterStatus,

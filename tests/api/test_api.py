@@ -393,7 +393,7 @@ def test_a_model_gives_the_probabilities_of_the_batch_pipeline(store, raw):
     assert scored["prediction"].iloc[row].tolist() == batch["prediction"].tolist()
     rejects = store.rejects("v1", months="2020-04").compute()
     rejects = rejects[rejects["reason"] != "out_of_month"]  # a single trip has no month of a file
-    rules = scored["rejected"].iloc[rejects["trip_id"] % 10**9]
+    rules = scored["reason"].iloc[rejects["trip_id"] % 10**9]
     # Missing fields that the model does not need have placeholders.
     assert (rules.isna() | (rules.to_numpy() == rejects["reason"].to_numpy())).all()
     assert rules.notna().mean() > 0.8

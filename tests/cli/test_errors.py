@@ -267,7 +267,7 @@ raise SystemExit(run_cli(app))
 
 
 def test_an_unwritable_report_is_an_error(tmp_path, monkeypatch):
-    from toytip.pipeline.report import write_page
+    from toytip.pipeline.reporting.pages import write_page
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ToytipError, match="cannot write report ''"):
@@ -324,3 +324,14 @@ def test_an_operating_system_error_repeats_no_path():
     assert first_line(FileNotFoundError(2, "No such file or directory", "x")) == "no such file or directory"
     assert first_line(FileNotFoundError("bucket/x")) == "no such file or directory"
     assert first_line(pa.ArrowInvalid("not a Parquet file\nmore")) == "not a Parquet file"
+
+
+@pytest.mark.parametrize("option", ["--months", "--train-months", "--test-months"])
+def test_invalid_months_are_rejected_before_workers_start(option, tmp_path, invoke_cli, monkeypatch):
+    def fail(*_):
+        raise AssertionError("workers started")
+
+    monkeypatch.setattr("toytip.cluster.connect", fail)
+    done = invoke_cli("run", option, "2020-13", "--store", tmp_path / "st", "--workers", 1)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot read month '2020-13': it is not a month\n")

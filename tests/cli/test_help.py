@@ -23,13 +23,14 @@ from toytip.core import tlc
 
 COMMANDS = dict(commands())
 NAMES = [
-    *("run", "runs", "report", "score", "serve", "monitor", "backtest", "tune", "config"),
+    *("run", "runs", "runs compare", "report", "score", "serve", "monitor", "backtest", "tune", "config"),
     *(f"stage {name}" for name in ("clean", "featurize", "preprocess", "train", "infer")),
     *("stage postprocess", "stage evaluate"),
-    *("source download", "source check", "source synth"),
-    *(f"version {name}" for name in ("list", "show", "diff", "lineage", "tag", "rollback", "verify", "gc")),
+    *("source download", "source accept", "source check", "source synth"),
+    *(f"version {name}" for name in ("list", "show", "diff", "lineage", "tag", "rollback")),
+    *(f"version {name}" for name in ("release", "verify", "gc")),
     *(f"model {name}" for name in ("list", "show", "compare", "promote", "rollback")),
-    *(f"cluster {name}" for name in ("up", "down", "status", "doctor", "create-certs")),
+    *(f"cluster {name}" for name in ("list", "up", "down", "status", "doctor", "create-certs")),
 ]
 RUN_OPTIONS = {
     *("--source", "--source-endpoint-url", "--months", "--partition-rows"),
@@ -38,7 +39,7 @@ RUN_OPTIONS = {
     *("--scheduler", "--cluster", "--adapt", "--tls-ca-file", "--tls-cert", "--tls-key"),
     *("--train-months", "--validation-month", "--test-months", "--feature-set", "--segment"),
     *("--params", "--rounds", "--max-depth", "--learning-rate", "--early-stopping-rounds", "--gate"),
-    *("--explain", "--quiet", "-q", "--verbose", "-v", "--progress", "--json", "--debug"),
+    *("--model", "--explain", "--quiet", "-q", "--verbose", "-v", "--progress", "--json", "--debug"),
 }
 PARAMETERS = [
     pytest.param(parameter, id=f"{name} {parameter.opts[0]}")
@@ -242,3 +243,11 @@ def test_an_option_of_an_unknown_setting_is_an_error():
 
 def test_the_version_is_printed():
     assert re.fullmatch(r"toytip 0\.\S+\n", run_toytip("--version").stdout)
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("version",), ("version", "diff"), ("cluster", "list")])
+def test_h_is_short_for_help(command, invoke_cli):
+    short, long = (invoke_cli(*command, option) for option in ("-h", "--help"))
+    assert short.returncode == 0
+    assert short.stdout == long.stdout
+    assert "--help" in short.stdout

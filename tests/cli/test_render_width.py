@@ -7,11 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from toytip.cli.render import run as render_run
+from toytip.cli.render.evaluation import show_evaluation
 from toytip.cli.render.lineage import common_folder
 from toytip.cli.render.models import _status
+from toytip.cli.render.monitoring import _drift_cells
 from toytip.cli.render.tables import format_value, wrap_text
 from toytip.core.splits import TimeRange
 from toytip.evaluation.gate import Decision, GateCheck, GateDecision
+from toytip.monitoring.drift import FeatureDrift
 from toytip.pipeline.result import RunResult
 
 COLUMNS = 80
@@ -73,9 +76,9 @@ def result(three_month_run):
 
 def decision_with(reasons):
     return GateDecision(
-        name="toytip-prod-yellow",
+        name="toytip-prod-yellow-card",
         uri="sqlite:///mlflow.db",
-        model_version=123,
+        number=123,
         aliases=("challenger",),
         decision=Decision.REJECTED,
         is_champion=False,
@@ -176,6 +179,19 @@ def test_values_are_printed_without_python_syntax():
     assert format_value({"psi": 0.2, "min_breaches": 2}) == "psi 0.2, min_breaches 2"
     assert format_value(["2023-01", "2023-02"]) == "2023-01, 2023-02"
     assert format_value(None) == "-"
+
+
+def test_new_and_vanished_categories_are_words():
+    drift = FeatureDrift(
+        feature="RatecodeID", missing=0, reference_missing=0, new={"5": 0.1}, vanished={"2": 0.2}
+    )
+    assert _drift_cells(drift, 0.5, None)[-1] == "negotiated fare, JFK rate"
+
+
+def test_an_evaluation_without_trips_of_a_split_says_so(capsys):
+    """A model that scores only months after its test months has no metrics."""
+    show_evaluation({})
+    assert capsys.readouterr().out.startswith("no metrics: none of the trips are in the training")
 
 
 def test_a_text_is_wrapped_at_spaces():

@@ -46,13 +46,14 @@ def test_a_tag_needs_a_version(empty_store, invoke_cli):
 def test_runs_have_their_settings_and_metrics(two_runs, synthetic, invoke_cli):
     store, results = two_runs
     runs = parse_summary(invoke_cli("runs", "--store", store, "--json"))["runs"]
-    assert [run["version"] for run in runs] == ["va", "vb"]
-    assert [run["feature_set"] for run in runs] == ["payment", "dropoff"]
-    assert [run["segment"] for run in runs] == ["all", "card"]
-    for run, result in zip(runs, results, strict=True):
+    assert [run["version"] for run in runs] == ["vb", "va"]
+    assert [run["feature_set"] for run in runs] == ["dropoff", "payment"]
+    assert [run["segment"] for run in runs] == ["card", "all"]
+    for run, result in zip(reversed(runs), results, strict=True):
         assert run["source"] == str(synthetic)
         assert run["months"] == result["months"]
-        assert run["test_auc"] == result["metrics"]["test"][run["segment"]]["auc"]
+        test = result["metrics"]["test"]
+        assert run["test_auc"] == {name: metrics["auc"] for name, metrics in test.items()}
     printed = invoke_cli("runs", "--store", store).stdout
-    assert "2020-01:2020-04" in printed
-    assert f"{runs[1]['test_auc']:.4f}" in printed
+    assert "yellow 2020-01:04" in printed
+    assert f"{runs[1]['test_auc']['all']:.3f}" in printed

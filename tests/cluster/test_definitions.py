@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import toytip
+from tests.support.runs import parse_summary
 from toytip.cluster import apply_cluster_definition
 from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.cluster.deploy import deploy_cluster
@@ -70,3 +71,27 @@ def test_a_missing_extra(monkeypatch):
     with pytest.raises(ClusterError, match="asyncssh is not installed") as error:
         deploy_cluster(Settings(cluster="ssh"), ClusterDefinition(kind="ssh", hosts=("a",)))
     assert "pip install 'toytip[ssh]'" in error.value.hint
+
+
+def test_the_list_of_clusters_has_their_kinds_and_files(tmp_path, invoke_cli, monkeypatch):
+    monkeypatch.setenv("TOYTIP_STATE_DIR", str(tmp_path / "state"))
+    definition = """[clusters.lab]
+kind = "existing"
+scheduler = "tcp://10.0.0.1:8786"
+"""
+    (tmp_path / "toytip.toml").write_text(definition)
+    listed = parse_summary(invoke_cli("cluster", "list", "--json"))["clusters"]
+    clusters = {item["cluster"]: item for item in listed}
+    assert sorted(clusters) == ["compose", "existing", "kubernetes", "lab", "local", "slurm", "ssh"]
+    assert clusters["lab"] == {
+        "cluster": "lab",
+        "kind": "existing",
+        "file": "toytip.toml",
+        "workers": None,
+        "address": "tcp://10.0.0.1:8786",
+    }
+    assert (clusters["slurm"]["file"], clusters["slurm"]["workers"]) == ("clusters.toml", 4)
+    assert clusters["local"]["address"] is None
+    lines = invoke_cli("cluster", "list").stdout.splitlines()
+    assert lines[0].split() == ["cluster", "kind", "defined", "in", "workers", "scheduler"]
+    assert ["lab", "existing", "toytip.toml", "-", "tcp://10.0.0.1:8786"] in map(str.split, lines)

@@ -198,7 +198,7 @@ def check_own(run, kubectl):
     assert parse_summary(run_toytip(*run, "--full-refresh"))["workers"] == 2
     assert kubectl_commands(kubectl)[5:] == ["get", "create", "port-forward", "delete"]
     (kubectl / "exists").touch()
-    require_error(run_toytip(*run), "they already exist", "run `kubectl delete -f")
+    require_error(run_toytip(*run, "--full-refresh"), "they already exist", "run `kubectl delete -f")
     assert (kubectl / "exists").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 import toytip
 from tests.support.clusters import run_dask_cluster
 from tests.support.runs import run_toytip
-from toytip.cluster import versions
+from toytip.cluster import package_versions, versions
 
 PACKAGE = Path(toytip.__file__).parent
 
@@ -22,17 +22,21 @@ def copy_package(folder):
 @pytest.mark.parametrize("module", ["config.py", "cluster/workers.py", "report/sections/data.py"])
 def test_the_digest_covers_modules_at_every_depth(module, tmp_path):
     copy = copy_package(tmp_path)
-    assert versions._code_digest(copy) == versions._code_digest(PACKAGE) == versions._code_digest()
+    assert (
+        package_versions._code_digest(copy)
+        == package_versions._code_digest(PACKAGE)
+        == package_versions._code_digest()
+    )
     with (copy / module).open("a") as file:
         file.write("# changed\n")
-    assert versions._code_digest(copy) != versions._code_digest()
+    assert package_versions._code_digest(copy) != package_versions._code_digest()
 
 
 def test_the_digest_covers_the_names_of_modules(tmp_path):
     copy = copy_package(tmp_path)
     sections = copy / "report" / "sections"
     (sections / "data.py").rename(sections / "other.py")
-    assert versions._code_digest(copy) != versions._code_digest()
+    assert package_versions._code_digest(copy) != package_versions._code_digest()
 
 
 @pytest.mark.cluster

@@ -19,6 +19,10 @@ from toytip.dashboard.plugin import DISCONNECTED_ERROR
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 CELLS = "[...document.querySelectorAll('.cell[data-stage={}]')].map((cell) => cell.dataset.status)"
 RATES = "[...document.querySelectorAll('[data-key=now]')].map((cell) => cell.textContent)"
+# The numbers of stages that are outside of the window.
+CUT = """[...document.querySelectorAll('.stages .value')]
+    .filter((cell) => cell.textContent && cell.getBoundingClientRect().right > innerWidth)
+    .map((cell) => cell.textContent)"""
 POINTS = "Number(document.querySelector('polyline.validation')?.dataset.points ?? 0)"
 
 
@@ -118,6 +122,10 @@ def test_the_page_follows_a_run_to_its_end(page, synthetic, tmp_path):
     wait(
         page, "document.getElementById('connection').textContent.includes('All runs on this page have ended')"
     )
+    for width in (390, 500):
+        page.set_display(width=width, height=800)
+        assert page.evaluate(CUT) == [], width
+    page.set_display(width=1200, height=800)
     assert {"ERR_CONNECTION_REFUSED" in error for error in page.errors} <= {True}
     page.goto("about:blank")
     page.errors.clear()

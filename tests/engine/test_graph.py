@@ -40,7 +40,10 @@ def build_graph(partitions, tmp_path):
         store = Store(str(tmp_path / "store"), "dev")
         trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
         frames = {FEATURES_SCHEMA: graph.build_features(trips), REJECTS: rejects}
-        records = [plan_file_of_partition("read", partition, "sha256:0") for partition in partitions]
+        records = [
+            dict.fromkeys(("features", "rejects"), plan_file_of_partition("clean", partition, "sha256:0"))
+            for partition in partitions
+        ]
         return graph.write_partitions(store, "v1", records, frames)
 
     return build

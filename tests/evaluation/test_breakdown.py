@@ -47,6 +47,20 @@ def test_worst_slices_have_enough_trips_of_both_classes():
     assert min(smaller_class) < MIN_CLASS_TRIPS, "some slices must be too small"
 
 
+def test_slices_have_words_and_the_card_segment_is_not_among_the_worst():
+    scores, features = scored_trips()
+    card = features["payment_type"] == 1
+    scores["probability"] = scores["probability"].where(~card, 1 - scores["probability"])
+    report = evaluation_report(tallies_of(scores, features), BASELINES)["test"]
+    by_label = {item.label: item for item in report["all"].slices}
+    assert {"card", "cash", "Monday", "2-5 miles"} <= set(by_label)
+    assert (by_label["card"].slice, by_label["card"].value) == ("payment_type", "1")
+    for segment in report.values():
+        ranked = [item.label for item in segment.worst_slices]
+        assert ranked
+        assert "card" not in ranked
+
+
 def test_split_without_positives_has_no_auc():
     scores, features = scored_trips(300)
     tallies = tallies_of(scores.assign(high_tip=False), features)

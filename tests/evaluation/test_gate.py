@@ -90,7 +90,7 @@ def test_worse_slice_is_named(trips):
     inverted = np.where(hour, 1 - good, good)
     for champion in (good, None):
         reasons = check(trips, inverted, champion).rejection_reasons
-        assert any("slice hour 8" in reason for reason in reasons)
+        assert any("slice 8:00 to 8:59" in reason for reason in reasons)
 
 
 def test_a_slice_that_passes_states_its_limit(trips):

@@ -48,18 +48,18 @@ def models_json(runs, invoke_cli):
 
 @pytest.fixture
 def registered(models_json):
-    """Return the registered models by model version."""
+    """Return the registered models by model number."""
 
     def list_models():
-        models = models_json("list")["models"]["toytip-dev-yellow"]
-        return {model["model_version"]: model for model in models}
+        models = models_json("list")["models"]["toytip-dev-yellow-all"]
+        return {model["number"]: model for model in models}
 
     return list_models
 
 
 def test_first_good_model_becomes_champion(runs):
     promotion = runs[1]["first"]["promotion"]
-    keys = ("decision", "model_version", "is_champion")
+    keys = ("decision", "number", "is_champion")
     assert [promotion[key] for key in keys] == ["promoted", 1, True]
     assert all(check["passed"] for check in promotion["checks"])
     message = "8 trips of the golden set have the stored probabilities"
@@ -76,7 +76,7 @@ def test_worse_challenger_is_rejected_with_reasons(runs, registered):
 def test_better_challenger_is_promoted(runs):
     results = runs[1]
     promotion = results["better"]["promotion"]
-    keys = ("decision", "model_version", "aliases")
+    keys = ("decision", "number", "aliases")
     assert [promotion[key] for key in keys] == ["promoted", 3, ["champion"]]
     evaluation = results["better"]["evaluation"]["test"]["all"]
     assert evaluation["improvement"]["champion"]["log_loss"] > 0
@@ -101,12 +101,12 @@ def test_package_has_a_card_and_no_pickle(runs, models_json):
     assert all(file["checksum"].startswith("sha256:") for file in features["parents"])
     assert card["evaluation"]["test"]["card"]["improvement"]["hour_zone_mean"]["auc"] is not None
     suffixes = {path.suffix for path in (store / "dev/_registry/models").rglob("*") if path.is_file()}
-    assert suffixes <= {".ubj", ".json", ".txt", ".yaml", ".py", ""}
+    assert suffixes <= {".ubj", ".json", ".txt", ".yaml", ".py", ".parquet", ""}
 
 
 def test_mlflow_loads_the_model_and_scores_as_toytip_does(runs):
     store = runs[0]
-    registry = open_registry(Settings.load(store=str(store)), "yellow")
+    registry = open_registry(Settings.load(store=str(store)), "yellow", "all")
     with registry.open_files(registry.find_model("champion")) as folder:
         golden_set = json.loads((folder / package.GOLDEN_SET_FILE).read_text())
         program = (
@@ -125,26 +125,26 @@ def test_moved_or_copied_store_uses_its_own_registry(runs, tmp_path):
     files = {path for path in original.rglob("*") if path.is_file()}
 
     def register(store, version):
-        registry = open_registry(Settings.load(store=str(store)), "yellow")
+        registry = open_registry(Settings.load(store=str(store)), "yellow", "all")
         with registry.open_files(registry.find_model("1")) as folder:
             registered = registry.register(folder.parents[1], version, tags={}, metrics={})
         for model in registry.list_models():
             assert model.artifact_uri.startswith(store.as_uri())
             with registry.open_files(model) as folder:
                 package.load_package(folder)
-        return registered.model_version
+        return registered.number
 
     shutil.copytree(original / "dev" / "_registry", tmp_path / "copy" / "dev" / "_registry")
-    model_version = register(tmp_path / "copy", "v8")
+    number = register(tmp_path / "copy", "v8")
     (tmp_path / "copy").rename(tmp_path / "moved")
-    assert register(tmp_path / "moved", "v9") == model_version + 1
+    assert register(tmp_path / "moved", "v9") == number + 1
     assert not (tmp_path / "copy").exists()
     assert {path for path in original.rglob("*") if path.is_file()} == files
 
 
 def test_changed_file_is_rejected(runs, tmp_path):
     shutil.copytree(runs[0] / "dev" / "_registry", tmp_path / "moved" / "dev" / "_registry")
-    registry = open_registry(Settings.load(store=str(tmp_path / "moved")), "yellow")
+    registry = open_registry(Settings.load(store=str(tmp_path / "moved")), "yellow", "all")
     champion = registry.find_model("champion")
     with registry.open_files(champion) as folder:
         model = package.load_package(folder)
@@ -168,7 +168,7 @@ def test_changed_file_is_rejected(runs, tmp_path):
 
 
 def test_invalid_card_is_rejected(runs, tmp_path):
-    registry = open_registry(Settings.load(store=str(runs[0])), "yellow")
+    registry = open_registry(Settings.load(store=str(runs[0])), "yellow", "all")
     with registry.open_files(registry.find_model("champion")) as folder:
         shutil.copy(folder / CARD_FILE, tmp_path)
     card = read_card(tmp_path)
@@ -193,7 +193,7 @@ def test_force_a_promotion_and_roll_back(runs, models_json, registered, invoke_c
     assert registered()[2]["promotion_reasons"][0] == "forced: a test"
     assert models_json("rollback") == {
         "champion": results["better"]["model"]["version"],
-        "model_version": 3,
+        "number": 3,
         "previous_champion": results["worse"]["model"]["version"],
     }
     assert registered()[2]["rolled_back_at"] is not None
@@ -244,7 +244,7 @@ def test_compare(runs, models_json, invoke_cli):
 def test_mlflow_file_store_is_not_supported(uri, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(ConfigError, match="file store is not supported"):
-        open_registry(Settings.load(store=str(tmp_path)), "yellow")
+        open_registry(Settings.load(store=str(tmp_path)), "yellow", "all")
 
 
 def test_unreachable_server_is_reported_before_the_run_starts(synthetic, tmp_path):
@@ -276,7 +276,11 @@ def test_errors_have_a_hint(tmp_path, invoke_cli):
     for args, message, words in (
         (("show", "champion"), "cannot find model champion: there is no champion", "`toytip model promote`"),
         (("rollback",), "cannot find model champion: there is no champion", "`toytip model promote`"),
-        (("show", "challenger"), "there is no challenger", "only after the promotion gate rejected"),
+        (
+            ("show", "challenger"),
+            "there is no challenger",
+            "only if the latest registered model was not promoted",
+        ),
         (("compare", "1", "7"), f"the registry of {store}/dev has no model with this name", LIST_HINT),
         (("show", "1", "--taxi", "green"), "cannot find model 1 for green taxis", LIST_HINT),
     ):
@@ -291,9 +295,9 @@ def test_errors_have_a_hint(tmp_path, invoke_cli):
 
 def test_challenger_is_rejected_if_the_champion_changed(runs, synthetic):
     store = runs[0]
-    registry = open_registry(Settings.load(store=str(store)), "yellow")
+    registry = open_registry(Settings.load(store=str(store)), "yellow", "all")
     champion, other = registry.champion(), registry.find_model("2")
-    assert champion.model_version != other.model_version
+    assert champion.number != other.number
     command = [
         sys.executable,
         "-m",
@@ -323,7 +327,7 @@ def test_challenger_is_rejected_if_the_champion_changed(runs, synthetic):
     assert (promotion["decision"], promotion["aliases"]) == ("rejected", ["challenger"])
     reason = promotion["promotion_reasons"][0]
     assert f"{other.run_version} became the champion during the evaluation" in reason
-    late = registry.find_model(str(promotion["model_version"]))
+    late = registry.find_model(str(promotion["number"]))
     assert (late.decision, late.promotion_reasons) == ("rejected", (reason,))
     with pytest.raises(ChampionChangedError):
         registry.promote(late, expected_champion=champion)

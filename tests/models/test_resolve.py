@@ -3,7 +3,7 @@
 import pytest
 
 from toytip.errors import StoreError
-from toytip.models.resolve import _find_stored_model
+from toytip.models.resolve import find_stored_model
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.store import Store
 
@@ -37,15 +37,15 @@ def store(tmp_path):
     ],
 )
 def test_the_newest_model_of_a_taxi_type(store, taxi, as_of, version):
-    assert _find_stored_model(store, None, taxi, as_of).version == version
+    assert find_stored_model(store, None, taxi, as_of).version == version
 
 
 def test_a_model_of_another_taxi_type_is_refused(store):
-    assert _find_stored_model(store, "v1", "yellow").version == "v1"
+    assert find_stored_model(store, "v1", "yellow").version == "v1"
     with pytest.raises(StoreError, match="cannot use model v1 for green taxis: it was trained on yellow"):
-        _find_stored_model(store, "v1", "green")
+        find_stored_model(store, "v1", "green")
 
 
 def test_a_taxi_type_without_a_model_is_an_error(store):
     with pytest.raises(StoreError, match=r"cannot find a model for green taxis: .*/dev has none"):
-        _find_stored_model(store, None, "green", "2026-01-02")
+        find_stored_model(store, None, "green", "2026-01-02")

@@ -1,12 +1,21 @@
 """Scoring of raw trips: rules, explanations and missing fields."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tests.support.models import train_model
 from tests.support.trips import SCORING_TRIP
 from toytip.errors import SchemaError
 from toytip.models import scoring
 from toytip.stages.clean import REQUIRED_TRIP_COLUMNS
+
+
+@pytest.fixture
+def scoring_model():
+    """A model of yellow taxis, which no run trained."""
+    return train_model("yellow")
 
 
 def test_explanations_add_up_to_the_log_odds(scoring_model):
@@ -48,13 +57,11 @@ def test_explanations_have_the_values_of_the_trip(scoring_model):
 def test_trips_are_scored_or_rejected_by_the_cleaning_rules(change, rule, scoring_model):
     trips = scoring.trips_to_table([SCORING_TRIP, {**SCORING_TRIP, **change}])
     scored = scoring.score_trips(scoring_model, trips)
-    assert scored.rejected == [None, rule]
+    assert scored.reason == [None, rule]
     assert np.isnan(scored.probability[1]) == (rule is not None)
 
 
 def test_fields_that_the_model_does_not_need_can_be_missing(scoring_model):
-    from dataclasses import replace
-
     encoding = scoring_model.encoding
     pickup_hour = tuple(feature for feature in encoding.features if feature.name == "pickup_hour")
     small = replace(scoring_model, encoding=replace(encoding, features=pickup_hour))
@@ -62,5 +69,82 @@ def test_fields_that_the_model_does_not_need_can_be_missing(scoring_model):
     trips = scoring.trips_to_table([{"tpep_pickup_datetime": "2023-01-10T08:00:00"}])
     assert scoring._conform_trips(small, trips)["fare_amount"].tolist() == [1.0]
     assert set(scoring.required_fields(scoring_model)) == set(REQUIRED_TRIP_COLUMNS) - {"tip_amount"}
-    with pytest.raises(SchemaError, match="dropoff_at is missing, and the model needs it"):
+    with pytest.raises(SchemaError, match=r"tpep_dropoff_datetime, VendorID, .* are missing, and the model"):
         scoring.score_trips(scoring_model, trips)
+
+
+def test_a_card_model_scores_card_trips_exactly_as_before(scoring_model):
+    """Other trips in the same table do not change the probability of a trip."""
+    model = train_model("yellow", "card")
+    cash = {**SCORING_TRIP, "payment_type": 2}
+    trips = [cash, SCORING_TRIP, {**cash, "fare_amount": 0.0}, {**SCORING_TRIP, "payment_type": None}]
+    scored = scoring.score_trips(model, scoring.trips_to_table(trips), shap_top=1)
+    assert scored.reason == ["outside_segment", None, "non_positive_fare", "outside_segment"]
+    assert [len(largest) for largest in scored.explanations] == [0, 1, 0, 0]
+    alone = scoring.score_trips(model, scoring.trips_to_table([SCORING_TRIP]))
+    assert scored.probability[1] == alone.probability[0]
+    assert np.isnan(scored.probability[[0, 2, 3]]).all()
+    assert not scored.prediction[[0, 2, 3]].any()
+    assert scoring.score_trips(scoring_model, scoring.trips_to_table([cash])).reason == [None]
+
+
+@pytest.mark.parametrize(
+    ("taxi", "segment", "feature_set", "columns"),
+    [
+        (
+            "green",
+            "all",
+            "pickup",
+            ["lpep_pickup_datetime", "VendorID", "passenger_count", "PULocationID", "trip_type"],
+        ),
+        (
+            "yellow",
+            "card",
+            "pickup",
+            ["tpep_pickup_datetime", "VendorID", "passenger_count", "PULocationID", "payment_type"],
+        ),
+    ],
+)
+def test_the_required_columns_are_those_of_the_features(taxi, segment, feature_set, columns):
+    model = train_model(taxi, segment, feature_set=feature_set)
+    assert sorted(scoring.required_columns(model)) == sorted(columns)
+
+
+@pytest.mark.parametrize("column", scoring.required_columns(train_model("green")))
+def test_a_column_that_the_model_needs_cannot_be_missing(column):
+    """Without an error, the probability of the trip would be that of a trip with a null."""
+    model = train_model("green")
+    trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {"trip_type": 1}
+    table = scoring.trips_to_table([trip])
+    assert scoring.score_trips(model, table).reason == [None]
+    with pytest.raises(
+        SchemaError, match=f"cannot score the trips: {column} is missing, and the model needs it"
+    ):
+        scoring.score_trips(model, table.drop_columns([column]))
+
+
+def test_a_column_that_training_months_do_not_have_can_be_missing():
+    """Only a month without any value counts. Single nulls do not make a column optional."""
+    model = train_model("yellow")
+    feature = next(item for item in model.encoding.features if item.name == "congestion_surcharge")
+    assert not feature.absent_in_training
+    trip = {**SCORING_TRIP, "congestion_surcharge": None}
+    null = scoring.score_trips(model, scoring.trips_to_table([trip]))
+    del trip["congestion_surcharge"]
+    optional = tuple(
+        replace(item, absent_in_training=item.name in ("congestion_surcharge", "extra"))
+        for item in model.encoding.features
+    )
+    changed = replace(model, encoding=replace(model.encoding, features=optional))
+    assert {*scoring.required_columns(model)} - {*scoring.required_columns(changed)} == {
+        "congestion_surcharge"
+    }
+    absent = scoring.score_trips(changed, scoring.trips_to_table([trip]))
+    assert absent.probability[0] == null.probability[0]
+
+
+def test_trips_of_another_taxi_type_are_an_error():
+    with pytest.raises(
+        SchemaError, match="the pickup column is that of yellow taxis, and model v1 was trained"
+    ):
+        scoring.score_trips(train_model("green"), scoring.trips_to_table([SCORING_TRIP]))

@@ -1,5 +1,6 @@
 """Monitoring names an injected drift and its cause, and raises no alert without drift."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pandas as pd
@@ -14,6 +15,7 @@ from toytip.evaluation.tally import (
     tallies_from_parquet,
     tallies_to_parquet,
 )
+from toytip.monitoring.month_counts import MonthSummary
 from toytip.report.facts import Facts
 from toytip.report.sections.drift import drift_section
 from toytip.sources.synthetic import SyntheticSpec
@@ -171,21 +173,23 @@ def test_tallies_survive_parquet(year):
 
 def score_large_month(model, month, times):
     """Return the inputs of a month with `times` as many trips, merged from pieces as in a run."""
-    tallies, histograms, rejects = {}, [], []
+    tallies, histograms, rejects, rows = {}, [], Counter(), 0
     for seed in range(100, 100 + times):
         piece = score(model, month, SyntheticSpec(rows_per_month=ROWS, seed=seed, drift=False))
         tallies = combine_tallies(tallies, piece.tallies)
-        histograms.append(piece.histograms)
-        rejects.append(piece.reject_rates)
+        histograms.append(piece.summary.histograms)
+        rejects.update(piece.summary.rejects)
+        rows += piece.summary.rows
         if len(histograms) > 8:
             histograms = [profile.merge_profiles(histograms)]
-    rates = {reason: sum(piece.get(reason, 0) for piece in rejects) / times for reason in rejects[0]}
-    return MonthInputs(tallies, profile.merge_profiles(histograms), rates)
+    return MonthInputs(
+        tallies, MonthSummary(histograms=profile.merge_profiles(histograms), rows=rows, rejects=rejects)
+    )
 
 
 def count_significant(report, inputs):
     """Return how many features of the model differ from the reference by a chi-squared test."""
-    by_month = {str(month): piece.histograms for month, piece in inputs.items()}
+    by_month = {str(month): piece.summary.histograms for month, piece in inputs.items()}
     reference = profile.merge_profiles(by_month[month] for month in report.feature_reference)
     last = by_month[report.last_month]
     significant = 0

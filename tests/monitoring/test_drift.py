@@ -1,8 +1,16 @@
-"""The reference range of a rate."""
+"""The histograms that have drift, and the reference range of a rate."""
 
 import pytest
 
-from toytip.monitoring.drift import reference_range
+from tests.support.trips import make_trips
+from toytip.monitoring.drift import histograms_by_feature, reference_range
+from toytip.stages import featurize, profile
+
+
+def test_histograms_of_the_data_check_have_no_drift():
+    features = featurize.featurize(make_trips({}, {}))
+    names = set(histograms_by_feature(profile.profile(features)))
+    assert names == {declared.name for declared in featurize.FEATURES}
 
 
 def test_a_reference_range_is_as_wide_as_the_reference_months_differ():

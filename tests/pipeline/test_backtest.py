@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.evaluations import METRICS
 from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import make_manifest, make_part_record
+from toytip.cli.render.backtest import show_backtest
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.errors import ConfigError, StoreError
-from toytip.pipeline.backtest import make_folds, run_backtest
+from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult, LossSummary
 from toytip.pipeline.context import RunContext
+from toytip.pipeline.experiments.backtest import make_folds, run_backtest
 from toytip.progress.tracker import Progress
 from toytip.store.store import store_from_settings
 
@@ -87,6 +90,43 @@ def test_the_result_is_saved_as_json_csv_and_chart(backtest):
     chart = Path(result["files"]["png"]).read_bytes()
     assert chart.startswith(b"\x89PNG")
     assert len(chart) > 20_000
+
+
+def aged(age, month):
+    return AgedPerformance(
+        validation_month="2023-03",
+        month=month,
+        age_months=age,
+        segment="all",
+        metrics=METRICS,
+        f1_always_positive=0.6,
+        f1_change=None,
+        log_loss_change=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("max_age", "answer"),
+    [
+        (1, "segment all: maximum age 1 month, with a mean AUC loss of at most 0.005"),
+        (2, "segment all: maximum age at least 2 months, all with a mean AUC loss of at most 0.005"),
+    ],
+)
+def test_the_maximum_age_is_the_first_line_and_the_table_is_last(max_age, answer, capsys):
+    loss = AgeLoss(age_months=2, auc=LossSummary.of([0.001]), log_loss=LossSummary.of([0.1]), n_months=1)
+    result = BacktestResult(
+        version="v1",
+        performance_by_month=(aged(0, "2023-03"), aged(1, "2023-04"), aged(2, "2023-05")),
+        auc_loss_by_age={"all": (loss,)},
+        max_age_months={"all": max_age},
+        files={"csv": "v1.backtest.csv"},
+    )
+    show_backtest(result, 0.005)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == answer
+    assert lines[1].startswith("  AUC loss at age 2 months")
+    assert lines.index("v1.backtest.csv") < lines.index(next(line for line in lines if "log loss" in line))
+    assert lines[-1].split()[:2] == ["2023-03", "2023-05"]
 
 
 def test_the_data_is_read_once_and_a_table_is_printed(backtest):

@@ -1,12 +1,22 @@
 """Tests of the plan of a run: its split, stages, and the memory that it needs."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from toytip.cluster import ClusterShape
 from toytip.config import Settings
 from toytip.core.months import parse_months
 from toytip.errors import ConfigError, PlanError
-from toytip.pipeline.plan import RunPlan, announce_stages, require_enough_memory, worker_bytes_needed
+from toytip.pipeline.context import describe_shared_cores
+from toytip.pipeline.plan import (
+    RunPlan,
+    announce_stages,
+    print_plan,
+    require_enough_memory,
+    worker_bytes_needed,
+)
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source, SourceFile
 
@@ -56,10 +66,11 @@ def test_a_split_that_is_impossible_is_rejected_before_the_run(source):
 
 def test_the_stages_are_announced_in_order(source):
     progress = Progress("none")
-    announce_stages(RunPlan.of(settings(), source), progress, gate=True)
+    announce_stages(RunPlan.of(settings(), source), progress, train=True, gate=True)
     stages = {stage.name: stage for stage in progress.state().stages}
     assert list(stages) == [
         "featurize",
+        "check",
         "preprocess",
         "train",
         "tune",
@@ -72,6 +83,19 @@ def test_the_stages_are_announced_in_order(source):
     assert set(stages["preprocess"].month_progress) == {"2023-01", "2023-02"}
 
 
+@pytest.mark.parametrize(
+    ("months", "line"),
+    [
+        ({"test_months": "2023-04"}, None),
+        ({"test_months": "2023-03"}, "months outside of the split: 2023-04 (scored, but not evaluated)\n"),
+    ],
+)
+def test_months_without_a_split_are_named(source, months, line):
+    out = io.StringIO()
+    print_plan(RunPlan.of(settings(**months), source), Progress("plain", Console(file=out, width=200)))
+    assert (line in out.getvalue()) if line else ("outside of the split" not in out.getvalue())
+
+
 def test_workers_with_too_little_memory_are_rejected(source):
     plan = RunPlan.of(settings(), source)
     shape = ClusterShape(workers=2, threads=1, ranks=2, memory_limit=300_000_000)
@@ -82,3 +106,16 @@ def test_workers_with_too_little_memory_are_rejected(source):
         require_enough_memory(plan, shape, Progress("none"))
     assert "--partition-rows 150" in error.value.hint
     require_enough_memory(plan, ClusterShape(workers=2, threads=1, ranks=2, memory_limit=0), Progress("none"))
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "line"),
+    [
+        (2, 2, ""),
+        (1, 8, ""),
+        (8, 2, "8 threads share 2 cores (one thread per core is as fast, and needs less memory)"),
+        (2, 1, "2 threads share 1 core (one thread per core is as fast, and needs less memory)"),
+    ],
+)
+def test_more_threads_than_cores_are_described(threads, cores, line):
+    assert describe_shared_cores(threads, cores) == line

@@ -181,18 +181,19 @@ def test_the_partition_size_affects_only_file_names(done, synthetic, tmp_path):
 
 def test_single_stages_give_the_tables_of_a_run(done, synthetic, tmp_path):
     _, store = done
-    common = ("--store", tmp_path, "--workers", 1, "--version-id", "vtest", "--json")
-    parse_summary(run_toytip("stage", "clean", "--source", synthetic, *common))
-    parse_summary(run_toytip("stage", "featurize", *common))
-    parse_summary(run_toytip("stage", "preprocess", *common))
-    parse_summary(run_toytip("stage", "train", *FAST, *common))
-    parse_summary(run_toytip("stage", "infer", *common))
-    parse_summary(run_toytip("stage", "postprocess", *common))
+    common = ("--store", tmp_path, "--workers", 1, "--json")
+    options = {"clean": ("--source", synthetic), "train": FAST}
+    versions = {}
+    for name in ("clean", "featurize", "preprocess", "train", "infer", "postprocess"):
+        result = parse_summary(run_toytip("stage", name, *options.get(name, ()), *common))
+        versions |= {table: info["version"] for table, info in result["tables"].items()}
     measured = parse_summary(run_toytip("stage", "evaluate", "--store", tmp_path, "--workers", 1, "--json"))
     for table in ("features", "feature_histograms", "rejects", "metric_histograms", "predictions"):
-        assert read_files(tmp_path / "dev" / table) == read_files(store / "dev" / table)
-    for name in ("encodings/version=vtest/encoding.json", "models/version=vtest/model.ubj"):
-        assert (tmp_path / "dev" / name).read_bytes() == (store / "dev" / name).read_bytes()
+        folders = tmp_path / f"dev/{table}/version={versions[table]}", store / f"dev/{table}/version=vtest"
+        assert read_files(folders[0]) == read_files(folders[1])
+    for table, name in (("encodings", "encoding.json"), ("models", "model.ubj")):
+        files = tmp_path / f"dev/{table}/version={versions[table]}", store / f"dev/{table}/version=vtest"
+        assert (files[0] / name).read_bytes() == (files[1] / name).read_bytes()
     assert measured["metrics"] == done[0]["metrics"]
     listed = parse_summary(run_toytip("version", "list", "--store", tmp_path, "--json"))["versions"]
     assert {row["table"] for row in listed} == {
@@ -262,7 +263,7 @@ def test_the_synthetic_year_is_generated_once(tmp_path):
     first = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert parse_summary(first)["source"] == "synthetic"
     assert "writing a synthetic year" in first.stderr
-    second = run_toytip(*arguments, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
+    second = run_toytip(*arguments, "--full-refresh", TOYTIP_SYNTH_ROWS_PER_MONTH="800")
     assert "already exists" in second.stderr
     assert parse_summary(second)["rows"] == parse_summary(first)["rows"]
     people = run_toytip(*arguments[:-5], *FAST, TOYTIP_SYNTH_ROWS_PER_MONTH="800")
@@ -312,10 +313,12 @@ def test_a_stopped_run_leaves_no_partial_output(how, code, stage, synthetic, tmp
     assert said.strip().splitlines()[-1].startswith("stopped")
     psutil.wait_procs(family, timeout=15)
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    published = {manifest.table for manifest in Store(str(tmp_path), "dev").list_manifests()}
+    store = Store(str(tmp_path), "dev")
+    assert store.list_manifests() == []
+    complete = {manifest.table for manifest in store.list_tables()}
     on_disk = {path.parent.parent.name for path in (tmp_path / "dev").glob("*/version=*/*")}
-    assert on_disk == published <= {"features", "feature_histograms", "rejects", "encodings"}
-    assert not list((tmp_path / "dev" / "_staging").iterdir())
+    assert on_disk == complete <= {"features", "feature_histograms", "rejects", "encodings"}
+    assert {path.suffix for path in (tmp_path / "dev" / "_staging").iterdir()} <= {".lock"}
 
 
 EARLY = """

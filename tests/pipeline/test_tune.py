@@ -7,20 +7,23 @@ import numpy as np
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
-from tests.support.trips import make_part_record
+from tests.support.trips import make_manifest, make_part_record, publish_table
+from toytip.cli.command import open_features
+from toytip.cli.render.models import show_tuning
 from toytip.config import Settings
 from toytip.core import splits
 from toytip.core.months import parse_months
 from toytip.core.parameters import BoosterParams
 from toytip.core.schema import Table
-from toytip.errors import ConfigError, ToytipError
-from toytip.pipeline import tune as pipeline_tune
+from toytip.errors import ClusterError, ConfigError, ToytipError
 from toytip.pipeline.context import RunContext
+from toytip.pipeline.experiments import tune as pipeline_tune
 from toytip.progress.tracker import Progress
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.refs import resolve_version
 from toytip.store.store import store_from_settings
 from toytip.training import tuning
+from toytip.training.tuning import FoldScore, TrialResult
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +59,14 @@ def test_tuning_starts_with_the_defaults_and_ends_no_worse(found):
     assert all(score.auc > 0.5 for score in found.best.fold_scores)
 
 
-def test_the_result_does_not_depend_on_the_workers(found, store, tmp_path):
+def test_the_result_depends_neither_on_the_workers_nor_on_the_store(found, synthetic, tmp_path):
+    """The command reads the source into a new store, and finds the same parameters."""
     done = run_toytip(
         "tune",
+        "--source",
+        synthetic,
         "--store",
-        store,
+        tmp_path / "store",
         "--workers",
         1,
         "--rounds",
@@ -84,6 +90,7 @@ def test_the_result_does_not_depend_on_the_workers(found, store, tmp_path):
     told = parse_summary(done)
     assert told["best"]["params"] == found.best.params
     assert told["best"]["log_loss"] == found.best.log_loss
+    assert told["max_rounds_trials"] == len(found.max_rounds_trials)
     written = tomllib.loads((tmp_path / "p.toml").read_text())
     assert {name: written[name] for name in found.best.params} == found.best.params
 
@@ -95,6 +102,57 @@ def test_a_study_resumes_after_its_last_trial(client, store, tmp_path):
     assert more.trials[:2] == first.trials
     again = tune(client, store, tmp_path / "s.db", trials=3)
     assert again.trials == more.trials
+
+
+@pytest.mark.parametrize(
+    ("rounds", "patience", "best_rounds", "reached"),
+    [
+        (40, 20, (40, 40), True),
+        (40, 20, (12, 30), True),  # early stopping would have needed 50 rounds
+        (40, 20, (12, 20), False),
+        (40, 0, (40, 12), True),  # without early stopping, the best round is the last one
+        (40, 0, (39, 12), False),
+    ],
+)
+def test_the_maximum_number_of_rounds_can_limit_a_trial(
+    rounds, patience, best_rounds, reached, tmp_path, capsys
+):
+    trial = TrialResult(0, {"max_depth": 6}, [FoldScore(0.4, 0.8, best) for best in best_rounds])
+    settings = Settings.load(rounds=rounds, early_stopping_rounds=patience)
+    assert pipeline_tune.reached_max_rounds(trial, settings) is reached
+    result = pipeline_tune.TuningResult(
+        best=trial,
+        default=trial,
+        trials=[trial],
+        fold_months=["2023-01", "2023-02"],
+        rows=9,
+        resumed_trials=0,
+        max_rounds=rounds,
+        max_rounds_trials=[trial] if reached else [],
+    )
+    show_tuning(result, tmp_path / "p.toml")
+    pipeline_tune.write_params_file(result, tmp_path / "p.toml", make_manifest([]), patience)
+    printed, written = capsys.readouterr().out, (tmp_path / "p.toml").read_text()
+    assert ("the maximum of 40 rounds ended the training of the best trial" in printed) is reached
+    assert ("the maximum of 40 rounds. More rounds may be better" in written) is reached
+
+
+@pytest.mark.parametrize("taxis", [("green",), ("green", "yellow")])
+def test_features_of_two_taxi_types_are_never_chosen_by_date(taxis, tmp_path):
+    settings = Settings.load(store=str(tmp_path), scheduler="tcp://127.0.0.1:1")
+    place = store_from_settings(settings)
+    for number, taxi in enumerate(taxis, 1):
+        files = [place.write_file("features", f"v{number}", "a.parquet", b"")]
+        manifest = make_manifest(files, f"v{number}", table="features")
+        publish_table(place, dataclasses.replace(manifest, config={"taxi": taxi}))
+    # The scheduler does not exist, so the command fails after it has chosen the features.
+    error = ConfigError if taxis[1:] else ClusterError
+    for version, expected in ((None, error), ("v1", ClusterError)):
+        with pytest.raises(expected) as raised, open_features(settings, Progress("none"), version, None):
+            pass
+        if expected is ConfigError:
+            assert "has features of green and yellow taxis" in str(raised.value)
+            assert "--source" in raised.value.hint
 
 
 def test_a_study_that_cannot_be_written_is_rejected_before_the_work(client, store):
@@ -117,7 +175,7 @@ def test_labels_of_the_test_month_do_not_affect_the_result(client, store, found,
                 Table("features", FEATURES_SCHEMA.columns), "v1", make_part_record(part.month), frame
             )
         )
-    other.publish(dataclasses.replace(manifest, version="v1", files=tuple(records)))
+    publish_table(other, dataclasses.replace(manifest, version="v1", files=tuple(records)))
     mixed = tune(client, store, tmp_path / "s.db", env="prod")
     assert mixed.trials == found.trials
 

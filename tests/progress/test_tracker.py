@@ -3,6 +3,7 @@
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from tests.support.states import stage_timing
@@ -94,6 +95,22 @@ def test_a_curve_resumes_with_its_training():
     assert [point.round for point in progress.state().curve] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(("is_terminal", "style"), [(False, "plain"), (True, "grid")])
+def test_only_a_real_terminal_gets_a_grid(is_terminal, style, monkeypatch):
+    """Jupyter sets FORCE_COLOR, and stores all output of a cell."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(stderr, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr("sys.stderr", stderr)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    progress = Progress("auto")
+    assert progress.style == style
+    if style == "plain":
+        with progress.show_live(), progress.stage("report", 1) as stage:
+            stage.advance()
+        assert "\x1b" not in stderr.getvalue()
+
+
 def test_a_line_has_no_spaces_at_its_end():
     out = io.StringIO()
     with Progress("plain", Console(file=out)).stage("report", 1) as stage:
@@ -120,6 +137,9 @@ def test_a_slow_stage_is_reported_once_on_one_line():
         stage.advance(10)
     with progress.stage("again", 1) as stage:
         stage.advance(reused=True)
-    line = "infer took 25.0 s, and its time per row is 2.5x the median of the last 5 runs with 2 workers"
+    line = (
+        "infer took 25.0 s, and the last 5 runs of this size with 2 workers took 10.0 to 10.0 s "
+        "(check whether other programs use the machine)"
+    )
     assert progress.warnings == [line]
     assert out.getvalue().count(f"warning: {line}\n") == 1

@@ -36,8 +36,8 @@ from toytip.monitoring.alerts import Alert
 from toytip.monitoring.cbpe import EstimatedMetrics
 from toytip.monitoring.drift import FeatureHistogram
 from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
-from toytip.pipeline.explain import bin_values
-from toytip.pipeline.report_facts import collect_facts
+from toytip.pipeline.reporting.explain import bin_values
+from toytip.pipeline.reporting.facts import collect_facts
 from toytip.report import curves, diff_page, formatting, page
 from toytip.report import facts as report_facts
 from toytip.report.blocks import MissingBlock, WarningsBlock
@@ -397,7 +397,7 @@ def test_slices_and_calibration_use_the_segment_of_the_model():
     )
     section = sections_model.slices_section(facts)
     assert "card trips of the test split. Each slice has at least 200 trips" in section.lead
-    assert [row[0] for row in section.blocks[0].rows] == ["distance card"]
+    assert [row[0] for row in section.blocks[0].rows] == ["card"]
     assert "error on card trips is 0.010" in sections_model._calibration_lines(facts)[1]
 
 
@@ -444,6 +444,15 @@ def test_auc_and_log_loss_are_drawn_by_day():
 def test_a_ranked_slice_has_enough_trips_of_both_classes(high, told):
     slice_ = slice_metrics(rows=200, prevalence=high / 200, auc=0.0037)
     assert sections_model.worst_first([slice_]) == ([slice_] if told else [])
+
+
+def test_the_segment_of_card_trips_is_not_a_ranked_slice():
+    card, jfk = (
+        slice_metrics(slice=name, value=value, auc=auc)
+        for name, value, auc in (("payment_type", "1", 0.6), ("rate_code", "2", 0.7))
+    )
+    assert sections_model.worst_first([card, jfk]) == [jfk]
+    assert "JFK rate" in str(sections_model._slices_table("Slices", [jfk]).rows)
 
 
 # Warnings

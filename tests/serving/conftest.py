@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from toytip.serving.app import make_app
+from tests.support.models import register, train_model
+from toytip.serving.app import Server, make_app
 from toytip.serving.request import RequestLimits
 
 
@@ -33,10 +34,35 @@ class AppClient:
         return self.send(("GET", path, {}))[0]
 
 
+def make_app_client(models, limits):
+    server = Server(lambda _: models, limits)
+    server.reload()
+    return AppClient(make_app(server))
+
+
 @pytest.fixture(scope="session")
-def make_client(scoring_model):
-    """Return a function that starts the application with limits."""
-    return lambda **limits: AppClient(make_app(lambda _: scoring_model, RequestLimits(**limits)))
+def served_model():
+    """A model of yellow taxis, which no run trained."""
+    return train_model("yellow")
+
+
+@pytest.fixture(scope="session")
+def model_store(served_model, tmp_path_factory):
+    """A store whose only champion is `served_model`."""
+    store = tmp_path_factory.mktemp("model-store") / "store"
+    register(store, served_model)
+    return store
+
+
+@pytest.fixture(scope="session")
+def make_client(served_model):
+    """Return a function that starts the application with models and limits."""
+
+    def make(*models, **limits):
+        served = {model.taxi: model for model in models or (served_model,)}
+        return make_app_client(served, RequestLimits(**limits))
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +72,7 @@ def app(make_client):
 
 @pytest.fixture(scope="session")
 def raw_trips(model_run):
-    """A thousand raw trips of the test month."""
+    """A thousand raw trips of the test month of `model_run`."""
     return pq.read_table(model_run.files[2]).slice(0, 1_000)
 
 

@@ -1,17 +1,24 @@
 """The scoring server: answers, invalid requests, limits, metrics and reloads."""
 
+import html
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import time
+import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
-from tests.support.runs import parse_summary, run_toytip, start_toytip
+from tests.support.models import register, train_model
+from tests.support.runs import start_toytip
 from tests.support.trips import SCORING_TRIP
 from toytip.errors import RegistryError
+from toytip.models import scoring
 from toytip.serving.app import Server
 from toytip.serving.request import RequestLimits
 
@@ -60,9 +67,46 @@ def test_a_rejected_trip_does_not_affect_the_others(app):
     assert len(good["explanations"]) == 5
     assert set(good["explanations"][0]) == {"feature", "value", "log_odds"}
     assert bad == {
+        "probability": None,
+        "prediction": None,
         "error": "cannot score the trip: rule non_positive_fare rejects it",
-        "rejected": "non_positive_fare",
+        "reason": "non_positive_fare",
     }
+
+
+def test_a_trip_outside_of_the_segment_has_no_probability(make_client):
+    """The status of a single trip is 422, as for a trip that a cleaning rule rejects."""
+    client = make_client(train_model("yellow", "card"))
+    cash = {**SCORING_TRIP, "payment_type": 2}
+    expected = {
+        "probability": None,
+        "prediction": None,
+        "error": "cannot score the trip: the model scores only trips of segment card (payment_type 1)",
+        "reason": "outside_segment",
+    }
+    alone = client.post(cash)
+    assert (alone.status_code, expected.items() <= alone.json().items()) == (422, True)
+    several = client.post([SCORING_TRIP, cash, {**SCORING_TRIP, "payment_type": None}])
+    scored, *unscored = several.json()["trips"]
+    assert (several.status_code, scored["probability"] is None, unscored) == (200, False, [expected] * 2)
+    metrics = client.get("/metrics").text
+    assert 'toytip_trips_total{outcome="scored"} 1.0' in metrics
+    assert 'toytip_trips_total{outcome="outside_segment"} 3.0' in metrics
+
+
+def test_errors_name_every_missing_column_as_the_tlc_does(make_client):
+    client = make_client(train_model("green"))
+    trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {"trip_type": 1}
+    missing = ("lpep_dropoff_datetime", "trip_type", "extra", "congestion_surcharge")
+    incomplete = {name: value for name, value in trip.items() if name not in missing}
+    nulls = {**trip, "trip_type": None, "extra": None, "passenger_count": None, "lpep_pickup_datetime": None}
+    answer = client.post([trip, incomplete, nulls])
+    assert answer.status_code == 422
+    needed = "is missing, and the model needs it"
+    assert answer.json()["detail"] == [
+        *({"trip": 1, "field": name, "message": needed} for name in missing),
+        {"trip": 2, "field": "lpep_pickup_datetime", "message": "is null, and the model needs a value"},
+    ]
 
 
 @pytest.mark.parametrize(("shap_top", "count"), [(2, 2), (0, None), (-1, None), (99, 20)])
@@ -71,16 +115,42 @@ def test_the_number_of_explanations_is_limited(shap_top, count, app):
     assert (None if explanations is None else len(explanations)) == count
 
 
-def test_health_openapi_and_metrics(app, scoring_model):
-    assert app.get("/healthz").json() == {"status": "ok", "model_version": scoring_model.version}
+def test_health_openapi_and_metrics(app, served_model):
+    assert app.get("/healthz").json() == {"status": "ok", "models": {"yellow": served_model.version}}
     schema = app.get("/openapi.json").json()["paths"]["/score"]["post"]
     assert [parameter["name"] for parameter in schema["parameters"]] == ["shap_top"]
     example = schema["requestBody"]["content"]["application/json"]["example"]
     assert app.post(example).status_code == 200
-    assert app.get("/docs").status_code == 200
     metrics = app.get("/metrics").text
-    assert f'version="{scoring_model.version}"' in metrics
+    assert f'taxi="yellow",threshold="{served_model.threshold}",version="{served_model.version}"' in metrics
     assert 'toytip_requests_total{status="200"}' in metrics
+
+
+def test_the_example_of_the_guide_is_complete(make_client):
+    """The request of `curl` in the guide has all columns of a model of green taxis."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "serve-a-model.md"
+    (body,) = re.findall(r"curl -s localhost:8000/score -d '(.*?)'", page.read_text(), re.DOTALL)
+    answer = make_client(train_model("green")).post(body.encode())
+    assert answer.status_code == 200, answer.text
+    assert 0 < answer.json()["probability"] < 1
+
+
+def test_the_pages_name_the_models_and_work_offline(make_client, served_model):
+    green = train_model("green", "card", "v-<green>")
+    client = make_client(served_model, green)
+    start = client.get("/").json()
+    models = {model["taxi"]: model for model in start["models"]}
+    assert (models["green"]["version"], models["green"]["segment"]) == ("v-<green>", "card")
+    assert models["yellow"]["required_columns"] == list(scoring.required_columns(served_model))
+    methods = [endpoint.split() for endpoint in start["endpoints"]]
+    assert all(client.get(path).status_code == 200 for method, path in methods if method == "GET")
+    page = client.get("/docs").text
+    assert "v-&lt;green&gt;" in page
+    assert not re.search(r"<script|<link|@import|url\(|src=", page)
+    # The commands of the page score a trip.
+    for command in re.findall(r"<pre>(.*?)</pre>", page):
+        *_, body = shlex.split(html.unescape(command))
+        assert client.post(body.encode()).status_code == 200
 
 
 def test_the_rate_of_a_client_is_limited(make_client):
@@ -91,8 +161,8 @@ def test_the_rate_of_a_client_is_limited(make_client):
     assert "too many requests" in second.json()["detail"]
 
 
-def test_a_failed_reload_keeps_the_model(scoring_model):
-    models = iter([scoring_model, RegistryError("it does not exist")])
+def test_a_failed_reload_keeps_the_models(served_model):
+    models = iter([{"yellow": served_model}, RegistryError("it does not exist")])
 
     def load(_):
         model = next(models)
@@ -103,7 +173,7 @@ def test_a_failed_reload_keeps_the_model(scoring_model):
     server = Server(load, RequestLimits(), 1.0)
     server.reload()
     server.reload()
-    assert server.model is scoring_model
+    assert server.models == {"yellow": served_model}
     assert server.metrics.registry.get_sample_value("toytip_reloads_total", {"outcome": "failed"}) == 1
 
 
@@ -113,34 +183,65 @@ def request_text(address, path, body=None):
         return answer.read().decode()
 
 
-def test_a_server_loads_a_promoted_model_and_stops_on_sigterm(model_run, scoring_model):
-    store = model_run.store
-    with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
-        (address,) = re.findall(r"http://[\d.:]+\d", server.stderr.readline())
-        assert (
-            json.loads(request_text(address, "/score", SCORING_TRIP))["model_version"]
-            == scoring_model.version
-        )
-        options = ("--months", model_run.months, "--store", store, "--workers", 2, "--rounds", 60)
-        source = model_run.files[0].parent
-        summary = parse_summary(run_toytip("run", "--source", source, *options, "--gate", "on", "--json"))
-        assert summary["promotion"]["decision"] == "promoted"
-        deadline = time.monotonic() + 30
-        while json.loads(request_text(address, "/healthz"))["model_version"] == scoring_model.version:
+def test_a_server_loads_promoted_models_and_stops_on_sigterm(model_store, tmp_path):
+    """A server serves one champion per taxi type, and the columns of a trip select the champion."""
+    store = shutil.copytree(model_store, tmp_path / "store")
+    green_trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {
+        "trip_type": 1
+    }
+
+    def answers(trip):
+        try:
+            return json.loads(request_text(address, "/score", trip))["model_version"]
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())["detail"]
+
+    def wait_for(trip, expected):
+        deadline = time.monotonic() + 60
+        while answers(trip) != expected:
             assert time.monotonic() < deadline, "the server did not load the new model"
             time.sleep(0.2)
-        version = json.loads(request_text(address, "/healthz"))["model_version"]
-        assert version == summary["model"]["version"]
-        assert 'toytip_reloads_total{outcome="done"} 1.0' in request_text(address, "/metrics")
+
+    with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
+        model, columns, listening = (server.stderr.readline() for _ in range(3))
+        assert model == "serving model v1 (yellow taxis, segment all)\n"
+        assert columns.startswith("  required columns: tpep_pickup_datetime, ")
+        (address,) = re.findall(r"http://[\d.:]+\d", listening)
+        assert answers(SCORING_TRIP) == "v1"
+        refused = "cannot score trips of green taxis: the model was trained on yellow taxis"
+        assert answers(green_trip) == refused
+        register(store, train_model("green", version="v-green"))
+        wait_for(green_trip, "v-green")
+        register(store, train_model("yellow", version="v2"))
+        wait_for(SCORING_TRIP, "v2")
+        assert json.loads(request_text(address, "/healthz"))["models"] == {"yellow": "v2", "green": "v-green"}
+        assert 'toytip_reloads_total{outcome="done"} 2.0' in request_text(address, "/metrics")
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait(20) == 0
         assert "stopped" in server.stderr.read()
 
 
-def test_a_port_in_use_is_an_error(model_run, invoke_cli):
+def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
+    client = make_client(served_model, train_model("green"))
+    green_trip = {name.replace("tpep", "lpep"): value for name, value in SCORING_TRIP.items()} | {
+        "trip_type": 1
+    }
+    neutral_trip = {name.replace("lpep_pickup_datetime", "pickup_at"): v for name, v in green_trip.items()}
+    first, second = client.post([green_trip, neutral_trip]).json()["trips"]
+    assert first == second
+    for body, message in (
+        ([green_trip, SCORING_TRIP], "the list has trips of yellow and green taxis"),
+        (neutral_trip, "the trips have no column tpep_pickup_datetime or lpep_pickup_datetime"),
+    ):
+        answer = client.post(body)
+        assert answer.status_code == 422
+        assert message in answer.json()["detail"]
+
+
+def test_a_port_in_use_is_an_error(model_store, invoke_cli):
     import contextlib
     import socket
 
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        done = invoke_cli("serve", "--store", model_run.store, "--port", listening.getsockname()[1])
+        done = invoke_cli("serve", "--store", model_store, "--port", listening.getsockname()[1])
     assert (done.returncode, "another" in done.stderr and "port" in done.stderr) == (1, True)

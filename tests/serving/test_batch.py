@@ -10,16 +10,18 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.runs import run_toytip
+from tests.support.models import raw_month, register, train_model
+from tests.support.runs import require_error, run_toytip
 from toytip.errors import SourceError, ToytipError
 from toytip.serving import batch as batch_files
 
 
 def test_server_file_and_run_give_equal_probabilities(
-    model_run, scoring_model, raw_trips, published, app, to_dicts, tmp_path
+    model_run, scoring_model, raw_trips, published, make_client, to_dicts, tmp_path
 ):
     """A trip has the same probability alone, in a large request, in a file and in the run."""
     trips = to_dicts(raw_trips)
+    app = make_client(scoring_model, max_trips=1_000)
     batch = app.post(trips, "/score?shap_top=0").json()["trips"]
     alone = app.send(*(("POST", "/score?shap_top=0", {"json": trip}) for trip in trips))
     pq.write_table(raw_trips, tmp_path / "trips.parquet")
@@ -51,24 +53,24 @@ def test_server_file_and_run_give_equal_probabilities(
     assert predictions == published["prediction"][accepted].tolist()
 
 
-def test_all_formats_give_equal_answers(model_run, raw_trips, to_dicts, tmp_path, invoke_cli):
-    raw = raw_trips.slice(0, 50)
+def test_all_formats_give_equal_answers(model_store, to_dicts, tmp_path, invoke_cli):
+    raw = raw_month("yellow").slice(0, 50)
     pq.write_table(raw, tmp_path / "trips.parquet")
     pv.write_csv(raw, tmp_path / "trips.csv")
     (tmp_path / "trips.jsonl").write_text("\n".join(map(json.dumps, to_dicts(raw))))
     answers = []
     for suffix in ("parquet", "csv", "jsonl"):
-        options = ("--store", model_run.store, "--output", tmp_path / "out.csv", "--json")
+        options = ("--store", model_store, "--output", tmp_path / "out.csv", "--json")
         done = invoke_cli("score", tmp_path / f"trips.{suffix}", *options)
         report = json.loads(done.stdout)
-        assert report["scored_count"] + sum(report["rejects"].values()) == 50
+        assert report["scored_count"] + sum(report["unscored"].values()) == 50
         assert report["output"] == str(tmp_path / "out.csv")
         answers.append((tmp_path / "out.csv").read_bytes())
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
-    (trip,) = to_dicts(raw_trips.slice(0, 1))
+def test_explanations_of_trips_on_stdin(model_store, to_dicts):
+    (trip,) = to_dicts(raw_month("yellow").slice(0, 1))
     command = [
         sys.executable,
         "-m",
@@ -76,7 +78,7 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
         "score",
         "-",
         "--store",
-        str(model_run.store),
+        str(model_store),
         "--shap-top",
         "3",
     ]
@@ -98,21 +100,53 @@ def test_explanations_of_trips_on_stdin(model_run, raw_trips, to_dicts):
         ),
         (b'{"fare_amount": "x"}\n', "cannot read line 1 of {}: fare_amount 'x' is not a number"),
         (b"PAR1 and no more", "cannot read trips from {}: "),
-        (b"a,b\n1,2\n", "cannot score the trips: pickup_at is missing, and the model needs it"),
+        (b"a,b\n1,2\n", "cannot score the trips: tpep_pickup_datetime, tpep_dropoff_datetime, VendorID, "),
+        (b'{"tpep_pickup_datetime": "2023-01-10"}\n', "cannot score line 1 of {}: tpep_dropoff_datetime, "),
     ],
 )
-def test_invalid_files_are_errors(content, message, model_run, tmp_path, invoke_cli):
+def test_invalid_files_are_errors(content, message, model_store, tmp_path, invoke_cli):
     trips = tmp_path / "trips"
     trips.write_bytes(content)
-    done = invoke_cli("score", trips, "--store", model_run.store, "--output", tmp_path / "out.jsonl")
+    done = invoke_cli("score", trips, "--store", model_store, "--output", tmp_path / "out.jsonl")
     assert done.returncode == 1
     assert f"error: {message.format(trips)}" in done.stderr
     assert done.stderr.count("error: ") == 1
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_an_unknown_output_format_is_an_error(model_run, invoke_cli):
-    done = invoke_cli("score", "x", "--store", model_run.store, "--output", "a.xls")
+def test_each_line_of_a_file_needs_all_columns(model_store, to_dicts, tmp_path, invoke_cli):
+    """Without the check, the value would be null, as in trips whose training months have nulls."""
+    first, second = to_dicts(raw_month("yellow").slice(0, 2))
+    del second["tolls_amount"]
+    trips = tmp_path / "trips.jsonl"
+    trips.write_text(f"{json.dumps(first)}\n\n{json.dumps(second)}\n")
+    done = invoke_cli("score", trips, "--store", model_store, "--output", tmp_path / "out.csv")
+    error = f"cannot score line 3 of {trips}: tolls_amount is missing, and the model needs it"
+    require_error(done, error, "Add the missing columns")
+
+
+def test_trips_outside_of_the_segment_have_a_reason(tmp_path, invoke_cli):
+    store, trips = tmp_path / "store", tmp_path / "trips.parquet"
+    register(store, train_model("green", "card"))
+    raw = raw_month("green").slice(0, 100)
+    pq.write_table(raw, trips)
+    options = ("--store", store, "--output", tmp_path / "out.parquet", "--json")
+    report = json.loads(invoke_cli("score", trips, *options).stdout)
+    scores = pq.read_table(tmp_path / "out.parquet").to_pandas()
+    is_card = raw["payment_type"].to_pandas().to_numpy() == 1
+    outside = (scores["reason"] == "outside_segment").to_numpy()
+    rejected = scores["reason"].notna().to_numpy() & ~outside
+    assert (outside == ~is_card & ~rejected).all()
+    assert scores["probability"].isna().tolist() == scores["reason"].notna().tolist()
+    assert scores["prediction"].isna().tolist() == scores["reason"].notna().tolist()
+    assert report["unscored"]["outside_segment"] == outside.sum() > 10
+    pq.write_table(raw.drop_columns("payment_type"), trips)
+    error = "cannot score the trips: payment_type is missing, and the model needs it"
+    require_error(invoke_cli("score", trips, *options), error)
+
+
+def test_an_unknown_output_format_is_an_error(model_store, invoke_cli):
+    done = invoke_cli("score", "x", "--store", model_store, "--output", "a.xls")
     assert "cannot write the output: unknown suffix '.xls'" in done.stderr
 
 

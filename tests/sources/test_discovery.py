@@ -206,3 +206,11 @@ def test_partitions_become_larger_if_they_are_too_many(folder):
 def test_a_source_without_files_is_an_error(name, cause, tmp_path):
     with pytest.raises(SourceError, match=cause):
         open_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("case", ["no fare", "a fare of nulls"])
+def test_the_hint_for_a_missing_column_also_suits_own_files(case, folder):
+    BROKEN[case][0](folder)
+    with pytest.raises(SourceError) as caught:
+        open_source(str(folder))
+    assert caught.value.hint.startswith("Add the values of fare_amount.")

@@ -1,5 +1,9 @@
 """The bins of the training rows, and the matrix of bin indexes."""
 
+import json
+from dataclasses import replace
+from functools import reduce
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,6 +47,26 @@ def fit_on(frame, segment="all"):
 
 def bins_of(encoding, name):
     return next(feature for feature in encoding.features if feature.name == name)
+
+
+@pytest.mark.parametrize(
+    ("second_month", "absent"), [([1.0, 1.0], False), ([None, 1.0], False), ([None, None], True)]
+)
+def test_a_feature_without_values_in_a_month_was_absent_in_training(second_month, absent):
+    """The result does not depend on the partitions, and single missing values do not count."""
+    split = replace(SPLIT, train=TimeRange("2023-01-01T00:00:00", "2023-03-01T00:00:00"))
+    february = {"pickup_at": "2023-02-10 08:00:00", "dropoff_at": "2023-02-10 08:20:00"}
+    parts = [
+        features({"airport_fee": 1.0}, {}),
+        *(features({"airport_fee": fee, **february}) for fee in second_month),
+    ]
+    parts = [part[part["pickup_at"].dt.month == (1 if index == 0 else 2)] for index, part in enumerate(parts)]
+    counts = [count_values(part, NAMES, split, "all") for part in (*parts, parts[0].iloc[:0])]
+    for order in (counts, counts[::-1]):
+        encoding = fit_encoding(reduce(ValueCounts.merge, order, ValueCounts.empty(NAMES)), split, "all")
+        assert bins_of(encoding, "airport_fee").absent_in_training is absent
+        assert not bins_of(encoding, "fare_amount").absent_in_training
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
 
 
 def test_only_training_rows_are_fitted_on():

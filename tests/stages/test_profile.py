@@ -44,6 +44,22 @@ def test_a_histogram_counts_values_and_missing_values_and_sums_them():
     assert by_feature["fare_amount"]["value_sum"].sum() == (4 * 10 + 2**20) * 1024
 
 
+def test_the_data_check_has_histograms_of_its_own():
+    trips = make_trips(
+        {}, {}, {"pickup_at": "2023-01-09 08:00:00", "dropoff_at": "2023-01-09 08:20:00", "tip_amount": 0}
+    )
+    histograms = profile.profile(featurize.featurize(accepted(trips)))
+    trips_by_value = {
+        name: rows.groupby("value")["trips"].sum().to_dict()
+        for name, rows in histograms.groupby("feature")
+        if name in profile.CHECK_HISTOGRAMS
+    }
+    assert trips_by_value["pickup_day"] == {9: 1, 10: 2}
+    assert trips_by_value["high_tip"] == {0: 1, 1: 2}
+    # Two equal trips are in the same bucket.
+    assert sorted(trips_by_value["trip_hash"].values()) == [1, 2]
+
+
 def test_no_trips_have_an_empty_histogram():
     pd.testing.assert_frame_equal(
         profile.profile(featurize.FEATURES_SCHEMA.empty()), FEATURE_HISTOGRAMS.empty()

@@ -1,5 +1,6 @@
 """Differences between two versions."""
 
+import re
 import shutil
 
 import duckdb
@@ -32,7 +33,12 @@ def test_the_differences_of_two_feature_sets(tagged_runs):
     assert diff["segment"] == "all"
     text = run_toytip("version", "diff", "first", second["version"], *where).stdout
     assert "predictions changed" in text
-    assert "test AUC" in text
+    auc = [summary["metrics"]["test"]["all"]["auc"] for summary in (first, second)]
+    assert re.search(rf"\nAUC +{auc[0]:.4f} +{auc[1]:.4f} +{auc[1] - auc[0]:+.4f}  \S+ to \S+\n", text)
+    assert "\ncard trips (" in text
+    change = diff["test_metrics"]["all"]["auc"]
+    assert change["change"] == pytest.approx(auc[1] - auc[0])
+    assert change["interval"]["low"] <= change["change"] <= change["interval"]["high"]
     assert "are the same" in run_toytip("version", "diff", first["version"], "first", *where).stdout
 
 
@@ -50,4 +56,5 @@ def test_models_of_two_segments_are_compared_on_card_trips(tagged_runs, tmp_path
         card["metrics"]["test"]["card"]["auc"],
     ]
     text = run_toytip("version", "diff", first["version"], card["version"], *where).stdout
-    assert "trained on different segments: the metrics are those of card trips" in text
+    assert "trained on different segments: compare them on card trips" in text
+    assert diff["test_metrics"]["card"]["auc"]["values"] == auc

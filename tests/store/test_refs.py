@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
-from tests.support.trips import make_manifest, make_part_record, make_trips
+from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table
 from toytip.core.tables import TRIPS
 from toytip.errors import ConfigError, StoreError
 from toytip.store.refs import parse_as_of, read_tags, remove_tag, resolve_version, roll_back_to, set_tag
@@ -15,7 +15,7 @@ from toytip.store.store import Store
 
 def publish_at(store, version, created_at):
     record = store.write_data_file(TRIPS, version, make_part_record(), make_trips({}, {}, {}))
-    return store.publish(replace(make_manifest([record], version), created_at=created_at))
+    return publish_table(store, replace(make_manifest([record], version), created_at=created_at))
 
 
 def test_the_newest_version_is_the_default(store_of_three):
@@ -47,7 +47,7 @@ def test_a_tag_names_a_version(store_of_three):
 
 def test_a_rollback_lasts_until_the_next_version(store_of_three):
     store = store_of_three
-    assert roll_back_to(store, "v1") == {"trips": "v1"}
+    assert roll_back_to(store, "v1").tables == {"trips": "v1"}
     assert resolve_version(store, "trips").version == "v1"
     assert parse_as_of("2026-01-01") < dt.datetime.now(dt.UTC)
     files = store.list_manifests()[0].files

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trips import make_manifest, make_part_record, make_trips, publish_trips
+from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table, publish_trips
 from toytip.core.tables import TRIPS
 from toytip.errors import StoreError, StoreFormatError
 from toytip.store import maintenance
@@ -42,7 +42,7 @@ def test_a_file_name_depends_only_on_the_input(store):
             store.write_data_file(TRIPS, "v1", make_part_record(), make_trips({}, {})) for _ in range(2)
         )
         assert first == second
-        manifest = store.publish(make_manifest([second]))
+        manifest = publish_table(store, make_manifest([second]))
     assert store.read_data_file(TRIPS, "v1", manifest.files[0]).equals(make_trips({}, {}))
 
 
@@ -54,7 +54,7 @@ def test_a_published_version_is_never_changed(store):
         with pytest.raises(StoreError, match="already published"):
             publish_trips(store, rows=5)
         with pytest.raises(StoreError, match="already published"):
-            store.require_unpublished("v1", ("features", "trips"))
+            store.require_unpublished("v1")
     assert Path(store.manifest_uri("trips", "v1")).read_bytes() == before
     assert store.read_data_file(TRIPS, "v1", resolve_version(store, "trips").files[0]).equals(
         make_trips({}, {}, {})
@@ -101,7 +101,7 @@ def test_files_of_a_killed_run_are_invisible_until_they_are_reused(killed):
         found = killed.find_data_files("trips")["id"]
         assert found.version == "v1"
         assert killed.reuse_data_file("trips", "v2", found)
-        killed.publish(make_manifest([found.record], "v2"))
+        publish_table(killed, make_manifest([found.record], "v2"))
     assert killed.read_data_file(TRIPS, "v2", found.record).equals(make_trips({}))
     killed.purge("v1")
     assert not below(killed, "_staging/*")

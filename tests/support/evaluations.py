@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from toytip.core.categories import slice_label
 from toytip.evaluation.report import (
     BaselineMetrics,
     ConfusionCounts,
@@ -43,6 +44,5 @@ def auc_improvement(auc):
 def slice_metrics(**changes):
     """Return the metrics of an evaluation slice."""
     values = {"auc": 0.9, "f1": 0.9, "f1_always_positive": 0.9, "log_loss": 0.9, "auc_binning_error": None}
-    return SliceMetrics(
-        **{"slice": "hour", "value": "8", "rows": 900, "prevalence": 0.5, **values, **changes}
-    )
+    slice_ = {"slice": "hour", "value": "8", "rows": 900, "prevalence": 0.5, **values, **changes}
+    return SliceMetrics(**{"label": slice_label(slice_["slice"], slice_["value"]), **slice_})

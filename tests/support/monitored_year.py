@@ -16,6 +16,8 @@ from toytip.core.partitions import SourcePartition
 from toytip.core.splits import plan_split
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.monitoring.comparison import MonitoringResult, run_monitoring
+from toytip.monitoring.history import MonitoringHistory
+from toytip.monitoring.month_counts import MonthSummary
 from toytip.monitoring.plan import plan_monitoring
 from toytip.sources.synthetic import SyntheticSpec, generate_month
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile
@@ -33,8 +35,7 @@ class MonthInputs(NamedTuple):
     """The inputs of monitoring that a run writes for one month."""
 
     tallies: Tallies
-    histograms: pd.DataFrame
-    reject_rates: dict[str, float]
+    summary: MonthSummary
 
 
 def featurize_month(month: Month, spec: SyntheticSpec) -> tuple[pd.DataFrame, int, dict[str, int]]:
@@ -52,8 +53,7 @@ def score_month(model: TrainedModel, month: Month, spec: SyntheticSpec) -> Month
     predictions = postprocess.postprocess(infer.infer(features, encoded, model), model.threshold)
     return MonthInputs(
         summarize_predictions(predictions, features, model.encoding),
-        profile.profile(features),
-        {reason: count / rows for reason, count in rejects.items()},
+        MonthSummary(histograms=profile.profile(features), rows=rows, rejects=rejects),
     )
 
 
@@ -88,7 +88,8 @@ def monitor_year(
         model,
         plan,
         thresholds or AlertThresholds(),
-        reduce(combine_tallies, (inputs[month].tallies for month in months)),
-        {month: inputs[month].histograms for month in months},
-        {month: inputs[month].reject_rates for month in months},
+        MonitoringHistory(
+            months={month: inputs[month].summary for month in months},
+            tallies=reduce(combine_tallies, (inputs[month].tallies for month in months)),
+        ),
     )

@@ -1,14 +1,27 @@
 """The result of a small run, and the exact keys of its JSON."""
 
 from toytip.evaluation.gate import Decision, GateDecision
-from toytip.pipeline.context import StageDecision
-from toytip.pipeline.result import ModelInfo, RowCounts, RunLinks, RunResult, RunTiming, SourceInfo, TableInfo
+from toytip.monitoring.data_check import DataCheck, MonthCheck
+from toytip.pipeline.result import (
+    ModelInfo,
+    RowCounts,
+    RunLinks,
+    RunResult,
+    RunTiming,
+    SourceInfo,
+    StageDecision,
+    TableInfo,
+)
+from toytip.store.run_manifest import RunStatus
 
 TABLE = TableInfo(version="v1", path="st/dev/trips/version=v1", manifest="st/v1.json", rows=3, bytes=90)
 RUN_RESULT = RunResult(
     version="v1",
     store="st",
     env="dev",
+    status=RunStatus.PASSED,
+    reasons=(),
+    up_to_date=False,
     origin=SourceInfo(taxi="green", months=("2023-01",), source="data", source_bytes_read=100),
     rows=RowCounts(read=4, kept=3, rejected=1),
     rejects={"out_of_month": 1},
@@ -16,9 +29,9 @@ RUN_RESULT = RunResult(
     model=ModelInfo(version="v1", rounds=8, features=("pickup_hour",), threshold=0.5, path="st/models"),
     metrics={},
     promotion=GateDecision(
-        name="toytip-dev-green",
+        name="toytip-dev-green-all",
         uri="sqlite:///registry.db",
-        model_version=1,
+        number=1,
         aliases=("champion",),
         decision=Decision.PROMOTED,
         is_champion=True,
@@ -42,6 +55,10 @@ RUN_RESULT = RunResult(
         evaluation_path="st/v1.json",
     ),
     stage_decisions={"train": StageDecision(reused=False, reason="the store has no earlier version")},
+    data_check=DataCheck(
+        months=(MonthCheck(month="2023-01", verdict="pass", findings=(), accepted=None),),
+        reference=("2023-01",),
+    ),
     leakage_warnings={},
     evaluation={},
     monitoring=None,
@@ -51,6 +68,10 @@ RUN_KEYS = {
     "version",
     "store",
     "env",
+    "status",
+    "reasons",
+    "up_to_date",
+    "data_check",
     "taxi",
     "months",
     "source",

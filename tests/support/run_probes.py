@@ -54,7 +54,7 @@ def wait_for_round(run: subprocess.Popen[str], store: Store, number: int, *, bet
 
 def is_training(store: Store, rounds: int) -> bool:
     """Return whether a started training has rounds left."""
-    return checkpoint_rounds(store) < rounds and store.newest_manifest("models") is None
+    return checkpoint_rounds(store) < rounds and not store.list_tables("models")
 
 
 def count_staged_files(store: Store, table: str) -> int:
@@ -79,7 +79,7 @@ def count_files(reference: ReferenceRun, table: str) -> int:
 
 def is_being_written(store: Store, table: str, files: int) -> bool:
     """Return whether a table whose stage has started does not have all of its files yet."""
-    return count_staged_files(store, table) < files and store.newest_manifest(table) is None
+    return count_staged_files(store, table) < files and not store.list_tables(table)
 
 
 def worker_processes(run: subprocess.Popen[str]) -> list[psutil.Process]:

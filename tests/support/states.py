@@ -14,7 +14,12 @@ def run_state(*stages: StageState, **fields: Any) -> RunState:
 
 
 def stage_timing(
-    seconds: float, work: int = 1_000, stage: str = "infer", workers: int = 2, threads: int = 2
+    seconds: float,
+    work: int = 1_000,
+    stage: str = "infer",
+    workers: int = 2,
+    threads: int = 2,
+    shape: str = "",
 ) -> StageTiming:
     """Return the timing of a stage."""
-    return StageTiming(stage=stage, seconds=seconds, work=work, workers=workers, threads=threads)
+    return StageTiming(stage=stage, seconds=seconds, work=work, workers=workers, threads=threads, shape=shape)

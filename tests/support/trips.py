@@ -16,6 +16,7 @@ from toytip.core.partitions import DataFile, DataFileKey
 from toytip.core.tables import TRIPS
 from toytip.core.tlc import FIELDS, trip_id_base
 from toytip.store.manifest import Manifest
+from toytip.store.run_manifest import RunManifest, RunStatus
 
 JANUARY = Month(2023, 1)
 # The published months of the TLC.
@@ -112,7 +113,29 @@ def make_manifest(records, version: str = "v1", table: str = "trips") -> Manifes
     )
 
 
-def publish_trips(store, version: str = "v1", rows: int = 3) -> Manifest:
+def publish_trips(store, version: str = "v1", rows: int = 3, **run: Any) -> Manifest:
     """Publish a version of `trips` with one data file."""
     record = store.write_data_file(TRIPS, version, make_part_record(), make_trips(*[{}] * rows))
-    return store.publish(make_manifest([record], version))
+    return publish_table(store, make_manifest([record], version), **run)
+
+
+def publish_table(store, manifest: Manifest, **run: Any) -> Manifest:
+    """Add a table to a version, and publish the version with this table only."""
+    store.add_table(manifest)
+    store.publish(make_run([manifest], **run))
+    return manifest
+
+
+def make_run(manifests, **changes: Any) -> RunManifest:
+    """Return the run manifest of tables, published when the first table was created."""
+    first = manifests[0]
+    return RunManifest(
+        **{
+            "version": first.version,
+            "command": "stage clean",
+            "status": RunStatus.NOT_GATED,
+            "created_at": first.created_at,
+            "tables": {manifest.table: manifest.version for manifest in manifests},
+            **changes,
+        }
+    )

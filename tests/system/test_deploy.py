@@ -336,9 +336,9 @@ def test_a_run_uses_the_services_of_compose(machines, project_config, synthetic,
     rows = summary["rows"]
     source_rows = sum(pq.read_metadata(file).num_rows for file in synthetic.iterdir())
     assert rows["read"] == rows["kept"] + rows["rejected"] == source_rows
-    assert summary["version"] in client.run("toytip", "versions").stdout
+    assert summary["version"] in client.run("toytip", "version", "list").stdout
     assert summary["promotion"]["uri"] == "http://mlflow:5000"
-    assert summary["promotion"]["champion"]
+    assert summary["promotion"]["is_champion"]
     check_rejected_connections(client)
 
 

@@ -18,7 +18,7 @@ from typer.main import get_command
 import toytip as package
 from tests.support import doc_recipes
 from tests.support.runs import parse_summary, run_toytip
-from tests.support.trips import make_manifest, make_part_record, write_months
+from tests.support.trips import make_manifest, make_part_record, publish_table, write_months
 from toytip.cli import app
 from toytip.core.months import parse_months
 from toytip.sources.synthetic import SyntheticSpec, generate_month
@@ -94,7 +94,7 @@ COMMANDS = sorted(
 def test_commands_parse(arguments):
     words = list(arguments)
     command = get_command(app)
-    while hasattr(command, "commands"):
+    while words and words[0] in getattr(command, "commands", ()):
         command = command.commands[words.pop(0)]
     command.make_context("toytip", words)
 
@@ -203,7 +203,7 @@ def test_the_extension_guide_is_applied_and_runs(tmp_path):
             PYTHONPATH=str(tmp_path),
         )
     )
-    assert "pickup_month" in summary["model"]["features"]
+    assert "same_zone" in summary["model"]["features"]
     assert summary["rejects"]["too_many_passengers"] == 3  # one per month
 
     def query(table, expression):
@@ -211,7 +211,8 @@ def test_the_extension_guide_is_applied_and_runs(tmp_path):
         select = f"select {expression} from read_parquet('{files}', hive_partitioning = true)"
         return duckdb.sql(select).fetchall()
 
-    assert query("features", "distinct pickup_month = month") == [(True,)]
+    same = "same_zone = (PULocationID = DOLocationID)::int"
+    assert query("features", f"distinct {same}") == [(True,)]
     assert query("rejects", "count(*) filter (ehail_fee is not null)") == [(0,)]
     assert query("demand", "sum(trips)") == [(summary["rows"]["kept"],)]
 
@@ -237,7 +238,7 @@ def three_trips(tmp_path, monkeypatch):
         record = store.write_data_file(
             PREDICTIONS, "v1", make_part_record(), predictions.astype(PREDICTIONS.dtypes)
         )
-        store.publish(make_manifest([record], "v1", table="predictions"))
+        publish_table(store, make_manifest([record], "v1", table="predictions"))
     monkeypatch.chdir(tmp_path)
 
 

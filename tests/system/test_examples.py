@@ -65,7 +65,7 @@ def test_the_notebook_runs_and_its_sentences_about_real_trips_are_those_committe
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     source = REAL_DATA_DIR / "yellow-sample-2020"
     if source.is_dir():
-        monkeypatch.setenv("TOYTIP_EXAMPLE_SOURCE", str(source))
+        monkeypatch.setenv("TOYTIP_EXAMPLE_SOURCE", os.path.relpath(source))
     else:
         monkeypatch.delenv("TOYTIP_EXAMPLE_SOURCE", raising=False)
     executed, committed = execute(path), nbformat.read(path, as_version=4)

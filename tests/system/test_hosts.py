@@ -202,7 +202,7 @@ def test_from_the_laptop_to_three_hosts(network, reference, tmp_path):
             },
         )
     assert process.returncode == 0, process.stdout + process.stderr
-    assert "lab is down" in process.stdout
+    assert "cluster lab stopped" in process.stdout
     assert not list(Path("/etc").glob("toytip/*")), "each host has its own folder"
     store = Store(f"s3://{s3_server.PRIVATE_BUCKET}/toytip", "dev", StorageOptions(server.endpoint))
     (predictions,) = store.list_manifests("predictions")

@@ -5,16 +5,19 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.store import test_publication as publication
 from tests.support import s3_server
 from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip, wait_for_message
-from tests.support.trips import make_part_record, make_trips, publish_trips, read_files
+from tests.support.trips import make_part_record, make_run, make_trips, publish_trips, read_files
 from toytip.core.access import StorageOptions
 from toytip.core.tables import TRIPS
 from toytip.errors import StoreError
@@ -23,6 +26,7 @@ from toytip.io.local import LocalFileIO
 from toytip.io.s3 import PIECE_BYTES, S3FileIO, has_credentials, s3_filesystem
 from toytip.store import maintenance
 from toytip.store.refs import resolve_version
+from toytip.store.release import release_version
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.object_store
@@ -58,6 +62,96 @@ def bucket(admin, request):
 @pytest.fixture
 def store(bucket):
     return Store(bucket.root, "dev", bucket.storage_options)
+
+
+def test_a_bucket_that_does_not_exist_has_no_files(admin):
+    missing = S3FileIO("s3://missing-bucket/store", StorageOptions(admin.endpoint))
+    assert missing.list_files("dev/_versions") == {}
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        publication.test_a_table_is_invisible_until_its_run_is_published,
+        publication.test_a_refused_run_is_released_with_a_reason,
+        publication.test_a_published_version_cannot_be_published_or_extended_again,
+        publication.test_a_run_that_names_a_deleted_table_is_not_published,
+        publication.test_garbage_collection_keeps_the_current_run_and_deletes_empty_run_manifests,
+    ],
+    ids=lambda check: check.__name__.removeprefix("test_"),
+)
+def test_a_run_is_one_commit(check, store):
+    check(replace(store, root=f"{store.root}/{check.__name__}"))
+
+
+def publish_at_once(root, endpoint, status):
+    store = Store(root, "dev", StorageOptions(endpoint))
+    try:
+        manifests = store.list_tables("trips")
+        store.publish(make_run(manifests, status=status))
+    except StoreError:
+        os._exit(1)
+    os._exit(0)
+
+
+def test_one_of_two_runs_publishes_a_version(store, admin):
+    """The server creates the run manifest only if it does not exist."""
+    with store.write_version("v1"):
+        publication.add_table(store, "v1")
+        processes = [
+            multiprocessing.get_context("spawn").Process(
+                target=publish_at_once, args=(store.root, admin.endpoint, status)
+            )
+            for status in ("passed", "refused")
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(60)
+    assert sorted(process.exitcode for process in processes) == [0, 1]
+    assert len(store.list_runs()) == 1
+
+
+def write_runs(root, endpoint):
+    """Publish runs. Every third one is refused, and every fourth one has no run manifest."""
+    store = Store(root, "dev", StorageOptions(endpoint))
+    for number in range(1, 13):
+        version = f"v{number}"
+        with store.write_version(version):
+            tables = [
+                publication.add_table(store, version, table, rows=number) for table in ("trips", "scores")
+            ]
+            if number % 4:
+                status = "passed" if number % 3 else "refused"
+                store.publish(make_run(tables, status=status))
+
+
+def test_a_reader_never_sees_a_mixed_or_refused_run(store, admin):
+    publication.publish(store, "v0", publication.PASSED)
+    writer = multiprocessing.get_context("spawn").Process(
+        target=write_runs, args=(store.root, admin.endpoint)
+    )
+    writer.start()
+    seen = []
+    while writer.is_alive():
+        version = resolve_version(store, "scores").version
+        number = int(version[1:])
+        assert number == 0 or (number % 3 and number % 4), f"{version} was not passed"
+        assert {resolve_version(store, table, version).rows for table in ("trips", "scores")} == {number or 3}
+        seen.append(number)
+    writer.join()
+    assert writer.exitcode == 0
+    assert seen == sorted(seen)
+    assert resolve_version(store, "trips").version == "v11"
+
+
+def test_a_release_to_prod_is_copied_by_the_server(store):
+    publication.publish(store, "v1", publication.PASSED)
+    prod = replace(store, env="prod")
+    assert release_version(prod, "v1", "approved").copied_tables == 2
+    manifest = resolve_version(prod, "trips")
+    assert prod.read_file("trips", "v1", manifest.files[0])
+    assert maintenance.verify_version(prod, "v1", lambda _: None) == []
 
 
 def upload(bucket, folder):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
+from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import FIELDS
 from toytip.errors import SchemaError
@@ -18,6 +19,7 @@ from toytip.stages import catalog
 RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 
+@with_python_errors_of_methods
 @dataclass(frozen=True, repr=False)
 class Model:
     """A trained model, with all stages from a raw trip to a decision.
@@ -63,6 +65,11 @@ class Model:
         return self.trained_model.rounds
 
     @property
+    def required_columns(self) -> tuple[str, ...]:
+        """The columns that trips must have, with the names of the TLC."""
+        return scoring.required_columns(self.trained_model)
+
+    @property
     def gain_importance(self) -> pd.Series[float]:
         """The share of each feature in the gain of all splits, largest first. The total is 1."""
         from toytip.stages.infer import gain_importance
@@ -75,53 +82,58 @@ class Model:
 
         `trips` is a pandas DataFrame, an Arrow table or a list of dicts, with the column names of
         the TLC. The case of the names does not matter. Columns that the model does not need can be
-        missing. If `trips` is a DataFrame, the result has the index of `trips`. Columns of the
-        result:
+        missing (see `required_columns`). If `trips` is a DataFrame, the result has the index of
+        `trips`. Columns of the result:
 
-            probability    float32   probability of a high tip (NaN for rejected trips)
-            prediction     boolean   whether the decision is positive (<NA> for rejected trips)
-            rejected       str       cleaning rule that rejects the trip (missing for scored trips)
+            probability    float32   probability of a high tip (NaN for trips with a reason)
+            prediction     boolean   whether the decision is positive (<NA> for trips with a reason)
+            reason         str       reason why a trip is not scored (missing for scored trips)
             explanations   object    list of the `shap_top` largest explanations (if > 0)
+
+        A trip is not scored if a cleaning rule rejects the trip (the reason is the name of the
+        rule), or if the trip is not in the segment of the model (`outside_segment`).
 
         An explanation has the attributes `feature`, `value` (the value of the feature) and
         `log_odds` (the contribution of the feature to the log-odds of a high tip).
 
-        Raises SchemaError if a column that the model needs is missing or cannot be converted.
+        Raises SchemaError if a column that the model needs is missing or cannot be converted, or if
+        the trips are from another taxi type.
 
             model.predict(pandas.read_parquet("green_tripdata_2023-12.parquet"), shap_top=3)
         """
-        scored = scoring.score_trips(self.trained_model, _to_arrow(trips), shap_top)
-        rejected = pd.array(scored.rejected, dtype="str")
-        is_rejected = ~rejected.isna()
+        scored = scoring.score_trips(self.trained_model, self._to_arrow(trips), shap_top)
         frame = pd.DataFrame(
             {
                 "probability": scored.probability,
-                "prediction": pd.arrays.BooleanArray(scored.prediction.copy(), is_rejected),
-                "rejected": rejected,
+                "prediction": pd.arrays.BooleanArray(scored.prediction.copy(), ~scored.is_scored),
+                "reason": pd.array(scored.reason, dtype="str"),
             },
             index=trips.index if isinstance(trips, pd.DataFrame) else None,
         )
         return frame.assign(explanations=scored.explanations) if shap_top else frame
 
+    def _to_arrow(self, trips: RawTrips) -> pa.Table:
+        if isinstance(trips, pa.Table):
+            return trips
+        if isinstance(trips, pd.DataFrame):
+            try:
+                return pa.Table.from_pandas(trips, preserve_index=False)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise SchemaError(f"cannot convert the trips to an Arrow table: {error.args[-1]}") from None
+        if not isinstance(trips, Sequence) or not all(isinstance(trip, Mapping) for trip in trips):
+            raise TypeError(
+                "cannot score the trips: expected a pandas DataFrame, an Arrow table or a list of dicts, "
+                f"not {type(trips).__name__}. To score a file, use predict(pandas.read_parquet(file))"
+            )
+        if not trips:
+            return pa.table(
+                {field.name: pa.array([], scoring.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS}
+            )
+        for columns, label in scoring.columns_of_trips(trips).items():
+            scoring.require_columns(self.trained_model, columns, label)
+        return scoring.trips_to_table([dict(trip) for trip in trips])
+
     def __repr__(self) -> str:
         return (
             f"<toytip model {self.version}: {self.taxi}, {len(self.features)} features, {self.rounds} rounds>"
         )
-
-
-def _to_arrow(trips: RawTrips) -> pa.Table:
-    if isinstance(trips, pa.Table):
-        return trips
-    if isinstance(trips, pd.DataFrame):
-        try:
-            return pa.Table.from_pandas(trips, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise SchemaError(f"cannot convert the trips to an Arrow table: {error.args[-1]}") from None
-    if not isinstance(trips, Sequence) or not all(isinstance(trip, Mapping) for trip in trips):
-        raise TypeError(
-            "cannot score the trips: expected a pandas DataFrame, an Arrow table or a list of dicts, "
-            f"not {type(trips).__name__}. To score a file, use predict(pandas.read_parquet(file))"
-        )
-    if not trips:
-        return pa.table({field.name: pa.array([], scoring.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS})
-    return scoring.trips_to_table([dict(trip) for trip in trips])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from toytip.api.settings import SettingText, make_progress, resolve_call_settings, to_setting_text
+from toytip.api.wording import with_python_errors
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 
@@ -152,6 +153,7 @@ def _change_columns(metric: str, change: ChangeParts | None) -> dict[str, float]
     return columns if metric == "prevalence" else {**columns, f"{metric}_by_model": change.model}
 
 
+@with_python_errors
 def monitor(
     model: str | None = None,
     *,
@@ -160,18 +162,21 @@ def monitor(
     reference: SettingText | None = None,
     analysis_months: SettingText | None = None,
     labels_until: str | None = None,
+    taxi: str | None = None,
+    segment: str | None = None,
     publish: bool = True,
     progress: bool = False,
     **settings: Any,
 ) -> Monitoring:
     """Monitor a model as `toytip monitor` does: data drift, and changes in performance.
 
-    `model` is the version or tag of a run, `champion`, `challenger`, or a model version in the
-    registry. The default is the newest model. `reference` and `analysis_months` are a range such as
-    `"2023-10:2023-12"` or a list of months. `labels_until` is the latest month with labels. The
-    measurements are published as a version of the table `monitoring`, unless `publish` is false.
-    You can set thresholds, for example `alert_psi=0.1`. The function reads histograms, not trips,
-    and starts no cluster.
+    `model` is the version or tag of a run, `champion`, `challenger`, or a model number in the
+    registry. The default is the champion, or the newest model if there is no champion. Set `taxi`
+    or `segment` if several registered models have this name. `reference` and `analysis_months` are
+    a range such as `"2023-10:2023-12"` or a list of months. `labels_until` is the latest month with
+    labels. The measurements are published as a version of the table `monitoring`, unless `publish`
+    is false. You can set thresholds, for example `alert_psi=0.1`. The function reads histograms,
+    not trips, and starts no cluster.
 
     Raises StoreError if the model or its predictions are not in the store, RegistryError if the
     registry does not have the model, and ConfigError if a month or a setting is invalid.
@@ -183,6 +188,8 @@ def monitor(
         reference=reference,
         analysis_months=analysis_months,
         labels_until=labels_until,
+        taxi=taxi,
+        segment=segment,
         publish=publish,
         show_progress=progress,
     )
@@ -195,6 +202,8 @@ def monitor_store(
     reference: SettingText | None,
     analysis_months: SettingText | None,
     labels_until: str | None,
+    taxi: str | None,
+    segment: str | None,
     publish: bool,
     show_progress: bool = False,
 ) -> Monitoring:
@@ -211,5 +220,7 @@ def monitor_store(
             analysis_months=to_setting_text(analysis_months),
             labels_until=labels_until,
             publish=publish,
+            taxi=taxi,
+            segment=segment,
         )
     return Monitoring(report)

@@ -12,6 +12,7 @@ import pandas as pd
 from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
 from toytip.api.store import Store, metrics_frame
+from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
 from toytip.pipeline.result import RunResult
 
@@ -80,6 +81,7 @@ class Run:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
+@with_python_errors
 def run(
     source: SettingText | None = None,
     *,
@@ -87,6 +89,7 @@ def run(
     store: str | Path | None = None,
     env: str | None = None,
     workers: int | None = None,
+    model: str | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> Run:
@@ -98,19 +101,22 @@ def run(
     `train_months="2023-01:2023-10"`, `max_depth=8` or `gate="off"`. Settings that you leave out
     come from the same places as on the command line.
 
+    With `model`, the run trains no model, and scores the source with this model: a version, a tag,
+    `champion`, `challenger`, or a model number.
+
     The run uses the workers of the active Dask client. Without a client, it starts `workers` local
     processes (default: one per core) and stops them at the end. The run reuses up-to-date files of
     the store. With `progress=True`, the run prints its progress to stderr.
 
-    Raises SourceError, ConfigError, StoreError, PlanError, RegistryError or ClusterError. A failed
-    run leaves no partial tables. Tables that the run has already published stay published.
+    Raises SourceError, ConfigError, StoreError, DataCheckError, PlanError, RegistryError or
+    ClusterError. A failed run publishes no table, and the next run reuses its complete outputs.
 
         run = toytip.run("data/green-2023", workers=2)
         run.metrics.loc[("test", "all"), "auc"]
     """
     options = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
     with use_workers(options) as resolved:
-        from toytip.pipeline.run import run as run_pipeline
+        from toytip.pipeline.unchanged import run_if_changed
 
-        result = run_pipeline(resolved, make_progress(progress))
+        result = run_if_changed(resolved, make_progress(progress), model)
     return Run(Store(resolved.model_copy(update={"version_id": None})), result)

@@ -49,11 +49,7 @@ def to_setting_text(value: Any) -> Any:
 
 def make_progress(enabled: bool) -> Progress:
     """Return a progress display on stderr, or a display that prints nothing."""
-    from rich.console import Console
-
-    # A notebook gets plain lines, because the grid would need widgets.
-    console = Console(stderr=True, highlight=False, force_jupyter=False)
-    return Progress("auto" if enabled else "none", console)
+    return Progress("auto" if enabled else "none")
 
 
 @contextlib.contextmanager

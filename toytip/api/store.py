@@ -12,6 +12,7 @@ import pandas as pd
 from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
+from toytip.api.wording import with_python_errors, with_python_errors_of_methods
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.months import Month, parse_months
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from toytip.store.lineage import LineageNode
 
 
+@with_python_errors
 def open_store(
     store: str | Path | None = None, env: str | None = None, *, endpoint_url: str | None = None
 ) -> Store:
@@ -53,14 +55,16 @@ def open_store(
     return Store(resolve_call_settings({"store": store, "env": env, "endpoint_url": endpoint_url}))
 
 
+@with_python_errors_of_methods
 @dataclass(frozen=True, repr=False)
 class Store:
     """A store that you can read. `open_store` returns a store.
 
-    The argument `version` is a version or a tag. Without a version, methods read the newest
-    version: the latest published version, or the target of a later rollback. `as_of` selects the
-    version that was the newest at a time (`"2026-11-24T10:15"`, UTC). A call determines the version
-    once and reads only files of this version.
+    The argument `version` is a version or a tag. Without a version, methods read the current
+    version: the newest run that passed the promotion gate, or the target of a later release or
+    rollback. Before the first gate, the newest run is current. `as_of` selects the version that was
+    current at a time (`"2026-11-24T10:15"`, UTC). A call determines the version once and reads only
+    files of this version.
 
     Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
     a file differs from the checksum in the manifest.
@@ -90,12 +94,42 @@ class Store:
         `bytes`, `created_at` (UTC), `parents` (list) and `tags` (list).
         """
         limit = parse_as_of(as_of) if as_of else None
-        manifests = manifests_as_of(self._versions.list_manifests(table), limit)
+        manifests = manifests_as_of(self._versions, table, limit)
         summaries = describe_versions(manifests, read_tags(self._versions))
         columns = [item.name for item in fields(VersionSummary)]
         frame = pd.DataFrame(to_json(summaries), columns=columns)
         frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
         return frame
+
+    def runs(self) -> pd.DataFrame:
+        """Return the runs of the store, newest first, one row per run.
+
+        The index is `version`. Columns: `created_at` (UTC), `taxi`, `source`, `months` (list),
+        `feature_set`, `segment`, `model` (version of the run that trained it), `status`, `reasons`
+        (list), `is_current`, `is_champion` and `tags` (list). `auc` and `card_auc` are the AUC on
+        the test trips. A status is `passed`, `not-gated`, `refused` or `failed-check`.
+
+            store.runs().query("status == 'passed'")["auc"]
+        """
+        from toytip.models.resolve import champion_versions
+        from toytip.store.runs import RunSummary, list_runs
+
+        listed = list_runs(self._versions, self._versions.list_runs(), champion_versions(self.settings))
+        columns = [item.name for item in fields(RunSummary)]
+        frame = pd.DataFrame(to_json(listed.runs), columns=columns)
+        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
+        for column, segment in (("auc", "all"), ("card_auc", "card")):
+            values = [run.test_auc[segment] for run in listed.runs]
+            frame.insert(frame.columns.get_loc("test_auc"), column, pd.Series(values, dtype=float))
+        return frame.drop(columns="test_auc").set_index("version")
+
+    def current_version(self, *, as_of: str | None = None) -> str:
+        """Return the version of the current run: the newest run that passed, or a released one.
+
+        To read several tables of one run, pass this version to each call. Raises StoreError if no
+        run is current.
+        """
+        return resolve_version(self._versions, PREDICTIONS.name, as_of=as_of).version
 
     def table(
         self,
@@ -201,20 +235,25 @@ class Store:
         return evaluate_tallies(tallies, resolve.model_of(self.settings, predictions)).report
 
     def model(
-        self, version: str | None = None, *, taxi: str | None = None, as_of: str | None = None
+        self,
+        version: str | None = None,
+        *,
+        taxi: str | None = None,
+        segment: str | None = None,
+        as_of: str | None = None,
     ) -> Model:
         """Return a model that scores raw trips.
 
-        `version` is the version or tag of a run, `champion`, `challenger`, or a model version in
-        the registry. The default is the newest model. Set `taxi` if both taxi types have a
-        registered model with this name. Raises StoreError or RegistryError if the model does not
+        `version` is the version or tag of a run, `champion`, `challenger`, or a model number in
+        the registry. The default is the newest model. Set `taxi` or `segment` if several registered
+        models have this name. Raises StoreError or RegistryError if the model does not
         exist.
 
             store.model().predict(trips)
         """
         from toytip.models import resolve
 
-        return Model(resolve.load_model(self.settings, version, taxi, as_of))
+        return Model(resolve.load_model(self.settings, version, taxi, as_of, segment=segment))
 
     def monitoring(
         self,
@@ -223,6 +262,8 @@ class Store:
         reference: SettingText | None = None,
         analysis_months: SettingText | None = None,
         labels_until: str | None = None,
+        taxi: str | None = None,
+        segment: str | None = None,
     ) -> Monitoring:
         """Monitor a model as `toytip.monitor` does, without publishing the measurements."""
         return monitor_store(
@@ -231,6 +272,8 @@ class Store:
             reference=reference,
             analysis_months=analysis_months,
             labels_until=labels_until,
+            taxi=taxi,
+            segment=segment,
             publish=False,
         )
 

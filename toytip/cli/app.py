@@ -17,7 +17,7 @@ class RootGroup(LazyGroup):
 
     lazy_commands = {  # noqa: RUF012 - read only
         "run": LazyCommand("toytip.cli.run", "Run the complete pipeline."),
-        "runs": LazyCommand("toytip.cli.runs", "List the runs of a store."),
+        "runs": LazyCommand("toytip.cli.runs", "List the runs of a store, newest first."),
         "report": LazyCommand("toytip.cli.report", "Write the HTML report of a version."),
         "stage": LazyCommand("toytip.cli.stages", "Run a single stage of the pipeline."),
         "source": LazyCommand("toytip.cli.source", "Download, check and generate source files."),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import Annotated, Unpack
 
 from toytip.cli.app import new_app
-from toytip.cli.command import print_result, resolve_command_settings, resolve_upstream
+from toytip.cli.command import open_features, print_result, resolve_command_settings
 from toytip.cli.option_groups import SizedClusterOptions, SourceOptions, StoreOptions, expand_options
 from toytip.cli.options import (
     AsOfOption,
@@ -19,11 +19,6 @@ from toytip.cli.options import (
     SegmentOption,
     option,
 )
-
-if TYPE_CHECKING:
-    from toytip.monitoring.aging import BacktestResult
-    from toytip.pipeline.context import RunContext
-    from toytip.store.manifest import Manifest
 
 
 class BacktestOptions(SourceOptions, StoreOptions, SizedClusterOptions):
@@ -80,33 +75,20 @@ def backtest(
     Trains one model for each validation month, on all months before that month. Uses the validation
     month for early stopping and for the decision threshold, and tests the model on the months after
     the validation month. Reports the AUC loss by model age. Without --source, the command reads the
-    newest features in the store.
+    current features of the store.
     """
     settings = resolve_command_settings(options)
     from toytip.cli.render.backtest import show_backtest
-    from toytip.pipeline import read_source, source
-    from toytip.pipeline.backtest import run_backtest
-    from toytip.pipeline.context import open_reader, open_run
+    from toytip.pipeline.experiments.backtest import run_backtest
     from toytip.progress.tracker import Progress
 
     progress = Progress.from_settings(settings)
-
-    def work(context: RunContext, features: Manifest) -> BacktestResult:
-        return run_backtest(
+    with open_features(settings, progress, input_version, as_of) as (context, features):
+        result = run_backtest(
             context,
             features,
             min_train_months=min_train_months,
             horizon_months=horizon_months,
             max_auc_loss=max_auc_loss,
         )
-
-    if settings.source is not None:
-        plan = source.prepare_plan(settings, progress)
-        with open_run(settings, ("features", "rejects"), progress) as context:
-            tables = read_source.read_source(context, source.complete_plan(context, plan))
-            result = work(context, tables["features"])
-    else:
-        features = resolve_upstream(settings, "features", input_version, as_of)
-        with open_reader(settings, progress) as context:
-            result = work(context, features)
     print_result(result, lambda backtested: show_backtest(backtested, max_auc_loss), as_json=json_)

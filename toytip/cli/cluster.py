@@ -47,6 +47,34 @@ class DoctorOptions(SourceOptions, StoreOptions, WorkerSizeOptions, TlsOptions):
 app = new_app("cluster", "toytip cluster up lab --workers 12")
 
 
+@app.command("list", epilog="Example:  toytip cluster list")
+@expand_options
+def list_(json_: JsonOption = False, **options: Unpack[CommonOptions]) -> None:
+    """List the clusters that --cluster can name.
+
+    Prints the kind of each cluster, the file with its definition, and the address of its scheduler,
+    if the definition has an address or if `toytip cluster up` has started the cluster.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
+    from toytip.cli.render.cluster import show_clusters
+    from toytip.cli.results import ClusterList, DefinedCluster
+    from toytip.cluster.definitions import CLUSTERS_FILE, cluster_names
+    from toytip.cluster.lifecycle import plan_cluster
+
+    def describe(name: str) -> DefinedCluster:
+        plan = plan_cluster(settings.model_copy(update={"cluster": name}))
+        return DefinedCluster(
+            cluster=name,
+            kind=plan.definition.kind,
+            file="toytip.toml" if name in settings.clusters else CLUSTERS_FILE,
+            workers=plan.definition.workers,
+            address=plan.address,
+        )
+
+    result = ClusterList(clusters=tuple(map(describe, cluster_names(settings))))
+    print_result(result, show_clusters, as_json=json_)
+
+
 @app.command(epilog="Example:  toytip cluster up lab --workers 12")
 @expand_options
 def up(name: NameArgument, json_: JsonOption = False, **options: Unpack[UpOptions]) -> None:

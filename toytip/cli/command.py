@@ -8,7 +8,7 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -32,7 +32,7 @@ EXIT_CODES = {
     1: "Error. The cause is printed to stderr, often with a hint.",
     2: "Usage error: an unknown command or option, or an invalid value or combination of options or "
     "settings.",
-    3: "`toytip monitor`: an alert fires in the latest analysis month.",
+    3: "`toytip monitor` and `toytip run --model`: an alert fires in the latest analysis month.",
     128 + signal.SIGHUP: "Stopped by SIGHUP, for example because the terminal was closed.",
     128 + signal.SIGINT: "Stopped by Ctrl-C (SIGINT).",
     128 + signal.SIGTERM: "Stopped by SIGTERM.",
@@ -92,7 +92,8 @@ def open_existing_store(settings: Settings) -> Store:
     from toytip.store.store import store_from_settings
 
     store = store_from_settings(settings)
-    folders = store.layout.manifests(), store.layout.staging, store.layout.registry
+    layout = store.layout
+    folders = layout.runs, layout.manifests(), layout.staging, layout.registry
     with store.reading():
         exists = any(store.file_io.list_files(folder) for folder in folders)
     if not exists:
@@ -106,30 +107,75 @@ def open_existing_store(settings: Settings) -> Store:
 def resolve_upstream(
     settings: Settings, table: str, version: str | None, as_of: str | None = None
 ) -> Manifest:
-    """Return the version with an ID or tag, or else the default version as of a time."""
+    """Return the version with an ID or tag, or else the newest version as of a time.
+
+    A stage reads the newest version even if it did not pass, because stages are run one by one.
+    """
     from toytip.store.refs import resolve_version
     from toytip.store.store import store_from_settings
 
-    return resolve_version(store_from_settings(settings), table, version, as_of)
+    return resolve_version(store_from_settings(settings), table, version, as_of, any_status=True)
+
+
+@contextlib.contextmanager
+def open_features(
+    settings: Settings, progress: Progress, version: str | None, as_of: str | None
+) -> Iterator[tuple[RunContext, Manifest]]:
+    """Yield the features of `--source`, or the features of the store without a source.
+
+    Publishes the features of a source. Raises ConfigError if the store has features of both taxi
+    types, and neither a source nor a version selects one.
+    """
+    from toytip.pipeline import read_source, source
+    from toytip.pipeline.context import open_reader, open_run
+
+    if settings.source is not None and version is None and as_of is None:
+        plan = source.prepare_plan(settings, progress)
+        with open_run(settings, progress) as context:
+            tables = read_source.read_source(context, source.complete_plan(context, plan))
+            context.publish("features", tables)
+            yield context, tables["features"]
+        return
+    features = resolve_upstream(settings, "features", version, as_of)
+    if version is None:
+        _require_one_taxi(settings)
+    with open_reader(settings, progress) as context:
+        yield context, features
+
+
+def _require_one_taxi(settings: Settings) -> None:
+    """Raise ConfigError if the store has features of both taxi types."""
+    from toytip.store.store import store_from_settings
+
+    store = store_from_settings(settings)
+    taxis = sorted({str(manifest.config["taxi"]) for manifest in store.list_manifests("features")})
+    if len(taxis) > 1:
+        raise ConfigError(
+            f"cannot choose features: {store.display_uri} has features of {' and '.join(taxis)} taxis",
+            hint="Set --source to the trips, or --input-version to a version of features.",
+        )
 
 
 def run_stage(
     settings: Settings,
-    tables: tuple[str, ...],
+    name: str,
     work: Callable[[RunContext], dict[str, Any]],
     options: Mapping[str, Any],
     as_json: bool,
     progress: Progress | None = None,
 ) -> None:
-    """Run a single stage, and print the published tables."""
+    """Run a single stage, publish its tables, and print them."""
     from toytip.cli.render.run import show_stage
     from toytip.pipeline.context import open_run
     from toytip.pipeline.result import describe_stage
+    from toytip.pipeline.run_facts import stage_status
     from toytip.progress.tracker import Progress
 
     progress = progress or Progress.from_settings(settings)
-    with open_run(settings, tables, progress) as context:
-        stage = describe_stage(context, work(context))
+    with open_run(settings, progress) as context:
+        tables = work(context)
+        context.publish(f"stage {name}", tables, stage_status(context.store, tables))
+        stage = describe_stage(context, tables)
     print_result(stage, show_stage, as_json=as_json, quiet=options["quiet"])
 
 

@@ -18,12 +18,24 @@ def _hide_types(parameters: list[Any]) -> list[Any]:
     return parameters
 
 
+def _expand_short_help(args: list[str]) -> list[str]:
+    """Replace `-h` by `--help`.
+
+    A declared short option would add a column to the table of options, which is too narrow for it.
+    """
+    return ["--help" if argument == "-h" else argument for argument in args]
+
+
 class HelpfulCommand(TyperCommand):
     """A command whose help shows only values that users type."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the command, with the option `--help`."""
         return _hide_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, with `-h` as a short form of `--help`."""
+        return super().parse_args(ctx, _expand_short_help(args))
 
 
 class HelpfulGroup(TyperGroup):
@@ -32,6 +44,10 @@ class HelpfulGroup(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the group, with the option `--help`."""
         return _hide_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, with `-h` as a short form of `--help`."""
+        return super().parse_args(ctx, _expand_short_help(args))
 
 
 class LazyCommand(NamedTuple):

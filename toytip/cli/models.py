@@ -10,14 +10,14 @@ import typer
 from toytip.cli.app import new_app
 from toytip.cli.command import open_existing_store, print_result, resolve_command_settings
 from toytip.cli.option_groups import ClusterOptions, StoreOptions, expand_options
-from toytip.cli.options import MODEL_HELP, JsonOption, TaxiOption, option
+from toytip.cli.options import MODEL_HELP, JsonOption, ModelSegmentOption, TaxiOption, option
 from toytip.errors import ConfigError, RegistryError
 
 RegisteredModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Registered model: champion, challenger, a model version such as 3, or the version of the "
+        help="Registered model: champion, challenger, a model number such as 3, or the version of the "
         "run that trained the model.",
     ),
 ]
@@ -35,18 +35,19 @@ app = new_app("model", "toytip model show champion")
 def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """List the registered models.
 
-    Prints the model version, the version of the run that trained the model, the status, and the
+    Prints the model number, the version of the run that trained the model, the status, and the
     decision of the promotion gate with its first reason. The status is champion, challenger, former
     champion or rolled back.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.models import show_models
     from toytip.core.tlc import TAXIS
+    from toytip.evaluation.tally import SEGMENTS
     from toytip.models.registered_model import ModelList
     from toytip.models.registry import open_registry
     from toytip.store.store import store_from_settings
 
-    registries = [open_registry(settings, taxi) for taxi in TAXIS]
+    registries = [open_registry(settings, taxi, segment) for taxi in TAXIS for segment in SEGMENTS]
     models = ModelList(models={registry.name: registry.list_models() for registry in registries})
     has_registry = any(registry.exists for registry in registries)
     store = store_from_settings(settings) if has_registry else open_existing_store(settings)
@@ -59,6 +60,7 @@ def list_(json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
 def show(
     model: RegisteredModelArgument = "champion",
     taxi: TaxiOption = None,
+    segment: ModelSegmentOption = None,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
@@ -71,7 +73,7 @@ def show(
     from toytip.cli.render.models import show_model_card
     from toytip.models.resolve import read_model_card
 
-    card = read_model_card(settings, model, taxi)
+    card = read_model_card(settings, model, taxi, segment)
     print_result(card, lambda _: show_model_card(card.model, card.card), as_json=json_)
 
 
@@ -81,6 +83,7 @@ def compare(
     a: RegisteredModelArgument,
     b: RegisteredModelArgument,
     taxi: TaxiOption = None,
+    segment: ModelSegmentOption = None,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
@@ -93,7 +96,8 @@ def compare(
     from toytip.models.card import compare_model_cards
     from toytip.models.resolve import read_model_card
 
-    comparison = compare_model_cards(*(read_model_card(settings, name, taxi).card for name in (a, b)))
+    cards = (read_model_card(settings, name, taxi, segment).card for name in (a, b))
+    comparison = compare_model_cards(*cards)
     print_result(comparison, show_model_comparison, as_json=json_)
 
 
@@ -102,6 +106,7 @@ def compare(
 def promote(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)] = "challenger",
     taxi: TaxiOption = None,
+    segment: ModelSegmentOption = None,
     dry_run: Annotated[bool, option("--dry-run", help="Evaluate the model, but do not promote it.")] = False,
     force: Annotated[bool, option("--force", help="Promote the model even if it fails the gate.")] = False,
     reason: Annotated[
@@ -128,7 +133,7 @@ def promote(
     from toytip.progress.tracker import Progress
 
     decision = promote_model(
-        settings, model, taxi, Progress.from_settings(settings), dry_run=dry_run, force_reason=reason
+        settings, model, taxi, segment, Progress.from_settings(settings), dry_run=dry_run, force_reason=reason
     )
     print_result(decision, partial(show_decision, verbose=True), as_json=json_)
     if decision.is_rejected:
@@ -140,7 +145,12 @@ def promote(
 
 @app.command(epilog="Example:  toytip model rollback")
 @expand_options
-def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
+def rollback(
+    taxi: TaxiOption = None,
+    segment: ModelSegmentOption = None,
+    json_: JsonOption = False,
+    **options: Unpack[StoreOptions],
+) -> None:
     """Roll back to the previous champion.
 
     Servers that serve the champion load the restored model. To roll back data, use `toytip version
@@ -149,22 +159,22 @@ def rollback(taxi: TaxiOption = None, json_: JsonOption = False, **options: Unpa
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.models.resolve import find_registered_model
 
-    registry, champion = find_registered_model(settings, "champion", taxi)
+    match = find_registered_model(settings, "champion", taxi, segment)
     try:
-        done = registry.rollback()
+        done = match.registry.rollback(expected_champion=match.model)
     except RegistryError as error:
-        if not str(error).startswith("cannot roll back"):
+        if not str(error).startswith("cannot roll back the champion"):
             raise
         raise RegistryError(
             "cannot roll back the champion: there is no previous champion",
-            hint="To make another model the champion, run `toytip model promote` with a model version.",
+            hint="To make another model the champion, run `toytip model promote` with a model number.",
         ) from None
     print_result(
         done,
         lambda _: typer.echo(
-            f"the champion is {done.champion} (model version {done.model_version}), "
+            f"the champion is {done.champion} (model number {done.number}), "
             f"no longer {done.previous_champion}. "
-            f"To undo the rollback, run `toytip model promote {champion.model_version}`"
+            f"To undo the rollback, run `toytip model promote {done.previous_champion}`"
         ),
         as_json=json_,
     )

@@ -9,15 +9,17 @@ import typer
 from toytip.cli.app import new_app
 from toytip.cli.command import EXIT_ALERT, print_result, resolve_command_settings
 from toytip.cli.option_groups import PublishOptions, expand_options
-from toytip.cli.options import JsonOption, ModelOption, option
+from toytip.cli.options import JsonOption, ModelSegmentOption, ServingModelOption, TaxiOption, option
 
 app = new_app("monitor")
 
 
-@app.command(epilog="Example:  toytip monitor --model champion --analysis-months 2023-11:2023-12")
+@app.command(epilog="Example:  toytip monitor --taxi green --analysis-months 2023-11:2023-12")
 @expand_options
 def monitor(
-    model: ModelOption = None,
+    model: ServingModelOption = None,
+    taxi: TaxiOption = None,
+    segment: ModelSegmentOption = None,
     reference: Annotated[
         str | None,
         option(
@@ -72,6 +74,8 @@ def monitor(
             analysis_months=analysis_months,
             labels_until=labels_until,
             publish=not dry_run,
+            taxi=taxi,
+            segment=segment,
         )
     print_result(report, show_monitoring, as_json=json_)
     if report.active_alerts:

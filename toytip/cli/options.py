@@ -156,7 +156,7 @@ JsonOption = Annotated[
 ]
 DebugOption = Annotated[bool, option("--debug", help="Print the traceback of an error.", panel=OUTPUT_PANEL)]
 
-MODEL_HELP = "Model: champion, challenger, a model version such as 3, or the version or tag of a run."
+MODEL_HELP = "Model: champion, challenger, a model number such as 3, or the version or tag of a run."
 
 InputVersionOption = Annotated[
     str | None,
@@ -195,6 +195,16 @@ TaxiOption = Annotated[
         metavar="TAXI",
     ),
 ]
+ModelSegmentOption = Annotated[
+    Segment | None,
+    option(
+        "--segment",
+        help="Segment that the model was trained on. Required if both segments have a matching model.",
+        choices=get_args(Segment),
+        default="the only segment that has a matching model",
+        metavar="SEGMENT",
+    ),
+]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Version or tag.")]
 
 
@@ -203,6 +213,26 @@ def output_option(help: str, default: str = "") -> Any:  # noqa: A002 - Typer's 
     return option("--output", "-o", help=help, default=default, metavar="FILE")
 
 
+ScoringTaxiOption = Annotated[
+    Taxi | None,
+    option(
+        "--taxi",
+        help="Taxi type of the model.",
+        choices=get_args(Taxi),
+        default="the type that the pickup column of the trips shows",
+        metavar="TAXI",
+    ),
+]
+ScoringSegmentOption = Annotated[
+    Segment | None,
+    option(
+        "--segment",
+        help="Segment that the model was trained on.",
+        choices=get_args(Segment),
+        default="all, if there is such a champion",
+        metavar="SEGMENT",
+    ),
+]
 ServingModelOption = Annotated[
     str | None,
     option(

@@ -19,7 +19,7 @@ app = new_app("report")
 def report(
     version: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="Version or tag. \\[default: the newest predictions]"),
+        typer.Argument(metavar="VERSION", help="Version or tag. \\[default: the current predictions]"),
     ] = None,
     output: Annotated[str | None, output_option("HTML file for the report.", "a file in the store")] = None,
     zone_map_file: Annotated[
@@ -35,7 +35,7 @@ def report(
     """
     settings = resolve_command_settings({**options, "zone_map_file": zone_map_file}, workers_needed=False)
     import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
-    from toytip.pipeline.report import write_report
+    from toytip.pipeline.reporting.pages import write_report
     from toytip.progress.tracker import Progress
 
     written = write_report(settings, version, output, Progress.from_settings(settings))

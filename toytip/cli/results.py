@@ -140,6 +140,10 @@ class TuningSummary:
     """Number of trials that the study had before this command."""
     rows: int
     """Number of rows that each trial uses, for training and testing together."""
+    max_rounds_trials: int
+    """Number of trials in which a fold trained for `--rounds` rounds, without early stopping."""
+    max_rounds_limited_best: bool
+    """Whether the best trial is one of these trials."""
     params_file: str
     """Path of the TOML file with the best parameters."""
 
@@ -152,6 +156,32 @@ class ClusterAddress:
     """Name of the cluster."""
     address: str
     """Address of the scheduler."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinedCluster:
+    """A cluster that `--cluster` can name."""
+
+    cluster: str
+    """Name of the cluster."""
+    kind: str
+    """Kind of the cluster, for example `ssh` or `slurm`."""
+    file: str
+    """File with the definition of the cluster. If it is toytip.toml, its keys override those of
+    clusters.toml."""
+    workers: int | None
+    """Number of workers in the definition. Null for the default, or if the number is adaptive."""
+    address: str | None
+    """Address of the scheduler. Null if the definition has no address, and `toytip cluster up` has
+    not started the cluster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterList:
+    """All defined clusters."""
+
+    clusters: tuple[DefinedCluster, ...]
+    """The clusters, in alphabetical order."""
 
 
 @dataclass(frozen=True, kw_only=True)

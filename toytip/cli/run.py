@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Unpack
+from typing import Annotated, Unpack
+
+import typer
 
 from toytip.cli.app import new_app
-from toytip.cli.command import print_result, resolve_command_settings
+from toytip.cli.command import EXIT_ALERT, print_result, resolve_command_settings
 from toytip.cli.option_groups import (
     BoosterOptions,
     ProgressOptions,
@@ -17,7 +19,7 @@ from toytip.cli.option_groups import (
     SplitOptions,
     expand_options,
 )
-from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption
+from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption, option
 
 
 class RunOptions(
@@ -40,17 +42,34 @@ app = new_app("run")
 
 @app.command(epilog="Example:  toytip run --source data/green-2023 --workers 8")
 @expand_options
-def run(verbose: VerboseOption = False, json_: JsonOption = False, **options: Unpack[RunOptions]) -> None:
+def run(
+    model: Annotated[
+        str | None,
+        option(
+            "--model",
+            metavar="MODEL",
+            help="Score the source with this model, for example champion, and train no model.",
+            default="train a model",
+        ),
+    ] = None,
+    verbose: VerboseOption = False,
+    json_: JsonOption = False,
+    **options: Unpack[RunOptions],
+) -> None:
     """Run the complete pipeline.
 
-    Reads, cleans and featurizes the source. Trains a model, and scores and evaluates all trips.
-    Monitors the months after the training months, and promotes the model if it passes the gate.
-    Reuses output of earlier runs that had the same input, code and settings.
+    Reads, cleans, featurizes and checks the source. Trains a model, and scores and evaluates all
+    trips. Monitors the months after the training months, and promotes the model if it passes the
+    gate. Reuses output of earlier runs that had the same input, code and settings. With --model,
+    trains no model, and exits with 3 if an alert fires in the latest month of a new version.
     """
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.run import show_run
-    from toytip.pipeline.run import run as run_pipeline
+    from toytip.pipeline.unchanged import run_if_changed
     from toytip.progress.tracker import Progress
 
-    result = run_pipeline(settings, Progress.from_settings(settings))
+    result = run_if_changed(settings, Progress.from_settings(settings), model)
     print_result(result, partial(show_run, verbose=verbose), as_json=json_, quiet=options["quiet"])
+    is_new = model is not None and not result.up_to_date
+    if is_new and result.monitoring is not None and result.monitoring.active_alerts:
+        raise typer.Exit(EXIT_ALERT)

@@ -11,7 +11,14 @@ import typer
 from toytip.cli.app import new_app
 from toytip.cli.command import print_json, resolve_command_settings
 from toytip.cli.option_groups import StoreOptions, expand_options
-from toytip.cli.options import JsonOption, ServingModelOption, TaxiOption, option, output_option
+from toytip.cli.options import (
+    JsonOption,
+    ScoringSegmentOption,
+    ScoringTaxiOption,
+    ServingModelOption,
+    option,
+    output_option,
+)
 from toytip.cli.stdout import stdout_closed
 from toytip.errors import ConfigError, ToytipError
 
@@ -26,7 +33,8 @@ def score(
         typer.Argument(metavar="FILE", help="Raw trips: a Parquet, CSV or JSON Lines file, or - for stdin."),
     ],
     model: ServingModelOption = None,
-    taxi: TaxiOption = None,
+    taxi: ScoringTaxiOption = None,
+    segment: ScoringSegmentOption = None,
     output: Annotated[
         str | None, output_option("Output file: .parquet, .csv or .jsonl.", "JSON Lines on stdout")
     ] = None,
@@ -45,8 +53,9 @@ def score(
 ) -> None:
     """Score the trips of a file.
 
-    The output has one row per trip, in the order of the input. A row has a probability and a
-    decision, or the cleaning rule that rejects the trip.
+    The pickup column shows the taxi type of the trips, and so selects the champion. The output has
+    one row per trip, in the order of the input. A row has a probability and a decision, or the
+    reason why the trip has none: a cleaning rule that rejects the trip, or outside_segment.
     """
     if shap_top and output is not None and not output.endswith(".jsonl"):
         raise ConfigError(
@@ -59,25 +68,25 @@ def score(
             hint="Set --output FILE for the scores.",
         )
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.models import resolve
+    from toytip.models.selection import ModelChoice
     from toytip.serving import batch
 
     if output is None and sys.stdout is None:
         raise ToytipError("cannot print scores: stdout is closed", hint="Set --output FILE.")
-    scorer = resolve.serving_loader(settings, model, taxi)(None)
-    assert scorer is not None, "no model is loaded yet"
     batches = batch.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url)
+    choice = ModelChoice(name=model, taxi=taxi, segment=segment)
     with batch.open_answer_writer(output, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
+        scorer, batches = batch.select_model_for(settings, choice, batches)
         counts = batch.score_batches(scorer, batches, write, shap_top, lambda _: _exit_if_unread(output))
     report = batch.ScoreReport.of(scorer.version, counts, output)
     if json_:
         print_json(report)
-    rejected = "".join(
-        f", {count:,} rejected by rule {rule}" for rule, count in sorted(report.rejects.items())
+    unscored = "".join(
+        f", {count:,} not scored ({reason})" for reason, count in sorted(report.unscored.items())
     )
     target = f" to {output}" if output else ""
     typer.echo(
-        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{rejected}", err=True
+        f"{report.scored_count:,} trips scored{target} by model {report.model_version}{unscored}", err=True
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from toytip.cli.app import new_app
 from toytip.cli.command import resolve_command_settings
 from toytip.cli.option_groups import StoreOptions, expand_options
-from toytip.cli.options import ServingModelOption, TaxiOption, option
+from toytip.cli.options import ScoringSegmentOption, ScoringTaxiOption, ServingModelOption, option
 from toytip.errors import ToytipError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ app = new_app("serve")
 @expand_options
 def serve(
     model: ServingModelOption = None,
-    taxi: TaxiOption = None,
+    taxi: ScoringTaxiOption = None,
+    segment: ScoringSegmentOption = None,
     host: Annotated[
         str, option("--host", metavar="HOST", help="Address to listen on. The server has no login.")
     ] = "127.0.0.1",
@@ -64,25 +66,34 @@ def serve(
 ) -> None:
     """Serve a model over HTTP.
 
-    Endpoints: POST /score, GET /healthz, GET /metrics and GET /docs. When another model is
-    promoted, a server that serves the champion loads the new champion.
+    Serves one model per taxi type. The pickup column of a trip selects the model. Endpoints: POST
+    /score, GET /healthz, GET /metrics and GET /docs. When another model is promoted, a server that
+    serves the champion loads the new champion.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     import uvicorn
 
-    from toytip.models import resolve
-    from toytip.serving.app import make_app
+    from toytip.models.selection import ModelChoice, load_models
+    from toytip.serving.app import Server, make_app
+    from toytip.serving.pages import ModelDescription
     from toytip.serving.request import RequestLimits
 
     limits = RequestLimits(
         max_trips=max_trips, max_bytes=max_bytes, max_requests_per_second=max_requests_per_second
     )
-    application = make_app(resolve.serving_loader(settings, model, taxi), limits, reload_interval)
+    choice = ModelChoice(name=model, taxi=taxi, segment=segment)
+    scorer = Server(partial(load_models, settings, choice), limits, reload_interval)
+    scorer.reload()
+    for served in map(ModelDescription.of, scorer.models.values()):
+        typer.echo(
+            f"serving model {served.version} ({served.taxi} taxis, segment {served.segment})", err=True
+        )
+        typer.echo(f"  required columns: {', '.join(served.required_columns)}", err=True)
     if host not in LOOPBACK:
         log.warning("other machines can reach %s, and the server has no login", host)
     server = uvicorn.Server(
         uvicorn.Config(
-            application,
+            make_app(scorer),
             host=host,
             port=port,
             log_level="warning",

@@ -9,10 +9,11 @@ import typer
 
 from toytip.cli.app import new_app
 from toytip.cli.command import print_result, resolve_command_settings
-from toytip.cli.option_groups import ClusterOptions, CommonOptions, expand_options
+from toytip.cli.option_groups import ClusterOptions, CommonOptions, StoreOptions, expand_options
 from toytip.cli.options import (
     JsonOption,
     MonthsOption,
+    TaxiOption,
     option,
     setting_option,
 )
@@ -92,6 +93,32 @@ def download(
 
     report, _ = download_months(settings, taxi, Path(settings.data_dir), Progress.from_settings(settings))
     print_result(report, show_download, as_json=json_)
+
+
+@app.command(epilog='Example:  toytip source accept 2020-04 --reason "the lockdown is real"')
+@expand_options
+def accept(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="Month that the data check holds.")],
+    reason: Annotated[
+        str, option("--reason", metavar="TEXT", help="Reason, which the store keeps with every run.")
+    ] = "",
+    taxi: TaxiOption = None,
+    json_: JsonOption = False,
+    **options: Unpack[StoreOptions],
+) -> None:
+    """Accept a month that the data check holds.
+
+    Later runs use the month. The acceptance is valid only for the file that the data check of the
+    newest such run holds. If the file changes, the data check judges it again.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
+    from toytip.pipeline.check_data import accept_held_month
+    from toytip.store.acceptances import Acceptance
+
+    def show(accepted: Acceptance) -> None:
+        typer.echo(f"accepted {accepted.month} of {accepted.taxi} taxis: {accepted.reason}")
+
+    print_result(accept_held_month(settings, month, reason, taxi), show, as_json=json_)
 
 
 @app.command(epilog="Example:  toytip source check data/yellow --json")

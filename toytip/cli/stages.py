@@ -30,6 +30,7 @@ from toytip.cli.options import (
     InputVersionOption,
     JsonOption,
     ModelOption,
+    ModelSegmentOption,
     VerboseOption,
     output_option,
 )
@@ -78,7 +79,7 @@ def clean(json_: JsonOption = False, **options: Unpack[CleanOptions]) -> None:
     def work(context: RunContext) -> dict[str, Any]:
         return read_source.clean_source(context, source.complete_plan(context, plan))
 
-    run_stage(settings, ("trips", "rejects"), work, options, json_, progress)
+    run_stage(settings, "clean", work, options, json_, progress)
 
 
 @app.command(epilog="Example:  toytip stage featurize --store ./toytip-store")
@@ -99,7 +100,7 @@ def featurize(
 
     run_stage(
         settings,
-        ("features",),
+        "featurize",
         lambda context: read_source.featurize_trips(context, upstream),
         options,
         json_,
@@ -118,18 +119,22 @@ def preprocess(
 ) -> None:
     """Fit the encoding of the features on the training months.
 
-    Reads the table `features` and publishes the artifact `encodings`: the bins of every feature,
+    Checks the data of each month first, and leaves out months that the check holds. Reads the table
+    `features` and publishes the artifact `encodings`: the bins of every feature,
     and the target encoding of zones.
     """
     settings = resolve_command_settings(options)
     upstream = resolve_upstream(settings, "features", input_version, as_of)
-    from toytip.pipeline import fit_encoding
+    from toytip.pipeline import check_data, fit_encoding
+    from toytip.pipeline.history import feature_tables
 
     def work(context: RunContext) -> dict[str, Any]:
         split = fit_encoding.split_features(settings, upstream)
+        check = check_data.check_data(context, feature_tables(context.store, upstream), split)
+        split = check_data.split_without_held(split, check)
         return fit_encoding.fit_feature_encoding(context, upstream, split)[0]
 
-    run_stage(settings, ("encodings",), work, options, json_)
+    run_stage(settings, "preprocess", work, options, json_)
 
 
 @app.command(epilog="Example:  toytip stage train --rounds 100 --max-depth 8")
@@ -150,14 +155,13 @@ def train(
     from toytip.pipeline.plan import booster_params
     from toytip.pipeline.train import train_model
     from toytip.store import artifacts
-    from toytip.store.refs import resolve_version
 
     def work(context: RunContext) -> dict[str, Any]:
-        features = resolve_version(context.store, "features", upstream.parent_version("features"))
+        features = context.store.require_manifest("features", upstream.parent_version("features"))
         encoding = artifacts.load_encoding(context.store, upstream)
         return train_model(context, features, encoding, upstream, booster_params(settings))[0]
 
-    run_stage(settings, ("models",), work, options, json_)
+    run_stage(settings, "train", work, options, json_)
 
 
 @app.command(epilog="Example:  toytip stage infer --model champion")
@@ -166,6 +170,7 @@ def infer(
     input_version: InputVersionOption = None,
     as_of: AsOfOption = None,
     model: ModelOption = None,
+    segment: ModelSegmentOption = None,
     json_: JsonOption = False,
     **options: Unpack[StageOptions],
 ) -> None:
@@ -179,9 +184,9 @@ def infer(
     from toytip.models import resolve
     from toytip.pipeline import predict
 
-    trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of)
+    trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of, segment=segment)
     run_stage(
-        settings, ("scores",), lambda context: predict.score_trips(context, upstream, trained), options, json_
+        settings, "infer", lambda context: predict.score_trips(context, upstream, trained), options, json_
     )
 
 
@@ -205,7 +210,7 @@ def postprocess(
     trained = resolve.model_of(settings, upstream)
     run_stage(
         settings,
-        ("predictions",),
+        "postprocess",
         lambda context: predict.decide_scores(context, upstream, trained),
         options,
         json_,
@@ -242,7 +247,7 @@ def evaluate(
     trained = resolve.model_of(settings, upstream)
     with open_reader(settings, Progress.from_settings(settings)) as context:
         report = pipeline_evaluate.evaluate_predictions(context, upstream, trained).report
-    if output is not None:
+    if output is not None and report:
         from toytip.report.charts import png
 
         write_output(

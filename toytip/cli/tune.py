@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Unpack
 
 from toytip.cli.app import new_app
-from toytip.cli.command import print_result, resolve_command_settings, resolve_upstream
+from toytip.cli.command import open_features, print_result, resolve_command_settings
 from toytip.cli.option_groups import (
     SchedulerOptions,
+    SourceOptions,
     SplitOptions,
     StoreOptions,
     TlsOptions,
@@ -28,7 +29,7 @@ from toytip.cli.options import (
 from toytip.cli.results import FoldResult, TrialSummary, TuningSummary
 
 if TYPE_CHECKING:
-    from toytip.pipeline.tune import TuningResult
+    from toytip.pipeline.experiments.tune import TuningResult
     from toytip.training.tuning import TrialResult
 
 
@@ -38,7 +39,7 @@ class TunerOptions(WorkerOptions):
     memory_limit: MemoryLimitOption
 
 
-class TuneOptions(StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, SplitOptions):
+class TuneOptions(SourceOptions, StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, SplitOptions):
     """Options that apply to all trials. The study searches for the values of other parameters."""
 
     rounds: RoundsOption
@@ -48,7 +49,9 @@ class TuneOptions(StoreOptions, TunerOptions, SchedulerOptions, TlsOptions, Spli
 app = new_app("tune")
 
 
-@app.command(epilog="Example:  toytip tune --trials 40 && toytip run --params toytip-params.toml")
+@app.command(
+    epilog="Example:  toytip tune --source data/green-2023 --trials 40 && toytip run --params toytip-params.toml"
+)
 @expand_options
 def tune(
     trials: Annotated[
@@ -91,21 +94,20 @@ def tune(
     """Search for the model parameters with the lowest log loss.
 
     Each trial trains on earlier months, and measures the log loss on later months. Trials never use
-    the test months. The first trial uses the default parameters. Run the same command again to
-    resume a stopped study.
+    the test months. The first trial uses the default parameters. Without --source, the command
+    reads the current features of the store. Run the same command again to resume a stopped study.
     """
     settings = resolve_command_settings(options, resumable=True)
-    upstream = resolve_upstream(settings, "features", input_version, as_of)
     from toytip.cli.render.models import show_tuning
-    from toytip.pipeline import tune as pipeline_tune
-    from toytip.pipeline.context import open_reader
+    from toytip.pipeline.experiments import tune as pipeline_tune
     from toytip.progress.tracker import Progress
 
-    with open_reader(settings, Progress.from_settings(settings)) as context:
+    progress = Progress.from_settings(settings)
+    with open_features(settings, progress, input_version, as_of) as (context, features):
         result = pipeline_tune.tune(
-            context, upstream, trials=trials, folds=folds, max_rows=max_rows, study=study, seed=seed
+            context, features, trials=trials, folds=folds, max_rows=max_rows, study=study, seed=seed
         )
-    pipeline_tune.write_params_file(result, output, upstream, settings.early_stopping_rounds)
+    pipeline_tune.write_params_file(result, output, features, settings.early_stopping_rounds)
     print_result(_summarize(result, output), lambda _: show_tuning(result, output), as_json=json_)
 
 
@@ -118,6 +120,8 @@ def _summarize(result: TuningResult, params_file: Path) -> TuningSummary:
         pruned=sum(len(trial.fold_scores) < len(result.fold_months) for trial in result.trials),
         existing_trials=result.resumed_trials,
         rows=result.rows,
+        max_rounds_trials=len(result.max_rounds_trials),
+        max_rounds_limited_best=result.best in result.max_rounds_trials,
         params_file=str(params_file),
     )
 

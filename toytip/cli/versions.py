@@ -44,10 +44,12 @@ def list_(as_of: ListAsOfOption = None, json_: JsonOption = False, **options: Un
     store = open_command_store(options)
     from toytip.cli.render.versions import show_versions
     from toytip.cli.results import VersionList
-    from toytip.store.refs import describe_versions, manifests_as_of, parse_as_of, read_tags
+    from toytip.store.catalog import published_refs
+    from toytip.store.refs import describe_versions, parse_as_of, read_tags, runs_as_of
 
     manifests, unreadable = store.scan_manifests()
-    listed = manifests_as_of(manifests, parse_as_of(as_of) if as_of else None)
+    existing = published_refs(runs_as_of(store.scan_runs()[0], parse_as_of(as_of) if as_of else None))
+    listed = [manifest for manifest in manifests if manifest.ref in existing]
     versions = VersionList(versions=tuple(describe_versions(listed, read_tags(store))))
     print_result(
         versions, lambda _: show_versions(versions.versions, store.display_uri, as_of), as_json=json_
@@ -93,10 +95,12 @@ def diff(
 ) -> None:
     """Compare two versions.
 
-    Prints the differences in rows, rejected rows, settings, columns, predictions and metrics.
+    Prints the test metrics of all trips and of card trips with the change from A to B and its 95 %
+    interval. Also prints the settings, the numbers of rows, the features and the number of
+    predictions that differ.
     """
     settings = resolve_command_settings(options, workers_needed=False)
-    from toytip.cli.render.contents import show_diff
+    from toytip.cli.render.diff import show_diff
     from toytip.progress.tracker import Progress
     from toytip.store.compare import compare_versions
     from toytip.store.lineage import ancestors
@@ -114,10 +118,10 @@ def diff(
     with progress.show_live(), progress.stage("diff", files) as stage:
         comparison = compare_versions(store, a, b, stage.advance)
     if output is not None:
-        from toytip.pipeline.report import write_diff_page
+        from toytip.pipeline.reporting.pages import write_diff_page
 
         write_diff_page(settings, comparison, output)
-    print_result(comparison, show_diff, as_json=json_)
+    print_result(comparison, lambda compared: show_diff(compared, output), as_json=json_)
 
 
 @app.command(epilog="Example:  toytip version lineage v20261124T101500Z-3f9c2a/2023-12")
@@ -228,16 +232,41 @@ def tag(
 def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unpack[StoreOptions]) -> None:
     """Roll back to an older version.
 
-    Commands then read this version and its direct inputs by default, until a run publishes newer
-    versions. Nothing is deleted. To roll back the champion, use `toytip model rollback`.
+    Commands then read this version and its direct inputs by default, until a later run passes.
+    Nothing is deleted. To roll back the champion, use `toytip model rollback`.
     """
     store = open_command_store(options)
     from toytip.cli.render.versions import show_current_versions
     from toytip.cli.results import RollbackResult
     from toytip.store import refs
 
-    result = RollbackResult(versions=refs.roll_back_to(store, version))
+    result = RollbackResult(versions=refs.roll_back_to(store, version).tables)
     print_result(result, lambda _: show_current_versions(result, version), as_json=json_)
+
+
+@app.command(epilog='Example:  toytip version release v20261124T101500Z-3f9c2a --reason "new fares"')
+@expand_options
+def release(
+    version: VersionArgument,
+    reason: Annotated[
+        str, option("--reason", metavar="TEXT", help="Reason for the release, which the store keeps.")
+    ] = "",
+    json_: JsonOption = False,
+    **options: Unpack[StoreOptions],
+) -> None:
+    """Make a version current by hand.
+
+    Use this command for a run that the promotion gate refused. With --env prod, a version that
+    exists only in dev is copied first: by hard links on a disk, by the server on S3. Readers see
+    the copy in one step, or not at all. The champion does not change.
+    """
+    settings = resolve_command_settings(options, workers_needed=False)
+    from toytip.cli.render.versions import show_release
+    from toytip.store.release import release_version
+    from toytip.store.store import store_from_settings
+
+    result = release_version(store_from_settings(settings), version, reason)
+    print_result(result, show_release, as_json=json_)
 
 
 @app.command(epilog="Example:  toytip version verify v20261124T101500Z-3f9c2a")
@@ -287,7 +316,7 @@ def gc(
 ) -> None:
     """Delete unused versions and the files of killed runs.
 
-    Keeps the newest versions of each table, tagged versions, the target of a rollback, and
+    Keeps the newest versions of each table, the current version of each table, tagged versions, and
     registered models. Also keeps all inputs of these versions.
     """
     store = open_command_store(options)

@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,15 +46,32 @@ def create_certificates(folder: Path, hosts: Sequence[str]) -> list[Path]:
         _validate_host(host)
     _require_no_overwrite(folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        authority = [] if _file_paths(folder, AUTHORITY)[0].exists() else _create_authority(folder)
-        node = _create_certificate(folder, NODE, hosts)
-        return [*authority, *node, *_create_certificate(folder, CLIENT, ())]
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as name:
+            return _move_files(_create_files(folder, Path(name), hosts), folder)
     except (OSError, ValueError) as error:
         raise ToytipError(
             f"cannot create certificates in {folder}: {first_line(error)}",
             hint="Set --output-dir to a writable folder.",
         ) from None
+
+
+def _create_files(folder: Path, new: Path, hosts: Sequence[str]) -> list[Path]:
+    """Create all certificates in the private folder `new`, signed by the authority of `folder`."""
+    authority = _file_paths(folder, AUTHORITY)
+    created = [] if authority[0].exists() else _create_authority(new)
+    signer = _read_authority(*(authority if not created else _file_paths(new, AUTHORITY)))
+    created += _create_certificate(new, NODE, hosts, signer)
+    return created + _create_certificate(new, CLIENT, (), signer)
+
+
+def _move_files(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Move complete files to a folder, each in one step. An existing file is an error."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Keys first: a certificate without its key would look complete.
+    for file in sorted(files, key=lambda path: path.suffix):
+        (folder / file.name).hardlink_to(file)
+    return [folder / file.name for file in files]
 
 
 def _require_no_overwrite(folder: Path) -> None:
@@ -97,15 +115,25 @@ def _create_authority(folder: Path) -> list[Path]:
     return _write(folder, AUTHORITY, _sign(builder, key, key.public_key()), key)
 
 
-def _create_certificate(folder: Path, name: str, hosts: Sequence[str]) -> list[Path]:
-    """Create a certificate. Nodes are servers for some connections and clients for others."""
+def _read_authority(certificate: Path, key: Path) -> tuple[Any, Any]:
+    """Return the certificate and the private key of an authority."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    return (
+        x509.load_pem_x509_certificate(certificate.read_bytes()),
+        load_pem_private_key(key.read_bytes(), password=None),
+    )
+
+
+def _create_certificate(
+    folder: Path, name: str, hosts: Sequence[str], signed_by: tuple[Any, Any]
+) -> list[Path]:
+    """Create a certificate. Nodes are servers for some connections and clients for others."""
+    from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
-    certificate, path = _file_paths(folder, AUTHORITY)
-    authority = x509.load_pem_x509_certificate(certificate.read_bytes())
-    signer = load_pem_private_key(path.read_bytes(), password=None)
+    authority, signer = signed_by
     key = _new_key()
     purposes = [Purpose.CLIENT_AUTH] if name == CLIENT else [Purpose.SERVER_AUTH, Purpose.CLIENT_AUTH]
     builder = _builder(_subject_name(f"toytip {name}"), authority.subject, key.public_key(), CERTIFICATE_DAYS)

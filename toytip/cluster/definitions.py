@@ -64,7 +64,7 @@ def load_definition(settings: Settings) -> ClusterDefinition:
     name = settings.cluster or "local"
     defaults = _default_definitions()
     if name not in defaults and name not in settings.clusters:
-        names = ", ".join(sorted({*defaults, *settings.clusters}))
+        names = ", ".join(cluster_names(settings))
         raise ConfigError(
             f"cannot use --cluster {name!r}: no cluster has this name (defined: {names})",
             hint=f"Define the cluster in toytip.toml as [clusters.{name}].",
@@ -84,6 +84,11 @@ def load_definition(settings: Settings) -> ClusterDefinition:
     if problem := _find_problem(definition):
         raise ConfigError(f"cannot use the definition of cluster {name}: {problem}", hint=DEFINITION_HINT)
     return definition
+
+
+def cluster_names(settings: Settings) -> list[str]:
+    """Return the names of all defined clusters, in alphabetical order."""
+    return sorted({*_default_definitions(), *settings.clusters})
 
 
 @functools.cache

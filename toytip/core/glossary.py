@@ -100,7 +100,9 @@ COLUMN_DOCS = {
         "Split to which the trip belongs: train, validation, test, or other (none of the three)."
     ),
     "model_version": ColumnDoc("Version of the run that trained the model."),
-    "feature": ColumnDoc("Name of the feature."),
+    "feature": ColumnDoc(
+        "Name of the feature. Only the data check uses the histograms `high_tip`, `pickup_day` and `trip_hash`."
+    ),
     "is_card": ColumnDoc("Whether the counted trips were paid by card."),
     "trips": ColumnDoc("Number of trips in the bin.", "trips"),
     "value_sum": ColumnDoc("Sum of the feature over the trips in the bin, multiplied by `value_scale`."),

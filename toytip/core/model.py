@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +26,9 @@ class FeatureEncoding:
     name: str
     exact: bool
     values: tuple[float, ...]
+    absent_in_training: bool = False
+    """Whether a training month has no values of the feature, because its files do not have the
+    column."""
 
     @property
     def unseen_bin(self) -> int:
@@ -118,5 +121,14 @@ class TrainedModel:
     """Number of boosting rounds."""
     threshold: float = 0.5
     """Lowest probability for which the model predicts a high tip."""
+    hour_zone_threshold: float = 0.5
+    """Decision threshold of the hour-and-zone baseline, tuned on the same validation trips."""
     taxi: str = "yellow"
     """Taxi type, `yellow` or `green`."""
+
+    def with_split(self, split: Split) -> Self:
+        """Return the model with a different split, for example with more test months.
+
+        The training and validation ranges must stay the same, because the model learned from them.
+        """
+        return replace(self, encoding=replace(self.encoding, split=split))

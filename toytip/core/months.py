@@ -48,15 +48,18 @@ class Month(NamedTuple):
 def parse_months(text: str) -> tuple[Month, ...]:
     """Return the months of a text, oldest first: a month, a range or a comma-separated list.
 
-    Raises ConfigError if a range ends before it starts, or if a month occurs twice.
+    A year is the range of its months. Raises ConfigError if a range ends before it starts, or if a
+    month occurs twice.
 
     >>> [str(m) for m in parse_months("2022-12:2023-01,2023-03")]
     ['2022-12', '2023-01', '2023-03']
+    >>> parse_months("2023") == parse_months("2023-01:2023-12")
+    True
     """
     months: list[Month] = []
     for piece in text.split(","):
         first, colon, last = piece.partition(":")
-        month, end = Month.parse(first), Month.parse(last if colon else first)
+        (month, _), (_, end) = _parse_span(first), _parse_span(last if colon else first)
         if month > end:
             raise ConfigError(
                 f"cannot read months {piece.strip()!r}: the range ends before it starts",
@@ -68,3 +71,10 @@ def parse_months(text: str) -> tuple[Month, ...]:
     if len(set(months)) < len(months):
         raise ConfigError(f"cannot read months {text!r}: a month occurs twice")
     return tuple(sorted(months))
+
+
+def _parse_span(text: str) -> tuple[Month, Month]:
+    """Return the first and the last month of a year or of a month."""
+    if year := re.fullmatch(r"\d{4}", text.strip()):
+        return Month(int(year[0]), 1), Month(int(year[0]), 12)
+    return Month.parse(text), Month.parse(text)

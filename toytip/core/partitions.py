@@ -74,7 +74,7 @@ class DataFile:
     input_fingerprint: str = ""
     """Checksum of the input file, followed by a row range if the input is a source file."""
     fingerprint: str = ""
-    """Hash of the input content, code and settings that determine the content of the file."""
+    """Hash of the input content, code, packages and settings that determine the content."""
     rejects: dict[str, int] = field(default_factory=dict)
     """Number of rejected rows by reason."""
 

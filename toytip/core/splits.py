@@ -37,11 +37,40 @@ class Split:
     """Time range of the validation trips. Null without a validation month."""
     test: TimeRange
     """Time range of the test trips."""
+    held: tuple[str, ...] = ()
+    """Months that the data check holds, for example `2023-05`. Their trips are in no split."""
+
+    def covers(self, month: Month, name: str) -> bool:
+        """Return whether a split can have trips of a month."""
+        span = self.time_ranges().get(name)
+        return span is not None and overlaps(month, span) and str(month) not in self.held
+
+    def fits_on(self, month: Month) -> bool:
+        """Return whether a model can learn from trips of a month, in training or validation."""
+        return any(self.covers(month, name) for name in self.fitted_ranges())
 
     def time_ranges(self) -> dict[str, TimeRange]:
         """Return the time ranges by split, in the order of SPLITS."""
         by_name = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: time_range for name, time_range in by_name.items() if time_range is not None}
+
+    def fitted_ranges(self) -> dict[str, TimeRange]:
+        """Return the time ranges from which a model learns: training and validation."""
+        return {name: time_range for name, time_range in self.time_ranges().items() if name != "test"}
+
+    def within(self, month: Month) -> dict[str, TimeRange]:
+        """Return the parts of the time ranges that are in a month, by split.
+
+        >>> split = plan_split(parse_months("2023-01:2023-04"))
+        >>> split.within(Month(2023, 2))
+        {'train': TimeRange(start='2023-02-01T00:00:00', stop='2023-03-01T00:00:00')}
+        """
+        start, stop = month.start.isoformat(), month.next.start.isoformat()
+        return {
+            name: TimeRange(max(span.start, start), min(span.stop, stop))
+            for name, span in self.time_ranges().items()
+            if self.covers(month, name)
+        }
 
     @property
     def is_by_day(self) -> bool:
@@ -56,6 +85,7 @@ class Split:
             train=TimeRange(*record["train"]),
             validation=validation and TimeRange(*validation),
             test=TimeRange(*record["test"]),
+            held=tuple(record.get("held", ())),
         )
 
 
@@ -140,16 +170,26 @@ def _split_by_day(months: tuple[Month, ...], *, has_validation: bool) -> Split:
 def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArray[np.int8]:
     """Return the split of every trip, as an index of SPLITS.
 
-    Trips outside the time ranges or outside the segment are `other`.
+    Trips outside the time ranges, in a held month or outside the segment are `other`.
     """
     pickup = features["pickup_at"].to_numpy()
     codes = np.full(len(features), SPLITS.index("other"), np.int8)
     for name, time_range in split.time_ranges().items():
         inside = (pickup >= np.datetime64(time_range.start)) & (pickup < np.datetime64(time_range.stop))
         codes[inside] = SPLITS.index(name)
-    if segment == "card":
-        codes[features["payment_type"].to_numpy() != CARD_PAYMENT_TYPE] = SPLITS.index("other")
+    for month in map(Month.parse, split.held):
+        start, stop = np.datetime64(month.start), np.datetime64(month.next.start)
+        codes[(pickup >= start) & (pickup < stop)] = SPLITS.index("other")
+    codes[~in_segment(features, segment)] = SPLITS.index("other")
     return codes
+
+
+def in_segment(trips: pd.DataFrame, segment: str) -> npt.NDArray[np.bool_]:
+    """Return whether each trip is in a segment."""
+    if segment == "all":
+        return np.ones(len(trips), bool)
+    is_card: npt.NDArray[np.bool_] = np.equal(trips["payment_type"].to_numpy(), CARD_PAYMENT_TYPE)
+    return is_card
 
 
 def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,8 @@
-"""Numbers with nouns as text."""
+"""Numbers with nouns, and lists of words, as text."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def plural(count: int, noun: str) -> str:
@@ -10,3 +12,13 @@ def plural(count: int, noun: str) -> str:
     ('1 warning', '1,200 trips')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return a list of words as text.
+
+    >>> join_words(["extra"]), join_words(["extra", "mta_tax", "tolls_amount"])
+    ('extra', 'extra, mta_tax and tolls_amount')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -19,3 +19,5 @@ class StageTiming:
     """Number of workers."""
     threads: int
     """Total number of threads of all workers."""
+    shape: str = ""
+    """Facts other than `work` that change the duration, for example the number of features."""

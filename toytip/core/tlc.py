@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -24,7 +25,7 @@ class Field:
     aliases: tuple[str, ...] = ()
     """Other names of the column in the files."""
 
-    def match(self, names: list[str]) -> str | None:
+    def match(self, names: Iterable[str]) -> str | None:
         """Return the column's name in a file with these names, in any case, or None.
 
         >>> Field("airport_fee", "amount").match(["VendorID", "Airport_fee"])
@@ -60,15 +61,31 @@ FIELDS = (
 )
 
 
-def detect_taxi(names: list[str]) -> str | None:
+FIELDS_BY_NAME = {field.name: field for field in FIELDS}
+
+
+# The prefix of the names of time columns in the files of a taxi type.
+_TIME_COLUMN_PREFIXES = {"yellow": "tpep", "green": "lpep"}
+
+
+def source_column(field: str, taxi: str) -> str:
+    """Return the name of a column in the files of a taxi type.
+
+    >>> source_column("pickup_at", "green")
+    'lpep_pickup_datetime'
+    """
+    event = {"pickup_at": "pickup", "dropoff_at": "dropoff"}.get(field)
+    return field if event is None else f"{_TIME_COLUMN_PREFIXES[taxi]}_{event}_datetime"
+
+
+def detect_taxi(names: Iterable[str]) -> str | None:
     """Return the taxi type, which the pickup column's name shows, or None for other files.
 
     >>> detect_taxi(["VendorID", "lpep_pickup_datetime"])
     'green'
     """
     lower_names = {name.lower() for name in names}
-    prefixes = {"yellow": "tpep", "green": "lpep"}
-    return next((taxi for taxi in TAXIS if f"{prefixes[taxi]}_pickup_datetime" in lower_names), None)
+    return next((taxi for taxi in TAXIS if source_column("pickup_at", taxi) in lower_names), None)
 
 
 # The digits of a trip ID are the taxi type, the year and month of the file, and the row.

@@ -6,7 +6,7 @@ this module only build the graph. `engine.compute` executes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -206,14 +206,14 @@ def _encode_partition(features: pd.DataFrame, encoding: Encoding, split: str) ->
 def write_partitions(
     store: Store,
     version: str,
-    records: Sequence[DataFile],
+    records: Sequence[Mapping[str, DataFile]],
     frames: dict[Table, dd.DataFrame],
     summary_inputs: SummaryInputs | None = None,
 ) -> dd.Series:
     """Return a lazy series of results, whose tasks write frames as data files.
 
-    Each task writes one file per table. `records` has one record per partition, with the key, the
-    input fingerprint and the fingerprint of the partition's files. With `summary_inputs`, the tasks
+    Each task writes one file per table. `records` has, for each partition, a record by table with
+    the key, the input fingerprint and the fingerprint of the file. With `summary_inputs`, the tasks
     also compute the metric histograms of the first table.
     """
     first, *others = frames.values()
@@ -236,17 +236,18 @@ def _write_partition(
     *frames: pd.DataFrame,
     store: Store,
     version: str,
-    records: tuple[DataFile, ...],
+    records: tuple[Mapping[str, DataFile], ...],
     tables: tuple[Table, ...],
     summarizer: Summarizer | None,
     partition_info: dict[str, int] | None = None,
 ) -> pd.Series:
     assert partition_info is not None, "Dask passes the number of the partition to every task"
-    record = records[partition_info["number"]]
+    planned = records[partition_info["number"]]
     files = {}
     for table, frame in zip(tables, frames, strict=False):  # the last frame may be the input of the summary
         reasons = clean.count_reasons(frame) if table == REJECTS else {}
-        files[table.name] = store.write_data_file(table, version, replace(record, rejects=reasons), frame)
+        record = replace(planned[table.name], rejects=reasons)
+        files[table.name] = store.write_data_file(table, version, record, frame)
     return PartitionResult(
         rows=len(frames[0]),
         worker=distributed.get_worker().address,

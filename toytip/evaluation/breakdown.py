@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toytip.core.categories import slice_label
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import bootstrap_intervals
 from toytip.evaluation.metrics import FittedBaselines
@@ -56,7 +57,11 @@ def _segment_report(
         if key[0] != "day" and slice_tally.rows >= MIN_SLICE_TRIPS
     }
     slices = {key: _slice_metrics(*key, slice_tally) for key, slice_tally in by_slice.items()}
-    ranked = [slices[key] for key, part in by_slice.items() if metrics.has_enough_for_auc(part)]
+    ranked = [
+        slices[key]
+        for key, part in by_slice.items()
+        if metrics.has_enough_for_auc(part) and not slices[key].is_segment
+    ]
     return SegmentReport(
         metrics=values,
         auc_binning_error=metrics.auc_binning_error(tally.negatives, tally.positives),
@@ -93,6 +98,7 @@ def _slice_metrics(name: str, value: str, tally: Tally) -> SliceMetrics:
     return SliceMetrics(
         slice=name,
         value=value,
+        label=slice_label(name, value),
         rows=values.rows,
         prevalence=values.prevalence,
         auc=values.auc,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from toytip.core.categories import slice_label
 from toytip.evaluation import metrics
 from toytip.evaluation.bootstrap import paired_bootstrap
 from toytip.evaluation.breakdown import baseline_metrics
@@ -86,11 +87,12 @@ class GateDecision:
     """The decision of the promotion gate about a challenger."""
 
     name: str
-    """Name of the registered model in MLflow, such as `toytip-dev-green`."""
+    """Name of the registered model in MLflow, such as `toytip-dev-green-all`."""
     uri: str
     """URI of the registry."""
-    model_version: int | None
-    """Version of the challenger in MLflow. Null if the challenger is not registered."""
+    number: int | None
+    """Model number of the challenger, its version in MLflow. Null if the challenger is not
+    registered."""
     aliases: tuple[str, ...]
     """Aliases of the challenger after the decision."""
     decision: Decision
@@ -190,7 +192,7 @@ def _slice_check(tallies: Tallies, segment: str) -> GateCheck:
         margin
         for (name, value), tally in slice_tallies(tallies, "test", segment).items()
         if name != "day"
-        and (margin := _slice_margin(f"{name} {value}", tally, champion_slices.get((name, value))))
+        and (margin := _slice_margin(slice_label(name, value), tally, champion_slices.get((name, value))))
     ]
     check = "not worse in any slice"
     if not margins:

@@ -105,7 +105,9 @@ class S3FileIO:
     def list_files(self, folder: str) -> dict[str, FileInfo]:
         """See FileIO."""
         base = self.root.removeprefix("s3://") + "/"
-        with translate_boto_errors():
+        items: dict[str, Any] = {}
+        # Some servers create a bucket with its first file.
+        with translate_boto_errors(), contextlib.suppress(FileNotFoundError):
             items = self.fs.find(self.path(folder), detail=True, refresh=True)
         return {
             path.removeprefix(base): FileInfo(

@@ -1,10 +1,11 @@
-"""Run MLflow so that it prints nothing and sends no telemetry."""
+"""Run MLflow so that it prints nothing and sends no telemetry, and describe its errors."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -35,3 +36,21 @@ def silence_mlflow() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous_level)
+
+
+def mlflow_exceptions() -> tuple[type[Exception], ...]:
+    """Return the exceptions that a call of MLflow can raise."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError
+
+
+def error_cause(error: Exception) -> str:
+    """Return the cause of an error on one line.
+
+    MLflow's errors about a server contain the URL of the request, and the cause in brackets.
+    """
+    line = str(error).strip().partition("\n")[0]
+    cause = re.search(r"\(Caused by (.*)\)$", line)
+    return cause[1] if cause else line

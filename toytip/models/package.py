@@ -5,6 +5,7 @@
     artifacts/files/model.json       version, taxi type, threshold, fitted encoding
     artifacts/files/model_card.json  training data, parameters and evaluation
     artifacts/files/golden_set.json  trips, and the probabilities that the model gave them
+    artifacts/files/reference*       histograms of the months that the model learned from
 
 `python -m toytip.models.package FOLDER` checks that the model in a folder scores its golden set
 with the stored probabilities.
@@ -21,11 +22,13 @@ from typing import Any
 from toytip._version import __version__
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS
+from toytip.core.tlc import FIELDS, source_column
 from toytip.errors import RegistryError
 from toytip.models import scoring
 from toytip.models.card import CARD_FILE, ModelCard
 from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.reference import write_reference
+from toytip.monitoring.history import MonitoringHistory
 from toytip.store.artifacts import model_from_bytes, model_to_json
 
 PACKAGE_FILES_FOLDER = "artifacts/files"
@@ -44,13 +47,14 @@ def load_package(folder: Path) -> TrainedModel:
         raise RegistryError(f"cannot read the model in {folder}: {error!r}") from None
 
 
-def write_package(folder: Path, model: TrainedModel, card: ModelCard) -> None:
-    """Write a model as a package to `folder`, which must not exist yet."""
+def write_package(folder: Path, model: TrainedModel, card: ModelCard, reference: MonitoringHistory) -> None:
+    """Write a model and its reference as a package to `folder`, which must not exist yet."""
     files = folder.parent / "files"  # MLflow copies this folder to artifacts/files
     files.mkdir(parents=True)
     (files / "model.ubj").write_bytes(model.booster)
     (files / "model.json").write_bytes(model_to_json(model))
     (files / CARD_FILE).write_text(json.dumps(to_json(card), indent=1))
+    write_reference(files, reference)
     trips = golden_trips(model)
     golden_set = {"trips": trips, "probability": _score(model, trips)}
     (files / GOLDEN_SET_FILE).write_text(json.dumps(golden_set))
@@ -69,7 +73,7 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
         inputs = [
             ColSpec(
                 MLFLOW_TYPES[field.kind],
-                _tlc_column(field.name, model.taxi),
+                source_column(field.name, model.taxi),
                 required=field.name in required,
             )
             for field in FIELDS
@@ -81,14 +85,6 @@ def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
             signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "probability")])),
             pip_requirements=[f"toytip=={__version__}"],
         )
-
-
-def _tlc_column(name: str, taxi: str) -> str:
-    """Return the TLC's name of a column. The names of time columns depend on the taxi type."""
-    prefix = "lpep" if taxi == "green" else "tpep"
-    return {"pickup_at": f"{prefix}_pickup_datetime", "dropoff_at": f"{prefix}_dropoff_datetime"}.get(
-        name, name
-    )
 
 
 USUAL_TRIP = {
@@ -106,6 +102,8 @@ USUAL_TRIP = {
     "tolls_amount": 0.0,
     "improvement_surcharge": 1.0,
     "congestion_surcharge": 2.75,
+    "airport_fee": 0.0,
+    "cbd_congestion_fee": 0.0,
 }
 # Each trip of the golden set is the usual trip with changes: cash, missing values, an airport,
 # unknown zones, extreme amounts, or rare codes.
@@ -139,7 +137,7 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
         dropoff = pickup + dt.timedelta(minutes=3 + 4 * index)
         times = {"pickup_at": pickup.isoformat(), "dropoff_at": dropoff.isoformat()}
         trip = {**times, **USUAL_TRIP, **change}
-        trips.append({_tlc_column(name, model.taxi): value for name, value in trip.items()})
+        trips.append({source_column(name, model.taxi): value for name, value in trip.items()})
     return trips
 
 

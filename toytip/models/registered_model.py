@@ -1,4 +1,4 @@
-"""A model in the registry, and the tags that MLflow stores with it."""
+"""A model in the registry, the tags that MLflow stores with it, and a rollback."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ MAX_REASON_LENGTH, MAX_REASONS = 300, 12
 class RegisteredModel:
     """A model in the registry, with its aliases and the decision of the promotion gate."""
 
-    model_version: int
-    """Version of the model in MLflow: 1, 2 and so on, for each registered name."""
+    number: int
+    """Model number, the version of the model in MLflow: 1, 2 and so on for each registered
+    name."""
     run_version: str
     """Run version: the version of the run that trained the model."""
     created_at: str
@@ -51,8 +52,8 @@ class RegisteredModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that commands accept for the model: aliases, model version and run version."""
-        return *self.aliases, str(self.model_version), self.run_version
+        """The names that commands accept for the model: aliases, model number and run version."""
+        return *self.aliases, str(self.number), self.run_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +61,27 @@ class ModelList:
     """The registered models of an environment."""
 
     models: dict[str, list[RegisteredModel]]
-    """Models by registered name in MLflow, such as `toytip-dev-green`, ordered by model version."""
+    """Models by registered name in MLflow, such as `toytip-dev-green-all`, ordered by model
+    number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """The result of a rollback to the previous champion."""
+
+    champion: str
+    """Run version of the restored champion."""
+    number: int
+    """Model number of the restored champion."""
+    previous_champion: str
+    """Run version of the champion before the rollback."""
 
 
 def registered_model(item: Any, aliases: Sequence[str], artifact_uri: str) -> RegisteredModel:
     """Return the `RegisteredModel` for `item`, which is a `ModelVersion` of MLflow."""
     created = dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC)
     return RegisteredModel(
-        model_version=int(item.version),
+        number=int(item.version),
         run_version=item.tags.get(RUN_VERSION_TAG, ""),
         created_at=created.isoformat(),
         aliases=tuple(sorted(aliases)),
@@ -87,6 +101,11 @@ def reasons_tag(reasons: Sequence[str]) -> str:
     return json.dumps([reason[:MAX_REASON_LENGTH] for reason in reasons[:MAX_REASONS]])
 
 
+def find_run(models: Sequence[RegisteredModel], run_version: str) -> RegisteredModel | None:
+    """Return the newest model of a run, or else None."""
+    return next((model for model in reversed(models) if model.run_version == run_version), None)
+
+
 def find_by_name(models: Sequence[RegisteredModel], name: str) -> RegisteredModel | None:
-    """Return the newest model with an alias, model version or run version, or else None."""
+    """Return the newest model with an alias, model number or run version, or else None."""
     return next((model for model in reversed(models) if name in model.names), None)

@@ -25,7 +25,7 @@ from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
 from toytip.models.database import ensure_database, lock_database, open_client
-from toytip.models.mlflow_env import silence_mlflow
+from toytip.models.mlflow_env import error_cause, mlflow_exceptions, silence_mlflow
 from toytip.models.registered_model import (
     CHECKSUMS_TAG,
     DECISION_TAG,
@@ -34,7 +34,9 @@ from toytip.models.registered_model import (
     ROLLED_BACK_TAG,
     RUN_VERSION_TAG,
     RegisteredModel,
+    Rollback,
     find_by_name,
+    find_run,
     reasons_tag,
     registered_model,
 )
@@ -47,18 +49,6 @@ LIST_HINT = "List the registered models with `toytip model list`."
 
 class ChampionChangedError(RegistryError):
     """A different model became the champion while the promotion gate compared the models."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rollback:
-    """The result of a rollback to the previous champion."""
-
-    champion: str
-    """Run version of the restored champion."""
-    model_version: int
-    """Model version of the restored champion in MLflow."""
-    previous_champion: str
-    """Run version of the champion before the rollback."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +98,7 @@ class Registry:
             require_reachable(self.uri, "MLflow server")
 
     def list_models(self) -> list[RegisteredModel]:
-        """Return all registered models, ordered by model version."""
+        """Return all registered models, ordered by model number."""
         if not self.exists:
             return []
         with silence_mlflow(), self._as_registry_error():
@@ -123,10 +113,10 @@ class Registry:
                 registered_model(item, aliases.get(str(item.version), []), self._artifact_uri(item))
                 for item in versions
             ]
-        return sorted(models, key=lambda model: model.model_version)
+        return sorted(models, key=lambda model: model.number)
 
     def find_model(self, name: str) -> RegisteredModel:
-        """Return a model by alias, model version or run version.
+        """Return a model by alias, model number or run version.
 
         Raises RegistryError if the registry does not have such a model.
         """
@@ -144,16 +134,21 @@ class Registry:
     def register(
         self, folder: Path, run_version: str, *, tags: dict[str, str], metrics: dict[str, float]
     ) -> RegisteredModel:
-        """Register a packaged model as the next model version, and make it the challenger."""
+        """Register a packaged model under the next model number, and make it the challenger.
+
+        If another process has registered the model of this run in the meantime, return that model.
+        """
         files = folder / "artifacts" / MODEL_FILES_FOLDER
         checksums = {path.name: _checksum(path) for path in files.iterdir()}
         with self._writing(), silence_mlflow(), self._as_registry_error():
+            if registered := find_run(self.list_models(), run_version):
+                return registered
             run = self._client.create_run(self._experiment_id(), run_name=run_version, tags=tags)
             for name, value in metrics.items():
                 self._client.log_metric(run.info.run_id, name, value)
             source = self._save_files(folder, run.info.run_id)
             self._client.set_terminated(run.info.run_id)
-            with contextlib.suppress(*_exceptions()):
+            with contextlib.suppress(*mlflow_exceptions()):
                 self._client.create_registered_model(self.name)
             created = self._client.create_model_version(
                 self.name,
@@ -185,7 +180,7 @@ class Registry:
     def _experiment_id(self) -> str:
         if self._client.get_experiment_by_name(self.name) is None:
             location = Path(self.artifacts).absolute().as_uri() if self.artifacts else None
-            with contextlib.suppress(*_exceptions()):  # another run of a server may create it
+            with contextlib.suppress(*mlflow_exceptions()):  # another run of a server may create it
                 self._client.create_experiment(self.name, artifact_location=location)
         return str(self._client.get_experiment_by_name(self.name).experiment_id)
 
@@ -202,8 +197,8 @@ class Registry:
         """
         with self._writing():
             champion = self.champion()
-            current = champion and champion.model_version
-            if current not in (expected_champion and expected_champion.model_version, model.model_version):
+            current = champion and champion.number
+            if current not in (expected_champion and expected_champion.number, model.number):
                 version = champion.run_version if champion else "no model"
                 raise ChampionChangedError(
                     f"cannot promote {model.run_version}: {version} became the champion during the evaluation",
@@ -211,10 +206,11 @@ class Registry:
                 )
             self._set_champion(model)
 
-    def rollback(self) -> Rollback:
+    def rollback(self, *, expected_champion: RegisteredModel | None = None) -> Rollback:
         """Make the previous champion the current champion again.
 
-        Raises RegistryError if there is no previous champion.
+        Raises RegistryError if there is no previous champion, and ChampionChangedError if the
+        current champion is not `expected_champion`.
         """
         with self._writing() if self.exists else contextlib.nullcontext():
             champion, previous = self.champion(), self._previous_champion()
@@ -223,19 +219,24 @@ class Registry:
                     f"cannot roll back the champion: {self.display_name} has no previous champion",
                     hint=LIST_HINT,
                 )
+            if expected_champion and champion.number != expected_champion.number:
+                raise ChampionChangedError(
+                    f"cannot roll back {expected_champion.run_version}: {champion.run_version} became the champion",
+                    hint=LIST_HINT,
+                )
             with silence_mlflow(), self._as_registry_error():
-                self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.model_version))
+                self._client.set_registered_model_alias(self.name, CHAMPION, str(previous.number))
             self._set_tags(champion, {ROLLED_BACK_TAG: _now()})
         return Rollback(
             champion=previous.run_version,
-            model_version=previous.model_version,
+            number=previous.number,
             previous_champion=champion.run_version,
         )
 
     def _previous_champion(self) -> RegisteredModel | None:
         champion = self.champion()
         earlier = [
-            (model.promoted_at, model.model_version, model)
+            (model.promoted_at, model.number, model)
             for model in self.list_models()
             if champion
             and champion.promoted_at
@@ -246,7 +247,7 @@ class Registry:
         return max(earlier)[2] if earlier else None
 
     def _set_champion(self, model: RegisteredModel) -> None:
-        version = str(model.model_version)
+        version = str(model.number)
         self._set_tags(model, {PROMOTED_TAG: _now()})
         with silence_mlflow(), self._as_registry_error():
             if model.rolled_back_at:
@@ -258,7 +259,7 @@ class Registry:
     def _set_tags(self, model: RegisteredModel, tags: dict[str, str]) -> None:
         with silence_mlflow(), self._as_registry_error():
             for tag, value in tags.items():
-                self._client.set_model_version_tag(self.name, str(model.model_version), tag, value)
+                self._client.set_model_version_tag(self.name, str(model.number), tag, value)
 
     @contextlib.contextmanager
     def open_files(self, model: RegisteredModel) -> Iterator[Path]:
@@ -272,7 +273,7 @@ class Registry:
                 path = files / name
                 if not path.is_file() or _checksum(path) != checksum:
                     raise RegistryError(
-                        f"cannot load model {model.model_version} ({model.run_version}): "
+                        f"cannot load model {model.number} ({model.run_version}): "
                         f"{name} is missing or does not have the registered checksum",
                         hint="Restore the file, or train and register the model again.",
                     )
@@ -290,16 +291,18 @@ class Registry:
     def _as_registry_error(self) -> Iterator[None]:
         try:
             yield
-        except _exceptions() as error:
-            cause = mask_credentials(str(error).strip().partition("\n")[0])
+        except mlflow_exceptions() as error:
+            cause = mask_credentials(error_cause(error))
             raise RegistryError(
                 f"cannot open the registry {self.display_name}: {cause}",
                 hint="Check MLFLOW_TRACKING_URI, or unset it.",
             ) from None
 
 
-def open_registry(settings: Settings, taxi: str) -> Registry:
-    """Return the registry for the models of one taxi type.
+def open_registry(settings: Settings, taxi: str, segment: str) -> Registry:
+    """Return the registry for the models of one taxi type and one segment.
+
+    Each segment has its own champion, because a model can score only the trips of its segment.
 
     If the variable MLFLOW_TRACKING_URI is set, the registry is at this URI. If not, the registry is
     an SQLite database file in the store. SQLite needs a local disk. The registry for a store on S3
@@ -307,7 +310,7 @@ def open_registry(settings: Settings, taxi: str) -> Registry:
 
     Raises ConfigError if MLFLOW_TRACKING_URI is a file store of MLflow, which is not transactional.
     """
-    name = f"toytip-{settings.env}-{taxi}"
+    name = f"toytip-{settings.env}-{taxi}-{segment}"
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
         folder = _default_folder(settings)
@@ -335,10 +338,3 @@ def _checksum(path: Path) -> str:
 
 def _now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
-
-
-def _exceptions() -> tuple[type[Exception], ...]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return MlflowException, SQLAlchemyError, OSError

@@ -1,167 +1,246 @@
-"""Find models by name: a version in the store, or an alias or model version in the registry."""
+"""Find models by name: a version in the store, or an alias or model number in the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
-from toytip.core.tables import FEATURES_TABLE, MODELS, PREDICTIONS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS
 from toytip.core.tlc import TAXIS
 from toytip.errors import RegistryError, StoreError
+from toytip.evaluation.tally import SEGMENTS
 from toytip.models.card import CardOfModel, read_card
 from toytip.models.package import load_package
+from toytip.models.reference import read_reference
 from toytip.models.registered_model import RegisteredModel, find_by_name
 from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, open_registry
+from toytip.monitoring.history import MonitoringHistory
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
-from toytip.store.refs import manifests_as_of, newest_version, parse_as_of, read_tags, resolve_version
+from toytip.store.refs import find_current, find_version, manifests_as_of, parse_as_of, resolve_version
 from toytip.store.store import Store, store_from_settings
 
 MISSING_ALIAS_HINTS = {
-    CHAMPION: "Specify a model version from `toytip model list`, or promote one with `toytip model promote`.",
-    CHALLENGER: "Specify a model version from `toytip model list`. The alias challenger exists only if the "
+    CHAMPION: "Specify a model number from `toytip model list`, or promote one with `toytip model promote`.",
+    CHALLENGER: "Specify a model number from `toytip model list`. The alias challenger exists only if the "
     "latest registered model was not promoted.",
 }
 
 
+class RegisteredMatch(NamedTuple):
+    """A registered model that has a name, with its taxi type, its segment and its registry."""
+
+    taxi: str
+    segment: str
+    registry: Registry
+    model: RegisteredModel
+
+
 def load_model(
-    settings: Settings, name: str | None = None, taxi: str | None = None, as_of: str | None = None
+    settings: Settings,
+    name: str | None = None,
+    taxi: str | None = None,
+    as_of: str | None = None,
+    *,
+    segment: str | None = None,
 ) -> TrainedModel:
-    """Return the model with a name: a version, a tag, an alias or a model version.
+    """Return the model with a name: a version, a tag, an alias or a model number.
 
     Without a name, return the newest model in the store. The version of a run that reused a model
     also names the reused model. If the store does not have the name, toytip searches the registry.
-    Raises StoreError or RegistryError if no model of the taxi type has the name.
+    Raises StoreError or RegistryError if no model of the taxi type and segment has the name, or if
+    several registered models have the name.
     """
     store = store_from_settings(settings)
-    version = None if name is None else _model_version_in_store(store, name)
+    version = None if name is None else model_version_in_store(store, name)
     if name is not None and version is None:
-        registry, model = find_registered_model(settings, name, taxi)
-        with registry.open_files(model) as folder:
-            return load_package(folder)
-    return read_model(store, _find_stored_model(store, version, taxi, as_of))
+        match = find_registered_model(settings, name, taxi, segment)
+        return load_registered_model(match)
+    return read_model(store, find_stored_model(store, version, taxi, as_of, segment=segment))
 
 
-def _find_stored_model(
-    store: Store, version: str | None, taxi: str | None, as_of: str | None = None
-) -> Manifest:
-    """Return the manifest of a version, or of the newest model of a taxi type.
+def load_champion_or_model(
+    settings: Settings, name: str | None = None, taxi: str | None = None, segment: str | None = None
+) -> TrainedModel:
+    """Return the model with a name: without a name, the champion, else the newest model.
 
-    Raises StoreError if the store has no such model, or if the version has another taxi type.
+    Raises RegistryError if there are several champions.
     """
-    newest = resolve_version(store, MODELS.name, version, as_of)
-    if taxi is None or _taxi_of(store, newest) == taxi:
-        return newest
+    if name is None and find_registered_models(settings, CHAMPION, taxi, segment):
+        name = CHAMPION
+    return load_model(settings, name, taxi, segment=segment)
+
+
+def load_registered_model(match: RegisteredMatch) -> TrainedModel:
+    """Return a registered model. Raises RegistryError if a file does not have its checksum."""
+    with match.registry.open_files(match.model) as folder:
+        return load_package(folder)
+
+
+def find_stored_model(
+    store: Store,
+    version: str | None = None,
+    taxi: str | None = None,
+    as_of: str | None = None,
+    *,
+    segment: str | None = None,
+) -> Manifest:
+    """Return the manifest of a version, or of the newest model of a taxi type and segment.
+
+    Raises StoreError if the store has no such model, or if the version has another taxi type or
+    segment.
+    """
     if version is not None:
+        model = resolve_version(store, MODELS.name, version)
+        _require_kind(store, model, taxi, segment)
+        return model
+    newest = newest_stored_model(store, taxi, as_of, segment=segment)
+    if newest is None:
+        if taxi is None and segment is None:
+            return resolve_version(store, MODELS.name, None, as_of)  # raises the error
         raise StoreError(
-            f"cannot use model {version} for {taxi} taxis: it was trained on {_taxi_of(store, newest)} taxis",
-            hint=f"Choose a model for {taxi} taxis with --model.",
+            f"cannot find a model {_describe_kind(taxi, segment)}: {store.display_uri} has none",
+            hint="Train such a model with `toytip run`.",
         )
+    return newest
+
+
+def newest_stored_model(
+    store: Store, taxi: str | None = None, as_of: str | None = None, *, segment: str | None = None
+) -> Manifest | None:
+    """Return the manifest of the newest model of a taxi type and segment, or None without one."""
     limit = parse_as_of(as_of) if as_of else None
-    published = manifests_as_of(store.list_manifests(MODELS.name), limit)
-    models = [manifest for manifest in published if _taxi_of(store, manifest) == taxi]
-    if not models:
+    models = [
+        manifest
+        for manifest in manifests_as_of(store, MODELS.name, limit)
+        if (taxi is None or taxi_of(store, manifest) == taxi)
+        and (segment is None or _segment_of(store, manifest) == segment)
+    ]
+    return find_current(store, models, limit)
+
+
+def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str | None) -> None:
+    """Raise StoreError if a model has another taxi type or segment. None accepts every model."""
+    if taxi is not None and (trained := taxi_of(store, model)) != taxi:
         raise StoreError(
-            f"cannot find a model for {taxi} taxis: {store.display_uri} has none",
-            hint=f"Train a model with `toytip run` on a source with {taxi} trips.",
+            f"cannot use model {model.version} for {taxi} taxis: it was trained on {trained} taxis",
+            hint=f"Choose a model for {taxi} taxis.",
         )
-    return newest_version(store, models, limit)
+    if segment is not None and (trained := _segment_of(store, model)) != segment:
+        raise StoreError(
+            f"cannot use model {model.version} for segment {segment}: it was trained on segment {trained}",
+            hint=f"Choose a model of segment {segment}.",
+        )
 
 
-def _taxi_of(store: Store, model: Manifest) -> str:
+def _describe_kind(taxi: str | None, segment: str | None) -> str:
+    """Return the taxi type and the segment as text, such as `for green taxis`."""
+    parts = (f"for {taxi} taxis" if taxi else "", f"of segment {segment}" if segment else "")
+    return " ".join(filter(None, parts))
+
+
+def taxi_of(store: Store, model: Manifest) -> str:
     """Return the taxi type of the trips that a model was trained on."""
     features = store.get_manifest(FEATURES_TABLE.name, model.parent_version(FEATURES_TABLE.name))
     return str(features.config["taxi"]) if features else read_model(store, model).taxi
 
 
-def _model_version_in_store(store: Store, name: str) -> str | None:
+def _segment_of(store: Store, model: Manifest) -> str:
+    """Return the segment of the trips that a model was trained on."""
+    encodings = store.get_manifest(ENCODINGS.name, model.parent_version(ENCODINGS.name))
+    return str(encodings.config["segment"]) if encodings else read_model(store, model).encoding.segment
+
+
+def model_version_in_store(store: Store, name: str) -> str | None:
     """Return the version of a model in the store, given a version or tag.
 
-    Returns None if the store does not have this model.
+    The version of a run that reused a model names the reused model. Returns None if the store does
+    not have this model.
     """
     if name in (CHAMPION, CHALLENGER) or name.isdigit():
         return None
-    version = read_tags(store).get(name, name)
-    if store.get_manifest(MODELS.name, version) is None:
-        predictions = store.get_manifest(PREDICTIONS.name, version)
-        version = predictions.parent_version(MODELS.name) if predictions else version
-    return version if store.get_manifest(MODELS.name, version) else None
+    if model := find_version(store, MODELS.name, name):
+        return model.version
+    predictions = find_version(store, PREDICTIONS.name, name)
+    version = predictions.parent_version(MODELS.name) if predictions else ""
+    return version if version and store.get_manifest(MODELS.name, version) else None
+
+
+def find_registered_models(
+    settings: Settings, name: str, taxi: str | None = None, segment: str | None = None
+) -> list[RegisteredMatch]:
+    """Return the registered models with a name, at most one per taxi type and segment."""
+    matches = []
+    for taxi_type in (taxi,) if taxi else TAXIS:
+        for trained_segment in (segment,) if segment else SEGMENTS:
+            registry = open_registry(settings, taxi_type, trained_segment)
+            if model := find_by_name(registry.list_models(), name):
+                matches.append(RegisteredMatch(taxi_type, trained_segment, registry, model))
+    return matches
 
 
 def find_registered_model(
-    settings: Settings, name: str, taxi: str | None = None
-) -> tuple[Registry, RegisteredModel]:
-    """Return a registered model by name, and its registry.
+    settings: Settings, name: str, taxi: str | None = None, segment: str | None = None
+) -> RegisteredMatch:
+    """Return the registered model with a name.
 
-    Without `taxi`, search the registries of both taxi types. Raises RegistryError if no model has
-    the name, or if both registries have a model with this name.
+    Without `taxi` or `segment`, search the registries of all taxi types or segments. Raises
+    RegistryError if no model has the name, or if several models have the name.
     """
-    matches = []
-    for taxi_type in (taxi,) if taxi else TAXIS:
-        registry = open_registry(settings, taxi_type)
-        if model := find_by_name(registry.list_models(), name):
-            matches.append((registry, model))
+    matches = find_registered_models(settings, name, taxi, segment)
     if not matches:
-        raise _not_registered(settings, name, taxi)
-    if len(matches) > 1:
-        raise RegistryError(
-            f"cannot select model {name}: {' and '.join(TAXIS)} taxis have a model with this name",
-            hint="Set --taxi.",
-        )
-    return matches[0]
+        raise not_registered(settings, name, taxi, segment)
+    return require_single_match(name, matches)
 
 
-def _not_registered(settings: Settings, name: str, taxi: str | None) -> RegistryError:
+def require_single_match(name: str, matches: list[RegisteredMatch]) -> RegisteredMatch:
+    """Return the only match. Raises RegistryError if several models have the name."""
+    if len(matches) == 1:
+        return matches[0]
+    kinds = (("--taxi", {match.taxi for match in matches}), ("--segment", {m.segment for m in matches}))
+    options = [option for option, values in kinds if len(values) > 1]
+    models = " and ".join(f"{match.taxi} taxis (segment {match.segment})" for match in matches)
+    raise RegistryError(
+        f"cannot select model {name}: registered models with this name exist for {models}",
+        hint=f"Set {' and '.join(options)}.",
+    )
+
+
+def not_registered(settings: Settings, name: str, taxi: str | None, segment: str | None) -> RegistryError:
     """Return the error for a name that no registered model has."""
-    failure = f"cannot find model {name}" + (f" for {taxi} taxis" if taxi else "")
+    kind = _describe_kind(taxi, segment)
+    failure = f"cannot find model {name}" + (f" {kind}" if kind else "")
     if name in (CHAMPION, CHALLENGER):
         return RegistryError(f"{failure}: there is no {name}", hint=MISSING_ALIAS_HINTS[name])
     store = store_from_settings(settings).display_uri
     return RegistryError(f"{failure}: the registry of {store} has no model with this name", hint=LIST_HINT)
 
 
-def read_model_card(settings: Settings, name: str, taxi: str | None = None) -> CardOfModel:
+def read_model_card(
+    settings: Settings, name: str, taxi: str | None = None, segment: str | None = None
+) -> CardOfModel:
     """Return a registered model by name, and its card.
 
-    Raises RegistryError if no model has the name.
+    Raises RegistryError if no model or several models have the name.
     """
-    registry, model = find_registered_model(settings, name, taxi)
-    with registry.open_files(model) as folder:
-        return CardOfModel(model=model, card=read_card(folder))
+    match = find_registered_model(settings, name, taxi, segment)
+    with match.registry.open_files(match.model) as folder:
+        return CardOfModel(model=match.model, card=read_card(folder))
 
 
-def serving_loader(
-    settings: Settings, name: str | None, taxi: str | None
-) -> Callable[[str | None], TrainedModel | None]:
-    """Return a function that loads the model to serve.
-
-    The model to serve is the model with the given name. Without a name, the model to serve is the
-    champion, or the newest model in the store if there is no champion.
-
-    The returned function takes the run version of the loaded model, and returns None if this model
-    is still the model to serve.
-    """
-
-    def load(loaded_version: str | None) -> TrainedModel | None:
-        served = name or (CHAMPION if _has_champion(settings, taxi) else None)
-        version = _resolve_model_version(settings, served, taxi)
-        return None if version == loaded_version else load_model(settings, served, taxi)
-
-    return load
+def load_reference(settings: Settings, model: TrainedModel) -> MonitoringHistory | None:
+    """Return the reference that a registered model carries, or None for another model."""
+    matches = find_registered_models(settings, model.version, model.taxi, model.encoding.segment)
+    if not matches:
+        return None
+    with matches[0].registry.open_files(matches[0].model) as folder:
+        return read_reference(folder)
 
 
-def _has_champion(settings: Settings, taxi: str | None) -> bool:
-    taxis = (taxi,) if taxi else TAXIS
-    return any(open_registry(settings, taxi_type).champion() is not None for taxi_type in taxis)
-
-
-def _resolve_model_version(settings: Settings, name: str | None, taxi: str | None) -> str:
-    store = store_from_settings(settings)
-    version = None if name is None else _model_version_in_store(store, name)
-    if name is None or version is not None:
-        return _find_stored_model(store, version, taxi).version
-    return find_registered_model(settings, name, taxi)[1].run_version
+def champion_versions(settings: Settings) -> frozenset[str]:
+    """Return the run versions of the champions of an environment."""
+    return frozenset(match.model.run_version for match in find_registered_models(settings, CHAMPION))
 
 
 def model_of(settings: Settings, manifest: Manifest) -> TrainedModel:

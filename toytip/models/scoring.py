@@ -6,7 +6,7 @@ A trip always gets exactly the same probability: alone, together with other trip
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from toytip.core import splits
 from toytip.core.arrays import BoolArray, Float32Array
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.core.tlc import FIELDS, Field, trip_id_base
+from toytip.core.text import join_words
+from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, detect_taxi, source_column, trip_id_base
 from toytip.errors import SchemaError
 from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
 from toytip.stages.catalog import FEATURE_INPUTS
@@ -34,6 +36,9 @@ PLACEHOLDER_VALUES: dict[str, Any] = {
     "PULocationID": 264.0,
 }
 INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
+# Reason for a trip that no cleaning rule rejects, but that is not in the segment of the model.
+OUTSIDE_SEGMENT = "outside_segment"
+UNSCORED_REASONS = (*clean.REJECT_REASONS, OUTSIDE_SEGMENT)
 KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount": "a number"}
 
 
@@ -53,25 +58,35 @@ class Explanation:
 class ScoredTrips:
     """The predictions of a model, one per trip, in the order of the trips.
 
-    If a cleaning rule rejects a trip, `rejected` has the name of the rule. The probability is then
-    NaN, the prediction is False, and there are no explanations.
+    If a trip cannot be scored, `reason` has the name of the cleaning rule that rejects the trip, or
+    `outside_segment`. The probability is then NaN, the prediction is False, and there are no
+    explanations.
     """
 
     probability: Float32Array
     prediction: BoolArray
-    rejected: list[str | None]
+    reason: list[str | None]
     explanations: list[list[Explanation]]
+
+    @property
+    def is_scored(self) -> BoolArray:
+        """Whether each trip has a probability."""
+        return np.array([reason is None for reason in self.reason], bool)
 
 
 def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
     """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
-    Raises SchemaError if a column that the model needs is missing or cannot be converted.
+    Raises SchemaError if a column that the model needs is missing or cannot be converted, or if the
+    trips are from another taxi type.
     """
+    require_columns(model, raw.column_names)
     trips = _conform_trips(model, raw)
-    rule_index = clean.first_broken_rule(trips)
-    accepted = rule_index.to_numpy() < 0
-    features = featurize.featurize(clean.accepted_trips(trips, rule_index))
+    reason_index = clean.first_broken_rule(trips)
+    outside = (reason_index < 0) & ~splits.in_segment(trips, model.encoding.segment)
+    reason_index[outside] = UNSCORED_REASONS.index(OUTSIDE_SEGMENT)
+    accepted = reason_index.to_numpy() < 0
+    features = featurize.featurize(clean.accepted_trips(trips, reason_index))
     matrix = preprocess.encode(features, model.encoding)
     probability = np.full(len(trips), np.nan, np.float32)
     probability[accepted] = infer.predict_probabilities(matrix, model.booster)
@@ -82,12 +97,73 @@ def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> Scored
             explanations[row] = largest
     with np.errstate(invalid="ignore"):
         prediction = probability >= np.float32(model.threshold)
-    rejected = [None if index < 0 else clean.REJECT_REASONS[index] for index in rule_index]
-    return ScoredTrips(probability, prediction, rejected, explanations)
+    reason = [None if index < 0 else UNSCORED_REASONS[index] for index in reason_index]
+    return ScoredTrips(probability, prediction, reason, explanations)
+
+
+def describe_reason(reason: str, model: TrainedModel) -> str:
+    """Return why a model cannot score a trip, as text for a message."""
+    if reason == OUTSIDE_SEGMENT:
+        return f"the model scores only trips of segment {model.encoding.segment} (payment_type 1)"
+    return f"rule {reason} rejects it"
+
+
+def required_columns(model: TrainedModel) -> tuple[str, ...]:
+    """Return the columns that trips must have for a model, with the TLC's names.
+
+    These are the columns of all features. A column is not required if the TLC added it only in
+    some year, and if files of the training months do not have the column.
+    """
+    return tuple(source_column(name, model.taxi) for name in _required_names(model))
+
+
+def _required_names(model: TrainedModel) -> list[str]:
+    needed = {"pickup_at"} if model.encoding.segment == "all" else {"pickup_at", "payment_type"}
+    for feature in model.encoding.features:
+        inputs = FEATURE_INPUTS[feature.name]
+        needed |= {name for name in inputs if FIELDS_BY_NAME[name].required or not feature.absent_in_training}
+    return [field.name for field in FIELDS if field.name in needed]
+
+
+def missing_columns(model: TrainedModel, columns: Collection[str]) -> list[str]:
+    """Return the required columns that trips with these columns do not have."""
+    names = [name for name in _required_names(model) if FIELDS_BY_NAME[name].match(columns) is None]
+    return [source_column(name, model.taxi) for name in names]
+
+
+def require_columns(model: TrainedModel, columns: Collection[str], label: str = "the trips") -> None:
+    """Raise SchemaError if trips with these columns cannot be scored by a model.
+
+    The message names the missing columns as the TLC does, and the trips by their label.
+    """
+    taxi = detect_taxi(columns)
+    if taxi not in (None, model.taxi):
+        raise SchemaError(
+            f"cannot score {label}: the pickup column is that of {taxi} taxis, "
+            f"and model {model.version} was trained on {model.taxi} taxis",
+            hint=f"Choose a model for {taxi} taxis.",
+        )
+    if missing := missing_columns(model, columns):
+        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        raise SchemaError(
+            f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
+            hint="Add the missing columns, or choose a model that does not need them.",
+        )
+
+
+def columns_of_trips(
+    trips: Iterable[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
+) -> dict[tuple[str, ...], str]:
+    """Return the different combinations of keys of trips, each with the label of its first trip."""
+    combinations: dict[tuple[str, ...], str] = {}
+    for row, trip in enumerate(trips):
+        if (keys := tuple(trip)) not in combinations:
+            combinations[keys] = label(row)
+    return combinations
 
 
 def required_fields(model: TrainedModel) -> tuple[str, ...]:
-    """Return the fields that the model needs, and that must therefore not be missing in a trip.
+    """Return the fields that must have a value in every trip, because the model needs them.
 
     A field that can be null in the batch pipeline can also be null here.
     """
@@ -103,24 +179,27 @@ def trips_to_table(
     Raises SchemaError if a value cannot be converted. The message contains the field, and the label
     of the trip.
     """
-    names = sorted({name for trip in trips for name in trip})
+    combinations = columns_of_trips(trips)
+    keys = [tuple(trip) for trip in trips]
     columns = {}
     for field in FIELDS:
-        name = field.match(names)
-        if name is not None:
-            values = [trip.get(name) for trip in trips]
-            columns[name] = pa.array(_convert_column(values, field, label), INPUT_ARROW_TYPES[field.kind])
+        # Trips can spell a column in different ways.
+        names = {spelling: field.match(spelling) for spelling in combinations}
+        if spelled := next(filter(None, names.values()), None):
+            values = [trip.get(names[key] or "") for key, trip in zip(keys, trips, strict=True)]
+            converted = _convert_column(values, spelled, field, label)
+            columns[spelled] = pa.array(converted, INPUT_ARROW_TYPES[field.kind])
     return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
 
 
-def _convert_column(values: list[Any], field: Field, label: Callable[[int], str]) -> list[Any]:
+def _convert_column(values: list[Any], name: str, field: Field, label: Callable[[int], str]) -> list[Any]:
     converted = []
     for row, value in enumerate(values):
         try:
             converted.append(None if value is None else _convert_value(value, field))
         except (ValueError, TypeError, OverflowError):
             raise SchemaError(
-                f"cannot read {label(row)}: {field.name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
+                f"cannot read {label(row)}: {name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
             ) from None
     return converted
 
@@ -144,11 +223,6 @@ def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
     required = required_fields(model)
     for field in FIELDS:
         if field.required and field.match(raw.column_names) is None:
-            if field.name in required:
-                raise SchemaError(
-                    f"cannot score the trips: {field.name} is missing, and the model needs it",
-                    hint="Add the column, or choose a model with fewer features with --model.",
-                )
             raw = raw.append_column(field.name, pa.nulls(len(raw), INPUT_ARROW_TYPES[field.kind]))
     partition = SourcePartition(
         taxi=model.taxi, month=Month(2000, 1), uri="trips", start=0, stop=len(raw), number=0

@@ -18,6 +18,7 @@ from toytip.evaluation.tally import SLICE_BINS, Tallies, Tally, daily_tallies_by
 from toytip.monitoring import alerts, attribution, cbpe, drift
 from toytip.monitoring.alerts import Measurement
 from toytip.monitoring.drift import FeatureDrift, FeatureHistogram, ReferenceRange
+from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.plan import MonitoringPlan
 from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.stages import infer, profile
@@ -99,20 +100,18 @@ def run_monitoring(
     model: TrainedModel,
     plan: MonitoringPlan,
     thresholds: AlertThresholds,
-    tallies: Tallies,
-    histograms: Mapping[Month, pd.DataFrame],
-    reject_rates: Mapping[Month, Mapping[str, float]],
+    history: MonitoringHistory,
 ) -> MonitoringResult:
     """Compare each analysis month with the reference, and apply the alert rule.
 
-    The comparison uses histograms, tallies and reject rates by month, and reads no trips.
+    The history has the analysis months and the reference months. The comparison reads no trips.
     """
     inputs = _MonthlyInputs(
         segment=model.encoding.segment,
         importance=natural_feature_gain(model),
-        histograms=histograms,
-        reject_rates=reject_rates,
-        tallies_by_day=_segment_tallies(tallies, model.encoding.segment),
+        histograms=history.histograms,
+        reject_rates=history.reject_rates,
+        tallies_by_day=_segment_tallies(history.tallies, model.encoding.segment),
     )
     months = _compare_months(inputs, plan)
     measurements = [item for month in months for item in _measure(month, inputs.importance, thresholds)]

@@ -13,6 +13,7 @@ import pandas as pd
 from toytip.core.arrays import Float32Array, Float64Array, Int64Array
 from toytip.core.tables import HISTOGRAM_VALUE_SCALE
 from toytip.monitoring import effect_sizes
+from toytip.stages import profile
 
 # Features with unordered values. Distances between such values are not defined. All other features
 # are numeric.
@@ -131,6 +132,7 @@ def reference_range(rates: Sequence[float]) -> ReferenceRange:
 def histograms_by_feature(frame: pd.DataFrame, segment: str = "all") -> dict[str, FeatureHistogram]:
     """Return the histogram of each feature for a segment, from rows of `feature_histograms`."""
     rows = frame[frame["is_card"]] if segment == "card" else frame
+    rows = rows[~rows["feature"].isin(profile.CHECK_HISTOGRAMS)]
     codes, names = pd.factorize(rows["feature"])
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(len(names) + 1))

@@ -47,7 +47,7 @@ def plan_monitoring(
     no labels.
     """
     split = model.encoding.split
-    trained = tuple(month for month in scored_months if overlaps(month, split.train))
+    trained = tuple(month for month in scored_months if split.covers(month, "train"))
     features = _require_scored_months(reference, scored_months) if reference else trained
     if not features:
         raise StoreError(
@@ -58,7 +58,7 @@ def plan_monitoring(
     if analysis_months:
         analysis = _require_scored_months(analysis_months, scored_months)
     else:
-        excluded = {*trained, *(features if reference else ())}
+        excluded = {*trained, *(features if reference else ()), *map(Month.parse, split.held)}
         analysis = tuple(month for month in scored_months if month not in excluded)
     if reference and set(analysis) <= set(features):
         raise ConfigError(

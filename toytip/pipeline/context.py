@@ -1,4 +1,4 @@
-"""The context of a run: settings, store, client and progress. The context publishes versions."""
+"""The context of a run: settings, store, client and progress. It publishes versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,20 @@ from toytip.core.tables import timed_stages
 from toytip.core.text import plural
 from toytip.core.timing import StageTiming
 from toytip.dashboard import reporter
+from toytip.pipeline.result import StageDecision
 from toytip.progress.tracker import Progress
 from toytip.store import timings
 from toytip.store.layout import new_version_id
 from toytip.store.manifest import Manifest, Parent, digest
+from toytip.store.run_manifest import RunFacts, RunManifest, RunStatus
 from toytip.store.store import Store, store_from_settings
 
-# Manifests of published versions, by table.
+# Manifests of the tables of a version, by table.
 PublishedTables = dict[str, Manifest]
 
 ENVIRONMENT_PACKAGES = (
     "dask",
+    "dask-ml",
     "distributed",
     "numpy",
     "pandas",
@@ -41,16 +44,6 @@ ENVIRONMENT_PACKAGES = (
     "xgboost",
     "xgboost-cpu",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageDecision:
-    """Why a stage runs, or why its output is reused."""
-
-    reused: bool
-    """Whether the stage reuses an earlier output, completely or in part."""
-    reason: str
-    """Why the stage runs, or which output it reuses."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ class RunContext:
         if self.settings.explain or decision.reused:
             self.progress.info(f"{stage}: {decision.reason}")
 
-    def publish(
+    def add_table(
         self,
         table: Table,
         files: Iterable[DataFile],
@@ -91,15 +84,15 @@ class RunContext:
         fingerprint: str = "",
         metrics: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Publish a version of a table or of an artifact, and return its manifest.
+        """Complete a table or artifact of the version, and return its manifest.
 
-        If a killed run has already published the same files under this version, the existing
-        manifest is returned. Raises StoreError if the version exists with different files.
+        If a killed run has already completed the same table of this version, the existing manifest
+        is returned.
         """
         manifest = Manifest(
             table=table.name,
             version=self.version,
-            created_at=dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
+            created_at=_now(),
             files=tuple(sorted(files, key=lambda file: (file.month or (0, 0), file.number, file.path))),
             config=config,
             config_digest=digest(config),
@@ -112,16 +105,60 @@ class RunContext:
             duration=self._stage_timing(table),
         )
         existing = self.store.get_manifest(table.name, self.version)
-        if existing is not None and (existing.files, existing.fingerprint) == (manifest.files, fingerprint):
+        if existing is not None and _content(existing) == _content(manifest):
             return existing
-        published = self.store.publish(manifest)
+        added = self.store.add_table(manifest)
         self.progress.record_published(table.name)
-        return published
+        return added
+
+    def publish(
+        self,
+        command: str,
+        tables: PublishedTables,
+        status: RunStatus = RunStatus.NOT_GATED,
+        *,
+        reasons: Sequence[str] = (),
+        fingerprint: str = "",
+        run: RunFacts | None = None,
+    ) -> RunManifest:
+        """Publish all tables of the version in one step.
+
+        Raises StoreError if the version is already published, or if a table no longer exists.
+        """
+        return self.store.publish(
+            RunManifest(
+                version=self.version,
+                command=command,
+                status=status,
+                created_at=_now(),
+                tables={name: manifest.version for name, manifest in tables.items()},
+                reasons=tuple(reasons),
+                fingerprint=fingerprint,
+                run=run,
+            )
+        )
 
     def _stage_timing(self, table: Table) -> StageTiming | None:
         """Return the timing of the stage that wrote a table, or None if the stage reused files."""
         timings = (self.progress.timing(stage) for stage in timed_stages(table))
         return next((timing for timing in timings if timing is not None), None)
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+
+
+def _content(manifest: Manifest) -> str:
+    """Return a digest of a manifest without its time, environment and timing."""
+    return digest(
+        [
+            [asdict(file) for file in manifest.files],
+            manifest.fingerprint,
+            manifest.config,
+            list(map(str, manifest.parents)),
+            manifest.metrics,
+        ]
+    )
 
 
 def collect_environment() -> dict[str, str]:
@@ -147,7 +184,6 @@ def _git_commit() -> str:
 @contextlib.contextmanager
 def open_run(
     settings: Settings,
-    tables: tuple[str, ...],
     progress: Progress,
     cluster_plan: ClusterPlan | None = None,
 ) -> Iterator[RunContext]:
@@ -159,7 +195,7 @@ def open_run(
     store, cluster_plan = store_from_settings(settings), cluster_plan or cluster.plan_cluster(settings)
     version = settings.version_id or new_version_id()
     store.require_credentials()
-    store.require_unpublished(version, tables)
+    store.require_unpublished(version)
     with store.write_version(version), cluster.connect(settings, cluster_plan) as client:
         local_workers = cluster_plan.starts_local_workers
         context = RunContext(settings, store, client, progress, version, local_workers)
@@ -169,7 +205,7 @@ def open_run(
         incomplete = store.incomplete_versions()
         progress.begin_run(version, store.display_uri)
         workers, threads = _report_workers(context)
-        past = timings.stage_timings(store.list_manifests())
+        past = timings.stage_timings(store.list_tables())
         progress.set_history(StoreHistory(timings=past, workers=workers, threads=threads))
         with reporter.report_state(client, settings, progress), progress.show_live():
             yield context
@@ -178,12 +214,16 @@ def open_run(
 
 def _clean_up(context: RunContext, incomplete: Iterable[str]) -> None:
     """Delete incomplete versions whose files this run reused. Report other incomplete versions."""
+    # Another run may refer to a table of an incomplete version until it publishes.
+    is_alone = context.store.active_versions() <= {context.version}
     for version in incomplete:
-        if version in context.reused_versions:
+        if version == context.version:
+            continue
+        if version in context.reused_versions and is_alone:
             context.store.purge(version)
         else:
             context.progress.info(
-                f"version {version} is incomplete: its run was killed (delete it with `toytip version gc`)"
+                f"version {version} is incomplete: its run did not finish (delete it with `toytip version gc`)"
             )
 
 
@@ -229,9 +269,17 @@ def _report_workers(context: RunContext) -> tuple[int, int]:
     progress.set_workers(len(workers), threads)
     size = f"{plural(len(workers), 'worker')}, {plural(threads, 'thread')}"
     progress.info(f"{size}, dashboard {client.dashboard_link}")
-    if context.local_workers and threads > cluster.available_cores():
-        progress.warn(
-            f"{threads} worker threads share {cluster.available_cores()} cores "
-            "(set --workers to the number of cores: more threads need memory, but are not faster)"
-        )
+    if context.local_workers and (note := describe_shared_cores(threads, cluster.available_cores())):
+        progress.info(note)
     return len(workers), threads
+
+
+def describe_shared_cores(threads: int, cores: int) -> str:
+    """Return a line about more threads than cores, or "".
+
+    The line is not a warning: the result is the same, and the run takes about as long.
+    """
+    if threads <= cores:
+        return ""
+    shared = f"{plural(threads, 'thread')} share {plural(cores, 'core')}"
+    return f"{shared} (one thread per core is as fast, and needs less memory)"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from toytip import cluster
 from toytip.cluster import preflight, versions
+from toytip.cluster.package_versions import local_versions
 from toytip.config import Settings
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ClusterError
@@ -153,9 +154,7 @@ def _all_reply(client: Any, workers: Sequence[str]) -> bool:
 def _check_versions(case: _Cluster) -> Finding:
     if mismatches := versions.mismatches(case.client):
         return Finding(False, "; ".join(mismatches))
-    return Finding(
-        True, f"all processes have toytip {versions.local_versions()['toytip']} and the same packages"
-    )
+    return Finding(True, f"all processes have toytip {local_versions()['toytip']} and the same packages")
 
 
 def _check_source(case: _Cluster) -> Finding:

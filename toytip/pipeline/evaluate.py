@@ -14,14 +14,14 @@ from toytip.engine import compute, graph
 from toytip.evaluation.breakdown import evaluation_report, metrics_by_split
 from toytip.evaluation.metrics import FittedBaselines
 from toytip.evaluation.report import EvaluationReport, Metrics
-from toytip.evaluation.tally import Tallies, tally_of
+from toytip.evaluation.tally import Tallies
 from toytip.pipeline.context import RunContext
 from toytip.pipeline.incremental import SummaryBuilder, month_names
 from toytip.sources import zones
 from toytip.stages.featurize import feature_table
-from toytip.stages.postprocess import best_f1_threshold
+from toytip.store.artifacts import with_split_of
 from toytip.store.manifest import Manifest
-from toytip.store.refs import resolve_version
+from toytip.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,22 +76,20 @@ def model_table(model: TrainedModel, champion: TrainedModel | None = None) -> Ta
     return feature_table(model.encoding.feature_names, champion_features)
 
 
-def fit_baselines(tallies: Tallies, model: TrainedModel) -> FittedBaselines:
+def fitted_baselines(model: TrainedModel) -> FittedBaselines:
     """Return the fitted baselines: a constant probability, and a threshold.
 
     The probability is the high-tip rate of the training rows. The threshold of the hour-and-zone
-    mean is tuned on the validation month.
+    mean was tuned on the validation month.
     """
-    hour_zone = tally_of(tallies, "validation", model.encoding.segment, "hour_zone")
     return FittedBaselines(
-        rate=model.encoding.positives / model.encoding.rows,
-        hour_zone_threshold=best_f1_threshold(hour_zone.negatives, hour_zone.positives),
+        rate=model.encoding.positives / model.encoding.rows, hour_zone_threshold=model.hour_zone_threshold
     )
 
 
 def evaluate_tallies(tallies: Tallies, model: TrainedModel) -> Evaluation:
     """Return the evaluation of a model from the metric histograms of its predictions."""
-    baselines = fit_baselines(tallies, model)
+    baselines = fitted_baselines(model)
     return Evaluation(
         metrics=metrics_by_split(tallies, model.encoding.segment),
         report=evaluation_report(tallies, baselines),
@@ -104,7 +102,8 @@ def evaluate_predictions(
     context: RunContext, predictions: Manifest, model: TrainedModel, champion: TrainedModel | None = None
 ) -> Evaluation:
     """Return the evaluation of published predictions, by split and segment."""
-    features, files = resolve_features(context, predictions), predictions.files
+    model = with_split_of(model, predictions)
+    features, files = resolve_features(context.store, predictions), predictions.files
     build_summary = summary_builder(context, features, model, [file.path for file in files], champion)
     frame = graph.read_version(context.store, PREDICTIONS, predictions.version, files)
     summaries = graph.summarize_partitions(frame, build_summary(range(len(files))))
@@ -114,9 +113,9 @@ def evaluate_predictions(
         return evaluate_tallies(graph.merge_tallies(results), model)
 
 
-def resolve_features(context: RunContext, predictions: Manifest) -> Manifest:
+def resolve_features(store: Store, predictions: Manifest) -> Manifest:
     """Return the features from which predictions were computed, directly or through scores."""
     parent = predictions
     if any(reference.table == SCORES.name for reference in predictions.parent_versions):
-        parent = resolve_version(context.store, SCORES.name, predictions.parent_version(SCORES.name))
-    return resolve_version(context.store, FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))
+        parent = store.require_manifest(SCORES.name, predictions.parent_version(SCORES.name))
+    return store.require_manifest(FEATURES_TABLE.name, parent.parent_version(FEATURES_TABLE.name))

@@ -1,4 +1,4 @@
-"""Fingerprints: digests of the input, code and config of an output.
+"""Fingerprints: digests of the input, code, packages and config of an output.
 
 Outputs with equal fingerprints have equal bytes.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 from toytip.core.partitions import DataFile, SourcePartition
-from toytip.core.tables import stage_modules
+from toytip.core.schema import Table
+from toytip.core.tables import FUSED_STAGES, stage_modules
 from toytip.store.manifest import digest
 
 _ROW_MODULES = (
@@ -36,12 +38,18 @@ FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost",
 
 @functools.cache
 def code_digest(stage: str) -> str:
-    """Return the digest of the modules and packages that determine the output of a stage."""
+    """Return the digest of the modules that determine the output of a stage."""
     root = resources.files("toytip")
     sources = [root.joinpath(f"{name.replace('.', '/')}.py").read_bytes() for name in STAGE_MODULES[stage]]
     # The digests are sorted and have no names, so that moving a module changes no fingerprint.
     modules = sorted(hashlib.sha256(source).hexdigest() for source in sources)
-    return digest({"modules": modules, **{name: _package_version(name) for name in FINGERPRINT_PACKAGES}})
+    return digest(modules)
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that determine the output of stages."""
+    return {name: _package_version(name) for name in FINGERPRINT_PACKAGES}
 
 
 def _package_version(package: str) -> str:
@@ -53,7 +61,8 @@ def _package_version(package: str) -> str:
 
 def fingerprint(stage: str, input_content: Any, config: Any = None) -> str:
     """Return the fingerprint of an output: the digest of the stage's input, code and config."""
-    return digest({"stage": stage, "code": code_digest(stage), "input": input_content, "config": config})
+    code = {"code": code_digest(stage), "packages": package_versions()}
+    return digest({"stage": stage, **code, "input": input_content, "config": config})
 
 
 def plan_file_of_partition(stage: str, partition: SourcePartition, file_checksum: str) -> DataFile:
@@ -84,3 +93,33 @@ def plan_file_of_input(stage: str, file: DataFile, config: Any) -> DataFile:
         input_fingerprint=file.checksum,
         fingerprint=fingerprint(stage, [file.checksum, file.month, file.number], config),
     )
+
+
+def plan_next_file(stage: str, planned: DataFile, config: Any) -> DataFile:
+    """Describe the data file that a stage will write for a file that another stage writes.
+
+    The fingerprint of the other file replaces its checksum. A task that runs both stages, and two
+    single stages, therefore give their files the same fingerprint.
+    """
+    input_content = [planned.fingerprint, planned.month, planned.number]
+    return replace(
+        planned,
+        rows=0,
+        bytes=0,
+        checksum="",
+        rejects={},
+        fingerprint=fingerprint(stage, input_content, config),
+    )
+
+
+def chain_of(table: Table) -> str:
+    """Return the stage whose modules determine a table from the input of its fingerprint.
+
+    >>> from toytip.core.tables import PREDICTIONS, SCORES
+    >>> chain_of(PREDICTIONS), chain_of(SCORES)
+    ('predict', 'infer')
+    """
+    for fused, stages in FUSED_STAGES.items():
+        if table.made_by == stages[-1]:
+            return fused
+    return table.made_by

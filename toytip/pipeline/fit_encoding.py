@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
 from toytip.config import Settings
 from toytip.core.model import Encoding
 from toytip.core.partitions import DataFile
-from toytip.core.splits import Split, overlaps
-from toytip.core.tables import ENCODINGS
+from toytip.core.splits import Split
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE
 from toytip.engine import compute, graph
 from toytip.evaluation import metrics
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
-from toytip.pipeline.incremental import find_reusable, month_names
+from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
 from toytip.pipeline.plan import split_months
 from toytip.stages.featurize import feature_set, feature_table
 from toytip.stages.preprocess import ValueCounts, fit_encoding
 from toytip.stages.zone_rates import zone_rates_for
-from toytip.store.artifacts import load_encoding
+from toytip.store.artifacts import encoding_to_bytes, load_encoding
+from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.manifest import Manifest
 
 
@@ -36,28 +36,30 @@ def fit_feature_encoding(
 ) -> tuple[PublishedTables, Encoding]:
     """Publish the encoding of `features`, which is fitted on the training trips only.
 
-    With `reuse`, an existing encoding with the same fingerprint is returned instead.
+    With `reuse`, an existing encoding with the same fingerprint is returned instead, with the
+    test months of `split`.
     """
     settings = context.settings
     if split.is_by_day:
         shares = "60 % training, 20 % validation" if split.validation else "80 % training"
         context.progress.info(f"fewer than three months: split by pickup day, {shares}, 20 % test")
-    files = [file for file in features.files if overlaps(file.key.month, split.train)]
-    config = {"feature_set": settings.feature_set, "segment": settings.segment, "split": asdict(split)}
-    input_fingerprint = fingerprint("preprocess", [file.checksum for file in files], config)
-    existing = find_reusable(context, "preprocess", ENCODINGS.name, input_fingerprint) if reuse else None
+    files = [file for file in features.files if split.covers(file.key.month, "train")]
+    config = {"feature_set": settings.feature_set, "segment": settings.segment}
+    inputs = [*(file.checksum for file in files), split.fitted_ranges()]
+    input_fingerprint = fingerprint("preprocess", inputs, config)
+    existing = _find_encoding(context, files, split, input_fingerprint) if reuse else None
     if existing is not None:
         _warn_of_leakage(context, existing)
-        return {ENCODINGS.name: existing}, load_encoding(context.store, existing)
+        return {ENCODINGS.name: existing}, replace(load_encoding(context.store, existing), split=split)
     names = feature_set(settings.feature_set)
     frame = graph.read_version(context.store, feature_table(names), features.version, files)
     counts = count_training_values(context, frame, files, names, split)
     encoding = fit_encoding(counts, split, settings.segment, zone_rates_for(settings.feature_set))
-    content = json.dumps(encoding.to_json()).encode()
-    manifest = context.publish(
+    content, name = encoding_to_bytes(encoding), ENCODINGS.artifact_files[0]
+    manifest = context.add_table(
         ENCODINGS,
-        [context.store.write_file(ENCODINGS.name, context.version, ENCODINGS.artifact_files[0], content)],
-        config,
+        [context.store.write_file(ENCODINGS.name, context.version, name, content)],
+        {**config, "split": asdict(split)},
         [features.ref],
         code=code_digest("preprocess"),
         fingerprint=input_fingerprint,
@@ -65,6 +67,35 @@ def fit_feature_encoding(
     )
     _warn_of_leakage(context, manifest)
     return {ENCODINGS.name: manifest}, encoding
+
+
+def _find_encoding(
+    context: RunContext, files: Sequence[DataFile], split: Split, input_fingerprint: str
+) -> Manifest | None:
+    """Return the newest encoding with a fingerprint. `files` are the features to learn from."""
+    inputs = contents_by_month(files)
+    settings = _settings_of(context.settings.feature_set, context.settings.segment, split)
+
+    def recipe_of(manifest: Manifest) -> Recipe:
+        config, earlier = manifest.config, Split.from_json(manifest.config["split"])
+        features = context.store.get_manifest(FEATURES_TABLE.name, manifest.parent_version("features"))
+        return stored_recipe(
+            manifest,
+            contents_by_month(features.files) if features else inputs,
+            settings=_settings_of(config["feature_set"], config["segment"], earlier),
+        )
+
+    recipe = new_recipe(ENCODINGS, inputs, settings=settings)
+    return find_reusable(context, "preprocess", ENCODINGS, input_fingerprint, recipe, recipe_of)
+
+
+def _settings_of(names: str, segment: str, split: Split) -> dict[str, str]:
+    """Return the settings that change an encoding, as text."""
+    ranges = {
+        f"{name} range": f"{span.start[:10]} until {span.stop[:10]}"
+        for name, span in split.fitted_ranges().items()
+    }
+    return {"feature_set": names, "segment": segment, **ranges}
 
 
 def count_training_values(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from toytip.core.months import Month
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
 from toytip.core.tables import STAGE_LABELS, get_table
@@ -14,12 +15,16 @@ from toytip.core.text import plural
 from toytip.engine import compute, graph
 from toytip.errors import StoreError
 from toytip.evaluation.tally import Tallies, combine_tallies
-from toytip.pipeline.context import RunContext, StageDecision
-from toytip.pipeline.fingerprints import code_digest, plan_file_of_input
+from toytip.pipeline.context import RunContext
+from toytip.pipeline.fingerprints import chain_of, code_digest, package_versions
+from toytip.pipeline.result import StageDecision
 from toytip.progress.tracker import StageProgress
+from toytip.store.changes import MonthInputs, Recipe, explain_changes
 from toytip.store.manifest import Manifest
 
 FilesByTable = dict[str, list[DataFile]]
+# The data files of one partition, by table.
+FileSet = Mapping[str, DataFile]
 SummaryBuilder = Callable[[Sequence[int]], graph.SummaryInputs]
 REUSE_THREADS = 8
 FULL_REFRESH = "recomputed, as requested (--full-refresh)"
@@ -33,17 +38,23 @@ class BuildJob:
     stage: str
     """Name of the stage in `STAGE_MODULES`."""
     tables: Sequence[Table]
-    """Tables that the stage writes. Each table gets all planned files."""
-    planned: Sequence[DataFile]
-    """Planned data files, with their fingerprints."""
+    """Tables that the stage writes."""
+    planned: Sequence[FileSet]
+    """Planned data files of each partition, with their fingerprints."""
     build_frames: Callable[[Sequence[int]], dict[Table, Any]]
-    """Builds lazy frames of the planned files with the given numbers, by table."""
+    """Builds lazy frames of the partitions with the given numbers, by table."""
+    recipe: Recipe
+    """Everything that determines the files of the first table."""
+    recipe_of: Callable[[Manifest], Recipe]
+    """Returns the recipe of an earlier version of the first table."""
     build_summary: SummaryBuilder | None = None
     """Builds the inputs for the summary of the first table. None if there is no summary."""
     descriptions: Sequence[str] = ()
-    """Description of each planned file in errors. By default, stage and path."""
+    """Description of each partition in errors. By default, stage and path."""
     source_uris: Sequence[str] = ()
-    """Source file of each planned file, so that a worker reads consecutive partitions of a file."""
+    """Source file of each partition, so that a worker reads consecutive partitions of a file."""
+    shape: str = ""
+    """Facts other than the number of rows that change the duration."""
 
     @property
     def label(self) -> str:
@@ -51,15 +62,20 @@ class BuildJob:
         return STAGE_LABELS.get(self.stage, self.stage)
 
     @property
+    def files(self) -> list[DataFile]:
+        """The planned files of the first table."""
+        return [files[self.tables[0].name] for files in self.planned]
+
+    @property
     def months(self) -> list[str]:
-        """The month of each planned file."""
-        return month_names(self.planned)
+        """The month of each partition."""
+        return month_names(self.files)
 
     def description(self, number: int) -> str:
-        """Return the description of a planned file in errors."""
+        """Return the description of a partition in errors."""
         if self.descriptions:
             return self.descriptions[number]
-        return f"{self.label} of {self.planned[number].path}"
+        return f"{self.label} of {self.files[number].path}"
 
 
 class BuiltFiles(NamedTuple):
@@ -69,18 +85,15 @@ class BuiltFiles(NamedTuple):
     tallies: Tallies
 
 
-# The data files of one planned file, by table.
-FileSet = Mapping[str, DataFile]
-
-
 def build_data_files(context: RunContext, job: BuildJob) -> BuiltFiles:
     """Build the data files of a stage, or reuse data files with the same fingerprint."""
-    reused = _reuse_files(context, job)
+    reused, versions = _reuse_files(context, job)
     missing = [number for number in range(len(job.planned)) if number not in reused]
-    reason = _describe_reuse(context, job, missing)
+    reason = _describe_reuse(context, job, missing, versions)
     context.record_decision(job.label, StageDecision(reused=bool(reused), reason=reason))
     files, tallies = dict(reused), Tallies()
     with context.progress.stage(job.label, len(job.planned), job.months) as stage:
+        stage.set_shape(job.shape)
         _show_reused(stage, job, reused)
         if missing:
             results = _compute_files(context, job, missing, stage)
@@ -109,7 +122,7 @@ def _compute_files(
         stage,
         names=[job.description(number) for number in numbers],
         files=[job.source_uris[number] for number in numbers] if job.source_uris else (),
-        months=month_names(planned),
+        months=[job.months[number] for number in numbers],
     )
 
 
@@ -125,29 +138,36 @@ def _reuse_note(reused: Mapping[int, FileSet]) -> str:
     return f"{len(reused)} reused" if reused else ""
 
 
-def _reuse_files(context: RunContext, job: BuildJob) -> dict[int, FileSet]:
-    """Reuse the planned files that exist in all tables with the same fingerprint."""
+def _reuse_files(context: RunContext, job: BuildJob) -> tuple[dict[int, FileSet], set[str]]:
+    """Reuse the planned files that exist in all tables with the same fingerprint.
+
+    Returns the files by partition, and their versions.
+    """
+    versions: set[str] = set()
     if context.settings.full_refresh:
-        return {}
+        return {}, versions
     existing = {table.name: context.store.find_data_files(table.name) for table in job.tables}
 
     def reuse(number: int) -> FileSet | None:
-        files = {table: by_key[job.planned[number].fingerprint] for table, by_key in existing.items()}
+        planned = job.planned[number]
+        files = {table: by_key[planned[table].fingerprint] for table, by_key in existing.items()}
         if not all(
             context.store.reuse_data_file(table, context.version, file) for table, file in files.items()
         ):
             return None
-        context.reused_versions.update(file.version for file in files.values())
+        versions.update(file.version for file in files.values())
         return {table: file.record for table, file in files.items()}
 
     candidates = [
         number
-        for number, file in enumerate(job.planned)
-        if all(file.fingerprint in by_key for by_key in existing.values())
+        for number, planned in enumerate(job.planned)
+        if all(planned[table].fingerprint in by_key for table, by_key in existing.items())
     ]
     with ThreadPoolExecutor(REUSE_THREADS) as pool:
         results = zip(candidates, pool.map(reuse, candidates), strict=True)
-        return {number: files for number, files in results if files is not None}
+        reused = {number: files for number, files in results if files is not None}
+    context.reused_versions.update(versions)
+    return reused, versions
 
 
 def _summarize_reused(
@@ -161,45 +181,36 @@ def _summarize_reused(
         )
 
 
-def _describe_reuse(context: RunContext, job: BuildJob, missing: Sequence[int]) -> str:
+def _describe_reuse(
+    context: RunContext, job: BuildJob, missing: Sequence[int], reused_versions: set[str]
+) -> str:
     """Return why a stage runs, or which versions its files are reused from."""
     if context.settings.full_refresh:
         return FULL_REFRESH
     total = len(job.planned)
-    versions = [version for version in sorted(context.reused_versions) if version != context.version]
+    versions = [version for version in sorted(reused_versions) if version != context.version]
     reuse = f"{total - len(missing)} of {plural(total, 'file')} reused"
     reuse += f" from {', '.join(versions)}" if versions else ""
     if not missing:
         return f"same input, code and config: {reuse}"
-    newest = context.store.newest_manifest(job.tables[0].name)
-    if newest is None:
+    manifests = context.store.list_tables(job.tables[0].name)
+    if not manifests:
         return FIRST_VERSION if len(missing) == total else f"{reuse}, the store does not have the others"
-    if newest.code != code_digest(job.stage):
-        reason = f"code or packages differ from {newest.version}"
-    else:
-        reason = _describe_changes(newest, [job.planned[number] for number in missing])
-    return reason if len(missing) == total else f"{reuse}, {reason}"
+    months = {job.files[number].key.month for number in missing}
+    earlier = {manifest.version: job.recipe_of(manifest) for manifest in manifests}
+    reason = explain_changes(job.recipe, earlier, months)
+    return reason if len(missing) == total else f"{reuse}. The rest {reason}"
 
 
-def _describe_changes(newest: Manifest, missing: Sequence[DataFile]) -> str:
-    """Return the months of the files that must be computed, by reason."""
-    inputs = {file.key: file.input_fingerprint for file in newest.files}
-    months: dict[str, set[str]] = {
-        "new": set(),
-        "changed input": set(),
-        "changed config, or lost files": set(),
-    }
-    new, changed, other = months.values()
-    for file in missing:
-        group = (
-            new
-            if file.key not in inputs
-            else other
-            if file.input_fingerprint == inputs[file.key]
-            else changed
-        )
-        group.add(str(file.key.month))
-    return " and ".join(f"{reason}: {', '.join(sorted(names))}" for reason, names in months.items() if names)
+def new_recipe(table: Table, inputs: Mapping[Month, MonthInputs], **fields: Any) -> Recipe:
+    """Return the recipe of a table for the installed code and packages."""
+    return Recipe(code=code_digest(chain_of(table)), packages=package_versions(), inputs=inputs, **fields)
+
+
+def stored_recipe(manifest: Manifest, inputs: Mapping[Month, MonthInputs], **fields: Any) -> Recipe:
+    """Return the recipe of a published version."""
+    packages = {name: manifest.environment.get(name, "") for name in package_versions()}
+    return Recipe(code=manifest.code, packages=packages, inputs=inputs, **fields)
 
 
 def check_row_balance(rows_in: int, files: FilesByTable) -> None:
@@ -220,16 +231,26 @@ def build_from_table(
     tables: Sequence[Table],
     build_frames: Callable[[list[DataFile]], dict[Table, Any]],
     *,
-    config: Any,
+    plan_file: Callable[[DataFile], DataFile],
+    recipe: Recipe,
+    recipe_of: Callable[[Manifest], Recipe],
     build_summary: SummaryBuilder | None = None,
+    shape: str = "",
 ) -> BuiltFiles:
-    """Build the data files of a stage from the data files of an input table. Raises StoreError."""
+    """Build the data files of a stage from the data files of an input table.
+
+    `plan_file` returns the planned data file for a data file of the input table. Raises StoreError.
+    """
+    names = [table.name for table in tables]
     job = BuildJob(
         stage=stage,
         tables=tables,
-        planned=[plan_file_of_input(stage, file, config) for file in upstream.files],
+        planned=[dict.fromkeys(names, plan_file(file)) for file in upstream.files],
         build_frames=lambda numbers: build_frames([upstream.files[number] for number in numbers]),
+        recipe=recipe,
+        recipe_of=recipe_of,
         build_summary=build_summary,
+        shape=shape,
     )
     built = build_data_files(context, job)
     check_row_balance(upstream.rows, built.files)
@@ -241,22 +262,29 @@ def month_names(files: Sequence[DataFile]) -> list[str]:
     return [str(file.key.month) for file in files]
 
 
-def find_reusable(context: RunContext, stage: str, table: str, fingerprint: str) -> Manifest | None:
-    """Return the newest version of an artifact with a fingerprint, or None."""
+def find_reusable(
+    context: RunContext,
+    stage: str,
+    table: Table,
+    fingerprint: str,
+    recipe: Recipe,
+    recipe_of: Callable[[Manifest], Recipe],
+) -> Manifest | None:
+    """Return the newest version of an artifact with a fingerprint, or None.
+
+    `recipe` describes the artifact, and `recipe_of` returns the recipe of an earlier version.
+    """
     if context.settings.full_refresh:
         context.record_decision(stage, StageDecision(reused=False, reason=FULL_REFRESH))
         return None
-    manifests = context.store.list_manifests(table)
+    manifests = context.store.list_tables(table.name)
     for manifest in reversed(manifests):
         if manifest.fingerprint == fingerprint:
             reason = f"same input, code and config: {manifest.version} is reused"
             context.record_decision(stage, StageDecision(reused=True, reason=reason))
             context.progress.skip(stage, f"{manifest.version} is reused")
             return manifest
-    if not manifests:
-        reason = FIRST_VERSION
-    else:
-        kind = "code or packages" if manifests[-1].code != code_digest(stage) else "input or config"
-        reason = f"{kind} differ from {manifests[-1].version}"
+    earlier = {manifest.version: recipe_of(manifest) for manifest in manifests}
+    reason = explain_changes(recipe, earlier) if earlier else FIRST_VERSION
     context.record_decision(stage, StageDecision(reused=False, reason=reason))
     return None

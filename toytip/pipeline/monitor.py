@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,21 +15,19 @@ from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.parameters import AlertThresholds
 from toytip.core.partitions import DataFile, DataFileKey
-from toytip.core.tables import FEATURE_HISTOGRAMS, METRIC_HISTOGRAMS, MODELS, MONITORING, REJECTS, TRIPS
+from toytip.core.tables import MODELS, MONITORING
 from toytip.errors import StoreError
-from toytip.evaluation.tally import Tallies
 from toytip.models import resolve
 from toytip.monitoring.alerts import Measurement
 from toytip.monitoring.comparison import MonitoringResult, run_monitoring
 from toytip.monitoring.plan import plan_monitoring
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.evaluate import resolve_features
+from toytip.pipeline.history import MonitoringInputs, inputs_of_model
 from toytip.progress.tracker import Progress
-from toytip.stages import profile
-from toytip.store.artifacts import load_tallies
 from toytip.store.layout import new_version_id
 from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
 from toytip.store.store import Store, store_from_settings
 
@@ -50,119 +48,56 @@ def alert_thresholds(settings: Settings) -> AlertThresholds:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class MonitoringInputs:
-    """The versions that the monitoring of a model reads."""
+def find_monitoring_inputs(settings: Settings, store: Store, model: TrainedModel) -> MonitoringInputs:
+    """Return all months that a model has scored, and the reference that a registered model carries.
 
-    metric_histograms: Manifest
-    feature_histograms: Manifest
-    features: Manifest
-    rejects: Manifest | None
-
-    @property
-    def months(self) -> tuple[Month, ...]:
-        """The months with predictions."""
-        return tuple(dict.fromkeys(file.key.month for file in self.feature_histograms.files))
-
-
-def find_monitoring_inputs(context: RunContext, model: TrainedModel) -> MonitoringInputs:
-    """Return the inputs for monitoring the newest predictions of a model.
-
-    Raises StoreError if the store does not have a required input.
+    Raises StoreError if the store has no predictions of the model.
     """
-    store = context.store
-    scored = [
-        manifest
-        for manifest in store.list_manifests(METRIC_HISTOGRAMS.name)
-        if VersionRef(MODELS.name, model.version) in manifest.parents
-    ]
-    if not scored:
+    inputs = inputs_of_model(store, model)
+    if inputs is None:
         raise StoreError(
             f"cannot monitor model {model.version}: {store.display_uri} has no predictions of this model",
-            hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
+            hint=f"Score months with `toytip run --model {model.version}`.",
         )
-    features = resolve_features(context, scored[-1])
-    feature_histograms = store.get_manifest(FEATURE_HISTOGRAMS.name, features.version)
-    if feature_histograms is None:
-        raise StoreError(
-            f"cannot monitor model {model.version}: features {features.version} in {store.display_uri} "
-            "have no feature histograms",
-            hint="Run `toytip run --full-refresh`.",
-        )
-    trips = next(
-        (ref.version for ref in features.parent_versions if ref.table == TRIPS.name), features.version
-    )
-    return MonitoringInputs(
-        metric_histograms=scored[-1],
-        feature_histograms=feature_histograms,
-        features=features,
-        rejects=store.get_manifest(REJECTS.name, trips),
-    )
+    if all(month in inputs.months for month in _learned_months(model)):
+        return inputs
+    reference = resolve.load_reference(settings, model)
+    return inputs.extended(reference) if reference else inputs
 
 
-def read_monitoring_inputs(
-    store: Store, inputs: MonitoringInputs, tallies: Tallies | None = None
-) -> tuple[Tallies, dict[Month, pd.DataFrame], dict[Month, dict[str, float]]]:
-    """Return metric histograms, feature histograms by month, and reject rates by month.
-
-    `tallies` replaces the metric histograms of the store.
-    """
-    if tallies is None:
-        tallies = load_tallies(store, inputs.metric_histograms)
-    frames: dict[Month, list[pd.DataFrame]] = {}
-    for file in inputs.feature_histograms.files:
-        frame = store.read_data_file(FEATURE_HISTOGRAMS, inputs.feature_histograms.version, file)
-        frames.setdefault(file.key.month, []).append(frame)
-    histograms = {month: profile.merge_profiles(pieces) for month, pieces in frames.items()}
-    return tallies, histograms, reject_rates(inputs)
-
-
-def reject_rates(inputs: MonitoringInputs) -> dict[Month, dict[str, float]]:
-    """Return the share of rejected rows by month and reason."""
-    rows: dict[Month, int] = {}
-    rejects: dict[Month, dict[str, int]] = {}
-    for file in (*inputs.features.files, *(inputs.rejects.files if inputs.rejects else ())):
-        month = file.key.month
-        rows[month] = rows.get(month, 0) + file.rows
-        counts = rejects.setdefault(month, {})
-        for reason, count in file.rejects.items():
-            counts[reason] = counts.get(reason, 0) + count
-    return {
-        month: {reason: count / max(rows[month], 1) for reason, count in counts.items()}
-        for month, counts in rejects.items()
-    }
+def _learned_months(model: TrainedModel) -> Iterator[Month]:
+    """Yield the training and validation months of a model."""
+    for span in model.encoding.split.fitted_ranges().values():
+        month = Month.parse(span.start[:7])
+        while month.start.isoformat() < span.stop:
+            if model.encoding.split.fits_on(month):
+                yield month
+            month = month.next
 
 
 def run_monitor_stage(
     context: RunContext,
     model: TrainedModel,
+    inputs: MonitoringInputs,
     *,
     reference: str | None = None,
     analysis_months: str | None = None,
     labels_until: str | None = None,
     publish: bool = True,
-    tallies: Tallies | None = None,
 ) -> tuple[MonitoringReport | None, Manifest | None]:
-    """Monitor a model, and publish the measurements as a version of `monitoring`.
+    """Monitor a model, and add the measurements to the version as the table `monitoring`.
 
     Returns no report if there is no month to analyze, and no manifest unless `publish` is set.
-    `tallies` replaces the metric histograms of the store. Raises StoreError, or ConfigError as
-    `plan_monitoring` does.
+    Raises StoreError, or ConfigError as `plan_monitoring` does.
     """
-    inputs = find_monitoring_inputs(context, model)
     plan = plan_monitoring(model, inputs.months, reference, analysis_months, labels_until)
     if plan is None:
         return None, None
     with context.progress.stage("monitor", len(plan.analysis_months)) as stage:
-        result = run_monitoring(
-            model,
-            plan,
-            alert_thresholds(context.settings),
-            *read_monitoring_inputs(context.store, inputs, tallies),
-        )
+        result = run_monitoring(model, plan, alert_thresholds(context.settings), inputs.history)
         report, manifest = result.report, None
         if publish:
-            manifest = _publish_measurements(context, result, plan.analysis_months, inputs)
+            manifest = _add_measurements(context, result, plan.analysis_months, inputs)
             report = replace(report, version=manifest.version)
         alerts = len(report.active_alerts)
         stage.advance(steps=len(plan.analysis_months), note=f"{alerts} alert{'' if alerts == 1 else 's'}")
@@ -178,20 +113,25 @@ def monitor_model(
     analysis_months: str | None,
     labels_until: str | None,
     publish: bool,
+    taxi: str | None = None,
+    segment: str | None = None,
 ) -> MonitoringReport:
-    """Monitor the model with a version, tag, alias or model version, without a cluster.
+    """Monitor the model with a version, tag, alias or model number, without a cluster.
+
+    Without a name, monitor the champion, or the newest model if there is no champion.
 
     Raises StoreError if the model or its predictions are not in the store, RegistryError if the
-    registry does not have the model, and ConfigError if a month is invalid.
+    registry does not have the model or has several, and ConfigError if a month is invalid.
     """
     store = store_from_settings(settings)
-    model = resolve.load_model(settings, name)
+    model = resolve.load_champion_or_model(settings, name, taxi, segment)
     context = RunContext(settings, store, None, progress, settings.version_id or new_version_id())
 
     def run_stage() -> tuple[MonitoringReport | None, Manifest | None]:
         return run_monitor_stage(
             context,
             model,
+            find_monitoring_inputs(settings, store, model),
             reference=reference,
             analysis_months=analysis_months,
             labels_until=labels_until,
@@ -199,9 +139,12 @@ def monitor_model(
         )
 
     if publish:
-        store.require_unpublished(context.version, (MONITORING.name,))
+        store.require_unpublished(context.version)
         with store.write_version(context.version):
-            report, _ = run_stage()
+            report, manifest = run_stage()
+            if manifest is not None:
+                status = status_of_model(store, model.version)
+                context.publish("monitor", {MONITORING.name: manifest}, status)
     else:
         report, _ = run_stage()
     if report is None:
@@ -212,10 +155,10 @@ def monitor_model(
     return replace(report, files=_save_report(context, report)) if publish else report
 
 
-def _publish_measurements(
+def _add_measurements(
     context: RunContext, result: MonitoringResult, months: Sequence[Month], inputs: MonitoringInputs
 ) -> Manifest:
-    """Publish the measurements, one file per month."""
+    """Add the measurements to the version, one file per month."""
     report = result.report
     alerts = {(alert.series_key, alert.month) for alert in report.alert_history}
     files = []
@@ -225,11 +168,7 @@ def _publish_measurements(
         file = DataFile(path=path, rows=0, bytes=0, checksum="", month=month, number=0)
         frame = _measurement_frame(measurements, alerts)
         files.append(context.store.write_data_file(MONITORING, context.version, file, frame))
-    parents = [
-        inputs.metric_histograms.ref,
-        inputs.feature_histograms.ref,
-        VersionRef(MODELS.name, report.model),
-    ]
+    parents = [*inputs.parents, VersionRef(MODELS.name, report.model)]
     config = {
         "feature_reference": list(report.feature_reference),
         "performance_reference": list(report.performance_reference),
@@ -237,7 +176,7 @@ def _publish_measurements(
         "thresholds": to_json(report.thresholds),
     }
     metrics = {"active_alerts": to_json(report.active_alerts)}
-    return context.publish(MONITORING, files, config, parents, metrics=metrics)
+    return context.add_table(MONITORING, files, config, parents, metrics=metrics)
 
 
 def _measurement_frame(

@@ -77,7 +77,7 @@ class RunPlan:
     @property
     def training_file_rows(self) -> int:
         """The number of rows in the files of the training and validation months."""
-        ranges = [span for name, span in self.split.time_ranges().items() if name != "test"]
+        ranges = self.split.fitted_ranges().values()
         months = [file for file in self.source.files if any(overlaps(file.month, span) for span in ranges)]
         return sum(file.rows for file in months)
 
@@ -108,21 +108,29 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
             f"partition size raised from {plan.partition_rows:,} to {rows:,} rows "
             "to limit the number of scheduler tasks"
         )
+    ranges = plan.split.time_ranges().values()
+    unused = [month for month in source.months if not any(overlaps(month, span) for span in ranges)]
+    if unused:
+        progress.info(
+            f"months outside of the split: {', '.join(map(str, unused))} (scored, but not evaluated)"
+        )
     if source.missing_columns:
         progress.info(f"columns that are missing in the source: {', '.join(source.missing_columns)}")
 
 
-def announce_stages(plan: RunPlan, progress: Progress, *, gate: bool) -> None:
+def announce_stages(plan: RunPlan, progress: Progress, *, train: bool, gate: bool) -> None:
     """Announce the stages of the run, with their amounts of work, to the progress display."""
     everything, training, validation = plan.partitions, plan.training_partitions, plan.validation_partitions
     rounds = plan.params.rounds
     progress.expect("featurize", _months(everything), work=_rows(everything))
-    progress.expect("preprocess", _months(training), work=_rows(training))
-    progress.expect("train", total=rounds, work=_rows(training) * rounds)
-    if validation:
+    progress.expect("check")
+    if train:
+        progress.expect("preprocess", _months(training), work=_rows(training))
+        progress.expect("train", total=rounds, work=_rows(training) * rounds)
+    if train and validation:
         progress.expect("tune", _months(validation), work=_rows(validation))
     progress.expect("infer", _months(everything), work=_rows(everything))
-    for step in ("evaluate", "monitor", *(("gate",) if gate else ())):
+    for step in ("evaluate", "monitor", *(("gate",) if gate and train else ())):
         progress.expect(step)
 
 

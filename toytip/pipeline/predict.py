@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.partitions import DataFile
 from toytip.core.schema import Table
+from toytip.core.splits import Split
 from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, MODELS, PREDICTIONS, SCORES
 from toytip.engine import graph
 from toytip.evaluation.tally import Tallies, tallies_to_parquet
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.evaluate import Evaluation, evaluate_tallies, model_table, summary_builder
-from toytip.pipeline.fingerprints import code_digest
-from toytip.pipeline.incremental import BuiltFiles, build_from_table
+from toytip.pipeline.fingerprints import chain_of, code_digest, plan_file_of_input, plan_next_file
+from toytip.pipeline.incremental import BuiltFiles, build_from_table, new_recipe, stored_recipe
+from toytip.store.artifacts import with_split_of
+from toytip.store.changes import Recipe, inputs_with_split
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, VersionRef
-from toytip.store.refs import resolve_version
 
 
 def score_trips(context: RunContext, features: Manifest, model: TrainedModel) -> PublishedTables:
@@ -28,31 +32,44 @@ def score_trips(context: RunContext, features: Manifest, model: TrainedModel) ->
         frame = graph.read_version(context.store, model_table(model), features.version, files)
         return {SCORES: graph.score_features(frame, model)}
 
-    config = _prediction_config(model)
-    built = build_from_table(context, "infer", features, (SCORES,), build_frames, config=config)
-    parents, code = [features.ref, model_reference(model)], code_digest("infer")
-    return {SCORES.name: context.publish(SCORES, built.files[SCORES.name], {}, parents, code=code)}
+    built = build_from_table(
+        context,
+        "infer",
+        features,
+        (SCORES,),
+        build_frames,
+        plan_file=_score_planner(model),
+        recipe=_recipe(SCORES, features, model),
+        recipe_of=_recipe_of,
+        shape=_scoring_shape(model),
+    )
+    parents, code = [features.ref, model_reference(model)], code_digest(chain_of(SCORES))
+    config = {"split": asdict(model.encoding.split)}
+    return {SCORES.name: context.add_table(SCORES, built.files[SCORES.name], config, parents, code=code)}
 
 
 def decide_scores(context: RunContext, scores: Manifest, model: TrainedModel) -> PublishedTables:
     """Publish `predictions`: the decision at the model's threshold for each row of `scores`."""
+    model = with_split_of(model, scores)
 
     def build_frames(files: list[DataFile]) -> dict[Table, Any]:
         frame = graph.read_version(context.store, SCORES, scores.version, files)
         return {PREDICTIONS: graph.apply_threshold(frame, model.threshold)}
 
-    features = resolve_version(context.store, FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
+    features = context.store.require_manifest(FEATURES_TABLE.name, scores.parent_version(FEATURES_TABLE.name))
     built = build_from_table(
         context,
         "postprocess",
         scores,
         (PREDICTIONS,),
         build_frames,
-        config=model.threshold,
+        plan_file=lambda file: plan_next_file("postprocess", file, model.threshold),
+        recipe=_recipe(PREDICTIONS, features, model),
+        recipe_of=_recipe_of,
         build_summary=summary_builder(context, features, model, [file.path for file in scores.files]),
     )
     parents = [scores.ref, model_reference(model)]
-    return _publish_predictions(context, "postprocess", parents, model, built)[0]
+    return _publish_predictions(context, parents, model, built)[0]
 
 
 def predict_trips(
@@ -72,33 +89,38 @@ def predict_trips(
         scores = graph.score_features(frame, model, training_scores)
         return {PREDICTIONS: graph.apply_threshold(scores, model.threshold)}
 
-    paths = [file.path for file in features.files]
+    paths, plan_scores = [file.path for file in features.files], _score_planner(model)
     built = build_from_table(
         context,
         "predict",
         features,
         (PREDICTIONS,),
         build_frames,
-        config=_prediction_config(model),
+        plan_file=lambda file: plan_next_file("postprocess", plan_scores(file), model.threshold),
+        recipe=_recipe(PREDICTIONS, features, model),
+        recipe_of=_recipe_of,
         build_summary=summary_builder(context, features, model, paths, champion),
+        # A model of this run comes with the scores of its training trips.
+        shape=f"{_scoring_shape(model, champion)}, {'new' if model.version == context.version else 'reused'}",
     )
     parents = [features.ref, model_reference(model)]
-    return _publish_predictions(context, "predict", parents, model, built)
+    return _publish_predictions(context, parents, model, built)
 
 
 def _publish_predictions(
-    context: RunContext, stage: str, parents: list[VersionRef], model: TrainedModel, built: BuiltFiles
+    context: RunContext, parents: list[VersionRef], model: TrainedModel, built: BuiltFiles
 ) -> tuple[PublishedTables, Evaluation]:
     with context.progress.stage("evaluate", 1) as progress:
         evaluation = evaluate_tallies(built.tallies, model)
         progress.advance()
-    config, code = {"threshold": model.threshold}, code_digest(stage)
+    config = {"threshold": model.threshold, "split": asdict(model.encoding.split)}
+    code = code_digest(chain_of(PREDICTIONS))
     # Publish the metric histograms first, so that a version with predictions is complete.
-    histograms = context.publish(
+    histograms = context.add_table(
         METRIC_HISTOGRAMS, [_write_tallies(context, built.tallies)], config, parents, code=code
     )
     files, metrics = built.files[PREDICTIONS.name], to_json(evaluation.metrics)
-    predictions = context.publish(PREDICTIONS, files, config, parents, code=code, metrics=metrics)
+    predictions = context.add_table(PREDICTIONS, files, config, parents, code=code, metrics=metrics)
     return {METRIC_HISTOGRAMS.name: histograms, PREDICTIONS.name: predictions}, evaluation
 
 
@@ -115,7 +137,31 @@ def model_reference(model: TrainedModel) -> VersionRef:
     return VersionRef(MODELS.name, model.version)
 
 
-def _prediction_config(model: TrainedModel) -> list[Any]:
-    """Return the parts of a model that determine its predictions."""
-    booster = hashlib.sha256(model.booster).hexdigest()
-    return [model.version, booster, model.threshold, model.encoding.to_json()]
+def _scoring_shape(*models: TrainedModel | None) -> str:
+    """Return the sizes of models, which change the time to score a trip."""
+    sizes = [(len(model.encoding.features), model.rounds) for model in models if model]
+    return ", ".join(f"{features} features x {rounds} rounds" for features, rounds in sizes)
+
+
+def _score_planner(model: TrainedModel) -> Callable[[DataFile], DataFile]:
+    """Return a function that describes the scores of a data file of features.
+
+    The split of a trip depends only on the time ranges in the month of its file, so other test
+    months do not change the scores of the file.
+    """
+    encoding = model.encoding.to_json()
+    split = model.encoding.split
+    del encoding["split"]
+    fixed = [model.version, hashlib.sha256(model.booster).hexdigest(), encoding]
+    return lambda file: plan_file_of_input("infer", file, [*fixed, split.within(file.key.month)])
+
+
+def _recipe(table: Table, features: Manifest, model: TrainedModel) -> Recipe:
+    planned = [replace(file, input_fingerprint=file.checksum) for file in features.files]
+    inputs = inputs_with_split(planned, model.encoding.split)
+    return new_recipe(table, inputs, settings={"model": model.version})
+
+
+def _recipe_of(scored: Manifest) -> Recipe:
+    inputs = inputs_with_split(scored.files, Split.from_json(scored.config["split"]))
+    return stored_recipe(scored, inputs, settings={"model": scored.parent_version(MODELS.name)})

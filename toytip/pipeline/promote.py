@@ -18,13 +18,16 @@ from toytip.evaluation.report import summarize_report
 from toytip.models import resolve
 from toytip.models.card import ModelCard
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
-from toytip.models.registered_model import SEGMENT_TAG, STORE_TAG, RegisteredModel
+from toytip.models.registered_model import SEGMENT_TAG, STORE_TAG, RegisteredModel, find_run
 from toytip.models.registry import CHAMPION, ChampionChangedError, Registry, open_registry
+from toytip.monitoring.history import MonitoringHistory
 from toytip.pipeline import evaluate
 from toytip.pipeline.context import RunContext, open_reader
 from toytip.pipeline.evaluate import Evaluation
+from toytip.pipeline.monitor import find_monitoring_inputs
 from toytip.progress.tracker import Progress
 from toytip.stages.catalog import FEATURE_AVAILABILITY
+from toytip.store.artifacts import with_split_of
 from toytip.store.lineage import trace_lineage
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.reports import pin_version
@@ -37,11 +40,12 @@ GOLDEN_SET_CHECK = "scores the golden set in a separate process"
 
 @dataclass(frozen=True, kw_only=True)
 class Challenger:
-    """A trained model, its manifest, and its evaluation."""
+    """A trained model, its manifest, its evaluation, and the histograms of its months."""
 
     model: TrainedModel
     manifest: Manifest
     evaluation: Evaluation
+    history: MonitoringHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +110,7 @@ def run_gate(
         return _gate_decision(registry, match.registered, Decision.ALREADY_CHAMPION)
     with context.progress.stage("gate", 1) as stage, tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "package")
-        write_package(package, model, _model_card(context.store, challenger))
+        write_package(package, model, _model_card(context.store, challenger), challenger.history)
         gate = _evaluate(challenger, match, package)
         stage.advance()
         passed = gate.passed or bool(force_reason)
@@ -124,19 +128,27 @@ def run_gate(
                     raise
                 decision, reasons = Decision.REJECTED, (str(error),)
         registry.record_decision(registered, decision, reasons)
-        current = registry.find_model(str(registered.model_version))
+        current = registry.find_model(str(registered.number))
         return _gate_decision(registry, current, decision, reasons, gate)
 
 
 def promote(
-    settings: Settings, name: str, taxi: str | None, progress: Progress, *, dry_run: bool, force_reason: str
+    settings: Settings,
+    name: str,
+    taxi: str | None,
+    segment: str | None,
+    progress: Progress,
+    *,
+    dry_run: bool,
+    force_reason: str,
 ) -> GateDecision:
     """Run the promotion gate on an existing model, with the model's predictions in the store.
 
-    Raises StoreError or RegistryError if no model has the name, or if the model has no predictions.
+    The gate compares the model with the champion of the same taxi type and segment. Raises
+    StoreError or RegistryError if no model has the name, or if the model has no predictions.
     """
-    model = resolve.load_model(settings, name, taxi)
-    registry = open_registry(settings, model.taxi)
+    model = resolve.load_model(settings, name, taxi, segment=segment)
+    registry = open_registry(settings, model.taxi, model.encoding.segment)
     registry.require_reachable()
     store = store_from_settings(settings)
     predictions = [
@@ -150,14 +162,18 @@ def promote(
             f"cannot evaluate {model.version}: {store.display_uri} has no predictions of this model",
             hint=f"Run `toytip stage infer --model {model.version}` and `toytip stage postprocess`.",
         )
+    # A later version can have predictions of new months only.
+    own = [manifest for manifest in predictions if manifest.version == model.version]
+    scored = (own or predictions)[-1]
+    model, inputs = with_split_of(model, scored), find_monitoring_inputs(settings, store, model)
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
-        evaluation = evaluate.evaluate_predictions(context, predictions[-1], model, match.model)
+        evaluation = evaluate.evaluate_predictions(context, scored, model, match.model)
         return run_gate(
             context,
             registry,
             match,
-            Challenger(model=model, manifest=trained, evaluation=evaluation),
+            Challenger(model=model, manifest=trained, evaluation=evaluation, history=inputs.history),
             dry_run=dry_run,
             force_reason=force_reason,
             raise_if_champion_changed=True,
@@ -194,9 +210,8 @@ def _find_or_register(
     store: Store, registry: Registry, package: Path, challenger: Challenger
 ) -> RegisteredModel:
     model = challenger.model
-    same_run = [item for item in registry.list_models() if item.run_version == model.version]
-    if same_run:
-        return same_run[-1]
+    if registered := find_run(registry.list_models(), model.version):
+        return registered
     tags = {STORE_TAG: store.display_uri, SEGMENT_TAG: model.encoding.segment}
     pin_version(store, model.version, registry.display_name)
     metrics = _flatten_metrics(challenger.evaluation)
@@ -244,7 +259,7 @@ def _gate_decision(
     return GateDecision(
         name=registry.name,
         uri=mask_credentials(registry.uri),
-        model_version=registered.model_version if registered else None,
+        number=registered.number if registered else None,
         aliases=aliases,
         decision=decision,
         is_champion=CHAMPION in aliases,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from toytip.core.months import Month
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
@@ -12,11 +13,19 @@ from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
 from toytip.engine import graph, source_tasks
 from toytip.errors import StoreError
 from toytip.pipeline.context import PublishedTables, RunContext
-from toytip.pipeline.fingerprints import code_digest, plan_file_of_partition
-from toytip.pipeline.incremental import BuildJob, build_data_files, build_from_table, check_row_balance
+from toytip.pipeline.fingerprints import chain_of, code_digest, plan_file_of_partition, plan_next_file
+from toytip.pipeline.incremental import (
+    BuildJob,
+    build_data_files,
+    build_from_table,
+    check_row_balance,
+    new_recipe,
+    stored_recipe,
+)
 from toytip.pipeline.plan import RunPlan
 from toytip.sources.discovery import Source
 from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.store.changes import MonthInputs, Recipe, inputs_by_month
 from toytip.store.manifest import Manifest, SourceFileRef
 
 
@@ -58,13 +67,19 @@ def _build_from_source(
 ) -> PublishedTables:
     source, partitions = plan.source, plan.partitions
     checksums = _file_checksums(context, source)
+    planned = [_plan_files(tables, partition, checksums[partition.uri]) for partition in partitions]
     job = BuildJob(
         stage=stage,
         tables=tables,
-        planned=[plan_file_of_partition(stage, part, checksums[part.uri]) for part in partitions],
+        planned=planned,
+        recipe=_recipe(
+            tables[0], inputs_by_month(files[tables[0].name] for files in planned), plan.partition_rows
+        ),
+        recipe_of=_recipe_of,
         build_frames=lambda numbers: build_frames([partitions[number] for number in numbers]),
         descriptions=[_describe_partition(partition) for partition in partitions],
         source_uris=[partition.uri for partition in partitions],
+        shape=f"{source.taxi} from {'S3' if source.files[0].content_tag else 'files'}",
     )
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)
@@ -75,10 +90,32 @@ def _build_from_source(
         )
     parents = _source_references(source, checksums)
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
-    code = code_digest(stage)
     return {
-        table.name: context.publish(table, files[table.name], config, parents, code=code) for table in tables
+        table.name: context.add_table(
+            table, files[table.name], config, parents, code=code_digest(chain_of(table))
+        )
+        for table in tables
     }
+
+
+def _plan_files(
+    tables: Sequence[Table], partition: SourcePartition, file_checksum: str
+) -> dict[str, DataFile]:
+    """Describe the data files of a partition: those of cleaning, and those of the features."""
+    cleaned = plan_file_of_partition("clean", partition, file_checksum)
+    featurized = plan_next_file("featurize", cleaned, None)
+    return {table.name: cleaned if table.made_by == "clean" else featurized for table in tables}
+
+
+def _recipe(table: Table, inputs: Mapping[Month, MonthInputs], partition_rows: int) -> Recipe:
+    return new_recipe(
+        table, inputs, input_name="source files", detail_name="partition_rows", detail=partition_rows
+    )
+
+
+def _recipe_of(manifest: Manifest) -> Recipe:
+    inputs = inputs_by_month(manifest.files)
+    return stored_recipe(manifest, inputs, detail=manifest.config["partition_rows"])
 
 
 def _describe_partition(partition: SourcePartition) -> str:
@@ -106,7 +143,7 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     """
     earlier = {
         (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
-        for manifest in context.store.list_manifests()
+        for manifest in context.store.list_tables()
         for source_file in manifest.source_files
     }
     checksums = {
@@ -129,10 +166,20 @@ def featurize_trips(context: RunContext, trips: Manifest) -> PublishedTables:
         return {FEATURES_SCHEMA: features, FEATURE_HISTOGRAMS: graph.build_feature_histograms(features)}
 
     tables = (FEATURES_SCHEMA, FEATURE_HISTOGRAMS)
-    built = build_from_table(context, "featurize", trips, tables, build_frames, config=None)
-    parents, code = [trips.ref], code_digest("featurize")
+    recipe = _recipe(FEATURES_SCHEMA, inputs_by_month(trips.files), trips.config["partition_rows"])
+    built = build_from_table(
+        context,
+        "featurize",
+        trips,
+        tables,
+        build_frames,
+        plan_file=lambda file: plan_next_file("featurize", file, None),
+        recipe=recipe,
+        recipe_of=_recipe_of,
+    )
+    parents, code = [trips.ref], code_digest(chain_of(FEATURES_SCHEMA))
     # Publish the histograms first, so that a version with features is complete.
     return {
-        table.name: context.publish(table, built.files[table.name], trips.config, parents, code=code)
+        table.name: context.add_table(table, built.files[table.name], trips.config, parents, code=code)
         for table in (FEATURE_HISTOGRAMS, FEATURES_SCHEMA)
     }

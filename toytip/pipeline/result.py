@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
@@ -14,9 +14,13 @@ from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
+from toytip.monitoring.data_check import DataCheck
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline.context import PublishedTables, RunContext, StageDecision
 from toytip.store.manifest import Manifest
+from toytip.store.run_manifest import RunStatus
+
+if TYPE_CHECKING:
+    from toytip.pipeline.context import PublishedTables, RunContext
 
 SYNTHETIC_SOURCE = "synthetic"
 
@@ -122,6 +126,16 @@ class RunLinks:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StageDecision:
+    """Why a stage runs, or why its output is reused."""
+
+    reused: bool
+    """Whether the stage reuses an earlier output, completely or in part."""
+    reason: str
+    """Why the stage runs, or which output it reuses."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunResult:
     """The result of a run. `to_json` returns the object that `toytip run --json` prints."""
 
@@ -131,6 +145,13 @@ class RunResult:
     """Path or URI of the store."""
     env: str
     """Environment in the store, `dev` or `prod`."""
+    status: RunStatus
+    """`passed`, `not-gated`, `refused` or `failed-check`."""
+    reasons: tuple[str, ...]
+    """Reasons for the status `refused` or `failed-check`. Empty for any other status."""
+    up_to_date: bool
+    """Whether this version already had the same source, code and settings. Then the command
+    published nothing, and the result is that of the earlier run."""
     origin: SourceInfo = field(metadata=FLATTEN)
     """The source that the run read."""
     rows: RowCounts
@@ -151,6 +172,8 @@ class RunResult:
     """Addresses and paths."""
     stage_decisions: dict[str, StageDecision]
     """Why each stage ran, or which output it reused, by stage."""
+    data_check: DataCheck
+    """Verdict of the data check on each month."""
     leakage_warnings: dict[str, float]
     """Single-feature AUC of each feature that may leak the label."""
     evaluation: EvaluationSummary

@@ -10,24 +10,18 @@ from pathlib import Path
 from toytip import cluster
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
-from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
-from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS, PREDICTIONS, REJECTS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, REJECTS
 from toytip.dashboard import reporter
 from toytip.engine import source_tasks
-from toytip.errors import RegistryError
-from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import summarize_report
-from toytip.models.registry import Registry, open_registry
-from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline import monitor, promote, report
-from toytip.pipeline.context import PublishedTables, RunContext, open_run
+from toytip.models import resolve
+from toytip.models.registry import open_registry
+from toytip.pipeline.context import RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
-from toytip.pipeline.fit_encoding import find_leaking_features, fit_feature_encoding
+from toytip.pipeline.fit_encoding import find_leaking_features
 from toytip.pipeline.plan import RunPlan, announce_stages
-from toytip.pipeline.predict import predict_trips
-from toytip.pipeline.promote import Challenger, ChampionMatch
-from toytip.pipeline.read_source import read_source
+from toytip.pipeline.reporting import pages
 from toytip.pipeline.result import (
     SYNTHETIC_SOURCE,
     RowCounts,
@@ -38,51 +32,46 @@ from toytip.pipeline.result import (
     describe_tables,
     metrics_by_segment,
 )
+from toytip.pipeline.run_facts import describe_facts, gate_status, run_fingerprint
 from toytip.pipeline.run_meter import RunMeter
+from toytip.pipeline.run_stages import ScoringModel, StageOutputs, score_months, train_and_score
 from toytip.pipeline.source import complete_plan, prepare_plan
-from toytip.pipeline.train import train_model
 from toytip.progress.tracker import Progress
+from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageOutputs:
-    """The outputs of all stages."""
-
-    published: PublishedTables
-    model: TrainedModel
-    evaluation: Evaluation
-    monitoring: MonitoringReport | None
-    promotion: GateDecision | None
+from toytip.store.run_manifest import RunManifest, RunStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """A run whose tables are published, before its workers stop."""
+    """A run that is published, before its workers stop."""
 
     plan: RunPlan
     outputs: StageOutputs
+    manifest: RunManifest
     links: RunLinks
     source_bytes_read: int
     workers: int
 
 
-def run(settings: Settings, progress: Progress) -> RunResult:
-    """Run all stages in order, and return the result.
+def run(settings: Settings, progress: Progress, model: str | None = None) -> RunResult:
+    """Run all stages in order, publish their tables in one step, and return the result.
 
-    Raises a ToytipError if a stage fails. Tables that earlier stages published stay published.
+    With `model`, the run trains no model, and scores the source with the model that has this name.
+    Raises a ToytipError if a stage fails. The next run then reuses the complete tables.
     """
     with RunMeter(progress) as meter:
-        report.validate_zone_map(settings)
+        pages.validate_zone_map(settings)
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
-        if settings.gate != "off":
-            open_registry(settings, plan.source.taxi if plan else "yellow").require_reachable()
-        # If a killed run has already published some tables of this version, they are reused.
-        with open_run(settings, (PREDICTIONS.name,), progress, cluster_plan) as context:
-            finished = _run_on_cluster(context, plan)
+        scoring = _find_scoring_model(settings, plan, model) if model else None
+        if settings.gate != "off" and scoring is None:
+            taxi = plan.source.taxi if plan else "yellow"
+            open_registry(settings, taxi, settings.segment).require_reachable()
+        with open_run(settings, progress, cluster_plan) as context:
+            finished = _run_on_cluster(context, plan, scoring)
     result = _describe_run(context, finished, meter)
-    report_path = report.write_run_report(context.store, settings, progress, result)
+    report_path = pages.write_run_report(context.store, settings, progress, result)
     return replace(
         result,
         links=replace(result.links, report_path=report_path),
@@ -91,71 +80,68 @@ def run(settings: Settings, progress: Progress) -> RunResult:
     )
 
 
-def _run_on_cluster(context: RunContext, plan: RunPlan | None) -> FinishedRun:
-    """Run all stages, record Dask's performance report, and save the reports."""
+def _find_scoring_model(settings: Settings, plan: RunPlan | None, name: str) -> ScoringModel:
+    """Return the model that scores the source, and its reference.
+
+    Raises StoreError or RegistryError if no model of the taxi type has the name.
+    """
+    taxi = plan.source.taxi if plan else "yellow"
+    model = resolve.load_model(settings, name, taxi, segment=settings.segment)
+    return ScoringModel(
+        model=model,
+        reference=resolve.load_reference(settings, model),
+        is_champion=model.version in resolve.champion_versions(settings),
+    )
+
+
+def _run_on_cluster(context: RunContext, plan: RunPlan | None, scoring: ScoringModel | None) -> FinishedRun:
+    """Run all stages, save the reports, and publish the tables."""
     client = context.client
     initial_bytes = source_tasks.worker_bytes_read(client)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "dask.html"
         with cluster.dask_report(page):
             plan = complete_plan(context, plan)
-            announce_stages(plan, context.progress, gate=context.settings.gate != "off")
-            outputs = run_stages(context, plan)
+            gate = context.settings.gate != "off"
+            announce_stages(plan, context.progress, train=scoring is None, gate=gate)
+            outputs = score_months(context, plan, scoring) if scoring else train_and_score(context, plan)
         bytes_read = max(source_tasks.worker_bytes_read(client) - initial_bytes, 0)
         links = _save_reports(context, outputs.evaluation, page.read_bytes())
-    workers = len(cluster.workers_by_address(client))
-    return FinishedRun(plan=plan, outputs=outputs, links=links, source_bytes_read=bytes_read, workers=workers)
-
-
-def run_stages(context: RunContext, plan: RunPlan) -> StageOutputs:
-    """Run all stages on a source, and return their outputs."""
-    published = read_source(context, plan)
-    features = published[FEATURES_TABLE.name]
-    encoded, encoding = fit_feature_encoding(context, features, plan.split, reuse=True)
-    trained, model = train_model(
-        context, features, encoding, encoded[ENCODINGS.name], plan.params, reuse=True
-    )
-    registry = None if context.settings.gate == "off" else open_registry(context.settings, plan.source.taxi)
-    champion = promote.match_champion(registry, model) if registry else ChampionMatch()
-    predicted, evaluation = predict_trips(context, features, model, champion.model)
-    monitored, monitoring = _monitor_months(context, model, evaluation)
-    promotion = None
-    if registry:
-        challenger = Challenger(model=model, manifest=trained[MODELS.name], evaluation=evaluation)
-        promotion = _promote(context, registry, champion, challenger)
-    return StageOutputs(
-        published={**published, **encoded, **trained, **predicted, **monitored},
-        model=model,
-        evaluation=evaluation,
-        monitoring=monitoring,
-        promotion=promotion,
+    return FinishedRun(
+        plan=plan,
+        outputs=outputs,
+        manifest=_publish(context, plan, outputs, scoring),
+        links=links,
+        source_bytes_read=bytes_read,
+        workers=len(cluster.workers_by_address(client)),
     )
 
 
-def _monitor_months(
-    context: RunContext, model: TrainedModel, evaluation: Evaluation
-) -> tuple[PublishedTables, MonitoringReport | None]:
-    """Monitor the months after the training months. A split by day has no such months."""
-    monitoring, manifest = monitor.run_monitor_stage(context, model, tallies=evaluation.tallies)
-    if monitoring is None or manifest is None:
-        context.progress.info("monitor: no months after the training months")
-        return {}, None
-    return {manifest.table: manifest}, monitoring
-
-
-def _promote(
-    context: RunContext, registry: Registry, champion: ChampionMatch, challenger: Challenger
-) -> GateDecision:
-    """Run the promotion gate on the model of the run."""
-    dry_run = context.settings.gate == "dry-run"
-    try:
-        return promote.run_gate(context, registry, champion, challenger, dry_run=dry_run)
-    except RegistryError as error:
-        raise RegistryError(
-            str(error),
-            hint=f"Predictions {context.version} are published. "
-            f"Promote the model with `toytip model promote {challenger.model.version}`.",
-        ) from None
+def _publish(
+    context: RunContext, plan: RunPlan, outputs: StageOutputs, scoring: ScoringModel | None
+) -> RunManifest:
+    """Publish all tables of the run. The status depends on the gate."""
+    settings, promotion = context.settings, outputs.promotion
+    checksums = {file.uri: file.checksum for file in outputs.tables[FEATURES_TABLE.name].source_files}
+    status = gate_status(promotion)
+    if scoring is not None:
+        trained = status_of_model(context.store, scoring.model.version)
+        status = RunStatus.PASSED if scoring.is_champion else trained
+    reasons = promotion.promotion_reasons if promotion and status == RunStatus.REFUSED else ()
+    if outputs.failed_check:
+        status, reasons = RunStatus.FAILED_CHECK, outputs.failed_check
+    return context.publish(
+        "run",
+        outputs.tables,
+        status,
+        reasons=reasons,
+        fingerprint=run_fingerprint(
+            settings, plan.source, checksums, scoring.model.version if scoring else None
+        ),
+        run=describe_facts(
+            settings, plan.source, outputs.data_check, outputs.model, outputs.evaluation.report, promotion
+        ),
+    )
 
 
 def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
@@ -175,12 +161,15 @@ def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes)
 
 def _describe_run(context: RunContext, finished: FinishedRun, meter: RunMeter) -> RunResult:
     settings, source, outputs = context.settings, finished.plan.source, finished.outputs
-    published = outputs.published
-    rejects = published[REJECTS.name]
+    published = outputs.tables
+    rejects, encodings = published[REJECTS.name], published.get(ENCODINGS.name)
     return RunResult(
         version=context.version,
         store=mask_credentials(settings.store),
         env=settings.env,
+        status=finished.manifest.status,
+        reasons=finished.manifest.reasons,
+        up_to_date=False,
         origin=SourceInfo(
             taxi=source.taxi,
             months=tuple(map(str, source.months)),
@@ -196,7 +185,8 @@ def _describe_run(context: RunContext, finished: FinishedRun, meter: RunMeter) -
         timing=meter.timing(rows=source.rows, workers=finished.workers),
         links=finished.links,
         stage_decisions=context.stage_decisions,
-        leakage_warnings=find_leaking_features(published[ENCODINGS.name]),
+        leakage_warnings=find_leaking_features(encodings) if encodings else {},
+        data_check=outputs.data_check,
         evaluation=summarize_report(outputs.evaluation.report),
         monitoring=outputs.monitoring,
         warnings=tuple(context.progress.warnings),

@@ -17,12 +17,18 @@ from toytip.engine import source_tasks
 from toytip.errors import ConfigError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.plan import RunPlan, print_plan, require_enough_memory
+from toytip.pipeline.plan import RunPlan, print_plan, require_enough_memory, split_months
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.discovery import Source
 from toytip.sources.download import DownloadReport, MonthDownloader
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, DriftKind, SyntheticSpec, month_file_name
+from toytip.sources.synthetic import (
+    SYNTHETIC_MONTHS,
+    DriftKind,
+    SyntheticSpec,
+    month_file_name,
+    synthetic_folder,
+)
 
 
 def prepare_plan(
@@ -30,9 +36,11 @@ def prepare_plan(
 ) -> RunPlan | None:
     """Plan a run before a cluster starts, or return None for the synthetic year.
 
-    Checks the memory of local workers. Raises SourceError, ConfigError or PlanError.
+    Checks the months, and the memory of local workers. Raises SourceError, ConfigError or
+    PlanError.
     """
     if settings.source is None:
+        split_months(settings, synthetic_months(settings))
         return None
     plan = RunPlan.of(settings, open_configured_source(settings, progress))
     cluster_plan = cluster_plan or cluster.plan_cluster(settings)
@@ -102,11 +110,15 @@ def download_months(
     return report, months
 
 
+def synthetic_months(settings: Settings) -> tuple[Month, ...]:
+    """Return the months of the synthetic year. Raises ConfigError for invalid months."""
+    return parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
+
+
 def ensure_synthetic_source(context: RunContext) -> Source:
     """Return the synthetic year in the store, after writing its missing months."""
     settings = context.settings
-    name = f"synthetic-{settings.synth_rows_per_month}-{settings.synth_seed}"
-    folder = f"{settings.store.rstrip('/')}/_source/{name}"
+    folder = synthetic_folder(settings.store, settings.synth_rows_per_month, settings.synth_seed)
     return write_synthetic(context.client, settings, folder, context.progress)
 
 
@@ -124,7 +136,7 @@ def write_synthetic(
     Raises ConfigError if `inject_drift` is not a kind of drift.
     """
     spec = _synthetic_spec(settings, inject_drift, drift)
-    months = parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
+    months = synthetic_months(settings)
     uris = {month: f"{folder}/{month_file_name(month)}" for month in months}
     storage = resolve_storage_options(folder, settings.endpoint_url)
     files = open_file_io(folder, storage)

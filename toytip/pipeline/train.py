@@ -10,21 +10,23 @@ from toytip import cluster
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.parameters import BoosterParams
 from toytip.core.partitions import DataFile
-from toytip.core.splits import overlaps
-from toytip.core.tables import MODELS
+from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS
 from toytip.engine import compute, graph
 from toytip.evaluation.tally import tally_of
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
-from toytip.pipeline.incremental import find_reusable, month_names
+from toytip.pipeline.incremental import find_reusable, month_names, new_recipe, stored_recipe
 from toytip.stages.featurize import feature_table
 from toytip.stages.postprocess import DEFAULT_THRESHOLD, best_f1_threshold
 from toytip.store.artifacts import model_to_json, read_model
+from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, digest
 from toytip.training.estimator import TipClassifier
 from toytip.training.rank import RoundEvent
 
+# Parameters that change the number of rounds, but not the time of a round.
+ROUND_PARAMS = ("rounds", "early_stopping_rounds")
 # Returns lazy features of data files.
 FrameLoader = Callable[[list[DataFile]], Any]
 
@@ -40,14 +42,18 @@ def train_model(
 ) -> tuple[PublishedTables, TrainedModel]:
     """Publish a model of `features`, with the threshold tuned on the validation trips.
 
-    With `reuse`, an existing model with the same fingerprint is returned instead.
+    With `reuse`, an existing model with the same fingerprint is returned instead, with the test
+    months of `encoding`.
     """
-    inputs = [*encodings.files, *_training_files(features, encoding)]
-    input_fingerprint = fingerprint("train", [file.checksum for file in inputs], asdict(params))
-    existing = find_reusable(context, "train", MODELS.name, input_fingerprint) if reuse else None
+    files = [*encodings.files, *_training_files(features, encoding)]
+    inputs = [*(file.checksum for file in files), encoding.split.fitted_ranges()]
+    input_fingerprint = fingerprint("train", inputs, asdict(params))
+    existing = (
+        _find_model(context, features, encoding, encodings, params, input_fingerprint) if reuse else None
+    )
     if existing is not None:
         context.progress.skip("tune", "")
-        return {MODELS.name: existing}, read_model(context.store, existing)
+        return {MODELS.name: existing}, read_model(context.store, existing).with_split(encoding.split)
     checkpoints = _open_checkpoints(context, input_fingerprint)
     load_frame = _frame_loader(context, features, encoding)
     fitted = fit_classifier(context, features.files, load_frame, encoding, params, checkpoints=checkpoints)
@@ -58,8 +64,9 @@ def train_model(
         rounds=fitted.rounds_,
         taxi=str(features.config["taxi"]),
     )
-    model = replace(model, threshold=_tune_threshold(context, features, model))
-    manifest = context.publish(
+    threshold, hour_zone_threshold = _tune_thresholds(context, features, model)
+    model = replace(model, threshold=threshold, hour_zone_threshold=hour_zone_threshold)
+    manifest = context.add_table(
         MODELS,
         _write_model(context, model),
         asdict(params),
@@ -73,10 +80,36 @@ def train_model(
     return {MODELS.name: manifest}, model
 
 
+def _find_model(
+    context: RunContext,
+    features: Manifest,
+    encoding: Encoding,
+    encodings: Manifest,
+    params: BoosterParams,
+    input_fingerprint: str,
+) -> Manifest | None:
+    """Return the newest model with a fingerprint."""
+    inputs = contents_by_month(_training_files(features, encoding))
+
+    def recipe_of(manifest: Manifest) -> Recipe:
+        table = FEATURES_TABLE.name
+        trained_on = context.store.get_manifest(table, manifest.parent_version(table))
+        version = manifest.parent_version(ENCODINGS.name)
+        fitted = context.store.get_manifest(ENCODINGS.name, version)
+        has_same_encoding = fitted is not None and fitted.fingerprint == encodings.fingerprint
+        return stored_recipe(
+            manifest,
+            contents_by_month(trained_on.files) if trained_on else inputs,
+            settings={**manifest.config, "encoding": encodings.version if has_same_encoding else version},
+        )
+
+    recipe = new_recipe(MODELS, inputs, settings={**asdict(params), "encoding": encodings.version})
+    return find_reusable(context, "train", MODELS, input_fingerprint, recipe, recipe_of)
+
+
 def _training_files(features: Manifest, encoding: Encoding) -> list[DataFile]:
     """Return the data files with training or validation trips."""
-    ranges = [span for name, span in encoding.split.time_ranges().items() if name != "test"]
-    return [file for file in features.files if any(overlaps(file.key.month, span) for span in ranges)]
+    return [file for file in features.files if encoding.split.fits_on(file.key.month)]
 
 
 def _frame_loader(context: RunContext, features: Manifest, encoding: Encoding) -> FrameLoader:
@@ -108,8 +141,8 @@ def fit_classifier(
     Training resumes from the last checkpoint in `checkpoints`.
     """
     files_by_split = {
-        split: [file for file in files if overlaps(file.key.month, span)]
-        for split, span in encoding.split.time_ranges().items()
+        split: [file for file in files if encoding.split.covers(file.key.month, split)]
+        for split in encoding.split.time_ranges()
     }
     matrices = {
         split: _codes_and_labels(graph.encode_split(load_frame(split_files), encoding, split))
@@ -133,27 +166,41 @@ def fit_classifier(
         )
         stage.set_note(f"{classifier.rounds_} rounds kept")
         stage.set_work(sum(file.rows for file in training) * stage.done)
+        stage.set_shape(_training_shape(encoding, params))
     return classifier
+
+
+def _training_shape(encoding: Encoding, params: BoosterParams) -> str:
+    """Return a digest of the features and parameters that change the time of a round."""
+    others = {name: value for name, value in asdict(params).items() if name not in ROUND_PARAMS}
+    return digest([encoding.feature_names, encoding.segment, others])
 
 
 def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:
     return matrix.drop(columns="high_tip"), matrix["high_tip"]
 
 
-def _tune_threshold(context: RunContext, features: Manifest, model: TrainedModel) -> float:
-    """Return the threshold with the best F1 on validation trips, or the default without them."""
-    span = model.encoding.split.validation
-    if span is None:
-        return DEFAULT_THRESHOLD
-    files = [file for file in features.files if overlaps(file.key.month, span)]
+def _tune_thresholds(context: RunContext, features: Manifest, model: TrainedModel) -> tuple[float, float]:
+    """Return the thresholds of the model and of the hour-and-zone mean with the best F1.
+
+    The thresholds are tuned on validation trips. Without these trips, they have the default.
+    """
+    split = model.encoding.split
+    if split.validation is None:
+        return DEFAULT_THRESHOLD, DEFAULT_THRESHOLD
+    files = [file for file in features.files if split.covers(file.key.month, "validation")]
     frame = _frame_loader(context, features, model.encoding)(files)
     predictions = graph.apply_threshold(graph.score_features(frame, model), DEFAULT_THRESHOLD)
     inputs = graph.SummaryInputs(frame, graph.Summarizer(model.encoding))
     summaries, months = graph.summarize_partitions(predictions, inputs), month_names(files)
     with context.progress.stage("tune", len(files), months) as stage:
         results = compute.compute_partitions(context.client, summaries, stage, months=months)
-    tally = tally_of(graph.merge_tallies(results), "validation", model.encoding.segment)
-    return best_f1_threshold(tally.negatives, tally.positives)
+    merged, segment = graph.merge_tallies(results), model.encoding.segment
+    own, hour_zone = (tally_of(merged, "validation", segment, name) for name in ("model", "hour_zone"))
+    return (
+        best_f1_threshold(own.negatives, own.positives),
+        best_f1_threshold(hour_zone.negatives, hour_zone.positives),
+    )
 
 
 def _write_model(context: RunContext, model: TrainedModel) -> list[DataFile]:

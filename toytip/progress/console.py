@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
@@ -17,6 +18,15 @@ ProgressStyle = Literal["grid", "plain", "none"]
 REFRESHES_PER_SECOND = 4
 
 
+def stderr_console() -> Console:
+    """Return a console for stderr that is a terminal only if stderr is one.
+
+    Jupyter sets FORCE_COLOR. Without this check, a notebook would get every frame of the grid.
+    """
+    is_terminal = None if sys.stderr.isatty() else False
+    return Console(stderr=True, highlight=False, force_jupyter=False, force_terminal=is_terminal)
+
+
 class ProgressConsole:
     """Prints progress on stderr, in one of three modes.
 
@@ -26,7 +36,7 @@ class ProgressConsole:
 
     def __init__(self, mode: ProgressMode, console: Console | None) -> None:
         assert mode in get_args(ProgressMode), mode
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or stderr_console()
         can_draw = self._console.is_terminal and not self._console.is_dumb_terminal
         self._style: ProgressStyle = ("grid" if can_draw else "plain") if mode == "auto" else mode
         self._is_live = False

@@ -56,14 +56,18 @@ class StageTimer:
         """Record that a stage ends now."""
         self._durations[stage] = StageDuration(started_at, time.perf_counter(), rows)
 
-    def record_work(self, stage: str, work: int) -> str | None:
+    def record_work(self, stage: str, work: int, shape: str = "") -> str | None:
         """Record the work of a complete stage, and return a warning if the stage was slow.
 
         The work of a stage is its number of rows. The work of training is rows times rounds.
         """
-        seconds = self._durations[stage].seconds
         timing = StageTiming(
-            stage=stage, seconds=seconds, work=work, workers=self._workers, threads=self._threads
+            stage=stage,
+            seconds=self._durations[stage].seconds,
+            work=work,
+            workers=self._workers,
+            threads=self._threads,
+            shape=shape,
         )
         self._timings[stage] = timing
         return self._history.slow_warning(timing) if self._history else None

@@ -31,6 +31,7 @@ class StageProgress:
         self._record, self._recorder, self._console = record, recorder, console
         self._started_at = self._line_at = time.perf_counter()
         self._work = 0
+        self._shape = ""
 
     @property
     def name(self) -> str:
@@ -65,6 +66,15 @@ class StageProgress:
     def set_work(self, work: int) -> None:
         """Set the work of the stage, instead of its number of rows."""
         self._work = work
+
+    @property
+    def shape(self) -> str:
+        """Facts other than the work that change the duration of the stage."""
+        return self._shape
+
+    def set_shape(self, shape: str) -> None:
+        """Set facts other than the work that change the duration of the stage."""
+        self._shape = shape
 
     def set_note(self, note: str) -> None:
         """Replace the note of the stage, which is printed at the end of its line."""
@@ -208,7 +218,9 @@ class Progress:
         self._recorder.end_stage(record)
         if self._console.prints_lines:
             self.info(f"{name:<12} {record.done:>4} done  {seconds:6.1f} s  {description}")
-        if stage.work and not record.reused and (warning := self._timer.record_work(name, stage.work)):
+        if not stage.work or record.reused:
+            return
+        if warning := self._timer.record_work(name, stage.work, stage.shape):
             self.warn(warning)
 
     def end(self, outcome: RunOutcome, error: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from toytip.core.categories import value_label
 from toytip.report import formatting
 from toytip.report.blocks import TableBlock, TableCell
 
@@ -170,4 +171,5 @@ def _category_values(
         return []
     drifts = [d for month in months for d in drift_by_month[month] if d.feature == measurement.name]
     categories = (d.new if measurement.measure == "new" else d.vanished for d in drifts)
-    return list(dict.fromkeys(value for values in categories for value in values))
+    values = dict.fromkeys(value for values in categories for value in values)
+    return [value_label(measurement.name, value) for value in values]

@@ -169,6 +169,8 @@ def _setting_pairs(a: Facts, b: Facts) -> Iterator[tuple[str, tuple[Any, Any]]]:
     for table in sorted((a.config.keys() & b.config.keys()) - REDUNDANT_CONFIG_TABLES):
         first, second = a.config[table], b.config[table]
         for key in {**first, **second}:
+            if key == "split":  # listed above
+                continue
             yield f"{table}: {formatting.label(key)}", (first.get(key), second.get(key))
     for name in {**a.environment, **b.environment}:
         yield f"package: {name}", (a.environment.get(name), b.environment.get(name))

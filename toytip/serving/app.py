@@ -1,4 +1,4 @@
-"""The scoring server: one process with one model, and the stages of the batch pipeline."""
+"""The scoring server: one process with one model per taxi type, and the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import fastapi
 import prometheus_client as prom
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 
 from toytip._version import __version__
@@ -23,12 +23,14 @@ from toytip.errors import ToytipError
 from toytip.models import scoring
 from toytip.models.scoring import Explanation
 from toytip.serving.metrics import ServerMetrics
+from toytip.serving.pages import docs_page, example_trip, start_page
 from toytip.serving.rate_limit import RateLimiter
 from toytip.serving.request import (
     RequestError,
     RequestLimits,
     openapi_extra,
     parse_body,
+    select_request_model,
     validation_errors,
 )
 
@@ -37,22 +39,12 @@ log = logging.getLogger(__name__)
 DEFAULT_EXPLANATIONS = 5
 MAX_REPORTED_ERRORS = 100
 
-# Takes the version of the current model. Returns the model that should answer requests, or None if
-# this is still the current model.
-ModelLoader = Callable[[str | None], TrainedModel | None]
+# Takes the current models by taxi type. Returns the models that should answer requests.
+ModelLoader = Callable[[Mapping[str, TrainedModel]], Mapping[str, TrainedModel]]
 
 
-def make_app(
-    load_model: ModelLoader,
-    limits: RequestLimits | None = None,
-    reload_interval: float = 10.0,
-) -> fastapi.FastAPI:
-    """Return the application, which calls `load_model` every `reload_interval` seconds.
-
-    Raises the error of the first call of `load_model` if that call fails.
-    """
-    server = Server(load_model, limits or RequestLimits(), reload_interval)
-    server.reload()
+def make_app(server: Server) -> fastapi.FastAPI:
+    """Return the application of a server, which must have loaded its models."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: fastapi.FastAPI) -> AsyncIterator[None]:
@@ -65,7 +57,11 @@ def make_app(
         version=__version__,
         summary="Predicts the probability that the passenger of a taxi trip leaves a high tip.",
         lifespan=lifespan,
+        # The pages of FastAPI load scripts from another server.
+        docs_url=None,
+        redoc_url=None,
     )
+    _add_pages(app, server)
     _add_status_routes(app, server)
     _add_score_route(app, server)
     return app
@@ -73,45 +69,56 @@ def make_app(
 
 @dataclass
 class Server:
-    """The state of a server: the current model, the loader of the next model, and the metrics."""
+    """The state of a server: the current models, the loader of the next models, and the metrics.
 
-    load_model: ModelLoader
-    limits: RequestLimits
-    reload_interval: float
-    model: TrainedModel | None = None
+    The server calls `load_models` every `reload_interval` seconds.
+    """
+
+    load_models: ModelLoader
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    reload_interval: float = 10.0
+    models: Mapping[str, TrainedModel] = field(default_factory=dict)
     metrics: ServerMetrics = field(default_factory=ServerMetrics)
 
-    @property
-    def current_model(self) -> TrainedModel:
-        """The model that answers requests."""
-        assert self.model is not None, "make_app loads a model"
-        return self.model
-
     def reload(self) -> None:
-        """Load the model that should answer requests. After a failure, keep the current model."""
-        version = self.model.version if self.model else None
+        """Load the models that should answer requests. After a failure, keep the current models.
+
+        Raises the error of `load_models` if there are no current models.
+        """
+        current = self.models
         try:
-            model = self.load_model(version)
+            self.models = self.load_models(current)
         except (ToytipError, OSError) as error:
             self.metrics.reloads.labels("failed").inc()
-            if self.model is None:
+            if not current:
                 raise
-            log.warning("cannot reload the model: %s. Model %s still answers requests", error, version)
+            log.warning("cannot reload the models: %s. %s still answer requests", error, _versions(current))
             return
-        if model is not None and model.version != version:
-            self.model = model
-            self.metrics.model.info(
-                {"version": model.version, "taxi": model.taxi, "threshold": repr(model.threshold)}
-            )
-            if version is not None:
-                self.metrics.reloads.labels("done").inc()
-                log.warning("model %s replaced model %s", model.version, version)
+        if _versions(self.models) == _versions(current):
+            return
+        self.metrics.show_models(self.models.values())
+        if current:
+            self.metrics.reloads.labels("done").inc()
+            log.warning("%s replaced %s", _versions(self.models), _versions(current))
 
     async def reload_periodically(self) -> None:
-        """Reload the model every `reload_interval` seconds."""
+        """Reload the models every `reload_interval` seconds."""
         while True:
             await asyncio.sleep(self.reload_interval)
             await run_in_threadpool(self.reload)
+
+
+def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
+    @app.get("/")
+    async def start() -> dict[str, Any]:
+        """Return the models of the server with their required columns, and the endpoints."""
+        page: dict[str, Any] = to_json(start_page(server.models))
+        return page
+
+    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    async def docs(request: fastapi.Request) -> str:
+        """Return a page that documents the server."""
+        return docs_page(server.models, str(request.base_url))
 
 
 def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
@@ -122,9 +129,9 @@ def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
         return response
 
     @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Return the status of the server, and the version of the current model."""
-        return {"status": "ok", "model_version": server.current_model.version}
+    async def healthz() -> dict[str, Any]:
+        """Return the status of the server, and the versions of the current models by taxi type."""
+        return {"status": "ok", "models": {taxi: model.version for taxi, model in server.models.items()}}
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
@@ -134,8 +141,9 @@ def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
 
 def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
     limiter = RateLimiter(server.limits.max_requests_per_second)
+    example = example_trip(next(iter(server.models.values())))
 
-    @app.post("/score", openapi_extra=openapi_extra(), response_model=None)
+    @app.post("/score", openapi_extra=openapi_extra(example), response_model=None)
     async def score(request: fastapi.Request, shap_top: int = DEFAULT_EXPLANATIONS) -> Any:
         """Score one trip (an object) or several trips (a list of objects).
 
@@ -151,34 +159,40 @@ def _add_score_route(app: fastapi.FastAPI, server: Server) -> None:
             return await _score_request(server, request, count)
 
 
+def _versions(models: Mapping[str, TrainedModel]) -> str:
+    """Return the versions of models as text for a log line."""
+    return " and ".join(f"model {model.version} ({taxi})" for taxi, model in sorted(models.items()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TripAnswer:
-    """The answer for a trip. The JSON object leaves out fields that are None."""
+    """The answer for a trip. The JSON object has no null fields, except for the first two."""
 
     probability: float | None = None
-    """Probability of a high tip."""
+    """Probability of a high tip. Null if the trip cannot be scored."""
     prediction: bool | None = None
-    """Whether the probability is at least the decision threshold of the model."""
+    """Whether the probability is at least the decision threshold of the model. Null if the trip
+    cannot be scored."""
     explanations: list[Explanation] | None = None
     """The largest explanations, if the request asks for them."""
     error: str | None = None
-    """Error message, if a cleaning rule rejects the trip."""
-    rejected: str | None = None
-    """Name of the cleaning rule that rejects the trip."""
+    """Error message, if the trip cannot be scored."""
+    reason: str | None = None
+    """Reason why the trip cannot be scored: the name of a cleaning rule, or `outside_segment`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return {name: value for name, value in to_json(self).items() if value is not None}
+        always = ("probability", "prediction")
+        return {name: value for name, value in to_json(self).items() if name in always or value is not None}
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
-    model = server.current_model
     try:
         content = await _read_body(request, server.limits.max_bytes)
         body = parse_body(content, server.limits.max_trips)
         trips = body if isinstance(body, list) else [body]
-        errors = [error for row, trip in enumerate(trips) for error in validation_errors(model, trip, row)]
-        if errors:
+        model = select_request_model(server.models, trips)
+        if errors := validation_errors(model, trips):
             return JSONResponse({"detail": to_json(errors[:MAX_REPORTED_ERRORS])}, 422)
         answers = await run_in_threadpool(_answer_trips, model, trips, shap_top)
     except RequestError as error:
@@ -186,7 +200,7 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
     except ToytipError as error:
         return _error_response(422, str(error))
     for answer in answers:
-        server.metrics.trips.labels("scored" if answer.error is None else "rejected").inc()
+        server.metrics.trips.labels(answer.reason or "scored").inc()
     return _score_response(model, answers, is_list=isinstance(body, list))
 
 
@@ -209,9 +223,11 @@ def _answer_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: in
             prediction=bool(scored.prediction[row]),
             explanations=scored.explanations[row] if shap_top else None,
         )
-        if rule is None
-        else TripAnswer(error=f"cannot score the trip: rule {rule} rejects it", rejected=rule)
-        for row, rule in enumerate(scored.rejected)
+        if reason is None
+        else TripAnswer(
+            error=f"cannot score the trip: {scoring.describe_reason(reason, model)}", reason=reason
+        )
+        for row, reason in enumerate(scored.reason)
     ]
 
 

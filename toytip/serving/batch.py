@@ -7,7 +7,8 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,13 +17,16 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line, mask_credentials
+from toytip.core.tlc import detect_taxi
 from toytip.errors import ConfigError, SourceError, ToytipError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring
 from toytip.models.scoring import Explanation, ScoredTrips
+from toytip.models.selection import ModelChoice, load_models, select_model
 from toytip.sources.discovery import PARQUET_MAGIC
 
 SCORING_BATCH_ROWS = 50_000
@@ -35,9 +39,25 @@ ANSWER_SCHEMA = pa.schema(
         ("probability", pa.float32()),
         ("prediction", pa.bool_()),
         ("model_version", pa.string()),
-        ("rejected", pa.string()),
+        ("reason", pa.string()),
     ]
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripBatch:
+    """Raw trips of a file, and the columns that the trips have."""
+
+    table: pa.Table
+    columns: Mapping[tuple[str, ...], str]
+    """Label of the first trip, by combination of columns. Lines of JSON can have different keys."""
+
+    @classmethod
+    def of(cls, table: pa.Table) -> TripBatch:
+        """Return a batch whose trips all have the columns of the table."""
+        return cls(table=table, columns={tuple(table.column_names): "the trips"})
+
+
 # Writes a table of ANSWER_SCHEMA, and the explanations of each row.
 AnswerWriter = Callable[[pa.Table, list[list[Explanation]]], None]
 
@@ -50,21 +70,21 @@ class ScoreReport:
     """Version of the run that trained the model."""
     scored_count: int
     """Number of trips with a probability."""
-    rejects: dict[str, int]
-    """Number of rejected trips by cleaning rule."""
+    unscored: dict[str, int]
+    """Number of trips without a probability by reason: a cleaning rule, or `outside_segment`."""
     output: str | None
     """Path of the file with the scored trips. Null if the trips were printed to stdout."""
 
     @classmethod
     def of(cls, model_version: str, counts: Mapping[str | None, int], output: str | None) -> ScoreReport:
         """Return the report on the counts that `score_batches` returned."""
-        rejects = {rule: count for rule, count in counts.items() if rule is not None}
+        unscored = {reason: count for reason, count in counts.items() if reason is not None}
         return cls(
-            model_version=model_version, scored_count=counts.get(None, 0), rejects=rejects, output=output
+            model_version=model_version, scored_count=counts.get(None, 0), unscored=unscored, output=output
         )
 
 
-def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[pa.Table]:
+def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[TripBatch]:
     """Yield the raw trips of a Parquet, CSV or JSON Lines file, or of stdin (`-`).
 
     Raises SourceError if the content has a different format. For JSON Lines, the error names the
@@ -92,15 +112,15 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
         raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
 
 
-def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
+def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[TripBatch]:
     if head.startswith(PARQUET_MAGIC):
         for batch in pq.ParquetFile(pa.PythonFile(stream, "r")).iter_batches(SCORING_BATCH_ROWS):
-            yield pa.Table.from_batches([batch])
+            yield TripBatch.of(pa.Table.from_batches([batch]))
     elif head.startswith(b"{"):
         yield from _read_json_lines(stream, name)
     elif b"," in head.partition(b"\n")[0]:
         for batch in pv.open_csv(stream):
-            yield pa.Table.from_batches([batch])
+            yield TripBatch.of(pa.Table.from_batches([batch]))
     else:
         cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
         raise SourceError(
@@ -108,16 +128,23 @@ def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[pa.Table]:
         )
 
 
-def _read_json_lines(stream: Any, name: str) -> Iterator[pa.Table]:
+def _read_json_lines(stream: Any, name: str) -> Iterator[TripBatch]:
     trips: list[dict[str, Any]] = []
+    labels: list[str] = []
     with io.TextIOWrapper(stream, encoding="utf-8") as text:
         for number, line in enumerate(text, 1):
             if line.strip():
-                trips.append(_parse_trip(line, f"line {number} of {name}"))
+                labels.append(f"line {number} of {name}")
+                trips.append(_parse_trip(line, labels[-1]))
             if len(trips) == SCORING_BATCH_ROWS:
-                yield scoring.trips_to_table(trips)
-                trips = []
-    yield scoring.trips_to_table(trips)
+                yield _batch_of_lines(trips, labels)
+                trips, labels = [], []
+    yield _batch_of_lines(trips, labels)
+
+
+def _batch_of_lines(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
+    columns = scoring.columns_of_trips(trips, labels.__getitem__)
+    return TripBatch(table=scoring.trips_to_table(trips), columns=columns)
 
 
 def _parse_trip(line: str, location: str) -> dict[str, Any]:
@@ -130,37 +157,54 @@ def _parse_trip(line: str, location: str) -> dict[str, Any]:
     return dict(trip)
 
 
+def select_model_for(
+    settings: Settings, choice: ModelChoice, batches: Iterator[TripBatch]
+) -> tuple[TrainedModel, Iterator[TripBatch]]:
+    """Return the model for the trips of a file, and an iterator over all batches.
+
+    Without a taxi type in `choice`, the columns of the first batch show the taxi type.
+    """
+    first = next(batches, None)
+    columns = first.table.column_names if first is not None else []
+    if choice.taxi is None:
+        choice = replace(choice, taxi=detect_taxi(columns))
+    model = select_model(load_models(settings, choice), columns)
+    return model, batches if first is None else chain([first], batches)
+
+
 def score_batches(
     model: TrainedModel,
-    batches: Iterator[pa.Table],
+    batches: Iterator[TripBatch],
     write: AnswerWriter,
     shap_top: int,
     on_scored: Callable[[int], None],
 ) -> Counter[str | None]:
     """Score all trips, and write one answer per trip, in order.
 
-    Returns the number of rejected trips by cleaning rule. The key None counts the scored trips.
+    Returns the number of trips by reason for a missing probability. The key None counts the scored
+    trips. Raises SchemaError if a trip does not have a column that the model needs.
     """
     counts: Counter[str | None] = Counter()
-    for raw in batches:
-        if raw.num_rows:
-            scored = scoring.score_trips(model, raw, shap_top)
+    for batch in batches:
+        for columns, label in batch.columns.items():
+            scoring.require_columns(model, columns, label)
+        if batch.table.num_rows:
+            scored = scoring.score_trips(model, batch.table, shap_top)
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)
-            counts.update(scored.rejected)
-            on_scored(raw.num_rows)
+            counts.update(scored.reason)
+            on_scored(batch.table.num_rows)
     return counts
 
 
 def _answer_table(scored: ScoredTrips, first_row: int, model_version: str) -> pa.Table:
-    rows = len(scored.rejected)
-    is_rejected = np.array([rule is not None for rule in scored.rejected], bool)
+    rows = len(scored.reason)
     return pa.table(
         [
             pa.array(np.arange(first_row, first_row + rows)),
-            pa.array(scored.probability, mask=is_rejected),
-            pa.array(scored.prediction, mask=is_rejected),
+            pa.array(scored.probability, mask=~scored.is_scored),
+            pa.array(scored.prediction, mask=~scored.is_scored),
             pa.array([model_version] * rows, pa.string()),
-            pa.array(scored.rejected, pa.string()),
+            pa.array(scored.reason, pa.string()),
         ],
         schema=ANSWER_SCHEMA,
     )
@@ -207,7 +251,7 @@ def _file_writer(path: Path, suffix: str, stack: contextlib.ExitStack) -> Answer
 def _json_lines_writer(stream: BinaryIO) -> AnswerWriter:
     def write(table: pa.Table, explanations: list[list[Explanation]]) -> None:
         for row, largest in zip(table.to_pylist(), explanations, strict=True):
-            answer = {name: value for name, value in row.items() if name != "rejected" or value}
+            answer = {name: value for name, value in row.items() if name != "reason" or value}
             if largest:
                 answer["explanations"] = to_json(largest)
             stream.write(json.dumps(answer).encode() + b"\n")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import prometheus_client as prom
+
+from toytip.core.model import TrainedModel
 
 
 class ServerMetrics:
@@ -15,7 +19,7 @@ class ServerMetrics:
         )
         self.trips = prom.Counter(
             "toytip_trips",
-            "Number of trips by outcome: scored or rejected.",
+            "Number of trips by outcome: scored, or the reason why a trip has no probability.",
             ["outcome"],
             registry=self.registry,
         )
@@ -28,4 +32,18 @@ class ServerMetrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.model = prom.Info("toytip_model", "The model that answers requests.", registry=self.registry)
+        self.model = prom.Info(
+            "toytip_model", "The models that answer requests.", ["taxi"], registry=self.registry
+        )
+
+    def show_models(self, models: Iterable[TrainedModel]) -> None:
+        """Replace the metrics of the models that answer requests."""
+        self.model.clear()
+        for model in models:
+            self.model.labels(model.taxi).info(
+                {
+                    "version": model.version,
+                    "segment": model.encoding.segment,
+                    "threshold": repr(model.threshold),
+                }
+            )

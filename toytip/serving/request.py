@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,26 +18,9 @@ from pydantic import (
 )
 
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS
+from toytip.core.tlc import FIELDS, detect_taxi
 from toytip.models import scoring
-
-EXAMPLE_TRIP = {
-    "tpep_pickup_datetime": "2023-12-01T08:15:00",
-    "tpep_dropoff_datetime": "2023-12-01T08:34:00",
-    "VendorID": 2,
-    "passenger_count": 1,
-    "trip_distance": 2.4,
-    "PULocationID": 74,
-    "DOLocationID": 75,
-    "RatecodeID": 1,
-    "payment_type": 1,
-    "fare_amount": 14.2,
-    "extra": 0.5,
-    "mta_tax": 0.5,
-    "tolls_amount": 0.0,
-    "improvement_surcharge": 1.0,
-    "congestion_surcharge": 2.75,
-}
+from toytip.models.selection import select_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,28 +73,61 @@ def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
     return body
 
 
+def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any]) -> TrainedModel:
+    """Return the model for the trips of a request, which must all have the same taxi type.
+
+    Raises RequestError if the trips have several taxi types, and SchemaError if there is no model
+    for the taxi type.
+    """
+    columns = [list(trip) for trip in trips if isinstance(trip, dict)]
+    taxis = {detect_taxi(names) for names in columns} - {None}
+    if len(taxis) > 1:
+        raise RequestError(
+            422,
+            "cannot score the trips: the list has trips of yellow and green taxis "
+            "(send one request per taxi type)",
+        )
+    return select_model(models, [name for names in columns for name in names])
+
+
 def _reject_constant(text: str) -> Any:
     raise ValueError(f"{text} is not a number")
 
 
-def validation_errors(model: TrainedModel, trip: Any, row: int) -> list[FieldError]:
-    """Return the invalid fields of a trip, and the missing fields that the model needs."""
-    if not isinstance(trip, dict):
-        return [FieldError(trip=row, field="", message="a trip must be an object")]
-    names = {field.name: name for field in FIELDS if (name := field.match(list(trip))) is not None}
-    errors = [
-        FieldError(trip=row, field=name, message="is missing, and the model needs it")
-        for name in scoring.required_fields(model)
-        if trip.get(names.get(name, "")) is None
-    ]
+def validation_errors(model: TrainedModel, trips: Sequence[Any]) -> list[FieldError]:
+    """Return the invalid fields of trips, and the missing columns that the model needs."""
+    combinations = scoring.columns_of_trips(trip for trip in trips if isinstance(trip, dict))
+    missing = {columns: scoring.missing_columns(model, columns) for columns in combinations}
+    names = {columns: _names_by_field(columns) for columns in combinations}
+    required = scoring.required_fields(model)
+    errors = []
+    for row, trip in enumerate(trips):
+        if not isinstance(trip, dict):
+            errors.append(FieldError(trip=row, field="", message="a trip must be an object"))
+            continue
+        problems = [(column, "is missing, and the model needs it") for column in missing[tuple(trip)]]
+        problems += _invalid_values(trip, names[tuple(trip)], required)
+        errors += [FieldError(trip=row, field=name, message=message) for name, message in problems]
+    return errors
+
+
+def _names_by_field(columns: tuple[str, ...]) -> dict[str, str]:
+    """Return the names that trips have for the fields, by field."""
+    return {field.name: name for field in FIELDS if (name := field.match(columns)) is not None}
+
+
+def _invalid_values(
+    trip: dict[str, Any], names: dict[str, str], required: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the names of the columns with invalid values, each with a message."""
+    for field in required:
+        if field in names and trip[names[field]] is None:
+            yield names[field], "is null, and the model needs a value"
     try:
         TripModel.model_validate({field: trip[name] for field, name in names.items()})
     except ValidationError as error:
-        errors += [
-            FieldError(trip=row, field=names[str(problem["loc"][0])], message=problem["msg"])
-            for problem in error.errors()
-        ]
-    return errors
+        for problem in error.errors():
+            yield names[str(problem["loc"][0])], problem["msg"]
 
 
 def _require_text(value: Any) -> Any:
@@ -134,13 +151,13 @@ def _build_trip_model() -> type[BaseModel]:
 TripModel = _build_trip_model()
 
 
-def openapi_extra() -> dict[str, Any]:
-    """Return the OpenAPI schema of the request body."""
+def openapi_extra(example: dict[str, object]) -> dict[str, Any]:
+    """Return the OpenAPI schema of the request body, with an example of a trip."""
     trip = {
         **TripModel.model_json_schema(),
         "description": "A trip with the TLC's column names.",
-        "example": EXAMPLE_TRIP,
+        "example": example,
     }
     one_or_more = {"oneOf": [trip, {"type": "array", "items": trip}]}
-    content = {"application/json": {"schema": one_or_more, "example": EXAMPLE_TRIP}}
+    content = {"application/json": {"schema": one_or_more, "example": example}}
     return {"requestBody": {"required": True, "content": content}}

@@ -294,7 +294,8 @@ def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> t
         if column is None or pa.types.is_null(arrow_type) or _all_null(metadata, schema.names.index(column)):
             if field.required:
                 problem = "is missing" if column is None else "holds only nulls"
-                raise SourceError(f"cannot use {name}: column {field.name} {problem}", hint=DOWNLOAD_AGAIN)
+                hint = f"Add the values of {field.name}. If the TLC published the file, download it again."
+                raise SourceError(f"cannot use {name}: column {field.name} {problem}", hint=hint)
             missing.append(field.name)
         elif not _has_kind(arrow_type, field):
             kind = "a timestamp" if field.kind == "time" else "a number"

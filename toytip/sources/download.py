@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,7 +77,8 @@ class MonthDownloader:
         remote_folders[REMOTE_ZONE_LOOKUP_NAME] = "misc"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return DownloadReport(folder=str(self.folder), files=self._download_files(remote_folders))
+            with _lock_folder(self.folder):
+                return DownloadReport(folder=str(self.folder), files=self._download_files(remote_folders))
         except OSError as error:
             raise SourceError(
                 f"cannot write to {self.folder}: {first_line(error)}",
@@ -170,6 +173,20 @@ class MonthDownloader:
                 if stop.is_set():
                     raise _RetryableError("the download was canceled")
         return received
+
+
+@contextlib.contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other process downloads to a folder. It would append to the same partial files.
+
+    The operating system releases the lock if the process ends.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class _RetryableError(Exception):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import TRIPS
-from toytip.core.tlc import FIELDS, Field, trip_id_base
+from toytip.core.tlc import FIELDS, Field, source_column, trip_id_base
 from toytip.errors import SchemaError
 
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
@@ -24,16 +24,16 @@ def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
     rows = np.arange(partition.start, partition.stop, dtype=np.int64)
     columns = {"trip_id": trip_id_base(partition.taxi, *partition.month) + rows}
     for field in FIELDS:
-        columns[field.name] = _convert(raw, field, partition.uri).astype(TRIPS.dtypes[field.name])
+        columns[field.name] = _convert(raw, field, partition).astype(TRIPS.dtypes[field.name])
     return TRIPS.validate(pd.DataFrame(columns))
 
 
-def _convert(raw: pa.Table, field: Field, uri: str) -> pd.Series:
+def _convert(raw: pa.Table, field: Field, partition: SourcePartition) -> pd.Series:
     name = field.match(raw.column_names)
     if name is None:
         if field.required:
             raise SchemaError(
-                f"cannot use {uri}: column {field.name} is missing",
+                f"cannot use {partition.uri}: column {source_column(field.name, partition.taxi)} is missing",
                 hint="Use trip records of the TLC, with all their columns.",
             )
         return pd.Series(np.nan, index=range(len(raw)))
@@ -41,4 +41,6 @@ def _convert(raw: pa.Table, field: Field, uri: str) -> pd.Series:
         return raw.column(name).cast(ARROW_TYPE_BY_KIND[field.kind]).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise SchemaError(f"cannot convert column {name} of {uri} to type {field.kind}: {reason}") from None
+        raise SchemaError(
+            f"cannot convert column {name} of {partition.uri} to type {field.kind}: {reason}"
+        ) from None

@@ -6,7 +6,7 @@ workers. The fit needs only the value counts of the training rows, and value cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -59,6 +59,10 @@ class ValueCounts:
     """Trips and high-tip trips (two columns) by pickup hour and zone (24 * ZONE_ID_COUNT rows)."""
     by_month_and_zones: LabeledCounts
     """Card trips by month, pickup zone and dropoff zone."""
+    months: frozenset[int]
+    """Pickup months of the rows, as numbers of months since the year 0."""
+    months_with_values: dict[str, frozenset[int]]
+    """Pickup months of the rows that have a value, by feature."""
 
     @classmethod
     def empty(cls, names: tuple[str, ...]) -> ValueCounts:
@@ -69,6 +73,8 @@ class ValueCounts:
             by_value={name: LabeledCounts.empty(np.float32) for name in names},
             by_hour_and_zone=np.zeros((24 * ZONE_ID_COUNT, 2), np.int64),
             by_month_and_zones=LabeledCounts.empty(),
+            months=frozenset(),
+            months_with_values=dict.fromkeys(names, frozenset()),
         )
 
     def merge(self, other: ValueCounts) -> ValueCounts:
@@ -79,6 +85,11 @@ class ValueCounts:
             by_value={name: counts.merge(other.by_value[name]) for name, counts in self.by_value.items()},
             by_hour_and_zone=self.by_hour_and_zone + other.by_hour_and_zone,
             by_month_and_zones=self.by_month_and_zones.merge(other.by_month_and_zones),
+            months=self.months | other.months,
+            months_with_values={
+                name: months | other.months_with_values[name]
+                for name, months in self.months_with_values.items()
+            },
         )
 
 
@@ -103,13 +114,18 @@ def values_of_keys(keys: npt.NDArray[np.uint32]) -> Float32Array:
 def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, segment: str) -> ValueCounts:
     """Count the values of the named features in the training rows."""
     rows = features[splits.in_split(features, split, segment, "train")]
-    label = rows["high_tip"].to_numpy()
+    label, months = rows["high_tip"].to_numpy(), zone_rates.pickup_month_index(rows)
+    has_value = {name: rows[name].notna().to_numpy() for name in names}
     return ValueCounts(
         rows=len(rows),
         positives=int(label.sum()),
         by_value={name: _count_feature(value_keys(rows[name]), label) for name in names},
         by_hour_and_zone=_count_by_hour_and_zone(rows),
         by_month_and_zones=zone_rates.count_month_zone_pairs(rows),
+        months=frozenset(np.unique(months).tolist()),
+        months_with_values={
+            name: frozenset(np.unique(months[mask]).tolist()) for name, mask in has_value.items()
+        },
     )
 
 
@@ -142,7 +158,10 @@ def fit_encoding(
             hint="Choose other --train-months, or another --segment.",
         )
     bins = tuple(
-        _fit_feature(name, counts.distinct, counts.trips)
+        replace(
+            _fit_feature(name, counts.distinct, counts.trips),
+            absent_in_training=value_counts.months_with_values[name] < value_counts.months,
+        )
         for name, counts in value_counts.by_value.items()
         if len(counts.distinct)
     )

@@ -1,4 +1,4 @@
-"""Count the values of `features` in `feature_histograms`, from which monitoring computes drift.
+"""Count the values of `features` in `feature_histograms`, for monitoring and for the data check.
 
 A histogram has trip counts and integer sums in fixed bins. The bins are the same for all months and
 versions. Histograms merge exactly, in any order, so that no row must be read again.
@@ -17,7 +17,13 @@ from toytip.core.arrays import BoolArray, Float32Array, Int64Array
 from toytip.core.splits import CARD_PAYMENT_TYPE
 from toytip.core.tables import FEATURE_HISTOGRAMS, HISTOGRAM_VALUE_SCALE
 
-NON_FEATURE_COLUMNS = ("trip_id", "pickup_at", "high_tip")
+NON_FEATURE_COLUMNS = ("trip_id", "pickup_at")
+# Histograms that only the data check uses. They are not features, and have no drift.
+CHECK_HISTOGRAMS = ("high_tip", "pickup_day", "trip_hash")
+# Equal trips have equal hashes. Each whole number from -511 to 512 has a bin of its own.
+HASH_BITS = 10
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # in units of 2^-64, as in Fibonacci hashing
+HASH_COLUMNS = ("trip_time", "PULocationID", "DOLocationID", "trip_distance", "fare_amount")
 # The leading bits of a float are its bin. The values in a bin agree in 9 significant bits. Whole
 # numbers up to 512, for example zones, are exact. The error of amounts is at most 0.4 %.
 DROPPED_BITS = np.uint32(15)
@@ -33,14 +39,26 @@ def profile(features: pd.DataFrame) -> pd.DataFrame:
     The rows are sorted by feature, card payment and value, with missing values last.
     """
     card = (features["payment_type"] == CARD_PAYMENT_TYPE).to_numpy().astype(np.uint32)
-    names = sorted(name for name in features.columns if name not in NON_FEATURE_COLUMNS)
-    histograms = [_count_bins(features[name], card) for name in names]
+    counted = {name: features[name] for name in features.columns if name not in NON_FEATURE_COLUMNS}
+    counted |= {"pickup_day": features["pickup_at"].dt.day, "trip_hash": _trip_hash(features)}
+    names = sorted(counted)
+    histograms = [_count_bins(counted[name], card) for name in names]
     feature = np.repeat(np.array(names, dtype=object), [len(columns.value) for columns in histograms])
     columns = _HistogramColumns(*map(np.concatenate, zip(*histograms, strict=True)))
     scale = np.full(len(feature), HISTOGRAM_VALUE_SCALE, np.int32)
     return FEATURE_HISTOGRAMS.validate(
         pd.DataFrame({"feature": pd.Series(feature, dtype="str"), **columns._asdict(), "value_scale": scale})
     )
+
+
+def _trip_hash(features: pd.DataFrame) -> pd.Series:
+    """Return the bucket of each trip. Repeated trips make the counts of the buckets less even."""
+    mixed = features["pickup_at"].to_numpy(copy=True).view(np.uint64)
+    for name in HASH_COLUMNS:
+        mixed ^= features[name].to_numpy().view(np.uint32)
+        mixed *= GOLDEN_RATIO
+    bucket = mixed >> np.uint64(64 - HASH_BITS)
+    return pd.Series(bucket.astype(np.float32) - np.float32((1 << HASH_BITS) // 2 - 1), index=features.index)
 
 
 class _HistogramColumns(NamedTuple):

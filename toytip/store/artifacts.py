@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from toytip.core.model import Encoding, TrainedModel
+from toytip.core.splits import Split
 from toytip.core.tables import METRIC_HISTOGRAMS, MODELS
 from toytip.evaluation.tally import Tallies, tallies_from_parquet
 from toytip.store.manifest import Manifest
@@ -23,6 +24,7 @@ def model_to_json(model: TrainedModel) -> bytes:
         "taxi": model.taxi,
         "rounds": model.rounds,
         "threshold": model.threshold,
+        "hour_zone_threshold": model.hour_zone_threshold,
         "encoding": model.encoding.to_json(),
     }
     return json.dumps(metadata).encode()
@@ -43,7 +45,25 @@ def read_model(store: Store, manifest: Manifest) -> TrainedModel:
     return model_from_bytes(metadata, booster)
 
 
+def encoding_to_bytes(encoding: Encoding) -> bytes:
+    """Return the content of the file of an encoding.
+
+    The split is in the manifest instead. The content therefore does not depend on the test months.
+    """
+    record = encoding.to_json()
+    del record["split"]
+    return json.dumps(record).encode()
+
+
 def load_encoding(store: Store, manifest: Manifest) -> Encoding:
     """Return a published fitted encoding."""
     content = store.read_file(manifest.table, manifest.version, manifest.files[0])
-    return Encoding.from_json(json.loads(content))
+    return Encoding.from_json({**json.loads(content), "split": manifest.config["split"]})
+
+
+def with_split_of(model: TrainedModel, scored: Manifest) -> TrainedModel:
+    """Return a model with the split of its scores or predictions.
+
+    A run that reuses a model can have test months other than those of the run that trained it.
+    """
+    return model.with_split(Split.from_json(scored.config["split"]))

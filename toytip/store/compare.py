@@ -23,6 +23,7 @@ from toytip.evaluation.tally import tally_of
 from toytip.store.artifacts import load_tallies
 from toytip.store.lineage import ancestors
 from toytip.store.manifest import Manifest
+from toytip.store.metric_changes import MetricChanges, compare_test_metrics
 from toytip.store.store import Store
 
 COMPARISON_THREADS = 4
@@ -92,8 +93,17 @@ class VersionDiff:
     metrics: dict[str, dict[str, Pair[Any]]]
     """Metrics of the predictions in each version, by split and metric. Empty if a version has no
     predictions."""
+    test_metrics: MetricChanges
+    """Changes of the metrics of the test trips, by segment and metric. Empty if a version has no
+    predictions or no test trips."""
     predictions: PredictionDiff | None
     """Differences between the predictions. Null if a version has no predictions."""
+
+    @property
+    def has_equal_metrics(self) -> bool:
+        """Whether all test metrics are the same in both versions, with or without test trips."""
+        changes = (change for by_name in self.test_metrics.values() for change in by_name.values())
+        return all(change.values[0] == change.values[1] for change in changes)
 
     @property
     def has_same_segment(self) -> bool:
@@ -126,6 +136,9 @@ def compare_versions(store: Store, a: str, b: str, on_rows_read: Callable[[int],
         columns=_compare_columns(store, features, on_rows_read) if features else {},
         segment=segment,
         metrics=split_metrics,
+        test_metrics=compare_test_metrics(store, (predictions[0].version, predictions[1].version))
+        if predictions
+        else {},
         predictions=_compare_predictions(store, predictions, on_rows_read) if predictions else None,
     )
 

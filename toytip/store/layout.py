@@ -21,7 +21,9 @@ _CHECKPOINTS = "_checkpoints"
 _REPORTS = "_reports"
 _PINNED = "_pinned"
 _TAGS = "_tags"
-_ROLLBACKS = "_rollbacks"
+_RUNS = "_runs"
+_RELEASES = "_releases"
+_ACCEPTANCES = "_accepted"
 _REGISTRY = "_registry"
 _STUDIES = "_studies"
 _PROBES = "_probes"
@@ -56,6 +58,15 @@ class Layout:
     def manifest(self, table: str, version: str) -> str:
         """Return the name of the manifest of a version."""
         return f"{self.manifests(table)}/{validate_version(version)}.json"
+
+    @property
+    def runs(self) -> str:
+        """The folder of the run manifests."""
+        return f"{self.env}/{_RUNS}"
+
+    def run_manifest(self, version: str) -> str:
+        """Return the name of the run manifest of a version."""
+        return f"{self.runs}/{validate_version(version)}.json"
 
     # staging
 
@@ -138,13 +149,22 @@ class Layout:
         return f"{self.tags}/{validate_version(name)}.json"
 
     @property
-    def rollbacks(self) -> str:
-        """The folder of rollbacks."""
-        return f"{self.env}/{_ROLLBACKS}"
+    def releases(self) -> str:
+        """The folder of the records of releases and rollbacks."""
+        return f"{self.env}/{_RELEASES}"
 
-    def rollback(self, name: str) -> str:
-        """Return the name of the file of a rollback."""
-        return f"{self.rollbacks}/{name}.json"
+    def release(self, name: str) -> str:
+        """Return the name of the record of a release or rollback."""
+        return f"{self.releases}/{name}.json"
+
+    @property
+    def acceptances(self) -> str:
+        """The folder of the months that a person accepted."""
+        return f"{self.env}/{_ACCEPTANCES}"
+
+    def acceptance(self, taxi: str, month: str) -> str:
+        """Return the name of the record of an accepted month."""
+        return f"{self.acceptances}/{taxi}-{month}.json"
 
     @property
     def registry(self) -> str:
@@ -196,11 +216,9 @@ def is_manifest_name(name: str) -> bool:
     """Return whether a file can be a manifest. False for a copy such as `v1 (copy).json`."""
     folder, _, file = name.rpartition("/")
     version, dot, suffix = file.rpartition(".")
-    return bool(
-        _VERSION_REGEX.fullmatch(version)
-        and dot + suffix == ".json"
-        and _TABLE_REGEX.fullmatch(folder.rpartition("/")[2])
-    )
+    table = folder.rpartition("/")[2]
+    is_known_folder = table == _RUNS or _TABLE_REGEX.fullmatch(table)
+    return bool(_VERSION_REGEX.fullmatch(version) and dot + suffix == ".json" and is_known_folder)
 
 
 def validate_table_name(name: str) -> str:

@@ -13,7 +13,7 @@ from toytip.core.partitions import DataFile
 from toytip.core.tables import FEATURES_TABLE, REJECTS, TABLES, TABLES_BY_NAME, tables_published_with
 from toytip.errors import StoreError
 from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
-from toytip.store.refs import manifests_of, resolve_version
+from toytip.store.refs import manifests_of
 from toytip.store.store import Store
 
 # Each file of these tables is computed from one file of the parent. The lineage of a month
@@ -63,7 +63,7 @@ class LineageNode:
     config: dict[str, Any]
     """Settings that determine the content of the version."""
     code: str
-    """Hash of the source code and package versions that determine the content."""
+    """Hash of the source code that determines the content."""
     environment: dict[str, str]
     """Versions of toytip, Python and other packages, and the git commit if toytip runs from a
     checkout."""
@@ -201,7 +201,7 @@ def ancestors(store: Store, version: str) -> dict[str, Manifest]:
         for manifest in walk(
             manifests_of(store, version),
             lambda manifest: [
-                resolve_version(store, parent.table, parent.version) for parent in manifest.parent_versions
+                store.require_manifest(parent.table, parent.version) for parent in manifest.parent_versions
             ],
             key=_table_name,
         )

@@ -11,11 +11,11 @@ from typing import Literal
 from toytip.core.partitions import DataFile
 from toytip.core.tables import MODELS, publication_group
 from toytip.errors import ChangedFileError, StoreError
-from toytip.store.catalog import UnreadableManifest
+from toytip.store.catalog import UnreadableManifest, published_refs
 from toytip.store.layout import VERSION_PREFIX
 from toytip.store.lineage import walk
 from toytip.store.manifest import Manifest, VersionRef
-from toytip.store.refs import manifests_of, newest_version, read_tags
+from toytip.store.refs import find_current, manifests_of, read_tags
 from toytip.store.reports import pinned_versions
 from toytip.store.store import Store
 
@@ -92,15 +92,16 @@ def find_garbage(store: Store, keep: int) -> Garbage:
     models, versions with a damaged manifest, and the inputs of all kept versions. Garbage
     collection also keeps versions that a run is writing.
     """
-    manifests, unreadable = store.scan_manifests()
+    published, unreadable = store.scan_manifests()
+    manifests, _ = store.scan_tables()
     damaged = {item.version for item in unreadable}
-    needed = _needed_versions(store, manifests, keep, damaged)
-    unneeded = [manifest for manifest in manifests if manifest.ref not in needed]
-    incomplete = store.incomplete_versions()
+    needed = _needed_versions(store, manifests, {item.ref for item in published}, keep, damaged)
+    incomplete, active = store.incomplete_versions(), store.active_versions()
     with store.reading():
         files = store.file_io.list_files(store.env)
     staged = {name: version for name in files if (version := store.layout.staged_version_of(name))}
-    active = set(staged.values()) - set(incomplete)
+    # A run that is active may reuse an unpublished table.
+    unneeded = [item for item in manifests if item.ref not in needed and (item in published or not active)]
     usage = _Usage(
         existing={manifest.ref for manifest in manifests}
         | {VersionRef(item.table, item.version) for item in unreadable},
@@ -121,17 +122,18 @@ def find_garbage(store: Store, keep: int) -> Garbage:
 
 
 def _needed_versions(
-    store: Store, manifests: list[Manifest], keep: int, damaged: set[str]
+    store: Store, manifests: list[Manifest], published: set[VersionRef], keep: int, damaged: set[str]
 ) -> set[VersionRef]:
     by_ref = {manifest.ref: manifest for manifest in manifests}
     by_table: dict[str, list[Manifest]] = {}
-    for manifest in manifests:
+    for manifest in (item for item in manifests if item.ref in published):
         by_table.setdefault(manifest.table, []).append(manifest)
     protected = {*read_tags(store).values(), *damaged}
     registered = pinned_versions(store)
     roots = [manifest for versions in by_table.values() for manifest in versions[-keep:]]
-    # After a rollback, the default version can be older than the last published version.
-    roots += [newest_version(store, versions) for versions in by_table.values()]
+    # After a refused run or a rollback, the current version is not the last published version.
+    current = [find_current(store, versions) for versions in by_table.values()]
+    roots += [manifest for manifest in current if manifest is not None]
     roots += [
         manifest
         for manifest in manifests
@@ -170,6 +172,7 @@ def collect_garbage(store: Store, garbage: Garbage) -> None:
     """Delete garbage. Manifests are deleted first, so that nobody reads a partial version."""
     layout, file_io = store.layout, store.file_io
     with store.writing():
+        file_io.remove(layout.run_manifest(version) for version in _runs_without_tables(store, garbage))
         file_io.remove(layout.manifest(ref.table, ref.version) for ref in garbage.versions)
         for ref in garbage.versions:
             file_io.remove_folder(layout.version_folder(ref.table, ref.version))
@@ -179,12 +182,18 @@ def collect_garbage(store: Store, garbage: Garbage) -> None:
     _abort_uploads(store)
 
 
+def _runs_without_tables(store: Store, garbage: Garbage) -> list[str]:
+    """Return the runs all of whose tables are deleted."""
+    tables, _ = store.scan_tables()
+    damaged = {VersionRef(item.table, item.version) for item in garbage.unreadable}
+    remaining = ({manifest.ref for manifest in tables} | damaged) - set(garbage.versions)
+    return [run.version for run in store.scan_runs()[0] if not published_refs([run]) & remaining]
+
+
 def _abort_uploads(store: Store) -> None:
     """Abort the incomplete uploads of versions that no run is writing."""
     layout = store.layout
-    incomplete = set(store.incomplete_versions())
+    active = [f"{VERSION_PREFIX}{version}" for version in store.active_versions()]
     with store.writing():
-        staged = {layout.staged_version_of(name) for name in store.file_io.list_files(layout.staging)}
-        active = [f"{VERSION_PREFIX}{version}" for version in staged if version and version not in incomplete]
-        for table in {manifest.table for manifest in store.scan_manifests()[0]}:
+        for table in {manifest.table for manifest in store.scan_tables()[0]}:
             store.file_io.abort_uploads(layout.table_folder(table), keep=active)

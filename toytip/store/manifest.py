@@ -21,7 +21,7 @@ from toytip.io.base import validate_name
 from toytip.store.layout import validate_table_name, validate_version, version_path
 
 # This number increases whenever a key changes its name or meaning. toytip reads only this format.
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3
 
 
 def digest(value: Any) -> str:
@@ -73,14 +73,14 @@ Parent = VersionRef | SourceFileRef
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A published version of a table or artifact."""
+    """A version of a table or artifact. It is published once a run manifest names it."""
 
     table: str
     """Name of the table or artifact."""
     version: str
     """Version ID."""
     created_at: str
-    """Publication time in UTC (ISO 8601)."""
+    """Creation time in UTC (ISO 8601)."""
     files: tuple[DataFile, ...]
     """Files of the version, sorted by month and by position in the month."""
     config: dict[str, Any]
@@ -92,7 +92,7 @@ class Manifest:
     config_digest: str = ""
     """Hash of `config`."""
     code: str = ""
-    """Hash of the source code and package versions that determine the content."""
+    """Hash of the source code that determines the content."""
     fingerprint: str = ""
     """Fingerprint of an artifact. Empty for tables, because each file of a table has its own
     fingerprint."""
@@ -174,32 +174,32 @@ class Manifest:
         Raises StoreFormatError if the manifest has an unsupported format. Raises StoreError if the
         content is not a manifest, does not match the name, or lists files outside its version.
         """
-        _require_supported_format(content, name)
+        require_supported_format(content, name)
         try:
             manifest = _manifest_adapter().validate_json(content)
             expected = [validate_table_name(manifest.table), f"{validate_version(manifest.version)}.json"]
             paths = [validate_name(file.path) for file in manifest.files]
         except StoreError as error:
-            raise StoreError(f"cannot read manifest {name}: {error}", hint=_DAMAGE_HINT) from None
+            raise StoreError(f"cannot read manifest {name}: {error}", hint=DAMAGE_HINT) from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             cause = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-            raise StoreError(f"cannot read manifest {name}: {cause}", hint=_DAMAGE_HINT) from None
+            raise StoreError(f"cannot read manifest {name}: {cause}", hint=DAMAGE_HINT) from None
         if name.split("/")[-2:] != expected or len(set(paths)) < len(paths):
             raise StoreError(
                 f"cannot read manifest {name}: it belongs to another version, or lists a file twice",
-                hint=_DAMAGE_HINT,
+                hint=DAMAGE_HINT,
             )
         return manifest
 
 
-_DAMAGE_HINT = (
+DAMAGE_HINT = (
     "Restore the file from a copy. If you have no copy, delete the file: the version then no longer "
     "exists, and `toytip version gc` deletes its data files."
 )
 
 
-def _require_supported_format(content: builtins.bytes, name: str) -> None:
+def require_supported_format(content: builtins.bytes, name: str) -> None:
     """Raise StoreFormatError if the `format` of a manifest is not the supported one."""
     with contextlib.suppress(ValueError):
         record = json.loads(content)

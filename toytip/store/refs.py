@@ -1,6 +1,6 @@
-"""Find versions: by ID, by tag, the newest version, or the newest version as of a time.
+"""Find versions: by ID, by tag, the current version, or the version that was current at a time.
 
-Each tag and each rollback is a small file, which needs no server and no database.
+Each tag, each release and each rollback is a small file, which needs no server and no database.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
+from toytip.store.catalog import published_refs
 from toytip.store.layout import validate_version
-from toytip.store.manifest import Manifest
+from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.run_manifest import RunManifest, RunStatus
 from toytip.store.store import Store
 
 _LIST_HINT = "List the versions with `toytip version list`."
@@ -66,51 +68,134 @@ def parse_as_of(text: str) -> dt.datetime:
     return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
 
 
-def resolve_version(
-    store: Store, table: str, version: str | None = None, as_of: str | None = None
-) -> Manifest:
-    """Return the manifest of a version ID or tag, by default of the newest version.
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A decision of a person to make a version current."""
 
-    With `as_of`, the result is the version that was the newest at that time. A rollback makes an
-    older version the newest one, until a later version is published. Raises StoreError if no
-    version matches.
+    created_at: str
+    """Time of the decision in UTC (ISO 8601)."""
+    version: str
+    """Version that became current."""
+    tables: dict[str, str]
+    """Version that became current for each table."""
+    reason: str = ""
+    """Reason for a release. Empty for a rollback."""
+
+
+def resolve_version(
+    store: Store,
+    table: str,
+    version: str | None = None,
+    as_of: str | None = None,
+    *,
+    any_status: bool = False,
+) -> Manifest:
+    """Return the manifest of a version ID or tag, by default of the current version.
+
+    With `as_of`, the result is the version that was current at that time. With `any_status`, the
+    default is the newest version, whatever its status. Raises StoreError if no version matches.
     """
     if version is not None:
-        manifest = store.get_manifest(table, validate_version(version))
-        if manifest is None and version in (tags := read_tags(store)):
-            manifest = store.get_manifest(table, tags[version])
-        if manifest is None:
-            raise StoreError(
-                f"cannot read version {version} of {table} in {store.display_uri}: it does not exist",
-                hint=_LIST_HINT,
-            )
-        return manifest
+        return _resolve_named(store, table, version)
     limit = parse_as_of(as_of) if as_of else None
-    manifests = manifests_as_of(store.list_manifests(table), limit)
-    if not manifests:
-        when = f" as of {as_of}" if as_of else ""
+    manifests = store.list_manifests(table)
+    current = find_current(store, manifests, limit, any_status=any_status)
+    if current is not None:
+        return current
+    when = f" as of {as_of}" if as_of else ""
+    if manifests and not as_of:
         raise StoreError(
-            f"cannot read {table} in {store.display_uri}: it has no version{when}",
-            hint=_LIST_HINT if as_of else "Create a version with `toytip run`.",
+            f"cannot read {table} in {store.display_uri}: no run passed",
+            hint="List the runs with `toytip runs`. Name one with its version, or make it current with "
+            "`toytip version release VERSION --reason TEXT`.",
         )
-    return newest_version(store, manifests, limit)
+    raise StoreError(
+        f"cannot read {table} in {store.display_uri}: it has no version{when}",
+        hint=_LIST_HINT if as_of else "Create a version with `toytip run`.",
+    )
 
 
-def manifests_as_of(manifests: Iterable[Manifest], limit: dt.datetime | None) -> list[Manifest]:
+def _resolve_named(store: Store, table: str, version: str) -> Manifest:
+    manifest = find_version(store, table, version)
+    if manifest is None:
+        raise StoreError(
+            f"cannot read version {version} of {table} in {store.display_uri}: it does not exist",
+            hint=_LIST_HINT,
+        )
+    return manifest
+
+
+def find_version(store: Store, table: str, version: str) -> Manifest | None:
+    """Return the manifest that a table has in a version or tag, or None.
+
+    A run that reused a table of an earlier run has the version of that run.
+    """
+    run = store.get_run(validate_version(version))
+    if run is None and version in (tags := read_tags(store)):
+        version = tags[version]
+        run = store.get_run(version)
+    version_of_table = run.tables.get(table) if run else _published_without_run(store, table, version)
+    return store.get_manifest(table, version_of_table) if version_of_table else None
+
+
+def _published_without_run(store: Store, table: str, version: str) -> str | None:
+    """Return the version if another run has published this table of a killed run."""
+    return version if VersionRef(table, version) in published_refs(store.list_runs()) else None
+
+
+def find_current(
+    store: Store,
+    manifests: Sequence[Manifest],
+    limit: dt.datetime | None = None,
+    *,
+    any_status: bool = False,
+) -> Manifest | None:
+    """Return the manifest that readers take by default, among published manifests of one table.
+
+    A run that passed becomes current when it is published. A run without a gate becomes current
+    only if no gate ever evaluated a run with one of these manifests. A release or a rollback makes
+    its version current. Returns None if no version is current.
+    """
+    by_version = {manifest.version: manifest for manifest in manifests}
+    table = manifests[0].table if manifests else ""
+    runs = [run for run in runs_as_of(store.list_runs(), limit) if run.tables.get(table) in by_version]
+    is_gated = any(run.status in (RunStatus.PASSED, RunStatus.REFUSED) for run in runs)
+    accepted = {RunStatus.PASSED} if is_gated else {RunStatus.PASSED, RunStatus.NOT_GATED}
+    if any_status:
+        accepted = set(RunStatus) - {RunStatus.FAILED_CHECK}
+    events = [(run.created_at, run.tables) for run in runs if run.status in accepted]
+    events += [
+        (release.created_at, release.tables)
+        for release in read_releases(store)
+        if release.tables.get(table) in by_version and _is_before(release.created_at, limit)
+    ]
+    if not events:
+        return None
+    return by_version[max(events, key=lambda event: _parse_time(event[0]))[1][table]]
+
+
+def status_of_model(store: Store, model: str) -> RunStatus:
+    """Return the status of the run that trained a model.
+
+    A version that only applies or evaluates the model gets the same status.
+    """
+    run = store.get_run(model)
+    return run.status if run else RunStatus.NOT_GATED
+
+
+def runs_as_of(runs: Iterable[RunManifest], limit: dt.datetime | None) -> list[RunManifest]:
+    """Return the runs that were published at or before a time. None means no limit."""
+    return [run for run in runs if _is_before(run.created_at, limit)]
+
+
+def manifests_as_of(store: Store, table: str | None, limit: dt.datetime | None) -> list[Manifest]:
     """Return the manifests that were published at or before a time. None means no limit."""
-    return [item for item in manifests if limit is None or _parse_time(item.created_at) <= limit]
+    published = published_refs(runs_as_of(store.list_runs(), limit))
+    return [manifest for manifest in store.list_manifests(table) if manifest.ref in published]
 
 
-def newest_version(store: Store, manifests: Sequence[Manifest], limit: dt.datetime | None = None) -> Manifest:
-    """Return the newest version of a table: the latest one, or the target of a later rollback."""
-    last = manifests[-1]
-    for time, versions in read_rollbacks(store):
-        is_later = time > _parse_time(last.created_at) and (limit is None or time <= limit)
-        if is_later and last.table in versions:
-            last = next(
-                (manifest for manifest in manifests if manifest.version == versions[last.table]), last
-            )
-    return last
+def _is_before(created_at: str, limit: dt.datetime | None) -> bool:
+    return limit is None or _parse_time(created_at) <= limit
 
 
 def _parse_time(text: str) -> dt.datetime:
@@ -200,31 +285,43 @@ def manifests_of(store: Store, version: str) -> list[Manifest]:
     return matches
 
 
-def roll_back_to(store: Store, version: str) -> dict[str, str]:
-    """Make a version and its direct inputs the newest versions of their tables again.
+def roll_back_to(store: Store, version: str) -> Release:
+    """Make a version and its direct inputs current again, until a later run passes.
 
-    A rollback deletes nothing. The version that the next run publishes becomes the newest one.
-    Returns the versions that are now the newest, by table.
+    A rollback deletes nothing. Raises StoreError if the version does not exist.
+    """
+    release = plan_release(store, version)
+    record_release(store, release)
+    return release
+
+
+def plan_release(store: Store, version: str, reason: str = "") -> Release:
+    """Return the record that makes a version or tag and its direct inputs current.
+
+    Raises StoreError if the version does not exist.
     """
     manifests = manifests_of(store, version)
-    versions = {manifest.table: manifest.version for manifest in manifests}
+    version = manifests[0].version
+    run = store.get_run(version)
+    tables = dict(run.tables) if run else {manifest.table: version for manifest in manifests}
     for parent in (parent for manifest in manifests for parent in manifest.parent_versions):
-        versions.setdefault(parent.table, parent.version)
-    now = dt.datetime.now(dt.UTC)
-    name = store.layout.rollback(f"{now:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}")
-    content = json.dumps({"created_at": now.isoformat(), "versions": versions}).encode()
+        tables.setdefault(parent.table, parent.version)
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+    return Release(created_at=now, version=version, tables=tables, reason=reason)
+
+
+def record_release(store: Store, release: Release) -> None:
+    """Make the tables of a release current."""
+    time = _parse_time(release.created_at)
+    name = store.layout.release(f"{time:%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}")
     with store.writing():
-        store.file_io.create(name, content)
-    return versions
+        store.file_io.create(name, json.dumps(asdict(release)).encode())
 
 
-def read_rollbacks(store: Store) -> list[tuple[dt.datetime, dict[str, str]]]:
-    """Return the rollbacks, oldest first: each with its time and its target versions by table."""
-    rollbacks = (
-        (_parse_time(record["created_at"]), dict(record["versions"]))
-        for _, record in _read_records(store, store.layout.rollbacks)
-    )
-    return sorted(rollbacks, key=lambda rollback: rollback[0])
+def read_releases(store: Store) -> list[Release]:
+    """Return the releases and rollbacks, oldest first."""
+    releases = [Release(**record) for _, record in _read_records(store, store.layout.releases)]
+    return sorted(releases, key=lambda release: release.created_at)
 
 
 def _read_records(store: Store, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -53,19 +53,26 @@ class StagingArea:
         """Return the unpublished versions of runs that have ended."""
         return [name.rpartition("/")[2] for name in self.file_io.expired_locks(self.layout.staging)]
 
+    def active_versions(self) -> set[str]:
+        """Return the versions that runs are writing."""
+        staged = {
+            self.layout.staged_version_of(name) for name in self.file_io.list_files(self.layout.staging)
+        }
+        return {version for version in staged if version} - set(self.incomplete_versions())
+
     def remove_lock(self, version: str) -> None:
         """Remove the lock of a version whose run has ended."""
         self.file_io.remove_lock(self.layout.staged_version(version))
 
     def restage(self, version: str) -> None:
-        """Move the files that a killed run moved out of staging, but did not publish, back."""
+        """Move the files back that a killed run moved out of staging without a manifest."""
         for table in TABLES:
             final = self.layout.version_folder(table.name, version)
             staged = self.folder(table.name, version)
-            if staged != final and not self._is_published(table.name, version):
+            if staged != final and not self._is_complete(table.name, version):
                 self.file_io.withdraw_folder(final, staged)
 
-    def _is_published(self, table: str, version: str) -> bool:
+    def _is_complete(self, table: str, version: str) -> bool:
         return self.file_io.exists(self.layout.manifest(table, version))
 
     def write_note(self, table: str, version: str, file: DataFile) -> None:
@@ -92,6 +99,6 @@ class StagingArea:
         for table in {note[1] for note in notes if note is not None}:
             folder = self.folder(table, version)
             self.file_io.abort_uploads(folder)
-            if not self._is_published(table, version):
+            if not self._is_complete(table, version):
                 self.file_io.remove(self.file_io.list_files(folder))
         self.file_io.remove(staged)

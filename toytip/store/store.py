@@ -1,4 +1,4 @@
-"""A store publishes versions of tables atomically, and reads published versions."""
+"""A store publishes the tables of a version in one step, and reads published versions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from toytip.store.address import StoreAddress
 from toytip.store.catalog import UnreadableManifest
 from toytip.store.layout import validate_version
 from toytip.store.manifest import Manifest
+from toytip.store.run_manifest import RunManifest
 from toytip.store.staging import StagingArea
 
 
@@ -56,13 +57,13 @@ class Store(StoreAddress):
     def write_version(self, version: str) -> Iterator[None]:
         """Hold the lock of a version while its tables are written and published.
 
-        Unpublished files are removed when the context ends. After a failure of the store or the
-        cluster, complete data files remain in staging, so that the next run can reuse the files.
-        Raises StoreError if the store is not writable, or if another run holds the lock of the
-        version.
+        Unpublished files are removed when the context ends. Complete tables remain without a run
+        manifest, so that the next run can reuse them. After a failure of the store or the cluster,
+        complete data files remain in staging for the same purpose. Raises StoreError if the store
+        is not writable, or if another run holds the lock of the version.
         """
         self.require_credentials()
-        self.scan_manifests()
+        self.scan_tables()
         staging = self._staging
         with contextlib.ExitStack() as stack:
             with self.writing():
@@ -72,13 +73,15 @@ class Store(StoreAddress):
             try:
                 yield
             except (StoreError, ClusterError):
-                with contextlib.suppress(OSError):
-                    lock.keep = staging.has_complete_files(version)
-                    if not lock.keep:
+                with contextlib.suppress(OSError, StoreError):
+                    has_files = staging.has_complete_files(version)
+                    lock.keep = has_files or bool(self.unpublished_tables(version))
+                    if not has_files:
                         staging.discard(version)
                 raise
             except BaseException:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, StoreError):
+                    lock.keep = bool(self.unpublished_tables(version))
                     staging.discard(version)
                 raise
             with self.writing():
@@ -89,24 +92,45 @@ class Store(StoreAddress):
         with self.reading():
             return self._staging.incomplete_versions()
 
+    def active_versions(self) -> set[str]:
+        """Return the versions that runs are writing."""
+        with self.reading():
+            return self._staging.active_versions()
+
     def purge(self, version: str) -> None:
-        """Remove the unpublished files and the lock of a version whose run has ended."""
+        """Remove the unpublished tables and files and the lock of a version whose run has ended."""
         with self.writing():
+            for manifest in self.unused_tables(version):
+                self._remove_table(manifest)
             self._staging.discard(version)
             self._staging.remove_lock(version)
 
-    def require_unpublished(self, version: str, tables: tuple[str, ...]) -> None:
-        """Raise StoreError if one of the tables is already published in this version.
+    def unpublished_tables(self, version: str) -> list[Manifest]:
+        """Return the complete tables of a version that no run manifest names."""
+        published = catalog.published_refs(self.list_runs())
+        tables, _ = self.scan_tables()
+        return [item for item in tables if item.version == version and item.ref not in published]
+
+    def unused_tables(self, version: str) -> list[Manifest]:
+        """Return the tables of a version that no run and no table of a run refers to."""
+        tables, _ = self.scan_tables()
+        used = catalog.used_refs(tables, self.list_runs())
+        return [item for item in tables if item.version == version and item.ref not in used]
+
+    def _remove_table(self, manifest: Manifest) -> None:
+        self.file_io.remove([self.layout.manifest(manifest.table, manifest.version)])
+        self.file_io.remove_folder(self.layout.version_folder(manifest.table, manifest.version))
+
+    def require_unpublished(self, version: str) -> None:
+        """Raise StoreError if the version, or a table of the version, is already published.
 
         Published versions never change.
         """
-        for table in tables:
-            if self.get_manifest(table, version) is not None:
-                raise StoreError(
-                    f"cannot write version {version} of {table} in {self.display_uri}: "
-                    "it is already published",
-                    hint="Leave out --version-id to create a new version.",
-                )
+        if version in {ref.version for ref in catalog.published_refs(self.list_runs())}:
+            raise StoreError(
+                f"cannot write version {version} in {self.display_uri}: it is already published",
+                hint="Leave out --version-id to create a new version.",
+            )
 
     def write_data_file(self, table: Table, version: str, file: DataFile, frame: pd.DataFrame) -> DataFile:
         """Write a data file, then a note that the file is complete.
@@ -127,6 +151,10 @@ class Store(StoreAddress):
         with self.writing():
             self.file_io.write(f"{self._staging.folder(table, version)}/{name}", content)
         return DataFile(path=name, rows=0, bytes=len(content), checksum=_checksum(content))
+
+    def staged_folder(self, table: str, version: str) -> str:
+        """Return the folder that holds the files of an unpublished version."""
+        return self._staging.folder(table, version)
 
     def reuse_data_file(self, table: str, version: str, existing: ExistingDataFile) -> bool:
         """Add an existing data file to a version, by a hard link or by a copy on the S3 server.
@@ -151,7 +179,7 @@ class Store(StoreAddress):
     def find_data_files(self, table: str) -> dict[str, ExistingDataFile]:
         """Return the complete data files of a table by fingerprint.
 
-        Published files take precedence.
+        A file of a complete table has priority over a file in staging.
         """
         files: dict[str, ExistingDataFile] = {}
         staging = self._staging
@@ -159,46 +187,99 @@ class Store(StoreAddress):
             for version, file in staging.complete_files(table):
                 name = f"{staging.folder(table, version)}/{file.path}"
                 files[file.fingerprint] = ExistingDataFile(file, version, name)
-        for manifest in self.list_manifests(table):
+        for manifest in self.list_tables(table):
             folder = self.layout.version_folder(table, manifest.version)
             for file in manifest.files:
                 name = f"{folder}/{file.path}"
                 files[file.fingerprint] = ExistingDataFile(file, manifest.version, name)
         return files
 
-    def publish(self, manifest: Manifest) -> Manifest:
-        """Publish a table of a version: move its files out of staging, then create its manifest.
+    def add_table(self, manifest: Manifest) -> Manifest:
+        """Complete a table of an unpublished version: move its files out of staging.
 
-        Raises StoreError if the table is already published in this version.
+        The table gets a manifest, but stays invisible until `publish`. It replaces a table that a
+        killed run of this version completed. Raises StoreError if the version is already published.
         """
         table, version = manifest.table, manifest.version
-        self.require_unpublished(version, (table,))
-        staged = self._staging.folder(table, version)
-        with as_store_error(f"cannot publish {manifest.ref} in {self.display_uri}"):
+        self.require_unpublished(version)
+        staged, final = self._staging.folder(table, version), self.layout.version_folder(table, version)
+        with as_store_error(f"cannot write {manifest.ref} in {self.display_uri}"):
+            self.file_io.remove([self.layout.manifest(table, version)])
             listed = {f"{staged}/{file.path}" for file in manifest.files}
             self.file_io.remove(name for name in self.file_io.list_files(staged) if name not in listed)
-            self.file_io.publish_folder(staged, self.layout.version_folder(table, version))
+            if staged != final:
+                self.file_io.remove_folder(final)
+            self.file_io.publish_folder(staged, final)
+            self.file_io.create(self.layout.manifest(table, version), manifest.to_json())
+        return manifest
+
+    def publish(self, run: RunManifest) -> RunManifest:
+        """Publish all tables of a version in one step: create its run manifest.
+
+        Raises StoreError if the version is already published, or if one of the tables no longer
+        exists.
+        """
+        for table, version in run.tables.items():
+            if self.get_manifest(table, version) is None:
+                raise StoreError(
+                    f"cannot publish {run.version}: {table} {version} was deleted during the run",
+                    hint="Run the command again.",
+                )
+        with self.writing(passed_through=FileExistsError):
             try:
-                self.file_io.create(self.layout.manifest(table, version), manifest.to_json())
+                self.file_io.create(self.layout.run_manifest(run.version), run.to_json())
             except FileExistsError:
                 raise StoreError(
-                    f"cannot publish {manifest.ref}: another run has already published it",
+                    f"cannot publish {run.version}: another run has already published it",
                     hint="Leave out --version-id to create a new version.",
                 ) from None
-        return manifest
+        return run
 
     # reading versions
 
     def get_manifest(self, table: str, version: str) -> Manifest | None:
-        """Return the manifest of a version, or None if the version does not exist."""
+        """Return the manifest of a table, published or not, or None if it does not exist."""
         name = self.layout.manifest(table, version)
         with self.reading(passed_through=FileNotFoundError):
             with contextlib.suppress(FileNotFoundError):
                 return catalog.read_manifest(self.file_io, self.root, name)
             return None
 
+    def require_manifest(self, table: str, version: str) -> Manifest:
+        """Return the manifest of a table, published or not.
+
+        Raises StoreError if it does not exist.
+        """
+        manifest = self.get_manifest(table, version)
+        if manifest is None:
+            raise StoreError(
+                f"cannot read {table} {version} in {self.display_uri}: it does not exist",
+                hint="List the versions with `toytip version list`.",
+            )
+        return manifest
+
+    def get_run(self, version: str) -> RunManifest | None:
+        """Return the run manifest of a version, or None if no run has published the version."""
+        name = self.layout.run_manifest(version)
+        with self.reading(passed_through=FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                return RunManifest.from_json(self.file_io.read(name), mask_credentials(self.uri_of(name)))
+            return None
+
+    def list_runs(self) -> list[RunManifest]:
+        """Return the run manifests, oldest first. Raises StoreError if one is damaged."""
+        runs, unreadable = self.scan_runs()
+        if unreadable:
+            raise unreadable[0].error
+        return runs
+
+    def scan_runs(self) -> tuple[list[RunManifest], list[UnreadableManifest]]:
+        """Return the valid run manifests, oldest first, and the damaged ones."""
+        with self.reading():
+            return catalog.scan_run_manifests(self.file_io, self.root, self.layout.runs)
+
     def list_manifests(self, table: str | None = None) -> list[Manifest]:
-        """Return the manifests, sorted by table and time.
+        """Return the manifests of published tables, sorted by table and time.
 
         Raises StoreError if a manifest is damaged.
         """
@@ -208,13 +289,30 @@ class Store(StoreAddress):
         return manifests
 
     def scan_manifests(self, table: str | None = None) -> tuple[list[Manifest], list[UnreadableManifest]]:
-        """Return the valid manifests, sorted by table and time, and the damaged manifests."""
+        """Return the valid manifests of published tables, and the damaged ones.
+
+        The manifests are sorted by table and time.
+        """
+        # The run manifests are read first: a run that is published meanwhile stays invisible.
+        runs, unreadable_runs = self.scan_runs()
+        published = catalog.published_refs(runs)
+        tables, unreadable = self.scan_tables(table)
+        return [item for item in tables if item.ref in published], unreadable_runs + unreadable
+
+    def scan_tables(self, table: str | None = None) -> tuple[list[Manifest], list[UnreadableManifest]]:
+        """Return the valid manifests of complete tables, published or not, and the damaged ones."""
         with self.reading():
             return catalog.scan_manifests(self.file_io, self.root, self.layout.manifests(table))
 
-    def newest_manifest(self, table: str) -> Manifest | None:
-        """Return the latest published version of a table, or None if the table has no version."""
-        return next(reversed(self.list_manifests(table)), None)
+    def list_tables(self, table: str | None = None) -> list[Manifest]:
+        """Return the manifests of all complete tables, published or not, sorted by table and time.
+
+        Runs reuse these tables. Raises StoreError if a manifest is damaged.
+        """
+        tables, unreadable = self.scan_tables(table)
+        if unreadable:
+            raise unreadable[0].error
+        return tables
 
     def read_data_file(
         self, table: Table, version: str, file: DataFile, *, staged: bool = False

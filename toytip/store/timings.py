@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from toytip.core.text import plural
 from toytip.core.timing import StageTiming
 from toytip.store.manifest import Manifest
 
-# A stage is compared with at most COMPARABLE_RUNS earlier executions, the latest ones with the same
-# number of workers and threads. The stage is slow if it takes at least MIN_SLOW_SECONDS, and if its
-# time per row is more than SLOW_FACTOR times the median time per row of the earlier executions.
+# The duration of a stage is estimated from its latest COMPARABLE_RUNS executions with the same
+# number of workers and threads.
 COMPARABLE_RUNS = 5
+# A stage is slow if it takes at least MIN_SLOW_SECONDS, and more than SLOW_FACTOR times the median
+# of the latest COMPARABLE_RUNS executions of the same size. With fewer executions, the usual
+# duration is unknown. Executions have the same size if their shapes are equal, and if their amounts
+# of work differ by at most a factor of SIMILAR_WORK.
 SLOW_FACTOR = 2.0
 MIN_SLOW_SECONDS = 5.0
+SIMILAR_WORK = 1.25
 
 
 def stage_timings(manifests: Iterable[Manifest]) -> list[StageTiming]:
@@ -45,15 +50,22 @@ def median_rate(timings: Sequence[StageTiming]) -> float | None:
 
 
 def slow_warning(timing: StageTiming, timings: Sequence[StageTiming]) -> str | None:
-    """Return a warning if a stage was slow compared with earlier runs, or None."""
-    earlier = comparable(timings, timing.stage, timing.workers, timing.threads)
-    usual = median_rate(earlier)
-    if usual is None or not timing.work or timing.seconds < MIN_SLOW_SECONDS:
+    """Return a warning if a stage was slow compared with earlier runs of the same size, or None."""
+    same_size = [earlier for earlier in timings if _has_same_size(earlier, timing)]
+    earlier = [run.seconds for run in comparable(same_size, timing.stage, timing.workers, timing.threads)]
+    if len(earlier) < COMPARABLE_RUNS or timing.seconds < MIN_SLOW_SECONDS:
         return None
-    factor = timing.seconds / timing.work / usual
-    if factor <= SLOW_FACTOR:
+    if timing.seconds <= SLOW_FACTOR * median(earlier) or timing.seconds <= max(earlier):
         return None
     return (
-        f"{timing.stage} took {timing.seconds:.1f} s, and its time per row is {factor:.1f}x the median "
-        f"of the last {len(earlier)} runs with {timing.workers} workers"
+        f"{timing.stage} took {timing.seconds:.1f} s, and the last {COMPARABLE_RUNS} runs of this size with "
+        f"{plural(timing.workers, 'worker')} took {min(earlier):.1f} to {max(earlier):.1f} s "
+        "(check whether other programs use the machine)"
     )
+
+
+def _has_same_size(earlier: StageTiming, timing: StageTiming) -> bool:
+    """Return whether an earlier execution had the same shape, and about as much work."""
+    if earlier.shape != timing.shape or not timing.work:
+        return False
+    return 1 / SIMILAR_WORK <= earlier.work / timing.work <= SIMILAR_WORK

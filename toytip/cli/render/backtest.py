@@ -32,25 +32,30 @@ BACKTEST_TITLES = (
 
 
 def show_backtest(result: BacktestResult, max_auc_loss: float) -> None:
-    """Print the performance of each model by month, the AUC loss by age, and the maximum age."""
+    """Print the maximum age of a model, the AUC loss by age, and the performance by month."""
     console = make_console()
     for segment, losses in result.auc_loss_by_age.items():
+        print_wrapped(console, _age_line(segment, losses, result.max_age_months[segment], max_auc_loss))
+        for loss in losses:
+            print_wrapped(console, _loss_line(loss), "    ", "  ")
+    for location in result.files.values():
+        console.print(location, soft_wrap=True)
+    for segment in result.auc_loss_by_age:
         performance = [
             row for row in result.performance_by_month if row.segment == segment and row.age_months
         ]
+        console.print()
         show_table(
             console, _performance_table(segment, performance), drop=("always\npositive", "due to\nprevalence")
         )
-        for loss in losses:
-            print_wrapped(console, _loss_line(loss))
-        print_wrapped(
-            console,
-            f"segment {segment}: maximum age {plural(result.max_age_months[segment], 'month')} "
-            f"with a mean AUC loss of at most {max_auc_loss:g}",
-        )
-        console.print()
-    for location in result.files.values():
-        console.print(location, soft_wrap=True)
+
+
+def _age_line(segment: str, losses: Sequence[AgeLoss], age: int, max_auc_loss: float) -> str:
+    """Return the maximum age of a model. If no tested model was too old, the age is a minimum."""
+    limit = f"a mean AUC loss of at most {max_auc_loss:g}"
+    if age == max((loss.age_months for loss in losses), default=1):
+        return f"segment {segment}: maximum age at least {plural(age, 'month')}, all with {limit}"
+    return f"segment {segment}: maximum age {plural(age, 'month')}, with {limit}"
 
 
 def _performance_table(segment: str, performance: Sequence[AgedPerformance]) -> Table:

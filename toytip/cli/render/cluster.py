@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toytip.cli.render.tables import make_console, print_wrapped
-from toytip.cli.results import CertificateFiles, ClusterStatus
+from toytip.cli.render.tables import make_console, new_table, print_wrapped, show_table
+from toytip.cli.results import CertificateFiles, ClusterList, ClusterStatus
 from toytip.cluster.certificates import CERTIFICATE_DAYS
 from toytip.core.text import plural
 from toytip.pipeline.doctor import CheckResult
 
 # Indent of the message of a check, below its name and its state.
 INDENT = " " * 19
+
+
+def show_clusters(listed: ClusterList) -> None:
+    """Print one line per cluster."""
+    titles = ("cluster", "kind", "defined in", "workers", "scheduler")
+    table = new_table(*titles, left=("kind", "defined in", "scheduler"))
+    for cluster in listed.clusters:
+        workers = "-" if cluster.workers is None else str(cluster.workers)
+        table.add_row(cluster.cluster, cluster.kind, cluster.file, workers, cluster.address or "-")
+    show_table(make_console(), table)
 
 
 def show_status(status: ClusterStatus) -> None:

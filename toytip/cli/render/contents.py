@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
@@ -20,9 +19,9 @@ from toytip.cli.render.tables import (
 )
 from toytip.cli.results import VersionContents
 from toytip.core.splits import TimeRange
-from toytip.core.tables import PREDICTIONS
+from toytip.core.tables import METRIC_HISTOGRAMS, PREDICTIONS
 from toytip.core.text import plural
-from toytip.store.compare import Pair, VersionDiff
+from toytip.store.compare import Pair
 from toytip.store.manifest import Manifest, SourceFileRef
 
 
@@ -52,7 +51,9 @@ def show_manifest(manifest: Manifest, console: Console) -> None:
     rows = f"{plural(manifest.rows, 'row')}, " if manifest.rows else ""
     size = f"{plural(len(manifest.files), 'file')}, {manifest.bytes / 1e6:,.1f} MB"
     print_wrapped(console, f"{manifest.table}: {rows}{size}, from {', '.join(_inputs(manifest))}")
-    for name, value in _settings(manifest.config):
+    # The predictions of the version have the same settings.
+    config = {} if manifest.table == METRIC_HISTOGRAMS.name else manifest.config
+    for name, value in manifest_settings(config):
         print_wrapped(console, f"{name} = {format_value(value)}", "    ", "  ")
     for reason, count in manifest.rejects.items():
         console.print(f"  {count:>9,} {reason}")
@@ -76,7 +77,7 @@ def _inputs(manifest: Manifest) -> list[str]:
     return list(dict.fromkeys(names)) or ["no input"]
 
 
-def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def manifest_settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the settings with their names. Each time range of the split is a setting."""
     for name, value in config.items():
         if name == "split" and isinstance(value, Mapping):
@@ -86,35 +87,17 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def show_diff(diff: VersionDiff) -> None:
-    """Print the values that differ between two versions."""
-    console = make_console()
-    different = {name: pair for name, pair in _diff_pairs(diff) if pair[0] != pair[1]}
-    if different:
-        show_pairs(console, diff.versions, different)
-    else:
-        print_wrapped(console, "rows, rejects, settings, columns and metrics are the same")
-    if not diff.has_same_segment:
-        trips = f"{diff.segment} trips" if diff.segment else "the trips of each version"
-        print_wrapped(
-            console, f"the models were trained on different segments: the metrics are those of {trips}"
-        )
-    predictions = diff.predictions
-    if predictions and predictions.common:
-        print_wrapped(
-            console,
-            f"{predictions.changed_predictions:,} of {predictions.common:,} predictions changed "
-            f"({predictions.changed_share:.4%}), {predictions.unmatched:,} trips are in one version only",
-        )
+def show_names(console: Console, names: Sequence[str]) -> None:
+    """Print the names of A and of B."""
+    for letter, name in zip("AB", names, strict=True):
+        console.print(f"{letter} is {name}", soft_wrap=True)
 
 
-def show_pairs(console: Console, names: Sequence[str], pairs: Mapping[str, Pair[Any]]) -> None:
-    """Print the values of A and of B, which have the given names, in a table.
+def show_pairs(console: Console, pairs: Mapping[str, Pair[Any]]) -> None:
+    """Print the values of A and of B in a table.
 
     The start and the end of a time range have separate rows.
     """
-    for letter, name in zip("AB", names, strict=True):
-        console.print(f"{letter} is {name}", soft_wrap=True)
     table = new_table("", "A", "B")
     for name, pair in pairs.items():
         texts = [format_value(value) for value in pair]
@@ -133,21 +116,3 @@ def metric_title(name: str) -> str:
     ('Brier score', 'trips')
     """
     return {"rows": "trips", **TITLES}.get(name, name)
-
-
-def _diff_pairs(diff: VersionDiff) -> Iterator[tuple[str, Pair[Any]]]:
-    for name, rows in diff.rows.items():
-        yield f"{name} rows", rows
-    for reason, counts in diff.rejects.items():
-        yield f"rejected {reason}", counts
-    for table, settings in diff.config.items():
-        first, second = ({name: pair[side] for name, pair in settings.items()} for side in (0, 1))
-        values = dict(_settings(first)), dict(_settings(second))
-        for name in dict.fromkeys([*values[0], *values[1]]):
-            yield f"{table} {name}", (values[0].get(name), values[1].get(name))
-    for column, statistics in diff.columns.items():
-        for item in fields(statistics):
-            yield f"{column} {item.name}", getattr(statistics, item.name)
-    for split, metrics in diff.metrics.items():
-        for name, pair in metrics.items():
-            yield f"{split} {metric_title(name)}", pair

@@ -38,6 +38,10 @@ BASELINE_TITLES = {
     "hour_zone_mean": "vs. hour-and-\nzone mean",
     "champion": "vs.\nchampion",
 }
+NO_SPLITS = (
+    "no metrics: none of the trips are in the training, validation or test months of the model. "
+    "`toytip monitor` measures the performance on other months"
+)
 SEGMENT_TITLES = {"all": "all trips ({})", "card": "card trips ({}), the only trips with recorded tips"}
 
 
@@ -63,6 +67,8 @@ def show_evaluation(
     the three worst slices. `name_dropped` is the argument of `show_table`.
     """
     console = console or make_console()
+    if not report:
+        print_wrapped(console, NO_SPLITS)
     splits = list(report)[::-1]
     for split in splits if verbose else splits[:1]:
         show_split(split, report[split], console, verbose=verbose, name_dropped=name_dropped)
@@ -70,8 +76,7 @@ def show_evaluation(
         for item in report[splits[0]]["all"].worst_slices[:3]:
             print_wrapped(
                 console,
-                f"worst slice: {item.slice} {item.value}, AUC {format_number(item.auc)}, "
-                f"{plural(item.rows, 'trip')}",
+                f"worst slice: {item.label}, AUC {format_number(item.auc)}, {plural(item.rows, 'trip')}",
             )
 
 

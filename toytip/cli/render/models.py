@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toytip.cli.render.contents import metric_title, show_pairs
+from toytip.cli.render.contents import metric_title, show_names, show_pairs
 from toytip.cli.render.evaluation import show_split
 from toytip.cli.render.lineage import show_lineage
 from toytip.cli.render.tables import (
@@ -21,7 +21,7 @@ from toytip.models.registered_model import ModelList, RegisteredModel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toytip.pipeline.tune import TuningResult
+    from toytip.pipeline.experiments.tune import TuningResult
 
 
 def show_models(listing: ModelList, registry_uri: str) -> None:
@@ -30,12 +30,12 @@ def show_models(listing: ModelList, registry_uri: str) -> None:
     if not any(listing.models.values()):
         print_wrapped(console, f"no models in {registry_uri}. `toytip run` registers the first one")
         return
-    titles = ("model", "version", "run", "status", "decision", "reason")
+    titles = ("model", "number", "run", "status", "decision", "reason")
     table = new_table(*titles, left=titles[2:])
     for name, models in listing.models.items():
         for model in models:
             reason = next(iter(model.promotion_reasons), "")
-            cells = (str(model.model_version), model.run_version, _status(model), model.decision, reason)
+            cells = (str(model.number), model.run_version, _status(model), model.decision, reason)
             table.add_row(name, *cells)
     show_table(console, table, drop=("reason", "decision"))
 
@@ -52,7 +52,7 @@ def _status(model: RegisteredModel) -> str:
 def show_model_card(model: RegisteredModel, card: ModelCard) -> None:
     """Print a model card."""
     console = make_console()
-    details = (f"version {model.model_version}", *model.aliases, model.decision)
+    details = (f"model number {model.number}", *model.aliases, model.decision)
     print_wrapped(console, f"{model.run_version}, {', '.join(filter(None, details))}", style="bold")
     for reason in model.promotion_reasons:
         print_wrapped(console, reason, "    ", "  ")
@@ -86,7 +86,8 @@ def show_model_comparison(comparison: ModelComparison) -> None:
         for group, values in differences.items()
         for name, pair in values.items()
     }
-    show_pairs(console, comparison.models, pairs)
+    show_names(console, comparison.models)
+    show_pairs(console, pairs)
     if not comparison.comparable:
         print_wrapped(
             console,
@@ -113,4 +114,11 @@ def show_tuning(result: TuningResult, params_file: Path) -> None:
         f"{plural(len(result.trials), 'trial')} on {plural(result.rows, 'row')}, {pruned} pruned: "
         f"best log loss {result.best.log_loss:.5f}, {improvement:.5f} lower than with the defaults",
     )
+    if result.best in result.max_rounds_trials:
+        count = f"{len(result.max_rounds_trials)} of {plural(len(result.trials), 'trial')}"
+        print_wrapped(
+            console,
+            f"the maximum of {plural(result.max_rounds, 'round')} ended the training of the best trial, and of "
+            f"{count}: set a larger --rounds, and tune again",
+        )
     print_wrapped(console, f"use the best parameters with `toytip run --params {params_file}`")

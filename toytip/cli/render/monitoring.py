@@ -15,6 +15,7 @@ from toytip.cli.render.tables import (
     print_wrapped,
     show_table,
 )
+from toytip.core.categories import value_label
 from toytip.core.text import plural
 from toytip.report.alerts import alert_text, earlier_alerts
 
@@ -149,7 +150,7 @@ def _drift_cells(drift: FeatureDrift, importance: float, largest_psi: float | No
         *means,
         f"{drift.missing:.2%}",
         f"{drift.reference_missing:.2%}",
-        ", ".join((*drift.new, *drift.vanished)),
+        ", ".join(value_label(drift.feature, value) for value in (*drift.new, *drift.vanished)),
     ]
 
 

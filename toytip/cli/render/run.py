@@ -12,6 +12,7 @@ from toytip.core.text import plural
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.tally import SEGMENTS
 from toytip.pipeline.result import RunResult, StageResult
+from toytip.store.run_manifest import RunStatus
 
 # The short summary of a run names this many reject reasons, and adds up all others.
 SHOWN_REASONS = 2
@@ -49,8 +50,13 @@ def show_run(result: RunResult, *, verbose: bool = False) -> None:
         lines = [line for entry in _long_entries(result) for line in entry.lines(console.width)]
     else:
         lines = _limit_lines(
-            list(_short_entries(result)), console.width, MAX_LINES - METRIC_LINES - len(paths)
+            list(_short_entries(result)),
+            console.width,
+            MAX_LINES - METRIC_LINES - len(paths) - 2 * result.up_to_date,
         )
+    if result.up_to_date:
+        text = f"version {result.version} ({result.status}) is up to date"
+        print_wrapped(console, f"{text}: same source, code and settings. Nothing was computed")
     for line in lines:
         console.print(line, soft_wrap=True)
     show_evaluation(result.evaluation, console, verbose=verbose, name_dropped=verbose)
@@ -79,7 +85,18 @@ def _short_entries(result: RunResult) -> Iterator[Entry]:
     yield from _monitoring_entries(result)
     if result.warnings:
         yield Entry("warnings", f"{len(result.warnings)} (--verbose prints all): {result.warnings[0]}")
-    yield _time_entry(result)
+    yield from _status_entries(result)
+    if not result.up_to_date:
+        yield _time_entry(result)
+
+
+def _status_entries(result: RunResult) -> Iterator[Entry]:
+    """Yield the status of a run that readers do not take by default."""
+    if result.status == RunStatus.REFUSED:
+        text = "refused: readers keep the last run that passed. To use this run anyway, run "
+        yield Entry("status", f"{text}`toytip version release {result.version} --reason TEXT`")
+    elif result.status == RunStatus.FAILED_CHECK:
+        yield Entry("status", f"failed-check: {result.reasons[0]} Readers keep the last run that passed")
 
 
 def _promotion_entry(decision: GateDecision, *, has_report: bool) -> Entry:
@@ -102,6 +119,7 @@ def _long_entries(result: RunResult) -> Iterator[Entry]:
         for reason in result.promotion.promotion_reasons:
             yield Entry("", reason)
     yield from _monitoring_entries(result)
+    yield from _status_entries(result)
     for warning in result.warnings:
         yield Entry("warning", warning)
     yield _time_entry(result)
@@ -157,8 +175,8 @@ def _paths(result: RunResult, *, verbose: bool) -> Iterator[tuple[str, str]]:
 
 
 def _decision_text(decision: GateDecision) -> str:
-    version = f", model version {decision.model_version}" if decision.model_version else ""
-    return f"{decision.decision.label} ({decision.name}{version})"
+    number = f", model number {decision.number}" if decision.number else ""
+    return f"{decision.decision.label} ({decision.name}{number})"
 
 
 def show_decision(decision: GateDecision, *, verbose: bool = False) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
 
 from toytip.cli.render.tables import (
+    Section,
     format_number,
     make_console,
     new_table,
@@ -14,9 +17,11 @@ from toytip.cli.render.tables import (
 )
 from toytip.cli.results import DeletedVersions, RollbackResult, TagList
 from toytip.core.text import plural
+from toytip.evaluation.tally import SEGMENTS
 from toytip.store.maintenance import FileFault
 from toytip.store.refs import VersionSummary
-from toytip.store.runs import RunList
+from toytip.store.release import ReleaseResult
+from toytip.store.runs import RunComparison, RunList
 
 
 def show_versions(rows: Sequence[VersionSummary], store_uri: str, as_of: str | None = None) -> None:
@@ -37,25 +42,68 @@ def show_versions(rows: Sequence[VersionSummary], store_uri: str, as_of: str | N
 
 
 def show_runs(listed: RunList, store_uri: str) -> None:
-    """Print one line per run."""
+    """Print one line per run, newest first, with marks for the current run and the champion."""
     console = make_console()
     if not listed.runs:
         print_wrapped(console, f"no runs in {store_uri}. `toytip run` publishes the first one")
         return
-    titles = ("version", "created", "source", "months", "feature set", "segment", "test AUC")
-    table = new_table(*titles, left=titles[:-1])
+    titles = ("version", "when", "source", "trips", "model", "AUC", "card", "status")
+    table = new_table(*titles, left=[title for title in titles if title not in ("AUC", "card")])
     for run in listed.runs:
+        marks = ("*" if run.is_current else "") + ("C" if run.is_champion else "")
         table.add_row(
             run.version,
-            run.created_at[:16].replace("T", " "),
-            posixpath.basename(run.source) if run.source else "-",
-            f"{run.months[0]}:{run.months[-1]}" if run.months else "",
-            run.feature_set or "-",
-            run.segment or "-",
-            format_number(run.test_auc),
+            run.created_at[5:16].replace("T", " "),
+            posixpath.basename(run.source.rstrip("/")),
+            f"{run.taxi} {short_months(run.months)}",
+            run.feature_set + (", card" if run.segment == "card" else ""),
+            *("-" if auc is None else f"{auc:.3f}" for auc in map(run.test_auc.get, SEGMENTS)),
+            f"{run.status} {marks}".rstrip(),
         )
-    # The version ID contains the creation time, so that column can be dropped.
-    show_table(console, table, drop=("created", "segment", "source", "months"))
+    # The version ID contains the time, and the version shows the source.
+    show_table(console, table, drop=("when", "source", "card", "model"))
+    if any(run.is_current or run.is_champion for run in listed.runs):
+        legend = "(AUC on the test trips. *: current, which readers take by default. C: champion)"
+        print_wrapped(console, legend, " ", style="dim")
+
+
+def short_months(months: Sequence[str]) -> str:
+    """Return the first and the last month.
+
+    >>> short_months(["2023-01", "2023-02"]), short_months(["2022-12", "2023-01"])
+    ('2023-01:02', '2022-12:2023-01')
+    """
+    if not months:
+        return "-"
+    first, last = months[0], months[-1]
+    if first == last:
+        return first
+    return f"{first}:{last[5:] if first[:4] == last[:4] else last}"
+
+
+def show_run_comparison(result: RunComparison) -> None:
+    """Print what differs between runs, and their test metrics, with one column per run."""
+    console = make_console()
+    table = new_table("", *(f"{letter}" for letter in _letters(result)))
+    for letter, version in zip(_letters(result), result.versions, strict=True):
+        console.print(f"{letter}  {version}", soft_wrap=True)
+    for title, values in (("differs", result.facts), ("setting", result.settings)):
+        if values:
+            table.add_row(Section(title))
+        for name, items in values.items():
+            table.add_row(f"  {name}", *("-" if item is None else str(item) for item in items))
+    for segment, metrics in result.metrics.items():
+        table.add_row(Section(f"test, {segment} trips"))
+        for name, numbers in metrics.items():
+            cells = [
+                f"{number:,.0f}" if name == "rows" and number else format_number(number) for number in numbers
+            ]
+            table.add_row(f"  {name}", *cells)
+    show_table(console, table)
+
+
+def _letters(result: RunComparison) -> list[str]:
+    return [chr(ord("A") + index) for index in range(len(result.versions))]
 
 
 def show_tags(listed: TagList, store_uri: str) -> None:
@@ -71,9 +119,25 @@ def show_current_versions(result: RollbackResult, version: str) -> None:
     """Print the default version of each table after a rollback to `version`."""
     console = make_console()
     print_wrapped(console, f"rolled back to {version}. Commands now read these versions:")
-    width = max(map(len, result.versions), default=0)
-    for table, default in sorted(result.versions.items()):
-        console.print(f"  {table:<{width}}  {default}", soft_wrap=True)
+    _print_current(console, result.versions)
+
+
+def show_release(result: ReleaseResult) -> None:
+    """Print the current version of each table after a release."""
+    console = make_console()
+    copied = f", {plural(result.copied_tables, 'table')} copied from dev" if result.copied_tables else ""
+    print_wrapped(
+        console,
+        f"released {result.version} in {result.env} ({result.status}{copied}): {result.reason}. "
+        "Commands now read these versions:",
+    )
+    _print_current(console, result.tables)
+
+
+def _print_current(console: Console, tables: Mapping[str, str]) -> None:
+    width = max(map(len, tables), default=0)
+    for table, version in sorted(tables.items()):
+        console.print(f"  {table:<{width}}  {version}", soft_wrap=True)
 
 
 def show_faults(faults: Sequence[FileFault], file_count: int, table_count: int) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toytip.core.categories import value_label
 from toytip.report import formatting
 from toytip.report.blocks import Picture
 from toytip.report.charts import svg
@@ -158,9 +159,7 @@ def _describe_distribution(distribution: FeatureDistribution, months: Sequence[s
     suffix = f", up to {missing:.1%} missing" if missing >= MIN_REPORTED_MISSING_SHARE else ""
     if distribution.shares:
         means = {value: sum(shares) / len(shares) for value, shares in distribution.shares.items()}
-        texts = [
-            f"{formatting.value_label(distribution.name, value)}: {mean:.0%}" for value, mean in means.items()
-        ]
+        texts = [f"{value_label(distribution.name, value)}: {mean:.0%}" for value, mean in means.items()]
         return ", ".join(texts) + suffix
     quantiles = {
         month: values
@@ -226,7 +225,7 @@ def draw_shap_by_value(name: str, importance: FeatureImportance) -> Picture:
 
 
 def _range_end_label(name: str, value: float) -> str:
-    return "unknown" if math.isnan(value) else formatting.value_label(name, formatting.compact(value))
+    return "unknown" if math.isnan(value) else value_label(name, formatting.compact(value))
 
 
 def draw_zone_map(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from toytip.core.categories import value_label
 from toytip.report import formatting
 from toytip.report.blocks import Block, MissingBlock, PicturesBlock, TableBlock, TableCell, TextBlock
 from toytip.report.charts import data as charts
@@ -106,7 +107,7 @@ def _value_label(name: str, value: float, zone_names: Mapping[int, str]) -> str:
         return UNKNOWN_VALUE
     if name.endswith("LocationID"):
         return zone_names.get(int(value), f"{value:g}")
-    return formatting.value_label(name, f"{value:g}")
+    return value_label(name, f"{value:g}")
 
 
 def _group_label(group: ShapGroup) -> str:

@@ -274,14 +274,14 @@ def slices_section(facts: Facts) -> Content:
         return missing(lead, _no_metrics(facts))
     worst = worst_first(evaluation.slices)[:MAX_SLICES]
     blocks: list[Block] = [
-        _slices_table("Slices with the lowest AUC", worst, named=True)
+        _slices_table("Slices with the lowest AUC", worst)
         if worst
         else MissingBlock("No slice has enough trips of both classes to compare AUC values.")
     ]
     for name in ("payment_type", "borough", "distance"):
         members = sorted((item for item in evaluation.slices if item.slice == name), key=_slice_sort_key)
         if len(members) > 1:
-            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members, named=False))
+            blocks.append(_slices_table(f"Slices by {formatting.label(name)}", members))
         elif name == "borough" and not members:
             text = "Slices by borough are not available: there was no zone lookup file when the trips were scored."
             blocks.append(MissingBlock(text))
@@ -289,21 +289,24 @@ def slices_section(facts: Facts) -> Content:
 
 
 def worst_first(slices: Sequence[SliceMetrics]) -> list[SliceMetrics]:
-    """Return the slices with at least `MIN_CLASS_TRIPS` trips of each class, lowest AUC first."""
+    """Return the slices with at least `MIN_CLASS_TRIPS` trips of each class, lowest AUC first.
+
+    The slice of card trips is left out, because `card` is a segment.
+    """
     high = [round(item.rows * (item.prevalence or 0.0)) for item in slices]
     large = [
         item
         for item, count in zip(slices, high, strict=True)
-        if MIN_CLASS_TRIPS <= count <= item.rows - MIN_CLASS_TRIPS
+        if MIN_CLASS_TRIPS <= count <= item.rows - MIN_CLASS_TRIPS and not item.is_segment
     ]
     return sorted(large, key=lambda item: item.auc or 0.0)
 
 
-def _slices_table(caption: str, slices: Sequence[SliceMetrics], *, named: bool) -> TableBlock:
+def _slices_table(caption: str, slices: Sequence[SliceMetrics]) -> TableBlock:
     largest = max([item.rows for item in slices] or [1])
     body: list[list[str | TableCell]] = [
         [
-            _slice_label(item, named=named),
+            item.label,
             TableCell(formatting.format_count(item.rows), bar=item.rows / largest),
             formatting.format_share(item.prevalence),
             formatting.format_metric(item.auc),
@@ -315,11 +318,6 @@ def _slices_table(caption: str, slices: Sequence[SliceMetrics], *, named: bool) 
     ]
     head = ["slice", "trips", "share of high tips", "AUC", "F1", "F1 of always-positive", "log loss"]
     return TableBlock(caption=caption, header=head, rows=body)
-
-
-def _slice_label(slice_: SliceMetrics, *, named: bool) -> str:
-    value = formatting.slice_value_label(slice_.slice, slice_.value)
-    return f"{formatting.label(slice_.slice)} {value}" if named else value
 
 
 def _slice_sort_key(slice_: SliceMetrics) -> tuple[float, str]:

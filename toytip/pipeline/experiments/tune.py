@@ -19,7 +19,7 @@ from toytip.core.splits import Split, overlaps, plan_split, split_names
 from toytip.engine import compute, graph
 from toytip.errors import ConfigError, PlanError, ToytipError
 from toytip.pipeline.context import RunContext
-from toytip.pipeline.fingerprints import code_digest
+from toytip.pipeline.fingerprints import code_digest, package_versions
 from toytip.pipeline.fit_encoding import count_training_values, split_features
 from toytip.progress.tracker import StageProgress
 from toytip.stages.featurize import FEATURES_SCHEMA, feature_set
@@ -56,6 +56,10 @@ class TuningResult:
     """Number of rows that each trial uses, for training and testing together."""
     resumed_trials: int
     """Number of trials that the study already had."""
+    max_rounds: int
+    """Maximum number of rounds of each trial."""
+    max_rounds_trials: list[TrialResult]
+    """Trials in which the training of a fold ended at the maximum number of rounds."""
 
 
 class TimeFolds(NamedTuple):
@@ -126,7 +130,18 @@ def tune(
         fold_months=[str(month) for month in time_folds.fold_months],
         rows=len(matrix.label),
         resumed_trials=resumed_trials,
+        max_rounds=context.settings.rounds,
+        max_rounds_trials=[trial for trial in results if reached_max_rounds(trial, context.settings)],
     )
+
+
+def reached_max_rounds(trial: TrialResult, settings: Settings) -> bool:
+    """Return whether the training of a fold ended at the maximum number of rounds.
+
+    Early stopping ends the training a fixed number of rounds after the best round.
+    """
+    patience = max(settings.early_stopping_rounds, 1)
+    return any(score.rounds + patience > settings.rounds for score in trial.fold_scores)
 
 
 def _run_study(
@@ -228,6 +243,7 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
         {
             "files": [file.checksum for file in features.files],
             "code": code_digest("train"),
+            "packages": package_versions(),
             "split": asdict(split),
             "folds": folds,
             "rows": rows,
@@ -241,6 +257,10 @@ def _study_name(settings: Settings, features: Manifest, split: Split, folds: int
 def _default_study_file(store: Store, name: str) -> Path:
     """Return a file in a local store. For an object store, return a file in the current folder."""
     return store.file_io.local_path(store.layout.study(name)) or Path(f"toytip-study-{name}.db")
+
+
+def _limit_comment(result: TuningResult) -> str:
+    return f"# The training ended at the maximum of {result.max_rounds} rounds. More rounds may be better."
 
 
 def write_params_file(
@@ -259,6 +279,7 @@ def write_params_file(
         f"# with these parameters, {result.default.log_loss:.5f} with the default parameters.",
         "# `rounds` is the mean number of rounds of the folds plus 20 %, because the final model has",
         "# more training months.",
+        *([_limit_comment(result)] if result.best in result.max_rounds_trials else []),
         *(f"{name} = {value!r}" for name, value in params.items()),
     ]
     try:

@@ -36,10 +36,13 @@ from toytip.evaluation.tally import SEGMENTS, Tallies, Tally, slice_tallies, tal
 from toytip.monitoring import drift
 from toytip.monitoring.comparison import natural_feature_gain, run_monitoring
 from toytip.monitoring.drift import FeatureHistogram
+from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_monitoring
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline import explain, fit_encoding, monitor
-from toytip.pipeline.evaluate import fit_baselines
+from toytip.pipeline import fit_encoding, monitor
+from toytip.pipeline.evaluate import fitted_baselines
+from toytip.pipeline.history import summarize_months
+from toytip.pipeline.reporting import explain
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
 from toytip.report.fact_source import FactSource, NotInVersionError
@@ -73,8 +76,10 @@ def collect_facts(
     model = source.section("model", lambda: _load_model(source), None)
     tallies = source.section("evaluation", lambda: _load_tallies(source), None)
     histograms: MonthlyFrames = source.section("features", lambda: _load_histograms(source), {})
-    monitoring = source.section("drift", lambda: _run_monitoring(source, model, tallies, histograms), None)
     run_result = run_result or source.section("time", lambda: _load_run_result(store, manifest.version), None)
+    monitoring = (run_result and run_result.monitoring) or source.section(
+        "drift", lambda: _run_monitoring(source, model, tallies, histograms), None
+    )
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
     importance, explained = source.section(
         "importance", lambda: _feature_importances(source, model), unexplained
@@ -153,7 +158,10 @@ def _sources(tables: dict[str, Manifest]) -> list[SourceFileRef]:
 
 
 def _load_model(source: FactSource) -> TrainedModel:
-    return artifacts.read_model(source.store, source.table(MODELS.name, "run `toytip stage train`"))
+    """Return the model, with the split of the predictions if the version has predictions."""
+    model = artifacts.read_model(source.store, source.table(MODELS.name, "run `toytip stage train`"))
+    scored = source.tables.get(METRIC_HISTOGRAMS.name)
+    return artifacts.with_split_of(model, scored) if scored else model
 
 
 def _load_tallies(source: FactSource) -> Tallies:
@@ -226,7 +234,7 @@ def _evaluation(
     """
     if tallies is None or model is None:
         return {}
-    report = evaluation_report(tallies, fit_baselines(tallies, model))
+    report = evaluation_report(tallies, fitted_baselines(model))
     for split, segments in (run.evaluation if run else {}).items():
         for segment, evaluation in segments.items():
             champion = evaluation.improvement.get("champion")
@@ -275,14 +283,8 @@ def _run_monitoring(
         raise NotInVersionError(str(error)) from None
     if plan is None:
         raise NotInVersionError("there is no month after the training months")
-    inputs = monitor.MonitoringInputs(
-        metric_histograms=source.tables[METRIC_HISTOGRAMS.name],
-        feature_histograms=source.tables[FEATURE_HISTOGRAMS.name],
-        features=source.tables[FEATURES_TABLE.name],
-        rejects=source.tables.get(REJECTS.name),
-    )
-    rates = monitor.reject_rates(inputs)
-    report = run_monitoring(model, plan, thresholds, tallies, histograms, rates).report
+    history = MonitoringHistory(months=summarize_months(source.store, source.tables), tallies=tallies)
+    report = run_monitoring(model, plan, thresholds, history).report
     return replace(report, version=published.version) if published else report
 
 

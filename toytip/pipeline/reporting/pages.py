@@ -11,7 +11,7 @@ from toytip.core.jsonable import to_json
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import PREDICTIONS
 from toytip.errors import ToytipError
-from toytip.pipeline.report_facts import collect_facts, load_zone_outlines
+from toytip.pipeline.reporting.facts import collect_facts, load_zone_outlines
 from toytip.pipeline.result import RunResult
 from toytip.progress.tracker import Progress
 from toytip.report import diff_page
@@ -40,7 +40,7 @@ class WrittenReport:
 def write_report(
     settings: Settings, version: str | None, output: str | None, progress: Progress
 ) -> WrittenReport:
-    """Write the report of a version, or of the newest predictions, to the store or to a file.
+    """Write the report of a version, or of the current predictions, to the store or to a file.
 
     Raises StoreError if the version does not exist, and ToytipError if the file cannot be written.
     """

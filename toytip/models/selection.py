@@ -1,0 +1,115 @@
+"""Select the models that answer scoring requests: at most one per taxi type.
+
+The columns of raw trips show the taxi type, and so select one of the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from toytip.config import Settings
+from toytip.core.model import TrainedModel
+from toytip.core.tlc import TAXIS, detect_taxi, source_column
+from toytip.errors import SchemaError
+from toytip.evaluation.tally import SEGMENTS
+from toytip.models import resolve
+from toytip.models.registry import CHALLENGER, CHAMPION
+from toytip.models.resolve import RegisteredMatch
+from toytip.store.artifacts import read_model
+from toytip.store.manifest import Manifest
+from toytip.store.store import Store, store_from_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """The options that select the models to score with."""
+
+    name: str | None = None
+    """Version, tag, alias or model number. Without a name, the champion answers, or the newest
+    model of a taxi type that has no champion."""
+    taxi: str | None = None
+    """Taxi type of the model. None selects a model for each taxi type."""
+    segment: str | None = None
+    """Segment of the model. None prefers the champion of all trips to the champion of card trips,
+    because only a model of all trips can score every trip."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that can be loaded: its version, and the function that loads the model."""
+
+    version: str
+    load: Callable[[], TrainedModel]
+
+
+def load_models(
+    settings: Settings, choice: ModelChoice, loaded: Mapping[str, TrainedModel] | None = None
+) -> dict[str, TrainedModel]:
+    """Return the models to score with, by taxi type.
+
+    A model in `loaded` that is still the model to score with is not loaded again. Raises StoreError
+    or RegistryError if there is no model, or if several models of a taxi type have the name.
+    """
+    models = {}
+    for taxi, candidate in _find_candidates(settings, choice).items():
+        model = (loaded or {}).get(taxi)
+        models[taxi] = model if model and model.version == candidate.version else candidate.load()
+    return models
+
+
+def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candidate]:
+    """Return the models to score with, by taxi type, without loading their files."""
+    store = store_from_settings(settings)
+    if choice.name is not None and (version := resolve.model_version_in_store(store, choice.name)):
+        stored = resolve.find_stored_model(store, version, choice.taxi, segment=choice.segment)
+        return {resolve.taxi_of(store, stored): _stored_candidate(store, stored)}
+    candidates = {
+        match.taxi: Candidate(match.model.run_version, partial(resolve.load_registered_model, match))
+        for match in _find_registered(settings, choice)
+    }
+    for taxi in (choice.taxi,) if choice.taxi else TAXIS:
+        if choice.name is None and taxi not in candidates:
+            newest = resolve.newest_stored_model(store, taxi, segment=choice.segment)
+            candidates |= {taxi: _stored_candidate(store, newest)} if newest else {}
+    if not candidates and choice.name is not None:
+        raise resolve.not_registered(settings, choice.name, choice.taxi, choice.segment)
+    if not candidates:  # so that this call raises the error
+        resolve.find_stored_model(store, None, choice.taxi, segment=choice.segment)
+    return candidates
+
+
+def _stored_candidate(store: Store, manifest: Manifest) -> Candidate:
+    return Candidate(manifest.version, partial(read_model, store, manifest))
+
+
+def _find_registered(settings: Settings, choice: ModelChoice) -> list[RegisteredMatch]:
+    """Return the registered models to score with, at most one per taxi type."""
+    name = choice.name or CHAMPION
+    matches = resolve.find_registered_models(settings, name, choice.taxi, choice.segment)
+    if name not in (CHAMPION, CHALLENGER):
+        return [resolve.require_single_match(name, matches)] if matches else []
+    by_preference = sorted(matches, key=lambda match: SEGMENTS.index(match.segment), reverse=True)
+    return list({match.taxi: match for match in by_preference}.values())
+
+
+def select_model(models: Mapping[str, TrainedModel], columns: Sequence[str]) -> TrainedModel:
+    """Return the model for trips with these columns. The pickup column shows the taxi type.
+
+    Raises SchemaError if there are several models and the columns do not show the taxi type, or if
+    there is no model for the taxi type.
+    """
+    taxi = detect_taxi(columns)
+    if taxi is None and len(models) > 1:
+        names = " or ".join(source_column("pickup_at", taxi) for taxi in models)
+        raise SchemaError(
+            f"cannot select a model: {' and '.join(models)} taxis have one, and the trips have no column {names}",
+            hint=f"Name the pickup column {names}, or set --taxi.",
+        )
+    if taxi is not None and taxi not in models:
+        raise SchemaError(
+            f"cannot score trips of {taxi} taxis: the model was trained on {' and '.join(models)} taxis",
+            hint=f"Choose a model for {taxi} taxis.",
+        )
+    return models[taxi] if taxi else next(iter(models.values()))

@@ -1,0 +1,245 @@
+"""Measure how much each month differs from each other month: the measures of the data check."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toytip.core.arrays import BoolArray, Float64Array, Int64Array
+from toytip.core.months import Month
+from toytip.core.tlc import FIELDS
+from toytip.monitoring import measures, month_distances
+from toytip.monitoring.measures import Measure
+from toytip.monitoring.month_counts import FeatureCounts, MonthSummary, count_features
+
+CATEGORIES = (
+    "PULocationID",
+    "DOLocationID",
+    "VendorID",
+    "RatecodeID",
+    "passenger_count",
+    "payment_type",
+    "pickup_hour",
+    "pickup_minute",
+    "trip_type",
+)
+# Zones without trips are normal in a small month, and drivers enter the number of passengers.
+UNRELIABLE_CATEGORIES = ("PULocationID", "DOLocationID", "passenger_count")
+# Laws set these amounts. A new amount is a normal event, so that it causes a warning at most.
+FEES = (
+    "extra",
+    "mta_tax",
+    "improvement_surcharge",
+    "congestion_surcharge",
+    "airport_fee",
+    "cbd_congestion_fee",
+)
+# The taxi tariff sets these amounts. A new tariff changes the single amounts that are frequent.
+TARIFFS = ("fare_amount", "tolls_amount")
+# True changes of these features are frequent and large: new vendors, fare rises, more traffic.
+LIMIT_FACTORS = {
+    "VendorID": 3.0,
+    "passenger_count": 2.0,
+    "fare_amount": 2.0,
+    "tolls_amount": 2.0,
+    "trip_time": 2.0,
+    "trip_speed": 2.0,
+}
+MEASUREMENTS = ("trip_distance", "trip_time", "trip_speed")
+OPTIONAL_COLUMNS = frozenset(field.name for field in FIELDS if not field.required)
+# Other measures compare these histograms, or features that determine them.
+COMPARED_ELSEWHERE = ("high_tip", "pickup_day", "pickup_weekday", "trip_hash", "work_hours")
+# If fewer trips than this share use a column, the column is not in use yet.
+UNUSED_SHARE = 0.01
+# A day is empty if it has less than this share of the trips of the day at the upper quartile.
+EMPTY_DAY_SHARE = 0.1
+MIN_TRIPS_PER_DAY = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distances:
+    """A measure of a feature for all pairs of months.
+
+    `matrix` has a row for each month and a column for each month that it is compared with.
+    """
+
+    feature: str
+    measure: Measure
+    matrix: Float64Array
+    rates: Float64Array | None = None
+    """The share of each month, if the distance is a difference between shares."""
+
+
+def measure_months(months: Sequence[Month], summaries: Sequence[MonthSummary]) -> list[Distances]:
+    """Return all measures of the months, which must be in order of time."""
+    counts = count_features(summaries)
+    kept_rows = np.array([summary.kept_rows for summary in summaries])
+    distances = [
+        *_month_distances(months, summaries),
+        *_time_distances(months, counts),
+        *_label_distances(counts),
+    ]
+    for name, feature in counts.items():
+        distances += _feature_distances(name, feature, kept_rows)
+    return distances
+
+
+def _feature_distances(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> Iterator[Distances]:
+    if name in COMPARED_ELSEWHERE:
+        return
+    compared = _in_use(name, counts, kept_rows)
+    for measure, matrix, rates in _compare_feature(name, counts, kept_rows):
+        matrix[~compared] = 0.0
+        yield Distances(feature=name, measure=measure, matrix=matrix, rates=rates)
+
+
+_MeasureMatrix = tuple[Measure, Float64Array, Float64Array | None]
+
+
+def _compare_feature(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> Iterator[_MeasureMatrix]:
+    values, trips = counts.values, counts.trips
+    missing = kept_rows - trips.sum(axis=1)
+    yield (
+        measures.MISSING,
+        month_distances.share_excess(missing, kept_rows),
+        missing / np.maximum(kept_rows, 1),
+    )
+    if not len(values):
+        return
+    if name not in MEASUREMENTS:
+        yield measures.CONSTANT, month_distances.lost_variety(trips), None
+    if name in CATEGORIES:
+        yield from _compare_categories(name, trips)
+        return
+    totals = trips.sum(axis=1)
+    yield measures.NEGATIVE, *_shares(trips[:, values < 0].sum(axis=1), totals)
+    if name in FEES:
+        yield measures.ZEROS, *_shares(trips[:, values == 0].sum(axis=1), totals)
+        yield measures.FEE, month_distances.moved_share(trips), None
+        yield measures.SCALE, month_distances.mean_log_ratio(values, trips), None
+    else:
+        yield from _compare_numbers(name, values, trips)
+
+
+def _compare_categories(name: str, trips: Int64Array) -> Iterator[_MeasureMatrix]:
+    factor = LIMIT_FACTORS.get(name, 1.0)
+    moved = measures.HOURS if name == "pickup_hour" else measures.MOVED.scaled(factor)
+    yield moved, month_distances.moved_share(trips), None
+    yield measures.NEW.scaled(factor), month_distances.new_share(trips), None
+    if name not in UNRELIABLE_CATEGORIES:
+        yield measures.VANISHED.scaled(factor), month_distances.vanished_share(trips), None
+
+
+def _compare_numbers(name: str, values: Float64Array, trips: Int64Array) -> Iterator[_MeasureMatrix]:
+    factor = LIMIT_FACTORS.get(name, 1.0)
+    yield measures.MOVED.scaled(factor), month_distances.moved_group_share(trips), None
+    yield measures.WASSERSTEIN.scaled(factor), month_distances.wasserstein(values, trips), None
+    outside = month_distances.new_share(month_distances.range_bins(values, trips))
+    yield measures.NEW.scaled(factor), outside, None
+    if name != "tolls_amount":  # a new toll is a new frequent value
+        yield measures.SPIKE.scaled(factor), month_distances.largest_spike(trips), None
+    if name in TARIFFS:
+        whole = trips[:, values == np.rint(values)].sum(axis=1)
+        yield measures.WHOLE, *_shares(whole, trips.sum(axis=1))
+    else:
+        yield measures.GRAIN.scaled(factor), month_distances.moved_share(trips), None
+
+
+def _shares(counts: Int64Array, totals: Int64Array) -> tuple[Float64Array, Float64Array]:
+    return month_distances.share_excess(counts, totals), counts / np.maximum(totals, 1)
+
+
+def _in_use(name: str, counts: FeatureCounts, kept_rows: Int64Array) -> BoolArray:
+    """Return the months to compare. An optional column is compared from its first use on."""
+    if name not in OPTIONAL_COLUMNS:
+        return np.ones(len(kept_rows), bool)
+    used = counts.trips[:, counts.values != 0].sum(axis=1) > UNUSED_SHARE * kept_rows
+    return np.logical_or.accumulate(used)
+
+
+def _label_distances(counts: Mapping[str, FeatureCounts]) -> Iterator[Distances]:
+    if "high_tip" not in counts:
+        return
+    values, other, card, _ = counts["high_tip"]
+    for measure, trips in ((measures.CARD_TIPS, card), (measures.OTHER_TIPS, other)):
+        high, total = trips[:, values == 1].sum(axis=1), trips.sum(axis=1)
+        yield Distances(
+            feature="high_tip",
+            measure=measure,
+            matrix=month_distances.share_change(high, total),
+            rates=high / np.maximum(total, 1),
+        )
+
+
+def _month_distances(months: Sequence[Month], summaries: Sequence[MonthSummary]) -> Iterator[Distances]:
+    rows = np.array([summary.rows for summary in summaries])
+    days = np.array([calendar.monthrange(*month)[1] for month in months], np.float64)
+    yield Distances(
+        feature="", measure=measures.ROWS, matrix=month_distances.log_ratio(rows, days), rates=rows / days
+    )
+    reasons = dict.fromkeys(reason for summary in summaries for reason in summary.rejects)
+    for reason in reasons:
+        rejected = np.array([summary.rejects.get(reason, 0) for summary in summaries])
+        matrix, rates = _shares(rejected, rows)
+        yield Distances(feature=reason, measure=measures.REJECTS, matrix=matrix, rates=rates)
+
+
+def _time_distances(months: Sequence[Month], counts: Mapping[str, FeatureCounts]) -> Iterator[Distances]:
+    if "pickup_day" in counts:
+        shares = np.array([_empty_day_share(days) for days in _days(months, counts["pickup_day"])])
+        matrix = np.maximum(shares[:, None] - shares[None, :], 0.0)
+        yield Distances(feature="pickup_day", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
+    if "pickup_weekday" in counts:
+        matrix = month_distances.moved_share(_weekday_trips(months, counts["pickup_weekday"]))
+        yield Distances(feature="pickup_weekday", measure=measures.WEEKDAYS, matrix=matrix)
+    if "trip_hash" in counts:
+        matrix, rates = _repeated_share(counts["trip_hash"])
+        yield Distances(feature="", measure=measures.REPEATED, matrix=matrix, rates=rates)
+    lengths = [counts[name].trips for name in (*MEASUREMENTS, "fare_amount") if name in counts]
+    if lengths:
+        copies = month_distances.copy_of_earlier(np.concatenate(lengths, axis=1))
+        yield Distances(feature="", measure=measures.COPY, matrix=copies)
+
+
+def _days(months: Sequence[Month], counts: FeatureCounts) -> Iterator[Int64Array]:
+    """Yield the number of trips on each day of each month."""
+    for month, row in zip(months, counts.trips, strict=True):
+        days = np.zeros(32, np.int64)
+        days[counts.values.astype(np.int64)] = row
+        yield days[1 : 1 + calendar.monthrange(*month)[1]]
+
+
+def _empty_day_share(days: Int64Array) -> float:
+    """Return the share of days with hardly any trips, or 0 if a month has few trips per day."""
+    usual = float(np.quantile(days, 0.75))
+    return float((days < EMPTY_DAY_SHARE * usual).mean()) if usual >= MIN_TRIPS_PER_DAY else 0.0
+
+
+def _weekday_trips(months: Sequence[Month], counts: FeatureCounts) -> Float64Array:
+    """Return the trips by weekday as if each month had each weekday equally often."""
+    trips = np.zeros((len(months), 7))
+    trips[:, counts.values.astype(np.int64)] = counts.trips
+    totals = trips.sum(axis=1, keepdims=True)
+    for index, month in enumerate(months):
+        first, days = calendar.monthrange(*month)
+        trips[index] /= np.bincount((first + np.arange(days)) % 7, minlength=7)
+    return np.asarray(trips / np.maximum(trips.sum(axis=1, keepdims=True), 1e-9) * totals)
+
+
+def _repeated_share(counts: FeatureCounts) -> tuple[Float64Array, Float64Array]:
+    """Return the excess of repeated trips, and the share of repeated trips of each month.
+
+    Without repeated trips, the variance of the number of trips per hash bucket equals the mean.
+    Each repeated trip increases the variance by twice as much as the mean.
+    """
+    dispersion, cells = np.zeros(len(counts.missing)), 0
+    for trips in (counts.other, counts.card):
+        mean = np.maximum(trips.mean(axis=1, keepdims=True), 1e-9)
+        dispersion += ((trips - mean) ** 2 / mean).sum(axis=1)
+        cells += trips.shape[1]
+    repeated = np.maximum(dispersion / max(cells - 2, 1) - 1, 0.0) / 2
+    error = month_distances.NOISE_DEVIATIONS * np.sqrt(2 / max(cells, 1)) / 2
+    return np.maximum(repeated[:, None] - repeated[None, :] - error, 0.0), repeated

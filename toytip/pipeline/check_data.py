@@ -1,0 +1,152 @@
+"""Check the months of a run before a model learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from toytip.config import Settings
+from toytip.core.months import Month
+from toytip.core.splits import Split
+from toytip.core.tables import FEATURES_TABLE
+from toytip.errors import ConfigError, DataCheckError, StoreError
+from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
+from toytip.monitoring.month_counts import MonthSummary
+from toytip.pipeline.context import PublishedTables, RunContext
+from toytip.pipeline.history import summarize_months
+from toytip.store.acceptances import Acceptance, accept_month, read_acceptances
+from toytip.store.manifest import Manifest
+from toytip.store.store import Store, store_from_settings
+
+
+def check_data(
+    context: RunContext,
+    tables: PublishedTables,
+    split: Split,
+    reference: Mapping[Month, MonthSummary] | None = None,
+) -> DataCheck:
+    """Compare each month with the training months, or with the months of `reference`.
+
+    Prints every month that does not pass.
+    """
+    months = summarize_months(context.store, tables)
+    with context.progress.stage("check", len(months)) as stage:
+        training = [month for month in months if split.covers(month, "train")]
+        accepted = _accepted_months(context.store, tables[FEATURES_TABLE.name])
+        check = check_months(
+            {**(reference or {}), **months}, list(reference) if reference else training, accepted
+        )
+        check = replace(
+            check, months=tuple(item for item in check.months if Month.parse(item.month) in months)
+        )
+        stage.advance(steps=len(months), note=_note(check))
+    for month in check.months:
+        _report(context, month)
+    return check
+
+
+def _accepted_months(store: Store, features: Manifest) -> dict[str, str]:
+    """Return the reasons for the accepted months whose source file has not changed, by month."""
+    checksums = source_checksums(features)
+    accepted = read_acceptances(store, str(features.config["taxi"]))
+    return {
+        month: acceptance.reason
+        for month, acceptance in accepted.items()
+        if acceptance.checksum == checksums.get(month)
+    }
+
+
+def source_checksums(features: Manifest) -> dict[str, str]:
+    """Return the checksum of the input of each month, by month."""
+    return {str(file.key.month): file.input_fingerprint.partition("[")[0] for file in features.files}
+
+
+def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:
+    """Accept the file of a month that the data check of the newest run holds.
+
+    Raises StoreError if no run holds the month, and ConfigError if the month is held for both taxi
+    types or if there is no reason.
+    """
+    store, text = store_from_settings(settings), str(Month.parse(month))
+    held = {run.run.taxi: run for run in store.list_runs() if run.run and text in run.run.data_check.held}
+    matches = {name: run for name, run in held.items() if taxi in (None, name)}
+    if not matches:
+        raise StoreError(
+            f"cannot accept {text}: no run in {store.display_uri} holds this month",
+            hint="List the runs with `toytip runs --status failed-check`.",
+        )
+    if len(matches) > 1:
+        raise ConfigError(
+            f"cannot accept {text}: it is held for {' and '.join(sorted(matches))} taxis",
+            hint="Set --taxi.",
+        )
+    taxi_type, run = next(iter(matches.items()))
+    features = store.require_manifest(FEATURES_TABLE.name, run.tables[FEATURES_TABLE.name])
+    return accept_month(store, taxi_type, Month.parse(text), reason, source_checksums(features)[text])
+
+
+def _note(check: DataCheck) -> str:
+    counts = {
+        verdict: sum(month.verdict == verdict for month in check.months) for verdict in ("hold", "warn")
+    }
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def _report(context: RunContext, month: MonthCheck) -> None:
+    """Print the findings of a month that does not pass."""
+    if month.is_held:
+        context.progress.warn(f"data check holds {month.month}: {describe_findings(month)}")
+    elif month.findings:
+        accepted = f" (accepted: {month.accepted})" if month.accepted else ""
+        context.progress.info(f"data check of {month.month}{accepted}: {describe_findings(month)}")
+
+
+def describe_held(month: MonthCheck) -> str:
+    """Return the reason why a month is held."""
+    return f"the data check holds {month.month}: {describe_findings(month)}"
+
+
+def describe_findings(month: MonthCheck) -> str:
+    """Return the most important finding of a month, and the number of the other findings."""
+    more = f" (and {len(month.findings) - 1} more)" if month.findings[1:] else ""
+    return f"{month.findings[0].message}{more}"
+
+
+def split_without_held(split: Split, check: DataCheck) -> Split:
+    """Return a split that leaves out the held training months.
+
+    Raises DataCheckError if no training month remains, or if the validation month is held.
+    """
+    held = {month.month: month for month in check.months if month.is_held}
+    needed = [
+        month
+        for name, month in held.items()
+        if split.is_by_day or split.covers(Month.parse(name), "validation")
+    ]
+    trained = [month for month in check.months if split.covers(Month.parse(month.month), "train")]
+    if not needed and trained and all(month.is_held for month in trained):
+        needed = trained
+    if needed:
+        raise DataCheckError(
+            f"cannot train: the data check holds {needed[0].month}: {describe_findings(needed[0])}",
+            hint=f"Correct the file, leave the month out with --months, or run `toytip source accept "
+            f"{needed[0].month} --reason TEXT`.",
+        )
+    return replace(split, held=tuple(name for name in held if split.covers(Month.parse(name), "train")))
+
+
+def held_test_months(split: Split, check: DataCheck) -> list[MonthCheck]:
+    """Return the held test months. The gate cannot judge a model by these months."""
+    return [
+        month for month in check.months if month.is_held and split.covers(Month.parse(month.month), "test")
+    ]
+
+
+def require_usable(check: DataCheck) -> None:
+    """Raise DataCheckError if a month is held that a model shall score."""
+    for month in check.months:
+        if month.is_held:
+            raise DataCheckError(
+                f"cannot score {month.month}: the data check holds it: {describe_findings(month)}",
+                hint=f"Correct the file, or run `toytip source accept {month.month} --reason TEXT`.",
+            )

@@ -1,0 +1,1 @@
+"""Experiments that train many models and publish none: backtests and parameter search."""

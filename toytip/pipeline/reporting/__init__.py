@@ -1,0 +1,1 @@
+"""Collect the facts of a version, and write its report."""
