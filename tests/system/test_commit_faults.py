@@ -17,7 +17,6 @@ from tests.support.reference_run import check_complete, check_same_results
 from tests.support.runs import parse_summary, run_toytip
 from toytip.config import Settings
 from toytip.core.access import StorageOptions
-from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
 from toytip.models.registry import CHAMPION, open_registry
 from toytip.store.store import Store
 
@@ -182,25 +181,6 @@ def test_first_runs_generate_the_synthetic_year_at_the_same_moment(tmp_path, mon
     assert [process.returncode for process in processes] == [0, 0], [err for _, err in outputs]
     metrics = [json.loads(out)["metrics"] for out, _ in outputs]
     assert metrics[0] == metrics[1]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, synthetic):
-    """An S3 server that has the source, and the environment that connects to it."""
-    with (
-        s3_server.run_s3_server(tmp_path_factory.mktemp("s3")) as running,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in running.env().items():
-            patch.setenv(name, value)
-        has_credentials.cache_clear()
-        s3_filesystem.cache_clear()
-        bucket = S3FileIO(f"s3://{s3_server.PRIVATE_BUCKET}/in", StorageOptions(running.endpoint))
-        for path in synthetic.glob("*.parquet"):
-            bucket.write(path.name, path.read_bytes())
-        yield running
-    has_credentials.cache_clear()
-    s3_filesystem.cache_clear()
 
 
 OBJECT_STORE_STEPS = ("between two tables", "before the run manifest", "after the run manifest")

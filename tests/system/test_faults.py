@@ -21,7 +21,6 @@ from tests.support.clusters import run_dask_cluster
 from tests.support.reference_run import COUNTS, check_complete, check_same_results
 from tests.support.runs import parse_summary, run_toytip, start_toytip, wait_for_message
 from toytip.core.access import StorageOptions
-from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.faults
@@ -105,25 +104,6 @@ def test_a_worker_is_killed(message, delay, synthetic, reference, tmp_path):
     check_complete(store, reference)
     assert not list((tmp_path / "dev" / "_staging").iterdir())
     COUNTS["survived"] += 1
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, synthetic):
-    """An S3 server that has the source, and the environment that connects to it."""
-    with (
-        s3_server.run_s3_server(tmp_path_factory.mktemp("s3")) as running,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in running.env().items():
-            patch.setenv(name, value)
-        has_credentials.cache_clear()
-        s3_filesystem.cache_clear()
-        bucket = S3FileIO(f"s3://{s3_server.PRIVATE_BUCKET}/in", StorageOptions(running.endpoint))
-        for path in synthetic.glob("*.parquet"):
-            bucket.write(path.name, path.read_bytes())
-        yield running
-    has_credentials.cache_clear()
-    s3_filesystem.cache_clear()
 
 
 @pytest.mark.parametrize(("number", "message", "delay"), numbered(OBJECT_STORE_POINTS))

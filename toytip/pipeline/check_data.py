@@ -128,7 +128,7 @@ def split_without_held(split: Split, check: DataCheck) -> Split:
         needed = trained
     if needed:
         raise DataCheckError(
-            f"cannot train: the data check holds {needed[0].month}: {describe_findings(needed[0])}",
+            f"cannot train: {describe_held(needed[0])}",
             hint=f"Correct the file, leave the month out with --months, or run `toytip source accept "
             f"{needed[0].month} --reason TEXT`.",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import importlib.metadata
 import platform
 import subprocess
@@ -26,7 +25,7 @@ from toytip.pipeline.result import StageDecision
 from toytip.progress.tracker import Progress
 from toytip.store import timings
 from toytip.store.layout import new_version_id
-from toytip.store.manifest import Manifest, Parent, digest
+from toytip.store.manifest import Manifest, Parent, digest, utc_now
 from toytip.store.run_manifest import RunFacts, RunManifest, RunStatus
 from toytip.store.store import Store, store_from_settings
 
@@ -92,7 +91,7 @@ class RunContext:
         manifest = Manifest(
             table=table.name,
             version=self.version,
-            created_at=_now(),
+            created_at=utc_now(),
             files=tuple(sorted(files, key=lambda file: (file.month or (0, 0), file.number, file.path))),
             config=config,
             config_digest=digest(config),
@@ -130,7 +129,7 @@ class RunContext:
                 version=self.version,
                 command=command,
                 status=status,
-                created_at=_now(),
+                created_at=utc_now(),
                 tables={name: manifest.version for name, manifest in tables.items()},
                 reasons=tuple(reasons),
                 fingerprint=fingerprint,
@@ -142,10 +141,6 @@ class RunContext:
         """Return the timing of the stage that wrote a table, or None if the stage reused files."""
         timings = (self.progress.timing(stage) for stage in timed_stages(table))
         return next((timing for timing in timings if timing is not None), None)
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
 def _content(manifest: Manifest) -> str:

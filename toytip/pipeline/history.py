@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pandas as pd
@@ -26,6 +29,8 @@ from toytip.stages import profile
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.store import Store
+
+HISTOGRAM_READER_THREADS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +113,13 @@ def feature_tables(store: Store, features: Manifest) -> PublishedTables:
 
 def summarize_months(store: Store, tables: PublishedTables) -> dict[Month, MonthSummary]:
     """Return the histograms and row counts of each month of `features`, oldest first."""
-    histograms = read_histograms(store, tables[FEATURE_HISTOGRAMS.name])
+    return count_months(tables, read_histograms(store, tables[FEATURE_HISTOGRAMS.name]))
+
+
+def count_months(
+    tables: PublishedTables, histograms: Mapping[Month, pd.DataFrame]
+) -> dict[Month, MonthSummary]:
+    """Return the histograms of each month together with its row counts, from the manifests."""
     rows: dict[Month, int] = dict.fromkeys(histograms, 0)
     rejects: dict[Month, dict[str, int]] = {month: {} for month in histograms}
     for name in (FEATURES_TABLE.name, REJECTS.name):
@@ -126,7 +137,8 @@ def summarize_months(store: Store, tables: PublishedTables) -> dict[Month, Month
 def read_histograms(store: Store, manifest: Manifest) -> dict[Month, pd.DataFrame]:
     """Return the feature histograms of each month, merged over its files."""
     frames: dict[Month, list[pd.DataFrame]] = {}
-    for file in manifest.files:
-        frame = store.read_data_file(FEATURE_HISTOGRAMS, manifest.version, file)
-        frames.setdefault(file.key.month, []).append(frame)
+    with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
+        read = functools.partial(store.read_data_file, FEATURE_HISTOGRAMS, manifest.version)
+        for file, frame in zip(manifest.files, pool.map(read, manifest.files), strict=True):
+            frames.setdefault(file.key.month, []).append(frame)
     return {month: profile.merge_profiles(pieces) for month, pieces in frames.items()}

@@ -25,6 +25,7 @@ from toytip.pipeline.incremental import (
 from toytip.pipeline.plan import RunPlan
 from toytip.sources.discovery import Source
 from toytip.stages.featurize import FEATURES_SCHEMA
+from toytip.store.catalog import checksums_by_file
 from toytip.store.changes import MonthInputs, Recipe, inputs_by_month
 from toytip.store.manifest import Manifest, SourceFileRef
 
@@ -141,11 +142,7 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
 
     A file whose checksum is in an earlier manifest is not read again.
     """
-    earlier = {
-        (source_file.uri, source_file.bytes, source_file.modified): source_file.checksum
-        for manifest in context.store.list_tables()
-        for source_file in manifest.source_files
-    }
+    earlier = checksums_by_file(context.store.list_tables())
     checksums = {
         file.uri: file.content_tag or earlier.get((mask_credentials(file.uri), file.bytes, file.modified), "")
         for file in source.files

@@ -18,6 +18,7 @@ from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.discovery import Source
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, month_file_name, synthetic_folder
+from toytip.store.catalog import checksums_by_file
 from toytip.store.store import Store, store_from_settings
 
 
@@ -97,9 +98,8 @@ def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
     A local file that the store does not know is read only if the store knows a file of the same
     size, so that it can be a copy. Returns None if the checksum of a file cannot be known.
     """
-    earlier = [file for manifest in store.list_tables() for file in manifest.source_files]
-    by_file = {(file.uri, file.bytes, file.modified): file.checksum for file in earlier}
-    sizes = {file.bytes for file in earlier}
+    by_file = checksums_by_file(store.list_tables())
+    sizes = {size for _, size, _ in by_file}
     checksums = {}
     for file in source.files:
         uri = mask_credentials(file.uri)

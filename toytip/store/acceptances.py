@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 from dataclasses import asdict, dataclass
 
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
+from toytip.store.manifest import utc_now
 from toytip.store.store import Store
 
 
@@ -36,9 +36,8 @@ def accept_month(store: Store, taxi: str, month: Month, reason: str, checksum: s
     """
     if not reason.strip():
         raise ConfigError(f"cannot accept {month}: no reason given", hint="Say why with --reason TEXT.")
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
     acceptance = Acceptance(
-        taxi=taxi, month=str(month), reason=reason.strip(), created_at=now, checksum=checksum
+        taxi=taxi, month=str(month), reason=reason.strip(), created_at=utc_now(), checksum=checksum
     )
     with store.writing():
         store.file_io.write(

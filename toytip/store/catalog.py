@@ -97,6 +97,15 @@ def published_refs(runs: Iterable[RunManifest]) -> set[VersionRef]:
     return {VersionRef(table, version) for run in runs for table, version in run.tables.items()}
 
 
+def checksums_by_file(tables: Iterable[Manifest]) -> dict[tuple[str, int, str], str]:
+    """Return the checksums of all source files, by URI, size and time of the last modification."""
+    return {
+        (file.uri, file.bytes, file.modified): file.checksum
+        for manifest in tables
+        for file in manifest.source_files
+    }
+
+
 def used_refs(tables: Sequence[Manifest], runs: Iterable[RunManifest]) -> set[VersionRef]:
     """Return the tables that runs name, and all direct and indirect inputs of these tables."""
     by_ref = {manifest.ref: manifest for manifest in tables}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import datetime as dt
 import functools
 import hashlib
 import json
@@ -32,6 +33,11 @@ def digest(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def utc_now() -> str:
+    """Return the time in UTC (ISO 8601), in microseconds."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)
@@ -182,9 +188,7 @@ class Manifest:
         except StoreError as error:
             raise StoreError(f"cannot read manifest {name}: {error}", hint=DAMAGE_HINT) from None
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            cause = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-            raise StoreError(f"cannot read manifest {name}: {cause}", hint=DAMAGE_HINT) from None
+            raise StoreError(f"cannot read manifest {name}: {first_cause(error)}", hint=DAMAGE_HINT) from None
         if name.split("/")[-2:] != expected or len(set(paths)) < len(paths):
             raise StoreError(
                 f"cannot read manifest {name}: it belongs to another version, or lists a file twice",
@@ -197,6 +201,12 @@ DAMAGE_HINT = (
     "Restore the file from a copy. If you have no copy, delete the file: the version then no longer "
     "exists, and `toytip version gc` deletes its data files."
 )
+
+
+def first_cause(error: ValidationError) -> str:
+    """Return the first problem of invalid JSON, with its place."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
 
 
 def require_supported_format(content: builtins.bytes, name: str) -> None:

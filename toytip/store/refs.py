@@ -17,7 +17,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.store.catalog import published_refs
 from toytip.store.layout import validate_version
-from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.manifest import Manifest, VersionRef, utc_now
 from toytip.store.run_manifest import RunManifest, RunStatus
 from toytip.store.store import Store
 
@@ -306,8 +306,7 @@ def plan_release(store: Store, version: str, reason: str = "") -> Release:
     tables = dict(run.tables) if run else {manifest.table: version for manifest in manifests}
     for parent in (parent for manifest in manifests for parent in manifest.parent_versions):
         tables.setdefault(parent.table, parent.version)
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
-    return Release(created_at=now, version=version, tables=tables, reason=reason)
+    return Release(created_at=utc_now(), version=version, tables=tables, reason=reason)
 
 
 def record_release(store: Store, release: Release) -> None:

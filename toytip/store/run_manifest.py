@@ -14,7 +14,7 @@ from toytip.errors import StoreError
 from toytip.evaluation.gate import GateDecision
 from toytip.monitoring.data_check import DataCheck
 from toytip.store.layout import validate_table_name, validate_version
-from toytip.store.manifest import DAMAGE_HINT, MANIFEST_FORMAT, require_supported_format
+from toytip.store.manifest import DAMAGE_HINT, MANIFEST_FORMAT, first_cause, require_supported_format
 
 # A setting that determines the content of a run, as `toytip runs compare` shows it.
 SettingValue = str | int | float | bool | None
@@ -101,9 +101,9 @@ class RunManifest:
         except StoreError as error:
             raise StoreError(f"cannot read run manifest {name}: {error}", hint=DAMAGE_HINT) from None
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            cause = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-            raise StoreError(f"cannot read run manifest {name}: {cause}", hint=DAMAGE_HINT) from None
+            raise StoreError(
+                f"cannot read run manifest {name}: {first_cause(error)}", hint=DAMAGE_HINT
+            ) from None
         if name.rpartition("/")[2] != f"{manifest.version}.json":
             raise StoreError(
                 f"cannot read run manifest {name}: it belongs to another version", hint=DAMAGE_HINT

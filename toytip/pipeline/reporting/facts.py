@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ from toytip.monitoring.plan import MonitoringPlan, plan_from_manifest, plan_moni
 from toytip.monitoring.report import MonitoringReport
 from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import fitted_baselines
-from toytip.pipeline.history import summarize_months
+from toytip.pipeline.history import count_months, read_histograms
 from toytip.pipeline.reporting import explain
 from toytip.pipeline.result import RunResult
 from toytip.report import curves, facts
@@ -56,7 +55,6 @@ from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lin
 from toytip.store.manifest import Manifest, SourceFileRef
 from toytip.store.store import Store
 
-HISTOGRAM_READER_THREADS = 8
 MonthlyFrames = Mapping[Month, pd.DataFrame]
 
 
@@ -171,15 +169,7 @@ def _load_tallies(source: FactSource) -> Tallies:
 
 def _load_histograms(source: FactSource) -> MonthlyFrames:
     manifest = source.table(FEATURE_HISTOGRAMS.name, "run `toytip run --full-refresh`")
-    months: dict[Month, list[pd.DataFrame]] = {}
-    with ThreadPoolExecutor(HISTOGRAM_READER_THREADS) as pool:
-        frames = pool.map(
-            lambda file: source.store.read_data_file(FEATURE_HISTOGRAMS, manifest.version, file),
-            manifest.files,
-        )
-        for file, frame in zip(manifest.files, frames, strict=True):
-            months.setdefault(file.key.month, []).append(frame)
-    return {month: profile.merge_profiles(parts) for month, parts in months.items()}
+    return read_histograms(source.store, manifest)
 
 
 def _total_histograms(frames: MonthlyFrames) -> dict[str, FeatureHistogram]:
@@ -283,7 +273,7 @@ def _run_monitoring(
         raise NotInVersionError(str(error)) from None
     if plan is None:
         raise NotInVersionError("there is no month after the training months")
-    history = MonitoringHistory(months=summarize_months(source.store, source.tables), tallies=tallies)
+    history = MonitoringHistory(months=count_months(source.tables, histograms), tallies=tallies)
     report = run_monitoring(model, plan, thresholds, history).report
     return replace(report, version=published.version) if published else report
 
