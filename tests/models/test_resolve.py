@@ -1,10 +1,13 @@
 """Models by name and taxi type, in a store that has manifests only."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.support.trips import make_run
 from toytip.errors import StoreError
 from toytip.models.resolve import find_stored_model
-from toytip.store.manifest import Manifest, VersionRef
+from toytip.store.manifest import Manifest
 from toytip.store.store import Store
 
 
@@ -13,17 +16,20 @@ def store(tmp_path):
     """Three models, oldest first: of yellow, yellow and green taxis."""
     store = Store(str(tmp_path), "dev")
     for day, (version, taxi) in enumerate((("v1", "yellow"), ("v2", "yellow"), ("v3", "green")), 1):
-        for table, parents in (("features", ()), ("models", (VersionRef("features", version),))):
-            manifest = Manifest(
-                table=table,
-                version=version,
-                created_at=f"2026-01-0{day}T10:00:00+00:00",
-                files=(),
-                config={"taxi": taxi} if table == "features" else {},
-                parents=parents,
-                schema_digest="",
-            )
-            store.file_io.create(store.layout.manifest(table, version), manifest.to_json())
+        created_at = f"2026-01-0{day}T10:00:00+00:00"
+        features = Manifest(
+            table="features",
+            version=version,
+            created_at=created_at,
+            files=(),
+            config={"taxi": taxi},
+            parents=(),
+            schema_digest="",
+        )
+        model = replace(features, table="models", config={}, parents=(features.ref,))
+        for manifest in (features, model):
+            store.file_io.create(store.layout.manifest(manifest.table, version), manifest.to_json())
+        store.publish(make_run([features, model]))
     return store
 
 
