@@ -307,6 +307,21 @@ def test_a_partition_whose_worker_dies_is_retried(watched, client, tmp_path):
     client.wait_for_workers(2, timeout=60)
 
 
+def test_the_metrics_are_those_of_the_scheduler_with_the_latest_update(client):
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp", host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster) as other,
+    ):
+        reporter.install_plugin(other)
+        active = dataclasses.replace(run_state(), run="vactive")
+        update_run(client, active)
+        assert "toytip_runs_active 1.0" in get(address_of(client), "/metrics")[1]
+        update_run(client, dataclasses.replace(active, outcome="done", ended_at=100))
+        assert "toytip_runs_active 0.0" in get(address_of(client), "/metrics")[1]
+
+
 def test_the_dashboard_can_be_disabled(client, damaged_source, tmp_path, capfd):
     settings = Settings.load(
         scheduler=client.scheduler.address,

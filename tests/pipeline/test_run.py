@@ -182,7 +182,8 @@ def test_the_partition_size_affects_only_file_names(done, synthetic, tmp_path):
 def test_single_stages_give_the_tables_of_a_run(done, synthetic, tmp_path):
     _, store = done
     common = ("--store", tmp_path, "--workers", 1, "--json")
-    options = {"clean": ("--source", synthetic), "train": FAST}
+    # The table `predictions` has the version of the model in a column.
+    options = {"clean": ("--source", synthetic), "train": (*FAST, "--version-id", "vtest")}
     versions = {}
     for name in ("clean", "featurize", "preprocess", "train", "infer", "postprocess"):
         result = parse_summary(run_toytip("stage", name, *options.get(name, ()), *common))

@@ -106,6 +106,7 @@ class DashboardPlugin(SchedulerPlugin):  # type: ignore[misc]
         self, state: RunSnapshot, tasks_by_stage: dict[str, dict[str, str]], client: str
     ) -> UpdateReply:
         """Store the state of a run, and return the numbers of its running and retried tasks."""
+        register(self)
         previous = self.runs.get(state["run"])
         self.totals.add_progress(previous.state if previous else None, state)
         is_end_displayed = (

@@ -231,7 +231,8 @@ _COLLECTOR = RunCollector()
 def register(source: RunSource) -> None:
     """Make a scheduler the source of the metrics of this process.
 
-    A process has one metrics registry, even if it starts several schedulers one after the other.
+    A process has one metrics registry, even if it has several schedulers. The source is the
+    scheduler of the latest run.
     """
     if _COLLECTOR.source is None:
         prom.REGISTRY.register(_COLLECTOR)
