@@ -64,8 +64,8 @@ def source_checksums(features: Manifest) -> dict[str, str]:
 def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:
     """Accept the file of a month that the data check of the newest run holds.
 
-    Raises StoreError if no run holds the month, and ConfigError if the month is held for both taxi
-    types or if there is no reason.
+    Raises StoreError if no run holds the month, and ConfigError if runs of both taxi types hold it
+    or if there is no reason.
     """
     store, text = store_from_settings(settings), str(Month.parse(month))
     held = {run.run.taxi: run for run in store.list_runs() if run.run and text in run.run.data_check.held}
@@ -77,7 +77,7 @@ def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | N
         )
     if len(matches) > 1:
         raise ConfigError(
-            f"cannot accept {text}: it is held for {' and '.join(sorted(matches))} taxis",
+            f"cannot accept {text}: runs of {' and '.join(sorted(matches))} taxis hold this month",
             hint="Set --taxi.",
         )
     taxi_type, run = next(iter(matches.items()))
