@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.io.base import uri_scheme
-from toytip.pipeline.result import RunResult
+from toytip.pipeline.result import RunResult, read_run_result
 from toytip.pipeline.run_facts import run_fingerprint
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery
@@ -55,8 +55,10 @@ def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResul
     same = [run for run in runs if run.fingerprint == fingerprint]
     if not same or any(store.get_manifest(*item) is None for item in same[-1].tables.items()):
         return None
-    result = _read_run_result(store, same[-1].version)
-    return None if result is None else replace(result, up_to_date=True)
+    with contextlib.suppress(StoreError):  # after a damaged result, the run starts
+        result = read_run_result(store, same[-1].version)
+        return None if result is None else replace(result, up_to_date=True)
+    return None
 
 
 def _existing_source(settings: Settings) -> Source | None:
@@ -110,13 +112,3 @@ def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
             return None
         checksums[uri] = checksum
     return checksums
-
-
-def _read_run_result(store: Store, version: str) -> RunResult | None:
-    """Return the saved result of a run, or None if it does not exist or has another format."""
-    try:
-        with store.reading(passed_through=FileNotFoundError):
-            content = store.file_io.read(store.layout.run_result(version))
-        return RunResult.from_json(json.loads(content))
-    except (FileNotFoundError, StoreError, ValueError):
-        return None
