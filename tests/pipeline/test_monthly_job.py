@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -160,6 +162,43 @@ def test_a_held_month_is_not_scored_until_a_person_accepts_it(store, in_cents):
     table = pq.read_table(in_cents / APRIL)
     pq.write_table(table.slice(1), in_cents / APRIL)
     assert score_month(store, in_cents).returncode == 1, "the file is not the accepted one"
+
+
+@pytest.fixture
+def without_tips(synthetic, tmp_path):
+    """The source, with tips in a single trip of April, which is in another month."""
+    folder = Path(shutil.copytree(synthetic, tmp_path / "without-tips"))
+    table = pq.read_table(folder / APRIL)
+    tips = pa.array([1.0] + [None] * (len(table) - 1), pa.float64())
+    table = table.set_column(table.schema.get_field_index("tip_amount"), "tip_amount", tips)
+    index = table.schema.get_field_index("tpep_pickup_datetime")
+    times = table.column(index).to_pandas()
+    times.iloc[0] -= pd.Timedelta(days=60)
+    table = table.set_column(index, table.field(index), pa.array(times, table.field(index).type))
+    pq.write_table(table, folder / APRIL)
+    return folder
+
+
+def test_a_month_without_tips_is_scored_with_another_command(store, without_tips, tmp_path):
+    rejected = "the cleaning rules rejected all trips of 2020-04 ("
+    alone = score_month(store, without_tips)
+    assert alone.returncode == 1
+    error, hint = alone.stderr.strip().splitlines()[-2:]
+    assert error.startswith(f"error: cannot publish features: {rejected}")
+    assert " missing_value" in error
+    assert error.endswith("most often because tip_amount is null)")
+    assert hint == "hint: To score trips without tips, use `toytip score`."
+
+    with_march = score_month(store, without_tips, "--months", "2020-03:2020-04")
+    assert with_march.returncode == 1
+    assert f"warning: {rejected}" in with_march.stderr
+    assert "is null). To score trips without tips, use `toytip score`\n" in with_march.stderr
+    assert "error: cannot score 2020-04: the data check holds it" in with_march.stderr
+
+    scores = tmp_path / "scores.parquet"
+    trips = (without_tips / APRIL, "--model", "champion", "--store", store, "--output", scores)
+    assert run_toytip("score", *trips).returncode == 0
+    assert pq.read_table(scores)["probability"].null_count < len(pq.read_table(scores)) / 10
 
 
 def test_nothing_learns_from_a_held_month(in_cents, tmp_path):
