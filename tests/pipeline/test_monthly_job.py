@@ -221,6 +221,14 @@ def test_nothing_learns_from_a_held_month(in_cents, tmp_path):
     by_month = predictions.groupby(predictions["pickup_at"].dt.month)["split"].unique()
     assert [list(splits) for splits in by_month] == [["train"], ["other"], ["test"]]
     assert any("data check holds 2020-02" in warning for warning in summary["warnings"])
+    accept = ("source", "accept", "2020-02", "--store", tmp_path / "st", "--reason", "for a test")
+    assert run_toytip(*accept).returncode == 0
+    repeated = parse_summary(
+        run_toytip(*command, "--store", tmp_path / "st", "--rounds", 5, "--max-depth", 3, *OPTIONS)
+    )
+    assert not repeated["up_to_date"]
+    predictions = open_store(tmp_path / "st").predictions(repeated["version"]).compute()
+    assert set(predictions["split"]) == {"train", "test"}
 
 
 def test_a_held_test_month_is_evaluated_but_not_gated(in_cents, tmp_path):
@@ -235,6 +243,12 @@ def test_a_held_test_month_is_evaluated_but_not_gated(in_cents, tmp_path):
     assert "fare_amount" in run["reasons"][0]
     with pytest.raises(StoreError, match="no run passed"):
         open_store(tmp_path / "st").current_version()
+    assert parse_summary(run_toytip(*command))["up_to_date"]
+    accept = ("source", "accept", "2020-04", "--store", tmp_path / "st", "--reason", "for a test")
+    assert run_toytip(*accept).returncode == 0
+    accepted = parse_summary(run_toytip(*command))
+    assert not accepted["up_to_date"]
+    assert accepted["promotion"] is not None
 
 
 def test_a_held_validation_month_stops_the_run(in_cents, tmp_path):
@@ -276,3 +290,16 @@ def test_a_refused_run_does_not_become_current(store, synthetic):
     page = store / "runs.html"
     assert run_toytip("runs", "--store", store, "--output", page).returncode == 0
     assert refused["version"] in page.read_text()
+
+
+def test_the_scores_of_a_refused_model_become_current_after_its_promotion(store, synthetic):
+    command = ("run", "--source", synthetic, "--months", "2020-01:2020-03", "--store", store, "--rounds", 1)
+    refused = parse_summary(run_toytip(*command, "--max-depth", 1, *OPTIONS))
+    months = ("run", "--source", synthetic, "--months", "2020-04", "--store", store, *OPTIONS, "--model")
+    assert parse_finished(run_toytip(*months, refused["version"]))["status"] == "refused"
+    promote = ("model", "promote", refused["version"], "--store", store)
+    assert run_toytip(*promote, "--force", "--reason", "for a test").returncode == 0
+    scored = parse_finished(run_toytip(*months, "champion"))
+    assert (scored["status"], scored["up_to_date"]) == ("passed", False)
+    assert open_store(store).current_version() == scored["version"]
+    assert parse_finished(run_toytip(*months, "champion"))["up_to_date"]

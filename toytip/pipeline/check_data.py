@@ -14,9 +14,9 @@ from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.history import summarize_months
-from toytip.store.acceptances import Acceptance, accept_month, read_acceptances
+from toytip.store.acceptances import Acceptance, accept_month, accepted_months
 from toytip.store.manifest import Manifest
-from toytip.store.store import Store, store_from_settings
+from toytip.store.store import store_from_settings
 
 
 def check_data(
@@ -32,7 +32,8 @@ def check_data(
     months = summarize_months(context.store, tables)
     with context.progress.stage("check", len(months)) as stage:
         training = [month for month in months if split.covers(month, "train")]
-        accepted = _accepted_months(context.store, tables[FEATURES_TABLE.name])
+        features = tables[FEATURES_TABLE.name]
+        accepted = accepted_months(context.store, str(features.config["taxi"]), source_checksums(features))
         check = check_months(
             {**(reference or {}), **months}, list(reference) if reference else training, accepted
         )
@@ -43,17 +44,6 @@ def check_data(
     for month in check.months:
         _report(context, month)
     return check
-
-
-def _accepted_months(store: Store, features: Manifest) -> dict[str, str]:
-    """Return the reasons for the accepted months whose source file has not changed, by month."""
-    checksums = source_checksums(features)
-    accepted = read_acceptances(store, str(features.config["taxi"]))
-    return {
-        month: acceptance.reason
-        for month, acceptance in accepted.items()
-        if acceptance.checksum == checksums.get(month)
-    }
 
 
 def source_checksums(features: Manifest) -> dict[str, str]:

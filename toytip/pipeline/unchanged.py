@@ -18,7 +18,9 @@ from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.discovery import Source
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, month_file_name, synthetic_folder
+from toytip.store.acceptances import accepted_months
 from toytip.store.catalog import checksums_by_file
+from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store, store_from_settings
 
 
@@ -39,8 +41,8 @@ def run_if_changed(settings: Settings, progress: Progress, model: str | None = N
 def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResult | None:
     """Return the result of the newest run with the same source files, code, settings and model.
 
-    Returns None if there is no such run, if one of its tables was deleted, or if the settings ask
-    for a new version.
+    The accepted months must be the same, too. Returns None if there is no such run, if one of its
+    tables was deleted, or if the settings ask for a new version.
     """
     if settings.full_refresh or settings.version_id:
         return None
@@ -51,8 +53,12 @@ def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResul
     if source is None or checksums is None:
         return None
     version = _model_version(settings, source, model) if model else None
-    fingerprint = run_fingerprint(settings, source, checksums, version)
+    by_month = {str(file.month): checksums[mask_credentials(file.uri)] for file in source.files}
+    accepted = accepted_months(store, source.taxi, by_month)
+    fingerprint = run_fingerprint(settings, source, checksums, version, accepted)
     same = [run for run in runs if run.fingerprint == fingerprint]
+    if model == "champion":  # an earlier run can be from the time before its promotion
+        same = [run for run in same if run.status == RunStatus.PASSED]
     if not same or any(store.get_manifest(*item) is None for item in same[-1].tables.items()):
         return None
     with contextlib.suppress(StoreError):  # after a damaged result, the run starts
