@@ -63,7 +63,7 @@ def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | N
     if not matches:
         raise StoreError(
             f"cannot accept {text}: no run in {store.display_uri} holds this month",
-            hint="List the runs with `toytip runs --status failed-check`.",
+            hint="Run `toytip run` first. Its output names the months that the data check holds.",
         )
     if len(matches) > 1:
         raise ConfigError(
