@@ -75,6 +75,10 @@ ERRORS = {
     "an unwritable store": (run_with("--store", "/proc/nowhere"), "cannot write to store"),
     "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot write to store"),
     "a bad month": (run_with("--months", "2023-13"), "not a month"),
+    "a training option without training": (
+        run_with("--model", "champion", "--rounds", "5", "--test-months", "2023-03"),
+        "cannot use --test-months and --rounds with --model: the run trains no model",
+    ),
     "months backwards": (run_with("--months", "2023-03:2023-01"), "the range ends before it starts"),
     "missing months": (run_with("--months", "2023-01:2023-05"), "has no file for 2023-04"),
     "a dead scheduler": (run_with("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
@@ -101,7 +105,13 @@ ERRORS = {
 }
 # Invalid options and settings.
 USAGE_ERRORS = (
-    *("a bad month", "months backwards", "a missing test month", "an invalid memory limit"),
+    *(
+        "a training option without training",
+        "a bad month",
+        "months backwards",
+        "a missing test month",
+        "an invalid memory limit",
+    ),
     *("a setting out of range", "an unsafe version", "an invalid range of workers"),
     "a missing parameter file",
 )

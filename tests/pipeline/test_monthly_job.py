@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -162,6 +164,43 @@ def test_a_held_month_is_not_scored_until_a_person_accepts_it(store, in_cents):
     assert score_month(store, in_cents).returncode == 1, "the file is not the accepted one"
 
 
+@pytest.fixture
+def without_tips(synthetic, tmp_path):
+    """The source, with tips in a single trip of April, which is in another month."""
+    folder = Path(shutil.copytree(synthetic, tmp_path / "without-tips"))
+    table = pq.read_table(folder / APRIL)
+    tips = pa.array([1.0] + [None] * (len(table) - 1), pa.float64())
+    table = table.set_column(table.schema.get_field_index("tip_amount"), "tip_amount", tips)
+    index = table.schema.get_field_index("tpep_pickup_datetime")
+    times = table.column(index).to_pandas()
+    times.iloc[0] -= pd.Timedelta(days=60)
+    table = table.set_column(index, table.field(index), pa.array(times, table.field(index).type))
+    pq.write_table(table, folder / APRIL)
+    return folder
+
+
+def test_a_month_without_tips_is_scored_with_another_command(store, without_tips, tmp_path):
+    rejected = "the cleaning rules rejected all trips of 2020-04 ("
+    alone = score_month(store, without_tips)
+    assert alone.returncode == 1
+    error, hint = alone.stderr.strip().splitlines()[-2:]
+    assert error.startswith(f"error: cannot publish features: {rejected}")
+    assert " missing_value" in error
+    assert error.endswith("most often because tip_amount is null)")
+    assert hint == "hint: To score trips without tips, use `toytip score`."
+
+    with_march = score_month(store, without_tips, "--months", "2020-03:2020-04")
+    assert with_march.returncode == 1
+    assert f"warning: {rejected}" in with_march.stderr
+    assert "is null). To score trips without tips, use `toytip score`\n" in with_march.stderr
+    assert "error: cannot score 2020-04: the data check holds it" in with_march.stderr
+
+    scores = tmp_path / "scores.parquet"
+    trips = (without_tips / APRIL, "--model", "champion", "--store", store, "--output", scores)
+    assert run_toytip("score", *trips).returncode == 0
+    assert pq.read_table(scores)["probability"].null_count < len(pq.read_table(scores)) / 10
+
+
 def test_nothing_learns_from_a_held_month(in_cents, tmp_path):
     """The amounts of February are wrong: training uses January and March only."""
     (in_cents / APRIL).unlink()
@@ -182,6 +221,14 @@ def test_nothing_learns_from_a_held_month(in_cents, tmp_path):
     by_month = predictions.groupby(predictions["pickup_at"].dt.month)["split"].unique()
     assert [list(splits) for splits in by_month] == [["train"], ["other"], ["test"]]
     assert any("data check holds 2020-02" in warning for warning in summary["warnings"])
+    accept = ("source", "accept", "2020-02", "--store", tmp_path / "st", "--reason", "for a test")
+    assert run_toytip(*accept).returncode == 0
+    repeated = parse_summary(
+        run_toytip(*command, "--store", tmp_path / "st", "--rounds", 5, "--max-depth", 3, *OPTIONS)
+    )
+    assert not repeated["up_to_date"]
+    predictions = open_store(tmp_path / "st").predictions(repeated["version"]).compute()
+    assert set(predictions["split"]) == {"train", "test"}
 
 
 def test_a_held_test_month_is_evaluated_but_not_gated(in_cents, tmp_path):
@@ -196,6 +243,12 @@ def test_a_held_test_month_is_evaluated_but_not_gated(in_cents, tmp_path):
     assert "fare_amount" in run["reasons"][0]
     with pytest.raises(StoreError, match="no run passed"):
         open_store(tmp_path / "st").current_version()
+    assert parse_summary(run_toytip(*command))["up_to_date"]
+    accept = ("source", "accept", "2020-04", "--store", tmp_path / "st", "--reason", "for a test")
+    assert run_toytip(*accept).returncode == 0
+    accepted = parse_summary(run_toytip(*command))
+    assert not accepted["up_to_date"]
+    assert accepted["promotion"] is not None
 
 
 def test_a_held_validation_month_stops_the_run(in_cents, tmp_path):
@@ -237,3 +290,16 @@ def test_a_refused_run_does_not_become_current(store, synthetic):
     page = store / "runs.html"
     assert run_toytip("runs", "--store", store, "--output", page).returncode == 0
     assert refused["version"] in page.read_text()
+
+
+def test_the_scores_of_a_refused_model_become_current_after_its_promotion(store, synthetic):
+    command = ("run", "--source", synthetic, "--months", "2020-01:2020-03", "--store", store, "--rounds", 1)
+    refused = parse_summary(run_toytip(*command, "--max-depth", 1, *OPTIONS))
+    months = ("run", "--source", synthetic, "--months", "2020-04", "--store", store, *OPTIONS, "--model")
+    assert parse_finished(run_toytip(*months, refused["version"]))["status"] == "refused"
+    promote = ("model", "promote", refused["version"], "--store", store)
+    assert run_toytip(*promote, "--force", "--reason", "for a test").returncode == 0
+    scored = parse_finished(run_toytip(*months, "champion"))
+    assert (scored["status"], scored["up_to_date"]) == ("passed", False)
+    assert open_store(store).current_version() == scored["version"]
+    assert parse_finished(run_toytip(*months, "champion"))["up_to_date"]

@@ -6,7 +6,9 @@ import pytest
 
 from tests.support.results import RUN_KEYS, RUN_RESULT, TABLE
 from toytip.core.jsonable import to_json
-from toytip.pipeline.result import RunResult, StageResult
+from toytip.errors import StoreError
+from toytip.pipeline.result import RunResult, StageResult, read_run_result
+from toytip.store.store import Store
 
 
 def test_the_keys_of_a_run():
@@ -35,3 +37,14 @@ def test_a_result_without_a_key_is_rejected():
     del record["elapsed_seconds"]
     with pytest.raises(ValueError, match="elapsed_seconds"):
         RunResult.from_json(record)
+
+
+def test_the_stored_result_of_a_run(tmp_path):
+    store = Store(str(tmp_path), "dev")
+    assert read_run_result(store, "v1") is None
+    store.file_io.write(store.layout.run_result("v1"), json.dumps(to_json(RUN_RESULT)).encode())
+    assert read_run_result(store, "v1") == RUN_RESULT
+    for damaged in (b"{", b"{}"):
+        store.file_io.write(store.layout.run_result("v1"), damaged)
+        with pytest.raises(StoreError, match=r"cannot read .*v1\.run\.json: it is not the result of a run"):
+            read_run_result(store, "v1")

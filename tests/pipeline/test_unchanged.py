@@ -77,3 +77,9 @@ def test_a_run_with_a_deleted_table_is_not_skipped(first):
     source, store, summary = first
     (store / "dev" / "_versions" / "monitoring" / f"{summary['version']}.json").unlink()
     assert find_unchanged_run(settings_of(source, store)) is None
+
+
+def test_a_run_whose_result_is_damaged_is_not_skipped(first):
+    source, store, summary = first
+    (store / "dev" / "_reports" / f"{summary['version']}.run.json").write_text("{}")
+    assert find_unchanged_run(settings_of(source, store)) is None

@@ -88,6 +88,21 @@ def test_broken_sources_are_rejected(case, folder):
         assert "yellow_tripdata_2023-02.parquet" in message
 
 
+@pytest.mark.parametrize(
+    "break_source",
+    [
+        lambda f: drop(f, "tip_amount"),
+        lambda f: replace(f, "tip_amount", pa.nulls(9, pa.float64())),
+    ],
+    ids=["missing", "null"],
+)
+def test_the_hint_for_trips_without_tips_is_to_score_them(break_source, folder):
+    break_source(folder)
+    with pytest.raises(SourceError, match="column tip_amount") as caught:
+        open_source(str(folder))
+    assert "`toytip score`" in caught.value.hint
+
+
 @pytest.mark.parametrize("spec", ["{}/nothing", "{}/*.csv", "{}/none_*.parquet", "", "nowhere://x/y"])
 def test_sources_without_files(spec, folder):
     with pytest.raises(SourceError):

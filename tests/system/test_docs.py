@@ -276,6 +276,29 @@ def test_the_examples_of_reading_run(three_trips, page, block):
     assert len(names.get("december", ())) == 0
 
 
+def test_the_query_for_alerts_reads_the_current_version(tmp_path, monkeypatch, capfd):
+    from toytip.core.tables import MONITORING
+    from toytip.store.store import Store
+
+    store = Store(str(tmp_path / "toytip-store"), "dev")
+    row = (
+        MONITORING.empty()
+        .reindex([0])
+        .assign(**{c.name: {"str": "x", "bool": True}.get(c.dtype, 1) for c in MONITORING.columns})
+    )
+    for version in ("v1", "v2"):
+        with store.write_version(version):
+            frame = row.assign(name=f"alert_{version}").astype(MONITORING.dtypes)
+            record = store.write_data_file(MONITORING, version, make_part_record(), frame)
+            publish_table(store, make_manifest([record], version, table="monitoring"))
+    monkeypatch.chdir(tmp_path)
+    (script,) = fenced("docs/how-to/monitor.md", "python")
+    exec(script, {})  # noqa: S102
+    printed = capfd.readouterr().out
+    assert "alert_v2" in printed
+    assert "alert_v1" not in printed
+
+
 @pytest.mark.cluster
 def test_the_examples_in_python_run(tmp_path):
     """The examples of the README and of the Python guide run one after the other, on few trips."""

@@ -171,7 +171,7 @@ def monitor(
     """Monitor a model as `toytip monitor` does: data drift, and changes in performance.
 
     `model` is the version or tag of a run, `champion`, `challenger`, or a model number in the
-    registry. The default is the champion, or the newest model if there is no champion. Set `taxi`
+    registry. The default is the champion, or the current model if there is no champion. Set `taxi`
     or `segment` if several registered models have this name. `reference` and `analysis_months` are
     a range such as `"2023-10:2023-12"` or a list of months. `labels_until` is the latest month with
     labels. The measurements are published as a version of the table `monitoring`, unless `publish`

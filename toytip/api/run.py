@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from toytip.api.frames import metrics_frame
 from toytip.api.monitoring import Monitoring
 from toytip.api.settings import SettingText, make_progress, use_workers
-from toytip.api.store import Store, metrics_frame
+from toytip.api.store import Store
 from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
 from toytip.pipeline.result import RunResult

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from toytip.api.frames import metrics_frame, runs_frame, versions_frame
 from toytip.api.model import Model
 from toytip.api.monitoring import Monitoring, monitor_store
 from toytip.api.settings import SettingText, resolve_call_settings, to_setting_text
 from toytip.api.wording import with_python_errors, with_python_errors_of_methods
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
 from toytip.core.months import Month, parse_months
 from toytip.core.tables import FEATURES_TABLE, METRIC_HISTOGRAMS, PREDICTIONS, REJECTS
 from toytip.errors import StoreError
-from toytip.evaluation.report import EvaluationReport, EvaluationSummary
+from toytip.evaluation.report import EvaluationReport
 from toytip.store.artifacts import load_tallies
 from toytip.store.manifest import Manifest
 from toytip.store.refs import (
-    VersionSummary,
     describe_versions,
     manifests_as_of,
     parse_as_of,
@@ -63,8 +62,8 @@ class Store:
     The argument `version` is a version or a tag. Without a version, methods read the current
     version: the newest run that passed the promotion gate, or the target of a later release or
     rollback. Before the first gate, the newest run is current. `as_of` selects the version that was
-    current at a time (`"2026-11-24T10:15"`, UTC). A call determines the version once and reads only
-    files of this version.
+    current at a time (`"2026-11-24T10:15"`, UTC). `taxi` (`"yellow"` or `"green"`) ignores versions
+    of the other taxi type. A call determines the version once and reads only files of this version.
 
     Methods raise StoreError if a version, a table or a month does not exist, or if the checksum of
     a file differs from the checksum in the manifest.
@@ -95,11 +94,7 @@ class Store:
         """
         limit = parse_as_of(as_of) if as_of else None
         manifests = manifests_as_of(self._versions, table, limit)
-        summaries = describe_versions(manifests, read_tags(self._versions))
-        columns = [item.name for item in fields(VersionSummary)]
-        frame = pd.DataFrame(to_json(summaries), columns=columns)
-        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
-        return frame
+        return versions_frame(describe_versions(manifests, read_tags(self._versions)))
 
     def runs(self) -> pd.DataFrame:
         """Return the runs of the store, newest first, one row per run.
@@ -112,24 +107,18 @@ class Store:
             store.runs().query("status == 'passed'")["auc"]
         """
         from toytip.models.resolve import champion_versions
-        from toytip.store.runs import RunSummary, list_runs
+        from toytip.store.runs import list_runs
 
-        listed = list_runs(self._versions, self._versions.list_runs(), champion_versions(self.settings))
-        columns = [item.name for item in fields(RunSummary)]
-        frame = pd.DataFrame(to_json(listed.runs), columns=columns)
-        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True, format="ISO8601")
-        for column, segment in (("auc", "all"), ("card_auc", "card")):
-            values = [run.test_auc[segment] for run in listed.runs]
-            frame.insert(frame.columns.get_loc("test_auc"), column, pd.Series(values, dtype=float))
-        return frame.drop(columns="test_auc").set_index("version")
+        runs = self._versions.list_runs()
+        return runs_frame(list_runs(self._versions, runs, champion_versions(self.settings)))
 
-    def current_version(self, *, as_of: str | None = None) -> str:
+    def current_version(self, *, as_of: str | None = None, taxi: str | None = None) -> str:
         """Return the version of the current run: the newest run that passed, or a released one.
 
         To read several tables of one run, pass this version to each call. Raises StoreError if no
         run is current.
         """
-        return resolve_version(self._versions, PREDICTIONS.name, as_of=as_of).version
+        return self._resolve(PREDICTIONS.name, None, as_of, taxi).version
 
     def table(
         self,
@@ -138,6 +127,7 @@ class Store:
         *,
         months: SettingText | None = None,
         as_of: str | None = None,
+        taxi: str | None = None,
     ) -> dd.DataFrame:
         """Return a version of a table as a lazy Dask DataFrame, with one partition per file.
 
@@ -150,12 +140,16 @@ class Store:
         from toytip.engine import read_table
 
         read_table.get_readable_table(name)
-        return read_table.read_table(
-            self._versions, resolve_version(self._versions, name, version, as_of), _parse_months(months)
-        )
+        manifest = self._resolve(name, version, as_of, taxi)
+        return read_table.read_table(self._versions, manifest, _parse_months(months))
 
     def predictions(
-        self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
+        self,
+        version: str | None = None,
+        *,
+        months: SettingText | None = None,
+        as_of: str | None = None,
+        taxi: str | None = None,
     ) -> dd.DataFrame:
         """Return the prediction and the label of every kept trip, as a lazy frame (see `table`).
 
@@ -165,26 +159,36 @@ class Store:
 
             store.predictions(months="2023-12").groupby("split")["probability"].mean().compute()
         """
-        return self.table(PREDICTIONS.name, version, months=months, as_of=as_of)
+        return self.table(PREDICTIONS.name, version, months=months, as_of=as_of, taxi=taxi)
 
     def features(
-        self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
+        self,
+        version: str | None = None,
+        *,
+        months: SettingText | None = None,
+        as_of: str | None = None,
+        taxi: str | None = None,
     ) -> dd.DataFrame:
         """Return the features and the label of every kept trip, as a lazy frame (see `table`).
 
         `trip_time` is in seconds, `trip_speed` in miles per hour, `trip_distance` in miles, and
         amounts are in dollars. Integer columns that can have missing values are float32.
         """
-        return self.table(FEATURES_TABLE.name, version, months=months, as_of=as_of)
+        return self.table(FEATURES_TABLE.name, version, months=months, as_of=as_of, taxi=taxi)
 
     def rejects(
-        self, version: str | None = None, *, months: SettingText | None = None, as_of: str | None = None
+        self,
+        version: str | None = None,
+        *,
+        months: SettingText | None = None,
+        as_of: str | None = None,
+        taxi: str | None = None,
     ) -> dd.DataFrame:
         """Return the rejected trips with the column `reason`, as a lazy frame (see `table`).
 
         toytip does not change the values of rejected trips.
         """
-        return self.table(REJECTS.name, version, months=months, as_of=as_of)
+        return self.table(REJECTS.name, version, months=months, as_of=as_of, taxi=taxi)
 
     def files(
         self,
@@ -193,15 +197,18 @@ class Store:
         *,
         months: SettingText | None = None,
         as_of: str | None = None,
+        taxi: str | None = None,
     ) -> list[str]:
         """Return the paths or URIs of the Parquet files of a version, for other query engines."""
         from toytip.engine import read_table
 
-        manifest = resolve_version(self._versions, read_table.get_readable_table(name).name, version, as_of)
+        manifest = self._resolve(read_table.get_readable_table(name).name, version, as_of, taxi)
         folder = self._versions.version_uri(name, manifest.version)
         return [f"{folder}/{part.path}" for part in read_table.data_files_of(manifest, _parse_months(months))]
 
-    def metrics(self, version: str | None = None, *, as_of: str | None = None) -> pd.DataFrame:
+    def metrics(
+        self, version: str | None = None, *, as_of: str | None = None, taxi: str | None = None
+    ) -> pd.DataFrame:
         """Return the metrics of predictions, with one row per split and segment (`all`, `card`).
 
         Columns: `rows`, `prevalence` (share of high tips), `auc`, `pr_auc`, `log_loss`, `brier`,
@@ -210,9 +217,11 @@ class Store:
 
             store.metrics().loc[("test", "all"), "auc"]
         """
-        return metrics_frame(self.evaluation(version, as_of=as_of))
+        return metrics_frame(self.evaluation(version, as_of=as_of, taxi=taxi))
 
-    def evaluation(self, version: str | None = None, *, as_of: str | None = None) -> EvaluationReport:
+    def evaluation(
+        self, version: str | None = None, *, as_of: str | None = None, taxi: str | None = None
+    ) -> EvaluationReport:
         """Return the evaluation of predictions, by split and segment.
 
         The attributes of `evaluation[split][segment]` are the keys of a segment in `toytip stage
@@ -223,7 +232,7 @@ class Store:
         from toytip.models import resolve
         from toytip.pipeline.evaluate import evaluate_tallies
 
-        predictions = resolve_version(self._versions, PREDICTIONS.name, version, as_of)
+        predictions = self._resolve(PREDICTIONS.name, version, as_of, taxi)
         histograms = self._versions.get_manifest(METRIC_HISTOGRAMS.name, predictions.version)
         if histograms is None:
             raise StoreError(
@@ -245,8 +254,8 @@ class Store:
         """Return a model that scores raw trips.
 
         `version` is the version or tag of a run, `champion`, `challenger`, or a model number in
-        the registry. The default is the newest model. Set `taxi` or `segment` if several registered
-        models have this name. Raises StoreError or RegistryError if the model does not
+        the registry. The default is the current model. Set `taxi` or `segment` if several
+        registered models have this name. Raises StoreError or RegistryError if the model does not
         exist.
 
             store.model().predict(trips)
@@ -315,6 +324,14 @@ class Store:
 
         return compare_versions(self._versions, a, b, lambda _: None)
 
+    def _resolve(self, table: str, version: str | None, as_of: str | None, taxi: str | None) -> Manifest:
+        """Return the manifest of a version, by default of the current version."""
+        from toytip.store.lineage import resolve_version_of_taxi
+
+        if taxi is None:
+            return resolve_version(self._versions, table, version, as_of)
+        return resolve_version_of_taxi(self._versions, table, taxi, version, as_of)
+
     def __repr__(self) -> str:
         return f"<toytip store {self.path}>"
 
@@ -327,21 +344,6 @@ class Store:
         ).drop(columns="parents")
         table: str = rows.to_html(index=False)
         return f"<p>{escape(repr(self))}</p>{table}"
-
-
-def metrics_frame(evaluation: EvaluationSummary) -> pd.DataFrame:
-    """Return the metrics of an evaluation as a frame, indexed by split and segment."""
-    rows = [
-        {
-            "split": split,
-            "segment": segment,
-            **to_json(item.metrics),
-            "f1_always_positive": item.f1_always_positive,
-        }
-        for split, segments in evaluation.items()
-        for segment, item in segments.items()
-    ]
-    return pd.DataFrame(rows).set_index(["split", "segment"]).astype(float).astype({"rows": "int64"})
 
 
 def _parse_months(months: SettingText | None) -> tuple[Month, ...] | None:

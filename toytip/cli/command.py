@@ -121,13 +121,15 @@ def resolve_upstream(
 def open_features(
     settings: Settings, progress: Progress, version: str | None, as_of: str | None
 ) -> Iterator[tuple[RunContext, Manifest]]:
-    """Yield the features of `--source`, or the features of the store without a source.
+    """Yield the features of `--source`, or the current features of the store without a source.
 
     Publishes the features of a source. Raises ConfigError if the store has features of both taxi
     types, and neither a source nor a version selects one.
     """
     from toytip.pipeline import read_source, source
     from toytip.pipeline.context import open_reader, open_run
+    from toytip.store.refs import resolve_version
+    from toytip.store.store import store_from_settings
 
     if settings.source is not None and version is None and as_of is None:
         plan = source.prepare_plan(settings, progress)
@@ -136,7 +138,7 @@ def open_features(
             context.publish("features", tables)
             yield context, tables["features"]
         return
-    features = resolve_upstream(settings, "features", version, as_of)
+    features = resolve_version(store_from_settings(settings), "features", version, as_of)
     if version is None:
         _require_one_taxi(settings)
     with open_reader(settings, progress) as context:

@@ -158,30 +158,36 @@ DebugOption = Annotated[bool, option("--debug", help="Print the traceback of an 
 
 MODEL_HELP = "Model: champion, challenger, a model number such as 3, or the version or tag of a run."
 
-InputVersionOption = Annotated[
-    str | None,
-    option(
+
+def _input_version_option(default: str) -> Any:
+    return option(
         "--input-version",
         help="Version or tag of the table or artifact that the command reads.",
-        default="the newest version",
+        default=default,
         metavar="VERSION",
-    ),
-]
-AsOfOption = Annotated[
-    str | None,
-    option(
+    )
+
+
+def _as_of_option(version: str) -> Any:
+    return option(
         "--as-of",
-        help="Read the version that was the newest at this UTC time, for example 2026-11-24T10:15.",
+        help=f"Read the version that was {version} at this UTC time, for example 2026-11-24T10:15.",
         default="now",
         metavar="TIME",
-    ),
-]
+    )
+
+
+InputVersionOption = Annotated[str | None, _input_version_option("the current version")]
+AsOfOption = Annotated[str | None, _as_of_option("current")]
+# A stage continues with the output of the previous stage, which has no status of its own.
+StageInputOption = Annotated[str | None, _input_version_option("the newest version, even of a refused run")]
+StageAsOfOption = Annotated[str | None, _as_of_option("the newest")]
 ModelOption = Annotated[
     str | None,
     option(
         "--model",
         help=MODEL_HELP,
-        default="the newest model",
+        default="the newest model, even of a refused run",
         metavar="MODEL",
     ),
 ]
@@ -238,7 +244,7 @@ ServingModelOption = Annotated[
     option(
         "--model",
         help=MODEL_HELP,
-        default="the champion, else the newest model",
+        default="the champion, else the current model",
         metavar="MODEL",
     ),
 ]

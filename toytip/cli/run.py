@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Unpack
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -20,6 +21,7 @@ from toytip.cli.option_groups import (
     expand_options,
 )
 from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption, option
+from toytip.errors import ConfigError
 
 
 class RunOptions(
@@ -36,6 +38,11 @@ class RunOptions(
     gate: GateOption
     explain: ExplainOption
 
+
+# A run with --model trains no model.
+TRAINING_OPTIONS = tuple(
+    name for name in (*SplitOptions.__annotations__, *BoosterOptions.__annotations__) if name != "segment"
+)
 
 app = new_app("run")
 
@@ -63,6 +70,8 @@ def run(
     gate. Reuses output of earlier runs that had the same input, code and settings. With --model,
     trains no model, and exits with 3 if an alert fires in the latest month of a new version.
     """
+    if model is not None:
+        _require_no_training_options(options)
     settings = resolve_command_settings(options, resumable=True)
     from toytip.cli.render.run import show_run
     from toytip.pipeline.unchanged import run_if_changed
@@ -73,3 +82,13 @@ def run(
     is_new = model is not None and not result.up_to_date
     if is_new and result.monitoring is not None and result.monitoring.active_alerts:
         raise typer.Exit(EXIT_ALERT)
+
+
+def _require_no_training_options(options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the command sets an option that only a training uses."""
+    unused = [f"--{name.replace('_', '-')}" for name in TRAINING_OPTIONS if options[name] is not None]
+    if unused:
+        raise ConfigError(
+            f"cannot use {' and '.join(unused)} with --model: the run trains no model",
+            hint="Leave out --model to train a model, or leave out the other options.",
+        )

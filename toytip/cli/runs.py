@@ -39,16 +39,26 @@ def runs(
     ctx: typer.Context,
     limit: Annotated[
         int | None,
-        option("--limit", min=1, metavar="N", help="Number of runs to list.", default="all runs"),
+        option("--limit", min=1, metavar="N", help="Maximum number of runs to list.", default="all runs"),
     ] = None,
     taxi: Annotated[
         Taxi | None,
-        option("--taxi", metavar="TAXI", help="Taxi type.", choices=get_args(Taxi), default="both types"),
+        option(
+            "--taxi",
+            metavar="TAXI",
+            help="Taxi type of the runs.",
+            choices=get_args(Taxi),
+            default="both types",
+        ),
     ] = None,
     status: Annotated[
         StatusName | None,
         option(
-            "--status", metavar="STATUS", help="Status.", choices=get_args(StatusName), default="any status"
+            "--status",
+            metavar="STATUS",
+            help="Status of the runs.",
+            choices=get_args(StatusName),
+            default="any status",
         ),
     ] = None,
     output: Annotated[
@@ -60,7 +70,8 @@ def runs(
     """List the runs of a store, newest first.
 
     Prints the version, source, months, feature set, AUC on the test trips, and status of each run.
-    `*` marks the current run, which readers take by default. `C` marks the champion.
+    `*` marks the current run, which readers take by default. `C` marks the runs that trained the
+    champions.
     """
     if ctx.invoked_subcommand is not None:
         return

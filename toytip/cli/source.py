@@ -13,7 +13,6 @@ from toytip.cli.option_groups import ClusterOptions, CommonOptions, StoreOptions
 from toytip.cli.options import (
     JsonOption,
     MonthsOption,
-    TaxiOption,
     option,
     setting_option,
 )
@@ -27,6 +26,17 @@ SourceServerOption = Annotated[
         help="URL of the S3 server of the source.",
         default="AWS_ENDPOINT_URL, else Amazon S3",
         metavar="URL",
+    ),
+]
+
+HeldTaxiOption = Annotated[
+    Taxi | None,
+    option(
+        "--taxi",
+        help="Taxi type of the month. Required if runs of both types hold the month.",
+        choices=get_args(Taxi),
+        default="the only type whose runs hold the month",
+        metavar="TAXI",
     ),
 ]
 
@@ -100,16 +110,19 @@ def download(
 def accept(
     month: Annotated[str, typer.Argument(metavar="MONTH", help="Month that the data check holds.")],
     reason: Annotated[
-        str, option("--reason", metavar="TEXT", help="Reason, which the store keeps with every run.")
+        str,
+        option(
+            "--reason", metavar="TEXT", help="Reason for the acceptance, which the store keeps (required)."
+        ),
     ] = "",
-    taxi: TaxiOption = None,
+    taxi: HeldTaxiOption = None,
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Accept a month that the data check holds.
 
-    Later runs use the month. The acceptance is valid only for the file that the data check of the
-    newest such run holds. If the file changes, the data check judges it again.
+    Later runs use the month. The acceptance is valid for the file that the newest run with this
+    held month has read. If the content of the file changes, the acceptance is no longer valid.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.pipeline.check_data import accept_held_month

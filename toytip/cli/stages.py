@@ -26,11 +26,11 @@ from toytip.cli.option_groups import (
     expand_options,
 )
 from toytip.cli.options import (
-    AsOfOption,
-    InputVersionOption,
     JsonOption,
     ModelOption,
     ModelSegmentOption,
+    StageAsOfOption,
+    StageInputOption,
     VerboseOption,
     output_option,
 )
@@ -85,8 +85,8 @@ def clean(json_: JsonOption = False, **options: Unpack[CleanOptions]) -> None:
 @app.command(epilog="Example:  toytip stage featurize --store ./toytip-store")
 @expand_options
 def featurize(
-    input_version: InputVersionOption = None,
-    as_of: AsOfOption = None,
+    input_version: StageInputOption = None,
+    as_of: StageAsOfOption = None,
     json_: JsonOption = False,
     **options: Unpack[StageOptions],
 ) -> None:
@@ -112,8 +112,8 @@ def featurize(
 )
 @expand_options
 def preprocess(
-    input_version: InputVersionOption = None,
-    as_of: AsOfOption = None,
+    input_version: StageInputOption = None,
+    as_of: StageAsOfOption = None,
     json_: JsonOption = False,
     **options: Unpack[PreprocessOptions],
 ) -> None:
@@ -140,8 +140,8 @@ def preprocess(
 @app.command(epilog="Example:  toytip stage train --rounds 100 --max-depth 8")
 @expand_options
 def train(
-    input_version: InputVersionOption = None,
-    as_of: AsOfOption = None,
+    input_version: StageInputOption = None,
+    as_of: StageAsOfOption = None,
     json_: JsonOption = False,
     **options: Unpack[TrainOptions],
 ) -> None:
@@ -167,8 +167,8 @@ def train(
 @app.command(epilog="Example:  toytip stage infer --model champion")
 @expand_options
 def infer(
-    input_version: InputVersionOption = None,
-    as_of: AsOfOption = None,
+    input_version: StageInputOption = None,
+    as_of: StageAsOfOption = None,
     model: ModelOption = None,
     segment: ModelSegmentOption = None,
     json_: JsonOption = False,
@@ -184,7 +184,9 @@ def infer(
     from toytip.models import resolve
     from toytip.pipeline import predict
 
-    trained = resolve.load_model(settings, model, upstream.config.get("taxi"), as_of, segment=segment)
+    trained = resolve.load_model(
+        settings, model, upstream.config.get("taxi"), as_of, segment=segment, any_status=True
+    )
     run_stage(
         settings, "infer", lambda context: predict.score_trips(context, upstream, trained), options, json_
     )
@@ -193,8 +195,8 @@ def infer(
 @app.command(epilog="Example:  toytip stage postprocess --env prod")
 @expand_options
 def postprocess(
-    input_version: InputVersionOption = None,
-    as_of: AsOfOption = None,
+    input_version: StageInputOption = None,
+    as_of: StageAsOfOption = None,
     json_: JsonOption = False,
     **options: Unpack[StageOptions],
 ) -> None:
@@ -220,8 +222,8 @@ def postprocess(
 @app.command(epilog="Example:  toytip stage evaluate --input-version v20261124T101500Z-3f9c2a --json")
 @expand_options
 def evaluate(
-    input_version: InputVersionOption = None,
-    as_of: AsOfOption = None,
+    input_version: StageInputOption = None,
+    as_of: StageAsOfOption = None,
     output: Annotated[
         Path | None, output_option("PNG file for the calibration and threshold curves.", "no file")
     ] = None,

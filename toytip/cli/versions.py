@@ -249,16 +249,17 @@ def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unp
 def release(
     version: VersionArgument,
     reason: Annotated[
-        str, option("--reason", metavar="TEXT", help="Reason for the release, which the store keeps.")
+        str,
+        option("--reason", metavar="TEXT", help="Reason for the release, which the store keeps (required)."),
     ] = "",
     json_: JsonOption = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Make a version current by hand.
 
-    Use this command for a run that the promotion gate refused. With --env prod, a version that
-    exists only in dev is copied first: by hard links on a disk, by the server on S3. Readers see
-    the copy in one step, or not at all. The champion does not change.
+    Use this command for a run that the promotion gate refused. With --env prod, toytip first copies
+    a version that exists only in dev: by hard links on a disk, by the server on S3. Readers see the
+    copy in one step, or not at all. The champion does not change.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.versions import show_release

@@ -18,7 +18,14 @@ from toytip.models.registry import CHALLENGER, CHAMPION, LIST_HINT, Registry, op
 from toytip.monitoring.history import MonitoringHistory
 from toytip.store.artifacts import read_model
 from toytip.store.manifest import Manifest
-from toytip.store.refs import find_current, find_version, manifests_as_of, parse_as_of, resolve_version
+from toytip.store.refs import (
+    NO_RUN_PASSED_HINT,
+    find_current,
+    find_version,
+    manifests_as_of,
+    parse_as_of,
+    resolve_version,
+)
 from toytip.store.store import Store, store_from_settings
 
 MISSING_ALIAS_HINTS = {
@@ -44,26 +51,29 @@ def load_model(
     as_of: str | None = None,
     *,
     segment: str | None = None,
+    any_status: bool = False,
 ) -> TrainedModel:
     """Return the model with a name: a version, a tag, an alias or a model number.
 
-    Without a name, return the newest model in the store. The version of a run that reused a model
-    also names the reused model. If the store does not have the name, toytip searches the registry.
-    Raises StoreError or RegistryError if no model of the taxi type and segment has the name, or if
-    several registered models have the name.
+    Without a name, return the current model in the store, or with `any_status` the newest model,
+    even of a refused run. The version of a run that reused a model also names the reused model. If
+    the store does not have the name, toytip searches the registry. Raises StoreError or
+    RegistryError if no model of the taxi type and segment has the name, or if several registered
+    models have the name.
     """
     store = store_from_settings(settings)
     version = None if name is None else model_version_in_store(store, name)
     if name is not None and version is None:
         match = find_registered_model(settings, name, taxi, segment)
         return load_registered_model(match)
-    return read_model(store, find_stored_model(store, version, taxi, as_of, segment=segment))
+    manifest = find_stored_model(store, version, taxi, as_of, segment=segment, any_status=any_status)
+    return read_model(store, manifest)
 
 
 def load_champion_or_model(
     settings: Settings, name: str | None = None, taxi: str | None = None, segment: str | None = None
 ) -> TrainedModel:
-    """Return the model with a name: without a name, the champion, else the newest model.
+    """Return the model with a name: without a name, the champion, else the current model.
 
     Raises RegistryError if there are several champions.
     """
@@ -85,39 +95,45 @@ def find_stored_model(
     as_of: str | None = None,
     *,
     segment: str | None = None,
+    any_status: bool = False,
 ) -> Manifest:
-    """Return the manifest of a version, or of the newest model of a taxi type and segment.
+    """Return the manifest of a version, or of the current model of a taxi type and segment.
 
-    Raises StoreError if the store has no such model, or if the version has another taxi type or
-    segment.
+    With `any_status`, the default is the newest model, whatever the status of its run. Raises
+    StoreError if the store has no such model, or if the version has another taxi type or segment.
     """
     if version is not None:
         model = resolve_version(store, MODELS.name, version)
         _require_kind(store, model, taxi, segment)
         return model
-    newest = newest_stored_model(store, taxi, as_of, segment=segment)
-    if newest is None:
-        if taxi is None and segment is None:
-            return resolve_version(store, MODELS.name, None, as_of)  # raises the error
-        raise StoreError(
-            f"cannot find a model {_describe_kind(taxi, segment)}: {store.display_uri} has none",
-            hint="Train such a model with `toytip run`.",
-        )
-    return newest
+    limit, models = parse_as_of(as_of) if as_of else None, _stored_models(store, taxi, as_of, segment)
+    current = find_current(store, models, limit, any_status=any_status)
+    if current is not None:
+        return current
+    if taxi is None and segment is None:
+        return resolve_version(store, MODELS.name, None, as_of)  # raises the error
+    failure = f"cannot find a model {_describe_kind(taxi, segment)}: {store.display_uri} has "
+    if models:
+        raise StoreError(f"{failure}such models, but no run passed", hint=NO_RUN_PASSED_HINT)
+    raise StoreError(f"{failure}none", hint="Train such a model with `toytip run`.")
 
 
-def newest_stored_model(
-    store: Store, taxi: str | None = None, as_of: str | None = None, *, segment: str | None = None
-) -> Manifest | None:
-    """Return the manifest of the newest model of a taxi type and segment, or None without one."""
-    limit = parse_as_of(as_of) if as_of else None
-    models = [
+def current_stored_model(store: Store, taxi: str, segment: str | None = None) -> Manifest | None:
+    """Return the manifest of the current model of a taxi type and segment, or None without one.
+
+    The current model is the newest model of a run that passed, or of a later release or rollback.
+    """
+    return find_current(store, _stored_models(store, taxi, None, segment))
+
+
+def _stored_models(store: Store, taxi: str | None, as_of: str | None, segment: str | None) -> list[Manifest]:
+    """Return the manifests of the models of a taxi type and segment, whatever their status."""
+    return [
         manifest
-        for manifest in manifests_as_of(store, MODELS.name, limit)
+        for manifest in manifests_as_of(store, MODELS.name, parse_as_of(as_of) if as_of else None)
         if (taxi is None or taxi_of(store, manifest) == taxi)
         and (segment is None or _segment_of(store, manifest) == segment)
     ]
-    return find_current(store, models, limit)
 
 
 def _require_kind(store: Store, model: Manifest, taxi: str | None, segment: str | None) -> None:

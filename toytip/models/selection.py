@@ -27,7 +27,7 @@ class ModelChoice:
     """The options that select the models to score with."""
 
     name: str | None = None
-    """Version, tag, alias or model number. Without a name, the champion answers, or the newest
+    """Version, tag, alias or model number. Without a name, the champion answers, or the current
     model of a taxi type that has no champion."""
     taxi: str | None = None
     """Taxi type of the model. None selects a model for each taxi type."""
@@ -71,8 +71,8 @@ def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candi
     }
     for taxi in (choice.taxi,) if choice.taxi else TAXIS:
         if choice.name is None and taxi not in candidates:
-            newest = resolve.newest_stored_model(store, taxi, segment=choice.segment)
-            candidates |= {taxi: _stored_candidate(store, newest)} if newest else {}
+            current = resolve.current_stored_model(store, taxi, choice.segment)
+            candidates |= {taxi: _stored_candidate(store, current)} if current else {}
     if not candidates and choice.name is not None:
         raise resolve.not_registered(settings, choice.name, choice.taxi, choice.segment)
     if not candidates:  # so that this call raises the error

@@ -14,9 +14,9 @@ from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.history import summarize_months
-from toytip.store.acceptances import Acceptance, accept_month, read_acceptances
+from toytip.store.acceptances import Acceptance, accept_month, accepted_months
 from toytip.store.manifest import Manifest
-from toytip.store.store import Store, store_from_settings
+from toytip.store.store import store_from_settings
 
 
 def check_data(
@@ -32,7 +32,8 @@ def check_data(
     months = summarize_months(context.store, tables)
     with context.progress.stage("check", len(months)) as stage:
         training = [month for month in months if split.covers(month, "train")]
-        accepted = _accepted_months(context.store, tables[FEATURES_TABLE.name])
+        features = tables[FEATURES_TABLE.name]
+        accepted = accepted_months(context.store, str(features.config["taxi"]), source_checksums(features))
         check = check_months(
             {**(reference or {}), **months}, list(reference) if reference else training, accepted
         )
@@ -45,17 +46,6 @@ def check_data(
     return check
 
 
-def _accepted_months(store: Store, features: Manifest) -> dict[str, str]:
-    """Return the reasons for the accepted months whose source file has not changed, by month."""
-    checksums = source_checksums(features)
-    accepted = read_acceptances(store, str(features.config["taxi"]))
-    return {
-        month: acceptance.reason
-        for month, acceptance in accepted.items()
-        if acceptance.checksum == checksums.get(month)
-    }
-
-
 def source_checksums(features: Manifest) -> dict[str, str]:
     """Return the checksum of the input of each month, by month."""
     return {str(file.key.month): file.input_fingerprint.partition("[")[0] for file in features.files}
@@ -64,8 +54,8 @@ def source_checksums(features: Manifest) -> dict[str, str]:
 def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:
     """Accept the file of a month that the data check of the newest run holds.
 
-    Raises StoreError if no run holds the month, and ConfigError if the month is held for both taxi
-    types or if there is no reason.
+    Raises StoreError if no run holds the month, and ConfigError if runs of both taxi types hold it
+    or if there is no reason.
     """
     store, text = store_from_settings(settings), str(Month.parse(month))
     held = {run.run.taxi: run for run in store.list_runs() if run.run and text in run.run.data_check.held}
@@ -73,11 +63,11 @@ def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | N
     if not matches:
         raise StoreError(
             f"cannot accept {text}: no run in {store.display_uri} holds this month",
-            hint="List the runs with `toytip runs --status failed-check`.",
+            hint="Run `toytip run` first. Its output names the months that the data check holds.",
         )
     if len(matches) > 1:
         raise ConfigError(
-            f"cannot accept {text}: it is held for {' and '.join(sorted(matches))} taxis",
+            f"cannot accept {text}: runs of {' and '.join(sorted(matches))} taxis hold this month",
             hint="Set --taxi.",
         )
     taxi_type, run = next(iter(matches.items()))

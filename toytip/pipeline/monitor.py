@@ -118,7 +118,7 @@ def monitor_model(
 ) -> MonitoringReport:
     """Monitor the model with a version, tag, alias or model number, without a cluster.
 
-    Without a name, monitor the champion, or the newest model if there is no champion.
+    Without a name, monitor the champion, or the current model if there is no champion.
 
     Raises StoreError if the model or its predictions are not in the store, RegistryError if the
     registry does not have the model or has several, and ConfigError if a month is invalid.

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from toytip.core.months import Month
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
+from toytip.core.tlc import source_column
 from toytip.engine import graph, source_tasks
 from toytip.errors import StoreError
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import chain_of, code_digest, plan_file_of_partition, plan_next_file
 from toytip.pipeline.incremental import (
     BuildJob,
+    FilesByTable,
     build_data_files,
     build_from_table,
     check_row_balance,
@@ -23,7 +29,8 @@ from toytip.pipeline.incremental import (
     stored_recipe,
 )
 from toytip.pipeline.plan import RunPlan
-from toytip.sources.discovery import Source
+from toytip.sources.discovery import SCORE_WITHOUT_TIPS, Source, count_nulls
+from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.catalog import checksums_by_file
 from toytip.store.changes import MonthInputs, Recipe, inputs_by_month
@@ -84,11 +91,7 @@ def _build_from_source(
     )
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)
-    if not any(file.rows for file in files[tables[0].name]):
-        raise StoreError(
-            f"cannot publish {tables[0].name}: the cleaning rules rejected all trips",
-            hint="Check the source with `toytip source check`.",
-        )
+    _report_rejected_months(context, source.taxi, tables[0], files)
     parents = _source_references(source, checksums)
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
     return {
@@ -97,6 +100,41 @@ def _build_from_source(
         )
         for table in tables
     }
+
+
+def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, files: FilesByTable) -> None:
+    """Warn about the months of which the cleaning rules rejected all trips.
+
+    Raises StoreError if no month has trips in the table of accepted trips.
+    """
+    rows = Counter({file.key.month: 0 for file in files[accepted.name]})
+    for file in files[accepted.name]:
+        rows[file.key.month] += file.rows
+    months = [month for month, count in rows.items() if not count]
+    if not months:
+        return
+    rejects = [file for file in files[REJECTS.name] if file.key.month in months]
+    reasons, missing = Counter[str](), _missing_column(context, taxi, rejects)
+    for file in rejects:
+        reasons.update(file.rejects)
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+    problem = f"the cleaning rules rejected all trips of {', '.join(map(str, months))} ({counts}"
+    problem += f", most often because {missing} is null)" if missing else ")"
+    fix = SCORE_WITHOUT_TIPS if missing == "tip_amount" else "Check the source with `toytip source check`."
+    if len(months) == len(rows):
+        raise StoreError(f"cannot publish {accepted.name}: {problem}", hint=fix)
+    context.progress.warn(f"{problem}. {fix.removesuffix('.')}")
+
+
+def _missing_column(context: RunContext, taxi: str, rejects: Sequence[DataFile]) -> str | None:
+    """Return the column that is null in most rejected trips, or None without missing values."""
+    nulls = Counter[str]()
+    for file in rejects:
+        if missing_value.__name__ in file.rejects:
+            content = context.store.read_file(REJECTS.name, context.version, file, staged=True)
+            metadata = pq.read_metadata(io.BytesIO(content))
+            nulls.update({name: count_nulls(metadata, name) for name in REQUIRED_TRIP_COLUMNS})
+    return source_column(nulls.most_common(1)[0][0], taxi) if nulls else None
 
 
 def _plan_files(

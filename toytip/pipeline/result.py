@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
@@ -10,8 +11,9 @@ from pydantic import TypeAdapter
 
 from toytip.core.jsonable import FLATTEN
 from toytip.core.model import TrainedModel
-from toytip.core.redact import mask_credentials
+from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import MODELS
+from toytip.errors import StoreError
 from toytip.evaluation.gate import GateDecision
 from toytip.evaluation.report import EvaluationReport, EvaluationSummary, Metrics
 from toytip.monitoring.data_check import DataCheck
@@ -21,6 +23,7 @@ from toytip.store.run_manifest import RunStatus
 
 if TYPE_CHECKING:
     from toytip.pipeline.context import PublishedTables, RunContext
+    from toytip.store.store import Store
 
 SYNTHETIC_SOURCE = "synthetic"
 
@@ -191,6 +194,22 @@ class RunResult:
         """
         groups = {part.name: record for part in fields(cls) if part.metadata == FLATTEN}
         return TypeAdapter(cls).validate_python({**record, **groups})
+
+
+def read_run_result(store: Store, version: str) -> RunResult | None:
+    """Return the stored result of a run, or None if the store has none.
+
+    Raises StoreError if the file is damaged.
+    """
+    name = store.layout.run_result(version)
+    try:
+        with store.reading(passed_through=FileNotFoundError):
+            return RunResult.from_json(json.loads(store.file_io.read(name)))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        uri = mask_credentials(store.uri_of(name))
+        raise StoreError(f"cannot read {uri}: it is not the result of a run ({first_line(error)})") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,13 +130,14 @@ def _publish(
     reasons = promotion.promotion_reasons if promotion and status == RunStatus.REFUSED else ()
     if outputs.failed_check:
         status, reasons = RunStatus.FAILED_CHECK, outputs.failed_check
+    accepted = [month.month for month in outputs.data_check.months if month.accepted is not None]
     return context.publish(
         "run",
         outputs.tables,
         status,
         reasons=reasons,
         fingerprint=run_fingerprint(
-            settings, plan.source, checksums, scoring.model.version if scoring else None
+            settings, plan.source, checksums, scoring.model.version if scoring else None, accepted
         ),
         run=describe_facts(
             settings, plan.source, outputs.data_check, outputs.model, outputs.evaluation.report, promotion

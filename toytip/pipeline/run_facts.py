@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from toytip.cluster.package_versions import local_versions
@@ -43,12 +44,17 @@ def content_settings(settings: Settings) -> dict[str, SettingValue]:
 
 
 def run_fingerprint(
-    settings: Settings, source: Source, checksums: dict[str, str], model: str | None = None
+    settings: Settings,
+    source: Source,
+    checksums: Mapping[str, str],
+    model: str | None = None,
+    accepted: Iterable[str] = (),
 ) -> str:
     """Return the fingerprint of the source files, the code and the settings of a run.
 
     `checksums` has the checksum of each source file, by URI without credentials. `model` is the
-    version of the model, if the run does not train one.
+    version of the model, if the run does not train one. `accepted` are the months of the source
+    that a person has accepted.
     """
     files = [(str(file.month), checksums[mask_credentials(file.uri)]) for file in source.files]
     return digest(
@@ -58,6 +64,7 @@ def run_fingerprint(
             "settings": content_settings(settings),
             "code": local_versions(),
             "model": model,
+            "accepted": sorted(accepted),
         }
     )
 

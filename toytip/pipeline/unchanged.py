@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +12,15 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, SourceError, StoreError
 from toytip.io.access import open_file_io, resolve_storage_options
 from toytip.io.base import uri_scheme
-from toytip.pipeline.result import RunResult
+from toytip.pipeline.result import RunResult, read_run_result
 from toytip.pipeline.run_facts import run_fingerprint
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery
 from toytip.sources.discovery import Source
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, month_file_name, synthetic_folder
+from toytip.store.acceptances import accepted_months
 from toytip.store.catalog import checksums_by_file
+from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store, store_from_settings
 
 
@@ -39,8 +41,8 @@ def run_if_changed(settings: Settings, progress: Progress, model: str | None = N
 def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResult | None:
     """Return the result of the newest run with the same source files, code, settings and model.
 
-    Returns None if there is no such run, if one of its tables was deleted, or if the settings ask
-    for a new version.
+    The accepted months must be the same, too. Returns None if there is no such run, if one of its
+    tables was deleted, or if the settings ask for a new version.
     """
     if settings.full_refresh or settings.version_id:
         return None
@@ -51,12 +53,18 @@ def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResul
     if source is None or checksums is None:
         return None
     version = _model_version(settings, source, model) if model else None
-    fingerprint = run_fingerprint(settings, source, checksums, version)
+    by_month = {str(file.month): checksums[mask_credentials(file.uri)] for file in source.files}
+    accepted = accepted_months(store, source.taxi, by_month)
+    fingerprint = run_fingerprint(settings, source, checksums, version, accepted)
     same = [run for run in runs if run.fingerprint == fingerprint]
+    if model == "champion":  # an earlier run can be from the time before its promotion
+        same = [run for run in same if run.status == RunStatus.PASSED]
     if not same or any(store.get_manifest(*item) is None for item in same[-1].tables.items()):
         return None
-    result = _read_run_result(store, same[-1].version)
-    return None if result is None else replace(result, up_to_date=True)
+    with contextlib.suppress(StoreError):  # after a damaged result, the run starts
+        result = read_run_result(store, same[-1].version)
+        return None if result is None else replace(result, up_to_date=True)
+    return None
 
 
 def _existing_source(settings: Settings) -> Source | None:
@@ -110,13 +118,3 @@ def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
             return None
         checksums[uri] = checksum
     return checksums
-
-
-def _read_run_result(store: Store, version: str) -> RunResult | None:
-    """Return the saved result of a run, or None if it does not exist or has another format."""
-    try:
-        with store.reading(passed_through=FileNotFoundError):
-            content = store.file_io.read(store.layout.run_result(version))
-        return RunResult.from_json(json.loads(content))
-    except (FileNotFoundError, StoreError, ValueError):
-        return None

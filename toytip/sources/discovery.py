@@ -32,6 +32,7 @@ MAX_PARTITIONS = 20_000
 FOOTER_THREADS = 8
 PARQUET_MAGIC = b"PAR1"
 DOWNLOAD_AGAIN = "Download the file again with `toytip source download`."
+SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
 NAME_PARQUET_FILES = (
     "Use a folder, a glob, a URI or a comma-separated list of monthly Parquet files as the source."
 )
@@ -291,10 +292,11 @@ def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> t
     for field in FIELDS:
         column = field.match(schema.names)
         arrow_type = None if column is None else schema.field(column).type
-        if column is None or pa.types.is_null(arrow_type) or _all_null(metadata, schema.names.index(column)):
+        if column is None or pa.types.is_null(arrow_type) or _all_null(metadata, column):
             if field.required:
                 problem = "is missing" if column is None else "holds only nulls"
-                hint = f"Add the values of {field.name}. If the TLC published the file, download it again."
+                fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else f"Add the values of {field.name}."
+                hint = f"{fix} If the TLC published the file, download it again."
                 raise SourceError(f"cannot use {name}: column {field.name} {problem}", hint=hint)
             missing.append(field.name)
         elif not _has_kind(arrow_type, field):
@@ -306,12 +308,15 @@ def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> t
     return tuple(missing)
 
 
-def _all_null(metadata: pq.FileMetaData, index: int) -> bool:
-    for group in range(metadata.num_row_groups):
-        statistics = metadata.row_group(group).column(index).statistics
-        if statistics is None or statistics.null_count != metadata.row_group(group).num_rows:
-            return False
-    return True
+def _all_null(metadata: pq.FileMetaData, column: str) -> bool:
+    return count_nulls(metadata, column) == int(metadata.num_rows)
+
+
+def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
+    """Return the number of nulls in a column, as the footer of a file counts them."""
+    index = metadata.schema.names.index(column)
+    groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
+    return sum(group.statistics.null_count or 0 for group in groups if group.statistics is not None)
 
 
 def _has_kind(arrow_type: pa.DataType, field: Field) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from toytip.core.months import Month
@@ -44,6 +45,19 @@ def accept_month(store: Store, taxi: str, month: Month, reason: str, checksum: s
             store.layout.acceptance(taxi, str(month)), json.dumps(asdict(acceptance)).encode()
         )
     return acceptance
+
+
+def accepted_months(store: Store, taxi: str, checksums: Mapping[str, str]) -> dict[str, str]:
+    """Return the reasons for the accepted months whose source file has not changed, by month.
+
+    `checksums` has the checksum of the source file of each month. Raises StoreError if a record is
+    damaged.
+    """
+    return {
+        month: acceptance.reason
+        for month, acceptance in read_acceptances(store, taxi).items()
+        if acceptance.checksum == checksums.get(month)
+    }
 
 
 def read_acceptances(store: Store, taxi: str) -> dict[str, Acceptance]:

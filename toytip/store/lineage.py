@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,7 +13,7 @@ from toytip.core.partitions import DataFile
 from toytip.core.tables import FEATURES_TABLE, REJECTS, TABLES, TABLES_BY_NAME, tables_published_with
 from toytip.errors import StoreError
 from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
-from toytip.store.refs import manifests_of
+from toytip.store.refs import NO_RUN_PASSED_HINT, find_current, manifests_of, parse_as_of, resolve_version
 from toytip.store.store import Store
 
 # Each file of these tables is computed from one file of the parent. The lineage of a month
@@ -154,6 +154,42 @@ def walk(
             visited.add(key(manifest))
             yield manifest
             pending.extend(neighbors(manifest))
+
+
+def resolve_version_of_taxi(
+    store: Store, table: str, taxi: str, version: str | None = None, as_of: str | None = None
+) -> Manifest:
+    """Return the manifest of a version ID or tag, by default of the current version of a taxi type.
+
+    Other taxi types do not change the current version of a taxi type. Raises StoreError if no
+    version matches, or if the version has trips of another taxi type.
+    """
+    tables = {manifest.ref: manifest for manifest in store.list_tables()}
+    if version is not None:
+        named = resolve_version(store, table, version)
+        if (actual := _taxi_of(tables, named)) != taxi:
+            raise StoreError(
+                f"cannot read version {version} of {table} for {taxi} taxis: its trips are of {actual} taxis",
+                hint=f"Name a version of {taxi} taxis. `toytip runs --taxi {taxi}` lists them.",
+            )
+        return named
+    manifests = [item for item in store.list_manifests(table) if _taxi_of(tables, item) == taxi]
+    current = find_current(store, manifests, parse_as_of(as_of) if as_of else None)
+    if current is not None:
+        return current
+    failure = f"cannot read {table} of {taxi} taxis in {store.display_uri}"
+    if manifests and not as_of:
+        raise StoreError(f"{failure}: no run passed", hint=NO_RUN_PASSED_HINT)
+    when = f" as of {as_of}" if as_of else ""
+    raise StoreError(
+        f"{failure}: there is no version{when}", hint=f"List the runs with `toytip runs --taxi {taxi}`."
+    )
+
+
+def _taxi_of(tables: Mapping[VersionRef, Manifest], manifest: Manifest) -> str | None:
+    """Return the taxi type of a version, which the version or one of its inputs names."""
+    related = walk([manifest], lambda item: [tables[ref] for ref in item.parent_versions if ref in tables])
+    return next((str(item.config["taxi"]) for item in related if "taxi" in item.config), None)
 
 
 def _table_name(manifest: Manifest) -> str:

@@ -22,6 +22,10 @@ from toytip.store.run_manifest import RunManifest, RunStatus
 from toytip.store.store import Store
 
 _LIST_HINT = "List the versions with `toytip version list`."
+NO_RUN_PASSED_HINT = (
+    "List the runs with `toytip runs`. Name one with its version, or make it current with "
+    "`toytip version release VERSION --reason TEXT`."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +109,7 @@ def resolve_version(
     when = f" as of {as_of}" if as_of else ""
     if manifests and not as_of:
         raise StoreError(
-            f"cannot read {table} in {store.display_uri}: no run passed",
-            hint="List the runs with `toytip runs`. Name one with its version, or make it current with "
-            "`toytip version release VERSION --reason TEXT`.",
+            f"cannot read {table} in {store.display_uri}: no run passed", hint=NO_RUN_PASSED_HINT
         )
     raise StoreError(
         f"cannot read {table} in {store.display_uri}: it has no version{when}",

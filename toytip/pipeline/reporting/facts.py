@@ -5,7 +5,6 @@ The facts come from manifests, histograms, the model, and a small sample of trip
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +41,7 @@ from toytip.pipeline import fit_encoding, monitor
 from toytip.pipeline.evaluate import fitted_baselines
 from toytip.pipeline.history import count_months, read_histograms
 from toytip.pipeline.reporting import explain
-from toytip.pipeline.result import RunResult
+from toytip.pipeline.result import RunResult, read_run_result
 from toytip.report import curves, facts
 from toytip.report.fact_source import FactSource, NotInVersionError
 from toytip.report.facts import Facts, MonthRows, ZoneSummary
@@ -307,7 +306,7 @@ def _zone_facts(
 
 def _load_run_result(store: Store, version: str) -> RunResult:
     """Return the stored result of a run. Raises NotInVersionError if no result is stored."""
-    name = store.layout.run_result(version)
-    if not store.file_io.exists(name):
+    result = read_run_result(store, version)
+    if result is None:
         raise NotInVersionError("only `toytip run` measures time and memory")
-    return RunResult.from_json(json.loads(store.file_io.read(name)))
+    return result

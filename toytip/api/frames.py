@@ -1,0 +1,47 @@
+"""Versions, runs and metrics as pandas DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import pandas as pd
+
+from toytip.core.jsonable import to_json
+from toytip.evaluation.report import EvaluationSummary
+from toytip.store.refs import VersionSummary
+from toytip.store.runs import RunList, RunSummary
+
+
+def versions_frame(summaries: Sequence[VersionSummary]) -> pd.DataFrame:
+    """Return a frame with one row per version of a table."""
+    return _frame_of(summaries, VersionSummary)
+
+
+def runs_frame(listed: RunList) -> pd.DataFrame:
+    """Return a frame with one row per run, indexed by version."""
+    frame = _frame_of(listed.runs, RunSummary)
+    for column, segment in (("auc", "all"), ("card_auc", "card")):
+        values = [run.test_auc[segment] for run in listed.runs]
+        frame.insert(frame.columns.get_loc("test_auc"), column, pd.Series(values, dtype=float))
+    return frame.drop(columns="test_auc").set_index("version")
+
+
+def _frame_of(records: Sequence[VersionSummary] | Sequence[RunSummary], kind: type) -> pd.DataFrame:
+    frame = pd.DataFrame(to_json(records), columns=[item.name for item in fields(kind)])
+    return frame.assign(created_at=pd.to_datetime(frame["created_at"], utc=True, format="ISO8601"))
+
+
+def metrics_frame(evaluation: EvaluationSummary) -> pd.DataFrame:
+    """Return the metrics of an evaluation as a frame, indexed by split and segment."""
+    rows = [
+        {
+            "split": split,
+            "segment": segment,
+            **to_json(item.metrics),
+            "f1_always_positive": item.f1_always_positive,
+        }
+        for split, segments in evaluation.items()
+        for segment, item in segments.items()
+    ]
+    return pd.DataFrame(rows).set_index(["split", "segment"]).astype(float).astype({"rows": "int64"})
