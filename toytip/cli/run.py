@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from toytip.cli.app import new_app
-from toytip.cli.command import EXIT_ALERT, print_result, resolve_command_settings
+from toytip.cli.command import EXIT_ALERT, prepare_workers, print_result, resolve_command_settings
 from toytip.cli.option_groups import (
     BoosterOptions,
     ProgressOptions,
@@ -22,6 +22,10 @@ from toytip.cli.option_groups import (
 )
 from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption, option
 from toytip.errors import ConfigError
+
+if TYPE_CHECKING:
+    from toytip.config import Settings
+    from toytip.pipeline.result import RunResult
 
 
 class RunOptions(
@@ -72,12 +76,12 @@ def run(
     """
     if model is not None:
         _require_no_training_options(options)
-    settings = resolve_command_settings(options, resumable=True)
-    from toytip.cli.render.run import show_run
-    from toytip.pipeline.unchanged import run_if_changed
-    from toytip.progress.tracker import Progress
+    settings = resolve_command_settings(options, prepare=False, resumable=True)
+    from toytip.pipeline.unchanged import find_unchanged_run
 
-    result = run_if_changed(settings, Progress.from_settings(settings), model)
+    result = find_unchanged_run(settings, model) or _run_pipeline(settings, model)
+    from toytip.cli.render.run import show_run
+
     print_result(result, partial(show_run, verbose=verbose), as_json=json_, quiet=options["quiet"])
     is_new = model is not None and not result.up_to_date
     if is_new and result.monitoring is not None and result.monitoring.active_alerts:
@@ -92,3 +96,12 @@ def _require_no_training_options(options: Mapping[str, Any]) -> None:
             f"cannot use {' and '.join(unused)} with --model: the run trains no model",
             hint="Leave out --model to train a model, or leave out the other options.",
         )
+
+
+def _run_pipeline(settings: Settings, model: str | None) -> RunResult:
+    """Start the workers, and run all stages."""
+    prepare_workers(settings)
+    from toytip.pipeline import run as pipeline
+    from toytip.progress.tracker import Progress
+
+    return pipeline.run(settings, Progress.from_settings(settings), model)
