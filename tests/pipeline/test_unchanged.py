@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,17 @@ def first(three_month_run, tmp_path):
     return source, Path(shutil.copytree(store, tmp_path / "st")), summary
 
 
+# Runs a command, and prints which of the slow or unnecessary modules it has imported.
+IMPORTED = """
+import sys
+from toytip.cli import app, run_cli
+code = run_cli(app)
+names = ("dask", "distributed", "xgboost", "sklearn", "mlflow", "multiprocessing.forkserver")
+print("imported:", *(name for name in names if name in sys.modules))
+sys.exit(code)
+"""
+
+
 def settings_of(source, store, **changes):
     options = {"rounds": 6, "max_depth": 3, "workers": 2, **changes}
     return Settings.load(source=str(source), store=str(store), **options)
@@ -39,6 +52,16 @@ def test_an_unchanged_run_prints_the_earlier_result(first):
     printed = run_toytip(*command[:-1])
     assert printed.stdout.startswith(f"version {summary['version']} (not-gated) is up to date")
     assert "featurize" not in printed.stderr
+
+
+def test_an_unchanged_run_imports_no_dask_and_starts_no_fork_server(first):
+    source, store, _ = first
+    command = ("run", "--source", source, "--store", store, *FAST_RUN[:-1])
+    process = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *map(str, command)], capture_output=True, text=True, check=True
+    )
+    assert "is up to date" in process.stdout
+    assert process.stdout.splitlines()[-1] == "imported:"
 
 
 def test_only_the_content_of_the_source_counts(first):

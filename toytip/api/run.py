@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from toytip.api.monitoring import Monitoring
-from toytip.api.settings import SettingText, make_progress, use_workers
+from toytip.api.settings import SettingText, make_progress, resolve_worker_settings
 from toytip.api.store import Store, metrics_frame
 from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
 from toytip.pipeline.result import RunResult
+from toytip.pipeline.unchanged import find_unchanged_run
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,8 +116,13 @@ def run(
         run.metrics.loc[("test", "all"), "auc"]
     """
     options = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
-    with use_workers(options) as resolved:
-        from toytip.pipeline.unchanged import run_if_changed
+    resolved = resolve_worker_settings(options)
+    result = find_unchanged_run(resolved, model)
+    if result is None:
+        from toytip.cluster.embedded import embedded_workers
 
-        result = run_if_changed(resolved, make_progress(progress), model)
+        with embedded_workers(resolved):
+            from toytip.pipeline import run as pipeline
+
+            result = pipeline.run(resolved, make_progress(progress), model)
     return Run(Store(resolved.model_copy(update={"version_id": None})), result)

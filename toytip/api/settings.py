@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +51,8 @@ def make_progress(enabled: bool) -> Progress:
     return Progress("auto" if enabled else "none")
 
 
-@contextlib.contextmanager
-def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
-    """Yield the settings of a call while its workers run.
+def resolve_worker_settings(options: Mapping[str, Any]) -> Settings:
+    """Return the settings of a call that uses workers.
 
     If the options set `scheduler` or `cluster`, the call uses that cluster. If not, the call uses
     the workers of the active Dask client. Without a client, the call uses the cluster of the other
@@ -63,7 +61,7 @@ def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
     """
     settings = resolve_call_settings(options)
     from toytip.cluster import SIZE_SETTINGS, apply_cluster_definition
-    from toytip.cluster.embedded import current_client_address, embedded_workers
+    from toytip.cluster.embedded import current_client_address
 
     set_names = {name for name, value in options.items() if value is not None}
     address = None if set_names & {"scheduler", "cluster"} else current_client_address()
@@ -76,6 +74,4 @@ def use_workers(options: Mapping[str, Any]) -> Iterator[Settings]:
                     hint=f"Leave {name} out, or close the client.",
                 )
         settings = settings.model_copy(update={"scheduler": address, "cluster": None})
-    settings = apply_cluster_definition(settings, set_names)
-    with embedded_workers(settings):
-        yield settings
+    return apply_cluster_definition(settings, set_names)

@@ -47,11 +47,16 @@ Result = TypeVar("Result")
 
 
 def resolve_command_settings(
-    options: Mapping[str, Any], *, workers_needed: bool = True, resumable: bool = False
+    options: Mapping[str, Any],
+    *,
+    workers_needed: bool = True,
+    prepare: bool = True,
+    resumable: bool = False,
 ) -> Settings:
     """Return the settings of a command. If the command needs workers, also prepare their start.
 
-    With `resumable`, the message of a stopped command tells users how to resume the command.
+    Without `prepare`, the command calls `prepare_workers` itself. With `resumable`, the message of
+    a stopped command tells users how to resume the command.
     """
     global _stopped_message  # noqa: PLW0603 - `run_cli` prints the message
     if resumable:
@@ -68,15 +73,22 @@ def resolve_command_settings(
     settings = Settings.load(
         **{name: value for name, value in options.items() if name in Settings.model_fields}
     )
-    from toytip.cluster import apply_cluster_definition, plan_cluster, prestart_forkserver
+    from toytip.cluster import apply_cluster_definition
 
     requested = {name for name, value in options.items() if value is not None}
     settings = apply_cluster_definition(settings, requested, uses_workers=workers_needed)
-    if workers_needed and settings.scheduler is None:
-        prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
-    if workers_needed:
-        import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
+    if workers_needed and prepare:
+        prepare_workers(settings)
     return settings
+
+
+def prepare_workers(settings: Settings) -> None:
+    """Start the fork server of local workers, and import Dask."""
+    from toytip.cluster import plan_cluster, prestart_forkserver
+
+    if settings.scheduler is None:
+        prestart_forkserver(settings.start_method if plan_cluster(settings).starts_local_workers else "spawn")
+    import toytip.cluster.slim_imports  # noqa: F401 - before anything imports more
 
 
 def open_command_store(options: Mapping[str, Any]) -> Store:

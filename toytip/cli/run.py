@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from toytip.cli.app import new_app
-from toytip.cli.command import EXIT_ALERT, print_result, resolve_command_settings
+from toytip.cli.command import EXIT_ALERT, prepare_workers, print_result, resolve_command_settings
 from toytip.cli.option_groups import (
     BoosterOptions,
     ProgressOptions,
@@ -20,6 +20,10 @@ from toytip.cli.option_groups import (
     expand_options,
 )
 from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption, option
+
+if TYPE_CHECKING:
+    from toytip.config import Settings
+    from toytip.pipeline.result import RunResult
 
 
 class RunOptions(
@@ -63,13 +67,22 @@ def run(
     gate. Reuses output of earlier runs that had the same input, code and settings. With --model,
     trains no model, and exits with 3 if an alert fires in the latest month of a new version.
     """
-    settings = resolve_command_settings(options, resumable=True)
-    from toytip.cli.render.run import show_run
-    from toytip.pipeline.unchanged import run_if_changed
-    from toytip.progress.tracker import Progress
+    settings = resolve_command_settings(options, prepare=False, resumable=True)
+    from toytip.pipeline.unchanged import find_unchanged_run
 
-    result = run_if_changed(settings, Progress.from_settings(settings), model)
+    result = find_unchanged_run(settings, model) or _run_pipeline(settings, model)
+    from toytip.cli.render.run import show_run
+
     print_result(result, partial(show_run, verbose=verbose), as_json=json_, quiet=options["quiet"])
     is_new = model is not None and not result.up_to_date
     if is_new and result.monitoring is not None and result.monitoring.active_alerts:
         raise typer.Exit(EXIT_ALERT)
+
+
+def _run_pipeline(settings: Settings, model: str | None) -> RunResult:
+    """Start the workers, and run all stages."""
+    prepare_workers(settings)
+    from toytip.pipeline import run as pipeline
+    from toytip.progress.tracker import Progress
+
+    return pipeline.run(settings, Progress.from_settings(settings), model)

@@ -4,7 +4,7 @@ from toytip.cluster.adaptive import adaptive_limits, hold_size
 from toytip.cluster.connect import connect, dask_report, scheduler_answers
 from toytip.cluster.definitions import SIZE_SETTINGS
 from toytip.cluster.lifecycle import ClusterPlan, plan_cluster
-from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver
+from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver, set_worker_variables
 from toytip.cluster.memory import MemorySampler, trim_memory
 from toytip.cluster.sizing import apply_cluster_definition
 from toytip.cluster.workers import (
@@ -37,6 +37,7 @@ __all__ = [
     "prestart_forkserver",
     "run_on_workers",
     "scheduler_answers",
+    "set_worker_variables",
     "task_capacity",
     "training_ranks",
     "trim_memory",

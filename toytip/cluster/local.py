@@ -60,6 +60,13 @@ WORKER_VARIABLES = {
 }
 
 
+def set_worker_variables(start_method: str) -> None:
+    """Set the environment variables of the workers, before this process imports numpy or Dask."""
+    os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
+    for name, value in WORKER_VARIABLES.items():
+        os.environ.setdefault(name, value)
+
+
 def prestart_forkserver(start_method: str) -> None:
     """Start a fork server that imports the workers' modules while this process imports its own.
 
@@ -67,9 +74,7 @@ def prestart_forkserver(start_method: str) -> None:
     function also sets the environment variables of the workers. Call this function before Dask is
     imported.
     """
-    os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
-    for name, value in WORKER_VARIABLES.items():
-        os.environ.setdefault(name, value)
+    set_worker_variables(start_method)
     if start_method != "forkserver":
         return
     import multiprocessing

@@ -1,122 +1,33 @@
-"""Find an earlier run with the same source, code and settings before heavy imports."""
+"""Find out whether a run would change anything, with as few imports as possible."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toytip.config import Settings
-from toytip.core.months import parse_months
-from toytip.core.redact import mask_credentials
-from toytip.errors import ConfigError, SourceError, StoreError
-from toytip.io.access import open_file_io, resolve_storage_options
-from toytip.io.base import uri_scheme
-from toytip.pipeline.result import RunResult
-from toytip.pipeline.run_facts import run_fingerprint
-from toytip.progress.tracker import Progress
-from toytip.sources import discovery
-from toytip.sources.discovery import Source
-from toytip.sources.synthetic import SYNTHETIC_MONTHS, month_file_name, synthetic_folder
-from toytip.store.catalog import checksums_by_file
-from toytip.store.store import Store, store_from_settings
+from toytip.io.access import resolve_storage_options
+from toytip.store.address import StoreAddress
 
-
-def run_if_changed(settings: Settings, progress: Progress, model: str | None = None) -> RunResult:
-    """Run all stages as `toytip.pipeline.run.run` does, or return the result of an unchanged run.
-
-    A run is unchanged if an earlier run had the same source files, code, settings and model, and if
-    its tables still exist. Then no worker starts, and nothing is published.
-    """
-    unchanged = find_unchanged_run(settings, model)
-    if unchanged is not None:
-        return unchanged
-    from toytip.pipeline.run import run
-
-    return run(settings, progress, model)
+if TYPE_CHECKING:
+    from toytip.pipeline.result import RunResult
 
 
 def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResult | None:
     """Return the result of the newest run with the same source files, code, settings and model.
 
-    Returns None if there is no such run, if one of its tables was deleted, or if the settings ask
-    for a new version.
+    A new run would then compute the same tables, so that no worker has to start. Returns None if
+    there is no such run, if one of its tables was deleted, or if the settings ask for a new
+    version. A store without runs needs almost no imports, so that its first run starts fast.
     """
-    if settings.full_refresh or settings.version_id:
+    if settings.full_refresh or settings.version_id or not _has_runs(settings):
         return None
-    store = store_from_settings(settings)
-    runs = [run for run in store.list_runs() if run.fingerprint]
-    source = _existing_source(settings) if runs else None
-    checksums = _known_checksums(store, source) if source else None
-    if source is None or checksums is None:
-        return None
-    version = _model_version(settings, source, model) if model else None
-    fingerprint = run_fingerprint(settings, source, checksums, version)
-    same = [run for run in runs if run.fingerprint == fingerprint]
-    if not same or any(store.get_manifest(*item) is None for item in same[-1].tables.items()):
-        return None
-    result = _read_run_result(store, same[-1].version)
-    return None if result is None else replace(result, up_to_date=True)
+    from toytip.pipeline.startup.earlier_run import find_earlier_run
+
+    return find_earlier_run(settings, model)
 
 
-def _existing_source(settings: Settings) -> Source | None:
-    """Return the source of a run if no file must be downloaded or generated, else None."""
-    try:
-        if settings.source is None:
-            return _existing_synthetic_source(settings)
-        kind, _, taxi = settings.source.partition(":")
-        if kind != "tlc":
-            endpoint = settings.source_endpoint_url or settings.endpoint_url
-            return discovery.open_source(settings.source, settings.months, endpoint)
-        folder = Path(settings.data_dir)
-        months = parse_months(settings.months or "")
-        files = [folder / f"{taxi}_tripdata_{month}.parquet" for month in months]
-        return discovery.open_source(",".join(map(str, files)), settings.months)
-    except (SourceError, ConfigError, StoreError):
-        return None  # the run itself reports the error
-
-
-def _existing_synthetic_source(settings: Settings) -> Source | None:
-    folder = synthetic_folder(settings.store, settings.synth_rows_per_month, settings.synth_seed)
-    months = parse_months(settings.months) if settings.months else SYNTHETIC_MONTHS
-    files = open_file_io(folder, resolve_storage_options(folder, settings.endpoint_url))
-    if not all(files.exists(month_file_name(month)) for month in months):
-        return None
-    uris = [f"{folder}/{month_file_name(month)}" for month in months]
-    return discovery.open_source(",".join(uris), settings.months, settings.endpoint_url)
-
-
-def _model_version(settings: Settings, source: Source, name: str) -> str:
-    from toytip.models import resolve
-
-    return resolve.load_model(settings, name, source.taxi, segment=settings.segment).version
-
-
-def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
-    """Return the checksums of the source files, by URI.
-
-    A local file that the store does not know is read only if the store knows a file of the same
-    size, so that it can be a copy. Returns None if the checksum of a file cannot be known.
-    """
-    by_file = checksums_by_file(store.list_tables())
-    sizes = {size for _, size, _ in by_file}
-    checksums = {}
-    for file in source.files:
-        uri = mask_credentials(file.uri)
-        checksum = file.content_tag or by_file.get((uri, file.bytes, file.modified))
-        if checksum is None and file.bytes in sizes and uri_scheme(file.uri) == "file":
-            checksum = discovery.file_checksum(file.uri, file.storage_options)
-        if checksum is None:
-            return None
-        checksums[uri] = checksum
-    return checksums
-
-
-def _read_run_result(store: Store, version: str) -> RunResult | None:
-    """Return the saved result of a run, or None if it does not exist or has another format."""
-    try:
-        with store.reading(passed_through=FileNotFoundError):
-            content = store.file_io.read(store.layout.run_result(version))
-        return RunResult.from_json(json.loads(content))
-    except (FileNotFoundError, StoreError, ValueError):
-        return None
+def _has_runs(settings: Settings) -> bool:
+    options = resolve_storage_options(settings.store, settings.endpoint_url)
+    store = StoreAddress(settings.store, settings.env, options)
+    with store.reading():
+        return bool(store.file_io.list_files(store.layout.runs))

@@ -1,0 +1,1 @@
+"""Work of a run before its first stage, and work that it prepares in the background."""
