@@ -25,7 +25,7 @@ from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
 from toytip.models.database import ensure_database, lock_database, open_client
-from toytip.models.mlflow_env import error_cause, mlflow_exceptions, silence_mlflow
+from toytip.models.mlflow_env import error_cause, import_pyfunc, mlflow_exceptions, silence_mlflow
 from toytip.models.registered_model import (
     CHECKSUMS_TAG,
     DECISION_TAG,
@@ -96,6 +96,16 @@ class Registry:
         """Raise StoreError if the tracking server does not answer, before any work starts."""
         if self.artifacts is None:
             require_reachable(self.uri, "MLflow server")
+
+    def prepare(self, *, create: bool) -> None:
+        """Import MLflow, and open the registry, so that later calls are fast.
+
+        With `create`, also create a missing database file.
+        """
+        import_pyfunc()
+        if create:
+            _ = self._client
+        self.list_models()
 
     def list_models(self) -> list[RegisteredModel]:
         """Return all registered models, ordered by model number."""
