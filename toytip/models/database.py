@@ -99,7 +99,8 @@ def _create_database(folder: Path) -> Path:
 def _apply_schema(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as database:
         # If this process ends now, the file is incomplete, but nobody uses it.
-        database.executescript("PRAGMA synchronous = OFF; " + SCHEMA_FILE.read_text(encoding="utf-8"))
+        database.execute("PRAGMA synchronous = OFF")
+        database.executescript(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 
 def _initialize(file: Path) -> None:

@@ -222,8 +222,8 @@ def _report_preparation(
         from toytip.pipeline.reporting import pages
         from toytip.pipeline.reporting.facts import KnownResults
 
-        known = KnownResults(evaluation=evaluation.report, monitoring=monitoring)
-        return pages.prepare_run_report(context.store, context.settings, own, known)
+        results = KnownResults(evaluation=evaluation.report, monitoring=monitoring)
+        return pages.prepare_run_report(context.store, context.settings, own, results)
 
     return prepare
 

@@ -236,5 +236,5 @@ def ancestors_and_missing(
             if sibling is not None:
                 yield sibling
 
-    found = {manifest.table: manifest for manifest in walk(manifests, neighbors, key=_table_name)}
-    return found, list(missing)
+    by_table = {manifest.table: manifest for manifest in walk(manifests, neighbors, key=_table_name)}
+    return by_table, list(missing)

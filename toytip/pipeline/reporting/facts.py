@@ -77,13 +77,13 @@ def collect_facts(store: Store, version: str, settings: Settings) -> Facts:
     tables, deleted = ancestors_and_missing(store, manifests)
     source = FactSource(store, settings, tables)
     result = source.section("time", lambda: _load_run_result(store, most_important(manifests).version), None)
-    known = KnownResults(monitoring=result.monitoring if result else None, run_result=result)
-    facts = _collect(source, most_important(manifests), deleted, known)
+    results = KnownResults(monitoring=result.monitoring if result else None, run_result=result)
+    facts = _collect(source, most_important(manifests), deleted, results)
     return replace(facts, zone_outlines=outlines, run_result=result)
 
 
 def collect_run_facts(
-    store: Store, manifests: Sequence[Manifest], settings: Settings, known: KnownResults
+    store: Store, manifests: Sequence[Manifest], settings: Settings, results: KnownResults
 ) -> Facts:
     """Return all facts about a version that a run will publish, except the result of the run.
 
@@ -92,22 +92,22 @@ def collect_run_facts(
     outlines = load_zone_outlines(settings)
     tables, deleted = ancestors_and_missing(store, manifests)
     source = FactSource(store, settings, tables)
-    return replace(_collect(source, most_important(manifests), deleted, known), zone_outlines=outlines)
+    return replace(_collect(source, most_important(manifests), deleted, results), zone_outlines=outlines)
 
 
 def _collect(
-    source: FactSource, manifest: Manifest, deleted: Sequence[VersionRef], known: KnownResults
+    source: FactSource, manifest: Manifest, deleted: Sequence[VersionRef], results: KnownResults
 ) -> Facts:
     store, tables = source.store, source.tables
     model = source.section("model", lambda: _load_model(source), None)
     tallies = source.section("evaluation", lambda: _load_tallies(source), None)
     histograms: MonthlyFrames = source.section("features", lambda: _load_histograms(source), {})
-    monitoring = known.monitoring or source.section(
+    monitoring = results.monitoring or source.section(
         "drift", lambda: _run_monitoring(source, model, tallies, histograms), None
     )
     no_evaluation: EvaluationReport = {}
-    evaluation = known.evaluation or source.section(
-        "evaluation", lambda: _evaluation(tallies, model, known.run_result), no_evaluation
+    evaluation = results.evaluation or source.section(
+        "evaluation", lambda: _evaluation(tallies, model, results.run_result), no_evaluation
     )
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
     importance, explained = source.section(

@@ -94,13 +94,13 @@ class PreparedReport:
 
 
 def prepare_run_report(
-    store: Store, settings: Settings, manifests: Sequence[Manifest], known: KnownResults
+    store: Store, settings: Settings, manifests: Sequence[Manifest], results: KnownResults
 ) -> PreparedReport:
     """Collect the facts about a run, and draw its charts, before the run is published.
 
     `manifests` are the tables that the run has written.
     """
-    facts = collect_run_facts(store, manifests, settings, known)
+    facts = collect_run_facts(store, manifests, settings, results)
     return PreparedReport(facts, prepare_sections(facts))
 
 
