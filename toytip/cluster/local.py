@@ -24,6 +24,8 @@ PRELOADED_MODULES = [
     "distributed.nanny",
     "pyarrow.parquet",
     "pyarrow.compute",
+    # The modules of all tasks. Each worker would otherwise import them before its first task.
+    "toytip.engine.graph",
 ]
 # A worker that sends no heartbeat for this time is frozen, and is restarted. A rank that waits for
 # this worker gives up after the same time.
