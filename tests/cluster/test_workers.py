@@ -2,6 +2,8 @@
 
 import os
 import socket
+import urllib.error
+import urllib.request
 
 import dask
 import distributed
@@ -53,6 +55,18 @@ def test_a_dashboard_port_in_use_is_replaced(monkeypatch, is_in_use):
             assert client.submit(sum, [1, 2]).result() == 3
             assert client.dashboard_link.startswith("http://127.0.0.1:")
             assert (f":{port}/" in client.dashboard_link) is not is_in_use
+
+
+def test_dasks_pages_are_added_when_somebody_opens_one():
+    with cluster.connect(Settings(workers=1)) as client:
+        address = client.dashboard_link.removesuffix("/status")
+        applications = client.cluster.scheduler.http_application.applications
+        assert not [item for item in applications if "bokeh" in str(item)]
+        for path in ("", "/workers", "/status"):
+            with urllib.request.urlopen(address + path) as response:  # noqa: S310
+                assert b"<title>Dask: " in response.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/toytip")  # noqa: S310
 
 
 def test_a_large_model_in_the_graph_does_not_warn():

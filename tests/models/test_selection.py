@@ -12,7 +12,7 @@ from toytip.errors import RegistryError, SchemaError
 from toytip.models import resolve
 from toytip.models.registry import open_registry
 from toytip.models.selection import ModelChoice, load_models, select_model
-from toytip.pipeline import promote, run_stages
+from toytip.pipeline import promote
 
 GREEN, YELLOW, CARD = ("green", "all", "v-green"), ("yellow", "all", "v-yellow"), ("green", "card", "v-card")
 PICKUP = {"green": "lpep_pickup_datetime", "yellow": "tpep_pickup_datetime"}
@@ -54,7 +54,7 @@ def test_the_gate_compares_a_model_with_the_champion_of_its_segment(segment, sto
     """A model of card trips does not become the champion of all trips."""
     settings = Settings.load(store=str(stores / "all"), gate="on")
     challenger = train_model("green", segment, "v-new")
-    match = promote.match_champion(run_stages._open_registry(settings, challenger), challenger)
+    match = promote.match_champion(open_registry(settings, "green", segment), challenger)
     assert match.registered.run_version == {"all": "v-green", "card": "v-card"}[segment]
     assert match.model.encoding.segment == segment
 

@@ -200,7 +200,7 @@ def test_the_fingerprint_of_a_stage_covers_its_imports():
             "core.schema",
             "core.partitions",
             "core.splits",
-            "training.estimator",
+            "training.fitting",
             "sources.discovery",
         )
     }

@@ -38,6 +38,7 @@ from toytip.monitoring.drift import FeatureHistogram
 from toytip.monitoring.report import DayPerformance, MonitoringReport, MonthPerformance, PeriodMetrics
 from toytip.pipeline.reporting.explain import bin_values
 from toytip.pipeline.reporting.facts import collect_facts
+from toytip.pipeline.reporting.pages import render_version_page
 from toytip.report import curves, diff_page, formatting, page
 from toytip.report import facts as report_facts
 from toytip.report.blocks import MissingBlock, WarningsBlock
@@ -917,6 +918,15 @@ def test_damaged_data_is_the_first_warning(table, part, two_runs, invoke_cli, tm
     words = "".join(Elements((tmp_path / "a.html").read_text()).text)
     first = words.partition("Warnings\n")[2].strip()
     assert first.startswith(f"Cannot read {part}: ")
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("version", ["va", "vb"])
+def test_the_report_that_a_run_prepares_is_that_of_the_stored_version(two_runs, version):
+    """A run draws most charts before the promotion gate decides, and `toytip report` afterwards."""
+    store = Store(str(two_runs[0]), "dev")
+    page = store.file_io.read(store.layout.page(version)).decode()
+    assert page == render_version_page(collect_facts(store, version, Settings.load()))
 
 
 @pytest.mark.cluster

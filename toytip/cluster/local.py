@@ -24,6 +24,8 @@ PRELOADED_MODULES = [
     "distributed.nanny",
     "pyarrow.parquet",
     "pyarrow.compute",
+    # The modules of all tasks. Each worker would otherwise import them before its first task.
+    "toytip.engine.graph",
 ]
 # A worker that sends no heartbeat for this time is frozen, and is restarted. A rank that waits for
 # this worker gives up after the same time.
@@ -32,6 +34,8 @@ WORKER_TTL_S = 60
 TERMINAL_SIGNALS = (signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 # Each of these loggers has its own log level.
 DASK_LOGGERS = ("distributed", "distributed.client", "tornado.application")
+# The scheduler plugin of the run dashboard, and the path of its page.
+RUN_PAGE = "toytip"
 # The default port of Dask's dashboard.
 DEFAULT_DASHBOARD_PORT = 8787
 WORKER_VARIABLES = {
@@ -143,15 +147,44 @@ def start_local(settings: Settings) -> Any:
         # If another process has just bound the port, Dask uses a different port and prints a
         # warning.
         warnings.filterwarnings("ignore", f"Port {DEFAULT_DASHBOARD_PORT} is already in use")
-        return distributed.LocalCluster(
+        deployer = distributed.LocalCluster(
             n_workers=limits.minimum if limits else shape.workers,
             threads_per_worker=shape.threads,
             memory_limit=shape.memory_limit,
             host="127.0.0.1",
             dashboard_address=f"127.0.0.1:{_dashboard_port(settings)}",
             silence_logs=logging.CRITICAL,
+            scheduler_kwargs={"dashboard": False},
             **tls_options,
         )
+    _add_dask_pages_later(deployer.scheduler)
+    return deployer
+
+
+def _add_dask_pages_later(scheduler: Any) -> None:
+    """Add Dask's own pages when somebody opens one. Their import delays the start by half a second.
+
+    The run dashboard and the metrics do not need Dask's pages.
+    """
+    from tornado import web
+
+    class AddPages(web.RequestHandler):
+        """Adds the pages, and sends the browser to the same address again."""
+
+        def get(self) -> None:
+            """Respond with a redirect."""
+            server = scheduler.http_application
+            if placeholder in server.applications:
+                from distributed.dashboard.scheduler import connect, template_variables
+
+                server.applications.remove(placeholder)
+                connect(server, scheduler.http_server, scheduler)
+                if RUN_PAGE in scheduler.plugins:
+                    template_variables(scheduler)["pages"].append(RUN_PAGE)
+            self.redirect(self.request.uri)
+
+    placeholder = web.Application([(rf"/(?!{RUN_PAGE}\b).*", AddPages)])
+    scheduler.http_application.add_application(placeholder)
 
 
 def _dashboard_port(settings: Settings) -> int:

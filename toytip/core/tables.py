@@ -85,7 +85,7 @@ MODELS = Table(
         "training.boosting",
         "training.rank",
         "training.driver",
-        "training.estimator",
+        "training.fitting",
         "evaluation.tally",
         "stages.infer",
         "stages.postprocess",

@@ -9,6 +9,7 @@ to the scheduler.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -213,11 +214,10 @@ def _path_prefix(scheduler: Any) -> str:
 
 def _add_navigation_link(scheduler: Any) -> None:
     """Add a link to the navigation of Dask's own pages, if the scheduler serves them."""
-    try:
-        from distributed.dashboard.scheduler import template_variables
-    except ImportError:  # without bokeh, Dask serves no pages
+    dask_pages = sys.modules.get("distributed.dashboard.scheduler")
+    if dask_pages is None:  # without bokeh, or before somebody opens one of the pages
         return
-    pages = template_variables(scheduler).get("pages", [])
+    pages = dask_pages.template_variables(scheduler).get("pages", [])
     if "toytip" not in pages:
         pages.append("toytip")
 

@@ -1,6 +1,8 @@
 """The database file of a registry: its creation, its lock, and its client.
 
 MLflow creates a database with about 40 migrations, which take seconds and are not one transaction.
+The file `registry_schema.sql` contains their result, which SQLite loads in milliseconds. A newer
+MLflow runs only its own additional migrations, and an older MLflow runs all migrations.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from toytip.errors import RegistryError
 LOCK_TIMEOUT_S = 120
 LOCK_POLL_S = 0.05
 NEW_PREFIX = ".new-"
+SCHEMA_FILE = Path(__file__).with_name("registry_schema.sql")
 
 
 @contextlib.contextmanager
@@ -71,14 +75,36 @@ def ensure_database(file: Path) -> None:
         for abandoned in file.parent.glob(f"{NEW_PREFIX}*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=NEW_PREFIX, dir=file.parent) as folder:
-            private, copied = Path(folder, "private.db"), Path(folder, "copy.db")
-            client = open_client(f"sqlite:///{private}")
-            # Each of the two calls creates tables, if they do not exist.
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
+            private, copied = _create_database(Path(folder)), Path(folder, "copy.db")
             # This process keeps connections to the private file. SQLite's locks do not work if one
             # process opens a file by two names, so the database gets a file of its own.
             shutil.copyfile(private, copied)
             with copied.open("rb+") as stream:
                 os.fsync(stream.fileno())
             copied.replace(file)
+
+
+def _create_database(folder: Path) -> Path:
+    """Create a database in a private folder, and return its path."""
+    file = folder / "private.db"
+    _apply_schema(file)
+    try:
+        _initialize(file)
+    except Exception:  # noqa: BLE001 - the schema is of a newer MLflow, whatever MLflow and Alembic raise
+        file = folder / "migrated.db"
+        _initialize(file)
+    return file
+
+
+def _apply_schema(file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        # If this process ends now, the file is incomplete, but nobody uses it.
+        database.execute("PRAGMA synchronous = OFF")
+        database.executescript(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def _initialize(file: Path) -> None:
+    """Let MLflow create all tables and rows that do not exist."""
+    client = open_client(f"sqlite:///{file}")
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)

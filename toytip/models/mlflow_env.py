@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -36,6 +37,14 @@ def silence_mlflow() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous_level)
+
+
+def import_pyfunc() -> Any:
+    """Import and return `mlflow.pyfunc`, which takes about a second."""
+    with silence_mlflow():
+        import mlflow.pyfunc
+
+        return mlflow.pyfunc
 
 
 def mlflow_exceptions() -> tuple[type[Exception], ...]:

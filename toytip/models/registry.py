@@ -25,7 +25,8 @@ from toytip.errors import ConfigError, RegistryError
 from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
 from toytip.models.database import ensure_database, lock_database, open_client
-from toytip.models.mlflow_env import error_cause, mlflow_exceptions, silence_mlflow
+from toytip.models.mlflow_env import error_cause, import_pyfunc, mlflow_exceptions, silence_mlflow
+from toytip.models.model_versions import read_from_file, read_with_client
 from toytip.models.registered_model import (
     CHECKSUMS_TAG,
     DECISION_TAG,
@@ -38,7 +39,6 @@ from toytip.models.registered_model import (
     find_by_name,
     find_run,
     reasons_tag,
-    registered_model,
 )
 from toytip.store.layout import Layout
 
@@ -97,23 +97,25 @@ class Registry:
         if self.artifacts is None:
             require_reachable(self.uri, "MLflow server")
 
+    def prepare(self, *, create: bool) -> None:
+        """Import MLflow, and open the registry, so that later calls are fast.
+
+        With `create`, also create a missing database file.
+        """
+        import_pyfunc()
+        if create:
+            _ = self._client
+
     def list_models(self) -> list[RegisteredModel]:
         """Return all registered models, ordered by model number."""
         if not self.exists:
             return []
+        if self.artifacts is not None:
+            models = read_from_file(self._database, self.name, self._artifact_uri)
+            if models is not None:
+                return models
         with silence_mlflow(), self._as_registry_error():
-            registered = self._client.search_registered_models(f"name = '{self.name}'")
-            if not registered:
-                return []
-            aliases: dict[str, list[str]] = {}
-            for alias, version in registered[0].aliases.items():
-                aliases.setdefault(str(version), []).append(alias)
-            versions = self._client.search_model_versions(f"name = '{self.name}'", max_results=10_000)
-            models = [
-                registered_model(item, aliases.get(str(item.version), []), self._artifact_uri(item))
-                for item in versions
-            ]
-        return sorted(models, key=lambda model: model.number)
+            return read_with_client(self._client, self.name, self._artifact_uri)
 
     def find_model(self, name: str) -> RegisteredModel:
         """Return a model by alias, model number or run version.

@@ -44,19 +44,42 @@ def fit_calibration(reference: Tally) -> Float64Array | None:
     A share is never smaller than the share of a bin with a lower probability. Returns None if the
     reference has trips of one class only.
     """
-    from sklearn.isotonic import IsotonicRegression
-
     trips = reference.negatives + reference.positives
     if not 0 < reference.positives.sum() < trips.sum():
         return None
     has_trips = trips > 0
+    shares = isotonic_means(reference.positives[has_trips] / trips[has_trips], trips[has_trips])
     bins = np.arange(len(trips))
-    regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
-        bins[has_trips],
-        reference.positives[has_trips] / trips[has_trips],
-        sample_weight=trips[has_trips],
-    )
-    return np.asarray(regression.predict(bins), np.float64)
+    return np.asarray(np.interp(bins, bins[has_trips], shares), np.float64)
+
+
+def isotonic_means(values: Float64Array, weights: Int64Array) -> Float64Array:
+    """Return the non-decreasing values that are closest to `values`, by least squares.
+
+    The function merges neighbors with decreasing values into blocks, in the same order of additions
+    as scikit-learn. The import of scikit-learn would take longer than the rest of the monitoring.
+    """
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, and position after the block
+    position, end = 0, len(values)
+    while position < end:
+        mean, weight = float(values[position]), float(weights[position])
+        position += 1
+        if blocks and blocks[-1][0] >= mean:
+            earlier_mean, earlier_weight, _ = blocks.pop()
+            total = earlier_weight * earlier_mean + weight * mean
+            weight += earlier_weight
+            while position < end and total / weight >= values[position]:
+                total += float(weights[position]) * float(values[position])
+                weight += float(weights[position])
+                position += 1
+            while blocks and blocks[-1][0] >= total / weight:
+                earlier_mean, earlier_weight, _ = blocks.pop()
+                total += earlier_weight * earlier_mean
+                weight += earlier_weight
+            mean = total / weight
+        blocks.append((mean, weight, position))
+    sizes = np.diff([0, *(stop for _, _, stop in blocks)])
+    return np.repeat(np.array([mean for mean, _, _ in blocks], np.float64), sizes)
 
 
 def estimate_metrics(tally: Tally, calibration: Float64Array) -> EstimatedMetrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import platform
 import subprocess
@@ -156,6 +157,7 @@ def _content(manifest: Manifest) -> str:
     )
 
 
+@functools.cache
 def collect_environment() -> dict[str, str]:
     """Return the versions of toytip, Python and packages, and the git commit of a checkout."""
     versions = {"toytip": __version__, "python": platform.python_version(), "git_commit": _git_commit()}

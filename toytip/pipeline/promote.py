@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,17 +10,18 @@ from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import MODELS, PREDICTIONS
-from toytip.errors import StoreError
+from toytip.errors import RegistryError, StoreError
 from toytip.evaluation.gate import Decision, GateCheck, GateDecision, GateResult, evaluate_gate
 from toytip.evaluation.report import summarize_report
 from toytip.models import resolve
 from toytip.models.card import ModelCard
 from toytip.models.package import PACKAGE_FILES_FOLDER, load_package, write_package
+from toytip.models.package_check import Verify, verify_in_interpreter
 from toytip.models.registered_model import SEGMENT_TAG, STORE_TAG, RegisteredModel, find_run
 from toytip.models.registry import CHAMPION, ChampionChangedError, Registry, open_registry
 from toytip.monitoring.history import MonitoringHistory
 from toytip.pipeline import evaluate
-from toytip.pipeline.context import RunContext, open_reader
+from toytip.pipeline.context import open_reader
 from toytip.pipeline.evaluate import Evaluation
 from toytip.pipeline.monitor import find_monitoring_inputs
 from toytip.progress.tracker import Progress
@@ -33,7 +32,6 @@ from toytip.store.manifest import Manifest, VersionRef
 from toytip.store.reports import pin_version
 from toytip.store.store import Store, store_from_settings
 
-GOLDEN_SET_TIMEOUT_S = 120
 COMPARABLE_CHECK = "comparable with the champion"
 GOLDEN_SET_CHECK = "scores the golden set in a separate process"
 
@@ -90,46 +88,51 @@ def _incomparable_reason(champion: TrainedModel, model: TrainedModel) -> str:
 
 
 def run_gate(
-    context: RunContext,
+    store: Store,
     registry: Registry,
     match: ChampionMatch,
     challenger: Challenger,
     *,
+    verify: Verify = verify_in_interpreter,
     dry_run: bool = False,
     force_reason: str = "",
     raise_if_champion_changed: bool = False,
 ) -> GateDecision:
     """Check a challenger, register it, and promote it if it passes or if promotion is forced.
 
-    A dry run changes nothing. If another model becomes the champion during the evaluation, the gate
-    rejects the challenger. With `raise_if_champion_changed`, the function then raises
-    ChampionChangedError instead. Raises RegistryError if the registry does not answer.
+    `verify` scores the golden set in a separate process. A dry run changes nothing. If another
+    model becomes the champion during the evaluation, the gate rejects the challenger. With
+    `raise_if_champion_changed`, the function then raises ChampionChangedError instead. Raises
+    RegistryError if the registry does not answer.
     """
-    model = challenger.model
-    if match.registered and match.registered.run_version == model.version and not force_reason:
+    if match.registered and is_champion(match, challenger.model) and not force_reason:
         return _gate_decision(registry, match.registered, Decision.ALREADY_CHAMPION)
-    with context.progress.stage("gate", 1) as stage, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "package")
-        write_package(package, model, _model_card(context.store, challenger), challenger.history)
-        gate = _evaluate(challenger, match, package)
-        stage.advance()
+        write_package(package, challenger.model, _model_card(store, challenger), challenger.history)
+        gate = _evaluate(challenger, match, package, verify)
         passed = gate.passed or bool(force_reason)
         if dry_run:
             decision = Decision.WOULD_PROMOTE if passed else Decision.WOULD_REJECT
             return _gate_decision(registry, None, decision, gate.rejection_reasons, gate)
-        registered = _find_or_register(context.store, registry, package, challenger)
-        decision = Decision.FORCED if force_reason else Decision.PROMOTED if passed else Decision.REJECTED
-        reasons = (*([f"forced: {force_reason}"] if force_reason else ()), *gate.rejection_reasons)
-        if passed:
-            try:
-                registry.promote(registered, expected_champion=match.registered)
-            except ChampionChangedError as error:
-                if raise_if_champion_changed:
-                    raise
-                decision, reasons = Decision.REJECTED, (str(error),)
-        registry.record_decision(registered, decision, reasons)
-        current = registry.find_model(str(registered.number))
-        return _gate_decision(registry, current, decision, reasons, gate)
+        registered = _find_or_register(store, registry, package, challenger)
+    decision = Decision.FORCED if force_reason else Decision.PROMOTED if passed else Decision.REJECTED
+    reasons = (*([f"forced: {force_reason}"] if force_reason else ()), *gate.rejection_reasons)
+    if passed:
+        try:
+            registry.promote(registered, expected_champion=match.registered)
+        except ChampionChangedError as error:
+            if raise_if_champion_changed:
+                raise
+            decision, reasons = Decision.REJECTED, (str(error),)
+    registry.record_decision(registered, decision, reasons)
+    current = registry.find_model(str(registered.number))
+    return _gate_decision(registry, current, decision, reasons, gate)
+
+
+def is_champion(match: ChampionMatch, model: TrainedModel) -> bool:
+    """Return whether a model is the champion already, so that the gate has nothing to decide."""
+    return match.registered is not None and match.registered.run_version == model.version
 
 
 def promote(
@@ -169,41 +172,38 @@ def promote(
     with open_reader(settings, progress) as context:
         match = match_champion(registry, model)
         evaluation = evaluate.evaluate_predictions(context, scored, model, match.model)
-        return run_gate(
-            context,
-            registry,
-            match,
-            Challenger(model=model, manifest=trained, evaluation=evaluation, history=inputs.history),
-            dry_run=dry_run,
-            force_reason=force_reason,
-            raise_if_champion_changed=True,
-        )
+        with context.progress.stage("gate", 1) as stage:
+            decision = run_gate(
+                store,
+                registry,
+                match,
+                Challenger(model=model, manifest=trained, evaluation=evaluation, history=inputs.history),
+                dry_run=dry_run,
+                force_reason=force_reason,
+                raise_if_champion_changed=True,
+            )
+            stage.advance()
+        return decision
 
 
-def _evaluate(challenger: Challenger, match: ChampionMatch, package: Path) -> GateResult:
+def _evaluate(challenger: Challenger, match: ChampionMatch, package: Path, verify: Verify) -> GateResult:
     """Return the result of all checks, including the comparability and the golden set."""
     evaluation = challenger.evaluation
     gate = evaluate_gate(evaluation.tallies, evaluation.baselines, challenger.model.encoding.segment)
     checks = [*gate.checks]
     if match.incomparable_reason:
         checks.append(GateCheck(name=COMPARABLE_CHECK, passed=False, message=match.incomparable_reason))
-    checks.append(_check_golden_set(package / PACKAGE_FILES_FOLDER))
+    checks.append(_check_golden_set(package / PACKAGE_FILES_FOLDER, verify))
     return replace(gate, checks=tuple(checks))
 
 
-def _check_golden_set(folder: Path) -> GateCheck:
+def _check_golden_set(folder: Path, verify: Verify) -> GateCheck:
     """Score the golden set in a separate process that has only the packaged files."""
-    command = [sys.executable, "-m", "toytip.models.package", str(folder)]
     try:
-        process = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=GOLDEN_SET_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        message = f"the golden set was not scored within {GOLDEN_SET_TIMEOUT_S} s"
-        return GateCheck(name=GOLDEN_SET_CHECK, passed=False, message=message)
-    lines = (process.stdout or process.stderr).strip().splitlines()
-    message = lines[-1] if lines else "the process printed nothing"
-    return GateCheck(name=GOLDEN_SET_CHECK, passed=process.returncode == 0, message=message)
+        passed, message = True, verify(folder)
+    except RegistryError as error:
+        passed, message = False, str(error)
+    return GateCheck(name=GOLDEN_SET_CHECK, passed=passed, message=message)
 
 
 def _find_or_register(

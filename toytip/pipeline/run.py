@@ -21,7 +21,6 @@ from toytip.pipeline.context import RunContext, open_run
 from toytip.pipeline.evaluate import Evaluation
 from toytip.pipeline.fit_encoding import find_leaking_features
 from toytip.pipeline.plan import RunPlan, announce_stages
-from toytip.pipeline.reporting import pages
 from toytip.pipeline.result import (
     SYNTHETIC_SOURCE,
     RowCounts,
@@ -37,6 +36,7 @@ from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.run_stages import ScoringModel, StageOutputs, score_months, train_and_score
 from toytip.pipeline.source import complete_plan, prepare_plan
 from toytip.progress.tracker import Progress
+from toytip.sources.zones import read_outlines
 from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
 from toytip.store.run_manifest import RunManifest, RunStatus
@@ -61,7 +61,8 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
     Raises a ToytipError if a stage fails. The next run then reuses the complete tables.
     """
     with RunMeter(progress) as meter:
-        pages.validate_zone_map(settings)
+        if settings.zone_map_file:
+            read_outlines(Path(settings.zone_map_file))  # an invalid map fails the run at its start
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
         scoring = _find_scoring_model(settings, plan, model) if model else None
@@ -71,7 +72,9 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
         with open_run(settings, progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan, scoring)
     result = _describe_run(context, finished, meter)
-    report_path = pages.write_run_report(context.store, settings, progress, result)
+    from toytip.pipeline.reporting.pages import write_run_report
+
+    report_path = write_run_report(context.store, progress, result, finished.outputs.prepare_report)
     return replace(
         result,
         links=replace(result.links, report_path=report_path),

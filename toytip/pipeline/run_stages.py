@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.months import Month
 from toytip.core.splits import Split, TimeRange
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, MODELS
 from toytip.errors import DataCheckError, RegistryError
 from toytip.evaluation.gate import GateDecision
-from toytip.models.registry import Registry, open_registry
+from toytip.models.registry import open_registry
 from toytip.monitoring.data_check import DataCheck
 from toytip.monitoring.history import MonitoringHistory
 from toytip.monitoring.report import MonitoringReport
-from toytip.pipeline import monitor, promote
+from toytip.pipeline import monitor
 from toytip.pipeline.check_data import (
     check_data,
     describe_held,
@@ -30,11 +32,15 @@ from toytip.pipeline.fit_encoding import fit_feature_encoding
 from toytip.pipeline.history import MonitoringInputs, inputs_of_model, inputs_of_tables
 from toytip.pipeline.plan import RunPlan
 from toytip.pipeline.predict import predict_trips
-from toytip.pipeline.promote import Challenger, ChampionMatch
+from toytip.pipeline.promote import Challenger, ChampionMatch, is_champion
 from toytip.pipeline.read_source import read_source
 from toytip.pipeline.run_facts import describe_facts
-from toytip.pipeline.train import train_model
+from toytip.pipeline.startup.gate_process import Gate, prepare_gate
+from toytip.pipeline.startup.late_imports import import_in_background
 from toytip.store.run_manifest import RunStatus
+
+if TYPE_CHECKING:
+    from toytip.pipeline.reporting.pages import PreparedReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,8 @@ class StageOutputs:
     evaluation: Evaluation
     monitoring: MonitoringReport | None
     promotion: GateDecision | None
+    prepare_report: Callable[[], PreparedReport]
+    """Collects the facts for the report and draws its charts, on the first call."""
 
 
 def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
@@ -68,7 +76,20 @@ def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
     Raises DataCheckError if the data check holds a month that training needs. The features are then
     published with the status `failed-check`. If a test month is held, the gate does not run.
     """
+    settings = context.settings
+    if settings.gate == "off":
+        return _train_and_score(context, plan, None)
+    registry = open_registry(settings, plan.source.taxi, settings.segment)
+    in_process = context.local_workers and settings.start_method == "forkserver"
+    with prepare_gate(registry, in_process=in_process, create=settings.gate == "on") as gate:
+        return _train_and_score(context, plan, gate)
+
+
+def _train_and_score(context: RunContext, plan: RunPlan, gate: Gate | None) -> StageOutputs:
     tables = read_source(context, plan)
+    from toytip.pipeline.train import train_model
+
+    import_in_background()
     features = tables[FEATURES_TABLE.name]
     check, split = _check_months(context, plan, tables)
     encoded, encoding = fit_feature_encoding(context, features, split, reuse=True)
@@ -76,26 +97,27 @@ def train_and_score(context: RunContext, plan: RunPlan) -> StageOutputs:
         context, features, encoding, encoded[ENCODINGS.name], plan.params, reuse=True
     )
     held = held_test_months(split, check)
-    registry = None if held else _open_registry(context.settings, model)
-    champion = promote.match_champion(registry, model) if registry else ChampionMatch()
+    gate = None if held else gate
+    champion = gate.match_champion(model) if gate else ChampionMatch()
     predicted, evaluation = predict_trips(context, features, model, champion.model)
     tables = {**tables, **encoded, **trained, **predicted}
     inputs = inputs_of_tables(context.store, tables, evaluation.tallies)
     monitored, monitoring = _monitor_months(context, model, inputs)
-    promotion = None
-    if registry:
-        challenger = Challenger(
-            model=model, manifest=trained[MODELS.name], evaluation=evaluation, history=inputs.history
-        )
-        promotion = _promote(context, registry, champion, challenger)
+    challenger = Challenger(
+        model=model, manifest=trained[MODELS.name], evaluation=evaluation, history=inputs.history
+    )
+    tables = {**tables, **monitored}
+    prepare_report = _report_preparation(context, tables, evaluation, monitoring)
+    promotion = _promote(context, gate, champion, challenger, prepare_report) if gate else None
     return StageOutputs(
-        tables={**tables, **monitored},
+        tables=tables,
         model=model,
         data_check=check,
         failed_check=tuple(describe_held(month) for month in held),
         evaluation=evaluation,
         monitoring=monitoring,
         promotion=promotion,
+        prepare_report=prepare_report,
     )
 
 
@@ -118,14 +140,16 @@ def score_months(context: RunContext, plan: RunPlan, scoring: ScoringModel) -> S
     if scoring.reference:
         inputs = inputs.extended(scoring.reference)
     monitored, monitoring = _monitor_months(context, model, inputs)
+    tables = {**tables, **monitored}
     return StageOutputs(
-        tables={**tables, **monitored},
+        tables=tables,
         model=model,
         data_check=check,
         failed_check=(),
         evaluation=evaluation,
         monitoring=monitoring,
         promotion=None,
+        prepare_report=_report_preparation(context, tables, evaluation, monitoring),
     )
 
 
@@ -172,11 +196,6 @@ def _split_with_test(split: Split, months: Sequence[Month]) -> Split:
     return replace(split, test=TimeRange(after[0].start.isoformat(), after[-1].next.start.isoformat()))
 
 
-def _open_registry(settings: Settings, model: TrainedModel) -> Registry | None:
-    """Return the registry for the taxi type and segment of a model, or None without the gate."""
-    return None if settings.gate == "off" else open_registry(settings, model.taxi, model.encoding.segment)
-
-
 def _monitor_months(
     context: RunContext, model: TrainedModel, inputs: MonitoringInputs
 ) -> tuple[PublishedTables, MonitoringReport | None]:
@@ -188,15 +207,49 @@ def _monitor_months(
     return {manifest.table: manifest}, monitoring
 
 
+def _report_preparation(
+    context: RunContext,
+    tables: PublishedTables,
+    evaluation: Evaluation,
+    monitoring: MonitoringReport | None,
+) -> Callable[[], PreparedReport]:
+    """Return a function that prepares the report of the run once."""
+    own = [manifest for manifest in tables.values() if manifest.version == context.version]
+    own.sort(key=lambda manifest: (manifest.table, manifest.created_at))
+
+    @functools.cache
+    def prepare() -> PreparedReport:
+        from toytip.pipeline.reporting import pages
+        from toytip.pipeline.reporting.facts import KnownResults
+
+        results = KnownResults(evaluation=evaluation.report, monitoring=monitoring)
+        return pages.prepare_run_report(context.store, context.settings, own, results)
+
+    return prepare
+
+
 def _promote(
-    context: RunContext, registry: Registry, champion: ChampionMatch, challenger: Challenger
+    context: RunContext,
+    gate: Gate,
+    champion: ChampionMatch,
+    challenger: Challenger,
+    prepare_report: Callable[[], PreparedReport],
 ) -> GateDecision:
-    """Run the promotion gate on the model of the run."""
+    """Run the promotion gate on the model of the run, and prepare the report meanwhile."""
     dry_run = context.settings.gate == "dry-run"
+    has_stage = not is_champion(champion, challenger.model)
+    stage = context.progress.stage("gate", 1) if has_stage else contextlib.nullcontext()
     try:
-        return promote.run_gate(context, registry, champion, challenger, dry_run=dry_run)
+        with stage as gate_stage:
+            decide = gate.start(context.store, champion, challenger, dry_run=dry_run)
+            with contextlib.suppress(Exception):  # the run reports the error after it has published
+                prepare_report()
+            decision = decide()
+            if gate_stage is not None:
+                gate_stage.advance()
     except RegistryError as error:
         raise RegistryError(
             str(error),
             hint="Run the command again, which reuses all complete outputs, or set --gate off.",
         ) from None
+    return decision

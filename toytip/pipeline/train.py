@@ -22,8 +22,8 @@ from toytip.store.artifacts import model_to_json, read_model
 from toytip.store.changes import Recipe, contents_by_month
 from toytip.store.checkpoints import StoreCheckpoints
 from toytip.store.manifest import Manifest, digest
-from toytip.training.estimator import TipClassifier
-from toytip.training.rank import RoundEvent
+from toytip.training.fitting import fit_booster
+from toytip.training.rank import RoundEvent, TrainingResult
 
 # Parameters that change the number of rounds, but not the time of a round.
 ROUND_PARAMS = ("rounds", "early_stopping_rounds")
@@ -56,12 +56,12 @@ def train_model(
         return {MODELS.name: existing}, read_model(context.store, existing).with_split(encoding.split)
     checkpoints = _open_checkpoints(context, input_fingerprint)
     load_frame = _frame_loader(context, features, encoding)
-    fitted = fit_classifier(context, features.files, load_frame, encoding, params, checkpoints=checkpoints)
+    fitted = fit_model(context, features.files, load_frame, encoding, params, checkpoints=checkpoints)
     model = TrainedModel(
         version=context.version,
-        booster=fitted.booster_,
+        booster=fitted.booster,
         encoding=encoding,
-        rounds=fitted.rounds_,
+        rounds=fitted.rounds,
         taxi=str(features.config["taxi"]),
     )
     threshold, hour_zone_threshold = _tune_thresholds(context, features, model)
@@ -74,7 +74,7 @@ def train_model(
         code=code_digest("train"),
         fingerprint=input_fingerprint,
         # The losses of all rounds. The booster contains only the rounds up to the best round.
-        metrics={"log_loss_by_round": asdict(fitted.curve_)},
+        metrics={"log_loss_by_round": asdict(fitted.curve)},
     )
     checkpoints.delete()
     return {MODELS.name: manifest}, model
@@ -127,7 +127,7 @@ def _open_checkpoints(context: RunContext, input_fingerprint: str) -> StoreCheck
     return checkpoints
 
 
-def fit_classifier(
+def fit_model(
     context: RunContext,
     files: Sequence[DataFile],
     load_frame: FrameLoader,
@@ -135,7 +135,7 @@ def fit_classifier(
     params: BoosterParams,
     stage_name: str = "train",
     checkpoints: StoreCheckpoints | None = None,
-) -> TipClassifier:
+) -> TrainingResult:
     """Train on the training trips of data files, with early stopping on validation trips.
 
     Training resumes from the last checkpoint in `checkpoints`.
@@ -145,7 +145,7 @@ def fit_classifier(
         for split in encoding.split.time_ranges()
     }
     matrices = {
-        split: _codes_and_labels(graph.encode_split(load_frame(split_files), encoding, split))
+        split: graph.encode_split(load_frame(split_files), encoding, split)
         for split, split_files in files_by_split.items()
     }
     training = files_by_split["train"]
@@ -157,27 +157,25 @@ def fit_classifier(
         def record_round(event: RoundEvent) -> None:
             stage.record_round(event.round, event.validation_loss, event.previous_train_loss)
 
-        classifier = TipClassifier(**asdict(params), on_round=record_round).fit(
-            *matrices["train"],
-            eval_set=matrices.get("validation"),
-            rows=[file.rows for file in training],
+        result = fit_booster(
+            matrices["train"],
+            matrices.get("validation"),
+            params,
             bin_counts=encoding.bin_counts,
+            rows=[file.rows for file in training],
             checkpoints=checkpoints,
+            on_round=record_round,
         )
-        stage.set_note(f"{classifier.rounds_} rounds kept")
+        stage.set_note(f"{result.rounds} rounds kept")
         stage.set_work(sum(file.rows for file in training) * stage.done)
         stage.set_shape(_training_shape(encoding, params))
-    return classifier
+    return result
 
 
 def _training_shape(encoding: Encoding, params: BoosterParams) -> str:
     """Return a digest of the features and parameters that change the time of a round."""
     others = {name: value for name, value in asdict(params).items() if name not in ROUND_PARAMS}
     return digest([encoding.feature_names, encoding.segment, others])
-
-
-def _codes_and_labels(matrix: Any) -> tuple[Any, Any]:
-    return matrix.drop(columns="high_tip"), matrix["high_tip"]
 
 
 def _tune_thresholds(context: RunContext, features: Manifest, model: TrainedModel) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -83,10 +83,13 @@ LineageParent = LineageNode | DeletedVersion | SourceFileRef
 
 def main_manifest(store: Store, version: str) -> Manifest:
     """Return the manifest of a version's most important table: `predictions`, if it exists."""
-    manifests = {manifest.table: manifest for manifest in manifests_of(store, version)}
-    return next(
-        (manifests[name] for name in TABLES_BY_NAME if name in manifests), next(iter(manifests.values()))
-    )
+    return most_important(manifests_of(store, version))
+
+
+def most_important(manifests: Sequence[Manifest]) -> Manifest:
+    """Return the manifest of the most important table: `predictions`, if it exists."""
+    by_table = {manifest.table: manifest for manifest in manifests}
+    return next((by_table[name] for name in TABLES_BY_NAME if name in by_table), manifests[0])
 
 
 def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) -> LineageNode:
@@ -248,10 +251,12 @@ def ancestors(store: Store, version: str) -> dict[str, Manifest]:
     return manifests
 
 
-def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifest], list[VersionRef]]:
+def ancestors_and_missing(
+    store: Store, manifests: Sequence[Manifest]
+) -> tuple[dict[str, Manifest], list[VersionRef]]:
     """Return the manifests of a version, its inputs, and tables published with them, by table.
 
-    Also returns the inputs that no longer exist. Raises StoreError if the version does not exist.
+    Also returns the inputs that no longer exist.
     """
     missing: dict[VersionRef, None] = {}
 
@@ -267,8 +272,5 @@ def ancestors_and_missing(store: Store, version: str) -> tuple[dict[str, Manifes
             if sibling is not None:
                 yield sibling
 
-    manifests = {
-        manifest.table: manifest
-        for manifest in walk(manifests_of(store, version), neighbors, key=_table_name)
-    }
-    return manifests, list(missing)
+    by_table = {manifest.table: manifest for manifest in walk(manifests, neighbors, key=_table_name)}
+    return by_table, list(missing)

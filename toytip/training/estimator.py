@@ -7,15 +7,13 @@ of `xgboost.dask`.
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import reduce
 from typing import Any, Self
 
 import dask
 import dask.dataframe as dd
-import distributed
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -25,10 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 from toytip.core.parameters import BoosterParams
 from toytip.core.splits import Split
 from toytip.stages import infer, preprocess
-from toytip.training.driver import TrainingJob, train_with_retries
+from toytip.training.fitting import fit_booster
 from toytip.training.rank import Checkpoints, RoundEvent
-
-_TREE_PARAMS = ("max_depth", "learning_rate", "min_child_weight", "reg_lambda", "gamma")
 
 
 class Preprocess(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -116,25 +112,21 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         worker is lost, training resumes from the latest checkpoint in `checkpoints`. Raises
         ClusterError after three failed attempts.
         """
-        client = distributed.get_client()
-        # Each training has its own topic, because other runs may train on the same scheduler.
-        topic = f"toytip-round-{secrets.token_hex(8)}"
-        job = TrainingJob(
-            data=X.assign(high_tip=_as_series(X, y)),
-            validation=None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
+        self.booster_, self.rounds_, self.curve_, _ = fit_booster(
+            X.assign(high_tip=_as_series(X, y)),
+            None if eval_set is None else eval_set[0].assign(high_tip=eval_set[1]),
+            self._booster_params(),
+            bin_counts=(X.max().compute() + 1).tolist() if bin_counts is None else bin_counts,
             rows=rows,
-            bin_counts=tuple((X.max().compute() + 1).tolist()) if bin_counts is None else tuple(bin_counts),
-            rounds=self.rounds,
-            early_stopping_rounds=self.early_stopping_rounds,
-            params={name: getattr(self, name) for name in _TREE_PARAMS},
             checkpoints=checkpoints,
-            topic=topic,
+            on_round=self.on_round,
         )
-        with _report_rounds(client, topic, self.on_round):
-            self.booster_, self.rounds_, self.curve_, _ = train_with_retries(client, job)
         self.n_features_in_ = len(X.columns)
         self.feature_names_in_ = np.array(X.columns, dtype=object)
         return self
+
+    def _booster_params(self) -> BoosterParams:
+        return BoosterParams(**{field.name: getattr(self, field.name) for field in fields(BoosterParams)})
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         """Return the probabilities of no high tip and of a high tip, as an array of two columns.
@@ -156,19 +148,6 @@ class TipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return, for each row, whether the probability of a high tip is at least 0.5."""
         return self.predict_proba(X)[:, 1] >= 0.5
-
-
-@contextlib.contextmanager
-def _report_rounds(client: Any, topic: str, on_round: Callable[[RoundEvent], None] | None) -> Iterator[None]:
-    """Call `on_round` for each round that is reported under a topic."""
-    if on_round is None:
-        yield
-        return
-    client.subscribe_topic(topic, lambda event: on_round(RoundEvent.from_message(event[1])))
-    try:
-        yield
-    finally:
-        client.unsubscribe_topic(topic)
 
 
 def _class_probabilities(bins: npt.NDArray[Any], booster: bytes) -> npt.NDArray[np.float32]:

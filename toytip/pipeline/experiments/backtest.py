@@ -168,12 +168,10 @@ def _run_fold(
     encoding = preprocess.fit_encoding(
         merged, fold.split, settings.segment, zone_rates_for(settings.feature_set)
     )
-    classifier = train.fit_classifier(
+    fitted = train.fit_model(
         context, files, frames_of, encoding, booster_params(settings), f"train to {name}"
     )
-    model = TrainedModel(
-        version=name, booster=classifier.booster_, encoding=encoding, rounds=classifier.rounds_
-    )
+    model = TrainedModel(version=name, booster=fitted.booster, encoding=encoding, rounds=fitted.rounds)
     tested = [file for file in files if file.key.month in (fold.validation_month, *fold.test_months)]
     tallies = _score_months(context, tested, frames_of(tested), model)
     validation = tally_of(tallies[fold.validation_month], "validation", settings.segment)

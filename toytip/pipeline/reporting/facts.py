@@ -5,8 +5,8 @@ The facts come from manifests, histograms, the model, and a small sample of trip
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,32 +50,63 @@ from toytip.sources import zones
 from toytip.stages import profile
 from toytip.store import artifacts
 from toytip.store.artifacts import load_tallies
-from toytip.store.lineage import ancestors_and_missing, main_manifest, trace_lineage
-from toytip.store.manifest import Manifest, SourceFileRef
+from toytip.store.lineage import ancestors_and_missing, most_important, trace_lineage
+from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
+from toytip.store.refs import manifests_of
 from toytip.store.store import Store
 
 MonthlyFrames = Mapping[Month, pd.DataFrame]
 
 
-def collect_facts(
-    store: Store, version: str, settings: Settings, *, run_result: RunResult | None = None
-) -> Facts:
-    """Return all facts about a version.
+@dataclass(frozen=True, kw_only=True)
+class KnownResults:
+    """The results of a version that its report does not have to compute again."""
 
-    `run_result` is the result of the run if the run has just ended. Without `run_result`, the facts
-    come from the stored result. Raises StoreError if the version does not exist, and SourceError
-    for an invalid map.
+    evaluation: EvaluationReport | None = None
+    monitoring: MonitoringReport | None = None
+    run_result: RunResult | None = None
+
+
+def collect_facts(store: Store, version: str, settings: Settings) -> Facts:
+    """Return all facts about a published version.
+
+    Raises StoreError if the version does not exist, and SourceError for an invalid map.
+    """
+    outlines, manifests = load_zone_outlines(settings), manifests_of(store, version)
+    tables, deleted = ancestors_and_missing(store, manifests)
+    source = FactSource(store, settings, tables)
+    result = source.section("time", lambda: _load_run_result(store, most_important(manifests).version), None)
+    results = KnownResults(monitoring=result.monitoring if result else None, run_result=result)
+    facts = _collect(source, most_important(manifests), deleted, results)
+    return replace(facts, zone_outlines=outlines, run_result=result)
+
+
+def collect_run_facts(
+    store: Store, manifests: Sequence[Manifest], settings: Settings, results: KnownResults
+) -> Facts:
+    """Return all facts about a version that a run will publish, except the result of the run.
+
+    `manifests` are the tables that the run has written. Raises SourceError for an invalid map.
     """
     outlines = load_zone_outlines(settings)
-    tables, deleted = ancestors_and_missing(store, version)
-    manifest = main_manifest(store, version)
+    tables, deleted = ancestors_and_missing(store, manifests)
     source = FactSource(store, settings, tables)
+    return replace(_collect(source, most_important(manifests), deleted, results), zone_outlines=outlines)
+
+
+def _collect(
+    source: FactSource, manifest: Manifest, deleted: Sequence[VersionRef], results: KnownResults
+) -> Facts:
+    store, tables = source.store, source.tables
     model = source.section("model", lambda: _load_model(source), None)
     tallies = source.section("evaluation", lambda: _load_tallies(source), None)
     histograms: MonthlyFrames = source.section("features", lambda: _load_histograms(source), {})
-    run_result = run_result or source.section("time", lambda: _load_run_result(store, manifest.version), None)
-    monitoring = (run_result and run_result.monitoring) or source.section(
+    monitoring = results.monitoring or source.section(
         "drift", lambda: _run_monitoring(source, model, tallies, histograms), None
+    )
+    no_evaluation: EvaluationReport = {}
+    evaluation = results.evaluation or source.section(
+        "evaluation", lambda: _evaluation(tallies, model, results.run_result), no_evaluation
     )
     unexplained: tuple[list[facts.FeatureImportance], int] = ([], 0)
     importance, explained = source.section(
@@ -97,7 +128,7 @@ def collect_facts(
         feature_distributions=source.section("features", lambda: _distributions(histograms, model), []),
         histograms=source.section("features", lambda: _total_histograms(histograms), {}),
         learning_curve=source.section("training", lambda: _learning_curve(source), {}),
-        evaluation=source.section("evaluation", lambda: _evaluation(tallies, model, run_result), {}),
+        evaluation=evaluation,
         **_tally_facts(tallies),
         feature_importance=importance,
         explained_trips=explained,
@@ -106,8 +137,6 @@ def collect_facts(
         else {},
         monitoring=monitoring,
         zones=source.section("zones", lambda: _zone_facts(source, histograms, model), []),
-        zone_outlines=outlines,
-        run_result=run_result,
         lineage=source.section("lineage", lambda: trace_lineage(store, manifest), None),
         missing_reasons=source.missing,
         failed_sections=source.failed,

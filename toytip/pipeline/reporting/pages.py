@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,15 +12,21 @@ from toytip.core.jsonable import to_json
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import PREDICTIONS
 from toytip.errors import ToytipError
-from toytip.pipeline.reporting.facts import collect_facts, load_zone_outlines
+from toytip.pipeline.reporting.facts import (
+    KnownResults,
+    collect_facts,
+    collect_run_facts,
+)
 from toytip.pipeline.result import RunResult
 from toytip.progress.tracker import Progress
 from toytip.report import diff_page
+from toytip.report.blocks import Section
 from toytip.report.facts import Facts
 from toytip.report.findings import unreadable_sections
 from toytip.report.page import render_run_page
-from toytip.report.sections.order import build_sections
+from toytip.report.sections.order import NOTHING_PREPARED, Builder, build_sections, prepare_sections
 from toytip.store.compare import VersionDiff
+from toytip.store.manifest import Manifest
 from toytip.store.refs import resolve_version
 from toytip.store.reports import save_report
 from toytip.store.store import Store, store_from_settings
@@ -78,7 +85,31 @@ def write_page(output: str, page: str) -> None:
         ) from None
 
 
-def write_run_report(store: Store, settings: Settings, progress: Progress, result: RunResult) -> str | None:
+@dataclass(frozen=True)
+class PreparedReport:
+    """The facts and the sections of a report that do not depend on the result of the run."""
+
+    facts: Facts
+    sections: Mapping[Builder, Section]
+
+
+def prepare_run_report(
+    store: Store, settings: Settings, manifests: Sequence[Manifest], results: KnownResults
+) -> PreparedReport:
+    """Collect the facts about a run, and draw its charts, before the run is published.
+
+    `manifests` are the tables that the run has written.
+    """
+    facts = collect_run_facts(store, manifests, settings, results)
+    return PreparedReport(facts, prepare_sections(facts))
+
+
+def write_run_report(
+    store: Store,
+    progress: Progress,
+    result: RunResult,
+    prepare: Callable[[], PreparedReport],
+) -> str | None:
     """Save the result and the report of a run in the store, and return the path of the report.
 
     Returns None if the report cannot be written, because the tables are already published.
@@ -89,9 +120,10 @@ def write_run_report(store: Store, settings: Settings, progress: Progress, resul
         with progress.stage("report", 1) as stage:
             result = replace(result, links=replace(result.links, report_path=path))
             save_report(store, f"{version}.run.json", json.dumps(to_json(result), indent=1).encode())
-            facts = collect_facts(store, version, settings, run_result=result)
+            prepared = prepare()
+            facts = replace(prepared.facts, run_result=result)
             _warn_of_failures(progress, facts)
-            save_page(store, facts)
+            save_page(store, facts, prepared.sections)
             stage.advance()
     except Exception as error:  # noqa: BLE001 - a failing chart must not fail a run that has published its tables
         reason = (
@@ -106,21 +138,16 @@ def write_run_report(store: Store, settings: Settings, progress: Progress, resul
     return path
 
 
-def validate_zone_map(settings: Settings) -> None:
-    """Raise SourceError if the zone map is invalid, so that a run fails at its start."""
-    load_zone_outlines(settings)
-
-
 def _warn_of_failures(progress: Progress, facts: Facts) -> None:
     for finding in unreadable_sections(facts):
         progress.warn(finding.text)
 
 
-def render_version_page(facts: Facts) -> str:
-    """Return the report of a version as HTML."""
-    return render_run_page(facts, build_sections(facts))
+def render_version_page(facts: Facts, prepared: Mapping[Builder, Section] = NOTHING_PREPARED) -> str:
+    """Return the report of a version as HTML. `prepared` has sections that are already built."""
+    return render_run_page(facts, build_sections(facts, prepared))
 
 
-def save_page(store: Store, facts: Facts) -> str:
+def save_page(store: Store, facts: Facts, prepared: Mapping[Builder, Section] = NOTHING_PREPARED) -> str:
     """Save the report in the store, and return its path."""
-    return save_report(store, f"{facts.version}.html", render_version_page(facts).encode())
+    return save_report(store, f"{facts.version}.html", render_version_page(facts, prepared).encode())

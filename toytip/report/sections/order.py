@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from toytip.report.blocks import Section
 from toytip.report.facts import Facts
@@ -10,7 +11,9 @@ from toytip.report.sections import data, drift, model, run
 from toytip.report.sections.importance import importance_section
 from toytip.report.sections.zones import zones_section
 
-SECTIONS: tuple[Callable[[Facts], Section], ...] = (
+Builder = Callable[[Facts], Section]
+
+SECTIONS: tuple[Builder, ...] = (
     run.findings_section,
     run.run_section,
     run.rows_section,
@@ -25,9 +28,17 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     run.time_section,
     run.lineage_section,
 )
+# Only these sections contain the result of the run. All charts are in other sections.
+RESULT_SECTIONS = (run.findings_section, run.run_section, run.time_section)
+NOTHING_PREPARED: Mapping[Builder, Section] = MappingProxyType({})
 
 
-def build_sections(facts: Facts) -> Iterator[Section]:
+def prepare_sections(facts: Facts) -> dict[Builder, Section]:
+    """Return the sections that do not contain the result of the run."""
+    return {build: build(facts) for build in SECTIONS if build not in RESULT_SECTIONS}
+
+
+def build_sections(facts: Facts, prepared: Mapping[Builder, Section] = NOTHING_PREPARED) -> Iterator[Section]:
     """Yield the sections of a report. A section that fails contains the error."""
     for build in SECTIONS:
-        yield build(facts)
+        yield prepared[build] if build in prepared else build(facts)
