@@ -18,7 +18,7 @@ from tests.support.models import register, train_model
 from tests.support.runs import start_toytip
 from tests.support.trips import SCORING_TRIP
 from toytip.errors import RegistryError
-from toytip.models import scoring
+from toytip.models import trip_columns
 from toytip.serving.app import Server
 from toytip.serving.request import RequestLimits
 
@@ -141,7 +141,7 @@ def test_the_pages_name_the_models_and_work_offline(make_client, served_model):
     start = client.get("/").json()
     models = {model["taxi"]: model for model in start["models"]}
     assert (models["green"]["version"], models["green"]["segment"]) == ("v-<green>", "card")
-    assert models["yellow"]["required_columns"] == list(scoring.required_columns(served_model))
+    assert models["yellow"]["required_columns"] == list(trip_columns.required_columns(served_model))
     methods = [endpoint.split() for endpoint in start["endpoints"]]
     assert all(client.get(path).status_code == 200 for method, path in methods if method == "GET")
     page = client.get("/docs").text

@@ -20,10 +20,12 @@ from toytip.store.manifest import digest
 _ROW_MODULES = (
     "errors",
     "core.access",
+    "core.columns",
     "core.months",
     "core.partitions",
     "core.schema",
     "core.tables",
+    "core.times",
     "core.tlc",
     "engine.graph",
 )
