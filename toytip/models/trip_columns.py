@@ -101,8 +101,8 @@ class NamedTrips:
     @property
     def fields(self) -> list[Field]:
         """The fields that at least one trip has."""
-        found = {name for names in self.names.values() for name in names}
-        return [field for field in FIELDS if field.name in found]
+        names = {name for names_by_field in self.names.values() for name in names_by_field}
+        return [field for field in FIELDS if field.name in names]
 
     def column_name(self, row: int, field: Field) -> str | None:
         """Return the name that a trip has for a field, or None if the trip does not have it."""

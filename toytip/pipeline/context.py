@@ -34,7 +34,6 @@ PublishedTables = dict[str, Manifest]
 
 ENVIRONMENT_PACKAGES = (
     "dask",
-    "dask-ml",
     "distributed",
     "numpy",
     "pandas",
