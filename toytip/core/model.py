@@ -46,7 +46,7 @@ class FeatureEncoding:
         return self.missing_bin + 1
 
     def __hash__(self) -> int:
-        """Return a hash without the values, which would take a third of the time to score a trip."""
+        """Return a hash without the values, which take a third of the time to score a trip."""
         return hash((self.name, self.exact, len(self.values)))
 
 
