@@ -110,7 +110,7 @@ def main() -> int:
         if store is None:
             store = _train(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         raw = pq.read_table(options.trips) if options.trips else _synthetic_trips(options.batch_trips)
-        sample = ScoredSample.of(toytip.open_store(store).model(), raw, options.batch_trips)
+        sample = ScoredSample.of(toytip.open_store(store).model("champion"), raw, options.batch_trips)
         client = stack.enter_context(_serve(store))
         results = [
             _measure(client, "one trip", "/score?shap_top=0", sample, 1, options.requests),

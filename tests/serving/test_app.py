@@ -1,5 +1,6 @@
 """The scoring server: answers, invalid requests, limits, metrics and reloads."""
 
+import contextlib
 import html
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +19,7 @@ import pytest
 from tests.support.models import register, train_model
 from tests.support.runs import start_toytip
 from tests.support.trips import SCORING_TRIP
+from toytip.cli.serve import listen
 from toytip.errors import RegistryError
 from toytip.models import trip_columns
 from toytip.serving.app import Server
@@ -239,9 +242,14 @@ def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
 
 
 def test_a_port_in_use_is_an_error(model_store, invoke_cli):
-    import contextlib
-    import socket
-
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
         done = invoke_cli("serve", "--store", model_store, "--port", listening.getsockname()[1])
     assert (done.returncode, "another" in done.stderr and "port" in done.stderr) == (1, True)
+
+
+def test_the_body_of_a_response_does_not_wait_for_an_acknowledgment():
+    """asyncio does not set the option, because the listening socket has no explicit protocol."""
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

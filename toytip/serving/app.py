@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_EXPLANATIONS = 5
 MAX_REPORTED_ERRORS = 100
+# So few trips, without explanations, need less time than a change to another thread and back.
+MAX_TRIPS_WITHOUT_THREAD = 10
 
 # Takes the current models by taxi type. Returns the models that should answer requests.
 ModelLoader = Callable[[Mapping[str, TrainedModel]], Mapping[str, TrainedModel]]
@@ -196,7 +198,10 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
         parsed = parse_trips(model, trips)
         if parsed.errors:
             return JSONResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
-        answers = await run_in_threadpool(_answer_trips, model, parsed.columns, shap_top)
+        if shap_top or len(trips) > MAX_TRIPS_WITHOUT_THREAD:
+            answers = await run_in_threadpool(_answer_trips, model, parsed.columns, shap_top)
+        else:
+            answers = _answer_trips(model, parsed.columns, shap_top)
     except RequestError as error:
         return _error_response(error.status, str(error))
     except ToytipError as error:

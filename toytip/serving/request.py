@@ -125,7 +125,7 @@ def parse_trips(model: TrainedModel, trips: Sequence[Any]) -> ParsedTrips:
         errors += _field_errors(named, field, ((row, "is null, and the model needs a value") for row in rows))
         try:
             columns[field.name] = np.array(
-                _COLUMN_ADAPTERS[field.kind].validate_python(values), TRIPS.dtypes[field.name]
+                _COLUMN_ADAPTERS[field.kind].validate_python(values), _DTYPES[field.name]
             )
         except ValidationError as error:
             problems = (
@@ -173,6 +173,7 @@ _VALUE_TYPES: dict[str, Any] = {
     "code": Annotated[int, pydantic.Field(ge=-(2**31), lt=2**31)] | None,
     "amount": Annotated[float, pydantic.Field(ge=-1e12, le=1e12, allow_inf_nan=False)] | None,
 }
+_DTYPES = TRIPS.dtypes
 _COLUMN_ADAPTERS: dict[str, TypeAdapter[list[Any]]] = {
     kind: TypeAdapter(list[value_type])  # type: ignore[valid-type]
     for kind, value_type in _VALUE_TYPES.items()
