@@ -12,6 +12,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,21 @@ def test_a_port_in_use_is_an_error(model_store, invoke_cli):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
         done = invoke_cli("serve", "--store", model_store, "--port", listening.getsockname()[1])
     assert (done.returncode, "another" in done.stderr and "port" in done.stderr) == (1, True)
+
+
+def test_trips_can_spell_their_columns_differently(make_client, served_model):
+    """An empty name is not the name of a column that a trip leaves out."""
+    features = tuple(
+        replace(feature, absent_in_training=feature.name == "congestion_surcharge")
+        for feature in served_model.encoding.features
+    )
+    client = make_client(replace(served_model, encoding=replace(served_model.encoding, features=features)))
+    usual = {**SCORING_TRIP, "congestion_surcharge": None}
+    lower = {name.lower(): value for name, value in usual.items()}
+    shorter = {name: value for name, value in usual.items() if name != "congestion_surcharge"} | {"": 1e9}
+    scores = client.post([usual, lower, shorter], "/score?shap_top=30").json()["trips"]
+    assert scores[0]["probability"] is not None
+    assert scores == [scores[0]] * 3
 
 
 def test_the_body_of_a_response_does_not_wait_for_an_acknowledgment():

@@ -82,7 +82,7 @@ def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> Scored
 def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:
     """Score trips, given as columns of `trips`, with all columns that the model needs.
 
-    No step needs a frame, so that a single trip takes less than a millisecond.
+    No step needs a frame, which would take most of the time of a single trip.
     """
     trips = _complete_trips(model, columns)
     reason_index = clean.rule_indices(trips)

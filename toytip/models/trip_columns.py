@@ -113,8 +113,10 @@ class NamedTrips:
         if len(self.names) == 1:
             (names,) = self.names.values()
             return list(map(itemgetter(names[field.name]), self.trips))
-        names_by_keys = {keys: names.get(field.name, "") for keys, names in self.names.items()}
-        return [trip.get(names_by_keys[tuple(trip)]) for trip in self.trips]
+        column_names = (self.column_name(row, field) for row in range(len(self.trips)))
+        return [
+            None if name is None else trip[name] for name, trip in zip(column_names, self.trips, strict=True)
+        ]
 
 
 def trips_to_table(
