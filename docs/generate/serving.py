@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from benchmarks.results import Row
 from docs.generate.markdown import table
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "serving.jsonl"
 PAGE = ROOT / "docs" / "how-to" / "serve-a-model.md"
 # The benchmark appends one row per kind of request. The last rows are those of the newest run.
 BLOCK = re.compile(r"(<!-- results of benchmarks\.serving -->\n).*?(<!-- end of the results -->)", re.DOTALL)
+NOT_MEASURED = "This version was not measured."
 HEAD = (
     "Request",
     "Trips per request",
@@ -23,9 +25,15 @@ HEAD = (
 )
 
 
+def load_rows(results: Path = RESULTS) -> dict[str, Row]:
+    """Return the newest row of each kind of request, without rows if there is no result file."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return {row["name"]: row for row in map(json.loads, lines)}
+
+
 def serving_page(page: Path = PAGE, results: Path = RESULTS) -> str:
     """Return the page with the newest row of each kind of request."""
-    rows = {row["name"]: row for row in map(json.loads, results.read_text().splitlines())}
+    rows = load_rows(results)
     lines = [
         [
             name,
@@ -37,4 +45,5 @@ def serving_page(page: Path = PAGE, results: Path = RESULTS) -> str:
         ]
         for name, row in rows.items()
     ]
-    return BLOCK.sub(lambda match: f"{match[1]}\n{table(HEAD, lines)}\n\n{match[2]}", page.read_text())
+    content = table(HEAD, lines) if lines else NOT_MEASURED
+    return BLOCK.sub(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", page.read_text())
