@@ -134,7 +134,7 @@ def _measure_contender(contender: Contender, task: BenchmarkTask, seed: int) -> 
         "kept": output.accepted_rows,
         "auc": round(auc, 5),
         **_resource_columns(measurement, contender),
-        **_machine_columns(),
+        **machine_columns(),
     }
 
 
@@ -152,7 +152,8 @@ def _resource_columns(measurement: Measurement, contender: Contender) -> Row:
     }
 
 
-def _machine_columns() -> Row:
+def machine_columns() -> Row:
+    """Return the columns of a row that describe the machine and its packages."""
     from toytip.cluster import available_cores
 
     return {

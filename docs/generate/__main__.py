@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from docs.generate import FOLDER, generated_files, outdated
+from docs.generate.serving import PAGE, serving_page
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
         file = FOLDER / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    PAGE.write_text(serving_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

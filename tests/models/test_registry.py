@@ -15,7 +15,7 @@ from tests.support.runs import parse_summary, require_error, run_toytip
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, RegistryError
-from toytip.models import package, scoring
+from toytip.models import package, trip_columns
 from toytip.models.card import CARD_FILE, read_card
 from toytip.models.mlflow_env import silence_mlflow
 from toytip.models.registry import LIST_HINT, ChampionChangedError, Registry, open_registry
@@ -110,7 +110,7 @@ def test_mlflow_loads_the_model_and_scores_as_toytip_does(runs):
     with registry.open_files(registry.find_model("champion")) as folder:
         golden_set = json.loads((folder / package.GOLDEN_SET_FILE).read_text())
         program = (
-            "import sys, json, mlflow.pyfunc; from toytip.models.scoring import trips_to_table\n"
+            "import sys, json, mlflow.pyfunc; from toytip.models.trip_columns import trips_to_table\n"
             "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
             "trips = trips_to_table(json.loads(sys.argv[2])).to_pandas()\n"
             "print(json.dumps([float(p) for p in model.unwrap_python_model().predict(None, trips)]))"
@@ -157,7 +157,7 @@ def test_changed_file_is_rejected(runs, tmp_path):
     changed = r"cannot load model 3 .* golden_set.json is missing or does not have the registered checksum"
     with pytest.raises(RegistryError, match=changed), registry.open_files(champion):
         pass
-    assert scoring.required_fields(model) == (
+    assert trip_columns.required_fields(model) == (
         "pickup_at",
         "dropoff_at",
         "fare_amount",

@@ -1,5 +1,6 @@
 """The scoring server: answers, invalid requests, limits, metrics and reloads."""
 
+import contextlib
 import html
 import json
 import os
@@ -7,9 +8,11 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,9 @@ import pytest
 from tests.support.models import register, train_model
 from tests.support.runs import start_toytip
 from tests.support.trips import SCORING_TRIP
+from toytip.cli.serve import listen
 from toytip.errors import RegistryError
-from toytip.models import scoring
+from toytip.models import trip_columns
 from toytip.serving.app import Server
 from toytip.serving.request import RequestLimits
 
@@ -141,7 +145,7 @@ def test_the_pages_name_the_models_and_work_offline(make_client, served_model):
     start = client.get("/").json()
     models = {model["taxi"]: model for model in start["models"]}
     assert (models["green"]["version"], models["green"]["segment"]) == ("v-<green>", "card")
-    assert models["yellow"]["required_columns"] == list(scoring.required_columns(served_model))
+    assert models["yellow"]["required_columns"] == list(trip_columns.required_columns(served_model))
     methods = [endpoint.split() for endpoint in start["endpoints"]]
     assert all(client.get(path).status_code == 200 for method, path in methods if method == "GET")
     page = client.get("/docs").text
@@ -239,9 +243,29 @@ def test_a_request_has_trips_of_one_taxi_type(make_client, served_model):
 
 
 def test_a_port_in_use_is_an_error(model_store, invoke_cli):
-    import contextlib
-    import socket
-
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
         done = invoke_cli("serve", "--store", model_store, "--port", listening.getsockname()[1])
     assert (done.returncode, "another" in done.stderr and "port" in done.stderr) == (1, True)
+
+
+def test_trips_can_spell_their_columns_differently(make_client, served_model):
+    """An empty name is not the name of a column that a trip leaves out."""
+    features = tuple(
+        replace(feature, absent_in_training=feature.name == "congestion_surcharge")
+        for feature in served_model.encoding.features
+    )
+    client = make_client(replace(served_model, encoding=replace(served_model.encoding, features=features)))
+    usual = {**SCORING_TRIP, "congestion_surcharge": None}
+    lower = {name.lower(): value for name, value in usual.items()}
+    shorter = {name: value for name, value in usual.items() if name != "congestion_surcharge"} | {"": 1e9}
+    scores = client.post([usual, lower, shorter], "/score?shap_top=30").json()["trips"]
+    assert scores[0]["probability"] is not None
+    assert scores == [scores[0]] * 3
+
+
+def test_the_body_of_a_response_does_not_wait_for_an_acknowledgment():
+    """asyncio does not set the option, because the listening socket has no explicit protocol."""
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

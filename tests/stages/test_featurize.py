@@ -1,13 +1,23 @@
 """The features of trips, and their availability."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
 from tests.support.trips import make_trips
+from toytip.core.columns import columns_of, on_frame
 from toytip.core.schema import Column
-from toytip.errors import ConfigError
+from toytip.errors import ConfigError, SchemaError
 from toytip.stages import featurize as stage
-from toytip.stages.featurize import FEATURES, SEED_FEATURES, declare_feature, feature_set, featurize
+from toytip.stages.featurize import (
+    FEATURES,
+    SEED_FEATURES,
+    compute_features,
+    declare_feature,
+    feature_set,
+    featurize,
+)
 
 EXAMPLES = [
     ("Tuesday morning", {}, {"pickup_weekday": 1, "pickup_hour": 8, "pickup_minute": 0, "work_hours": 1}),
@@ -80,3 +90,29 @@ def test_leaking_columns_are_rejected(column):
 def test_columns_that_do_not_exist_are_rejected():
     with pytest.raises(ConfigError, match="trips have no column rain"):
         declare_feature("pickup", Column("weather", "float32"), ("rain",), lambda trips: trips["rain"])
+
+
+def test_a_function_of_a_frame_is_a_feature_as_well():
+    """Such a feature can use all methods of pandas, and has the same values as one on arrays."""
+    by_name = {feature.name: feature for feature in FEATURES}
+    on_frames = [
+        dataclasses.replace(
+            by_name["pickup_hour"], compute=on_frame(lambda trips: trips["pickup_at"].dt.hour)
+        ),
+        dataclasses.replace(
+            by_name["trip_time"],
+            compute=on_frame(lambda trips: (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds()),
+        ),
+    ]
+    trips = columns_of(make_trips({}, {"dropoff_at": "2023-01-10 09:01:00.25"}))
+    expected = compute_features(trips, [by_name["pickup_hour"], by_name["trip_time"]])
+    for name, values in compute_features(trips, on_frames).items():
+        assert (values.tolist(), values.dtype) == (expected[name].tolist(), expected[name].dtype)
+
+
+def test_a_whole_number_cannot_be_missing():
+    riders = declare_feature(
+        "dropoff", Column("riders", "int8"), ("passenger_count",), lambda trips: trips["passenger_count"]
+    )
+    with pytest.raises(SchemaError, match="cannot compute feature riders: a value of type int8 is missing"):
+        compute_features(columns_of(make_trips({"passenger_count": None})), [riders])

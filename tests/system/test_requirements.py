@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,14 @@ def test_make_runs_all_tests_with_the_marks(target, marks):
     assert marked
     assert marked == set(re.findall(r"tests/\w+/test_\w+\.py", recipe))
     assert marks.replace("|", " or ") in recipe
+
+
+@pytest.mark.parametrize(("target", "has_tools"), [("run", False), ("install", False), ("test", True)])
+def test_make_installs_development_tools_only_for_tests(target, has_tools, tmp_path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    recipe = subprocess.run(
+        ["make", "--dry-run", target], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    installed = re.findall(r"pip install .*-e (\S+)", recipe)
+    assert installed == [".", "'.[dev]'"][: 1 + has_tools]

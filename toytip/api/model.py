@@ -13,7 +13,7 @@ from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import FIELDS
 from toytip.errors import SchemaError
-from toytip.models import scoring
+from toytip.models import scoring, trip_columns
 from toytip.stages import catalog
 
 RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
@@ -67,7 +67,7 @@ class Model:
     @property
     def required_columns(self) -> tuple[str, ...]:
         """The columns that trips must have, with the names of the TLC."""
-        return scoring.required_columns(self.trained_model)
+        return trip_columns.required_columns(self.trained_model)
 
     @property
     def gain_importance(self) -> pd.Series[float]:
@@ -127,11 +127,11 @@ class Model:
             )
         if not trips:
             return pa.table(
-                {field.name: pa.array([], scoring.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS}
+                {field.name: pa.array([], trip_columns.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS}
             )
-        for columns, label in scoring.columns_of_trips(trips).items():
-            scoring.require_columns(self.trained_model, columns, label)
-        return scoring.trips_to_table([dict(trip) for trip in trips])
+        for columns, label in trip_columns.columns_of_trips(trips).items():
+            trip_columns.require_columns(self.trained_model, columns, label)
+        return trip_columns.trips_to_table([dict(trip) for trip in trips])
 
     def __repr__(self) -> str:
         return (

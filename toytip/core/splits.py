@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from toytip.core.columns import Columns, columns_of
 from toytip.core.months import Month, parse_months
 from toytip.errors import ConfigError
 
@@ -180,16 +181,15 @@ def split_codes(features: pd.DataFrame, split: Split, segment: str) -> npt.NDArr
     for month in map(Month.parse, split.held):
         start, stop = np.datetime64(month.start), np.datetime64(month.next.start)
         codes[(pickup >= start) & (pickup < stop)] = SPLITS.index("other")
-    codes[~in_segment(features, segment)] = SPLITS.index("other")
+    codes[~in_segment(columns_of(features), segment)] = SPLITS.index("other")
     return codes
 
 
-def in_segment(trips: pd.DataFrame, segment: str) -> npt.NDArray[np.bool_]:
+def in_segment(trips: Columns, segment: str) -> npt.NDArray[np.bool_]:
     """Return whether each trip is in a segment."""
     if segment == "all":
-        return np.ones(len(trips), bool)
-    is_card: npt.NDArray[np.bool_] = np.equal(trips["payment_type"].to_numpy(), CARD_PAYMENT_TYPE)
-    return is_card
+        return np.ones(len(trips["pickup_at"]), bool)
+    return np.equal(trips["payment_type"], CARD_PAYMENT_TYPE)
 
 
 def in_split(features: pd.DataFrame, split: Split, segment: str, name: str) -> npt.NDArray[np.bool_]:

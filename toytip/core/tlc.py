@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pandas as pd
+from toytip.core.arrays import Int64Array
 
 TAXIS = ("yellow", "green")
 # Zone IDs are 1 to 265.
@@ -62,6 +62,23 @@ FIELDS = (
 
 
 FIELDS_BY_NAME = {field.name: field for field in FIELDS}
+_FIELD_NAMES_BY_SPELLING = {
+    spelling.lower(): field.name for field in FIELDS for spelling in (field.name, *field.aliases)
+}
+
+
+def match_fields(names: Iterable[str]) -> dict[str, str]:
+    """Return the names that match a field, in any case, by field. The first match counts.
+
+    >>> match_fields(["Airport_fee", "lpep_pickup_datetime", "AIRPORT_FEE", "color"])
+    {'airport_fee': 'Airport_fee', 'pickup_at': 'lpep_pickup_datetime'}
+    """
+    matches: dict[str, str] = {}
+    for name in names:
+        field = _FIELD_NAMES_BY_SPELLING.get(name.lower())
+        if field is not None:
+            matches.setdefault(field, name)
+    return matches
 
 
 # The prefix of the names of time columns in the files of a taxi type.
@@ -102,7 +119,7 @@ def trip_id_base(taxi: str, year: int, month: int) -> int:
     return ((TAXIS.index(taxi) + 1) * _MONTHS + year * 100 + month) * _ROWS_IN_FILE
 
 
-def file_month_index(trip_id: pd.Series[int]) -> pd.Series[int]:
+def file_month_index(trip_id: Int64Array) -> Int64Array:
     """Return the month of the file of each trip, as the number of months since the year 0."""
     stamp = trip_id // _ROWS_IN_FILE % _MONTHS
     return stamp // 100 * 12 + stamp % 100 - 1

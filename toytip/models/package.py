@@ -24,7 +24,7 @@ from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import FIELDS, source_column
 from toytip.errors import RegistryError
-from toytip.models import scoring
+from toytip.models import scoring, trip_columns
 from toytip.models.card import CARD_FILE, ModelCard
 from toytip.models.mlflow_env import silence_mlflow
 from toytip.models.reference import write_reference
@@ -64,7 +64,7 @@ def write_package(folder: Path, model: TrainedModel, card: ModelCard, reference:
 
 def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
     """Save the files as a model that `mlflow.pyfunc.load_model` can load."""
-    required = scoring.required_fields(model)
+    required = trip_columns.required_fields(model)
     with silence_mlflow():
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
@@ -142,7 +142,7 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
 
 
 def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
-    return [float(p) for p in scoring.score_trips(model, scoring.trips_to_table(trips)).probability]
+    return [float(p) for p in scoring.score_trips(model, trip_columns.trips_to_table(trips)).probability]
 
 
 def verify_package(folder: Path) -> str:

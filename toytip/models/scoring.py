@@ -5,25 +5,22 @@ A trip always gets exactly the same probability: alone, together with other trip
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from toytip.core import splits
-from toytip.core.arrays import BoolArray, Float32Array
+from toytip.core.arrays import BinIndices, BoolArray, Float32Array
+from toytip.core.columns import Columns
 from toytip.core.model import TrainedModel
-from toytip.core.months import Month
-from toytip.core.partitions import SourcePartition
-from toytip.core.text import join_words
-from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, detect_taxi, source_column, trip_id_base
-from toytip.errors import SchemaError
-from toytip.stages import clean, conform, featurize, infer, preprocess, zone_rates
-from toytip.stages.catalog import FEATURE_INPUTS
+from toytip.core.times import month_index
+from toytip.core.tlc import FIELDS, trip_id_base
+from toytip.models.trip_columns import require_columns, required_fields
+from toytip.stages import clean, conform, featurize, infer, preprocess
 
 # Placeholders for missing fields that the model does not need. No cleaning rule rejects these
 # values, and no feature of the model depends on these fields. The tip is always missing, because it
@@ -35,11 +32,9 @@ PLACEHOLDER_VALUES: dict[str, Any] = {
     "DOLocationID": 264.0,
     "PULocationID": 264.0,
 }
-INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
 # Reason for a trip that no cleaning rule rejects, but that is not in the segment of the model.
 OUTSIDE_SEGMENT = "outside_segment"
 UNSCORED_REASONS = (*clean.REJECT_REASONS, OUTSIDE_SEGMENT)
-KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount": "a number"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,24 +76,39 @@ def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> Scored
     trips are from another taxi type.
     """
     require_columns(model, raw.column_names)
-    trips = _conform_trips(model, raw)
-    reason_index = clean.first_broken_rule(trips)
+    return score_columns(model, conform.conform_columns(raw, "trips"), shap_top)
+
+
+def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:
+    """Score trips, given as columns of `trips`, with all columns that the model needs.
+
+    No step needs a frame, which would take most of the time of a single trip.
+    """
+    trips = _complete_trips(model, columns)
+    reason_index = clean.rule_indices(trips)
     outside = (reason_index < 0) & ~splits.in_segment(trips, model.encoding.segment)
     reason_index[outside] = UNSCORED_REASONS.index(OUTSIDE_SEGMENT)
-    accepted = reason_index.to_numpy() < 0
-    features = featurize.featurize(clean.accepted_trips(trips, reason_index))
-    matrix = preprocess.encode(features, model.encoding)
-    probability = np.full(len(trips), np.nan, np.float32)
-    probability[accepted] = infer.predict_probabilities(matrix, model.booster)
-    explanations: list[list[Explanation]] = [[] for _ in range(len(trips))]
+    accepted = reason_index < 0
+    features = _features_of(model, {name: values[accepted] for name, values in trips.items()})
+    bins = preprocess.bin_indices(features, model.encoding)
+    probability = np.full(len(accepted), np.nan, np.float32)
+    probability[accepted] = infer.predict_probabilities(bins, model.booster)
+    explanations: list[list[Explanation]] = [[] for _ in range(len(accepted))]
     if shap_top:
         rows = np.flatnonzero(accepted).tolist()
-        for row, largest in zip(rows, _explain(model, features, matrix, shap_top), strict=True):
+        for row, largest in zip(rows, _explain(model, features, bins, shap_top), strict=True):
             explanations[row] = largest
     with np.errstate(invalid="ignore"):
         prediction = probability >= np.float32(model.threshold)
-    reason = [None if index < 0 else UNSCORED_REASONS[index] for index in reason_index]
+    reason = [None if index < 0 else UNSCORED_REASONS[index] for index in reason_index.tolist()]
     return ScoredTrips(probability, prediction, reason, explanations)
+
+
+def _features_of(model: TrainedModel, trips: Columns) -> dict[str, npt.NDArray[Any]]:
+    """Return the features of a model, and the columns from which it computes rates of zones."""
+    needed = {*model.encoding.feature_names, "PULocationID", "DOLocationID"}
+    declared = (feature for feature in featurize.FEATURES if feature.name in needed)
+    return {"pickup_at": trips["pickup_at"], **featurize.compute_features(trips, declared)}
 
 
 def describe_reason(reason: str, model: TrainedModel) -> str:
@@ -108,149 +118,37 @@ def describe_reason(reason: str, model: TrainedModel) -> str:
     return f"rule {reason} rejects it"
 
 
-def required_columns(model: TrainedModel) -> tuple[str, ...]:
-    """Return the columns that trips must have for a model, with the TLC's names.
+def _complete_trips(model: TrainedModel, columns: Columns) -> dict[str, npt.NDArray[Any]]:
+    """Return all columns of `trips`, with placeholders for values that the model does not use.
 
-    These are the columns of all features. A column is not required if the TLC added it only in
-    some year, and if files of the training months do not have the column.
+    The month of a trip is its pickup month, as there is no file.
     """
-    return tuple(source_column(name, model.taxi) for name in _required_names(model))
-
-
-def _required_names(model: TrainedModel) -> list[str]:
-    needed = {"pickup_at"} if model.encoding.segment == "all" else {"pickup_at", "payment_type"}
-    for feature in model.encoding.features:
-        inputs = FEATURE_INPUTS[feature.name]
-        needed |= {name for name in inputs if FIELDS_BY_NAME[name].required or not feature.absent_in_training}
-    return [field.name for field in FIELDS if field.name in needed]
-
-
-def missing_columns(model: TrainedModel, columns: Collection[str]) -> list[str]:
-    """Return the required columns that trips with these columns do not have."""
-    names = [name for name in _required_names(model) if FIELDS_BY_NAME[name].match(columns) is None]
-    return [source_column(name, model.taxi) for name in names]
-
-
-def require_columns(model: TrainedModel, columns: Collection[str], label: str = "the trips") -> None:
-    """Raise SchemaError if trips with these columns cannot be scored by a model.
-
-    The message names the missing columns as the TLC does, and the trips by their label.
-    """
-    taxi = detect_taxi(columns)
-    if taxi not in (None, model.taxi):
-        raise SchemaError(
-            f"cannot score {label}: the pickup column is that of {taxi} taxis, "
-            f"and model {model.version} was trained on {model.taxi} taxis",
-            hint=f"Choose a model for {taxi} taxis.",
-        )
-    if missing := missing_columns(model, columns):
-        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
-        raise SchemaError(
-            f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
-            hint="Add the missing columns, or choose a model that does not need them.",
-        )
-
-
-def columns_of_trips(
-    trips: Iterable[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
-) -> dict[tuple[str, ...], str]:
-    """Return the different combinations of keys of trips, each with the label of its first trip."""
-    combinations: dict[tuple[str, ...], str] = {}
-    for row, trip in enumerate(trips):
-        if (keys := tuple(trip)) not in combinations:
-            combinations[keys] = label(row)
-    return combinations
-
-
-def required_fields(model: TrainedModel) -> tuple[str, ...]:
-    """Return the fields that must have a value in every trip, because the model needs them.
-
-    A field that can be null in the batch pipeline can also be null here.
-    """
-    needed = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
-    return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in needed | {"pickup_at"})
-
-
-def trips_to_table(
-    trips: Sequence[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
-) -> pa.Table:
-    """Return a raw table of trips, given as plain values under the TLC's column names.
-
-    Raises SchemaError if a value cannot be converted. The message contains the field, and the label
-    of the trip.
-    """
-    combinations = columns_of_trips(trips)
-    keys = [tuple(trip) for trip in trips]
-    columns = {}
-    for field in FIELDS:
-        # Trips can spell a column in different ways.
-        names = {spelling: field.match(spelling) for spelling in combinations}
-        if spelled := next(filter(None, names.values()), None):
-            values = [trip.get(names[key] or "") for key, trip in zip(keys, trips, strict=True)]
-            converted = _convert_column(values, spelled, field, label)
-            columns[spelled] = pa.array(converted, INPUT_ARROW_TYPES[field.kind])
-    return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
-
-
-def _convert_column(values: list[Any], name: str, field: Field, label: Callable[[int], str]) -> list[Any]:
-    converted = []
-    for row, value in enumerate(values):
-        try:
-            converted.append(None if value is None else _convert_value(value, field))
-        except (ValueError, TypeError, OverflowError):
-            raise SchemaError(
-                f"cannot read {label(row)}: {name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
-            ) from None
-    return converted
-
-
-def _convert_value(value: Any, field: Field) -> Any:
-    if field.kind == "time":
-        time = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
-        if time is None or time.tzinfo is not None:  # TLC times are New York times without an offset
-            raise ValueError
-        return time.as_unit("us").to_pydatetime()
-    number = float(value)
-    if field.kind == "code":
-        if number != int(number) or abs(number) >= 2**31:
-            raise ValueError
-        return int(number)
-    return number
-
-
-def _conform_trips(model: TrainedModel, raw: pa.Table) -> pd.DataFrame:
-    """Return raw rows as `trips`. The month of a trip is its pickup month, as there is no file."""
+    rows = len(columns["pickup_at"])
+    trips = {
+        field.name: columns[field.name] if field.name in columns else conform.missing_values(field, rows)
+        for field in FIELDS
+    }
     required = required_fields(model)
-    for field in FIELDS:
-        if field.required and field.match(raw.column_names) is None:
-            raw = raw.append_column(field.name, pa.nulls(len(raw), INPUT_ARROW_TYPES[field.kind]))
-    partition = SourcePartition(
-        taxi=model.taxi, month=Month(2000, 1), uri="trips", start=0, stop=len(raw), number=0
-    )
-    trips = conform.conform(raw, partition)
-    pickup = trips["pickup_at"].dt
-    months = (pickup.year * 100 + pickup.month).fillna(200_001).astype(np.int64) - 200_001
-    ids_per_month = trip_id_base(model.taxi, 2000, 2) - trip_id_base(model.taxi, 2000, 1)
-    trips["trip_id"] += months * ids_per_month
-    for name, value in PLACEHOLDER_VALUES.items():
+    placeholders = {**PLACEHOLDER_VALUES, "dropoff_at": trips["pickup_at"] + np.timedelta64(1, "m")}
+    for name, value in placeholders.items():
         if name not in required:
-            trips[name] = trips[name].fillna(value)
-    if "dropoff_at" not in required:
-        one_minute_later = trips["pickup_at"] + pd.Timedelta(minutes=1)
-        trips["dropoff_at"] = trips["dropoff_at"].fillna(one_minute_later)
+            trips[name] = np.where(pd.isna(trips[name]), value, trips[name]).astype(trips[name].dtype)
+    years, months = np.divmod(month_index(trips["pickup_at"]), 12)
+    ids_per_month = trip_id_base(model.taxi, 2000, 2) - trip_id_base(model.taxi, 2000, 1)
+    month_number = years * 100 + months + 1 - 200_001
+    trips["trip_id"] = trip_id_base(model.taxi, 2000, 1) + month_number * ids_per_month + np.arange(rows)
     return trips
 
 
 def _explain(
-    model: TrainedModel, features: pd.DataFrame, matrix: pd.DataFrame, shap_top: int
+    model: TrainedModel, features: Columns, bins: BinIndices, shap_top: int
 ) -> list[list[Explanation]]:
     """Return the features with the largest SHAP values for each trip. The values are exact."""
-    contributions = infer.shap_values(matrix, model.booster)
+    contributions = infer.shap_values(bins, model.booster)
     names = model.encoding.feature_names
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :shap_top]
-    rate_names = tuple(name for name in names if name in zone_rates.ZONE_RATES_BY_NAME)
-    rates = zone_rates.lookup_rates(features, model.encoding.zone_history, rate_names)
-    values = features.assign(**rates)[list(names)].to_numpy(np.float64)
+    by_name = {**features, **preprocess.rates_of(features, model.encoding)}
+    values = np.stack([by_name[name].astype(np.float64) for name in names], axis=1)
     return [
         [
             Explanation(

@@ -35,7 +35,6 @@ PublishedTables = dict[str, Manifest]
 
 ENVIRONMENT_PACKAGES = (
     "dask",
-    "dask-ml",
     "distributed",
     "numpy",
     "pandas",

@@ -20,10 +20,12 @@ from toytip.store.manifest import digest
 _ROW_MODULES = (
     "errors",
     "core.access",
+    "core.columns",
     "core.months",
     "core.partitions",
     "core.schema",
     "core.tables",
+    "core.times",
     "core.tlc",
     "engine.graph",
 )
@@ -33,7 +35,7 @@ STAGE_MODULES = {
     stage: (*_ROW_MODULES, *stage_modules(stage))
     for stage in ("clean", "read", "featurize", "preprocess", "train", "infer", "postprocess", "predict")
 }
-FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu", "dask-ml")
+FINGERPRINT_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "xgboost", "xgboost-cpu")
 
 
 @functools.cache

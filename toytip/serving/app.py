@@ -7,6 +7,7 @@ import contextlib
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 
 from toytip._version import __version__
+from toytip.core.columns import Columns
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.errors import ToytipError
@@ -30,14 +32,17 @@ from toytip.serving.request import (
     RequestLimits,
     openapi_extra,
     parse_body,
+    parse_trips,
     select_request_model,
-    validation_errors,
 )
+from toytip.serving.request_counter import RequestCounter
 
 log = logging.getLogger(__name__)
 
 DEFAULT_EXPLANATIONS = 5
 MAX_REPORTED_ERRORS = 100
+# So few trips, without explanations, need less time than a change to another thread and back.
+MAX_TRIPS_WITHOUT_THREAD = 10
 
 # Takes the current models by taxi type. Returns the models that should answer requests.
 ModelLoader = Callable[[Mapping[str, TrainedModel]], Mapping[str, TrainedModel]]
@@ -122,11 +127,7 @@ def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
 
 
 def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
-    @app.middleware("http")
-    async def count_requests(request: fastapi.Request, call_next: Any) -> Any:
-        response = await call_next(request)
-        server.metrics.requests.labels(str(response.status_code)).inc()
-        return response
+    app.add_middleware(RequestCounter, metrics=server.metrics)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
@@ -182,8 +183,10 @@ class TripAnswer:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
-        always = ("probability", "prediction")
-        return {name: value for name, value in to_json(self).items() if name in always or value is not None}
+        answer: dict[str, Any] = {"probability": self.probability, "prediction": self.prediction}
+        if self.explanations is not None:
+            answer["explanations"] = to_json(self.explanations)
+        return answer if self.error is None else {**answer, "error": self.error, "reason": self.reason}
 
 
 async def _score_request(server: Server, request: fastapi.Request, shap_top: int) -> JSONResponse:
@@ -192,15 +195,19 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
         body = parse_body(content, server.limits.max_trips)
         trips = body if isinstance(body, list) else [body]
         model = select_request_model(server.models, trips)
-        if errors := validation_errors(model, trips):
-            return JSONResponse({"detail": to_json(errors[:MAX_REPORTED_ERRORS])}, 422)
-        answers = await run_in_threadpool(_answer_trips, model, trips, shap_top)
+        parsed = parse_trips(model, trips)
+        if parsed.errors:
+            return JSONResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
+        if shap_top or len(trips) > MAX_TRIPS_WITHOUT_THREAD:
+            answers = await run_in_threadpool(_answer_trips, model, parsed.columns, shap_top)
+        else:
+            answers = _answer_trips(model, parsed.columns, shap_top)
     except RequestError as error:
         return _error_response(error.status, str(error))
     except ToytipError as error:
         return _error_response(422, str(error))
-    for answer in answers:
-        server.metrics.trips.labels(answer.reason or "scored").inc()
+    for outcome, count in Counter(answer.reason or "scored" for answer in answers).items():
+        server.metrics.trips.labels(outcome).inc(count)
     return _score_response(model, answers, is_list=isinstance(body, list))
 
 
@@ -214,20 +221,27 @@ async def _read_body(request: fastapi.Request, max_bytes: int) -> bytes:
     return content
 
 
-def _answer_trips(model: TrainedModel, trips: list[dict[str, Any]], shap_top: int) -> list[TripAnswer]:
-    scored = scoring.score_trips(model, scoring.trips_to_table(trips), shap_top)
+def _answer_trips(model: TrainedModel, trips: Columns, shap_top: int) -> list[TripAnswer]:
+    scored = scoring.score_columns(model, trips, shap_top)
+    # Converting a float32 to a double does not change its value.
+    rows = zip(
+        scored.probability.tolist(),
+        scored.prediction.tolist(),
+        scored.reason,
+        scored.explanations,
+        strict=True,
+    )
     return [
-        # Converting a float32 to a double does not change its value.
         TripAnswer(
-            probability=float(scored.probability[row]),
-            prediction=bool(scored.prediction[row]),
-            explanations=scored.explanations[row] if shap_top else None,
+            probability=probability,
+            prediction=prediction,
+            explanations=explanations if shap_top else None,
         )
         if reason is None
         else TripAnswer(
             error=f"cannot score the trip: {scoring.describe_reason(reason, model)}", reason=reason
         )
-        for row, reason in enumerate(scored.reason)
+        for probability, prediction, reason, explanations in rows
     ]
 
 

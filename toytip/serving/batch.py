@@ -24,7 +24,7 @@ from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import detect_taxi
 from toytip.errors import ConfigError, SourceError, ToytipError
 from toytip.io.access import open_file, resolve_storage_options
-from toytip.models import scoring
+from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
 from toytip.models.selection import ModelChoice, load_models, select_model
 from toytip.sources.discovery import PARQUET_MAGIC
@@ -143,15 +143,15 @@ def _read_json_lines(stream: Any, name: str) -> Iterator[TripBatch]:
 
 
 def _batch_of_lines(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
-    columns = scoring.columns_of_trips(trips, labels.__getitem__)
-    return TripBatch(table=scoring.trips_to_table(trips), columns=columns)
+    columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
+    return TripBatch(table=trip_columns.trips_to_table(trips), columns=columns)
 
 
 def _parse_trip(line: str, location: str) -> dict[str, Any]:
     """Return the trip of a line. Raises SourceError or SchemaError with the line's location."""
     try:
         trip = json.loads(line)
-        scoring.trips_to_table([trip], label=lambda _: location)
+        trip_columns.trips_to_table([trip], label=lambda _: location)
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise SourceError(f"cannot read {location}: the line is not a trip as a JSON object") from None
     return dict(trip)
@@ -187,7 +187,7 @@ def score_batches(
     counts: Counter[str | None] = Counter()
     for batch in batches:
         for columns, label in batch.columns.items():
-            scoring.require_columns(model, columns, label)
+            trip_columns.require_columns(model, columns, label)
         if batch.table.num_rows:
             scored = scoring.score_trips(model, batch.table, shap_top)
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from toytip._version import __version__
 from toytip.core.model import TrainedModel
-from toytip.models import scoring
+from toytip.models import trip_columns
 from toytip.models.package import golden_trips
 
 ENDPOINTS = {
@@ -50,7 +50,7 @@ class ModelDescription:
             taxi=model.taxi,
             segment=model.encoding.segment,
             threshold=model.threshold,
-            required_columns=scoring.required_columns(model),
+            required_columns=trip_columns.required_columns(model),
         )
 
 
@@ -75,7 +75,7 @@ def start_page(models: Mapping[str, TrainedModel]) -> StartPage:
 def example_trip(model: TrainedModel) -> dict[str, object]:
     """Return a trip that has exactly the columns that a model needs."""
     usual, *_ = golden_trips(model)
-    return {name: usual[name] for name in scoring.required_columns(model)}
+    return {name: usual[name] for name in trip_columns.required_columns(model)}
 
 
 def docs_page(models: Mapping[str, TrainedModel], url: str) -> str:

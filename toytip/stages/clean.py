@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import BoolArray
+from toytip.core.columns import Columns, columns_of
 from toytip.core.tables import REJECTS, TRIPS
+from toytip.core.times import month_index
 from toytip.core.tlc import file_month_index
 
 MAX_HOURS = 24
@@ -27,43 +31,43 @@ REQUIRED_TRIP_COLUMNS = [
 ]
 
 
-def missing_value(trips: pd.DataFrame) -> pd.Series:
+def missing_value(trips: Columns) -> BoolArray:
     """The pickup or dropoff time, the fare, the tip, the distance, or a zone is null."""
-    return trips[REQUIRED_TRIP_COLUMNS].isna().any(axis=1)
+    missing = [pd.isna(trips[name]) for name in REQUIRED_TRIP_COLUMNS]
+    return np.asarray(np.logical_or.reduce(missing), bool)
 
 
-def out_of_month(trips: pd.DataFrame) -> pd.Series:
+def out_of_month(trips: Columns) -> BoolArray:
     """The pickup is not in the month of the file."""
-    months = trips["pickup_at"].to_numpy().astype("datetime64[M]").astype(np.int64)
-    return 1970 * 12 + months != file_month_index(trips["trip_id"])
+    return np.not_equal(month_index(trips["pickup_at"]), file_month_index(trips["trip_id"]))
 
 
-def non_positive_fare(trips: pd.DataFrame) -> pd.Series:
+def non_positive_fare(trips: Columns) -> BoolArray:
     """The fare is zero or negative (a refund)."""
     return trips["fare_amount"] <= 0
 
 
-def negative_tip(trips: pd.DataFrame) -> pd.Series:
+def negative_tip(trips: Columns) -> BoolArray:
     """The tip is negative."""
     return trips["tip_amount"] < 0
 
 
-def non_positive_duration(trips: pd.DataFrame) -> pd.Series:
+def non_positive_duration(trips: Columns) -> BoolArray:
     """The dropoff is not after the pickup."""
     return trips["dropoff_at"] <= trips["pickup_at"]
 
 
-def overlong_trip(trips: pd.DataFrame) -> pd.Series:
+def overlong_trip(trips: Columns) -> BoolArray:
     """The trip takes more than 24 hours. Probably, the meter was not stopped."""
-    return trips["dropoff_at"] - trips["pickup_at"] > pd.Timedelta(hours=MAX_HOURS)
+    return trips["dropoff_at"] - trips["pickup_at"] > np.timedelta64(MAX_HOURS, "h")
 
 
-def implausible_distance(trips: pd.DataFrame) -> pd.Series:
+def implausible_distance(trips: Columns) -> BoolArray:
     """The distance is negative or more than 300 miles."""
     return (trips["trip_distance"] < 0) | (trips["trip_distance"] > MAX_MILES)
 
 
-RULES: tuple[Callable[[pd.DataFrame], pd.Series], ...] = (
+RULES: tuple[Callable[[Columns], BoolArray], ...] = (
     missing_value,
     out_of_month,
     non_positive_fare,
@@ -75,12 +79,17 @@ RULES: tuple[Callable[[pd.DataFrame], pd.Series], ...] = (
 REJECT_REASONS = tuple(rule.__name__ for rule in RULES)
 
 
+def rule_indices(trips: Columns) -> npt.NDArray[np.int8]:
+    """Return the index of the first rule that rejects each trip, or -1 without one."""
+    rule_index = np.full(len(trips["trip_id"]), -1, dtype=np.int8)
+    for index, rule in reversed(list(enumerate(RULES))):
+        rule_index[np.asarray(rule(trips), bool)] = index
+    return rule_index
+
+
 def first_broken_rule(trips: pd.DataFrame) -> pd.Series:
     """Return the index of the first rule that rejects each trip, or -1 without one (int8)."""
-    rule_index = np.full(len(trips), -1, dtype=np.int8)
-    for index, rule in reversed(list(enumerate(RULES))):
-        rule_index[rule(trips).to_numpy(dtype=bool)] = index
-    return pd.Series(rule_index, index=trips.index, name="rule_index")
+    return pd.Series(rule_indices(columns_of(trips)), index=trips.index, name="rule_index")
 
 
 def accepted_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:

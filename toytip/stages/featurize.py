@@ -7,36 +7,41 @@ known. The name of the function is the name of the feature.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import BoolArray
+from toytip.core.columns import Columns, columns_of
 from toytip.core.schema import Column, Table, nullable_int
 from toytip.core.tables import FEATURES_TABLE, TRIPS
-from toytip.errors import ConfigError
+from toytip.core.times import hour, minute, seconds_between, weekday
+from toytip.errors import ConfigError, SchemaError
 
 AvailabilityTime = Literal["pickup", "dropoff", "payment"]
 AVAILABILITY_TIMES: tuple[AvailabilityTime, ...] = ("pickup", "dropoff", "payment")
 # These columns are known only after the tip is paid. A feature that uses them would leak the label.
 LEAKING_COLUMNS = ("tip_amount", "total_amount")
 HIGH_TIP_RATIO = 0.2
-
-# A feature has access only to the columns that it declares.
-TripColumns = Mapping[str, pd.Series]
+WORK_HOURS = tuple(range(8, 19))
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A declared feature. `compute` returns one value per row of the needed columns."""
+    """A declared feature. `compute` returns one value per row of the needed columns.
+
+    A feature has access only to the columns that it declares.
+    """
 
     column: Column
     available_at: AvailabilityTime
     needs: tuple[str, ...]
-    compute: Callable[[TripColumns], pd.Series]
+    compute: Callable[[Columns], npt.ArrayLike]
 
     @property
     def name(self) -> str:
@@ -48,7 +53,7 @@ def declare_feature(
     available_at: AvailabilityTime,
     column: Column,
     needs: tuple[str, ...],
-    compute: Callable[[TripColumns], pd.Series],
+    compute: Callable[[Columns], npt.ArrayLike],
 ) -> Feature:
     """Declare a feature.
 
@@ -70,7 +75,7 @@ def declare_feature(
 
 def feature(
     available_at: AvailabilityTime, dtype: str, *needs: str, repeats: bool = True
-) -> Callable[[Callable[[TripColumns], pd.Series]], Feature]:
+) -> Callable[[Callable[[Columns], npt.ArrayLike]], Feature]:
     """Declare the decorated function as a feature. `repeats`: whether equal values occur often."""
     return lambda make: declare_feature(
         available_at, Column(make.__name__, dtype, repeats=repeats), needs, make
@@ -83,40 +88,40 @@ def passthrough(available_at: AvailabilityTime, column: Column) -> Feature:
 
 
 @feature("pickup", "int8", "pickup_at")
-def pickup_weekday(trips: TripColumns) -> pd.Series:
+def pickup_weekday(trips: Columns) -> npt.ArrayLike:
     """Return the day of the week, 0 for Monday."""
-    return trips["pickup_at"].dt.day_of_week
+    return weekday(trips["pickup_at"])
 
 
 @feature("pickup", "int8", "pickup_at")
-def pickup_hour(trips: TripColumns) -> pd.Series:
+def pickup_hour(trips: Columns) -> npt.ArrayLike:
     """Return the hour, 0 to 23."""
-    return trips["pickup_at"].dt.hour
+    return hour(trips["pickup_at"])
 
 
 @feature("pickup", "int8", "pickup_at")
-def pickup_minute(trips: TripColumns) -> pd.Series:
+def pickup_minute(trips: Columns) -> npt.ArrayLike:
     """Return the minute, 0 to 59."""
-    return trips["pickup_at"].dt.minute
+    return minute(trips["pickup_at"])
 
 
 @feature("pickup", "int8", "pickup_at")
-def work_hours(trips: TripColumns) -> pd.Series:
+def work_hours(trips: Columns) -> npt.ArrayLike:
     """Return 1 from Monday to Friday, from 8:00 to 18:59, else 0."""
-    pickup = trips["pickup_at"].dt
-    return (pickup.day_of_week < 5) & pickup.hour.between(8, 18)
+    pickup_at = trips["pickup_at"]
+    return (weekday(pickup_at) < 5) & np.isin(hour(pickup_at), WORK_HOURS)
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at")
-def trip_time(trips: TripColumns) -> pd.Series:
+def trip_time(trips: Columns) -> npt.ArrayLike:
     """Return the duration in seconds."""
-    return (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds()
+    return seconds_between(trips["pickup_at"], trips["dropoff_at"])
 
 
 @feature("dropoff", "float32", "pickup_at", "dropoff_at", "trip_distance", repeats=False)
-def trip_speed(trips: TripColumns) -> pd.Series:
+def trip_speed(trips: Columns) -> npt.ArrayLike:
     """Return the mean speed in miles per hour."""
-    hours = (trips["dropoff_at"] - trips["pickup_at"]).dt.total_seconds() / 3600
+    hours = seconds_between(trips["pickup_at"], trips["dropoff_at"]) / 3600
     return trips["trip_distance"] / hours
 
 
@@ -213,17 +218,35 @@ def feature_table(*names: tuple[str, ...]) -> Table:
     return FEATURES_SCHEMA.select_existing({*ALWAYS_READ_COLUMNS, *chain.from_iterable(names)})
 
 
-def high_tip(trips: pd.DataFrame) -> pd.Series:
+def high_tip(trips: Columns) -> BoolArray:
     """Return the label: whether the tip exceeds 20 % of the fare."""
     return trips["tip_amount"] > HIGH_TIP_RATIO * trips["fare_amount"]
 
 
+def compute_features(trips: Columns, features: Iterable[Feature]) -> dict[str, npt.NDArray[Any]]:
+    """Return the values of features of kept trips, by name, with their declared types."""
+    # A large amount becomes infinite in float32, and gets the last bin.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return {
+            declared.name: _cast(declared.compute({name: trips[name] for name in declared.needs}), declared)
+            for declared in features
+        }
+
+
+def _cast(values: npt.ArrayLike, declared: Feature) -> npt.NDArray[Any]:
+    array, dtype = np.asarray(values), np.dtype(declared.column.dtype)
+    if dtype.kind in "iu" and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise SchemaError(
+            f"cannot compute feature {declared.name}: a value of type {dtype} is missing or infinite"
+        )
+    return array.astype(dtype, copy=False)
+
+
 def featurize(trips: pd.DataFrame) -> pd.DataFrame:
     """Return the `features` of kept `trips`, one row per trip, in the same order."""
-    TRIPS.validate(trips)
-    columns = {"trip_id": trips["trip_id"], "pickup_at": trips["pickup_at"]}
-    for declared in FEATURES:
-        values = declared.compute({name: trips[name] for name in declared.needs})
-        with np.errstate(over="ignore"):  # a large amount becomes infinite in float32, and gets the last bin
-            columns[declared.name] = values.astype(declared.column.dtype)
-    return FEATURES_SCHEMA.validate(pd.DataFrame({**columns, "high_tip": high_tip(trips)}))
+    columns = columns_of(TRIPS.validate(trips))
+    keys = {"trip_id": columns["trip_id"], "pickup_at": columns["pickup_at"]}
+    values = compute_features(columns, FEATURES)
+    return FEATURES_SCHEMA.validate(
+        pd.DataFrame({**keys, **values, "high_tip": high_tip(columns)}, index=trips.index)
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-from toytip.core.arrays import Float32Array
+from toytip.core.arrays import BinIndices, Float32Array
 from toytip.core.model import TrainedModel
 from toytip.core.splits import split_names
 from toytip.core.tables import SCORES
@@ -23,25 +23,25 @@ def _load_booster(booster: bytes, threads: int = 1) -> xgb.Booster:
     return model
 
 
-def predict_probabilities(matrix: pd.DataFrame, booster: bytes) -> Float32Array:
+def predict_probabilities(matrix: pd.DataFrame | BinIndices, booster: bytes) -> Float32Array:
     """Return the probability of a high tip for every row of a matrix of bin indexes."""
-    if matrix.empty:
+    bins = np.asarray(matrix)
+    if not bins.size:
         return np.empty(0, np.float32)
-    probabilities: Float32Array = _load_booster(booster).inplace_predict(
-        matrix.to_numpy(), validate_features=False
-    )
+    probabilities: Float32Array = _load_booster(booster).inplace_predict(bins, validate_features=False)
     return probabilities.astype(np.float32, copy=False)
 
 
-def shap_values(matrix: pd.DataFrame, booster: bytes, threads: int = 1) -> Float32Array:
+def shap_values(matrix: pd.DataFrame | BinIndices, booster: bytes, threads: int = 1) -> Float32Array:
     """Return the contribution of each column to the log-odds of each row (rows x columns).
 
     The contributions are SHAP values of trees (Lundberg et al. 2020), relative to the mean.
     """
-    if matrix.empty:
-        return np.empty(matrix.shape, np.float32)
+    bins = np.asarray(matrix)
+    if not bins.size:
+        return np.empty(bins.shape, np.float32)
     contributions: Float32Array = _load_booster(booster, threads).predict(
-        xgb.DMatrix(matrix.to_numpy()), pred_contribs=True, validate_features=False
+        xgb.DMatrix(bins), pred_contribs=True, validate_features=False
     )
     return contributions[:, :-1]  # the last column is the mean
 

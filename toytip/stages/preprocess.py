@@ -14,10 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core import splits
-from toytip.core.arrays import BoolArray, Float32Array, Int64Array
+from toytip.core.arrays import BinIndices, BoolArray, Float32Array, Int64Array
+from toytip.core.columns import Columns, columns_of
 from toytip.core.model import Encoding, FeatureEncoding
 from toytip.core.schema import Column, Table
 from toytip.core.splits import Split
+from toytip.core.times import month_index
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 from toytip.stages import zone_rates
@@ -93,13 +95,13 @@ class ValueCounts:
         )
 
 
-def value_keys(values: pd.Series) -> npt.NDArray[np.uint32]:
+def value_keys(values: npt.ArrayLike) -> npt.NDArray[np.uint32]:
     """Return the values to 12 significant bits, as integers below KEY_COUNT with the same order.
 
     The smallest and the largest keys belong to NaN. The bits of floats sort like the floats, if all
     bits of negative floats and the sign bit of the other floats are inverted.
     """
-    bits = (values.to_numpy(dtype=np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
+    bits = (np.asarray(values, np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
     ordered = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
     return np.asarray(ordered >> _DROPPED_BITS, np.uint32)
 
@@ -114,7 +116,7 @@ def values_of_keys(keys: npt.NDArray[np.uint32]) -> Float32Array:
 def count_values(features: pd.DataFrame, names: tuple[str, ...], split: Split, segment: str) -> ValueCounts:
     """Count the values of the named features in the training rows."""
     rows = features[splits.in_split(features, split, segment, "train")]
-    label, months = rows["high_tip"].to_numpy(), zone_rates.pickup_month_index(rows)
+    label, months = rows["high_tip"].to_numpy(), month_index(rows["pickup_at"])
     has_value = {name: rows[name].notna().to_numpy() for name in names}
     return ValueCounts(
         rows=len(rows),
@@ -208,15 +210,24 @@ def bin_dtype(encoding: Encoding) -> str:
 
 def encode(features: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
     """Return the matrix of bin indexes of `features`, one row per trip."""
-    rate_names = tuple(name for name in encoding.feature_names if name in zone_rates.ZONE_RATES_BY_NAME)
-    rates = zone_rates.lookup_rates(features, encoding.zone_history, rate_names) if rate_names else {}
-    dtype = bin_dtype(encoding)
-    columns = {}
-    for feature in encoding.features:
-        name = feature.name
-        keys = value_keys(pd.Series(rates[name]) if name in rates else features[name])
-        columns[name] = _lookup_table(feature)[keys].astype(dtype, copy=False)
-    return matrix_table(encoding).validate(pd.DataFrame(columns, index=features.index))
+    bins = bin_indices(columns_of(features), encoding)
+    matrix = pd.DataFrame(bins, index=features.index, columns=list(encoding.feature_names), copy=False)
+    return matrix_table(encoding).validate(matrix)
+
+
+def bin_indices(features: Columns, encoding: Encoding) -> BinIndices:
+    """Return the bin indexes of trips (rows) and features (columns)."""
+    values = {**features, **rates_of(features, encoding)}
+    bins = np.empty((len(encoding.features), len(features["pickup_at"])), bin_dtype(encoding))
+    for row, feature in zip(bins, encoding.features, strict=True):
+        row[:] = _lookup_table(feature)[value_keys(values[feature.name])]
+    return bins.T
+
+
+def rates_of(features: Columns, encoding: Encoding) -> dict[str, Float32Array]:
+    """Return the target-encoded features of an encoding, by name."""
+    names = tuple(name for name in encoding.feature_names if name in zone_rates.ZONE_RATES_BY_NAME)
+    return zone_rates.lookup_rates(features, encoding.zone_history, names) if names else {}
 
 
 def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np.intp]:
@@ -240,7 +251,7 @@ def similarity_order(matrix: pd.DataFrame, encoding: Encoding) -> npt.NDArray[np
 @lru_cache(maxsize=256)
 def _lookup_table(feature: FeatureEncoding) -> npt.NDArray[np.uint16]:
     """Return the bin index of every key. A lookup takes a tenth of the time of a binary search."""
-    keys = value_keys(pd.Series(feature.values, dtype=np.float32))
+    keys = value_keys(feature.values)
     if feature.exact:
         table = np.full(KEY_COUNT, feature.unseen_bin, np.uint16)
         table[keys] = np.arange(len(keys))

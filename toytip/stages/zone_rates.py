@@ -18,8 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from toytip.core.arrays import BoolArray, Float32Array, Int64Array
+from toytip.core.columns import Columns, columns_of
 from toytip.core.model import FeatureEncoding
 from toytip.core.splits import CARD_PAYMENT_TYPE
+from toytip.core.times import month_index
 from toytip.core.tlc import ZONE_ID_COUNT
 
 ZONE_PAIR_COUNT = ZONE_ID_COUNT * ZONE_ID_COUNT
@@ -103,16 +105,9 @@ def count_labeled(values: npt.NDArray[Any], label: BoolArray) -> LabeledCounts:
     return LabeledCounts(distinct.astype(values.dtype), trips.astype(np.int64), positives.astype(np.int64))
 
 
-def pickup_month_index(features: pd.DataFrame) -> Int64Array:
-    """Return the month of each pickup, as the number of months since the year 0."""
-    pickup = features["pickup_at"].dt
-    months: Int64Array = (pickup.year * 12 + pickup.month - 1).to_numpy(np.int64)
-    return months
-
-
-def _zone_ids(features: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
+def _zone_ids(features: Columns) -> tuple[Int64Array, Int64Array]:
     pickup, dropoff = (
-        features[name].clip(0, ZONE_ID_COUNT - 1).to_numpy(np.int64)
+        np.clip(features[name], 0, ZONE_ID_COUNT - 1).astype(np.int64)
         for name in ("PULocationID", "DOLocationID")
     )
     return pickup, dropoff
@@ -121,8 +116,8 @@ def _zone_ids(features: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
 def count_month_zone_pairs(features: pd.DataFrame) -> LabeledCounts:
     """Count card trips by month and zone pair, combined in one integer (the cell index)."""
     rows = features[features["payment_type"] == CARD_PAYMENT_TYPE]
-    pickup, dropoff = _zone_ids(rows)
-    cell_index = pickup_month_index(rows) * ZONE_PAIR_COUNT + pickup * ZONE_ID_COUNT + dropoff
+    pickup, dropoff = _zone_ids(columns_of(rows))
+    cell_index = month_index(rows["pickup_at"]) * ZONE_PAIR_COUNT + pickup * ZONE_ID_COUNT + dropoff
     return count_labeled(cell_index, rows["high_tip"].to_numpy())
 
 
@@ -179,7 +174,7 @@ def _smoothed_rate(trips: npt.NDArray[Any], positives: npt.NDArray[Any], mean_ra
     return np.asarray(rate.astype(np.float32).ravel())
 
 
-def lookup_rates(features: pd.DataFrame, packed: str, names: tuple[str, ...]) -> dict[str, Float32Array]:
+def lookup_rates(features: Columns, packed: str, names: tuple[str, ...]) -> dict[str, Float32Array]:
     """Return the rates of each trip at the start of its month (NaN without earlier card trips)."""
     pickup, dropoff = _zone_ids(features)
     cells = {
@@ -187,9 +182,9 @@ def lookup_rates(features: pd.DataFrame, packed: str, names: tuple[str, ...]) ->
         "dropoff_zone_rate": dropoff,
         "zone_pair_rate": pickup * ZONE_ID_COUNT + dropoff,
     }
-    month = pickup_month_index(features)
+    month = month_index(features["pickup_at"])
     last_month = _last_month(packed)
-    rates = {name: np.full(len(features), np.nan, np.float32) for name in names}
+    rates = {name: np.full(len(month), np.nan, np.float32) for name in names}
     for index in np.unique(month).tolist():
         table = _rates_as_of(packed, min(index, last_month + 1))
         rows = month == index

@@ -1,0 +1,34 @@
+"""Trips as columns: one NumPy array per column, by name.
+
+Rules and features are functions of columns, so that they need no frame for a single trip.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+
+# A frame is a mapping of this kind as well, if only its columns are read.
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+def columns_of(frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a frame, without a copy."""
+    return {str(name): series.to_numpy() for name, series in frame.items()}
+
+
+def on_frame(compute: Callable[[pd.DataFrame], Any]) -> Callable[[Columns], Any]:
+    """Return a function of columns that calls a function of a frame.
+
+    A rule or a feature can then use all methods of pandas. For a single trip, it is slower.
+    """
+
+    @functools.wraps(compute)
+    def compute_on_columns(trips: Columns) -> Any:
+        return compute(pd.DataFrame(dict(trips)))
+
+    return compute_on_columns

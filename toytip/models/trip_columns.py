@@ -1,0 +1,162 @@
+"""The columns that a model needs, and the conversion of trips from plain values."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from toytip.core.model import TrainedModel
+from toytip.core.text import join_words
+from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, detect_taxi, match_fields, source_column
+from toytip.errors import SchemaError
+from toytip.stages import clean, conform
+from toytip.stages.catalog import FEATURE_INPUTS
+
+INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
+KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount": "a number"}
+
+
+def required_columns(model: TrainedModel) -> tuple[str, ...]:
+    """Return the columns that trips must have for a model, with the TLC's names.
+
+    These are the columns of all features. A column is not required if the TLC added it only in
+    some year, and if files of the training months do not have the column.
+    """
+    return tuple(source_column(name, model.taxi) for name in _required_names(model))
+
+
+def _required_names(model: TrainedModel) -> list[str]:
+    needed = {"pickup_at"} if model.encoding.segment == "all" else {"pickup_at", "payment_type"}
+    for feature in model.encoding.features:
+        inputs = FEATURE_INPUTS[feature.name]
+        needed |= {name for name in inputs if FIELDS_BY_NAME[name].required or not feature.absent_in_training}
+    return [field.name for field in FIELDS if field.name in needed]
+
+
+def missing_columns(model: TrainedModel, columns: Collection[str]) -> list[str]:
+    """Return the required columns that trips with these columns do not have."""
+    present = match_fields(columns)
+    return [source_column(name, model.taxi) for name in _required_names(model) if name not in present]
+
+
+def require_columns(model: TrainedModel, columns: Collection[str], label: str = "the trips") -> None:
+    """Raise SchemaError if trips with these columns cannot be scored by a model.
+
+    The message names the missing columns as the TLC does, and the trips by their label.
+    """
+    taxi = detect_taxi(columns)
+    if taxi not in (None, model.taxi):
+        raise SchemaError(
+            f"cannot score {label}: the pickup column is that of {taxi} taxis, "
+            f"and model {model.version} was trained on {model.taxi} taxis",
+            hint=f"Choose a model for {taxi} taxis.",
+        )
+    if missing := missing_columns(model, columns):
+        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        raise SchemaError(
+            f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
+            hint="Add the missing columns, or choose a model that does not need them.",
+        )
+
+
+def columns_of_trips(
+    trips: Iterable[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
+) -> dict[tuple[str, ...], str]:
+    """Return the different combinations of keys of trips, each with the label of its first trip."""
+    combinations: dict[tuple[str, ...], str] = {}
+    for row, trip in enumerate(trips):
+        if (keys := tuple(trip)) not in combinations:
+            combinations[keys] = label(row)
+    return combinations
+
+
+def required_fields(model: TrainedModel) -> tuple[str, ...]:
+    """Return the fields that must have a value in every trip, because the model needs them.
+
+    A field that can be null in the batch pipeline can also be null here.
+    """
+    needed = {name for feature in model.encoding.feature_names for name in FEATURE_INPUTS[feature]}
+    return tuple(name for name in clean.REQUIRED_TRIP_COLUMNS if name in needed | {"pickup_at"})
+
+
+@dataclass(frozen=True)
+class NamedTrips:
+    """Trips as plain values, and the names that they use for the fields."""
+
+    trips: Sequence[Mapping[str, Any]]
+    names: dict[tuple[str, ...], dict[str, str]]
+    """Column names by field, for each combination of keys. Trips can spell a column differently."""
+
+    @classmethod
+    def of(cls, trips: Sequence[Mapping[str, Any]]) -> NamedTrips:
+        """Return trips with the names of their fields."""
+        return cls(trips, {keys: match_fields(keys) for keys in columns_of_trips(trips)})
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields that at least one trip has."""
+        names = {name for names_by_field in self.names.values() for name in names_by_field}
+        return [field for field in FIELDS if field.name in names]
+
+    def column_name(self, row: int, field: Field) -> str | None:
+        """Return the name that a trip has for a field, or None if the trip does not have it."""
+        return self.names[tuple(self.trips[row])].get(field.name)
+
+    def values(self, field: Field) -> list[Any]:
+        """Return the value of a field in each trip. None if the trip does not have the field."""
+        if len(self.names) == 1:
+            (names,) = self.names.values()
+            return list(map(itemgetter(names[field.name]), self.trips))
+        column_names = (self.column_name(row, field) for row in range(len(self.trips)))
+        return [
+            None if name is None else trip[name] for name, trip in zip(column_names, self.trips, strict=True)
+        ]
+
+
+def trips_to_table(
+    trips: Sequence[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
+) -> pa.Table:
+    """Return a raw table of trips, given as plain values under the TLC's column names.
+
+    Raises SchemaError if a value cannot be converted. The message contains the field, and the label
+    of the trip.
+    """
+    named = NamedTrips.of(trips)
+    columns = {}
+    for field in named.fields:
+        spelled = next(names[field.name] for names in named.names.values() if field.name in names)
+        converted = _convert_column(named.values(field), spelled, field, label)
+        columns[spelled] = pa.array(converted, INPUT_ARROW_TYPES[field.kind])
+    return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
+
+
+def _convert_column(values: list[Any], name: str, field: Field, label: Callable[[int], str]) -> list[Any]:
+    converted = []
+    for row, value in enumerate(values):
+        try:
+            converted.append(None if value is None else _convert_value(value, field))
+        except (ValueError, TypeError, OverflowError):
+            raise SchemaError(
+                f"cannot read {label(row)}: {name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
+            ) from None
+    return converted
+
+
+def _convert_value(value: Any, field: Field) -> Any:
+    if field.kind == "time":
+        time = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
+        if time is None or time.tzinfo is not None:  # TLC times are New York times without an offset
+            raise ValueError
+        return time.as_unit("us").to_pydatetime()
+    number = float(value)
+    if field.kind == "code":
+        if number != int(number) or abs(number) >= 2**31:
+            raise ValueError
+        return int(number)
+    return number
