@@ -108,7 +108,7 @@ def shape_of(memory_limit, training_memory):
         (
             300e6,
             600e6,
-            "each needs about 251 MB and has 300 MB, of which 70 % are usable",
+            "each needs about 250 MB and has 300 MB, of which 70 % are usable",
             "--partition-rows 150",
         ),
         (
@@ -133,7 +133,7 @@ def test_workers_with_too_little_memory_are_rejected(source, memory_limit, train
 
 def test_training_needs_memory_for_its_rows_in_addition(source):
     needed = estimate_memory(RunPlan.of(settings(), source), shape_of(0, 0))
-    assert needed.worker == 250e6 + 600 * 900
+    assert needed.worker == 250e6 + 500 * 900
     assert needed.training - needed.worker > 3_000 * 70
 
 

@@ -185,8 +185,8 @@ def _check_memory(case: _Cluster) -> Finding:
         return Finding(True, limit)
     needed, share = estimate_memory(case.plan, shape), USABLE_MEMORY_SHARE
     message = (
-        f"about {needed.worker / 1e6:,.0f} MB needed, {limit}; for training about "
-        f"{needed.training / 1e6:,.0f} MB needed, {shape.training_memory / 1e6:,.0f} MB on the smallest host; "
+        f"about {needed.worker / 1e6:,.0f} MB needed, {limit}, for training about "
+        f"{needed.training / 1e6:,.0f} MB needed, {shape.training_memory / 1e6:,.0f} MB on the smallest host, "
         f"of which {100 * share:.0f} % are usable"
     )
     fits = needed.worker <= share * shape.memory_limit and needed.training <= share * shape.training_memory
