@@ -95,8 +95,9 @@ def _seconds(row: Row, stage: str) -> float:
 def _rows_per_core(row: Row, stage: str) -> float:
     if stage == REMAINDER:  # the client process does most of this work
         return float(row["rows"])
-    share = float(row["rows"]) / min(row["workers"], row["cores"])
-    return share * row["rounds"] if stage == "train" else share
+    if stage == "train":  # one worker trains with all cores
+        return float(row["rows"]) / row["cores"] * row["rounds"]
+    return float(row["rows"]) / min(row["workers"], row["cores"])
 
 
 def predict_seconds(

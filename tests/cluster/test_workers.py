@@ -7,21 +7,114 @@ import urllib.request
 
 import dask
 import distributed
+import psutil
 import pytest
 
 from tests.support.clusters import run_dask_cluster
 from toytip import cluster
+from toytip.cluster.workers import HostResources, WorkerInfo, choose_ranks
 from toytip.config import Settings
 from toytip.engine import source_tasks
+
+GIB = 2**30
+# Workers as (host, memory limit), the resources of hosts as (cores that a process can use, memory),
+# and the expected ranks as (worker, number of workers on the host, threads, pooled memory).
+LAYOUTS = {
+    "one machine": (["a:2", "a:2"], {"a": ("0,1", 16)}, [(0, 2, 2, 4)]),
+    "more workers than cores": (["a:2"] * 8, {"a": ("0,1", 16)}, [(0, 8, 2, 16)]),
+    "limits above the memory": (["a:9", "a:9"], {"a": ("0,1", 16)}, [(0, 2, 2, 16)]),
+    "no limits": (["a:0", "a:0"], {"a": ("0,1,2", 16)}, [(0, 2, 3, 16)]),
+    "two hosts": (
+        ["a:2", "b:3", "a:2", "b:3"],
+        {"a": ("0,1", 16), "b": ("0,1,2", 32)},
+        [(0, 2, 2, 4), (1, 2, 3, 6)],
+    ),
+    "a worker that left": (["a:2", "b:2"], {"b": ("0,1", 16)}, [(1, 1, 2, 2)]),
+}
+
+
+@pytest.mark.parametrize(("workers", "hosts", "expected"), LAYOUTS.values(), ids=LAYOUTS)
+def test_one_worker_per_host_trains(workers, hosts, expected):
+    infos, resources = {}, {}
+    for number, (host, limit) in enumerate(worker.split(":") for worker in workers):
+        infos[f"tcp://{number}"] = WorkerInfo(
+            host=host, threads=1, memory_limit=int(limit) * GIB, is_trainer=False
+        )
+        if host in hosts:
+            cpus = frozenset(map(int, hosts[host][0].split(",")))
+            resources[f"tcp://{number}"] = HostResources(cpus, len(cpus), hosts[host][1] * GIB)
+    ranks = choose_ranks(infos, resources)
+    assert [
+        (int(rank.address[6:]), len(rank.host_workers), rank.threads, rank.pooled_memory / GIB)
+        for rank in ranks
+    ] == expected
+    assert all(rank.address == rank.host_workers[0] for rank in ranks)
+
+
+def test_workers_of_a_host_that_share_no_core_are_separate_ranks():
+    """For example, the workers of two Slurm jobs on one node."""
+    worker = WorkerInfo(host="a", threads=1, memory_limit=GIB, is_trainer=False)
+    resources = {
+        "tcp://0": HostResources(frozenset({0, 1}), 2, 4 * GIB),
+        "tcp://1": HostResources(frozenset({2, 3}), 2, 4 * GIB),
+    }
+    ranks = choose_ranks(dict.fromkeys(resources, worker), resources)
+    assert [rank.address for rank in ranks] == list(resources)
+    assert [rank.threads for rank in ranks] == [2, 2]
+
+
+@pytest.mark.cluster
+def test_a_rank_can_use_the_memory_of_its_host_only_during_training(client):
+    """Dask would pause or restart a rank that uses more than its own share."""
+    (rank,) = cluster.training_ranks(client)
+    factor = rank.pooled_memory / rank.memory_limit
+    assert factor > 1
+    before = _memory_thresholds(client)
+    with cluster.pooled_for_training(client, [rank]):
+        inside = _memory_thresholds(client)
+    assert inside[rank.address] == pytest.approx([value * factor for value in before[rank.address]])
+    others = set(before) - {rank.address}
+    assert others
+    assert {address: inside[address] for address in others} == {
+        address: before[address] for address in others
+    }
+    assert _memory_thresholds(client) == before
+
+
+@pytest.mark.cluster
+def test_idle_training_threads_of_local_workers_sleep(client):
+    """libgomp reads the variable when it is loaded, so the fork server must already have it."""
+
+    def spin_count_of_parent():
+        return psutil.Process().parent().environ().get("GOMP_SPINCOUNT")
+
+    assert set(client.run(spin_count_of_parent).values()) == {"1000"}
+
+
+def _memory_thresholds(client):
+    """Return the thresholds of each worker and of its nanny: pause, spill and terminate."""
+
+    def pause_and_spill(dask_worker):
+        manager = dask_worker.memory_manager
+        return [manager.memory_pause_fraction, manager.memory_spill_fraction]
+
+    def terminate(dask_worker):
+        return dask_worker.worker_address, dask_worker.memory_manager.memory_terminate_fraction
+
+    by_worker = client.run(pause_and_spill)
+    by_nanny = dict(client.run(terminate, nanny=True).values())
+    return {address: [*values, by_nanny[address]] for address, values in by_worker.items()}
 
 
 def test_only_workers_that_announce_the_resource_train(tmp_path):
     with run_dask_cluster(tmp_path, 1) as (address, _, add_worker), distributed.Client(address) as client:
         client.wait_for_workers(1, timeout=120)
-        assert len(cluster.training_ranks(client)) == 1, "all workers train if none announces it"
+        (rank,) = cluster.training_ranks(client)
+        assert len(rank.host_workers) == 1, "any worker can train if none announces it"
         add_worker("--resources", "TRAIN=1")
         client.wait_for_workers(2, timeout=120)
         (rank,) = cluster.training_ranks(client)
+        assert rank.host_workers == (rank.address,)
         assert client.scheduler_info()["workers"][rank.address]["resources"] == {"TRAIN": 1}
 
 

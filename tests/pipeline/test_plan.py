@@ -13,9 +13,9 @@ from toytip.pipeline.context import describe_shared_cores
 from toytip.pipeline.plan import (
     RunPlan,
     announce_stages,
+    estimate_memory,
     print_plan,
     require_enough_memory,
-    worker_bytes_needed,
 )
 from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source, SourceFile
@@ -96,16 +96,45 @@ def test_months_without_a_split_are_named(source, months, line):
     assert (line in out.getvalue()) if line else ("outside of the split" not in out.getvalue())
 
 
-def test_workers_with_too_little_memory_are_rejected(source):
-    plan = RunPlan.of(settings(), source)
-    shape = ClusterShape(workers=2, threads=1, ranks=2, memory_limit=300_000_000)
-    assert 250e6 < worker_bytes_needed(plan, shape) < 300e6
-    with pytest.raises(
-        PlanError, match="each needs about 251 MB and has 300 MB, of which 70 % are usable"
-    ) as error:
+def shape_of(memory_limit, training_memory):
+    return ClusterShape(
+        workers=2, threads=1, ranks=1, memory_limit=memory_limit, training_memory=training_memory
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory_limit", "training_memory", "message", "hint"),
+    [
+        (
+            300e6,
+            600e6,
+            "each needs about 250 MB and has 300 MB, of which 70 % are usable",
+            "--partition-rows 150",
+        ),
+        (
+            400e6,
+            350e6,
+            "training needs about 251 MB per host, and the workers of a host have 350 MB, of which 70 %",
+            "fewer --train-months",
+        ),
+        (400e6, 400e6, None, None),
+        (0, 100e6, None, None),
+    ],
+)
+def test_workers_with_too_little_memory_are_rejected(source, memory_limit, training_memory, message, hint):
+    plan, shape = RunPlan.of(settings(), source), shape_of(int(memory_limit), int(training_memory))
+    if message is None:
         require_enough_memory(plan, shape, Progress("none"))
-    assert "--partition-rows 150" in error.value.hint
-    require_enough_memory(plan, ClusterShape(workers=2, threads=1, ranks=2, memory_limit=0), Progress("none"))
+        return
+    with pytest.raises(PlanError, match=message) as error:
+        require_enough_memory(plan, shape, Progress("none"))
+    assert hint in error.value.hint
+
+
+def test_training_needs_memory_for_its_rows_in_addition(source):
+    needed = estimate_memory(RunPlan.of(settings(), source), shape_of(0, 0))
+    assert needed.worker == 250e6 + 500 * 900
+    assert needed.training - needed.worker > 3_000 * 70
 
 
 @pytest.mark.parametrize(

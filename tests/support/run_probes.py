@@ -11,6 +11,7 @@ import functools
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import xgboost as xgb
@@ -83,6 +84,21 @@ def is_being_written(store: Store, table: str, files: int) -> bool:
 
 
 def worker_processes(run: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the children of a run's fork server, the oldest first: workers, then the tracker."""
+    """Return the workers of a run, which are the children of its fork server, the oldest first."""
     server = next(child for child in psutil.Process(run.pid).children() if child.children())
     return sorted(server.children(), key=lambda child: child.create_time())
+
+
+def rank_process(processes: list[psutil.Process], scratch: Path) -> psutil.Process:
+    """Return the first of these workers that has loaded rows for training.
+
+    A worker holds the lock of its folder in the local directory. A rank has another folder there.
+    """
+    folders = {folder.parent for folder in scratch.glob("*/worker-*/tmp*")}
+    locks = {f"{folder}.dirlock" for folder in folders}
+    return next(process for process in processes if locks & {file.path for file in process.open_files()})
+
+
+def has_loaded_rows(scratch: Path) -> bool:
+    """Return whether a worker has loaded rows for training."""
+    return any(scratch.glob("*/worker-*/tmp*"))

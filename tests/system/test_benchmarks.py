@@ -182,12 +182,15 @@ def test_weak_scaling_is_the_speed_per_worker_relative_to_one_worker():
 
 
 def runs_with_cost(cost):
-    """Return runs in which `featurize` has a cost by the rows per core, with a remainder of 4 s."""
+    """Return runs in which `featurize` has a cost by the rows per worker, with a remainder of 4 s.
+
+    Training uses both cores on any number of workers.
+    """
     rows = []
     for size in (1e6, 4e6, 16e6):
         for workers in (1, 2):
             share = size / workers
-            stages = {"featurize": cost(share), "train": 3 + 4e-8 * 5 * share, "infer": 1e-6 * share}
+            stages = {"featurize": cost(share), "train": 3 + 4e-8 * 5 * size / 2, "infer": 1e-6 * share}
             seconds = sum(stages.values()) + 4
             stages |= {"evaluate": 1.0, "report": 2.0}
             columns = {"workers": workers, "rows": size, "kept": size, "stage_seconds": stages}

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import distributed
 import psutil
 import pytest
 
@@ -132,7 +133,8 @@ LONG_OPTIONS = (
     *("--workers", 2, "--partition-rows", 500, "--explain", "--json"),
 )
 # Before the first round, and after checkpoints: every second one halfway to the next checkpoint.
-TRAINING_POINTS = ("rows loaded", "ranks connect", 10, 60, 110, 160, 210, 260, 320, 380)
+TRAINING_POINTS = ("rows loaded", 30, 10, 60, 110, 160, 210, 260, 320, 380)
+TWO_HOST_POINTS = ("rows loaded", "ranks connect", 10, 160)
 # By the completed twentieths of a table's files.
 ROW_STAGE_POINTS = [
     (stage, table, twentieths)
@@ -172,9 +174,9 @@ def start_long_run(synthetic, folder, **env):
         yield run, Store(str(folder / "store"), "dev"), scratch
 
 
-def send_fault(run, fault, number):
-    """Kill or freeze one of the two workers."""
-    os.kill(run_probes.worker_processes(run)[number // 2 % 2].pid, SIGNALS[fault])
+def send_fault(process, fault):
+    """Kill or freeze a worker."""
+    os.kill(process.pid, SIGNALS[fault])
 
 
 def count_fault(fault, stage, progress, *, is_inside):
@@ -189,21 +191,51 @@ def count_fault(fault, stage, progress, *, is_inside):
 @pytest.mark.parametrize(("number", "point"), list(enumerate(TRAINING_POINTS)))
 def test_a_worker_is_lost_in_training(number, point, fault, synthetic, long_reference, tmp_path):
     with start_long_run(synthetic, tmp_path, **SHORT_TTL) as (run, store, scratch):
-        if point == "rows loaded":  # a rank stores its matrix in the local directory
-            run_probes.wait_for_run(run, lambda: any(scratch.glob("*/worker-*/tmp*")))
-        elif point == "ranks connect":
-            wait_for_message(run, "train:")
-            run_probes.wait_for_run(run, lambda: len(run_probes.worker_processes(run)) > 2)
+        if point == "rows loaded":
+            run_probes.wait_for_run(run, lambda: run_probes.has_loaded_rows(scratch))
         else:
             run_probes.wait_for_round(run, store, point, between=number % 2 == 1)
-        send_fault(run, fault, number)
-        is_inside = run_probes.is_training(store, ROUNDS)
-        wait_for_message(run, run_probes.RANK_LOST_MESSAGE)
-        rounds = run_probes.checkpoint_rounds(store)  # training has not resumed: the rounds at the fault
-        assert (rounds > 0) == isinstance(point, int)
-        progress = f"round {rounds}-{rounds + 9}" if rounds else point
-        count_fault(fault, "training", progress, is_inside=is_inside)
+        send_fault(run_probes.rank_process(run_probes.worker_processes(run), scratch), fault)
+        require_lost_rank(run, store, fault, point, "training")
         finish(run, store, long_reference)
+
+
+def require_lost_rank(run, store, fault, point, stage):
+    """Count a fault, and require that the run noticed it, before or after the expected rounds."""
+    is_inside = run_probes.is_training(store, ROUNDS)
+    wait_for_message(run, run_probes.RANK_LOST_MESSAGE)
+    rounds = run_probes.checkpoint_rounds(store)  # training has not resumed: the rounds at the fault
+    assert (rounds > 0) == isinstance(point, int)
+    progress = f"round {rounds}-{rounds + 9}" if rounds else point
+    count_fault(fault, stage, progress, is_inside=is_inside)
+
+
+@pytest.mark.parametrize("fault", SIGNALS)
+@pytest.mark.parametrize(("number", "point"), list(enumerate(TWO_HOST_POINTS)))
+def test_a_worker_is_lost_in_training_on_two_hosts(
+    number, point, fault, synthetic, long_reference, tmp_path, monkeypatch
+):
+    """Each host has a rank. The hosts are two addresses of the loopback interface."""
+    scratch, store = tmp_path / "scratch", Store(str(tmp_path / "store"), "dev")
+    for name, value in {**SHORT_TTL, "DASK_TEMPORARY_DIRECTORY": str(scratch)}.items():
+        monkeypatch.setenv(name, value)
+    with run_dask_cluster(tmp_path, 0) as (address, scheduler, add_worker):
+        nannies = [psutil.Process(add_worker("--host", host).pid) for host in ("127.0.0.1", "127.0.0.2")]
+        with distributed.Client(address) as client:
+            client.wait_for_workers(2, timeout=120)
+        command = ("run", "--source", synthetic, "--store", tmp_path / "store", *LONG_OPTIONS)
+        with start_toytip(*command, "--scheduler", address) as run:
+            if point == "rows loaded":
+                run_probes.wait_for_run(run, lambda: run_probes.has_loaded_rows(scratch))
+            elif point == "ranks connect":
+                children = psutil.Process(scheduler.pid).children
+                run_probes.wait_for_run(run, children)
+            else:
+                run_probes.wait_for_round(run, store, point, between=number % 2 == 1)
+            workers = [child for nanny in nannies for child in nanny.children(recursive=True)]
+            send_fault(run_probes.rank_process(workers[:: 1 - 2 * (number % 2)], scratch), fault)
+            require_lost_rank(run, store, fault, point, "training on two hosts")
+            finish(run, store, long_reference)
 
 
 @pytest.mark.parametrize("fault", SIGNALS)
@@ -215,7 +247,7 @@ def test_a_worker_is_lost_in_a_partition_wise_stage(
     with start_long_run(synthetic, tmp_path, **SHORT_TTL) as (run, store, _):
         wait_for_message(run, f"{stage}:")
         run_probes.wait_for_files(run, store, table, files * twentieths // 20)
-        send_fault(run, fault, number)
+        send_fault(run_probes.worker_processes(run)[number // 2 % 2], fault)
         is_inside = run_probes.is_being_written(store, table, files)
         progress = f"{stage} {run_probes.count_staged_files(store, table)} of {files}"
         count_fault(fault, "partition-wise stages", progress, is_inside=is_inside)

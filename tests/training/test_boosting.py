@@ -1,6 +1,8 @@
 """Tests of the boosting loop: exact sums, checkpoints, and matrices in the local directory."""
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from tests.training.data import NAMES
 from toytip.core.splits import split_names
@@ -9,6 +11,7 @@ from toytip.training.boosting import (
     GRADIENT_STEP,
     ExactLogistic,
     LearningCurve,
+    batch_parts,
     boost,
     build_matrix,
     checkpoint_bytes,
@@ -62,7 +65,27 @@ def test_gradients_add_up_exactly_in_any_order():
     assert (hessian > 0).all()
 
 
-def test_a_matrix_in_the_local_directory_gives_the_same_trees_and_scores(features, split, tmp_path):
+@pytest.mark.parametrize(
+    ("rows", "batches"),
+    [
+        ([], []),
+        ([7], [[7]]),
+        ([5, 5, 5], [[5, 5], [5]]),
+        ([2, 3, 20, 1, 9, 4], [[2, 3, 20], [1, 9], [4]]),
+    ],
+)
+def test_small_parts_share_a_page(rows, batches):
+    """Training on many small pages takes up to twice as long."""
+    parts = [(pd.DataFrame({"a": np.zeros(count, np.uint8)}), None) for count in rows]
+    grouped = batch_parts(parts, 10)
+    assert [[len(bins) for bins, _ in batch] for batch in grouped] == batches
+
+
+@pytest.mark.parametrize("page_rows", [150, 500_000])
+def test_a_matrix_in_the_local_directory_gives_the_same_trees_and_scores(
+    page_rows, features, split, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("toytip.training.boosting.MIN_PAGE_ROWS", page_rows)
     preprocess = Preprocess(NAMES, split).fit(features)
     rows = features[split_names(features, split, "all") == "train"]
     label, counts = rows["high_tip"].to_numpy(), preprocess.encoding_.bin_counts

@@ -1,5 +1,7 @@
 """Tests of the estimators: pipelines, and the same model on every cluster."""
 
+from dataclasses import replace
+
 import dask
 import dask.dataframe as dd
 import numpy as np
@@ -12,10 +14,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from tests.training.data import NAMES
+from toytip.cluster.workers import HostResources, choose_ranks, workers_by_address
 from toytip.core.model import TrainedModel
 from toytip.core.splits import split_names
 from toytip.stages.infer import infer, predict_probabilities
 from toytip.stages.preprocess import encode
+from toytip.training import driver
 from toytip.training.estimator import Preprocess, TipClassifier
 
 
@@ -71,8 +75,27 @@ def test_parallel_post_fit_of_dask_ml_has_the_same_probabilities(pipeline, featu
     np.testing.assert_allclose(probabilities, expected, rtol=1e-6)
 
 
+@pytest.fixture(params=["one rank", "a rank per worker", "a rank per worker, matrix on disk"])
+def layout(request, monkeypatch):
+    """Train on one rank, as on one host, or on two ranks, as on two hosts."""
+    if "per worker" in request.param:
+
+        def ranks_of_workers(client):
+            workers = workers_by_address(client)
+            resources = {
+                address: HostResources(frozenset({number}), 1, 2**30)
+                for number, address in enumerate(workers)
+            }
+            ranks = choose_ranks(workers, resources)
+            assert len(ranks) == 2
+            return [replace(rank, pooled_memory=0) for rank in ranks] if "disk" in request.param else ranks
+
+        monkeypatch.setattr(driver, "training_ranks", ranks_of_workers)
+    return request.param
+
+
 @pytest.mark.parametrize("partitions", [1, 3, 7])
-def test_the_model_does_not_depend_on_the_partitions(partitions, pipeline, features):
+def test_the_model_does_not_depend_on_the_partitions_and_ranks(partitions, layout, pipeline, features):
     frame = to_dask(features, partitions)
     other = clone(pipeline).fit(frame, frame["high_tip"])
     assert other[-1].booster_ == pipeline[-1].booster_
@@ -86,7 +109,8 @@ def test_plain_xgboost_on_the_same_bins_is_not_better(pipeline, features, split)
     assert ours == pytest.approx(roc_auc_score(label, plain.predict_proba(bins)[:, 1]), abs=2e-3)
 
 
-def test_early_stopping_keeps_the_best_round(features, split, client):
+def test_early_stopping_keeps_the_best_round(layout, features, split, client):
+    """All rows of the validation month can be on one rank."""
     preprocess = Preprocess(NAMES, split).fit(features)
     names = split_names(features, split, "all")
     train, validation = features[names == "train"].head(300), features[names == "validation"]

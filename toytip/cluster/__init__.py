@@ -5,7 +5,7 @@ from toytip.cluster.connect import connect, dask_report, scheduler_answers
 from toytip.cluster.definitions import SIZE_SETTINGS
 from toytip.cluster.lifecycle import ClusterPlan, plan_cluster
 from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver, set_worker_variables
-from toytip.cluster.memory import MemorySampler, trim_memory
+from toytip.cluster.memory import MemorySampler, pooled_for_training, trim_memory
 from toytip.cluster.sizing import apply_cluster_definition
 from toytip.cluster.workers import (
     ClusterShape,
@@ -34,6 +34,7 @@ __all__ = [
     "hold_size",
     "local_shape",
     "plan_cluster",
+    "pooled_for_training",
     "prestart_forkserver",
     "run_on_workers",
     "scheduler_answers",

@@ -14,7 +14,7 @@ from typing import Any
 
 from toytip.cluster.adaptive import parse_adapt
 from toytip.cluster.tls import dask_security, uses_tls
-from toytip.cluster.workers import ClusterShape, available_cores
+from toytip.cluster.workers import ClusterShape, available_cores, pool_memory
 from toytip.config import Settings
 from toytip.errors import ConfigError
 
@@ -42,6 +42,9 @@ WORKER_VARIABLES = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    # An idle training thread waits in a loop for about a microsecond, and then sleeps. By default,
+    # libgomp keeps it in the loop for milliseconds, and it takes the core from the other processes.
+    "GOMP_SPINCOUNT": "1000",
     # On a busy machine, a killed worker can take long to restart. By default, Dask gives up after
     # 15 s.
     "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "300s",
@@ -133,7 +136,8 @@ def local_shape(settings: Settings) -> ClusterShape:
         workers=workers,
         threads=settings.threads_per_worker or max(1, available_cores() // workers),
         memory_limit=memory_limit,
-        ranks=min(workers, available_cores()),
+        ranks=1,
+        training_memory=pool_memory([memory_limit] * workers, MEMORY_LIMIT),
     )
 
 

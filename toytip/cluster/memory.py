@@ -1,11 +1,15 @@
-"""Sample the memory of all processes of a run, and return free memory to the operating system."""
+"""The memory of the processes of a run: sample it, return it, and pool it for training."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from toytip.cluster.workers import Rank
 
 SAMPLE_INTERVAL_S = 1.0
 # Sampling may use at most one fiftieth of a core. A sample is expensive, because the kernel visits
@@ -22,6 +26,38 @@ def trim_memory() -> None:
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError):  # only the GNU C library has the function
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@contextlib.contextmanager
+def pooled_for_training(client: Any, ranks: Sequence[Rank]) -> Iterator[None]:
+    """Let each rank use the memory of all workers of its host, which are idle during training.
+
+    Otherwise, Dask pauses a rank that needs more than its own share, and then restarts it.
+    """
+    factors = {rank.address: rank.pooled_memory / rank.memory_limit for rank in ranks if rank.memory_limit}
+    _scale_memory_thresholds(client, factors)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, RuntimeError):
+            _scale_memory_thresholds(client, {})
+
+
+def _scale_memory_thresholds(client: Any, factors: Mapping[str, float]) -> None:
+    """Multiply the thresholds of workers by factors. All other workers get Dask's thresholds."""
+    for nanny in (False, True):
+        client.run(_scale_own_thresholds, factors, nanny=nanny, on_error="ignore")
+
+
+def _scale_own_thresholds(factors: Mapping[str, float], dask_worker: Any) -> None:
+    """Scale the thresholds of this worker, or of the worker of this nanny."""
+    import dask
+
+    address = getattr(dask_worker, "worker_address", None) or dask_worker.address
+    for name in ("spill", "pause", "terminate"):
+        attribute, fraction = f"memory_{name}_fraction", dask.config.get(f"distributed.worker.memory.{name}")
+        if fraction and hasattr(dask_worker.memory_manager, attribute):
+            setattr(dask_worker.memory_manager, attribute, fraction * factors.get(address, 1))
 
 
 class MemorySample(NamedTuple):

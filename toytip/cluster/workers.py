@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -78,24 +79,26 @@ class ClusterShape:
     """The sizes of a cluster.
 
     `threads` is the largest number of threads per worker. `memory_limit` is the lowest limit of a
-    worker in bytes, or 0 without a limit.
+    worker in bytes, or 0 without a limit. `training_memory` is the smallest memory of a rank.
     """
 
     workers: int
     threads: int
     memory_limit: int
     ranks: int
+    training_memory: int
 
 
 def cluster_shape(client: Any) -> ClusterShape:
     """Return the sizes of a running cluster."""
-    workers = workers_by_address(client).values()
+    workers, ranks = workers_by_address(client).values(), training_ranks(client)
     limits = [worker.memory_limit for worker in workers if worker.memory_limit]
     return ClusterShape(
         workers=len(workers),
         threads=max(worker.threads for worker in workers),
         memory_limit=min(limits, default=0),
-        ranks=len(training_ranks(client)),
+        ranks=len(ranks),
+        training_memory=min((rank.pooled_memory for rank in ranks), default=0),
     )
 
 
@@ -122,43 +125,83 @@ def task_capacity(client: Any) -> TaskCapacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """A worker that trains, and the number of its training threads."""
+    """A worker that trains with all cores of its host."""
 
     address: str
+    host_workers: tuple[str, ...]
+    """The workers of the host, including this one. They load the rows of the rank."""
     threads: int
+    """The number of training threads: the number of cores of the host."""
+    memory_limit: int
+    """The memory limit of the worker in bytes, or 0 without a limit."""
+    pooled_memory: int
+    """The memory in bytes for training. The other workers of the host are idle meanwhile."""
+
+
+class HostResources(NamedTuple):
+    """The resources of a host, as a process on this host sees them.
+
+    `cpus` has the numbers of the cores that the process can use. `memory` is in bytes.
+    """
+
+    cpus: frozenset[int]
+    cores: int
+    memory: int
+
+
+def host_resources() -> HostResources:
+    """Return the resources of this host, given the CPU affinity and the limits of a container."""
+    from distributed.system import MEMORY_LIMIT
+
+    cores = available_cores()
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(cores)
+    return HostResources(frozenset(cpus), cores, int(MEMORY_LIMIT))
 
 
 def training_ranks(client: Any) -> list[Rank]:
-    """Return the workers that train: on each host, at most one per core.
+    """Return the workers that train, one per host.
 
-    The chosen workers of a host share its cores equally. If any worker announces the resource
-    TRAIN, only workers with this resource train.
+    If any worker announces the resource TRAIN, only workers with this resource train.
     """
     workers = workers_by_address(client)
-    trainers = {address: worker for address, worker in workers.items() if worker.is_trainer}
-    ranks = []
-    for addresses, cores in _workers_by_host(client, trainers or workers):
-        chosen = addresses[:cores]
-        ranks += [Rank(address=address, threads=max(1, cores // len(chosen))) for address in chosen]
-    return ranks
+    trainers = {address: worker for address, worker in workers.items() if worker.is_trainer} or workers
+    resources: dict[str, HostResources] = {}
+    for address, reply in run_on_workers(client, host_resources, workers=list(trainers)).items():
+        if isinstance(reply, HostResources):
+            resources[address] = reply
+        elif not isinstance(reply, OSError):  # a worker that cannot be reached does not train
+            raise reply
+    return choose_ranks(trainers, resources)
 
 
-def _workers_by_host(client: Any, workers: dict[str, WorkerInfo]) -> list[tuple[list[str], int]]:
-    """Return the workers of each host, and the number of cores of the host."""
-    hosts: dict[str, list[str]] = {}
+def choose_ranks(workers: dict[str, WorkerInfo], resources: dict[str, HostResources]) -> list[Rank]:
+    """Return the first worker of each host as a rank, among the workers with `resources`.
+
+    Workers on one host that cannot use the same cores (for example, in two Slurm jobs) are treated
+    as workers on different hosts.
+    """
+    hosts: dict[tuple[str, frozenset[int]], list[str]] = {}
     for address, worker in workers.items():
-        hosts.setdefault(worker.host, []).append(address)
-    cores: dict[str, int] = {}
-    while pending := {
-        addresses[0]: host for host, addresses in hosts.items() if host not in cores and addresses
-    }:
-        replies = run_on_workers(client, available_cores, workers=list(pending))
-        for address, host in pending.items():
-            reply = replies.get(address, OSError())
-            if isinstance(reply, OSError):  # the worker has left: ask another worker of the host
-                del hosts[host][0]
-            elif isinstance(reply, BaseException):
-                raise reply
-            else:
-                cores[host] = reply
-    return [(hosts[host], cores[host]) for host in cores]
+        if address in resources:
+            hosts.setdefault((worker.host, resources[address].cpus), []).append(address)
+    return [
+        Rank(
+            address=addresses[0],
+            host_workers=tuple(addresses),
+            threads=resources[addresses[0]].cores,
+            memory_limit=workers[addresses[0]].memory_limit,
+            pooled_memory=pool_memory(
+                [workers[address].memory_limit for address in addresses], resources[addresses[0]].memory
+            ),
+        )
+        for addresses in hosts.values()
+    ]
+
+
+def pool_memory(limits: Sequence[int], host_memory: int) -> int:
+    """Return the memory that the workers of a host can use together. A limit of 0 means no limit.
+
+    >>> [pool_memory(limits, 6_000) for limits in ([1_000, 2_000], [4_000, 4_000], [4_000, 0])]
+    [3000, 6000, 6000]
+    """
+    return min(sum(limits), host_memory) if all(limits) else host_memory

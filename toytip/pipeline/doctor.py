@@ -18,7 +18,7 @@ from toytip.config import Settings
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import ClusterError
 from toytip.io.access import resolve_storage_options
-from toytip.pipeline.plan import IDLE_WORKER_BYTES, USABLE_MEMORY_SHARE, RunPlan, worker_bytes_needed
+from toytip.pipeline.plan import IDLE_WORKER_BYTES, USABLE_MEMORY_SHARE, RunPlan, estimate_memory
 from toytip.pipeline.source import open_configured_source
 from toytip.progress.tracker import Progress
 
@@ -183,16 +183,20 @@ def _check_memory(case: _Cluster) -> Finding:
     limit = f"{shape.memory_limit / 1e6:,.0f} MB in the smallest worker"
     if case.plan is None:
         return Finding(True, limit)
-    needed = worker_bytes_needed(case.plan, shape)
-    share = USABLE_MEMORY_SHARE
-    message = f"about {needed / 1e6:,.0f} MB needed, {limit}, of which {100 * share:.0f} % are usable"
-    return Finding(needed <= share * shape.memory_limit, message)
+    needed, share = estimate_memory(case.plan, shape), USABLE_MEMORY_SHARE
+    message = (
+        f"about {needed.worker / 1e6:,.0f} MB needed, {limit}, for training about "
+        f"{needed.training / 1e6:,.0f} MB needed, {shape.training_memory / 1e6:,.0f} MB on the smallest host, "
+        f"of which {100 * share:.0f} % are usable"
+    )
+    fits = needed.worker <= share * shape.memory_limit and needed.training <= share * shape.training_memory
+    return Finding(fits, message)
 
 
 def _check_scratch(case: _Cluster) -> Finding:
     free = _require_values(cluster.run_on_workers(case.client, _free_disk_bytes))
     shape = cluster.cluster_shape(case.client)
-    needed = worker_bytes_needed(case.plan, shape) if case.plan else IDLE_WORKER_BYTES
+    needed = estimate_memory(case.plan, shape).training if case.plan else IDLE_WORKER_BYTES
     worker, least = min(free.items(), key=lambda item: item[1])
     message = f"{least / 1e9:,.1f} GB free on worker {worker}, {needed / 1e9:,.1f} GB recommended"
     return Finding(least >= needed, message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import NamedTuple, Self
 
 from toytip.cluster import ClusterShape
 from toytip.config import Settings
@@ -18,14 +18,10 @@ from toytip.progress.tracker import Progress
 from toytip.sources.discovery import Source
 from toytip.stages.featurize import feature_set
 from toytip.stages.zone_rates import zone_rates_for
+from toytip.training.memory import training_bytes
 
-# Growth of a worker's memory, measured on a year of 24 million rows, with two workers and with 11
-# and 19 features. A partition-wise stage needs memory per row of a partition. Training needs memory
-# per row of the worker's share of the training rows: for positions, gradients, margins and bin
-# indexes. Bin indexes are in memory until they are on the local disk (`docs/explanation/scale.md`).
+# Growth of a worker's memory in a partition-wise stage, per row of a partition.
 PARTITION_BYTES_PER_ROW = 900
-MATRIX_BYTES_PER_BIN_INDEX = 2
-MATRIX_BYTES_PER_ROW = 70
 # An idle worker, with all of its imports.
 IDLE_WORKER_BYTES = 250e6
 # Dask starts to spill above this share of a worker's memory limit.
@@ -144,41 +140,56 @@ def _rows(partitions: Sequence[SourcePartition]) -> int:
 
 def require_enough_memory(plan: RunPlan, shape: ClusterShape, progress: Progress) -> None:
     """Print the memory estimate. Raises PlanError if the workers do not have enough memory."""
-    needed, limit = worker_bytes_needed(plan, shape), shape.memory_limit
+    needed = estimate_memory(plan, shape)
+    if not shape.memory_limit:
+        progress.info(
+            f"memory: about {_megabytes(needed.worker)} MB per worker "
+            f"and {_megabytes(needed.training)} MB for training needed, no limit"
+        )
+        return
     progress.info(
-        f"memory: about {needed / 1e6:,.0f} MB per worker needed, {limit / 1e6:,.0f} MB available"
-        if limit
-        else f"memory: about {needed / 1e6:,.0f} MB per worker needed, no limit"
+        f"memory: about {_megabytes(needed.worker)} of {_megabytes(shape.memory_limit)} MB per worker, "
+        f"and {_megabytes(needed.training)} of {_megabytes(shape.training_memory)} MB for training needed"
     )
-    if limit and needed > USABLE_MEMORY_SHARE * limit:
+    usable = f"MB, of which {100 * USABLE_MEMORY_SHARE:.0f} % are usable"
+    if needed.worker > USABLE_MEMORY_SHARE * shape.memory_limit:
         raise PlanError(
-            f"cannot run with these workers: each needs about {needed / 1e6:,.0f} MB and has "
-            f"{limit / 1e6:,.0f} MB, of which {100 * USABLE_MEMORY_SHARE:.0f} % are usable",
+            f"cannot run with these workers: each needs about {_megabytes(needed.worker)} MB and has "
+            f"{_megabytes(shape.memory_limit)} {usable}",
             hint=f"Try --partition-rows {plan.partition_rows // 4 or 1}, fewer --workers, "
             "fewer --threads-per-worker, or a larger --memory-limit.",
         )
+    if needed.training > USABLE_MEMORY_SHARE * shape.training_memory:
+        raise PlanError(
+            f"cannot train with these workers: training needs about {_megabytes(needed.training)} MB per host, "
+            f"and the workers of a host have {_megabytes(shape.training_memory)} {usable}",
+            hint="Try fewer --train-months, a larger --memory-limit, or workers on more hosts.",
+        )
 
 
-def worker_bytes_needed(plan: RunPlan, shape: ClusterShape) -> float:
-    """Estimate the bytes that the worker with the most work needs for a plan."""
-    return estimate_worker_bytes(
-        training_rows=plan.training_file_rows,
-        largest_partition_rows=max(partition.rows for partition in plan.partitions),
-        feature_count=len(plan.features),
-        threads=shape.threads,
-        ranks=shape.ranks,
-    )
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.0f}"
 
 
-def estimate_worker_bytes(
-    *, training_rows: int, largest_partition_rows: int, feature_count: int, threads: int, ranks: int
-) -> float:
-    """Estimate the bytes that the worker with the most work needs.
+class MemoryEstimate(NamedTuple):
+    """The memory in bytes that a plan needs.
 
-    The estimate is a sum: the memory of an idle worker, of the largest partition in each thread,
-    and of the worker's share of the training and validation rows. The memory of partitions counts
-    in training too, because the allocator keeps it.
+    `worker` is the memory of each worker in the partition-wise stages. `training` is the memory of
+    each rank, which can use the memory of all workers of its host.
     """
-    partitions = largest_partition_rows * threads * PARTITION_BYTES_PER_ROW
-    training = training_rows / ranks * (feature_count * MATRIX_BYTES_PER_BIN_INDEX + MATRIX_BYTES_PER_ROW)
-    return IDLE_WORKER_BYTES + partitions + training
+
+    worker: float
+    training: float
+
+
+def estimate_memory(plan: RunPlan, shape: ClusterShape) -> MemoryEstimate:
+    """Estimate the memory that a plan needs.
+
+    A worker needs the memory of an idle worker, and of the largest partition in each thread. A rank
+    also needs memory for its share of the training and validation rows. The memory of partitions
+    counts in training too, because the allocator keeps it.
+    """
+    largest_partition_rows = max(partition.rows for partition in plan.partitions)
+    worker = IDLE_WORKER_BYTES + largest_partition_rows * shape.threads * PARTITION_BYTES_PER_ROW
+    training_rows = plan.training_file_rows / shape.ranks
+    return MemoryEstimate(worker, worker + training_bytes(training_rows, len(plan.features)))

@@ -27,6 +27,9 @@ BLOCK_ROWS = 2**16
 # Each rank computes the training loss on a sample of about this many rows. The loss on all rows
 # would cost one logarithm per row and round.
 LOSS_SAMPLE_ROWS = 2**15
+# A matrix in a cache folder consists of pages. Threads wait for each other at the end of a page, so
+# training on small pages is slow.
+MIN_PAGE_ROWS = 500_000
 BEST_ROUND_ATTRIBUTE, BEST_LOSS_ATTRIBUTE, CURVE_ATTRIBUTE = "best_round", "best_loss", "curve"
 # Parameters whose name in XGBoost differs from the name of the setting.
 XGBOOST_NAMES = {"learning_rate": "eta"}
@@ -187,8 +190,8 @@ def build_matrix(
     A reference matrix that contains all bin indices defines the bins. Each index is a bin of its
     own, so XGBoost needs no quantile sketch of the rows. The parts are frames because XGBoost reads
     a frame column by column, in three quarters of the time that an array takes. With a
-    `cache_folder`, the matrix is stored in this folder and mapped into memory on use. Training with
-    a cache folder takes as long and gives the same trees as training without one.
+    `cache_folder`, the matrix is stored in this folder and mapped into memory on use. The trees are
+    the same with and without a cache folder.
     """
     most_bins = max_bin(bin_counts)
     all_bins = {
@@ -198,22 +201,43 @@ def build_matrix(
     reference = xgb.QuantileDMatrix(pd.DataFrame(all_bins), max_bin=most_bins, nthread=threads)
     matrix = xgb.ExtMemQuantileDMatrix if cache_folder else xgb.QuantileDMatrix
     non_empty = [part for part in parts if len(part[0])] or parts
-    return matrix(_PartIterator(non_empty, cache_folder), max_bin=most_bins, nthread=threads, ref=reference)
+    batches = batch_parts(non_empty, MIN_PAGE_ROWS) if cache_folder else [[part] for part in non_empty]
+    return matrix(_PartIterator(batches, cache_folder), max_bin=most_bins, nthread=threads, ref=reference)
+
+
+def batch_parts(parts: Sequence[MatrixPart], min_rows: int) -> list[list[MatrixPart]]:
+    """Group consecutive parts into batches of at least `min_rows` rows.
+
+    The last batch can be smaller.
+    """
+    batches: list[list[MatrixPart]] = []
+    rows = min_rows
+    for part in parts:
+        if rows >= min_rows:
+            batches.append([])
+            rows = 0
+        batches[-1].append(part)
+        rows += len(part[0])
+    return batches
 
 
 class _PartIterator(xgb.DataIter):  # type: ignore[misc]
-    """Passes the parts to XGBoost one at a time, so that they are never concatenated in memory."""
+    """Passes batches of parts to XGBoost one at a time, so that they are never all concatenated."""
 
-    def __init__(self, parts: Sequence[MatrixPart], cache_folder: Path | None = None) -> None:
-        self._parts, self._next_index = parts, 0
+    def __init__(self, batches: Sequence[Sequence[MatrixPart]], cache_folder: Path | None = None) -> None:
+        self._batches, self._next_index = batches, 0
         super().__init__(cache_prefix=str(cache_folder / "bins") if cache_folder else None, release_data=True)
 
     def next(self, input_data: Callable[..., Any]) -> bool:
-        if self._next_index == len(self._parts):
+        if self._next_index == len(self._batches):
             return False
-        bins, label = self._parts[self._next_index]
+        bins, labels = zip(*self._batches[self._next_index], strict=True)
         self._next_index += 1
-        input_data(data=bins, label=label)
+        is_single = len(bins) == 1
+        input_data(
+            data=bins[0] if is_single else pd.concat(bins),
+            label=None if labels[0] is None else np.concatenate(labels),
+        )
         return True
 
     def reset(self) -> None:

@@ -13,16 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import dask
 import dask.dataframe as dd
 import distributed
-import pandas as pd
 import xgboost as xgb
 from xgboost.collective import Config
 
 from toytip.cluster import (
     WORKER_TTL_S,
     Rank,
+    pooled_for_training,
     scheduler_answers,
     training_ranks,
     trim_memory,
@@ -32,6 +31,7 @@ from toytip.errors import ClusterError
 from toytip.training import tracker
 from toytip.training.boosting import LearningCurve, max_bin, xgboost_params
 from toytip.training.rank import (
+    BinStorage,
     Checkpoints,
     RankConfig,
     RankId,
@@ -86,13 +86,10 @@ class TrainingJob:
 
 
 class _Share(NamedTuple):
-    """The partitions of a rank.
-
-    `numbers` is empty if each future has only a part of a partition.
-    """
+    """The partitions of a rank: their numbers, and their futures (None without a frame)."""
 
     numbers: list[int]
-    futures: list[Any]
+    futures: list[Any] | None
 
 
 def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
@@ -125,18 +122,20 @@ def train_with_retries(client: Any, job: TrainingJob) -> TrainingResult:
 def _train_once(client: Any, job: TrainingJob) -> TrainingResult:
     """Load the rows on all ranks, train, and release the rows."""
     client.wait_for_workers(1, timeout=WORKER_TTL_S)
-    ranks, token = training_ranks(client), secrets.token_hex(8)
+    # A rank without a partition would have nothing to train on.
+    ranks, token = training_ranks(client)[: job.data.npartitions], secrets.token_hex(8)
     # Training needs the memory that the partition-wise stages have freed.
     client.run(trim_memory, on_error="ignore")
     try:
-        shards = _load_shards(client, job, ranks, token)
-        _warn_if_in_memory(shards)
-        config = _rank_config(client, job, ranks, shards, token)
-        futures = [
-            client.submit(train_rank, RankId(token, number), config, workers=[rank.address], pure=False)
-            for number, rank in enumerate(ranks)
-        ]
-        return _combine_results(_wait_for_ranks(client, futures, ranks))
+        with pooled_for_training(client, ranks):
+            shards = _load_shards(client, job, ranks, token)
+            _warn_without_space(shards)
+            config = _rank_config(client, job, ranks, shards, token)
+            futures = [
+                client.submit(train_rank, RankId(token, number), config, workers=[rank.address], pure=False)
+                for number, rank in enumerate(ranks)
+            ]
+            return _combine_results(_wait_for_ranks(client, futures, ranks))
     finally:
         with contextlib.suppress(*_RANK_LOSS_ERRORS):
             client.run_on_scheduler(tracker.stop_tracker, token)
@@ -169,8 +168,8 @@ def _start_communicator(client: Any, token: str, rank_count: int) -> dict[str, A
     return dict(Config(retry=1, timeout=WORKER_TTL_S).get_comm_config(worker_args))
 
 
-def _warn_if_in_memory(shards: list[ShardSummary]) -> None:
-    if not all(shard.is_on_disk for shard in shards):
+def _warn_without_space(shards: list[ShardSummary]) -> None:
+    if any(shard.storage is BinStorage.MEMORY_WITHOUT_SPACE for shard in shards):
         log.warning(
             "not enough space in the local directory of a worker, so training keeps its data in memory "
             "(set DASK_TEMPORARY_DIRECTORY)"
@@ -189,7 +188,7 @@ def _load_shards(client: Any, job: TrainingJob, ranks: list[Rank], token: str) -
             train[number].futures,
             validation[number].futures,
             job.bin_counts,
-            rank.threads,
+            rank,
             workers=[rank.address],
             pure=False,
         )
@@ -203,32 +202,19 @@ def _assign_partitions(
 ) -> list[_Share]:
     """Assign the partitions of a frame to ranks, and start to compute them. Returns the shares.
 
-    Each partition is computed by the worker of its rank if possible. If there are fewer partitions
-    than ranks, the rows of every partition are split over all ranks, so that all cores train.
+    Each partition is computed by a worker on the host of its rank if possible.
     """
     if frame is None:
-        return [_Share([], [])] * len(ranks)
+        return [_Share([], None)] * len(ranks)
     partitions = frame.to_delayed()
-    if len(partitions) < len(ranks):
-        numbers: list[list[int]] = [[] for _ in ranks]
-        tasks = [_split_partitions(partitions, number, len(ranks)) for number in range(len(ranks))]
-    else:
-        sizes = rows if rows and len(rows) == len(partitions) else [1] * len(partitions)
-        numbers = balance(sizes, len(ranks))
-        tasks = [[partitions[number] for number in share] for share in numbers]
-    return [
-        _Share(share, client.compute(lazy, workers=[rank.address], allow_other_workers=True))
-        for share, lazy, rank in zip(numbers, tasks, ranks, strict=True)
-    ]
-
-
-def _split_partitions(partitions: Sequence[Any], number: int, count: int) -> list[Any]:
-    """Return tasks that take one of every `count` rows of each partition, from row `number`."""
-    return [dask.delayed(_take_every_nth_row)(partition, number, count) for partition in partitions]
-
-
-def _take_every_nth_row(frame: pd.DataFrame, number: int, count: int) -> pd.DataFrame:
-    return frame.iloc[number::count]
+    sizes = rows if rows and len(rows) == len(partitions) else [1] * len(partitions)
+    shares = []
+    for rank, numbers in zip(ranks, balance(sizes, len(ranks)), strict=True):
+        tasks = [partitions[number] for number in numbers]
+        workers = list(rank.host_workers)
+        futures = client.compute(tasks, workers=workers, allow_other_workers=True)
+        shares.append(_Share(numbers, futures))
+    return shares
 
 
 def balance(sizes: Sequence[int], rank_count: int) -> list[list[int]]:

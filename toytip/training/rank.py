@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -21,7 +22,7 @@ import pandas as pd
 import xgboost as xgb
 from xgboost.dask import CommunicatorContext
 
-from toytip.cluster import trim_memory
+from toytip.cluster import Rank, trim_memory
 from toytip.training.boosting import (
     LearningCurve,
     RoundCallback,
@@ -30,13 +31,13 @@ from toytip.training.boosting import (
     checkpoint_bytes,
     model_bytes,
 )
+from toytip.training.memory import fits_in_memory
 
 TRIM_INTERVAL_ROUNDS = 10
-# A matrix is stored in the local directory if the free space there is more than this many times the
-# size of the matrix, because other ranks on the host may need the same space.
+# A matrix is stored in the local directory only if the free space there is more than this many
+# times the size of the matrix, because Dask and other programs may need the same space.
 SCRATCH_SPACE_FACTOR = 4
 SCRATCH_BYTES_PER_BIN_INDEX = 2
-SCRATCH_BYTES_PER_ROW = 12
 
 
 class Checkpoints(Protocol):
@@ -97,12 +98,20 @@ class RoundEvent(NamedTuple):
         return cls(**{name: message[name] for name in cls._fields})
 
 
+class BinStorage(Enum):
+    """Where a rank stores its bin indices."""
+
+    MEMORY = "memory"
+    LOCAL_DIRECTORY = "local directory"
+    MEMORY_WITHOUT_SPACE = "memory, because the local directory does not have enough space"
+
+
 class ShardSummary(NamedTuple):
-    """The number of rows, the number of high tips, and whether the matrix is on disk."""
+    """The number of rows, the number of high tips, and where the bin indices are stored."""
 
     rows: int
     positives: int
-    is_on_disk: bool
+    storage: BinStorage
 
 
 class TrainingResult(NamedTuple):
@@ -121,9 +130,9 @@ class _Shard(NamedTuple):
     label: npt.NDArray[np.bool_]
     validation: xgb.QuantileDMatrix | None
     partitions: Sequence[int]
-    """The numbers of the partitions in the shard. Empty if partitions were split over the ranks."""
-    orders: list[npt.NDArray[np.uint32]]
-    """For each partition, the order of rows that sorts its index."""
+    """The numbers of the partitions in the shard."""
+    positions: list[npt.NDArray[np.uint32]]
+    """For each partition, the positions of its rows before sorting."""
     scratch: tempfile.TemporaryDirectory[str]
 
 
@@ -136,48 +145,54 @@ def load_shard(
     rank: RankId,
     partitions: list[int],
     parts: list[pd.DataFrame],
-    validation_parts: list[pd.DataFrame],
+    validation_parts: list[pd.DataFrame] | None,
     bin_counts: tuple[int, ...],
-    threads: int,
+    resources: Rank,
 ) -> ShardSummary:
     """Build the matrices of a rank's rows, and keep them until `release_shard` is called.
 
-    `partitions` has the partition numbers of `parts`. The list is empty if the parts are not
-    complete partitions.
+    `partitions` has the partition numbers of `parts`. `validation_parts` is None for a training
+    without validation, and empty if all validation rows are on other ranks.
     """
     scratch = tempfile.TemporaryDirectory(dir=distributed.get_worker().local_directory)
-    folder, rows = Path(scratch.name), sum(map(len, parts))
-    has_space = _has_scratch_space(folder, rows, len(bin_counts))
+    folder, rows, threads = Path(scratch.name), sum(map(len, parts)), resources.threads
+    free_bytes = shutil.disk_usage(folder).free
+    storage = choose_storage(rows, len(bin_counts), resources.pooled_memory, free_bytes)
+    cache_folder = folder if storage is BinStorage.LOCAL_DIRECTORY else None
     train_parts = [(_drop_label(part), None) for part in parts]
-    validation = [(_drop_label(part), part["high_tip"].to_numpy(np.float32)) for part in validation_parts]
     label = np.concatenate([part["high_tip"].to_numpy() for part in parts])
-    orders = [np.argsort(part.index.to_numpy()).astype(np.uint32) for part in parts]
-    if has_space:
-        orders = [_memory_map(order, folder / f"{index}.npy") for index, order in enumerate(orders)]
     _SHARDS[rank] = _Shard(
-        train=build_matrix(train_parts, bin_counts, threads, folder if has_space else None),
+        train=build_matrix(train_parts, bin_counts, threads, cache_folder),
         label=label,
-        validation=build_matrix(validation, bin_counts, threads) if validation else None,
+        validation=None
+        if validation_parts is None
+        else _validation_matrix(validation_parts or [parts[0].iloc[:0]], bin_counts, threads),
         partitions=partitions,
-        orders=orders,
+        positions=[part.index.to_numpy() for part in parts],
         scratch=scratch,
     )
-    return ShardSummary(rows, int(label.sum()), has_space)
+    return ShardSummary(rows, int(label.sum()), storage)
 
 
-def _has_scratch_space(folder: Path, rows: int, columns: int) -> bool:
-    bytes_per_row = SCRATCH_BYTES_PER_BIN_INDEX * columns + SCRATCH_BYTES_PER_ROW
-    return shutil.disk_usage(folder).free > SCRATCH_SPACE_FACTOR * rows * bytes_per_row
+def _validation_matrix(
+    parts: list[pd.DataFrame], bin_counts: tuple[int, ...], threads: int
+) -> xgb.QuantileDMatrix:
+    labeled = [(_drop_label(part), part["high_tip"].to_numpy(np.float32)) for part in parts]
+    return build_matrix(labeled, bin_counts, threads)
+
+
+def choose_storage(rows: int, features: int, memory: int, free_disk_bytes: int) -> BinStorage:
+    """Return where a rank stores its bin indices, given its memory and the free disk space."""
+    if fits_in_memory(rows, features, memory):
+        return BinStorage.MEMORY
+    matrix_bytes = rows * features * SCRATCH_BYTES_PER_BIN_INDEX
+    if free_disk_bytes > SCRATCH_SPACE_FACTOR * matrix_bytes:
+        return BinStorage.LOCAL_DIRECTORY
+    return BinStorage.MEMORY_WITHOUT_SPACE
 
 
 def _drop_label(part: pd.DataFrame) -> pd.DataFrame:
     return part.drop(columns="high_tip")
-
-
-def _memory_map(values: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
-    """Move an array to a file that is mapped into memory, and read on use."""
-    np.save(file, values)
-    return np.asarray(np.load(file, mmap_mode="r"))
 
 
 def train_rank(rank: RankId, config: RankConfig) -> TrainingResult:
@@ -247,12 +262,10 @@ def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
 
 def _save_training_scores(shard: _Shard, booster: xgb.Booster, checkpoints: Checkpoints) -> None:
     """Store the probabilities of the training rows. The booster still has them in its cache."""
-    if not shard.partitions:
-        return
-    ends = np.cumsum([len(order) for order in shard.orders])[:-1]
+    ends = np.cumsum([len(positions) for positions in shard.positions])[:-1]
     parts = np.split(booster.predict(shard.train), ends)
-    for partition, order, probabilities in zip(shard.partitions, shard.orders, parts, strict=True):
-        checkpoints.save_scores(partition, probabilities[order])
+    for partition, positions, probabilities in zip(shard.partitions, shard.positions, parts, strict=True):
+        checkpoints.save_scores(partition, probabilities[np.argsort(positions)])
 
 
 @contextlib.contextmanager
