@@ -92,7 +92,7 @@ test-volume: $(STAMP)
 examples: $(STAMP)
 	$(BIN)/python -m examples.execute
 
-BENCH := run --workers 2,8 --repeats 2
+BENCH := run --workloads eleven-features,defaults --workers 2,8 --repeats 2
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),$(BENCH))
 

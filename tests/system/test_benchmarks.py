@@ -1,9 +1,14 @@
 """The benchmarks: measurements, the same work for all contenders, validity and comparisons."""
 
+import contextlib
 import json
+import os
+import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,10 +16,12 @@ import pytest
 from benchmarks import ablation, cost_model, inference, plots, results
 from benchmarks.__main__ import main
 from benchmarks.comparison import compare_results
-from benchmarks.contenders import PEERS, BenchmarkTask, last_month_auc, make_toytip
-from benchmarks.harness import measure
+from benchmarks.contenders import BenchmarkTask, last_month_auc
+from benchmarks.harness import loopback_prefix, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
+from benchmarks.run import rotate
+from benchmarks.workloads import DEFAULTS, ELEVEN_FEATURES, PEER_NAMES, real_source
 from toytip.cluster import available_cores
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
@@ -39,12 +46,24 @@ def test_a_command_is_measured_with_its_children():
 def test_a_failed_command_is_an_error_with_its_output():
     with pytest.raises(RuntimeError, match="no such luck"):
         measure(["-c", "import sys; sys.exit('no such luck')"])
+    assert measure(["-c", "import sys; sys.exit(3)"], exit_codes=(0, 3)).output == ""
+
+
+def test_a_command_has_no_settings_of_the_shell(monkeypatch):
+    monkeypatch.setenv("TOYTIP_GATE", "off")
+    assert measure(["-c", "import os; print(os.environ.get('TOYTIP_GATE'))"]).output == "None\n"
+
+
+@pytest.mark.skipif(not loopback_prefix(), reason="the system has no network namespaces for this user")
+def test_an_isolated_command_has_only_the_loopback_interface():
+    measurement = measure(["-c", "import psutil; print(*psutil.net_if_stats())"], isolated=True)
+    assert measurement.output == "lo\n"
 
 
 @pytest.fixture(scope="module")
 def toytip_run(synthetic, tmp_path_factory):
     """The measurement, the output and the AUC of toytip."""
-    contender, out = make_toytip(2), tmp_path_factory.mktemp("toytip")
+    contender, out = ELEVEN_FEATURES.make_toytip(2), tmp_path_factory.mktemp("toytip")
     measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), out))
     output = contender.read_output(measurement, out)
     return measurement, output, last_month_auc(output.predictions)
@@ -63,16 +82,42 @@ def test_the_first_task_and_the_workers_of_a_cluster_are_measured(toytip_run):
 )
 def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, synthetic, tmp_path):
     _, output, auc = toytip_run
-    contender = PEERS[name]
+    (contender,) = ELEVEN_FEATURES.select_peers([name])
     measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path))
     peer = contender.read_output(measurement, tmp_path)
     assert peer.accepted_rows == output.accepted_rows
+    assert set(peer.features) == set(output.features)
     if contender.trains_alike:
         assert last_month_auc(peer.predictions) == pytest.approx(auc, abs=0.02)
 
 
+def listening(process):
+    """Return the addresses at which a process and its children listen."""
+    with contextlib.suppress(psutil.Error):
+        family = [process, *process.children(recursive=True)]
+        connections = [item for member in family for item in member.net_connections("inet")]
+        return {item.laddr.ip for item in connections if item.status == psutil.CONN_LISTEN}
+    return set()
+
+
+@pytest.mark.parametrize("name", [name for name in PEER_NAMES if name != "random_forest_year"])
+def test_a_peer_listens_at_most_on_the_loopback_interface(name, synthetic, tmp_path):
+    (peer,) = [*ELEVEN_FEATURES.select_peers([name]), *DEFAULTS.select_peers([name])]
+    if peer.isolated:
+        assert loopback_prefix() or not sys.platform.startswith("linux") or os.geteuid()
+        return
+    command = [sys.executable, *peer.command(BenchmarkTask(synthetic, rounds=3, max_depth=3), tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as started:
+        addresses, process = set(), psutil.Process(started.pid)
+        while started.poll() is None:
+            addresses |= listening(process)
+            time.sleep(0.05)
+    assert started.returncode == 0
+    assert addresses <= {"127.0.0.1", "::1"}
+
+
 def test_the_names_of_the_contenders():
-    assert list(PEERS) == [
+    assert PEER_NAMES == (
         "lower_bound",
         "polars_xgboost",
         "duckdb_xgboost",
@@ -80,13 +125,42 @@ def test_the_names_of_the_contenders():
         "dask_xgboost",
         "random_forest",
         "random_forest_year",
+        "polars_defaults",
+    )
+    assert "random_forest_year" not in [peer.name for peer in ELEVEN_FEATURES.select_peers(None)]
+    assert [peer.name for peer in DEFAULTS.select_peers(["polars_xgboost", "polars_defaults"])] == [
+        "polars_defaults"
     ]
+
+
+def test_each_repeat_starts_with_another_contender():
+    assert [rotate(["a", "b", "c"], repeat) for repeat in range(4)] == [
+        ["a", "b", "c"],
+        ["b", "c", "a"],
+        ["c", "a", "b"],
+        ["a", "b", "c"],
+    ]
+
+
+def test_the_source_of_the_defaults_is_named_or_downloaded(synthetic, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOYTIP_BENCH_SOURCE", raising=False)
+    assert real_source(None) is None, "the command uses the synthetic year"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "green-2023").symlink_to(synthetic)
+    assert real_source(None).rows == real_source(synthetic).rows > 7_000
+    monkeypatch.setenv("TOYTIP_BENCH_SOURCE", str(synthetic))
+    assert real_source(None).name == synthetic.name
+    with pytest.raises(results.InvalidInputError, match="does not exist"):
+        real_source(tmp_path / "missing")
 
 
 def row(name, repeat, seconds, **columns):
     return {
         "name": name,
         "repeat": repeat,
+        "workload": "eleven-features",
+        "source": "synthetic-1-1",
         "seconds": seconds,
         "peak_mb": 100.0,
         "rows": 1_000_000,
@@ -100,7 +174,6 @@ def row(name, repeat, seconds, **columns):
         "stage_seconds": {"train": seconds},
         "run": "1",
         "memory": [[0.5, 90.0]],
-        "seed": 1,
         "cores": 2,
         "machine": "x86_64",
         "machine_gb": 25.0,
@@ -160,7 +233,7 @@ def test_the_reference_is_the_peers_or_else_the_known_auc():
     )
     assert "random predictor" in invalid([row("toytip-2", 0, 10, auc=0.5)])["toytip-2"]
     assert "kept 3 of" in invalid([row("toytip-2", 0, 10, kept=3)])["toytip-2"]
-    known_year = {"rows": 1_200_000, "seed": 2020, "rounds": 100, "kept": 1_189_803}
+    known_year = {"source": "synthetic-100000-2020", "rows": 1_200_000, "rounds": 100, "kept": 1_189_803}
     assert invalid([row("toytip-2", 0, 10, auc=0.62991, **known_year)]) == {}
     assert "0.6299" in invalid([row("toytip-2", 0, 10, auc=0.62, **known_year)])["toytip-2"]
 
@@ -284,7 +357,7 @@ COMPARISONS = {
         2,
         "cannot compare",
     ),
-    "another year": (repeats(1.0), repeats(1.3, seed=2), 2, "cannot compare"),
+    "another year": (repeats(1.0), repeats(1.3, source="synthetic-1-2"), 2, "cannot compare"),
     "another cluster": (repeats(1.0), repeats(1.3, threads=8), 2, "cannot compare"),
     "other repeats": (
         repeats(1.0),
@@ -337,10 +410,13 @@ def test_one_slower_peer_does_not_make_toytip_slower():
         "run --peers foo",
         "run --workers x",
         "run --workers 0",
+        "run --workloads foo",
+        "run --workloads defaults --weak --output {}/x.jsonl",
+        "run --workloads defaults --source {}/missing --output {}/x.jsonl",
         "run --workers 1,,2",
         "run --repeats 0",
         "run --rows 1.5",
-        "run --out {}/missing/x.jsonl",
+        "run --output {}/missing/x.jsonl",
         "compare {}/missing {}/missing",
         "compare {}/garbage {}/garbage",
         "compare {}/binary {}/binary",
@@ -353,7 +429,7 @@ def test_invalid_input_is_one_error(words, tmp_path, monkeypatch, capsys):
     (tmp_path / "garbage").write_text("[1, 2]\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x80")
     (tmp_path / "cut").write_text('{"name": "toytip-2", "rows": 5}\n')
-    code, output = call(monkeypatch, capsys, *words.format(tmp_path, tmp_path).split())
+    code, output = call(monkeypatch, capsys, *words.replace("{}", str(tmp_path)).split())
     assert code == 2
     assert len([line for line in output.splitlines() if not line.startswith(("usage", " "))]) == 1
 
@@ -362,7 +438,7 @@ SMALL_RUN = ("run", "--rows", 2_000, "--rounds", 5, "--repeats", 1)
 
 
 def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
-    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
+    out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
     code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "polars_xgboost", *out)
     assert code == 0
     assert "one repeat: no interval" in output
@@ -386,14 +462,14 @@ def test_a_result_of_a_random_predictor_is_invalid(tmp_path, monkeypatch, capsys
         pq.write_table(
             trips.set_column(index, trips.schema.field(index), pa.array(tips)), year / month_file_name(month)
         )
-    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
+    out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
     code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "none", "--seed", 7, *out)
     assert code == 1
     assert "invalid result: toytip-2, repeat 0: AUC" in output
     (result,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert result["valid"] is False
     assert "random predictor" in result["why"]
-    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--out", tmp_path)[0] == 2
+    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--output", tmp_path)[0] == 2
 
 
 def test_results_are_drawn(tmp_path):
