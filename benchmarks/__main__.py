@@ -32,7 +32,7 @@ def main() -> int:
 
     It is 1 if toytip is slower or a result is invalid, and 2 if the input is invalid.
     """
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args()
     try:
         return int(options.command(options))
@@ -40,7 +40,8 @@ def main() -> int:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
     details = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}

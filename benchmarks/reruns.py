@@ -142,6 +142,16 @@ def _order(reruns: Reruns, repeat: int) -> list[Callable[[], list[Row]]]:
 
 def main() -> int:
     """Run the command. Return 1 if a result is invalid, and exit with 2 for invalid input."""
+    parser = make_parser()
+    options = parser.parse_args()
+    try:
+        return run_reruns(options)
+    except (InvalidInputError, OSError, RuntimeError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.reruns",
         description=__doc__,
@@ -152,11 +162,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=positive_int, help="maximum number of boosting rounds")
     parser.add_argument("--repeats", type=positive_int, default=3, help="number of repeats")
     add_output_option(parser, RESULTS_FILE)
-    options = parser.parse_args()
-    try:
-        return run_reruns(options)
-    except (InvalidInputError, OSError, RuntimeError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    return parser
 
 
 if __name__ == "__main__":

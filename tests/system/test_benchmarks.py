@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -100,13 +99,13 @@ def listening(process):
     return set()
 
 
-@pytest.mark.parametrize("name", [name for name in PEER_NAMES if name != "random_forest_year"])
-def test_a_peer_listens_at_most_on_the_loopback_interface(name, synthetic, tmp_path):
-    (peer,) = [*ELEVEN_FEATURES.select_peers([name]), *DEFAULTS.select_peers([name])]
-    if peer.isolated:
-        assert loopback_prefix() or not sys.platform.startswith("linux") or os.geteuid()
-        return
-    command = [sys.executable, *peer.command(BenchmarkTask(synthetic, rounds=3, max_depth=3), tmp_path)]
+PEERS = {peer.name: peer for workload in (ELEVEN_FEATURES, DEFAULTS) for peer in workload.peers}
+
+
+@pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if not peer.isolated])
+def test_a_peer_opens_no_port_on_other_interfaces(name, synthetic, tmp_path):
+    task = BenchmarkTask(synthetic, rounds=3, max_depth=3)
+    command = [sys.executable, *PEERS[name].command(task, tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as started:
         addresses, process = set(), psutil.Process(started.pid)
         while started.poll() is None:
@@ -114,6 +113,10 @@ def test_a_peer_listens_at_most_on_the_loopback_interface(name, synthetic, tmp_p
             time.sleep(0.05)
     assert started.returncode == 0
     assert addresses <= {"127.0.0.1", "::1"}
+
+
+def test_a_peer_with_ports_on_all_interfaces_is_isolated():
+    assert [name for name, peer in PEERS.items() if peer.isolated] == ["dask_xgboost"]
 
 
 def test_the_names_of_the_contenders():
