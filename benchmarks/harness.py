@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import ipaddress
 import json
 import os
 import subprocess
@@ -48,6 +49,9 @@ class Measurement:
     """Total threads of the Dask workers at that time."""
     memory_limit_mb: int | None = None
     """Lowest memory limit of the Dask workers at that time."""
+    open_addresses: set[str] = field(default_factory=set)
+    """Addresses other than loopback at which a process listened. Without those of an isolated
+    command."""
 
 
 @functools.cache
@@ -179,5 +183,13 @@ class _ProcessSampler(threading.Thread):
         with contextlib.suppress(AttributeError, psutil.AccessDenied):
             counters = process.io_counters()
             self._read[key], self._written[key] = counters.read_chars, counters.write_chars
+            self._measurement.open_addresses |= _open_addresses(process)
         info = process.memory_full_info()
         return float(getattr(info, "pss", info.rss)) / 1e6
+
+
+def _open_addresses(process: psutil.Process) -> set[str]:
+    """Return the addresses other than loopback at which a process listens."""
+    found = process.net_connections("inet")
+    addresses = {item.laddr.ip for item in found if item.status == psutil.CONN_LISTEN}
+    return {address for address in addresses if not ipaddress.ip_address(address).is_loopback}

@@ -190,6 +190,7 @@ def make_row(
         "features": len(output.features),
         "model_rounds": output.model_rounds,
         "isolated": contender.isolated and bool(loopback_prefix()),
+        "open_addresses": sorted(measurement.open_addresses),
         **_resource_columns(measurement, contender),
         **_machine_columns(),
     }

@@ -55,6 +55,13 @@ class Peer:
         parser.add_argument(
             "--train-months", type=int, default=1, help="number of training months (random forest only)"
         )
+        parser.add_argument(
+            "--early-stopping-rounds",
+            type=int,
+            default=20,
+            help="number of rounds without a lower validation loss after which training stops "
+            "(default settings only)",
+        )
         self.options = parser.parse_args()
         self.files = sorted(self.options.source.glob("*.parquet"))
         self.months = [(int(file.stem[-7:-3]), int(file.stem[-2:])) for file in self.files]

@@ -18,7 +18,6 @@ from sklearn.metrics import f1_score, log_loss, precision_recall_curve, roc_auc_
 
 from benchmarks.peers.common import PREDICTION_COLUMNS, Peer
 
-EARLY_STOPPING_ROUNDS = 20
 CODES = [
     "passenger_count",
     "PULocationID",
@@ -147,7 +146,7 @@ def main() -> None:
         train_matrix,
         peer.options.rounds,
         evals=[(validation_matrix, "validation")],
-        early_stopping_rounds=EARLY_STOPPING_ROUNDS,
+        early_stopping_rounds=peer.options.early_stopping_rounds,
         verbose_eval=False,
     )
     peer.model_rounds = booster.best_iteration + 1

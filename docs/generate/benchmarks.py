@@ -16,6 +16,7 @@ from docs.generate.results import FILES, Figure, Results
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- results: ([^>]*?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+NOT_MEASURED = "This version was not measured."
 PACKAGES = ("toytip", "python", "xgboost", "xgboost-cpu", "dask", "polars", "duckdb", "pandas")
 LABELS = {
     "toytip-2-unchanged": "toytip, 2 workers, the same command again",
@@ -27,9 +28,15 @@ PHASES = {
     "fit bins": ("preprocess", "bin"),
     "train": ("train",),
     "predict, compute metrics, write": (
-        "threshold", "infer", "postprocess", "evaluate", "monitor", "predict", "write"
+        "threshold",
+        "infer",
+        "postprocess",
+        "evaluate",
+        "monitor",
+        "predict",
+        "write",
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -109,11 +116,6 @@ def _label(contender: str) -> str:
     return LABELS.get(contender) or workers or code(contender)
 
 
-def _not_measured(*names: str) -> str:
-    commands = " and ".join(code(FILES[name].command) for name in names)
-    return f"This version was not measured. Run {commands}."
-
-
 def _range(figure: Figure, digits: int) -> str:
     if figure.repeats < 2:
         return "one value"
@@ -141,7 +143,7 @@ def contenders(results: Results, name: str) -> str:
             ]
         )
     head = ("Contender", "Time (s), median", "Time (s), range", "Rows/s", "Peak memory (MB)", "Test AUC")
-    return table(head, rows) if rows else _not_measured(name)
+    return table(head, rows) if rows else NOT_MEASURED
 
 
 def targets(results: Results) -> str:
@@ -159,31 +161,24 @@ def targets(results: Results) -> str:
 def conditions(results: Results) -> str:
     """Return the table of the conditions of every file."""
     rows = []
-    for name, file in FILES.items():
-        row = results.first_row(name)
+    for name in FILES:
+        row, found = results.first_row(name), results.rows(name).values()
         if row is None:
-            rows.append([code(file.command), *["not measured"] * 5])
             continue
-        versions = ", ".join(
-            f"{package} {row['environment'][package]}"
-            for package in PACKAGES
-            if package in row["environment"]
-        )
-        commit = row["environment"].get("git_commit", "")[:12]
+        versions = row["environment"]
         changes = " with uncommitted changes" if row.get("uncommitted_changes") else ""
-        repeats = max(len(found) for found in results.rows(name).values())
         rows.append(
             [
-                code(file.command),
-                f"{row['source']}, {max(found[0]['rows'] for found in results.rows(name).values()):,} rows",
-                str(repeats),
+                code(f"{name}.jsonl"),
+                f"{row['source']}, {max(runs[0]['rows'] for runs in found):,} rows",
+                str(max(map(len, found))),
                 f"{row['machine']}, {row['cores']} cores, {row['machine_gb']:.0f} GB",
-                f"{row['run'][:10]}, commit {commit}{changes}",
-                versions,
+                f"{row['run'][:10]}, commit {versions.get('git_commit', '')[:12]}{changes}",
+                ", ".join(f"{package} {versions[package]}" for package in PACKAGES if package in versions),
             ]
         )
-    head = ("Command", "Data", "Repeats", "Machine", "Date and commit", "Packages")
-    return table(head, rows)
+    head = ("Result file", "Data", "Repeats", "Machine", "Date and commit", "Packages")
+    return table(head, rows) if rows else NOT_MEASURED
 
 
 def script(results: Results) -> str:
@@ -201,7 +196,7 @@ def script(results: Results) -> str:
                 [size, *(_time_and_memory(results, name, who) for who in ("toytip-2", "toytip-8", peer))]
             )
     head = ("Number of rows", "toytip, 2 workers", "toytip, 8 workers", "Script with polars and XGBoost")
-    return table(head, rows) if rows else _not_measured("defaults", "1.2-million", "24.6-million")
+    return table(head, rows) if rows else NOT_MEASURED
 
 
 def _time_and_memory(results: Results, name: str, contender: str) -> str:
@@ -214,7 +209,7 @@ def _time_and_memory(results: Results, name: str, contender: str) -> str:
 def phases(results: Results, name: str, peer: str) -> str:
     """Return the table of the time per phase of toytip and of a peer."""
     if not results.rows(name):
-        return _not_measured(name)
+        return NOT_MEASURED
     columns = []
     for contender in ("toytip-2", peer):
         total = results.figure(name, contender)
@@ -235,7 +230,7 @@ def first_task(results: Results) -> str:
             if row is not None and figure is not None:
                 rows.append([row["workload"], _label(contender), _value(figure), _range(figure, 1)])
     head = ("Workload", "Contender", "Time to the first task (s), median", "Range")
-    return table(head, rows) if rows else _not_measured("defaults", "1.2-million")
+    return table(head, rows) if rows else NOT_MEASURED
 
 
 def sizes(results: Results) -> str:
@@ -247,7 +242,7 @@ def sizes(results: Results) -> str:
         if row is not None and seconds is not None and memory is not None:
             rows.append([f"{row['rows']:,}", "2", f"{memory.value / 1000:.1f}", f"{seconds.value:,.0f}"])
     head = ("Number of rows", "Workers", "Peak memory of all processes (GB)", "Time of a run (s)")
-    return table(head, rows) if rows else _not_measured("1.2-million", "24.6-million", "84-million")
+    return table(head, rows) if rows else NOT_MEASURED
 
 
 def commands(_: Results) -> str:

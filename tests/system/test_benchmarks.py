@@ -1,18 +1,14 @@
 """The benchmarks: measurements, the same work for all contenders, validity and comparisons."""
 
-import contextlib
 import json
-import subprocess
 import sys
-import time
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import ablation, cost_model, inference, plots, results
+from benchmarks import ablation, cost_model, inference, plots, reruns, results, workloads
 from benchmarks.__main__ import main
 from benchmarks.comparison import compare_results
 from benchmarks.contenders import BenchmarkTask, last_month_auc
@@ -86,33 +82,31 @@ def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, syn
     peer = contender.read_output(measurement, tmp_path)
     assert peer.accepted_rows == output.accepted_rows
     assert set(peer.features) == set(output.features)
+    assert measurement.open_addresses == set()
     if contender.trains_alike:
         assert last_month_auc(peer.predictions) == pytest.approx(auc, abs=0.02)
-
-
-def listening(process):
-    """Return the addresses at which a process and its children listen."""
-    with contextlib.suppress(psutil.Error):
-        family = [process, *process.children(recursive=True)]
-        connections = [item for member in family for item in member.net_connections("inet")]
-        return {item.laddr.ip for item in connections if item.status == psutil.CONN_LISTEN}
-    return set()
 
 
 PEERS = {peer.name: peer for workload in (ELEVEN_FEATURES, DEFAULTS) for peer in workload.peers}
 
 
-@pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if not peer.isolated])
-def test_a_peer_opens_no_port_on_other_interfaces(name, synthetic, tmp_path):
-    task = BenchmarkTask(synthetic, rounds=3, max_depth=3)
-    command = [sys.executable, *PEERS[name].command(task, tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as started:
-        addresses, process = set(), psutil.Process(started.pid)
-        while started.poll() is None:
-            addresses |= listening(process)
-            time.sleep(0.05)
-    assert started.returncode == 0
-    assert addresses <= {"127.0.0.1", "::1"}
+def test_the_peer_with_the_default_settings_does_the_work_of_toytip(two_runs, synthetic, tmp_path):
+    result = two_runs[1][0]
+    task = BenchmarkTask(synthetic, rounds=30, max_depth=4, learning_rate=0.4)
+    contender = PEERS["polars_defaults"]
+    measurement = measure([*contender.command(task, tmp_path), "--early-stopping-rounds", "4"])
+    peer = contender.read_output(measurement, tmp_path)
+    assert measurement.open_addresses == set()
+    assert peer.accepted_rows == result["rows"]["kept"]
+    assert set(peer.features) == set(result["model"]["features"])
+    assert last_month_auc(peer.predictions) == pytest.approx(
+        result["metrics"]["test"]["all"]["auc"], abs=0.01
+    )
+
+
+def test_addresses_other_than_loopback_are_measured():
+    program = "import socket, time; a, b = (socket.create_server((host, 0)) for host in ('', '127.0.0.1'))"
+    assert measure(["-c", f"{program}; time.sleep(1.5)"]).open_addresses == {"0.0.0.0"}  # noqa: S104
 
 
 def test_a_peer_with_ports_on_all_interfaces_is_isolated():
@@ -441,17 +435,50 @@ SMALL_RUN = ("run", "--rows", 2_000, "--rounds", 5, "--repeats", 1)
 
 
 def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TOYTIP_BENCH_SOURCE", raising=False)
+    monkeypatch.setattr(workloads, "DOWNLOADED_YEAR", tmp_path / "missing")
     out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
-    code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "polars_xgboost", *out)
+    names = ("--workloads", "eleven-features,defaults", "--peers", "polars_xgboost,polars_defaults")
+    code, output = call(monkeypatch, capsys, *SMALL_RUN, *names, *out)
     assert code == 0
     assert "one repeat: no interval" in output
-    toytip_, polars = results.load_results(tmp_path / "out.jsonl")
-    assert toytip_["run"] == polars["run"]
-    assert (toytip_["valid"], polars["valid"]) == (True, True)
-    assert 0 < toytip_["first_task_s"] < toytip_["seconds"]
-    assert toytip_["memory_limit_mb"] > 0
-    assert (polars["threads"], polars["memory_limit_mb"]) == (available_cores(), None)
-    assert {"polars", "duckdb", "xgboost"} <= {name.removesuffix("-cpu") for name in polars["environment"]}
+    rows = results.load_results(tmp_path / "out.jsonl")
+    assert [(row["workload"], row["name"]) for row in rows] == [
+        ("eleven-features", "toytip-2"),
+        ("eleven-features", "polars_xgboost"),
+        ("defaults", "toytip-2"),
+        ("defaults", "polars_defaults"),
+    ]
+    assert all(row["valid"] for row in rows)
+    for toytip_, polars in (rows[:2], rows[2:]):
+        assert toytip_["run"] == polars["run"]
+        assert 0 < toytip_["first_task_s"] < toytip_["seconds"]
+        assert toytip_["memory_limit_mb"] > 0
+        assert (polars["threads"], polars["memory_limit_mb"]) == (available_cores(), None)
+        packages = {name.removesuffix("-cpu") for name in polars["environment"]}
+        assert {"polars", "duckdb", "xgboost"} <= packages
+        assert (toytip_["features"], toytip_["source"]) == (polars["features"], "synthetic-2000-2020")
+    assert "gate" in rows[2]["stage_seconds"], "the workload has all default settings"
+    assert "gate" not in rows[0]["stage_seconds"]
+
+
+def test_runs_in_an_existing_store_are_measured(synthetic, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out.jsonl"
+    words = ("--source", synthetic, "--rounds", 20, "--repeats", 1, "--output", output)
+    monkeypatch.setattr(sys, "argv", ["reruns", *map(str, words)])
+    code = reruns.main()
+    rows = results.load_results(output)
+    assert [(row["name"], row["why"]) for row in rows] == [
+        ("toytip-2", ""),
+        ("toytip-2-unchanged", ""),
+        ("toytip-2-new-month", ""),
+    ]
+    assert code == 0
+    assert "time, toytip-2-new-month / toytip-2: " in capsys.readouterr().out
+    full, unchanged, new_month = rows
+    assert (unchanged["kept"], unchanged["auc"]) == (full["kept"], full["auc"])
+    assert unchanged["seconds"] < full["seconds"]
+    assert new_month["rows"] < full["rows"] / 3
 
 
 def test_a_result_of_a_random_predictor_is_invalid(tmp_path, monkeypatch, capsys):
