@@ -45,6 +45,8 @@ class Measurement:
     """Samples of the memory: (seconds since the start, MB)."""
     first_task_s: float | None = None
     """Seconds until the first task started. None if the command has no Dask cluster."""
+    first_task: str | None = None
+    """Name of this task."""
     threads: int | None = None
     """Total threads of the Dask workers at that time."""
     memory_limit_mb: int | None = None
@@ -114,6 +116,7 @@ def _add_first_task(measurement: Measurement, file: Path, started_at: float) -> 
     if file.exists():
         record = json.loads(file.read_text())
         measurement.first_task_s = round(record["started_at"] - started_at, 2)
+        measurement.first_task = record["task"]
         measurement.threads = record["threads"]
         measurement.memory_limit_mb = record["memory_limit_mb"]
 

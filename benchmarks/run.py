@@ -201,6 +201,7 @@ def _resource_columns(measurement: Measurement, contender: Contender) -> Row:
         "threads": measurement.threads or contender.workers,
         "memory_limit_mb": measurement.memory_limit_mb,
         "first_task_s": measurement.first_task_s,
+        "first_task": measurement.first_task,
         "cpu_s": measurement.cpu_s,
         "peak_mb": measurement.peak_mb,
         "read_mb": measurement.read_mb,

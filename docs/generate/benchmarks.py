@@ -44,6 +44,8 @@ class Target:
     """A figure with its highest allowed value."""
 
     label: str
+    files: tuple[str, ...]
+    """Names of the result files."""
     limit: float
     measure: Callable[[Results], Figure | None]
     unit: str = ""
@@ -52,57 +54,71 @@ class Target:
 TARGETS = (
     Target(
         "time of toytip (2 workers) / time of `polars_defaults`, default settings",
+        ("defaults",),
         1.2,
         lambda results: results.ratio("defaults", "toytip-2", "polars_defaults"),
     ),
     Target(
         "time of toytip (8 workers) / time of `polars_defaults`, default settings",
+        ("defaults",),
         1.3,
         lambda results: results.ratio("defaults", "toytip-8", "polars_defaults"),
     ),
     Target(
         "time of toytip (2 workers) / time of `polars_xgboost`, 1.2 million rows",
+        ("1.2-million",),
         1.1,
         lambda results: results.ratio("1.2-million", "toytip-2", "polars_xgboost"),
     ),
     Target(
         "time of toytip (2 workers) / time of `polars_xgboost`, 24.6 million rows",
+        ("24.6-million",),
         0.55,
         lambda results: results.ratio("24.6-million", "toytip-2", "polars_xgboost"),
     ),
     Target(
         "peak memory of toytip (2 workers) / peak memory of `polars_xgboost`, 24.6 million rows",
+        ("24.6-million",),
         0.45,
         lambda results: results.ratio("24.6-million", "toytip-2", "polars_xgboost", "peak_mb"),
     ),
     Target(
         "time of toytip (2 workers) / time of `lower_bound`, 24.6 million rows",
+        ("24.6-million",),
         1.05,
         lambda results: results.ratio("24.6-million", "toytip-2", "lower_bound"),
     ),
     Target(
         "time of toytip with 8 workers / time of toytip with 2 workers, 24.6 million rows",
+        ("24.6-million",),
         1.1,
         lambda results: results.ratio("24.6-million", "toytip-8", "toytip-2"),
     ),
     Target(
         "time per row with 84 million rows / time per row with 24.6 million rows",
+        (
+            "84-million",
+            "24.6-million",
+        ),
         1.05,
         lambda results: results.ratio_per_row("84-million", "24.6-million", "toytip-2"),
     ),
     Target(
         "time of the same command again",
+        ("reruns",),
         3,
         lambda results: results.figure("reruns", "toytip-2-unchanged"),
         " s",
     ),
     Target(
         "time to score a new month with the champion / time of a complete run",
+        ("reruns",),
         0.167,
         lambda results: results.ratio("reruns", "toytip-2-new-month", "toytip-2"),
     ),
     Target(
         "time from the command to the first task (2 workers)",
+        ("defaults",),
         1.5,
         lambda results: results.figure("defaults", "toytip-2", "first_task_s"),
         " s",
@@ -154,8 +170,10 @@ def targets(results: Results) -> str:
         met = "" if figure is None else "yes" if figure.value <= target.limit else "no"
         limit = f"{target.limit:g}{target.unit}"
         measured = _value(figure, 2) + (target.unit if figure else "")
-        rows.append([target.label, limit, measured, _range(figure, 2) if figure else "", met])
-    return table(("Quantity", "Target (at most)", "Measured", "Range", "Target met"), rows)
+        files = ", ".join(code(f"{name}.jsonl") for name in target.files)
+        rows.append([target.label, limit, measured, _range(figure, 2) if figure else "", met, files])
+    head = ("Quantity", "Target (at most)", "Measured", "Range", "Target met", "Result file")
+    return table(head, rows)
 
 
 def conditions(results: Results) -> str:

@@ -99,9 +99,11 @@ def test_a_table_has_medians_and_ranges(project):
 def test_a_ratio_is_that_of_the_medians_with_the_range_of_the_repeats(project):
     write(project, TWO)
     first, *others = block(project, "targets").splitlines()[2:]
-    assert first.endswith("| 1.2 | 1.38 | 1.10 to 1.75 | no |"), "11 / 8, and 10 / 8, 14 / 8, 11 / 10"
-    assert others[0].endswith("| 1.3 | not measured |  |  |")
-    assert others[-1].endswith("| 1.5 s | 1.25 s | 1.25 to 1.25 | yes |")
+    assert first.endswith("| 1.2 | 1.38 | 1.10 to 1.75 | no | `defaults.jsonl` |"), (
+        "11 / 8, and 10 / 8, 14 / 8, 11 / 10"
+    )
+    assert others[0].endswith("| 1.3 | not measured |  |  | `defaults.jsonl` |")
+    assert others[-1].endswith("| 1.5 s | 1.25 s | 1.25 to 1.25 | yes | `defaults.jsonl` |")
 
 
 def test_phases_and_other_work_add_up_to_the_time(project):
@@ -116,7 +118,7 @@ def test_the_time_per_row_is_compared_between_files(project):
         changed = {"rows": size, "kept": size, "workload": "eleven-features", "auc": 0.63}
         write(project, rows("toytip-2", seconds, **changed), name)
     (line,) = [line for line in block(project, "targets").splitlines() if "time per row" in line]
-    assert line.endswith("| 1.05 | 1.02 | one value | yes |")
+    assert line.endswith("| 1.05 | 1.02 | one value | yes | `84-million.jsonl`, `24.6-million.jsonl` |")
     assert "| 24,600,000 | 2 | 0.5 | 60 |" in block(project, "sizes")
 
 
