@@ -95,7 +95,7 @@ class Results:
         rows = self.rows(name).get(contender)
         if not rows:
             return None
-        return median(sum(row["stage_seconds"].get(stage, 0.0) for stage in stages) for row in rows)
+        return float(median(sum(row["stage_seconds"].get(stage, 0.0) for stage in stages) for row in rows))
 
     def ratio(self, name: str, contender: str, other: str, column: str = "seconds") -> Figure | None:
         """Return the ratio of two medians, with the range of the ratios in each repeat."""

@@ -75,7 +75,7 @@ def test_the_pages_match_the_result_files():
 
 
 def test_every_result_file_has_a_command():
-    files = {path.stem for path in (benchmarks.ROOT / "benchmarks" / "results").glob("*")}
+    files = {path.stem for path in (benchmarks.ROOT / "benchmarks" / "results").glob("*.jsonl")}
     assert files <= set(FILES)
 
 
