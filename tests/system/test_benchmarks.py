@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from benchmarks import ablation, cost_model, inference, plots, reruns, results, 
 from benchmarks.__main__ import main
 from benchmarks.comparison import compare_results
 from benchmarks.contenders import BenchmarkTask, last_month_auc
-from benchmarks.harness import loopback_prefix, measure
+from benchmarks.harness import Measurement, loopback_prefix, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
 from benchmarks.run import rotate
@@ -460,6 +461,63 @@ def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
         assert (toytip_["features"], toytip_["source"]) == (polars["features"], "synthetic-2000-2020")
     assert "gate" in rows[2]["stage_seconds"], "the workload has all default settings"
     assert "gate" not in rows[0]["stage_seconds"]
+
+
+def fake_run(up_to_date=True, stages=("infer",), status="passed"):
+    """Return a replacement of `measure` that writes predictions in place of `toytip run`."""
+
+    def run(command, **_):
+        store = Path(command[command.index("--store") + 1])
+        is_repeated = (store / "year=2020").exists()
+        (store / "year=2020" / "month=4").mkdir(parents=True, exist_ok=True)
+        label = np.arange(1_000) % 2 == 0
+        probability = np.where(np.arange(1_000) % 10 < 7, label, ~label).astype(float)
+        table = pa.table({"high_tip": label, "probability": probability})
+        pq.write_table(table, store / "year=2020" / "month=4" / "part.parquet")
+        result = {
+            "status": status,
+            "up_to_date": up_to_date and is_repeated,
+            "stage_seconds": dict.fromkeys(stages if "--model" in command else ("train",), 1.0),
+            "rows": {"kept": 7_950 if "--model" not in command else 1_990},
+            "tables": {"predictions": {"path": str(store)}},
+            "model": {"features": ["trip_time"], "rounds": 3},
+        }
+        return Measurement(output=json.dumps(result), wall_s=2.0, memory=[(0.5, 90.0)], peak_mb=90.0)
+
+    return run
+
+
+RERUNS = {
+    "as expected": (fake_run(), {}),
+    "computed again": (fake_run(up_to_date=False), {"toytip-2-unchanged": "it published 0 tables"}),
+    "trained": (fake_run(stages=("train", "infer")), {"toytip-2-new-month": "it trained a model"}),
+}
+
+
+@pytest.mark.parametrize(("run", "problems"), RERUNS.values(), ids=RERUNS)
+def test_a_rerun_that_does_too_much_is_invalid(run, problems, synthetic, tmp_path, monkeypatch):
+    output = tmp_path / "out.jsonl"
+    words = ("--source", synthetic, "--repeats", 2, "--output", output)
+    monkeypatch.setattr(sys, "argv", ["reruns", *map(str, words)])
+    monkeypatch.setattr(reruns, "measure", run)
+    assert reruns.main() == bool(problems)
+    rows = results.load_results(output)
+    order = ["toytip-2", "toytip-2-unchanged", "toytip-2-new-month"]
+    assert [row["name"] for row in rows] == [*order, order[2], *order[:2]], "the order changes"
+    for row in rows:
+        assert row["valid"] == (row["name"] not in problems)
+        assert row["why"].startswith(problems.get(row["name"], ""))
+
+
+def test_without_a_champion_no_month_can_be_scored(synthetic, tmp_path, monkeypatch, capsys):
+    words = ("--source", synthetic, "--output", tmp_path / "out.jsonl")
+    monkeypatch.setattr(sys, "argv", ["reruns", *map(str, words)])
+    monkeypatch.setattr(reruns, "measure", fake_run(status="refused"))
+    with pytest.raises(SystemExit, match="2"):
+        reruns.main()
+    assert "cannot score a month with the champion: the run of 2020-01,2020-02,2020-03 is refused" in (
+        capsys.readouterr().err
+    )
 
 
 def test_runs_in_an_existing_store_are_measured(synthetic, tmp_path, monkeypatch, capsys):
