@@ -19,10 +19,10 @@ help:
 	@echo "make test-volume   Test monitoring at a hundred times the rows, and the server with all trips of a year"
 	@echo "make test-browser  Test the report, the run dashboard and the site in Chromium"
 	@echo "make examples      Execute the notebooks (TOYTIP_EXAMPLE_SOURCE names real months of 2020)"
-	@echo "make reference     Generate docs/reference from the code"
+	@echo "make reference     Generate docs/reference from the code, and tables from benchmarks/results"
 	@echo "make docs          Build the documentation site in build/docs"
 	@echo "make docs-links    Check the external links of the documentation"
-	@echo "make bench         Compare toytip with other implementations (ARGS='run --help' lists the options)"
+	@echo "make bench         Compare toytip with other programs on two workloads (ARGS='run --help' lists the options)"
 	@echo "make bench-data    Inject faults into months and count which the data check finds (ARGS='--data DIR')"
 	@echo "make install       Create the virtual environment with toytip, and nothing else"
 	@echo "make install-dev   Add the development tools to the virtual environment"
@@ -101,7 +101,7 @@ test-volume: $(DEV_STAMP)
 examples: $(DEV_STAMP)
 	$(BIN)/python -m examples.execute
 
-BENCH := run --workers 2,8 --repeats 2
+BENCH := run --workloads eleven-features,defaults --workers 2,8 --repeats 2
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks $(or $(ARGS),$(BENCH))
 

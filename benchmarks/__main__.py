@@ -1,6 +1,6 @@
 """Benchmark toytip: `python -m benchmarks run|compare|plot`. `make bench` runs a small suite.
 
-The contenders take turns on the same synthetic year. Compare only results of the same run of this
+The contenders take turns on the same months. Compare only results of the same run of this
 command, because the speed of a machine changes over time. Each result has the AUC of the
 predictions. If the AUC of a contender differs from the AUC of the others, the result is invalid and
 the command exits with 1.
@@ -13,13 +13,18 @@ import sys
 from pathlib import Path
 
 from benchmarks import plots, results
-from benchmarks.arguments import distinct_counts, positive_int
+from benchmarks.arguments import (
+    add_output_option,
+    add_source_options,
+    distinct_counts,
+    distinct_names,
+    positive_int,
+)
 from benchmarks.comparison import compare_results, quality_changes
-from benchmarks.contenders import DEFAULT_PEERS, PEERS
 from benchmarks.quality import validate_rows
+from benchmarks.results import RESULTS_FILE
 from benchmarks.run import print_line, run_benchmarks
-
-RESULTS_FILE = Path("benchmarks/results.jsonl")
+from benchmarks.workloads import PEER_NAMES, WORKLOADS
 
 
 def main() -> int:
@@ -27,7 +32,7 @@ def main() -> int:
 
     It is 1 if toytip is slower or a result is invalid, and 2 if the input is invalid.
     """
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args()
     try:
         return int(options.command(options))
@@ -35,7 +40,8 @@ def main() -> int:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
     details = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
@@ -48,19 +54,27 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(command=_compare)
     plot = commands.add_parser("plot", help="draw charts of a result file", **details)
     plot.add_argument("results", type=Path, nargs="?", default=RESULTS_FILE, help="result file")
-    plot.add_argument("--out", type=Path, default=Path("benchmarks/plots"), help="folder for the charts")
+    plot.add_argument(
+        "--output", "-o", type=Path, default=Path("benchmarks/plots"), help="folder for the charts"
+    )
     plot.set_defaults(command=_plot)
     return parser
 
 
 def _add_run_command(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--rows", type=positive_int, default=100_000, help="mean number of trips per month")
-    run.add_argument("--seed", type=int, default=2020, help="random seed of the synthetic year")
     run.add_argument(
-        "--data", type=Path, default=Path("toytip-data/bench"), help="folder for synthetic years"
+        "--workloads",
+        type=_parse_workloads,
+        default="eleven-features",
+        help=f"comma-separated list of {', '.join(WORKLOADS)}",
     )
-    run.add_argument("--rounds", type=positive_int, default=100, help="number of boosting rounds")
-    run.add_argument("--max-depth", type=positive_int, default=8, help="maximum depth of a tree")
+    add_source_options(run)
+    run.add_argument(
+        "--rounds", type=positive_int, help="maximum number of boosting rounds (default: of the workload)"
+    )
+    run.add_argument(
+        "--max-depth", type=positive_int, help="maximum depth of a tree (default: of the workload)"
+    )
     run.add_argument(
         "--workers",
         type=distinct_counts,
@@ -70,8 +84,7 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--peers",
         type=_parse_peers,
-        default=",".join(DEFAULT_PEERS),
-        help=f"comma-separated list of {', '.join(PEERS)}, or none",
+        help=f"comma-separated list of {', '.join(PEER_NAMES)}, or none (default: all but random_forest_year)",
     )
     run.add_argument(
         "--weak",
@@ -81,21 +94,16 @@ def _add_run_command(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--repeats", type=positive_int, default=3, help="number of measurements of each contender"
     )
-    run.add_argument(
-        "--out",
-        type=Path,
-        default=RESULTS_FILE,
-        help="result file in JSON Lines, to which results are appended",
-    )
+    add_output_option(run, RESULTS_FILE)
     run.set_defaults(command=run_benchmarks)
 
 
+def _parse_workloads(text: str) -> list[str]:
+    return distinct_names(text, WORKLOADS)
+
+
 def _parse_peers(text: str) -> list[str]:
-    names = [] if text == "none" else text.split(",")
-    for name in names:
-        if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(PEERS)}, none")
-    return list(dict.fromkeys(names))
+    return [] if text == "none" else distinct_names(text, (*PEER_NAMES, "none"))
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -125,7 +133,7 @@ def _plot(options: argparse.Namespace) -> int:
     rows = [row for row in validate_rows(results.load_results(options.results)) if row["valid"]]
     if not rows:
         raise results.InvalidInputError(f"cannot plot {options.results}: it has no valid result")
-    for file in plots.draw_all(rows, options.out):
+    for file in plots.draw_all(rows, options.output):
         print_line(str(file))
     return 0
 

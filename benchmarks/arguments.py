@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
 
 def positive_int(text: str) -> int:
@@ -30,3 +32,40 @@ def positive_float(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
     return number
+
+
+def distinct_names(text: str, allowed: Iterable[str]) -> list[str]:
+    """Return distinct names from a comma-separated list. Each name must be one of the allowed."""
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in allowed:
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(allowed)}")
+    return names
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that select the months of a benchmark."""
+    parser.add_argument(
+        "--source",
+        type=Path,
+        help="folder with real months for the workload defaults (default: $TOYTIP_BENCH_SOURCE, else "
+        "data/green-2023 if it exists, else the synthetic year)",
+    )
+    parser.add_argument(
+        "--rows", type=positive_int, default=100_000, help="mean number of trips per synthetic month"
+    )
+    parser.add_argument("--seed", type=int, default=2020, help="random seed of the synthetic year")
+    parser.add_argument(
+        "--data", type=Path, default=Path("toytip-data/bench"), help="folder for synthetic years"
+    )
+
+
+def add_output_option(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Add the option that names the result file."""
+    parser.add_argument(
+        "--output",
+        "-o",
+        type=Path,
+        default=default,
+        help="result file in JSON Lines, to which results are appended",
+    )

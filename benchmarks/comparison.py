@@ -70,7 +70,7 @@ def quality_changes(old_rows: list[Row], new_rows: list[Row]) -> list[str]:
     for key in (key for key in old if key in new):
         for repeat in sorted(old[key].keys() & new[key].keys()):
             a, b = old[key][repeat].toytip, new[key][repeat].toytip
-            if a["kept"] != b["kept"] or aucs_differ(b["auc"], a["auc"], b["kept"]):
+            if a["kept"] != b["kept"] or aucs_differ(b, a["auc"]):
                 lines.append(
                     f"{a['name']}, {a['rows']:,} rows, repeat {repeat}: the quality changed: "
                     f"{b['kept']:,} rows kept and AUC {b['auc']:.5f}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ class ContenderOutput:
     stage_seconds: dict[str, float]
     accepted_rows: int
     predictions: Path
+    features: tuple[str, ...]
+    """Names of the features of the model."""
+    model_rounds: int
+    """Number of boosting rounds of the model, after early stopping."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Contender:
 
     `workers` is the number of processes of a cluster, or of threads of one process. `trains_alike`
     is whether the contender trains the same model as toytip. If `uses_wall_time` is false, the time
-    of the contender is the sum of its stages.
+    of the contender is the sum of its stages. If `isolated` is true, the contender has only the
+    loopback interface, because it opens ports on all interfaces.
     """
 
     name: str
@@ -50,79 +55,69 @@ class Contender:
     read_output: Callable[[Measurement, Path], ContenderOutput]
     trains_alike: bool = True
     uses_wall_time: bool = True
+    isolated: bool = False
 
 
-def make_toytip(workers: int) -> Contender:
-    """Return `toytip run` on local workers. It has no promotion gate, because peers have none."""
+# Options of `toytip run` for the work of the peers in the workload `eleven-features`. The run has
+# no promotion gate, because the peers have none.
+ELEVEN_FEATURES = {
+    "--gate": "off",
+    "--feature-set": "seed",
+    "--validation-month": "none",
+    "--early-stopping-rounds": 0,
+}
+
+
+def make_toytip(workers: int, fixed: Mapping[str, Any]) -> Contender:
+    """Return `toytip run` on local workers, with these options in addition to those of the task."""
 
     def command(task: BenchmarkTask, out: Path) -> list[str]:
-        options: dict[str, Any] = {
-            "--source": task.source,
-            "--store": out,
-            "--gate": "off",
-            "--feature-set": "seed",
-            "--validation-month": "none",
-            "--early-stopping-rounds": 0,
-            "--rounds": task.rounds,
-            "--max-depth": task.max_depth,
-            "--learning-rate": task.learning_rate,
-            "--workers": workers,
-        }
-        return ["-m", "toytip", "run", "--full-refresh", "--json", *_to_words(options)]
+        options = {"--source": task.source, "--store": out, "--workers": workers, **fixed}
+        return ["-m", "toytip", "run", "--json", *_to_words(options | _training_options(task))]
 
-    def read_output(measurement: Measurement, _: Path) -> ContenderOutput:
-        summary = json.loads(measurement.output.splitlines()[-1])
-        return ContenderOutput(
-            summary["stage_seconds"],
-            summary["rows"]["kept"],
-            Path(summary["tables"]["predictions"]["path"]),
-        )
-
-    return Contender(f"toytip-{workers}", workers, command, read_output)
+    return Contender(f"toytip-{workers}", workers, command, read_toytip)
 
 
-def make_peer(
-    module: str, *flags: str, name: str = "", trains_alike: bool = True, uses_wall_time: bool = True
-) -> Contender:
+def read_toytip(measurement: Measurement, _: Path) -> ContenderOutput:
+    """Return the output of a `toytip` command from its JSON."""
+    result = json.loads(measurement.output.splitlines()[-1])
+    return ContenderOutput(
+        result["stage_seconds"],
+        result["rows"]["kept"],
+        Path(result["tables"]["predictions"]["path"]),
+        tuple(result["model"]["features"]),
+        result["model"]["rounds"],
+    )
+
+
+def make_peer(module: str, *flags: str, name: str = "", **properties: bool) -> Contender:
     """Return the peer in a module of `benchmarks.peers`. It uses all cores, like toytip."""
     workers = available_cores()
 
     def command(task: BenchmarkTask, out: Path) -> list[str]:
-        options: dict[str, Any] = {
-            "--rounds": task.rounds,
-            "--max-depth": task.max_depth,
-            "--learning-rate": task.learning_rate,
-            "--workers": workers,
-        }
+        options = {**_training_options(task), "--workers": workers}
         folders = [str(task.source), str(out)]
         return ["-m", f"benchmarks.peers.{module}", *folders, *_to_words(options), *flags]
 
     def read_output(measurement: Measurement, out: Path) -> ContenderOutput:
         output = json.loads(measurement.output.splitlines()[-1])
-        return ContenderOutput(output["stage_seconds"], output["accepted_rows"], out / "version=1")
+        return ContenderOutput(
+            output["stage_seconds"],
+            output["accepted_rows"],
+            out / "version=1",
+            tuple(output["features"]),
+            output["model_rounds"],
+        )
 
-    return Contender(name or module, workers, command, read_output, trains_alike, uses_wall_time)
+    return Contender(name or module, workers, command, read_output, **properties)
+
+
+def _training_options(task: BenchmarkTask) -> dict[str, Any]:
+    return {"--rounds": task.rounds, "--max-depth": task.max_depth, "--learning-rate": task.learning_rate}
 
 
 def _to_words(options: dict[str, Any]) -> list[str]:
     return [str(word) for option in options.items() for word in option]
-
-
-PEERS = {
-    peer.name: peer
-    for peer in (
-        make_peer("lower_bound", uses_wall_time=False),
-        make_peer("polars_xgboost"),
-        make_peer("duckdb_xgboost"),
-        make_peer("pandas_xgboost"),
-        make_peer("dask_xgboost"),
-        make_peer("random_forest", trains_alike=False),
-        make_peer("random_forest", "--train-months", "11", name="random_forest_year", trains_alike=False),
-    )
-}
-
-# Training a random forest on eleven months takes longer than all other contenders together.
-DEFAULT_PEERS = [name for name in PEERS if name != "random_forest_year"]
 
 
 def last_month_auc(predictions: Path) -> float:

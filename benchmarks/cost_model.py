@@ -122,7 +122,7 @@ def main() -> int:
             row
             for file in options.results
             for row in validate_rows(load_results(file))
-            if row["valid"] and is_toytip(row)
+            if row["valid"] and is_toytip(row) and row["workload"] == "eleven-features"
         ]
         costs = fit_costs(rows)
     except InvalidInputError as error:

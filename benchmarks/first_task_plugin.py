@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dask.utils import key_split
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 FILE_VARIABLE = "BENCHMARKS_FIRST_TASK_FILE"
@@ -26,7 +27,7 @@ class FirstTaskPlugin(SchedulerPlugin):  # type: ignore[misc]
     def __init__(self, scheduler: Any, file: Path) -> None:
         self._scheduler, self._file = scheduler, file
 
-    def transition(self, _key: Any, _start: str, finish: str, *_: Any, **kwargs: Any) -> None:
+    def transition(self, key: Any, _start: str, finish: str, *_: Any, **kwargs: Any) -> None:
         """Record the start of the first task that has finished."""
         spans = kwargs.get("startstops") or ()
         starts = [span["start"] for span in spans if span["action"] == "compute"]
@@ -36,6 +37,7 @@ class FirstTaskPlugin(SchedulerPlugin):  # type: ignore[misc]
         workers = self._scheduler.workers.values()
         record = {
             "started_at": starts[0],
+            "task": key_split(key),
             "threads": sum(worker.nthreads for worker in workers),
             "memory_limit_mb": round(min(worker.memory_limit or 0 for worker in workers) / 1e6),
         }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import ipaddress
 import json
 import os
 import subprocess
@@ -10,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +24,10 @@ from benchmarks import first_task_plugin
 # The kernel walks through every page of a process, and sampling must not use more than 1/50 of a
 # core.
 SAMPLE_INTERVAL_S, MAX_SAMPLING_FACTOR = 0.5, 50
+# Commands that start a command in a new network namespace, whose only interface is the loopback
+# interface. The first command needs root, the second needs the right to create user namespaces.
+LOOPBACK_ONLY = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+NAMESPACES = (("unshare", "--net"), ("unshare", "--user", "--map-root-user", "--net"))
 
 
 @dataclass
@@ -39,27 +45,51 @@ class Measurement:
     """Samples of the memory: (seconds since the start, MB)."""
     first_task_s: float | None = None
     """Seconds until the first task started. None if the command has no Dask cluster."""
+    first_task: str | None = None
+    """Name of this task."""
     threads: int | None = None
     """Total threads of the Dask workers at that time."""
     memory_limit_mb: int | None = None
     """Lowest memory limit of the Dask workers at that time."""
+    open_addresses: set[str] = field(default_factory=set)
+    """Addresses other than loopback at which a process listened. Without those of an isolated
+    command."""
 
 
-def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
+@functools.cache
+def loopback_prefix() -> tuple[str, ...]:
+    """Return a command that isolates another command from the network, or () if none works.
+
+    The isolated command has only the loopback interface.
+    """
+    for namespace in NAMESPACES:
+        prefix = (*namespace, *LOOPBACK_ONLY)
+        with contextlib.suppress(OSError):
+            if not subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
+                return prefix
+    return ()
+
+
+def measure(
+    command: Sequence[str], *, exit_codes: Collection[int] = (0,), isolated: bool = False
+) -> Measurement:
     """Run a Python command to its end, and measure its resources.
 
-    Raises RuntimeError with the text that the command wrote to stderr if the command fails.
+    With `isolated`, the command has only the loopback interface, if the system allows it. Raises
+    RuntimeError with the text that the command wrote to stderr if the command exits with a code
+    that is not in `exit_codes`.
     """
+    prefix = loopback_prefix() if isolated else ()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
         local_directory, first_task_file = Path(folder, "dask"), Path(folder, "first-task.json")
         local_directory.mkdir()
         start, started_at = time.perf_counter(), time.time()
         process = subprocess.Popen(
-            [sys.executable, *map(str, command)],
+            [*prefix, sys.executable, *map(str, command)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_environment(local_directory, first_task_file, environment),
+            env=_environment(local_directory, first_task_file),
         )
         sampler = _ProcessSampler(process.pid, local_directory, start)
         sampler.start()
@@ -72,7 +102,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
         finally:
             wall_s = time.perf_counter() - start
             sampler.stop()
-        if process.returncode:
+        if process.returncode not in exit_codes:
             errors.seek(0)
             name = " ".join(map(str, command[:3]))
             raise RuntimeError(f"cannot measure {name}: it failed: {errors.read()[-2000:]}")
@@ -86,19 +116,19 @@ def _add_first_task(measurement: Measurement, file: Path, started_at: float) -> 
     if file.exists():
         record = json.loads(file.read_text())
         measurement.first_task_s = round(record["started_at"] - started_at, 2)
+        measurement.first_task = record["task"]
         measurement.threads = record["threads"]
         measurement.memory_limit_mb = record["memory_limit_mb"]
 
 
-def _environment(
-    local_directory: Path, first_task_file: Path, additional: Mapping[str, str] | None
-) -> dict[str, str]:
+def _environment(local_directory: Path, first_task_file: Path) -> dict[str, str]:
+    """Return the environment of the command, without settings of toytip."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOYTIP_")}
     return {
-        **os.environ,
+        **inherited,
         "DASK_TEMPORARY_DIRECTORY": str(local_directory),
         first_task_plugin.FILE_VARIABLE: str(first_task_file),
         **first_task_plugin.PRELOAD,
-        **(additional or {}),
     }
 
 
@@ -156,5 +186,13 @@ class _ProcessSampler(threading.Thread):
         with contextlib.suppress(AttributeError, psutil.AccessDenied):
             counters = process.io_counters()
             self._read[key], self._written[key] = counters.read_chars, counters.write_chars
+            self._measurement.open_addresses |= _open_addresses(process)
         info = process.memory_full_info()
         return float(getattr(info, "pss", info.rss)) / 1e6
+
+
+def _open_addresses(process: psutil.Process) -> set[str]:
+    """Return the addresses other than loopback at which a process listens."""
+    found = process.net_connections("inet")
+    addresses = {item.laddr.ip for item in found if item.status == psutil.CONN_LISTEN}
+    return {address for address in addresses if not ipaddress.ip_address(address).is_loopback}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # A chart shows only results with equal values in these columns: the same training and machine.
-SETUP_COLUMNS = ("seed", "rounds", "max_depth", "machine", "cores")
+SETUP_COLUMNS = ("workload", "rounds", "max_depth", "machine", "cores")
 MARKERS = "osv^D"
 
 

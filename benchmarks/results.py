@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+RESULTS_FILE = Path("benchmarks/results.jsonl")
 NUMBER_TYPES = (int, float)
 # The columns that every row has, and their types.
 COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -16,8 +17,9 @@ COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
     "workers": int,
     "trains_alike": bool,
     "repeat": int,
+    "workload": str,
+    "source": str,
     "rows": NUMBER_TYPES,
-    "seed": int,
     "rounds": int,
     "max_depth": int,
     "seconds": NUMBER_TYPES,
@@ -32,7 +34,7 @@ COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
 # Default values of the columns that a row can leave out.
 DEFAULTS: Row = {"run": "", "threads": None, "valid": True, "why": ""}
 # Two rows have the same work if they have equal values in these columns.
-WORK_COLUMNS = ("rows", "seed", "rounds", "max_depth")
+WORK_COLUMNS = ("workload", "source", "rows", "rounds", "max_depth")
 # The partition-wise stages that precede the training.
 PARTITION_STAGES = ("checksum", "featurize", "preprocess")
 

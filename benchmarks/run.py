@@ -1,29 +1,40 @@
-"""Measure toytip and its peers, which take turns on the same synthetic year, repeat by repeat."""
+"""Measure toytip and its peers, which take turns on the same months, repeat by repeat."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.metadata
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
 from benchmarks import results
-from benchmarks.contenders import PEERS, BenchmarkTask, Contender, last_month_auc, make_toytip
-from benchmarks.harness import Measurement, measure
+from benchmarks.contenders import BenchmarkTask, Contender, ContenderOutput, last_month_auc
+from benchmarks.harness import Measurement, loopback_prefix, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import peer_ratios, weak_scaling
-from benchmarks.results import Row
+from benchmarks.results import InvalidInputError, Row
+from benchmarks.workloads import WORKLOADS, BenchmarkSource, Workload, real_source, synthetic_source
 
 PRINTED_COLUMNS = ("name", "repeat", "seconds", "first_task_s", "cpu_s", "peak_mb", "rows_per_second", "auc")
-MONTHS = 12
+# Maximum number of samples of the memory in a row.
+MEMORY_SAMPLES = 100
+
+
+class Entry(NamedTuple):
+    """A contender of a run, with the months that it processes."""
+
+    contender: Contender
+    source: BenchmarkSource
 
 
 def run_benchmarks(options: argparse.Namespace) -> int:
@@ -31,44 +42,93 @@ def run_benchmarks(options: argparse.Namespace) -> int:
 
     Returns 1 if a result is invalid, else 0.
     """
-    options.out.open("a").close()  # fail early if the file is not writable
-    peers = [] if options.weak else options.peers
-    years = {
-        workers: _synthetic_year(options, options.rows * (workers if options.weak else 1))
-        for workers in options.workers
-    }
-    contenders = [(make_toytip(workers), years[workers]) for workers in options.workers]
-    contenders += [(PEERS[name], years[options.workers[0]]) for name in peers]
-    run = _timestamp()
-    rows: list[Row] = []
-    for repeat in range(options.repeats):
-        rows += _run_repeat(contenders, options, {"run": run, "repeat": repeat})
-    print_line("")
-    valid = [row for row in rows if row["valid"]]
-    if options.weak:
-        _print_weak_scaling(valid)
-    else:
-        _print_ratios(valid, rows[0]["name"])
+    options.output.open("a").close()  # fail early if the file is not writable
+    if options.weak and options.workloads != ["eleven-features"]:
+        raise InvalidInputError("--weak measures the workload eleven-features only")
+    rows = [row for name in options.workloads for row in _run_workload(WORKLOADS[name], options)]
+    return report_invalid(rows)
+
+
+def report_invalid(rows: list[Row]) -> int:
+    """Print the invalid results. Return 1 if there are any, else 0."""
     invalid = [row for row in rows if not row["valid"]]
     for row in invalid:
         print_line(f"invalid result: {row['name']}, repeat {row['repeat']}: {row['why']}")
     return int(bool(invalid))
 
 
+def _run_workload(workload: Workload, options: argparse.Namespace) -> list[Row]:
+    """Measure all contenders of a workload in each repeat, and print the ratios."""
+    entries = _entries(workload, options)
+    run = timestamp()
+    rows: list[Row] = []
+    for repeat in range(options.repeats):
+        rows += _run_repeat(rotate(entries, repeat), workload, options, {"run": run, "repeat": repeat})
+    print_line("")
+    valid = [row for row in rows if row["valid"]]
+    if options.weak:
+        _print_weak_scaling(valid)
+    else:
+        print_ratios(valid, entries[0].contender.name)
+    return rows
+
+
+def _entries(workload: Workload, options: argparse.Namespace) -> list[Entry]:
+    """Return toytip with each number of workers, then the peers."""
+    sources = {
+        workers: _source(workload, options, options.rows * (workers if options.weak else 1))
+        for workers in options.workers
+    }
+    peers = [] if options.weak else workload.select_peers(options.peers)
+    first = sources[options.workers[0]]
+    return [
+        *(Entry(workload.make_toytip(workers), sources[workers]) for workers in options.workers),
+        *(Entry(peer, first) for peer in peers),
+    ]
+
+
+def _source(workload: Workload, options: argparse.Namespace, rows_per_month: int) -> BenchmarkSource:
+    """Return real months for the workload `defaults` if there are any, else a synthetic year."""
+    real = real_source(options.source) if workload.name == "defaults" else None
+    return real or synthetic_source(options.data, rows_per_month, options.seed)
+
+
+def rotate(entries: list[Entry], repeat: int) -> list[Entry]:
+    """Return the entries in an order that starts with a different entry in each repeat."""
+    first = repeat % len(entries)
+    return entries[first:] + entries[:first]
+
+
 def _run_repeat(
-    contenders: list[tuple[Contender, Path]], options: argparse.Namespace, keys: Row
+    entries: list[Entry], workload: Workload, options: argparse.Namespace, keys: Row
 ) -> list[Row]:
     """Measure all contenders once. If one of them fails, the results so far are stored."""
     rows: list[Row] = []
     try:
-        for contender, source in contenders:
-            task = BenchmarkTask(source, rounds=options.rounds, max_depth=options.max_depth)
-            rows.append({**keys, **_measure_contender(contender, task, options.seed)})
-            print_line("  ".join(f"{column} {rows[-1][column]}" for column in PRINTED_COLUMNS))
+        for entry in entries:
+            task = BenchmarkTask(
+                entry.source.folder,
+                rounds=options.rounds or workload.rounds,
+                max_depth=options.max_depth or workload.max_depth,
+            )
+            row = _measure_entry(entry, task)
+            rows.append({**keys, "workload": workload.name, **row})
+            print_row(rows[-1])
     finally:
-        rows = validate_rows(rows)
-        for row in rows:
-            results.append_result(options.out, row)
+        rows = store_rows(options.output, rows)
+    return rows
+
+
+def print_row(row: Row) -> None:
+    """Print the most important columns of a result."""
+    print_line("  ".join(f"{column} {row[column]}" for column in PRINTED_COLUMNS))
+
+
+def store_rows(file: Path, rows: list[Row]) -> list[Row]:
+    """Append results of a repeat to a result file, and return them with their validity."""
+    rows = validate_rows(rows)
+    for row in rows:
+        results.append_result(file, row)
     return rows
 
 
@@ -87,52 +147,50 @@ def _print_weak_scaling(rows: list[Row]) -> None:
         print_line(f"{workers} workers: {', '.join(summary)}")
 
 
-def _print_ratios(rows: list[Row], name: str) -> None:
+def print_ratios(rows: list[Row], name: str) -> None:
     """Print time and peak memory of a contender, divided by those of each other contender."""
     for column, label in (("seconds", "time"), ("peak_mb", "peak memory")):
         for other, ratio in peer_ratios(rows, name, column).items():
             print_line(f"{label}, {name} / {other}: {ratio}")
 
 
-def _synthetic_year(options: argparse.Namespace, rows_per_month: int) -> Path:
-    """Return the folder of a synthetic year. Generate the year if it does not exist."""
-    folder = Path(options.data, f"synthetic-{rows_per_month}-{options.seed}")
-    if len(list(folder.glob("*.parquet"))) < MONTHS:
-        from benchmarks.dataset import write_year
-
-        print_line(f"generating a year with {rows_per_month:,} trips per month in {folder}")
-        write_year(folder, rows_per_month, options.seed)
-    return folder
-
-
-def _measure_contender(contender: Contender, task: BenchmarkTask, seed: int) -> Row:
+def _measure_entry(entry: Entry, task: BenchmarkTask) -> Row:
     """Run a contender, and return its result as a row."""
-    from toytip.sources.discovery import open_source
-
+    contender = entry.contender
     out = Path(tempfile.mkdtemp(prefix="toytip-bench-"))
     try:
-        measurement = measure(contender.command(task, out))
+        measurement = measure(contender.command(task, out), isolated=contender.isolated)
         output = contender.read_output(measurement, out)
         auc = last_month_auc(output.predictions)
     finally:
         shutil.rmtree(out)
-    rows = open_source(str(task.source)).rows
     stage_total = round(sum(output.stage_seconds.values()), 3)
     seconds = measurement.wall_s if contender.uses_wall_time else stage_total
+    return make_row(entry, task, measurement, output, {"seconds": seconds, "auc": round(auc, 5)})
+
+
+def make_row(
+    entry: Entry, task: BenchmarkTask, measurement: Measurement, output: ContenderOutput, measured: Row
+) -> Row:
+    """Return the row of a result. `measured` has the columns `seconds` and `auc`."""
+    contender, source = entry
     return {
         "name": contender.name,
         "workers": contender.workers,
         "trains_alike": contender.trains_alike,
-        "rows": rows,
-        "seed": seed,
-        "synthetic": True,
+        "source": source.name,
+        "rows": source.rows,
+        "synthetic": source.synthetic,
         "rounds": task.rounds,
         "max_depth": task.max_depth,
-        "seconds": seconds,
-        "rows_per_second": round(rows / seconds),
+        **measured,
+        "rows_per_second": round(source.rows / measured["seconds"]),
         "stage_seconds": output.stage_seconds,
         "kept": output.accepted_rows,
-        "auc": round(auc, 5),
+        "features": len(output.features),
+        "model_rounds": output.model_rounds,
+        "isolated": contender.isolated and bool(loopback_prefix()),
+        "open_addresses": sorted(measurement.open_addresses),
         **_resource_columns(measurement, contender),
         **machine_columns(),
     }
@@ -143,12 +201,13 @@ def _resource_columns(measurement: Measurement, contender: Contender) -> Row:
         "threads": measurement.threads or contender.workers,
         "memory_limit_mb": measurement.memory_limit_mb,
         "first_task_s": measurement.first_task_s,
+        "first_task": measurement.first_task,
         "cpu_s": measurement.cpu_s,
         "peak_mb": measurement.peak_mb,
         "read_mb": measurement.read_mb,
         "written_mb": measurement.written_mb,
         "spilled_mb": measurement.spilled_mb,
-        "memory": measurement.memory,
+        "memory": measurement.memory[:: len(measurement.memory) // MEMORY_SAMPLES + 1],
     }
 
 
@@ -157,15 +216,17 @@ def machine_columns() -> Row:
     from toytip.cluster import available_cores
 
     return {
-        "at": _timestamp(),
+        "at": timestamp(),
         "cores": available_cores(),
         "machine_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "machine": _processor_name(),
         "environment": _package_versions(),
+        "uncommitted_changes": _has_uncommitted_changes(),
     }
 
 
-def _timestamp() -> str:
+def timestamp() -> str:
+    """Return the current time in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
@@ -184,6 +245,23 @@ def _package_versions() -> dict[str, Any]:
 
     peers = {name: importlib.metadata.version(name) for name in ("polars", "duckdb")}
     return {**collect_environment(), **peers}
+
+
+@functools.cache
+def _has_uncommitted_changes() -> bool:
+    """Return whether the checkout differs from its commit, apart from the result files."""
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parents[1]),
+        "status",
+        "--porcelain",
+        "--",
+        ":!benchmarks/results",
+    ]
+    with contextlib.suppress(OSError):
+        return bool(subprocess.run(command, capture_output=True, check=False).stdout.strip())
+    return False
 
 
 def print_line(text: str) -> None:

@@ -55,10 +55,20 @@ class Peer:
         parser.add_argument(
             "--train-months", type=int, default=1, help="number of training months (random forest only)"
         )
+        parser.add_argument(
+            "--early-stopping-rounds",
+            type=int,
+            default=20,
+            help="number of rounds without a lower validation loss after which training stops "
+            "(default settings only)",
+        )
         self.options = parser.parse_args()
         self.files = sorted(self.options.source.glob("*.parquet"))
         self.months = [(int(file.stem[-7:-3]), int(file.stem[-2:])) for file in self.files]
         self.accepted_rows = 0
+        self.features = FEATURES
+        self.model_rounds = self.options.rounds
+        self.metrics: dict[str, float] = {}
         self._stage_seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
@@ -90,7 +100,12 @@ class Peer:
         return Path(folder, "part-00000.parquet")
 
     def print_result(self) -> None:
-        """Print the seconds by stage and the number of accepted rows as one line of JSON."""
-        seconds = {name: round(value, 3) for name, value in self._stage_seconds.items()}
-        output = {"stage_seconds": seconds, "accepted_rows": self.accepted_rows}
+        """Print the seconds by stage, and facts about the rows and the model, as a line of JSON."""
+        output = {
+            "stage_seconds": {name: round(value, 3) for name, value in self._stage_seconds.items()},
+            "accepted_rows": self.accepted_rows,
+            "features": self.features,
+            "model_rounds": self.model_rounds,
+            "metrics": self.metrics,
+        }
         sys.stdout.write(json.dumps(output) + "\n")

@@ -2,7 +2,8 @@
 
 With `--check`, it only lists outdated files.
 
-All files in `docs/reference/` are generated.
+All files in `docs/reference/` are generated. In other pages, only the tables of benchmark results
+are generated (`docs.generate.benchmarks`).
 """
 
 from __future__ import annotations

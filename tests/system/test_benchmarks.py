@@ -2,19 +2,22 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import ablation, cost_model, inference, plots, results
+from benchmarks import ablation, cost_model, inference, plots, reruns, results, workloads
 from benchmarks.__main__ import main
 from benchmarks.comparison import compare_results
-from benchmarks.contenders import PEERS, BenchmarkTask, last_month_auc, make_toytip
-from benchmarks.harness import measure
+from benchmarks.contenders import BenchmarkTask, last_month_auc
+from benchmarks.harness import Measurement, loopback_prefix, measure
 from benchmarks.quality import validate_rows
 from benchmarks.ratios import paired_ratio, peer_ratios, weak_scaling
+from benchmarks.run import rotate
+from benchmarks.workloads import DEFAULTS, ELEVEN_FEATURES, PEER_NAMES, real_source
 from toytip.cluster import available_cores
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
@@ -39,12 +42,24 @@ def test_a_command_is_measured_with_its_children():
 def test_a_failed_command_is_an_error_with_its_output():
     with pytest.raises(RuntimeError, match="no such luck"):
         measure(["-c", "import sys; sys.exit('no such luck')"])
+    assert measure(["-c", "import sys; sys.exit(3)"], exit_codes=(0, 3)).output == ""
+
+
+def test_a_command_has_no_settings_of_the_shell(monkeypatch):
+    monkeypatch.setenv("TOYTIP_GATE", "off")
+    assert measure(["-c", "import os; print(os.environ.get('TOYTIP_GATE'))"]).output == "None\n"
+
+
+@pytest.mark.skipif(not loopback_prefix(), reason="the system has no network namespaces for this user")
+def test_an_isolated_command_has_only_the_loopback_interface():
+    measurement = measure(["-c", "import psutil; print(*psutil.net_if_stats())"], isolated=True)
+    assert measurement.output == "lo\n"
 
 
 @pytest.fixture(scope="module")
 def toytip_run(synthetic, tmp_path_factory):
     """The measurement, the output and the AUC of toytip."""
-    contender, out = make_toytip(2), tmp_path_factory.mktemp("toytip")
+    contender, out = ELEVEN_FEATURES.make_toytip(2), tmp_path_factory.mktemp("toytip")
     measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), out))
     output = contender.read_output(measurement, out)
     return measurement, output, last_month_auc(output.predictions)
@@ -63,16 +78,44 @@ def test_the_first_task_and_the_workers_of_a_cluster_are_measured(toytip_run):
 )
 def test_a_peer_accepts_the_same_rows_and_has_the_same_auc(name, toytip_run, synthetic, tmp_path):
     _, output, auc = toytip_run
-    contender = PEERS[name]
+    (contender,) = ELEVEN_FEATURES.select_peers([name])
     measurement = measure(contender.command(BenchmarkTask(synthetic, rounds=20, max_depth=6), tmp_path))
     peer = contender.read_output(measurement, tmp_path)
     assert peer.accepted_rows == output.accepted_rows
+    assert set(peer.features) == set(output.features)
+    assert measurement.open_addresses == set()
     if contender.trains_alike:
         assert last_month_auc(peer.predictions) == pytest.approx(auc, abs=0.02)
 
 
+PEERS = {peer.name: peer for workload in (ELEVEN_FEATURES, DEFAULTS) for peer in workload.peers}
+
+
+def test_the_peer_with_the_default_settings_does_the_work_of_toytip(two_runs, synthetic, tmp_path):
+    result = two_runs[1][0]
+    task = BenchmarkTask(synthetic, rounds=30, max_depth=4, learning_rate=0.4)
+    contender = PEERS["polars_defaults"]
+    measurement = measure([*contender.command(task, tmp_path), "--early-stopping-rounds", "4"])
+    peer = contender.read_output(measurement, tmp_path)
+    assert measurement.open_addresses == set()
+    assert peer.accepted_rows == result["rows"]["kept"]
+    assert set(peer.features) == set(result["model"]["features"])
+    assert last_month_auc(peer.predictions) == pytest.approx(
+        result["metrics"]["test"]["all"]["auc"], abs=0.01
+    )
+
+
+def test_addresses_other_than_loopback_are_measured():
+    program = "import socket, time; a, b = (socket.create_server((host, 0)) for host in ('', '127.0.0.1'))"
+    assert measure(["-c", f"{program}; time.sleep(1.5)"]).open_addresses == {"0.0.0.0"}  # noqa: S104
+
+
+def test_a_peer_with_ports_on_all_interfaces_is_isolated():
+    assert [name for name, peer in PEERS.items() if peer.isolated] == ["dask_xgboost"]
+
+
 def test_the_names_of_the_contenders():
-    assert list(PEERS) == [
+    assert PEER_NAMES == (
         "lower_bound",
         "polars_xgboost",
         "duckdb_xgboost",
@@ -80,13 +123,42 @@ def test_the_names_of_the_contenders():
         "dask_xgboost",
         "random_forest",
         "random_forest_year",
+        "polars_defaults",
+    )
+    assert "random_forest_year" not in [peer.name for peer in ELEVEN_FEATURES.select_peers(None)]
+    assert [peer.name for peer in DEFAULTS.select_peers(["polars_xgboost", "polars_defaults"])] == [
+        "polars_defaults"
     ]
+
+
+def test_each_repeat_starts_with_another_contender():
+    assert [rotate(["a", "b", "c"], repeat) for repeat in range(4)] == [
+        ["a", "b", "c"],
+        ["b", "c", "a"],
+        ["c", "a", "b"],
+        ["a", "b", "c"],
+    ]
+
+
+def test_the_source_of_the_defaults_is_named_or_downloaded(synthetic, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOYTIP_BENCH_SOURCE", raising=False)
+    assert real_source(None) is None, "the command uses the synthetic year"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "green-2023").symlink_to(synthetic)
+    assert real_source(None).rows == real_source(synthetic).rows > 7_000
+    monkeypatch.setenv("TOYTIP_BENCH_SOURCE", str(synthetic))
+    assert real_source(None).name == synthetic.name
+    with pytest.raises(results.InvalidInputError, match="does not exist"):
+        real_source(tmp_path / "missing")
 
 
 def row(name, repeat, seconds, **columns):
     return {
         "name": name,
         "repeat": repeat,
+        "workload": "eleven-features",
+        "source": "synthetic-1-1",
         "seconds": seconds,
         "peak_mb": 100.0,
         "rows": 1_000_000,
@@ -100,7 +172,6 @@ def row(name, repeat, seconds, **columns):
         "stage_seconds": {"train": seconds},
         "run": "1",
         "memory": [[0.5, 90.0]],
-        "seed": 1,
         "cores": 2,
         "machine": "x86_64",
         "machine_gb": 25.0,
@@ -160,7 +231,7 @@ def test_the_reference_is_the_peers_or_else_the_known_auc():
     )
     assert "random predictor" in invalid([row("toytip-2", 0, 10, auc=0.5)])["toytip-2"]
     assert "kept 3 of" in invalid([row("toytip-2", 0, 10, kept=3)])["toytip-2"]
-    known_year = {"rows": 1_200_000, "seed": 2020, "rounds": 100, "kept": 1_189_803}
+    known_year = {"source": "synthetic-100000-2020", "rows": 1_200_000, "rounds": 100, "kept": 1_189_803}
     assert invalid([row("toytip-2", 0, 10, auc=0.62991, **known_year)]) == {}
     assert "0.6299" in invalid([row("toytip-2", 0, 10, auc=0.62, **known_year)])["toytip-2"]
 
@@ -287,7 +358,7 @@ COMPARISONS = {
         2,
         "cannot compare",
     ),
-    "another year": (repeats(1.0), repeats(1.3, seed=2), 2, "cannot compare"),
+    "another year": (repeats(1.0), repeats(1.3, source="synthetic-1-2"), 2, "cannot compare"),
     "another cluster": (repeats(1.0), repeats(1.3, threads=8), 2, "cannot compare"),
     "other repeats": (
         repeats(1.0),
@@ -340,10 +411,13 @@ def test_one_slower_peer_does_not_make_toytip_slower():
         "run --peers foo",
         "run --workers x",
         "run --workers 0",
+        "run --workloads foo",
+        "run --workloads defaults --weak --output {}/x.jsonl",
+        "run --workloads defaults --source {}/missing --output {}/x.jsonl",
         "run --workers 1,,2",
         "run --repeats 0",
         "run --rows 1.5",
-        "run --out {}/missing/x.jsonl",
+        "run --output {}/missing/x.jsonl",
         "compare {}/missing {}/missing",
         "compare {}/garbage {}/garbage",
         "compare {}/binary {}/binary",
@@ -356,7 +430,7 @@ def test_invalid_input_is_one_error(words, tmp_path, monkeypatch, capsys):
     (tmp_path / "garbage").write_text("[1, 2]\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x80")
     (tmp_path / "cut").write_text('{"name": "toytip-2", "rows": 5}\n')
-    code, output = call(monkeypatch, capsys, *words.format(tmp_path, tmp_path).split())
+    code, output = call(monkeypatch, capsys, *words.replace("{}", str(tmp_path)).split())
     assert code == 2
     assert len([line for line in output.splitlines() if not line.startswith(("usage", " "))]) == 1
 
@@ -365,17 +439,107 @@ SMALL_RUN = ("run", "--rows", 2_000, "--rounds", 5, "--repeats", 1)
 
 
 def test_a_run_writes_its_results(tmp_path, monkeypatch, capsys):
-    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
-    code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "polars_xgboost", *out)
+    monkeypatch.delenv("TOYTIP_BENCH_SOURCE", raising=False)
+    monkeypatch.setattr(workloads, "DOWNLOADED_YEAR", tmp_path / "missing")
+    out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
+    names = ("--workloads", "eleven-features,defaults", "--peers", "polars_xgboost,polars_defaults")
+    code, output = call(monkeypatch, capsys, *SMALL_RUN, *names, *out)
     assert code == 0
     assert "one repeat: no interval" in output
-    toytip_, polars = results.load_results(tmp_path / "out.jsonl")
-    assert toytip_["run"] == polars["run"]
-    assert (toytip_["valid"], polars["valid"]) == (True, True)
-    assert 0 < toytip_["first_task_s"] < toytip_["seconds"]
-    assert toytip_["memory_limit_mb"] > 0
-    assert (polars["threads"], polars["memory_limit_mb"]) == (available_cores(), None)
-    assert {"polars", "duckdb", "xgboost"} <= {name.removesuffix("-cpu") for name in polars["environment"]}
+    rows = results.load_results(tmp_path / "out.jsonl")
+    assert [(row["workload"], row["name"]) for row in rows] == [
+        ("eleven-features", "toytip-2"),
+        ("eleven-features", "polars_xgboost"),
+        ("defaults", "toytip-2"),
+        ("defaults", "polars_defaults"),
+    ]
+    assert all(row["valid"] for row in rows)
+    for toytip_, polars in (rows[:2], rows[2:]):
+        assert toytip_["run"] == polars["run"]
+        assert 0 < toytip_["first_task_s"] < toytip_["seconds"]
+        assert toytip_["memory_limit_mb"] > 0
+        assert (polars["threads"], polars["memory_limit_mb"]) == (available_cores(), None)
+        packages = {name.removesuffix("-cpu") for name in polars["environment"]}
+        assert {"polars", "duckdb", "xgboost"} <= packages
+        assert (toytip_["features"], toytip_["source"]) == (polars["features"], "synthetic-2000-2020")
+    assert "gate" in rows[2]["stage_seconds"], "the workload has all default settings"
+    assert "gate" not in rows[0]["stage_seconds"]
+
+
+def fake_run(up_to_date=True, stages=("infer",), status="passed"):
+    """Return a replacement of `measure` that writes predictions in place of `toytip run`."""
+
+    def run(command, **_):
+        store = Path(command[command.index("--store") + 1])
+        is_repeated = (store / "year=2020").exists()
+        (store / "year=2020" / "month=4").mkdir(parents=True, exist_ok=True)
+        label = np.arange(1_000) % 2 == 0
+        probability = np.where(np.arange(1_000) % 10 < 7, label, ~label).astype(float)
+        table = pa.table({"high_tip": label, "probability": probability})
+        pq.write_table(table, store / "year=2020" / "month=4" / "part.parquet")
+        result = {
+            "status": status,
+            "up_to_date": up_to_date and is_repeated,
+            "stage_seconds": dict.fromkeys(stages if "--model" in command else ("train",), 1.0),
+            "rows": {"kept": 7_950 if "--model" not in command else 1_990},
+            "tables": {"predictions": {"path": str(store)}},
+            "model": {"features": ["trip_time"], "rounds": 3},
+        }
+        return Measurement(output=json.dumps(result), wall_s=2.0, memory=[(0.5, 90.0)], peak_mb=90.0)
+
+    return run
+
+
+RERUNS = {
+    "as expected": (fake_run(), {}),
+    "computed again": (fake_run(up_to_date=False), {"toytip-2-unchanged": "it published 0 tables"}),
+    "trained": (fake_run(stages=("train", "infer")), {"toytip-2-new-month": "it trained a model"}),
+}
+
+
+@pytest.mark.parametrize(("run", "problems"), RERUNS.values(), ids=RERUNS)
+def test_a_rerun_that_does_too_much_is_invalid(run, problems, synthetic, tmp_path, monkeypatch):
+    output = tmp_path / "out.jsonl"
+    words = ("--source", synthetic, "--repeats", 2, "--output", output)
+    monkeypatch.setattr(sys, "argv", ["reruns", *map(str, words)])
+    monkeypatch.setattr(reruns, "measure", run)
+    assert reruns.main() == bool(problems)
+    rows = results.load_results(output)
+    order = ["toytip-2", "toytip-2-unchanged", "toytip-2-new-month"]
+    assert [row["name"] for row in rows] == [*order, order[2], *order[:2]], "the order changes"
+    for row in rows:
+        assert row["valid"] == (row["name"] not in problems)
+        assert row["why"].startswith(problems.get(row["name"], ""))
+
+
+def test_without_a_champion_no_month_can_be_scored(synthetic, tmp_path, monkeypatch, capsys):
+    words = ("--source", synthetic, "--output", tmp_path / "out.jsonl")
+    monkeypatch.setattr(sys, "argv", ["reruns", *map(str, words)])
+    monkeypatch.setattr(reruns, "measure", fake_run(status="refused"))
+    with pytest.raises(SystemExit, match="2"):
+        reruns.main()
+    assert "cannot score a month with the champion: the run of 2020-01,2020-02,2020-03 is refused" in (
+        capsys.readouterr().err
+    )
+
+
+def test_runs_in_an_existing_store_are_measured(synthetic, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out.jsonl"
+    words = ("--source", synthetic, "--rounds", 20, "--repeats", 1, "--output", output)
+    monkeypatch.setattr(sys, "argv", ["reruns", *map(str, words)])
+    code = reruns.main()
+    rows = results.load_results(output)
+    assert [(row["name"], row["why"]) for row in rows] == [
+        ("toytip-2", ""),
+        ("toytip-2-unchanged", ""),
+        ("toytip-2-new-month", ""),
+    ]
+    assert code == 0
+    assert "time, toytip-2-new-month / toytip-2: " in capsys.readouterr().out
+    full, unchanged, new_month = rows
+    assert (unchanged["kept"], unchanged["auc"]) == (full["kept"], full["auc"])
+    assert unchanged["seconds"] < full["seconds"]
+    assert new_month["rows"] < full["rows"] / 3
 
 
 def test_a_result_of_a_random_predictor_is_invalid(tmp_path, monkeypatch, capsys):
@@ -389,14 +553,14 @@ def test_a_result_of_a_random_predictor_is_invalid(tmp_path, monkeypatch, capsys
         pq.write_table(
             trips.set_column(index, trips.schema.field(index), pa.array(tips)), year / month_file_name(month)
         )
-    out = ("--data", tmp_path, "--out", tmp_path / "out.jsonl")
+    out = ("--data", tmp_path, "--output", tmp_path / "out.jsonl")
     code, output = call(monkeypatch, capsys, *SMALL_RUN, "--peers", "none", "--seed", 7, *out)
     assert code == 1
     assert "invalid result: toytip-2, repeat 0: AUC" in output
     (result,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert result["valid"] is False
     assert "random predictor" in result["why"]
-    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--out", tmp_path)[0] == 2
+    assert call(monkeypatch, capsys, "plot", tmp_path / "out.jsonl", "--output", tmp_path)[0] == 2
 
 
 def test_results_are_drawn(tmp_path):

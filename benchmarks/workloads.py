@@ -1,0 +1,114 @@
+"""The workloads: the work that all contenders do, and the contenders that can do it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contenders
+from benchmarks.contenders import Contender, make_peer
+from benchmarks.results import InvalidInputError
+from toytip.core.parameters import BoosterParams
+from toytip.errors import ToytipError
+
+MONTHS = 12
+# Real months for the workload `defaults`.
+SOURCE_VARIABLE, DOWNLOADED_YEAR = "TOYTIP_BENCH_SOURCE", Path("data/green-2023")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """The work of all contenders, and its parameters."""
+
+    name: str
+    rounds: int
+    """Maximum number of boosting rounds."""
+    max_depth: int
+    """Maximum depth of a tree."""
+    toytip_options: Mapping[str, Any]
+    """Options of `toytip run` in addition to those of every workload."""
+    peers: tuple[Contender, ...]
+    """The peers that can do the work."""
+    optional_peers: tuple[str, ...] = ()
+    """Names of peers that run only if they are named."""
+
+    def make_toytip(self, workers: int) -> Contender:
+        """Return toytip with a number of workers."""
+        return contenders.make_toytip(workers, self.toytip_options)
+
+    def select_peers(self, names: list[str] | None) -> list[Contender]:
+        """Return the named peers of the workload. None stands for all peers but the optional."""
+        if names is None:
+            return [peer for peer in self.peers if peer.name not in self.optional_peers]
+        return [peer for peer in self.peers if peer.name in names]
+
+
+ELEVEN_FEATURES = Workload(
+    name="eleven-features",
+    rounds=100,
+    max_depth=8,
+    toytip_options=contenders.ELEVEN_FEATURES,
+    peers=(
+        make_peer("lower_bound", uses_wall_time=False),
+        make_peer("polars_xgboost"),
+        make_peer("duckdb_xgboost"),
+        make_peer("pandas_xgboost"),
+        # XGBoost's ranks listen on all interfaces while they train.
+        make_peer("dask_xgboost", isolated=True),
+        make_peer("random_forest", trains_alike=False),
+        make_peer("random_forest", "--train-months", "11", name="random_forest_year", trains_alike=False),
+    ),
+    # Training a random forest on eleven months takes longer than all other contenders together.
+    optional_peers=("random_forest_year",),
+)
+DEFAULTS = Workload(
+    name="defaults",
+    rounds=BoosterParams.rounds,
+    max_depth=BoosterParams.max_depth,
+    toytip_options={},
+    peers=(make_peer("polars_defaults"),),
+)
+WORKLOADS = {workload.name: workload for workload in (ELEVEN_FEATURES, DEFAULTS)}
+PEER_NAMES = tuple(peer.name for workload in WORKLOADS.values() for peer in workload.peers)
+
+
+@dataclass(frozen=True)
+class BenchmarkSource:
+    """Monthly files, with their name and number of rows in the results."""
+
+    folder: Path
+    name: str
+    rows: int
+    synthetic: bool
+
+
+def real_source(folder: Path | None) -> BenchmarkSource | None:
+    """Return real months: of the folder, of the variable, or downloaded ones. None without them.
+
+    Raises InvalidInputError if a folder that the user named has no monthly files.
+    """
+    from toytip.sources.discovery import open_source
+
+    named = folder or (Path(os.environ[SOURCE_VARIABLE]) if os.environ.get(SOURCE_VARIABLE) else None)
+    found = named or DOWNLOADED_YEAR
+    if named is None and not found.is_dir():
+        return None
+    try:
+        source = open_source(str(found))
+    except ToytipError as error:
+        raise InvalidInputError(str(error)) from None
+    return BenchmarkSource(found, found.resolve().name, source.rows, synthetic=False)
+
+
+def synthetic_source(folder: Path, rows_per_month: int, seed: int) -> BenchmarkSource:
+    """Return a synthetic year. Generate the year if it does not exist in the folder."""
+    from benchmarks.dataset import write_year
+    from toytip.sources.discovery import open_source
+
+    year = Path(folder, f"synthetic-{rows_per_month}-{seed}")
+    if len(list(year.glob("*.parquet"))) < MONTHS:
+        write_year(year, rows_per_month, seed)
+    return BenchmarkSource(year, year.name, open_source(str(year)).rows, synthetic=True)

@@ -1,0 +1,301 @@
+"""Generate the tables of benchmark results in the pages, from the committed result files.
+
+A page has a table between the comments `<!-- results: NAME -->` and `<!-- end of results -->`. The
+name is that of a function in BLOCKS, and can have arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from docs.generate.markdown import code, table
+from docs.generate.results import FILES, Figure, Results
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"(<!-- results: ([^>]*?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+NOT_MEASURED = "This version was not measured."
+PACKAGES = ("toytip", "python", "xgboost", "xgboost-cpu", "dask", "polars", "duckdb", "pandas")
+LABELS = {
+    "toytip-2-unchanged": "toytip, 2 workers, the same command again",
+    "toytip-2-new-month": "toytip, 2 workers, latest month with the champion",
+}
+# The stages of toytip and of the peers, by phase.
+PHASES = {
+    "read, clean, featurize": ("checksum", "featurize", "read"),
+    "fit bins": ("preprocess", "bin"),
+    "train": ("train",),
+    "predict, compute metrics, write": (
+        "threshold",
+        "infer",
+        "postprocess",
+        "evaluate",
+        "monitor",
+        "predict",
+        "write",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure with its highest allowed value."""
+
+    label: str
+    files: tuple[str, ...]
+    """Names of the result files."""
+    limit: float
+    measure: Callable[[Results], Figure | None]
+    unit: str = ""
+
+
+TARGETS = (
+    Target(
+        "time of toytip (2 workers) / time of `polars_defaults`, default settings",
+        ("defaults",),
+        1.2,
+        lambda results: results.ratio("defaults", "toytip-2", "polars_defaults"),
+    ),
+    Target(
+        "time of toytip (8 workers) / time of `polars_defaults`, default settings",
+        ("defaults",),
+        1.3,
+        lambda results: results.ratio("defaults", "toytip-8", "polars_defaults"),
+    ),
+    Target(
+        "time of toytip (2 workers) / time of `polars_xgboost`, 1.2 million rows",
+        ("1.2-million",),
+        1.1,
+        lambda results: results.ratio("1.2-million", "toytip-2", "polars_xgboost"),
+    ),
+    Target(
+        "time of toytip (2 workers) / time of `polars_xgboost`, 24.6 million rows",
+        ("24.6-million",),
+        0.55,
+        lambda results: results.ratio("24.6-million", "toytip-2", "polars_xgboost"),
+    ),
+    Target(
+        "peak memory of toytip (2 workers) / peak memory of `polars_xgboost`, 24.6 million rows",
+        ("24.6-million",),
+        0.45,
+        lambda results: results.ratio("24.6-million", "toytip-2", "polars_xgboost", "peak_mb"),
+    ),
+    Target(
+        "time of toytip (2 workers) / time of `lower_bound`, 24.6 million rows",
+        ("24.6-million",),
+        1.05,
+        lambda results: results.ratio("24.6-million", "toytip-2", "lower_bound"),
+    ),
+    Target(
+        "time of toytip with 8 workers / time of toytip with 2 workers, 24.6 million rows",
+        ("24.6-million",),
+        1.1,
+        lambda results: results.ratio("24.6-million", "toytip-8", "toytip-2"),
+    ),
+    Target(
+        "time per row with 84 million rows / time per row with 24.6 million rows",
+        (
+            "84-million",
+            "24.6-million",
+        ),
+        1.05,
+        lambda results: results.ratio_per_row("84-million", "24.6-million", "toytip-2"),
+    ),
+    Target(
+        "time of the same command again",
+        ("reruns",),
+        3,
+        lambda results: results.figure("reruns", "toytip-2-unchanged"),
+        " s",
+    ),
+    Target(
+        "time to score a new month with the champion / time of a complete run",
+        ("reruns",),
+        0.167,
+        lambda results: results.ratio("reruns", "toytip-2-new-month", "toytip-2"),
+    ),
+    Target(
+        "time from the command to the first task (2 workers)",
+        ("defaults",),
+        1.5,
+        lambda results: results.figure("defaults", "toytip-2", "first_task_s"),
+        " s",
+    ),
+)
+
+
+def _label(contender: str) -> str:
+    match = re.fullmatch(r"toytip-(\d+)", contender)
+    workers = f"toytip, {match[1]} worker{'' if match[1] == '1' else 's'}" if match else ""
+    return LABELS.get(contender) or workers or code(contender)
+
+
+def _range(figure: Figure, digits: int) -> str:
+    if figure.repeats < 2:
+        return "one value"
+    return f"{figure.low:,.{digits}f} to {figure.high:,.{digits}f}"
+
+
+def _value(figure: Figure | None, digits: int = 1) -> str:
+    return "not measured" if figure is None else f"{figure.value:,.{digits}f}"
+
+
+def contenders(results: Results, name: str) -> str:
+    """Return the table of all contenders in a file."""
+    rows = []
+    for contender, found in results.rows(name).items():
+        seconds = results.figure(name, contender)
+        assert seconds is not None
+        rows.append(
+            [
+                _label(contender),
+                _value(seconds),
+                _range(seconds, 1),
+                f"{found[0]['rows'] / seconds.value:,.0f}",
+                _value(results.figure(name, contender, "peak_mb"), 0),
+                _value(results.figure(name, contender, "auc"), 4),
+            ]
+        )
+    head = ("Contender", "Time (s), median", "Time (s), range", "Rows/s", "Peak memory (MB)", "Test AUC")
+    return table(head, rows) if rows else NOT_MEASURED
+
+
+def targets(results: Results) -> str:
+    """Return the table of targets."""
+    rows = []
+    for target in TARGETS:
+        figure = target.measure(results)
+        met = "" if figure is None else "yes" if figure.value <= target.limit else "no"
+        limit = f"{target.limit:g}{target.unit}"
+        measured = _value(figure, 2) + (target.unit if figure else "")
+        files = ", ".join(code(f"{name}.jsonl") for name in target.files)
+        rows.append([target.label, limit, measured, _range(figure, 2) if figure else "", met, files])
+    head = ("Quantity", "Target (at most)", "Measured", "Range", "Target met", "Result file")
+    return table(head, rows)
+
+
+def conditions(results: Results) -> str:
+    """Return the table of the conditions of every file."""
+    rows = []
+    for name in FILES:
+        row, found = results.first_row(name), results.rows(name).values()
+        if row is None:
+            continue
+        versions = row["environment"]
+        changes = " with uncommitted changes" if row.get("uncommitted_changes") else ""
+        rows.append(
+            [
+                code(f"{name}.jsonl"),
+                f"{row['source']}, {max(runs[0]['rows'] for runs in found):,} rows",
+                str(max(map(len, found))),
+                f"{row['machine']}, {row['cores']} cores, {row['machine_gb']:.0f} GB",
+                f"{row['run'][:10]}, commit {versions.get('git_commit', '')[:12]}{changes}",
+                ", ".join(f"{package} {versions[package]}" for package in PACKAGES if package in versions),
+            ]
+        )
+    head = ("Result file", "Data", "Repeats", "Machine", "Date and commit", "Packages")
+    return table(head, rows) if rows else NOT_MEASURED
+
+
+def script(results: Results) -> str:
+    """Return the table that compares toytip with a script that uses polars."""
+    rows = []
+    for name, peer in (
+        ("defaults", "polars_defaults"),
+        ("1.2-million", "polars_xgboost"),
+        ("24.6-million", "polars_xgboost"),
+    ):
+        row = results.first_row(name)
+        if row is not None:
+            size = f"{row['rows']:,} ({'synthetic' if row['synthetic'] else row['source']})"
+            rows.append(
+                [size, *(_time_and_memory(results, name, who) for who in ("toytip-2", "toytip-8", peer))]
+            )
+    head = ("Number of rows", "toytip, 2 workers", "toytip, 8 workers", "Script with polars and XGBoost")
+    return table(head, rows) if rows else NOT_MEASURED
+
+
+def _time_and_memory(results: Results, name: str, contender: str) -> str:
+    seconds, memory = results.figure(name, contender), results.figure(name, contender, "peak_mb")
+    if seconds is None or memory is None:
+        return "not measured"
+    return f"{seconds.value:,.1f} s, {memory.value:,.0f} MB"
+
+
+def phases(results: Results, name: str, peer: str) -> str:
+    """Return the table of the time per phase of toytip and of a peer."""
+    if not results.rows(name):
+        return NOT_MEASURED
+    columns = []
+    for contender in ("toytip-2", peer):
+        total = results.figure(name, contender)
+        seconds = [results.stage_seconds(name, contender, stages) for stages in PHASES.values()]
+        rest = total.value - sum(value or 0.0 for value in seconds) if total else None
+        columns.append(["not measured" if value is None else f"{value:.1f}" for value in (*seconds, rest)])
+    rows = zip((*PHASES, "other work"), *columns, strict=True)
+    return table(("Time per phase (s)", "toytip, 2 workers", code(peer)), rows)
+
+
+def first_task(results: Results) -> str:
+    """Return the table of the time to the first task."""
+    rows = []
+    for name in ("defaults", "1.2-million"):
+        row = results.first_row(name)
+        for contender in ("toytip-2", "toytip-8") if row else ():
+            figure = results.figure(name, contender, "first_task_s")
+            if row is not None and figure is not None:
+                rows.append([row["workload"], _label(contender), _value(figure), _range(figure, 1)])
+    head = ("Workload", "Contender", "Time to the first task (s), median", "Range")
+    return table(head, rows) if rows else NOT_MEASURED
+
+
+def sizes(results: Results) -> str:
+    """Return the table of time and memory by number of rows."""
+    rows = []
+    for name in ("1.2-million", "24.6-million", "84-million"):
+        row, seconds = results.first_row(name), results.figure(name, "toytip-2")
+        memory = results.figure(name, "toytip-2", "peak_mb")
+        if row is not None and seconds is not None and memory is not None:
+            rows.append([f"{row['rows']:,}", "2", f"{memory.value / 1000:.1f}", f"{seconds.value:,.0f}"])
+    head = ("Number of rows", "Workers", "Peak memory of all processes (GB)", "Time of a run (s)")
+    return table(head, rows) if rows else NOT_MEASURED
+
+
+def commands(_: Results) -> str:
+    """Return the commands that write the result files."""
+    return "```sh\n" + "\n".join(file.command for file in FILES.values()) + "\n```"
+
+
+BLOCKS: dict[str, Callable[..., str]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (contenders, targets, conditions, script, phases, first_task, sizes, commands)
+}
+
+
+def fill(text: str, results: Results) -> str:
+    """Return a page with the current content of its blocks."""
+
+    def replace(match: re.Match[str]) -> str:
+        name, *arguments = match[2].split()
+        return f"{match[1]}\n{BLOCKS[name](results, *arguments)}\n\n{match[3]}"
+
+    return BLOCK.sub(replace, text)
+
+
+def pages_with_results(root: Path = ROOT) -> dict[Path, str]:
+    """Return the pages that have blocks, with their current content."""
+    results = Results(root / "benchmarks" / "results")
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    texts = {page: page.read_text(encoding="utf-8") for page in pages}
+    return {page: fill(text, results) for page, text in texts.items() if BLOCK.search(text)}
+
+
+def outdated_pages(root: Path = ROOT) -> list[str]:
+    """Return the pages whose blocks differ from the result files."""
+    return [
+        str(page.relative_to(root))
+        for page, text in pages_with_results(root).items()
+        if page.read_text(encoding="utf-8") != text
+    ]
