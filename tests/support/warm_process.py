@@ -18,8 +18,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-# Python, Dask and numerical libraries read other variables when they start or are imported.
-COMMAND_VARIABLES = ("TOYTIP_", "PYTEST_", "AWS_", "MLFLOW_TRACKING_", "XDG_STATE_HOME", "COLUMNS", "NO_COLOR")
+from tests.support.warm_server import SERVER_VARIABLES
+from toytip.cluster.local import WORKER_VARIABLES
+
+# Commands read these variables when they run. Python, Dask and numerical libraries read other
+# variables when they start or are imported.
+COMMAND_VARIABLES = (
+    *("TOYTIP_", "AWS_", "MLFLOW_", "PYTEST_", "COLUMNS", "NO_COLOR", "XDG_STATE_HOME"),
+    *("DO_NOT_TRACK", "GIT_PYTHON_REFRESH", "PATH", "FAKE_KUBECTL_DIR", "KUBECONFIG"),
+    # Dask sets these in a process that has started workers, for its next workers.
+    *("__DASK_PARENT_PID", "PYTHONHASHSEED", "KMP_", "_RJEM_MALLOC_CONF"),
+)
 
 
 class WarmProcess(subprocess.Popen[str]):
@@ -103,9 +112,12 @@ def can_be_warm(words: Iterable[str], env: Mapping[str, str]) -> bool:
     """Return whether a forked process would behave like an executed one."""
     if "--start-method" in words or "TOYTIP_START_METHOD" in env:
         return False
-    start = _server_environment()
-    changed = {name for name in env.keys() | start.keys() if env.get(name) != start.get(name)}
-    return all(name.startswith(COMMAND_VARIABLES) for name in changed)
+    started = _server_environment()
+    # The server imports with the variables of workers. Commands in this process leave them behind.
+    equal = started.items() | {**started, **WORKER_VARIABLES, **SERVER_VARIABLES}.items()
+    changed = {item for item in env.items() if item not in equal}
+    removed = {(name, "") for name in started.keys() - env.keys()}
+    return all(name.startswith(COMMAND_VARIABLES) for name, _ in changed | removed)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import inspect
 import json
 import multiprocessing.util
 import os
@@ -46,6 +47,8 @@ LAZY_MODULES = (
     "rich.progress",
     "sklearn.isotonic",
 )
+# `toytip.cluster.local` sets this variable for workers that a fork server starts.
+SERVER_VARIABLES = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver"}
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGHUP)
 # Greater than the descriptors of a fork server that has not started.
 UNUSED_DESCRIPTOR = 200
@@ -56,7 +59,7 @@ def preload_modules() -> None:
     from toytip.cluster.local import WORKER_VARIABLES
 
     # Dask and the numerical libraries read these variables when they are imported.
-    os.environ.update(WORKER_VARIABLES, DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD="forkserver")
+    os.environ.update(WORKER_VARIABLES, **SERVER_VARIABLES)
     import toytip.cluster.slim_imports
     from toytip.models.mlflow_env import silence_mlflow
 
@@ -68,6 +71,8 @@ def preload_modules() -> None:
         for name in LAZY_MODULES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+    # Dask looks for the modules of its callers, and this fills the cache of the search.
+    inspect.getmodule(sys._getframe())
 
 
 class CommandServer:
