@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -12,7 +10,7 @@ import grimp
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.runs import FAST_RUN, parse_summary, run_toytip
+from tests.support.runs import FAST_RUN, parse_summary, run_toytip, start_toytip
 from tests.support.trips import read_files
 from toytip.pipeline.fingerprints import STAGE_MODULES
 from toytip.store.store import Store
@@ -177,13 +175,10 @@ def test_a_run_reuses_the_files_of_single_stages(three_month_run, tmp_path):
 @pytest.mark.cluster
 def test_two_concurrent_runs_on_one_store(three_month_run, tmp_path):
     folder, _, _ = three_month_run
-    command = [sys.executable, "-m", "toytip", "run", "--source", folder, "--store", tmp_path, *FAST_RUN]
-    runs = [
-        subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    outs = [run.communicate(timeout=200) for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], outs
+    command = ("run", "--source", folder, "--store", tmp_path, *FAST_RUN)
+    with start_toytip(*command) as one, start_toytip(*command) as other:
+        outs = [run.communicate(timeout=200) for run in (one, other)]
+        assert [run.returncode for run in (one, other)] == [0, 0], outs
     versions = {json.loads(out)["version"] for out, _ in outs}
     assert len(versions) == 2
     assert {m.version for m in Store(str(tmp_path), "dev").list_manifests("predictions")} == versions

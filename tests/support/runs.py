@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jsonschema
 import pandas as pd
+
+from tests.support.warm_process import WarmProcess, can_be_warm
 
 Value = TypeVar("Value")
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
@@ -37,33 +39,42 @@ def run_toytip(
     *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "toytip", *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=cwd,
-        env={**os.environ, **env},
-        check=False,
-    )
+    with _open_process(args, env, cwd) as process:
+        try:
+            output = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, *output)
 
 
 @contextlib.contextmanager
 def start_toytip(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
     """Start the command line in its own process group, which is killed when the context ends."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "toytip", *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, **env},
-    ) as process:
+    with _open_process(args, env, new_session=True) as process:
         try:
             yield process
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _open_process(
+    args: Iterable[Any], env: Mapping[str, str], cwd: Path | None = None, *, new_session: bool = False
+) -> subprocess.Popen[str]:
+    """Fork the command from a process that has imported toytip, if this makes no other difference."""
+    words, environment = [*map(str, args)], {**os.environ, **env}
+    if can_be_warm(words, environment):
+        return WarmProcess(words, environment, cwd, new_session)
+    return subprocess.Popen(
+        [sys.executable, "-m", "toytip", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=new_session,
+        cwd=cwd,
+        env=environment,
+    )
 
 
 def wait_for_message(process: subprocess.Popen[str], text: str) -> None:
