@@ -157,7 +157,7 @@ def test_dasks_pages_are_added_when_somebody_opens_one():
         assert not [item for item in applications if "bokeh" in str(item)]
         for path in ("", "/workers", "/status"):
             with urllib.request.urlopen(address + path) as response:  # noqa: S310
-                assert b"<title>Dask: " in response.read()
+                assert b"<title>Dask Diagnostic UI" in response.read()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{address}/toytip")  # noqa: S310
 

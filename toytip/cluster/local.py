@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -175,16 +177,17 @@ def _add_dask_pages_later(scheduler: Any) -> None:
     class AddPages(web.RequestHandler):
         """Adds the pages, and sends the browser to the same address again."""
 
-        def get(self) -> None:
+        async def get(self) -> None:
             """Respond with a redirect."""
             server = scheduler.http_application
+            # The import runs in a thread, because the event loop must answer the workers meanwhile.
+            pages = await asyncio.to_thread(importlib.import_module, "distributed.dashboard.scheduler")
             if placeholder in server.applications:
-                from distributed.dashboard.scheduler import connect, template_variables
-
                 server.applications.remove(placeholder)
-                connect(server, scheduler.http_server, scheduler)
-                if RUN_PAGE in scheduler.plugins:
-                    template_variables(scheduler)["pages"].append(RUN_PAGE)
+                pages.connect(server, scheduler.http_server, scheduler)
+                links = pages.template_variables(scheduler)["pages"]
+                if RUN_PAGE in scheduler.plugins and RUN_PAGE not in links:
+                    links.append(RUN_PAGE)
             self.redirect(self.request.uri)
 
     placeholder = web.Application([(rf"/(?!{RUN_PAGE}\b).*", AddPages)])
