@@ -124,6 +124,8 @@ def _train_once(client: Any, job: TrainingJob) -> TrainingResult:
     client.wait_for_workers(1, timeout=WORKER_TTL_S)
     # A rank without a partition would have nothing to train on.
     ranks, token = training_ranks(client)[: job.data.npartitions], secrets.token_hex(8)
+    if not ranks:
+        raise RuntimeError("no worker answers")
     # Training needs the memory that the partition-wise stages have freed.
     client.run(trim_memory, on_error="ignore")
     try:
