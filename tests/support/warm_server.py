@@ -1,7 +1,7 @@
 """A process that has imported toytip, and forks a process per command.
 
-A `toytip` process spends several seconds of CPU time on imports, and so does each of its workers. A
-forked process has them already. Everything else is as in a process that was executed: it has its own
+A `toytip` process and its workers spend several seconds of CPU time on imports. A forked process
+has the modules already. Everything else is as in a process that was executed: it has its own
 environment, folder, output and exit code, starts its own workers, and ends like any other Python
 program. `tests.support.warm_process` has the client.
 
@@ -76,7 +76,7 @@ def preload_modules() -> None:
 
 
 class CommandServer:
-    """Accepts requests on a socket, and reports the process ID and the exit status of each command."""
+    """Forks a process per request, and reports its process ID and its exit code."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
@@ -91,7 +91,7 @@ class CommandServer:
             self.selector.register(descriptor, selectors.EVENT_READ)
 
     def serve(self) -> dict[str, Any] | None:
-        """Serve until standard input ends. Returns the request in each forked process, else None."""
+        """Serve until standard input ends. Returns the request in each forked process."""
         while True:
             ready = {key.fd for key, _ in self.selector.select()}
             if self.ended in ready:
@@ -113,7 +113,7 @@ class CommandServer:
     def _accept(self) -> dict[str, Any] | None:
         """Fork a process for the next request. Returns the request in that process."""
         connection, _ = self.listener.accept()
-        _, descriptors, _, _ = socket.recv_fds(connection, 1, 2)
+        _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as stream:
             request: dict[str, Any] = json.loads(stream.readline())
         pid = os.fork()
@@ -128,17 +128,16 @@ class CommandServer:
             connection.sendall(b"%d\n" % pid)
         return None
 
-    def _become_command(self, output: Sequence[int]) -> None:
+    def _become_command(self, files: Sequence[int]) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in zip((null, *output), (0, 1, 2), strict=True):
+        for source, target in zip(files, (0, 1, 2), strict=True):
             os.dup2(source, target)
         self.selector.close()
         for connection in (self.listener, *self.connections.values()):
             connection.close()
-        for descriptor in (null, *output, *self.own_descriptors):
+        for descriptor in (*files, *self.own_descriptors):
             os.close(descriptor)
 
 
@@ -206,7 +205,7 @@ class WarmForkServer:
             os.close(source)
         tracker = resource_tracker._resource_tracker  # type: ignore[attr-defined]
         tracker._fd = tracker._pid = None
-        exec(request["code"], {"__name__": "__main__"})
+        exec(request["code"], {"__name__": "__main__"})  # noqa: S102 - code of `multiprocessing`
 
 
 def main() -> None:
