@@ -138,7 +138,7 @@ def scoring_model(model_run: ModelRun) -> TrainedModel:
     return resolve.load_model(Settings.load(store=str(model_run.store)), "champion")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data_dir() -> Path:
     """The folder of the published months."""
     if not REAL_DATA_DIR.is_dir():

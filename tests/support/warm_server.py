@@ -62,6 +62,7 @@ def preload_modules() -> None:
     os.environ.update(WORKER_VARIABLES, **SERVER_VARIABLES)
     import toytip.cluster.slim_imports
     from toytip.models.mlflow_env import silence_mlflow
+    from toytip.report.charts.svg import open_drawing
 
     names = [module.name for module in pkgutil.walk_packages(toytip.__path__, "toytip.")]
     for name in names:
@@ -71,6 +72,9 @@ def preload_modules() -> None:
         for name in LAZY_MODULES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+    # The first chart loads fonts.
+    with open_drawing():
+        pass
     # Dask looks for the modules of its callers, and this fills the cache of the search.
     inspect.getmodule(sys._getframe())
 
@@ -118,14 +122,15 @@ class CommandServer:
             request: dict[str, Any] = json.loads(stream.readline())
         pid = os.fork()
         if not pid:
-            connection.close()
+            if request["new_session"]:
+                os.setsid()
+            with connection:
+                connection.sendall(b"%d\n" % os.getpid())
             self._become_command(descriptors)
             return request
         for descriptor in descriptors:
             os.close(descriptor)
         self.connections[pid] = connection
-        with contextlib.suppress(OSError):
-            connection.sendall(b"%d\n" % pid)
         return None
 
     def _become_command(self, files: Sequence[int]) -> None:
@@ -143,8 +148,6 @@ class CommandServer:
 
 def run_command(request: dict[str, Any]) -> None:
     """Run `python -m toytip` in this process, as a request describes."""
-    if request["new_session"]:
-        os.setsid()
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["folder"])
