@@ -37,7 +37,9 @@ class WarmProcess(subprocess.Popen[str]):
     both outputs are pipes.
     """
 
+    # The methods of the base class that end a process read these attributes.
     _child_created = False
+    _sigint_wait_secs = 0.0
 
     def __init__(
         self,

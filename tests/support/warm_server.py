@@ -25,6 +25,7 @@ import selectors
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Sequence
 from multiprocessing import resource_tracker
 from typing import Any
@@ -43,6 +44,7 @@ LAZY_MODULES = (
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "optuna.storages",
     "pandas.core.arrays.arrow.extension_types",
     "rich.progress",
     "sklearn.isotonic",
@@ -120,7 +122,10 @@ class CommandServer:
         _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as stream:
             request: dict[str, Any] = json.loads(stream.readline())
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 and later warn about the threads of native libraries, which are idle.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if not pid:
             if request["new_session"]:
                 os.setsid()
