@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.warm_server import SERVER_VARIABLES
 from toytip.cluster.local import WORKER_VARIABLES
@@ -60,7 +60,7 @@ class WarmProcess(subprocess.Popen[str]):
             "new_session": new_session,
         }
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_server_address())
+        self._connection.connect(_server().address)
         self._send(request, files or self._open_pipes(), close=files is None)
         self.pid = int(self._read_line(None) or 0)
 
@@ -84,7 +84,7 @@ class WarmProcess(subprocess.Popen[str]):
             while not line.endswith(b"\n"):
                 data = self._connection.recv(1)
                 if not data:
-                    raise RuntimeError("the server of warm processes has ended")
+                    raise RuntimeError(f"the server ended with exit code {_server().process.wait(10)}")
                 line += data
         except (TimeoutError, BlockingIOError):
             return None
@@ -153,9 +153,16 @@ def _server_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+class _Server(NamedTuple):
+    """The server, and the address of its socket."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+
+
 @functools.cache
-def _server_address() -> str:
-    """Start the server of this process, which ends with this process. Returns its address."""
+def _server() -> _Server:
+    """Start the server of this process, which ends with this process."""
     folder = tempfile.TemporaryDirectory(prefix="warm-")
     address = f"{folder.name}/socket"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -181,4 +188,4 @@ def _server_address() -> str:
         folder.cleanup()
 
     atexit.register(stop)
-    return address
+    return _Server(server, address)
