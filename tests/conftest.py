@@ -32,8 +32,9 @@ hypothesis.settings.register_profile("toytip", deadline=None)
 hypothesis.settings.load_profile("toytip")
 
 # Only tests of the promotion gate use the registry, which takes seconds to import and to set up.
-# Parallel test processes have COLUMNS, which would wrap the output of the commands.
-os.environ.pop("COLUMNS", None)
+# Parallel test processes can have COLUMNS and LINES, which would wrap the output of the commands.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
 os.environ.setdefault("TOYTIP_GATE", "off")
 # If two clusters request the same port at once, Dask's server leaks the socket of one of them.
 os.environ.setdefault("TOYTIP_DASHBOARD_PORT", "0")
@@ -54,6 +55,12 @@ def invoke_cli(
         return subprocess.CompletedProcess(arguments, code, output.out, output.err)
 
     return invoke
+
+
+@pytest.fixture
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a second for the answer of a server that does not answer, in this process."""
+    monkeypatch.setattr("toytip.cluster.probe.IDENTITY_TIMEOUT_S", 1)
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +138,7 @@ def scoring_model(model_run: ModelRun) -> TrainedModel:
     return resolve.load_model(Settings.load(store=str(model_run.store)), "champion")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data_dir() -> Path:
     """The folder of the published months."""
     if not REAL_DATA_DIR.is_dir():

@@ -117,7 +117,7 @@ USAGE_ERRORS = (
 )
 # These errors need workers. The others are raised before, so that this process can run them, which
 # is ten times as fast.
-OWN_PROCESS = ("damaged data", "a corrupt footer", "a dead scheduler", "too little memory")
+OWN_PROCESS = ("damaged data", "a corrupt footer", "too little memory")
 
 
 def error_lines(stderr):
@@ -130,6 +130,7 @@ def error_lines(stderr):
     return lines[first:]
 
 
+@pytest.mark.usefixtures("short_probe")
 @pytest.mark.parametrize("case", ERRORS)
 def test_an_error_is_a_message_and_a_hint(case, tmp_path, invoke_cli):
     make, words = ERRORS[case]

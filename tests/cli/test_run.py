@@ -5,13 +5,12 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
+from pathlib import Path
 
 import pytest
 
-from tests.support.runs import run_toytip
+from tests.support.runs import open_toytip, run_toytip
 
 ROWS, COLUMNS = 24, 80
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -21,15 +20,12 @@ def run_on_terminal(*arguments, cwd):
     """Run the command line with stdout on a terminal, and return its exit code and lines."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "toytip", *map(str, arguments)],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=subprocess.DEVNULL,
-        cwd=cwd,
-        env={**env, "TERM": "xterm-256color"},
-    ) as process:
+    with (
+        Path(os.devnull).open("w") as null,
+        open_toytip(
+            arguments, {"TERM": "xterm-256color"}, cwd, (terminal, terminal, null.fileno())
+        ) as process,
+    ):
         os.close(terminal)
         output = b""
         while chunk := read(controller):

@@ -87,7 +87,8 @@ def test_one_of_two_concurrent_starts_succeeds(records):
 
 
 @pytest.mark.cluster
-def test_servers_that_are_not_schedulers(tmp_path):
+@pytest.mark.usefixtures("short_probe")
+def test_servers_that_are_not_schedulers(tmp_path, invoke_cli):
     command = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
@@ -97,7 +98,7 @@ def test_servers_that_are_not_schedulers(tmp_path):
         try:
             web_address = f"tcp://127.0.0.1:{web.stdout.readline().split(' port ')[1].split()[0]}"
             for address in (web_address, worker_address(scheduler)):
-                process = run_toytip("run", "--scheduler", address)
+                process = invoke_cli("run", "--scheduler", address)
                 require_error(process, f"cannot connect to {address}: the server is not a Dask scheduler")
             certificates.create_certificates(tmp_path, ["127.0.0.1"])
             flags = tls_flags(tmp_path, "client")
@@ -107,7 +108,7 @@ def test_servers_that_are_not_schedulers(tmp_path):
             ]
             for address, cause in causes:
                 secure = address.replace("tcp", "tls")
-                require_error(run_toytip("run", "--scheduler", secure, *flags), cause)
+                require_error(invoke_cli("run", "--scheduler", secure, *flags), cause)
         finally:
             web.terminate()
 
@@ -127,9 +128,11 @@ def worker_address(scheduler):
         ("compose", "Start the cluster with `toytip cluster up compose`"),
     ],
 )
-def test_the_hint_depends_on_the_kind_of_cluster(name, hint):
+@pytest.mark.usefixtures("short_probe")
+def test_the_hint_depends_on_the_kind_of_cluster(name, hint, monkeypatch, invoke_cli):
     clusters = json.dumps({name: {"scheduler": f"tcp://127.0.0.1:{free_port()}"}})
-    process = run_toytip("cluster", "status", name, TOYTIP_CLUSTERS=clusters)
+    monkeypatch.setenv("TOYTIP_CLUSTERS", clusters)
+    process = invoke_cli("cluster", "status", name)
     require_error(process, "no Dask scheduler answers", hint)
     assert "--scheduler" not in process.stderr
 

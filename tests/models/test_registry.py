@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.support.run_probes import wait_for_run
-from tests.support.runs import parse_summary, require_error, run_toytip
+from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.errors import ConfigError, RegistryError
@@ -298,31 +298,13 @@ def test_challenger_is_rejected_if_the_champion_changed(runs, synthetic):
     registry = open_registry(Settings.load(store=str(store)), "yellow", "all")
     champion, other = registry.champion(), registry.find_model("2")
     assert champion.number != other.number
-    command = [
-        sys.executable,
-        "-m",
-        "toytip",
-        "run",
-        "--source",
-        synthetic,
-        "--store",
-        store,
-        "--workers",
-        2,
-        "--gate",
-        "on",
-        "--rounds",
-        60,
-        "--version-id",
-        "late",
-        "--json",
-    ]
-    run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # The run has read the champion, and has still to score the golden set in a separate process.
-    wait_for_run(run, lambda: Store(str(store), "dev").get_manifest("predictions", "late") is not None)
-    registry.promote(other, expected_champion=champion)
-    stdout, stderr = run.communicate()
-    assert run.returncode == 0, stderr
+    where = ("--source", synthetic, "--store", store, "--workers", 2, "--gate", "on")
+    with start_toytip("run", *where, "--rounds", 60, "--version-id", "late", "--json") as run:
+        # The run has read the champion, and has still to score the golden set in another process.
+        wait_for_run(run, lambda: Store(str(store), "dev").get_manifest("predictions", "late") is not None)
+        registry.promote(other, expected_champion=champion)
+        stdout, stderr = run.communicate()
+        assert run.returncode == 0, stderr
     promotion = json.loads(stdout)["promotion"]
     assert (promotion["decision"], promotion["aliases"]) == ("rejected", ["challenger"])
     reason = promotion["promotion_reasons"][0]

@@ -1,5 +1,7 @@
 """Real published months: rows, rejects and AUC agree with plain XGBoost in one process."""
 
+import functools
+
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
@@ -26,6 +28,18 @@ def run(source, store, *more):
     )
 
 
+@pytest.fixture(scope="module")
+def run_months(real_data_dir, tmp_path_factory):
+    """Return a function that runs once on a folder, and returns the JSON result."""
+
+    @functools.cache
+    def run_once(folder):
+        rounds = () if folder == "green-2023" else ("--rounds", 10)
+        return run(real_data_dir / folder, tmp_path_factory.mktemp(folder), *rounds)
+
+    return run_once
+
+
 @pytest.mark.parametrize(
     ("folder", "read", "kept", "rejects"),
     [
@@ -34,8 +48,8 @@ def run(source, store, *more):
         ("yellow-sample-2019", 120_000, 119_609, None),
     ],
 )
-def test_rows_and_rejects(folder, read, kept, rejects, real_data_dir, tmp_path):
-    summary = run(real_data_dir / folder, tmp_path, "--rounds", 10)
+def test_rows_and_rejects(folder, read, kept, rejects, run_months):
+    summary = run_months(folder)
     assert summary["rows"] == {"read": read, "kept": kept, "rejected": read - kept}
     if rejects is not None:
         assert summary["rejects"] == rejects
@@ -45,8 +59,8 @@ def test_rows_and_rejects(folder, read, kept, rejects, real_data_dir, tmp_path):
     )
 
 
-def test_green_has_the_auc_of_plain_xgboost(real_data_dir, tmp_path):
-    summary = run(real_data_dir / "green-2023", tmp_path)
+def test_green_has_the_auc_of_plain_xgboost(run_months):
+    summary = run_months("green-2023")
     assert summary["metrics"]["test"]["all"]["auc"] > 0.8755 - 0.003
     assert summary["metrics"]["test"]["all"]["rows"] == 63_852
 

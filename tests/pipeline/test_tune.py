@@ -137,6 +137,7 @@ def test_the_maximum_number_of_rounds_can_limit_a_trial(
     assert ("the maximum of 40 rounds. More rounds may be better" in written) is reached
 
 
+@pytest.mark.usefixtures("short_probe")
 @pytest.mark.parametrize("taxis", [("green",), ("green", "yellow")])
 def test_features_of_two_taxi_types_are_never_chosen_by_date(taxis, tmp_path):
     settings = Settings.load(store=str(tmp_path), scheduler="tcp://127.0.0.1:1")

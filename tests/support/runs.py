@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,7 +39,7 @@ def run_toytip(
     *args: Any, timeout: float = 240, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    with _open_process(args, env, cwd) as process:
+    with open_toytip(args, env, cwd) as process:
         try:
             output = process.communicate(timeout=timeout)
         except BaseException:
@@ -51,7 +51,7 @@ def run_toytip(
 @contextlib.contextmanager
 def start_toytip(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
     """Start the command line in its own process group, which is killed when the context ends."""
-    with _open_process(args, env, new_session=True) as process:
+    with open_toytip(args, env, new_session=True) as process:
         try:
             yield process
         finally:
@@ -59,17 +59,27 @@ def start_toytip(*args: Any, **env: str) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _open_process(
-    args: Iterable[Any], env: Mapping[str, str], cwd: Path | None = None, *, new_session: bool = False
+def open_toytip(
+    args: Iterable[Any],
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    files: Sequence[int] | None = None,
+    *,
+    new_session: bool = False,
 ) -> subprocess.Popen[str]:
-    """Fork the command from a process that has imported toytip, if this makes no other difference."""
+    """Start the command line with changes of the environment. `files` are its three standard files.
+
+    The process is forked from one that has imported toytip, if this makes no other difference.
+    """
     words, environment = [*map(str, args)], {**os.environ, **env}
     if can_be_warm(words, environment):
-        return WarmProcess(words, environment, cwd, new_session)
+        return WarmProcess(words, environment, cwd, files, new_session=new_session)
+    stdin, stdout, stderr = files or (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
     return subprocess.Popen(
         [sys.executable, "-m", "toytip", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
         text=True,
         start_new_session=new_session,
         cwd=cwd,

@@ -7,16 +7,15 @@ import contextlib
 import functools
 import json
 import os
-import signal
+import selectors
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 from tests.support.warm_server import SERVER_VARIABLES
 from toytip.cluster.local import WORKER_VARIABLES
@@ -24,39 +23,58 @@ from toytip.cluster.local import WORKER_VARIABLES
 # Commands read these variables when they run. Python, Dask and numerical libraries read other
 # variables when they start or are imported.
 COMMAND_VARIABLES = (
-    *("TOYTIP_", "AWS_", "MLFLOW_", "PYTEST_", "COLUMNS", "NO_COLOR", "XDG_STATE_HOME"),
-    *("DO_NOT_TRACK", "GIT_PYTHON_REFRESH", "PATH", "FAKE_KUBECTL_DIR", "KUBECONFIG"),
+    *("TOYTIP_", "AWS_", "MLFLOW_", "PYTEST_", "COLUMNS", "LINES", "TERM", "NO_COLOR"),
+    *("XDG_STATE_HOME", "DO_NOT_TRACK", "GIT_PYTHON_REFRESH", "PATH", "FAKE_KUBECTL_DIR", "KUBECONFIG"),
     # Dask sets these in a process that has started workers, for its next workers.
     *("__DASK_PARENT_PID", "PYTHONHASHSEED", "KMP_", "_RJEM_MALLOC_CONF"),
 )
 
 
 class WarmProcess(subprocess.Popen[str]):
-    """A process of the server, with the interface of `subprocess.Popen`. Both outputs are pipes."""
+    """A process of the server, with the interface of `subprocess.Popen`.
 
+    `files` are the descriptors of its three standard files. By default, it has an empty input, and
+    both outputs are pipes.
+    """
+
+    # The methods of the base class that end a process read these attributes.
     _child_created = False
+    _sigint_wait_secs = 0.0
 
     def __init__(
-        self, words: Sequence[str], env: Mapping[str, str], folder: Path | None, new_session: bool
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        folder: Path | None,
+        files: Sequence[int] | None = None,
+        *,
+        new_session: bool = False,
     ) -> None:
         self.args = [sys.executable, "-m", "toytip", *words]
         self.returncode: int | None = None
-        self.stdin = None
+        self.stdin = self.stdout = self.stderr = None
         request = {
             "words": list(words),
             "env": dict(env),
             "folder": str(folder or Path.cwd()),
             "new_session": new_session,
         }
-        pipes = os.pipe(), os.pipe()
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_server_address())
-        socket.send_fds(self._connection, [b" "], [write for _, write in pipes])
-        self._connection.sendall(json.dumps(request).encode() + b"\n")
-        for _, write in pipes:
-            os.close(write)
-        self.stdout, self.stderr = (open(read, encoding="utf-8") for read, _ in pipes)  # noqa: SIM115 - closed by __exit__
+        self._connection.connect(_server().address)
+        self._send(request, files or self._open_pipes(), close=files is None)
         self.pid = int(self._read_line(None) or 0)
+
+    def _open_pipes(self) -> list[int]:
+        """Return the descriptors of an empty input and of two pipes, which this object reads."""
+        pipes = os.pipe(), os.pipe()
+        self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8") for read, _ in pipes)
+        return [os.open(os.devnull, os.O_RDONLY), *(write for _, write in pipes)]
+
+    def _send(self, request: dict[str, Any], files: Sequence[int], *, close: bool) -> None:
+        socket.send_fds(self._connection, [b" "], files)
+        self._connection.sendall(json.dumps(request).encode() + b"\n")
+        for descriptor in files if close else ():
+            os.close(descriptor)
 
     def _read_line(self, timeout: float | None) -> bytes | None:
         """Return the next line of the server, or None after the timeout."""
@@ -66,7 +84,7 @@ class WarmProcess(subprocess.Popen[str]):
             while not line.endswith(b"\n"):
                 data = self._connection.recv(1)
                 if not data:
-                    raise RuntimeError("the server of warm processes has ended")
+                    raise RuntimeError(f"the server ended with exit code {_server().process.wait(10)}")
                 line += data
         except (TimeoutError, BlockingIOError):
             return None
@@ -90,22 +108,28 @@ class WarmProcess(subprocess.Popen[str]):
 
     def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002, ARG002
         """Return both outputs to their ends. Raises TimeoutExpired after the timeout."""
-        output: dict[IO[str], str] = {}
-
-        def read(stream: IO[str]) -> None:
-            output[stream] = stream.read()
-
         deadline = None if timeout is None else time.monotonic() + timeout
+
+        def remaining() -> float | None:
+            return None if deadline is None else max(0.0, deadline - time.monotonic())
+
         streams = [stream for stream in (self.stdout, self.stderr) if stream is not None]
-        readers = [threading.Thread(target=read, args=(stream,), daemon=True) for stream in streams]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join(None if deadline is None else deadline - time.monotonic())
-        if len(output) < len(streams):
-            raise subprocess.TimeoutExpired(self.args, timeout or 0)
-        self.wait(None if deadline is None else max(0, deadline - time.monotonic()))
-        return output[streams[0]], output[streams[1]]
+        output = {stream.fileno(): b"" for stream in streams}
+        with selectors.DefaultSelector() as selector:
+            for descriptor in output:
+                selector.register(descriptor, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(remaining())
+                if not ready:
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+                for key, _ in ready:
+                    data = os.read(key.fd, 65_536)
+                    output[key.fd] += data
+                    if not data:
+                        selector.unregister(key.fd)
+        self.wait(remaining())
+        stdout, stderr = (content.decode() for content in output.values())
+        return stdout, stderr
 
 
 def can_be_warm(words: Iterable[str], env: Mapping[str, str]) -> bool:
@@ -122,13 +146,23 @@ def can_be_warm(words: Iterable[str], env: Mapping[str, str]) -> bool:
 
 @functools.cache
 def _server_environment() -> dict[str, str]:
-    """Return the environment of the server: that of this process when it starts the first command."""
+    """Return the environment of the server.
+
+    It is that of this process when it starts the first command.
+    """
     return dict(os.environ)
 
 
+class _Server(NamedTuple):
+    """The server, and the address of its socket."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+
+
 @functools.cache
-def _server_address() -> str:
-    """Start the server of this process, which ends with this process. Returns its address."""
+def _server() -> _Server:
+    """Start the server of this process, which ends with this process."""
     folder = tempfile.TemporaryDirectory(prefix="warm-")
     address = f"{folder.name}/socket"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -154,4 +188,4 @@ def _server_address() -> str:
         folder.cleanup()
 
     atexit.register(stop)
-    return address
+    return _Server(server, address)

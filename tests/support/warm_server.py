@@ -1,7 +1,7 @@
 """A process that has imported toytip, and forks a process per command.
 
-A `toytip` process spends several seconds of CPU time on imports, and so does each of its workers. A
-forked process has them already. Everything else is as in a process that was executed: it has its own
+A `toytip` process and its workers spend several seconds of CPU time on imports. A forked process
+has the modules already. Everything else is as in a process that was executed: it has its own
 environment, folder, output and exit code, starts its own workers, and ends like any other Python
 program. `tests.support.warm_process` has the client.
 
@@ -25,6 +25,7 @@ import selectors
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Sequence
 from multiprocessing import resource_tracker
 from typing import Any
@@ -43,6 +44,7 @@ LAZY_MODULES = (
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "optuna.storages",
     "pandas.core.arrays.arrow.extension_types",
     "rich.progress",
     "sklearn.isotonic",
@@ -62,6 +64,7 @@ def preload_modules() -> None:
     os.environ.update(WORKER_VARIABLES, **SERVER_VARIABLES)
     import toytip.cluster.slim_imports
     from toytip.models.mlflow_env import silence_mlflow
+    from toytip.report.charts.svg import open_drawing
 
     names = [module.name for module in pkgutil.walk_packages(toytip.__path__, "toytip.")]
     for name in names:
@@ -71,12 +74,15 @@ def preload_modules() -> None:
         for name in LAZY_MODULES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+    # The first chart loads fonts.
+    with open_drawing():
+        pass
     # Dask looks for the modules of its callers, and this fills the cache of the search.
     inspect.getmodule(sys._getframe())
 
 
 class CommandServer:
-    """Accepts requests on a socket, and reports the process ID and the exit status of each command."""
+    """Forks a process per request, and reports its process ID and its exit code."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
@@ -91,7 +97,7 @@ class CommandServer:
             self.selector.register(descriptor, selectors.EVENT_READ)
 
     def serve(self) -> dict[str, Any] | None:
-        """Serve until standard input ends. Returns the request in each forked process, else None."""
+        """Serve until standard input ends. Returns the request in each forked process."""
         while True:
             ready = {key.fd for key, _ in self.selector.select()}
             if self.ended in ready:
@@ -113,39 +119,40 @@ class CommandServer:
     def _accept(self) -> dict[str, Any] | None:
         """Fork a process for the next request. Returns the request in that process."""
         connection, _ = self.listener.accept()
-        _, descriptors, _, _ = socket.recv_fds(connection, 1, 2)
+        _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as stream:
             request: dict[str, Any] = json.loads(stream.readline())
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 and later warn about the threads of native libraries, which are idle.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if not pid:
-            connection.close()
+            if request["new_session"]:
+                os.setsid()
+            with connection:
+                connection.sendall(b"%d\n" % os.getpid())
             self._become_command(descriptors)
             return request
         for descriptor in descriptors:
             os.close(descriptor)
         self.connections[pid] = connection
-        with contextlib.suppress(OSError):
-            connection.sendall(b"%d\n" % pid)
         return None
 
-    def _become_command(self, output: Sequence[int]) -> None:
+    def _become_command(self, files: Sequence[int]) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in zip((null, *output), (0, 1, 2), strict=True):
+        for source, target in zip(files, (0, 1, 2), strict=True):
             os.dup2(source, target)
         self.selector.close()
         for connection in (self.listener, *self.connections.values()):
             connection.close()
-        for descriptor in (null, *output, *self.own_descriptors):
+        for descriptor in (*files, *self.own_descriptors):
             os.close(descriptor)
 
 
 def run_command(request: dict[str, Any]) -> None:
     """Run `python -m toytip` in this process, as a request describes."""
-    if request["new_session"]:
-        os.setsid()
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["folder"])
@@ -206,7 +213,7 @@ class WarmForkServer:
             os.close(source)
         tracker = resource_tracker._resource_tracker  # type: ignore[attr-defined]
         tracker._fd = tracker._pid = None
-        exec(request["code"], {"__name__": "__main__"})
+        exec(request["code"], {"__name__": "__main__"})  # noqa: S102 - code of `multiprocessing`
 
 
 def main() -> None:

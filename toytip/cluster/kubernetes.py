@@ -14,7 +14,7 @@ from typing import IO
 
 from toytip.cluster import tls
 from toytip.cluster.definitions import ClusterDefinition
-from toytip.cluster.probe import probe_scheduler, tls_mismatch
+from toytip.cluster.probe import IDENTITY_TIMEOUT_S, probe_scheduler, tls_mismatch
 from toytip.config import Settings
 from toytip.errors import ClusterError
 
@@ -126,9 +126,10 @@ def _wait_for_scheduler(
 
     Raises ClusterError on a timeout, or if the scheduler rejects the client.
     """
+    timeout_s = min(definition.start_timeout, IDENTITY_TIMEOUT_S)
     deadline = time.monotonic() + definition.start_timeout
     mismatch: ClusterError | None = None
-    while error := probe_scheduler(address, settings):
+    while error := probe_scheduler(address, settings, timeout_s):
         if mismatch:
             raise mismatch
         # Report a TLS mismatch only if the next probe fails too: the scheduler may just have

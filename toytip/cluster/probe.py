@@ -18,10 +18,11 @@ IDENTITY_TIMEOUT_S = 12
 CONNECT_TIMEOUT_S = 3
 
 
-def probe_scheduler(address: str, settings: Settings) -> ClusterError | None:
+def probe_scheduler(address: str, settings: Settings, timeout_s: float | None = None) -> ClusterError | None:
     """Return None if a scheduler answers, else an error with the cause.
 
-    Dask's own client would wait forever for a server that is not a scheduler.
+    The scheduler has `timeout_s` to answer, or else 12 s. Dask's own client would wait forever for
+    a server that is not a scheduler.
     """
     from distributed.utils import LoopRunner
 
@@ -29,7 +30,9 @@ def probe_scheduler(address: str, settings: Settings) -> ClusterError | None:
     try:
         # The probe has its own event loop in a thread, because in a notebook a loop is already
         # running.
-        identity = LoopRunner(asynchronous=False).run_sync(_request_identity, address, arguments)
+        identity = LoopRunner(asynchronous=False).run_sync(
+            _request_identity, address, arguments, timeout_s or IDENTITY_TIMEOUT_S
+        )
     except Exception as error:  # noqa: BLE001 - another server may answer anything
         cause = type(error).__name__
     else:
@@ -52,15 +55,15 @@ def _probe_error(address: str, settings: Settings, cause: str) -> ClusterError:
     )
 
 
-async def _request_identity(address: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def _request_identity(address: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     """Request the identity of the server."""
     from distributed.core import rpc
 
     async def request() -> dict[str, Any]:
-        async with rpc(address, timeout=IDENTITY_TIMEOUT_S, connection_args=arguments) as server:
+        async with rpc(address, timeout=timeout_s, connection_args=arguments) as server:
             return dict(await server.identity())
 
-    return await asyncio.wait_for(request(), IDENTITY_TIMEOUT_S)
+    return await asyncio.wait_for(request(), timeout_s)
 
 
 def start_hint(settings: Settings) -> str:
