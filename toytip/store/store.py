@@ -68,8 +68,8 @@ class Store(StoreAddress):
         with contextlib.ExitStack() as stack:
             with self.writing():
                 lock = stack.enter_context(staging.lock(validate_version(version)))
-                for incomplete in {*staging.incomplete_versions(), version}:
-                    staging.restage(incomplete)
+                for abandoned in {*staging.abandoned_versions(), version}:
+                    staging.restage(abandoned)
             try:
                 yield
             except (StoreError, ClusterError):
@@ -89,8 +89,14 @@ class Store(StoreAddress):
 
     def incomplete_versions(self) -> list[str]:
         """Return the unpublished versions of runs that have ended."""
+        runs, unreadable = self.scan_runs()
+        published = {run.version for run in runs} | {item.version for item in unreadable}
+        return [version for version in self.abandoned_versions() if version not in published]
+
+    def abandoned_versions(self) -> list[str]:
+        """Return the versions, published or not, whose runs ended without removing their lock."""
         with self.reading():
-            return self._staging.incomplete_versions()
+            return self._staging.abandoned_versions()
 
     def active_versions(self) -> set[str]:
         """Return the versions that runs are writing."""
