@@ -182,6 +182,28 @@ def test_an_accepted_month_is_not_held_and_keeps_its_findings(year, summaries):
     assert str(FAULTY) in result.reference
 
 
+@pytest.mark.parametrize(
+    ("accepted", "held"),
+    [((), ["2020-05", "2020-06"]), ((FAULTY,), []), ((MONTHS[5],), [])],
+    ids=["none", "the first", "the second"],
+)
+def test_an_accepted_month_shows_that_an_equal_month_is_normal(year, summaries, accepted, held):
+    few = {month: summaries[month] for month in MONTHS[3:4]}
+    for month in (FAULTY, MONTHS[5]):
+        few[month] = inject(year, "all amounts in cents", month=month)
+    result = check_months(few, [MONTHS[3], *accepted], {str(month): "a reason" for month in accepted})
+    assert list(result.held) == held
+
+
+def test_an_accepted_month_does_not_hold_another_month(year, summaries):
+    few = {month: summaries[month] for month in MONTHS[3:4]}
+    few[FAULTY] = inject(year, "all amounts in cents")
+    result = check(few, {str(FAULTY): "a reason"})
+    assert verdicts(result) == {str(MONTHS[3]): "pass", str(FAULTY): "hold"}
+    only_accepted = check_months(few, [FAULTY], {str(FAULTY): "a reason"})
+    assert only_accepted.held == (str(MONTHS[3]),), "there is no other month to compare with"
+
+
 def test_only_gross_faults_are_held_if_there_are_few_months(year, summaries):
     few = {month: summaries[month] for month in MONTHS[3:5]}
     assert set(verdicts(check(few)).values()) == {"pass"}

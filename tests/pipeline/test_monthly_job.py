@@ -1,10 +1,10 @@
 """A new month arrives: the champion scores it, and the month is checked and monitored."""
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -172,8 +172,8 @@ def without_tips(synthetic, tmp_path):
     tips = pa.array([1.0] + [None] * (len(table) - 1), pa.float64())
     table = table.set_column(table.schema.get_field_index("tip_amount"), "tip_amount", tips)
     index = table.schema.get_field_index("tpep_pickup_datetime")
-    times = table.column(index).to_pandas()
-    times.iloc[0] -= pd.Timedelta(days=60)
+    times = table.column(index).to_pylist()
+    times[0] -= dt.timedelta(days=60)
     table = table.set_column(index, table.field(index), pa.array(times, table.field(index).type))
     pq.write_table(table, folder / APRIL)
     return folder

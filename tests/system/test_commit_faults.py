@@ -123,6 +123,9 @@ def test_a_run_is_killed_at_a_step_of_its_commit(step, synthetic, reference, tmp
     check_complete(store, reference)
     repeated = run_toytip(*command)
     check_survived(store, step, repeated, reference)
+    run_toytip("version", "gc", "--store", tmp_path)
+    assert store.abandoned_versions() == []
+    check_complete(store, reference)
     check_registry(tmp_path, {"vkilled", parse_summary(repeated)["version"]})
 
 

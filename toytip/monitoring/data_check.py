@@ -108,29 +108,33 @@ def check_months(
     """Compare each month with the other reference months.
 
     A held month does not enter the reference of other months: the month with the largest effect
-    leaves the reference first, until no month of the reference is held. An accepted month stays in
-    the reference.
+    leaves the reference first, until no month of the reference is held. An accepted month of the
+    reference can only show that another month is normal. Because of an accepted month alone, no
+    month is held, except if there are only accepted months.
     """
     ordered = sorted(months)
     if not ordered:
         return DataCheck(months=(), reference=())
     comparison = Comparison.of(measure_months(ordered, [months[month] for month in ordered]))
     candidates = [index for index, month in enumerate(ordered) if month in set(reference)]
-    accepted_months = {index for index, month in enumerate(ordered) if str(month) in accepted}
-    normal = comparison.normal_months(candidates, accepted_months)
+    normal = comparison.normal_months([index for index in candidates if str(ordered[index]) not in accepted])
+    usable = sorted({*normal, *(index for index in candidates if str(ordered[index]) in accepted)})
+    references = [normal, usable] if normal else [usable]
     return DataCheck(
         months=tuple(
-            _check_month(comparison, index, str(month), normal, accepted.get(str(month)))
+            _check_month(comparison, index, str(month), references, accepted.get(str(month)))
             for index, month in enumerate(ordered)
         ),
-        reference=tuple(str(ordered[index]) for index in normal),
+        reference=tuple(str(ordered[index]) for index in usable),
     )
 
 
 def _check_month(
-    comparison: Comparison, index: int, month: str, normal: Sequence[int], accepted: str | None
+    comparison: Comparison, index: int, month: str, references: Sequence[Sequence[int]], accepted: str | None
 ) -> MonthCheck:
-    single = _single_findings(comparison, index, normal)
+    """Return the verdict with the reference that the month differs less from."""
+    reference = min(references, key=lambda others: comparison.effects(index, others).severity)
+    single = _single_findings(comparison, index, reference)
     findings = tuple(map(_merge_findings, _group_findings(single)))
     verdicts = [finding.verdict for finding in findings]
     verdict: Verdict = "hold" if "hold" in verdicts else "warn" if verdicts else "pass"

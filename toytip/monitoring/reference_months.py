@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -86,15 +86,15 @@ class Comparison:
             np.maximum(HOLD_FACTOR * typical, factors * hold),
         )
 
-    def normal_months(self, reference: Sequence[int], accepted: Collection[int]) -> list[int]:
+    def normal_months(self, reference: Sequence[int]) -> list[int]:
         """Return the months of the reference without faulty months.
 
         The month with the largest effect is removed first, so that it does not hide or cause other
-        effects. If two months differ equally, the later month is removed. Accepted months stay.
+        effects. If two months differ equally, the later month is removed.
         """
         normal = list(reference)
-        while candidates := [month for month in normal if month not in accepted]:
-            severity, worst = max((self.effects(month, normal).severity, month) for month in candidates)
+        while normal:
+            severity, worst = max((self.effects(month, normal).severity, month) for month in normal)
             if severity < 1:
                 break
             normal.remove(worst)

@@ -98,8 +98,8 @@ def describe_held(month: MonthCheck) -> str:
 
 def describe_findings(month: MonthCheck) -> str:
     """Return the most important finding of a month, and the number of the other findings."""
-    more = f" (and {len(month.findings) - 1} more)" if month.findings[1:] else ""
-    return f"{month.findings[0].message}{more}"
+    message, more = month.findings[0].message, len(month.findings) - 1
+    return f"{message.removesuffix('.')} (and {more} more)." if more else message
 
 
 def split_without_held(split: Split, check: DataCheck) -> Split:

@@ -111,30 +111,34 @@ class RunContext:
         return added
 
     def publish(
-        self,
-        command: str,
-        tables: PublishedTables,
-        status: RunStatus = RunStatus.NOT_GATED,
-        *,
-        reasons: Sequence[str] = (),
-        fingerprint: str = "",
-        run: RunFacts | None = None,
+        self, command: str, tables: PublishedTables, status: RunStatus = RunStatus.NOT_GATED
     ) -> RunManifest:
         """Publish all tables of the version in one step.
 
         Raises StoreError if the version is already published, or if a table no longer exists.
         """
-        return self.store.publish(
-            RunManifest(
-                version=self.version,
-                command=command,
-                status=status,
-                created_at=utc_now(),
-                tables={name: manifest.version for name, manifest in tables.items()},
-                reasons=tuple(reasons),
-                fingerprint=fingerprint,
-                run=run,
-            )
+        return self.store.publish(self.run_manifest(command, tables, status))
+
+    def run_manifest(
+        self,
+        command: str,
+        tables: PublishedTables,
+        status: RunStatus,
+        *,
+        reasons: Sequence[str] = (),
+        fingerprint: str = "",
+        run: RunFacts | None = None,
+    ) -> RunManifest:
+        """Return the run manifest that publishes the tables of the version."""
+        return RunManifest(
+            version=self.version,
+            command=command,
+            status=status,
+            created_at=utc_now(),
+            tables={name: manifest.version for name, manifest in tables.items()},
+            reasons=tuple(reasons),
+            fingerprint=fingerprint,
+            run=run,
         )
 
     def _stage_timing(self, table: Table) -> StageTiming | None:

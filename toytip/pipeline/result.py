@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
-from toytip.core.jsonable import FLATTEN
+from toytip.core.jsonable import FLATTEN, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import MODELS
@@ -194,6 +194,14 @@ class RunResult:
         """
         groups = {part.name: record for part in fields(cls) if part.metadata == FLATTEN}
         return TypeAdapter(cls).validate_python({**record, **groups})
+
+
+def save_run_result(store: Store, result: RunResult) -> None:
+    """Store the result of a run. Raises StoreError if it cannot be written."""
+    with store.writing():
+        store.file_io.write(
+            store.layout.run_result(result.version), json.dumps(to_json(result), indent=1).encode()
+        )
 
 
 def read_run_result(store: Store, version: str) -> RunResult | None:

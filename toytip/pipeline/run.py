@@ -30,6 +30,7 @@ from toytip.pipeline.result import (
     describe_model,
     describe_tables,
     metrics_by_segment,
+    save_run_result,
 )
 from toytip.pipeline.run_facts import describe_facts, gate_status, run_fingerprint
 from toytip.pipeline.run_meter import RunMeter
@@ -44,7 +45,7 @@ from toytip.store.run_manifest import RunManifest, RunStatus
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """A run that is published, before its workers stop."""
+    """A run that is ready to be published, before its workers stop."""
 
     plan: RunPlan
     outputs: StageOutputs
@@ -71,7 +72,10 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
             open_registry(settings, taxi, settings.segment).require_reachable()
         with open_run(settings, progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan, scoring)
-    result = _describe_run(context, finished, meter)
+            result = _describe_run(context, finished, meter)
+            # Saved first, so that a later run finds the result of every published run.
+            save_run_result(context.store, result)
+            context.store.publish(finished.manifest)
     from toytip.pipeline.reporting.pages import write_run_report
 
     report_path = write_run_report(context.store, progress, result, finished.outputs.prepare_report)
@@ -98,7 +102,7 @@ def _find_scoring_model(settings: Settings, plan: RunPlan | None, name: str) -> 
 
 
 def _run_on_cluster(context: RunContext, plan: RunPlan | None, scoring: ScoringModel | None) -> FinishedRun:
-    """Run all stages, save the reports, and publish the tables."""
+    """Run all stages, and save the reports."""
     client = context.client
     initial_bytes = source_tasks.worker_bytes_read(client)
     with tempfile.TemporaryDirectory() as folder:
@@ -113,17 +117,17 @@ def _run_on_cluster(context: RunContext, plan: RunPlan | None, scoring: ScoringM
     return FinishedRun(
         plan=plan,
         outputs=outputs,
-        manifest=_publish(context, plan, outputs, scoring),
+        manifest=_describe_publication(context, plan, outputs, scoring),
         links=links,
         source_bytes_read=bytes_read,
         workers=len(cluster.workers_by_address(client)),
     )
 
 
-def _publish(
+def _describe_publication(
     context: RunContext, plan: RunPlan, outputs: StageOutputs, scoring: ScoringModel | None
 ) -> RunManifest:
-    """Publish all tables of the run. The status depends on the gate."""
+    """Return the run manifest with all tables of the run. The status depends on the gate."""
     settings, promotion = context.settings, outputs.promotion
     checksums = {file.uri: file.checksum for file in outputs.tables[FEATURES_TABLE.name].source_files}
     status = gate_status(promotion)
@@ -134,7 +138,7 @@ def _publish(
     if outputs.failed_check:
         status, reasons = RunStatus.FAILED_CHECK, outputs.failed_check
     accepted = [month.month for month in outputs.data_check.months if month.accepted is not None]
-    return context.publish(
+    return context.run_manifest(
         "run",
         outputs.tables,
         status,

@@ -184,7 +184,9 @@ def _publish_failed(
 ) -> None:
     """Publish the features of a run that the data check stops."""
     facts = describe_facts(context.settings, plan.source, check)
-    context.publish("run", tables, RunStatus.FAILED_CHECK, reasons=[str(error)], run=facts)
+    context.store.publish(
+        context.run_manifest("run", tables, RunStatus.FAILED_CHECK, reasons=[str(error)], run=facts)
+    )
 
 
 def _split_with_test(split: Split, months: Sequence[Month]) -> Split:

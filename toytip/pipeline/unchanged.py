@@ -17,7 +17,8 @@ def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResul
 
     A new run would then compute the same tables, so that no worker has to start. Returns None if
     there is no such run, if one of its tables was deleted, or if the settings ask for a new
-    version. A store without runs needs almost no imports, so that its first run starts fast.
+    version. A store without runs needs almost no imports, so that its first run starts fast. Raises
+    StoreError if the run will not be able to write to the store.
     """
     if settings.full_refresh or settings.version_id or not _has_runs(settings):
         return None
@@ -29,5 +30,6 @@ def find_unchanged_run(settings: Settings, model: str | None = None) -> RunResul
 def _has_runs(settings: Settings) -> bool:
     options = resolve_storage_options(settings.store, settings.endpoint_url)
     store = StoreAddress(settings.store, settings.env, options)
+    store.require_credentials()
     with store.reading():
         return bool(store.file_io.list_files(store.layout.runs))

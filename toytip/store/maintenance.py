@@ -109,7 +109,8 @@ def find_garbage(store: Store, keep: int) -> Garbage:
         active=frozenset(active),
     )
     orphaned = [name for name in files if _is_orphaned(store, name, usage)]
-    abandoned = [name for name, version in staged.items() if version in incomplete]
+    ended = set(store.abandoned_versions())
+    abandoned = [name for name, version in staged.items() if version in ended]
     size = sum(manifest.bytes for manifest in unneeded)
     size += sum(files[name].bytes for name in {*orphaned, *abandoned})
     return Garbage(
@@ -177,7 +178,7 @@ def collect_garbage(store: Store, garbage: Garbage) -> None:
         for ref in garbage.versions:
             file_io.remove_folder(layout.version_folder(ref.table, ref.version))
         file_io.remove(garbage.orphaned_files)
-    for version in garbage.incomplete_versions:
+    for version in store.abandoned_versions():
         store.purge(version)
     _abort_uploads(store)
 

@@ -49,8 +49,8 @@ class StagingArea:
                 hint="Nothing was published. Run the command again with a different --version-id.",
             ) from None
 
-    def incomplete_versions(self) -> list[str]:
-        """Return the unpublished versions of runs that have ended."""
+    def abandoned_versions(self) -> list[str]:
+        """Return the versions whose runs have ended without removing their lock."""
         return [name.rpartition("/")[2] for name in self.file_io.expired_locks(self.layout.staging)]
 
     def active_versions(self) -> set[str]:
@@ -58,7 +58,7 @@ class StagingArea:
         staged = {
             self.layout.staged_version_of(name) for name in self.file_io.list_files(self.layout.staging)
         }
-        return {version for version in staged if version} - set(self.incomplete_versions())
+        return {version for version in staged if version} - set(self.abandoned_versions())
 
     def remove_lock(self, version: str) -> None:
         """Remove the lock of a version whose run has ended."""

@@ -68,8 +68,8 @@ class Store(StoreAddress):
         with contextlib.ExitStack() as stack:
             with self.writing():
                 lock = stack.enter_context(staging.lock(validate_version(version)))
-                for incomplete in {*staging.incomplete_versions(), version}:
-                    staging.restage(incomplete)
+                for abandoned in {*staging.abandoned_versions(), version}:
+                    staging.restage(abandoned)
             try:
                 yield
             except (StoreError, ClusterError):
@@ -89,8 +89,14 @@ class Store(StoreAddress):
 
     def incomplete_versions(self) -> list[str]:
         """Return the unpublished versions of runs that have ended."""
+        runs, unreadable = self.scan_runs()
+        published = {run.version for run in runs} | {item.version for item in unreadable}
+        return [version for version in self.abandoned_versions() if version not in published]
+
+    def abandoned_versions(self) -> list[str]:
+        """Return the versions, published or not, whose runs ended without removing their lock."""
         with self.reading():
-            return self._staging.incomplete_versions()
+            return self._staging.abandoned_versions()
 
     def active_versions(self) -> set[str]:
         """Return the versions that runs are writing."""
@@ -98,10 +104,13 @@ class Store(StoreAddress):
             return self._staging.active_versions()
 
     def purge(self, version: str) -> None:
-        """Remove the unpublished tables and files and the lock of a version whose run has ended."""
+        """Remove the lock, staging files and unused tables of a version whose run has ended."""
+        tables, _ = self.scan_tables()
+        used = catalog.used_refs(tables, self.list_runs())
         with self.writing():
-            for manifest in self.unused_tables(version):
-                self._remove_table(manifest)
+            for manifest in tables:
+                if manifest.version == version and manifest.ref not in used:
+                    self._remove_table(manifest)
             self._staging.discard(version)
             self._staging.remove_lock(version)
 
@@ -110,12 +119,6 @@ class Store(StoreAddress):
         published = catalog.published_refs(self.list_runs())
         tables, _ = self.scan_tables()
         return [item for item in tables if item.version == version and item.ref not in published]
-
-    def unused_tables(self, version: str) -> list[Manifest]:
-        """Return the tables of a version that no run and no table of a run refers to."""
-        tables, _ = self.scan_tables()
-        used = catalog.used_refs(tables, self.list_runs())
-        return [item for item in tables if item.version == version and item.ref not in used]
 
     def _remove_table(self, manifest: Manifest) -> None:
         self.file_io.remove([self.layout.manifest(manifest.table, manifest.version)])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tables import PREDICTIONS
 from toytip.errors import ToytipError
@@ -17,7 +15,7 @@ from toytip.pipeline.reporting.facts import (
     collect_facts,
     collect_run_facts,
 )
-from toytip.pipeline.result import RunResult
+from toytip.pipeline.result import RunResult, save_run_result
 from toytip.progress.tracker import Progress
 from toytip.report import diff_page
 from toytip.report.blocks import Section
@@ -119,7 +117,7 @@ def write_run_report(
     try:
         with progress.stage("report", 1) as stage:
             result = replace(result, links=replace(result.links, report_path=path))
-            save_report(store, f"{version}.run.json", json.dumps(to_json(result), indent=1).encode())
+            save_run_result(store, result)
             prepared = prepare()
             facts = replace(prepared.facts, run_result=result)
             _warn_of_failures(progress, facts)
