@@ -70,12 +70,6 @@ def test_a_heavy_library_has_one_home(package, folder):
     assert all(home.startswith(tuple(folder.split(", "))) for home in homes), homes
 
 
-def test_toytip_does_not_import_packages_of_extras():
-    """numba and its compiler, which dask-ml needs, would take a quarter of the environment."""
-    packages = {package for path in MODULES for package in imported_packages(path)}
-    assert not packages & {"dask_ml", "dask_glm", "numba", "sparse"}
-
-
 def test_modules_stay_short():
     assert not [label(path) for path in MODULES if path.read_text().count("\n") > 350]
 
