@@ -161,6 +161,7 @@ def test_workers_are_those_of_the_active_client(client):
             "alert_window_months=3: must not be less than alert_min_breaches=4",
         ),
         ({"feature_set": "settled"}, errors.ConfigError, "feature_set"),
+        ({"model": "champion", "rounds": 5}, errors.ConfigError, "cannot use `rounds` with `model`"),
         ({"source": "nowhere"}, errors.SourceError, "nowhere"),
         ({"months": "2020-04:2020-01", "source": "x"}, errors.ToytipError, "."),
     ],

@@ -16,6 +16,7 @@ from toytip.api.store import Store
 from toytip.api.wording import with_python_errors
 from toytip.core.jsonable import to_json
 from toytip.pipeline.result import RunResult
+from toytip.pipeline.startup.training_settings import require_no_training_settings
 from toytip.pipeline.unchanged import find_unchanged_run
 
 
@@ -117,6 +118,8 @@ def run(
         run.metrics.loc[("test", "all"), "auc"]
     """
     options = {"source": source, "months": months, "store": store, "env": env, "workers": workers, **settings}
+    if model is not None:
+        require_no_training_settings(options)
     resolved = resolve_worker_settings(options)
     result = find_unchanged_run(resolved, model)
     if result is None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
@@ -21,7 +20,7 @@ from toytip.cli.option_groups import (
     expand_options,
 )
 from toytip.cli.options import ExplainOption, GateOption, JsonOption, VerboseOption, option
-from toytip.errors import ConfigError
+from toytip.pipeline.startup.training_settings import require_no_training_settings
 
 if TYPE_CHECKING:
     from toytip.config import Settings
@@ -42,11 +41,6 @@ class RunOptions(
     gate: GateOption
     explain: ExplainOption
 
-
-# A run with --model trains no model.
-TRAINING_OPTIONS = tuple(
-    name for name in (*SplitOptions.__annotations__, *BoosterOptions.__annotations__) if name != "segment"
-)
 
 app = new_app("run")
 
@@ -75,7 +69,7 @@ def run(
     trains no model, and exits with 3 if an alert fires in the latest month of a new version.
     """
     if model is not None:
-        _require_no_training_options(options)
+        require_no_training_settings(options)
     settings = resolve_command_settings(options, prepare=False, resumable=True)
     from toytip.pipeline.unchanged import find_unchanged_run
 
@@ -86,16 +80,6 @@ def run(
     is_new = model is not None and not result.up_to_date
     if is_new and result.monitoring is not None and result.monitoring.active_alerts:
         raise typer.Exit(EXIT_ALERT)
-
-
-def _require_no_training_options(options: Mapping[str, Any]) -> None:
-    """Raise ConfigError if the command sets an option that only a training uses."""
-    unused = [f"--{name.replace('_', '-')}" for name in TRAINING_OPTIONS if options[name] is not None]
-    if unused:
-        raise ConfigError(
-            f"cannot use {' and '.join(unused)} with --model: the run trains no model",
-            hint="Leave out --model to train a model, or leave out the other options.",
-        )
 
 
 def _run_pipeline(settings: Settings, model: str | None) -> RunResult:
