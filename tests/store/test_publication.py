@@ -106,6 +106,17 @@ def test_a_refused_run_is_released_with_a_reason(store):
     assert resolve_version(store, "trips").version == "v2"
     assert roll_back_to(store, "v1").reason == ""
     assert resolve_version(store, "trips").version == "v1"
+    roll_back_to(store, "v2")
+    assert resolve_version(store, "trips").version == "v2", "a released version can become current again"
+
+
+@pytest.mark.parametrize("status", [REFUSED, FAILED])
+def test_a_rollback_does_not_bypass_a_release(store, status):
+    publish(store, "v1", PASSED)
+    publish(store, "v2", status)
+    with pytest.raises(StoreError, match=f"cannot roll back to v2: the status of its run is {status}"):
+        roll_back_to(store, "v2")
+    assert resolve_version(store, "trips").version == "v1"
 
 
 def test_a_published_version_cannot_be_published_or_extended_again(store):
