@@ -34,7 +34,9 @@ def pooled_for_training(client: Any, ranks: Sequence[Rank]) -> Iterator[None]:
 
     Otherwise, Dask pauses a rank that needs more than its own share, and then restarts it.
     """
-    factors = {rank.address: rank.pooled_memory / rank.memory_limit for rank in ranks if rank.memory_limit}
+    factors = {
+        rank.address: max(1, rank.pooled_memory / rank.memory_limit) for rank in ranks if rank.memory_limit
+    }
     _scale_memory_thresholds(client, factors)
     try:
         yield
