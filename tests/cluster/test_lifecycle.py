@@ -87,8 +87,8 @@ def test_one_of_two_concurrent_starts_succeeds(records):
 
 
 @pytest.mark.cluster
-@pytest.mark.usefixtures("short_probe")
-def test_servers_that_are_not_schedulers(tmp_path, invoke_cli):
+def test_servers_that_are_not_schedulers(tmp_path):
+    """The commands are processes, because Dask leaves sockets of failed connections open."""
     command = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
@@ -98,7 +98,7 @@ def test_servers_that_are_not_schedulers(tmp_path, invoke_cli):
         try:
             web_address = f"tcp://127.0.0.1:{web.stdout.readline().split(' port ')[1].split()[0]}"
             for address in (web_address, worker_address(scheduler)):
-                process = invoke_cli("run", "--scheduler", address)
+                process = run_toytip("run", "--scheduler", address)
                 require_error(process, f"cannot connect to {address}: the server is not a Dask scheduler")
             certificates.create_certificates(tmp_path, ["127.0.0.1"])
             flags = tls_flags(tmp_path, "client")
@@ -108,7 +108,7 @@ def test_servers_that_are_not_schedulers(tmp_path, invoke_cli):
             ]
             for address, cause in causes:
                 secure = address.replace("tcp", "tls")
-                require_error(invoke_cli("run", "--scheduler", secure, *flags), cause)
+                require_error(run_toytip("run", "--scheduler", secure, *flags), cause)
         finally:
             web.terminate()
 

@@ -17,15 +17,15 @@ from typing import Any
 import psutil
 
 SAMPLE_INTERVAL_S = 0.02
-# A line that a command prints at the start of a stage.
-STAGE_LINE = re.compile(r"^(\w+): ", re.MULTILINE)
+# A line that a command prints at the end of a stage.
+STAGE_LINE = re.compile(r"^(\w+) +\d+ done", re.MULTILINE)
 
 
 def watch_command(*args: Any, folder: Path, **env: str) -> dict[str, set[str]]:
     """Run a command of toytip or another module (`-m NAME`) to its end, without errors.
 
-    Returns the addresses of the listening sockets by stage. The stage is empty before the first
-    stage. The output of the command is in the file `output` in the folder.
+    Returns the addresses of the listening sockets by the stage that ended last. The stage is empty
+    before the first stage has ended. The output is in the file `output` in the folder.
     """
     addresses: defaultdict[str, set[str]] = defaultdict(set)
     output = folder / "output"
