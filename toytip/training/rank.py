@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -32,8 +33,8 @@ from toytip.training.boosting import (
     model_bytes,
 )
 from toytip.training.memory import fits_in_memory
+from toytip.training.process import training_process
 
-TRIM_INTERVAL_ROUNDS = 10
 # A matrix is stored in the local directory only if the free space there is more than this many
 # times the size of the matrix, because Dask and other programs may need the same space.
 SCRATCH_SPACE_FACTOR = 4
@@ -161,12 +162,15 @@ def load_shard(
     cache_folder = folder if storage is BinStorage.LOCAL_DIRECTORY else None
     train_parts = [(_drop_label(part), None) for part in parts]
     label = np.concatenate([part["high_tip"].to_numpy() for part in parts])
+    with training_process(threads):
+        train = build_matrix(train_parts, bin_counts, threads, cache_folder)
+        validation = None
+        if validation_parts is not None:
+            validation = _validation_matrix(validation_parts or [parts[0].iloc[:0]], bin_counts, threads)
     _SHARDS[rank] = _Shard(
-        train=build_matrix(train_parts, bin_counts, threads, cache_folder),
+        train=train,
         label=label,
-        validation=None
-        if validation_parts is None
-        else _validation_matrix(validation_parts or [parts[0].iloc[:0]], bin_counts, threads),
+        validation=validation,
         partitions=partitions,
         positions=[part.index.to_numpy() for part in parts],
         scratch=scratch,
@@ -220,6 +224,7 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
     communicator = config.communicator
     with (
         _silence_stderr(),
+        training_process(config.threads),
         CommunicatorContext(**communicator) if communicator else contextlib.nullcontext(),
     ):
         booster, best = boost(
@@ -241,15 +246,15 @@ def _train_shard(rank: RankId, config: RankConfig) -> TrainingResult:
 
 
 def _round_callback(rank: RankId, config: RankConfig) -> RoundCallback:
-    """Return a function that trims memory.
+    """Return a function that trims memory after the first round.
 
     On the first rank, the function also reports and saves progress.
     """
     worker, checkpoints = distributed.get_worker(), config.checkpoints
+    is_first = itertools.chain([True], itertools.repeat(False))
 
     def finish_round(number: int, curve: LearningCurve, booster: xgb.Booster) -> None:
-        # After the first round, the input of the matrix is no longer needed.
-        if number % TRIM_INTERVAL_ROUNDS == 1:
+        if next(is_first):  # the input of the matrix is no longer needed
             trim_memory()
         if rank.number == 0:
             loss = curve.validation[-1] if curve.validation else None
