@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from toytip.core.collector import collect_rarely
 from toytip.core.model import TrainedModel
 from toytip.errors import RegistryError
 from toytip.evaluation.gate import GateDecision
@@ -147,6 +148,7 @@ def _serve_gate(requests: Connection, checker: Connection, registry: Registry, c
     signal.signal(signal.SIGTERM, _interrupt)
     _exit_with_parent()
     os.nice(NICENESS)
+    collect_rarely()
     gate = LocalGate(registry, verify=functools.partial(verify_in_checker, checker))
     with contextlib.suppress(KeyboardInterrupt, EOFError):
         with contextlib.suppress(Exception):  # a request raises the same error
