@@ -10,9 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -108,7 +106,7 @@ def boost(
         [train] if validation is None else [train, validation],
         model_file=bytearray(checkpoint) if checkpoint else None,
     )
-    objective, curve = ExactLogistic(label, threads), LearningCurve.from_booster(booster)
+    objective, curve = ExactLogistic(label), LearningCurve.from_booster(booster)
     best = BestRound.from_booster(booster)
     stops_early = validation is not None and early_stopping_rounds > 0
     for number in range(booster.num_boosted_rounds() + 1, rounds + 1):
@@ -255,9 +253,8 @@ class ExactLogistic:
     a single value by at most 2^-23, except that a hessian below 2^-22 becomes 2^-22.
     """
 
-    def __init__(self, label: BoolArray, threads: int = 1) -> None:
+    def __init__(self, label: BoolArray) -> None:
         self._label = label
-        self._pool = ThreadPoolExecutor(threads)
         self._hessian = np.empty(len(label), np.float32)
         self._step = max(len(label) // LOSS_SAMPLE_ROWS, 1)
 
@@ -266,8 +263,8 @@ class ExactLogistic:
 
         The gradient overwrites the array `margin`. The next call overwrites the returned hessian.
         """
-        starts = range(0, len(margin), BLOCK_ROWS)
-        list(self._pool.map(partial(self._compute_block, margin), starts))
+        for start in range(0, len(margin), BLOCK_ROWS):
+            self._compute_block(margin, start)
         return margin, self._hessian
 
     def sampled_log_loss(self, margin: Float32Array) -> float:
