@@ -329,12 +329,12 @@ LAYOUTS = {
     ),
     "both taxi types": (
         lambda t: t.append_column("lpep_pickup_datetime", t["tpep_pickup_datetime"]),
-        "it has 2 columns for pickup_at (tpep_pickup_datetime, lpep_pickup_datetime)",
+        "2 columns contain pickup_at (tpep_pickup_datetime, lpep_pickup_datetime)",
         "separate files",
     ),
     "two spellings": (
         lambda t: t.append_column("AIRPORT_FEE", t["extra"]),
-        "it has 2 columns for airport_fee (airport_fee, AIRPORT_FEE)",
+        "2 columns contain airport_fee (airport_fee, AIRPORT_FEE)",
         "remove all but one",
     ),
     "another table": (

@@ -111,10 +111,10 @@ def describe_repeated(repeated: Mapping[str, Sequence[str]]) -> str:
     """Return the fields that several columns match, as text for a message.
 
     >>> describe_repeated({"airport_fee": ("Airport_fee", "airport_fee")})
-    '2 columns for airport_fee (Airport_fee, airport_fee)'
+    '2 columns contain airport_fee (Airport_fee, airport_fee)'
     """
     return join_words(
-        [f"{len(names)} columns for {field} ({', '.join(names)})" for field, names in repeated.items()]
+        [f"{len(names)} columns contain {field} ({', '.join(names)})" for field, names in repeated.items()]
     )
 
 

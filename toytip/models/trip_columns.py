@@ -67,7 +67,7 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
         )
     if repeated := find_repeated_fields(columns):
         raise SchemaError(
-            f"cannot score {label}: they have {describe_repeated(repeated)}",
+            f"cannot score {label}: {describe_repeated(repeated)}",
             hint="Remove all but one of the columns for each field.",
         )
     if missing := missing_columns(model, columns):

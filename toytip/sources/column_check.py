@@ -90,9 +90,7 @@ def _check_layout(name: str, names: Sequence[str]) -> str:
     if other := detect_other_layout(names):
         raise SourceError(f"cannot use {name}: {other[0]}", hint=other[1])
     if repeated := find_repeated_fields(names):
-        raise SourceError(
-            f"cannot use {name}: it has {describe_repeated(repeated)}", hint=_merge_hint(repeated)
-        )
+        raise SourceError(f"cannot use {name}: {describe_repeated(repeated)}", hint=_merge_hint(repeated))
     columns = match_fields(names)
     if "pickup_at" not in columns:
         raise SourceError(
