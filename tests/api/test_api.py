@@ -437,7 +437,10 @@ def test_the_properties_of_a_model(store):
     ("change", "message"),
     [
         (lambda f: f.drop(columns="PULocationID"), "PULocationID is missing, and the model needs it"),
-        (lambda f: f.assign(fare_amount="much"), "cannot convert column fare_amount of trips to type amount"),
+        (
+            lambda f: f.assign(fare_amount="much"),
+            "the trips: column fare_amount has 2 of 2 values that are not a number",
+        ),
         (lambda f: f.assign(fare_amount=[1.0, "much"]), "cannot convert the trips to an Arrow table"),
     ],
 )

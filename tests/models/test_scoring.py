@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests.support.models import train_model
@@ -152,3 +154,19 @@ def test_trips_of_another_taxi_type_are_an_error():
         SchemaError, match="the pickup column is that of yellow taxis, and model v1 was trained"
     ):
         scoring.score_trips(train_model("green"), trip_columns.trips_to_table([SCORING_TRIP]))
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "", "NaN", pd.NA, np.float64("nan"), pd.NaT])
+def test_missing_values_are_the_same_in_every_form(value, scoring_model):
+    """A missing value has one meaning, so that the trip has the same score."""
+    expected = scoring.score_trips(
+        scoring_model, trip_columns.trips_to_table([{**SCORING_TRIP, "passenger_count": None}])
+    )
+    trips = trip_columns.trips_to_table([{**SCORING_TRIP, "passenger_count": value}])
+    assert scoring.score_trips(scoring_model, trips).probability[0] == expected.probability[0]
+
+
+def test_two_columns_of_the_same_field_are_refused(scoring_model):
+    trips = trip_columns.trips_to_table([SCORING_TRIP]).append_column("FARE_AMOUNT", pa.array([1.0]))
+    with pytest.raises(SchemaError, match=r"2 columns contain fare_amount \(fare_amount, FARE_AMOUNT\)"):
+        scoring.score_trips(scoring_model, trips)

@@ -69,14 +69,14 @@ class ScoredTrips:
         return np.array([reason is None for reason in self.reason], bool)
 
 
-def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
+def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0, first_row: int = 0) -> ScoredTrips:
     """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
     Raises SchemaError if a column that the model needs is missing or cannot be converted, or if the
-    trips are from another taxi type.
+    trips are from another taxi type. `first_row` is the number of the first trip in messages.
     """
     require_columns(model, raw.column_names)
-    return score_columns(model, conform.conform_columns(raw, "trips"), shap_top)
+    return score_columns(model, conform.conform_columns(raw, "the trips", first_row), shap_top)
 
 
 def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:
@@ -128,6 +128,8 @@ def _complete_trips(model: TrainedModel, columns: Columns) -> dict[str, npt.NDAr
         field.name: columns[field.name] if field.name in columns else conform.missing_values(field, rows)
         for field in FIELDS
     }
+    if "unreadable" in columns:
+        trips["unreadable"] = columns["unreadable"]
     required = required_fields(model)
     placeholders = {**PLACEHOLDER_VALUES, "dropoff_at": trips["pickup_at"] + np.timedelta64(1, "m")}
     for name, value in placeholders.items():

@@ -1,4 +1,4 @@
-"""The columns that a model needs, and the conversion of trips from plain values."""
+"""The columns that a model needs, and trips as plain values."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ import pyarrow as pa
 
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
-from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, detect_taxi, match_fields, source_column
+from toytip.core.tlc import (
+    FIELDS,
+    FIELDS_BY_NAME,
+    Field,
+    describe_repeated,
+    detect_taxi,
+    find_repeated_fields,
+    match_fields,
+    source_column,
+)
 from toytip.errors import SchemaError
 from toytip.stages import clean, conform
 from toytip.stages.catalog import FEATURE_INPUTS
 
 INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
-KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount": "a number"}
 
 
 def required_columns(model: TrainedModel) -> tuple[str, ...]:
@@ -56,6 +64,11 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
             f"cannot score {label}: the pickup column is that of {taxi} taxis, "
             f"and model {model.version} was trained on {model.taxi} taxis",
             hint=f"Choose a model for {taxi} taxis.",
+        )
+    if repeated := find_repeated_fields(columns):
+        raise SchemaError(
+            f"cannot score {label}: {describe_repeated(repeated)}",
+            hint="Remove all but one of the columns for each field.",
         )
     if missing := missing_columns(model, columns):
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
@@ -119,44 +132,30 @@ class NamedTrips:
         ]
 
 
-def trips_to_table(
-    trips: Sequence[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
-) -> pa.Table:
-    """Return a raw table of trips, given as plain values under the TLC's column names.
-
-    Raises SchemaError if a value cannot be converted. The message contains the field, and the label
-    of the trip.
-    """
+def trips_to_table(trips: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return a raw table of trips, given as plain values under the TLC's column names."""
     named = NamedTrips.of(trips)
     columns = {}
     for field in named.fields:
         spelled = next(names[field.name] for names in named.names.values() if field.name in names)
-        converted = _convert_column(named.values(field), spelled, field, label)
-        columns[spelled] = pa.array(converted, INPUT_ARROW_TYPES[field.kind])
+        columns[spelled] = _to_arrow(named.values(field))
     return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
 
 
-def _convert_column(values: list[Any], name: str, field: Field, label: Callable[[int], str]) -> list[Any]:
-    converted = []
-    for row, value in enumerate(values):
+def _to_arrow(values: list[Any]) -> pa.Array:
+    """Return plain values as an Arrow array. Values of several types become text."""
+    types = set(map(type, values)) - {type(None)}
+    if types <= {int, float} or types in ({str}, {bool}):
         try:
-            converted.append(None if value is None else _convert_value(value, field))
-        except (ValueError, TypeError, OverflowError):
-            raise SchemaError(
-                f"cannot read {label(row)}: {name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
-            ) from None
-    return converted
+            return pa.array(values, from_pandas=True)
+        except (ValueError, OverflowError):  # numbers beyond int64, or invalid Unicode
+            pass
+    return pa.array(list(map(_to_text, values)), pa.string())
 
 
-def _convert_value(value: Any, field: Field) -> Any:
-    if field.kind == "time":
-        time = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
-        if time is None or time.tzinfo is not None:  # TLC times are New York times without an offset
-            raise ValueError
-        return time.as_unit("us").to_pydatetime()
-    number = float(value)
-    if field.kind == "code":
-        if number != int(number) or abs(number) >= 2**31:
-            raise ValueError
-        return int(number)
-    return number
+def _to_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)

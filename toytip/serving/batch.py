@@ -28,6 +28,7 @@ from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
 from toytip.models.selection import ModelChoice, load_models, select_model
 from toytip.sources.discovery import PARQUET_MAGIC
+from toytip.sources.reader import open_parquet
 
 SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
@@ -114,7 +115,7 @@ def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) ->
 
 def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[TripBatch]:
     if head.startswith(PARQUET_MAGIC):
-        for batch in pq.ParquetFile(pa.PythonFile(stream, "r")).iter_batches(SCORING_BATCH_ROWS):
+        for batch in open_parquet(pa.PythonFile(stream, "r")).iter_batches(SCORING_BATCH_ROWS):
             yield TripBatch.of(pa.Table.from_batches([batch]))
     elif head.startswith(b"{"):
         yield from _read_json_lines(stream, name)
@@ -148,13 +149,14 @@ def _batch_of_lines(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch
 
 
 def _parse_trip(line: str, location: str) -> dict[str, Any]:
-    """Return the trip of a line. Raises SourceError or SchemaError with the line's location."""
+    """Return the trip of a line. Raises SourceError with the line's location."""
     try:
         trip = json.loads(line)
-        trip_columns.trips_to_table([trip], label=lambda _: location)
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise SourceError(f"cannot read {location}: the line is not a trip as a JSON object") from None
-    return dict(trip)
+    except (ValueError, RecursionError):
+        trip = None
+    if not isinstance(trip, dict):
+        raise SourceError(f"cannot read {location}: the line is not a trip as a JSON object")
+    return trip
 
 
 def select_model_for(
@@ -189,7 +191,7 @@ def score_batches(
         for columns, label in batch.columns.items():
             trip_columns.require_columns(model, columns, label)
         if batch.table.num_rows:
-            scored = scoring.score_trips(model, batch.table, shap_top)
+            scored = scoring.score_trips(model, batch.table, shap_top, first_row=counts.total())
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)
             counts.update(scored.reason)
             on_scored(batch.table.num_rows)
