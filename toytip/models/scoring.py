@@ -19,7 +19,9 @@ from toytip.core.columns import Columns
 from toytip.core.model import TrainedModel
 from toytip.core.times import month_index
 from toytip.core.tlc import FIELDS, trip_id_base
-from toytip.models.trip_columns import require_columns, required_fields
+from toytip.models import raw_trips
+from toytip.models.trip_columns import columns_of_trips, require_columns, required_fields
+from toytip.models.trip_values import TripLabel, convert_columns
 from toytip.stages import clean, conform, featurize, infer, preprocess
 
 # Placeholders for missing fields that the model does not need. No cleaning rule rejects these
@@ -69,14 +71,30 @@ class ScoredTrips:
         return np.array([reason is None for reason in self.reason], bool)
 
 
-def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0) -> ScoredTrips:
+def score_raw(model: TrainedModel, trips: Any, shap_top: int = 0) -> ScoredTrips:
+    """Score raw trips of any kind that `raw_trips.to_table` accepts, as `score_trips` does.
+
+    In a list of dicts, each trip must have all columns that the model needs.
+    """
+    if not raw_trips.is_list_of_trips(trips):
+        return score_trips(model, raw_trips.to_table(trips), shap_top)
+    named = [{name: value for name, value in trip.items() if isinstance(name, str)} for trip in trips]
+    for columns, label in columns_of_trips(named).items():
+        require_columns(model, columns, label)
+    return score_trips(model, raw_trips.to_table(named), shap_top, raw_trips.TRIP_LABEL)
+
+
+def score_trips(
+    model: TrainedModel, raw: pa.Table, shap_top: int = 0, label: TripLabel = raw_trips.ROW_LABEL
+) -> ScoredTrips:
     """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
-    Raises SchemaError if a column that the model needs is missing or cannot be converted, or if the
-    trips are from another taxi type.
+    Raises SchemaError if a column that the model needs is missing, exists twice or cannot be
+    converted, or if the trips are from another taxi type. If a value cannot be converted, the
+    message has the label of the trip.
     """
     require_columns(model, raw.column_names)
-    return score_columns(model, conform.conform_columns(raw, "trips"), shap_top)
+    return score_columns(model, convert_columns(raw, label), shap_top)
 
 
 def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:

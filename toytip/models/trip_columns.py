@@ -1,25 +1,18 @@
-"""The columns that a model needs, and the conversion of trips from plain values."""
+"""The columns that a model needs, and the names that trips use for them."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
 from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, detect_taxi, match_fields, source_column
 from toytip.errors import SchemaError
-from toytip.stages import clean, conform
+from toytip.stages import clean
 from toytip.stages.catalog import FEATURE_INPUTS
-
-INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
-KIND_DESCRIPTIONS = {"time": "a local time", "code": "a whole number", "amount": "a number"}
 
 
 def required_columns(model: TrainedModel) -> tuple[str, ...]:
@@ -57,12 +50,40 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
             f"and model {model.version} was trained on {model.taxi} taxis",
             hint=f"Choose a model for {taxi} taxis.",
         )
+    if doubled := doubled_columns(columns):
+        raise SchemaError(
+            f"cannot score {label}: {describe_doubled(doubled)}", hint="Keep one of these columns."
+        )
     if missing := missing_columns(model, columns):
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         raise SchemaError(
             f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
             hint="Add the missing columns, or choose a model that does not need them.",
         )
+
+
+def doubled_columns(columns: Collection[str]) -> list[str]:
+    """Return the names that mean the same field, for the first field with several names, or [].
+
+    >>> doubled_columns(["Airport_fee", "VendorID", "airport_fee"])
+    ['Airport_fee', 'airport_fee']
+    """
+    names_by_field: dict[str, list[str]] = {}
+    for name in columns:
+        for field in match_fields([name]):
+            names_by_field.setdefault(field, []).append(name)
+    return next((names for names in names_by_field.values() if len(names) > 1), [])
+
+
+def describe_doubled(names: Sequence[str]) -> str:
+    """Return the cause of the error for several columns of the same field.
+
+    >>> describe_doubled(["fare_amount", "fare_amount"]), describe_doubled(["extra", "Extra"])
+    ('column fare_amount exists 2 times', 'columns extra and Extra are the same column')
+    """
+    if len(set(names)) == 1:
+        return f"column {names[0]} exists {len(names)} times"
+    return f"columns {join_words(list(dict.fromkeys(names)))} are the same column"
 
 
 def columns_of_trips(
@@ -117,46 +138,3 @@ class NamedTrips:
         return [
             None if name is None else trip[name] for name, trip in zip(column_names, self.trips, strict=True)
         ]
-
-
-def trips_to_table(
-    trips: Sequence[Mapping[str, Any]], label: Callable[[int], str] = "trip {}".format
-) -> pa.Table:
-    """Return a raw table of trips, given as plain values under the TLC's column names.
-
-    Raises SchemaError if a value cannot be converted. The message contains the field, and the label
-    of the trip.
-    """
-    named = NamedTrips.of(trips)
-    columns = {}
-    for field in named.fields:
-        spelled = next(names[field.name] for names in named.names.values() if field.name in names)
-        converted = _convert_column(named.values(field), spelled, field, label)
-        columns[spelled] = pa.array(converted, INPUT_ARROW_TYPES[field.kind])
-    return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
-
-
-def _convert_column(values: list[Any], name: str, field: Field, label: Callable[[int], str]) -> list[Any]:
-    converted = []
-    for row, value in enumerate(values):
-        try:
-            converted.append(None if value is None else _convert_value(value, field))
-        except (ValueError, TypeError, OverflowError):
-            raise SchemaError(
-                f"cannot read {label(row)}: {name} {value!r:.60} is not {KIND_DESCRIPTIONS[field.kind]}"
-            ) from None
-    return converted
-
-
-def _convert_value(value: Any, field: Field) -> Any:
-    if field.kind == "time":
-        time = pd.Timestamp(value) if isinstance(value, str | dt.datetime) else None
-        if time is None or time.tzinfo is not None:  # TLC times are New York times without an offset
-            raise ValueError
-        return time.as_unit("us").to_pydatetime()
-    number = float(value)
-    if field.kind == "code":
-        if number != int(number) or abs(number) >= 2**31:
-            raise ValueError
-        return int(number)
-    return number
