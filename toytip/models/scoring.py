@@ -13,16 +13,19 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from toytip._version import __version__
 from toytip.core import splits
 from toytip.core.arrays import BinIndices, BoolArray, Float32Array
 from toytip.core.columns import Columns
 from toytip.core.model import TrainedModel
 from toytip.core.times import month_index
 from toytip.core.tlc import FIELDS, trip_id_base
+from toytip.errors import RegistryError
 from toytip.models import raw_trips
 from toytip.models.trip_columns import columns_of_trips, require_columns, required_fields
 from toytip.models.trip_values import TripLabel, convert_columns
 from toytip.stages import clean, conform, featurize, infer, preprocess
+from toytip.stages.catalog import FEATURE_INPUTS
 
 # Placeholders for missing fields that the model does not need. No cleaning rule rejects these
 # values, and no feature of the model depends on these fields. The tip is always missing, because it
@@ -69,6 +72,17 @@ class ScoredTrips:
     def is_scored(self) -> BoolArray:
         """Whether each trip has a probability."""
         return np.array([reason is None for reason in self.reason], bool)
+
+
+def require_usable(model: TrainedModel) -> None:
+    """Raise RegistryError if this toytip, or its XGBoost, cannot score with a model."""
+    unknown = [name for name in model.encoding.feature_names if name not in FEATURE_INPUTS]
+    if unknown:
+        raise RegistryError(
+            f"cannot load model {model.version}: toytip {__version__} has no feature {unknown[0]}",
+            hint="Install the toytip version that trained the model, or train the model again.",
+        )
+    infer.load_booster(model.booster)
 
 
 def score_raw(model: TrainedModel, trips: Any, shap_top: int = 0) -> ScoredTrips:

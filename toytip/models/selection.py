@@ -14,7 +14,7 @@ from toytip.core.model import TrainedModel
 from toytip.core.tlc import TAXIS, detect_taxi, source_column
 from toytip.errors import SchemaError
 from toytip.evaluation.tally import SEGMENTS
-from toytip.models import resolve
+from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
 from toytip.models.resolve import RegisteredMatch
 from toytip.store.artifacts import read_model
@@ -50,13 +50,21 @@ def load_models(
     """Return the models to score with, by taxi type.
 
     A model in `loaded` that is still the model to score with is not loaded again. Raises StoreError
-    or RegistryError if there is no model, or if several models of a taxi type have the name.
+    or RegistryError if there is no model, if several models of a taxi type have the name, or if a
+    model cannot be loaded here.
     """
     models = {}
     for taxi, candidate in _find_candidates(settings, choice).items():
         model = (loaded or {}).get(taxi)
-        models[taxi] = model if model and model.version == candidate.version else candidate.load()
+        models[taxi] = model if model and model.version == candidate.version else _load_usable(candidate)
     return models
+
+
+def _load_usable(candidate: Candidate) -> TrainedModel:
+    """Load a model, so that an error occurs now and not when the first trip comes."""
+    model = candidate.load()
+    scoring.require_usable(model)
+    return model
 
 
 def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candidate]:

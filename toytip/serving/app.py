@@ -107,10 +107,14 @@ class Server:
             log.warning("%s replaced %s", _versions(self.models), _versions(current))
 
     async def reload_periodically(self) -> None:
-        """Reload the models every `reload_interval` seconds."""
+        """Reload the models every `reload_interval` seconds, whatever happens."""
         while True:
             await asyncio.sleep(self.reload_interval)
-            await run_in_threadpool(self.reload)
+            try:
+                await run_in_threadpool(self.reload)
+            except Exception:
+                self.metrics.reloads.labels("failed").inc()
+                log.exception("cannot reload the models. %s still answer requests", _versions(self.models))
 
 
 def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
