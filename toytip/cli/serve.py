@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -62,6 +63,9 @@ def serve(
             help="Interval in seconds at which the server checks for a new model.",
         ),
     ] = 10.0,
+    access_log: Annotated[
+        bool, option("--access-log/--no-access-log", help="Print one line per request on stderr.")
+    ] = True,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Serve a model over HTTP.
@@ -73,7 +77,7 @@ def serve(
     settings = resolve_command_settings(options, workers_needed=False)
     import uvicorn
 
-    from toytip.models.selection import ModelChoice, load_models
+    from toytip.models.selection import ModelChoice, load_models, registered_number
     from toytip.serving.app import Server, make_app
     from toytip.serving.pages import ModelDescription
     from toytip.serving.request import RequestLimits
@@ -82,11 +86,19 @@ def serve(
         max_trips=max_trips, max_bytes=max_bytes, max_requests_per_second=max_requests_per_second
     )
     choice = ModelChoice(name=model, taxi=taxi, segment=segment)
-    scorer = Server(partial(load_models, settings, choice), limits, reload_interval)
+    scorer = Server(
+        partial(load_models, settings, choice),
+        limits,
+        reload_interval,
+        write_access_log=_print_line if access_log else None,
+    )
     scorer.reload()
-    for served in map(ModelDescription.of, scorer.models.values()):
+    for model_served in scorer.models.values():
+        served, number = ModelDescription.of(model_served), registered_number(settings, model_served)
+        registered = f"registered model {number}, " if number is not None else ""
         typer.echo(
-            f"serving model {served.version} ({served.taxi} taxis, segment {served.segment})", err=True
+            f"serving model {served.version} ({registered}{served.taxi} taxis, segment {served.segment})",
+            err=True,
         )
         typer.echo(f"  required columns: {', '.join(served.required_columns)}", err=True)
     if host not in LOOPBACK:
@@ -102,6 +114,12 @@ def serve(
         )
     )
     _run_server(server, host, port)
+
+
+def _print_line(line: str) -> None:
+    """Print a line of the access log. Without a reader of stderr, the server continues."""
+    with contextlib.suppress(OSError):
+        typer.echo(line, err=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

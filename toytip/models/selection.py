@@ -12,7 +12,7 @@ from functools import partial
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import TAXIS, detect_taxi, source_column
-from toytip.errors import SchemaError
+from toytip.errors import SchemaError, ToytipError
 from toytip.evaluation.tally import SEGMENTS
 from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
@@ -58,6 +58,15 @@ def load_models(
         model = (loaded or {}).get(taxi)
         models[taxi] = model if model and model.version == candidate.version else _load_usable(candidate)
     return models
+
+
+def registered_number(settings: Settings, model: TrainedModel) -> int | None:
+    """Return the number of a model in the registry, or None for a model that is not registered."""
+    try:
+        matches = resolve.find_registered_models(settings, model.version, model.taxi, model.encoding.segment)
+    except ToytipError:  # a model of the store does not need the registry
+        return None
+    return matches[0].model.number if matches else None
 
 
 def _load_usable(candidate: Candidate) -> TrainedModel:
