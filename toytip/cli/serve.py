@@ -6,6 +6,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Unpack
 
@@ -90,7 +91,7 @@ def serve(
         partial(load_models, settings, choice),
         limits,
         reload_interval,
-        write_access_log=_print_line if access_log else None,
+        write_access_log=_print_line if access_log and sys.stderr is not None else None,
     )
     scorer.reload()
     for model_served in scorer.models.values():
@@ -119,7 +120,7 @@ def serve(
 def _print_line(line: str) -> None:
     """Print a line of the access log. Without a reader of stderr, the server continues."""
     with contextlib.suppress(OSError):
-        typer.echo(line, err=True)
+        sys.stderr.write(f"{line}\n")
 
 
 def listen(host: str, port: int) -> socket.socket:

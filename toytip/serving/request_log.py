@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,6 +55,11 @@ class RequestLog:
                 self.write(describe_request(scope, status, time.perf_counter() - started))
 
 
+@lru_cache(maxsize=16)
+def _encode_path(path: str) -> str:
+    return quote(path, errors="backslashreplace")[:MAX_PATH_LENGTH]
+
+
 def describe_request(scope: Scope, status: int, seconds: float) -> str:
     """Return the line of the access log for a request. Special characters of the path are encoded.
 
@@ -61,7 +67,7 @@ def describe_request(scope: Scope, status: int, seconds: float) -> str:
     >>> describe_request(scope, 200, 0.0014)[20:]
     '::1 POST /score 200 1.4 ms 3 trips'
     """
-    path = quote(scope["path"], errors="backslashreplace")[:MAX_PATH_LENGTH]
+    path = _encode_path(scope["path"])
     client = scope["client"][0] if scope.get("client") else "-"
     line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {client} {scope['method']} {path} {status} {seconds * 1e3:.1f} ms"
     trips = scope.get(TRIP_COUNT_KEY)
