@@ -64,9 +64,9 @@ def serve(
             help="Interval in seconds at which the server checks for a new model.",
         ),
     ] = 10.0,
-    access_log: Annotated[
-        bool, option("--access-log/--no-access-log", help="Print one line per request on stderr.")
-    ] = True,
+    no_access_log: Annotated[
+        bool, option("--no-access-log", help="Do not print a line on stderr for each request.")
+    ] = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Serve a model over HTTP.
@@ -91,7 +91,7 @@ def serve(
         partial(load_models, settings, choice),
         limits,
         reload_interval,
-        write_access_log=_print_line if access_log and sys.stderr is not None else None,
+        write_access_log=None if no_access_log or sys.stderr is None else _print_line,
     )
     scorer.reload()
     for model_served in scorer.models.values():
