@@ -62,7 +62,7 @@ def _source() -> str:
         ]
         for field in FIELDS
     ]
-    return table(("Column of `trips`", "Name in TLC files", "Required"), rows)
+    return table(("Column of `trips`", "Other names in files", "Required"), rows)
 
 
 def tables_page() -> str:
@@ -95,6 +95,6 @@ def tables_page() -> str:
             ([code(rule.__name__), inspect.getdoc(rule) or ""] for rule in clean.RULES),
         ),
         "## Source columns",
-        "toytip ignores case in the column names of TLC files.",
+        "toytip ignores upper case, spaces and underscores in the column names of files.",
         _source(),
     )

@@ -48,7 +48,7 @@ def test_an_error_is_one_line(mlflow_model):
             TRIPS.drop(columns="lpep_pickup_datetime"),
             "lpep_pickup_datetime is missing, and the model needs it",
         ),
-        (TRIPS.assign(fare_amount="x"), "cannot read row 0: fare_amount 'x' is not a number"),
+        (TRIPS.assign(fare_amount="x"), "cannot use the trips: column fare_amount has 40 of 40 values"),
     ):
         with pytest.raises(SchemaError, match=message) as caught:
             mlflow_model.predict(trips)

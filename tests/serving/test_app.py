@@ -51,8 +51,10 @@ from toytip.serving.request import RequestLimits
         ({**SCORING_TRIP, "PULocationID": 10**30}, 422, "PULocationID"),
         ({**SCORING_TRIP, "PULocationID": 1.5}, 422, "PULocationID"),
         ({**SCORING_TRIP, "tpep_pickup_datetime": "yesterday"}, 422, "tpep_pickup_datetime"),
-        ({**SCORING_TRIP, "tpep_pickup_datetime": "2023-01-10T08:00:00Z"}, 422, "tpep_pickup_datetime"),
-        ({**SCORING_TRIP, "tpep_pickup_datetime": 1673337600}, 422, "must be a local New York time"),
+        ({**SCORING_TRIP, "tpep_pickup_datetime": 1673337600}, 422, "must be a time as text, in New York"),
+        ({**SCORING_TRIP, "payment_type": True}, 422, "must be a whole number of at most 16,777,216"),
+        ({**SCORING_TRIP, "fare_amount": ""}, 422, "is null, and the model needs a value"),
+        ({**SCORING_TRIP, "Fare_Amount": 9}, 422, "is the same field as fare_amount"),
         ({k: v for k, v in SCORING_TRIP.items() if k != "trip_distance"}, 422, "trip_distance"),
         ({**SCORING_TRIP, "fare_amount": -3}, 422, "non_positive_fare"),
         ([SCORING_TRIP] * 1_001, 413, "1001 trips exceed the limit of 1000"),
@@ -70,6 +72,16 @@ def test_errors_name_the_trip_and_the_field(app):
     first, second = answer.json()["detail"]
     assert (first["trip"], first["field"]) == (1, "fare_amount")
     assert second == {"trip": 2, "field": "", "message": "a trip must be an object"}
+
+
+def test_a_time_with_an_offset_is_the_same_trip(app):
+    """The rule is that of files: an instant becomes the time in New York."""
+    expected = app.post(SCORING_TRIP).json()
+    for form in ("2023-01-10T{}:00:00Z", "2023-01-10 {}:00:00.000000001+00:00", " 2023-01-10T{}:00:00 UTC"):
+        instants = {"tpep_pickup_datetime": form.format(13), "tpep_dropoff_datetime": "2023-01-10T08:20:00"}
+        assert app.post({**SCORING_TRIP, **instants}).json() == expected
+    texts = {name: f" {value} " for name, value in SCORING_TRIP.items() if name.endswith(("ID", "amount"))}
+    assert app.post({**SCORING_TRIP, **texts}).json() == expected
 
 
 def test_a_rejected_trip_does_not_affect_the_others(app):

@@ -6,13 +6,15 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
 from tests.support.models import raw_month, register, train_model
 from tests.support.runs import require_error, run_toytip
-from toytip.errors import SourceError, ToytipError
+from toytip.errors import SchemaError, SourceError, ToytipError
 from toytip.serving import batch as batch_files
 from toytip.serving import trip_files
 
@@ -112,6 +114,64 @@ def test_invalid_files_are_errors(content, message, model_store, tmp_path, invok
     assert f"error: {message.format(trips)}" in done.stderr
     assert done.stderr.count("error: ") == 1
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_unreadable_values_are_a_reason_in_every_format(to_dicts, tmp_path):
+    """A value ends no file, unless most values of its column cannot be read."""
+    raw = raw_month("yellow").slice(0, 20)
+    fares = ["ten", "", *map(str, raw["fare_amount"].to_pylist()[2:])]
+    raw = raw.set_column(raw.column_names.index("fare_amount"), "fare_amount", pa.array(fares))
+    pq.write_table(raw, tmp_path / "trips.parquet")
+    pv.write_csv(raw, tmp_path / "trips.csv")
+    (tmp_path / "trips.jsonl").write_text("\n".join(map(json.dumps, to_dicts(raw))))
+    for name in ("trips.parquet", "trips.csv", "trips.jsonl"):
+        (answers,) = score_file(train_model("yellow"), tmp_path / name)
+        assert answers["reason"].to_pylist()[:2] == ["unreadable_value", "missing_value"]
+        assert set(answers["reason"].to_pylist()[2:]) == {None}
+    words = pa.array(["ten", None, *["eleven"] * 18])
+    raw = raw.set_column(raw.column_names.index("fare_amount"), "fare_amount", words)
+    pq.write_table(raw, tmp_path / "trips.parquet")
+    message = (
+        "cannot use the trips: column fare_amount has 19 of 19 values that are not a number .* 'ten' in row 0"
+    )
+    with pytest.raises(SchemaError, match=message):
+        score_file(train_model("yellow"), tmp_path / "trips.parquet")
+
+
+def test_times_have_one_rule_in_every_format(to_dicts, tmp_path):
+    """Instants become the time in New York. Epoch numbers are the timestamps with these numbers."""
+    raw = raw_month("yellow").slice(0, 20)
+    names = ["tpep_pickup_datetime", "tpep_dropoff_datetime"]
+    pq.write_table(raw, tmp_path / "plain.parquet")
+    (expected,) = score_file(train_model("yellow"), tmp_path / "plain.parquet")
+    instants = [
+        pc.assume_timezone(raw[name], "America/New_York").cast(pa.timestamp("us", "UTC")) for name in names
+    ]
+    for number, columns in enumerate(
+        (
+            instants,
+            [pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ") for column in instants],
+            [raw[name].cast(pa.timestamp("ms")).cast(pa.int64()) for name in names],
+            [raw[name].cast(pa.timestamp("ns")).cast(pa.int64()) for name in names],
+        )
+    ):
+        changed = raw
+        for name, column in zip(names, columns, strict=True):
+            changed = changed.set_column(changed.column_names.index(name), name, column)
+        pq.write_table(changed, tmp_path / f"{number}.parquet")
+        pv.write_csv(changed, tmp_path / f"{number}.csv")
+        (tmp_path / f"{number}.jsonl").write_text("\n".join(map(json.dumps, to_dicts(changed))))
+        for form in ("parquet", "csv", "jsonl"):
+            (answers,) = score_file(train_model("yellow"), tmp_path / f"{number}.{form}")
+            assert answers.equals(expected), (number, form)
+
+
+def score_file(model, path):
+    """Return the answers for a file, one table per batch."""
+    tables = []
+    batches = trip_files.read_batches(str(path), io.BytesIO())
+    batch_files.score_batches(model, batches, lambda table, _: tables.append(table), 0, lambda _: None)
+    return [table for table in tables if table.num_rows]
 
 
 def test_each_line_of_a_file_needs_all_columns(model_store, to_dicts, tmp_path, invoke_cli):

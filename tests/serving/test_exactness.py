@@ -28,10 +28,8 @@ MAX_TRIPS = 1_000
 ALONE_EVERY = 100
 
 TIMES = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30))  # noqa: DTZ001
-AMOUNTS = (
-    st.none() | st.sampled_from([0, -1.5, 12.35, 300, 300.01, 1e12, "7.5", True]) | st.floats(-1e12, 1e12)
-)
-CODES = st.none() | st.sampled_from([1.0, 2.0, "3", True, -1, 2**31 - 1, -(2**31)]) | st.integers(0, 400)
+AMOUNTS = st.sampled_from([0, -1.5, 12.35, 300, 300.01, 1e12, "7.5"]) | st.floats(-1e12, 1e12)
+CODES = st.sampled_from([1.0, 2.0, "3", -1, 2**24, -(2**24)]) | st.integers(0, 400)
 DURATIONS = st.integers(-(10**6), 10**11).map(lambda us: dt.timedelta(microseconds=us))
 
 
@@ -49,7 +47,7 @@ def odd_trips(draw):
             name = draw(st.sampled_from([field.name, field.name.lower()]))
             values = CODES if field.kind == "code" else AMOUNTS
             required = field.name in clean.REQUIRED_TRIP_COLUMNS
-            values = values.filter(lambda value: value is not None) if required else values
+            values = values if required else st.none() | values
             trip[name] = draw(st.just(usual) | values)
     return trip
 

@@ -92,10 +92,19 @@ def test_files_without_trips_have_no_scores(content, tmp_path):
     assert score(content.encode(), tmp_path) == ([], [])
 
 
-def with_value(column, value, row=2):
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("fare_amount", "ten"), ("fare_amount", "1,5"), ("VendorID", 1.5), ("lpep_pickup_datetime", "soon")],
+)
+def test_a_value_that_cannot_be_read_is_a_reason(column, value, tmp_path):
     values = FRAME[column].astype(object)
-    values[row] = value
-    return FRAME.assign(**{column: values})
+    values[2] = value
+    frame = FRAME.assign(**{column: values})
+    lines = frame.astype(object).to_json(orient="records", lines=True, date_format="iso")
+    for content in (frame.to_csv(index=False), lines):
+        _, reasons = score(content.encode(), tmp_path)
+        assert reasons[2] == "unreadable_value"
+        assert reasons.count("unreadable_value") == 1
 
 
 ROWS = TEXT.splitlines()
@@ -105,20 +114,11 @@ ROWS = TEXT.splitlines()
     ("content", "message"),
     [
         (
-            with_value("fare_amount", "ten").to_csv(index=False),
-            "cannot read line 4 of {}: fare_amount 'ten' is not a number",
-        ),
-        (
-            with_value("fare_amount", "1,5").to_csv(index=False),
-            "cannot read line 4 of {}: fare_amount '1,5' is not a number",
-        ),
-        (
-            with_value("VendorID", 1.5).to_csv(index=False),
-            "cannot read line 4 of {}: VendorID 1.5 is not a whole number",
-        ),
-        (
-            with_value("lpep_pickup_datetime", "soon").to_csv(index=False),
-            "cannot read line 4 of {}: lpep_pickup_datetime 'soon' is not a local New York time",
+            FRAME.assign(fare_amount="ten").to_csv(index=False),
+            (
+                "cannot use the trips: column fare_amount has 30 of 30 values that are not a number up to "
+                "1,000,000,000,000, for example 'ten' in line 2 of {}"
+            ),
         ),
         (
             "\n".join([ROWS[0], ROWS[1], ROWS[2].replace(",", ",ten,", 1)]),
@@ -147,19 +147,18 @@ ROWS = TEXT.splitlines()
         (json.dumps([RECORDS[0], 3]), "cannot read trip 1 of {}: it is not a JSON object"),
         (
             json.dumps({**RECORDS[0], "VendorID": "x"}),
-            "cannot read line 1 of {}: VendorID 'x' is not a whole number",
-        ),
-        (
-            json.dumps([*RECORDS[:2], {**RECORDS[0], "VendorID": {}}]),
-            "cannot read trip 2 of {}: VendorID {{}} is not a whole number",
+            (
+                "cannot use the trips: column VendorID has 1 of 1 values that are not a whole number up to "
+                "16,777,216, for example 'x' in line 1 of {}"
+            ),
         ),
         (
             FRAME.assign(Extra=1).to_csv(index=False),
-            "cannot score the trips: columns extra and Extra are the same column",
+            "cannot score the trips: they have 2 columns for extra (extra, Extra)",
         ),
         (
             json.dumps({**RECORDS[0], "EXTRA": 1}),
-            "cannot score line 1 of {}: columns extra and EXTRA are the same column",
+            "cannot score line 1 of {}: they have 2 columns for extra (extra, EXTRA)",
         ),
     ],
 )
@@ -173,9 +172,9 @@ def test_a_fault_is_one_line_with_the_place(content, message, tmp_path):
 
 def test_a_parquet_file_names_the_row(tmp_path, monkeypatch):
     monkeypatch.setattr(trip_files, "SCORING_BATCH_ROWS", 10)
-    pq.write_table(pa.Table.from_pandas(FRAME.assign(VendorID=[1.0] * 23 + [1.5] * 7)), tmp_path / "t")
+    pq.write_table(pa.Table.from_pandas(FRAME.assign(VendorID=[1.0] * 20 + [1.5] * 10)), tmp_path / "t")
     with pytest.raises(
-        SchemaError, match=r"cannot read row 23 of .*trips: VendorID 1.5 is not a whole number"
+        SchemaError, match=r"VendorID has 10 of 10 values .* for example '1.5' in row 20 of .*trips"
     ):
         score((tmp_path / "t").read_bytes(), tmp_path)
 

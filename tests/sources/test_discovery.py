@@ -57,9 +57,12 @@ BROKEN = {
     ),
     "a fare in words": (
         lambda f: replace(f, "fare_amount", pa.array(["x"] * 9)),
-        "fare_amount is string, not a number",
+        "fare_amount has 9 of 9 values that are not a number",
     ),
-    "times in words": (lambda f: replace(f, "tpep_pickup_datetime", pa.array(["x"] * 9)), "not a timestamp"),
+    "times in words": (
+        lambda f: replace(f, "tpep_pickup_datetime", pa.array(["x"] * 9)),
+        "values that are not a time",
+    ),
     "a gap": (lambda f: only(f).unlink(), "2023-02 is missing between 2023-01 and 2023-03"),
     "a month twice": (
         lambda f: shutil.copy(only(f), f / "copy_2023-02.parquet"),

@@ -29,7 +29,7 @@ def test_the_number_of_invalid_rows_is_exact(month, rows):
     expected = invalid_rows(month, rows)
     assert count_reasons(rejects) == {reason: count for reason, count in expected.items() if count}
     assert len(accepted) + len(rejects) == month_rows(month, rows)
-    assert tuple(expected) == REJECT_REASONS
+    assert ("unreadable_value", *expected) == REJECT_REASONS, "the types of the file exclude such values"
 
 
 def test_equal_seeds_give_equal_months():

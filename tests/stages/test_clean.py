@@ -50,13 +50,16 @@ EXAMPLES = [
         {"fare_amount": -1.0, "trip_distance": 1e6, "tip_amount": -1.0},
         "non_positive_fare",
     ),
+    ("an unreadable value comes first", {"unreadable": True, "fare_amount": None}, "unreadable_value"),
     *((f"no {name}", {name: None}, "missing_value") for name in REQUIRED_TRIP_COLUMNS),
 ]
 
 
 @pytest.mark.parametrize(("name", "change", "reason"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
 def test_cleaning_of_a_trip(name, change, reason):
-    accepted, rejects = clean(make_trips({}, change))
+    unreadable = [False, change.get("unreadable", False)]
+    values = {column: value for column, value in change.items() if column != "unreadable"}
+    accepted, rejects = clean(make_trips({}, values).assign(unreadable=unreadable))
     assert rejects["reason"].tolist() == ([] if reason is None else [reason])
     assert len(accepted) == 2 - len(rejects)
 

@@ -1,5 +1,7 @@
 """The names and types of every year give one schema."""
 
+import datetime as dt
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
-from toytip.core.tables import TRIPS
+from toytip.core.tables import RAW_TRIPS
 from toytip.core.tlc import trip_id_base
 from toytip.errors import SchemaError
 from toytip.stages.conform import conform
@@ -74,12 +76,15 @@ def test_the_trip_id_does_not_depend_on_the_partition():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda t: t.drop_columns(["fare_amount"]), ["f.parquet", "fare_amount"]),
+        (lambda t: t.drop_columns(["fare_amount"]), ["f.parquet", "fare_amount is missing"]),
         (
-            lambda t: replaced(t, "fare_amount", pa.array(["ten"] * len(t))),
-            ["f.parquet", "fare_amount", "ten"],
+            lambda t: replaced(t, "VendorID", pa.array([True] * len(t))),
+            ["f.parquet", "VendorID is bool, not a whole number"],
         ),
-        (lambda t: replaced(t, "VendorID", pa.array([1.5] * len(t))), ["f.parquet", "VendorID"]),
+        (
+            lambda t: replaced(t, "tpep_pickup_datetime", pa.array([dt.date(2023, 1, 1)] * len(t))),
+            ["f.parquet", "tpep_pickup_datetime is date32[day], not a time"],
+        ),
     ],
 )
 def test_columns_that_cannot_be_converted_are_reported(change, words):
@@ -89,4 +94,4 @@ def test_columns_that_cannot_be_converted_are_reported(change, words):
 
 
 def test_no_rows_give_an_empty_table():
-    assert conform(raw_table(3).slice(0, 0), part(0)).equals(TRIPS.empty())
+    assert conform(raw_table(3).slice(0, 0), part(0)).equals(RAW_TRIPS.empty())

@@ -14,7 +14,7 @@ from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.schema import Table
 from toytip.core.splits import Split, TimeRange
-from toytip.core.tables import PREDICTIONS, REJECTS, SCORES, TRIPS
+from toytip.core.tables import PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
 from toytip.core.tlc import trip_id_base
 from toytip.evaluation.tally import combine_tallies
 from toytip.stages import clean, conform, featurize, postprocess, preprocess, summarize
@@ -154,7 +154,7 @@ def empty_features():
                 raw_table(1).slice(0, 0),
                 SourcePartition(taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=0, number=0),
             ),
-            TRIPS,
+            RAW_TRIPS,
         ),
         (lambda: clean.clean(TRIPS.empty())[0], TRIPS),
         (lambda: clean.clean(TRIPS.empty())[1], REJECTS),

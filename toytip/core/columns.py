@@ -7,13 +7,28 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
 import pandas as pd
 
+from toytip.core.arrays import BoolArray
+
 # A frame is a mapping of this kind as well, if only its columns are read.
 Columns = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ColumnValues:
+    """The values of a column of a file, converted to the dtype of `trips`."""
+
+    array: npt.NDArray[Any]
+    """The converted values. Missing and unreadable values are NaN or NaT."""
+    unreadable: BoolArray | None = None
+    """Which values cannot be read. None if all values can be read."""
+    conversion: str = ""
+    """How the values were converted, if their meaning depends on a rule."""
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:

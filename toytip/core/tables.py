@@ -27,6 +27,12 @@ TRIPS = Table(
     made_by="clean",
     modules=_CLEANING_MODULES,
 )
+# The rows of a source before cleaning. They exist only in memory.
+RAW_TRIPS = Table(
+    "raw_trips",
+    (*TRIPS.columns, Column("unreadable", "bool")),
+    description="A row of the source, and whether one of its values cannot be read.",
+)
 REJECTS = Table(
     "rejects",
     (*TRIPS.columns, Column("reason", "str")),

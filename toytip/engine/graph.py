@@ -21,7 +21,7 @@ from toytip.core import splits
 from toytip.core.model import Encoding, TrainedModel
 from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.schema import Table
-from toytip.core.tables import FEATURE_HISTOGRAMS, PREDICTIONS, REJECTS, SCORES, TRIPS
+from toytip.core.tables import FEATURE_HISTOGRAMS, PREDICTIONS, RAW_TRIPS, REJECTS, SCORES, TRIPS
 from toytip.evaluation.tally import Tallies, combine_tallies
 from toytip.sources import reader
 from toytip.stages import clean, conform, featurize, infer, postprocess, preprocess, profile, summarize
@@ -93,8 +93,8 @@ class TrainingScores:
 
 
 def read_raw_trips(partitions: Sequence[SourcePartition]) -> dd.DataFrame:
-    """Return partitions of monthly source files as lazy `trips`, before cleaning."""
-    return _frame_of_items(_read_source_trips, partitions, TRIPS)
+    """Return partitions of monthly source files as lazy `raw_trips`."""
+    return _frame_of_items(_read_source_trips, partitions, RAW_TRIPS)
 
 
 def read_version(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from toytip.core.tlc import FIELDS, match_fields
 from toytip.errors import SchemaError
 from toytip.models.trip_columns import NamedTrips
-from toytip.models.trip_values import ARROW_ERRORS, TripLabel, values_to_arrow
 from toytip.stages import conform
 
 EXPECTED_TYPES = "a pandas DataFrame, an Arrow table or a list of dicts"
-ROW_LABEL: TripLabel = "row {}".format
-TRIP_LABEL: TripLabel = "trip {}".format
+TRIP_LABEL: conform.RowLabel = "trip {}".format
+# Errors of Arrow for values that have no Arrow type, or not the same one.
+ARROW_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
+# The types that have a missing value which is not equal to itself.
+_UNEQUAL_TYPES = (float, np.floating, Decimal, np.datetime64, type(pd.NaT))
 
 
 def is_list_of_trips(trips: Any) -> bool:
@@ -40,7 +45,7 @@ def to_table(trips: Any) -> pa.Table:
 
     Trips are a pandas DataFrame or Series (one trip), an Arrow table, a list of dicts, or an object
     with the Arrow C stream interface, such as a Polars DataFrame. Raises TypeError for other
-    objects, and SchemaError for a value that has no Arrow type.
+    objects.
     """
     if isinstance(trips, pd.DataFrame):
         return _frame_to_table(trips)
@@ -53,12 +58,10 @@ def to_table(trips: Any) -> pa.Table:
     raise _not_trips(trips)
 
 
-def trips_to_table(trips: Sequence[Mapping[Any, Any]], label: TripLabel = TRIP_LABEL) -> pa.Table:
+def trips_to_table(trips: Sequence[Mapping[Any, Any]]) -> pa.Table:
     """Return the TLC's columns of trips, given as plain values under the TLC's names.
 
     If a trip does not have a column, the value is null. Without trips, the table has all columns.
-    Raises SchemaError if a value cannot be converted. The message has the column, the value and the
-    label of the trip.
     """
     if not trips:
         arrays = {field.name: pa.array([], conform.ARROW_TYPE_BY_KIND[field.kind]) for field in FIELDS}
@@ -67,8 +70,40 @@ def trips_to_table(trips: Sequence[Mapping[Any, Any]], label: TripLabel = TRIP_L
     columns = {}
     for field in named.fields:
         spelled = next(names[field.name] for names in named.names.values() if field.name in names)
-        columns[spelled] = values_to_arrow(named.values(field), spelled, label)
+        columns[spelled] = values_to_arrow(named.values(field))
     return pa.table(columns) if columns else _table_without_columns(len(trips))
+
+
+def values_to_arrow(values: Sequence[Any]) -> pa.Array:
+    """Return plain values of a column as an Arrow array. NaN, NaT and NA become null.
+
+    Values of different types become text, because Arrow would refuse them, or would drop the time
+    zone of some.
+    """
+    values = [None if _is_missing(value) else value for value in values]
+    if len({_type_key(value) for value in values} - {_type_key(None)}) <= 1:
+        try:
+            return pa.array(values, from_pandas=True)
+        except ARROW_ERRORS:
+            pass
+    return pa.array(list(map(_to_text, values)), pa.string())
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or value is pd.NA:
+        return True
+    return isinstance(value, _UNEQUAL_TYPES) and bool(value != value)  # noqa: PLR0124 - true for NaN
+
+
+def _type_key(value: Any) -> tuple[type, bool]:
+    return type(value), isinstance(value, dt.datetime) and value.tzinfo is not None
+
+
+def _to_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
+    return text.encode(errors="replace").decode()
 
 
 def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
@@ -81,11 +116,11 @@ def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
     positions = [position for position, name in enumerate(names) if match_fields([name])]
     if not positions:
         return _table_without_columns(len(frame))
-    arrays = [_series_to_arrow(frame.iloc[:, position], names[position]) for position in positions]
+    arrays = [_series_to_arrow(frame.iloc[:, position]) for position in positions]
     return pa.Table.from_arrays(arrays, [names[position] for position in positions])
 
 
-def _series_to_arrow(series: pd.Series[Any], name: str) -> pa.Array:
+def _series_to_arrow(series: pd.Series[Any]) -> pa.Array:
     if isinstance(series.dtype, pd.SparseDtype):
         series = series.sparse.to_dense()
     if series.dtype != object and not isinstance(series.dtype, pd.PeriodDtype):
@@ -93,7 +128,7 @@ def _series_to_arrow(series: pd.Series[Any], name: str) -> pa.Array:
             return pa.array(series, from_pandas=True)
         except ARROW_ERRORS:
             pass
-    return values_to_arrow(series.astype(object).tolist(), name, ROW_LABEL)
+    return values_to_arrow(series.astype(object).tolist())
 
 
 def _arrow_to_table(trips: Any) -> pa.Table:

@@ -23,7 +23,6 @@ from toytip.core.tlc import FIELDS, trip_id_base
 from toytip.errors import RegistryError
 from toytip.models import raw_trips
 from toytip.models.trip_columns import columns_of_trips, require_columns, required_fields
-from toytip.models.trip_values import TripLabel, convert_columns
 from toytip.stages import clean, conform, featurize, infer, preprocess
 from toytip.stages.catalog import FEATURE_INPUTS
 
@@ -99,16 +98,16 @@ def score_raw(model: TrainedModel, trips: Any, shap_top: int = 0) -> ScoredTrips
 
 
 def score_trips(
-    model: TrainedModel, raw: pa.Table, shap_top: int = 0, label: TripLabel = raw_trips.ROW_LABEL
+    model: TrainedModel, raw: pa.Table, shap_top: int = 0, label: conform.RowLabel = conform.ROW_LABEL
 ) -> ScoredTrips:
     """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
     Raises SchemaError if a column that the model needs is missing, exists twice or cannot be
-    converted, or if the trips are from another taxi type. If a value cannot be converted, the
-    message has the label of the trip.
+    converted, or if the trips are from another taxi type. If most values of a column cannot be
+    read, the message has the label of a trip.
     """
     require_columns(model, raw.column_names)
-    return score_columns(model, convert_columns(raw, label), shap_top)
+    return score_columns(model, conform.conform_columns(raw, "the trips", label), shap_top)
 
 
 def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:
@@ -160,6 +159,8 @@ def _complete_trips(model: TrainedModel, columns: Columns) -> dict[str, npt.NDAr
         field.name: columns[field.name] if field.name in columns else conform.missing_values(field, rows)
         for field in FIELDS
     }
+    if "unreadable" in columns:
+        trips["unreadable"] = columns["unreadable"]
     required = required_fields(model)
     placeholders = {**PLACEHOLDER_VALUES, "dropoff_at": trips["pickup_at"] + np.timedelta64(1, "m")}
     for name, value in placeholders.items():

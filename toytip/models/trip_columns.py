@@ -9,7 +9,16 @@ from typing import Any
 
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
-from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, detect_taxi, match_fields, source_column
+from toytip.core.tlc import (
+    FIELDS,
+    FIELDS_BY_NAME,
+    Field,
+    describe_repeated,
+    detect_taxi,
+    find_repeated_fields,
+    match_fields,
+    source_column,
+)
 from toytip.errors import SchemaError
 from toytip.stages import clean
 from toytip.stages.catalog import FEATURE_INPUTS
@@ -50,9 +59,10 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
             f"and model {model.version} was trained on {model.taxi} taxis",
             hint=f"Choose a model for {taxi} taxis.",
         )
-    if doubled := doubled_columns(columns):
+    if repeated := find_repeated_fields(columns):
         raise SchemaError(
-            f"cannot score {label}: {describe_doubled(doubled)}", hint="Keep one of these columns."
+            f"cannot score {label}: they have {describe_repeated(repeated)}",
+            hint="Remove all but one of the columns for each field.",
         )
     if missing := missing_columns(model, columns):
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
@@ -60,30 +70,6 @@ def require_columns(model: TrainedModel, columns: Collection[str], label: str = 
             f"cannot score {label}: {join_words(missing)} {verb} missing, and the model needs {them}",
             hint="Add the missing columns, or choose a model that does not need them.",
         )
-
-
-def doubled_columns(columns: Collection[str]) -> list[str]:
-    """Return the names that mean the same field, for the first field with several names, or [].
-
-    >>> doubled_columns(["Airport_fee", "VendorID", "airport_fee"])
-    ['Airport_fee', 'airport_fee']
-    """
-    names_by_field: dict[str, list[str]] = {}
-    for name in columns:
-        for field in match_fields([name]):
-            names_by_field.setdefault(field, []).append(name)
-    return next((names for names in names_by_field.values() if len(names) > 1), [])
-
-
-def describe_doubled(names: Sequence[str]) -> str:
-    """Return the cause of the error for several columns of the same field.
-
-    >>> describe_doubled(["fare_amount", "fare_amount"]), describe_doubled(["extra", "Extra"])
-    ('column fare_amount exists 2 times', 'columns extra and Extra are the same column')
-    """
-    if len(set(names)) == 1:
-        return f"column {names[0]} exists {len(names)} times"
-    return f"columns {join_words(list(dict.fromkeys(names)))} are the same column"
 
 
 def columns_of_trips(

@@ -112,6 +112,10 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
         )
     if source.missing_columns:
         progress.info(f"columns that are missing in the source: {', '.join(source.missing_columns)}")
+    for name, missing in source.partly_missing_columns.items():
+        progress.info(f"column {name} is missing in {', '.join(map(str, missing))}")
+    for note in source.notes:
+        progress.info(note)
 
 
 def announce_stages(plan: RunPlan, progress: Progress, *, train: bool, gate: bool) -> None:

@@ -29,7 +29,8 @@ from toytip.pipeline.incremental import (
     stored_recipe,
 )
 from toytip.pipeline.plan import RunPlan
-from toytip.sources.discovery import SCORE_WITHOUT_TIPS, Source, count_nulls
+from toytip.sources.column_check import SCORE_WITHOUT_TIPS
+from toytip.sources.discovery import Source, count_nulls
 from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.catalog import checksums_by_file

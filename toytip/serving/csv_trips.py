@@ -14,7 +14,6 @@ import pyarrow.csv as pv
 
 from toytip.core.tlc import FIELDS_BY_NAME, match_fields
 from toytip.errors import SourceError
-from toytip.models.trip_values import invalid_value
 
 SEPARATORS = (",", ";", "\t", "|")
 ENCODINGS_BY_MARK = {
@@ -22,10 +21,8 @@ ENCODINGS_BY_MARK = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-MISSING_TEXTS = ["", "NULL", "null", "Null", "NaN", "nan", "NA", "<NA>", "N/A", "#N/A", "NaT", "None", r"\N"]
 # Line 1 is the header. Empty lines do not count.
 FIRST_TRIP_LINE = 2
-PLAIN_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 # Numbers with commas between groups of three digits, and numbers with a decimal comma.
 GROUPED_NUMBER = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 DECIMAL_COMMA_NUMBER = r"^[+-]?(\d*|\d{1,3}(\.\d{3})+),\d*$"
@@ -92,13 +89,16 @@ class CsvReader:
     def read(self, stream: Any) -> Iterator[tuple[pa.Table, int]]:
         """Yield the TLC's columns in batches, and the number of trips before each batch.
 
-        Numbers are float64, and times are text. Raises SourceError if a line has more or fewer
-        values than the header, and SchemaError if a value is not a number.
+        All values are text. Raises SourceError if a line has more or fewer values than the header.
         """
         names = [self.csv_format.names[position] for position in self.csv_format.trip_positions]
+        are_times = [_is_time_column(name) for name in names]
         try:
             for batch in self._open(stream) if self.csv_format.has_trips else ():
-                arrays = [self._read_column(*item) for item in zip(names, batch.columns, strict=True)]
+                arrays = [
+                    text if is_time else _plain_numbers(text, self.csv_format.separator)
+                    for text, is_time in zip(batch.columns, are_times, strict=True)
+                ]
                 yield pa.Table.from_arrays(arrays, names), self.rows_read
                 self.rows_read += batch.num_rows
         except pa.ArrowInvalid:
@@ -131,7 +131,7 @@ class CsvReader:
             pv.ConvertOptions(
                 column_types=dict.fromkeys(positions, pa.string()),
                 include_columns=[positions[position] for position in self.csv_format.trip_positions],
-                null_values=MISSING_TEXTS,
+                null_values=[""],
                 strings_can_be_null=True,
             ),
         )
@@ -148,23 +148,13 @@ class CsvReader:
             hint="Put a text that contains the separator in double quotes.",
         )
 
-    def _read_column(self, name: str, text: pa.Array) -> pa.Array:
-        fields = match_fields([name])
-        if not fields or FIELDS_BY_NAME[next(iter(fields))].kind == "time":
-            return text
-        try:
-            return text.cast(pa.float64())
-        except pa.ArrowInvalid:
-            plain = _plain_numbers(text, self.csv_format.separator)
-        is_number = pc.fill_null(pc.match_substring_regex(plain, PLAIN_NUMBER), True)
-        if not pc.all(is_number).as_py():
-            row = pc.index(is_number, False).as_py()
-            raise invalid_value(self.label(row, self.rows_read), name, text[row].as_py())
-        return plain.cast(pa.float64())
+
+def _is_time_column(name: str) -> bool:
+    return any(FIELDS_BY_NAME[field].kind == "time" for field in match_fields([name]))
 
 
 def _plain_numbers(text: pa.Array, separator: str) -> pa.Array:
-    """Return numbers without spaces and without separators of groups, with a decimal point.
+    """Return numbers without separators of groups, and with a decimal point.
 
     If semicolons separate values, a comma is that of decimals. Elsewhere, commas must separate
     groups of three digits.

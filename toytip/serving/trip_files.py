@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import trip_columns
 from toytip.models.raw_trips import trips_to_table
-from toytip.models.trip_values import TripLabel
 from toytip.serving.csv_trips import CsvReader, detect_format
 from toytip.serving.json_text import parse_json
 from toytip.sources.discovery import PARQUET_MAGIC
+from toytip.sources.reader import open_parquet
+from toytip.stages.conform import RowLabel
 
 SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
@@ -49,11 +49,11 @@ class TripBatch:
     table: pa.Table
     columns: Mapping[tuple[str, ...], str]
     """Label of the first trip, by combination of columns. Lines of JSON can have different keys."""
-    label: TripLabel
+    label: RowLabel
     """Returns the name of a trip for messages, given its position in the batch."""
 
     @classmethod
-    def of(cls, table: pa.Table, label: TripLabel) -> TripBatch:
+    def of(cls, table: pa.Table, label: RowLabel) -> TripBatch:
         """Return a batch whose trips all have the columns of the table."""
         return cls(table=table, columns={tuple(table.column_names): "the trips"}, label=label)
 
@@ -116,7 +116,7 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
 def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
     seekable = stream if stream.seekable() else io.BytesIO(stream.read())
     first_row = 0
-    for batch in pq.ParquetFile(pa.PythonFile(seekable, "r")).iter_batches(SCORING_BATCH_ROWS):
+    for batch in open_parquet(pa.PythonFile(seekable, "r")).iter_batches(SCORING_BATCH_ROWS):
         label = partial(_label_row, name=name, first_row=first_row)
         yield TripBatch.of(pa.Table.from_batches([batch]), label)
         first_row += batch.num_rows
@@ -170,6 +170,4 @@ def _read_json_list(stream: io.BufferedReader[Any], name: str) -> Iterator[TripB
 
 def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
     columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
-    return TripBatch(
-        table=trips_to_table(trips, labels.__getitem__), columns=columns, label=labels.__getitem__
-    )
+    return TripBatch(table=trips_to_table(trips), columns=columns, label=labels.__getitem__)

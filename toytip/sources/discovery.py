@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import io
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,18 +21,19 @@ from toytip.core.access import StorageOptions
 from toytip.core.months import Month, parse_months
 from toytip.core.partitions import SourcePartition
 from toytip.core.redact import first_line, mask_credentials
-from toytip.core.tlc import FIELDS, Field, detect_taxi
+from toytip.core.tlc import FIELDS
 from toytip.errors import SourceError
 from toytip.io.access import open_file, open_file_io, open_filesystem, resolve_storage_options
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
+from toytip.sources.column_check import check_columns
+from toytip.sources.reader import open_parquet, read_columns
 
 # A scheduler needs 2 to 3 ms per task on one core, so that this many tasks take about a minute.
 MAX_PARTITIONS = 20_000
 FOOTER_THREADS = 8
 PARQUET_MAGIC = b"PAR1"
 DOWNLOAD_AGAIN = "Download the file again with `toytip source download`."
-SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
 NAME_PARQUET_FILES = (
     "Use a folder, a glob, a URI or a comma-separated list of monthly Parquet files as the source."
 )
@@ -54,6 +55,8 @@ class SourceFile:
     missing_columns: tuple[str, ...]
     """Optional columns that do not exist in the file, or that contain only nulls."""
     storage_options: StorageOptions = dataclasses.field(default_factory=StorageOptions)
+    notes: tuple[str, ...] = ()
+    """Conversions of columns whose meaning depends on a rule."""
 
     @property
     def content_tag(self) -> str:
@@ -83,6 +86,25 @@ class Source:
         """The optional columns that every file lacks."""
         return tuple(
             field.name for field in FIELDS if all(field.name in file.missing_columns for file in self.files)
+        )
+
+    @property
+    def partly_missing_columns(self) -> dict[str, tuple[Month, ...]]:
+        """The optional columns that only some files lack, with the months of these files."""
+        months = {
+            field.name: tuple(file.month for file in self.files if field.name in file.missing_columns)
+            for field in FIELDS
+        }
+        return {name: missing for name, missing in months.items() if 0 < len(missing) < len(self.files)}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The conversions of columns, each with the number of files if not all files need it."""
+        counts = Counter(note for file in self.files for note in file.notes)
+        total = len(self.files)
+        return tuple(
+            note if count == total else f"{note} (in {count} of {total} files)"
+            for note, count in counts.items()
         )
 
     def partitions(self, partition_rows: int) -> tuple[SourcePartition, ...]:
@@ -240,22 +262,24 @@ def read_footer(uri: str, month: Month, storage_options: StorageOptions = Storag
     """
     name = mask_credentials(uri)
     info, schema, metadata = _open_footer(uri, storage_options)
-    taxi = detect_taxi(schema.names)
-    if taxi is None:
-        raise SourceError(
-            f"cannot use {name}: it is not a yellow or green trip record",
-            hint=f"Use files of the TLC. This file has the columns {', '.join(schema.names[:5])}, ...",
-        )
     if not metadata.num_rows:
         raise SourceError(f"cannot use {name}: the file has no rows", hint=DOWNLOAD_AGAIN)
+    columns = check_columns(
+        name,
+        schema,
+        month,
+        is_all_null=lambda column: _all_null(metadata, column),
+        read=lambda names: read_columns(uri, storage_options, names),
+    )
     return SourceFile(
         uri=uri,
-        taxi=taxi,
+        taxi=columns.taxi,
         month=month,
         rows=metadata.num_rows,
         bytes=info["size"],
         modified=str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "").strip('"'),
-        missing_columns=_check_columns(name, schema, metadata),
+        missing_columns=columns.missing,
+        notes=columns.notes,
         storage_options=storage_options,
     )
 
@@ -278,34 +302,12 @@ def _open_footer(
                     hint="Convert the file to Parquet, or download the Parquet file.",
                 )
             stream.seek(0)
-            footer = pq.ParquetFile(stream)
+            footer = open_parquet(stream)
             return info, footer.schema_arrow, footer.metadata
     except (OSError, ValueError) as error:  # Arrow's ValueError, or a server without range requests
         raise SourceError(
             f"{failure}: the file is corrupt or incomplete ({first_line(error)})", hint=DOWNLOAD_AGAIN
         ) from None
-
-
-def _check_columns(name: str, schema: pa.Schema, metadata: pq.FileMetaData) -> tuple[str, ...]:
-    """Return the optional columns that a file lacks. Raises SourceError for a required column."""
-    missing = []
-    for field in FIELDS:
-        column = field.match(schema.names)
-        arrow_type = None if column is None else schema.field(column).type
-        if column is None or pa.types.is_null(arrow_type) or _all_null(metadata, column):
-            if field.required:
-                problem = "is missing" if column is None else "holds only nulls"
-                fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else f"Add the values of {field.name}."
-                hint = f"{fix} If the TLC published the file, download it again."
-                raise SourceError(f"cannot use {name}: column {field.name} {problem}", hint=hint)
-            missing.append(field.name)
-        elif not _has_kind(arrow_type, field):
-            kind = "a timestamp" if field.kind == "time" else "a number"
-            raise SourceError(
-                f"cannot use {name}: column {column} is {arrow_type}, not {kind}",
-                hint="Use the file as the TLC publishes it.",
-            )
-    return tuple(missing)
 
 
 def _all_null(metadata: pq.FileMetaData, column: str) -> bool:
@@ -317,13 +319,6 @@ def count_nulls(metadata: pq.FileMetaData, column: str) -> int:
     index = metadata.schema.names.index(column)
     groups = [metadata.row_group(number).column(index) for number in range(metadata.num_row_groups)]
     return sum(group.statistics.null_count or 0 for group in groups if group.statistics is not None)
-
-
-def _has_kind(arrow_type: pa.DataType, field: Field) -> bool:
-    if field.kind == "time":
-        return bool(pa.types.is_timestamp(arrow_type))
-    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    return any(is_numeric(arrow_type) for is_numeric in numeric)
 
 
 def write_month_file(table: pa.Table, uri: str, storage_options: StorageOptions = StorageOptions()) -> int:  # noqa: B008 - frozen

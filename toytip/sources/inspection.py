@@ -7,13 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from toytip.core.tlc import FIELDS
-from toytip.io.access import open_file
+from toytip.core.tlc import FIELDS_BY_NAME
 from toytip.sources.discovery import Source, SourceFile
+from toytip.sources.row_check import RowCheck, check_rows
+from toytip.stages.conform import UnreadableValues
 
 INSPECTION_THREADS = 4
 # A warning is given for a month with less than half or more than twice the rows of adjacent months,
@@ -52,8 +49,15 @@ class FileReport:
     adjacent_row_ratio: float | None
     """Number of rows, divided by the median number of rows of the two months before and the two
     months after. Null if the source has only one month."""
+    rejects: dict[str, int]
+    """Number of rows that a run rejects, by reason."""
+    unreadable_values: tuple[UnreadableValues, ...]
+    """Columns with values that cannot be read. A run rejects their rows as `unreadable_value`."""
+    notes: tuple[str, ...]
+    """Conversions of columns whose meaning depends on a rule."""
     warnings: tuple[str, ...]
-    """Warnings about an unusual number of rows, or about many pickups in other months."""
+    """Warnings about an unusual number of rows, many pickups in other months, unreadable values, or
+    a missing column that the TLC publishes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +73,9 @@ class SourceReport:
 
 
 def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
-    """Inspect every file of a source.
+    """Inspect every file of a source: convert and clean all of its rows, as a run does.
 
-    `on_rows_read` receives the row count of each file. The function reads footers, pickup times,
-    and columns for which the footer has no null count.
+    `on_rows_read` receives the row count of each file.
     """
     ratios = [_adjacent_row_ratio(source.files, index) for index in range(len(source.files))]
 
@@ -96,23 +99,21 @@ def _adjacent_row_ratio(files: tuple[SourceFile, ...], index: int) -> float | No
 
 
 def _inspect_file(file: SourceFile, row_ratio: float | None) -> FileReport:
-    with open_file(file.uri, file.storage_options) as stream:
-        parquet = pq.ParquetFile(stream)
-        names = parquet.schema_arrow.names
-        columns = {field.name: name for field in FIELDS if (name := field.match(names))}
-        nulls = {column: _null_share(parquet, column) for column in columns.values()}
-        pickup = parquet.read([columns["pickup_at"]], use_threads=False).column(0)
-    out_of_month_share = _rows_out_of_month(pickup, file) / file.rows
+    checked = check_rows(file)
+    out_of_month_share = checked.out_of_month / file.rows
     return FileReport(
         month=str(file.month),
         uri=file.uri,
         rows=file.rows,
         bytes=file.bytes,
-        schema_version=_schema_version(nulls),
-        null_shares={name: round(share, 6) for name, share in nulls.items() if share},
+        schema_version=_schema_version(checked.null_shares),
+        null_shares={name: round(share, 6) for name, share in checked.null_shares.items() if share},
         out_of_month_share=out_of_month_share,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
-        warnings=_warnings(row_ratio, out_of_month_share),
+        rejects=checked.rejects,
+        unreadable_values=checked.unreadable,
+        notes=file.notes,
+        warnings=_warnings(file, row_ratio, out_of_month_share, checked),
     )
 
 
@@ -121,26 +122,16 @@ def _schema_version(nulls: dict[str, float]) -> str:
     return next(versions, OLDEST_SCHEMA_VERSION)
 
 
-def _warnings(row_ratio: float | None, out_of_month_share: float) -> tuple[str, ...]:
+def _warnings(
+    file: SourceFile, row_ratio: float | None, out_of_month_share: float, checked: RowCheck
+) -> tuple[str, ...]:
     warnings = []
     if row_ratio is not None and not USUAL_ROW_RATIOS[0] <= row_ratio <= USUAL_ROW_RATIOS[1]:
         warnings.append(f"the file has {row_ratio:.2f} times as many rows as the adjacent months")
     if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
         warnings.append(f"{out_of_month_share:.1%} of the pickups are in other months")
+    warnings += [values.describe() for values in checked.unreadable]
+    for field in (FIELDS_BY_NAME[name] for name in file.missing_columns):
+        if file.taxi in field.taxis and field.since is not None and file.month.year > field.since:
+            warnings.append(f"column {field.name} is missing, and the TLC publishes it since {field.since}")
     return tuple(warnings)
-
-
-def _null_share(parquet: pq.ParquetFile, name: str) -> float:
-    """Return the share of nulls in a column, from the footer if that has all null counts."""
-    metadata = parquet.metadata
-    index = parquet.schema_arrow.names.index(name)
-    chunks = [metadata.row_group(group).column(index) for group in range(metadata.num_row_groups)]
-    if all(chunk.is_stats_set and chunk.statistics.has_null_count for chunk in chunks):
-        return float(sum(chunk.statistics.null_count for chunk in chunks) / metadata.num_rows)
-    return float(parquet.read([name], use_threads=False).column(0).null_count / metadata.num_rows)
-
-
-def _rows_out_of_month(pickup: pa.ChunkedArray, file: SourceFile) -> int:
-    start, stop = (pa.scalar(time, pickup.type) for time in (file.month.start, file.month.next.start))
-    inside = pc.and_(pc.greater_equal(pickup, start), pc.less(pickup, stop))
-    return len(pickup) - int(pc.sum(inside).as_py() or 0)

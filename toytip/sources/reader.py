@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from toytip.core.access import StorageOptions
 from toytip.core.partitions import SourcePartition
 from toytip.core.redact import first_line, mask_credentials
-from toytip.core.tlc import FIELDS
+from toytip.core.tlc import FIELDS, match_fields
 from toytip.errors import SourceError
 from toytip.io.access import open_file, open_filesystem
 from toytip.io.base import uri_scheme
@@ -21,6 +23,20 @@ from toytip.io.s3 import translate_boto_errors
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
 BATCH_ROWS = 65_536
+
+
+def open_parquet(stream: Any, *, pre_buffer: bool = True) -> pq.ParquetFile:
+    """Open a Parquet file. Times of the old type INT96 are read in microseconds.
+
+    In nanoseconds, which are Arrow's default, years after 2262 would become other years.
+    """
+    return pq.ParquetFile(stream, pre_buffer=pre_buffer, coerce_int96_timestamp_unit="us")
+
+
+def read_columns(uri: str, storage_options: StorageOptions, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield columns of a file in batches."""
+    with open_file(uri, storage_options) as stream:
+        yield from open_parquet(stream).iter_batches(BATCH_ROWS, columns=list(names), use_threads=False)
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
@@ -90,8 +106,9 @@ class _FileReader:
     def __init__(self, partition: SourcePartition, etag: str) -> None:
         self._file_key = partition.uri, partition.storage_options, etag
         self._stream = open_file(partition.uri, partition.storage_options)
-        self._file = pq.ParquetFile(self._stream, pre_buffer=uri_scheme(partition.uri) != "file")
-        self._names = [name for field in FIELDS if (name := field.match(self._file.schema_arrow.names))]
+        self._file = open_parquet(self._stream, pre_buffer=uri_scheme(partition.uri) != "file")
+        columns = match_fields(self._file.schema_arrow.names)
+        self._names = [columns[field.name] for field in FIELDS if field.name in columns]
         self._schema = pa.schema([self._file.schema_arrow.field(name) for name in self._names])
         self._position, group = 0, 0
         while (

@@ -31,6 +31,12 @@ REQUIRED_TRIP_COLUMNS = [
 ]
 
 
+def unreadable_value(trips: Columns) -> BoolArray:
+    """A value is not a time, a code or an amount, for example the text `ten` as a fare."""
+    unreadable = trips.get("unreadable")
+    return np.zeros(len(trips["trip_id"]), bool) if unreadable is None else np.asarray(unreadable, bool)
+
+
 def missing_value(trips: Columns) -> BoolArray:
     """The pickup or dropoff time, the fare, the tip, the distance, or a zone is null."""
     missing = [pd.isna(trips[name]) for name in REQUIRED_TRIP_COLUMNS]
@@ -68,6 +74,7 @@ def implausible_distance(trips: Columns) -> BoolArray:
 
 
 RULES: tuple[Callable[[Columns], BoolArray], ...] = (
+    unreadable_value,
     missing_value,
     out_of_month,
     non_positive_fare,
@@ -94,19 +101,24 @@ def first_broken_rule(trips: pd.DataFrame) -> pd.Series:
 
 def accepted_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
     """Return the `trips` that no rule rejects."""
-    return TRIPS.validate(trips[rule_index < 0].reset_index(drop=True))
+    return TRIPS.validate(_trips_in(trips, rule_index < 0))
 
 
 def rejected_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
-    """Return `rejects`: the unchanged trips that a rule rejects, with the column `reason`."""
+    """Return `rejects`: the trips that a rule rejects, with the column `reason`."""
     rejected = rule_index >= 0
     names = np.array(REJECT_REASONS, dtype=object)[rule_index[rejected]]
     reasons = pd.Series(names, dtype="str", name="reason")
-    return REJECTS.validate(trips[rejected].reset_index(drop=True).assign(reason=reasons))
+    return REJECTS.validate(_trips_in(trips, rejected).assign(reason=reasons))
+
+
+def _trips_in(trips: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
+    """Return rows of `trips` or `raw_trips` as `trips`."""
+    return trips[rows].reset_index(drop=True).drop(columns="unreadable", errors="ignore")
 
 
 def clean(trips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split `trips` into kept trips and `rejects`. Every row is in exactly one of the two."""
+    """Split `trips` or `raw_trips` into kept trips and `rejects`. Every row is in one of them."""
     rule_index = first_broken_rule(trips)
     return accepted_trips(trips, rule_index), rejected_trips(trips, rule_index)
 

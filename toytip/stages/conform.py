@@ -1,7 +1,13 @@
-"""Convert the column names and types of any TLC file to the schema of `trips`."""
+"""Convert the column names and types of any TLC file to the schema of `trips`.
+
+This is the only place where values of users become values of `trips`: in runs, in `toytip score`,
+in the Python API, and in the check of a source. `serving.values` has the same rules for JSON.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,56 +15,191 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from toytip.core.arrays import BoolArray
+from toytip.core.columns import ColumnValues
+from toytip.core.number_values import (
+    MAX_AMOUNT,
+    MAX_CODE,
+    decode_dictionary,
+    is_number,
+    is_text,
+    read_amounts,
+    read_codes,
+)
 from toytip.core.partitions import SourcePartition
-from toytip.core.tables import TRIPS
-from toytip.core.tlc import FIELDS, Field, match_fields, source_column, trip_id_base
+from toytip.core.tables import RAW_TRIPS, TRIPS
+from toytip.core.time_values import is_time, read_times
+from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, match_fields, source_column, trip_id_base
 from toytip.errors import SchemaError
 
+# The types in which the TLC publishes its files, by kind of field.
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
+# A column with more unreadable values is not a column of this field.
+MAX_UNREADABLE_SHARE = 0.5
+# Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
+RowLabel = Callable[[int], str]
+ROW_LABEL: RowLabel = "row {}".format
+_READERS = {"time": read_times, "code": read_codes, "amount": read_amounts}
+KIND_DESCRIPTIONS = {"time": "a time", "code": "a whole number", "amount": "a number"}
+VALUE_DESCRIPTIONS = {
+    "time": "a time",
+    "code": f"a whole number up to {MAX_CODE:,}",
+    "amount": f"a number up to {MAX_AMOUNT:,.0f}",
+}
 
 
 def conform(raw: pa.Table, partition: SourcePartition) -> pd.DataFrame:
-    """Return the rows of a partition as `trips`.
+    """Return the rows of a partition as `raw_trips`: `trips`, and the rows with unreadable values.
 
-    Column names match in any case, and with the prefix of either taxi type. If the file does not
-    have an optional column, all values of the column are missing. Raises SchemaError if a required
-    column does not exist, or if a column cannot be converted.
+    Upper case, spaces and underscores in column names do not matter. Time columns can have the
+    prefix of either taxi type. If the file does not have an optional column, all values of the
+    column are missing. Raises SchemaError if a required column does not exist, or if a column has a
+    type that cannot be converted.
+    """
+    columns = complete_columns(read_columns(raw, partition.uri), partition)
+    return RAW_TRIPS.validate(pd.DataFrame(columns))
+
+
+def complete_columns(
+    by_field: Mapping[str, ColumnValues], partition: SourcePartition
+) -> dict[str, npt.NDArray[Any]]:
+    """Return all columns of `raw_trips` from the converted columns of a partition.
+
+    Raises SchemaError if a required column does not exist.
     """
     rows = np.arange(partition.start, partition.stop, dtype=np.int64)
-    columns = {"trip_id": trip_id_base(partition.taxi, *partition.month) + rows}
-    columns |= conform_columns(raw, partition.uri)
+    columns: dict[str, npt.NDArray[Any]] = {"trip_id": trip_id_base(partition.taxi, *partition.month) + rows}
     for field in FIELDS:
-        if field.name in columns:
-            continue
-        if field.required:
+        if field.name in by_field:
+            columns[field.name] = by_field[field.name].array
+        elif field.required:
             raise SchemaError(
                 f"cannot use {partition.uri}: column {source_column(field.name, partition.taxi)} is missing",
                 hint="Use trip records of the TLC, with all their columns.",
             )
-        columns[field.name] = missing_values(field, len(raw))
-    return TRIPS.validate(pd.DataFrame({name: columns[name] for name in TRIPS.names}))
+        else:
+            columns[field.name] = missing_values(field, len(rows))
+    return columns | {"unreadable": unreadable_rows(by_field, len(rows))}
 
 
-def conform_columns(raw: pa.Table, uri: str) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of `trips` that raw rows have, with their types in `trips`.
+def conform_columns(raw: pa.Table, uri: str, label: RowLabel = ROW_LABEL) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of `raw_trips` that raw rows have.
 
-    Raises SchemaError if a column cannot be converted. The message contains the URI.
+    Raises SchemaError if a column has a type that cannot be converted, or if most of its values
+    cannot be read. The message contains the URI. `label` names a row.
+    """
+    by_field = read_columns(raw, uri)
+    for unreadable in find_unreadable(raw, by_field).values():
+        if unreadable.is_most:
+            raise SchemaError(
+                f"cannot use {uri}: {unreadable.describe(label)}",
+                hint=f"Convert the column to {KIND_DESCRIPTIONS[unreadable.kind]}.",
+            )
+    columns = {name: column.array for name, column in by_field.items()}
+    return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadableValues:
+    """The values of a column that cannot be read."""
+
+    column: str
+    """Name of the column in the file."""
+    kind: str
+    """Kind of the values that the column should have: `time`, `code` or `amount`."""
+    count: int
+    """Number of unreadable values."""
+    present: int
+    """Number of values that are not missing."""
+    row: int
+    """Number of the first row with an unreadable value, from 0."""
+    example: str
+    """The unreadable value of this row, as text."""
+
+    @property
+    def is_most(self) -> bool:
+        """Whether so many values are unreadable that the column is not one of this field."""
+        return self.count > MAX_UNREADABLE_SHARE * self.present
+
+    def describe(self, label: RowLabel = ROW_LABEL) -> str:
+        """Return the problem as text. `label` names the row."""
+        return (
+            f"column {self.column} has {self.count:,} of {self.present:,} values that are not "
+            f"{VALUE_DESCRIPTIONS[self.kind]}, for example {self.example!r} in {label(self.row)}"
+        )
+
+
+def find_unreadable(raw: pa.Table, by_field: Mapping[str, ColumnValues]) -> dict[str, UnreadableValues]:
+    """Return the unreadable values of raw rows, by field."""
+    names, by_name = match_fields(raw.column_names), {}
+    for name, converted in by_field.items():
+        if converted.unreadable is None:
+            continue
+        count, row = int(converted.unreadable.sum()), int(np.argmax(converted.unreadable))
+        by_name[name] = UnreadableValues(
+            column=names[name],
+            kind=FIELDS_BY_NAME[name].kind,
+            count=count,
+            present=count + int(np.count_nonzero(pd.notna(converted.array))),
+            row=row,
+            example=f"{_plain(raw.column(names[name])[row]):.60}",
+        )
+    return by_name
+
+
+def _plain(value: pa.Scalar) -> str:
+    try:
+        return str(value.as_py())
+    except (ValueError, OverflowError):  # Python's times end with the year 9999
+        return str(value.cast(pa.int64()).as_py())
+
+
+def read_columns(raw: pa.Table, uri: str) -> dict[str, ColumnValues]:
+    """Return the converted values of the columns that match a field, by field.
+
+    Raises SchemaError if a column has a type that cannot be converted.
     """
     names = match_fields(raw.column_names)
     return {
-        field.name: _convert(raw, names[field.name], field, uri) for field in FIELDS if field.name in names
+        field.name: read_column(raw.column(names[field.name]), field, names[field.name], uri)
+        for field in FIELDS
+        if field.name in names
     }
+
+
+def read_column(column: pa.ChunkedArray, field: Field, name: str, uri: str) -> ColumnValues:
+    """Return the converted values of a column. Raises SchemaError for an unsuitable type."""
+    if not is_convertible(column.type, field):
+        raise SchemaError(
+            f"cannot use {uri}: column {name} is {column.type}, not {KIND_DESCRIPTIONS[field.kind]}",
+            hint=f"Convert the column to {KIND_DESCRIPTIONS[field.kind]}.",
+        )
+    return _READERS[field.kind](decode_dictionary(column))
+
+
+def is_convertible(arrow_type: pa.DataType, field: Field) -> bool:
+    """Return whether values of a type can be values of a field.
+
+    >>> is_convertible(pa.timestamp("ms", "UTC"), FIELDS_BY_NAME["pickup_at"])
+    True
+    >>> is_convertible(pa.bool_(), FIELDS_BY_NAME["payment_type"])
+    False
+    """
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    if pa.types.is_null(arrow_type):
+        return True
+    if field.kind == "time":
+        return is_time(arrow_type)
+    return is_number(arrow_type) or is_text(arrow_type)
+
+
+def unreadable_rows(columns: Mapping[str, ColumnValues], rows: int) -> BoolArray:
+    """Return the rows in which at least one value cannot be read."""
+    masks = [column.unreadable for column in columns.values() if column.unreadable is not None]
+    return np.logical_or.reduce(masks) if masks else np.zeros(rows, bool)
 
 
 def missing_values(field: Field, rows: int) -> npt.NDArray[Any]:
     """Return a column of `trips` in which all values are missing."""
     return np.full(rows, np.datetime64("NaT") if field.kind == "time" else np.nan, TRIPS.dtypes[field.name])
-
-
-def _convert(raw: pa.Table, name: str, field: Field, uri: str) -> npt.NDArray[Any]:
-    try:
-        values = raw.column(name).cast(ARROW_TYPE_BY_KIND[field.kind])
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise SchemaError(f"cannot convert column {name} of {uri} to type {field.kind}: {reason}") from None
-    return np.asarray(values.to_numpy(), TRIPS.dtypes[field.name])

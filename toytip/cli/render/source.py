@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from toytip.cli.render.tables import make_console, new_table, print_wrapped, show_table
 from toytip.core.text import plural
 from toytip.sources.download import DownloadReport
@@ -23,7 +25,7 @@ def show_synthetic(report: SyntheticReport) -> None:
 
 
 def show_inspection(report: SourceReport) -> None:
-    """Print one line per file of a source. Below, print the shares of nulls and the warnings."""
+    """Print one line per file of a source, and nulls, rejected rows, notes and warnings."""
     console = make_console()
     titles = ("month", "rows", "vs. adjacent", "out of month", "schema version")
     table = new_table(*titles, left=titles[-1:])
@@ -38,6 +40,16 @@ def show_inspection(report: SourceReport) -> None:
             console,
             f"column {name} is null in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
         )
+    rejects = Counter[str]()
+    for file in report.files:
+        rejects.update(file.rejects)
+    if rejects:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejects.most_common())
+        print_wrapped(
+            console, f"a run rejects {rejects.total():,} of {plural(report.rows, 'row')}: {reasons}"
+        )
+    for note, count in Counter(note for file in report.files for note in file.notes).items():
+        print_wrapped(console, f"{note} ({plural(count, 'file')})")
     for file in report.files:
         for warning in file.warnings:
             print_wrapped(console, f"{file.month}: warning: {warning}")

@@ -1,0 +1,228 @@
+"""Read times from columns of any type that can represent times.
+
+Times of trips are those of New York's clock, without a time zone. A time without a zone is taken as
+it is. A time with a zone or a UTC offset is an instant, and becomes New York's time at this
+instant. An epoch number is taken as the timestamp without a zone with the same number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toytip.core.arrays import BoolArray, Float64Array, Int64Array
+from toytip.core.columns import ColumnValues
+from toytip.core.number_values import (
+    NUMBER_PATTERN,
+    is_missing_text,
+    is_number,
+    is_text,
+    read_numbers,
+    to_text,
+)
+from toytip.errors import SchemaError
+
+NEW_YORK = "America/New_York"
+# Outside of these years, the offset of New York is that of the nearest of them.
+_FIRST_INSTANT, _LAST_INSTANT = (np.datetime64(year, "us") for year in ("1900", "2200"))
+_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# The smallest magnitude of an epoch number in each unit: March 1973 in seconds, milliseconds and so
+# on. The largest one is the year 5138, where the next unit begins.
+_MIN_EPOCH = {"s": 10**8, "ms": 10**11, "us": 10**14, "ns": 10**17}
+_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+_TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
+NAIVE_TIME_PATTERN = rf"^{_TIME}$"
+ZONED_TIME_PATTERN = rf"^{_TIME} ?(Z|z|UTC|[+-]\d{{2}}(:?\d{{2}})?)$"
+# The format of CSV files from NYC Open Data.
+AMERICAN_TIME_PATTERN = r"^\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}:\d{2} ?[AaPp][Mm]$"
+_SHORTEST_TIME = len("2023-01-01 00:00")
+
+
+def is_time(arrow_type: pa.DataType) -> bool:
+    """Return whether values of a type can be times: timestamps, text or epoch numbers."""
+    return bool(pa.types.is_timestamp(arrow_type)) or is_text(arrow_type) or is_number(arrow_type)
+
+
+def read_times(column: pa.ChunkedArray) -> ColumnValues:
+    """Return a column as New York's times without a zone, in microseconds (NaT if missing).
+
+    Raises SchemaError if the column has a zone, and this machine has no time zone database.
+    """
+    if pa.types.is_timestamp(column.type):
+        zone = column.type.tz
+        times, unreadable = _to_microseconds(column.to_numpy(), column.type.unit)
+        if zone is None:
+            return ColumnValues(times, unreadable)
+        return ColumnValues(to_new_york(times), unreadable, f"from time zone {zone} to New York time")
+    if is_text(column.type):
+        return _read_texts(to_text(column))
+    if pa.types.is_null(column.type):
+        return ColumnValues(np.full(len(column), "NaT", "datetime64[us]"))
+    return read_epochs(*_epoch_numbers(column))
+
+
+def _to_microseconds(
+    times: npt.NDArray[np.datetime64], unit: str
+) -> tuple[npt.NDArray[np.datetime64], BoolArray | None]:
+    """Return times in microseconds, and which of them are beyond the range of microseconds."""
+    if unit in ("us", "ns"):
+        return times.astype("datetime64[us]", copy=False), None
+    limit = np.iinfo(np.int64).max // (10**6 // _UNITS_PER_SECOND[unit])
+    counts = times.view(np.int64)
+    beyond = ~np.isnat(times) & ((counts > limit) | (counts < -limit))
+    if beyond.any():
+        return np.where(beyond, np.datetime64("NaT"), times).astype("datetime64[us]"), beyond
+    return times.astype("datetime64[us]"), None
+
+
+def to_new_york(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> npt.NDArray[np.datetime64]:
+    """Return New York's times at instants, which are given as UTC times.
+
+    An instant has exactly one local time, so that the hour that is repeated in autumn is not
+    ambiguous here. Raises SchemaError if this machine has no time zone database.
+    """
+    inside = np.clip(instants, _FIRST_INSTANT, _LAST_INSTANT)
+    try:
+        local = pc.local_timestamp(pa.array(inside).cast(pa.timestamp("us", zone)))
+    except pa.ArrowInvalid:
+        raise SchemaError(
+            f"cannot convert times to the time zone {zone}: this machine has no data on it",
+            hint="Install the time zone database (package tzdata), or remove the time zone from the times.",
+        ) from None
+    return np.asarray(instants + (local.to_numpy(zero_copy_only=False) - inside), "datetime64[us]")
+
+
+def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> ColumnValues:
+    """Return epoch numbers as times. The magnitude of most numbers decides the unit of all.
+
+    Numbers whose magnitude is that of another unit are unreadable.
+    """
+    with np.errstate(invalid="ignore"):
+        magnitude = np.abs(numbers)
+    position = np.searchsorted(list(_MIN_EPOCH.values()), magnitude, side="right") - 1
+    plausible = ~missing & (position >= 0) & (magnitude < 2**63)
+    times = np.full(len(numbers), "NaT", "datetime64[us]")
+    if not plausible.any():
+        return ColumnValues(times, None if missing.all() else ~missing)
+    index = int(np.bincount(position[plausible]).argmax())
+    unit = list(_MIN_EPOCH)[index]
+    rows = plausible & (position == index)
+    times[rows] = _epoch_to_microseconds(numbers[rows], unit)
+    unreadable = ~missing & ~rows
+    conversion = f"from epoch numbers in {_WORDS[unit]}"
+    return ColumnValues(times, unreadable if unreadable.any() else None, conversion)
+
+
+def _epoch_to_microseconds(numbers: npt.NDArray[Any], unit: str) -> npt.NDArray[np.datetime64]:
+    if unit == "ns":
+        counts = numbers.astype(np.int64) // 1000
+    else:
+        counts = np.rint(numbers * (10**6 // _UNITS_PER_SECOND[unit])).astype(np.int64)
+    return counts.view("datetime64[us]")
+
+
+def _epoch_numbers(column: pa.ChunkedArray) -> tuple[Int64Array | Float64Array, BoolArray]:
+    """Return numbers, as integers if possible, and which of them are missing."""
+    if pa.types.is_integer(column.type):
+        try:
+            integers = column.cast(pa.int64())
+            return pc.fill_null(integers, 0).to_numpy(), column.is_null().to_numpy()
+        except pa.ArrowInvalid:  # beyond the range of int64
+            pass
+    numbers, unreadable = read_numbers(column)
+    numbers = numbers if unreadable is None else np.where(unreadable, np.inf, numbers)
+    return numbers, np.isnan(numbers)
+
+
+def _read_texts(text: pa.ChunkedArray) -> ColumnValues:
+    shortest = pc.min(pc.binary_length(text)).as_py()
+    if shortest is None or shortest >= _SHORTEST_TIME:  # Arrow would take a date as midnight
+        try:
+            times = text.cast(pa.timestamp("us")).to_numpy()
+            return ColumnValues(times, conversion="from text" if shortest else "")
+        except pa.ArrowInvalid:
+            pass
+    return _read_mixed_texts(pc.utf8_trim_whitespace(text))
+
+
+def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
+    """Return times in texts that are missing, epoch numbers, or times with and without zones."""
+    times = np.full(len(text), "NaT", "datetime64[us]")
+    missing = ~np.asarray(text.is_valid()) | np.asarray(pc.fill_null(is_missing_text(text), True))
+    conversions = []
+    for pattern, parse, conversion in (
+        (NAIVE_TIME_PATTERN, _parse_naive, "from text"),
+        (ZONED_TIME_PATTERN, _parse_zoned, "from text with UTC offsets to New York time"),
+        (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
+        (NUMBER_PATTERN, _parse_epochs, "from epoch numbers as text"),
+    ):
+        rows = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False))
+        if rows.any():
+            times[rows] = parse(text.filter(pa.array(rows)))
+            conversions.append(conversion)
+    unreadable = ~missing & np.isnat(times)
+    return ColumnValues(times, unreadable if unreadable.any() else None, " and ".join(conversions))
+
+
+def _parse_naive(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    return np.asarray(_parse_iso(text), "datetime64[us]")
+
+
+def _parse_zoned(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    text = pc.replace_substring_regex(text, r" ?(Z|z|UTC)$", "+00:00")
+    text = pc.replace_substring_regex(text, r" ?([+-]\d{2}):?(\d{2})?$", r"\1:\2")
+    text = pc.replace_substring_regex(text, r":$", ":00")
+    return to_new_york(_parse_iso(text, utc=True).dt.tz_localize(None).to_numpy())
+
+
+def _parse_iso(text: pa.ChunkedArray, *, utc: bool = False) -> pd.Series[Any]:
+    text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
+    times = pd.to_datetime(
+        pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=utc
+    )
+    return times.dt.as_unit("us")
+
+
+def _parse_american(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    text = pc.replace_substring_regex(text, r" ?([AaPp][Mm])$", r" \1")
+    times = pd.to_datetime(
+        pd.Series(text.to_pylist(), dtype="str"), format="%m/%d/%Y %I:%M:%S %p", errors="coerce"
+    )
+    return np.asarray(times.dt.as_unit("us"), "datetime64[us]")
+
+
+def _parse_epochs(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    try:
+        numbers = text.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        numbers = read_numbers(text)[0]
+    return read_epochs(numbers, np.isnan(numbers)).array
+
+
+def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+    """Return the times if a zone or an epoch number does not mean what `read_times` assumes.
+
+    The label of a zone can be wrong, so that the digits are those of New York's clock. Epoch
+    numbers can be instants. Returns None if the column has only one plausible reading.
+    """
+    if is_text(column.type):
+        text = pc.utf8_trim_whitespace(to_text(column))
+        is_zoned = pc.fill_null(pc.match_substring_regex(text, ZONED_TIME_PATTERN), False)
+        if not pc.any(is_zoned).as_py():
+            return None
+        digits = pc.replace_substring_regex(text.filter(is_zoned), r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
+        return _parse_naive(digits)
+    times = read_times(column)
+    if not times.conversion:
+        return None
+    if not pa.types.is_timestamp(column.type):
+        return to_new_york(times.array)
+    instants, _ = _to_microseconds(column.to_numpy(), column.type.unit)
+    digits_in_zone = to_new_york(instants, column.type.tz)
+    return None if np.array_equal(digits_in_zone, times.array, equal_nan=True) else digits_in_zone

@@ -1,0 +1,148 @@
+"""Read the values of JSON trips, by the rules for columns of files (`stages.conform`).
+
+A request often has a single trip, for which Arrow columns would take most of the time. The rules
+differ in one point: a time must be text, because a request does not show the unit of a number.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import numpy.typing as npt
+
+from toytip.core.number_values import MAX_AMOUNT, MAX_CODE, MISSING_TEXTS, NUMBER_PATTERN
+from toytip.core.tables import TRIPS
+from toytip.core.time_values import AMERICAN_TIME_PATTERN, NAIVE_TIME_PATTERN, NEW_YORK, ZONED_TIME_PATTERN
+from toytip.core.tlc import Field
+
+_IS_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII).match
+_IS_NAIVE_TIME = re.compile(NAIVE_TIME_PATTERN, re.ASCII).match
+_IS_ZONED_TIME = re.compile(ZONED_TIME_PATTERN, re.ASCII).match
+_IS_AMERICAN_TIME = re.compile(AMERICAN_TIME_PATTERN, re.ASCII).match
+_MORE_THAN_MICROSECONDS = re.compile(r"(\.\d{6})\d+")
+# More values are checked as an array, which takes longer for a few values.
+_FEW_VALUES = 16
+_REQUIREMENTS = {
+    "time": "must be a time as text, in New York or with a UTC offset, for example 2023-12-01T08:15:00",
+    "code": f"must be a whole number of at most {MAX_CODE:,}",
+    "amount": f"must be a number of at most {MAX_AMOUNT:,.0f}",
+}
+
+
+class _Unreadable(Exception):  # noqa: N818 - it is caught in this module
+    """A value that is not of the kind of its field."""
+
+
+class InvalidValuesError(Exception):
+    """Values that cannot be read: the position of each, and the requirement that it breaks."""
+
+    def __init__(self, problems: list[tuple[int, str]]) -> None:
+        super().__init__("invalid values")
+        self.problems = problems
+
+
+def read_values(values: list[Any], field: Field) -> npt.NDArray[Any]:
+    """Return values as a column of `trips`. Raises InvalidValuesError."""
+    dtype = TRIPS.dtypes[field.name]
+    if field.kind != "time" and len(values) > _FEW_VALUES:
+        numbers = _plain_numbers(values, field)
+        if numbers is not None:
+            return numbers.astype(dtype)
+    read = _READERS[field.kind]
+    converted, problems = [], []
+    for position, value in enumerate(values):
+        try:
+            converted.append(read(value))
+        except (_Unreadable, ValueError):
+            problems.append((position, _REQUIREMENTS[field.kind]))
+    if problems:
+        raise InvalidValuesError(problems)
+    return np.array(converted, dtype)
+
+
+def _plain_numbers(values: list[Any], field: Field) -> npt.NDArray[np.float64] | None:
+    """Return numbers that are all valid, or None for any other values."""
+    if not set(map(type, values)) <= {int, float, type(None)}:
+        return None
+    try:
+        numbers = np.array(values, np.float64)
+    except OverflowError:
+        return None
+    valid = np.abs(numbers) <= MAX_AMOUNT
+    if field.kind == "code":
+        valid = (np.abs(numbers) <= MAX_CODE) & (np.trunc(numbers) == numbers)
+    return numbers if bool((valid | np.isnan(numbers)).all()) else None
+
+
+def _read_number(value: Any, limit: float) -> float:
+    if value is None:
+        return np.nan
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower() in MISSING_TEXTS:
+            return np.nan
+        if not _IS_NUMBER(text):
+            raise _Unreadable
+        value = float(text)
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Unreadable
+    if abs(value) <= limit:
+        return float(value)
+    if value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return np.nan
+    raise _Unreadable
+
+
+def _read_code(value: Any) -> float:
+    number = _read_number(value, MAX_CODE)
+    if number == number and number != int(number):  # noqa: PLR0124 - only NaN differs from itself
+        raise _Unreadable
+    return number
+
+
+def _read_time(value: Any) -> dt.datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _Unreadable
+    text = value.strip()
+    if _IS_NAIVE_TIME(text):
+        return dt.datetime.fromisoformat(_without_nanoseconds(text))
+    if _IS_ZONED_TIME(text):
+        text = re.sub(r" ?(UTC|z)$", "Z", text).replace(" +", "+").replace(" -", "-")
+        instant = dt.datetime.fromisoformat(_without_nanoseconds(text))
+        try:
+            return instant.astimezone(_new_york()).replace(tzinfo=None)
+        except OverflowError:
+            raise _Unreadable from None
+    if _IS_AMERICAN_TIME(text):
+        text = re.sub(r" ?([AaPp][Mm])$", r" \1", text)
+        return dt.datetime.strptime(text, "%m/%d/%Y %I:%M:%S %p")  # noqa: DTZ007 - a local time
+    if text.lower() in MISSING_TEXTS:
+        return None
+    raise _Unreadable
+
+
+def _without_nanoseconds(text: str) -> str:
+    return _MORE_THAN_MICROSECONDS.sub(r"\1", text.replace(",", "."))
+
+
+@functools.cache
+def _new_york() -> ZoneInfo:
+    try:
+        return ZoneInfo(NEW_YORK)
+    except ZoneInfoNotFoundError:
+        raise ValueError(NEW_YORK) from None
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "time": _read_time,
+    "code": _read_code,
+    "amount": functools.partial(_read_number, limit=MAX_AMOUNT),
+}

@@ -1,0 +1,220 @@
+"""Check the names, types and values of the columns of a source file, before a run reads the file.
+
+The check of a file with the TLC's types needs only the footer. For other types, it also converts a
+sample of the rows, because the values can then be unreadable, or times of another time zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from toytip.core.columns import ColumnValues
+from toytip.core.months import Month
+from toytip.core.number_values import decode_dictionary, is_text
+from toytip.core.text import join_words
+from toytip.core.time_values import other_reading
+from toytip.core.tlc import (
+    FIELDS,
+    FIELDS_BY_NAME,
+    TAXIS,
+    Field,
+    describe_repeated,
+    detect_other_layout,
+    detect_taxi,
+    find_repeated_fields,
+    match_fields,
+)
+from toytip.errors import SourceError
+from toytip.stages.conform import (
+    KIND_DESCRIPTIONS,
+    find_unreadable,
+    is_convertible,
+    read_column,
+)
+
+SCORE_WITHOUT_TIPS = "To score trips without tips, use `toytip score`."
+# Times are in the wrong time zone if so many of them are 1 to 6 hours outside of the month of the
+# file, and inside of it with another reading. In the TLC's files, these hours have at most 1 % of
+# the trips of 5 usual hours, and at least 4 % after a shift by New York's UTC offset.
+MAX_SHIFTED_SHARE = 0.025
+MAX_SHIFTED_ROWS = 5
+_SHARE_OF_5_HOURS = 5 / (30 * 24)
+_HOUR = np.timedelta64(1, "h")
+
+# Reads columns of a file, in batches.
+ColumnReader = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileColumns:
+    """The columns of a source file, as toytip uses them."""
+
+    taxi: str
+    """Taxi type, `yellow` or `green`."""
+    missing: tuple[str, ...]
+    """Optional columns that do not exist in the file, or that contain only nulls."""
+    notes: tuple[str, ...] = ()
+    """Conversions of columns whose meaning depends on a rule."""
+
+
+def check_columns(
+    name: str, schema: pa.Schema, month: Month, is_all_null: Callable[[str], bool], read: ColumnReader
+) -> FileColumns:
+    """Return the columns of a file. Raises SourceError, with all problems of the file.
+
+    `name` is the path of the file for messages. `read` is called only if the types of some columns
+    are not those of the TLC.
+    """
+    taxi = _check_layout(name, schema.names)
+    problems, hints, missing, unusual = [], [], [], {}
+    for field in FIELDS:
+        column = match_fields(schema.names).get(field.name)
+        if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
+            missing.append(field.name)
+            if field.required:
+                problems.append(
+                    f"column {field.name} {'is missing' if column is None else 'holds only nulls'}"
+                )
+                fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else f"Add the values of {field.name}."
+                hints.append(f"{fix} If the TLC published the file, download it again.")
+        elif not is_convertible(schema.field(column).type, field):
+            kind = KIND_DESCRIPTIONS[field.kind]
+            problems.append(f"column {column} is {schema.field(column).type}, not {kind}")
+            hints.append(f"Convert {column} to {kind}.")
+        elif _is_unusual(schema.field(column).type, field):
+            unusual[column] = field
+    sample = _check_values(unusual, month, read) if unusual else _Sample()
+    problems, hints = problems + sample.problems, hints + sample.hints
+    if problems:
+        raise SourceError(f"cannot use {name}: {join_words(problems)}", hint=hints[0])
+    return FileColumns(taxi=taxi, missing=tuple(missing), notes=tuple(sample.notes))
+
+
+def _check_layout(name: str, names: Sequence[str]) -> str:
+    """Return the taxi type of a file with these columns. Raises SourceError for another layout."""
+    if other := detect_other_layout(names):
+        raise SourceError(f"cannot use {name}: {other[0]}", hint=other[1])
+    if repeated := find_repeated_fields(names):
+        raise SourceError(
+            f"cannot use {name}: it has {describe_repeated(repeated)}", hint=_merge_hint(repeated)
+        )
+    columns = match_fields(names)
+    if "pickup_at" not in columns:
+        raise SourceError(
+            f"cannot use {name}: it is not a yellow or green trip record",
+            hint="Use files with a column tpep_pickup_datetime, lpep_pickup_datetime or pickup_datetime. "
+            f"This file has the columns {', '.join(map(repr, names[:5]))}, ...",
+        )
+    file_name = name.rpartition("/")[2].lower()
+    taxi = detect_taxi(names) or next((taxi for taxi in TAXIS if taxi in file_name), None)
+    if taxi is None:
+        raise SourceError(
+            f"cannot use {name}: its columns do not show whether its taxis are yellow or green",
+            hint=f"Put yellow or green in the name of the file, or rename column {columns['pickup_at']} to "
+            "tpep_pickup_datetime (yellow) or lpep_pickup_datetime (green).",
+        )
+    return taxi
+
+
+def _merge_hint(repeated: Mapping[str, Sequence[str]]) -> str:
+    prefixes = {column.strip().lower()[:4] for group in repeated.values() for column in group}
+    if {"tpep", "lpep"} <= prefixes:
+        return "Write the trips of yellow and green taxis to separate files."
+    return "Merge the columns of each field into one, or remove all but one of them."
+
+
+def _is_unusual(arrow_type: pa.DataType, field: Field) -> bool:
+    """Return whether the meaning of a column depends on its values."""
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    if field.kind == "time":
+        return not pa.types.is_timestamp(arrow_type) or arrow_type.tz is not None
+    return is_text(arrow_type)
+
+
+class _Sample:
+    """The problems, hints and notes that the values of unusual columns give."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.hints: list[str] = []
+        self.notes: list[str] = []
+
+    def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
+        if converted.conversion:
+            self.notes.append(f"column {column} is converted {converted.conversion}")
+        for unreadable in find_unreadable(raw, {field.name: converted}).values():
+            if unreadable.is_most:
+                self.problems.append(unreadable.describe())
+                self.hints.append(f"Convert {column} to {KIND_DESCRIPTIONS[field.kind]}.")
+
+
+def _check_values(unusual: dict[str, Field], month: Month, read: ColumnReader) -> _Sample:
+    """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
+    sample = _Sample()
+    first = pa.Table.from_batches([next(read(list(unusual)))])
+    for column, field in unusual.items():
+        sample.add_values(first, column, read_column(first.column(column), field, column, ""), field)
+    pickup = next((column for column, field in unusual.items() if field.name == "pickup_at"), None)
+    if pickup is not None and not sample.problems:
+        shifted = _count_shifted(pickup, month, read)
+        if shifted.contradict_month:
+            _add_zone_problem(sample, pickup, first.column(pickup).type, shifted)
+    return sample
+
+
+@dataclass(frozen=True)
+class _ShiftedRows:
+    rows: int
+    """Number of rows of the file."""
+    as_read: int
+    """Rows that are 1 to 6 hours outside of the month, as `read_times` reads them."""
+    otherwise: int
+    """The number of such rows with the other reading of the times."""
+
+    @property
+    def contradict_month(self) -> bool:
+        """Whether the other reading of the times fits the month of the file much better."""
+        most = max(MAX_SHIFTED_ROWS, MAX_SHIFTED_SHARE * _SHARE_OF_5_HOURS * self.rows)
+        return self.as_read > most and self.otherwise < self.as_read / 2
+
+
+def _count_shifted(pickup: str, month: Month, read: ColumnReader) -> _ShiftedRows:
+    rows = as_read = otherwise = 0
+    field = FIELDS_BY_NAME["pickup_at"]
+    for batch in read([pickup]):
+        column = decode_dictionary(pa.chunked_array([batch.column(0)]))
+        other = other_reading(column)
+        if other is None:
+            continue
+        rows += len(other)
+        as_read += _rows_just_outside(read_column(column, field, pickup, "").array, month)
+        otherwise += _rows_just_outside(other, month)
+    return _ShiftedRows(rows, as_read, otherwise)
+
+
+def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
+    start, end = (np.datetime64(time, "us") for time in (month.start, month.next.start))
+    early = (times >= start - 6 * _HOUR) & (times < start - _HOUR)
+    late = (times >= end + _HOUR) & (times < end + 6 * _HOUR)
+    return int(np.count_nonzero(early | late))
+
+
+def _add_zone_problem(sample: _Sample, pickup: str, arrow_type: pa.DataType, shifted: _ShiftedRows) -> None:
+    is_zoned = pa.types.is_timestamp(arrow_type) or is_text(arrow_type)
+    meaning = "instants of their time zone" if is_zoned else "New York's clock"
+    sample.problems.append(
+        f"column {pickup} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
+        f"{shifted.rows:,} pickups are in the hours before or after the month"
+    )
+    sample.hints.append(
+        "The times are probably New York's clock with the label of another zone. Remove the label, for "
+        'example with df["pickup"].dt.tz_localize(None) in pandas.'
+        if is_zoned
+        else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC."
+    )
