@@ -438,7 +438,7 @@ def test_the_properties_of_a_model(store):
         (lambda f: f.drop(columns="PULocationID"), "PULocationID is missing, and the model needs it"),
         (
             lambda f: f.assign(fare_amount="much"),
-            "column fare_amount has 2 of 2 values that are not a number",
+            "the trips: column fare_amount has 2 of 2 values that are not a number",
         ),
     ],
 )

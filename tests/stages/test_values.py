@@ -23,6 +23,7 @@ from toytip.models.raw_trips import trips_to_table
 from toytip.serving.values import InvalidValuesError, read_values
 from toytip.stages.clean import clean, count_reasons
 from toytip.stages.conform import conform, conform_columns, find_unreadable, read_column, read_columns
+from toytip.stages.featurize import featurize
 
 PICKUP, CODE, AMOUNT = (FIELDS_BY_NAME[name] for name in ("pickup_at", "passenger_count", "fare_amount"))
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -454,3 +455,21 @@ def test_no_trip_of_plain_values_gives_a_traceback(trips):
     except ToytipError:
         return
     assert all(len(column) == len(trips) for column in columns.values())
+
+
+def test_the_largest_values_give_finite_features():
+    """An infinite feature would be an edge of a bin, and JSON has no infinity."""
+    table = raw_table(6)
+    pickup = table["tpep_pickup_datetime"]
+    for name, column in {
+        "tpep_dropoff_datetime": pc.add(pickup, pa.scalar(1, pa.duration("us"))),
+        "trip_distance": pa.array([300.0, 0.0, 300.0, float("inf"), 1e300, 1.0]),
+        "fare_amount": pa.array([1e12, 1e-12, 1e18, 10.0, 10.0, float("-inf")]),
+        "tip_amount": pa.array([1e12, 999.0, 1.0, 1.0, 1.0, 1.0]),
+    }.items():
+        table = table.set_column(table.column_names.index(name), name, column)
+    partition = SourcePartition(taxi="yellow", month=Month(2023, 1), uri="f", start=0, stop=6, number=0)
+    kept, rejects = clean(conform(table, partition))
+    assert count_reasons(rejects) == {"unreadable_value": 4}
+    features = featurize(kept).select_dtypes("number")
+    assert not np.isinf(features.to_numpy(np.float64)).any()

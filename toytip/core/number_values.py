@@ -50,10 +50,10 @@ def decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def read_codes(column: pa.ChunkedArray) -> ColumnValues:
     """Return a column as codes: whole numbers of at most `MAX_CODE`, as float32."""
-    if pa.types.is_integer(column.type) and not column.null_count:
-        integers = column.to_numpy()
-        if not len(integers) or (integers.max() <= MAX_CODE and integers.min() >= -MAX_CODE):
-            return ColumnValues(integers.astype(np.float32))
+    if pa.types.is_integer(column.type):
+        smallest, largest = pc.min_max(column).as_py().values()
+        if smallest is None or (smallest >= -MAX_CODE and largest <= MAX_CODE):
+            return ColumnValues(column.cast(pa.float32(), safe=False).to_numpy())
     numbers, unreadable = read_numbers(column)
     is_code = (np.trunc(numbers) == numbers) & (np.abs(numbers) <= MAX_CODE)
     return _reject(numbers, ~is_code & ~np.isnan(numbers), unreadable, np.float32)
@@ -62,7 +62,14 @@ def read_codes(column: pa.ChunkedArray) -> ColumnValues:
 def read_amounts(column: pa.ChunkedArray) -> ColumnValues:
     """Return a column as amounts: numbers of at most `MAX_AMOUNT`, as float64."""
     numbers, unreadable = read_numbers(column)
+    if unreadable is None and _all_within(numbers, MAX_AMOUNT):
+        return ColumnValues(numbers)
     return _reject(numbers, np.abs(numbers) > MAX_AMOUNT, unreadable, np.float64)
+
+
+def _all_within(numbers: Float64Array, limit: float) -> bool:
+    """Return whether all numbers that are not NaN are within the limit. Needs no copy."""
+    return bool(len(numbers) and np.fmax.reduce(numbers) <= limit and np.fmin.reduce(numbers) >= -limit)
 
 
 def _reject(

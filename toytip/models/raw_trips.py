@@ -81,7 +81,8 @@ def values_to_arrow(values: Sequence[Any]) -> pa.Array:
     zone of some.
     """
     values = [None if _is_missing(value) else value for value in values]
-    if len({_type_key(value) for value in values} - {_type_key(None)}) <= 1:
+    kinds = {_type_key(value) for value in values} - {_type_key(None)}
+    if len(kinds) <= 1 or kinds == {_type_key(1), _type_key(1.5)}:
         try:
             return pa.array(values, from_pandas=True)
         except ARROW_ERRORS:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pydantic
 from pydantic import ConfigDict, create_model
 
@@ -135,10 +134,11 @@ def parse_trips(model: TrainedModel, trips: Sequence[Any]) -> ParsedTrips:
         except InvalidValuesError as error:
             invalid += _field_errors(named, field, error.problems)
             continue
-        rows = np.flatnonzero(pd.isna(values)) if field.name in required else ()
-        errors += _field_errors(
-            named, field, ((int(row), "is null, and the model needs a value") for row in rows)
-        )
+        if field.name in required and (missing := values != values).any():  # noqa: PLR0124 - NaN and NaT
+            rows = np.flatnonzero(missing).tolist()
+            errors += _field_errors(
+                named, field, ((row, "is null, and the model needs a value") for row in rows)
+            )
     return ParsedTrips(columns, sorted([*errors, *invalid], key=lambda error: error.trip))
 
 

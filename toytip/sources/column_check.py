@@ -71,28 +71,18 @@ def check_columns(
     are not those of the TLC.
     """
     taxi = _check_layout(name, schema.names)
-    problems, hints, missing, unusual = [], [], [], {}
+    findings, columns = _Findings(), match_fields(schema.names)
     for field in FIELDS:
-        column = match_fields(schema.names).get(field.name)
+        column = columns.get(field.name)
         if column is None or pa.types.is_null(schema.field(column).type) or is_all_null(column):
-            missing.append(field.name)
-            if field.required:
-                problems.append(
-                    f"column {field.name} {'is missing' if column is None else 'holds only nulls'}"
-                )
-                fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else f"Add the values of {field.name}."
-                hints.append(f"{fix} If the TLC published the file, download it again.")
-        elif not is_convertible(schema.field(column).type, field):
-            kind = KIND_DESCRIPTIONS[field.kind]
-            problems.append(f"column {column} is {schema.field(column).type}, not {kind}")
-            hints.append(f"Convert {column} to {kind}.")
-        elif _is_unusual(schema.field(column).type, field):
-            unusual[column] = field
-    sample = _check_values(unusual, month, read) if unusual else _Sample()
-    problems, hints = problems + sample.problems, hints + sample.hints
-    if problems:
-        raise SourceError(f"cannot use {name}: {join_words(problems)}", hint=hints[0])
-    return FileColumns(taxi=taxi, missing=tuple(missing), notes=tuple(sample.notes))
+            findings.add_missing(field, "is missing" if column is None else "holds only nulls")
+        else:
+            findings.add_type(field, column, schema.field(column).type)
+    if findings.unusual:
+        _check_values(findings, month, read)
+    if findings.problems:
+        raise SourceError(f"cannot use {name}: {join_words(findings.problems)}", hint=findings.hints[0])
+    return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
 
 
 def _check_layout(name: str, names: Sequence[str]) -> str:
@@ -137,35 +127,56 @@ def _is_unusual(arrow_type: pa.DataType, field: Field) -> bool:
     return is_text(arrow_type)
 
 
-class _Sample:
-    """The problems, hints and notes that the values of unusual columns give."""
+class _Findings:
+    """The problems of the columns of a file, with hints, and notes on conversions."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.hints: list[str] = []
         self.notes: list[str] = []
+        self.missing: list[str] = []
+        self.unusual: dict[str, Field] = {}
+        """The fields of columns whose values must be checked, by column."""
+
+    def add_problem(self, problem: str, hint: str) -> None:
+        self.problems.append(problem)
+        self.hints.append(hint)
+
+    def add_missing(self, field: Field, cause: str) -> None:
+        self.missing.append(field.name)
+        if field.required:
+            fix = SCORE_WITHOUT_TIPS if field.name == "tip_amount" else f"Add the values of {field.name}."
+            self.add_problem(
+                f"column {field.name} {cause}", f"{fix} If the TLC published the file, download it again."
+            )
+
+    def add_type(self, field: Field, column: str, arrow_type: pa.DataType) -> None:
+        kind = KIND_DESCRIPTIONS[field.kind]
+        if not is_convertible(arrow_type, field):
+            self.add_problem(f"column {column} is {arrow_type}, not {kind}", f"Convert {column} to {kind}.")
+        elif _is_unusual(arrow_type, field):
+            self.unusual[column] = field
 
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
         if converted.conversion:
             self.notes.append(f"column {column} is converted {converted.conversion}")
         for unreadable in find_unreadable(raw, {field.name: converted}).values():
             if unreadable.is_most:
-                self.problems.append(unreadable.describe())
-                self.hints.append(f"Convert {column} to {KIND_DESCRIPTIONS[field.kind]}.")
+                self.add_problem(
+                    unreadable.describe(), f"Convert {column} to {KIND_DESCRIPTIONS[field.kind]}."
+                )
 
 
-def _check_values(unusual: dict[str, Field], month: Month, read: ColumnReader) -> _Sample:
+def _check_values(findings: _Findings, month: Month, read: ColumnReader) -> None:
     """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
-    sample = _Sample()
-    first = pa.Table.from_batches([next(read(list(unusual)))])
-    for column, field in unusual.items():
-        sample.add_values(first, column, read_column(first.column(column), field, column, ""), field)
-    pickup = next((column for column, field in unusual.items() if field.name == "pickup_at"), None)
-    if pickup is not None and not sample.problems:
+    first = pa.Table.from_batches([next(read(list(findings.unusual)))])
+    for column, field in findings.unusual.items():
+        findings.add_values(first, column, read_column(first.column(column), field, column, ""), field)
+    pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
+    if pickup is not None and not findings.problems:
         shifted = _count_shifted(pickup, month, read)
         if shifted.contradict_month:
-            _add_zone_problem(sample, pickup, first.column(pickup).type, shifted)
-    return sample
+            _add_zone_problem(findings, pickup, first.column(pickup).type, shifted)
 
 
 @dataclass(frozen=True)
@@ -205,16 +216,16 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
     return int(np.count_nonzero(early | late))
 
 
-def _add_zone_problem(sample: _Sample, pickup: str, arrow_type: pa.DataType, shifted: _ShiftedRows) -> None:
+def _add_zone_problem(
+    findings: _Findings, pickup: str, arrow_type: pa.DataType, shifted: _ShiftedRows
+) -> None:
     is_zoned = pa.types.is_timestamp(arrow_type) or is_text(arrow_type)
     meaning = "instants of their time zone" if is_zoned else "New York's clock"
-    sample.problems.append(
+    findings.add_problem(
         f"column {pickup} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "
-        f"{shifted.rows:,} pickups are in the hours before or after the month"
-    )
-    sample.hints.append(
+        f"{shifted.rows:,} pickups are in the hours before or after the month",
         "The times are probably New York's clock with the label of another zone. Remove the label, for "
-        'example with df["pickup"].dt.tz_localize(None) in pandas.'
+        f'example with frame["{pickup}"].dt.tz_localize(None) in pandas.'
         if is_zoned
-        else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC."
+        else "The numbers are probably UTC. Convert them to timestamps with the time zone UTC.",
     )

@@ -114,7 +114,10 @@ def rejected_trips(trips: pd.DataFrame, rule_index: pd.Series) -> pd.DataFrame:
 
 def _trips_in(trips: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
     """Return rows of `trips` or `raw_trips` as `trips`."""
-    return trips[rows].reset_index(drop=True).drop(columns="unreadable", errors="ignore")
+    selected = trips[rows].reset_index(drop=True)
+    if "unreadable" in selected:
+        del selected["unreadable"]  # `drop` would copy all other columns
+    return selected
 
 
 def clean(trips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
