@@ -8,7 +8,7 @@
     │   ├── ChangedFileError  a file whose content differs from its manifest
     │   └── StoreFormatError  a store in the format of another toytip version
     ├── DataCheckError        a month that the data check holds
-    ├── RegistryError         a model that cannot be registered, found or promoted
+    ├── RegistryError         a model that cannot be registered, found, loaded or promoted
     ├── PlanError             work that does not fit in the memory of the workers
     └── ClusterError          a cluster that cannot be used, or that fails during the work
 
@@ -61,7 +61,7 @@ class DataCheckError(ToytipError):
 
 
 class RegistryError(ToytipError):
-    """A model that cannot be registered, found or promoted."""
+    """A model that cannot be registered, found, loaded or promoted."""
 
 
 class PlanError(ToytipError):

@@ -441,7 +441,6 @@ def test_the_properties_of_a_model(store):
             lambda f: f.assign(fare_amount="much"),
             "the trips: column fare_amount has 2 of 2 values that are not a number",
         ),
-        (lambda f: f.assign(fare_amount=[1.0, "much"]), "cannot convert the trips to an Arrow table"),
     ],
 )
 def test_trips_that_cannot_be_scored(change, message, store, raw):

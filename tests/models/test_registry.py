@@ -110,10 +110,10 @@ def test_mlflow_loads_the_model_and_scores_as_toytip_does(runs):
     with registry.open_files(registry.find_model("champion")) as folder:
         golden_set = json.loads((folder / package.GOLDEN_SET_FILE).read_text())
         program = (
-            "import sys, json, mlflow.pyfunc; from toytip.models.trip_columns import trips_to_table\n"
+            "import sys, json, mlflow.pyfunc, pandas\n"
             "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
-            "trips = trips_to_table(json.loads(sys.argv[2])).to_pandas()\n"
-            "print(json.dumps([float(p) for p in model.unwrap_python_model().predict(None, trips)]))"
+            "trips = pandas.DataFrame(json.loads(sys.argv[2]))\n"
+            "print(json.dumps(model.predict(trips).tolist()))"
         )
         command = [sys.executable, "-c", program, str(folder.parents[1]), json.dumps(golden_set["trips"])]
         process = subprocess.run(command, capture_output=True, text=True, check=True)

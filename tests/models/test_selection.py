@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.support.models import raw_month, register, train_model
 from tests.support.runs import require_error
 from toytip.config import Settings
 from toytip.errors import RegistryError, SchemaError
-from toytip.models import resolve
+from toytip.models import resolve, selection
 from toytip.models.registry import open_registry
 from toytip.models.selection import ModelChoice, load_models, select_model
 from toytip.pipeline import promote
@@ -190,3 +191,12 @@ def test_the_option_that_an_error_names_exists(command, stores, invoke_cli):
     chosen = invoke_cli(*words, "--taxi", "green", "--segment", "card")
     assert "cannot select model" not in chosen.stderr
     assert "No such option" not in chosen.stderr
+
+
+def test_a_model_that_cannot_be_loaded_here_is_not_selected(monkeypatch):
+    """A server then keeps its current model."""
+    broken = replace(train_model("green"), booster=b"")
+    candidates = {"green": selection.Candidate("v9", lambda: broken)}
+    monkeypatch.setattr(selection, "_find_candidates", lambda *_: candidates)
+    with pytest.raises(RegistryError, match="cannot load the model: its booster is incomplete"):
+        load_models(Settings.load(), ModelChoice())

@@ -17,6 +17,7 @@ class AppClient:
     """Sends requests to an ASGI application, without a socket."""
 
     def __init__(self, app):
+        self.app = app
         self._transport = httpx.ASGITransport(app=app)
 
     def send(self, *requests):
@@ -34,8 +35,8 @@ class AppClient:
         return self.send(("GET", path, {}))[0]
 
 
-def make_app_client(models, limits):
-    server = Server(lambda _: models, limits)
+def make_app_client(models, limits, write_access_log=None):
+    server = Server(lambda _: models, limits, write_access_log=write_access_log)
     server.reload()
     return AppClient(make_app(server))
 
@@ -58,9 +59,9 @@ def model_store(served_model, tmp_path_factory):
 def make_client(served_model):
     """Return a function that starts the application with models and limits."""
 
-    def make(*models, **limits):
+    def make(*models, write_access_log=None, **limits):
         served = {model.taxi: model for model in models or (served_model,)}
-        return make_app_client(served, RequestLimits(**limits))
+        return make_app_client(served, RequestLimits(**limits), write_access_log)
 
     return make
 

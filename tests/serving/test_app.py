@@ -1,6 +1,8 @@
 """The scoring server: answers, invalid requests, limits, metrics and reloads."""
 
+import asyncio
 import contextlib
+import gzip
 import html
 import json
 import os
@@ -36,6 +38,13 @@ from toytip.serving.request import RequestLimits
         (b'{"fare_amount": NaN}', 422, "NaN is not a number"),
         (b"[" * 100_000, 422, "the body is not JSON"),
         (b"\xff\xfe", 422, "the body is not JSON"),
+        (b"VendorID,fare_amount\n1,2\n", 422, "Send one trip as a JSON object, or several trips as a list"),
+        (gzip.compress(json.dumps(SCORING_TRIP).encode()), 422, "compressed (send plain JSON)"),
+        (b'{"VendorID": 1, "VendorID": 2}', 422, "the key 'VendorID' occurs 2 times in an object"),
+        (b'{"VendorID": {"0": 1}, "fare_amount": {"0": 7.5}, "note": 3}', 422, "orient='records'"),
+        (b'{"VendorID": [1, 2], "fare_amount": [7.5, 8]}', 422, "orient='records'"),
+        (b'{"tolls_amount": 1e999}', 422, "tolls_amount"),
+        (b'{"VendorID": ' + b"9" * 5_000 + b"}", 422, "the body is not JSON"),
         ([SCORING_TRIP, 3], 422, "a trip must be an object"),
         ({**SCORING_TRIP, "fare_amount": "much"}, 422, "fare_amount"),
         ({**SCORING_TRIP, "fare_amount": 1e300}, 422, "fare_amount"),
@@ -220,7 +229,7 @@ def test_a_server_loads_promoted_models_and_stops_on_sigterm(model_store, tmp_pa
 
     with start_toytip("serve", "--store", store, "--port", 0, "--reload-interval", 0.3) as server:
         model, columns, listening = (server.stderr.readline() for _ in range(3))
-        assert model == "serving model v1 (yellow taxis, segment all)\n"
+        assert model == "serving model v1 (registered model 1, yellow taxis, segment all)\n"
         assert columns.startswith("  required columns: tpep_pickup_datetime, ")
         (address,) = re.findall(r"http://[\d.:]+\d", listening)
         assert answers(SCORING_TRIP) == "v1"
@@ -281,3 +290,70 @@ def test_the_body_of_a_response_does_not_wait_for_an_acknowledgment():
         connection, _ = listening.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_access_log_has_one_line_per_request(make_client):
+    lines = []
+    client = make_client(write_access_log=lines.append)
+    client.post([SCORING_TRIP] * 3)
+    client.post(b"{")
+    client.get("/healthz?x=1")
+    client.get("/a%0Ab")
+    pattern = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d 127.0.0.1 (\w+ \S+ \d+) \d+\.\d ms(.*)"
+    assert [re.fullmatch(pattern, line).groups() for line in lines] == [
+        ("POST /score 200", " 3 trips"),
+        ("POST /score 422", ""),
+        ("GET /healthz 200", ""),
+        ("GET /a%0Ab 404", ""),
+    ]
+
+
+def test_a_client_that_hangs_up_is_not_an_error_of_the_server(make_client):
+    lines, client = [], None
+    client = make_client(write_access_log=lines.append)
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/score",
+        "headers": [],
+        "query_string": b"",
+        "client": ("127.0.0.1", 1),
+    }
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive():
+        return next(messages)
+
+    async def send(_message):
+        pass
+
+    asyncio.run(client.app(scope, receive, send))
+    assert "POST /score 499" in lines[0]
+    assert 'toytip_requests_total{status="499"} 1.0' in client.get("/metrics").text
+
+
+def test_an_unexpected_error_does_not_end_the_reloads(served_model):
+    """Otherwise, the server would serve its first model until it is restarted."""
+    errors = iter([KeyError("x"), RegistryError("y")])
+    done = asyncio.Event()
+
+    def load(current):
+        if not current:
+            return {"yellow": served_model}
+        error = next(errors, None)
+        if error is None:
+            done.set()
+            return current
+        raise error
+
+    async def run():
+        server = Server(load, RequestLimits(), 0.01)
+        server.reload()
+        task = asyncio.create_task(server.reload_periodically())
+        await asyncio.wait_for(done.wait(), 30)
+        task.cancel()
+        return server
+
+    server = asyncio.run(run())
+    assert server.models == {"yellow": served_model}
+    assert server.metrics.registry.get_sample_value("toytip_reloads_total", {"outcome": "failed"}) == 2

@@ -16,6 +16,7 @@ from tests.support.models import raw_month, register, train_model
 from tests.support.runs import require_error, run_toytip
 from toytip.errors import SchemaError, SourceError, ToytipError
 from toytip.serving import batch as batch_files
+from toytip.serving import trip_files
 
 
 def test_server_file_and_run_give_equal_probabilities(
@@ -100,7 +101,6 @@ def test_explanations_of_trips_on_stdin(model_store, to_dicts):
             b'{"fare_amount": 3}\n{"fare_am',
             "cannot read line 2 of {}: the line is not a trip as a JSON object",
         ),
-        (b'[{"fare_amount": 3}]\n', "cannot read trips from {}: unknown format"),
         (b"PAR1 and no more", "cannot read trips from {}: "),
         (b"a,b\n1,2\n", "cannot score the trips: tpep_pickup_datetime, tpep_dropoff_datetime, VendorID, "),
         (b'{"tpep_pickup_datetime": "2023-01-10"}\n', "cannot score line 1 of {}: tpep_dropoff_datetime, "),
@@ -169,7 +169,7 @@ def test_times_have_one_rule_in_every_format(to_dicts, tmp_path):
 def score_file(model, path):
     """Return the answers for a file, one table per batch."""
     tables = []
-    batches = batch_files.read_batches(str(path), io.BytesIO())
+    batches = trip_files.read_batches(str(path), io.BytesIO())
     batch_files.score_batches(model, batches, lambda table, _: tables.append(table), 0, lambda _: None)
     return [table for table in tables if table.num_rows]
 
@@ -222,7 +222,7 @@ def test_unreadable_trips_are_errors_with_a_hint(name, content, cause, tmp_path)
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=f"cannot read trips from .*{name}: {cause}") as error:
-        list(batch_files.read_batches(str(tmp_path / name), io.BytesIO()))
+        list(trip_files.read_batches(str(tmp_path / name), io.BytesIO()))
     assert error.value.hint
 
 

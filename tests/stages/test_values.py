@@ -19,7 +19,7 @@ from toytip.core.tables import REJECTS, TRIPS
 from toytip.core.time_values import to_new_york
 from toytip.core.tlc import FIELDS_BY_NAME
 from toytip.errors import SchemaError, ToytipError
-from toytip.models.trip_columns import trips_to_table
+from toytip.models.raw_trips import trips_to_table
 from toytip.serving.values import InvalidValuesError, read_values
 from toytip.stages.clean import clean, count_reasons
 from toytip.stages.conform import conform, conform_columns, find_unreadable, read_column, read_columns
@@ -274,10 +274,8 @@ def test_a_row_with_an_unreadable_value_is_rejected_and_counted():
 def test_the_unreadable_values_of_a_column_have_an_example():
     table = pa.table({"Fare_Amount": ["1", "ten", "2", "eleven", None], "vendor_id": [1, 2, 3, 4, 5]})
     (found,) = find_unreadable(table, read_columns(table, "f")).values()
-    assert found.describe(first_row=100).startswith(
-        "column Fare_Amount has 2 of 4 values that are not a number"
-    )
-    assert found.describe(first_row=100).endswith("for example 'ten' in row 101")
+    assert found.describe().startswith("column Fare_Amount has 2 of 4 values that are not a number")
+    assert found.describe("line {} of f".format).endswith("for example 'ten' in line 1 of f")
     with pytest.raises(SchemaError, match=r"has 2 of 3 values .* for example 'ten' in row 1"):
         conform_columns(pa.table({"fare_amount": ["1", "ten", "eleven"]}), "trips.csv")
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
 
 from toytip.api.wording import with_python_errors_of_methods
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS
-from toytip.errors import SchemaError
-from toytip.models import scoring, trip_columns
+from toytip.models import raw_trips, scoring, trip_columns
 from toytip.stages import catalog
 
-RawTrips: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
+
+class ArrowStream(Protocol):
+    """An object that exports Arrow data, such as a Polars DataFrame."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Return the data as a capsule with an Arrow C stream."""
+
+
+RawTrips: TypeAlias = pd.DataFrame | pd.Series | pa.Table | ArrowStream | Sequence[Mapping[str, Any]]
 
 
 @with_python_errors_of_methods
@@ -80,10 +86,11 @@ class Model:
     def predict(self, trips: RawTrips, *, shap_top: int = 0) -> pd.DataFrame:
         """Score raw trips, and return one row per trip, in the order of the trips.
 
-        `trips` is a pandas DataFrame, an Arrow table or a list of dicts, with the column names of
-        the TLC. The case of the names does not matter. Columns that the model does not need can be
-        missing (see `required_columns`). If `trips` is a DataFrame, the result has the index of
-        `trips`. Columns of the result:
+        `trips` is a pandas DataFrame, an Arrow table, a list of dicts, a Series (one trip), or a
+        frame of another library that exports Arrow data, such as Polars. The columns have the names
+        of the TLC, in any case. Columns that the model does not need can be missing (see
+        `required_columns`). None, NaN, NaT and NA are missing values. If `trips` is a pandas
+        DataFrame, the result has the index of `trips`. Columns of the result:
 
             probability    float32   probability of a high tip (NaN for trips with a reason)
             prediction     boolean   whether the decision is positive (<NA> for trips with a reason)
@@ -96,42 +103,22 @@ class Model:
         An explanation has the attributes `feature`, `value` (the value of the feature) and
         `log_odds` (the contribution of the feature to the log-odds of a high tip).
 
-        Raises SchemaError if a column that the model needs is missing or cannot be converted, or if
-        the trips are from another taxi type.
+        Raises SchemaError if a column that the model needs is missing, if a column exists twice, if
+        a value cannot be converted, or if the trips are from another taxi type. Raises TypeError if
+        `trips` is another kind of object.
 
             model.predict(pandas.read_parquet("green_tripdata_2023-12.parquet"), shap_top=3)
         """
-        scored = scoring.score_trips(self.trained_model, self._to_arrow(trips), shap_top)
+        scored = scoring.score_raw(self.trained_model, trips, shap_top)
         frame = pd.DataFrame(
             {
                 "probability": scored.probability,
                 "prediction": pd.arrays.BooleanArray(scored.prediction.copy(), ~scored.is_scored),
                 "reason": pd.array(scored.reason, dtype="str"),
             },
-            index=trips.index if isinstance(trips, pd.DataFrame) else None,
+            index=raw_trips.index_of(trips),
         )
         return frame.assign(explanations=scored.explanations) if shap_top else frame
-
-    def _to_arrow(self, trips: RawTrips) -> pa.Table:
-        if isinstance(trips, pa.Table):
-            return trips
-        if isinstance(trips, pd.DataFrame):
-            try:
-                return pa.Table.from_pandas(trips, preserve_index=False)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                raise SchemaError(f"cannot convert the trips to an Arrow table: {error.args[-1]}") from None
-        if not isinstance(trips, Sequence) or not all(isinstance(trip, Mapping) for trip in trips):
-            raise TypeError(
-                "cannot score the trips: expected a pandas DataFrame, an Arrow table or a list of dicts, "
-                f"not {type(trips).__name__}. To score a file, use predict(pandas.read_parquet(file))"
-            )
-        if not trips:
-            return pa.table(
-                {field.name: pa.array([], trip_columns.INPUT_ARROW_TYPES[field.kind]) for field in FIELDS}
-            )
-        for columns, label in trip_columns.columns_of_trips(trips).items():
-            trip_columns.require_columns(self.trained_model, columns, label)
-        return trip_columns.trips_to_table([dict(trip) for trip in trips])
 
     def __repr__(self) -> str:
         return (

@@ -109,7 +109,8 @@ def run(
 
     The run uses the workers of the active Dask client. Without a client, it starts `workers` local
     processes (default: one per core) and stops them at the end. The run reuses up-to-date files of
-    the store. With `progress=True`, the run prints its progress to stderr.
+    the store. With `progress=True`, the run prints its progress to stderr, or shows it as one
+    output of the cell in a notebook.
 
     Raises SourceError, ConfigError, StoreError, DataCheckError, PlanError, RegistryError or
     ClusterError. A failed run publishes no table, and the next run reuses its complete outputs.

@@ -30,7 +30,10 @@ app = new_app("score")
 def score(
     trips: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="Raw trips: a Parquet, CSV or JSON Lines file, or - for stdin."),
+        typer.Argument(
+            metavar="FILE",
+            help="Raw trips: a Parquet, CSV or JSON Lines file (also with gzip), or - for stdin.",
+        ),
     ],
     model: ServingModelOption = None,
     taxi: ScoringTaxiOption = None,
@@ -69,11 +72,13 @@ def score(
         )
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.models.selection import ModelChoice
-    from toytip.serving import batch
+    from toytip.serving import batch, trip_files
 
     if output is None and sys.stdout is None:
         raise ToytipError("cannot print scores: stdout is closed", hint="Set --output FILE.")
-    batches = batch.read_batches(trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url)
+    batches = trip_files.read_batches(
+        trips, getattr(sys.stdin, "buffer", io.BytesIO()), settings.endpoint_url
+    )
     choice = ModelChoice(name=model, taxi=taxi, segment=segment)
     with batch.open_answer_writer(output, getattr(sys.stdout, "buffer", io.BytesIO())) as write:
         scorer, batches = batch.select_model_for(settings, choice, batches)

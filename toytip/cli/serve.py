@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Unpack
 
@@ -62,6 +64,9 @@ def serve(
             help="Interval in seconds at which the server checks for a new model.",
         ),
     ] = 10.0,
+    no_access_log: Annotated[
+        bool, option("--no-access-log", help="Do not print a line on stderr for each request.")
+    ] = False,
     **options: Unpack[StoreOptions],
 ) -> None:
     """Serve a model over HTTP.
@@ -73,7 +78,7 @@ def serve(
     settings = resolve_command_settings(options, workers_needed=False)
     import uvicorn
 
-    from toytip.models.selection import ModelChoice, load_models
+    from toytip.models.selection import ModelChoice, load_models, registered_number
     from toytip.serving.app import Server, make_app
     from toytip.serving.pages import ModelDescription
     from toytip.serving.request import RequestLimits
@@ -82,11 +87,19 @@ def serve(
         max_trips=max_trips, max_bytes=max_bytes, max_requests_per_second=max_requests_per_second
     )
     choice = ModelChoice(name=model, taxi=taxi, segment=segment)
-    scorer = Server(partial(load_models, settings, choice), limits, reload_interval)
+    scorer = Server(
+        partial(load_models, settings, choice),
+        limits,
+        reload_interval,
+        write_access_log=None if no_access_log or sys.stderr is None else _print_line,
+    )
     scorer.reload()
-    for served in map(ModelDescription.of, scorer.models.values()):
+    for model_served in scorer.models.values():
+        served, number = ModelDescription.of(model_served), registered_number(settings, model_served)
+        registered = f"registered model {number}, " if number is not None else ""
         typer.echo(
-            f"serving model {served.version} ({served.taxi} taxis, segment {served.segment})", err=True
+            f"serving model {served.version} ({registered}{served.taxi} taxis, segment {served.segment})",
+            err=True,
         )
         typer.echo(f"  required columns: {', '.join(served.required_columns)}", err=True)
     if host not in LOOPBACK:
@@ -102,6 +115,12 @@ def serve(
         )
     )
     _run_server(server, host, port)
+
+
+def _print_line(line: str) -> None:
+    """Print a line of the access log. Without a reader of stderr, the server continues."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -24,7 +24,7 @@ from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import FIELDS, source_column
 from toytip.errors import RegistryError
-from toytip.models import scoring, trip_columns
+from toytip.models import scoring
 from toytip.models.card import CARD_FILE, ModelCard
 from toytip.models.mlflow_env import silence_mlflow
 from toytip.models.reference import write_reference
@@ -33,7 +33,6 @@ from toytip.store.artifacts import model_from_bytes, model_to_json
 
 PACKAGE_FILES_FOLDER = "artifacts/files"
 GOLDEN_SET_FILE = "golden_set.json"
-MLFLOW_TYPES = {"time": "datetime", "code": "long", "amount": "double"}
 
 
 def load_package(folder: Path) -> TrainedModel:
@@ -64,19 +63,16 @@ def write_package(folder: Path, model: TrainedModel, card: ModelCard, reference:
 
 def _save_pyfunc(folder: Path, files: Path, model: TrainedModel) -> None:
     """Save the files as a model that `mlflow.pyfunc.load_model` can load."""
-    required = trip_columns.required_fields(model)
     with silence_mlflow():
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
+        from mlflow.types.schema import AnyType
 
+        # toytip checks and converts the columns. MLflow would refuse a code column with missing
+        # values, which pandas reads as floats, and an amount column with whole numbers.
         inputs = [
-            ColSpec(
-                MLFLOW_TYPES[field.kind],
-                source_column(field.name, model.taxi),
-                required=field.name in required,
-            )
-            for field in FIELDS
+            ColSpec(AnyType(), source_column(field.name, model.taxi), required=False) for field in FIELDS
         ]
         mlflow.pyfunc.save_model(
             str(folder),
@@ -142,7 +138,7 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
 
 
 def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
-    return [float(p) for p in scoring.score_trips(model, trip_columns.trips_to_table(trips)).probability]
+    return [float(p) for p in scoring.score_raw(model, trips).probability]
 
 
 def verify_package(folder: Path) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 
 import mlflow.pyfunc
 import pandas as pd
-import pyarrow as pa
 from mlflow.models import set_model
 
-from toytip.models import package, scoring
+from toytip.models import package, raw_trips, scoring
 
 
 class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -24,9 +23,12 @@ class TipModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self.model = package.load_package(Path(context.artifacts["files"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
-        """Return the probability of a high tip for every trip, or NaN for a rejected trip."""
-        raw = pa.Table.from_pandas(model_input, preserve_index=False)
-        return scoring.score_trips(self.model, raw).probability.astype("float64")
+        """Return the probability of a high tip for every trip, or NaN for a rejected trip.
+
+        The result has the index of the input.
+        """
+        probability = scoring.score_raw(self.model, model_input).probability.astype("float64")
+        return pd.Series(probability, index=raw_trips.index_of(model_input), name="probability")
 
 
 set_model(TipModel())

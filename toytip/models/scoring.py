@@ -13,14 +13,18 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from toytip._version import __version__
 from toytip.core import splits
 from toytip.core.arrays import BinIndices, BoolArray, Float32Array
 from toytip.core.columns import Columns
 from toytip.core.model import TrainedModel
 from toytip.core.times import month_index
 from toytip.core.tlc import FIELDS, trip_id_base
-from toytip.models.trip_columns import require_columns, required_fields
+from toytip.errors import RegistryError
+from toytip.models import raw_trips
+from toytip.models.trip_columns import columns_of_trips, require_columns, required_fields
 from toytip.stages import clean, conform, featurize, infer, preprocess
+from toytip.stages.catalog import FEATURE_INPUTS
 
 # Placeholders for missing fields that the model does not need. No cleaning rule rejects these
 # values, and no feature of the model depends on these fields. The tip is always missing, because it
@@ -69,14 +73,41 @@ class ScoredTrips:
         return np.array([reason is None for reason in self.reason], bool)
 
 
-def score_trips(model: TrainedModel, raw: pa.Table, shap_top: int = 0, first_row: int = 0) -> ScoredTrips:
+def require_usable(model: TrainedModel) -> None:
+    """Raise RegistryError if this toytip, or its XGBoost, cannot score with a model."""
+    unknown = [name for name in model.encoding.feature_names if name not in FEATURE_INPUTS]
+    if unknown:
+        raise RegistryError(
+            f"cannot load model {model.version}: toytip {__version__} has no feature {unknown[0]}",
+            hint="Install the toytip version that trained the model, or train the model again.",
+        )
+    infer.load_booster(model.booster)
+
+
+def score_raw(model: TrainedModel, trips: Any, shap_top: int = 0) -> ScoredTrips:
+    """Score raw trips of any kind that `raw_trips.to_table` accepts, as `score_trips` does.
+
+    In a list of dicts, each trip must have all columns that the model needs.
+    """
+    if not raw_trips.is_list_of_trips(trips):
+        return score_trips(model, raw_trips.to_table(trips), shap_top)
+    named = [{name: value for name, value in trip.items() if isinstance(name, str)} for trip in trips]
+    for columns, label in columns_of_trips(named).items():
+        require_columns(model, columns, label)
+    return score_trips(model, raw_trips.to_table(named), shap_top, raw_trips.TRIP_LABEL)
+
+
+def score_trips(
+    model: TrainedModel, raw: pa.Table, shap_top: int = 0, label: conform.RowLabel = conform.ROW_LABEL
+) -> ScoredTrips:
     """Score raw trips, and explain each by the `shap_top` features with the largest SHAP values.
 
-    Raises SchemaError if a column that the model needs is missing or cannot be converted, or if the
-    trips are from another taxi type. `first_row` is the number of the first trip in messages.
+    Raises SchemaError if a column that the model needs is missing, exists twice or cannot be
+    converted, or if the trips are from another taxi type. If most values of a column cannot be
+    read, the message has the label of a trip.
     """
     require_columns(model, raw.column_names)
-    return score_columns(model, conform.conform_columns(raw, "the trips", first_row), shap_top)
+    return score_columns(model, conform.conform_columns(raw, "the trips", label), shap_top)
 
 
 def score_columns(model: TrainedModel, columns: Columns, shap_top: int = 0) -> ScoredTrips:

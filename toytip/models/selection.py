@@ -12,9 +12,9 @@ from functools import partial
 from toytip.config import Settings
 from toytip.core.model import TrainedModel
 from toytip.core.tlc import TAXIS, detect_taxi, source_column
-from toytip.errors import SchemaError
+from toytip.errors import SchemaError, ToytipError
 from toytip.evaluation.tally import SEGMENTS
-from toytip.models import resolve
+from toytip.models import resolve, scoring
 from toytip.models.registry import CHALLENGER, CHAMPION
 from toytip.models.resolve import RegisteredMatch
 from toytip.store.artifacts import read_model
@@ -50,13 +50,30 @@ def load_models(
     """Return the models to score with, by taxi type.
 
     A model in `loaded` that is still the model to score with is not loaded again. Raises StoreError
-    or RegistryError if there is no model, or if several models of a taxi type have the name.
+    or RegistryError if there is no model, if several models of a taxi type have the name, or if a
+    model cannot be loaded here.
     """
     models = {}
     for taxi, candidate in _find_candidates(settings, choice).items():
         model = (loaded or {}).get(taxi)
-        models[taxi] = model if model and model.version == candidate.version else candidate.load()
+        models[taxi] = model if model and model.version == candidate.version else _load_usable(candidate)
     return models
+
+
+def registered_number(settings: Settings, model: TrainedModel) -> int | None:
+    """Return the number of a model in the registry, or None for a model that is not registered."""
+    try:
+        matches = resolve.find_registered_models(settings, model.version, model.taxi, model.encoding.segment)
+    except ToytipError:  # a model of the store does not need the registry
+        return None
+    return matches[0].model.number if matches else None
+
+
+def _load_usable(candidate: Candidate) -> TrainedModel:
+    """Load a model, so that an error occurs now and not when the first trip comes."""
+    model = candidate.load()
+    scoring.require_usable(model)
+    return model
 
 
 def _find_candidates(settings: Settings, choice: ModelChoice) -> dict[str, Candidate]:

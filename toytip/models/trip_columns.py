@@ -1,15 +1,11 @@
-"""The columns that a model needs, and trips as plain values."""
+"""The columns that a model needs, and the names that trips use for them."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
-
-import pandas as pd
-import pyarrow as pa
 
 from toytip.core.model import TrainedModel
 from toytip.core.text import join_words
@@ -24,10 +20,8 @@ from toytip.core.tlc import (
     source_column,
 )
 from toytip.errors import SchemaError
-from toytip.stages import clean, conform
+from toytip.stages import clean
 from toytip.stages.catalog import FEATURE_INPUTS
-
-INPUT_ARROW_TYPES = conform.ARROW_TYPE_BY_KIND
 
 
 def required_columns(model: TrainedModel) -> tuple[str, ...]:
@@ -130,32 +124,3 @@ class NamedTrips:
         return [
             None if name is None else trip[name] for name, trip in zip(column_names, self.trips, strict=True)
         ]
-
-
-def trips_to_table(trips: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return a raw table of trips, given as plain values under the TLC's column names."""
-    named = NamedTrips.of(trips)
-    columns = {}
-    for field in named.fields:
-        spelled = next(names[field.name] for names in named.names.values() if field.name in names)
-        columns[spelled] = _to_arrow(named.values(field))
-    return pa.table(columns) if columns else pa.table({"none": pa.nulls(len(trips))})
-
-
-def _to_arrow(values: list[Any]) -> pa.Array:
-    """Return plain values as an Arrow array. Values of several types become text."""
-    types = set(map(type, values)) - {type(None)}
-    if types <= {int, float} or types in ({str}, {bool}):
-        try:
-            return pa.array(values, from_pandas=True)
-        except (ValueError, OverflowError):  # numbers beyond int64, or invalid Unicode
-            pass
-    return pa.array(list(map(_to_text, values)), pa.string())
-
-
-def _to_text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    return value.isoformat() if isinstance(value, dt.datetime) else str(value)

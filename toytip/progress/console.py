@@ -1,16 +1,16 @@
-"""Print the progress of a run: as a grid on a terminal, and as lines elsewhere."""
+"""Print the progress of a run: as a grid on a terminal or in a notebook, and as lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from rich.console import Console
 from rich.live import Live
 
-from toytip.progress import terminal
+from toytip.progress import notebook, terminal
 from toytip.progress.state import RunState
 
 ProgressMode = Literal["auto", "plain", "none"]
@@ -30,14 +30,16 @@ def stderr_console() -> Console:
 class ProgressConsole:
     """Prints progress on stderr, in one of three modes.
 
-    `auto` draws a grid on a terminal and prints lines elsewhere. `plain` prints lines. `none`
-    prints nothing.
+    `auto` draws a grid on a terminal and in a notebook, and prints lines elsewhere. `plain` prints
+    lines. `none` prints nothing.
     """
 
     def __init__(self, mode: ProgressMode, console: Console | None) -> None:
         assert mode in get_args(ProgressMode), mode
         self._console = console or stderr_console()
-        can_draw = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._in_notebook = console is None and notebook.in_notebook()
+        on_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        can_draw = self._in_notebook or on_terminal
         self._style: ProgressStyle = ("grid" if can_draw else "plain") if mode == "auto" else mode
         self._is_live = False
 
@@ -62,14 +64,19 @@ class ProgressConsole:
         if self._style != "grid":
             yield
             return
-        glyphs = terminal.glyphs_for(self._console.encoding)
-        with Live(
-            get_renderable=lambda: terminal.render(state(), self._console.width, glyphs),
-            console=self._console,
-            refresh_per_second=REFRESHES_PER_SECOND,
-        ):
+        with self._live_grid(state):
             self._is_live = True
             try:
                 yield
             finally:
                 self._is_live = False
+
+    def _live_grid(self, state: Callable[[], RunState]) -> contextlib.AbstractContextManager[Any]:
+        if self._in_notebook:
+            return notebook.show_live(lambda: terminal.render(state()).plain)
+        glyphs = terminal.glyphs_for(self._console.encoding)
+        return Live(
+            get_renderable=lambda: terminal.render(state(), self._console.width, glyphs),
+            console=self._console,
+            refresh_per_second=REFRESHES_PER_SECOND,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import math
 import time
@@ -16,6 +17,7 @@ import fastapi
 import prometheus_client as prom
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from toytip._version import __version__
 from toytip.core.columns import Columns
@@ -35,7 +37,7 @@ from toytip.serving.request import (
     parse_trips,
     select_request_model,
 )
-from toytip.serving.request_counter import RequestCounter
+from toytip.serving.request_log import CLIENT_CLOSED_REQUEST, TRIP_COUNT_KEY, RequestLog, WriteLine
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class Server:
     reload_interval: float = 10.0
     models: Mapping[str, TrainedModel] = field(default_factory=dict)
     metrics: ServerMetrics = field(default_factory=ServerMetrics)
+    write_access_log: WriteLine | None = None
 
     def reload(self) -> None:
         """Load the models that should answer requests. After a failure, keep the current models.
@@ -107,10 +110,14 @@ class Server:
             log.warning("%s replaced %s", _versions(self.models), _versions(current))
 
     async def reload_periodically(self) -> None:
-        """Reload the models every `reload_interval` seconds."""
+        """Reload the models every `reload_interval` seconds, whatever happens."""
         while True:
             await asyncio.sleep(self.reload_interval)
-            await run_in_threadpool(self.reload)
+            try:
+                await run_in_threadpool(self.reload)
+            except Exception:
+                self.metrics.reloads.labels("failed").inc()
+                log.exception("cannot reload the models. %s still answer requests", _versions(self.models))
 
 
 def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
@@ -127,7 +134,7 @@ def _add_pages(app: fastapi.FastAPI, server: Server) -> None:
 
 
 def _add_status_routes(app: fastapi.FastAPI, server: Server) -> None:
-    app.add_middleware(RequestCounter, metrics=server.metrics)
+    app.add_middleware(RequestLog, metrics=server.metrics, write=server.write_access_log)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
@@ -194,14 +201,17 @@ async def _score_request(server: Server, request: fastapi.Request, shap_top: int
         content = await _read_body(request, server.limits.max_bytes)
         body = parse_body(content, server.limits.max_trips)
         trips = body if isinstance(body, list) else [body]
+        request.scope[TRIP_COUNT_KEY] = len(trips)
         model = select_request_model(server.models, trips)
         parsed = parse_trips(model, trips)
         if parsed.errors:
-            return JSONResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
+            return AsciiJsonResponse({"detail": to_json(parsed.errors[:MAX_REPORTED_ERRORS])}, 422)
         if shap_top or len(trips) > MAX_TRIPS_WITHOUT_THREAD:
             answers = await run_in_threadpool(_answer_trips, model, parsed.columns, shap_top)
         else:
             answers = _answer_trips(model, parsed.columns, shap_top)
+    except ClientDisconnect:  # nobody reads the response, but the metrics and the log have its status
+        return _error_response(CLIENT_CLOSED_REQUEST, "the client hung up")
     except RequestError as error:
         return _error_response(error.status, str(error))
     except ToytipError as error:
@@ -245,13 +255,21 @@ def _answer_trips(model: TrainedModel, trips: Columns, shap_top: int) -> list[Tr
     ]
 
 
+class AsciiJsonResponse(JSONResponse):
+    """A JSON response in ASCII, because keys of a request can have characters that UTF-8 lacks."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the content as JSON."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
 def _score_response(model: TrainedModel, answers: list[TripAnswer], *, is_list: bool) -> JSONResponse:
     content = {"model_version": model.version, "threshold": model.threshold}
     if is_list:
-        return JSONResponse({**content, "trips": [answer.to_json() for answer in answers]})
+        return AsciiJsonResponse({**content, "trips": [answer.to_json() for answer in answers]})
     (answer,) = answers
-    return JSONResponse({**content, **answer.to_json()}, 200 if answer.error is None else 422)
+    return AsciiJsonResponse({**content, **answer.to_json()}, 200 if answer.error is None else 422)
 
 
 def _error_response(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"detail": message}, status, headers)
+    return AsciiJsonResponse({"detail": message}, status, headers)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -20,20 +19,14 @@ import pyarrow.parquet as pq
 from toytip.config import Settings
 from toytip.core.jsonable import to_json
 from toytip.core.model import TrainedModel
-from toytip.core.redact import first_line, mask_credentials
+from toytip.core.redact import first_line
 from toytip.core.tlc import detect_taxi
-from toytip.errors import ConfigError, SourceError, ToytipError
-from toytip.io.access import open_file, resolve_storage_options
+from toytip.errors import ConfigError, ToytipError
 from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
 from toytip.models.selection import ModelChoice, load_models, select_model
-from toytip.sources.discovery import PARQUET_MAGIC
-from toytip.sources.reader import open_parquet
+from toytip.serving.trip_files import TripBatch
 
-SCORING_BATCH_ROWS = 50_000
-HEAD_BYTES = 2**16
-STDIN_BUFFER_BYTES = 2**20
-FORMAT_HINT = "Use Parquet, CSV with a header, or JSON Lines."
 ANSWER_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -43,20 +36,6 @@ ANSWER_SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TripBatch:
-    """Raw trips of a file, and the columns that the trips have."""
-
-    table: pa.Table
-    columns: Mapping[tuple[str, ...], str]
-    """Label of the first trip, by combination of columns. Lines of JSON can have different keys."""
-
-    @classmethod
-    def of(cls, table: pa.Table) -> TripBatch:
-        """Return a batch whose trips all have the columns of the table."""
-        return cls(table=table, columns={tuple(table.column_names): "the trips"})
 
 
 # Writes a table of ANSWER_SCHEMA, and the explanations of each row.
@@ -83,80 +62,6 @@ class ScoreReport:
         return cls(
             model_version=model_version, scored_count=counts.get(None, 0), unscored=unscored, output=output
         )
-
-
-def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[TripBatch]:
-    """Yield the raw trips of a Parquet, CSV or JSON Lines file, or of stdin (`-`).
-
-    Raises SourceError if the content has a different format. For JSON Lines, the error names the
-    line.
-    """
-    name = "stdin" if path == "-" else mask_credentials(path)
-    try:
-        with contextlib.ExitStack() as stack:
-            if path == "-":
-                stream: Any = io.BufferedReader(stdin, STDIN_BUFFER_BYTES)
-                head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
-                if head.startswith(PARQUET_MAGIC):  # which needs a seekable stream
-                    stream = io.BytesIO(stream.read())
-            else:
-                options = resolve_storage_options(path, endpoint_url)
-                stream = stack.enter_context(open_file(path, options))
-                head = stream.read(HEAD_BYTES)
-                stream.seek(0)
-            yield from _read_stream(stream, head.lstrip(), name)
-    except FileNotFoundError:
-        raise SourceError(
-            f"cannot read trips from {name}: the file does not exist", hint="Check the path."
-        ) from None
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
-
-
-def _read_stream(stream: Any, head: bytes, name: str) -> Iterator[TripBatch]:
-    if head.startswith(PARQUET_MAGIC):
-        for batch in open_parquet(pa.PythonFile(stream, "r")).iter_batches(SCORING_BATCH_ROWS):
-            yield TripBatch.of(pa.Table.from_batches([batch]))
-    elif head.startswith(b"{"):
-        yield from _read_json_lines(stream, name)
-    elif b"," in head.partition(b"\n")[0]:
-        for batch in pv.open_csv(stream):
-            yield TripBatch.of(pa.Table.from_batches([batch]))
-    else:
-        cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
-        raise SourceError(
-            f"cannot read trips from {name}: {cause if head else 'it is empty'}", hint=FORMAT_HINT
-        )
-
-
-def _read_json_lines(stream: Any, name: str) -> Iterator[TripBatch]:
-    trips: list[dict[str, Any]] = []
-    labels: list[str] = []
-    with io.TextIOWrapper(stream, encoding="utf-8") as text:
-        for number, line in enumerate(text, 1):
-            if line.strip():
-                labels.append(f"line {number} of {name}")
-                trips.append(_parse_trip(line, labels[-1]))
-            if len(trips) == SCORING_BATCH_ROWS:
-                yield _batch_of_lines(trips, labels)
-                trips, labels = [], []
-    yield _batch_of_lines(trips, labels)
-
-
-def _batch_of_lines(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
-    columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
-    return TripBatch(table=trip_columns.trips_to_table(trips), columns=columns)
-
-
-def _parse_trip(line: str, location: str) -> dict[str, Any]:
-    """Return the trip of a line. Raises SourceError with the line's location."""
-    try:
-        trip = json.loads(line)
-    except (ValueError, RecursionError):
-        trip = None
-    if not isinstance(trip, dict):
-        raise SourceError(f"cannot read {location}: the line is not a trip as a JSON object")
-    return trip
 
 
 def select_model_for(
@@ -191,7 +96,7 @@ def score_batches(
         for columns, label in batch.columns.items():
             trip_columns.require_columns(model, columns, label)
         if batch.table.num_rows:
-            scored = scoring.score_trips(model, batch.table, shap_top, first_row=counts.total())
+            scored = scoring.score_trips(model, batch.table, shap_top, batch.label)
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)
             counts.update(scored.reason)
             on_scored(batch.table.num_rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +14,15 @@ from pydantic import ConfigDict, create_model
 
 from toytip.core.columns import Columns
 from toytip.core.model import TrainedModel
-from toytip.core.tlc import FIELDS, Field, detect_taxi, find_repeated_fields
+from toytip.core.tlc import FIELDS, Field, detect_taxi, find_repeated_fields, match_fields
 from toytip.models import trip_columns
 from toytip.models.selection import select_model
 from toytip.models.trip_columns import NamedTrips
+from toytip.serving.json_text import parse_json
 from toytip.serving.values import InvalidValuesError, read_values
+
+GZIP_MAGIC = b"\x1f\x8b"
+EXPECTED_BODY = "Send one trip as a JSON object, or several trips as a list of objects"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +60,25 @@ def parse_body(content: bytes, max_trips: int) -> dict[str, Any] | list[Any]:
 
     Raises RequestError if the body is not JSON, has no trips, or has too many trips.
     """
+    if content.startswith(GZIP_MAGIC):
+        raise RequestError(422, "cannot read the request: the body is compressed (send plain JSON)")
     try:
-        body = json.loads(content, parse_constant=_reject_constant)
+        body = parse_json(content, _reject_constant)
     except (ValueError, RecursionError) as error:
-        raise RequestError(422, f"cannot read the request: the body is not JSON ({error!s:.100})") from None
+        raise RequestError(
+            422, f"cannot read the request: the body is not JSON ({error!s:.100}). {EXPECTED_BODY}"
+        ) from None
     if isinstance(body, dict) and set(body) == {"trips"}:
         body = body["trips"]
     if body == [] or not isinstance(body, dict | list):
         raise RequestError(
-            422, "cannot read the request: the body is not a trip (an object) or a list of trips"
+            422, f"cannot read the request: the body is not a trip or a list of trips. {EXPECTED_BODY}"
+        )
+    if isinstance(body, dict) and _has_columns(body):
+        raise RequestError(
+            422,
+            f"cannot read the request: the body has an object or a list per column. {EXPECTED_BODY} "
+            "(pandas writes such a list with to_json(orient='records', date_format='iso'))",
         )
     if len(body) > max_trips and isinstance(body, list):
         raise RequestError(413, f"cannot read the request: {len(body)} trips exceed the limit of {max_trips}")
@@ -89,8 +102,14 @@ def select_request_model(models: Mapping[str, TrainedModel], trips: Sequence[Any
     return select_model(models, [name for names in combinations for name in names])
 
 
+def _has_columns(body: dict[str, Any]) -> bool:
+    """Return whether a body has the values of each column in an object or a list, as in pandas."""
+    names = match_fields(body).values()
+    return bool(names) and all(isinstance(body[name], dict | list) for name in names)
+
+
 def _reject_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not a number")
+    raise ValueError(f"{text} is not a number: send null for a missing value")
 
 
 @dataclass(frozen=True)

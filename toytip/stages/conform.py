@@ -6,7 +6,7 @@ in the Python API, and in the check of a source. `serving.values` has the same r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,9 @@ from toytip.errors import SchemaError
 ARROW_TYPE_BY_KIND = {"time": pa.timestamp("us"), "code": pa.int32(), "amount": pa.float64()}
 # A column with more unreadable values is not a column of this field.
 MAX_UNREADABLE_SHARE = 0.5
+# Returns the name of a row for messages, given its position, such as `line 7 of trips.csv`.
+RowLabel = Callable[[int], str]
+ROW_LABEL: RowLabel = "row {}".format
 _READERS = {"time": read_times, "code": read_codes, "amount": read_amounts}
 KIND_DESCRIPTIONS = {"time": "a time", "code": "a whole number", "amount": "a number"}
 VALUE_DESCRIPTIONS = {
@@ -79,17 +82,17 @@ def complete_columns(
     return columns | {"unreadable": unreadable_rows(by_field, len(rows))}
 
 
-def conform_columns(raw: pa.Table, uri: str, first_row: int = 0) -> dict[str, npt.NDArray[Any]]:
+def conform_columns(raw: pa.Table, uri: str, label: RowLabel = ROW_LABEL) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `raw_trips` that raw rows have.
 
     Raises SchemaError if a column has a type that cannot be converted, or if most of its values
-    cannot be read. The message contains the URI. `first_row` is the number of the first row.
+    cannot be read. The message contains the URI. `label` names a row.
     """
     by_field = read_columns(raw, uri)
     for unreadable in find_unreadable(raw, by_field).values():
         if unreadable.is_most:
             raise SchemaError(
-                f"cannot use {uri}: {unreadable.describe(first_row)}",
+                f"cannot use {uri}: {unreadable.describe(label)}",
                 hint=f"Convert the column to {KIND_DESCRIPTIONS[unreadable.kind]}.",
             )
     columns = {name: column.array for name, column in by_field.items()}
@@ -118,11 +121,11 @@ class UnreadableValues:
         """Whether so many values are unreadable that the column is not one of this field."""
         return self.count > MAX_UNREADABLE_SHARE * self.present
 
-    def describe(self, first_row: int = 0) -> str:
-        """Return the problem as text. `first_row` is added to the number of the row."""
+    def describe(self, label: RowLabel = ROW_LABEL) -> str:
+        """Return the problem as text. `label` names the row."""
         return (
             f"column {self.column} has {self.count:,} of {self.present:,} values that are not "
-            f"{VALUE_DESCRIPTIONS[self.kind]}, for example {self.example!r} in row {first_row + self.row}"
+            f"{VALUE_DESCRIPTIONS[self.kind]}, for example {self.example!r} in {label(self.row)}"
         )
 
 

@@ -1,0 +1,191 @@
+"""Files of trips as programs write them: the same trips, or one line that names the fault."""
+
+import gzip
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.models import raw_month, train_model
+from toytip.errors import SchemaError, SourceError
+from toytip.models import scoring
+from toytip.serving import batch, trip_files
+
+MODEL = train_model("green")
+FRAME = raw_month("green").slice(0, 30).to_pandas()
+TEXT = FRAME.to_csv(index=False)
+RECORDS = json.loads(FRAME.to_json(orient="records", date_format="iso", double_precision=15))
+LINES = "".join(f"{json.dumps(trip)}\n" for trip in RECORDS)
+EXPECTED = scoring.score_raw(MODEL, FRAME)
+
+
+def score(content, folder, name="trips"):
+    """Score the bytes of a file, and return the probabilities and the reasons."""
+    (folder / name).write_bytes(content)
+    tables = []
+    batches = trip_files.read_batches(str(folder / name), io.BytesIO())
+    batch.score_batches(MODEL, batches, lambda table, _: tables.append(table), 0, lambda _: None)
+    scores = pa.concat_tables(tables) if tables else batch.ANSWER_SCHEMA.empty_table()
+    return scores["probability"].to_pylist(), scores["reason"].to_pylist()
+
+
+CONTENTS = {
+    "parquet": pq.write_table,
+    "comma": TEXT.encode(),
+    "byte order mark": b"\xef\xbb\xbf" + TEXT.encode(),
+    "UTF-16": FRAME.to_csv(index=False, sep="\t").encode("utf-16"),
+    "semicolon": FRAME.to_csv(index=False, sep=";").encode(),
+    "tab": FRAME.to_csv(index=False, sep="\t").encode(),
+    "decimal comma": FRAME.to_csv(index=False, sep=";", decimal=",").encode(),
+    "CRLF": TEXT.replace("\n", "\r\n").encode(),
+    "capitals": (TEXT.partition("\n")[0].upper() + "\n" + TEXT.partition("\n")[2]).encode(),
+    "spaces in the header": TEXT.replace(",", ", ", 5).encode(),
+    "index": FRAME.to_csv().encode(),
+    "trailing comma": TEXT.replace("\n", ",\n").encode(),
+    "quotes": FRAME.to_csv(index=False, quoting=1).encode(),
+    "empty lines": TEXT.replace("\n", "\n\n", 3).encode() + b"\n\n",
+    "no end of line": TEXT.rstrip("\n").encode(),
+    "gzip": gzip.compress(TEXT.encode()),
+    "gzip twice": gzip.compress(gzip.compress(TEXT.encode())),
+    "JSON Lines": LINES.encode(),
+    "JSON Lines with mark": b"\xef\xbb\xbf" + LINES.encode(),
+    "JSON Lines with gzip": gzip.compress(LINES.encode()),
+    "JSON Lines with CRLF": LINES.replace("\n", "\r\n").encode(),
+    "JSON list": json.dumps(RECORDS).encode(),
+    "NULL": FRAME.to_csv(index=False, na_rep="NULL").encode(),
+    "NaN": FRAME.to_csv(index=False, na_rep="NaN").encode(),
+    "backslash": FRAME.to_csv(index=False, na_rep="\\N").encode(),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_files_of_other_programs_have_the_same_scores(name, tmp_path):
+    content = CONTENTS[name]
+    if name == "parquet":
+        pq.write_table(pa.Table.from_pandas(FRAME), tmp_path / "t")
+        content = (tmp_path / "t").read_bytes()
+    probability, reason = score(content, tmp_path)
+    expected = [
+        None if why else value
+        for value, why in zip(EXPECTED.probability.tolist(), EXPECTED.reason, strict=True)
+    ]
+    assert (probability, reason) == (expected, EXPECTED.reason)
+    assert sum(value is not None for value in expected) > 20
+
+
+def test_commas_between_thousands_are_read(tmp_path):
+    thousands = FRAME.assign(fare_amount=FRAME["fare_amount"] + 1_000)
+    grouped = thousands.assign(fare_amount=[f"{fare:,.2f}" for fare in thousands["fare_amount"]])
+    european = grouped.assign(
+        fare_amount=[fare.translate(str.maketrans(",.", ".,")) for fare in grouped["fare_amount"]]
+    )
+    expected = score(thousands.to_csv(index=False).encode(), tmp_path)
+    assert '"1,0' in grouped.to_csv(index=False)
+    assert score(grouped.to_csv(index=False).encode(), tmp_path) == expected
+    assert score(european.to_csv(index=False, sep=";").encode(), tmp_path) == expected
+
+
+@pytest.mark.parametrize("content", [TEXT.partition("\n")[0], TEXT.partition("\n")[0] + "\n", "[]"])
+def test_files_without_trips_have_no_scores(content, tmp_path):
+    assert score(content.encode(), tmp_path) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("fare_amount", "ten"), ("fare_amount", "1,5"), ("VendorID", 1.5), ("lpep_pickup_datetime", "soon")],
+)
+def test_a_value_that_cannot_be_read_is_a_reason(column, value, tmp_path):
+    values = FRAME[column].astype(object)
+    values[2] = value
+    frame = FRAME.assign(**{column: values})
+    lines = frame.astype(object).to_json(orient="records", lines=True, date_format="iso")
+    for content in (frame.to_csv(index=False), lines):
+        _, reasons = score(content.encode(), tmp_path)
+        assert reasons[2] == "unreadable_value"
+        assert reasons.count("unreadable_value") == 1
+
+
+ROWS = TEXT.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            FRAME.assign(fare_amount="ten").to_csv(index=False),
+            (
+                "cannot use the trips: column fare_amount has 30 of 30 values that are not a number up to "
+                "1,000,000,000,000, for example 'ten' in line 2 of {}"
+            ),
+        ),
+        (
+            "\n".join([ROWS[0], ROWS[1], ROWS[2].replace(",", ",ten,", 1)]),
+            "cannot read line 3 of {}: it has 21 values, and the header has 20 columns",
+        ),
+        (
+            "\n".join([*ROWS[:2], "1,2"]),
+            "cannot read line 3 of {}: it has 2 values, and the header has 20 columns",
+        ),
+        ("", "cannot read trips from {}: it is empty"),
+        ("\ufeff", "cannot read trips from {}: it is empty"),
+        ("no trips\n", "cannot read trips from {}: unknown format"),
+        ("<!DOCTYPE html>", "cannot read trips from {}: it is a web page or an XML file"),
+        (b"PK\x03\x04,,", "cannot read trips from {}: it is an Excel workbook or another zip archive"),
+        (gzip.compress(TEXT.encode())[:100], "cannot read trips from {}: "),
+        (b"\x1f\x8bno gzip", "cannot read trips from {}: "),
+        (b"a,VendorID\n1,\xff\xfe\n", "cannot read trips from {}: "),
+        (
+            LINES + '{"VendorID": 1, "VendorID": 2}\n',
+            "cannot read line 31 of {}: the line is not a trip as a JSON object (the key 'VendorID' occurs 2 times",
+        ),
+        (
+            LINES.replace("\n", "\n[1]\n", 1),
+            "cannot read line 2 of {}: the line is not a trip as a JSON object",
+        ),
+        (json.dumps([RECORDS[0], 3]), "cannot read trip 1 of {}: it is not a JSON object"),
+        (
+            json.dumps({**RECORDS[0], "VendorID": "x"}),
+            (
+                "cannot use the trips: column VendorID has 1 of 1 values that are not a whole number up to "
+                "16,777,216, for example 'x' in line 1 of {}"
+            ),
+        ),
+        (
+            FRAME.assign(Extra=1).to_csv(index=False),
+            "cannot score the trips: they have 2 columns for extra (extra, Extra)",
+        ),
+        (
+            json.dumps({**RECORDS[0], "EXTRA": 1}),
+            "cannot score line 1 of {}: they have 2 columns for extra (extra, EXTRA)",
+        ),
+    ],
+)
+def test_a_fault_is_one_line_with_the_place(content, message, tmp_path):
+    content = content if isinstance(content, bytes) else content.encode()
+    with pytest.raises((SchemaError, SourceError)) as caught:
+        score(content, tmp_path)
+    assert str(caught.value).startswith(message.format(tmp_path / "trips"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_names_the_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(trip_files, "SCORING_BATCH_ROWS", 10)
+    pq.write_table(pa.Table.from_pandas(FRAME.assign(VendorID=[1.0] * 20 + [1.5] * 10)), tmp_path / "t")
+    with pytest.raises(
+        SchemaError, match=r"VendorID has 10 of 10 values .* for example '1.5' in row 20 of .*trips"
+    ):
+        score((tmp_path / "t").read_bytes(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [(".", "Name one file. To score a folder"), ("*.csv", "Name one file in place of a pattern")],
+)
+def test_a_folder_or_a_pattern_is_an_error(path, hint, tmp_path):
+    with pytest.raises(
+        SourceError, match=r"cannot read trips from .*: (it is a folder|the file does not exist)"
+    ) as caught:
+        list(trip_files.read_batches(str(tmp_path / path), io.BytesIO()))
+    assert caught.value.hint.startswith(hint)

@@ -1,0 +1,163 @@
+"""Raw trips of many kinds as an Arrow table: frames, Arrow data, lists of dicts, a single trip."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from toytip.core.tlc import FIELDS, match_fields
+from toytip.errors import SchemaError
+from toytip.models.trip_columns import NamedTrips
+from toytip.stages import conform
+
+EXPECTED_TYPES = "a pandas DataFrame, an Arrow table or a list of dicts"
+TRIP_LABEL: conform.RowLabel = "trip {}".format
+# Errors of Arrow for values that have no Arrow type, or not the same one.
+ARROW_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
+# The types that have a missing value which is not equal to itself.
+_UNEQUAL_TYPES = (float, np.floating, Decimal, np.datetime64, type(pd.NaT))
+
+
+def is_list_of_trips(trips: Any) -> bool:
+    """Return whether trips are a list of dicts."""
+    return (
+        isinstance(trips, Sequence)
+        and not isinstance(trips, str | bytes)
+        and all(isinstance(trip, Mapping) for trip in trips)
+    )
+
+
+def index_of(trips: Any) -> pd.Index[Any] | None:
+    """Return the index of a pandas object, with one label per trip, or None for other objects."""
+    if isinstance(trips, pd.Series):
+        return pd.Index([trips.name])
+    return trips.index if isinstance(trips, pd.DataFrame) else None
+
+
+def to_table(trips: Any) -> pa.Table:
+    """Return the TLC's columns of raw trips as an Arrow table.
+
+    Trips are a pandas DataFrame or Series (one trip), an Arrow table, a list of dicts, or an object
+    with the Arrow C stream interface, such as a Polars DataFrame. Raises TypeError for other
+    objects.
+    """
+    if isinstance(trips, pd.DataFrame):
+        return _frame_to_table(trips)
+    if isinstance(trips, pd.Series):
+        return _frame_to_table(trips.to_frame().T)
+    if is_list_of_trips(trips):
+        return trips_to_table(trips)
+    if hasattr(trips, "__arrow_c_stream__") or hasattr(trips, "__arrow_c_array__"):
+        return _arrow_to_table(trips)
+    raise _not_trips(trips)
+
+
+def trips_to_table(trips: Sequence[Mapping[Any, Any]]) -> pa.Table:
+    """Return the TLC's columns of trips, given as plain values under the TLC's names.
+
+    If a trip does not have a column, the value is null. Without trips, the table has all columns.
+    """
+    if not trips:
+        arrays = {field.name: pa.array([], conform.ARROW_TYPE_BY_KIND[field.kind]) for field in FIELDS}
+        return pa.table(arrays)
+    named = NamedTrips.of(trips)
+    columns = {}
+    for field in named.fields:
+        spelled = next(names[field.name] for names in named.names.values() if field.name in names)
+        columns[spelled] = values_to_arrow(named.values(field))
+    return pa.table(columns) if columns else _table_without_columns(len(trips))
+
+
+def values_to_arrow(values: Sequence[Any]) -> pa.Array:
+    """Return plain values of a column as an Arrow array. NaN, NaT and NA become null.
+
+    Values of different types become text, because Arrow would refuse them, or would drop the time
+    zone of some.
+    """
+    values = [None if _is_missing(value) else value for value in values]
+    kinds = {_type_key(value) for value in values} - {_type_key(None)}
+    if len(kinds) <= 1 or kinds == {_type_key(1), _type_key(1.5)}:
+        try:
+            return pa.array(values, from_pandas=True)
+        except ARROW_ERRORS:
+            pass
+    return pa.array(list(map(_to_text, values)), pa.string())
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or value is pd.NA:
+        return True
+    return isinstance(value, _UNEQUAL_TYPES) and bool(value != value)  # noqa: PLR0124 - true for NaN
+
+
+def _type_key(value: Any) -> tuple[type, bool]:
+    return type(value), isinstance(value, dt.datetime) and value.tzinfo is not None
+
+
+def _to_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
+    return text.encode(errors="replace").decode()
+
+
+def _frame_to_table(frame: pd.DataFrame) -> pa.Table:
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise SchemaError(
+            "cannot score the trips: the columns of the frame are a MultiIndex",
+            hint="Give each column one name, for example with `frame.columns.get_level_values(0)`.",
+        )
+    names = [str(name) for name in frame.columns]
+    positions = [position for position, name in enumerate(names) if match_fields([name])]
+    if not positions:
+        return _table_without_columns(len(frame))
+    arrays = [_series_to_arrow(frame.iloc[:, position]) for position in positions]
+    return pa.Table.from_arrays(arrays, [names[position] for position in positions])
+
+
+def _series_to_arrow(series: pd.Series[Any]) -> pa.Array:
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.sparse.to_dense()
+    if series.dtype != object and not isinstance(series.dtype, pd.PeriodDtype):
+        try:
+            return pa.array(series, from_pandas=True)
+        except ARROW_ERRORS:
+            pass
+    return values_to_arrow(series.astype(object).tolist())
+
+
+def _arrow_to_table(trips: Any) -> pa.Table:
+    try:
+        table = pa.table(trips)
+    except ARROW_ERRORS:
+        raise _not_trips(trips) from None
+    positions = [position for position, name in enumerate(table.column_names) if match_fields([name])]
+    if not positions:
+        return _table_without_columns(len(table))
+    names = [table.column_names[position] for position in positions]
+    return pa.Table.from_arrays([_with_plain_text(table.column(position)) for position in positions], names)
+
+
+def _with_plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without the text types of Polars, which Arrow cannot cast to times."""
+    if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
+        chunks = [chunk.dictionary.cast(pa.string()).take(chunk.indices) for chunk in column.chunks]
+        return pa.chunked_array(chunks, pa.string())
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
+
+
+def _table_without_columns(rows: int) -> pa.Table:
+    return pa.table({"none": pa.nulls(rows)})
+
+
+def _not_trips(trips: Any) -> TypeError:
+    return TypeError(
+        f"cannot score the trips: expected {EXPECTED_TYPES}, not {type(trips).__name__}. "
+        "To score a file, use predict(pandas.read_parquet(file))"
+    )

@@ -1,0 +1,173 @@
+"""Read files of raw trips in batches: Parquet, CSV, JSON Lines and JSON, also with gzip."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from toytip.core.redact import first_line, mask_credentials
+from toytip.errors import SourceError
+from toytip.io.access import open_file, resolve_storage_options
+from toytip.models import trip_columns
+from toytip.models.raw_trips import trips_to_table
+from toytip.serving.csv_trips import CsvReader, detect_format
+from toytip.serving.json_text import parse_json
+from toytip.sources.discovery import PARQUET_MAGIC
+from toytip.sources.reader import open_parquet
+from toytip.stages.conform import RowLabel
+
+SCORING_BATCH_ROWS = 50_000
+HEAD_BYTES = 2**16
+BUFFER_BYTES = 2**20
+UTF8_MARK = b"\xef\xbb\xbf"
+GZIP_MAGIC = b"\x1f\x8b"
+FORMAT_HINT = "Use Parquet, CSV with a header, or JSON Lines."
+# Formats that toytip does not read, by their first bytes.
+OTHER_FORMATS = {
+    b"PK\x03\x04": "it is an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "it is an old Excel workbook",
+    b"BZh": "it is compressed with bzip2",
+    b"\xfd7zXZ": "it is compressed with xz",
+    b"\x28\xb5\x2f\xfd": "it is compressed with zstd",
+    b"ARROW1": "it is an Arrow or Feather file",
+    b"<": "it is a web page or an XML file",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripBatch:
+    """Raw trips of a file, the columns that the trips have, and names of trips for messages."""
+
+    table: pa.Table
+    columns: Mapping[tuple[str, ...], str]
+    """Label of the first trip, by combination of columns. Lines of JSON can have different keys."""
+    label: RowLabel
+    """Returns the name of a trip for messages, given its position in the batch."""
+
+    @classmethod
+    def of(cls, table: pa.Table, label: RowLabel) -> TripBatch:
+        """Return a batch whose trips all have the columns of the table."""
+        return cls(table=table, columns={tuple(table.column_names): "the trips"}, label=label)
+
+
+def read_batches(path: str, stdin: BinaryIO, endpoint_url: str | None = None) -> Iterator[TripBatch]:
+    """Yield the raw trips of a Parquet, CSV or JSON Lines file, or of stdin (`-`).
+
+    The content decides on the format, and can be compressed with gzip. Raises SourceError if the
+    content has a different format. For CSV and JSON Lines, the error names the line.
+    """
+    name = "stdin" if path == "-" else mask_credentials(path)
+    try:
+        with contextlib.ExitStack() as stack:
+            raw: Any = stdin
+            if path != "-":
+                options = resolve_storage_options(path, endpoint_url)
+                raw = stack.enter_context(open_file(path, options))
+            stream = io.BufferedReader(raw, BUFFER_BYTES)
+            yield from _read_stream(stream if path == "-" else stack.enter_context(stream), name)
+    except IsADirectoryError:
+        raise SourceError(
+            f"cannot read trips from {name}: it is a folder",
+            hint="Name one file. To score a folder of monthly files, use `toytip run --model champion`.",
+        ) from None
+    except FileNotFoundError:
+        is_pattern = any(character in path for character in "*?[")
+        raise SourceError(
+            f"cannot read trips from {name}: the file does not exist",
+            hint="Name one file in place of a pattern." if is_pattern else "Check the path.",
+        ) from None
+    except (pa.ArrowException, UnicodeError, OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"cannot read trips from {name}: {first_line(error)}", hint=FORMAT_HINT) from None
+
+
+def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+    head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+    text_head = head.removeprefix(UTF8_MARK).lstrip()
+    if head.startswith(GZIP_MAGIC):
+        content: Any = gzip.GzipFile(mode="rb", fileobj=stream)
+        yield from _read_stream(io.BufferedReader(content, BUFFER_BYTES), name)
+    elif head.startswith(PARQUET_MAGIC):
+        yield from _read_parquet(stream, name)
+    elif text_head.startswith(b"{"):
+        yield from _read_json_lines(stream, name)
+    elif text_head.startswith(b"["):
+        yield from _read_json_list(stream, name)
+    elif cause := next((cause for magic, cause in OTHER_FORMATS.items() if text_head.startswith(magic)), ""):
+        raise SourceError(f"cannot read trips from {name}: {cause}", hint=FORMAT_HINT)
+    elif csv_format := detect_format(head):
+        reader = CsvReader(csv_format, name)
+        for table, first_row in reader.read(stream):
+            yield TripBatch.of(table, partial(reader.label, first_row=first_row))
+    else:
+        cause = "it is not a Parquet file" if name.endswith(".parquet") else "unknown format"
+        raise SourceError(
+            f"cannot read trips from {name}: {cause if text_head else 'it is empty'}", hint=FORMAT_HINT
+        )
+
+
+def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+    seekable = stream if stream.seekable() else io.BytesIO(stream.read())
+    first_row = 0
+    for batch in open_parquet(pa.PythonFile(seekable, "r")).iter_batches(SCORING_BATCH_ROWS):
+        label = partial(_label_row, name=name, first_row=first_row)
+        yield TripBatch.of(pa.Table.from_batches([batch]), label)
+        first_row += batch.num_rows
+
+
+def _label_row(row: int, *, name: str, first_row: int) -> str:
+    return f"row {first_row + row} of {name}"
+
+
+def _read_json_lines(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+    trips: list[dict[str, Any]] = []
+    labels: list[str] = []
+    with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
+        for number, line in enumerate(text, 1):
+            if line.strip():
+                labels.append(f"line {number} of {name}")
+                trips.append(_parse_trip(line, labels[-1]))
+            if len(trips) == SCORING_BATCH_ROWS:
+                yield _batch_of_trips(trips, labels)
+                trips, labels = [], []
+    yield _batch_of_trips(trips, labels)
+
+
+def _parse_trip(line: str, label: str) -> dict[str, Any]:
+    """Return the trip of a line. Raises SourceError with the label of the line."""
+    try:
+        trip = parse_json(line)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(
+            f"cannot read {label}: the line is not a trip as a JSON object ({error!s:.100})"
+        ) from None
+    if not isinstance(trip, dict):
+        raise SourceError(f"cannot read {label}: the line is not a trip as a JSON object")
+    return trip
+
+
+def _read_json_list(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
+    """Yield the trips of a JSON list, which toytip reads completely into memory."""
+    try:
+        trips = parse_json(stream.read())
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"cannot read trips from {name}: it is not JSON ({error!s:.100})") from None
+    labels = [f"trip {row} of {name}" for row in range(len(trips))]
+    for trip, label in zip(trips, labels, strict=True):
+        if not isinstance(trip, dict):
+            raise SourceError(f"cannot read {label}: it is not a JSON object")
+    for start in range(0, len(trips), SCORING_BATCH_ROWS):
+        rows = slice(start, start + SCORING_BATCH_ROWS)
+        yield _batch_of_trips(trips[rows], labels[rows])
+
+
+def _batch_of_trips(trips: list[dict[str, Any]], labels: list[str]) -> TripBatch:
+    columns = trip_columns.columns_of_trips(trips, labels.__getitem__)
+    return TripBatch(table=trips_to_table(trips), columns=columns, label=labels.__getitem__)
