@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -92,3 +93,17 @@ class StoreAddress:
         with self.writing():
             self.file_io.write(name, b"")
             self.file_io.remove([name])
+
+    def require_guarantees(self) -> None:
+        """Raise StoreError if the folder or bucket lacks the guarantees of a store.
+
+        Each process checks a store once.
+        """
+        self.require_credentials()
+        with self.writing():
+            _require_guarantees(self.file_io, self.layout)
+
+
+@functools.lru_cache(maxsize=8)
+def _require_guarantees(file_io: FileIO, layout: Layout) -> None:
+    file_io.require_guarantees(layout.probes(secrets.token_hex(8)))
