@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
+
+UNSUPPORTED_SYSTEM = b"error: toytip needs Linux or macOS. On Windows, use WSL 2\n"
 
 
 def main() -> None:
     """Run the command line. Ctrl-C during the imports also exits with 130, without a traceback."""
+    if find_spec("fcntl") is None:  # Windows
+        os.write(2, UNSUPPORTED_SYSTEM)
+        sys.exit(1)
     try:
         from toytip.cli import app, run_cli
 

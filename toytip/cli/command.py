@@ -264,6 +264,7 @@ def run_cli(command: Callable[..., Any]) -> int:
     log = logging.getLogger("toytip")
     log.addHandler(handler)
     level = log.level
+    _prepare_libraries()
     try:
         with tolerant_stdout():
             code = command(standalone_mode=False) or 0
@@ -282,6 +283,16 @@ def run_cli(command: Callable[..., Any]) -> int:
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+
+
+def _prepare_libraries() -> None:
+    """Let libraries reach this machine without a proxy, and print nothing about their caches."""
+    from toytip.io.proxies import exclude_loopback
+
+    exclude_loopback()
+    # Matplotlib would print where it stores its fonts if the home folder is not writable.
+    for library in ("matplotlib", "matplotlib.font_manager"):
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def _print_stopped() -> int:
