@@ -94,6 +94,18 @@ def test_a_scratch_folder_that_is_not_writable_is_an_error(tmp_path):
     assert "temporary" in caught.value.hint
 
 
+def test_workers_start_in_a_scratch_folder_without_locks(monkeypatch):
+    def flock(*_):
+        raise OSError(37, "No locks available")
+
+    with dask.config.set({"distributed.worker.use-file-locking": True}):
+        require_startable()
+        assert dask.config.get("distributed.worker.use-file-locking")
+        monkeypatch.setattr("fcntl.flock", flock)
+        require_startable()
+        assert not dask.config.get("distributed.worker.use-file-locking")
+
+
 def limited(handles, hard):
     """Return the outcome of a process that may open few files."""
     code = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import select
+import socket
 import ssl
 import threading
 import urllib.parse
@@ -43,6 +45,8 @@ class Reply:
     details: str = ""
 
     def body(self) -> bytes:
+        if self.status < 300:
+            return b""
         return f"<Error><Code>{self.code}</Code><Message>told by {self.code}</Message>{self.details}</Error>".encode()
 
 
@@ -95,6 +99,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - names of http.server
 
+    def do_CONNECT(self):
+        """Open a tunnel to the server, whatever host the client names."""
+        self.faulty.requests.append(
+            Request("CONNECT", self.path, {}, {name.lower(): value for name, value in self.headers.items()})
+        )
+        with socket.create_connection(self.faulty.target.split(":")) as server:
+            self.send_response_only(200)
+            self.end_headers()
+            peers = {self.connection: server, server: self.connection}
+            while True:
+                for source in select.select(list(peers), [], [])[0]:
+                    with contextlib.suppress(ConnectionError):
+                        if content := source.recv(65_536):
+                            peers[source].sendall(content)
+                            continue
+                    self.close_connection = True
+                    return
+
     def pass_on(self, request, body):
         """Send the request to the server. The signature covers the host that the client used."""
         connection = http.client.HTTPConnection(self.faulty.target, timeout=60)
@@ -129,7 +151,7 @@ def run_faulty_server(
     endpoint: str, certificate: Path | None = None, host: str = "127.0.0.1"
 ) -> Iterator[FaultyServer]:
     """Run a proxy in front of a server, with TLS if there is a certificate (PEM with its key)."""
-    faulty = FaultyServer(endpoint.removeprefix("http://"))
+    faulty = FaultyServer(endpoint.partition("://")[2])
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"faulty": faulty}))
     server.daemon_threads = True
     if certificate is not None:

@@ -142,8 +142,8 @@ def _require_scratch_folder() -> None:
     try:
         folder = configured or tempfile.gettempdir()
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            has_locks = _can_lock(file.fileno())
     except OSError as error:
         raise ClusterError(
             f"cannot start workers: cannot write to {configured or 'a temporary folder'}: {first_line(error)}",
@@ -151,3 +151,16 @@ def _require_scratch_folder() -> None:
             if os.environ.get("DASK_TEMPORARY_DIRECTORY") or not configured
             else "Change temporary-directory in your configuration of Dask to a writable folder.",
         ) from None
+    if not has_locks:
+        # The workers then do not delete the scratch folders of workers that were killed earlier.
+        dask.config.set({"distributed.worker.use-file-locking": False})
+
+
+def _can_lock(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

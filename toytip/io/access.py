@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -61,15 +62,34 @@ def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
     """
     name = mask_credentials(uri)
     if uri_scheme(uri) == "s3":
-        with as_source_error(f"cannot read {name}"):
-            try:
-                stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
-            except OSError:  # of a HEAD request, whose answer does not name the fault
-                file_info(uri, storage_options)
-                raise
-        return CountingFile(stream, name)
+        explain = functools.partial(_raise_fault, uri, storage_options)
+        with _as_source_error_of_arrow(name, explain):
+            stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
+        return CountingFile(stream, name, explain)
     fs, path = open_filesystem(uri, storage_options)
     return CountingFile(fs.open(path, "rb"), name)
+
+
+def _raise_fault(uri: str, storage_options: StorageOptions) -> None:
+    """Read the first byte of a file with s3fs, whose errors have the code of the server."""
+    fs, path = open_filesystem(uri, storage_options)
+    with translate_boto_errors():
+        fs.cat_file(path, start=0, end=1)
+
+
+@contextlib.contextmanager
+def _as_source_error_of_arrow(name: str, explain: Callable[[], None] | None) -> Iterator[None]:
+    """Raise SourceError if an object store names the fault. `explain` asks for the fault.
+
+    Arrow's own errors do not have the code of the server.
+    """
+    with as_source_error(f"cannot read {name}"):
+        try:
+            yield
+        except OSError:
+            if explain is not None:
+                explain()
+            raise
 
 
 def file_info(uri: str, storage_options: StorageOptions) -> Mapping[str, Any]:
@@ -80,7 +100,7 @@ def file_info(uri: str, storage_options: StorageOptions) -> Mapping[str, Any]:
             return dict(fs.info(path))
         except OSError as error:
             if error_code(error) in BODYLESS_CODES:
-                fs.cat_file(path, start=0, end=1)  # the answer to a GET request names the fault
+                _raise_fault(uri, storage_options)
             raise
 
 
@@ -130,19 +150,19 @@ class CountingFile:
     total_bytes = 0
     _lock = threading.Lock()
 
-    def __init__(self, stream: Any, name: str) -> None:
-        self._stream, self._failure = stream, f"cannot read {name}"
+    def __init__(self, stream: Any, name: str, explain: Callable[[], None] | None = None) -> None:
+        self._stream, self._name, self._explain = stream, name, explain
 
     def read(self, size: int = -1) -> bytes:
         """Read bytes and count them."""
-        with as_source_error(self._failure):
+        with _as_source_error_of_arrow(self._name, self._explain):
             content = bytes(self._stream.read(size) if size >= 0 else self._stream.read())
         self._count(len(content))
         return content
 
     def readinto(self, buffer: memoryview) -> int:
         """Read into a buffer and count the bytes."""
-        with as_source_error(self._failure):
+        with _as_source_error_of_arrow(self._name, self._explain):
             size = int(self._stream.readinto(buffer))
         self._count(size)
         return size

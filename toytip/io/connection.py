@@ -120,13 +120,13 @@ def connection_cause(error: Exception) -> str:
 
     if isinstance(error, urllib3.exceptions.ProxyError):
         return connection_cause(error.original_error)
-    for error_type, cause in (
-        (urllib3.exceptions.NameResolutionError, "the host name does not resolve"),
-        (urllib3.exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S} s"),
-        (urllib3.exceptions.ReadTimeoutError, f"no answer within {ANSWER_TIMEOUT_S} s"),
-    ):
-        if isinstance(error, error_type):
-            return cause
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return "the host name does not resolve"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {ANSWER_TIMEOUT_S} s"
+    # A connection that failed for another reason is a ConnectTimeoutError, too.
+    if type(error) is urllib3.exceptions.ConnectTimeoutError:
+        return f"no connection within {CONNECT_TIMEOUT_S} s"
     origin = error.__cause__ if isinstance(error.__cause__, OSError) else error
     strerror = getattr(origin, "strerror", None)
     return str(strerror).lower() if strerror else mask_credentials(str(origin).partition("\n")[0])
@@ -140,13 +140,16 @@ def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:
     """
     if not bucket or ":" in bucket or bucket.endswith(SPECIAL_BUCKET_SUFFIXES):
         return server
-    return _locate(server, bucket, aws_profile.aws_environment())
+    ca_file, proxy = find_ca_file(aws_profile.profile_values()), find_proxy(server_url(server))
+    return _locate(server, bucket, aws_profile.aws_environment(), ca_file, proxy)
 
 
 @functools.lru_cache(maxsize=32)
-def _locate(server: StorageOptions, bucket: str, _environment: Environment) -> StorageOptions:
+def _locate(
+    server: StorageOptions, bucket: str, _environment: Environment, ca_file: str | None, _proxy: Proxy | None
+) -> StorageOptions:
     url = server_url(server)
-    answer = require_answer(f"{url}/{urllib.parse.quote(bucket)}", "S3 server")
+    answer = require_answer(f"{url}/{urllib.parse.quote(bucket)}", "S3 server", ca_file=ca_file)
     if answer.status == 404:
         raise StoreError(f"cannot use the bucket {bucket}: {url} does not have this bucket", hint=BUCKET_HINT)
     region = answer.headers.get("x-amz-bucket-region")

@@ -211,6 +211,7 @@ class S3FileIO:
         """See FileIO. The server must store bytes unchanged, and obey the conditions of writes."""
         name, content = f"{folder}/probe-{secrets.token_hex(8)}", secrets.token_bytes(64)
         failure = f"cannot use {mask_credentials(self.root)}"
+        self.exists(name)  # fails if the bucket does not exist, which some servers would create
         try:
             obeys = self._obeys_conditions(name, content)
             if obeys and self.read(name) != content:
@@ -225,18 +226,18 @@ class S3FileIO:
             )
 
     def _obeys_conditions(self, name: str, content: bytes) -> bool:
-        """Create a file, and return whether the server refuses writes whose condition is false."""
+        """Write a file, and return whether the server refuses writes whose condition is false."""
         try:
             self.create(name, content)
+            for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{"0" * 32}"'}):
+                with contextlib.suppress(FileExistsError):
+                    self.put_conditional(name, secrets.token_bytes(64), **condition)
+                    return False
         except OSError as error:
-            if error_code(error) in NOT_IMPLEMENTED_CODES:
-                self.write(name, content)  # fails if the server does not support writes of any kind
-                return False
-            raise
-        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"0123456789abcdef0123456789abcdef"'}):
-            with contextlib.suppress(FileExistsError):
-                self.put_conditional(name, secrets.token_bytes(64), **condition)
-                return False
+            if error_code(error) not in NOT_IMPLEMENTED_CODES:
+                raise
+            self.write(name, content)  # fails if the server refuses writes of any kind
+            return False
         return True
 
     @contextlib.contextmanager

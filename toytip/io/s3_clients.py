@@ -28,17 +28,20 @@ CHECKSUM_VARIABLES = {
 
 def s3_filesystem(storage_options: StorageOptions) -> Any:
     """Return the file system of fsspec for an object store."""
-    return _open_s3fs(storage_options, aws_profile.aws_environment(), _proxy_url(storage_options))
+    environment = aws_profile.aws_environment()
+    return _open_s3fs(storage_options, environment, _ca_file(), _proxy_url(storage_options))
 
 
 @functools.lru_cache(maxsize=8)
-def _open_s3fs(storage_options: StorageOptions, _environment: Environment, proxy: str | None) -> Any:
+def _open_s3fs(
+    storage_options: StorageOptions, _environment: Environment, ca_file: str | None, proxy: str | None
+) -> Any:
     import s3fs
 
     return s3fs.S3FileSystem(
         anon=storage_options.anonymous,
         endpoint_url=storage_options.endpoint_url,
-        client_kwargs={"region_name": storage_options.region, "verify": _ca_file()},
+        client_kwargs={"region_name": storage_options.region, "verify": ca_file},
         config_kwargs={
             "retries": {"mode": "standard", "max_attempts": REQUEST_ATTEMPTS},
             "connect_timeout": CONNECT_TIMEOUT_S,

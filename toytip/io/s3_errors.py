@@ -163,7 +163,7 @@ def _describe_skew(error: BaseException) -> str:
 
 # Arrow's message names the code in the first form if its library does not know the code.
 _UNKNOWN_ARROW_CODE = re.compile(r"Unable to parse ExceptionName: (\w+)")
-_ARROW_CODE = re.compile(r"AWS Error ([A-Z_]+)")
+_ARROW_CODE = re.compile(r"AWS Error ([A-Z_]+)(?: \(HTTP status (\d+)\))?")
 _ARROW_NAMES = {
     "ACCESS_DENIED": "AccessDenied",
     "INVALID_ACCESS_KEY_ID": "InvalidAccessKeyId",
@@ -186,7 +186,7 @@ def error_code(error: BaseException) -> str:
     if unknown := _UNKNOWN_ARROW_CODE.search(str(error)):
         return unknown[1]
     match = _ARROW_CODE.search(str(error))
-    return _ARROW_NAMES.get(match[1], "") if match else ""
+    return _ARROW_NAMES.get(match[1], match[2] or "") if match else ""
 
 
 def _response(error: BaseException) -> Mapping[str, Any]:
