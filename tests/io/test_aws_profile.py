@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -25,6 +27,13 @@ sso_region = eu-west-1
 [profile role]
 role_arn = arn:aws:iam::1:role/reader
 source_profile = missing
+[profile reader]
+role_arn = arn:aws:iam::1:role/reader
+source_profile = keys
+region = us-east-1
+[profile keys]
+aws_access_key_id = SOURCE
+aws_secret_access_key = secret
 [services local]
 s3 =
   endpoint_url = http://127.0.0.1:8333
@@ -59,7 +68,7 @@ def test_an_unknown_profile_is_one_error_that_lists_the_profiles(configure):
             ConfigError, match="cannot use AWS_PROFILE=nosuch: there is no such AWS profile"
         ) as e:
             call()
-        assert e.value.hint == "Choose from broken, dev, role, sso, or unset AWS_PROFILE."
+        assert e.value.hint == "Choose from broken, dev, keys, reader, role, sso, or unset AWS_PROFILE."
 
 
 @pytest.mark.parametrize(
@@ -104,3 +113,38 @@ def test_a_changed_environment_counts_at_once(configure, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "B")
     assert aws_profile.current_credentials() == ("A", "B", None)
+
+
+ASSUMED_ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<Credentials><AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+<SessionToken>t</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>
+<AssumedRoleUser><AssumedRoleId>A:x</AssumedRoleId><Arn>arn:aws:sts::1:assumed-role/reader/x</Arn>
+</AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"""
+
+
+def test_a_role_is_assumed_with_the_keys_of_its_source_profile(configure, monkeypatch):
+    configure("reader")
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_POST(self):
+            requests.append(self.headers["Authorization"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ASSUMED_ROLE)))
+            self.end_headers()
+            self.wfile.write(ASSUMED_ROLE.encode())
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            assert aws_profile.current_credentials() == ("ASSUMED", "s", "t")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "Credential=SOURCE/" in requests[0]

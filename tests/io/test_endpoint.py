@@ -6,6 +6,7 @@ import pytest
 
 from toytip.core.access import StorageOptions
 from toytip.errors import ConfigError
+from toytip.io import endpoint
 from toytip.io.endpoint import find_ca_file, normalize_endpoint, resolve_server, server_url
 
 HERE, THERE = "http://127.0.0.1:8333", "https://there.example"
@@ -84,6 +85,14 @@ def test_one_variable_with_an_authority_is_enough(names, selected, tmp_path):
     for file in files.values():
         Path(file).touch()
     assert find_ca_file(files, files) == files[selected]
+
+
+def test_without_a_variable_the_authorities_of_the_system_are_trusted(monkeypatch, tmp_path):
+    (tmp_path / "system.pem").touch()
+    monkeypatch.setattr(endpoint, "SYSTEM_CA_FILES", (str(tmp_path / "none"), str(tmp_path / "system.pem")))
+    assert find_ca_file({}, {}) == str(tmp_path / "system.pem")
+    monkeypatch.setattr(endpoint, "SYSTEM_CA_FILES", ())
+    assert Path(find_ca_file({}, {})).is_file()
 
 
 def test_a_missing_file_with_an_authority_is_named():

@@ -80,7 +80,8 @@ def test_a_wrong_clock_is_named(minutes, words):
 
 
 def test_missing_permissions_and_files_are_ordinary_errors():
-    for error in (server_error("AccessDenied"), server_error("NoSuchKey"), OSError(28, "No space left")):
+    local = PermissionError(13, "Permission denied", "/certificate/checksum")
+    for error in (server_error("AccessDenied"), server_error("NoSuchKey"), local):
         assert describe_fault(error) is None
     with pytest.raises(StoreError) as caught, as_store_error("cannot write to X"):
         raise server_error("AccessDenied", "Access Denied.")

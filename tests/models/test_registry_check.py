@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.mlflow_stub import run_mlflow_stub
 from tests.support.runs import require_error, run_toytip
+from tests.support.s3_faults import run_faulty_server
+from toytip.cluster.certificates import create_certificates
 from toytip.errors import RegistryError, StoreError
 from toytip.models.database import SCHEMA_FILE, lock_database
 from toytip.models.mlflow_env import silence_mlflow
@@ -18,8 +20,10 @@ from toytip.models.registry_check import check_database
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for name in [name for name in os.environ if name.lower().endswith("_proxy") or "MLFLOW_TRACKING" in name]:
-        monkeypatch.delenv(name)
+    names = ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or "MLFLOW_TRACKING" in name or name in names:
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -131,6 +135,19 @@ def test_a_server_is_read_and_written_before_a_run(stub):
     assert any("registered-models/search" in request for request in stub.requests)
     assert any(request.startswith("PUT") for request in stub.requests)
     assert not stub.artifacts, "the small file is deleted again"
+
+
+def test_mlflow_trusts_the_authority_that_toytip_trusts(stub, tmp_path, monkeypatch):
+    create_certificates(tmp_path / "tls", ["127.0.0.1"])
+    pem = tmp_path / "server.pem"
+    pem.write_bytes((tmp_path / "tls/node.pem").read_bytes() + (tmp_path / "tls/node.key").read_bytes())
+    with run_faulty_server(stub.uri, pem) as tls:
+        with pytest.raises(StoreError, match="its certificate is not trusted"):
+            Registry(tls.endpoint, "x", None).require_usable(write=False)
+        monkeypatch.delenv("MLFLOW_TRACKING_SERVER_CERT_PATH")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls/ca.pem"))
+        Registry(tls.endpoint, "x", None).require_usable(write=True)
+        monkeypatch.delenv("MLFLOW_TRACKING_SERVER_CERT_PATH")
 
 
 def test_a_dry_run_writes_nothing(stub):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.support import s3_server
-from tests.support.runs import require_error, run_toytip
+from tests.support.runs import parse_summary, require_error, run_toytip
 from tests.support.s3_faults import Reply, pass_on, run_faulty_server
 from toytip.cluster.certificates import create_certificates
 from toytip.core.access import StorageOptions
@@ -317,28 +317,25 @@ def test_keys_can_have_any_characters(prefix, server, synthetic):
     assert footer.bytes == path.stat().st_size
 
 
-def test_a_run_whose_token_expires_resumes_with_a_new_token(server, synthetic, tmp_path, monkeypatch):
-    """The server refuses the token when two data files are complete."""
-    keys = {**server.env(), "AWS_REGION": "us-east-1"}
-    options = ("--workers", 1, "--rounds", 4, "--max-depth", 3, "--version-id", "v1")
+def test_a_run_whose_token_expires_resumes_with_a_new_token(server, synthetic):
+    """The server refuses the token when the run writes the model."""
+    options = ("--workers", 1, "--rounds", 4, "--max-depth", 3, "--version-id", "v1", "--json")
     where = ("run", "--source", synthetic, "--store", f"{ROOT}/expiring", *options)
     with run_faulty_server(server.endpoint) as faulty:
+        environment = {**server.env(), "AWS_ENDPOINT_URL": faulty.endpoint}
 
         def expire(request):
-            written = [
-                earlier
-                for earlier in faulty.requests
-                if earlier.method == "PUT" and "/features/" in earlier.path
-            ]
-            return Reply(400, "ExpiredToken") if request.is_signed and len(written) > 2 else None
+            trained = any(
+                "/models/" in earlier.path for earlier in faulty.requests if earlier.method == "PUT"
+            )
+            return Reply(400, "ExpiredToken") if request.is_signed and trained else None
 
         faulty.fault = expire
-        stopped = run_toytip(*where, "--progress", "none", **{**keys, "AWS_ENDPOINT_URL": faulty.endpoint})
+        stopped = run_toytip(*where, "--progress", "none", **environment)
         require_error(stopped, "the session token has expired (ExpiredToken)", "A run resumes")
         faulty.fault = pass_on
-        again = run_toytip(*where, **{**keys, "AWS_ENDPOINT_URL": faulty.endpoint})
-    assert again.returncode == 0, again.stderr
-    assert "files reused" in again.stderr
+        again = parse_summary(run_toytip(*where, **environment))
+    assert again["stage_decisions"]["featurize"]["reused"]
 
 
 def test_an_unknown_profile_is_one_line(server):

@@ -15,7 +15,7 @@ from toytip.io import aws_profile
 from toytip.io.aws_profile import Environment
 from toytip.io.endpoint import find_ca_file, server_url
 from toytip.io.proxies import Proxy, find_proxy
-from toytip.io.s3_errors import BUCKET_HINT, Fault, certificate_fault
+from toytip.io.s3_errors import BUCKET_HINT, CERTIFICATE_ERROR, Fault, certificate_fault
 
 if TYPE_CHECKING:
     import urllib3
@@ -102,7 +102,7 @@ def connection_fault(url: str, error: Exception) -> Fault:
     import urllib3
 
     proxy = find_proxy(url)
-    if isinstance(error, urllib3.exceptions.SSLError) or "certificate" in str(error).lower():
+    if isinstance(error, urllib3.exceptions.SSLError) or CERTIFICATE_ERROR.search(str(error)):
         fault = certificate_fault(str(error))
         return Fault(f": {fault.cause}", fault.hint)
     if proxy is not None:
@@ -146,7 +146,7 @@ def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:
 
 @functools.lru_cache(maxsize=32)
 def _locate(
-    server: StorageOptions, bucket: str, _environment: Environment, ca_file: str | None, _proxy: Proxy | None
+    server: StorageOptions, bucket: str, _environment: Environment, ca_file: str, _proxy: Proxy | None
 ) -> StorageOptions:
     url = server_url(server)
     answer = require_answer(f"{url}/{urllib.parse.quote(bucket)}", "S3 server", ca_file=ca_file)

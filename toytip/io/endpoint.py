@@ -107,12 +107,12 @@ def server_url(storage_options: StorageOptions) -> str:
     return storage_options.endpoint_url or f"https://s3.{storage_options.region}.amazonaws.com{suffix}"
 
 
-def find_ca_file(profile: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the PEM file of the certificate authorities to trust, or None for a client's own list.
+def find_ca_file(profile: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
+    """Return the PEM file of the certificate authorities to trust.
 
     The first value that is set counts: `AWS_CA_BUNDLE`, `ca_bundle` of the profile,
-    `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, or else the file of the system. Raises
-    ConfigError if the file does not exist.
+    `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, the file of the system, the file of
+    botocore. Raises ConfigError if a configured file does not exist.
     """
     names = [(name, environment.get(name)) for name in CA_VARIABLES]
     names.insert(1, ("ca_bundle of the AWS profile", profile.get("ca_bundle")))
@@ -125,4 +125,8 @@ def find_ca_file(profile: Mapping[str, Any], environment: Mapping[str, str] = os
                     hint="Set it to the PEM file with the certificate of the authority, or unset it.",
                 )
             return str(path)
-    return next((file for file in SYSTEM_CA_FILES if Path(file).is_file()), None)
+    if system := next((file for file in SYSTEM_CA_FILES if Path(file).is_file()), None):
+        return system
+    import botocore.httpsession
+
+    return str(botocore.httpsession.where())

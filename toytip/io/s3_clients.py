@@ -34,7 +34,7 @@ def s3_filesystem(storage_options: StorageOptions) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _open_s3fs(
-    storage_options: StorageOptions, _environment: Environment, ca_file: str | None, proxy: str | None
+    storage_options: StorageOptions, _environment: Environment, ca_file: str, proxy: str | None
 ) -> Any:
     import s3fs
 
@@ -105,7 +105,7 @@ def arrow_s3_filesystem(storage_options: StorageOptions) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _open_arrow(
-    storage_options: StorageOptions, credentials: Credentials | None, ca_file: str | None, proxy: str | None
+    storage_options: StorageOptions, credentials: Credentials | None, ca_file: str, proxy: str | None
 ) -> Any:
     from pyarrow import fs
 
@@ -126,7 +126,7 @@ def _open_arrow(
     )
 
 
-def _ca_file() -> str | None:
+def _ca_file() -> str:
     return find_ca_file(aws_profile.profile_values())
 
 

@@ -105,8 +105,8 @@ def describe_fault(error: BaseException) -> Fault | None:
     if code in _FAULTS:
         return Fault(f"{_FAULTS[code].cause} ({code})", _FAULTS[code].hint)
     message = str(getattr(error, "strerror", None) or error)
-    if "checksum" in message.lower() or "aws-chunked" in message.lower():
-        return Fault(f"{_first_sentence(message)} ({code or 'checksum'})", CHECKSUM_HINT)
+    if code and ("checksum" in message.lower() or "aws-chunked" in message.lower()):
+        return Fault(f"{_first_sentence(message)} ({code})", CHECKSUM_HINT)
     return None
 
 
@@ -115,13 +115,15 @@ def _client_fault(error: BaseException) -> Fault | None:
     from botocore import exceptions
 
     origin = error if isinstance(error, exceptions.BotoCoreError) else error.__cause__
-    if isinstance(origin, exceptions.SSLError) or "certificate" in str(error).lower():
+    if isinstance(origin, exceptions.SSLError) or CERTIFICATE_ERROR.search(str(error)):
         return certificate_fault(str(error))
     if isinstance(origin, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return Fault("this process has no complete credentials", KEY_HINT)
     return None
 
 
+# The words of OpenSSL, and of curl in Arrow.
+CERTIFICATE_ERROR = re.compile(r"certificate verify failed|curlCode: 60", re.IGNORECASE)
 _CERTIFICATE_PROBLEM = re.compile(r"certificate verify failed: ([^(\"'\[]+)")
 
 

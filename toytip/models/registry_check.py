@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import RegistryError
+from toytip.io.aws_profile import profile_values
 from toytip.io.connection import require_answer
+from toytip.io.endpoint import find_ca_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -117,7 +119,9 @@ def check_server(uri: str) -> None:
     The request has no credentials, so the server may deny it.
     """
     insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() == "true"
-    ca_file = os.environ.get(CERTIFICATE_VARIABLE)
+    ca_file = os.environ.get(CERTIFICATE_VARIABLE) or find_ca_file(profile_values())
+    if ca_file and not insecure and uri.startswith("https://"):
+        os.environ.setdefault(CERTIFICATE_VARIABLE, ca_file)
     path = "api/2.0/mlflow/registered-models/search?max_results=1"
     answer = require_answer(
         f"{uri.rstrip('/')}/{path}", "MLflow server", "GET", ca_file=ca_file, verify=not insecure
