@@ -181,8 +181,9 @@ def next_event_time(store: Store) -> str:
 
     The newest of them is current, and the clocks of machines differ.
     """
-    events = (*store.list_runs(), *read_releases(store))
-    return later_time(max((event.created_at for event in events), default=""))
+    times = [run.created_at for run in store.list_runs()]
+    times += [release.created_at for release in read_releases(store)]
+    return later_time(max(times, default=""))
 
 
 def status_of_model(store: Store, model: str) -> RunStatus:
