@@ -50,6 +50,27 @@ def test_matplotlib_prints_nothing_about_its_cache(home, tmp_path):
     assert (drawn.returncode, drawn.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        "from toytip.cli.command import _prepare_libraries; _prepare_libraries()",
+        "from toytip.cluster.local import set_worker_variables; set_worker_variables('spawn')",
+        "from toytip.models.mlflow_env import silence_mlflow; silence_mlflow().__enter__()",
+    ],
+)
+def test_libraries_start_for_a_user_without_a_home_folder(prepare, tmp_path):
+    """A container can have an arbitrary user ID, which has no entry in /etc/passwd."""
+    code = (
+        "import os, pwd\n"
+        "os.environ.pop('HOME', None)\n"
+        "def getpwuid(number):\n    raise KeyError(number)\n"
+        "pwd.getpwuid = getpwuid\n"
+        f"{prepare}\n"
+        "from pathlib import Path; print(Path.home())"
+    )
+    assert run_python(code, TMPDIR=str(tmp_path)).stdout == f"{tmp_path}\n"
+
+
 def test_a_cluster_needs_a_folder_for_its_record(tmp_path):
     (tmp_path / "file").touch()
     code = (

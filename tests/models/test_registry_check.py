@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import tempfile
 
 import pytest
 
@@ -110,18 +109,6 @@ def test_the_folder_of_a_registry_can_have_any_name(name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with contextlib.closing(sqlite3.connect(folder / "registry.db")) as database:
         assert database.execute("SELECT name FROM registered_models").fetchall() == [("x",)]
-
-
-def test_mlflow_works_for_a_user_without_a_home_folder(monkeypatch):
-    """A container can have an arbitrary user ID, which has no entry in /etc/passwd."""
-
-    def expanduser(_):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("HOME")
-    monkeypatch.setattr("pathlib.Path.expanduser", expanduser)
-    with silence_mlflow():
-        assert os.environ["HOME"] == tempfile.gettempdir()
 
 
 def test_a_folder_that_cannot_be_locked_is_an_error(tmp_path, monkeypatch):

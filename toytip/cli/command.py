@@ -286,9 +286,11 @@ def run_cli(command: Callable[..., Any]) -> int:
 
 
 def _prepare_libraries() -> None:
-    """Let libraries reach this machine without a proxy, and print nothing about their caches."""
+    """Prepare the environment of libraries, so that they start and print nothing about caches."""
+    from toytip.io.home import ensure_home
     from toytip.io.proxies import exclude_loopback
 
+    ensure_home()
     exclude_loopback()
     # Matplotlib would print where it stores its fonts if the home folder is not writable.
     for library in ("matplotlib", "matplotlib.font_manager"):

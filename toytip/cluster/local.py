@@ -25,6 +25,7 @@ from toytip.cluster.tls import dask_security, uses_tls
 from toytip.cluster.workers import ClusterShape, pool_memory
 from toytip.config import Settings
 from toytip.errors import ConfigError
+from toytip.io.home import ensure_home
 
 PRELOADED_MODULES = [
     "toytip.cluster.slim_imports",
@@ -77,6 +78,7 @@ WORKER_VARIABLES = {
 
 def set_worker_variables(start_method: str) -> None:
     """Set the environment variables of the workers, before this process imports numpy or Dask."""
+    ensure_home()
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
     for name, value in WORKER_VARIABLES.items():
         os.environ.setdefault(name, value)

@@ -6,12 +6,11 @@ import contextlib
 import logging
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from toytip.io.home import ensure_home
 from toytip.io.proxies import exclude_loopback
 
 
@@ -34,7 +33,7 @@ def silence_mlflow() -> Iterator[None]:
     }.items():
         os.environ.setdefault(name, value)
     exclude_loopback()
-    _ensure_home()
+    ensure_home()
     previous_level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -43,17 +42,6 @@ def silence_mlflow() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous_level)
-
-
-def _ensure_home() -> None:
-    """Set `HOME` for a user without a home folder, as in a container with an arbitrary user ID.
-
-    MLflow cannot be imported without a home folder.
-    """
-    try:
-        Path.home()
-    except RuntimeError:
-        os.environ["HOME"] = tempfile.gettempdir()
 
 
 def import_pyfunc() -> Any:
