@@ -60,9 +60,12 @@ def store(bucket):
     return Store(bucket.root, "dev", bucket.storage_options)
 
 
-def test_a_bucket_that_does_not_exist_has_no_files(admin):
+def test_a_bucket_that_does_not_exist_is_an_error(admin):
+    """A server may create a bucket with its first file, so toytip reads before it writes."""
     missing = S3FileIO("s3://missing-bucket/store", StorageOptions(admin.endpoint))
-    assert missing.list_files("dev/_versions") == {}
+    for call in (lambda: missing.list_files("dev/_versions"), lambda: missing.require_guarantees("dev")):
+        with pytest.raises(FileNotFoundError, match="bucket does not exist"):
+            call()
 
 
 @pytest.mark.parametrize(
