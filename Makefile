@@ -70,7 +70,7 @@ $(STORE_STAMP): $(DEV_STAMP)
 	@touch $@
 
 test-store: $(STORE_STAMP)
-	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py $(ARGS)
+	$(BIN)/python -m pytest -m object_store tests/system/test_object_store.py tests/system/test_object_store_faults.py $(ARGS)
 
 test-faults: $(STORE_STAMP)
 	$(BIN)/python -m pytest -m faults tests/system/test_faults.py tests/system/test_commit_faults.py $(ARGS)

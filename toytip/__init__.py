@@ -11,6 +11,7 @@ Submodules are loaded on first use, so that workers, which import this module, s
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from toytip._version import __version__
@@ -52,6 +53,8 @@ else:
             return import_module("toytip.errors")
         if name not in _MODULES:
             raise AttributeError(f"module 'toytip' has no attribute {name!r}")
+        if find_spec("fcntl") is None:
+            raise ImportError("toytip needs Linux or macOS. On Windows, use WSL 2")
         return getattr(import_module(f"toytip.{_MODULES[name]}"), name)
 
     def __dir__() -> list[str]:

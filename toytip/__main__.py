@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 
 from toytip.core.collector import collect_rarely, end_collection
 
+UNSUPPORTED_SYSTEM = b"error: toytip needs Linux or macOS. On Windows, use WSL 2\n"
 
 def main() -> None:
     """Run the command line. Ctrl-C during the imports also exits with 130, without a traceback."""
+    if find_spec("fcntl") is None:  # Windows
+        os.write(2, UNSUPPORTED_SYSTEM)
+        sys.exit(1)
     collect_rarely()
     try:
         from toytip.cli import app, run_cli

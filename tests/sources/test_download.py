@@ -1,8 +1,10 @@
 """Downloads from a real server that throttles, cuts connections and sends wrong content."""
 
+import base64
 import contextlib
 import hashlib
 import json
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.runs import parse_summary, run_toytip
+from tests.support.s3_faults import run_faulty_server
 from tests.support.trips import raw_table
+from toytip.cluster.certificates import create_certificates
 from toytip.core.months import Month, parse_months
 from toytip.errors import SourceError
 from toytip.sources.download import REMOTE_ZONE_LOOKUP_NAME, MonthDownloader
@@ -209,10 +213,54 @@ def test_a_broken_file_is_downloaded_again(tlc, tmp_path):
 
 
 def test_a_server_that_does_not_listen(tmp_path):
-    with pytest.raises(SourceError, match="no connection"):
+    with pytest.raises(SourceError, match="connection refused"):
         MonthDownloader("http://127.0.0.1:9", tmp_path, lambda _: None, retry_delay=0.01).download(
             "yellow", [Month(2023, 1)]
         )
+
+
+@pytest.fixture
+def without_proxy(monkeypatch):
+    """An environment without a proxy or a certificate authority."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
+            monkeypatch.delenv(name)
+
+
+def test_a_download_uses_the_proxy_of_the_environment(tlc, tmp_path, monkeypatch, without_proxy):
+    with run_faulty_server(tlc.base) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.endpoint.replace("://", "://user:p%40ss@"))
+        downloader = MonthDownloader("http://tlc.invalid", tmp_path, lambda _: None)
+        report = downloader.download("yellow", MONTHS[:1])
+    assert len(report.files) == 2
+    password = base64.b64encode(b"user:p@ss").decode()
+    assert {request.headers["proxy-authorization"] for request in proxy.requests} == {f"Basic {password}"}
+
+
+def test_a_download_tunnels_through_the_proxy_to_a_private_authority(
+    tlc, tmp_path, monkeypatch, without_proxy
+):
+    create_certificates(tmp_path / "tls", ["tlc.invalid"])
+    pem = tmp_path / "server.pem"
+    pem.write_bytes((tmp_path / "tls/node.pem").read_bytes() + (tmp_path / "tls/node.key").read_bytes())
+    downloader = MonthDownloader("https://tlc.invalid", tmp_path / "files", lambda _: None)
+    with run_faulty_server(tlc.base, pem) as origin, run_faulty_server(origin.endpoint) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.endpoint)
+        with pytest.raises(SourceError, match="its certificate is not trusted") as caught:
+            downloader.download("yellow", MONTHS[:1])
+        assert "SSL_CERT_FILE" in caught.value.hint
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls/ca.pem"))
+        downloader.download("yellow", MONTHS[:1])
+    assert {request.path for request in proxy.requests} == {"tlc.invalid:443"}
+
+
+def test_a_proxy_that_does_not_answer_is_named(tmp_path, monkeypatch, without_proxy):
+    monkeypatch.setenv("ALL_PROXY", "http://user:secret@127.0.0.1:9")
+    with pytest.raises(
+        SourceError, match=r"through the proxy http://\*\*\*@127.0.0.1:9 \(ALL_PROXY\)"
+    ) as caught:
+        MonthDownloader("http://tlc.invalid", tmp_path, lambda _: None).download("yellow", MONTHS[:1])
+    assert "add tlc.invalid to NO_PROXY" in caught.value.hint
 
 
 def test_from_the_command_line(tlc, tmp_path):

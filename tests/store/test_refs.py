@@ -7,9 +7,21 @@ import pytest
 
 from tests.support.runs import parse_summary, run_toytip
 from tests.support.trips import make_manifest, make_part_record, make_trips, publish_table
+from toytip.config import Settings
 from toytip.core.tables import TRIPS
 from toytip.errors import ConfigError, StoreError
-from toytip.store.refs import parse_as_of, read_tags, remove_tag, resolve_version, roll_back_to, set_tag
+from toytip.pipeline.context import RunContext
+from toytip.progress.tracker import Progress
+from toytip.store.refs import (
+    next_event_time,
+    parse_as_of,
+    read_tags,
+    remove_tag,
+    resolve_version,
+    roll_back_to,
+    set_tag,
+)
+from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store
 
 
@@ -43,6 +55,19 @@ def test_a_tag_names_a_version(store_of_three):
     remove_tag(store, "good")
     with pytest.raises(StoreError, match=r"cannot remove tag good .*: it does not exist"):
         remove_tag(store, "good")
+
+
+def test_a_clock_that_is_behind_hides_no_run(store_of_three):
+    """Another machine, whose clock is an hour ahead, has published the newest run."""
+    store = store_of_three
+    ahead = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat(timespec="microseconds")
+    with store.write_version("v4"):
+        publish_at(store, "v4", ahead)
+    context = RunContext(Settings.load(), store, None, Progress("none"), "v5")
+    assert context.run_manifest("run", {}, RunStatus.NOT_GATED).created_at > ahead
+    roll_back_to(store, "v1")
+    assert resolve_version(store, "trips").version == "v1"
+    assert next_event_time(store) > ahead
 
 
 def test_a_rollback_lasts_until_the_next_version(store_of_three):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import s3_server
 from toytip.core.access import StorageOptions
-from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
+from toytip.io.s3 import S3FileIO
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +16,7 @@ def server(tmp_path_factory, synthetic):
     ):
         for name, value in running.env().items():
             patch.setenv(name, value)
-        has_credentials.cache_clear()
-        s3_filesystem.cache_clear()
         bucket = S3FileIO(f"s3://{s3_server.PRIVATE_BUCKET}/in", StorageOptions(running.endpoint))
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())
         yield running
-    has_credentials.cache_clear()
-    s3_filesystem.cache_clear()

@@ -24,7 +24,7 @@ from tests.support.reference_run import COUNTS, check_complete, check_same_resul
 from tests.support.requirements import missing_requirements
 from tests.support.runs import parse_summary, run_toytip, start_toytip
 from toytip.core.access import StorageOptions
-from toytip.io.s3 import S3FileIO, has_credentials, s3_filesystem
+from toytip.io.s3 import S3FileIO
 from toytip.store.store import Store
 
 pytestmark = [
@@ -65,9 +65,6 @@ def network(synthetic, reference, tmp_path_factory):
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in server.env().items():
             patch.setenv(name, value)
-        for cache in (has_credentials, s3_filesystem):
-            cache.cache_clear()
-            stack.callback(cache.cache_clear)
         bucket = S3FileIO(f"s3://{s3_server.PRIVATE_BUCKET}/in", StorageOptions(server.endpoint))
         for path in synthetic.glob("*.parquet"):
             bucket.write(path.name, path.read_bytes())

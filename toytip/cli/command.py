@@ -264,6 +264,7 @@ def run_cli(command: Callable[..., Any]) -> int:
     log = logging.getLogger("toytip")
     log.addHandler(handler)
     level = log.level
+    _prepare_libraries()
     try:
         with tolerant_stdout():
             code = command(standalone_mode=False) or 0
@@ -282,6 +283,18 @@ def run_cli(command: Callable[..., Any]) -> int:
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+
+
+def _prepare_libraries() -> None:
+    """Prepare the environment of libraries, so that they start and print nothing about caches."""
+    from toytip.io.home import ensure_home
+    from toytip.io.proxies import exclude_loopback
+
+    ensure_home()
+    exclude_loopback()
+    # Matplotlib would print where it stores its fonts if the home folder is not writable.
+    for library in ("matplotlib", "matplotlib.font_manager"):
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def _print_stopped() -> int:

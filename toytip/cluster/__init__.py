@@ -3,6 +3,7 @@
 from toytip.cluster.adaptive import adaptive_limits, hold_size
 from toytip.cluster.connect import connect, dask_report, scheduler_answers
 from toytip.cluster.definitions import SIZE_SETTINGS
+from toytip.cluster.host_limits import available_cores
 from toytip.cluster.lifecycle import ClusterPlan, plan_cluster
 from toytip.cluster.local import WORKER_TTL_S, local_shape, prestart_forkserver, set_worker_variables
 from toytip.cluster.memory import MemorySampler, pooled_for_training, trim_memory
@@ -10,7 +11,6 @@ from toytip.cluster.sizing import apply_cluster_definition
 from toytip.cluster.workers import (
     ClusterShape,
     Rank,
-    available_cores,
     cluster_shape,
     run_on_workers,
     task_capacity,

@@ -18,6 +18,8 @@ from toytip.config import Settings
 from toytip.core.redact import mask_credentials
 from toytip.errors import ClusterError
 
+# The cluster of a program's own client is usually running already. It can still be scaling up.
+CLIENT_WORKERS_TIMEOUT_S = 30
 # A model with many rounds is one large value in the graph. The model is sent only once, so Dask's
 # warning about large graphs does not apply.
 DASK_OPTIONS = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
@@ -106,7 +108,7 @@ def _connect_to(address: str, settings: Settings, definition: ClusterDefinition)
     import distributed
 
     if (current := _existing_client(address)) is not None:
-        _wait_for_workers(current, 1, definition)
+        _require_worker(current)
         yield current
         return
     tls.check_scheme(address, settings)
@@ -133,6 +135,18 @@ def _existing_client(address: str) -> Any:
         if client.scheduler.address == address and not client.asynchronous:
             return client
     return None
+
+
+def _require_worker(client: Any) -> None:
+    """Raise ClusterError if the cluster of the program's own client has no worker."""
+    try:
+        client.wait_for_workers(1, timeout=CLIENT_WORKERS_TIMEOUT_S)
+    except TimeoutError:
+        raise ClusterError(
+            f"cannot use the program's Dask client: its cluster at {client.scheduler.address} has no worker "
+            f"after {CLIENT_WORKERS_TIMEOUT_S} s",
+            hint="Add workers, for example with client.cluster.scale(2), or close the client.",
+        ) from None
 
 
 def _wait_for_workers(client: Any, workers: int, definition: ClusterDefinition) -> None:

@@ -13,16 +13,26 @@ from typing import Any
 from toytip.cluster.lifecycle import plan_cluster
 from toytip.cluster.local import DASK_LOGGERS, prestart_forkserver
 from toytip.config import Settings
+from toytip.errors import ClusterError
 
 
 def current_client_address() -> str | None:
-    """Return the scheduler address of the program's running Dask client, or None without one."""
+    """Return the scheduler address of the program's running Dask client, or None without one.
+
+    Raises ClusterError if the client is asynchronous. A call of toytip would block its event loop.
+    """
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None
     with contextlib.suppress(ValueError):
         client = distributed.Client.current()
         if client.status == "running":
+            if client.asynchronous:
+                raise ClusterError(
+                    "cannot use the program's Dask client: it is asynchronous",
+                    hint="Close the client, or create a client without asynchronous=True in a different thread "
+                    "or process.",
+                )
             return str(client.scheduler.address)
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -17,7 +16,9 @@ from typing import IO, Self
 
 from toytip.cluster.definitions import ClusterDefinition, load_definition
 from toytip.config import Settings
+from toytip.core.redact import first_line
 from toytip.errors import ClusterError, ConfigError
+from toytip.io.file_locks import lock_file
 
 STOP_TIMEOUT_S = 60
 
@@ -59,10 +60,20 @@ class DaemonMessage:
 
 
 def records_folder(settings: Settings) -> Path:
-    """Return the folder of the cluster records. Only the owner of the folder can read it."""
+    """Return the folder of the cluster records. Only the owner of the folder can read it.
+
+    Raises ConfigError if the folder cannot be created.
+    """
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    folder = Path(settings.state_dir or f"{state}/toytip").expanduser() / "clusters"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    configured = Path(settings.state_dir or f"{state}/toytip")
+    try:
+        folder = configured.expanduser() / "clusters"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
+        raise ConfigError(
+            f"cannot create {configured}: {first_line(error)}",
+            hint="Set TOYTIP_STATE_DIR to a writable folder.",
+        ) from None
     return folder
 
 
@@ -182,9 +193,10 @@ def _lock_name(settings: Settings) -> Iterator[IO[str] | None]:
     The daemon inherits the lock. The operating system releases the lock when the last process that
     holds it exits.
     """
-    with _open_private(records_folder(settings) / f"{settings.cluster}.lock") as lock:
+    path = records_folder(settings) / f"{settings.cluster}.lock"
+    with _open_private(path) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock.fileno(), path, choice="TOYTIP_STATE_DIR to a folder on a local disk")
         except BlockingIOError:
             yield None
         else:

@@ -15,10 +15,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from toytip.cluster.adaptive import parse_adapt
+from toytip.cluster.host_limits import (
+    available_cores,
+    available_memory,
+    raise_file_limit,
+    require_startable,
+)
 from toytip.cluster.tls import dask_security, uses_tls
-from toytip.cluster.workers import ClusterShape, available_cores, pool_memory
+from toytip.cluster.workers import ClusterShape, pool_memory
 from toytip.config import Settings
 from toytip.errors import ConfigError
+from toytip.io.home import ensure_home
 
 PRELOADED_MODULES = [
     "toytip.cluster.slim_imports",
@@ -71,6 +78,7 @@ WORKER_VARIABLES = {
 
 def set_worker_variables(start_method: str) -> None:
     """Set the environment variables of the workers, before this process imports numpy or Dask."""
+    ensure_home()
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = start_method
     for name, value in WORKER_VARIABLES.items():
         os.environ.setdefault(name, value)
@@ -81,8 +89,9 @@ def prestart_forkserver(start_method: str) -> None:
 
     Eight workers then start in 0.5 s, compared with 47 s without a fork server (2 cores). The
     function also sets the environment variables of the workers. Call this function before Dask is
-    imported.
+    imported. Raises ClusterError if this process may open too few files.
     """
+    raise_file_limit()
     set_worker_variables(start_method)
     if start_method != "forkserver":
         return
@@ -119,7 +128,6 @@ def _ignore_terminal_signals() -> Iterator[None]:
 def local_shape(settings: Settings) -> ClusterShape:
     """Return the sizes of a local cluster. Raises ConfigError if the memory limit is invalid."""
     from dask.utils import parse_bytes
-    from distributed.system import MEMORY_LIMIT
 
     limits = parse_adapt(settings)
     workers = limits.maximum if limits else settings.workers or available_cores()
@@ -127,7 +135,7 @@ def local_shape(settings: Settings) -> ClusterShape:
         # Each worker gets an equal share. Dask's own default would assign the same memory to
         # several workers.
         memory_limit = (
-            parse_bytes(settings.memory_limit) if settings.memory_limit else MEMORY_LIMIT // workers
+            parse_bytes(settings.memory_limit) if settings.memory_limit else available_memory() // workers
         )
     except ValueError as error:
         raise ConfigError(
@@ -139,7 +147,7 @@ def local_shape(settings: Settings) -> ClusterShape:
         threads=settings.threads_per_worker or max(1, available_cores() // workers),
         memory_limit=memory_limit,
         ranks=1,
-        training_memory=pool_memory([memory_limit] * workers, MEMORY_LIMIT),
+        training_memory=pool_memory([memory_limit] * workers, available_memory()),
     )
 
 
@@ -147,6 +155,7 @@ def start_local(settings: Settings) -> Any:
     """Start workers on this machine."""
     import distributed
 
+    require_startable()
     shape, limits = local_shape(settings), parse_adapt(settings)
     tls_options = {"protocol": "tls://", "security": dask_security(settings)} if uses_tls(settings) else {}
     with warnings.catch_warnings():

@@ -11,8 +11,9 @@ from toytip.cluster.workers import run_on_workers
 from toytip.core.access import StorageOptions
 from toytip.core.redact import mask_credentials
 from toytip.errors import SourceError, StoreError, ToytipError
-from toytip.io.access import open_file, open_file_io
+from toytip.io.access import as_store_error, open_file, open_file_io
 from toytip.io.base import FileIO
+from toytip.io.s3_errors import describe_fault
 from toytip.store.layout import Layout
 
 
@@ -32,11 +33,8 @@ def check_store(client: object, root: str, env: str, storage_options: StorageOpt
     """
     file_io, token = open_file_io(root, storage_options), secrets.token_hex(8)
     folder = Layout(env).probes(token)
-    try:
+    with as_store_error(f"cannot write to the store {mask_credentials(root)}"):
         file_io.write(f"{folder}/client", token.encode())
-    except OSError as error:
-        cause = error.strerror or error
-        raise StoreError(f"cannot write to the store {mask_credentials(root)}: {cause}") from None
     try:
         replies = run_on_workers(client, _reply_to_probe, root, storage_options, folder, token)
         problems = [_store_problem(file_io, worker, reply) for worker, reply in sorted(replies.items())]
@@ -69,7 +67,8 @@ def _store_problem(file_io: FileIO, worker: str, reply: str | BaseException) -> 
 
 
 def _cause(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    fault = describe_fault(error)
+    return fault.cause if fault else str(getattr(error, "strerror", None) or error)
 
 
 def require_shared_store(client: object, root: str, env: str, storage_options: StorageOptions) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from toytip.cluster.host_limits import available_cores, available_memory
+
 # If any worker announces this resource (`--resources TRAIN=1`), only such workers train.
 TRAINING_RESOURCE = "TRAIN"
 # The scheduler removes a stopped worker from its list within this time.
@@ -26,13 +28,6 @@ class WorkerInfo:
     memory_limit: int
     is_trainer: bool
     """Whether the worker announces the training resource."""
-
-
-def available_cores() -> int:
-    """Return the number of usable cores, given the CPU affinity and the limits of a container."""
-    from dask.system import CPU_COUNT
-
-    return int(CPU_COUNT)
 
 
 def workers_by_address(client: Any) -> dict[str, WorkerInfo]:
@@ -151,11 +146,9 @@ class HostResources(NamedTuple):
 
 def host_resources() -> HostResources:
     """Return the resources of this host, given the CPU affinity and the limits of a container."""
-    from distributed.system import MEMORY_LIMIT
-
     cores = available_cores()
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(cores)
-    return HostResources(frozenset(cpus), cores, int(MEMORY_LIMIT))
+    return HostResources(frozenset(cpus), cores, available_memory())
 
 
 def training_ranks(client: Any) -> list[Rank]:

@@ -13,3 +13,5 @@ class StorageOptions:
     """URL of the server, or None for Amazon S3."""
     anonymous: bool = False
     """Whether requests are sent without a signature."""
+    region: str = "us-east-1"
+    """Region of the bucket."""

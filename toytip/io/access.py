@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import socket
 import threading
-import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import fsspec
 
 from toytip.core.access import StorageOptions
 from toytip.core.redact import mask_credentials
-from toytip.errors import ConfigError, StoreError
+from toytip.errors import ConfigError, SourceError, StoreError
+from toytip.io import aws_profile
 from toytip.io.base import FileIO, uri_scheme
+from toytip.io.connection import locate_bucket
+from toytip.io.endpoint import resolve_server
 from toytip.io.local import LocalFileIO
-from toytip.io.s3 import S3FileIO, arrow_s3_filesystem, has_credentials, s3_filesystem
+from toytip.io.s3 import S3FileIO
+from toytip.io.s3_clients import arrow_s3_filesystem, s3_filesystem
+from toytip.io.s3_errors import BODYLESS_CODES, describe_fault, error_code, translate_boto_errors
+
+# The packages of file systems from which toytip reads sources, but on which it has no store.
+FILESYSTEM_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 
 
 def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
@@ -37,54 +45,100 @@ def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> Storag
     """Return the access options for a path or URI.
 
     Requests are signed if this process finds credentials in its environment, in a profile or in a
-    role. Raises StoreError if no server listens at the endpoint URL.
+    role. The region is that of the bucket, if the server names the region. Raises ConfigError for
+    an invalid profile or URL, and StoreError if the server cannot be used.
     """
     if uri_scheme(uri) != "s3":
         return StorageOptions()
-    endpoint_url = (
-        endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-    )
-    if endpoint_url:
-        require_reachable(endpoint_url)
-    return StorageOptions(endpoint_url, anonymous=not has_credentials())
-
-
-def require_reachable(url: str, service: str = "S3 server") -> None:
-    """Raise StoreError if no server listens at a URL.
-
-    Without this check, the S3 clients would retry for a minute.
-    """
-    parts = urllib.parse.urlsplit(url)
-    port = {"http": 80, "https": 443}.get(parts.scheme)
-    if parts.hostname is None or port is None:
-        raise ConfigError(
-            f"cannot connect to the {service}: {mask_credentials(url)!r} is not the URL of a server",
-            hint="Write the URL with its scheme, for example http://127.0.0.1:8333.",
-        )
-    try:
-        socket.create_connection((parts.hostname, parts.port or port), timeout=5).close()
-    except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        raise StoreError(
-            f"cannot connect to the {service} at {mask_credentials(url)}: {cause}",
-            hint="Check that the server is running, and that its URL is correct.",
-        ) from None
+    server = resolve_server(endpoint_url, os.environ, aws_profile.profile_values())
+    bucket = uri.partition("://")[2].partition("/")[0]
+    return replace(locate_bucket(server, bucket), anonymous=not aws_profile.has_credentials())
 
 
 def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
-    """Open a file for reading, and count the bytes read. Arrow's own client reads S3 files."""
+    """Open a file for reading, and count the bytes read. Arrow's own client reads S3 files.
+
+    Raises SourceError if an object store names the fault, for example an expired token.
+    """
+    name = mask_credentials(uri)
     if uri_scheme(uri) == "s3":
-        return CountingFile(arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://")))
+        explain = functools.partial(_raise_fault, uri, storage_options)
+        with _as_source_error_of_arrow(name, explain):
+            stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
+        return CountingFile(stream, name, explain)
     fs, path = open_filesystem(uri, storage_options)
-    return CountingFile(fs.open(path, "rb"))
+    return CountingFile(fs.open(path, "rb"), name)
+
+
+def _raise_fault(uri: str, storage_options: StorageOptions) -> None:
+    """Read the first byte of a file with s3fs, whose errors have the code of the server."""
+    fs, path = open_filesystem(uri, storage_options)
+    with translate_boto_errors():
+        fs.cat_file(path, start=0, end=1)
+
+
+@contextlib.contextmanager
+def _as_source_error_of_arrow(name: str, explain: Callable[[], None] | None) -> Iterator[None]:
+    """Raise SourceError if an object store names the fault. `explain` asks for the fault.
+
+    Arrow's own errors do not have the code of the server.
+    """
+    with as_source_error(f"cannot read {name}"):
+        try:
+            yield
+        except OSError:
+            if explain is not None:
+                explain()
+            raise
+
+
+def file_info(uri: str, storage_options: StorageOptions) -> Mapping[str, Any]:
+    """Return the size and the version of a file. Raises SourceError as `open_file` does."""
+    fs, path = open_filesystem(uri, storage_options)
+    with as_source_error(f"cannot read {mask_credentials(uri)}"), translate_boto_errors():
+        try:
+            return dict(fs.info(path))
+        except OSError as error:
+            if error_code(error) in BODYLESS_CODES:
+                _raise_fault(uri, storage_options)
+            raise
 
 
 def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str]:
-    """Return the fsspec file system of a path or URI, and the path on this file system."""
-    if uri_scheme(uri) == "s3":
+    """Return the fsspec file system of a path or URI, and the path on this file system.
+
+    Raises SourceError if the file system needs a package that is not installed.
+    """
+    scheme = uri_scheme(uri)
+    if scheme == "s3":
         return s3_filesystem(storage_options), uri.removeprefix("s3://")
-    fs, path = fsspec.core.url_to_fs(uri)
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+    except ImportError:
+        package = FILESYSTEM_PACKAGES.get(scheme)
+        raise SourceError(
+            f"cannot read {mask_credentials(uri)}: {scheme}:// needs "
+            f"{f'the package {package}' if package else 'a package that is not installed'}",
+            hint=f"Run `pip install {package or scheme}` in the environment of toytip and of all workers, "
+            "or copy the files to a folder.",
+        ) from None
     return fs, str(path)
+
+
+def cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
+    """Return why a folder, glob or URI has no Parquet files.
+
+    Raises FileNotFoundError if the bucket does not exist.
+    """
+    fs, path = open_filesystem(location, storage_options)
+    with translate_boto_errors():
+        if uri_scheme(location) == "s3":
+            bucket, _, key = path.partition("/")
+            prefix = key.partition("*")[0].partition("?")[0]
+            fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        if "*" in path or "?" in path:
+            return "no file matches it"
+        return "it contains no Parquet files" if fs.exists(path) else "it does not exist"
 
 
 class CountingFile:
@@ -96,18 +150,20 @@ class CountingFile:
     total_bytes = 0
     _lock = threading.Lock()
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, name: str, explain: Callable[[], None] | None = None) -> None:
+        self._stream, self._name, self._explain = stream, name, explain
 
     def read(self, size: int = -1) -> bytes:
         """Read bytes and count them."""
-        content = bytes(self._stream.read(size) if size >= 0 else self._stream.read())
+        with _as_source_error_of_arrow(self._name, self._explain):
+            content = bytes(self._stream.read(size) if size >= 0 else self._stream.read())
         self._count(len(content))
         return content
 
     def readinto(self, buffer: memoryview) -> int:
         """Read into a buffer and count the bytes."""
-        size = int(self._stream.readinto(buffer))
+        with _as_source_error_of_arrow(self._name, self._explain):
+            size = int(self._stream.readinto(buffer))
         self._count(size)
         return size
 
@@ -142,10 +198,23 @@ def as_store_error(failure: str, passed_through: type[OSError] | tuple[()] = ())
     except passed_through:
         raise
     except OSError as error:
+        fault = describe_fault(error)
         cause = error.strerror or mask_credentials(str(error).partition("\n")[0]) or type(error).__name__
-        raise StoreError(
-            f"{failure}: {cause.lower().rstrip('.')}",
-            hint="Check the path in --store, and your permissions or credentials for it."
+        hint = (
+            "Check the path in --store, and your permissions or credentials for it."
             if isinstance(error, PermissionError)
-            else "Check the path in --store, the free space and your permissions.",
-        ) from None
+            else "Check the path in --store, the free space and your permissions."
+        )
+        cause, hint = fault or (cause.lower().rstrip("."), hint)
+        raise StoreError(f"{failure}: {cause}", hint=hint) from None
+
+
+@contextlib.contextmanager
+def as_source_error(failure: str) -> Iterator[None]:
+    """Raise SourceError instead of an OSError in which an object store names the fault."""
+    try:
+        yield
+    except OSError as error:
+        if fault := describe_fault(error):
+            raise SourceError(f"{failure}: {fault.cause}", hint=fault.hint) from None
+        raise

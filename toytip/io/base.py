@@ -118,6 +118,12 @@ class FileIO(Protocol):
         An upload continues if its path contains one of the segments in `keep`.
         """
 
+    def require_guarantees(self, folder: str) -> None:
+        """Raise StoreError unless files and locks in a folder have the guarantees of this class.
+
+        Called before a run, because some file systems and servers lack locks or ignore conditions.
+        """
+
     def lock(self, name: str) -> AbstractContextManager[Lock]:
         """Hold an exclusive lock with this name. Raises LockHeldError or LockLostError."""
 

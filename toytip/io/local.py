@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import os
 import secrets
@@ -14,10 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from toytip.errors import StoreError
 from toytip.io.base import FileInfo, Lock, LockHeldError, validate_name
+from toytip.io.file_locks import lock_file, no_locks
 
 LOCK_SUFFIX = ".lock"
 LOCK_ATTEMPTS = 8
+# The errors of `link` on a file system without hard links, for example exFAT or a network share.
+NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
 
 
 def _ignore_missing_folder(error: OSError) -> None:
@@ -67,7 +71,26 @@ class LocalFileIO:
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._temporary_file(target, content) as temporary:
-            os.link(temporary, target)
+            try:
+                os.link(temporary, target)
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                self._rename_if_missing(temporary, target)
+
+    def _rename_if_missing(self, temporary: Path, target: Path) -> None:
+        """Give a file its name, unless a file has the name, on a file system without hard links.
+
+        The lock of the folder excludes other writers.
+        """
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            lock_file(descriptor, target, wait=True)
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            temporary.rename(target)
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _temporary_file(self, target: Path, content: bytes) -> Iterator[Path]:
@@ -143,6 +166,20 @@ class LocalFileIO:
         """See FileIO. A local disk has no uploads."""
         return 0
 
+    def require_guarantees(self, folder: str) -> None:
+        """See FileIO. The file system must have locks that exclude other processes."""
+        name = f"{folder}/probe-{secrets.token_hex(8)}"
+        path = self.path(name)
+        try:
+            self.create(name, b"")
+            with path.open("a") as first, path.open("a") as second:
+                lock_file(first.fileno(), path)
+                with contextlib.suppress(BlockingIOError):
+                    lock_file(second.fileno(), path)
+                    raise no_locks(path, "the locks of the file system do not exclude other processes")
+        finally:
+            self.remove([name])
+
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[Lock]:
         """See FileIO. The operating system releases the lock when the process ends."""
@@ -155,7 +192,7 @@ class LocalFileIO:
                 # Retry if `expired_locks` holds the lock for a moment, or if the previous holder
                 # has just removed the lock file.
                 with contextlib.suppress(BlockingIOError, FileNotFoundError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock_file(file.fileno(), path)
                     if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                         break
                 time.sleep(0.1)
@@ -178,7 +215,7 @@ class LocalFileIO:
 
 
 def _is_unlocked(path: Path) -> bool:
-    with contextlib.suppress(OSError), path.open("r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.suppress(OSError, StoreError), path.open("r+") as file:
+        lock_file(file.fileno(), path)
         return True
     return False

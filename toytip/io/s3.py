@@ -1,10 +1,9 @@
-"""Files, conditional writes and locks in an object store, and the clients that access it."""
+"""Files, conditional writes and locks in an object store."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
+import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,13 +12,26 @@ from typing import Any, Self
 
 from toytip.core.access import StorageOptions
 from toytip.core.redact import mask_credentials
+from toytip.errors import StoreError
 from toytip.io import lease
 from toytip.io.base import FileInfo, Lock, validate_name
+from toytip.io.s3_clients import s3_filesystem
+from toytip.io.s3_errors import (
+    CHECKSUM_HINT,
+    CONDITION_HINT,
+    CONFLICT_CODES,
+    NO_BULK_DELETE_CODES,
+    NOT_IMPLEMENTED_CODES,
+    PRECONDITION_FAILED_CODES,
+    error_code,
+    translate_boto_errors,
+)
 
-# A restarted server answers after half a minute. With this number of attempts, the clients retry
-# for about one minute.
-REQUEST_ATTEMPTS = 12
 CONFLICT_ATTEMPTS = 8
+# The largest number of files that one request can delete.
+DELETE_BATCH_FILES = 1_000
+# Servers that can delete only one file per request.
+_without_bulk_delete: set[StorageOptions] = set()
 # A file that is larger than twice this size is uploaded in pieces, several at a time.
 PIECE_BYTES = 16 * 2**20
 
@@ -84,12 +96,12 @@ class S3FileIO:
                 return str(response["ETag"])
             except OSError as error:
                 code = error_code(error)
-                if code not in _PRECONDITION_FAILED_CODES | _CONFLICT_CODES:
+                if code not in PRECONDITION_FAILED_CODES | CONFLICT_CODES:
                     raise
-                if code in _PRECONDITION_FAILED_CODES:
-                    with contextlib.suppress(FileNotFoundError), translate_boto_errors():
-                        if self.read(name) == content:
-                            return str(self.fs.info(self.path(name))["ETag"])
+                if code in PRECONDITION_FAILED_CODES:
+                    with contextlib.suppress(FileNotFoundError):
+                        if self.read(name) == content and (etag := self._find_etag(name)):
+                            return etag
                     raise FileExistsError(f"{name} exists") from None
                 time.sleep(0.05 * 2**attempt)
         raise OSError(
@@ -99,16 +111,29 @@ class S3FileIO:
 
     def exists(self, name: str) -> bool:
         """See FileIO."""
+        return self._find_etag(name) is not None
+
+    def _find_etag(self, name: str) -> str | None:
+        """Return the entity tag of a file, or None if the file does not exist.
+
+        A listing starts with the shortest key that has the prefix. Unlike the response to a HEAD
+        request, an error of a listing has a code.
+        """
+        bucket, _, key = self.path(name).partition("/")
         with translate_boto_errors():
-            return bool(self.fs.exists(self.path(name)))
+            listing = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+        return next((str(item["ETag"]) for item in listing.get("Contents") or () if item["Key"] == key), None)
 
     def list_files(self, folder: str) -> dict[str, FileInfo]:
         """See FileIO."""
         base = self.root.removeprefix("s3://") + "/"
         items: dict[str, Any] = {}
-        # Some servers create a bucket with its first file.
-        with translate_boto_errors(), contextlib.suppress(FileNotFoundError):
-            items = self.fs.find(self.path(folder), detail=True, refresh=True)
+        try:
+            with translate_boto_errors():
+                items = self.fs.find(self.path(folder), detail=True, refresh=True)
+        except FileNotFoundError as error:
+            if error_code(error) == "NoSuchBucket":
+                raise
         return {
             path.removeprefix(base): FileInfo(
                 item["size"], str(item["ETag"]).strip('"'), item["LastModified"].timestamp()
@@ -123,11 +148,33 @@ class S3FileIO:
             self.fs.cp_file(self.path(source), self.path(target))
 
     def remove(self, names: Iterable[str]) -> None:
-        """See FileIO."""
-        paths = [self.path(name) for name in names]
-        if paths:
-            with translate_boto_errors(), contextlib.suppress(FileNotFoundError):
-                self.fs.rm(paths)
+        """See FileIO. Files are deleted one by one if the server cannot delete several at once."""
+        paths = [self.path(name).partition("/") for name in names]
+        for start in range(0, len(paths), DELETE_BATCH_FILES):
+            batch = paths[start : start + DELETE_BATCH_FILES]
+            self._remove_keys(batch[0][0], [key for _, _, key in batch])
+
+    def _remove_keys(self, bucket: str, keys: list[str]) -> None:
+        with translate_boto_errors(), contextlib.suppress(FileNotFoundError):
+            if len(keys) > 1 and self.storage_options not in _without_bulk_delete:
+                try:
+                    self._remove_at_once(bucket, keys)
+                except OSError as error:
+                    if error_code(error) not in NO_BULK_DELETE_CODES:
+                        raise
+                    _without_bulk_delete.add(self.storage_options)
+                else:
+                    return
+            for key in keys:
+                self.fs.call_s3("delete_object", Bucket=bucket, Key=key)
+
+    def _remove_at_once(self, bucket: str, keys: list[str]) -> None:
+        objects = [{"Key": key} for key in keys]
+        response = self.fs.call_s3(
+            "delete_objects", Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
+        )
+        for error in response.get("Errors") or ():
+            raise OSError(f"cannot delete {error.get('Key')}: {error.get('Message') or error.get('Code')}")
 
     def remove_folder(self, folder: str) -> None:
         """See FileIO."""
@@ -160,6 +207,39 @@ class S3FileIO:
                 )
         return len(uploads)
 
+    def require_guarantees(self, folder: str) -> None:
+        """See FileIO. The server must store bytes unchanged, and obey the conditions of writes."""
+        name, content = f"{folder}/probe-{secrets.token_hex(8)}", secrets.token_bytes(64)
+        failure = f"cannot use {mask_credentials(self.root)}"
+        self.exists(name)  # fails if the bucket does not exist, which some servers would create
+        try:
+            obeys = self._obeys_conditions(name, content)
+            if obeys and self.read(name) != content:
+                cause = "the server returns different bytes than were written"
+                raise StoreError(f"{failure}: {cause}", hint=CHECKSUM_HINT)
+        finally:
+            with contextlib.suppress(OSError):
+                self.remove([name])
+        if not obeys:
+            raise StoreError(
+                f"{failure}: the server does not support conditional writes", hint=CONDITION_HINT
+            )
+
+    def _obeys_conditions(self, name: str, content: bytes) -> bool:
+        """Write a file, and return whether the server refuses writes whose condition is false."""
+        try:
+            self.create(name, content)
+            for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{"0" * 32}"'}):
+                with contextlib.suppress(FileExistsError):
+                    self.put_conditional(name, secrets.token_bytes(64), **condition)
+                    return False
+        except OSError as error:
+            if error_code(error) not in NOT_IMPLEMENTED_CODES:
+                raise
+            self.write(name, content)  # fails if the server refuses writes of any kind
+            return False
+        return True
+
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[Lock]:
         """See FileIO. The lock is a lease that this process renews."""
@@ -174,69 +254,3 @@ class S3FileIO:
     def remove_lock(self, name: str) -> None:
         """See FileIO."""
         self.remove([name + lease.LEASE_SUFFIX])
-
-
-_PRECONDITION_FAILED_CODES = {"PreconditionFailed", "412"}
-_CONFLICT_CODES = {"ConditionalRequestConflict", "OperationAborted", "409"}
-
-
-def error_code(error: BaseException) -> str:
-    """Return the error code of the object store, such as `AccessDenied`, or an empty string."""
-    cause = error.__cause__
-    response = getattr(error, "response", None) or getattr(cause, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-@contextlib.contextmanager
-def translate_boto_errors() -> Iterator[None]:
-    """Raise OSError instead of an error of the S3 client, with the first line of its message."""
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        yield
-    except BotoCoreError as error:
-        raise OSError(str(error).partition("\n")[0]) from error
-
-
-@functools.lru_cache(maxsize=8)
-def s3_filesystem(storage_options: StorageOptions) -> Any:
-    """Return the file system of fsspec for an object store."""
-    import s3fs
-
-    return s3fs.S3FileSystem(
-        anon=storage_options.anonymous,
-        endpoint_url=storage_options.endpoint_url,
-        config_kwargs={
-            "retries": {"mode": "standard", "max_attempts": REQUEST_ATTEMPTS},
-            "connect_timeout": 10,
-            "s3": {"addressing_style": "path"} if storage_options.endpoint_url else {},
-        },
-        use_listings_cache=False,
-        skip_instance_cache=True,
-    )
-
-
-@functools.lru_cache(maxsize=8)
-def arrow_s3_filesystem(storage_options: StorageOptions) -> Any:
-    """Return Arrow's file system for an object store.
-
-    This file system reads the columns of a file five times as fast as s3fs.
-    """
-    from pyarrow import fs
-
-    scheme, _, host = (storage_options.endpoint_url or "").rpartition("://")
-    return fs.S3FileSystem(
-        anonymous=storage_options.anonymous,
-        endpoint_override=host or None,
-        scheme=scheme or "https",
-        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=REQUEST_ATTEMPTS),
-    )
-
-
-@functools.cache
-def has_credentials() -> bool:
-    """Return whether this process finds credentials in its environment, a profile or a role."""
-    import botocore.session
-
-    return botocore.session.Session().get_credentials() is not None

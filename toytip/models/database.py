@@ -7,8 +7,9 @@ MLflow runs only its own additional migrations, and an older MLflow runs all mig
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import fcntl
+import functools
 import os
 import shutil
 import sqlite3
@@ -19,11 +20,36 @@ from pathlib import Path
 from typing import Any
 
 from toytip.errors import RegistryError
+from toytip.io.file_locks import lock_file
 
 LOCK_TIMEOUT_S = 120
 LOCK_POLL_S = 0.05
+LOCAL_DATABASE = "MLFLOW_TRACKING_URI to sqlite:///FILE on a local disk, or to the URL of an MLflow server"
+# Characters with a meaning in a URI.
+URI_CHARACTERS = frozenset("?%#")
 NEW_PREFIX = ".new-"
 SCHEMA_FILE = Path(__file__).with_name("registry_schema.sql")
+
+
+def database_uri(file: Path) -> str:
+    """Return the URI of a database file for MLflow.
+
+    SQLAlchemy and MLflow read a path with `?`, `%` or `#` in different ways. Such a folder gets a
+    symbolic link, whose path has none of these characters.
+    """
+    if not set(str(file)) & URI_CHARACTERS:
+        return f"sqlite:///{file}"
+    return f"sqlite:///{_plain_folder(str(file.parent.absolute()))}/{file.name}"
+
+
+@functools.lru_cache(maxsize=32)
+def _plain_folder(folder: str) -> str:
+    """Return the path of a symbolic link to a folder. The link is deleted when the process ends."""
+    private = tempfile.mkdtemp(prefix="toytip-registry-")
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    link = Path(private, "folder")
+    link.symlink_to(folder, target_is_directory=True)
+    return str(link)
 
 
 @contextlib.contextmanager
@@ -43,7 +69,7 @@ def _acquire(descriptor: int, file: Path) -> None:
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock_file(descriptor, file, choice=LOCAL_DATABASE)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise RegistryError(
@@ -105,6 +131,6 @@ def _apply_schema(file: Path) -> None:
 
 def _initialize(file: Path) -> None:
     """Let MLflow create all tables and rows that do not exist."""
-    client = open_client(f"sqlite:///{file}")
+    client = open_client(database_uri(file))
     client.search_experiments(max_results=1)
     client.search_registered_models(max_results=1)

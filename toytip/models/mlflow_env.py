@@ -10,13 +10,16 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from toytip.io.home import ensure_home
+from toytip.io.proxies import exclude_loopback
+
 
 @contextlib.contextmanager
 def silence_mlflow() -> Iterator[None]:
     """Disable MLflow's log lines, warnings, progress bars and telemetry.
 
     MLflow logs errors with tracebacks, and also raises them. The log lines are therefore not
-    necessary.
+    necessary. A server on this machine is reached without a proxy.
     """
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,6 +32,8 @@ def silence_mlflow() -> Iterator[None]:
         "GIT_PYTHON_REFRESH": "quiet",
     }.items():
         os.environ.setdefault(name, value)
+    exclude_loopback()
+    ensure_home()
     previous_level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

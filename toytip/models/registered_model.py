@@ -109,3 +109,19 @@ def find_run(models: Sequence[RegisteredModel], run_version: str) -> RegisteredM
 def find_by_name(models: Sequence[RegisteredModel], name: str) -> RegisteredModel | None:
     """Return the newest model with an alias, model number or run version, or else None."""
     return next((model for model in reversed(models) if name in model.names), None)
+
+
+def find_previous_champion(
+    models: Sequence[RegisteredModel], champion: RegisteredModel | None
+) -> RegisteredModel | None:
+    """Return the model that was the champion before, unless it was rolled back, or None."""
+    earlier = [
+        (model.promoted_at, model.number, model)
+        for model in models
+        if champion
+        and champion.promoted_at
+        and model.promoted_at
+        and not model.rolled_back_at
+        and model.promoted_at < champion.promoted_at
+    ]
+    return max(earlier)[2] if earlier else None

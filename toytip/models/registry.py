@@ -22,9 +22,8 @@ from typing import Any
 from toytip.config import Settings
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, RegistryError
-from toytip.io.access import require_reachable
 from toytip.io.base import uri_scheme
-from toytip.models.database import ensure_database, lock_database, open_client
+from toytip.models.database import database_uri, ensure_database, lock_database, open_client
 from toytip.models.mlflow_env import error_cause, import_pyfunc, mlflow_exceptions, silence_mlflow
 from toytip.models.model_versions import read_from_file, read_with_client
 from toytip.models.registered_model import (
@@ -37,9 +36,11 @@ from toytip.models.registered_model import (
     RegisteredModel,
     Rollback,
     find_by_name,
+    find_previous_champion,
     find_run,
     reasons_tag,
 )
+from toytip.models.registry_check import check_artifacts, check_database, check_server, registry_hint
 from toytip.store.layout import Layout
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -64,12 +65,13 @@ class Registry:
 
     @functools.cached_property
     def _client(self) -> Any:
+        self.require_reachable()
         with silence_mlflow(), self._as_registry_error():
-            self.require_reachable()
-            if self.artifacts is not None:
-                Path(self.artifacts).mkdir(parents=True, exist_ok=True)
-                ensure_database(self._database)
-            return open_client(self.uri)
+            if self.artifacts is None:
+                return open_client(self.uri)
+            Path(self.artifacts).mkdir(parents=True, exist_ok=True)
+            ensure_database(self._database)
+            return open_client(database_uri(self._database))
 
     @property
     def _database(self) -> Path:
@@ -93,9 +95,27 @@ class Registry:
         return self.artifacts is None or self._database.is_file()
 
     def require_reachable(self) -> None:
-        """Raise StoreError if the tracking server does not answer, before any work starts."""
+        """Raise RegistryError or StoreError if the server or the database file cannot be read."""
         if self.artifacts is None:
-            require_reachable(self.uri, "MLflow server")
+            check_server(self.uri)
+        else:
+            check_database(self._database)
+
+    def require_usable(self, *, write: bool) -> None:
+        """Read the registry, and with `write` store a small file, before any work starts.
+
+        Raises RegistryError or StoreError if this fails.
+        """
+        self.require_reachable()
+        if self.artifacts is not None:
+            if write:
+                with self._as_registry_error(), lock_database(self._database):
+                    pass
+            return
+        self.list_models()
+        if write:
+            with silence_mlflow(), self._as_registry_error():
+                check_artifacts(self._client, self.uri, self._experiment_id())
 
     def prepare(self, *, create: bool) -> None:
         """Import MLflow, and open the registry, so that later calls are fast.
@@ -215,7 +235,8 @@ class Registry:
         current champion is not `expected_champion`.
         """
         with self._writing() if self.exists else contextlib.nullcontext():
-            champion, previous = self.champion(), self._previous_champion()
+            champion = self.champion()
+            previous = find_previous_champion(self.list_models(), champion)
             if champion is None or previous is None:
                 raise RegistryError(
                     f"cannot roll back the champion: {self.display_name} has no previous champion",
@@ -234,19 +255,6 @@ class Registry:
             number=previous.number,
             previous_champion=champion.run_version,
         )
-
-    def _previous_champion(self) -> RegisteredModel | None:
-        champion = self.champion()
-        earlier = [
-            (model.promoted_at, model.number, model)
-            for model in self.list_models()
-            if champion
-            and champion.promoted_at
-            and model.promoted_at
-            and not model.rolled_back_at
-            and model.promoted_at < champion.promoted_at
-        ]
-        return max(earlier)[2] if earlier else None
 
     def _set_champion(self, model: RegisteredModel) -> None:
         version = str(model.number)
@@ -297,7 +305,7 @@ class Registry:
             cause = mask_credentials(error_cause(error))
             raise RegistryError(
                 f"cannot open the registry {self.display_name}: {cause}",
-                hint="Check MLFLOW_TRACKING_URI, or unset it.",
+                hint=registry_hint(None if self.artifacts is None else self._database),
             ) from None
 
 

@@ -27,6 +27,7 @@ from toytip.progress.tracker import Progress
 from toytip.store import timings
 from toytip.store.layout import new_version_id
 from toytip.store.manifest import Manifest, Parent, digest, utc_now
+from toytip.store.refs import next_event_time
 from toytip.store.run_manifest import RunFacts, RunManifest, RunStatus
 from toytip.store.store import Store, store_from_settings
 
@@ -134,7 +135,7 @@ class RunContext:
             version=self.version,
             command=command,
             status=status,
-            created_at=utc_now(),
+            created_at=next_event_time(self.store),
             tables={name: manifest.version for name, manifest in tables.items()},
             reasons=tuple(reasons),
             fingerprint=fingerprint,

@@ -152,7 +152,7 @@ def promote(
     """
     model = resolve.load_model(settings, name, taxi, segment=segment)
     registry = open_registry(settings, model.taxi, model.encoding.segment)
-    registry.require_reachable()
+    registry.require_usable(write=not dry_run)
     store = store_from_settings(settings)
     predictions = [
         manifest

@@ -69,7 +69,8 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
         scoring = _find_scoring_model(settings, plan, model) if model else None
         if settings.gate != "off" and scoring is None:
             taxi = plan.source.taxi if plan else "yellow"
-            open_registry(settings, taxi, settings.segment).require_reachable()
+            registry = open_registry(settings, taxi, settings.segment)
+            registry.require_usable(write=settings.gate == "on")
         with open_run(settings, progress, cluster_plan) as context:
             finished = _run_on_cluster(context, plan, scoring)
             result = _describe_run(context, finished, meter)

@@ -23,9 +23,17 @@ from toytip.core.partitions import SourcePartition
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import FIELDS
 from toytip.errors import SourceError
-from toytip.io.access import open_file, open_file_io, open_filesystem, resolve_storage_options
+from toytip.io.access import (
+    as_source_error,
+    cause_of_empty_list,
+    file_info,
+    open_file,
+    open_file_io,
+    open_filesystem,
+    resolve_storage_options,
+)
 from toytip.io.base import uri_scheme
-from toytip.io.s3 import translate_boto_errors
+from toytip.io.s3_errors import translate_boto_errors
 from toytip.sources.column_check import check_columns
 from toytip.sources.reader import open_parquet, read_columns
 
@@ -182,8 +190,9 @@ def list_source_files(spec: str, endpoint_url: str | None = None) -> dict[str, S
     for location in filter(None, (item.strip() for item in spec.split(","))):
         name = mask_credentials(location)
         try:
-            uris, storage_options = _list_unsigned_or_signed(location, endpoint_url)
-            cause = "" if uris else _cause_of_empty_list(location, storage_options)
+            with as_source_error(f"cannot list source {name}"):
+                uris, storage_options = _list_unsigned_or_signed(location, endpoint_url)
+                cause = "" if uris else cause_of_empty_list(location, storage_options)
         except (OSError, ValueError, ImportError) as error:
             raise SourceError(f"cannot list source {name}: {first_line(error)}") from None
         if cause:
@@ -192,14 +201,6 @@ def list_source_files(spec: str, endpoint_url: str | None = None) -> dict[str, S
     if not files:
         raise SourceError("cannot use the source: --source is empty", hint=NAME_PARQUET_FILES)
     return files
-
-
-def _cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
-    fs, path = open_filesystem(location, storage_options)
-    if "*" in path or "?" in path:
-        return "no file matches it"
-    with translate_boto_errors():
-        return "it contains no Parquet files" if fs.exists(path) else "it does not exist"
 
 
 def _list_unsigned_or_signed(location: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:
@@ -290,9 +291,7 @@ def _open_footer(
     """Return the file system's information on a file, and the schema and metadata of its footer."""
     failure = f"cannot read {mask_credentials(uri)}"
     try:
-        fs, path = open_filesystem(uri, storage_options)
-        with translate_boto_errors():
-            info = fs.info(path)
+        info = file_info(uri, storage_options)
         if not info["size"]:
             raise SourceError(f"{failure}: the file is empty", hint=DOWNLOAD_AGAIN)
         with open_file(uri, storage_options) as stream:

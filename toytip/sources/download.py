@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -21,6 +20,9 @@ import urllib3
 from toytip.core.months import Month
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import SourceError
+from toytip.io.connection import RUNNING_HINT, connection_fault, open_pool
+from toytip.io.file_locks import lock_file
+from toytip.io.s3_errors import Fault
 
 PARALLEL_DOWNLOADS = 4
 DOWNLOAD_ATTEMPTS = 6
@@ -29,6 +31,9 @@ MAX_RETRY_DELAY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 60.0
 # The TLC's server answers 403 to too many requests, and for months that are not published yet.
 RETRYABLE_STATUSES = {403, 408, 425, 429, 500, 502, 503, 504}
+RESUME_HINT = "Run the command again later. toytip resumes the partial file."
+CONNECTION_HINT = "Check the network and --base-url. If this network needs a proxy, set HTTPS_PROXY to the URL of the proxy."
+LOCAL_FOLDER = "--output-dir or TOYTIP_DATA_DIR to a folder on a local disk"
 REMOTE_ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
 
 
@@ -89,7 +94,7 @@ class MonthDownloader:
         """Download files in parallel, given the remote folder of each file name."""
         stop = threading.Event()
         with (
-            urllib3.PoolManager(maxsize=PARALLEL_DOWNLOADS, retries=False) as pool,
+            open_pool(self.base_url, connections=PARALLEL_DOWNLOADS) as pool,
             ThreadPoolExecutor(PARALLEL_DOWNLOADS) as threads,
         ):
             try:
@@ -110,14 +115,15 @@ class MonthDownloader:
         target, partial = self.folder / name, _PartialFile(self.folder / f".{name}.part")
         if target.exists() and _file_problem(target) is None:
             return DownloadedFile(path=str(target), size_bytes=target.stat().st_size, downloaded_bytes=0)
-        received, failures, cause = 0, 0, ""
+        received, failures, cause, hint = 0, 0, "", ""
         while failures < DOWNLOAD_ATTEMPTS:
             previous_size = partial.size
             try:
                 received += self._download_rest(pool, stop, url, partial)
                 partial.verify(decode=received < partial.size or failures > 0)
             except (_RetryableError, urllib3.exceptions.HTTPError) as error:
-                cause = _failure_cause(error)
+                _raise_if_lasting(url, error)
+                cause, hint = _failure_cause(url, error)
                 # An attempt that received bytes resets the number of failures.
                 failures = 1 if partial.size > previous_size else failures + 1
                 if failures < DOWNLOAD_ATTEMPTS and stop.wait(self._delay(failures, error)):
@@ -128,10 +134,7 @@ class MonthDownloader:
                 partial.publish(target)
                 size = target.stat().st_size
                 return DownloadedFile(path=str(target), size_bytes=size, downloaded_bytes=received)
-        raise SourceError(
-            f"cannot download {mask_credentials(url)}: {cause}",
-            hint="Run the command again later. toytip resumes the partial file.",
-        )
+        raise SourceError(f"cannot download {mask_credentials(url)}{cause}", hint=hint)
 
     def _delay(self, failures: int, error: Exception) -> float:
         """Return the seconds to wait: doubled per failure, or more if the server requests it."""
@@ -183,7 +186,7 @@ def _lock_folder(folder: Path) -> Iterator[None]:
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock_file(descriptor, folder / "lock", wait=True, choice=LOCAL_FOLDER)
         yield
     finally:
         os.close(descriptor)
@@ -290,13 +293,23 @@ def _retry_after_seconds(text: str) -> float:
     return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdigit() else 0.0
 
 
-def _failure_cause(error: Exception) -> str:
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return "no connection"
+def _raise_if_lasting(url: str, error: Exception) -> None:
+    """Raise SourceError for a certificate or proxy that another attempt would not accept either."""
+    if isinstance(error, urllib3.exceptions.SSLError | urllib3.exceptions.ProxyError):
+        cause, hint = connection_fault(url, error)
+        raise SourceError(f"cannot download {mask_credentials(url)}{cause}", hint=hint) from None
+
+
+def _failure_cause(url: str, error: Exception) -> Fault:
+    """Return the cause of a failed attempt, to append to a message, and a hint."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
+        cause, hint = connection_fault(url, error)
+        return Fault(cause, CONNECTION_HINT if hint == RUNNING_HINT else hint)
     first_line = str(error).partition("\n")[0]
-    return (
+    cause = (
         first_line if isinstance(error, _RetryableError) else f"the connection broke ({type(error).__name__})"
     )
+    return Fault(f": {cause}", RESUME_HINT)
 
 
 def _file_problem(path: Path, *, decode: bool = False) -> str | None:

@@ -16,9 +16,8 @@ from toytip.core.partitions import SourcePartition
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import FIELDS, match_fields
 from toytip.errors import SourceError
-from toytip.io.access import open_file, open_filesystem
+from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
-from toytip.io.s3 import translate_boto_errors
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
@@ -94,9 +93,7 @@ def _file_etag(partition: SourcePartition) -> str:
     if uri_scheme(partition.uri) == "file":
         status = Path(partition.uri.removeprefix("file://")).stat()
         return f"{status.st_mtime_ns}-{status.st_size}"
-    fs, path = open_filesystem(partition.uri, partition.storage_options)
-    with translate_boto_errors():
-        info = fs.info(path)
+    info = file_info(partition.uri, partition.storage_options)
     return f"{info.get('ETag') or info.get('LastModified') or ''}-{info['size']}"
 
 

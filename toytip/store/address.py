@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -12,7 +13,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import StoreError
 from toytip.io.access import as_store_error, open_file_io
 from toytip.io.base import FileIO
-from toytip.store.layout import Layout, new_version_id
+from toytip.store.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,18 @@ class StoreAddress:
             )
 
     def require_writable(self) -> None:
-        """Raise StoreError if a probe file cannot be written to the store."""
+        """Raise StoreError if the store cannot be written, or lacks the guarantees of a store."""
         self.require_credentials()
-        name = self.layout.report(f"{new_version_id()}.probe")
         with self.writing():
-            self.file_io.write(name, b"")
-            self.file_io.remove([name])
+            self.file_io.require_guarantees(self.layout.probes(secrets.token_hex(8)))
+
+    def require_guarantees(self) -> None:
+        """Raise StoreError as `require_writable` does. Each process checks a store once."""
+        self.require_credentials()
+        with self.writing():
+            _require_guarantees(self.file_io, self.layout)
+
+
+@functools.lru_cache(maxsize=8)
+def _require_guarantees(file_io: FileIO, layout: Layout) -> None:
+    file_io.require_guarantees(layout.probes(secrets.token_hex(8)))

@@ -40,6 +40,18 @@ def utc_now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
+def later_time(time: str) -> str:
+    """Return the current time, or a later time if the clock is behind a time in UTC.
+
+    >>> later_time("2999-01-01T00:00:00.000000+00:00")
+    '2999-01-01T00:00:00.000001+00:00'
+    """
+    now = utc_now()
+    if not time or now > time:
+        return now
+    return (dt.datetime.fromisoformat(time) + dt.timedelta(microseconds=1)).isoformat(timespec="microseconds")
+
+
 @dataclass(frozen=True)
 class VersionRef:
     """A reference to a version of a table or artifact."""

@@ -17,7 +17,7 @@ from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
 from toytip.store.catalog import published_refs
 from toytip.store.layout import validate_version
-from toytip.store.manifest import Manifest, VersionRef, utc_now
+from toytip.store.manifest import Manifest, VersionRef, later_time
 from toytip.store.run_manifest import RunManifest, RunStatus
 from toytip.store.store import Store
 
@@ -176,6 +176,16 @@ def find_current(
     return by_version[max(events, key=lambda event: _parse_time(event[0]))[1][table]]
 
 
+def next_event_time(store: Store) -> str:
+    """Return the time of a new run or release, which is later than all earlier ones.
+
+    The newest of them is current, and the clocks of machines differ.
+    """
+    times = [run.created_at for run in store.list_runs()]
+    times += [release.created_at for release in read_releases(store)]
+    return later_time(max(times, default=""))
+
+
 def status_of_model(store: Store, model: str) -> RunStatus:
     """Return the status of the run that trained a model.
 
@@ -318,7 +328,7 @@ def plan_release(store: Store, version: str, reason: str = "") -> Release:
     tables = dict(run.tables) if run else {manifest.table: version for manifest in manifests}
     for parent in (parent for manifest in manifests for parent in manifest.parent_versions):
         tables.setdefault(parent.table, parent.version)
-    return Release(created_at=utc_now(), version=version, tables=tables, reason=reason)
+    return Release(created_at=next_event_time(store), version=version, tables=tables, reason=reason)
 
 
 def record_release(store: Store, release: Release) -> None:

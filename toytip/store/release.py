@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from toytip.errors import ConfigError, StoreError
 from toytip.store.lineage import walk
-from toytip.store.manifest import Manifest, utc_now
-from toytip.store.refs import Release, plan_release, read_tags, record_release
+from toytip.store.manifest import Manifest
+from toytip.store.refs import Release, next_event_time, plan_release, read_tags, record_release
 from toytip.store.run_manifest import RunManifest
 from toytip.store.store import Store
 
@@ -77,7 +77,7 @@ def _copy_and_release(source: Store, target: Store, name: str, reason: str) -> R
         _copy_reports(source, target, version)
         # The record comes first, so that the run manifest publishes and releases in one step.
         record_release(target, release)
-        target.publish(replace(run, created_at=utc_now()))
+        target.publish(replace(run, created_at=next_event_time(target)))
     return _result(target, release, run, len(tables))
 
 

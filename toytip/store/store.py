@@ -62,7 +62,7 @@ class Store(StoreAddress):
         complete data files remain in staging for the same purpose. Raises StoreError if the store
         is not writable, or if another run holds the lock of the version.
         """
-        self.require_credentials()
+        self.require_guarantees()
         self.scan_tables()
         staging = self._staging
         with contextlib.ExitStack() as stack:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from toytip.report.charts.style import default_style
+
 if TYPE_CHECKING:
     from toytip.evaluation.report import CalibrationBin, EvaluationReport, SegmentReport
     from toytip.monitoring.aging import AgedPerformance, AgeLoss, BacktestResult
@@ -35,6 +37,7 @@ def _png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
+@default_style()
 def draw_backtest(result: BacktestResult) -> bytes:
     """Draw the AUC loss by model age, and the causes of changes in F1. Returns a PNG file."""
     figure = _figure()
@@ -81,6 +84,7 @@ def _draw_f1_change(axes: Any, performance: Sequence[AgedPerformance]) -> None:
     axes.legend(fontsize="small")
 
 
+@default_style()
 def draw_evaluation(report: EvaluationReport, title: str) -> bytes:
     """Draw calibration and threshold curves by segment, for the last split. Returns a PNG file."""
     figure = _figure()
@@ -127,6 +131,7 @@ def _draw_thresholds(axes: Any, evaluation: SegmentReport) -> None:
     axes.legend(fontsize="small")
 
 
+@default_style()
 def draw_monitoring(report: MonitoringReport) -> bytes:
     """Draw F1, AUC and log loss by day and over seven days, and drift by month (PNG)."""
     figure = _figure()

@@ -13,6 +13,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from toytip.report.charts.style import default_style
+
 # matplotlib draws with these placeholder colors. `inline_svg` replaces the colors with CSS
 # variables.
 (
@@ -102,12 +104,11 @@ def open_drawing(*, small: bool = False, left: int = 38, bottom: int = 34, top: 
 
     `left`, `bottom` and `top` are the margins for labels, in pixels.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     width, height = (SMALL_WIDTH_PX, SMALL_HEIGHT_PX) if small else (WIDTH_PX, HEIGHT_PX)
     left, bottom, right, top = (34, 18, 6, 6) if small else (left, bottom, 12, top)
-    with mpl.rc_context(MATPLOTLIB_STYLE):
+    with default_style(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=POINTS_PER_INCH)
         box = (
             left / width,

@@ -1,0 +1,41 @@
+"""Sources on file systems that fsspec knows, and a clear error if their package is missing."""
+
+import sys
+
+import fsspec
+import pytest
+
+from toytip.core.access import StorageOptions
+from toytip.core.months import Month
+from toytip.errors import SourceError
+from toytip.io.access import open_file, resolve_storage_options
+from toytip.sources.discovery import list_source_files, read_footer
+
+
+@pytest.mark.parametrize(
+    ("uri", "package"),
+    [("gs://bucket/months", "gcsfs"), ("az://container/months", "adlfs"), ("abfs://c/months", "adlfs")],
+)
+def test_a_missing_package_is_named(uri, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        SourceError, match=f"{uri.partition(':')[0]}:// needs the package {package}"
+    ) as caught:
+        list_source_files(uri)
+    assert f"pip install {package}" in caught.value.hint
+
+
+def test_a_source_is_read_through_fsspec(synthetic):
+    """The file system is in memory. It stands for those that need a server."""
+    memory = fsspec.filesystem("memory")
+    for path in synthetic.glob("*.parquet"):
+        memory.pipe_file(f"/bucket/months/{path.name}", path.read_bytes())
+    files = list_source_files("memory://bucket/months")
+    assert [uri.rpartition("/")[2] for uri in files] == sorted(
+        path.name for path in synthetic.glob("*.parquet")
+    )
+    uri = next(iter(files))
+    assert files[uri] == resolve_storage_options(uri) == StorageOptions()
+    assert read_footer(uri, Month(2020, 1)).rows > 1_000
+    with open_file(uri, StorageOptions()) as stream:
+        assert stream.read(4) == b"PAR1"

@@ -1,0 +1,156 @@
+"""Ask whether a server answers, before clients that would retry silently for a minute."""
+
+from __future__ import annotations
+
+import functools
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from toytip.core.access import StorageOptions
+from toytip.core.redact import mask_credentials
+from toytip.errors import ConfigError, StoreError
+from toytip.io import aws_profile
+from toytip.io.aws_profile import Environment
+from toytip.io.endpoint import find_ca_file, server_url
+from toytip.io.proxies import Proxy, find_proxy
+from toytip.io.s3_errors import BUCKET_HINT, CERTIFICATE_ERROR, Fault, certificate_fault
+
+if TYPE_CHECKING:
+    import urllib3
+
+CONNECT_TIMEOUT_S = 5
+ANSWER_TIMEOUT_S = 15
+RUNNING_HINT = "Check that the server is running, and that its URL is correct."
+# Names of access points and directory buckets, whose requests have a different form.
+SPECIAL_BUCKET_SUFFIXES = ("-s3alias", "--x-s3", "--ol-s3")
+
+
+class Answer(NamedTuple):
+    """The HTTP status and the headers that a server answers. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str = ""
+
+
+def require_answer(
+    url: str, service: str, method: str = "HEAD", *, ca_file: str | None = None, verify: bool = True
+) -> Answer:
+    """Return the answer of a server to a request without credentials.
+
+    `ca_file` has the authorities to trust, by default those of the S3 clients. Raises StoreError if
+    no server answers, or if its certificate is not trusted.
+    """
+    import urllib3
+
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname is None or parts.scheme not in ("http", "https"):
+        raise ConfigError(
+            f"cannot connect to the {service}: {mask_credentials(url)!r} is not the URL of a server",
+            hint="Write the URL with its scheme, for example http://127.0.0.1:8333.",
+        )
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=ANSWER_TIMEOUT_S)
+    try:
+        with open_pool(url, ca_file=ca_file, verify=verify) as pool:
+            response = pool.request(method, url, retries=False, redirect=False, timeout=timeout)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        failure = f"cannot connect to the {service} at {mask_credentials(f'{parts.scheme}://{parts.netloc}')}"
+        cause, hint = connection_fault(url, error)
+        raise StoreError(f"{failure}{cause}", hint=hint) from None
+    body = response.data.decode("utf-8", "replace")
+    return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+
+
+def open_pool(
+    url: str, *, ca_file: str | None = None, verify: bool = True, connections: int = 1
+) -> urllib3.PoolManager:
+    """Return a pool of connections to a server, through the proxy of its URL if it has one."""
+    import urllib3
+
+    proxy, ca_file = find_proxy(url), ca_file or find_ca_file(aws_profile.profile_values())
+    mode = "CERT_REQUIRED" if verify else "CERT_NONE"
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=connections, retries=False, cert_reqs=mode, ca_certs=ca_file)
+    return urllib3.ProxyManager(
+        proxy.url,
+        proxy_headers=_proxy_headers(proxy),
+        maxsize=connections,
+        retries=False,
+        cert_reqs=mode,
+        ca_certs=ca_file,
+    )
+
+
+def _proxy_headers(proxy: Proxy) -> dict[str, str]:
+    """Return the headers that a proxy with a user name and a password needs."""
+    import urllib3
+
+    parts = urllib.parse.urlsplit(proxy.url)
+    if not parts.username:
+        return {}
+    user, password = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
+    return dict(urllib3.make_headers(proxy_basic_auth=f"{user}:{password}"))
+
+
+def connection_fault(url: str, error: Exception) -> Fault:
+    """Return the cause of a failed request, to append to a message, and a hint.
+
+    The cause names the proxy, if the URL has one.
+    """
+    import urllib3
+
+    proxy = find_proxy(url)
+    if isinstance(error, urllib3.exceptions.SSLError) or CERTIFICATE_ERROR.search(str(error)):
+        fault = certificate_fault(str(error))
+        return Fault(f": {fault.cause}", fault.hint)
+    if proxy is not None:
+        host = urllib.parse.urlsplit(url).hostname
+        return Fault(
+            f" through the proxy {proxy.display_name}: {connection_cause(error)}",
+            f"Correct or unset {proxy.variable}, or add {host} to NO_PROXY.",
+        )
+    return Fault(f": {connection_cause(error)}", RUNNING_HINT)
+
+
+def connection_cause(error: Exception) -> str:
+    """Return the cause of a failed connection in words, without addresses and object names."""
+    import urllib3
+
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return connection_cause(error.original_error)
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return "the host name does not resolve"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {ANSWER_TIMEOUT_S} s"
+    # A connection that failed for another reason is a ConnectTimeoutError, too.
+    if type(error) is urllib3.exceptions.ConnectTimeoutError:
+        return f"no connection within {CONNECT_TIMEOUT_S} s"
+    origin = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    strerror = getattr(origin, "strerror", None)
+    return str(strerror).lower() if strerror else mask_credentials(str(origin).partition("\n")[0])
+
+
+def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:
+    """Return the options with the region of a bucket, if the server names the region.
+
+    The request has no credentials, because the answer to a denied request also names the region.
+    Raises StoreError if the server does not answer or does not have the bucket.
+    """
+    if not bucket or ":" in bucket or bucket.endswith(SPECIAL_BUCKET_SUFFIXES):
+        return server
+    ca_file, proxy = find_ca_file(aws_profile.profile_values()), find_proxy(server_url(server))
+    return _locate(server, bucket, aws_profile.aws_environment(), ca_file, proxy)
+
+
+@functools.lru_cache(maxsize=32)
+def _locate(
+    server: StorageOptions, bucket: str, _environment: Environment, ca_file: str, _proxy: Proxy | None
+) -> StorageOptions:
+    url = server_url(server)
+    answer = require_answer(f"{url}/{urllib.parse.quote(bucket)}", "S3 server", ca_file=ca_file)
+    if answer.status == 404:
+        raise StoreError(f"cannot use the bucket {bucket}: {url} does not have this bucket", hint=BUCKET_HINT)
+    region = answer.headers.get("x-amz-bucket-region")
+    return replace(server, region=region) if region else server
