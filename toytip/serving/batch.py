@@ -27,7 +27,7 @@ from toytip.io.access import open_file, resolve_storage_options
 from toytip.models import scoring, trip_columns
 from toytip.models.scoring import Explanation, ScoredTrips
 from toytip.models.selection import ModelChoice, load_models, select_model
-from toytip.sources.discovery import PARQUET_MAGIC
+from toytip.sources.formats import PARQUET_MAGIC
 
 SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16

@@ -1,19 +1,24 @@
-"""Report the contents of monthly files, and values that differ from adjacent months."""
+"""Report the contents of each month of a source, and values that differ from adjacent months."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from toytip.core.tlc import FIELDS
+from toytip.core.months import Month
+from toytip.core.redact import mask_credentials
+from toytip.core.tlc import match_fields
 from toytip.io.access import open_file
-from toytip.sources.discovery import Source, SourceFile
+from toytip.sources.csv_layout import read_csv_content
+from toytip.sources.month_rows import MonthCounts, count_all, count_months
+from toytip.sources.source import Source, SourceFile
+from toytip.sources.windows import month_number
 
 INSPECTION_THREADS = 4
 # A warning is given for a month with less than half or more than twice the rows of adjacent months,
@@ -32,23 +37,23 @@ OLDEST_SCHEMA_VERSION = "before 2019"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileReport:
-    """The contents of a monthly file."""
+class MonthReport:
+    """The contents of the files of a month."""
 
     month: str
-    """Month of the file, for example 2023-01."""
-    uri: str
-    """Path or URI of the file."""
+    """Month of the rows, for example 2023-01."""
+    uris: tuple[str, ...]
+    """Paths or URIs of the files with rows of the month."""
     rows: int
-    """Number of rows."""
+    """Number of rows that belong to the month."""
     bytes: int
-    """Size of the file in bytes."""
+    """Size of the files in bytes."""
     schema_version: str
     """Version of the TLC's schema, named by the year in which its newest column was added."""
     null_shares: dict[str, float]
-    """Share of nulls in each column that has nulls, by column name."""
+    """Share of nulls in each column that has nulls, by column name, in all rows of the files."""
     out_of_month_share: float
-    """Share of rows whose pickup is outside the month of the file."""
+    """Share of the rows whose pickup is outside the month."""
     adjacent_row_ratio: float | None
     """Number of rows, divided by the median number of rows of the two months before and the two
     months after. Null if the source has only one month."""
@@ -63,84 +68,116 @@ class SourceReport:
     taxi: str
     """`yellow` or `green`."""
     rows: int
-    """Number of rows in all files."""
-    files: tuple[FileReport, ...]
-    """One report per monthly file, oldest first."""
+    """Number of rows in all months."""
+    months: tuple[MonthReport, ...]
+    """One report per month, oldest first."""
+    warnings: tuple[str, ...]
+    """Warnings about files that probably have the same trips."""
+
+
+class _FileCounts(NamedTuple):
+    """Counts of a file, for one month."""
+
+    rows: int
+    """Number of all rows of the file."""
+    nulls: dict[str, int]
+    """Number of nulls by column."""
+    out_of_month: int
+    """Number of rows of the month whose pickup is outside the month."""
 
 
 def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
-    """Inspect every file of a source.
+    """Inspect every month of a source.
 
-    `on_rows_read` receives the row count of each file. The function reads footers, pickup times,
-    and columns for which the footer has no null count.
+    `on_rows_read` receives the row count of each month. The function reads footers, pickup times,
+    and columns for which the footer has no null count. It reads all columns of CSV files.
     """
-    ratios = [_adjacent_row_ratio(source.files, index) for index in range(len(source.files))]
 
-    def inspect(file: SourceFile, ratio: float | None) -> FileReport:
-        report = _inspect_file(file, ratio)
+    def inspect(month: Month) -> MonthReport:
+        report = _inspect_month(source, month)
         on_rows_read(report.rows)
         return report
 
     with ThreadPoolExecutor(INSPECTION_THREADS) as pool:
-        reports = tuple(pool.map(inspect, source.files, ratios))
-    return SourceReport(taxi=source.taxi, rows=source.rows, files=reports)
+        reports = tuple(pool.map(inspect, source.months))
+    return SourceReport(taxi=source.taxi, rows=source.rows, months=reports, warnings=source.warnings)
 
 
-def _adjacent_row_ratio(files: tuple[SourceFile, ...], index: int) -> float | None:
+def unusual_row_counts(source: Source) -> dict[Month, str]:
+    """Return a warning for each month with many fewer or more rows than the adjacent months."""
+    ratios = {month: _adjacent_row_ratio(source, month) for month in source.months}
+    return {
+        month: f"it has {ratio:.2f} times as many rows as the adjacent months"
+        for month, ratio in ratios.items()
+        if ratio is not None and not USUAL_ROW_RATIOS[0] <= ratio <= USUAL_ROW_RATIOS[1]
+    }
+
+
+def _adjacent_row_ratio(source: Source, month: Month) -> float | None:
     """Return the number of rows of a month, divided by the median number in adjacent months."""
+    rows = [sum(file.rows for file in files) for files in source.by_month.values()]
+    index = source.months.index(month)
     adjacent = [
-        *files[max(index - ADJACENT_MONTHS, 0) : index],
-        *files[index + 1 : index + 1 + ADJACENT_MONTHS],
+        *rows[max(index - ADJACENT_MONTHS, 0) : index],
+        *rows[index + 1 : index + 1 + ADJACENT_MONTHS],
     ]
-    return files[index].rows / statistics.median(file.rows for file in adjacent) if adjacent else None
+    return rows[index] / statistics.median(adjacent) if adjacent else None
 
 
-def _inspect_file(file: SourceFile, row_ratio: float | None) -> FileReport:
-    with open_file(file.uri, file.storage_options) as stream:
-        parquet = pq.ParquetFile(stream)
-        names = parquet.schema_arrow.names
-        columns = {field.name: name for field in FIELDS if (name := field.match(names))}
-        nulls = {column: _null_share(parquet, column) for column in columns.values()}
-        pickup = parquet.read([columns["pickup_at"]], use_threads=False).column(0)
-    out_of_month_share = _rows_out_of_month(pickup, file) / file.rows
-    return FileReport(
-        month=str(file.month),
-        uri=file.uri,
-        rows=file.rows,
-        bytes=file.bytes,
-        schema_version=_schema_version(nulls),
-        null_shares={name: round(share, 6) for name, share in nulls.items() if share},
+def _inspect_month(source: Source, month: Month) -> MonthReport:
+    files = source.by_month[month]
+    counts = [_count_csv(file) if file.csv else _count_parquet(file) for file in files]
+    rows, all_rows = sum(file.rows for file in files), sum(count.rows for count in counts)
+    nulls = Counter[str]()
+    for count in counts:
+        nulls.update(count.nulls)
+    null_shares = {name: count / all_rows for name, count in nulls.items()}
+    out_of_month_share = sum(count.out_of_month for count in counts) / rows
+    row_ratio, unusual = _adjacent_row_ratio(source, month), unusual_row_counts(source).get(month)
+    outside = f"{out_of_month_share:.1%} of the pickups are in other months"
+    is_outside = out_of_month_share > MAX_OUT_OF_MONTH_SHARE
+    return MonthReport(
+        month=str(month),
+        uris=tuple(mask_credentials(file.uri) for file in files),
+        rows=rows,
+        bytes=sum(file.bytes for file in files),
+        schema_version=_schema_version(null_shares),
+        null_shares={name: round(share, 6) for name, share in null_shares.items() if share},
         out_of_month_share=out_of_month_share,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
-        warnings=_warnings(row_ratio, out_of_month_share),
+        warnings=(*([unusual] if unusual else []), *([outside] if is_outside else [])),
     )
 
 
-def _schema_version(nulls: dict[str, float]) -> str:
+def _schema_version(nulls: Mapping[str, float]) -> str:
     versions = (version for column, version in SCHEMA_VERSIONS if nulls.get(column, 1) < 1)
     return next(versions, OLDEST_SCHEMA_VERSION)
 
 
-def _warnings(row_ratio: float | None, out_of_month_share: float) -> tuple[str, ...]:
-    warnings = []
-    if row_ratio is not None and not USUAL_ROW_RATIOS[0] <= row_ratio <= USUAL_ROW_RATIOS[1]:
-        warnings.append(f"the file has {row_ratio:.2f} times as many rows as the adjacent months")
-    if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
-        warnings.append(f"{out_of_month_share:.1%} of the pickups are in other months")
-    return tuple(warnings)
+def _count_parquet(file: SourceFile) -> _FileCounts:
+    with open_file(file.uri, file.storage_options) as stream:
+        parquet = pq.ParquetFile(stream)
+        columns = match_fields(parquet.schema_arrow.names).values()
+        nulls = {column: _null_count(parquet, column) for column in columns}
+        counts = count_all(count_months(parquet, file.uri))
+        return _FileCounts(parquet.metadata.num_rows, nulls, _out_of_month(file, counts))
 
 
-def _null_share(parquet: pq.ParquetFile, name: str) -> float:
-    """Return the share of nulls in a column, from the footer if that has all null counts."""
+def _count_csv(file: SourceFile) -> _FileCounts:
+    with open_file(file.uri, file.storage_options) as stream:
+        content = read_csv_content(stream, file.uri)
+    return _FileCounts(content.rows, content.nulls, _out_of_month(file, count_all(content.blocks)))
+
+
+def _out_of_month(file: SourceFile, counts: MonthCounts) -> int:
+    return file.rows - counts[month_number(file.month)]
+
+
+def _null_count(parquet: pq.ParquetFile, name: str) -> int:
+    """Return the number of nulls in a column, from the footer if that has all null counts."""
     metadata = parquet.metadata
     index = parquet.schema_arrow.names.index(name)
     chunks = [metadata.row_group(group).column(index) for group in range(metadata.num_row_groups)]
     if all(chunk.is_stats_set and chunk.statistics.has_null_count for chunk in chunks):
-        return float(sum(chunk.statistics.null_count for chunk in chunks) / metadata.num_rows)
-    return float(parquet.read([name], use_threads=False).column(0).null_count / metadata.num_rows)
-
-
-def _rows_out_of_month(pickup: pa.ChunkedArray, file: SourceFile) -> int:
-    start, stop = (pa.scalar(time, pickup.type) for time in (file.month.start, file.month.next.start))
-    inside = pc.and_(pc.greater_equal(pickup, start), pc.less(pickup, stop))
-    return len(pickup) - int(pc.sum(inside).as_py() or 0)
+        return int(sum(chunk.statistics.null_count for chunk in chunks))
+    return int(parquet.read([name], use_threads=False).column(0).null_count)

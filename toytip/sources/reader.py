@@ -6,17 +6,20 @@ import contextlib
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from toytip.core.partitions import SourcePartition
+from toytip.core.partitions import FileRows, SourcePartition
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import FIELDS
 from toytip.errors import SourceError
 from toytip.io.access import open_file, open_filesystem
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
+from toytip.sources.csv_rows import CsvReader
+from toytip.sources.windows import select_rows
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
@@ -24,28 +27,47 @@ BATCH_ROWS = 65_536
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
-    """Return the rows of a partition, with the columns that toytip uses, as they are in the file.
+    """Return the rows of a partition of one file, with the columns that toytip uses, unconverted.
 
     Row groups that precede the partition are not read. Within a row group, preceding batches are
     decoded and dropped, unless this thread read the preceding partition last. Raises SourceError if
     the data is corrupt or rows are missing.
     """
-    name = mask_credentials(partition.uri)
+    (rows,) = partition.file_rows
+    name = mask_credentials(rows.uri)
     try:
-        with _open_reader(partition) as reader:
-            table = reader.read_rows(partition.start, partition.stop)
+        with _open_reader(rows) as reader:
+            table = reader.read_rows(rows.start, rows.stop)
     except (OSError, ValueError) as error:
         raise SourceError(
             f"cannot read {name}: corrupt data ({first_line(error)})",
             hint="Download the file again with `toytip source download`.",
         ) from None
-    if len(table) != partition.rows:
+    is_complete = len(table) == rows.stop - rows.start
+    selected = select_rows(table, rows) if is_complete else table
+    if not is_complete or len(selected) != rows.rows:
         raise SourceError(
-            f"cannot read rows {partition.start} to {partition.stop} of {name}: "
-            "the file was changed during the run",
+            f"cannot read rows {rows.start} to {rows.stop} of {name}: the file was changed during the run",
             hint="Run the command again.",
         )
-    return table
+    return selected
+
+
+class RowReader(Protocol):
+    """Reads the rows of a file in their order."""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all rows of the file have been read."""
+
+    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+        """Return whether rows belong to this file and have not been read yet."""
+
+    def read_rows(self, start: int, stop: int) -> pa.Table:
+        """Return rows `start` to `stop`, or fewer at the end of the file."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 # The last reader of each thread. A thread mostly gets the partitions of a file in order, so that it
@@ -54,14 +76,14 @@ _thread_state = threading.local()
 
 
 @contextlib.contextmanager
-def _open_reader(partition: SourcePartition) -> Iterator[_FileReader]:
-    etag = _file_etag(partition)
-    reader = getattr(_thread_state, "reader", None)
+def _open_reader(rows: FileRows) -> Iterator[RowReader]:
+    etag = _file_etag(rows)
+    previous: RowReader | None = getattr(_thread_state, "reader", None)
     _thread_state.reader = None  # after an error, the reader is not used again
-    if reader is not None and not reader.can_continue_to(partition, etag):
-        reader.close()
-        reader = None
-    reader = reader or _FileReader(partition, etag)
+    if previous is not None and not previous.can_continue_to(rows, etag):
+        previous.close()
+        previous = None
+    reader = previous or _new_reader(rows, etag)
     try:
         yield reader
     except BaseException:
@@ -73,29 +95,33 @@ def _open_reader(partition: SourcePartition) -> Iterator[_FileReader]:
         _thread_state.reader = reader
 
 
-def _file_etag(partition: SourcePartition) -> str:
+def _new_reader(rows: FileRows, etag: str) -> RowReader:
+    return CsvReader(rows, etag) if rows.csv else _ParquetReader(rows, etag)
+
+
+def _file_etag(rows: FileRows) -> str:
     """Return a text that changes when the file changes."""
-    if uri_scheme(partition.uri) == "file":
-        status = Path(partition.uri.removeprefix("file://")).stat()
+    if uri_scheme(rows.uri) == "file":
+        status = Path(rows.uri.removeprefix("file://")).stat()
         return f"{status.st_mtime_ns}-{status.st_size}"
-    fs, path = open_filesystem(partition.uri, partition.storage_options)
+    fs, path = open_filesystem(rows.uri, rows.storage_options)
     with translate_boto_errors():
         info = fs.info(path)
     return f"{info.get('ETag') or info.get('LastModified') or ''}-{info['size']}"
 
 
-class _FileReader:
-    """Reads a file in batches, from the row group with a partition's first row to the end."""
+class _ParquetReader:
+    """Reads a Parquet file in batches, from the row group with the first row to the end."""
 
-    def __init__(self, partition: SourcePartition, etag: str) -> None:
-        self._file_key = partition.uri, partition.storage_options, etag
-        self._stream = open_file(partition.uri, partition.storage_options)
-        self._file = pq.ParquetFile(self._stream, pre_buffer=uri_scheme(partition.uri) != "file")
+    def __init__(self, rows: FileRows, etag: str) -> None:
+        self._file_key = rows.uri, rows.storage_options, etag
+        self._stream = open_file(rows.uri, rows.storage_options)
+        self._file = pq.ParquetFile(self._stream, pre_buffer=uri_scheme(rows.uri) != "file")
         self._names = [name for field in FIELDS if (name := field.match(self._file.schema_arrow.names))]
         self._schema = pa.schema([self._file.schema_arrow.field(name) for name in self._names])
         self._position, group = 0, 0
         while (
-            self._position + self._row_group_rows(group) <= partition.start
+            self._position + self._row_group_rows(group) <= rows.start
             and group < self._file.num_row_groups - 1
         ):
             self._position += self._row_group_rows(group)
@@ -118,10 +144,10 @@ class _FileReader:
         """Whether all rows of the file have been read."""
         return bool(self._position >= self._file.metadata.num_rows)
 
-    def can_continue_to(self, partition: SourcePartition, etag: str) -> bool:
-        """Return whether a partition belongs to this file and has not been read yet."""
-        same_file = self._file_key == (partition.uri, partition.storage_options, etag)
-        return same_file and self._position <= partition.start
+    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+        """See RowReader."""
+        same_file = self._file_key == (rows.uri, rows.storage_options, etag)
+        return same_file and self._position <= rows.start
 
     def close(self) -> None:
         """Close the file."""

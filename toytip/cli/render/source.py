@@ -23,21 +23,24 @@ def show_synthetic(report: SyntheticReport) -> None:
 
 
 def show_inspection(report: SourceReport) -> None:
-    """Print one line per file of a source. Below, print the shares of nulls and the warnings."""
+    """Print one line per month of a source. Below, print the shares of nulls and the warnings."""
     console = make_console()
-    titles = ("month", "rows", "vs. adjacent", "out of month", "schema version")
+    titles = ("month", "files", "rows", "vs. adjacent", "out of month", "schema version")
     table = new_table(*titles, left=titles[-1:])
-    for file in report.files:
-        ratio = "" if file.adjacent_row_ratio is None else f"{file.adjacent_row_ratio:.2f}"
-        outside = f"{file.out_of_month_share:.4%}"
-        table.add_row(file.month, f"{file.rows:,}", ratio, outside, file.schema_version)
+    for month in report.months:
+        ratio = "" if month.adjacent_row_ratio is None else f"{month.adjacent_row_ratio:.2f}"
+        outside = f"{month.out_of_month_share:.4%}"
+        files = f"{len(month.uris):,}"
+        table.add_row(month.month, files, f"{month.rows:,}", ratio, outside, month.schema_version)
     show_table(console, table)
-    for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
-        shares = [file.null_shares.get(name, 0.0) for file in report.files]
+    for name in dict.fromkeys(name for month in report.months for name in month.null_shares):
+        shares = [month.null_shares.get(name, 0.0) for month in report.months]
         print_wrapped(
             console,
             f"column {name} is null in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
         )
-    for file in report.files:
-        for warning in file.warnings:
-            print_wrapped(console, f"{file.month}: warning: {warning}")
+    for month in report.months:
+        for warning in month.warnings:
+            print_wrapped(console, f"{month.month}: warning: {warning}")
+    for warning in report.warnings:
+        print_wrapped(console, f"warning: {warning}")
