@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
 import json
 import os
@@ -27,6 +28,8 @@ DOWNLOAD_ATTEMPTS = 6
 DOWNLOAD_BLOCK_BYTES = 2**18
 MAX_RETRY_DELAY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 60.0
+# Redirects are followed. Each attempt to connect and to read is counted here, and not by urllib3.
+REDIRECTS_ONLY = urllib3.Retry(total=5, redirect=5, connect=False, read=False, status=False, other=False)
 # The TLC's server answers 403 to too many requests, and for months that are not published yet.
 RETRYABLE_STATUSES = {403, 408, 425, 429, 500, 502, 503, 504}
 REMOTE_ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
@@ -70,9 +73,10 @@ class MonthDownloader:
     def download(self, taxi: str, months: Sequence[Month]) -> DownloadReport:
         """Download monthly files and the zone lookup file, except files that already exist.
 
-        Raises SourceError for the first file that cannot be downloaded. Partial files remain in the
-        folder, and the next call resumes them.
+        Raises SourceError for a month that has not ended, or else for the first file that cannot be
+        downloaded. Partial files remain in the folder, and the next call resumes them.
         """
+        _require_ended(months, dt.datetime.now(dt.UTC).date())
         remote_folders = {f"{taxi}_tripdata_{month}.parquet": "trip-data" for month in months}
         remote_folders[REMOTE_ZONE_LOOKUP_NAME] = "misc"
         try:
@@ -152,9 +156,11 @@ class MonthDownloader:
             headers |= {"Range": f"bytes={offset}-", "If-Range": metadata.validator}
         timeout = urllib3.Timeout(connect=10, read=30)
         with contextlib.closing(
-            pool.request("GET", url, headers=headers, preload_content=False, timeout=timeout, redirect=True)
+            pool.request(
+                "GET", url, headers=headers, preload_content=False, timeout=timeout, retries=REDIRECTS_ONLY
+            )
         ) as response:
-            start, total = _byte_range(response, offset, metadata, partial)
+            start, total = _byte_range(url, response, offset, metadata, partial)
             if not start:
                 partial.write_metadata(_Metadata(validator=_strong_validator(response.headers), size=total))
             received = self._append(response, partial, stop, mode="ab" if start else "wb")
@@ -173,6 +179,16 @@ class MonthDownloader:
                 if stop.is_set():
                     raise _RetryableError("the download was canceled")
         return received
+
+
+def _require_ended(months: Sequence[Month], today: dt.date) -> None:
+    """Raise SourceError if a month has not ended, so that no file of this month can exist."""
+    for month in months:
+        if month.next.start.date() > today:
+            raise SourceError(
+                f"cannot download {month}: the month has not ended",
+                hint="Choose earlier --months. The TLC publishes a month about two months after its end.",
+            )
 
 
 @contextlib.contextmanager
@@ -251,7 +267,9 @@ class _PartialFile:
         self._metadata_path.unlink(missing_ok=True)
 
 
-def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _PartialFile) -> tuple[int, int]:
+def _byte_range(
+    url: str, response: Any, offset: int, metadata: _Metadata, partial: _PartialFile
+) -> tuple[int, int]:
     """Return the offset at which a response starts, and the total size of the file (0: unknown).
 
     Raises _RetryableError, or SourceError for a status that another attempt would not change.
@@ -274,8 +292,7 @@ def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _Parti
         retry_after = _retry_after_seconds(response.headers.get("Retry-After", ""))
         raise _RetryableError(f"the server answered {status} {cause}", retry_after)
     raise SourceError(
-        f"cannot download {mask_credentials(response.url or '')}: "
-        f"the server answered {status} {response.reason}",
+        f"cannot download {mask_credentials(url)}: the server answered {status} {response.reason}",
         hint="Check which months are published." if status == 404 else "",
     )
 
@@ -293,6 +310,8 @@ def _retry_after_seconds(text: str) -> float:
 def _failure_cause(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return "no connection"
+    if isinstance(error, urllib3.exceptions.MaxRetryError):
+        return "the server redirects too many times"
     first_line = str(error).partition("\n")[0]
     return (
         first_line if isinstance(error, _RetryableError) else f"the connection broke ({type(error).__name__})"
