@@ -120,7 +120,7 @@ def _require_months_of_files(source: Source, files: FilesByTable) -> None:
         if outside[month] > (1 - MIN_NAMED_MONTH_SHARE) * rows:
             raise SourceError(
                 f"cannot use {mask_credentials(month_files[0].uri)} for {month}: "
-                f"{outside[month] / rows:.1%} of the pickups are in other months",
+                f"{100 * outside[month] / rows:.1f} % of the pickups are in other months",
                 hint=RENAME_TO_MONTH,
             )
 

@@ -285,7 +285,7 @@ def _with_months(file: SourceFile, path: PathMonth | None, blocks: Sequence[Coun
         other_months = f"{months[0]} to {months[-1]}" if len(months) > 1 else str(months[0])
         raise SourceError(
             f"cannot use {mask_credentials(file.uri)}: its name says {path.month}, "
-            f"but {1 - (share or 0.0):.1%} of its pickups are in other months ({other_months})",
+            f"but {100 * (1 - (share or 0.0)):.1f} % of its pickups are in other months ({other_months})",
             hint=RENAME_TO_MONTH,
         )
     if not months:
