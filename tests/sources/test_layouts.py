@@ -379,3 +379,17 @@ def test_any_folder_name_can_be_the_source(name, tmp_path):
     assert open_source(str(tmp_path / name)).rows == ROWS
     os.chdir(tmp_path)
     assert open_source(f"{name}/").rows == ROWS
+
+
+def test_a_long_list_of_files_is_a_source(tmp_path):
+    write_days(tmp_path)
+    files = sorted(map(str, tmp_path.iterdir()))
+    assert len(",".join(files)) > os.pathconf("/", "PC_PATH_MAX")
+    assert open_source(",".join(files)).rows == ROWS
+
+
+def test_a_broken_link_is_an_error(tmp_path):
+    write_months(tmp_path, TABLES, "green")
+    (tmp_path / "green_tripdata_2023-04.parquet").symlink_to(tmp_path / "nothing")
+    with pytest.raises(SourceError, match=r"green_tripdata_2023-04.parquet: it does not exist"):
+        open_source(str(tmp_path))

@@ -44,6 +44,10 @@ def read_csv_content(stream: Any, uri: str) -> CsvContent:
     header, offset = read_header(text)
     matches = match_fields(header.columns)
     used = list(matches.values())
+    if not used:  # without names, Arrow would read all columns
+        return CsvContent(
+            schema=pa.schema([]), columns=header.columns, rows=0, nulls={}, layouts=(), blocks=()
+        )
     lines = iterate_blocks(text)
     first = next(lines, b"")
     layout = replace(header, decimal_point=_decimal_point(first, header, used))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -47,8 +47,12 @@ def iterate_blocks(text: Any) -> Iterator[bytes]:
 
 
 def _read(text: Any, size: int) -> bytes:
+    return _decompressed(lambda: text.read(size))
+
+
+def _decompressed(read: Callable[[], Any]) -> bytes:
     try:
-        return bytes(text.read(size))
+        return bytes(read())
     except (EOFError, zlib.error) as error:
         raise OSError(f"the compressed data is corrupt or incomplete: {error}") from None
 
@@ -56,13 +60,18 @@ def _read(text: Any, size: int) -> bytes:
 def read_header(text: Any) -> tuple[CsvLayout, int]:
     """Return the columns and the delimiter of a CSV file, and the number of bytes of its header.
 
-    Empty and repeated names of columns get a number.
+    Empty and repeated names of columns get a number. Raises OSError as `iterate_blocks` does, and
+    ValueError if the first line is not a list of names.
     """
-    line = bytes(text.readline()) if hasattr(text, "readline") else _read(text, CSV_BLOCK_BYTES)
+    line = _decompressed(text.readline)
     header = line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n")
     delimiter = max(DELIMITERS, key=header.count)
     names: list[str] = []
-    for index, raw in enumerate(next(csv.reader([header], delimiter=delimiter), [])):
+    try:
+        fields = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise ValueError(f"the first line is not a header: {error}") from None
+    for index, raw in enumerate(fields):
         name = raw.strip()
         names.append(name if name and name not in names else f"column {index + 1}")
     return CsvLayout(columns=tuple(names), types=(), delimiter=delimiter), len(line)

@@ -65,7 +65,7 @@ def split_locations(spec: str) -> list[str]:
     >>> split_locations("a.parquet, b.parquet,")
     ['a.parquet', 'b.parquet']
     """
-    if spec and Path(spec).exists():
+    if os.path.exists(spec):  # noqa: PTH110 - false for a list that is too long for a path
         return [spec]
     return [item for item in map(str.strip, spec.split(",")) if item]
 
@@ -107,13 +107,13 @@ def _list_location(location: str, endpoint_url: str | None) -> tuple[list[str], 
 def _list_local(location: str) -> list[str]:
     prefix = "file://" if location.startswith("file://") else ""
     written = location.removeprefix("file://")
-    expanded = written if Path(written).exists() else os.path.expanduser(written)  # noqa: PTH111 - never fails
+    expanded = written if os.path.exists(written) else os.path.expanduser(written)  # noqa: PTH110, PTH111 - never fail
     path = os.path.abspath(expanded)  # noqa: PTH100 - keeps symbolic links
-    if Path(path).is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - never fails
         _require_no_table(_folders_of_table(f"{path}/*")[1:])
         paths = _files_of_folder(_Listing(path, list(_walk(path))))
-    elif Path(path).exists() or not _GLOB_CHARACTERS.search(path):
-        paths = [path] if Path(path).exists() else []
+    elif os.path.exists(path) or not _GLOB_CHARACTERS.search(path):  # noqa: PTH110 - never fails
+        paths = [path] if os.path.exists(path) else []  # noqa: PTH110 - never fails
         _require_no_table(_folders_of_table(path))
     else:
         paths = _expand_matches(sorted(glob.glob(path, recursive=True)))  # noqa: PTH207 - absolute pattern
@@ -127,7 +127,7 @@ def _walk(root: str) -> Iterator[str]:
     Symbolic links are followed, each folder once.
     """
     visited: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, onerror=_raise, followlinks=True):
         real = os.path.realpath(folder)
         if real in visited:
             folders.clear()
@@ -137,6 +137,10 @@ def _walk(root: str) -> Iterator[str]:
         names = [*files, *(f"{name}/" for name in folders if name in _TABLE_FORMATS)]
         yield from (name if relative == "." else f"{relative}/{name}" for name in names)
         folders[:] = [name for name in folders if not _is_hidden(name)]
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _expand_matches(matches: list[str]) -> list[str]:

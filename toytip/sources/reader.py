@@ -19,7 +19,7 @@ from toytip.io.access import open_file, open_filesystem
 from toytip.io.base import uri_scheme
 from toytip.io.s3 import translate_boto_errors
 from toytip.sources.csv_rows import CsvReader
-from toytip.sources.windows import select_rows
+from toytip.sources.windows import rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
@@ -37,20 +37,32 @@ def read_partition(partition: SourcePartition) -> pa.Table:
     name = mask_credentials(rows.uri)
     try:
         with _open_reader(rows) as reader:
-            table = reader.read_rows(rows.start, rows.stop)
+            table = _read_rows(reader, rows)
     except (OSError, ValueError) as error:
         raise SourceError(
             f"cannot read {name}: corrupt data ({first_line(error)})",
             hint="Download the file again with `toytip source download`.",
         ) from None
-    is_complete = len(table) == rows.stop - rows.start
-    selected = select_rows(table, rows) if is_complete else table
-    if not is_complete or len(selected) != rows.rows:
+    if len(table) != rows.rows:
         raise SourceError(
             f"cannot read rows {rows.start} to {rows.stop} of {name}: the file was changed during the run",
             hint="Run the command again.",
         )
-    return selected
+    return table
+
+
+def _read_rows(reader: RowReader, rows: FileRows) -> pa.Table:
+    """Return the rows of a partition, or fewer if the file has become shorter.
+
+    Rows of other months are dropped after each batch, so that memory does not hold all of them.
+    """
+    if rows.window is None:
+        return reader.read_rows(rows.start, rows.stop)
+    selected = []
+    for start in range(rows.start, rows.stop, BATCH_ROWS):
+        table = reader.read_rows(start, min(start + BATCH_ROWS, rows.stop))
+        selected.append(rows_in_window(table, rows.uri, rows.window))
+    return pa.concat_tables(selected).slice(rows.skip, rows.rows)
 
 
 class RowReader(Protocol):

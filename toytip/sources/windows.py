@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from toytip.core.arrays import BoolArray, Int64Array
 from toytip.core.months import Month
-from toytip.core.partitions import FileRows, MonthWindow
+from toytip.core.partitions import MonthWindow
 from toytip.core.times import month_index
 from toytip.core.tlc import match_fields
 from toytip.stages.conform import conform_columns
@@ -51,9 +51,6 @@ def in_window(months: Int64Array, window: MonthWindow) -> BoolArray:
     return inside
 
 
-def select_rows(table: pa.Table, rows: FileRows) -> pa.Table:
-    """Return the rows of a partition from the rows that were read from the file."""
-    if rows.window is None:
-        return table
-    inside = in_window(pickup_months(table, rows.uri), rows.window)
-    return table.filter(pa.array(inside)).slice(rows.skip, rows.rows)
+def rows_in_window(table: pa.Table, uri: str, window: MonthWindow) -> pa.Table:
+    """Return the rows of a file whose pickup counts to the month of a window."""
+    return table.filter(pa.array(in_window(pickup_months(table, uri), window)))
