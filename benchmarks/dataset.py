@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toytip.cluster import available_cores
 from toytip.core.months import Month
-from toytip.sources.discovery import write_month_file
+from toytip.sources.files import write_month_file
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, SyntheticSpec, generate_month, month_file_name
 
 

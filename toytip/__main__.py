@@ -10,6 +10,7 @@ from toytip.core.collector import collect_rarely, end_collection
 
 UNSUPPORTED_SYSTEM = b"error: toytip needs Linux or macOS. On Windows, use WSL 2\n"
 
+
 def main() -> None:
     """Run the command line. Ctrl-C during the imports also exits with 130, without a traceback."""
     if find_spec("fcntl") is None:  # Windows

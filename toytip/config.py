@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     source: str | None = _setting(
         None,
-        "Monthly TLC Parquet files: a folder, a glob, a URI or a comma-separated list. "
+        "TLC trip records in Parquet or CSV: a folder, a glob, a URI or a comma-separated list. "
         "tlc:green or tlc:yellow downloads the files of --months.",
         computed_default="a synthetic year",
     )

@@ -41,7 +41,10 @@ def build_graph(partitions, tmp_path):
         trips, rejects = graph.clean_trips(graph.read_raw_trips(partitions))
         frames = {FEATURES_SCHEMA: graph.build_features(trips), REJECTS: rejects}
         records = [
-            dict.fromkeys(("features", "rejects"), plan_file_of_partition("clean", partition, "sha256:0"))
+            dict.fromkeys(
+                ("features", "rejects"),
+                plan_file_of_partition("clean", partition, {partition.uri: "sha256:0"}),
+            )
             for partition in partitions
         ]
         return graph.write_partitions(store, "v1", records, frames)

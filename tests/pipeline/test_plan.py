@@ -18,7 +18,7 @@ from toytip.pipeline.plan import (
     require_enough_memory,
 )
 from toytip.progress.tracker import Progress
-from toytip.sources.discovery import Source, SourceFile
+from toytip.sources.source import Source, SourceFile
 
 MONTHS = parse_months("2023-01:2023-04")
 

@@ -11,8 +11,9 @@ from toytip.core.months import Month
 from toytip.core.tlc import FIELDS, source_column
 from toytip.errors import SourceError
 from toytip.pipeline.plan import print_plan
-from toytip.sources.discovery import open_source, read_footer
+from toytip.sources.discovery import check_file, open_source
 from toytip.sources.inspection import inspect_source
+from toytip.sources.path_months import month_of_path
 from toytip.sources.reader import read_partition
 from toytip.stages.clean import clean
 from toytip.stages.conform import conform
@@ -213,7 +214,7 @@ def test_every_published_era_is_read(name, green_rows, tmp_path):
     assert len(kept) + len(rejects) == 400
     assert len(kept) > 380
     assert all(kept[column].isna().all() for column in names)
-    (report,) = inspect_source(source, lambda _: None).files
+    (report,) = inspect_source(source, lambda _: None).months
     assert report.unreadable_values == report.notes == ()
     assert report.rejects == rejects["reason"].value_counts().to_dict()
 
@@ -324,7 +325,7 @@ LAYOUTS = {
     ),
     "for-hire vehicles": (
         lambda t: renamed(t, tpep_pickup_datetime="pickup_datetime", extra="hvfhs_license_num"),
-        "it is a record of for-hire vehicles",
+        "records of for-hire vehicles",
         "Use yellow or green trip records.",
     ),
     "both taxi types": (
@@ -445,7 +446,8 @@ def test_a_published_file_is_checked_by_its_footer(tmp_path, monkeypatch):
     """A check of the types that the TLC publishes reads no rows."""
     write_months(tmp_path, {"2023-01": raw_table(50)})
     monkeypatch.setattr("toytip.sources.discovery.read_columns", None)
-    assert read_footer(str(tmp_path / "yellow_tripdata_2023-01.parquet"), Month(2023, 1)).rows == 50
+    path = str(tmp_path / "yellow_tripdata_2023-01.parquet")
+    assert check_file(path, month_of_path(path)).file.rows == 50
 
 
 # --- The check of all rows, and the plan of a run
@@ -461,7 +463,7 @@ def test_the_check_counts_what_a_run_rejects(tmp_path):
     )
     write_months(tmp_path, {"2023-01": table})
     source = open_source(str(tmp_path))
-    (report,) = inspect_source(source, lambda _: None).files
+    (report,) = inspect_source(source, lambda _: None).months
     ((_, rejects),) = trips_of(tmp_path)
     assert report.rejects == rejects["reason"].value_counts().to_dict()
     assert report.rejects == {"unreadable_value": 3, "missing_value": 1, "non_positive_fare": 1}
@@ -479,7 +481,7 @@ def test_the_check_counts_what_a_run_rejects(tmp_path):
 def test_a_missing_column_that_the_tlc_publishes_is_a_warning(tmp_path):
     table = raw_table(50).drop_columns(["improvement_surcharge", "airport_fee"])
     write_months(tmp_path, {"2023-01": table})
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).files
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
     assert [warning for warning in report.warnings if "missing" in warning] == [
         f"column {name} is missing, and the TLC publishes it since {year}"
         for name, year in (("improvement_surcharge", 2015), ("airport_fee", 2021))

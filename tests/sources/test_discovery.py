@@ -13,8 +13,9 @@ from toytip.core.months import Month
 from toytip.core.partitions import SourcePartition
 from toytip.core.tlc import FIELDS
 from toytip.errors import SourceError
-from toytip.sources.discovery import MAX_PARTITIONS, open_source
+from toytip.sources.discovery import open_source
 from toytip.sources.reader import BATCH_ROWS, read_partition
+from toytip.sources.source import MAX_PARTITIONS
 
 
 @pytest.fixture
@@ -66,9 +67,8 @@ BROKEN = {
     "a gap": (lambda f: only(f).unlink(), "2023-02 is missing between 2023-01 and 2023-03"),
     "a month twice": (
         lambda f: shutil.copy(only(f), f / "copy_2023-02.parquet"),
-        "month 2023-02 has two files",
+        "have the same trips of 2023-02",
     ),
-    "no month in the name": (lambda f: only(f).rename(f / "trips.parquet"), "its name contains no month"),
     "both taxis": (
         lambda f: pq.write_table(raw_table(9, Month(2023, 4), "lpep"), f / "green_tripdata_2023-04.parquet"),
         "contains yellow and green files",
@@ -219,7 +219,11 @@ def test_partitions_become_larger_if_they_are_too_many(folder):
 
 @pytest.mark.parametrize(
     ("name", "cause"),
-    [("none", "it does not exist"), ("none*", "no file matches it"), ("", "it contains no Parquet files")],
+    [
+        ("none", "it does not exist"),
+        ("none*", "no file matches it"),
+        ("", "it contains no Parquet or CSV files"),
+    ],
 )
 def test_a_source_without_files_is_an_error(name, cause, tmp_path):
     with pytest.raises(SourceError, match=cause):

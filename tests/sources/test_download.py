@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from tests.support.trips import raw_table
 from toytip.cluster.certificates import create_certificates
 from toytip.core.months import Month, parse_months
 from toytip.errors import SourceError
-from toytip.sources.download import REMOTE_ZONE_LOOKUP_NAME, MonthDownloader
+from toytip.sources.download import REMOTE_ZONE_LOOKUP_NAME, MonthDownloader, _require_ended
 
 MONTHS = parse_months("2023-01:2023-03")
 TABLE = b'"LocationID","Borough","Zone","service_zone"\n1,"EWR","Newark Airport","EWR"\n'
@@ -65,6 +66,11 @@ class Tlc:
         content = self.files.get(request.path)
         faults = self.faults.get(request.path.rpartition("/")[2], [])
         fault = faults[number] if number < len(faults) else None
+        if isinstance(fault, str) and fault.startswith("redirect"):
+            name = request.path if fault == "redirect forever" else f"/moved{request.path}"
+            self.files.setdefault(name, content)
+            self.refuse(request, 302, f"{self.base}{name}")
+            return
         if isinstance(fault, int) or content is None:
             self.refuse(request, fault or 404)
             return
@@ -85,8 +91,10 @@ class Tlc:
         self.send(request, fault, body)
 
     @staticmethod
-    def refuse(request, status):
+    def refuse(request, status, location=None):
         request.send_response(status)
+        if location:
+            request.send_header("Location", location)
         if status == 429:
             request.send_header("Retry-After", "1")
         request.send_header("Content-Length", "0")
@@ -297,3 +305,30 @@ def test_an_output_folder_that_is_not_a_writable_folder_is_an_error(tmp_path):
     with pytest.raises(SourceError, match=r"cannot write to .*: not a directory") as error:
         MonthDownloader("http://127.0.0.1:9", tmp_path / "file" / "x", lambda _: None).download("green", [])
     assert "--output-dir" in error.value.hint
+
+
+def test_redirects_are_followed(tlc, tmp_path):
+    name = f"yellow_tripdata_{MONTHS[0]}.parquet"
+    tlc.faults = {name: ["redirect"]}
+    download(tlc, tmp_path)
+    assert (tmp_path / name).read_bytes() == tlc.files[f"/trip-data/{name}"]
+    assert f"/moved/trip-data/{name}" in [path for path, _ in tlc.requests]
+
+
+def test_endless_redirects_are_an_error(tlc, tmp_path):
+    name = f"yellow_tripdata_{MONTHS[0]}.parquet"
+    tlc.faults = {name: ["redirect forever"] * 60}
+    with pytest.raises(SourceError, match=f"{name}: the server redirects too many times"):
+        download(tlc, tmp_path)
+
+
+def test_a_month_that_has_not_ended_is_not_requested(tlc, tmp_path):
+    with pytest.raises(SourceError, match="cannot download 2090-01: the month has not ended"):
+        download(tlc, tmp_path, [MONTHS[0], Month(2090, 1)])
+    assert tlc.requests == []
+
+
+def test_a_month_can_be_downloaded_on_the_day_after_its_end():
+    _require_ended([Month(2023, 1)], dt.date(2023, 2, 1))
+    with pytest.raises(SourceError, match="has not ended"):
+        _require_ended([Month(2023, 1)], dt.date(2023, 1, 31))

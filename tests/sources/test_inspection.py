@@ -22,10 +22,10 @@ def test_a_month_is_compared_with_the_adjacent_months(tmp_path):
     rows_read = []
     report = inspect_source(open_source(str(make(tmp_path, a=100, b=110, c=20, d=105))), rows_read.append)
     assert (report.taxi, report.rows) == ("yellow", 335)
-    assert [file.rows for file in report.files] == [100, 110, 20, 105]
+    assert [file.rows for file in report.months] == [100, 110, 20, 105]
     assert sum(rows_read) == 335
-    assert report.files[2].adjacent_row_ratio == pytest.approx(20 / 105, abs=1e-3)
-    unusual = [any("adjacent months" in warning for warning in file.warnings) for file in report.files]
+    assert report.months[2].adjacent_row_ratio == pytest.approx(20 / 105, abs=1e-3)
+    unusual = [any("adjacent months" in warning for warning in file.warnings) for file in report.months]
     assert unusual == [False, False, True, False]
 
 
@@ -33,10 +33,11 @@ def test_missing_values_and_trips_of_other_months(tmp_path):
     table = raw_table(100)
     count = pa.array([None if n < 7 else 1.0 for n in range(100)])
     table = table.set_column(table.column_names.index("passenger_count"), "passenger_count", count)
-    write_months(tmp_path, {"2023-01": table, "2023-02": raw_table(100)})
-    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).files
+    mixed = pa.concat_tables([raw_table(60, Month(2023, 2)), raw_table(40)])
+    write_months(tmp_path, {"2023-01": table, "2023-02": mixed})
+    first, second = inspect_source(open_source(str(tmp_path)), lambda _: None).months
     assert first.null_shares["passenger_count"] == pytest.approx(0.07)
-    assert (first.out_of_month_share, second.out_of_month_share) == (0, 1)
+    assert (first.out_of_month_share, second.out_of_month_share) == (0, 0.4)
     assert "in other months" in second.warnings[0]
 
 
@@ -54,7 +55,7 @@ def test_the_newest_column_gives_the_schema_version(names, schema_version, tmp_p
     for name in names:
         table = table.append_column(name, pa.array([1.0] * 50))
     write_months(tmp_path, {"2023-01": table})
-    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).files
+    (report,) = inspect_source(open_source(str(tmp_path)), lambda _: None).months
     assert report.schema_version.startswith(schema_version)
     assert report.adjacent_row_ratio is None
 
@@ -62,15 +63,14 @@ def test_the_newest_column_gives_the_schema_version(names, schema_version, tmp_p
 def test_from_the_command_line(tmp_path):
     make(tmp_path, a=100, b=100, c=10)
     summary = parse_summary(run_toytip("source", "check", tmp_path, "--json"))
-    assert [file["month"] for file in summary["files"]] == ["2023-01", "2023-02", "2023-03"]
+    assert [file["month"] for file in summary["months"]] == ["2023-01", "2023-02", "2023-03"]
     assert (
-        "2023-03: warning: the file has 0.10 times as many rows"
-        in run_toytip("source", "check", tmp_path).stdout
+        "2023-03: warning: it has 0.10 times as many rows" in run_toytip("source", "check", tmp_path).stdout
     )
     assert run_toytip("source", "check", tmp_path / "none").returncode == 1
 
 
 def test_a_published_year(real_data_dir):
     report = inspect_source(open_source(str(real_data_dir / "green-2023")), lambda _: None)
-    assert sum(file.rows for file in report.files) == report.rows == 787_060
-    assert not any(file.warnings for file in report.files)
+    assert sum(file.rows for file in report.months) == report.rows == 787_060
+    assert not any(file.warnings for file in report.months)

@@ -6,10 +6,11 @@ import fsspec
 import pytest
 
 from toytip.core.access import StorageOptions
-from toytip.core.months import Month
 from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
-from toytip.sources.discovery import list_source_files, read_footer
+from toytip.sources.discovery import check_file
+from toytip.sources.listing import list_source_files
+from toytip.sources.path_months import month_of_path
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,6 @@ def test_a_source_is_read_through_fsspec(synthetic):
     )
     uri = next(iter(files))
     assert files[uri] == resolve_storage_options(uri) == StorageOptions()
-    assert read_footer(uri, Month(2020, 1)).rows > 1_000
+    assert check_file(uri, month_of_path(uri)).file.rows > 1_000
     with open_file(uri, StorageOptions()) as stream:
         assert stream.read(4) == b"PAR1"

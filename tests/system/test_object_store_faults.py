@@ -14,12 +14,13 @@ from tests.support.runs import parse_summary, require_error, run_toytip
 from tests.support.s3_faults import Reply, pass_on, run_faulty_server
 from toytip.cluster.certificates import create_certificates
 from toytip.core.access import StorageOptions
-from toytip.core.months import Month
 from toytip.errors import SourceError, StoreError
 from toytip.io import s3
 from toytip.io.access import open_file, open_file_io, resolve_storage_options
 from toytip.io.s3 import S3FileIO
-from toytip.sources.discovery import list_source_files, read_footer
+from toytip.sources.discovery import check_file
+from toytip.sources.listing import list_source_files
+from toytip.sources.path_months import month_of_path
 from toytip.store.store import Store
 
 pytestmark = pytest.mark.object_store
@@ -141,7 +142,7 @@ def test_a_refused_request_is_told_in_the_words_of_the_server(reply, cause, hint
         (store.list_manifests, StoreError),
         (store.require_writable, StoreError),
         (lambda: list_source_files(folder.root, faulty.endpoint), SourceError),
-        (lambda: read_footer(uri, Month(2020, 1), options), SourceError),
+        (lambda: check_file(uri, month_of_path(uri), options), SourceError),
         (lambda: open_file(uri, options), SourceError),
     ):
         with pytest.raises(error) as caught:
@@ -313,7 +314,8 @@ def test_keys_can_have_any_characters(prefix, server, synthetic):
     files = list_source_files(f"{ROOT}/{prefix}/", server.endpoint)
     assert list(files) == [f"{ROOT}/{prefix}/{path.name}"]
     assert files == list_source_files(f"{ROOT}/{prefix}/*.parquet", server.endpoint)
-    footer = read_footer(next(iter(files)), Month(2020, 1), dataclasses.replace(options, anonymous=False))
+    uri = next(iter(files))
+    footer = check_file(uri, month_of_path(uri), dataclasses.replace(options, anonymous=False)).file
     assert footer.bytes == path.stat().st_size
 
 

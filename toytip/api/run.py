@@ -98,7 +98,7 @@ def run(
 ) -> Run:
     """Run the complete pipeline as `toytip run` does, and return the result.
 
-    `source` is a folder, a glob, a URI or a list of the TLC's monthly Parquet files. The default is
+    `source` is a folder, a glob, a URI or a list of the TLC's Parquet or CSV files. The default is
     the synthetic year. `months` is a range (`"2023-01:2023-12"`) or a list. All other settings
     (`docs/reference/settings.md`) are keyword arguments, for example `feature_set="dropoff"`,
     `train_months="2023-01:2023-10"`, `max_depth=8` or `gate="off"`. Settings that you leave out

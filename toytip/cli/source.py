@@ -140,7 +140,8 @@ def check(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Monthly Parquet files: a folder, a glob, a URI or a comma-separated list."
+            metavar="SOURCE",
+            help="Parquet or CSV files: a folder, a glob, a URI or a comma-separated list.",
         ),
     ],
     json_: JsonOption = False,
@@ -149,8 +150,8 @@ def check(
     """Check the files of a source.
 
     Reports the number of rows, the schema version, the missing values and the share of pickups in
-    other months for each file. Also compares the number of rows in each month with the adjacent
-    months.
+    other months for each month. Also compares the number of rows in each month with the adjacent
+    months. `toytip run` does the same checks of the files before its workers start.
     """
     settings = resolve_command_settings(options, workers_needed=False)
     from toytip.cli.render.source import show_inspection
@@ -160,7 +161,7 @@ def check(
 
     opened = open_source(source, settings.months, settings.endpoint_url)
     progress = Progress.from_settings(settings)
-    with progress.show_live(), progress.stage("check", len(opened.files)) as stage:
+    with progress.show_live(), progress.stage("check", len(opened.months)) as stage:
         report = inspect_source(opened, stage.advance)
     print_result(report, show_inspection, as_json=json_)
 

@@ -20,7 +20,7 @@ from toytip.core.columns import ColumnValues
 MAX_CODE = 2**24
 # No sum of amounts exceeds the range of an integer histogram below this limit.
 MAX_AMOUNT = 1e12
-MISSING_TEXTS = ("", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "\\n")
+MISSING_TEXTS = ("", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "\\n", "-")
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable
 
 # Errors of the operating system. Their subclasses in libraries use error numbers of their own.
@@ -44,18 +45,21 @@ def suggest_name(name: str, names: Iterable[str], otherwise: str) -> str:
     return f"Did you mean {similar[0]}?" if similar else otherwise
 
 
-def mask_credentials(uri: str) -> str:
-    """Replace the user and the password in a URI with `***`.
+# The query of an HTTP address can be a signature. It ends before the next address of a list.
+_HTTP_QUERY = re.compile(
+    r"(https?://[^\s?,'\"<>]+)\?[^\s'\"<>]*?(?=,\s*\w[\w+.-]*://|[\s'\"<>]|$)", re.IGNORECASE
+)
+_USER_INFO = re.compile(r"(\w[\w+.-]*://)[^/\s]*@")
+
+
+def mask_credentials(text: str) -> str:
+    """Replace users and passwords in URIs, and the queries of HTTP addresses, with `***`.
 
     >>> mask_credentials("s3://key:secret@bucket/trips")
     's3://***@bucket/trips'
+    >>> mask_credentials("https://host/a.parquet?X-Amz-Signature=1f,https://host/b.parquet?sig=2e")
+    'https://host/a.parquet?***,https://host/b.parquet?***'
     >>> mask_credentials("./toytip-store")
     './toytip-store'
     """
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return uri
-    host, slash, path = rest.partition("/")
-    if "@" in host:
-        host = "***@" + host.rpartition("@")[2]
-    return f"{scheme}://{host}{slash}{path}"
+    return _HTTP_QUERY.sub(r"\1?***", _USER_INFO.sub(r"\1***@", text))

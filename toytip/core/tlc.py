@@ -122,7 +122,7 @@ def describe_repeated(repeated: Mapping[str, Sequence[str]]) -> str:
 _TIME_COLUMN_PREFIXES = {"yellow": "tpep", "green": "lpep"}
 # Columns that only files of green taxis have.
 _GREEN_SPELLINGS = {"triptype", "ehailfee"}
-_FOR_HIRE_SPELLINGS = {"hvfhslicensenum", "dispatchingbasenum", "dispatchingbasenumber"}
+_FOR_HIRE_KINDS = {"hvfhslicensenum": "fhvhv", "dispatchingbasenum": "fhv", "dispatchingbasenumber": "fhv"}
 _COORDINATE_SPELLINGS = {"startlon", "pickuplongitude"}
 
 
@@ -153,6 +153,16 @@ def detect_taxi(names: Iterable[str]) -> str | None:
     return "green" if "pickupdatetime" in spellings and spellings & _GREEN_SPELLINGS else None
 
 
+def detect_for_hire(names: Iterable[str]) -> str | None:
+    """Return the kind of a record of for-hire vehicles, or None for other files.
+
+    >>> [detect_for_hire([name]) for name in ("hvfhs_license_num", "dispatching_base_num", "extra")]
+    ['fhvhv', 'fhv', None]
+    """
+    spellings = set(map(_spelling, names))
+    return next((kind for spelling, kind in _FOR_HIRE_KINDS.items() if spelling in spellings), None)
+
+
 def detect_other_layout(names: Iterable[str]) -> tuple[str, str] | None:
     """Return why files with these columns cannot be used, and a hint, or None for trip records.
 
@@ -161,7 +171,7 @@ def detect_other_layout(names: Iterable[str]) -> tuple[str, str] | None:
     """
     names = list(names)
     spellings = set(map(_spelling, names))
-    if spellings & _FOR_HIRE_SPELLINGS:
+    if detect_for_hire(names):
         return "it is a record of for-hire vehicles (fhv or fhvhv)", "Use yellow or green trip records."
     if spellings & _COORDINATE_SPELLINGS and "PULocationID" not in match_fields(names):
         return (

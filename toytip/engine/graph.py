@@ -118,7 +118,8 @@ def _frame_of_items(
 
 
 def _read_source_trips(partition: SourcePartition) -> pd.DataFrame:
-    return conform.conform(reader.read_partition(partition), partition)
+    frames = [conform.conform(reader.read_partition(part), part) for part in partition.by_file()]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def _read_data_file(

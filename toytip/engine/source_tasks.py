@@ -12,7 +12,9 @@ from toytip.core.months import Month
 from toytip.engine.compute import wait_for
 from toytip.io import access
 from toytip.progress.tracker import StageProgress
-from toytip.sources import discovery, synthetic
+from toytip.sources import synthetic
+from toytip.sources.files import file_checksum, write_month_file
+from toytip.sources.source import SourceFile
 
 
 def generate_source(
@@ -33,16 +35,14 @@ def generate_source(
 def _generate_month(
     month: Month, uri: str, storage_options: StorageOptions, spec: synthetic.SyntheticSpec
 ) -> int:
-    return discovery.write_month_file(synthetic.generate_month(month, spec), uri, storage_options)
+    return write_month_file(synthetic.generate_month(month, spec), uri, storage_options)
 
 
 def compute_checksums(
-    client: distributed.Client, files: Sequence[discovery.SourceFile], stage: StageProgress
+    client: distributed.Client, files: Sequence[SourceFile], stage: StageProgress
 ) -> list[str]:
     """Return the checksums of source files, which the workers compute."""
-    futures = [
-        client.submit(discovery.file_checksum, file.uri, file.storage_options, pure=False) for file in files
-    ]
+    futures = [client.submit(file_checksum, file.uri, file.storage_options, pure=False) for file in files]
     return wait_for(futures, stage, rows=lambda _: 0)
 
 

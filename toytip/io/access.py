@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -24,6 +25,8 @@ from toytip.io.s3 import S3FileIO
 from toytip.io.s3_clients import arrow_s3_filesystem, s3_filesystem
 from toytip.io.s3_errors import BODYLESS_CODES, describe_fault, error_code, translate_boto_errors
 
+# A path with one of these characters can be a pattern of several paths.
+GLOB_CHARACTERS = re.compile(r"[*?\[]")
 # The packages of file systems from which toytip reads sources, but on which it has no store.
 FILESYSTEM_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 
@@ -126,7 +129,7 @@ def open_filesystem(uri: str, storage_options: StorageOptions) -> tuple[Any, str
 
 
 def cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
-    """Return why a folder, glob or URI has no Parquet files.
+    """Return why a folder, glob or URI has no files of trips.
 
     Raises FileNotFoundError if the bucket does not exist.
     """
@@ -134,11 +137,11 @@ def cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
     with translate_boto_errors():
         if uri_scheme(location) == "s3":
             bucket, _, key = path.partition("/")
-            prefix = key.partition("*")[0].partition("?")[0]
+            prefix = GLOB_CHARACTERS.split(key)[0]
             fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
-        if "*" in path or "?" in path:
-            return "no file matches it"
-        return "it contains no Parquet files" if fs.exists(path) else "it does not exist"
+        if fs.exists(path):
+            return "it contains no Parquet or CSV files"
+    return "no file matches it" if GLOB_CHARACTERS.search(path) else "it does not exist"
 
 
 class CountingFile:

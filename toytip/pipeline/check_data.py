@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pandas as pd
+
 from toytip.config import Settings
 from toytip.core.months import Month
+from toytip.core.partitions import input_files
 from toytip.core.splits import Split
 from toytip.core.tables import FEATURES_TABLE
 from toytip.errors import ConfigError, DataCheckError, StoreError
@@ -14,7 +17,7 @@ from toytip.monitoring.data_check import DataCheck, MonthCheck, check_months
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.history import summarize_months
-from toytip.store.acceptances import Acceptance, accept_month, accepted_months
+from toytip.store.acceptances import Acceptance, accept_month, accepted_months, combine_checksums
 from toytip.store.manifest import Manifest
 from toytip.store.store import store_from_settings
 
@@ -27,9 +30,12 @@ def check_data(
 ) -> DataCheck:
     """Compare each month with the training months, or with the months of `reference`.
 
-    Prints every month that does not pass.
+    Prints every month that does not pass. Raises DataCheckError if the validation or test months of
+    a training have no trips.
     """
     months = summarize_months(context.store, tables)
+    if reference is None:
+        require_trips(months, split, context.settings.segment)
     with context.progress.stage("check", len(months)) as stage:
         training = [month for month in months if split.covers(month, "train")]
         features = tables[FEATURES_TABLE.name]
@@ -46,9 +52,39 @@ def check_data(
     return check
 
 
+def require_trips(months: Mapping[Month, MonthSummary], split: Split, segment: str) -> None:
+    """Raise DataCheckError if no trip of the training, validation or test period was kept."""
+    for name, period in split.time_ranges().items():
+        trips = sum(_count_trips(month, months[month], split, name, segment) for month in months)
+        if not trips:
+            days = f"{period.start[:10]} until {period.stop[:10]}"
+            card = "card " if segment == "card" else ""
+            raise DataCheckError(
+                f"cannot train: the {name} period ({days}) has no {card}trips after cleaning",
+                hint="Check the source with `toytip source check`, or select other months with "
+                "--train-months, --validation-month and --test-months.",
+            )
+
+
+def _count_trips(month: Month, summary: MonthSummary, split: Split, name: str, segment: str) -> int:
+    """Return the number of kept trips of a month that are in a split and in a segment."""
+    period = split.within(month).get(name)
+    if period is None:
+        return 0
+    rows = summary.histograms
+    rows = rows[(rows["feature"] == "pickup_day") & (rows["is_card"] | (segment == "all"))]
+    days = pd.to_datetime(month.start) + pd.to_timedelta(rows["value"] - 1, unit="D")
+    return int(rows["trips"][(days >= period.start) & (days < period.stop)].sum())
+
+
 def source_checksums(features: Manifest) -> dict[str, str]:
-    """Return the checksum of the input of each month, by month."""
-    return {str(file.key.month): file.input_fingerprint.partition("[")[0] for file in features.files}
+    """Return the checksum of the source files of each month, by month."""
+    files = [
+        (str(file.key.month), checksum)
+        for file in features.files
+        for checksum, _ in input_files(file.input_fingerprint)
+    ]
+    return combine_checksums(files)
 
 
 def accept_held_month(settings: Settings, month: str, reason: str, taxi: str | None) -> Acceptance:

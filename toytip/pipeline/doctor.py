@@ -161,7 +161,8 @@ def _check_source(case: _Cluster) -> Finding:
     if case.plan is None:
         return Finding(True, "synthetic year, written to the store (set --source for another source)")
     files = [
-        preflight.FileProbe(file.uri, file.bytes, file.storage_options) for file in case.plan.source.files
+        preflight.FileProbe(file.uri, file.bytes, file.storage_options)
+        for file in case.plan.source.distinct_files
     ]
     if problems := preflight.check_files(case.client, files):
         return Finding(False, "; ".join(problems))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from typing import Any
@@ -70,10 +71,14 @@ def fingerprint(stage: str, input_content: Any, config: Any = None) -> str:
     return digest({"stage": stage, **code, "input": input_content, "config": config})
 
 
-def plan_file_of_partition(stage: str, partition: SourcePartition, file_checksum: str) -> DataFile:
-    """Describe the data file that a stage will write for a partition of a source file."""
-    input_content = f"{file_checksum}[{partition.start}:{partition.stop}]"
-    config = {"taxi": partition.taxi, "month": partition.month, "number": partition.number}
+def plan_file_of_partition(stage: str, partition: SourcePartition, checksums: Mapping[str, str]) -> DataFile:
+    """Describe the data file that a stage will write for a partition of the source.
+
+    `checksums` has the checksum of each source file, by URI.
+    """
+    input_content = partition.fingerprint(checksums)
+    position = {"month": partition.month, "number": partition.number, "start": partition.start}
+    config = {"taxi": partition.taxi, **position}
     return DataFile(
         path=partition.key.path,
         rows=0,

@@ -13,6 +13,7 @@ from toytip.core.partitions import DataFile
 from toytip.core.splits import Split
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE
 from toytip.engine import compute, graph
+from toytip.errors import DataCheckError
 from toytip.evaluation import metrics
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import code_digest, fingerprint
@@ -101,12 +102,28 @@ def _settings_of(names: str, segment: str, split: Split) -> dict[str, str]:
 def count_training_values(
     context: RunContext, frame: Any, files: Sequence[DataFile], names: tuple[str, ...], split: Split
 ) -> ValueCounts:
-    """Count the values of features in the training trips of a lazy frame of data files."""
+    """Count the values of features in the training trips of a lazy frame of data files.
+
+    Raises DataCheckError if there are no training trips, or if all have the same label.
+    """
     lazy, months = graph.count_partitions(frame, names, split, context.settings.segment), month_names(files)
     with context.progress.stage("preprocess", len(files), months) as stage:
         results = compute.compute_partitions(context.client, lazy, stage, months=months)
     counts = [result.value_counts for result in results if result.value_counts is not None]
-    return reduce(ValueCounts.merge, counts, ValueCounts.empty(names))
+    total = reduce(ValueCounts.merge, counts, ValueCounts.empty(names))
+    _require_two_labels(total)
+    return total
+
+
+def _require_two_labels(counts: ValueCounts) -> None:
+    if not counts.rows:
+        cause, hint = "there are no training trips", "Check the source with `toytip source check`."
+    elif counts.positives in (0, counts.rows):
+        tips = "no high tip" if not counts.positives else "a high tip"
+        cause, hint = f"all {counts.rows:,} training trips have {tips}", "Add months or trips to the source."
+    else:
+        return
+    raise DataCheckError(f"cannot train: {cause}", hint=hint)
 
 
 def _single_feature_aucs(counts: ValueCounts) -> dict[str, float | None]:

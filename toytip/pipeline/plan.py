@@ -15,7 +15,8 @@ from toytip.core.splits import Split, TimeRange, overlaps, plan_split
 from toytip.core.text import plural
 from toytip.errors import PlanError
 from toytip.progress.tracker import Progress
-from toytip.sources.discovery import Source
+from toytip.sources.inspection import unusual_row_counts
+from toytip.sources.source import Source
 from toytip.stages.featurize import feature_set
 from toytip.stages.zone_rates import zone_rates_for
 from toytip.training.memory import training_bytes
@@ -96,7 +97,7 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
     source, rows = plan.source, plan.source.effective_partition_rows(plan.partition_rows)
     progress.info(
         f"source {source.taxi}, {source.months[0]} to {source.months[-1]}: "
-        f"{plural(len(source.files), 'file')}, {plural(source.rows, 'row')}, "
+        f"{plural(len(source.distinct_files), 'file')}, {plural(source.rows, 'row')}, "
         f"{plural(len(plan.partitions), 'partition')}"
     )
     if rows > plan.partition_rows:
@@ -110,6 +111,10 @@ def print_plan(plan: RunPlan, progress: Progress) -> None:
         progress.info(
             f"months outside of the split: {', '.join(map(str, unused))} (scored, but not evaluated)"
         )
+    for month, warning in unusual_row_counts(source).items():
+        progress.info(f"{month}: {warning}")
+    for warning in source.warnings:
+        progress.warn(warning)
     if source.missing_columns:
         progress.info(f"columns that are missing in the source: {', '.join(source.missing_columns)}")
     for name, missing in source.partly_missing_columns.items():

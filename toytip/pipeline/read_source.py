@@ -14,9 +14,10 @@ from toytip.core.partitions import DataFile, SourcePartition
 from toytip.core.redact import mask_credentials
 from toytip.core.schema import Table
 from toytip.core.tables import FEATURE_HISTOGRAMS, REJECTS, TRIPS
+from toytip.core.text import plural
 from toytip.core.tlc import source_column
 from toytip.engine import graph, source_tasks
-from toytip.errors import StoreError
+from toytip.errors import SourceError, StoreError
 from toytip.pipeline.context import PublishedTables, RunContext
 from toytip.pipeline.fingerprints import chain_of, code_digest, plan_file_of_partition, plan_next_file
 from toytip.pipeline.incremental import (
@@ -30,8 +31,10 @@ from toytip.pipeline.incremental import (
 )
 from toytip.pipeline.plan import RunPlan
 from toytip.sources.column_check import SCORE_WITHOUT_TIPS
-from toytip.sources.discovery import Source, count_nulls
-from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value
+from toytip.sources.discovery import RENAME_TO_MONTH, count_nulls
+from toytip.sources.month_rows import MIN_NAMED_MONTH_SHARE
+from toytip.sources.source import Source
+from toytip.stages.clean import REQUIRED_TRIP_COLUMNS, missing_value, out_of_month
 from toytip.stages.featurize import FEATURES_SCHEMA
 from toytip.store.catalog import checksums_by_file
 from toytip.store.changes import MonthInputs, Recipe, inputs_by_month
@@ -76,7 +79,7 @@ def _build_from_source(
 ) -> PublishedTables:
     source, partitions = plan.source, plan.partitions
     checksums = _file_checksums(context, source)
-    planned = [_plan_files(tables, partition, checksums[partition.uri]) for partition in partitions]
+    planned = [_plan_files(tables, partition, checksums) for partition in partitions]
     job = BuildJob(
         stage=stage,
         tables=tables,
@@ -92,6 +95,7 @@ def _build_from_source(
     )
     files = build_data_files(context, job).files
     check_row_balance(source.rows, files)
+    _require_months_of_files(source, files)
     _report_rejected_months(context, source.taxi, tables[0], files)
     parents = _source_references(source, checksums)
     config = {"taxi": source.taxi, "partition_rows": plan.partition_rows}
@@ -101,6 +105,25 @@ def _build_from_source(
         )
         for table in tables
     }
+
+
+def _require_months_of_files(source: Source, files: FilesByTable) -> None:
+    """Raise SourceError if most pickups of a month are in other months.
+
+    Discovery finds most of these months from statistics or from a sample. This check finds the
+    others, before a model learns from them.
+    """
+    outside = Counter[Month]()
+    for file in files[REJECTS.name]:
+        outside[file.key.month] += file.rejects.get(out_of_month.__name__, 0)
+    for month, month_files in source.by_month.items():
+        rows = sum(file.rows for file in month_files)
+        if outside[month] > (1 - MIN_NAMED_MONTH_SHARE) * rows:
+            raise SourceError(
+                f"cannot use {mask_credentials(month_files[0].uri)} for {month}: "
+                f"{100 * outside[month] / rows:.1f} % of the pickups are in other months",
+                hint=RENAME_TO_MONTH,
+            )
 
 
 def _report_rejected_months(context: RunContext, taxi: str, accepted: Table, files: FilesByTable) -> None:
@@ -139,10 +162,10 @@ def _missing_column(context: RunContext, taxi: str, rejects: Sequence[DataFile])
 
 
 def _plan_files(
-    tables: Sequence[Table], partition: SourcePartition, file_checksum: str
+    tables: Sequence[Table], partition: SourcePartition, checksums: Mapping[str, str]
 ) -> dict[str, DataFile]:
     """Describe the data files of a partition: those of cleaning, and those of the features."""
-    cleaned = plan_file_of_partition("clean", partition, file_checksum)
+    cleaned = plan_file_of_partition("clean", partition, checksums)
     featurized = plan_next_file("featurize", cleaned, None)
     return {table.name: cleaned if table.made_by == "clean" else featurized for table in tables}
 
@@ -159,20 +182,25 @@ def _recipe_of(manifest: Manifest) -> Recipe:
 
 
 def _describe_partition(partition: SourcePartition) -> str:
-    return f"{mask_credentials(partition.uri)}, rows {partition.start:,} to {partition.stop:,}"
+    first, *others = partition.file_rows
+    name = f"{mask_credentials(first.uri)}, rows {first.start:,} to {first.stop:,}"
+    return f"{name}, and {plural(len(others), 'other file')}" if others else name
 
 
 def _source_references(source: Source, checksums: Mapping[str, str]) -> list[SourceFileRef]:
     """Return the source files as parents in a manifest."""
+    rows = Counter[str]()
+    for file in source.files:
+        rows[file.uri] += file.rows
     return [
         SourceFileRef(
             uri=mask_credentials(file.uri),
-            rows=file.rows,
+            rows=rows[file.uri],
             bytes=file.bytes,
             modified=file.modified,
             checksum=checksums[file.uri],
         )
-        for file in source.files
+        for file in source.distinct_files
     ]
 
 
@@ -184,9 +212,9 @@ def _file_checksums(context: RunContext, source: Source) -> dict[str, str]:
     earlier = checksums_by_file(context.store.list_tables())
     checksums = {
         file.uri: file.content_tag or earlier.get((mask_credentials(file.uri), file.bytes, file.modified), "")
-        for file in source.files
+        for file in source.distinct_files
     }
-    unread = [file for file in source.files if not checksums[file.uri]]
+    unread = [file for file in source.distinct_files if not checksums[file.uri]]
     if unread:
         with context.progress.stage("checksum", len(unread)) as stage:
             computed = source_tasks.compute_checksums(context.client, unread, stage)

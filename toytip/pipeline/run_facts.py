@@ -15,7 +15,7 @@ from toytip.evaluation.gate import Decision, GateDecision
 from toytip.evaluation.report import EvaluationReport
 from toytip.monitoring.data_check import DataCheck
 from toytip.pipeline.result import SYNTHETIC_SOURCE
-from toytip.sources.discovery import Source
+from toytip.sources.source import Source
 from toytip.store.manifest import digest
 from toytip.store.refs import status_of_model
 from toytip.store.run_manifest import RunFacts, RunStatus, SettingValue

@@ -20,8 +20,8 @@ from toytip.pipeline.context import RunContext
 from toytip.pipeline.plan import RunPlan, print_plan, require_enough_memory, split_months
 from toytip.progress.tracker import Progress
 from toytip.sources import discovery
-from toytip.sources.discovery import Source
 from toytip.sources.download import DownloadReport, MonthDownloader
+from toytip.sources.source import Source
 from toytip.sources.synthetic import (
     SYNTHETIC_MONTHS,
     DriftKind,
@@ -61,7 +61,10 @@ def complete_plan(context: RunContext, plan: RunPlan | None) -> RunPlan:
     if not context.local_workers:
         preflight.require_readable_files(
             context.client,
-            [preflight.FileProbe(file.uri, file.bytes, file.storage_options) for file in plan.source.files],
+            [
+                preflight.FileProbe(file.uri, file.bytes, file.storage_options)
+                for file in plan.source.distinct_files
+            ],
         )
     if not is_checked:
         print_plan(plan, context.progress)

@@ -20,7 +20,7 @@ from toytip.models import trip_columns
 from toytip.models.raw_trips import trips_to_table
 from toytip.serving.csv_trips import CsvReader, detect_format
 from toytip.serving.json_text import parse_json
-from toytip.sources.discovery import PARQUET_MAGIC
+from toytip.sources.formats import PARQUET_MAGIC
 from toytip.sources.reader import open_parquet
 from toytip.stages.conform import RowLabel
 

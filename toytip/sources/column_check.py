@@ -63,14 +63,18 @@ class FileColumns:
 
 
 def check_columns(
-    name: str, schema: pa.Schema, month: Month, is_all_null: Callable[[str], bool], read: ColumnReader
+    name: str,
+    schema: pa.Schema,
+    month: Month | None,
+    is_all_null: Callable[[str], bool],
+    read: ColumnReader,
 ) -> FileColumns:
     """Return the columns of a file. Raises SourceError, with all problems of the file.
 
-    `name` is the path of the file for messages. `read` is called only if the types of some columns
-    are not those of the TLC.
+    `name` is the path of the file for messages. `month` is the month in this path, if it has one.
+    `read` is called only if the types of some columns are not those of the TLC.
     """
-    taxi = _check_layout(name, schema.names)
+    taxi = find_taxi(name, schema.names)
     findings, columns = _Findings(), match_fields(schema.names)
     for field in FIELDS:
         column = columns.get(field.name)
@@ -85,8 +89,11 @@ def check_columns(
     return FileColumns(taxi=taxi, missing=tuple(findings.missing), notes=tuple(findings.notes))
 
 
-def _check_layout(name: str, names: Sequence[str]) -> str:
-    """Return the taxi type of a file with these columns. Raises SourceError for another layout."""
+def find_taxi(name: str, names: Sequence[str]) -> str:
+    """Return the taxi type of a file with these columns. Raises SourceError for another layout.
+
+    `name` is the path of the file.
+    """
     if other := detect_other_layout(names):
         raise SourceError(f"cannot use {name}: {other[0]}", hint=other[1])
     if repeated := find_repeated_fields(names):
@@ -165,13 +172,13 @@ class _Findings:
                 )
 
 
-def _check_values(findings: _Findings, month: Month, read: ColumnReader) -> None:
+def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
     """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
     first = pa.Table.from_batches([next(read(list(findings.unusual)))])
     for column, field in findings.unusual.items():
         findings.add_values(first, column, read_column(first.column(column), field, column, ""), field)
     pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
-    if pickup is not None and not findings.problems:
+    if pickup is not None and month is not None and not findings.problems:
         shifted = _count_shifted(pickup, month, read)
         if shifted.contradict_month:
             _add_zone_problem(findings, pickup, first.column(pickup).type, shifted)

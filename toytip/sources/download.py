@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import random
@@ -20,19 +21,19 @@ import urllib3
 from toytip.core.months import Month
 from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import SourceError
-from toytip.io.connection import RUNNING_HINT, connection_fault, open_pool
+from toytip.io.connection import open_pool
 from toytip.io.file_locks import lock_file
-from toytip.io.s3_errors import Fault
+from toytip.sources.download_errors import RetryableError, failure_cause, raise_if_lasting
 
 PARALLEL_DOWNLOADS = 4
 DOWNLOAD_ATTEMPTS = 6
 DOWNLOAD_BLOCK_BYTES = 2**18
 MAX_RETRY_DELAY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 60.0
+# Redirects are followed. Each attempt to connect and to read is counted here, and not by urllib3.
+REDIRECTS_ONLY = urllib3.Retry(total=5, redirect=5, connect=False, read=False, status=False, other=False)
 # The TLC's server answers 403 to too many requests, and for months that are not published yet.
 RETRYABLE_STATUSES = {403, 408, 425, 429, 500, 502, 503, 504}
-RESUME_HINT = "Run the command again later. toytip resumes the partial file."
-CONNECTION_HINT = "Check the network and --base-url. If this network needs a proxy, set HTTPS_PROXY to the URL of the proxy."
 LOCAL_FOLDER = "--output-dir or TOYTIP_DATA_DIR to a folder on a local disk"
 REMOTE_ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
 
@@ -75,9 +76,10 @@ class MonthDownloader:
     def download(self, taxi: str, months: Sequence[Month]) -> DownloadReport:
         """Download monthly files and the zone lookup file, except files that already exist.
 
-        Raises SourceError for the first file that cannot be downloaded. Partial files remain in the
-        folder, and the next call resumes them.
+        Raises SourceError for a month that has not ended, or else for the first file that cannot be
+        downloaded. Partial files remain in the folder, and the next call resumes them.
         """
+        _require_ended(months, dt.datetime.now(dt.UTC).date())
         remote_folders = {f"{taxi}_tripdata_{month}.parquet": "trip-data" for month in months}
         remote_folders[REMOTE_ZONE_LOOKUP_NAME] = "misc"
         try:
@@ -121,9 +123,9 @@ class MonthDownloader:
             try:
                 received += self._download_rest(pool, stop, url, partial)
                 partial.verify(decode=received < partial.size or failures > 0)
-            except (_RetryableError, urllib3.exceptions.HTTPError) as error:
-                _raise_if_lasting(url, error)
-                cause, hint = _failure_cause(url, error)
+            except (RetryableError, urllib3.exceptions.HTTPError) as error:
+                raise_if_lasting(url, error)
+                cause, hint = failure_cause(url, error)
                 # An attempt that received bytes resets the number of failures.
                 failures = 1 if partial.size > previous_size else failures + 1
                 if failures < DOWNLOAD_ATTEMPTS and stop.wait(self._delay(failures, error)):
@@ -139,7 +141,7 @@ class MonthDownloader:
     def _delay(self, failures: int, error: Exception) -> float:
         """Return the seconds to wait: doubled per failure, or more if the server requests it."""
         delay = min(self.retry_delay * 2.0 ** (failures - 1), MAX_RETRY_DELAY_SECONDS)
-        requested = error.retry_after if isinstance(error, _RetryableError) else 0.0
+        requested = error.retry_after if isinstance(error, RetryableError) else 0.0
         return max(delay * random.uniform(0.8, 1.2), requested)  # noqa: S311
 
     def _download_rest(
@@ -155,9 +157,11 @@ class MonthDownloader:
             headers |= {"Range": f"bytes={offset}-", "If-Range": metadata.validator}
         timeout = urllib3.Timeout(connect=10, read=30)
         with contextlib.closing(
-            pool.request("GET", url, headers=headers, preload_content=False, timeout=timeout, redirect=True)
+            pool.request(
+                "GET", url, headers=headers, preload_content=False, timeout=timeout, retries=REDIRECTS_ONLY
+            )
         ) as response:
-            start, total = _byte_range(response, offset, metadata, partial)
+            start, total = _byte_range(url, response, offset, metadata, partial)
             if not start:
                 partial.write_metadata(_Metadata(validator=_strong_validator(response.headers), size=total))
             received = self._append(response, partial, stop, mode="ab" if start else "wb")
@@ -174,8 +178,18 @@ class MonthDownloader:
                 received += len(block)
                 self.on_bytes(len(block))
                 if stop.is_set():
-                    raise _RetryableError("the download was canceled")
+                    raise RetryableError("the download was canceled")
         return received
+
+
+def _require_ended(months: Sequence[Month], today: dt.date) -> None:
+    """Raise SourceError if a month has not ended, so that no file of this month can exist."""
+    for month in months:
+        if month.next.start.date() > today:
+            raise SourceError(
+                f"cannot download {month}: the month has not ended",
+                hint="Choose earlier --months. The TLC publishes a month about two months after its end.",
+            )
 
 
 @contextlib.contextmanager
@@ -190,14 +204,6 @@ def _lock_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-class _RetryableError(Exception):
-    """A failed attempt. The server requests a wait of `retry_after` seconds before the next one."""
-
-    def __init__(self, cause: str, retry_after: float = 0.0) -> None:
-        super().__init__(cause)
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,19 +237,19 @@ class _PartialFile:
         self._metadata_path.write_text(json.dumps(asdict(metadata)))
 
     def check_size(self, total: int) -> None:
-        """Raise _RetryableError if the size differs from the announced total (0: unknown)."""
+        """Raise RetryableError if the size differs from the announced total (0: unknown)."""
         size = self.size
         if total and size != total:
             if size > total:
                 self.discard()
-            raise _RetryableError(f"{size:,} of {total:,} bytes were received")
+            raise RetryableError(f"{size:,} of {total:,} bytes were received")
 
     def verify(self, *, decode: bool) -> None:
-        """Discard an invalid file and raise _RetryableError. `decode`: also check every value."""
+        """Discard an invalid file and raise RetryableError. `decode`: also check every value."""
         problem = _file_problem(self.path, decode=decode)
         if problem is not None:
             self.discard()
-            raise _RetryableError(problem)
+            raise RetryableError(problem)
 
     def publish(self, target: Path) -> None:
         self.path.replace(target)
@@ -254,10 +260,12 @@ class _PartialFile:
         self._metadata_path.unlink(missing_ok=True)
 
 
-def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _PartialFile) -> tuple[int, int]:
+def _byte_range(
+    url: str, response: Any, offset: int, metadata: _Metadata, partial: _PartialFile
+) -> tuple[int, int]:
     """Return the offset at which a response starts, and the total size of the file (0: unknown).
 
-    Raises _RetryableError, or SourceError for a status that another attempt would not change.
+    Raises RetryableError, or SourceError for a status that another attempt would not change.
     """
     status = response.status
     if status == 200:
@@ -268,17 +276,16 @@ def _byte_range(response: Any, offset: int, metadata: _Metadata, partial: _Parti
         if unit == "bytes" and byte_range.startswith(f"{offset}-") and total == str(metadata.size):
             return offset, int(total)
         partial.discard()
-        raise _RetryableError("the server sent a range other than the requested range")
+        raise RetryableError("the server sent a range other than the requested range")
     if status in {206, 416}:
         partial.discard()
-        raise _RetryableError(f"the server answered {status} to a range request")
+        raise RetryableError(f"the server answered {status} to a range request")
     if status in RETRYABLE_STATUSES:
         cause = "(too many requests, or not published yet)" if status == 403 else response.reason
         retry_after = _retry_after_seconds(response.headers.get("Retry-After", ""))
-        raise _RetryableError(f"the server answered {status} {cause}", retry_after)
+        raise RetryableError(f"the server answered {status} {cause}", retry_after)
     raise SourceError(
-        f"cannot download {mask_credentials(response.url or '')}: "
-        f"the server answered {status} {response.reason}",
+        f"cannot download {mask_credentials(url)}: the server answered {status} {response.reason}",
         hint="Check which months are published." if status == 404 else "",
     )
 
@@ -291,25 +298,6 @@ def _strong_validator(headers: Any) -> str:
 
 def _retry_after_seconds(text: str) -> float:
     return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdigit() else 0.0
-
-
-def _raise_if_lasting(url: str, error: Exception) -> None:
-    """Raise SourceError for a certificate or proxy that another attempt would not accept either."""
-    if isinstance(error, urllib3.exceptions.SSLError | urllib3.exceptions.ProxyError):
-        cause, hint = connection_fault(url, error)
-        raise SourceError(f"cannot download {mask_credentials(url)}{cause}", hint=hint) from None
-
-
-def _failure_cause(url: str, error: Exception) -> Fault:
-    """Return the cause of a failed attempt, to append to a message, and a hint."""
-    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
-        cause, hint = connection_fault(url, error)
-        return Fault(cause, CONNECTION_HINT if hint == RUNNING_HINT else hint)
-    first_line = str(error).partition("\n")[0]
-    cause = (
-        first_line if isinstance(error, _RetryableError) else f"the connection broke ({type(error).__name__})"
-    )
-    return Fault(f": {cause}", RESUME_HINT)
 
 
 def _file_problem(path: Path, *, decode: bool = False) -> str | None:

@@ -1,15 +1,18 @@
-"""Report the contents of monthly files, and values that differ from adjacent months."""
+"""Report the contents of each month of a source, and values that differ from adjacent months."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
+from toytip.core.months import Month
+from toytip.core.redact import mask_credentials
 from toytip.core.tlc import FIELDS_BY_NAME
-from toytip.sources.discovery import Source, SourceFile
 from toytip.sources.row_check import RowCheck, check_rows
+from toytip.sources.source import Source
 from toytip.stages.conform import UnreadableValues
 
 INSPECTION_THREADS = 4
@@ -29,23 +32,23 @@ OLDEST_SCHEMA_VERSION = "before 2019"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileReport:
-    """The contents of a monthly file."""
+class MonthReport:
+    """The contents of the files of a month."""
 
     month: str
-    """Month of the file, for example 2023-01."""
-    uri: str
-    """Path or URI of the file."""
+    """Month of the rows, for example 2023-01."""
+    uris: tuple[str, ...]
+    """Paths or URIs of the files with rows of the month."""
     rows: int
-    """Number of rows."""
+    """Number of rows that belong to the month."""
     bytes: int
-    """Size of the file in bytes."""
+    """Size of the files in bytes."""
     schema_version: str
     """Version of the TLC's schema, named by the year in which its newest column was added."""
     null_shares: dict[str, float]
     """Share of nulls in each column that has nulls, by column name."""
     out_of_month_share: float
-    """Share of rows whose pickup is outside the month of the file."""
+    """Share of the rows whose pickup is outside the month."""
     adjacent_row_ratio: float | None
     """Number of rows, divided by the median number of rows of the two months before and the two
     months after. Null if the source has only one month."""
@@ -67,71 +70,85 @@ class SourceReport:
     taxi: str
     """`yellow` or `green`."""
     rows: int
-    """Number of rows in all files."""
-    files: tuple[FileReport, ...]
-    """One report per monthly file, oldest first."""
+    """Number of rows in all months."""
+    months: tuple[MonthReport, ...]
+    """One report per month, oldest first."""
+    warnings: tuple[str, ...]
+    """Warnings about files that probably have the same trips."""
 
 
 def inspect_source(source: Source, on_rows_read: Callable[[int], None]) -> SourceReport:
-    """Inspect every file of a source: convert and clean all of its rows, as a run does.
+    """Inspect every month of a source: convert and clean all of its rows, as a run does.
 
-    `on_rows_read` receives the row count of each file.
+    `on_rows_read` receives the row count of each month.
     """
-    ratios = [_adjacent_row_ratio(source.files, index) for index in range(len(source.files))]
 
-    def inspect(file: SourceFile, ratio: float | None) -> FileReport:
-        report = _inspect_file(file, ratio)
+    def inspect(month: Month) -> MonthReport:
+        report = _inspect_month(source, month)
         on_rows_read(report.rows)
         return report
 
     with ThreadPoolExecutor(INSPECTION_THREADS) as pool:
-        reports = tuple(pool.map(inspect, source.files, ratios))
-    return SourceReport(taxi=source.taxi, rows=source.rows, files=reports)
+        reports = tuple(pool.map(inspect, source.months))
+    return SourceReport(taxi=source.taxi, rows=source.rows, months=reports, warnings=source.warnings)
 
 
-def _adjacent_row_ratio(files: tuple[SourceFile, ...], index: int) -> float | None:
+def unusual_row_counts(source: Source) -> dict[Month, str]:
+    """Return a warning for each month with many fewer or more rows than the adjacent months."""
+    ratios = {month: _adjacent_row_ratio(source, month) for month in source.months}
+    return {
+        month: f"it has {ratio:.2f} times as many rows as the adjacent months"
+        for month, ratio in ratios.items()
+        if ratio is not None and not USUAL_ROW_RATIOS[0] <= ratio <= USUAL_ROW_RATIOS[1]
+    }
+
+
+def _adjacent_row_ratio(source: Source, month: Month) -> float | None:
     """Return the number of rows of a month, divided by the median number in adjacent months."""
+    rows = [sum(file.rows for file in files) for files in source.by_month.values()]
+    index = source.months.index(month)
     adjacent = [
-        *files[max(index - ADJACENT_MONTHS, 0) : index],
-        *files[index + 1 : index + 1 + ADJACENT_MONTHS],
+        *rows[max(index - ADJACENT_MONTHS, 0) : index],
+        *rows[index + 1 : index + 1 + ADJACENT_MONTHS],
     ]
-    return files[index].rows / statistics.median(file.rows for file in adjacent) if adjacent else None
+    return rows[index] / statistics.median(adjacent) if adjacent else None
 
 
-def _inspect_file(file: SourceFile, row_ratio: float | None) -> FileReport:
-    checked = check_rows(file)
-    out_of_month_share = checked.out_of_month / file.rows
-    return FileReport(
-        month=str(file.month),
-        uri=file.uri,
-        rows=file.rows,
-        bytes=file.bytes,
+def _inspect_month(source: Source, month: Month) -> MonthReport:
+    files, checked = source.by_month[month], check_rows(source, month)
+    rows, row_ratio = sum(file.rows for file in files), _adjacent_row_ratio(source, month)
+    return MonthReport(
+        month=str(month),
+        uris=tuple(mask_credentials(file.uri) for file in files),
+        rows=rows,
+        bytes=sum(file.bytes for file in files),
         schema_version=_schema_version(checked.null_shares),
         null_shares={name: round(share, 6) for name, share in checked.null_shares.items() if share},
-        out_of_month_share=out_of_month_share,
+        out_of_month_share=checked.out_of_month / rows,
         adjacent_row_ratio=None if row_ratio is None else round(row_ratio, 3),
         rejects=checked.rejects,
-        unreadable_values=checked.unreadable,
-        notes=file.notes,
-        warnings=_warnings(file, row_ratio, out_of_month_share, checked),
+        unreadable_values=tuple(chain.from_iterable(checked.unreadable.values())),
+        notes=tuple(dict.fromkeys(note for file in files for note in file.notes)),
+        warnings=tuple(_warnings(source, month, checked)),
     )
 
 
-def _schema_version(nulls: dict[str, float]) -> str:
+def _schema_version(nulls: Mapping[str, float]) -> str:
     versions = (version for column, version in SCHEMA_VERSIONS if nulls.get(column, 1) < 1)
     return next(versions, OLDEST_SCHEMA_VERSION)
 
 
-def _warnings(
-    file: SourceFile, row_ratio: float | None, out_of_month_share: float, checked: RowCheck
-) -> tuple[str, ...]:
-    warnings = []
-    if row_ratio is not None and not USUAL_ROW_RATIOS[0] <= row_ratio <= USUAL_ROW_RATIOS[1]:
-        warnings.append(f"the file has {row_ratio:.2f} times as many rows as the adjacent months")
+def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
+    files = source.by_month[month]
+    if unusual := unusual_row_counts(source).get(month):
+        yield unusual
+    out_of_month_share = checked.out_of_month / sum(file.rows for file in files)
     if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
-        warnings.append(f"{out_of_month_share:.1%} of the pickups are in other months")
-    warnings += [values.describe() for values in checked.unreadable]
-    for field in (FIELDS_BY_NAME[name] for name in file.missing_columns):
-        if file.taxi in field.taxis and field.since is not None and file.month.year > field.since:
-            warnings.append(f"column {field.name} is missing, and the TLC publishes it since {field.since}")
-    return tuple(warnings)
+        yield f"{out_of_month_share:.1%} of the pickups are in other months"
+    for uri, unreadable in checked.unreadable.items():
+        file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
+        yield from (file_name + values.describe() for values in unreadable)
+    missing = dict.fromkeys(name for file in files for name in file.missing_columns)
+    for field in (FIELDS_BY_NAME[name] for name in missing):
+        if source.taxi in field.taxis and field.since is not None and month.year > field.since:
+            yield f"column {field.name} is missing, and the TLC publishes it since {field.since}"

@@ -6,61 +6,98 @@ import contextlib
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
-from toytip.core.partitions import SourcePartition
+from toytip.core.partitions import FileRows, SourcePartition
 from toytip.core.redact import first_line, mask_credentials
 from toytip.core.tlc import FIELDS, match_fields
 from toytip.errors import SourceError
 from toytip.io.access import file_info, open_file
 from toytip.io.base import uri_scheme
+from toytip.sources.csv_rows import CsvReader
+from toytip.sources.windows import rows_in_window
 
 # Number of rows that are decoded at a time. If a row group is larger than a partition, memory holds
 # at most this many rows more than the partition.
 BATCH_ROWS = 65_536
+# A stream from which only the footer and a few columns are read needs no larger buffer.
+FOOTER_BUFFER_BYTES = 2**16
 
 
-def open_parquet(stream: Any, *, pre_buffer: bool = True) -> pq.ParquetFile:
+def open_parquet(stream: Any, *, pre_buffer: bool = True, buffer_size: int = 0) -> pq.ParquetFile:
     """Open a Parquet file. Times of the old type INT96 are read in microseconds.
 
     In nanoseconds, which are Arrow's default, years after 2262 would become other years.
     """
-    return pq.ParquetFile(stream, pre_buffer=pre_buffer, coerce_int96_timestamp_unit="us")
+    return pq.ParquetFile(
+        stream, pre_buffer=pre_buffer, buffer_size=buffer_size, coerce_int96_timestamp_unit="us"
+    )
 
 
 def read_columns(uri: str, storage_options: StorageOptions, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield columns of a file in batches."""
+    """Yield columns of a Parquet file in batches."""
     with open_file(uri, storage_options) as stream:
         yield from open_parquet(stream).iter_batches(BATCH_ROWS, columns=list(names), use_threads=False)
 
 
 def read_partition(partition: SourcePartition) -> pa.Table:
-    """Return the rows of a partition, with the columns that toytip uses, as they are in the file.
+    """Return the rows of a partition of one file, with the columns that toytip uses, unconverted.
 
     Row groups that precede the partition are not read. Within a row group, preceding batches are
     decoded and dropped, unless this thread read the preceding partition last. Raises SourceError if
     the data is corrupt or rows are missing.
     """
-    name = mask_credentials(partition.uri)
+    (rows,) = partition.file_rows
+    name = mask_credentials(rows.uri)
     try:
-        with _open_reader(partition) as reader:
-            table = reader.read_rows(partition.start, partition.stop)
+        with _open_reader(rows) as reader:
+            table = _read_rows(reader, rows)
     except (OSError, ValueError) as error:
         raise SourceError(
             f"cannot read {name}: corrupt data ({first_line(error)})",
             hint="Download the file again with `toytip source download`.",
         ) from None
-    if len(table) != partition.rows:
+    if len(table) != rows.rows:
         raise SourceError(
-            f"cannot read rows {partition.start} to {partition.stop} of {name}: "
-            "the file was changed during the run",
+            f"cannot read rows {rows.start} to {rows.stop} of {name}: the file was changed during the run",
             hint="Run the command again.",
         )
     return table
+
+
+def _read_rows(reader: RowReader, rows: FileRows) -> pa.Table:
+    """Return the rows of a partition, or fewer if the file has become shorter.
+
+    Rows of other months are dropped after each batch, so that memory does not hold all of them.
+    """
+    if rows.window is None:
+        return reader.read_rows(rows.start, rows.stop)
+    selected = []
+    for start in range(rows.start, rows.stop, BATCH_ROWS):
+        table = reader.read_rows(start, min(start + BATCH_ROWS, rows.stop))
+        selected.append(rows_in_window(table, rows.uri, rows.window))
+    return pa.concat_tables(selected).slice(rows.skip, rows.rows)
+
+
+class RowReader(Protocol):
+    """Reads the rows of a file in their order."""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all rows of the file have been read."""
+
+    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+        """Return whether rows belong to this file and have not been read yet."""
+
+    def read_rows(self, start: int, stop: int) -> pa.Table:
+        """Return rows `start` to `stop`, or fewer at the end of the file."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 # The last reader of each thread. A thread mostly gets the partitions of a file in order, so that it
@@ -69,14 +106,14 @@ _thread_state = threading.local()
 
 
 @contextlib.contextmanager
-def _open_reader(partition: SourcePartition) -> Iterator[_FileReader]:
-    etag = _file_etag(partition)
-    reader = getattr(_thread_state, "reader", None)
+def _open_reader(rows: FileRows) -> Iterator[RowReader]:
+    etag = _file_etag(rows)
+    previous: RowReader | None = getattr(_thread_state, "reader", None)
     _thread_state.reader = None  # after an error, the reader is not used again
-    if reader is not None and not reader.can_continue_to(partition, etag):
-        reader.close()
-        reader = None
-    reader = reader or _FileReader(partition, etag)
+    if previous is not None and not previous.can_continue_to(rows, etag):
+        previous.close()
+        previous = None
+    reader = previous or _new_reader(rows, etag)
     try:
         yield reader
     except BaseException:
@@ -88,28 +125,32 @@ def _open_reader(partition: SourcePartition) -> Iterator[_FileReader]:
         _thread_state.reader = reader
 
 
-def _file_etag(partition: SourcePartition) -> str:
+def _new_reader(rows: FileRows, etag: str) -> RowReader:
+    return CsvReader(rows, etag) if rows.csv else _ParquetReader(rows, etag)
+
+
+def _file_etag(rows: FileRows) -> str:
     """Return a text that changes when the file changes."""
-    if uri_scheme(partition.uri) == "file":
-        status = Path(partition.uri.removeprefix("file://")).stat()
+    if uri_scheme(rows.uri) == "file":
+        status = Path(rows.uri.removeprefix("file://")).stat()
         return f"{status.st_mtime_ns}-{status.st_size}"
-    info = file_info(partition.uri, partition.storage_options)
+    info = file_info(rows.uri, rows.storage_options)
     return f"{info.get('ETag') or info.get('LastModified') or ''}-{info['size']}"
 
 
-class _FileReader:
-    """Reads a file in batches, from the row group with a partition's first row to the end."""
+class _ParquetReader:
+    """Reads a Parquet file in batches, from the row group with the first row to the end."""
 
-    def __init__(self, partition: SourcePartition, etag: str) -> None:
-        self._file_key = partition.uri, partition.storage_options, etag
-        self._stream = open_file(partition.uri, partition.storage_options)
-        self._file = open_parquet(self._stream, pre_buffer=uri_scheme(partition.uri) != "file")
+    def __init__(self, rows: FileRows, etag: str) -> None:
+        self._file_key = rows.uri, rows.storage_options, etag
+        self._stream = open_file(rows.uri, rows.storage_options)
+        self._file = open_parquet(self._stream, pre_buffer=uri_scheme(rows.uri) != "file")
         columns = match_fields(self._file.schema_arrow.names)
         self._names = [columns[field.name] for field in FIELDS if field.name in columns]
         self._schema = pa.schema([self._file.schema_arrow.field(name) for name in self._names])
         self._position, group = 0, 0
         while (
-            self._position + self._row_group_rows(group) <= partition.start
+            self._position + self._row_group_rows(group) <= rows.start
             and group < self._file.num_row_groups - 1
         ):
             self._position += self._row_group_rows(group)
@@ -132,10 +173,10 @@ class _FileReader:
         """Whether all rows of the file have been read."""
         return bool(self._position >= self._file.metadata.num_rows)
 
-    def can_continue_to(self, partition: SourcePartition, etag: str) -> bool:
-        """Return whether a partition belongs to this file and has not been read yet."""
-        same_file = self._file_key == (partition.uri, partition.storage_options, etag)
-        return same_file and self._position <= partition.start
+    def can_continue_to(self, rows: FileRows, etag: str) -> bool:
+        """See RowReader."""
+        same_file = self._file_key == (rows.uri, rows.storage_options, etag)
+        return same_file and self._position <= rows.start
 
     def close(self) -> None:
         """Close the file."""

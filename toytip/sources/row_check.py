@@ -1,4 +1,4 @@
-"""Convert and clean the rows of a source file as a run does, and count the rejected rows."""
+"""Convert and clean the rows of a month as a run does, and count the rejected rows."""
 
 from __future__ import annotations
 
@@ -8,57 +8,85 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from toytip.core.months import Month
+from toytip.core.partitions import SourcePartition
 from toytip.core.tlc import match_fields
-from toytip.sources.discovery import Source, SourceFile
 from toytip.sources.reader import read_partition
+from toytip.sources.source import Source
 from toytip.stages import clean, conform
 from toytip.stages.conform import UnreadableValues
 
-# A thread holds the rows of one such part of a file.
+# A thread holds the rows of one such part of a month.
 CHECKED_ROWS = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowCheck:
-    """The result of converting and cleaning all rows of a file."""
+    """The result of converting and cleaning all rows of a month."""
 
     rejects: dict[str, int]
     """Number of rejected rows by reason, in the order of the rules."""
     out_of_month: int
-    """Number of rows whose pickup is outside the month of the file, or missing."""
+    """Number of rows whose pickup is outside the month, or missing."""
     null_shares: dict[str, float]
-    """Share of missing values by name of the column in the file."""
-    unreadable: tuple[UnreadableValues, ...]
-    """Columns with values that cannot be read."""
+    """Share of missing values by name of the column in the files."""
+    unreadable: dict[str, tuple[UnreadableValues, ...]]
+    """Columns with values that cannot be read, by path of the file."""
 
 
-def check_rows(file: SourceFile) -> RowCheck:
-    """Return the numbers of rejected, missing and unreadable values of a file.
+class _Counts:
+    """Counts of the rows of a month, which grow part by part."""
+
+    def __init__(self) -> None:
+        self.rules = Counter[int]()
+        self.missing = Counter[str]()
+        self.present = Counter[tuple[str, str]]()
+        self.out_of_month = 0
+        self.unreadable: dict[tuple[str, str], UnreadableValues] = {}
+        """Unreadable values by path of the file and name of the column."""
+
+    def add(self, part: SourcePartition) -> None:
+        raw = read_partition(part)
+        names, by_field = match_fields(raw.column_names), conform.read_columns(raw, part.uri)
+        columns = conform.complete_columns(by_field, part)
+        self.rules.update(clean.rule_indices(columns).tolist())
+        self.out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
+        unreadable = conform.find_unreadable(raw, by_field)
+        for field, column in by_field.items():
+            present = int(np.count_nonzero(pd.notna(column.array)))
+            present += unreadable[field].count if field in unreadable else 0
+            self.missing[names[field]] += len(raw) - present
+            self.present[part.uri, names[field]] += present
+        for values in unreadable.values():
+            key = part.uri, values.column
+            first = self.unreadable.get(key, replace(values, count=0, row=_first_row(part) + values.row))
+            self.unreadable[key] = replace(first, count=first.count + values.count)
+
+
+def check_rows(source: Source, month: Month) -> RowCheck:
+    """Return the numbers of rejected, missing and unreadable values of a month.
 
     Raises SourceError if the data is corrupt, and SchemaError if a column cannot be converted.
     """
-    rules, missing, out_of_month = Counter[int](), Counter[str](), 0
-    unreadable: dict[str, UnreadableValues] = {}
-    names: dict[str, str] = {}
-    for partition in Source(taxi=file.taxi, files=(file,)).partitions(CHECKED_ROWS):
-        raw = read_partition(partition)
-        names = match_fields(raw.column_names)
-        by_field = conform.read_columns(raw, partition.uri)
-        columns = conform.complete_columns(by_field, partition)
-        rules.update(clean.rule_indices(columns).tolist())
-        out_of_month += int(np.count_nonzero(clean.out_of_month(columns)))
-        of_partition = conform.find_unreadable(raw, by_field)
-        for name, column in by_field.items():
-            absent = int(np.count_nonzero(pd.isna(column.array)))
-            missing[name] += absent - (of_partition[name].count if name in of_partition else 0)
-        for name, values in of_partition.items():
-            first = unreadable.get(name, replace(values, count=0, row=values.row + partition.start))
-            unreadable[name] = replace(first, count=first.count + values.count)
+    counts = _Counts()
+    of_month = replace(source, files=source.by_month[month])
+    for partition in of_month.partitions(CHECKED_ROWS):
+        for part in partition.by_file():
+            counts.add(part)
+    unreadable: dict[str, tuple[UnreadableValues, ...]] = {}
+    for (uri, column), values in counts.unreadable.items():
+        of_file = replace(values, present=counts.present[uri, column])
+        unreadable[uri] = (*unreadable.get(uri, ()), of_file)
+    rules = counts.rules
     return RowCheck(
         rejects={reason: rules[index] for index, reason in enumerate(clean.REJECT_REASONS) if rules[index]},
-        out_of_month=out_of_month,
-        null_shares={column: missing[name] / file.rows for name, column in names.items()},
-        unreadable=tuple(
-            replace(values, present=file.rows - missing[name]) for name, values in unreadable.items()
-        ),
+        out_of_month=counts.out_of_month,
+        null_shares={column: count / of_month.rows for column, count in counts.missing.items()},
+        unreadable=unreadable,
     )
+
+
+def _first_row(part: SourcePartition) -> int:
+    """Return the number of the first row: in its file, or in the month if the file has several."""
+    (rows,) = part.file_rows
+    return rows.start if rows.window is None else part.start

@@ -10,6 +10,7 @@ from typing import Any
 from toytip.core.tlc import ZONE_ID_COUNT
 from toytip.errors import SourceError
 
+MAX_FOLDER_LEVELS = 4
 ZONE_LOOKUP_NAME = "taxi_zone_lookup.csv"
 # An outline of the TLC has thousands of points. Reports draw at most this many points per outline.
 MAX_OUTLINE_POINTS = 80
@@ -17,9 +18,13 @@ Ring = list[tuple[float, float]]
 
 
 def find_zone_lookup(source: str | None, folder: str) -> Path | None:
-    """Return the zone lookup file near a local source or in a folder (None without a file)."""
+    """Return the zone lookup file near a local source or in a folder (None without a file).
+
+    A source file can be several folders below the folder of the source.
+    """
     origin = Path(source.partition(",")[0]) if source and "://" not in source else Path(folder)
-    folders = [origin, origin.parent, origin.parent / "zones", origin.parent.parent / "zones", Path(folder)]
+    near = [origin, *list(origin.parents)[:MAX_FOLDER_LEVELS]]
+    folders = [*near, *(path / "zones" for path in near), Path(folder)]
     candidates = (path / ZONE_LOOKUP_NAME for path in folders)
     return next((path for path in candidates if path.is_file()), None)
 

@@ -112,7 +112,8 @@ class UnreadableValues:
     present: int
     """Number of values that are not missing."""
     row: int
-    """Number of the first row with an unreadable value, from 0."""
+    """Number of the first row with an unreadable value, from 0: in the file, or in the month if the
+    file has several months."""
     example: str
     """The unreadable value of this row, as text."""
 

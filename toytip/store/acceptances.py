@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
 from toytip.errors import ConfigError, StoreError
-from toytip.store.manifest import utc_now
+from toytip.store.manifest import digest, utc_now
 from toytip.store.store import Store
 
 
@@ -27,7 +27,7 @@ class Acceptance:
     created_at: str
     """Time of the decision in UTC (ISO 8601)."""
     checksum: str
-    """Checksum of the source file. A changed file is not accepted."""
+    """Checksum of the source files of the month. A changed file is not accepted."""
 
 
 def accept_month(store: Store, taxi: str, month: Month, reason: str, checksum: str) -> Acceptance:
@@ -57,6 +57,21 @@ def accepted_months(store: Store, taxi: str, checksums: Mapping[str, str]) -> di
         month: acceptance.reason
         for month, acceptance in read_acceptances(store, taxi).items()
         if acceptance.checksum == checksums.get(month)
+    }
+
+
+def combine_checksums(files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return one checksum per month, given the month and the checksum of each source file.
+
+    >>> combine_checksums([("2023-01", "sha256:1"), ("2023-01", "sha256:1")])
+    {'2023-01': 'sha256:1'}
+    """
+    by_month: dict[str, dict[str, None]] = {}
+    for month, checksum in files:
+        by_month.setdefault(month, {})[checksum] = None
+    return {
+        month: next(iter(checksums)) if len(checksums) == 1 else f"files:{digest(list(checksums))}"
+        for month, checksums in by_month.items()
     }
 
 

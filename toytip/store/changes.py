@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toytip.core.months import Month
-from toytip.core.partitions import DataFile
+from toytip.core.partitions import DataFile, input_files
 from toytip.core.splits import Split
 
 # The input files of a month: checksum, and the part of the file or the split of its rows.
@@ -36,26 +36,26 @@ class Recipe:
 
 def inputs_by_month(files: Iterable[DataFile]) -> dict[Month, MonthInputs]:
     """Return the inputs of data files: the checksum and the rows of each input file."""
-    return _group_inputs(files, lambda file: file.input_fingerprint.partition("[")[::2])
+    return _group_inputs(files, lambda file: input_files(file.input_fingerprint))
 
 
 def inputs_with_split(files: Iterable[DataFile], split: Split) -> dict[Month, MonthInputs]:
     """Return the inputs of scored files: the checksum of each input file, and its split."""
-    return _group_inputs(files, lambda file: (file.input_fingerprint, str(split.within(file.key.month))))
+    return _group_inputs(files, lambda file: [(file.input_fingerprint, str(split.within(file.key.month)))])
 
 
 def contents_by_month(files: Iterable[DataFile]) -> dict[Month, MonthInputs]:
     """Return data files as the inputs of an artifact: the checksum of each file."""
-    return _group_inputs(files, lambda file: (file.checksum, ""))
+    return _group_inputs(files, lambda file: [(file.checksum, "")])
 
 
 def _group_inputs(
-    files: Iterable[DataFile], input_of: Callable[[DataFile], tuple[str, str]]
+    files: Iterable[DataFile], inputs_of: Callable[[DataFile], list[tuple[str, str]]]
 ) -> dict[Month, MonthInputs]:
     inputs: dict[Month, MonthInputs] = {}
     for file in files:
         month = file.key.month
-        inputs[month] = inputs.get(month, frozenset()) | {input_of(file)}
+        inputs[month] = inputs.get(month, frozenset()).union(inputs_of(file))
     return inputs
 
 

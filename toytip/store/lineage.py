@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from toytip.core.months import Month
-from toytip.core.partitions import DataFile
+from toytip.core.partitions import DataFile, input_files
 from toytip.core.tables import FEATURES_TABLE, REJECTS, TABLES, TABLES_BY_NAME, tables_published_with
 from toytip.errors import StoreError
 from toytip.store.manifest import Manifest, SourceFileRef, VersionRef
@@ -131,7 +131,7 @@ def trace_lineage(store: Store, manifest: Manifest, month: Month | None = None) 
 
 def _source_files_of(manifest: Manifest, files: list[DataFile]) -> Iterator[SourceFileRef]:
     """Yield the source files of the data files, or all source files if `files` is empty."""
-    checksums = {file.input_fingerprint.partition("[")[0] for file in files}
+    checksums = {checksum for file in files for checksum, _ in input_files(file.input_fingerprint)}
     for source in manifest.source_files:
         if not files or source.checksum in checksums:
             yield source

@@ -77,10 +77,10 @@ class SourceFileRef:
     """Size in bytes."""
     modified: str
     """Time of the last modification, in seconds since the Unix epoch. Entity tag if the file is on
-    S3."""
+    S3 or on an HTTP server."""
     checksum: str
-    """`sha256:` followed by the SHA-256 checksum. If the file is on S3, `etag:` followed by its
-    entity tag and its size."""
+    """`sha256:` followed by the SHA-256 checksum. If the file is on S3 or on an HTTP server,
+    `etag:` followed by its entity tag and its size."""
 
     def __str__(self) -> str:
         return self.uri

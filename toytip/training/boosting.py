@@ -322,4 +322,6 @@ def _predict_margins(booster: xgb.Booster, matrix: xgb.DMatrix) -> Float32Array:
             ctypes.byref(margins),
         )
     )
-    return np.ctypeslib.as_array(margins, shape=(matrix.num_row(),))
+    rows = matrix.num_row()
+    # Without rows, the pointer is null.
+    return np.ctypeslib.as_array(margins, shape=(rows,)) if rows else np.empty(0, np.float32)

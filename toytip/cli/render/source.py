@@ -25,31 +25,34 @@ def show_synthetic(report: SyntheticReport) -> None:
 
 
 def show_inspection(report: SourceReport) -> None:
-    """Print one line per file of a source, and nulls, rejected rows, notes and warnings."""
+    """Print one line per month of a source, and nulls, rejected rows, notes and warnings."""
     console = make_console()
-    titles = ("month", "rows", "vs. adjacent", "out of month", "schema version")
+    titles = ("month", "files", "rows", "vs. adjacent", "out of month", "schema version")
     table = new_table(*titles, left=titles[-1:])
-    for file in report.files:
-        ratio = "" if file.adjacent_row_ratio is None else f"{file.adjacent_row_ratio:.2f}"
-        outside = f"{file.out_of_month_share:.4%}"
-        table.add_row(file.month, f"{file.rows:,}", ratio, outside, file.schema_version)
+    for month in report.months:
+        ratio = "" if month.adjacent_row_ratio is None else f"{month.adjacent_row_ratio:.2f}"
+        outside = f"{month.out_of_month_share:.4%}"
+        files = f"{len(month.uris):,}"
+        table.add_row(month.month, files, f"{month.rows:,}", ratio, outside, month.schema_version)
     show_table(console, table)
-    for name in dict.fromkeys(name for file in report.files for name in file.null_shares):
-        shares = [file.null_shares.get(name, 0.0) for file in report.files]
+    for name in dict.fromkeys(name for month in report.months for name in month.null_shares):
+        shares = [month.null_shares.get(name, 0.0) for month in report.months]
         print_wrapped(
             console,
             f"column {name} is null in {min(shares):.2%} to {max(shares):.2%} of the rows of a month",
         )
     rejects = Counter[str]()
-    for file in report.files:
-        rejects.update(file.rejects)
+    for month in report.months:
+        rejects.update(month.rejects)
     if rejects:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in rejects.most_common())
         print_wrapped(
             console, f"a run rejects {rejects.total():,} of {plural(report.rows, 'row')}: {reasons}"
         )
-    for note, count in Counter(note for file in report.files for note in file.notes).items():
-        print_wrapped(console, f"{note} ({plural(count, 'file')})")
-    for file in report.files:
-        for warning in file.warnings:
-            print_wrapped(console, f"{file.month}: warning: {warning}")
+    for note, count in Counter(note for month in report.months for note in month.notes).items():
+        print_wrapped(console, f"{note} ({plural(count, 'month')})")
+    for month in report.months:
+        for warning in month.warnings:
+            print_wrapped(console, f"{month.month}: warning: {warning}")
+    for warning in report.warnings:
+        print_wrapped(console, f"warning: {warning}")

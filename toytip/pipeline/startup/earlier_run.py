@@ -15,9 +15,10 @@ from toytip.io.base import uri_scheme
 from toytip.pipeline.result import RunResult, read_run_result
 from toytip.pipeline.run_facts import run_fingerprint
 from toytip.sources import discovery
-from toytip.sources.discovery import Source
+from toytip.sources.files import file_checksum
+from toytip.sources.source import Source
 from toytip.sources.synthetic import SYNTHETIC_MONTHS, month_file_name, synthetic_folder
-from toytip.store.acceptances import accepted_months
+from toytip.store.acceptances import accepted_months, combine_checksums
 from toytip.store.catalog import checksums_by_file
 from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store, store_from_settings
@@ -36,7 +37,9 @@ def find_earlier_run(settings: Settings, model: str | None = None) -> RunResult 
     if source is None or checksums is None:
         return None
     version = _model_version(settings, source, model) if model else None
-    by_month = {str(file.month): checksums[mask_credentials(file.uri)] for file in source.files}
+    by_month = combine_checksums(
+        (str(file.month), checksums[mask_credentials(file.uri)]) for file in source.files
+    )
     accepted = accepted_months(store, source.taxi, by_month)
     fingerprint = run_fingerprint(settings, source, checksums, version, accepted)
     same = [run for run in runs if run.fingerprint == fingerprint]
@@ -92,11 +95,11 @@ def _known_checksums(store: Store, source: Source) -> dict[str, str] | None:
     by_file = checksums_by_file(store.list_tables())
     sizes = {size for _, size, _ in by_file}
     checksums = {}
-    for file in source.files:
+    for file in source.distinct_files:
         uri = mask_credentials(file.uri)
         checksum = file.content_tag or by_file.get((uri, file.bytes, file.modified))
         if checksum is None and file.bytes in sizes and uri_scheme(file.uri) == "file":
-            checksum = discovery.file_checksum(file.uri, file.storage_options)
+            checksum = file_checksum(file.uri, file.storage_options)
         if checksum is None:
             return None
         checksums[uri] = checksum

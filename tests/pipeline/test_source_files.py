@@ -1,0 +1,132 @@
+"""Sources that a run refuses before its workers start, in the words of `toytip source check`."""
+
+import gzip
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.trips import make_trips, raw_table, write_months
+from toytip.core.months import Month
+from toytip.core.splits import plan_split
+from toytip.errors import DataCheckError
+from toytip.monitoring.month_counts import MonthSummary
+from toytip.pipeline.check_data import require_trips
+from toytip.pipeline.fit_encoding import _require_two_labels
+from toytip.stages.featurize import featurize
+from toytip.stages.preprocess import ValueCounts, count_values
+from toytip.stages.profile import profile
+
+MONTHS = [Month(2023, month) for month in (1, 2, 3)]
+NAMES = [f"yellow_tripdata_{month}.parquet" for month in MONTHS]
+
+
+def overwrite(folder, content):
+    (folder / NAMES[1]).write_bytes(content)
+
+
+def add(folder, name, table):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / name)
+
+
+REFUSED = {
+    "pointer": (lambda f: overwrite(f, b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"),
+    "web page": (lambda f: overwrite(f, b"<!DOCTYPE html>"), "a web page"),
+    "gzip": (lambda f: overwrite(f, gzip.compress(b"x")), "compressed with gzip"),
+    "empty": (lambda f: overwrite(f, b""), "the file is empty"),
+    "cut short": (lambda f: overwrite(f, (f / NAMES[1]).read_bytes()[:-9]), "corrupt or incomplete"),
+    "renamed": (lambda f: add(f, NAMES[1], raw_table(60, MONTHS[2])), "its name says 2023-02"),
+    "a gap": (lambda f: (f / NAMES[1]).unlink(), "2023-02 is missing"),
+    "twice": (lambda f: shutil.copy(f / NAMES[1], f / "copy 2023-02.parquet"), "the same trips of 2023-02"),
+    "Delta": (lambda f: (f / "_delta_log").mkdir(), "it is a Delta table"),
+    "both taxis": (
+        lambda f: add(f, "green/2023-01.parquet", raw_table(60, prefix="lpep")),
+        "it contains yellow and green files",
+    ),
+    "for-hire vehicles": (
+        lambda f: add(f, "fhv_tripdata_2023-01.parquet", pa.table({"dispatching_base_num": ["B0"]})),
+        "it contains yellow and fhv files",
+    ),
+    "predictions": (
+        lambda f: add(f, "predictions.parquet", pa.table({"a": [1]})),
+        "is not a yellow or green",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_check_and_run_refuse_a_source_in_the_same_words(case, tmp_path, invoke_cli):
+    break_source, cause = REFUSED[case]
+    tables = {month: raw_table(60, month) for month in MONTHS}
+    folder = write_months(tmp_path / "in", tables)
+    break_source(folder)
+    check = invoke_cli("source", "check", folder)
+    run = invoke_cli("run", "--source", folder, "--store", tmp_path / "store", "--progress", "none")
+    assert check.returncode == run.returncode == 1
+    assert cause in " ".join(check.stderr.split())
+    assert run.stderr == check.stderr
+    assert not (tmp_path / "store" / "dev").exists()
+
+
+def summarize(month, trips):
+    frame = featurize(make_trips(*trips, month=month))
+    return MonthSummary(histograms=profile(frame), rows=len(frame), rejects={})
+
+
+def trips_of(month, count=4, **changes):
+    """Return trips in the training, validation and test days of a month."""
+    days = [f"{month}-{day}" for day in ("03", "11", "21", "27")]
+    return [
+        {"pickup_at": f"{day} 08:00:00", "dropoff_at": f"{day} 08:20:00", **changes} for day in days[:count]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("empty", "name"), [(0, "train"), (1, "validation"), (2, "test")], ids=["train", "validation", "test"]
+)
+def test_an_empty_period_is_an_error_before_training(empty, name):
+    months = {
+        month: summarize(month, trips_of(month, 0 if month == MONTHS[empty] else 4)) for month in MONTHS
+    }
+    split = plan_split(tuple(MONTHS))
+    with pytest.raises(DataCheckError, match=f"the {name} period .* has no trips after cleaning"):
+        require_trips(months, split, "all")
+
+
+def test_a_segment_without_trips_is_an_error():
+    cash = {month: summarize(month, trips_of(month, payment_type=2)) for month in MONTHS}
+    require_trips(cash, plan_split(tuple(MONTHS)), "all")
+    with pytest.raises(DataCheckError, match="has no card trips"):
+        require_trips(cash, plan_split(tuple(MONTHS)), "card")
+
+
+def test_days_of_a_single_month_are_counted():
+    (month, *_) = MONTHS
+    split = plan_split((month,))
+    require_trips({month: summarize(month, trips_of(month))}, split, "all")
+    with pytest.raises(DataCheckError, match="the test period"):
+        require_trips({month: summarize(month, trips_of(month, 3))}, split, "all")
+
+
+@pytest.mark.parametrize(
+    ("tips", "cause"),
+    [
+        ([], "there are no training trips"),
+        ([0.0, 0.1], "all 2 training trips have no high tip"),
+        ([9.0, 9.0], "all 2 training trips have a high tip"),
+        ([0.0, 9.0], None),
+    ],
+)
+def test_training_needs_both_labels(tips, cause):
+    frame = featurize(make_trips(*[{"tip_amount": tip} for tip in tips]))
+    names = ("pickup_hour",)
+    counts = (
+        count_values(frame, names, plan_split(tuple(MONTHS)), "all") if tips else ValueCounts.empty(names)
+    )
+    if cause is None:
+        _require_two_labels(counts)
+    else:
+        with pytest.raises(DataCheckError, match=f"cannot train: {cause}"):
+            _require_two_labels(counts)

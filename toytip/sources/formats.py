@@ -1,0 +1,100 @@
+"""Recognize the format of a file by its first bytes, and name files of other formats."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from toytip.core.redact import mask_credentials
+from toytip.errors import SourceError
+
+PARQUET_MAGIC = b"PAR1"
+GZIP_MAGIC = b"\x1f\x8b"
+HEAD_BYTES = 1024
+DOWNLOAD_AGAIN = "Download the file again with `toytip source download`."
+CONVERT = "Convert the file to Parquet, or download the Parquet file."
+
+Format = Literal["parquet", "csv"]
+
+
+class _OtherFormat(NamedTuple):
+    """A format that toytip does not read as a source."""
+
+    pattern: re.Pattern[bytes]
+    """Pattern of the first bytes."""
+    name: str
+    """Name of the format in errors."""
+    hint: str
+
+
+def _starts_with(text: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:" + text + rb")", re.IGNORECASE)
+
+
+_OTHER_FORMATS = (
+    _OtherFormat(
+        _starts_with(rb"version https://git-lfs"),
+        "a Git LFS pointer instead of the file",
+        "Fetch the files with `git lfs pull`.",
+    ),
+    _OtherFormat(
+        _starts_with(rb"<!doctype html|<html|<head|<\?xml|<!--|<error"),
+        "a web page or an XML document, probably the answer of a server",
+        "Download the file again, with the address of the file itself.",
+    ),
+    _OtherFormat(_starts_with(rb"%PDF"), "a PDF document", CONVERT),
+    _OtherFormat(
+        re.compile(rb"PK\x03\x04"), "a ZIP archive or an Excel file", "Extract or convert the file."
+    ),
+    _OtherFormat(re.compile(rb"\x28\xb5\x2f\xfd"), "compressed with zstd", "Extract the file with `unzstd`."),
+    _OtherFormat(re.compile(rb"BZh"), "compressed with bzip2", "Extract the file with `bunzip2`."),
+    _OtherFormat(re.compile(rb"\xfd7zXZ"), "compressed with xz", "Extract the file with `unxz`."),
+    _OtherFormat(re.compile(rb"PARE"), "an encrypted Parquet file", "Decrypt the file."),
+    _OtherFormat(re.compile(rb"ORC"), "an ORC file", CONVERT),
+    _OtherFormat(re.compile(rb"ARROW1|FEA1"), "an Arrow or Feather file", CONVERT),
+    _OtherFormat(re.compile(rb"Obj\x01"), "an Avro file", CONVERT),
+    _OtherFormat(re.compile(rb"SQLite format 3"), "an SQLite database", CONVERT),
+    _OtherFormat(
+        re.compile(rb"\xff\xfe|\xfe\xff"), "text in UTF-16", "Save the file as CSV in UTF-8, or as Parquet."
+    ),
+    _OtherFormat(_starts_with(rb"[{\[]"), "JSON", CONVERT),
+)
+
+
+def detect_format(uri: str, size: int, head: bytes) -> Format:
+    """Return the format of a file, given its size and its first bytes.
+
+    Raises SourceError if the file is empty, or if toytip does not read its format.
+    """
+    name, failure = uri.lower(), f"cannot read {mask_credentials(uri)}"
+    if not size or not head:
+        raise SourceError(f"{failure}: the file is empty", hint=DOWNLOAD_AGAIN)
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet"
+    for other in _OTHER_FORMATS:
+        if other.pattern.match(head):
+            raise SourceError(f"{failure}: it is {other.name}", hint=other.hint)
+    is_csv_name = re.search(r"\.(csv|tsv|txt)(\.gz)?(\?|$)", name) is not None
+    if head.startswith(GZIP_MAGIC):
+        if is_csv_name:
+            return "csv"
+        raise SourceError(
+            f"{failure}: it is compressed with gzip",
+            hint="Extract the file with `gunzip`. Only a CSV file can be compressed, as NAME.csv.gz.",
+        )
+    if b"\0" in head or not is_csv_name:
+        text = b"\0" not in head and _is_text(head)
+        kind = "it is not a Parquet file, but text" if text else "it is not a Parquet file"
+        raise SourceError(
+            f"{failure}: {kind}", hint="If it is CSV, rename it to NAME.csv." if text else CONVERT
+        )
+    return "csv"
+
+
+def _is_text(head: bytes) -> bool:
+    """Return whether bytes are text in UTF-8. The last character can be incomplete."""
+    try:
+        head[:-4].decode() if len(head) > 4 else head.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 8
+    return True

@@ -1,0 +1,173 @@
+"""Check files together: all errors at once, one taxi type, and no trips twice."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise, takewhile
+
+import pyarrow as pa
+
+from toytip.core.months import Month, parse_months
+from toytip.core.redact import mask_credentials
+from toytip.core.text import join_words, plural
+from toytip.core.tlc import TAXIS, match_fields
+from toytip.errors import SourceError, ToytipError
+from toytip.io.access import open_file
+from toytip.sources.path_months import DATA_SUFFIXES
+from toytip.sources.reader import open_parquet
+from toytip.sources.source import Source, SourceFile
+
+MAX_LISTED_FILES = 5
+MAX_HINTS = 3
+_DIGITS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+", re.IGNORECASE)
+
+
+def raise_file_errors(spec: str, errors: Mapping[str, ToytipError], count: int) -> None:
+    """Raise the error of a file, or one SourceError that names all files with errors."""
+    if len(errors) == 1:
+        raise next(iter(errors.values()))
+    listed = [
+        f"{os.path.basename(mask_credentials(uri))}: {_cause(uri, error)}"  # noqa: PTH119 - a URI
+        for uri, error in list(errors.items())[:MAX_LISTED_FILES]
+    ]
+    if len(errors) > MAX_LISTED_FILES:
+        listed.append(f"and {len(errors) - MAX_LISTED_FILES} more")
+    hints = list(dict.fromkeys(error.hint for error in errors.values() if error.hint))
+    raise SourceError(
+        f"cannot use source {mask_credentials(spec)}: {len(errors)} of {plural(count, 'file')} "
+        f"cannot be used ({'; '.join(listed)})",
+        hint=" ".join(hints[:MAX_HINTS]),
+    )
+
+
+def _cause(uri: str, error: ToytipError) -> str:
+    """Return the cause in an error about a file, without the name of the file."""
+    return str(error).rpartition(f"{mask_credentials(uri)}: ")[2]
+
+
+def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
+    """Raise SourceError unless all files are of yellow taxis, or all of green taxis."""
+    kinds = dict.fromkeys(sorted((file.taxi for file in files), key=_kind_order))
+    if not files or (len(kinds) == 1 and files[0].taxi in TAXIS):
+        return
+    taxis = [kind for kind in kinds if kind in TAXIS]
+    if not taxis:
+        raise SourceError(
+            f"cannot use source {mask_credentials(spec)}: its files are trip records of "
+            f"for-hire vehicles ({join_words(list(kinds))})",
+            hint="Use trip records of yellow or green taxis.",
+        )
+    examples = {kind: _selection_of(files, kind) for kind in taxis}
+    raise SourceError(
+        f"cannot use source {mask_credentials(spec)}: it contains {join_words(list(kinds))} files",
+        hint=f"Select one taxi type, for example --source {' or --source '.join(examples.values())}.",
+    )
+
+
+def _kind_order(kind: str) -> tuple[bool, str]:
+    return kind not in TAXIS, "" if kind == "yellow" else kind
+
+
+def _selection_of(files: Sequence[SourceFile], kind: str) -> str:
+    """Return a glob, a folder or a list that selects only the files of one kind."""
+    chosen = [mask_credentials(file.uri) for file in files if file.taxi == kind]
+    others = [mask_credentials(file.uri) for file in files if file.taxi != kind]
+    folder, own_folder = _common_folder([*chosen, *others]), _common_folder(chosen)
+    if not any(uri.startswith(f"{own_folder}/") for uri in others):
+        return own_folder
+    names = [uri.rpartition("/")[2] for uri in chosen]
+    start = "".join(takewhile(str.isalpha, names[0]))
+    is_common = start and all(name.startswith(start) for name in names)
+    if is_common and not any(uri.rpartition("/")[2].startswith(start) for uri in others):
+        is_flat = all(uri.rpartition("/")[0] == folder for uri in chosen)
+        suffix = next((end for end in DATA_SUFFIXES if names[0].lower().endswith(end)), "")
+        return f"'{folder}/{'' if is_flat else '**/'}{start}*{suffix}'"
+    return ",".join(chosen[:2]) + (",..." if len(chosen) > 2 else "")
+
+
+def _common_folder(uris: Sequence[str]) -> str:
+    """Return the deepest folder that contains all files.
+
+    >>> _common_folder(["s3://trips/green/a.parquet", "s3://trips/yellow/a.parquet"])
+    's3://trips'
+    """
+    folders = [uri.split("/")[:-1] for uri in uris]
+    common = takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))
+    return "/".join(level[0] for level in common)
+
+
+def require_months(available: set[Month], months: str | None, named: set[Month], spec: str) -> None:
+    """Raise SourceError if a selected month is missing, or a month between two others.
+
+    `available` are the months of the files that were read, and `named` the months in all paths.
+    """
+    source = f"cannot use source {mask_credentials(spec)}"
+    if months is not None:
+        if missing := [str(month) for month in parse_months(months) if month not in available]:
+            raise SourceError(
+                f"{source} with --months {months}: it has no file for {', '.join(missing)}",
+                hint=f"Choose from {', '.join(map(str, sorted(available | named)))}.",
+            )
+        return
+    for month, following in pairwise(sorted(available)):
+        if month.next != following:
+            raise SourceError(
+                f"{source}: {month.next} is missing between {month} and {following}",
+                hint=f"Add the month, or leave it out with --months {','.join(map(str, sorted(available)))}.",
+            )
+
+
+def require_different_files(source: Source, spec: str) -> None:
+    """Raise SourceError if two files of a month have the same trips.
+
+    The pickup times of two files are compared if the files have equal sizes and equal row counts.
+    """
+    for month, files in source.by_month.items():
+        for first, second in combinations(files, 2):
+            if (first.rows, first.bytes) == (second.rows, second.bytes) and _have_equal_pickups(
+                first, second
+            ):
+                names = " and ".join(mask_credentials(file.uri) for file in (first, second))
+                raise SourceError(
+                    f"cannot use source {mask_credentials(spec)}: {names} have the same trips of {month}",
+                    hint="Select one of the two files with a glob or a list in --source.",
+                )
+
+
+def _have_equal_pickups(first: SourceFile, second: SourceFile) -> bool:
+    if first.csv or second.csv:
+        return bool(first.csv) == bool(second.csv) and _content(first) == _content(second)
+    return bool(_pickups(first).equals(_pickups(second)))
+
+
+def _content(file: SourceFile) -> bytes:
+    with open_file(file.uri, file.storage_options) as stream:
+        return bytes(stream.read())
+
+
+def _pickups(file: SourceFile) -> pa.ChunkedArray:
+    with open_file(file.uri, file.storage_options) as stream:
+        parquet = open_parquet(stream)
+        column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+        return parquet.read([column], use_threads=False).column(0)
+
+
+def warn_of_repeated_trips(source: Source) -> tuple[str, ...]:
+    """Return a warning for each group of files that probably have the same trips.
+
+    Parts of a month differ only by numbers in their names. If the names of the files of a month
+    differ otherwise, the files can be several copies of the month.
+    """
+    groups: dict[tuple[str, ...], tuple[str, str]] = {}
+    for files in source.by_month.values():
+        families = {_DIGITS.sub("#", file.uri): mask_credentials(file.uri) for file in reversed(files)}
+        if len(families) > 1:
+            first, second, *_ = sorted(families.values())
+            groups.setdefault(tuple(sorted(families)), (first, second))
+    return tuple(
+        f"{first} and {second} have trips of the same month, and toytip uses both. "
+        "If these are the same trips, select files with a glob in --source"
+        for first, second in list(groups.values())[:MAX_LISTED_FILES]
+    )

@@ -1,0 +1,213 @@
+"""Find the months of the rows of a file: from Parquet statistics, a sample, or all pickup times."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from toytip.core.months import Month
+from toytip.core.partitions import MonthWindow
+from toytip.core.tlc import match_fields
+from toytip.sources.reader import BATCH_ROWS
+from toytip.sources.source import RowBlock, SourceFile
+from toytip.sources.windows import month_number, month_of_number, pickup_months
+
+# A month of the path counts if at least this share of the pickups is in the month.
+MIN_NAMED_MONTH_SHARE = 0.5
+# A month counts if it has this share of the rows of the largest month, or of a month next to it.
+MIN_MONTH_SHARE = 0.01
+SAMPLE_ROWS = 4_096
+SAMPLED_ROW_GROUPS = 3
+# Statistics of zoned times differ from the local time by hours.
+STATISTICS_TOLERANCE = dt.timedelta(days=1)
+
+MonthCounts = Counter[int]
+"""Number of rows by number of the month. Missing pickup times have a negative number."""
+
+
+class CountedBlock(NamedTuple):
+    """Consecutive rows of a file, counted by month."""
+
+    start: int
+    stop: int
+    counts: MonthCounts
+
+
+def count_all(blocks: Iterable[CountedBlock]) -> MonthCounts:
+    """Return the number of rows per month in all blocks."""
+    total = MonthCounts()
+    for block in blocks:
+        total.update(block.counts)
+    return total
+
+
+def share_of_month(counts: MonthCounts, month: Month) -> float | None:
+    """Return the share of the known pickups that are in a month, or None if none is known."""
+    pickups = sum(rows for number, rows in counts.items() if number >= 0)
+    return counts[month_number(month)] / pickups if pickups else None
+
+
+def statistics_share(parquet: pq.ParquetFile, month: Month) -> float | None:
+    """Return 1.0 or 0.0 if the statistics show that all or no pickups are in a month, else None."""
+    spans = list(_pickup_spans(parquet))
+    start, stop = month.start - STATISTICS_TOLERANCE, month.next.start + STATISTICS_TOLERANCE
+    if all(span is not None and start <= span[0] and span[1] < stop for span in spans):
+        return 1.0
+    if all(span is not None and (span[1] < start or span[0] >= stop) for span in spans):
+        return 0.0
+    return None
+
+
+def _pickup_spans(parquet: pq.ParquetFile) -> Iterator[tuple[dt.datetime, dt.datetime] | None]:
+    """Yield the first and the last pickup of each row group, or None without statistics."""
+    names = parquet.schema_arrow.names
+    index = names.index(match_fields(names)["pickup_at"])
+    for group in range(parquet.metadata.num_row_groups):
+        yield _span(parquet.metadata.row_group(group).column(index).statistics)
+
+
+def _span(statistics: Any) -> tuple[dt.datetime, dt.datetime] | None:
+    if statistics is None or not statistics.has_min_max:
+        return None
+    try:
+        first, last = statistics.min, statistics.max
+    except (OverflowError, ValueError, pa.ArrowException):  # a time that Python does not have
+        return None
+    if not (isinstance(first, dt.datetime) and isinstance(last, dt.datetime)):
+        return None
+    return first.replace(tzinfo=None), last.replace(tzinfo=None)
+
+
+def sample_months(parquet: pq.ParquetFile, uri: str) -> MonthCounts:
+    """Count the months of the first pickups of a few row groups."""
+    groups = np.linspace(0, parquet.num_row_groups - 1, SAMPLED_ROW_GROUPS).round().astype(int)
+    counts = MonthCounts()
+    for group in dict.fromkeys(groups.tolist()):
+        for batch in _pickup_batches(parquet, group, SAMPLE_ROWS):
+            counts.update(_count(batch, uri))
+            break
+    return counts
+
+
+def count_months(parquet: pq.ParquetFile, uri: str) -> tuple[CountedBlock, ...]:
+    """Count the months of all pickups of a file.
+
+    A row group whose statistics are within one month is not read.
+    """
+    blocks, position = [], 0
+    for group, span in enumerate(_pickup_spans(parquet)):
+        rows = parquet.metadata.row_group(group).num_rows
+        if span is not None and _is_plain(parquet, group) and _month(span[0]) == _month(span[1]):
+            counts = MonthCounts({month_number(_month(span[0])): rows})
+            blocks.append(CountedBlock(position, position + rows, counts))
+        else:
+            blocks += _count_batches(_pickup_batches(parquet, group, BATCH_ROWS), position, uri)
+        position += rows
+    return tuple(blocks)
+
+
+def _is_plain(parquet: pq.ParquetFile, group: int) -> bool:
+    """Return whether the pickup times of a row group have no nulls and no time zone."""
+    names = parquet.schema_arrow.names
+    column = match_fields(names)["pickup_at"]
+    statistics = parquet.metadata.row_group(group).column(names.index(column)).statistics
+    zone = getattr(parquet.schema_arrow.field(column).type, "tz", None)
+    return statistics.has_null_count and statistics.null_count == 0 and zone is None
+
+
+def _month(time: dt.datetime) -> Month:
+    return Month(time.year, time.month)
+
+
+def _pickup_batches(parquet: pq.ParquetFile, group: int, rows: int) -> Iterator[pa.RecordBatch]:
+    column = match_fields(parquet.schema_arrow.names)["pickup_at"]
+    batches: Iterator[pa.RecordBatch] = parquet.iter_batches(
+        rows, row_groups=[group], columns=[column], use_threads=False
+    )
+    return batches
+
+
+def _count_batches(batches: Iterable[pa.RecordBatch], position: int, uri: str) -> Iterator[CountedBlock]:
+    for batch in batches:
+        yield CountedBlock(position, position + batch.num_rows, _count(batch, uri))
+        position += batch.num_rows
+
+
+def _count(batch: pa.RecordBatch, uri: str) -> MonthCounts:
+    return count_numbers(pickup_months(pa.Table.from_batches([batch]), uri))
+
+
+def count_numbers(numbers: Any) -> MonthCounts:
+    """Return the number of rows per month, given the number of the month of each row."""
+    values, rows = np.unique(np.asarray(numbers), return_counts=True)
+    return MonthCounts(dict(zip(values.tolist(), rows.tolist(), strict=True)))
+
+
+def months_of_rows(counts: MonthCounts) -> tuple[Month, ...]:
+    """Return the months that count, oldest first. The other rows are strays.
+
+    A month counts if it has at least 1 % of the rows of the largest month, or of an adjacent month
+    that counts.
+
+    >>> rows = {Month(2022, 12): 9, Month(2023, 1): 5_000, Month(2023, 2): 8, Month(2023, 3): 900}
+    >>> counts = MonthCounts({month_number(month): count for month, count in rows.items()})
+    >>> [str(month) for month in months_of_rows(counts)]
+    ['2023-01', '2023-03']
+    """
+    rows_by_month = {number: rows for number, rows in counts.items() if number >= 12 and rows}
+    largest = max(rows_by_month.values(), default=0)
+    accepted = {number for number, rows in rows_by_month.items() if rows >= MIN_MONTH_SHARE * largest}
+    pending = list(accepted)
+    while pending:
+        number = pending.pop()
+        for adjacent in (number - 1, number + 1):
+            is_new = adjacent in rows_by_month and adjacent not in accepted
+            if is_new and rows_by_month[adjacent] >= MIN_MONTH_SHARE * rows_by_month[number]:
+                accepted.add(adjacent)
+                pending.append(adjacent)
+    return tuple(map(month_of_number, sorted(accepted)))
+
+
+def windows_of(months: Sequence[Month]) -> dict[Month, MonthWindow]:
+    """Return the window of each month: every pickup counts to exactly one month.
+
+    >>> windows_of([Month(2023, 1), Month(2023, 3)])[Month(2023, 3)]
+    MonthWindow(start=Month(year=2023, month=3), stop=None)
+    """
+    bounds: list[Month | None] = [None, *months[1:], None] if months else []
+    return dict(zip(months, (MonthWindow(*bound) for bound in pairwise(bounds)), strict=True))
+
+
+def split_by_month(
+    file: SourceFile, blocks: Sequence[CountedBlock], windows: Mapping[Month, MonthWindow]
+) -> Iterator[SourceFile]:
+    """Yield a file once per month that has rows in the file."""
+    for month, window in windows.items():
+        month_blocks = tuple(
+            RowBlock(block.start, block.stop, rows)
+            for block in blocks
+            if (rows := _rows_in_window(block.counts, window))
+        )
+        rows = sum(block.rows for block in month_blocks)
+        if rows and rows == file.rows:
+            yield replace(file, month=month)
+        elif rows:
+            yield replace(file, month=month, rows=rows, window=window, blocks=month_blocks)
+
+
+def _rows_in_window(counts: MonthCounts, window: MonthWindow) -> int:
+    start = month_number(window.start) if window.start else None
+    stop = month_number(window.stop) if window.stop else None
+    return sum(
+        rows
+        for number, rows in counts.items()
+        if (start is None or number >= start) and (stop is None or number < stop)
+    )

@@ -1,0 +1,56 @@
+"""Select the rows of a month in a file with the rows of several months."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from toytip.core.arrays import BoolArray, Int64Array
+from toytip.core.months import Month
+from toytip.core.partitions import MonthWindow
+from toytip.core.times import month_index
+from toytip.core.tlc import match_fields
+from toytip.stages.conform import read_columns
+
+
+def pickup_months(table: pa.Table, uri: str) -> Int64Array:
+    """Return the month of each pickup, as the number of months since the year 0.
+
+    A missing or unreadable pickup time has a negative number. Raises SchemaError if the column has
+    a type that cannot be converted. The message contains the URI.
+    """
+    column = match_fields(table.column_names)["pickup_at"]
+    return month_index(read_columns(table.select([column]), uri)["pickup_at"].array)
+
+
+def month_number(month: Month) -> int:
+    """Return the number of a month, as in `pickup_months`.
+
+    >>> month_number(Month(2023, 1)) - 2023 * 12
+    0
+    """
+    return month.year * 12 + month.month - 1
+
+
+def month_of_number(number: int) -> Month:
+    """Return the month with a number.
+
+    >>> month_of_number(month_number(Month(2023, 12)))
+    Month(year=2023, month=12)
+    """
+    return Month(number // 12, number % 12 + 1)
+
+
+def in_window(months: Int64Array, window: MonthWindow) -> BoolArray:
+    """Return whether each pickup counts to the month of a window."""
+    inside = np.ones(len(months), bool)
+    if window.start is not None:
+        inside &= months >= month_number(window.start)
+    if window.stop is not None:
+        inside &= months < month_number(window.stop)
+    return inside
+
+
+def rows_in_window(table: pa.Table, uri: str, window: MonthWindow) -> pa.Table:
+    """Return the rows of a file whose pickup counts to the month of a window."""
+    return table.filter(pa.array(in_window(pickup_months(table, uri), window)))
