@@ -18,8 +18,6 @@ from docs.generate.pages import errors_page, json_page, metrics_page, python_pag
 from docs.generate.tables import tables_page
 
 FOLDER = Path(__file__).parents[1] / "reference"
-# Pages of the reference that are not generated.
-WRITTEN_PAGES = {"input-data.md"}
 
 
 @functools.cache
@@ -47,6 +45,6 @@ def outdated(folder: Path = FOLDER) -> list[str]:
     existing = {
         str(path.relative_to(folder)): path.read_text(encoding="utf-8")
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in WRITTEN_PAGES
+        if path.is_file()
     }
     return sorted(name for name in {*expected, *existing} if expected.get(name) != existing.get(name))

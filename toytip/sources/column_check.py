@@ -30,6 +30,7 @@ from toytip.core.tlc import (
     match_fields,
 )
 from toytip.errors import SourceError
+from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
     find_unreadable,
@@ -105,8 +106,7 @@ def find_taxi(name: str, names: Sequence[str]) -> str:
             hint="Use files with a column tpep_pickup_datetime, lpep_pickup_datetime or pickup_datetime. "
             f"This file has the columns {', '.join(map(repr, names[:5]))}, ...",
         )
-    file_name = name.rpartition("/")[2].lower()
-    taxi = detect_taxi(names) or next((taxi for taxi in TAXIS if taxi in file_name), None)
+    taxi = detect_taxi(names) or _taxi_in_name(name)
     if taxi is None:
         raise SourceError(
             f"cannot use {name}: its columns do not show whether its taxis are yellow or green",
@@ -114,6 +114,17 @@ def find_taxi(name: str, names: Sequence[str]) -> str:
             "tpep_pickup_datetime (yellow) or lpep_pickup_datetime (green).",
         )
     return taxi
+
+
+def _taxi_in_name(path: str) -> str | None:
+    """Return the taxi type in the name of a file, or of a folder that is named as a file.
+
+    >>> _taxi_in_name("green/yellow_2023-01.parquet/part-0.parquet")
+    'yellow'
+    """
+    *folders, file_name = path.lower().split("/")
+    names = [file_name, *(folder for folder in reversed(folders) if folder.endswith(DATA_SUFFIXES))]
+    return next((taxi for name in names for taxi in TAXIS if taxi in name), None)
 
 
 def _merge_hint(repeated: Mapping[str, Sequence[str]]) -> str:

@@ -56,7 +56,7 @@ def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
     if not taxis:
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: its files are trip records of "
-            f"for-hire vehicles ({join_words(list(kinds))})",
+            f"for-hire vehicles ({join_words(list(kinds))}), for example {mask_credentials(files[0].uri)}",
             hint="Use trip records of yellow or green taxis.",
         )
     examples = {kind: _selection_of(files, kind) for kind in taxis}
