@@ -2,18 +2,22 @@
 
 import gzip
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.trips import make_trips, raw_table, write_months
+from tests.support.trips import make_part_record, make_trips, raw_table, write_months
 from toytip.core.months import Month
 from toytip.core.splits import plan_split
-from toytip.errors import DataCheckError
+from toytip.core.tables import REJECTS
+from toytip.errors import DataCheckError, SourceError
 from toytip.monitoring.month_counts import MonthSummary
 from toytip.pipeline.check_data import require_trips
 from toytip.pipeline.fit_encoding import _require_two_labels
+from toytip.pipeline.read_source import _require_months_of_files
+from toytip.sources.source import Source, SourceFile
 from toytip.stages.featurize import featurize
 from toytip.stages.preprocess import ValueCounts, count_values
 from toytip.stages.profile import profile
@@ -130,3 +134,23 @@ def test_training_needs_both_labels(tips, cause):
     else:
         with pytest.raises(DataCheckError, match=f"cannot train: {cause}"):
             _require_two_labels(counts)
+
+
+@pytest.mark.parametrize(("outside", "is_usable"), [(5, True), (6, False)])
+def test_pickups_of_other_months_are_counted_after_reading(outside, is_usable):
+    file = SourceFile(
+        uri="s3://b/yellow_2023-01.parquet",
+        taxi="yellow",
+        month=MONTHS[0],
+        rows=10,
+        bytes=9,
+        modified="",
+        missing_columns=(),
+    )
+    source = Source(taxi="yellow", files=(file,))
+    rejects = replace(make_part_record(MONTHS[0]), rejects={"out_of_month": outside})
+    if is_usable:
+        _require_months_of_files(source, {REJECTS.name: [rejects]})
+    else:
+        with pytest.raises(SourceError, match=r"for 2023-01: 60\.0 % of the pickups are in other months"):
+            _require_months_of_files(source, {REJECTS.name: [rejects]})

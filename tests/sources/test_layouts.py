@@ -258,6 +258,34 @@ def test_a_file_of_another_format_is_named(case, tmp_path):
         assert fix in caught.value.hint
 
 
+CSV_FAULTS = {
+    "a value too many": (lambda text: text + "1,2\n", "CSV parse error: Row #93: Expected 19 columns, got 2"),
+    "no header": (lambda text: text.partition("\n")[2], "it is not a yellow or green trip record"),
+    "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
+    "another month": (lambda text: text.replace("2023-02-", "2023-03-"), "its name says 2023-02"),
+}
+
+
+@pytest.mark.parametrize("case", CSV_FAULTS)
+def test_a_csv_file_with_a_fault_is_an_error(case, tmp_path):
+    change, cause = CSV_FAULTS[case]
+    write_csv(tmp_path / "in", change=lambda text: change(text) if "2023-02-" in text else text)
+    with pytest.raises(SourceError, match=re.escape(cause)) as caught:
+        open_source(str(tmp_path / "in"))
+    assert "green_tripdata_2023-02.csv" in str(caught.value)
+    assert caught.value.hint
+
+
+def test_missing_values_of_csv_have_many_spellings(tmp_path):
+    spellings = ["", "NULL", "NaN", r"\N", "-", "None", "1"]
+    table = raw_table(len(spellings), MONTHS[0], "lpep")
+    index = table.column_names.index("passenger_count")
+    table = table.set_column(index, "passenger_count", pa.array(spellings))
+    pv.write_csv(table, tmp_path / "green_2023-01.csv", pv.WriteOptions(quoting_style="none"))
+    counts = read_trips(open_source(str(tmp_path)))["passenger_count"]
+    assert counts.isna().tolist() == [True] * 6 + [False]
+
+
 def test_all_files_that_cannot_be_used_are_in_one_error(tmp_path):
     for number, (content, _, _) in enumerate(list(OTHER_CONTENTS.values())[:7], 1):
         (tmp_path / f"green_tripdata_2023-0{number}.parquet").write_bytes(content)

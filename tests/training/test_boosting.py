@@ -11,6 +11,7 @@ from toytip.training.boosting import (
     GRADIENT_STEP,
     ExactLogistic,
     LearningCurve,
+    _predict_margins,
     batch_parts,
     boost,
     build_matrix,
@@ -98,6 +99,17 @@ def test_a_matrix_in_the_local_directory_gives_the_same_trees_and_scores(
         outputs.append((model_bytes(booster, best.round), booster.predict(matrix).tobytes()))
     assert list(tmp_path.iterdir()), "the matrix is in the folder"
     assert outputs[0] == outputs[1]
+
+
+def test_a_rank_without_rows_has_no_margins(features, split):
+    preprocess = Preprocess(NAMES, split).fit(features)
+    rows = features[split_names(features, split, "all") == "train"]
+    label, counts = rows["high_tip"].to_numpy(), preprocess.encoding_.bin_counts
+    params = xgboost_params({"max_depth": 2}, max(counts), float(label.mean()))
+    matrix = build_matrix([(preprocess.transform(rows), None)], counts, 1)
+    booster, _ = boost(matrix, label, None, params, rounds=2)
+    empty = build_matrix([(preprocess.transform(rows[:0]), None)], counts, 1)
+    assert _predict_margins(booster, empty).shape == (0,)
 
 
 def test_similar_rows_are_adjacent_and_no_row_is_lost(features, split):

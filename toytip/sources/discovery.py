@@ -152,7 +152,7 @@ def check_file(
             head = stream.read(HEAD_BYTES)
             stream.seek(0)
             if detect_format(uri, info["size"], head) == "csv":
-                return _check_csv(uri, path, info, read_csv_content(stream, uri), storage_options)
+                return _check_csv(uri, path, info, _read_csv(stream, uri), storage_options)
             footer = open_parquet(stream, buffer_size=FOOTER_BUFFER_BYTES)
             return _check_parquet(uri, path, info, footer, storage_options)
     except ToytipError:
@@ -160,6 +160,16 @@ def check_file(
     except (OSError, ValueError) as error:  # Arrow's ValueError, or a server without range requests
         raise SourceError(
             f"{failure}: {_cause_of_read_error(uri, error)}", hint=_hint_of_read_error(uri, error)
+        ) from None
+
+
+def _read_csv(stream: Any, uri: str) -> CsvContent:
+    try:
+        return read_csv_content(stream, uri)
+    except ValueError as error:
+        raise SourceError(
+            f"cannot read {mask_credentials(uri)}: {first_line(error)}",
+            hint="Correct the lines of the file, or convert it to Parquet.",
         ) from None
 
 
