@@ -82,9 +82,7 @@ class Settings(BaseSettings):
 
     store: str = _setting("./toytip-store", "Folder or S3 URI of the store.", min_length=1)
     endpoint_url: str | None = _setting(
-        None,
-        "URL of the S3 server of the store.",
-        computed_default="AWS_ENDPOINT_URL, the AWS profile, else Amazon S3",
+        None, "URL of the S3 server of the store.", computed_default="AWS_ENDPOINT_URL, else the AWS profile"
     )
     env: Env = _setting("dev", "Environment in the store. Each environment has its own versions and models.")
     version_id: str | None = _setting(

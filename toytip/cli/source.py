@@ -24,7 +24,7 @@ SourceServerOption = Annotated[
     option(
         "--endpoint-url",
         help="URL of the S3 server of the source.",
-        default="AWS_ENDPOINT_URL, the AWS profile, else Amazon S3",
+        default="AWS_ENDPOINT_URL, else the AWS profile",
         metavar="URL",
     ),
 ]
