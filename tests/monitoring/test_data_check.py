@@ -1,5 +1,7 @@
 """The data check: faults are held, true changes are not, and a fault changes no other verdict."""
 
+import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.data_changes import CHANGES
-from benchmarks.data_check import (
-    main,
-    measure_table,
-    read_year,
-    replace_block,
-    sample_year,
-    summarize,
-    summarize_year,
-    synthetic_year,
-)
+from benchmarks.data_check import main, read_year, sample_year, summarize, summarize_year, synthetic_year
 from benchmarks.data_faults import FAULTS, RawMonth
+from benchmarks.data_tables import measure_table, replace_block
+from benchmarks.data_windows import all_windows, check_windows
 from toytip.core.months import Month
 from toytip.core.tables import FEATURE_HISTOGRAMS
 from toytip.monitoring.data_check import check_months
@@ -52,6 +47,18 @@ def inject(year, fault, strength=1.0, month=FAULTY):
 
 def check(summaries, accepted=None):
     return check_months(summaries, list(summaries), accepted or {})
+
+
+def multiply(summary, factor):
+    """Return the summary of a month with so many times the trips."""
+    histograms = summary.histograms.copy()
+    is_hash = histograms["feature"] == "trip_hash"
+    histograms.loc[~is_hash, "trips"] *= factor
+    return MonthSummary(
+        histograms=histograms,
+        rows=factor * summary.rows,
+        rejects={reason: factor * count for reason, count in summary.rejects.items()},
+    )
 
 
 def verdicts(result):
@@ -89,11 +96,29 @@ def test_no_month_of_the_built_in_year_is_held():
     assert held_in_a_part_of(summarize_year(year)) == set()
 
 
-@pytest.mark.parametrize("name", ["green-2023", "yellow-sample-2019"])
+@functools.cache
+def real_summaries(folder):
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}")
+    return summarize_year(read_year(folder))
+
+
+STEADY_YEARS = pytest.mark.parametrize("name", ["green-2023", "yellow-sample-2019"])
+
+
+@STEADY_YEARS
 def test_no_month_of_a_steady_real_year_is_held(name, real_data_dir):
-    if not (real_data_dir / name).is_dir():
-        pytest.skip(f"no months of {name} in {real_data_dir}")
-    assert held_in_a_part_of(summarize_year(read_year(real_data_dir / name))) == set()
+    assert held_in_a_part_of(real_summaries(real_data_dir / name)) == set()
+
+
+@STEADY_YEARS
+def test_the_monthly_job_holds_no_month_of_a_steady_real_year(name, real_data_dir):
+    """Models that were trained from January or May on score each later month of the year."""
+    summaries = real_summaries(real_data_dir / name)
+    windows = [window for window in all_windows(summaries) if window.training[0].month in (1, 5)]
+    result = check_windows(summaries, windows)
+    assert (result.windows, result.checks) == (18, 94)
+    assert result.held == ()
 
 
 HELD = [
@@ -141,6 +166,43 @@ def test_a_true_change_is_not_held(change):
     summaries = summarize_year(change.apply(synthetic_year(ROWS, SEED)))
     training = sorted(summaries)[:10]
     assert check({month: summaries[month] for month in training}).held == ()
+
+
+CODES = {1.0: 0.7, 2.0: 0.3}
+LOST_VALUES = [
+    # feature, shares without the lost value, its share, other months, measure, verdict
+    ("improvement_surcharge", {1.0: 1.0}, 0.06, 3, "constant fee", "warn"),
+    ("improvement_surcharge", {1.0: 1.0}, 0.06, 7, "constant fee", "warn"),
+    ("improvement_surcharge", {1.0: 1.0}, 0.12, 3, "constant fee", "warn"),
+    ("improvement_surcharge", {1.0: 1.0}, 0.12, 7, "constant fee", "hold"),
+    ("improvement_surcharge", {1.0: 1.0}, 0.25, 3, "constant fee", "hold"),
+    ("passenger_count", {1.0: 1.0}, 0.06, 3, "constant value", "hold"),
+    ("passenger_count", {1.0: 1.0}, 0.06, 7, "constant value", "hold"),
+    ("payment_type", CODES, 0.01, 7, "vanished values", "warn"),
+    ("payment_type", CODES, 0.02, 3, "vanished values", "warn"),
+    ("payment_type", CODES, 0.02, 7, "vanished values", "hold"),
+    ("payment_type", CODES, 0.04, 3, "vanished values", "hold"),
+]
+
+
+def set_values(summary, feature, shares):
+    """Return the summary with other values of a feature, by their share of the trips."""
+    histograms = summary.histograms[summary.histograms["feature"] != feature]
+    trips = [int(share * summary.kept_rows) for share in shares.values()]
+    values = pd.DataFrame({"feature": feature, "is_card": 1, "value": list(shares), "trips": trips})
+    return replace(summary, histograms=pd.concat([histograms, values], ignore_index=True))
+
+
+@pytest.mark.parametrize(("feature", "rest", "share", "others", "measure", "verdict"), LOST_VALUES)
+def test_a_month_that_lost_a_value(feature, rest, share, others, measure, verdict, summaries):
+    """A fee can lose its old amount, and a code can go out of use, but not in many trips."""
+    reference = MONTHS[:others]
+    with_value = {value: part * (1 - share) for value, part in rest.items()} | {0.0: share}
+    months = {month: set_values(multiply(summaries[month], 10), feature, with_value) for month in reference}
+    months[MONTHS[7]] = set_values(multiply(summaries[MONTHS[7]], 10), feature, rest)
+    checked = check_months(months, reference, {}).months[-1]
+    found = {finding.measure: finding.verdict for finding in checked.findings if finding.feature == feature}
+    assert found == {measure: verdict}
 
 
 def test_features_that_move_together_raise_one_finding(year, summaries):
@@ -297,15 +359,5 @@ def test_a_held_month_does_not_change_other_verdicts_and_order_does_not_matter(
 @settings(max_examples=10, deadline=None)
 @given(factor=st.integers(2, 5))
 def test_more_trips_with_the_same_distribution_give_the_same_verdict(summaries, factor):
-    def multiply(summary):
-        histograms = summary.histograms.copy()
-        is_hash = histograms["feature"] == "trip_hash"
-        histograms.loc[~is_hash, "trips"] *= factor
-        return MonthSummary(
-            histograms=histograms,
-            rows=factor * summary.rows,
-            rejects={reason: factor * count for reason, count in summary.rejects.items()},
-        )
-
-    one = {month: multiply(summary) for month, summary in summaries.items()}
+    one = {month: multiply(summary, factor) for month, summary in summaries.items()}
     assert check(one).held == ()

@@ -110,7 +110,8 @@ def _compare_feature(name: str, counts: FeatureCounts, kept_rows: Int64Array) ->
     if not len(values):
         return
     if name not in MEASUREMENTS:
-        yield measures.CONSTANT, month_distances.lost_variety(trips), None
+        constant = measures.CONSTANT_FEE if name in FEES else measures.CONSTANT
+        yield constant, month_distances.lost_variety(trips), None
     if name in CATEGORIES:
         yield from _compare_categories(name, trips)
         return

@@ -115,11 +115,12 @@ NEW = Measure(
     gross=0.5,
     sentence="{feature} has values that other months do not have, in {value} of the trips.",
 )
+# Codes come into use and go out of use, and are rare at that time.
 VANISHED = Measure(
     name="vanished values",
     meaning="share of trips of the other month with codes that the month lost",
     warn=0.002,
-    hold=0.003,
+    hold=0.012,
     gross=0.3,
     sentence="{feature} lacks values that {value} of the trips of other months have.",
 )
@@ -130,6 +131,13 @@ CONSTANT = Measure(
     hold=0.006,
     gross=0.3,
     sentence="{feature} is nearly constant, but {value} of the trips of other months have a different value.",
+)
+# The last trips with an old amount can take months to disappear after a fee has changed.
+CONSTANT_FEE = replace(
+    CONSTANT,
+    name="constant fee",
+    meaning="the same share for fees, because the old amount of a fee can fade out",
+    hold=0.1,
 )
 SPIKE = Measure(
     name="frequent value",
@@ -256,6 +264,7 @@ MEASURES = (
     NEW,
     VANISHED,
     CONSTANT,
+    CONSTANT_FEE,
     SPIKE,
     WHOLE,
     ZEROS,
