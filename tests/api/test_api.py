@@ -25,7 +25,7 @@ from toytip.core.jsonable import to_json
 from toytip.core.months import Month
 from toytip.engine import read_table
 from toytip.sources.synthetic import month_file_name
-from toytip.store import refs
+from toytip.store import refs, release
 
 pytestmark = pytest.mark.cluster
 FAST = {"rounds": 8, "max_depth": 4}
@@ -294,7 +294,7 @@ def test_versions_by_tag_and_after_a_rollback(store):
     refs.set_tag(inner, "good", "v1", force=True)
     assert store.manifest("good").version == "v1"
     assert store.predictions("good")["version"].compute().unique().tolist() == ["v1"]
-    refs.roll_back_to(inner, "v1")
+    release.roll_back_to(inner, "v1")
     assert store.manifest().version == refs.resolve_version(inner, "predictions").version == "v1"
     versions = store.versions("predictions")
     assert versions.loc[versions["version"] == "v1", "tags"].tolist() == [["good"]]

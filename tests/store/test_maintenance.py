@@ -8,7 +8,8 @@ import pytest
 from tests.support.runs import parse_summary, run_toytip
 from toytip.errors import StoreError
 from toytip.store import maintenance
-from toytip.store.refs import remove_tag, resolve_version, roll_back_to, set_tag
+from toytip.store.refs import remove_tag, resolve_version, set_tag
+from toytip.store.release import roll_back_to
 
 
 def test_unneeded_versions_are_garbage(store_of_three):

@@ -12,8 +12,8 @@ from toytip.core.tables import TRIPS
 from toytip.errors import ConfigError, StoreError
 from toytip.store import maintenance
 from toytip.store.manifest import VersionRef
-from toytip.store.refs import find_version, resolve_version, roll_back_to
-from toytip.store.release import release_version
+from toytip.store.refs import find_version, resolve_version
+from toytip.store.release import release_version, roll_back_to
 from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store
 

@@ -18,9 +18,9 @@ from toytip.store.refs import (
     read_tags,
     remove_tag,
     resolve_version,
-    roll_back_to,
     set_tag,
 )
+from toytip.store.release import roll_back_to
 from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store
 

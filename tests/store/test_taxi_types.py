@@ -11,7 +11,8 @@ from toytip.config import Settings
 from toytip.errors import StoreError
 from toytip.progress.tracker import Progress
 from toytip.store.lineage import resolve_version_of_taxi
-from toytip.store.refs import resolve_version, roll_back_to
+from toytip.store.refs import resolve_version
+from toytip.store.release import roll_back_to
 from toytip.store.run_manifest import RunStatus
 from toytip.store.store import Store
 

@@ -238,9 +238,9 @@ def rollback(version: VersionArgument, json_: JsonOption = False, **options: Unp
     store = open_command_store(options)
     from toytip.cli.render.versions import show_current_versions
     from toytip.cli.results import RollbackResult
-    from toytip.store import refs
+    from toytip.store.release import roll_back_to
 
-    result = RollbackResult(versions=refs.roll_back_to(store, version).tables)
+    result = RollbackResult(versions=roll_back_to(store, version).tables)
     print_result(result, lambda _: show_current_versions(result, version), as_json=json_)
 
 

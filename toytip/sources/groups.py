@@ -57,7 +57,7 @@ def require_one_taxi(spec: str, files: Sequence[SourceFile]) -> None:
         raise SourceError(
             f"cannot use source {mask_credentials(spec)}: its files are trip records of "
             f"for-hire vehicles ({join_words(list(kinds))}), for example {mask_credentials(files[0].uri)}",
-            hint="Use trip records of yellow or green taxis.",
+            hint="Use yellow or green trip records.",
         )
     examples = {kind: _selection_of(files, kind) for kind in taxis}
     raise SourceError(

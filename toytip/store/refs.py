@@ -297,26 +297,6 @@ def manifests_of(store: Store, version: str) -> list[Manifest]:
     return matches
 
 
-def roll_back_to(store: Store, version: str) -> Release:
-    """Make a version and its direct inputs current again, until a later run passes.
-
-    A rollback deletes nothing. Raises StoreError if the version does not exist, or if its run was
-    refused or failed the data check, and nobody released it.
-    """
-    release = plan_release(store, version)
-    run = store.get_run(release.version)
-    is_released = any(
-        earlier.reason and earlier.version == release.version for earlier in read_releases(store)
-    )
-    if run is not None and run.status in (RunStatus.REFUSED, RunStatus.FAILED_CHECK) and not is_released:
-        raise StoreError(
-            f"cannot roll back to {release.version}: the status of its run is {run.status}",
-            hint=f"To use it anyway, run `toytip version release {release.version} --reason TEXT`.",
-        )
-    record_release(store, release)
-    return release
-
-
 def plan_release(store: Store, version: str, reason: str = "") -> Release:
     """Return the record that makes a version or tag and its direct inputs current.
 

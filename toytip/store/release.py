@@ -1,4 +1,4 @@
-"""Make a version current by hand, and copy a version from one environment to another."""
+"""Make a version current by hand, roll back to a version, and copy it to another environment."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from dataclasses import dataclass, replace
 from toytip.errors import ConfigError, StoreError
 from toytip.store.lineage import walk
 from toytip.store.manifest import Manifest
-from toytip.store.refs import Release, next_event_time, plan_release, read_tags, record_release
-from toytip.store.run_manifest import RunManifest
+from toytip.store.refs import (
+    Release,
+    next_event_time,
+    plan_release,
+    read_releases,
+    read_tags,
+    record_release,
+)
+from toytip.store.run_manifest import RunManifest, RunStatus
 from toytip.store.store import Store
 
 COPY_THREADS = 8
@@ -33,6 +40,26 @@ class ReleaseResult:
     """Version that is now current for each table."""
     copied_tables: int
     """Number of tables that were copied from the environment `dev`."""
+
+
+def roll_back_to(store: Store, version: str) -> Release:
+    """Make a version and its direct inputs current again, until a later run passes.
+
+    A rollback deletes nothing. Raises StoreError if the version does not exist, or if its run was
+    refused or failed the data check, and nobody released it.
+    """
+    release = plan_release(store, version)
+    run = store.get_run(release.version)
+    is_released = any(
+        earlier.reason and earlier.version == release.version for earlier in read_releases(store)
+    )
+    if run is not None and run.status in (RunStatus.REFUSED, RunStatus.FAILED_CHECK) and not is_released:
+        raise StoreError(
+            f"cannot roll back to {release.version}: the status of its run is {run.status}",
+            hint=f"To use it anyway, run `toytip version release {release.version} --reason TEXT`.",
+        )
+    record_release(store, release)
+    return release
 
 
 def release_version(store: Store, name: str, reason: str) -> ReleaseResult:
