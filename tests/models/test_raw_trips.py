@@ -107,13 +107,13 @@ RECORDS = THREE.to_dict("records")
     [
         (
             pd.concat([THREE, THREE["fare_amount"]], axis=1),
-            "cannot score the trips: they have 2 columns for fare_amount (fare_amount, fare_amount)",
+            "cannot score the trips: 2 columns contain fare_amount (fare_amount, fare_amount)",
         ),
         (
             pa.Table.from_pandas(THREE).append_column("Extra", pa.array([0.0] * 3)),
-            "cannot score the trips: they have 2 columns for extra (extra, Extra)",
+            "cannot score the trips: 2 columns contain extra (extra, Extra)",
         ),
-        ([{**RECORDS[0], "EXTRA": 1}], "cannot score trip 0: they have 2 columns for extra (extra, EXTRA)"),
+        ([{**RECORDS[0], "EXTRA": 1}], "cannot score trip 0: 2 columns contain extra (extra, EXTRA)"),
         (
             THREE.set_axis(pd.MultiIndex.from_product([THREE.columns, [""]]), axis=1),
             "cannot score the trips: the columns of the frame are a MultiIndex",

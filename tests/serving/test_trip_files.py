@@ -154,11 +154,11 @@ ROWS = TEXT.splitlines()
         ),
         (
             FRAME.assign(Extra=1).to_csv(index=False),
-            "cannot score the trips: they have 2 columns for extra (extra, Extra)",
+            "cannot score the trips: 2 columns contain extra (extra, Extra)",
         ),
         (
             json.dumps({**RECORDS[0], "EXTRA": 1}),
-            "cannot score line 1 of {}: they have 2 columns for extra (extra, EXTRA)",
+            "cannot score line 1 of {}: 2 columns contain extra (extra, EXTRA)",
         ),
     ],
 )
