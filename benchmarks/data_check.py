@@ -60,7 +60,7 @@ FAULTY_MONTHS = (1, 5, 9)
 STEADY_ROWS = (200, 2_000, 10_000)
 SYNTHETIC_ROWS = 50_000
 # Names of results in which the pandemic changes so much that the data check holds months. Synthetic
-# years lose as many trips as the real year, and a strong season makes the loss larger.
+# years lose many trips as well, and a strong season makes the loss larger.
 SHOCKS = ("2020", "synthetic: strong seasons")
 REAL_YEARS = ("green-2023", "yellow-sample-2019", "yellow-sample-2020")
 
