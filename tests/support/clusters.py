@@ -41,9 +41,9 @@ def run_dask_cluster(
     binary = str(Path(sys.executable).parent / "dask")
     processes: list[subprocess.Popen[bytes]] = []
 
-    def start(*words: str, within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
+    def start(program: str, *words: str, within: Sequence[str] = (), **env: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [*within, binary, *words, "--host", host, "--no-dashboard"],
+            [*within, binary, program, "--host", host, "--no-dashboard", *words],  # the last host counts
             cwd=folder,
             env={**os.environ, **env},
             stdout=subprocess.DEVNULL,
