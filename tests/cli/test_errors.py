@@ -71,7 +71,7 @@ ERRORS = {
     "a renamed CSV": (run_on_damaged(lambda p: p.write_text("VendorID\n1\n")), "not a Parquet file"),
     "a gap": (run_on_damaged(lambda p: p.unlink()), "2023-02 is missing between"),
     "no source": (lambda tmp_path: ("run", "--source", tmp_path / "nothing"), "nothing: it does not exist"),
-    "an empty source": (lambda tmp_path: ("run", "--source", tmp_path), "no Parquet files"),
+    "an empty source": (lambda tmp_path: ("run", "--source", tmp_path), "no Parquet or CSV files"),
     "an unwritable store": (run_with("--store", "/proc/nowhere"), "cannot write to store"),
     "a store that is a file": (run_with("--store", "/dev/null/store"), "cannot write to store"),
     "a bad month": (run_with("--months", "2023-13"), "not a month"),
