@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from toytip.core.months import Month
-from toytip.core.tlc import FIELDS
+from toytip.core.tlc import match_fields
 
 STRENGTHS = (0.01, 0.05, 0.2, 1.0)
 KILOMETERS_PER_MILE = 1.609344
@@ -66,7 +66,7 @@ class Fault:
 
 def read_raw(table: pa.Table) -> pd.DataFrame:
     """Return the columns of a raw table that toytip uses, under their names in `trips`."""
-    names = {name: field.name for field in FIELDS if (name := field.match(table.column_names))}
+    names = {column: field for field, column in match_fields(table.column_names).items()}
     frame = table.select(list(names)).rename_columns(list(names.values())).to_pandas()
     integers = [name for name in frame.columns if pd.api.types.is_integer_dtype(frame[name])]
     return frame.astype(dict.fromkeys(integers, "float64"))

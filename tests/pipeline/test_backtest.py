@@ -22,8 +22,7 @@ from toytip.store.store import store_from_settings
 
 def test_a_store_that_is_not_writable_is_rejected_first(tmp_path):
     """The command fails before it starts a cluster."""
-    (tmp_path / "dev").mkdir()
-    (tmp_path / "dev" / "_reports").touch()
+    (tmp_path / "dev").touch()
     settings = Settings.load(store=str(tmp_path))
     context = RunContext(settings, store_from_settings(settings), None, Progress("none"), "")
     months = parse_months("2023-01:2023-04")

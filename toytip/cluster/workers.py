@@ -32,7 +32,7 @@ class WorkerInfo:
 
 def workers_by_address(client: Any) -> dict[str, WorkerInfo]:
     """Return the workers, sorted by name. This order is the same in every new cluster."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = _identify_workers(client)
     ordered = sorted(workers.items(), key=lambda item: (str(type(item[1]["name"])), item[1]["name"]))
     return {
         address: WorkerInfo(
@@ -66,7 +66,16 @@ def run_on_workers(
 
 
 def _addresses(client: Any) -> set[str]:
-    return set(client.scheduler_info(n_workers=-1)["workers"])
+    return set(_identify_workers(client))
+
+
+def _identify_workers(client: Any) -> dict[str, Any]:
+    """Return the scheduler's description of each worker, by address.
+
+    The client also asks regularly, without workers, and `scheduler_info` can return that answer.
+    """
+    identity = client.sync(client.scheduler.identity, n_workers=-1)
+    return dict(identity["workers"])
 
 
 @dataclass(frozen=True, kw_only=True)
