@@ -77,6 +77,13 @@ def test_steady_months_pass(rows):
     assert result.reference == tuple(map(str, summarize_year(synthetic_year(rows, SEED))))
 
 
+def test_the_first_days_of_months_pass():
+    """A few days do not contain each day of the week equally often."""
+    year = synthetic_year(8_000, SEED)
+    days = {month: trips[trips["pickup_at"].dt.day <= 4] for month, trips in year.items()}
+    assert set(verdicts(check(summarize_year(days))).values()) == {"pass"}
+
+
 def held_in_a_part_of(summaries):
     """Return the held months if a user has only some consecutive months of a year."""
     months = sorted(summaries)

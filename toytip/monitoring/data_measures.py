@@ -57,6 +57,9 @@ UNUSED_SHARE = 0.01
 # A day is empty if it has less than this share of the trips of the day at the upper quartile.
 EMPTY_DAY_SHARE = 0.1
 MIN_TRIPS_PER_DAY = 20
+# Days of the week are compared only if both months have trips on at least this many days. Part of a
+# month, such as the first rows of a file, does not have each day of the week equally often.
+MIN_DAYS_OF_WEEKDAYS = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +196,10 @@ def _time_distances(months: Sequence[Month], counts: Mapping[str, FeatureCounts]
         shares = np.array([_empty_day_share(days) for days in _days(months, counts["pickup_day"])])
         matrix = np.maximum(shares[:, None] - shares[None, :], 0.0)
         yield Distances(feature="pickup_day", measure=measures.EMPTY_DAYS, matrix=matrix, rates=shares)
-    if "pickup_weekday" in counts:
-        matrix = month_distances.moved_share(_weekday_trips(months, counts["pickup_weekday"]))
+    if "pickup_weekday" in counts and "pickup_day" in counts:
+        trips = _weekday_trips(months, counts["pickup_weekday"])
+        trips[_days_with_trips(counts["pickup_day"]) < MIN_DAYS_OF_WEEKDAYS] = 0  # not compared
+        matrix = month_distances.moved_share(trips)
         yield Distances(feature="pickup_weekday", measure=measures.WEEKDAYS, matrix=matrix)
     if "trip_hash" in counts:
         matrix, rates = _repeated_share(counts["trip_hash"])
@@ -211,6 +216,10 @@ def _days(months: Sequence[Month], counts: FeatureCounts) -> Iterator[Int64Array
         days = np.zeros(32, np.int64)
         days[counts.values.astype(np.int64)] = row
         yield days[1 : 1 + calendar.monthrange(*month)[1]]
+
+
+def _days_with_trips(counts: FeatureCounts) -> Int64Array:
+    return np.asarray((counts.trips > 0).sum(axis=1))
 
 
 def _empty_day_share(days: Int64Array) -> float:

@@ -223,7 +223,7 @@ EMPTY_DAYS = Measure(
 )
 WEEKDAYS = Measure(
     name="weekdays",
-    meaning="share of trips on other days of the week, if each month had each weekday equally often",
+    meaning="share of trips on other days of the week, if each month had each weekday equally often, for months with trips on at least 14 days",
     warn=0.03,
     hold=0.05,
     gross=0.5,
