@@ -25,9 +25,14 @@ from toytip.cluster.local import WORKER_VARIABLES
 COMMAND_VARIABLES = (
     *("TOYTIP_", "AWS_", "MLFLOW_", "PYTEST_", "COLUMNS", "LINES", "TERM", "NO_COLOR"),
     *("XDG_STATE_HOME", "DO_NOT_TRACK", "GIT_PYTHON_REFRESH", "PATH", "FAKE_KUBECTL_DIR", "KUBECONFIG"),
+    # A command adds this machine to these two, if there is a proxy.
+    *("NO_PROXY", "no_proxy"),
     # Dask sets these in a process that has started workers, for its next workers.
     *("__DASK_PARENT_PID", "PYTHONHASHSEED", "KMP_", "_RJEM_MALLOC_CONF"),
 )
+
+# The environment of the server: that of this process before any test changes it.
+SERVER_ENVIRONMENT = dict(os.environ)
 
 
 class WarmProcess(subprocess.Popen[str]):
@@ -136,21 +141,12 @@ def can_be_warm(words: Iterable[str], env: Mapping[str, str]) -> bool:
     """Return whether a forked process would behave like an executed one."""
     if "--start-method" in words or "TOYTIP_START_METHOD" in env:
         return False
-    started = _server_environment()
+    started = SERVER_ENVIRONMENT
     # The server imports with the variables of workers. Commands in this process leave them behind.
     equal = started.items() | {**started, **WORKER_VARIABLES, **SERVER_VARIABLES}.items()
     changed = {item for item in env.items() if item not in equal}
     removed = {(name, "") for name in started.keys() - env.keys()}
     return all(name.startswith(COMMAND_VARIABLES) for name, _ in changed | removed)
-
-
-@functools.cache
-def _server_environment() -> dict[str, str]:
-    """Return the environment of the server.
-
-    It is that of this process when it starts the first command.
-    """
-    return dict(os.environ)
 
 
 class _Server(NamedTuple):
@@ -171,7 +167,7 @@ def _server() -> _Server:
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.support.warm_server", str(listener.fileno())],
             cwd=Path(__file__).parents[2],
-            env=_server_environment(),
+            env=SERVER_ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[listener.fileno()],
