@@ -14,7 +14,7 @@ import pytest
 from tests.support.clusters import free_port, run_dask_cluster, tls_flags
 from tests.support.runs import parse_summary, require_error, run_toytip, start_toytip, wait_until
 from toytip.cli.command import STOPPED_MESSAGE
-from toytip.cluster import certificates
+from toytip.cluster import certificates, workers_by_address
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,7 +118,7 @@ def worker_address(scheduler):
 
     with distributed.Client(scheduler, timeout=30) as client:
         client.wait_for_workers(1, timeout=120)
-        return next(iter(client.scheduler_info(n_workers=-1)["workers"]))
+        return next(iter(workers_by_address(client)))
 
 
 @pytest.mark.parametrize(
