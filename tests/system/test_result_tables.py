@@ -144,7 +144,9 @@ def test_the_time_per_row_is_compared_between_files(project):
         changed = {"rows": size, "kept": size, "workload": "eleven-features", "auc": 0.63}
         write(project, rows("toytip-2", seconds, **changed), name)
     (line,) = [line for line in block(project, "targets").splitlines() if "time per row" in line]
-    assert line.endswith("| at most 1.05 | 1.02 | one value | yes | `84-million.jsonl`, `24.6-million.jsonl` |")
+    assert line.endswith(
+        "| at most 1.05 | 1.02 | one value | yes | `84-million.jsonl`, `24.6-million.jsonl` |"
+    )
     assert "| 24,600,000 | 2 | 0.5 | 60 |" in block(project, "sizes")
 
 
