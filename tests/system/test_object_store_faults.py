@@ -121,10 +121,18 @@ def skewed_date(minutes=20):
 @pytest.mark.parametrize(
     ("reply", "cause", "hint"),
     [
-        (Reply(400, "ExpiredToken"), "the session token has expired (ExpiredToken)", "Get new credentials"),
-        (Reply(403, "InvalidAccessKeyId"), "the server does not know the access key", "AWS_ACCESS_KEY_ID"),
         (
-            Reply(403, "RequestTimeTooSkewed", {"Date": skewed_date()}),
+            lambda: Reply(400, "ExpiredToken"),
+            "the session token has expired (ExpiredToken)",
+            "Get new credentials",
+        ),
+        (
+            lambda: Reply(403, "InvalidAccessKeyId"),
+            "the server does not know the access key",
+            "AWS_ACCESS_KEY_ID",
+        ),
+        (
+            lambda: Reply(403, "RequestTimeTooSkewed", {"Date": skewed_date()}),
             "the clock of this machine is 20 min ahead of the clock of the server (RequestTimeTooSkewed)",
             "Correct the clock",
         ),
@@ -134,7 +142,7 @@ def test_a_refused_request_is_told_in_the_words_of_the_server(reply, cause, hint
     """A HEAD request, which has no answer in words, is followed by a GET request."""
     path = min(synthetic.glob("*.parquet"))
     folder.write(path.name, path.read_bytes())
-    faulty.fault = lambda request: reply if request.is_signed else None
+    faulty.fault = lambda request: reply() if request.is_signed else None
     options = StorageOptions(faulty.endpoint)
     store = Store(folder.root, "dev", options)
     uri = f"{folder.root}/{path.name}"
