@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 import time
@@ -21,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from toytip._version import __version__
 from toytip.core.columns import Columns
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.errors import ToytipError
 from toytip.models import scoring
@@ -260,7 +259,7 @@ class AsciiJsonResponse(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Return the content as JSON."""
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+        return dump_json(content, separators=(",", ":")).encode()
 
 
 def _score_response(model: TrainedModel, answers: list[TripAnswer], *, is_list: bool) -> JSONResponse:
