@@ -137,8 +137,11 @@ def golden_trips(model: TrainedModel) -> list[dict[str, Any]]:
     return trips
 
 
-def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float]:
-    return [float(p) for p in scoring.score_raw(model, trips).probability]
+def _score(model: TrainedModel, trips: list[dict[str, Any]]) -> list[float | None]:
+    """Return the probabilities of trips. None for a trip outside of the segment of the model."""
+    scored = scoring.score_raw(model, trips)
+    rows = zip(scored.probability.tolist(), scored.reason, strict=True)
+    return [probability if reason is None else None for probability, reason in rows]
 
 
 def verify_package(folder: Path) -> str:
