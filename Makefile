@@ -147,5 +147,5 @@ test-browser: $(DOCS_STAMP)
 	$(BIN)/python -m pytest -m browser tests/ $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* .schemathesis \
 	  build dist toytip-store toytip-data
