@@ -53,6 +53,13 @@ def test_stages_never_import_the_dask_side_of_xgboost(module):
     assert not re.search(r"xgboost(\.| import )dask", module.read_text())
 
 
+@pytest.mark.parametrize("module", MODULES, ids=label)
+def test_all_json_is_written_by_one_function(module):
+    """`json.dumps` writes NaN and Infinity, which are not JSON."""
+    if label(module) != "core/jsonable.py":
+        assert not re.search(r"\bjson\.dump|import dumps?\b|json_encode|JSONEncoder", module.read_text())
+
+
 @pytest.mark.parametrize(
     ("package", "folder"),
     [

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TOYTIP_", env_file=".env", toml_file=SETTINGS_FILE, extra="ignore", frozen=True
-    )
+    ) | {"allow_inf_nan": False}  # JSON, in which toytip stores settings, does not have these numbers
 
     source: str | None = _setting(
         None,

@@ -62,6 +62,15 @@ def test_an_invalid_setting_names_the_places_to_change(monkeypatch):
     assert error.value.hint == "Change the setting in the command, in TOYTIP_MAX_DEPTH, .env or toytip.toml."
 
 
+@pytest.mark.parametrize(
+    ("name", "number"), [("alert_psi", "inf"), ("min_child_weight", "Infinity"), ("gamma", "nan")]
+)
+def test_a_number_that_json_lacks_is_an_error(name, number, monkeypatch):
+    monkeypatch.setenv(f"TOYTIP_{name.upper()}", number)
+    with pytest.raises(ConfigError, match=f"cannot use setting {name}='{number}': input should be"):
+        Settings.load()
+
+
 def test_an_unknown_key_in_the_settings_file_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toytip.toml").write_text('featurset = "seed"\n[clusters.lab]\nkind = "local"\n')

@@ -20,8 +20,12 @@ from toytip.core.columns import ColumnValues
 MAX_CODE = 2**24
 # No sum of amounts exceeds the range of an integer histogram below this limit.
 MAX_AMOUNT = 1e12
-MISSING_TEXTS = ("", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "\\n", "-")
-NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+# All texts that pandas and Arrow read as missing values in CSV files are among them.
+MISSING_TEXTS = (
+    *("", "nan", "-nan", "none", "null", "na", "#na", "n/a", "#n/a", "#n/a n/a", "<na>", "nat", "\\n", "-"),
+    *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+)
+NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def is_text(arrow_type: pa.DataType) -> bool:
@@ -104,7 +108,9 @@ def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def parse_numbers(text: pa.ChunkedArray) -> tuple[Float64Array, BoolArray | None]:
     """Return the number in each text (NaN if missing), and which texts are unreadable."""
     try:
-        return text.cast(pa.float64()).to_numpy(), None
+        numbers: Float64Array = text.cast(pa.float64()).to_numpy()
+        if np.count_nonzero(np.isnan(numbers)) == text.null_count:  # Arrow reads `nan(1)` as NaN
+            return numbers, None
     except pa.ArrowInvalid:
         pass
     text = pc.utf8_trim_whitespace(text)

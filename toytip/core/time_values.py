@@ -25,11 +25,14 @@ from toytip.core.number_values import (
     read_numbers,
     to_text,
 )
+from toytip.core.text import join_words
 from toytip.errors import SchemaError
 
 NEW_YORK = "America/New_York"
 # Outside of these years, the offset of New York is that of the nearest of them.
 _FIRST_INSTANT, _LAST_INSTANT = (np.datetime64(year, "us") for year in ("1900", "2200"))
+# Only these times can be text. Python, and so the server, has no others.
+_FIRST_TIME, _END_OF_TIMES = (np.datetime64(year, "us") for year in ("0001", "10000"))
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # The smallest magnitude of an epoch number in each unit: March 1973 in seconds, milliseconds and so
 # on. The largest one is the year 5138, where the next unit begins.
@@ -99,23 +102,22 @@ def to_new_york(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> n
 
 
 def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> ColumnValues:
-    """Return epoch numbers as times. The magnitude of most numbers decides the unit of all.
+    """Return epoch numbers as times. The magnitude of a number decides its unit.
 
-    Numbers whose magnitude is that of another unit are unreadable.
+    The units of other numbers do not matter, so that the rows of a partition do not matter either.
     """
     with np.errstate(invalid="ignore"):
         magnitude = np.abs(numbers)
     position = np.searchsorted(list(_MIN_EPOCH.values()), magnitude, side="right") - 1
-    plausible = ~missing & (position >= 0) & (magnitude < 2**63)
-    times = np.full(len(numbers), "NaT", "datetime64[us]")
-    if not plausible.any():
-        return ColumnValues(times, None if missing.all() else ~missing)
-    index = int(np.bincount(position[plausible]).argmax())
-    unit = list(_MIN_EPOCH)[index]
-    rows = plausible & (position == index)
-    times[rows] = _epoch_to_microseconds(numbers[rows], unit)
-    unreadable = ~missing & ~rows
-    conversion = f"from epoch numbers in {_WORDS[unit]}"
+    readable = ~missing & (position >= 0) & (magnitude < 2**63)
+    times, units = np.full(len(numbers), "NaT", "datetime64[us]"), []
+    for index, unit in enumerate(_MIN_EPOCH):
+        rows = readable & (position == index)
+        if rows.any():
+            times[rows] = _epoch_to_microseconds(numbers[rows], unit)
+            units.append(_WORDS[unit])
+    unreadable = ~missing & ~readable
+    conversion = f"from epoch numbers in {join_words(units)}" if units else ""
     return ColumnValues(times, unreadable if unreadable.any() else None, conversion)
 
 
@@ -145,7 +147,8 @@ def _read_texts(text: pa.ChunkedArray) -> ColumnValues:
     if shortest is None or shortest >= _SHORTEST_TIME:  # Arrow would take a date as midnight
         try:
             times = text.cast(pa.timestamp("us")).to_numpy()
-            return ColumnValues(times, conversion="from text" if shortest else "")
+            if not (times < _FIRST_TIME).any():
+                return ColumnValues(times, conversion="from text" if shortest else "")
         except pa.ArrowInvalid:
             pass
     return _read_mixed_texts(pc.utf8_trim_whitespace(text))
@@ -157,7 +160,7 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
     missing = ~np.asarray(text.is_valid()) | np.asarray(pc.fill_null(is_missing_text(text), True))
     conversions = []
     for pattern, parse, conversion in (
-        (NAIVE_TIME_PATTERN, _parse_naive, "from text"),
+        (NAIVE_TIME_PATTERN, _parse_iso, "from text"),
         (ZONED_TIME_PATTERN, _parse_zoned, "from text with UTC offsets to New York time"),
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
         (NUMBER_PATTERN, _parse_epochs, "from epoch numbers as text"),
@@ -170,23 +173,25 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
     return ColumnValues(times, unreadable if unreadable.any() else None, " and ".join(conversions))
 
 
-def _parse_naive(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
-    return np.asarray(_parse_iso(text), "datetime64[us]")
-
-
 def _parse_zoned(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     text = pc.replace_substring_regex(text, r" ?(Z|z|UTC)$", "+00:00")
     text = pc.replace_substring_regex(text, r" ?([+-]\d{2}):?(\d{2})?$", r"\1:\2")
     text = pc.replace_substring_regex(text, r":$", ":00")
-    return to_new_york(_parse_iso(text, utc=True).dt.tz_localize(None).to_numpy())
+    return _in_range(to_new_york(_parse_iso(text)))
 
 
-def _parse_iso(text: pa.ChunkedArray, *, utc: bool = False) -> pd.Series[Any]:
+def _parse_iso(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    """Return times without a zone, or the UTC times at instants."""
     text = pc.replace_substring_regex(pc.replace_substring(text, ",", "."), r"(\.\d{6})\d+", r"\1")
     times = pd.to_datetime(
-        pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=utc
+        pd.Series(text.to_pylist(), dtype="str"), format="ISO8601", errors="coerce", utc=True
     )
-    return times.dt.as_unit("us")
+    return _in_range(times.dt.tz_localize(None).dt.as_unit("us").to_numpy().copy())
+
+
+def _in_range(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    times[(times < _FIRST_TIME) | (times >= _END_OF_TIMES)] = np.datetime64("NaT")
+    return times
 
 
 def _parse_american(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
@@ -194,7 +199,7 @@ def _parse_american(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
     times = pd.to_datetime(
         pd.Series(text.to_pylist(), dtype="str"), format="%m/%d/%Y %I:%M:%S %p", errors="coerce"
     )
-    return np.asarray(times.dt.as_unit("us"), "datetime64[us]")
+    return _in_range(times.dt.as_unit("us").to_numpy().copy())
 
 
 def _parse_epochs(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
@@ -217,7 +222,7 @@ def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
         if not pc.any(is_zoned).as_py():
             return None
         digits = pc.replace_substring_regex(text.filter(is_zoned), r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
-        return _parse_naive(digits)
+        return _parse_iso(digits)
     times = read_times(column)
     if not times.conversion:
         return None

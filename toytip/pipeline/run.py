@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toytip import cluster
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.redact import mask_credentials
 from toytip.core.tables import ENCODINGS, FEATURES_TABLE, REJECTS
 from toytip.dashboard import reporter
@@ -156,7 +155,7 @@ def _describe_publication(
 def _save_reports(context: RunContext, evaluation: Evaluation, dask_page: bytes) -> RunLinks:
     """Save the performance report and the evaluation. Return all addresses and paths."""
     performance = save_report(context.store, f"{context.version}.dask.html", dask_page)
-    content = json.dumps(to_json(evaluation.report), indent=1).encode()
+    content = dump_json(to_json(evaluation.report), indent=1).encode()
     saved = save_report(context.store, f"{context.version}.json", content)
     dashboard = context.client.dashboard_link
     return RunLinks(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from toytip.config import Settings
-from toytip.core.jsonable import to_json
+from toytip.core.jsonable import dump_json, to_json
 from toytip.core.model import TrainedModel
 from toytip.core.redact import first_line
 from toytip.core.tlc import detect_taxi
@@ -161,7 +160,7 @@ def _json_lines_writer(stream: BinaryIO) -> AnswerWriter:
             answer = {name: value for name, value in row.items() if name != "reason" or value}
             if largest:
                 answer["explanations"] = to_json(largest)
-            stream.write(json.dumps(answer).encode() + b"\n")
+            stream.write(dump_json(answer).encode() + b"\n")
         stream.flush()
 
     return write

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from toytip.core.jsonable import dump_json
 from toytip.core.partitions import DataFile
 from toytip.core.tables import TABLES
 from toytip.errors import StoreError
@@ -78,7 +78,7 @@ class StagingArea:
     def write_note(self, table: str, version: str, file: DataFile) -> None:
         """Record that a data file is complete."""
         name = f"{file.key.month}-{file.key.number:05d}"
-        self.file_io.write(self.layout.note(table, version, name), json.dumps(asdict(file)).encode())
+        self.file_io.write(self.layout.note(table, version, name), dump_json(asdict(file)).encode())
 
     def has_complete_files(self, version: str) -> bool:
         """Return whether a version has files that a later run can reuse."""
