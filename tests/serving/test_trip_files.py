@@ -12,6 +12,7 @@ from tests.support.models import raw_month, train_model
 from toytip.errors import SchemaError, SourceError
 from toytip.models import scoring
 from toytip.serving import batch, trip_files
+from toytip.sources import csv_rows
 
 MODEL = train_model("green")
 FRAME = raw_month("green").slice(0, 30).to_pandas()
@@ -122,20 +123,19 @@ ROWS = TEXT.splitlines()
         ),
         (
             "\n".join([ROWS[0], ROWS[1], ROWS[2].replace(",", ",ten,", 1)]),
-            "cannot read line 3 of {}: it has 21 values, and the header has 20 columns",
+            "cannot read trips from {}: line 3 has 21 values, and the header has 20 columns",
         ),
         (
             "\n".join([*ROWS[:2], "1,2"]),
-            "cannot read line 3 of {}: it has 2 values, and the header has 20 columns",
+            "cannot read trips from {}: line 3 has 2 values, and the header has 20 columns",
         ),
         ("", "cannot read trips from {}: it is empty"),
         ("\ufeff", "cannot read trips from {}: it is empty"),
         ("no trips\n", "cannot read trips from {}: unknown format"),
-        ("<!DOCTYPE html>", "cannot read trips from {}: it is a web page or an XML file"),
-        (b"PK\x03\x04,,", "cannot read trips from {}: it is an Excel workbook or another zip archive"),
+        ("<!DOCTYPE html>", "cannot read trips from {}: it is a web page or an XML document"),
+        (b"PK\x03\x04,,", "cannot read trips from {}: it is a ZIP archive or an Excel file"),
         (gzip.compress(TEXT.encode())[:100], "cannot read trips from {}: "),
         (b"\x1f\x8bno gzip", "cannot read trips from {}: "),
-        (b"a,VendorID\n1,\xff\xfe\n", "cannot read trips from {}: "),
         (
             LINES + '{"VendorID": 1, "VendorID": 2}\n',
             "cannot read line 31 of {}: the line is not a trip as a JSON object (the key 'VendorID' occurs 2 times",
@@ -157,6 +157,10 @@ ROWS = TEXT.splitlines()
             "cannot score the trips: 2 columns contain extra (extra, Extra)",
         ),
         (
+            FRAME.assign(copy=1).rename(columns={"copy": "extra"}).to_csv(index=False),
+            "cannot score the trips: 2 columns contain extra (extra, extra)",
+        ),
+        (
             json.dumps({**RECORDS[0], "EXTRA": 1}),
             "cannot score line 1 of {}: 2 columns contain extra (extra, EXTRA)",
         ),
@@ -170,13 +174,38 @@ def test_a_fault_is_one_line_with_the_place(content, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_parquet_file_names_the_row(tmp_path, monkeypatch):
+def in_formats(frame, folder):
+    """Return the content of a Parquet file, a CSV file, a JSON Lines file and a JSON list."""
+    pq.write_table(pa.Table.from_pandas(frame), folder / "frame")
+    as_json = frame.astype(object).to_json
+    return (
+        (folder / "frame").read_bytes(),
+        frame.to_csv(index=False).encode(),
+        as_json(orient="records", lines=True, date_format="iso").encode(),
+        as_json(orient="records", date_format="iso").encode(),
+    )
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
     monkeypatch.setattr(trip_files, "SCORING_BATCH_ROWS", 10)
-    pq.write_table(pa.Table.from_pandas(FRAME.assign(VendorID=[1.0] * 20 + [1.5] * 10)), tmp_path / "t")
+    monkeypatch.setattr(csv_rows, "CSV_BLOCK_BYTES", 1_400)
+
+
+def test_a_parquet_file_names_the_row(tmp_path, small_batches):
+    content = in_formats(FRAME.assign(VendorID=[1.0] * 2 + [1.5] * 28), tmp_path)[0]
     with pytest.raises(
-        SchemaError, match=r"VendorID has 10 of 10 values .* for example '1.5' in row 20 of .*trips"
+        SchemaError, match=r"VendorID has 8 of 10 values .* for example '1.5' in row 2 of .*trips"
     ):
-        score((tmp_path / "t").read_bytes(), tmp_path)
+        score(content, tmp_path)
+
+
+def test_the_last_rows_do_not_stop_the_scores_of_the_others(tmp_path, small_batches):
+    """Only the first rows show whether most values of a column cannot be read."""
+    for content in in_formats(FRAME.assign(VendorID=[2.0] * 20 + [1.5] * 10), tmp_path):
+        _, reasons = score(content, tmp_path)
+        assert reasons[:20] == EXPECTED.reason[:20]
+        assert set(reasons[20:]) == {"unreadable_value"}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,11 @@ from toytip.core.columns import ColumnValues
 MAX_CODE = 2**24
 # No sum of amounts exceeds the range of an integer histogram below this limit.
 MAX_AMOUNT = 1e12
-MISSING_TEXTS = ("", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "\\n", "-")
+# Those of pandas, those of databases, and a dash. They are compared in lower case.
+MISSING_TEXTS = (
+    *("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "\\n", "-"),
+    *("#n/a", "#n/a n/a", "#na", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+)
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 
 

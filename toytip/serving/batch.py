@@ -96,7 +96,9 @@ def score_batches(
         for columns, label in batch.columns.items():
             trip_columns.require_columns(model, columns, label)
         if batch.table.num_rows:
-            scored = scoring.score_trips(model, batch.table, shap_top, batch.label)
+            # As in a run, the first rows decide whether a column is what its name says.
+            is_first = not counts.total()
+            scored = scoring.score_trips(model, batch.table, shap_top, batch.label, refuse_most=is_first)
             write(_answer_table(scored, counts.total(), model.version), scored.explanations)
             counts.update(scored.reason)
             on_scored(batch.table.num_rows)

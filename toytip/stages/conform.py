@@ -82,14 +82,16 @@ def complete_columns(
     return columns | {"unreadable": unreadable_rows(by_field, len(rows))}
 
 
-def conform_columns(raw: pa.Table, uri: str, label: RowLabel = ROW_LABEL) -> dict[str, npt.NDArray[Any]]:
+def conform_columns(
+    raw: pa.Table, uri: str, label: RowLabel = ROW_LABEL, *, refuse_most: bool = True
+) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of `raw_trips` that raw rows have.
 
-    Raises SchemaError if a column has a type that cannot be converted, or if most of its values
-    cannot be read. The message contains the URI. `label` names a row.
+    Raises SchemaError if a column has a type that cannot be converted, or, with `refuse_most`, if
+    most of its values cannot be read. The message contains the URI. `label` names a row.
     """
     by_field = read_columns(raw, uri)
-    for unreadable in find_unreadable(raw, by_field).values():
+    for unreadable in find_unreadable(raw, by_field).values() if refuse_most else ():
         if unreadable.is_most:
             raise SchemaError(
                 f"cannot use {uri}: {unreadable.describe(label)}",
