@@ -22,12 +22,12 @@ LINES = "".join(f"{json.dumps(trip)}\n" for trip in RECORDS)
 EXPECTED = scoring.score_raw(MODEL, FRAME)
 
 
-def score(content, folder, name="trips"):
+def score(content, folder, on_note=lambda _: None):
     """Score the bytes of a file, and return the probabilities and the reasons."""
-    (folder / name).write_bytes(content)
+    (folder / "trips").write_bytes(content)
     tables = []
-    batches = trip_files.read_batches(str(folder / name), io.BytesIO())
-    batch.score_batches(MODEL, batches, lambda table, _: tables.append(table), 0, lambda _: None)
+    batches = trip_files.read_batches(str(folder / "trips"), io.BytesIO())
+    batch.score_batches(MODEL, batches, lambda table, _: tables.append(table), 0, lambda _: None, on_note)
     scores = pa.concat_tables(tables) if tables else batch.ANSWER_SCHEMA.empty_table()
     return scores["probability"].to_pylist(), scores["reason"].to_pylist()
 
@@ -206,6 +206,30 @@ def test_the_last_rows_do_not_stop_the_scores_of_the_others(tmp_path, small_batc
         _, reasons = score(content, tmp_path)
         assert reasons[:20] == EXPECTED.reason[:20]
         assert set(reasons[20:]) == {"unreadable_value"}
+
+
+TIMES = ["lpep_pickup_datetime", "lpep_dropoff_datetime"]
+ZONED = {
+    "instants": lambda times: times.dt.tz_localize("America/New_York").dt.tz_convert("UTC"),
+    "epoch numbers": lambda times: times.astype("datetime64[ms]").astype("int64"),
+    "text": lambda times: times.dt.strftime("%Y-%m-%d %H:%M:%S"),
+}
+NOTES = {
+    "instants": "to New York time",
+    "epoch numbers": "from epoch numbers",
+    "text": None,
+}
+
+
+@pytest.mark.parametrize("form", ZONED)
+def test_a_score_says_how_times_are_converted(form, tmp_path, small_batches):
+    frame = FRAME.assign(**{name: ZONED[form](FRAME[name]) for name in TIMES})
+    for content in in_formats(frame, tmp_path):
+        notes = []
+        _, reasons = score(content, tmp_path, notes.append)
+        assert reasons == EXPECTED.reason
+        assert [note.split()[1] for note in notes] == (TIMES if NOTES[form] else [])
+        assert all(NOTES[form] in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def source_column(field: str, taxi: str) -> str:
 
 
 def detect_taxi(names: Iterable[str]) -> str | None:
-    """Return the taxi type that the columns show, or None if they do not show it.
+    """Return the taxi type that the columns show, or None if they do not show exactly one.
 
     The name of the pickup column shows the taxi type, or a column that only green taxis have.
 
@@ -145,11 +145,13 @@ def detect_taxi(names: Iterable[str]) -> str | None:
     ('green', None)
     >>> detect_taxi(["pickup_datetime", "ehail_fee"])
     'green'
+    >>> detect_taxi(["lpep_pickup_datetime", "tpep_pickup_datetime"]) is None
+    True
     """
     spellings = set(map(_spelling, names))
-    for taxi in TAXIS:
-        if _spelling(source_column("pickup_at", taxi)) in spellings:
-            return taxi
+    taxis = [taxi for taxi in TAXIS if _spelling(source_column("pickup_at", taxi)) in spellings]
+    if taxis:
+        return taxis[0] if len(taxis) == 1 else None
     return "green" if "pickupdatetime" in spellings and spellings & _GREEN_SPELLINGS else None
 
 

@@ -33,6 +33,7 @@ from toytip.errors import SourceError
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
+    describe_conversion,
     find_unreadable,
     is_convertible,
     read_column,
@@ -175,7 +176,7 @@ class _Findings:
 
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
         if converted.conversion:
-            self.notes.append(f"column {column} is converted {converted.conversion}")
+            self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}).values():
             if unreadable.is_most:
                 self.add_problem(

@@ -28,7 +28,7 @@ from toytip.core.number_values import (
 )
 from toytip.core.partitions import SourcePartition
 from toytip.core.tables import RAW_TRIPS, TRIPS
-from toytip.core.time_values import is_time, read_times
+from toytip.core.time_values import FROM_TEXT, is_time, read_times
 from toytip.core.tlc import FIELDS, FIELDS_BY_NAME, Field, match_fields, source_column, trip_id_base
 from toytip.errors import SchemaError
 
@@ -99,6 +99,29 @@ def conform_columns(
             )
     columns = {name: column.array for name, column in by_field.items()}
     return columns | {"unreadable": unreadable_rows(by_field, len(raw))}
+
+
+def describe_conversions(raw: pa.Table) -> list[str]:
+    """Return the conversions of time columns whose meaning depends on a rule, as text.
+
+    A time as text without a zone has only one meaning. Raises SchemaError as `read_columns` does.
+    """
+    notes = []
+    for field, name in match_fields(raw.column_names).items():
+        if FIELDS_BY_NAME[field].kind == "time":
+            conversion = read_column(raw.column(name), FIELDS_BY_NAME[field], name, "").conversion
+            if conversion not in ("", FROM_TEXT):
+                notes.append(describe_conversion(name, conversion))
+    return notes
+
+
+def describe_conversion(column: str, conversion: str) -> str:
+    """Return a conversion of a column as text.
+
+    >>> describe_conversion("pickup_datetime", "from epoch numbers in seconds")
+    'column pickup_datetime is converted from epoch numbers in seconds'
+    """
+    return f"column {column} is converted {conversion}"
 
 
 @dataclass(frozen=True, kw_only=True)
