@@ -180,6 +180,10 @@ FAULTS = {
         FRAME.assign(fare_amount="ten").to_csv(index=False),
         "column fare_amount has 60 of 60 values that are not a number up to 1,000,000,000,000, for example 'ten'",
     ),
+    "short American times": (
+        FRAME.assign(**{t: FRAME[t].dt.strftime("%m/%d/%y %H:%M") for t in TIMES}).to_csv(index=False),
+        "column lpep_pickup_datetime has 60 of 60 values that are not a time, for example '01/",
+    ),
     "a web page": ("<!DOCTYPE html>", "it is a web page or an XML document"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a Git LFS pointer"),
     "an Excel file": (b"PK\x03\x04,,\n", "it is a ZIP archive or an Excel file"),

@@ -288,7 +288,26 @@ JSON_NUMBERS = (
     | st.integers(-10, 300)
     | st.floats()
     | st.sampled_from(
-        ["", " 5 ", "1.0", "ten", "NaN", "1e3", "1e400", "+2", "1_4", "0x10", "null", "\ud800", "५"]
+        [
+            "",
+            " 5 ",
+            "1.0",
+            "ten",
+            "NaN",
+            "-nan",
+            "+nan",
+            "nan(ind)",
+            "#NA",
+            "1e3",
+            "1e400",
+            "+2",
+            "inf",
+            "1_4",
+            "0x10",
+            "null",
+            "\ud800",
+            "५",
+        ]
     )
 )
 JSON_TIMES = st.none() | st.sampled_from(

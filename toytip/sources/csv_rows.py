@@ -11,21 +11,21 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from toytip.core.access import StorageOptions
-from toytip.core.number_values import NUMBER_PATTERN, to_text
+from toytip.core.number_values import to_text
 from toytip.core.partitions import CsvLayout, FileRows
 from toytip.core.text import plural
-from toytip.core.tlc import FIELDS_BY_NAME, field_of, match_fields
+from toytip.core.tlc import field_of, match_fields
 from toytip.io.access import open_file
+from toytip.sources.csv_numbers import columns_with_decimal_commas, with_plain_numbers
 from toytip.sources.formats import GZIP_MAGIC
 
 CSV_BLOCK_BYTES = 4 * 2**20
@@ -43,16 +43,6 @@ CSV_HINT = (
     "A text that contains the delimiter must be in double quotes."
 )
 _FIRST_LINE = re.compile(rb"[^\r\n]*(\r\n|\n|\r)?")
-_GROUPED_BY_COMMAS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"
-_WITH_DECIMAL_COMMA = r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?$"
-# Numbers that show whether decimals follow a comma or a point.
-_CLEAR_COMMA, _CLEAR_POINT = (
-    rf"^[+-]?(\d{{1,3}}({group}\d{{3}})+{point}\d*|\d*{point}(\d{{0,2}}|\d{{4,}})|(0|\d{{4,}})?{point}\d{{3}}"
-    rf"|\d{{1,3}}({group}\d{{3}}){{2,}})$"
-    for group, point in (("[.]", ","), (",", "[.]"))
-)
-# Numbers such as 1,234, which can have decimals or a group of digits.
-_UNCLEAR_COMMA, _UNCLEAR_POINT = (rf"^[+-]?[1-9]\d{{0,2}}{mark}\d{{3}}$" for mark in (",", "[.]"))
 
 
 class CsvBlock(NamedTuple):
@@ -183,10 +173,10 @@ def _read_rows(blocks: Iterable[bytes], layout: CsvLayout) -> Iterator[CsvBlock]
     for block in blocks:
         rows = _parse_rows(block, layout)
         if layout.comma_columns is None:
-            columns = _columns_with_decimal_commas(rows, layout.delimiter)
+            columns = columns_with_decimal_commas(rows, layout.delimiter)
             layout = replace(layout, comma_columns=columns)
         if len(rows):
-            yield CsvBlock(layout, _with_plain_numbers(rows, layout.comma_columns or ()))
+            yield CsvBlock(layout, with_plain_numbers(rows, layout.comma_columns or ()))
         layout = replace(layout, offset=layout.offset + len(block), offset_row=layout.offset_row + len(rows))
 
 
@@ -198,28 +188,10 @@ def _parse_rows(block: bytes, layout: CsvLayout) -> pa.Table:
     positions = [position for position, name in enumerate(layout.columns) if field_of(name)]
     names = [layout.columns[position] for position in positions]
     lines, broken = _to_utf8(block, layout.encoding), list[pv.InvalidRow]()
-
-    def keep_broken(row: pv.InvalidRow) -> Literal["error"]:
-        broken.append(row)
-        return "error"
-
     if not positions or not lines.strip():
         return pa.Table.from_arrays([pa.array([], pa.string())] * len(names), names)
-    columns = list(map(str, range(len(layout.columns))))  # a name can occur twice
-    used = [columns[position] for position in positions]
     try:
-        table = pv.read_csv(
-            pa.BufferReader(lines),
-            # Only one thread knows the numbers of lines.
-            pv.ReadOptions(column_names=columns, use_threads=False, block_size=len(lines) + 1),
-            pv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep_broken),
-            pv.ConvertOptions(
-                include_columns=used,
-                column_types=dict.fromkeys(used, pa.binary()),  # not all text is valid UTF-8
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
+        columns = _parse_lines(lines, layout, positions, broken)
     except pa.ArrowInvalid:
         if not broken:
             raise
@@ -228,75 +200,33 @@ def _parse_rows(block: bytes, layout: CsvLayout) -> pa.Table:
             f"line {number:,} has {plural(broken[0].actual_columns, 'value')}, "
             f"and the header has {plural(broken[0].expected_columns, 'column')}"
         ) from None
-    return pa.Table.from_arrays([to_text(column) for column in table.columns], names)
+    return pa.Table.from_arrays(columns, names)
 
 
-def _kind_of(name: str) -> str:
-    return FIELDS_BY_NAME[field_of(name) or name].kind
+def _parse_lines(
+    lines: bytes, layout: CsvLayout, positions: Sequence[int], broken: list[pv.InvalidRow]
+) -> list[pa.ChunkedArray]:
+    """Return the columns at some positions. The list of broken lines gets the first such line."""
 
+    def keep_broken(row: pv.InvalidRow) -> Literal["error"]:
+        broken.append(row)
+        return "error"
 
-def _numbers_of(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of codes and amounts, by name."""
-    columns = zip(rows.column_names, rows.columns, strict=True)
-    return {name: pc.utf8_trim_whitespace(text) for name, text in columns if _kind_of(name) != "time"}
-
-
-def _columns_with_decimal_commas(rows: pa.Table, delimiter: str) -> tuple[str, ...]:
-    """Return the names of the columns in which decimals follow a comma.
-
-    The numbers of a column decide. If they do not show it, the other columns of the file decide.
-    """
-    numbers = _numbers_of(rows)
-    if not any(map(_contains_comma, numbers.values())):
-        return ()
-    balances = {
-        name: _count(text, _CLEAR_COMMA) - _count(text, _CLEAR_POINT) for name, text in numbers.items()
-    }
-    balance = sum(balances.values())
-    if not balance:
-        commas, points = (
-            sum(_count(text, pattern) for text in numbers.values())
-            for pattern in (_UNCLEAR_COMMA, _UNCLEAR_POINT)
-        )
-        balance = -1 if delimiter == "," else commas - points
-    return tuple(name for name, own in balances.items() if (own or balance) > 0)
-
-
-def _contains_comma(text: pa.ChunkedArray) -> bool:
-    return pc.any(pc.match_substring(text, ",")).as_py() is True
-
-
-def _count(text: pa.ChunkedArray, pattern: str) -> int:
-    return pc.sum(pc.match_substring_regex(text, pattern)).as_py() or 0
-
-
-def _with_plain_numbers(rows: pa.Table, comma_columns: Collection[str]) -> pa.Table:
-    """Return rows in which numbers have a decimal point, and no separators of groups."""
-    columns = []
-    for name, text in zip(rows.column_names, rows.columns, strict=True):
-        if name in comma_columns:
-            columns.append(_with_points(pc.utf8_trim_whitespace(text)))
-        elif _kind_of(name) != "time" and _contains_comma(text):
-            columns.append(_without_groups(pc.utf8_trim_whitespace(text)))
-        else:
-            columns.append(text)
-    return pa.Table.from_arrays(columns, rows.column_names)
-
-
-def _without_groups(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    is_grouped = pc.match_substring_regex(text, _GROUPED_BY_COMMAS)
-    return pc.if_else(is_grouped, pc.replace_substring(text, ",", ""), text)
-
-
-def _with_points(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return numbers with decimal commas, in which points separate groups of digits, with points.
-
-    A number with another point, such as 14.25, has quotes in the result, which make it unreadable.
-    """
-    plain = pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
-    quoted = pc.binary_join_element_wise('"', text, '"', "")
-    other = pc.if_else(pc.match_substring_regex(text, NUMBER_PATTERN), quoted, text)
-    return pc.if_else(pc.match_substring_regex(text, _WITH_DECIMAL_COMMA), plain, other)
+    columns = list(map(str, range(len(layout.columns))))  # a name can occur twice
+    used = [columns[position] for position in positions]
+    table = pv.read_csv(
+        pa.BufferReader(lines),
+        # Only one thread knows the numbers of lines.
+        pv.ReadOptions(column_names=columns, use_threads=False, block_size=len(lines) + 1),
+        pv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep_broken),
+        pv.ConvertOptions(
+            include_columns=used,
+            column_types=dict.fromkeys(used, pa.binary()),  # not all text is valid UTF-8
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    return list(map(to_text, table.columns))
 
 
 def read_csv_columns(
