@@ -55,6 +55,11 @@ from toytip.serving.request import RequestLimits
         ({**SCORING_TRIP, "payment_type": True}, 422, "must be a whole number of at most 16,777,216"),
         ({**SCORING_TRIP, "fare_amount": ""}, 422, "is null, and the model needs a value"),
         ({**SCORING_TRIP, "Fare_Amount": 9}, 422, "is the same field as fare_amount"),
+        (
+            {**SCORING_TRIP, "lpep_pickup_datetime": "2023-01-10 08:00"},
+            422,
+            "is the same field as tpep_pickup_datetime",
+        ),
         ({k: v for k, v in SCORING_TRIP.items() if k != "trip_distance"}, 422, "trip_distance"),
         ({**SCORING_TRIP, "fare_amount": -3}, 422, "non_positive_fare"),
         ([SCORING_TRIP] * 1_001, 413, "1001 trips exceed the limit of 1000"),

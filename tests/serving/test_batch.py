@@ -170,7 +170,9 @@ def score_file(model, path):
     """Return the answers for a file, one table per batch."""
     tables = []
     batches = trip_files.read_batches(str(path), io.BytesIO())
-    batch_files.score_batches(model, batches, lambda table, _: tables.append(table), 0, lambda _: None)
+    batch_files.score_batches(
+        model, batches, lambda table, _: tables.append(table), 0, lambda _: None, lambda _: None
+    )
     return [table for table in tables if table.num_rows]
 
 

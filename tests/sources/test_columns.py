@@ -390,7 +390,9 @@ def labelled(column, form):
         "instants in UTC": utc,
         "instants in New York": instants,
         "instants as epoch numbers": utc.cast(pa.int64()),
+        "instants as epoch text": utc.cast(pa.int64()).cast(pa.string()),
         "digits as epoch numbers": column.cast(pa.int64()),
+        "digits as epoch text": column.cast(pa.int64()).cast(pa.string()),
         "text with offsets": pc.strftime(instants, format="%Y-%m-%d %H:%M:%S%z"),
     }[form]
 
@@ -413,6 +415,7 @@ def write_labelled(folder, table, form):
         ("instants in UTC", "from time zone UTC to New York time"),
         ("instants in New York", "from time zone America/New_York to New York time"),
         ("digits as epoch numbers", "from epoch numbers in microseconds"),
+        ("digits as epoch text", "from epoch numbers as text"),
         ("text with offsets", "from text with UTC offsets to New York time"),
     ],
 )
@@ -432,6 +435,7 @@ def test_instants_become_the_clock_of_new_york(form, note, green_month, tmp_path
         ("digits with the label UTC", "Remove the label"),
         ("digits with Z", "Remove the label"),
         ("instants as epoch numbers", "Convert them to timestamps with the time zone UTC."),
+        ("instants as epoch text", "Convert them to timestamps with the time zone UTC."),
     ],
 )
 def test_a_label_that_contradicts_the_month_is_refused(form, hint, green_month, tmp_path):

@@ -239,7 +239,7 @@ OTHER_CONTENTS = {
     "text": (b"VendorID,fare\n1,2\n", "not a Parquet file, but text", "rename it to NAME.csv"),
     "binary": (b"\x01\x02\0\x03", "not a Parquet file", "Convert"),
     "cut short": (PARQUET, "corrupt or incomplete", "Download"),
-    "UTF-16": ("VendorID,fare".encode("utf-16"), "text in UTF-16", "UTF-8"),
+    "UTF-16": ("VendorID,fare".encode("utf-16"), "not a Parquet file, but text", "rename it to NAME.csv"),
     "one byte": (b"P", "not a Parquet file", "CSV"),
 }
 
@@ -259,9 +259,13 @@ def test_a_file_of_another_format_is_named(case, tmp_path):
 
 
 CSV_FAULTS = {
-    "a value too many": (lambda text: text + "1,2\n", "CSV parse error: Row #93: Expected 19 columns, got 2"),
+    "a value too many": (lambda text: text + "1,2\n", "line 94 has 2 values, and the header has 19 columns"),
     "no header": (lambda text: text.partition("\n")[2], "it is not a yellow or green trip record"),
     "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
+    "a column twice": (
+        lambda text: re.sub("(?m)$", ",extra", text.rstrip("\n"), count=1).replace("\n", ",0.5\n"),
+        "2 columns contain extra (extra, extra)",
+    ),
     "another month": (lambda text: text.replace("2023-02-", "2023-03-"), "its name says 2023-02"),
 }
 

@@ -108,11 +108,12 @@ def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def parse_numbers(text: pa.ChunkedArray) -> tuple[Float64Array, BoolArray | None]:
     """Return the number in each text (NaN if missing), and which texts are unreadable."""
     try:
-        numbers: Float64Array = text.cast(pa.float64()).to_numpy()
-        if np.count_nonzero(np.isnan(numbers)) == text.null_count:  # Arrow reads `nan(1)` as NaN
-            return numbers, None
+        numbers = np.asarray(text.cast(pa.float64()).to_numpy(), np.float64)
     except pa.ArrowInvalid:
         pass
+    else:
+        if text.null_count == np.count_nonzero(np.isnan(numbers)):
+            return numbers, None  # else, Arrow could have read texts such as nan(ind)
     text = pc.utf8_trim_whitespace(text)
     is_numeric = pc.fill_null(pc.match_substring_regex(text, NUMBER_PATTERN), False)
     unreadable = pc.and_not(pc.and_not(text.is_valid(), is_missing_text(text)), is_numeric)

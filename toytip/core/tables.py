@@ -19,6 +19,7 @@ def _to_column(field: Field) -> Column:
 
 _CLEANING_MODULES = (
     "sources.formats",
+    "sources.csv_numbers",
     "sources.csv_rows",
     "sources.windows",
     "sources.reader",

@@ -37,6 +37,8 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # The smallest magnitude of an epoch number in each unit: March 1973 in seconds, milliseconds and so
 # on. The largest one is the year 5138, where the next unit begins.
 _MIN_EPOCH = {"s": 10**8, "ms": 10**11, "us": 10**14, "ns": 10**17}
+FROM_TEXT = "from text"
+EPOCH_NUMBERS = "epoch numbers"
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 _TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
@@ -117,7 +119,7 @@ def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> Colum
             times[rows] = _epoch_to_microseconds(numbers[rows], unit)
             units.append(_WORDS[unit])
     unreadable = ~missing & ~readable
-    conversion = f"from epoch numbers in {join_words(units)}" if units else ""
+    conversion = f"from {EPOCH_NUMBERS} in {join_words(units)}" if units else ""
     return ColumnValues(times, unreadable if unreadable.any() else None, conversion)
 
 
@@ -148,7 +150,7 @@ def _read_texts(text: pa.ChunkedArray) -> ColumnValues:
         try:
             times = text.cast(pa.timestamp("us")).to_numpy()
             if not (times < _FIRST_TIME).any():
-                return ColumnValues(times, conversion="from text" if shortest else "")
+                return ColumnValues(times, conversion=FROM_TEXT if shortest else "")
         except pa.ArrowInvalid:
             pass
     return _read_mixed_texts(pc.utf8_trim_whitespace(text))
@@ -160,10 +162,10 @@ def _read_mixed_texts(text: pa.ChunkedArray) -> ColumnValues:
     missing = ~np.asarray(text.is_valid()) | np.asarray(pc.fill_null(is_missing_text(text), True))
     conversions = []
     for pattern, parse, conversion in (
-        (NAIVE_TIME_PATTERN, _parse_iso, "from text"),
+        (NAIVE_TIME_PATTERN, _parse_iso, FROM_TEXT),
         (ZONED_TIME_PATTERN, _parse_zoned, "from text with UTC offsets to New York time"),
         (AMERICAN_TIME_PATTERN, _parse_american, "from text such as 01/31/2023 08:15:00 PM"),
-        (NUMBER_PATTERN, _parse_epochs, "from epoch numbers as text"),
+        (NUMBER_PATTERN, _parse_epochs, f"from {EPOCH_NUMBERS} as text"),
     ):
         rows = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False))
         if rows.any():
@@ -217,12 +219,7 @@ def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     numbers can be instants. Returns None if the column has only one plausible reading.
     """
     if is_text(column.type):
-        text = pc.utf8_trim_whitespace(to_text(column))
-        is_zoned = pc.fill_null(pc.match_substring_regex(text, ZONED_TIME_PATTERN), False)
-        if not pc.any(is_zoned).as_py():
-            return None
-        digits = pc.replace_substring_regex(text.filter(is_zoned), r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
-        return _parse_iso(digits)
+        return _other_reading_of_text(pc.utf8_trim_whitespace(to_text(column)))
     times = read_times(column)
     if not times.conversion:
         return None
@@ -231,3 +228,12 @@ def other_reading(column: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
     instants, _ = _to_microseconds(column.to_numpy(), column.type.unit)
     digits_in_zone = to_new_york(instants, column.type.tz)
     return None if np.array_equal(digits_in_zone, times.array, equal_nan=True) else digits_in_zone
+
+
+def _other_reading_of_text(text: pa.ChunkedArray) -> npt.NDArray[np.datetime64] | None:
+    zoned = text.filter(pc.match_substring_regex(text, ZONED_TIME_PATTERN))
+    numbers = text.filter(pc.match_substring_regex(text, NUMBER_PATTERN))
+    if not len(zoned) and not len(numbers):
+        return None
+    digits = pc.replace_substring_regex(zoned, r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$", "")
+    return np.concatenate([_parse_iso(digits), to_new_york(_parse_epochs(numbers))])

@@ -36,7 +36,7 @@ from toytip.pipeline.run_meter import RunMeter
 from toytip.pipeline.run_stages import ScoringModel, StageOutputs, score_months, train_and_score
 from toytip.pipeline.source import complete_plan, prepare_plan
 from toytip.progress.tracker import Progress
-from toytip.sources.zones import read_outlines
+from toytip.sources.zones import read_boroughs_near, read_outlines
 from toytip.store.refs import status_of_model
 from toytip.store.reports import save_report
 from toytip.store.run_manifest import RunManifest, RunStatus
@@ -63,6 +63,7 @@ def run(settings: Settings, progress: Progress, model: str | None = None) -> Run
     with RunMeter(progress) as meter:
         if settings.zone_map_file:
             read_outlines(Path(settings.zone_map_file))  # an invalid map fails the run at its start
+        read_boroughs_near(settings, settings.source)  # as does an invalid zone lookup file
         cluster_plan = cluster.plan_cluster(settings)
         plan = prepare_plan(settings, progress, cluster_plan)
         scoring = _find_scoring_model(settings, plan, model) if model else None

@@ -17,7 +17,7 @@ from toytip.core.columns import ColumnValues
 from toytip.core.months import Month
 from toytip.core.number_values import decode_dictionary, is_text
 from toytip.core.text import join_words
-from toytip.core.time_values import other_reading
+from toytip.core.time_values import EPOCH_NUMBERS, other_reading
 from toytip.core.tlc import (
     FIELDS,
     FIELDS_BY_NAME,
@@ -33,6 +33,7 @@ from toytip.errors import SourceError
 from toytip.sources.path_months import DATA_SUFFIXES
 from toytip.stages.conform import (
     KIND_DESCRIPTIONS,
+    describe_conversion,
     find_unreadable,
     is_convertible,
     read_column,
@@ -175,7 +176,7 @@ class _Findings:
 
     def add_values(self, raw: pa.Table, column: str, converted: ColumnValues, field: Field) -> None:
         if converted.conversion:
-            self.notes.append(f"column {column} is converted {converted.conversion}")
+            self.notes.append(describe_conversion(column, converted.conversion))
         for unreadable in find_unreadable(raw, {field.name: converted}).values():
             if unreadable.is_most:
                 self.add_problem(
@@ -186,13 +187,17 @@ class _Findings:
 def _check_values(findings: _Findings, month: Month | None, read: ColumnReader) -> None:
     """Convert the first batch of unusual columns, and all pickup times if they are unusual."""
     first = pa.Table.from_batches([next(read(list(findings.unusual)))])
+    converted = {
+        column: read_column(first.column(column), field, column, "")
+        for column, field in findings.unusual.items()
+    }
     for column, field in findings.unusual.items():
-        findings.add_values(first, column, read_column(first.column(column), field, column, ""), field)
+        findings.add_values(first, column, converted[column], field)
     pickup = next((column for column, field in findings.unusual.items() if field.name == "pickup_at"), None)
     if pickup is not None and month is not None and not findings.problems:
         shifted = _count_shifted(pickup, month, read)
         if shifted.contradict_month:
-            _add_zone_problem(findings, pickup, first.column(pickup).type, shifted)
+            _add_zone_problem(findings, pickup, converted[pickup].conversion, shifted)
 
 
 @dataclass(frozen=True)
@@ -232,10 +237,8 @@ def _rows_just_outside(times: npt.NDArray[np.datetime64], month: Month) -> int:
     return int(np.count_nonzero(early | late))
 
 
-def _add_zone_problem(
-    findings: _Findings, pickup: str, arrow_type: pa.DataType, shifted: _ShiftedRows
-) -> None:
-    is_zoned = pa.types.is_timestamp(arrow_type) or is_text(arrow_type)
+def _add_zone_problem(findings: _Findings, pickup: str, conversion: str, shifted: _ShiftedRows) -> None:
+    is_zoned = EPOCH_NUMBERS not in conversion
     meaning = "instants of their time zone" if is_zoned else "New York's clock"
     findings.add_problem(
         f"column {pickup} contradicts the month of the file: read as {meaning}, {shifted.as_read:,} of "

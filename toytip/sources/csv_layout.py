@@ -1,19 +1,21 @@
-"""Find the columns, types, rows and months of a CSV file, by reading it once."""
+"""Find the columns, rows and months of a CSV file, by reading it once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from toytip.core.number_values import is_missing_text
 from toytip.core.partitions import CsvLayout
-from toytip.core.tlc import match_fields
-from toytip.sources.csv_rows import AMOUNTS, iterate_blocks, open_text, parse_rows, read_header
+from toytip.core.time_values import FROM_TEXT
+from toytip.core.times import month_index
+from toytip.core.tlc import FIELDS_BY_NAME, match_fields
+from toytip.sources.csv_rows import read_csv
 from toytip.sources.month_rows import CountedBlock, MonthCounts, count_numbers
-from toytip.sources.windows import pickup_months
+from toytip.stages.conform import read_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,112 +23,78 @@ class CsvContent:
     """The content of a CSV file."""
 
     schema: pa.Schema
-    """Names and types of all columns. Ignored columns, and columns of nulls, have the type null."""
-    columns: tuple[str, ...]
-    """Names of all columns."""
+    """Names and types of all columns: null for ignored columns and columns without values,
+    timestamps for columns of times in ISO 8601 without zones, and text for the others."""
     rows: int
-    nulls: dict[str, int]
-    """Number of nulls by column."""
     layouts: tuple[CsvLayout, ...]
     """Layout of each block."""
     blocks: tuple[CountedBlock, ...]
     """Rows of each block by month."""
 
 
-def read_csv_content(stream: Any, uri: str) -> CsvContent:
-    """Return the content of a CSV file. Raises OSError or ValueError if it cannot be parsed.
+@dataclass
+class _Columns:
+    """The columns of the TLC in a file, as the blocks show them one by one."""
 
-    Each column has the type that all its values have: a number, a time in ISO 8601, or else text.
-    The values become values of trips by the same rules as those of other files.
+    names: dict[str, str]
+    """Names in the file by field."""
+    without_values: set[str] = field(default_factory=set)
+    """Names of the columns whose values are all missing."""
+    with_other_times: set[str] = field(default_factory=set)
+    """Names of the time columns with values other than times in ISO 8601 without zones."""
+
+    def add(self, rows: pa.Table) -> MonthCounts:
+        """Note the values of a block, and return its number of rows per month."""
+        columns: dict[str, pa.ChunkedArray] = {}
+        for name, values in zip(rows.column_names, rows.columns, strict=True):
+            columns.setdefault(name, values)  # the check of the columns reports a repeated name
+        self.without_values -= {name for name in self.without_values if _has_values(columns[name])}
+        counts = MonthCounts()
+        for name in ("pickup_at", "dropoff_at"):
+            if name not in self.names:
+                continue
+            column = self.names[name]
+            times = read_column(columns[column], FIELDS_BY_NAME[name], column, "")
+            if times.unreadable is not None or times.conversion not in ("", FROM_TEXT):
+                self.with_other_times.add(column)
+            if name == "pickup_at":
+                counts = count_numbers(month_index(times.array))
+        return counts
+
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the type of a column."""
+        fields = {column: field for field, column in self.names.items()}
+        if name not in fields or name in self.without_values:
+            return pa.null()
+        is_time = FIELDS_BY_NAME[fields[name]].kind == "time"
+        return pa.timestamp("us") if is_time and name not in self.with_other_times else pa.string()
+
+
+def _has_values(text: pa.ChunkedArray) -> bool:
+    is_missing = is_missing_text(pc.utf8_trim_whitespace(text))
+    return pc.any(pc.and_not(text.is_valid(), is_missing)).as_py() is True
+
+
+def read_csv_content(text: Any) -> CsvContent:
+    """Return the content of a CSV file, given its decompressed bytes.
+
+    Raises OSError or ValueError if the file cannot be read.
+
+    If the file has no column of trip records, its rows are not read.
     """
-    text = open_text(stream)
-    header, offset = read_header(text)
-    matches = match_fields(header.columns)
-    used = list(matches.values())
-    if not used:  # without names, Arrow would read all columns
-        return CsvContent(
-            schema=_full_schema(header, {}), columns=header.columns, rows=0, nulls={}, layouts=(), blocks=()
-        )
-    lines = iterate_blocks(text)
-    first = next(lines, b"")
-    layout = replace(header, decimal_point=_decimal_point(first, header, used))
-    types: dict[str, set[pa.DataType]] = {name: set() for name in used}
-    nulls = dict.fromkeys(used, 0)
-    starts, blocks, position = [], [], 0
-    for block in chain([first] if first else [], lines):
-        table = _parse_block(block, layout, used, position)
-        for field, column in zip(table.schema, table.columns, strict=True):
-            types[field.name].add(field.type)
-            nulls[field.name] += column.null_count
-        counts = _count_pickups(table, matches, uri)
-        starts.append((offset, position))
-        blocks.append(CountedBlock(position, position + len(table), counts))
-        offset, position = offset + len(block), position + len(table)
-    common = {name: _common_type(types[name]) for name in used}
-    layout = replace(layout, types=tuple((name, str(item)) for name, item in common.items()))
+    csv_blocks = read_csv(text)
+    header = next(csv_blocks).layout
+    names = match_fields(header.columns)
+    columns = _Columns(names, without_values=set(names.values()))
+    layouts: list[CsvLayout] = []
+    blocks: list[CountedBlock] = []
+    for layout, rows in csv_blocks if names else ():
+        start = layout.offset_row
+        blocks.append(CountedBlock(start, start + len(rows), columns.add(rows)))
+        layouts.append(layout)
     return CsvContent(
-        schema=_full_schema(layout, common),
-        columns=layout.columns,
-        rows=position,
-        nulls=nulls,
-        layouts=tuple(replace(layout, offset=start, offset_row=row) for start, row in starts),
+        schema=pa.schema([(name, columns.type_of(name)) for name in header.columns]),
+        rows=blocks[-1].stop if blocks else 0,
+        layouts=tuple(layouts),
         blocks=tuple(blocks),
     )
-
-
-def _full_schema(layout: CsvLayout, types: Mapping[str, pa.DataType]) -> pa.Schema:
-    return pa.schema([(name, types.get(name, pa.null())) for name in layout.columns])
-
-
-def _count_pickups(table: pa.Table, matches: Mapping[str, str], uri: str) -> MonthCounts:
-    """Count the months of the pickups of a block. Its types can differ from those of the file."""
-    name = matches.get("pickup_at")
-    if name is None:
-        return MonthCounts()
-    column = table.column(name)
-    column = column.cast(_common_type({column.type}))
-    return count_numbers(pickup_months(pa.table({name: column}), uri))
-
-
-def _parse_block(block: bytes, layout: CsvLayout, used: list[str], position: int) -> pa.Table:
-    try:
-        return parse_rows(block, layout, used)
-    except ValueError as error:
-        where = f"after row {position:,}: " if position else ""
-        raise ValueError(f"{where}{error}") from None
-
-
-def _decimal_point(lines: bytes, layout: CsvLayout, used: list[str]) -> str:
-    """Return the decimal point of the first rows: a comma, if only that makes amounts numbers."""
-    amounts = [name for field, name in match_fields(used).items() if field in AMOUNTS]
-    if layout.delimiter == "," or not amounts or not lines:
-        return "."
-
-    def count_text(decimal_point: str) -> int:
-        table = parse_rows(lines, replace(layout, decimal_point=decimal_point), amounts)
-        return sum(pa.types.is_string(field.type) for field in table.schema)
-
-    return "," if count_text(",") < count_text(".") else "."
-
-
-def _common_type(types: set[pa.DataType]) -> pa.DataType:
-    """Return the type that can hold the values of all blocks.
-
-    >>> str(_common_type({pa.int64(), pa.null(), pa.float64()}))
-    'double'
-    >>> str(_common_type({pa.int64(), pa.string()}))
-    'string'
-    """
-    value_types = types - {pa.null()}
-    if len(value_types) == 1:
-        only = next(iter(value_types))
-        zone = getattr(only, "tz", None)
-        is_number = pa.types.is_integer(only) or pa.types.is_floating(only)
-        return only if is_number or (pa.types.is_timestamp(only) and zone is None) else pa.string()
-    if not value_types:
-        return pa.null()
-    if all(pa.types.is_integer(item) or pa.types.is_floating(item) for item in value_types):
-        return pa.float64()
-    if all(pa.types.is_timestamp(item) and item.tz is None for item in value_types):
-        return pa.timestamp("ns")
-    return pa.string()

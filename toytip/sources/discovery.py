@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toytip.core.access import StorageOptions
@@ -19,8 +20,8 @@ from toytip.io.base import uri_scheme
 from toytip.sources import month_rows
 from toytip.sources.column_check import FileColumns, check_columns, find_taxi
 from toytip.sources.csv_layout import CsvContent, read_csv_content
-from toytip.sources.csv_rows import read_csv_columns
-from toytip.sources.formats import DOWNLOAD_AGAIN, HEAD_BYTES, detect_format
+from toytip.sources.csv_rows import CSV_HINT, open_text, read_csv_columns
+from toytip.sources.formats import DOWNLOAD_AGAIN, HEAD_BYTES, detect_format, require_csv_in_archive
 from toytip.sources.groups import (
     raise_file_errors,
     require_different_files,
@@ -164,12 +165,15 @@ def check_file(
 
 
 def _read_csv(stream: Any, uri: str) -> CsvContent:
+    text = open_text(stream)
+    if text is not stream:
+        require_csv_in_archive(uri, text.read(HEAD_BYTES))
+        text.seek(0)
     try:
-        return read_csv_content(stream, uri)
+        return read_csv_content(text)
     except ValueError as error:
         raise SourceError(
-            f"cannot read {mask_credentials(uri)}: {first_line(error)}",
-            hint="Correct the lines of the file, or convert it to Parquet.",
+            f"cannot read {mask_credentials(uri)}: {first_line(error)}", hint=CSV_HINT
         ) from None
 
 
@@ -230,13 +234,13 @@ def _check_csv(
         _describe_file(uri, path, info, content.rows, storage_options),
         csv=content.layouts,
     )
-    if kind := _kind_without_columns(file, content.columns):
+    if kind := _kind_without_columns(file, content.schema.names):
         return CheckedFile(file=replace(file, taxi=kind))
     columns = check_columns(
         mask_credentials(uri),
         content.schema,
         path.month if path else None,
-        is_all_null=lambda column: content.nulls[column] == content.rows,
+        is_all_null=lambda column: pa.types.is_null(content.schema.field(column).type),
         read=lambda names: read_csv_columns(uri, storage_options, content.layouts[0], names),
     )
     return _with_months(_with_columns(file, columns), path, content.blocks)

@@ -59,8 +59,8 @@ class MonthReport:
     notes: tuple[str, ...]
     """Conversions of columns whose meaning depends on a rule."""
     warnings: tuple[str, ...]
-    """Warnings about an unusual number of rows, many pickups in other months, unreadable values, or
-    a missing column that the TLC publishes."""
+    """Warnings about an unusual number of rows, many pickups in other months, a month without rows
+    that a run keeps, unreadable values, or a missing column that the TLC publishes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +145,8 @@ def _warnings(source: Source, month: Month, checked: RowCheck) -> Iterator[str]:
     out_of_month_share = checked.out_of_month / sum(file.rows for file in files)
     if out_of_month_share > MAX_OUT_OF_MONTH_SHARE:
         yield f"{out_of_month_share:.1%} of the pickups are in other months"
+    if sum(checked.rejects.values()) == sum(file.rows for file in files):
+        yield "a run rejects all rows of this month"
     for uri, unreadable in checked.unreadable.items():
         file_name = f"{mask_credentials(uri)}: " if len(files) > 1 else ""
         yield from (file_name + values.describe() for values in unreadable)
