@@ -263,7 +263,7 @@ CSV_FAULTS = {
     "no header": (lambda text: text.partition("\n")[2], "it is not a yellow or green trip record"),
     "only a header": (lambda text: text.partition("\n")[0] + "\n", "the file has no rows"),
     "a column twice": (
-        lambda text: re.sub("(?m)$", ",extra", text.rstrip("\n"), count=1).replace("\n", ",0.5\n"),
+        lambda text: re.sub("(?m)$", ",0.5", text.rstrip("\n")).replace(",0.5", ",extra", 1),
         "2 columns contain extra (extra, extra)",
     ),
     "another month": (lambda text: text.replace("2023-02-", "2023-03-"), "its name says 2023-02"),
