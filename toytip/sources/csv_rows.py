@@ -20,6 +20,7 @@ from toytip.io.access import open_file
 from toytip.sources.formats import GZIP_MAGIC
 
 CSV_BLOCK_BYTES = 4 * 2**20
+HEADER_BYTES = 2**16
 DELIMITERS = ",;\t|"
 AMOUNTS = frozenset(field.name for field in FIELDS if field.kind == "amount")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -68,7 +69,7 @@ def read_header(text: Any) -> tuple[CsvLayout, int]:
     Empty and repeated names of columns get a number. Raises OSError as `iterate_blocks` does, and
     ValueError if the first line is not a list of names.
     """
-    line = _decompressed(text.readline)
+    line = _first_line(text)
     header = line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n")
     delimiter = max(DELIMITERS, key=header.count)
     names: list[str] = []
@@ -80,6 +81,19 @@ def read_header(text: Any) -> tuple[CsvLayout, int]:
         name = raw.strip()
         names.append(name if name and name not in names else f"column {index + 1}")
     return CsvLayout(columns=tuple(names), types=(), delimiter=delimiter), len(line)
+
+
+def _first_line(text: Any) -> bytes:
+    """Return the first line of a stream, and leave the stream after it.
+
+    The files of Arrow's S3 client have no `readline`.
+    """
+    line = b""
+    while b"\n" not in line and (content := _read(text, HEADER_BYTES)):
+        line += content
+    line = line[: line.find(b"\n") + 1] or line
+    text.seek(len(line))
+    return line
 
 
 def parse_rows(block: bytes, layout: CsvLayout, names: list[str] | None = None) -> pa.Table:

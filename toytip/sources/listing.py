@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from toytip.core.access import StorageOptions
 from toytip.core.redact import first_line, mask_credentials
@@ -97,6 +97,8 @@ def natural_order(uri: str) -> list[tuple[bool, int, str]]:
 
 def _list_location(location: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:
     """List files without credentials, as for public data. If access is denied, use credentials."""
+    if uri_scheme(location) == "s3" and not location.partition("://")[2].strip("/"):
+        raise SourceError(f"cannot use source {location}: it names no bucket", hint=NAME_SOURCE_FILES)
     signed = resolve_storage_options(location, endpoint_url)
     if uri_scheme(location) == "file":
         return _list_local(location), signed
@@ -162,18 +164,36 @@ def _expand_matches(matches: list[str]) -> list[str]:
 
 def _list_remote(location: str, storage_options: StorageOptions) -> list[str]:
     fs, path = open_filesystem(location, storage_options)
+    root = path.rstrip("/")
     if GLOB_CHARACTERS.search(path) and not fs.exists(path):
-        paths = _with_data_suffix([item for item in fs.glob(path) if fs.isfile(item)])
+        paths = _expand_remote_matches(fs, root)
         _require_no_table([folder for item in paths for folder in _folders_of_table(item)], fs)
-    elif fs.isfile(path):
-        paths = [path]
-        _require_no_table(_folders_of_table(path), fs)
+    elif fs.isfile(root):
+        paths = [root]
+        _require_no_table(_folders_of_table(root), fs)
     else:
-        root = path.rstrip("/")
         _require_no_table(_folders_of_table(f"{root}/*")[1:], fs)
-        names = [item.removeprefix(f"{root}/") for item in fs.find(root) if item != root]
-        paths = _files_of_folder(_Listing(root, names))
+        paths = _files_of_folder(_Listing(root, _find_below(fs, root)))
     return sorted(fs.unstrip_protocol(item) for item in paths)
+
+
+def _expand_remote_matches(fs: Any, pattern: str) -> list[str]:
+    files: dict[str, None] = {}
+    for match, info in fs.glob(pattern, detail=True).items():
+        if info["type"] == "directory":
+            files |= dict.fromkeys(_files_of_folder(_Listing(match, _find_below(fs, match))))
+        else:
+            files[match] = None
+    return _with_data_suffix(list(files))
+
+
+def _find_below(fs: Any, root: str) -> list[str]:
+    """Return the files below a folder of an object store, relative to it.
+
+    Some servers list the keys below `a/b` if they are asked for `a//b`. These are other keys.
+    """
+    prefix = f"{root}/"
+    return [item.removeprefix(prefix) for item in fs.find(root) if item.startswith(prefix)]
 
 
 def _with_data_suffix(paths: list[str]) -> list[str]:
