@@ -275,6 +275,15 @@ def test_folder_objects_do_not_count_and_globs_match_folders(pattern, put, hive)
     require_same_trips(f"s3://{root}{pattern}", f"{hive}{pattern}")
 
 
+def test_a_delta_table_has_the_same_trips_as_on_a_disk(put, tmp_path):
+    from tests.sources.test_delta import write_delta
+
+    table = write_delta(tmp_path / "table")
+    put(table, f"{s3_server.PRIVATE_BUCKET}/lake/green")
+    for spec in ("", "/green", "/green/year=2023/*/*.parquet"):
+        require_same_trips(f"s3://{s3_server.PRIVATE_BUCKET}/lake{spec}", table)
+
+
 def test_an_object_can_be_named_with_a_slash_at_its_end(put, hive):
     put(hive, f"{s3_server.PRIVATE_BUCKET}/one")
     name = "year=2023/month=1/part-0.parquet"
