@@ -173,6 +173,7 @@ def _expand_matches(
 
 def _list_remote(location: str, storage_options: StorageOptions) -> list[str]:
     fs, path = open_filesystem(location, storage_options)
+    fs.invalidate_cache()  # file systems other than S3's remember listings
     root, tables = path.rstrip("/"), DeltaTables(fs)
 
     def list_folder(folder: str) -> list[str]:
