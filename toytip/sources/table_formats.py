@@ -17,11 +17,12 @@ from toytip.core.redact import first_line, mask_credentials
 from toytip.errors import SourceError
 
 DELTA_LOG = "_delta_log"
-EXPORT_DELTA = (
-    "Export the table to Parquet files, and use these as the source, for example with Spark: "
-    "`spark.read.format('delta').load(DIR).write.parquet(FOLDER)`."
+_SPARK_EXPORT = "`spark.read.format('delta').load(DIR).write.parquet(FOLDER)`"
+EXPORT_DELTA = f"Export the table to Parquet files, and use these as the source, for example with Spark: {_SPARK_EXPORT}."
+INSTALL_DELTALAKE = (
+    "Run `pip install 'toytip[delta]'` to read the table. If you cannot install the package, export the table "
+    f"to Parquet files, for example with Spark: {_SPARK_EXPORT}."
 )
-INSTALL_DELTALAKE = f"Install the package deltalake with `pip install 'toytip[delta]'`. Or: {EXPORT_DELTA}"
 # The folder that identifies a table of another format, the format, and how to export the table.
 _OTHER_FORMATS = {
     ".hoodie": ("Hudi", "with Spark: `spark.read.format('hudi').load(DIR).write.parquet(FOLDER)`"),
