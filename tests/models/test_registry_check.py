@@ -203,12 +203,12 @@ def test_a_server_that_ends_during_a_run_is_told_in_words(stub, monkeypatch):
     registry = Registry(stub.uri, "x", None)
     registry.require_usable(write=False)
     stub.refusal = (503, "Service Unavailable")
-    with pytest.raises(RegistryError, match=r"cannot open the registry x in http.*: the server answers 503$"):
+    with pytest.raises(RegistryError, match=r"cannot open the registry x in http.*: the server answers 503"):
         registry.list_models()
     registry = Registry("http://127.0.0.1:9", "x", None)
     monkeypatch.setattr("toytip.models.registry.check_server", lambda _: None)
     with pytest.raises(
-        RegistryError, match=r"cannot open the registry x in http.*: connection refused$"
+        RegistryError, match=r"cannot open the registry x in http.*: connection refused"
     ) as caught:
         registry.list_models()
     assert "Check MLFLOW_TRACKING_URI" in caught.value.hint
