@@ -106,7 +106,9 @@ def test_the_hint_for_trips_without_tips_is_to_score_them(break_source, folder):
     assert "`toytip score`" in caught.value.hint
 
 
-@pytest.mark.parametrize("spec", ["{}/nothing", "{}/*.csv", "{}/none_*.parquet", "", "nowhere://x/y"])
+@pytest.mark.parametrize(
+    "spec", ["{}/nothing", "{}/*.csv", "{}/none_*.parquet", "", "nowhere://x/y", "s3://"]
+)
 def test_sources_without_files(spec, folder):
     with pytest.raises(SourceError):
         open_source(spec.format(folder))

@@ -1,13 +1,11 @@
 """Sources on an HTTP server: with and without ranges, with a signature, and with errors."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import http_server
 from tests.support.trips import raw_table
 from toytip.core.months import Month
 from toytip.core.redact import mask_credentials
@@ -32,56 +30,33 @@ class Server:
     def __init__(self, folder):
         names = {month: f"yellow_tripdata_{month}.parquet" for month in MONTHS}
         self.files = {f"/{name}": write_large_file(folder / name, month) for month, name in names.items()}
-        self.kind = ""
-        server = self
+        self.kind = self.base = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def log_message(self, *args):
-                pass
+class Handler(http_server.Handler):
+    published: Server
 
-            def do_HEAD(self):
-                if server.kind == "no HEAD":
-                    self.answer(403, b"")
-                else:
-                    self.do_GET(with_body=False)
-
-            def do_GET(self, with_body=True):
-                content = server.files.get(self.path.partition("?")[0])
-                if content is None or server.kind == "forbidden":
-                    self.answer(404 if content is None else 403, b"")
-                    return
-                wanted = self.headers.get("Range", "")
-                if server.kind == "no ranges" or not wanted:
-                    self.answer(200, content, with_body=with_body)
-                    return
-                first, _, last = wanted.removeprefix("bytes=").partition("-")
-                stop = min(int(last) + 1, len(content))
-                place = f"bytes {first}-{stop - 1}/{len(content)}"
-                self.answer(206, content[int(first) : stop], {"Content-Range": place}, with_body)
-
-            def answer(self, status, body, headers=None, with_body=True):
-                self.send_response(status)
-                for name, value in {"Content-Length": len(body), "ETag": '"v1"', **(headers or {})}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if with_body:
-                    self.wfile.write(body)
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.http.server_port}"
+    def respond(self):
+        content, kind = self.published.files.get(self.path.partition("?")[0]), self.published.kind
+        if content is None or kind == "forbidden" or (kind == "no HEAD" and self.command == "HEAD"):
+            self.answer(404 if content is None else 403)
+            return
+        wanted, tag = self.headers.get("Range", ""), {"ETag": '"v1"'}
+        if kind == "no ranges" or not wanted:
+            self.answer(200, content, tag)
+            return
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        stop = min(int(last) + 1, len(content))
+        place = {"Content-Range": f"bytes {first}-{stop - 1}/{len(content)}"}
+        self.answer(206, content[int(first) : stop], {**tag, **place})
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("published"))
-    thread = threading.Thread(target=server.http.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
-    thread.join()
+    with http_server.serve(Handler, published=server) as port:
+        server.base = f"http://127.0.0.1:{port}"
+        yield server
 
 
 @pytest.fixture

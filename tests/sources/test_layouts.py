@@ -319,9 +319,7 @@ def test_any_content_is_an_error_and_not_a_traceback(tmp_path_factory, content):
             open_source(str(path))
 
 
-@pytest.mark.parametrize(
-    "marker", ["_delta_log/00000000000000000000.json", ".hoodie/x", "metadata/v1.metadata.json"]
-)
+@pytest.mark.parametrize("marker", [".hoodie/x", "metadata/v1.metadata.json"])
 @pytest.mark.parametrize("spec", ["{}", "{}/../{name}", "{}/.."])
 def test_tables_with_a_log_are_refused(marker, spec, tmp_path):
     folder = tmp_path / "table"
@@ -333,16 +331,6 @@ def test_tables_with_a_log_are_refused(marker, spec, tmp_path):
     ) as caught:
         open_source(spec.format(folder, name=folder.name))
     assert "Export the table" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "spec", ["year=2023", "year=2023/month=1", "year=2023/*/p.parquet", "year=2023/month=1/p.parquet"]
-)
-def test_partitions_of_a_delta_table_are_refused(spec, tmp_path):
-    write_each(tmp_path, "year={m.year}/month={m.month}/p.parquet")
-    (tmp_path / "_delta_log").mkdir()
-    with pytest.raises(SourceError, match="it is a Delta table"):
-        open_source(f"{tmp_path}/{spec}")
 
 
 def test_other_taxis_are_named_with_a_way_to_select(tmp_path):

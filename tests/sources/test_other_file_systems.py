@@ -8,7 +8,7 @@ import pytest
 from toytip.core.access import StorageOptions
 from toytip.errors import SourceError
 from toytip.io.access import open_file, resolve_storage_options
-from toytip.sources.discovery import check_file
+from toytip.sources.discovery import _modified, check_file
 from toytip.sources.listing import list_source_files
 from toytip.sources.path_months import month_of_path
 
@@ -40,3 +40,18 @@ def test_a_source_is_read_through_fsspec(synthetic):
     assert check_file(uri, month_of_path(uri)).file.rows > 1_000
     with open_file(uri, StorageOptions()) as stream:
         assert stream.read(4) == b"PAR1"
+
+
+@pytest.mark.parametrize(
+    ("info", "modified"),
+    [
+        ({"ETag": '"a1"', "LastModified": "2023"}, "a1"),
+        ({"etag": "CAE=", "mtime": "2023", "generation": "1"}, "CAE="),
+        ({"etag": '"0x8D"', "last_modified": "2023"}, "0x8D"),
+        ({"mtime": 1.5, "ino": 7}, "1.5"),
+        ({"last_modified": "2023"}, "2023"),
+        ({"size": 9}, ""),
+    ],
+)
+def test_a_changed_file_is_recognized_on_every_file_system(info, modified):
+    assert _modified(info) == modified

@@ -32,9 +32,13 @@ FILESYSTEM_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "ad
 
 
 def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
-    """Return the file operations for a path or URI. Raises ConfigError for unsupported schemes."""
+    """Return the file operations for a path or URI.
+
+    Raises ConfigError for unsupported schemes, and for addresses on S3 that cannot be a store.
+    """
     scheme = uri_scheme(root)
     if scheme == "s3":
+        _require_store_address(root)
         return S3FileIO(root.rstrip("/"), storage_options)
     if scheme == "file":
         return LocalFileIO(root.removeprefix("file://").rstrip("/") or "/")
@@ -42,6 +46,17 @@ def open_file_io(root: str, storage_options: StorageOptions) -> FileIO:
         f"cannot open the store {mask_credentials(root)}: {scheme}:// is not supported",
         hint="Set --store to a folder or to s3://bucket/prefix.",
     )
+
+
+def _require_store_address(root: str) -> None:
+    """Raise ConfigError if an address names no bucket, or has a segment that servers drop."""
+    address = root.removeprefix("s3://").rstrip("/")
+    if not address or _has_empty_segment(address):
+        cause = "it has two slashes in a row" if address else "it names no bucket"
+        raise ConfigError(
+            f"cannot open the store {mask_credentials(root)}: {cause}",
+            hint="Set --store to a folder or to s3://bucket/prefix.",
+        )
 
 
 def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> StorageOptions:
@@ -61,16 +76,22 @@ def resolve_storage_options(uri: str, endpoint_url: str | None = None) -> Storag
 def open_file(uri: str, storage_options: StorageOptions) -> CountingFile:
     """Open a file for reading, and count the bytes read. Arrow's own client reads S3 files.
 
-    Raises SourceError if an object store names the fault, for example an expired token.
+    Arrow refuses S3 keys with an empty segment, such as `a//b`, so s3fs reads these. Raises
+    SourceError if an object store names the fault, for example an expired token.
     """
     name = mask_credentials(uri)
-    if uri_scheme(uri) == "s3":
+    if uri_scheme(uri) == "s3" and not _has_empty_segment(uri.removeprefix("s3://")):
         explain = functools.partial(_raise_fault, uri, storage_options)
         with _as_source_error_of_arrow(name, explain):
             stream = arrow_s3_filesystem(storage_options).open_input_file(uri.removeprefix("s3://"))
         return CountingFile(stream, name, explain)
     fs, path = open_filesystem(uri, storage_options)
-    return CountingFile(fs.open(path, "rb"), name)
+    with as_source_error(f"cannot read {name}"), translate_boto_errors():
+        return CountingFile(fs.open(path, "rb"), name)
+
+
+def _has_empty_segment(path: str) -> bool:
+    return "//" in path
 
 
 def _raise_fault(uri: str, storage_options: StorageOptions) -> None:
@@ -140,7 +161,8 @@ def cause_of_empty_list(location: str, storage_options: StorageOptions) -> str:
             prefix = GLOB_CHARACTERS.split(key)[0]
             fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
         if fs.exists(path):
-            return "it contains no Parquet or CSV files"
+            slashes = ", and it has two slashes in a row" if _has_empty_segment(path) else ""
+            return f"it contains no Parquet or CSV files{slashes}"
     return "no file matches it" if GLOB_CHARACTERS.search(path) else "it does not exist"
 
 

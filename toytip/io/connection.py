@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import http.client
+import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import replace
@@ -116,20 +118,41 @@ def connection_fault(url: str, error: Exception) -> Fault:
 
 def connection_cause(error: Exception) -> str:
     """Return the cause of a failed connection in words, without addresses and object names."""
-    import urllib3
+    from urllib3 import exceptions
 
-    if isinstance(error, urllib3.exceptions.ProxyError):
+    if isinstance(error, exceptions.ProxyError):
         return connection_cause(error.original_error)
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
+    if isinstance(error, exceptions.ProtocolError) and isinstance(error.args[-1], Exception):
+        error = error.args[-1]
+    if isinstance(error, exceptions.SSLError):
+        return certificate_fault(str(error)).cause
+    if isinstance(error, exceptions.NameResolutionError):
         return "the host name does not resolve"
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {ANSWER_TIMEOUT_S} s"
     # A connection that failed for another reason is a ConnectTimeoutError, too.
-    if type(error) is urllib3.exceptions.ConnectTimeoutError:
+    if type(error) is exceptions.ConnectTimeoutError:
         return f"no connection within {CONNECT_TIMEOUT_S} s"
+    if cause := _answer_cause(error):
+        return cause
     origin = error.__cause__ if isinstance(error.__cause__, OSError) else error
     strerror = getattr(origin, "strerror", None)
     return str(strerror).lower() if strerror else mask_credentials(str(origin).partition("\n")[0])
+
+
+def _answer_cause(error: Exception) -> str | None:
+    """Return why an answer cannot be used, or None if there is no answer."""
+    from urllib3 import exceptions
+
+    if isinstance(error, exceptions.ReadTimeoutError):
+        seconds = re.search(r"read timeout=(\d+)", str(error))
+        return f"no answer within {seconds[1]} s" if seconds else "no answer in time"
+    if isinstance(error, exceptions.ResponseError):
+        status = re.search(r"\b\d{3}\b", str(error))
+        return f"the server answers {status[0]}" if status else None
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the server closed the connection"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer of the server is incomplete"
+    return "the answer of the server is not HTTP" if isinstance(error, http.client.HTTPException) else None
 
 
 def locate_bucket(server: StorageOptions, bucket: str) -> StorageOptions:

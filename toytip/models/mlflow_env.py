@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from toytip.core.redact import first_line
+from toytip.io.connection import connection_cause
 from toytip.io.home import ensure_home
 from toytip.io.proxies import exclude_loopback
 
@@ -63,8 +64,21 @@ def mlflow_exceptions() -> tuple[type[Exception], ...]:
 def error_cause(error: Exception) -> str:
     """Return the cause of an error on one line.
 
-    MLflow's errors about a server contain the URL of the request, and the cause in brackets.
+    MLflow's errors about a server contain the URL of the request, and the objects of its client.
     """
-    line = str(error).strip().partition("\n")[0]
-    cause = re.search(r"\(Caused by (.*)\)$", line)
-    return cause[1] if cause else line
+    origin = _connection_error(error)
+    return connection_cause(origin) if origin else first_line(error)
+
+
+def _connection_error(error: BaseException | None) -> Exception | None:
+    """Return the error of the connection because of which a request of MLflow failed."""
+    import urllib3
+
+    while error is not None:
+        for item in (error, *error.args):
+            if isinstance(item, urllib3.exceptions.MaxRetryError):
+                return item.reason
+            if isinstance(item, urllib3.exceptions.HTTPError):
+                return item
+        error = error.__cause__ or error.__context__
+    return None

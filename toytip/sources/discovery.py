@@ -282,7 +282,8 @@ def _with_columns(file: SourceFile, columns: FileColumns) -> SourceFile:
 
 
 def _modified(info: Mapping[str, Any]) -> str:
-    keys = ("ETag", "mtime", "LastModified", "Last-Modified")
+    """Return the entity tag or the modification time of a file. Their names differ."""
+    keys = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified")
     return str(next((info[key] for key in keys if info.get(key)), "")).strip('"')
 
 

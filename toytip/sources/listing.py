@@ -6,10 +6,12 @@ import contextlib
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from fsspec.implementations.local import LocalFileSystem
 
 from toytip.core.access import StorageOptions
 from toytip.core.redact import first_line, mask_credentials
@@ -24,6 +26,7 @@ from toytip.io.access import (
 from toytip.io.base import uri_scheme
 from toytip.io.s3_errors import translate_boto_errors
 from toytip.sources.path_months import DATA_SUFFIXES
+from toytip.sources.table_formats import TABLE_MARKERS, DeltaTables, find_delta_tables
 
 NAME_SOURCE_FILES = (
     "Set the source to a folder, a glob, a URI or a comma-separated list of Parquet or CSV files."
@@ -97,6 +100,8 @@ def natural_order(uri: str) -> list[tuple[bool, int, str]]:
 
 def _list_location(location: str, endpoint_url: str | None) -> tuple[list[str], StorageOptions]:
     """List files without credentials, as for public data. If access is denied, use credentials."""
+    if uri_scheme(location) == "s3" and not location.partition("://")[2].strip("/"):
+        raise SourceError(f"cannot use source {location}: it names no bucket", hint=NAME_SOURCE_FILES)
     signed = resolve_storage_options(location, endpoint_url)
     if uri_scheme(location) == "file":
         return _list_local(location), signed
@@ -115,15 +120,15 @@ def _list_local(location: str) -> list[str]:
     written = location.removeprefix("file://")
     expanded = written if os.path.exists(written) else os.path.expanduser(written)  # noqa: PTH110, PTH111 - never fail
     path = os.path.abspath(expanded)  # noqa: PTH100 - keeps symbolic links
+    tables = DeltaTables(LocalFileSystem())
     if os.path.isdir(path):  # noqa: PTH112 - never fails
-        _require_no_table(_folders_of_table(f"{path}/*")[1:])
-        paths = _files_of_folder(_Listing(path, list(_walk(path))))
+        paths = _files_of_folder(_Listing(path, list(_walk(path))), tables)
     elif os.path.exists(path) or not GLOB_CHARACTERS.search(path):  # noqa: PTH110 - never fails
         paths = [path] if os.path.exists(path) else []  # noqa: PTH110 - never fails
-        _require_no_table(_folders_of_table(path))
+        _require_valid(paths, tables)
     else:
-        paths = _expand_matches(sorted(glob.glob(path, recursive=True)))  # noqa: PTH207 - absolute pattern
-        _require_no_table([folder for file in paths for folder in _folders_of_table(file)])
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute pattern
+        paths = _expand_matches({match: Path(match).is_dir() for match in matches}, _walk, tables)
     return [prefix + file for file in paths]
 
 
@@ -140,7 +145,7 @@ def _walk(root: str) -> Iterator[str]:
             continue
         visited.add(real)
         relative = os.path.relpath(folder, root)
-        names = [*files, *(f"{name}/" for name in folders if name in _TABLE_FORMATS)]
+        names = [*files, *(f"{name}/" for name in folders if name in TABLE_MARKERS)]
         yield from (name if relative == "." else f"{relative}/{name}" for name in names)
         folders[:] = [name for name in folders if not _is_hidden(name)]
 
@@ -149,31 +154,60 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _expand_matches(matches: list[str]) -> list[str]:
-    """Return the files that match a glob, and the files in the folders that match it."""
+def _expand_matches(
+    matches: Mapping[str, bool], list_folder: Callable[[str], Iterable[str]], tables: DeltaTables
+) -> list[str]:
+    """Return the files that match a glob, and the files in the folders that match it.
+
+    `matches` has the matches, and whether each is a folder.
+    """
     files: dict[str, None] = {}
-    for match in matches:
-        if Path(match).is_dir():
-            files |= dict.fromkeys(_files_of_folder(_Listing(match, list(_walk(match)))))
-        else:
+    for match, is_folder in matches.items():
+        if is_folder:
+            listing = _Listing(match, list(list_folder(match)))
+            files |= dict.fromkeys(_files_of_folder(listing, tables))
+        elif tables.is_valid(match):
             files[match] = None
     return _with_data_suffix(list(files))
 
 
 def _list_remote(location: str, storage_options: StorageOptions) -> list[str]:
     fs, path = open_filesystem(location, storage_options)
+    fs.invalidate_cache()  # file systems other than S3's remember listings
+    root, tables = path.rstrip("/"), DeltaTables(fs)
+
+    def list_folder(folder: str) -> list[str]:
+        return _find_below(fs, folder)
+
     if GLOB_CHARACTERS.search(path) and not fs.exists(path):
-        paths = _with_data_suffix([item for item in fs.glob(path) if fs.isfile(item)])
-        _require_no_table([folder for item in paths for folder in _folders_of_table(item)], fs)
-    elif fs.isfile(path):
-        paths = [path]
-        _require_no_table(_folders_of_table(path), fs)
+        details = fs.glob(root, detail=True)
+        matches = {match: item["type"] == "directory" for match, item in details.items()}
+        paths = _expand_matches(matches, list_folder, tables)
+    elif fs.isfile(root):
+        paths = [root]
+        _require_valid(paths, tables)
     else:
-        root = path.rstrip("/")
-        _require_no_table(_folders_of_table(f"{root}/*")[1:], fs)
-        names = [item.removeprefix(f"{root}/") for item in fs.find(root) if item != root]
-        paths = _files_of_folder(_Listing(root, names))
+        paths = _files_of_folder(_Listing(root, list_folder(root)), tables)
     return sorted(fs.unstrip_protocol(item) for item in paths)
+
+
+def _find_below(fs: Any, root: str) -> list[str]:
+    """Return the files below a folder of an object store, relative to it.
+
+    Some servers list the keys below `a/b` if they are asked for `a//b`. These are other keys.
+    """
+    prefix = f"{root}/"
+    return [item.removeprefix(prefix) for item in fs.find(root) if item.startswith(prefix)]
+
+
+def _require_valid(paths: list[str], tables: DeltaTables) -> None:
+    """Raise SourceError if a Delta table no longer uses one of the files."""
+    for path in paths:
+        if not tables.is_valid(path):
+            raise SourceError(
+                f"cannot use {mask_credentials(path)}: the Delta table no longer uses this file",
+                hint="Set the source to the folder of the table.",
+            )
 
 
 def _with_data_suffix(paths: list[str]) -> list[str]:
@@ -181,21 +215,29 @@ def _with_data_suffix(paths: list[str]) -> list[str]:
     return [path for path in paths if path.lower().endswith(DATA_SUFFIXES)] or paths
 
 
-def _files_of_folder(listing: _Listing) -> list[str]:
+def _files_of_folder(listing: _Listing, tables: DeltaTables) -> list[str]:
     """Return the data files of a folder: all Parquet files, or without one all CSV files.
 
-    Hidden files and folders do not count, nor do the folders of a store of toytip.
+    Hidden files and folders do not count, nor do the folders of a store of toytip. If the folder is
+    a Delta table, contains one, or is a part of one, only the files that the table uses now count.
     """
-    _require_no_table_format(listing)
+    root = listing.root.rstrip("/")
     names = [
         name
         for name in listing.names
         if name.lower().endswith(DATA_SUFFIXES) and not any(map(_is_hidden, name.split("/")))
     ]
+    for table in find_delta_tables(root, listing.names):
+        prefix = f"{table}/" if table else ""
+        names = [name for name in names if not name.startswith(prefix)]
+        names += [prefix + name for name in tables.valid_files(f"{root}/{table}".rstrip("/"))]
+    if (outer := tables.find_table(f"{root}/*")) not in (None, root):
+        valid = [f"{outer}/{name}" for name in tables.valid_files(str(outer))]
+        names = [path.removeprefix(f"{root}/") for path in valid if path.startswith(f"{root}/")]
     is_csv = {name: name.lower().endswith(CSV_SUFFIXES) for name in names}
     chosen = [name for name in names if not is_csv[name]]
     chosen = chosen or [name for name in names if ZONE_LOOKUP_NAME not in name]
-    return [f"{listing.root.rstrip('/')}/{name}" for name in sorted(chosen, key=natural_order)]
+    return [f"{root}/{name}" for name in sorted(chosen, key=natural_order)]
 
 
 def _is_hidden(name: str) -> bool:
@@ -205,54 +247,3 @@ def _is_hidden(name: str) -> bool:
     ['_SUCCESS', '_temporary', '.part.crc']
     """
     return name.startswith((".", STORE_FOLDER)) or (name.startswith("_") and "=" not in name)
-
-
-# The folder that identifies each table format, the name of the format, and how to export a table.
-_TABLE_FORMATS = {
-    "_delta_log": (
-        "Delta",
-        "with Python: `pyarrow.parquet.write_table(deltalake.DeltaTable(DIR).to_pyarrow_table(), FILE)`",
-    ),
-    ".hoodie": ("Hudi", "with Spark: `spark.read.format('hudi').load(DIR).write.parquet(FOLDER)`"),
-    "metadata": ("Iceberg", "with Python: `pyarrow.parquet.write_table(table.scan().to_arrow(), FILE)`"),
-}
-
-
-def _require_no_table_format(listing: _Listing) -> None:
-    """Raise SourceError if a folder is a table whose log determines the valid files."""
-    for name in listing.names:
-        folders = name.split("/")[:-1]
-        for index, folder in enumerate(folders):
-            if folder == "metadata" and not name.endswith(".metadata.json"):
-                continue
-            if folder in _TABLE_FORMATS:
-                _refuse_table("/".join([listing.root.rstrip("/"), *folders[:index]]), folder)
-
-
-def _refuse_table(path: str, marker: str) -> None:
-    table_format, command = _TABLE_FORMATS[marker]
-    raise SourceError(
-        f"cannot use {mask_credentials(path)}: it is a {table_format} table, "
-        "which can contain files that the table no longer uses",
-        hint=f"Export the table to Parquet files, and use these as the source, for example {command}.",
-    )
-
-
-def _require_no_table(folders: list[str], fs: object | None = None) -> None:
-    """Raise SourceError if one of the folders is a Delta table."""
-    for folder in dict.fromkeys(folders):
-        marker = f"{folder}/_delta_log"
-        if fs.exists(marker) if fs is not None else Path(marker).is_dir():  # type: ignore[attr-defined]
-            _refuse_table(folder, "_delta_log")
-
-
-def _folders_of_table(path: str) -> list[str]:
-    """Return the folder of a file, and the folders above its Hive partitions.
-
-    >>> _folders_of_table("bucket/trips/year=2023/month=1/part-0.parquet")[-1]
-    'bucket/trips'
-    """
-    folders = [path.rpartition("/")[0]]
-    while "=" in folders[-1].rpartition("/")[2]:
-        folders.append(folders[-1].rpartition("/")[0])
-    return folders
