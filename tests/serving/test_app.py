@@ -39,7 +39,7 @@ from toytip.serving.request import RequestLimits
         (b"[" * 100_000, 422, "the body is not JSON"),
         (b"\xff\xfe", 422, "the body is not JSON"),
         (b"VendorID,fare_amount\n1,2\n", 422, "Send one trip as a JSON object, or several trips as a list"),
-        (gzip.compress(json.dumps(SCORING_TRIP).encode()), 422, "compressed (send plain JSON)"),
+        (gzip.compress(json.dumps(SCORING_TRIP).encode(), mtime=0), 422, "compressed (send plain JSON)"),
         (b'{"VendorID": 1, "VendorID": 2}', 422, "the key 'VendorID' occurs 2 times in an object"),
         (b'{"VendorID": {"0": 1}, "fare_amount": {"0": 7.5}, "note": 3}', 422, "orient='records'"),
         (b'{"VendorID": [1, 2], "fare_amount": [7.5, 8]}', 422, "orient='records'"),
