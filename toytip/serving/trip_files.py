@@ -28,6 +28,7 @@ SCORING_BATCH_ROWS = 50_000
 HEAD_BYTES = 2**16
 BUFFER_BYTES = 2**20
 UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 GZIP_MAGIC = b"\x1f\x8b"
 FORMAT_HINT = "Use Parquet, CSV with a header, or JSON Lines."
 # Formats that toytip does not read, by their first bytes.
@@ -100,6 +101,8 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         yield from _read_json_lines(stream, name)
     elif text_head.startswith(b"["):
         yield from _read_json_list(stream, name)
+    elif head.startswith(UTF16_MARKS) and _is_utf16_json(head):
+        raise SourceError(f"cannot read trips from {name}: it is JSON in UTF-16", hint="Save it in UTF-8.")
     elif cause := next((cause for magic, cause in OTHER_FORMATS.items() if text_head.startswith(magic)), ""):
         raise SourceError(f"cannot read trips from {name}: {cause}", hint=FORMAT_HINT)
     elif csv_format := detect_format(head):
@@ -111,6 +114,11 @@ def _read_stream(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatc
         raise SourceError(
             f"cannot read trips from {name}: {cause if text_head else 'it is empty'}", hint=FORMAT_HINT
         )
+
+
+def _is_utf16_json(head: bytes) -> bool:
+    text = head[: len(head) // 2 * 2].decode("utf-16", errors="replace")
+    return text.lstrip().startswith(("{", "["))
 
 
 def _read_parquet(stream: io.BufferedReader[Any], name: str) -> Iterator[TripBatch]:
