@@ -34,6 +34,8 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # The smallest magnitude of an epoch number in each unit: March 1973 in seconds, milliseconds and so
 # on. The largest one is the year 5138, where the next unit begins.
 _MIN_EPOCH = {"s": 10**8, "ms": 10**11, "us": 10**14, "ns": 10**17}
+# The digits after the minutes of times such as 202301312015, 20230131201500 and 20230131201500123.
+_POWERS_AFTER_MINUTES = (1, 10**2, 10**5)
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 _TIME = r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
@@ -101,12 +103,13 @@ def to_new_york(instants: npt.NDArray[np.datetime64], zone: str = NEW_YORK) -> n
 def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> ColumnValues:
     """Return epoch numbers as times. The magnitude of most numbers decides the unit of all.
 
-    Numbers whose magnitude is that of another unit are unreadable.
+    Numbers whose magnitude is that of another unit are unreadable, and so are the digits of a date
+    and a time. For example, 20230131201500 as milliseconds would be a time in the year 2611.
     """
     with np.errstate(invalid="ignore"):
         magnitude = np.abs(numbers)
     position = np.searchsorted(list(_MIN_EPOCH.values()), magnitude, side="right") - 1
-    plausible = ~missing & (position >= 0) & (magnitude < 2**63)
+    plausible = ~missing & (position >= 0) & (magnitude < 2**63) & ~_are_digits_of_times(magnitude)
     times = np.full(len(numbers), "NaT", "datetime64[us]")
     if not plausible.any():
         return ColumnValues(times, None if missing.all() else ~missing)
@@ -117,6 +120,21 @@ def read_epochs(numbers: Int64Array | Float64Array, missing: BoolArray) -> Colum
     unreadable = ~missing & ~rows
     conversion = f"from epoch numbers in {_WORDS[unit]}"
     return ColumnValues(times, unreadable if unreadable.any() else None, conversion)
+
+
+def _are_digits_of_times(numbers: Int64Array | Float64Array) -> BoolArray:
+    """Return which numbers are the digits of a year, month, day, hour and minute."""
+    with np.errstate(invalid="ignore"):
+        integers = np.where(numbers < 2**63, numbers, 0).astype(np.int64)
+    found = np.zeros(len(integers), bool)
+    for power in _POWERS_AFTER_MINUTES:
+        rest, minute = np.divmod(integers // power, 100)
+        rest, hour = np.divmod(rest, 100)
+        rest, day = np.divmod(rest, 100)
+        year, month = np.divmod(rest, 100)
+        in_calendar = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour < 24) & (minute < 60)
+        found |= (year >= 1900) & (year < 2100) & in_calendar
+    return found
 
 
 def _epoch_to_microseconds(numbers: npt.NDArray[Any], unit: str) -> npt.NDArray[np.datetime64]:
